@@ -1,0 +1,117 @@
+"""What every method shares: its options are pydantic fields, its name is its file's name, its stage is its folder's."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from abc import ABC
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from core.errors import UserError, nearest
+from core.options import Option, Value, Words
+
+if TYPE_CHECKING:
+    from core.engine.bench import Bench
+    from core.engine.model import Model
+
+STAGES = ("transfer", "distill", "prune", "quantize", "export")
+
+
+def knob(
+    default: Value,
+    title: str,
+    help: str,
+    *,
+    zh: tuple[str, str],
+    ge: float | None = None,
+    le: float | None = None,
+    choices: tuple[Value, ...] = (),
+    unit: str = "",
+) -> Any:
+    """A pydantic field that carries everything a slider, the CLI help and the bounds check need.
+
+    `zh` is (title, help) in Simplified Chinese. Pass `choices` for a menu, `ge` and `le` for a range.
+    """
+    extra: Any = {"zh": {"title": zh[0], "help": zh[1]}, "choices": list(choices), "unit": unit, "ge": ge, "le": le}
+    return Field(default=default, title=title, description=help, json_schema_extra=extra)
+
+
+class Method(BaseModel, ABC):
+    """One way to do a stage. Immutable: its fields are exactly the options a recipe may set."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    title: ClassVar[Words]
+    summary: ClassVar[Words]
+    source: ClassVar[str] = ""  # the paper or page the method comes from
+
+    def apply(self, model: Model, bench: Bench) -> Model:
+        """The model after this step, still in torch."""
+        return model
+
+    @classmethod
+    def options(cls) -> tuple[Option, ...]:
+        """The options in the order they are declared, the stage's shared ones first."""
+        return tuple(_option(name, field) for name, field in cls.model_fields.items())
+
+
+def _option(name: str, field: FieldInfo) -> Option:
+    extra = field.json_schema_extra
+    assert isinstance(extra, dict), f"{name}: declare options with knob(...)"
+    assert field.annotation is not None, f"{name}: annotate its type"
+    assert field.default is not PydanticUndefined, f"{name}: give it a default"
+    zh: Any = extra["zh"]
+    data: dict[str, Any] = {
+        "name": name,
+        "type": field.annotation.__name__,
+        "default": field.default,
+        "minimum": extra["ge"],
+        "maximum": extra["le"],
+        "choices": extra["choices"],
+        "unit": extra["unit"],
+        "title": {"en": field.title, "zh": zh["title"]},
+        "help": {"en": field.description, "zh": zh["help"]},
+    }
+    return Option.from_json(data)
+
+
+@cache
+def methods(stage: str) -> dict[str, type[Method]]:
+    """The methods of a stage by menu name: each file of its folder that defines exactly one subclass of its base.
+
+    The base is the class of the stage's `__init__.py` that carries the stage's name (`Distill` in `distill`).
+    """
+    package = importlib.import_module(f"core.engine.{stage}")
+    base = getattr(package, stage.capitalize())
+    found: dict[str, type[Method]] = {}
+    for info in pkgutil.iter_modules([str(Path(str(package.__file__)).parent)]):
+        module = importlib.import_module(f"{package.__name__}.{info.name}")
+        own = [
+            c
+            for c in vars(module).values()
+            if inspect.isclass(c) and issubclass(c, base) and c.__module__ == module.__name__
+        ]
+        if len(own) == 1:
+            found[info.name] = own[0]
+    return dict(sorted(found.items()))
+
+
+def build(stage: str, method: str, **options: Value) -> Method:
+    """The method object for `stage` and `method`; raises UserError on an unknown name or a bad option."""
+    if stage not in STAGES:
+        raise UserError("unknown_stage", "stage", stage, f"one of {', '.join(STAGES)}", nearest(stage, STAGES))
+    menu = methods(stage)
+    if method not in menu:
+        raise UserError("unknown_method", "method", method, f"one of {', '.join(menu)}", nearest(method, menu))
+    known = {option.name: option for option in menu[method].options()}
+    for name in options:
+        if name not in known:
+            raise UserError("unknown_field", name, options[name], f"options of {stage}.{method}", nearest(name, known))
+    return menu[method](**{name: known[name].check(value) for name, value in options.items()})

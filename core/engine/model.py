@@ -1,0 +1,45 @@
+"""A classifier with everything needed to run it elsewhere: its network, its preprocessing and its labels."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How uint8 pixels become the network's input: resize to `size` (bilinear, antialiased), `channels` (1 grey,
+    3 colour; grey is repeated), divide by 255, subtract `mean`, divide by `std` (one value a channel)."""
+
+    size: int
+    channels: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Preprocessing:
+        return cls(data["size"], data["channels"], tuple(data["mean"]), tuple(data["std"]))
+
+
+@dataclass(frozen=True)
+class Model:
+    """`net` maps [N, channels, size, size] float32 to logits [N, len(classes)]. `backbone`, `width` and `plan` rebuild
+    its architecture: `plan` holds what pruning changed, by module name (see core.engine.plan)."""
+
+    net: nn.Module
+    backbone: str
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+    width: int = 0
+
+    def with_net(self, net: nn.Module) -> Model:
+        return replace(self, net=net)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.net(images)
+        return logits

@@ -1,0 +1,58 @@
+"""What a person is told when their input is wrong: which field, what was given, what is allowed, how to mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UserError(ValueError):
+    """One mistake in a person's input. The CLI and the dashboard show it unchanged; no traceback belongs to it."""
+
+    def __init__(self, code: str, field: str, given: object, allowed: str, fix: str) -> None:
+        self.code = code
+        self.field = field
+        self.given = shorten(given)
+        self.allowed = allowed
+        self.fix = fix
+        super().__init__(f"{field}: got {self.given}; allowed: {allowed}. {fix}")
+
+    def to_json(self) -> dict[str, str]:
+        return {
+            "code": self.code,
+            "field": self.field,
+            "given": self.given,
+            "allowed": self.allowed,
+            "fix": self.fix,
+        }
+
+
+class UserErrors(ValueError):
+    """Several mistakes, told at once so that nobody mends them one run at a time."""
+
+    def __init__(self, errors: Iterable[UserError]) -> None:
+        self.errors = tuple(errors)
+        super().__init__("\n".join(str(error) for error in self.errors))
+
+
+def shorten(given: object, limit: int = 120) -> str:
+    """`given` as text on one line of at most `limit` characters."""
+    text = given if isinstance(given, str) else _show(given)
+    text = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def _show(given: object) -> str:
+    try:
+        return repr(given)
+    except ValueError:  # Python refuses to print integers of more than 4,300 digits
+        return "a number of thousands of digits"
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A sentence that names the known word nearest to `word`, or lists the known ones."""
+    choices = sorted(known)
+    close = get_close_matches(word, choices, n=1, cutoff=0.5)
+    if close:
+        return f"Did you mean {close[0]!r}?"
+    return f"Choose one of: {', '.join(choices[:12])}{' …' if len(choices) > 12 else ''}."

@@ -1,0 +1,101 @@
+"""An option is one knob: its name, type, default, bounds and its words in both languages, as data."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from core.errors import UserError, nearest, shorten
+
+Value = bool | int | float | str
+Kind = Literal["bool", "int", "float", "str"]
+PYTHON_TYPES: dict[str, type] = {"bool": bool, "int": int, "float": float, "str": str}
+
+
+@dataclass(frozen=True)
+class Words:
+    """A phrase in English and Simplified Chinese."""
+
+    en: str
+    zh: str
+
+
+@dataclass(frozen=True)
+class Option:
+    """One knob of a method, a stage or the recipe itself; `check` is the only gate a value passes."""
+
+    name: str
+    type: Kind
+    default: Value | None
+    title: Words
+    help: Words
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[Value, ...] = ()
+    unit: str = ""
+
+    def check(self, value: object, field: str | None = None) -> Value:
+        """`value` in this option's type; raises UserError naming `field`, the value and what is allowed."""
+        field = field or self.name
+        typed = self._typed(value, field)
+        if self.choices and typed not in self.choices:
+            fix = (
+                nearest(typed, [str(c) for c in self.choices])
+                if isinstance(typed, str)
+                else f"Set {field} to one of them."
+            )
+            raise UserError("unknown_choice", field, value, self.allowed(), fix)
+        if isinstance(typed, int | float) and not isinstance(typed, bool):
+            self._bounded(typed, field)
+        return typed
+
+    def allowed(self) -> str:
+        """What a value may be, in words: `a number from 1 to 50`."""
+        if self.choices:
+            return "one of " + ", ".join(str(c) for c in self.choices)
+        noun = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}[self.type]
+        if self.minimum is not None and self.maximum is not None:
+            return f"{noun} from {self.minimum:g} to {self.maximum:g}"
+        if self.minimum is not None:
+            return f"{noun} of at least {self.minimum:g}"
+        return noun if self.maximum is None else f"{noun} of at most {self.maximum:g}"
+
+    def _typed(self, value: object, field: str) -> Value:
+        if self.type == "float" and isinstance(value, int) and not isinstance(value, bool):
+            if abs(value) > 1e15:
+                raise UserError("out_of_range", field, value, self.allowed(), f"Set {field} within the bounds.")
+            value = float(value)
+        if type(value) is not PYTHON_TYPES[self.type]:
+            given = f"{shorten(value)} ({type(value).__name__})"
+            raise UserError("wrong_type", field, given, self.allowed(), f"Write {field} as {self.allowed()}.")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UserError("not_finite", field, value, self.allowed(), f"Set {field} to a finite number.")
+        assert isinstance(value, bool | int | float | str)
+        return value
+
+    def _bounded(self, value: float, field: str) -> None:
+        low = self.minimum is not None and value < self.minimum
+        high = self.maximum is not None and value > self.maximum
+        if low or high:
+            bound = self.minimum if low else self.maximum
+            raise UserError("out_of_range", field, value, self.allowed(), f"The nearest allowed value is {bound:g}.")
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "type": self.type,
+            "default": self.default,
+            "minimum": self.minimum,
+            "maximum": self.maximum,
+            "choices": list(self.choices),
+            "unit": self.unit,
+            "title": vars(self.title),
+            "help": vars(self.help),
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Option:
+        assert data["type"] in get_args(Kind), data["type"]
+        words = {key: Words(**data[key]) for key in ("title", "help")}
+        return cls(**{**data, **words, "choices": tuple(data["choices"])})
