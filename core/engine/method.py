@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-from abc import ABC
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
@@ -43,6 +45,18 @@ def knob(
     return Field(default=default, title=title, description=help, json_schema_extra=extra)
 
 
+@dataclass(frozen=True)
+class Saved:
+    """What writing a file came to: layers whose weights it holds in another form, of how many (None: as in torch),
+    further files beside it, the size of a bit-packed twin, and what a person should know."""
+
+    touched: int | None = None
+    total: int | None = None
+    files: tuple[Path, ...] = ()
+    packed_bytes: int | None = None
+    notes: tuple[str, ...] = ()
+
+
 class Method(BaseModel, ABC):
     """One way to do a stage. Immutable: its fields are exactly the options a recipe may set."""
 
@@ -51,10 +65,19 @@ class Method(BaseModel, ABC):
     title: ClassVar[Words]
     summary: ClassVar[Words]
     source: ClassVar[str] = ""  # the paper or page the method comes from
+    makes_point: ClassVar[bool] = True  # False: adds files to the model so far, which stays the same
 
     def apply(self, model: Model, bench: Bench) -> Model:
         """The model after this step, still in torch."""
         return model
+
+    @abstractmethod
+    def save(self, model: Model, path: Path, bench: Bench) -> Saved:
+        """Writes the file a user would deploy; raises UserError where the network cannot be written so."""
+
+    def controls(self, model: Model, bench: Bench) -> Iterator[tuple[str, Model]]:
+        """Models to hold beside this step's, by name, made from the same incoming `model`; none by default."""
+        return iter(())
 
     @classmethod
     def options(cls) -> tuple[Option, ...]:
@@ -93,14 +116,20 @@ def methods(stage: str) -> dict[str, type[Method]]:
     found: dict[str, type[Method]] = {}
     for info in pkgutil.iter_modules([str(Path(str(package.__file__)).parent)]):
         module = importlib.import_module(f"{package.__name__}.{info.name}")
-        own = [
-            c
-            for c in vars(module).values()
-            if inspect.isclass(c) and issubclass(c, base) and c.__module__ == module.__name__
-        ]
+        own = [c for c in vars(module).values() if _defined(c, base, module.__name__)]
         if len(own) == 1:
             found[info.name] = own[0]
     return dict(sorted(found.items()))
+
+
+def _defined(value: object, base: type[Method], module: str) -> TypeGuard[type[Method]]:
+    """Whether `value` is a whole method that `module` itself defines."""
+    return (
+        inspect.isclass(value)
+        and issubclass(value, base)
+        and value.__module__ == module
+        and not inspect.isabstract(value)
+    )
 
 
 def build(stage: str, method: str, **options: Value) -> Method:

@@ -1,0 +1,143 @@
+"""A bundle: a model as a person takes it away, with all that is needed to run it and to know what it is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from core.errors import UserError
+from core.files import make_folder, write_atomic
+from core.points import Point
+from core.runs import Run
+
+PREDICT = Path(__file__).resolve().parent / "predict.py"
+CARD = "card.json"  # labels and preprocessing, beside every artifact
+
+
+def write_bundle(run: Run, step: int | None, folder: Path) -> list[str]:
+    """Writes the model of `step` (default: the last) into `folder` and returns the names of the files.
+
+    model.onnx, labels.json, preprocessing.json, MODEL_CARD.md, recipe.toml, receipt.json and predict.py. Raises
+    UserError where the run has no such point, its file is gone, or `folder` holds something already.
+    """
+    point = point_of(run, step)
+    source = run.folder / (point.artifact or "")
+    if not point.artifact or not source.exists() or not source.with_name(CARD).exists():
+        fix = "Run the recipe again."
+        raise UserError("missing_artifact", "step", point.step, "a step whose files are still there", fix)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError("folder_not_empty", "out", str(folder), "a new or empty folder", "Name another one.")
+    contents = _contents(run, point, source)
+    make_folder(folder)
+    for name, data in contents.items():
+        write_atomic(folder / name, data)
+    return sorted(contents)
+
+
+def point_of(run: Run, step: int | None) -> Point:
+    """The run's point at `step`, by default its last; raises UserError naming the steps that have one."""
+    points = {point.step: point for point in run.summary().points}
+    if not points:
+        fix = "Wait until a step is measured, or run the recipe again."
+        raise UserError("no_points", "run", run.id, "a run with at least one measured step", fix)
+    if step is None:
+        return points[max(points)]
+    if step not in points:
+        allowed = f"one of {', '.join(map(str, points))}"
+        raise UserError(
+            "unknown_step", "step", step, allowed, "Steps count from 0; an export step has no model of its own."
+        )
+    return points[step]
+
+
+def _contents(run: Run, point: Point, source: Path) -> dict[str, bytes]:
+    card = json.loads(source.with_name(CARD).read_bytes())
+    files = {
+        "model.onnx": source.read_bytes(),
+        **runnable(card),
+        "receipt.json": _json(point.to_json()),
+        "recipe.toml": run.recipe_text.encode(),
+        "MODEL_CARD.md": model_card(run, point, card).encode(),
+    }
+    packed = source.with_name(f"{source.stem}.packed.safetensors")
+    return files | ({packed.name: packed.read_bytes()} if packed.exists() else {})
+
+
+def runnable(card: dict[str, Any]) -> dict[str, bytes]:
+    """What runs a model from its card: labels.json, preprocessing.json and predict.py, by name."""
+    return {
+        "labels.json": _json(card["classes"]),
+        "preprocessing.json": _json(card["preprocessing"]),
+        "predict.py": PREDICT.read_bytes(),
+    }
+
+
+def model_card(run: Run, point: Point, card: dict[str, Any]) -> str:
+    """The card in Markdown: what the model is, how it was made, what was measured and where; only measured numbers.
+
+    After Mitchell et al. 2019, Model Cards for Model Reporting, arXiv:1810.03993. Names that a person chose stand in
+    code spans, so that they are shown as typed.
+    """
+    summary = run.summary()
+    pixels = card["preprocessing"]
+    lines = [
+        "# Model card",
+        "",
+        f"An image classifier of {len(card['classes'])} classes, made by the recipe {_code(summary.name)} "
+        f"(recipe.toml) from the backbone {_code(summary.backbone)} and the data set {_code(summary.dataset)}, "
+        f"step {point.step} ({point.stage}, {point.method}).",
+        "",
+        "## Input and output",
+        f"`image`: float32 [N, {pixels['channels']}, {pixels['size']}, {pixels['size']}]: pixels resized (bilinear, "
+        f"antialiased), divided by 255, minus {pixels['mean']}, divided by {pixels['std']}. `logits`: [N, "
+        f"{len(card['classes'])}], in the order of labels.json.",
+        "",
+        "## Measured",
+        *(f"- {line}" for line in _measured(point)),
+        "",
+        "## Measured on",
+        *(f"- {key}: {_code(value)}" for key, value in summary.environment.items()),
+        "",
+        "## Limits",
+        "- Accuracy holds for images like those of the data set; other images were not tested.",
+        *(f"- {note}" for note in [*point.receipt.get("no_gain", []), *point.receipt.get("notes", [])]),  # type: ignore[misc]
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _measured(point: Point) -> list[str]:
+    found = []
+    if point.accuracy is not None and point.accuracy_low is not None and point.accuracy_high is not None:
+        interval = f"{100 * point.accuracy_low:.1f} to {100 * point.accuracy_high:.1f} %"
+        found.append(f"accuracy on the test split: {100 * point.accuracy:.2f} % (95 % interval {interval})")
+    if point.validation_accuracy is not None:
+        found.append(f"accuracy on the validation split: {100 * point.validation_accuracy:.2f} %")
+    if point.bytes is not None:
+        found.append(f"file: {point.bytes:,} bytes; compressed {point.compressed_bytes or 0:,}")
+    if point.params is not None and point.macs is not None:
+        found.append(f"network: {point.params:,} parameters, {point.macs:,} multiply-accumulates an image")
+    latency = point.latency_ms
+    if latency is not None:
+        noisy = ", on a busy machine" if latency.noisy else ""
+        found.append(
+            f"latency: median {latency.p50:.3f} ms, 95th percentile {latency.p95:.3f} ms, batch {latency.batch}, "
+            f"{latency.threads} thread(s), {latency.runtime} on {latency.device}, n = {latency.n}{noisy}"
+        )
+    return found
+
+
+def _code(text: str) -> str:
+    """User text as a Markdown code span that nothing in it can end."""
+    plain = " ".join(text.split())
+    fence = "`" * (1 + max((len(run) for run in _ticks(plain)), default=0))
+    return f"{fence} {plain} {fence}" if "`" in plain else f"{fence}{plain}{fence}"
+
+
+def _ticks(text: str) -> list[str]:
+    return "".join(c if c == "`" else " " for c in text).split()
+
+
+def _json(data: object) -> bytes:
+    return json.dumps(data, indent=1, ensure_ascii=False).encode()

@@ -1,0 +1,96 @@
+"""The catalogue as data: every stage, method, option, backbone and data set, read from the generated `catalog.json`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from core.errors import UserError, nearest
+from core.options import Option, Words
+
+STAGES = ("transfer", "distill", "prune", "quantize", "export")
+CATALOG_FILE = Path(__file__).with_name("catalog.json")
+
+T = TypeVar("T")
+Facts = Mapping[str, Any]  # what a backbone or a data set tells of itself, as JSON
+
+
+@dataclass(frozen=True)
+class MethodEntry:
+    """One method: its words, the paper or page it comes from, and its options, the stage's shared ones first."""
+
+    title: Words
+    summary: Words
+    source: str
+    options: tuple[Option, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "title": vars(self.title),
+            "summary": vars(self.summary),
+            "source": self.source,
+            "options": [option.to_json() for option in self.options],
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> MethodEntry:
+        words = {key: Words(**data[key]) for key in ("title", "summary")}
+        return cls(**words, source=data["source"], options=tuple(Option.from_json(o) for o in data["options"]))
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """What can be chosen: methods by stage and name, backbones and data sets by name."""
+
+    methods: Mapping[str, Mapping[str, MethodEntry]] = field(default_factory=dict)
+    backbones: Mapping[str, Facts] = field(default_factory=dict)
+    datasets: Mapping[str, Facts] = field(default_factory=dict)
+
+    def method(self, stage: str, name: str, stage_field: str = "stage", field: str = "method") -> MethodEntry:
+        """The entry of `stage`.`name`; raises UserError naming the nearest one."""
+        menu = _known(self.methods, stage, "stage", stage_field)
+        return _known(menu, name, "method", field)
+
+    def backbone(self, name: str, field: str = "backbone") -> Facts:
+        """The facts of a backbone; raises UserError naming the nearest one."""
+        return _known(self.backbones, name, "backbone", field)
+
+    def dataset(self, name: str, field: str = "dataset") -> Facts:
+        """The facts of a data set; raises UserError naming the nearest one."""
+        return _known(self.datasets, name, "dataset", field)
+
+    def with_datasets(self, imported: Mapping[str, Facts] | Iterable[str]) -> Catalog:
+        """This catalogue with the data sets a person imported, by name alone or with their facts."""
+        facts = imported if isinstance(imported, Mapping) else {name: {} for name in imported}
+        return replace(self, datasets={**facts, **self.datasets})
+
+    def to_json(self) -> dict[str, Any]:
+        methods = {s: {n: entry.to_json() for n, entry in menu.items()} for s, menu in self.methods.items()}
+        return {"methods": methods, "backbones": dict(self.backbones), "datasets": dict(self.datasets)}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Catalog:
+        stages = sorted(data["methods"], key=STAGES.index)
+        methods = {s: {n: MethodEntry.from_json(e) for n, e in data["methods"][s].items()} for s in stages}
+        return cls(methods, data["backbones"], data["datasets"])
+
+    def dumps(self) -> str:
+        """The text of `catalog.json`: the same catalogue gives the same bytes."""
+        return json.dumps(self.to_json(), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+@cache
+def load_catalog(path: Path = CATALOG_FILE) -> Catalog:
+    """The committed catalogue, read once a process. `make catalog` writes the file."""
+    return Catalog.from_json(json.loads(path.read_text(encoding="utf-8")))
+
+
+def _known(menu: Mapping[str, T], name: str, noun: str, field: str) -> T:
+    if name in menu:
+        return menu[name]
+    shown = ", ".join(list(menu)[:12]) + (" …" if len(menu) > 12 else "")
+    raise UserError(f"unknown_{noun}", field, name, f"one of {shown}", nearest(name, menu))

@@ -1,0 +1,376 @@
+"""The command line: everything the product does, without the page. Starts the engine as a process, never by import."""
+
+from __future__ import annotations
+
+import json as documents
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+from rich.console import Console
+
+from core import terminal
+from core.bundle import write_bundle
+from core.catalog import Catalog, load_catalog
+from core.errors import UserError, UserErrors
+from core.inquiry import ask, imported_datasets
+from core.launcher import ensure_supervisor, run_in_foreground, stop_supervisor
+from core.recipe import Recipe, load_recipe
+from core.runs import Run, RunSummary
+from core.state import Status
+from core.workspace import Workspace
+
+DONE, FAULT, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+OUR_FAULTS = ("internal", "out_of_memory")
+RECIPES = Path(__file__).resolve().parent.parent / "assets" / "recipes"
+
+Folder = Annotated[
+    Path | None, Parameter(name="--workspace", help="Folder of runs, data and caches; default CONDENSER_WORKSPACE.")
+]
+AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document on stdout.")]
+Settings = Annotated[
+    list[str] | None,
+    Parameter(name="--set", negative="", help="Change a knob: --set steps.1.temperature=3. Steps count from 0."),
+]
+Count = Annotated[int | None, Parameter(help="A whole number of at least 1.")]
+
+app = App(
+    name="condenser",
+    help="Transfer learning and model compression of image classifiers, measured honestly.",
+    result_action="return_value",
+)
+screen = Console(stderr=True, markup=False, highlight=False)
+
+
+@app.command
+def demo(recipe: Literal["demo", "bundled-teacher"] = "demo", *, workspace: Folder = None, json: AsJson = False) -> int:
+    """Run a bundled recipe in the foreground; needs no network.
+
+    Parameters
+    ----------
+    recipe
+        demo: few labels and a large teacher; bundled-teacher: all labels and a small one.
+    """
+    return run(RECIPES / f"{recipe}.toml", workspace=workspace, json=json)
+
+
+@app.command(help_epilogue=terminal.methods_help())
+def run(recipe: Path, *, set: Settings = None, workspace: Folder = None, json: AsJson = False) -> int:
+    """Run a recipe in the foreground, with a progress bar; Ctrl-C cancels it.
+
+    Parameters
+    ----------
+    recipe
+        A TOML file.
+    """
+    checked, open_store = _checked(recipe, set, workspace)
+    begun = open_store().create_run(checked.to_toml())
+    summary = terminal.follow(begun, checked, run_in_foreground(begun), screen)
+    if json:
+        _print(_document(summary))
+    else:
+        Console(markup=False, highlight=False).print(terminal.points_table(summary))
+    return _ended(begun, summary)
+
+
+@app.command(help_epilogue=terminal.methods_help())
+def submit(recipe: Path, *, set: Settings = None, workspace: Folder = None, json: AsJson = False) -> int:
+    """Queue a recipe; the supervisor runs it in the background, one run at a time.
+
+    Parameters
+    ----------
+    recipe
+        A TOML file.
+    """
+    checked, open_store = _checked(recipe, set, workspace)
+    store = open_store()
+    queued = store.submit(checked.to_toml())
+    ensure_supervisor(store)
+    return _say(json, {"run": queued.id}, queued.id)
+
+
+@app.command(help_epilogue=terminal.methods_help())
+def check(recipe: Path, *, set: Settings = None, workspace: Folder = None, json: AsJson = False) -> int:
+    """Validate a recipe, and do nothing else.
+
+    Parameters
+    ----------
+    recipe
+        A TOML file.
+    """
+    checked, _ = _checked(recipe, set, workspace)
+    warnings = list(checked.warnings())
+    return _say(json, {"ok": True, "errors": [], "warnings": warnings}, "\n".join(["The recipe is good.", *warnings]))
+
+
+@app.command(name="list")
+def show_catalogue(
+    what: Literal["backbones", "datasets", "methods"], *, workspace: Folder = None, json: AsJson = False
+) -> int:
+    """List what can be chosen.
+
+    Parameters
+    ----------
+    what
+        The kind of thing.
+    """
+    rows = _rows(what, load_catalog().with_datasets(imported_datasets(Workspace.named(workspace))))
+    return _say(json, rows, "\n".join(_line(row) for row in rows))
+
+
+@app.command
+def profile(
+    backbone: str, *, classes: Count = None, image_size: Count = None, workspace: Folder = None, json: AsJson = False
+) -> int:
+    """Count a backbone's parameters, multiply-accumulates and bytes exactly, without its weights.
+
+    Parameters
+    ----------
+    backbone
+        A name from `condenser list backbones`.
+    """
+    load_catalog().backbone(backbone)
+    for name, value in (("classes", classes), ("image_size", image_size)):
+        if value is not None and value < 1:
+            raise UserError("out_of_range", name, value, "a whole number of at least 1", "Leave it out for its own.")
+    found = ask(
+        Workspace.open_or_create(workspace), "profile",
+        {"backbone": backbone, "classes": classes, "image_size": image_size},
+    )  # fmt: skip
+    return _say(json, found, "\n".join(f"{key}: {value}" for key, value in found.items()))
+
+
+@app.command
+def rank(
+    *, dataset: str, backbones: str, limit: Annotated[int, Parameter(help="Labelled images at most; 0: all.")] = 1000,
+    workspace: Folder = None, json: AsJson = False,
+) -> int:  # fmt: skip
+    """Score how well backbones suit a data set, beside a linear probe on the same features.
+
+    Parameters
+    ----------
+    backbones
+        Names, separated by commas.
+    """
+    store = Workspace.open_or_create(workspace)
+    catalog = load_catalog().with_datasets(imported_datasets(store))
+    catalog.dataset(dataset)
+    names = [name.strip() for name in backbones.split(",") if name.strip()]
+    for name in names:
+        catalog.backbone(name, "backbones")
+    found = ask(store, "rank", {"dataset": dataset, "backbones": list(names), "limit": limit})
+    rows: Any = found["rows"]
+    return _say(json, rows, "\n".join(_scores(row) for row in rows))
+
+
+@app.command(name="import")
+def import_data(path: Path, *, name: str, workspace: Folder = None, json: AsJson = False) -> int:
+    """Import images as a data set: a folder or zip with one folder a class.
+
+    Parameters
+    ----------
+    path
+        The folder or zip file.
+    name
+        What to call the data set.
+    """
+    store = Workspace.open_or_create(workspace)
+    found = ask(store, "import", {"path": str(path.absolute()), "name": name})
+    skipped: Any = found["skipped"]
+    warnings: Any = found.get("warnings", [])
+    text = [f"{found['dataset']}: {found['images']} images of {found['classes']} classes", *warnings]
+    return _say(json, found, "\n".join([*text, *(f"skipped {s['file']}: {s['reason']}" for s in skipped)]))
+
+
+@app.command
+def runs(*, workspace: Folder = None, json: AsJson = False) -> int:
+    """List the runs, newest first."""
+    found = Workspace.open_or_create(workspace).runs()
+    return _say(json, [_document(summary) for summary in found], "\n".join(map(_run_line, found)) or "No runs yet.")
+
+
+@app.command
+def show(run: str, *, workspace: Folder = None, json: AsJson = False) -> int:
+    """Show a run: its points, controls, state and environment.
+
+    Parameters
+    ----------
+    run
+        The run's id.
+    """
+    summary = Workspace.open_or_create(workspace).run(run).summary()
+    if json:
+        _print(_document(summary))
+    else:
+        Console(markup=False, highlight=False).print(_run_line(summary), terminal.points_table(summary))
+    return DONE
+
+
+@app.command
+def cancel(run: str, *, workspace: Folder = None, json: AsJson = False) -> int:
+    """Cancel a run, waiting or running; what it has measured stays.
+
+    Parameters
+    ----------
+    run
+        The run's id.
+    """
+    store = Workspace.open_or_create(workspace)
+    store.cancel(run)
+    return _say(json, {"run": run, "status": store.run(run).state().status.value}, f"{run} is asked to stop")
+
+
+@app.command
+def resume(run: str, *, workspace: Folder = None, json: AsJson = False) -> int:
+    """Queue a run again that was cancelled, interrupted or failed; it goes on from its last checkpoint.
+
+    Parameters
+    ----------
+    run
+        The run's id.
+    """
+    store = Workspace.open_or_create(workspace)
+    store.resume(run)
+    ensure_supervisor(store)
+    return _say(json, {"run": run, "status": Status.QUEUED.value}, f"{run} is queued")
+
+
+@app.command
+def delete(run: str, *, workspace: Folder = None, json: AsJson = False) -> int:
+    """Delete a run; it stays in the workspace's trash for a week.
+
+    Parameters
+    ----------
+    run
+        The run's id.
+    """
+    Workspace.open_or_create(workspace).delete(run)
+    return _say(json, {"run": run, "deleted": True}, f"{run} is deleted")
+
+
+@app.command
+def export(
+    run: str, *, out: Path, step: Annotated[int | None, Parameter(help="Which step, from 0; default the last.")] = None,
+    workspace: Folder = None, json: AsJson = False,
+) -> int:  # fmt: skip
+    """Write a model as a bundle: model.onnx, labels, preprocessing, model card, recipe and predict.py.
+
+    Parameters
+    ----------
+    run
+        The run's id.
+    out
+        A new or empty folder.
+    """
+    files = write_bundle(Workspace.open_or_create(workspace).run(run), step, out)
+    return _say(json, {"files": files}, "\n".join(str(out / name) for name in files))
+
+
+@app.command
+def stop(*, workspace: Folder = None, json: AsJson = False) -> int:
+    """End the workspace's supervisor; a run that is going on goes on."""
+    stopped = stop_supervisor(Workspace.open_or_create(workspace))
+    return _say(json, {"stopped": stopped}, "The supervisor has ended." if stopped else "No supervisor was running.")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs a command and exits: 0 done, 1 our fault, 2 wrong input (told without a traceback), 130 interrupted."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = app(words or ["--help"], exit_on_error=False, print_error=False)
+    except (UserError, UserErrors) as error:
+        code = _refuse(error.errors if isinstance(error, UserErrors) else (error,), "--json" in words)
+    except CycloptsError as error:
+        told = UserError(
+            "bad_usage", "command", " ".join(words), "a command as `condenser --help` shows it", str(error)
+        )
+        code = _refuse((told,), "--json" in words)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except BrokenPipeError:  # whoever read our output has gone
+        sys.stderr.close()
+        code = DONE
+    sys.exit(code or DONE)
+
+
+def _refuse(errors: Sequence[UserError], as_json: bool) -> int:
+    for error in errors:
+        screen.print(f"{error.field}: got {error.given}", style="bold red", soft_wrap=True)
+        screen.print(f"  allowed: {error.allowed}\n  {error.fix}", soft_wrap=True)
+    if as_json:
+        _print({"ok": False, "errors": [error.to_json() for error in errors]})
+    return WRONG_INPUT
+
+
+def _checked(
+    recipe: Path, settings: list[str] | None, workspace: Path | None
+) -> tuple[Recipe, Callable[[], Workspace]]:
+    """The recipe, and how to open the workspace: only a good recipe makes one."""
+    known = imported_datasets(Workspace.named(workspace))
+    checked = load_recipe(recipe, known_datasets=known, settings=settings or ())
+    return checked, lambda: Workspace.open_or_create(workspace)
+
+
+def _ended(run: Run, summary: RunSummary) -> int:
+    if summary.status is Status.FINISHED:
+        return DONE
+    if summary.error:
+        screen.print(f"The run failed. {summary.error.get('message', '')}", style="bold red", soft_wrap=True)
+        return FAULT if summary.error.get("code") in OUR_FAULTS else WRONG_INPUT
+    screen.print(f"The run is {summary.status.value}. {summary.cause}", style="bold", soft_wrap=True)
+    return INTERRUPTED if summary.status in (Status.CANCELLED, Status.PAUSED) else FAULT
+
+
+def _document(summary: RunSummary) -> dict[str, Any]:
+    """A run as JSON: what `run`, `demo`, `show` and `runs` print."""
+    rest = summary.model_dump(mode="json", exclude={"id", "points", "controls"}, exclude_none=True)
+    points = {"points": [p.to_json() for p in summary.points], "controls": [p.to_json() for p in summary.controls]}
+    return {"run": summary.id, **rest, **points}
+
+
+def _rows(what: str, catalog: Catalog) -> list[dict[str, Any]]:
+    if what == "methods":
+        return [
+            {"stage": stage, "method": name, **entry.to_json()}
+            for stage, menu in catalog.methods.items()
+            for name, entry in menu.items()
+        ]
+    facts = catalog.backbones if what == "backbones" else catalog.datasets
+    return [{"name": name, **entry} for name, entry in facts.items()]
+
+
+def _line(row: dict[str, Any]) -> str:
+    if "method" in row:
+        return f"{row['stage']}.{row['method']}: {row['title']['en']}. {row['summary']['en']}"
+    facts = [f"{row[key]:,} {key}" for key in ("params", "images", "classes") if row.get(key)]
+    return f"{row['name']}: {', '.join([*facts, str(row.get('weights') or row.get('where') or '')])}"
+
+
+def _scores(row: dict[str, Any]) -> str:
+    scores = [f"{key} {value:.3f}" for key, value in row.items() if isinstance(value, float)]
+    return f"{row['backbone']}: {', '.join(scores)}"
+
+
+def _run_line(summary: RunSummary) -> str:
+    best = max(summary.points, key=lambda p: p.step, default=None)
+    last = f"{terminal.percent(best)}, {terminal.size(best.bytes)}" if best else "no points"
+    return f"{summary.id}  {summary.status.value:<11}  {last}  {summary.name}"
+
+
+def _say(as_json: bool, document: object, text: str) -> int:
+    if as_json:
+        _print(document)
+    else:
+        Console(markup=False, highlight=False).print(text, soft_wrap=True)
+    return DONE
+
+
+def _print(document: object) -> None:
+    sys.stdout.write(documents.dumps(document, ensure_ascii=False, indent=1) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

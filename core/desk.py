@@ -1,0 +1,124 @@
+"""The desk where jobs are answered, one at a time, by a worker that keeps its models in memory between them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from core.errors import UserError
+from core.jobs import Job
+from core.launcher import Worker, alive, end, read_identity
+from core.runs import tail
+from core.watch import Patience, cause_of_death
+from core.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Sitting:
+    """A job at the desk; `again` if its worker had answered another before."""
+
+    job: Job
+    worker: Worker
+    again: bool
+
+
+class Desk:
+    """Hands waiting jobs to a worker; one that dies on a job is told to whoever asked."""
+
+    def __init__(self, workspace: Workspace, patience: Patience, spare: Callable[[], Worker | None]) -> None:
+        self.workspace = workspace
+        self.patience = patience
+        self._spare = spare  # takes the spare worker for good
+        self._sitting: Sitting | None = None
+        self._idle: Worker | None = None
+        self._idle_since = 0.0
+        self._settled: set[str] = set()
+        self._cancelled_at: float | None = None
+
+    def turn(self) -> None:
+        """Does what is due now."""
+        if self._sitting is not None:
+            self._mind(self._sitting)
+        if self._sitting is None:
+            job = self._next()
+            if job is not None:
+                self._seat(job)
+        if self._idle is not None and time.monotonic() - self._idle_since > self.patience.idle:
+            self.close()
+
+    def close(self) -> None:
+        """Lets the worker go: it ends after the job it is at."""
+        worker = self._sitting.worker if self._sitting else self._idle
+        if worker is not None:
+            worker.dismiss()
+        self._idle = None
+
+    def fail_next(self, error: UserError, details: str) -> None:
+        """Ends the next waiting job with an error, because no worker can be had."""
+        job = self._next()
+        if job is not None:
+            job.fail(error, details)
+
+    def _next(self) -> Job | None:
+        """The oldest job that nobody has begun; those a worker left behind are ended on the way."""
+        for job_id in self.workspace.job_ids():
+            if job_id in self._settled:
+                continue
+            job = self.workspace.job(job_id)
+            who = read_identity(job.worker)
+            if job.done():
+                self._settled.add(job_id)
+            elif who is not None:  # begun under an earlier supervisor
+                if not alive(who) and not job.done():
+                    job.fail(_died(job, "The process that worked on it ended."))
+            elif job.cancel_requested():
+                job.fail(_cancelled(job))
+            else:
+                return job
+        return None
+
+    def _seat(self, job: Job) -> None:
+        again = self._idle is not None and self._idle.alive()
+        worker = self._idle if again else self._spare()
+        if worker is None:
+            return
+        self._idle = None
+        self._cancelled_at = None
+        self._sitting = Sitting(job, worker, again)
+        worker.give_job(job)
+
+    def _mind(self, sitting: Sitting) -> None:
+        working = sitting.worker.alive()  # asked first: what it wrote before it died counts
+        if sitting.job.done():
+            self._sitting, self._idle, self._idle_since = None, sitting.worker, time.monotonic()
+        elif not working:
+            self._sitting = None
+            self._bury(sitting)
+        elif sitting.job.cancel_requested():
+            self._hurry(sitting)
+
+    def _bury(self, sitting: Sitting) -> None:
+        if sitting.job.cancel_requested():
+            sitting.job.fail(_cancelled(sitting.job))
+        elif sitting.again:  # it may have ended before it saw the job
+            self._idle = None
+            self._seat(sitting.job)
+        else:
+            log = tail(sitting.worker.log)
+            sitting.job.fail(_died(sitting.job, cause_of_death(sitting.worker.process.poll(), log)), log)
+
+    def _hurry(self, sitting: Sitting) -> None:
+        now = time.monotonic()
+        self._cancelled_at = self._cancelled_at or now
+        waited = now - self._cancelled_at - self.patience.cancel
+        if waited > 0:
+            end(sitting.worker.who, kill=waited > self.patience.terminate)
+
+
+def _died(job: Job, cause: str) -> UserError:
+    return UserError("worker_died", "job", job.kind, "a worker that lives to answer", cause)
+
+
+def _cancelled(job: Job) -> UserError:
+    return UserError("cancelled", "job", job.kind, "a job that is not cancelled", "Ask again.")

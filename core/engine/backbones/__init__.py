@@ -1,0 +1,132 @@
+"""The catalogue of backbones, and the one way to build and load them."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from torch import nn
+
+from core.engine.backbones import state as weight_files
+from core.engine.backbones.backbone import Backbone, Family, Progress
+from core.engine.backbones.efficientnet_lite import EfficientNetLite
+from core.engine.backbones.heads import classes_of, head_layer, set_head
+from core.engine.backbones.skeleton import on_meta
+from core.engine.backbones.small import Small
+from core.engine.backbones.torchvision import Torchvision
+from core.errors import UserError, nearest
+
+__all__ = ["Backbone", "backbones", "find", "labels", "load_backbone", "skeleton", "weights_at_hand"]
+
+FAMILIES: dict[str, Family] = {
+    "efficientnet_lite": EfficientNetLite(),
+    "small": Small(),
+    "torchvision": Torchvision(),
+}
+
+
+@cache
+def backbones() -> dict[str, Backbone]:
+    """Every backbone by name, sorted."""
+    entries = [entry for family in FAMILIES.values() for entry in family.catalogue()]
+    return {entry.name: entry for entry in sorted(entries, key=lambda entry: entry.name)}
+
+
+def find(name: str) -> Backbone:
+    """The backbone called `name`; raises UserError naming the nearest."""
+    if name not in backbones():
+        allowed = "a backbone of the catalogue (condenser list backbones)"
+        raise UserError("unknown_backbone", "backbone", name, allowed, nearest(name, backbones()))
+    return backbones()[name]
+
+
+def weights_at_hand(name: str, folder: Path | None = None) -> bool:
+    """Whether the pretrained weights of `name` can be loaded without a network; False where there are none."""
+    backbone = find(name)
+    return FAMILIES[backbone.family].at_hand(backbone, folder)
+
+
+def labels(name: str) -> tuple[str, ...]:
+    """The class names that the weights of `name` know, in the order of the logits; empty without weights."""
+    backbone = find(name)
+    return FAMILIES[backbone.family].labels(backbone)
+
+
+def load_backbone(
+    name: str,
+    classes: int | None = None,
+    weights: str | Path = "default",
+    image_size: int | None = None,
+    *,
+    width: int = 0,
+    channels: int | None = None,
+    progress: Progress | None = None,
+    folder: Path | None = None,
+) -> nn.Module:
+    """The network `name` in eval mode, mapping [N, channels, image_size, image_size] to logits [N, classes].
+
+    `weights`: "default" (pretrained, or fresh where the catalogue has none), "none" (fresh), or a .safetensors file.
+    `classes` None keeps the original head; another number gets a fresh one. `width` and `channels` (1 or 3) are for
+    the small networks without weights of their own. `folder` holds downloaded weights, by default torch.hub's.
+    Raises UserError on every wrong argument and when the weights can't be had.
+    """
+    backbone = find(name)
+    family = FAMILIES[backbone.family]
+    size, channels = _checked(backbone, classes, image_size, width, channels)
+    fresh = weights == "none" or (weights == "default" and backbone.weights == "none")
+    if fresh:
+        return family.architecture(backbone, classes or backbone.classes, size, width, channels).eval()
+    if weights == "default":
+        net = on_meta(lambda: family.architecture(backbone, backbone.classes, size, width, channels))
+        net.load_state_dict(family.fit(family.state(backbone, folder, progress), net), strict=True, assign=True)
+    else:
+        net = _filled(backbone, Path(weights), size, width, channels)
+    if classes not in (None, classes_of(head_layer(net))):
+        assert classes is not None
+        set_head(net, _name_of(net, head_layer(net)), classes)
+    return net.requires_grad_().eval()
+
+
+def skeleton(name: str, classes: int | None = None, image_size: int | None = None, *, width: int = 0) -> nn.Module:
+    """The network `name` on the meta device, as its authors count it: shapes without memory, in milliseconds."""
+    backbone = find(name)
+    size, _ = _checked(backbone, classes, image_size, width, None)
+    family = FAMILIES[backbone.family]
+    net = on_meta(lambda: family.published(backbone, classes or backbone.classes, size, width))
+    return net.to("meta").eval()
+
+
+def _filled(backbone: Backbone, path: Path, size: int, width: int, channels: int) -> nn.Module:
+    """The architecture with the weights of a file, and the head the file has."""
+    family = FAMILIES[backbone.family]
+    state = weight_files.read(path)
+    net = on_meta(lambda: family.architecture(backbone, backbone.classes, size, width, channels))
+    state = dict(family.fit(state, net))
+    head = _name_of(net, head_layer(net))
+    kept = state.get(f"{head}.bias")
+    if kept is not None and kept.ndim == 1 and len(kept) != backbone.classes:
+        net = on_meta(lambda: family.architecture(backbone, len(kept), size, width, channels))
+    weight_files.fill(net, state, backbone.name)
+    return net
+
+
+def _name_of(net: nn.Module, layer: nn.Module) -> str:
+    names: dict[nn.Module, str] = {module: name for name, module in net.named_modules()}
+    return names[layer]
+
+
+def _checked(
+    backbone: Backbone, classes: int | None, image_size: int | None, width: int, channels: int | None
+) -> tuple[int, int]:
+    """(image size, channels) with their defaults filled in."""
+    if classes is not None and classes < 1:
+        raise UserError("out_of_range", "classes", classes, "a whole number of at least 1", "Count the classes.")
+    size = backbone.image_size if image_size is None else image_size
+    if size < backbone.smallest:
+        allowed = f"at least {backbone.smallest} pixels a side for {backbone.name}"
+        fix = f"Its own size is {backbone.image_size}; for smaller images choose a small network such as resnet20."
+        raise UserError("image_too_small", "image_size", size, allowed, fix)
+    if width and backbone.family != "small":
+        fix = "Leave width out, or choose a small network such as resnet20."
+        raise UserError("no_width", "width", width, f"0 for {backbone.name}: its widths are given", fix)
+    return size, backbone.checked_channels(channels)

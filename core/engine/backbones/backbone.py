@@ -1,0 +1,103 @@
+"""One entry of the catalogue of backbones, and what a family of them must be able to do."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+from core.engine.model import Preprocessing
+from core.errors import UserError
+
+Progress = Callable[[int, int | None], None]  # (bytes done, bytes in all or None)
+FamilyName = Literal["torchvision", "efficientnet_lite", "small"]
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A pretrained network or a bare architecture, as data: what it costs, what it reached, where its weights are.
+
+    `image_size` (pixels a side), `mean` and `std` are those of its weights; `smallest` is the least side it can run
+    at. `params` and `macs` (multiply-accumulates for one image at `image_size`) are for `classes` classes, as published
+    by torchvision or counted its way; `accuracy` is top-1 in percent as published for these weights, None without.
+    """
+
+    name: str
+    title: str
+    family: FamilyName
+    image_size: int
+    smallest: int
+    channels: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    small_images: bool
+    params: int
+    macs: int
+    accuracy: float | None
+    classes: int
+    licence: str
+    source: str
+    weights: Literal["packaged", "bundled", "download", "none"]
+    download_bytes: int = 0
+
+    @property
+    def fixed(self) -> bool:
+        """Whether width and channels are given by its weights, not by the person."""
+        return self.weights != "none"
+
+    def preprocessing(self, size: int, channels: int | None = None) -> Preprocessing:
+        """What images of `size` pixels a side need before this network; raises UserError on a wrong channel count."""
+        channels = self.checked_channels(channels)
+        if channels == self.channels:
+            return Preprocessing(size, channels, self.mean, self.std)
+        grey = (sum(self.mean) / len(self.mean),), (sum(self.std) / len(self.std),)
+        return Preprocessing(size, channels, grey[0] * channels, grey[1] * channels)
+
+    def checked_channels(self, channels: int | None) -> int:
+        """`channels` or this backbone's own; only a small network without weights of its own can choose."""
+        if channels is None or channels == self.channels:
+            return self.channels
+        if self.fixed or channels not in (1, 3):
+            allowed = str(self.channels) if self.fixed else "1 (grey) or 3 (colour)"
+            fix = "Grey images are repeated to 3 channels by themselves: leave channels out."
+            raise UserError("wrong_channels", "channels", channels, f"{allowed} for {self.name}", fix)
+        return channels
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Family(ABC):
+    """Backbones built and loaded in one way."""
+
+    @abstractmethod
+    def catalogue(self) -> list[Backbone]:
+        """Its backbones, without touching any weights."""
+
+    @abstractmethod
+    def architecture(self, backbone: Backbone, classes: int, image_size: int, width: int, channels: int) -> nn.Module:
+        """The network with fresh weights and a head of `classes`; its forward gives one plain tensor, always."""
+
+    @abstractmethod
+    def state(self, backbone: Backbone, folder: Path | None, progress: Progress | None) -> Mapping[str, Tensor]:
+        """The pretrained weights as their authors stored them; raises UserError if they can't be had."""
+
+    @abstractmethod
+    def at_hand(self, backbone: Backbone, folder: Path | None) -> bool:
+        """Whether `state` needs no network."""
+
+    @abstractmethod
+    def labels(self, backbone: Backbone) -> tuple[str, ...]:
+        """The names of the classes its weights know; empty without weights."""
+
+    def published(self, backbone: Backbone, classes: int, image_size: int, width: int) -> nn.Module:
+        """The network as its authors count it."""
+        return self.architecture(backbone, classes, image_size, width, backbone.channels)
+
+    def fit(self, state: Mapping[str, Tensor], net: nn.Module) -> Mapping[str, Tensor]:
+        """`state` with the keys and shapes of `net`, where the two are known to differ."""
+        return state

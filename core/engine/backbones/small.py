@@ -1,0 +1,181 @@
+"""Residual networks for small images, in the CIFAR form of He et al. 2015 (https://arxiv.org/abs/1512.03385, 4.2).
+
+A 3x3 stem, three stages of n blocks with widths w, 2w, 4w, global average pooling, one linear layer: 6n + 2 layers.
+Where the shape changes the shortcut is a 1x1 convolution with batch norm (option B), which exports and prunes
+plainly. Some of them come with weights of ours for 28-pixel grey images, in assets/backbones.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from core.engine.backbones.backbone import Backbone, Family, Progress
+from core.errors import UserError
+
+ASSETS = Path(__file__).parents[3] / "assets" / "backbones"
+DEPTHS = (8, 14, 20, 32, 44, 56)
+WIDTH = 16  # of the first stage, as published
+NARROWEST = 4
+BUNDLED = {"resnet8_fashion": (8, 32), "resnet20_fashion": (20, 16)}  # name: depth, width
+PAPER = "https://arxiv.org/abs/1512.03385"
+
+
+class Block(nn.Module):
+    """Two 3x3 convolutions beside a shortcut, added before the last ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.relu1 = nn.ReLU()
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self.relu2 = nn.ReLU()
+        self.shortcut = nn.Sequential()
+        if stride != 1 or inputs != outputs:
+            self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.relu1(self.bn1(self.conv1(x)))
+        return cast(Tensor, self.relu2(self.bn2(self.conv2(y)) + self.shortcut(x)))
+
+
+class SmallResNet(nn.Module):
+    """`depth` = 6n + 2 layers of base width `width`; maps [N, channels, any, any] to [N, classes]."""
+
+    def __init__(self, depth: int, width: int, channels: int, classes: int) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(channels, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
+        n = (depth - 2) // 6
+        self.stage1 = _stage(n, width, width, 1)
+        self.stage2 = _stage(n, width, 2 * width, 2)
+        self.stage3 = _stage(n, 2 * width, 4 * width, 2)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.head = nn.Linear(4 * width, classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stage3(self.stage2(self.stage1(self.stem(x))))
+        return cast(Tensor, self.head(torch.flatten(self.pool(x), 1)))
+
+
+def _stage(blocks: int, inputs: int, outputs: int, stride: int) -> nn.Sequential:
+    later = [Block(outputs, outputs, 1) for _ in range(blocks - 1)]
+    return nn.Sequential(Block(inputs, outputs, stride), *later)
+
+
+def params(depth: int, width: int, channels: int, classes: int) -> int:
+    """Trainable parameters, by counting on paper: the catalogue needs them without building anything."""
+    w, blocks = width, (depth - 2) // 6
+    total = 9 * channels * w + 2 * w
+    for stage, u in enumerate((w, 2 * w, 4 * w)):
+        inputs = u if stage == 0 else u // 2
+        total += 9 * inputs * u + (2 * blocks - 1) * 9 * u * u + 2 * blocks * 2 * u
+        total += 0 if stage == 0 else inputs * u + 2 * u
+    return total + 4 * w * classes + classes
+
+
+def macs(depth: int, width: int, channels: int, classes: int, size: int) -> int:
+    """Multiply-accumulates for one image of `size` pixels a side, by counting on paper."""
+    w, blocks = width, (depth - 2) // 6
+    total = size * size * 9 * channels * w
+    for stage, u in enumerate((w, 2 * w, 4 * w)):
+        inputs = u if stage == 0 else u // 2
+        size = size if stage == 0 else (size + 1) // 2
+        weights = 9 * inputs * u + (2 * blocks - 1) * 9 * u * u + (0 if stage == 0 else inputs * u)
+        total += size * size * weights
+    return total + 4 * w * classes
+
+
+class Small(Family):
+    """Our own small residual networks."""
+
+    def catalogue(self) -> list[Backbone]:
+        return [_bare(depth) for depth in DEPTHS] + [_bundled(name) for name in BUNDLED]
+
+    def architecture(self, backbone: Backbone, classes: int, image_size: int, width: int, channels: int) -> nn.Module:
+        depth, own = BUNDLED.get(backbone.name) or (int(backbone.name.removeprefix("resnet")), WIDTH)
+        if width and width != own and backbone.fixed:
+            fix = f"Leave width out, or choose resnet{depth}, which takes any width."
+            raise UserError("fixed_width", "width", width, f"{own}, the width of {backbone.name}'s weights", fix)
+        if width and width < NARROWEST:
+            fix = f"Set width to {NARROWEST} or more."
+            raise UserError("out_of_range", "width", width, f"0 (= {own}) or at least {NARROWEST}", fix)
+        return SmallResNet(depth, width or own, channels, classes)
+
+    def state(self, backbone: Backbone, folder: Path | None, progress: Progress | None) -> Mapping[str, Tensor]:
+        path = _weights(backbone)
+        if not path.is_file():
+            fix = "Restore it from the repository, or train it with assets/train_backbones.py."
+            raise UserError("weights_missing", "weights", path.name, f"the file assets/backbones/{path.name}", fix)
+        return load_file(path)
+
+    def at_hand(self, backbone: Backbone, folder: Path | None) -> bool:
+        return backbone.fixed and _weights(backbone).is_file()
+
+    def labels(self, backbone: Backbone) -> tuple[str, ...]:
+        return tuple(str(name) for name in _facts(backbone.name).get("classes", ())) if backbone.fixed else ()
+
+
+def _bare(depth: int) -> Backbone:
+    return Backbone(
+        name=f"resnet{depth}",
+        title=f"ResNet-{depth} (small images)",
+        family="small",
+        image_size=32,
+        smallest=8,
+        channels=3,
+        mean=(0.5, 0.5, 0.5),
+        std=(0.5, 0.5, 0.5),
+        small_images=True,
+        params=params(depth, WIDTH, 3, 10),
+        macs=macs(depth, WIDTH, 3, 10, 32),
+        accuracy=None,
+        classes=10,
+        licence="Apache-2.0 (part of this project)",
+        source=PAPER,
+        weights="none",
+    )
+
+
+def _bundled(name: str) -> Backbone:
+    """Facts come from the JSON beside the weights; before those are made, the mean and std of Fashion-MNIST."""
+    depth, width = BUNDLED[name]
+    facts = _facts(name)
+    classes = len(facts.get("classes", range(10)))
+    return Backbone(
+        name=name,
+        title=f"ResNet-{depth}, width {width}, trained on Fashion-MNIST",
+        family="small",
+        image_size=28,
+        smallest=8,
+        channels=1,
+        mean=tuple(facts.get("mean", (0.286,))),
+        std=tuple(facts.get("std", (0.353,))),
+        small_images=True,
+        params=params(depth, width, 1, classes),
+        macs=macs(depth, width, 1, classes, 28),
+        accuracy=facts.get("accuracy"),
+        classes=classes,
+        licence=str(facts.get("licence", "Apache-2.0 (part of this project)")),
+        source="assets/train_backbones.py",
+        weights="bundled",
+    )
+
+
+def _weights(backbone: Backbone) -> Path:
+    return ASSETS / f"{backbone.name}.safetensors"
+
+
+def _facts(name: str) -> dict[str, Any]:
+    path = ASSETS / f"{name}.json"
+    return cast(dict[str, Any], json.loads(path.read_text("utf-8"))) if path.is_file() else {}

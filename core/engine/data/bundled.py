@@ -1,0 +1,108 @@
+"""The data sets that need no download: scikit-learn's digits and a bundled part of Fashion-MNIST."""
+
+from __future__ import annotations
+
+import io
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from core.engine.data.dataset import SPLITS, Dataset, Indices, Split, carve, draw, hash_splits
+
+FASHION_MINI = Path(__file__).parents[3] / "assets" / "fashion-mini" / "fashion-mini.npz"
+FASHION_CLASSES = (
+    *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+    *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+)
+FASHION_LICENCE = "MIT (Zalando SE)"
+FASHION_SOURCE = "https://github.com/zalandoresearch/fashion-mnist"
+FASHION_SIZES = {"train": 5000, "validation": 1000, "test": 2000}
+SEED = 20170828  # of every split we draw ourselves: the day Fashion-MNIST appeared
+
+
+def load_digits() -> Dataset:
+    """1,797 handwritten digits of 8×8 pixels, 17 grey levels, scaled to 0 … 255 (scikit-learn, UCI)."""
+    from sklearn.datasets import load_digits as bunch
+
+    data = bunch()
+    pixels = np.round(data.images * (255 / 16)).astype(np.uint8)
+    whole = Split(torch.from_numpy(pixels).unsqueeze(1), torch.from_numpy(data.target.astype(np.int64)))
+    test, rest = carve(whole, 360, SEED)
+    validation, train = carve(rest, 240, SEED)
+    classes = tuple(str(digit) for digit in range(10))
+    return Dataset(
+        name="digits",
+        title="Handwritten digits, 8×8",
+        classes=classes,
+        train=train,
+        validation=validation,
+        test=test,
+        licence="CC BY 4.0 (UCI)",
+        source="https://archive.ics.uci.edu/dataset/80",
+        size=8,
+        channels=1,
+        content_hash=hash_splits(classes, train, validation, test),
+    )
+
+
+def load_fashion_mini() -> Dataset:
+    """5,000 training, 1,000 validation and 2,000 test images of Fashion-MNIST, balanced (see its script in assets)."""
+    with np.load(FASHION_MINI, allow_pickle=False) as file:
+        pixels = np.asarray(Image.open(io.BytesIO(file["png"].tobytes()), formats=["PNG"]))
+        labels = torch.from_numpy(file["labels"].astype(np.int64))
+    images = torch.from_numpy(pixels.reshape(-1, 1, 28, 28).copy())
+    ends = np.cumsum(list(FASHION_SIZES.values()))
+    parts = [slice(end - size, end) for end, size in zip(ends, FASHION_SIZES.values(), strict=True)]
+    train, validation, test = (Split(images[part], labels[part]) for part in parts)
+    return _fashion("fashion-mini", "Fashion-MNIST, a bundled part", train, validation, test)
+
+
+@cache
+def _indices() -> dict[str, Indices]:
+    with np.load(FASHION_MINI, allow_pickle=False) as file:
+        return {split: file[f"{split}_indices"].astype(np.int64) for split in SPLITS}
+
+
+def fashion_mini_indices() -> dict[str, Indices]:
+    """Where fashion-mini's images stand in Fashion-MNIST: `train` and `validation` in its training file of 60,000,
+    `test` in its test file of 10,000. Whoever trains on Fashion-MNIST leaves `validation` out."""
+    return {split: indices.copy() for split, indices in _indices().items()}
+
+
+def split_fashion_mnist(
+    images: NDArray[np.uint8], labels: Indices, test_images: NDArray[np.uint8], test_labels: Indices
+) -> Dataset:
+    """Fashion-MNIST as 54,000 / 6,000 / 10,000. Validation holds fashion-mini's validation images and none of its
+    training images, so neither set's training images are ever among the other's validation or test images."""
+    mini = fashion_mini_indices()
+    free = np.setdiff1d(np.arange(len(labels)), np.concatenate([mini["train"], mini["validation"]]))
+    drawn, _ = draw(labels[free], len(labels) // 10 - len(mini["validation"]), SEED)
+    held_out = np.sort(np.concatenate([free[drawn], mini["validation"]]))
+    whole = _split(images, labels)
+    train = whole.subset(np.setdiff1d(np.arange(len(labels)), held_out))
+    test = _split(test_images, test_labels)
+    return _fashion("fashion-mnist", "Fashion-MNIST", train, whole.subset(held_out), test)
+
+
+def _split(images: NDArray[np.uint8], labels: Indices) -> Split:
+    return Split(torch.from_numpy(images).unsqueeze(1), torch.from_numpy(labels.astype(np.int64)))
+
+
+def _fashion(name: str, title: str, train: Split, validation: Split, test: Split) -> Dataset:
+    return Dataset(
+        name=name,
+        title=title,
+        classes=FASHION_CLASSES,
+        train=train,
+        validation=validation,
+        test=test,
+        licence=FASHION_LICENCE,
+        source=FASHION_SOURCE,
+        size=28,
+        channels=1,
+        content_hash=hash_splits(FASHION_CLASSES, train, validation, test),
+    )

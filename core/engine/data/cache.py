@@ -1,0 +1,125 @@
+"""One file a data set and size: uint8 images and labels in safetensors form, memory-mapped when read.
+
+The layout is safetensors' (https://huggingface.co/docs/safetensors): 8 bytes of header length, JSON, plain tensors.
+Written by streaming, so that a set larger than memory can be cached, and checked by sha256 when read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from core.engine.data.dataset import SPLITS, Dataset, Indices, Split
+from core.files import make_folder, remove_file, replacing
+
+Pixels = NDArray[np.uint8]
+CHECKED = 2 * 2**30  # bytes up to which the hash is checked at every read: about a second
+
+
+@dataclass(frozen=True)
+class Part:
+    """One split to be cached: its labels, and `fill`, which writes its images into a given uint8 [N, C, size, size]."""
+
+    labels: Indices
+    fill: Callable[[Pixels], None]
+
+    @classmethod
+    def of(cls, images: Pixels, labels: Indices) -> Part:
+        return cls(labels, lambda out: np.copyto(out, images))
+
+
+def write_cache(path: Path, card: Dataset, parts: Mapping[str, Part]) -> None:
+    """Writes the splits in one step; `card` gives everything but the images."""
+    facts = {"name", "title", "licence", "source", "content_hash"}
+    metadata = {key: str(getattr(card, key)) for key in facts}
+    metadata |= {"classes": json.dumps(card.classes), "notes": json.dumps(card.notes), "sha256": "0" * 64}
+    header, offset = {"__metadata__": metadata}, 0
+    for split in SPLITS:
+        count = len(parts[split].labels)
+        for key, kind, shape in (
+            (f"{split}.labels", "I64", [count]),
+            (f"{split}.images", "U8", [count, card.channels, card.size, card.size]),
+        ):
+            end = offset + math.prod(shape) * (8 if kind == "I64" else 1)
+            header[key] = {"dtype": kind, "shape": shape, "data_offsets": [offset, end]}  # type: ignore[dict-item]
+            offset = end
+    make_folder(path.parent)
+    with replacing(path) as temporary:
+        _fill(temporary, header, offset, parts)
+
+
+def _fill(path: Path, header: dict[str, Any], size: int, parts: Mapping[str, Part]) -> None:
+    start = len(_packed(header))
+    with open(path, "wb") as file:
+        file.truncate(start + size)
+    body = np.memmap(path, np.uint8, "r+", start, (size,))
+    for split, part in parts.items():
+        _view(body, header[f"{split}.labels"])[:] = part.labels
+        part.fill(_view(body, header[f"{split}.images"]))
+    body.flush()
+    header["__metadata__"]["sha256"] = hashlib.sha256(body.data).hexdigest()
+    del body
+    with open(path, "r+b") as file:
+        file.write(_packed(header))
+
+
+def _packed(header: dict[str, Any]) -> bytes:
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text
+
+
+def _view(body: Pixels, entry: dict[str, Any]) -> NDArray[Any]:
+    begin, end = entry["data_offsets"]
+    return body[begin:end].view(np.int64 if entry["dtype"] == "I64" else np.uint8).reshape(entry["shape"])
+
+
+def read_cache(path: Path) -> Dataset | None:
+    """The data set in a cache file; None where there is none. A damaged file is removed: it can be made again."""
+    if not path.is_file():
+        return None
+    try:
+        return _read(path)
+    except (ValueError, KeyError, TypeError, OSError):
+        remove_file(path)
+        return None
+
+
+def _read(path: Path) -> Dataset:
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if not 0 < length < size:
+            raise ValueError("no header")
+        header = json.loads(file.read(length))
+    body: Pixels = np.memmap(path, np.uint8, "c", 8 + length)  # private: a write by accident stays out of the file
+    metadata = header["__metadata__"]
+    if size <= CHECKED and hashlib.sha256(body.data).hexdigest() != metadata["sha256"]:
+        raise ValueError("the content does not match its hash")
+    splits = [
+        Split(*(torch.from_numpy(_view(body, header[f"{split}.{key}"])) for key in ("images", "labels")))
+        for split in SPLITS
+    ]
+    return Dataset(
+        name=metadata["name"],
+        title=metadata["title"],
+        classes=tuple(json.loads(metadata["classes"])),
+        train=splits[0],
+        validation=splits[1],
+        test=splits[2],
+        licence=metadata["licence"],
+        source=metadata["source"],
+        size=splits[0].images.shape[3],
+        channels=splits[0].images.shape[1],
+        content_hash=metadata["content_hash"],
+        notes=tuple(json.loads(metadata["notes"])),
+    )

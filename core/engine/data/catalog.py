@@ -1,0 +1,113 @@
+"""Every data set by name, and the one way to load one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from platformdirs import user_data_dir
+
+from core.engine.data.bundled import FASHION_LICENCE, FASHION_SOURCE, load_digits, load_fashion_mini
+from core.engine.data.dataset import Dataset, DatasetInfo
+from core.engine.data.fetched import at_hand, installed, load_installed, load_published
+from core.engine.data.own import home_of, load_own, normal_name, own_datasets, own_info, read_own
+from core.engine.data.photos import Progress
+from core.engine.data.published import PUBLISHED, Published
+from core.errors import UserError, nearest
+
+SIZES = (8, 1024)  # pixels of a square photo's side
+_BUNDLED = {
+    "digits": DatasetInfo(
+        name="digits",
+        title="Handwritten digits, 8×8",
+        classes=10,
+        images=1797,
+        size=8,
+        channels=1,
+        licence="CC BY 4.0 (UCI)",
+        source="https://archive.ics.uci.edu/dataset/80",
+        where="bundled",
+        bytes=0,
+        at_hand=True,
+    ),
+    "fashion-mini": DatasetInfo(
+        name="fashion-mini",
+        title="Fashion-MNIST, a bundled part",
+        classes=10,
+        images=8000,
+        size=28,
+        channels=1,
+        licence=FASHION_LICENCE,
+        source=FASHION_SOURCE,
+        where="bundled",
+        bytes=0,
+        at_hand=True,
+    ),
+}
+
+
+def datasets(workspace_datasets: Path | None = None) -> dict[str, DatasetInfo]:
+    """Bundled sets first, then published ones, then those imported into the workspace's datasets folder."""
+    found = dict(_BUNDLED)
+    found |= {name: _info(published, workspace_datasets) for name, published in PUBLISHED.items()}
+    if workspace_datasets is not None:
+        found |= {name: own_info(stored) for name, stored in own_datasets(workspace_datasets).items()}
+    return found
+
+
+def load_dataset(
+    name: str, image_size: int, *, folder: Path | None = None, progress: Progress | None = None
+) -> Dataset:
+    """The data set called `name`, as square uint8 images.
+
+    Small sets of one size come at that size; photos come at `image_size`, their shorter side resized and the middle
+    kept. `folder` is the workspace's datasets folder: imported sets live there and fetched ones are put there.
+    `progress` is told (what, done, total or None). Raises UserError on an unknown name or size, and offline.
+    """
+    least, most = SIZES
+    if not least <= image_size <= most:
+        fix = f"The nearest allowed value is {min(max(image_size, least), most)}."
+        raise UserError("out_of_range", "image_size", image_size, f"a whole number from {least} to {most}", fix)
+    report = progress or _silent
+    if name == "digits":
+        return load_digits()
+    if name == "fashion-mini":
+        return load_fashion_mini()
+    if name == "fashion-mnist" and installed():
+        return load_installed()
+    folder = folder or default_folder()
+    if name in PUBLISHED:
+        return load_published(PUBLISHED[name], image_size, folder, report)
+    home = home_of(name, folder)
+    if not home.is_dir():
+        known = datasets(folder)
+        raise UserError("unknown_dataset", "dataset", name, "a data set of the list", nearest(normal_name(name), known))
+    return load_own(read_own(home), image_size, report)
+
+
+def default_folder() -> Path:
+    """The datasets folder of the default workspace."""
+    workspace = os.environ.get("CONDENSER_WORKSPACE")
+    return Path(workspace or user_data_dir("condenser", appauthor=False)) / "datasets"
+
+
+def _info(published: Published, folder: Path | None) -> DatasetInfo:
+    on_disk = published.form == "fashion" and installed()
+    here = on_disk or at_hand(published, folder)
+    return DatasetInfo(
+        name=published.name,
+        title=published.title,
+        classes=published.classes,
+        images=published.images,
+        size=published.size,
+        channels=published.channels,
+        licence=published.licence,
+        source=published.source,
+        where="installed" if on_disk else "download",
+        bytes=0 if here else published.bytes,
+        at_hand=here,
+    )
+
+
+def _silent(what: str, done: int, total: int | None) -> None:
+    return None

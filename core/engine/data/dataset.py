@@ -1,0 +1,151 @@
+"""A data set as the engine holds it: uint8 images and labels in three splits, and the card that describes it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from core.errors import UserError
+
+SPLITS = ("train", "validation", "test")
+Where = Literal["bundled", "installed", "download", "own"]
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Split:
+    """images uint8 [N, C, H, W] and labels int64 [N]."""
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def subset(self, indices: Sequence[int] | Tensor | Indices) -> Split:
+        """The chosen images in the given order, copied."""
+        chosen = torch.as_tensor(np.asarray(indices), dtype=torch.int64)
+        return Split(self.images[chosen], self.labels[chosen])
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Train to learn from, validation to choose by, test to tell. `size` is the images' side in pixels;
+    `content_hash` names exactly these images, labels and splits; `notes` say what a reader should know."""
+
+    name: str
+    title: str
+    classes: tuple[str, ...]
+    train: Split
+    validation: Split
+    test: Split
+    licence: str
+    source: str
+    size: int
+    channels: int
+    content_hash: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """A data set's card, known without loading it. `size` is None for photos, which come at the size asked for;
+    `bytes` is about what remains to download (0 when `at_hand`)."""
+
+    name: str
+    title: str
+    classes: int
+    images: int
+    size: int | None
+    channels: int
+    licence: str
+    source: str
+    where: Where
+    bytes: int
+    at_hand: bool
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def shuffled(count: int, seed: int) -> Indices:
+    """The numbers 0 … count − 1 in an order fixed for ever by `seed`, on every machine and NumPy version.
+
+    Sorts by SplitMix64 (Steele, Lea, Flood 2014) of seed and index: a counter, not a stream.
+    """
+    with np.errstate(over="ignore"):
+        start = _mix(np.array([seed % 2**64], dtype=np.uint64))
+        keys = _mix(start + np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15))
+    return np.argsort(keys, kind="stable").astype(np.int64)
+
+
+def _mix(z: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+def share_out(available: Indices, total: int) -> Indices:
+    """How many of `total` each class gives: in proportion to `available`, at least one where there is one
+    (largest remainders; the sum is exactly `total`). Needs classes present ≤ total ≤ sum of available."""
+    exact = available * (total / max(available.sum(), 1))
+    given: Indices = np.maximum(np.floor(exact).astype(np.int64), np.minimum(available, 1))
+    while (missing := total - int(given.sum())) != 0:
+        if missing > 0:
+            given[np.argmax(np.where(given < available, exact - given, -np.inf))] += 1
+        else:
+            given[np.argmax(np.where(given > 1, given - exact, -np.inf))] -= 1
+    return given
+
+
+def draw(labels: Indices, total: int, seed: int) -> tuple[Indices, Indices]:
+    """(chosen, left): `total` indices drawn stratified by class, and all others; both ascending."""
+    _, codes, available = np.unique(labels, return_inverse=True, return_counts=True)
+    wanted = share_out(available.astype(np.int64), total)
+    order = shuffled(len(labels), seed)
+    by_class = order[np.argsort(codes[order], kind="stable")]
+    starts = np.concatenate([[0], np.cumsum(available)[:-1]])
+    rank = np.arange(len(labels)) - np.repeat(starts, available)
+    chosen = by_class[rank < np.repeat(wanted, available)]
+    left = np.setdiff1d(np.arange(len(labels)), chosen)
+    return np.sort(chosen), left
+
+
+def few_labels(split: Split, count: int, classes: int, seed: int) -> tuple[Split, Tensor]:
+    """`count` labelled images, stratified with at least one a class, and the other images without their labels.
+
+    Raises UserError when `count` is below the number of classes or above the number of images.
+    """
+    if not classes <= count <= len(split):
+        raise UserError(
+            "out_of_range",
+            "labels",
+            count,
+            f"a whole number from {classes} (one a class) to {len(split)} (all training images)",
+            f"The nearest allowed value is {min(max(count, classes), len(split))}.",
+        )
+    chosen, left = draw(split.labels.numpy().astype(np.int64), count, seed)
+    return split.subset(chosen), split.images[torch.from_numpy(left)]
+
+
+def carve(split: Split, total: int, seed: int) -> tuple[Split, Split]:
+    """(carved, rest): `total` images taken out of a split, stratified."""
+    chosen, left = draw(split.labels.numpy().astype(np.int64), total, seed)
+    return split.subset(chosen), split.subset(left)
+
+
+def hash_splits(classes: Sequence[str], *splits: Split) -> str:
+    """sha256 over class names, shapes, pixels and labels, in that order."""
+    digest = hashlib.sha256(repr(tuple(classes)).encode())
+    for split in splits:
+        digest.update(repr(tuple(split.images.shape)).encode())
+        digest.update(split.images.contiguous().numpy().data)
+        digest.update(split.labels.contiguous().numpy().data)
+    return digest.hexdigest()

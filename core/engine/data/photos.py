@@ -1,0 +1,57 @@
+"""Photos of any size as square uint8 pixels: the shorter side resized, the middle kept."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from core.engine.data.cache import Part
+from core.engine.data.dataset import Indices
+from core.errors import UserError
+
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")  # PPM: the German traffic signs
+Progress = Callable[[str, int, int | None], None]
+
+
+def square(image: Image.Image, size: int) -> Image.Image:
+    """The centre square of an image, size × size, bilinear and antialiased."""
+    side = min(image.size)
+    left, top = (image.width - side) / 2, (image.height - side) / 2
+    box = (left, top, left + side, top + side)
+    return image.resize((size, size), Image.Resampling.BILINEAR, box=box, reducing_gap=3.0)
+
+
+def read_square(path: Path, size: int, channels: int) -> NDArray[np.uint8]:
+    """uint8 [channels, size, size] of a stored photo; raises UserError on a damaged file."""
+    mode = "L" if channels == 1 else "RGB"
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            image.draft(mode, (2 * size, 2 * size))  # a JPEG is decoded at 1/2, 1/4 or 1/8 where that is enough
+            pixels = np.asarray(square(image.convert(mode), size))
+    except (OSError, ValueError, SyntaxError) as error:
+        fix = "Delete the data set and fetch or import it again."
+        raise UserError("damaged_image", "dataset", path.name, "an image that can be decoded", fix) from error
+    return pixels.reshape(size, size, channels).transpose(2, 0, 1)
+
+
+def photo_part(
+    paths: Sequence[Path], labels: Indices, size: int, channels: int, tick: Callable[[int], None] | None = None
+) -> Part:
+    """A split to be decoded into its cache by as many threads as there are cores; `tick` counts images."""
+
+    def fill(out: NDArray[np.uint8]) -> None:
+        def put(index: int) -> None:
+            out[index] = read_square(paths[index], size, channels)
+
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+            for done, _ in enumerate(pool.map(put, range(len(paths))), 1):
+                if tick is not None and (done % 100 == 0 or done == len(paths)):
+                    tick(min(100, (done - 1) % 100 + 1))
+
+    return Part(labels, fill)

@@ -1,0 +1,153 @@
+"""Distillation: a small student learns from a teacher's answers as well as from the labels."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from core.engine.backbones import find, load_backbone
+from core.engine.bench import Bench
+from core.engine.data.augment import AUGMENTATIONS
+from core.engine.distill.teacher import cached_teacher, live_teacher
+from core.engine.export.graph import save_float
+from core.engine.method import Method, Saved, knob
+from core.engine.model import Model
+from core.engine.output import Output
+from core.engine.seeds import counter_seed
+from core.engine.train import UNLABELLED, Batch, Examples, Schedule, fit
+
+SMALL_SIDE = 64  # pixels; what the small networks are made for
+
+
+class Distill(Method, ABC):
+    """Trains a student on weight · gain · soft_loss + (1 − weight) · cross-entropy; a method fills `soft_loss`.
+
+    A method that compares features sets `reads_features`, and the teacher then runs beside the student; otherwise
+    its logits are computed once per fixed view and cached.
+    """
+
+    reads_features: ClassVar[bool] = False
+
+    student: str = knob(
+        "resnet8", "Student", "The small network that learns: any backbone of the catalogue, without its weights.",
+        zh=("学生网络", "要训练的小网络:目录中的任何骨干,不带预训练权重。"),
+    )  # fmt: skip
+    width: int = knob(
+        0, "Student's width", "Channels of the first stage of a resnet8 … resnet56; 0 is its own (16).",
+        zh=("学生宽度", "resnet8 … resnet56 第一阶段的通道数;0 表示默认(16)。"), ge=0, le=256, unit="channels",
+    )  # fmt: skip
+    student_size: int = knob(
+        0, "Student's image size",
+        "Side of the student's input; 0 is the dataset's own, at most 64, for small networks, the recipe's for others.",
+        zh=("学生图像尺寸", "学生输入的边长;0 表示小网络用数据集原尺寸(至多 64),其他网络用配方尺寸。"),
+        ge=0, le=1024, unit="pixels",
+    )  # fmt: skip
+    weight: float = knob(
+        0.9, "Weight of the soft loss", "Share of the teacher's term; the rest is cross-entropy with the labels.",
+        zh=("软损失权重", "教师项所占的比例;其余是与标签的交叉熵。"), ge=0.0, le=1.0,
+    )  # fmt: skip
+    gain: float = knob(
+        1.0, "Gain", "The method's own constant that brings its loss to the scale of cross-entropy.",
+        zh=("增益", "方法自身的常数,使其损失与交叉熵同一量级。"), ge=0.0, le=1e6,
+    )  # fmt: skip
+    pool: bool = knob(
+        True, "Use unlabelled images", "Images without a label teach too: the teacher's answer is all they need.",
+        zh=("使用无标签图像", "没有标签的图像也能用于教学:只需要教师的回答。"),
+    )  # fmt: skip
+    epochs: int = knob(
+        15, "Epochs", "Passes over all images, labelled or not. The student's accuracy rises with them, then levels.",
+        zh=("训练轮数", "遍历全部图像(含无标签)的次数。学生准确率随之上升并趋于平稳。"), ge=1, le=1000,
+    )  # fmt: skip
+    batch: int = knob(
+        128, "Batch size", "Images per optimizer step.",
+        zh=("批大小", "每次参数更新使用的图像数。"), ge=2, le=4096, unit="images",
+    )  # fmt: skip
+    learning_rate: float = knob(
+        0.1, "Learning rate", "Peak step size of SGD with momentum; it rises, then falls to zero along a cosine.",
+        zh=("学习率", "带动量 SGD 的最大步长;先上升,再沿余弦降到零。"), ge=1e-5, le=10.0,
+    )  # fmt: skip
+    augment: str = knob(
+        "shift", "Augmentation", "Random changes of the student's and teacher's images alike.",
+        zh=("数据增强", "学生与教师看到的图像同样随机变换。"), choices=AUGMENTATIONS,
+    )  # fmt: skip
+    views: int = knob(
+        4, "Fixed views", "So many augmented copies of each image, drawn once: the teacher answers each only once.",
+        zh=("固定视图数", "每张图像一次性生成这么多增强副本,教师对每个只回答一次。"), ge=1, le=64,
+    )  # fmt: skip
+    twin: bool = knob(
+        True, "Train a twin without a teacher",
+        "The same student with the same number of steps on the labels alone: shows what the teacher was worth.",
+        zh=("训练无教师的孪生", "同样的学生、同样的步数、只用标签:显示教师的价值。"),
+    )  # fmt: skip
+
+    @abstractmethod
+    def soft_loss(self, student: Output, teacher: Output, target: Tensor | None) -> Tensor:
+        """The distillation term alone, a scalar."""
+
+    def loss(self, student: Output, teacher: Output, target: Tensor | None) -> Tensor:
+        """weight · gain · soft_loss + (1 − weight) · cross-entropy with target [N].
+
+        `target` None stands for unlabelled images: the first term only. In a mixed batch −1 marks an image without a
+        label, and the cross-entropy is the mean over those that have one.
+        """
+        soft = self.weight * self.gain * self.soft_loss(student, teacher, target)
+        if target is None or self.weight == 1 or not bool((target != UNLABELLED).any()):
+            return soft
+        return soft + (1 - self.weight) * F.cross_entropy(student.logits, target, ignore_index=UNLABELLED)
+
+    def apply(self, model: Model, bench: Bench) -> Model:
+        """The student, taught by `model`, on labelled images and, with `pool`, on unlabelled ones."""
+        examples = Examples.of(bench.labelled, bench.pool if self.pool else None)
+        schedule = self.schedule()
+        teach = live_teacher if self.reads_features else cached_teacher
+        with teach(model, examples, schedule, bench) as teacher:
+
+            def loss(output: Output, batch: Batch) -> Tensor:
+                return self.loss(output, teacher(batch), batch.target)
+
+            return fit(self.new_student(bench), examples, loss, schedule, bench, features=self.reads_features)
+
+    def controls(self, model: Model, bench: Bench) -> Iterator[tuple[str, Model]]:
+        """The twin: same student, same first weights, same number of steps, labels only."""
+        if not self.twin:
+            return
+        seen = len(bench.labelled) + (len(bench.pool) if self.pool else 0)
+        schedule = replace(self.schedule(), batches=-(-seen // min(self.batch, seen)))
+
+        def loss(output: Output, batch: Batch) -> Tensor:
+            return F.cross_entropy(output.logits, batch.target)
+
+        alone = fit(
+            self.new_student(bench), Examples.of(bench.labelled), loss, schedule, bench.beside("twin"),
+        )  # fmt: skip
+        yield "twin without a teacher", alone
+
+    def schedule(self) -> Schedule:
+        """How the student is trained, with a teacher or without."""
+        views = self.views if self.augment != "none" else 1
+        return Schedule(self.epochs, self.batch, self.learning_rate, augment=self.augment, views=views)
+
+    def new_student(self, bench: Bench) -> Model:
+        """The student before training, drawn from the bench's seed."""
+        info = find(self.student)
+        data = bench.data
+        own = min(data.size, SMALL_SIDE) if info.small_images else bench.image_size or info.image_size
+        size = self.student_size or own
+        channels = data.channels if info.small_images else info.channels
+        torch.manual_seed(counter_seed(*bench.place, "student"))
+        net = load_backbone(
+            self.student, classes=len(data.classes), weights="none", image_size=size, width=self.width,
+            channels=channels,
+        )  # fmt: skip
+        return Model(net, self.student, data.classes, info.preprocessing(size, channels), self.width)
+
+    def save(self, model: Model, path: Path, bench: Bench) -> Saved:
+        """The network as float32 ONNX."""
+        return save_float(model, path)

@@ -1,0 +1,62 @@
+"""Where a teacher's answers come from: a cache filled once per fixed view, or the teacher itself beside the student."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from core.engine.backbones.features import Observer
+from core.engine.bench import Bench
+from core.engine.data.augment import prepare
+from core.engine.measure.runtime import open_session, predict
+from core.engine.model import Model
+from core.engine.output import Output
+from core.engine.train import Batch, Examples, Schedule, view
+
+Teacher = Callable[[Batch], Output]
+
+
+@contextmanager
+def cached_teacher(model: Model, examples: Examples, schedule: Schedule, bench: Bench) -> Iterator[Teacher]:
+    """Answers with logits computed once per fixed view, by the teacher's saved file where it runs on the CPU."""
+    answers: dict[int, Tensor] = {}
+
+    def answer(batch: Batch) -> Output:
+        if batch.view not in answers:
+            images = view(examples.images, schedule, bench, batch.view)
+            answers[batch.view] = _logits(model, images, bench, batch.view, schedule.views)
+        return Output(answers[batch.view][batch.index].to(bench.device))
+
+    yield answer
+
+
+@contextmanager
+def live_teacher(model: Model, examples: Examples, schedule: Schedule, bench: Bench) -> Iterator[Teacher]:
+    """Answers with logits, features and embedding, computed for each batch from the images the student sees."""
+    net = model.net.to(bench.device).eval()
+    with Observer(net, features=True) as observe:
+
+        def answer(batch: Batch) -> Output:
+            with torch.no_grad():
+                return observe(prepare(batch.raw, model.preprocessing))
+
+        yield answer
+
+
+def _logits(model: Model, images: Tensor, bench: Bench, number: int, views: int) -> Tensor:
+    def step(done: int) -> None:
+        bench.stop_if_cancelled()
+        bench.report("teacher", number, views, done, len(images))
+
+    if bench.device.type == "cpu" and bench.source is not None:
+        return predict(open_session(bench.source, bench.threads), images, model.preprocessing, step=step)
+    rows = []
+    net = model.net.to(bench.device).eval()
+    with torch.inference_mode():
+        for block in torch.split(images, 256):
+            rows.append(net(prepare(block.to(bench.device), model.preprocessing)).float().cpu())
+            step(sum(map(len, rows)))
+    return torch.cat(rows)

@@ -1,0 +1,45 @@
+"""What a number was measured on: machine, device and versions."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+
+from core.engine.bench import describe_device
+
+PACKAGES = ("torch", "torchvision", "timm", "torch-pruning", "onnx", "onnxruntime", "onnxscript", "numpy")
+
+
+def environment(device: torch.device, threads: int) -> dict[str, str]:
+    """Machine, processor, device, threads and the versions that can change a figure."""
+    versions = {name: _version(name) for name in ("condenser", *PACKAGES)}
+    return {
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "processor": processor(),
+        "cores": str(os.cpu_count()),
+        "device": describe_device(device),
+        "threads": str(threads),
+        **{name: number for name, number in versions.items() if number},
+    }
+
+
+def processor() -> str:
+    """The processor's model as the system names it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.machine()
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""

@@ -1,0 +1,152 @@
+"""Networks as ONNX graphs: written once with a dynamic batch, and re-headed without another export."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from core.engine.method import Saved
+from core.engine.model import Model
+from core.errors import UserError
+from core.files import write_atomic
+
+OPSET = 21  # the first with 4-bit tensors
+INPUT, OUTPUT, EMBEDDING = "image", "logits", "embedding"
+
+
+def write_graph(model: Model, path: Path) -> None:
+    """Writes `model` as float32 ONNX: input `image` [batch, C, S, S], output `logits` [batch, classes].
+
+    Batch norms are folded into the convolutions before them. Labels and preprocessing travel in the file's metadata
+    (`condenser.labels`, `condenser.preprocessing`, both JSON). Raises UserError `not_exportable` with the reason.
+    """
+    write_atomic(path, describe(model, _export(model)).SerializeToString(deterministic=True))
+
+
+def save_float(model: Model, path: Path) -> Saved:
+    """`write_graph` as the saving of a step."""
+    write_graph(model, path)
+    return Saved()
+
+
+def describe(model: Model, graph: onnx.ModelProto) -> onnx.ModelProto:
+    """`graph` with the labels and preprocessing of `model` in its metadata."""
+    del graph.metadata_props[:]
+    meta = {
+        "condenser.labels": json.dumps(list(model.classes), ensure_ascii=False),
+        "condenser.preprocessing": json.dumps(model.preprocessing.to_json()),
+        "condenser.backbone": model.backbone,
+    }
+    helper.set_model_props(graph, meta)
+    return graph
+
+
+def _export(model: Model) -> onnx.ModelProto:
+    p = model.preprocessing
+    net = model.net.to("cpu", memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
+    example = torch.zeros(2, p.channels, p.size, p.size)
+    try:
+        with _quiet():
+            program = torch.onnx.export(
+                net, (example,), dynamo=True, opset_version=OPSET, verbose=False, external_data=False,
+                input_names=[INPUT], output_names=[OUTPUT],
+                dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
+            )  # fmt: skip
+    except (torch.onnx.OnnxExporterError, RuntimeError) as error:
+        raise UserError(
+            "not_exportable", "backbone", model.backbone, "a network that torch can export to ONNX",
+            f"Choose another backbone. The exporter said: {str(error).strip().splitlines()[0][:200]}",
+        ) from error  # fmt: skip
+    assert program is not None
+    graph: onnx.ModelProto = program.model_proto
+    return _plain(graph)
+
+
+def _plain(graph: onnx.ModelProto) -> onnx.ModelProto:
+    """Without the exporter's notes on where each node came from: half the size of a small network's file."""
+    graph.doc_string = ""
+    del graph.functions[:]
+    del graph.graph.value_info[:]
+    del graph.graph.metadata_props[:]
+    for item in (*graph.graph.node, *graph.graph.input, *graph.graph.output, *graph.graph.initializer):
+        item.doc_string = ""
+        del item.metadata_props[:]
+    return graph
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter logs and warns about its own internals; none of it is a person's to act on."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
+
+
+def fingerprint(model: Model) -> str:
+    """A hash of the network's weights and of what comes before them: equal models have equal fingerprints."""
+    digest = sha256(json.dumps([model.backbone, model.width, model.preprocessing.to_json()]).encode())
+    for name, tensor in sorted(model.net.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:32]
+
+
+def head_node(graph: onnx.ModelProto) -> onnx.NodeProto:
+    """The Gemm that makes the logits; raises UserError `no_linear_head` where the last layer is something else."""
+    last = graph.graph.node[-1]
+    if last.op_type != "Gemm" or last.output[0] != OUTPUT:
+        raise UserError(
+            "no_linear_head", "method", f"linear_probe on a network that ends in {last.op_type}",
+            "a backbone that ends in a linear layer", "Use fine_tune or partial with this backbone.",
+        )  # fmt: skip
+    found: onnx.NodeProto = last
+    return found
+
+
+def with_embedding(graph: onnx.ModelProto) -> onnx.ModelProto:
+    """`graph` with a second output `embedding` [batch, D]: the input of its head."""
+    node = head_node(graph)
+    wide = next(t for t in graph.graph.initializer if t.name == node.input[1]).dims
+    transposed = any(a.name == "transB" and a.i for a in node.attribute)
+    graph.graph.output.append(
+        helper.make_tensor_value_info(EMBEDDING, TensorProto.FLOAT, ["batch", wide[1] if transposed else wide[0]])
+    )
+    graph.graph.node.append(helper.make_node("Identity", [node.input[0]], [EMBEDDING]))
+    return graph
+
+
+def with_head(template: onnx.ModelProto, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> onnx.ModelProto:
+    """`template` (made by `with_embedding`) with another head, weight [classes, D] and bias [classes], and without
+    its embedding output."""
+    graph = onnx.ModelProto()
+    graph.CopyFrom(template)
+    del graph.graph.output[1:]
+    del graph.graph.node[-1]
+    node = head_node(graph)
+    transposed = any(a.name == "transB" and a.i for a in node.attribute)
+    values = {node.input[1]: weight if transposed else weight.T, node.input[2]: bias}
+    for tensor in graph.graph.initializer:
+        if tensor.name in values:
+            value = np.ascontiguousarray(values[tensor.name], dtype=np.float32)
+            if list(value.shape) != list(tensor.dims):
+                raise ValueError(f"head: got {value.shape}, the graph holds {tuple(tensor.dims)}")
+            tensor.CopyFrom(numpy_helper.from_array(value, tensor.name))
+    return graph

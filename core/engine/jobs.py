@@ -1,0 +1,56 @@
+"""Questions to the engine that give no points: profile, rank, import; each answered with plain data."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import asdict
+from pathlib import Path
+
+from pydantic import JsonValue, TypeAdapter
+
+from core.engine.bench import CancelledError
+from core.engine.data.importing import import_images
+from core.engine.measure.complexity import profile
+from core.engine.ranking import rank
+from core.errors import UserError
+from core.jobs import Document, Job
+
+KINDS = ("profile", "rank", "import")
+TEXT = TypeAdapter(str)
+WHOLE = TypeAdapter(int)
+TEXTS = TypeAdapter(list[str])
+
+
+def answer(job: Job) -> None:
+    """Answers the job; what goes wrong becomes its answer, so that a worker serves the next one."""
+    try:
+        job.answer(_result(job, job.request))
+    except UserError as error:
+        job.fail(error)
+    except CancelledError:
+        job.fail(UserError("cancelled", "job", job.id, "a job that runs to its end", "Ask again."))
+    except Exception as error:  # noqa: BLE001 (told to whoever asked, with its traceback)
+        fault = UserError("internal", "engine", repr(error), "a fault of the program", "Please report it.")
+        job.fail(fault, traceback.format_exc())
+
+
+def _result(job: Job, asked: Document) -> Document:
+    workspace = job.folder.parent.parent
+    match job.kind:
+        case "profile":
+            name = TEXT.validate_python(asked["backbone"])
+            return asdict(profile(name, _number(asked, "classes"), _number(asked, "image_size")))
+        case "rank":
+            names = TEXTS.validate_python(asked["backbones"])
+            rows = rank(TEXT.validate_python(asked["dataset"]), names, _number(asked, "limit") or 0, workspace, job)
+            return {"rows": TypeAdapter(list[JsonValue]).validate_python([asdict(row) for row in rows])}
+        case "import":
+            path = Path(TEXT.validate_python(asked["path"]))
+            imported = import_images(path, TEXT.validate_python(asked["name"]), workspace / "datasets")
+            return TypeAdapter(Document).validate_python(asdict(imported))
+    raise UserError("unknown_job", "kind", job.kind, f"one of {', '.join(KINDS)}", "Ask for one of them.")
+
+
+def _number(asked: Document, name: str) -> int | None:
+    value = asked.get(name)
+    return None if value is None else WHOLE.validate_python(value)

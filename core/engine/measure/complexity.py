@@ -1,0 +1,99 @@
+"""Parameters, multiply-accumulates and bytes, counted exactly and without running anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.utils.flop_counter import FlopCounterMode
+
+from core.engine.backbones import find, skeleton
+from core.engine.backbones.heads import evaluating
+from core.errors import UserError
+
+
+@dataclass(frozen=True)
+class Complexity:
+    """`params` learned numbers; `macs` multiply-accumulates an image; `bytes` of parameters and buffers in memory."""
+
+    params: int
+    macs: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The complexity of a backbone of the catalogue for images of `image_size` pixels a side."""
+
+    backbone: str
+    params: int
+    macs: int
+    bytes: int
+    image_size: int
+
+    def to_json(self) -> dict[str, str | int]:
+        return asdict(self)
+
+
+def complexity(model: nn.Module, input_shape: Sequence[int]) -> Complexity:
+    """What `model` costs for one input of `input_shape`: (C, H, W) or with the batch in front, (N, C, H, W); for a
+    network on vectors (D,) or (N, D).
+
+    MACs are those of convolutions, matrix products and attention (FlopCounterMode counts two operations for each),
+    the way torchvision publishes them; additions, activations and normalisation are not counted.
+    """
+    shape = tuple(input_shape)
+    if len(shape) not in (1, 2, 3, 4) or min(shape) < 1:
+        allowed = "(channels, height, width), with or without a batch in front"
+        raise UserError("wrong_shape", "input_shape", shape, allowed, "Give whole numbers of at least 1.")
+    single = shape if len(shape) % 2 else shape[1:]
+    tensors = [*model.parameters(), *model.buffers()]
+    params = sum(p.numel() for p in model.parameters())
+    return Complexity(params, _macs(model, (1, *single)), sum(t.numel() * t.element_size() for t in tensors))
+
+
+def profile(backbone: str, classes: int | None = None, image_size: int | None = None) -> Profile:
+    """The complexity of a catalogued backbone as its authors count it, without weights and without memory.
+
+    With its own classes and image size, params and MACs are torchvision's published figures. (inception_v3's count
+    includes the auxiliary classifier that load_backbone leaves out.) Raises UserError on a wrong argument.
+    """
+    entry = find(backbone)
+    size = image_size or entry.image_size
+    found = complexity(skeleton(backbone, classes, size), (entry.channels, size, size))
+    return Profile(backbone, found.params, found.macs, found.bytes, size)
+
+
+def _macs(model: nn.Module, shape: tuple[int, ...]) -> int:
+    """On the meta device where every operation of the model knows it, else by a real forward."""
+    dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
+    state = {
+        name: torch.empty_like(tensor, device="meta")
+        for name, tensor in [*model.named_parameters(), *model.named_buffers()]
+    }
+    try:
+        return _counted(model, state, torch.empty(shape, device="meta", dtype=dtype))
+    except (RuntimeError, NotImplementedError, TypeError):  # an operation that needs values, or a loose tensor
+        device = next((p.device for p in model.parameters()), torch.device("cpu"))
+        return _counted(model, {}, torch.zeros(shape, device=device, dtype=dtype))
+
+
+def _counted(model: nn.Module, state: dict[str, Tensor], example: Tensor) -> int:
+    with evaluating(model), torch.no_grad(), _slow_attention(), FlopCounterMode(display=False) as counter:
+        functional_call(model, state, (example,))
+    return int(counter.get_total_flops()) // 2
+
+
+@contextmanager
+def _slow_attention() -> Iterator[None]:
+    """nn.MultiheadAttention's fused kernel hides its matrix products from the counter."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)

@@ -1,0 +1,160 @@
+"""Prune: channels are removed for good, then the network recovers by training."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from core.engine.bench import Bench
+from core.engine.data import AUGMENTATIONS
+from core.engine.distill.divergence import softened_divergence
+from core.engine.distill.teacher import cached_teacher
+from core.engine.export.graph import save_float
+from core.engine.measure.runtime import prepared
+from core.engine.method import Method, Saved, build, knob
+from core.engine.model import Model
+from core.engine.output import Output
+from core.engine.prune.attention import Score
+from core.engine.prune.structured import prune_rounds
+from core.engine.seeds import counter_seed
+from core.engine.train import Batch, Examples, Schedule, fit
+from core.errors import UserError
+
+TEMPERATURE = 2.0  # of the recovery's teacher, which is the network itself before the cut
+
+
+class Prune(Method, ABC):
+    """A way to tell which channels matter least; the cut, the rounds and the recovery are the same for all."""
+
+    ratio: float = knob(
+        0.5, "Pruning ratio", "Share of channels removed; half the channels hold about three quarters of the weights.",
+        zh=("剪枝率", "移除的通道比例;移除一半通道约减少四分之三的权重。"), ge=0.0, le=0.95,
+    )  # fmt: skip
+    scope: str = knob(
+        "local", "Scope", "local removes the same share in every layer; global removes the least important anywhere.",
+        zh=("范围", "local 在每层移除相同比例;global 在全网范围移除最不重要的通道。"), choices=("local", "global"),
+    )  # fmt: skip
+    iterations: int = knob(
+        1, "Rounds", "The cut is made in so many equal rounds, with recovery between them.",
+        zh=("轮数", "分多少轮等量剪枝,每轮之间恢复训练。"), ge=1, le=10,
+    )  # fmt: skip
+    round_to: int = knob(
+        1, "Round to", "Kept channels are rounded up to a multiple of this; runtimes may prefer multiples of 8.",
+        zh=("取整", "保留的通道数向上取整到该数的倍数;有些运行时在 8 的倍数上更快。"), ge=1, le=32, unit="channels",
+    )  # fmt: skip
+    epochs: int = knob(
+        5, "Recovery epochs", "Epochs of training after the cut, shared by the rounds; 0 only renews the statistics.",
+        zh=("恢复轮次", "剪枝后训练的轮次,由各轮平分;0 表示只更新统计量。"), ge=0, le=500, unit="epochs",
+    )  # fmt: skip
+    learning_rate: float = knob(
+        0.01, "Learning rate", "The highest learning rate of the recovery.",
+        zh=("学习率", "恢复训练的最高学习率。"), ge=0.000001, le=1.0,
+    )  # fmt: skip
+    batch: int = knob(
+        128, "Batch", "Images in one step of the recovery.",
+        zh=("批大小", "恢复训练每一步的图片数。"), ge=2, le=4096, unit="images",
+    )  # fmt: skip
+
+    recovery: str = knob(
+        "teacher", "Recover from",
+        "teacher: the network before the cut teaches, on unlabelled images too; labels: cross-entropy alone.",
+        zh=("恢复方式", "teacher:由剪枝前的网络教学,也使用无标签图像;labels:只用标签的交叉熵。"),
+        choices=("teacher", "labels"),
+    )  # fmt: skip
+    augment: str = knob(
+        "shift", "Augmentation", "Random changes of the images during the recovery.",
+        zh=("数据增强", "恢复训练时对图像的随机变换。"), choices=AUGMENTATIONS,
+    )  # fmt: skip
+    twin: bool = knob(
+        False, "Cut a twin at random", "The same cut at random with the same recovery: what the ranking was worth.",
+        zh=("随机剪枝孪生", "同样比例随机剪枝并同样恢复:显示重要性排序的价值。"),
+    )  # fmt: skip
+
+    @abstractmethod
+    def importance(self, seed: int) -> str | Score:
+        """What `structured.prune_channels` takes: a name, or a callable from a channel group to one score a channel."""
+
+    def apply(self, model: Model, bench: Bench) -> Model:
+        """The thinned network after its last recovery; the weights of the best validation accuracy are kept."""
+        p = model.preprocessing
+        example = torch.zeros(2, p.channels, p.size, p.size)
+        rounds = prune_rounds(
+            model.net.cpu(), example, self.ratio, self.importance(counter_seed(*bench.place, "importance")),
+            scope="global" if self.scope == "global" else "local", round_to=self.round_to, iterations=self.iterations,
+        )  # fmt: skip
+        thinned = model
+        for number, net in enumerate(rounds):
+            thinned = self._recover(model.with_net(net), model, number, bench)
+            thinned.net.cpu()
+        return thinned
+
+    def controls(self, model: Model, bench: Bench) -> Iterator[tuple[str, Model]]:
+        """The twin cut at random."""
+        if self.twin:
+            at_random = build("prune", "random", **self.model_dump())
+            yield "twin cut at random", at_random.apply(model, bench.beside("random-twin"))
+
+    def save(self, model: Model, path: Path, bench: Bench) -> Saved:
+        """The smaller network as float32 ONNX."""
+        return save_float(model, path)
+
+    def _recover(self, thinned: Model, whole: Model, number: int, bench: Bench) -> Model:
+        """Renews the statistics, then trains for this round's share of the epochs."""
+        before = self.epochs * number // self.iterations
+        epochs = self.epochs * (number + 1) // self.iterations - before
+        part = bench.part(f"round-{number}").after(before, self.epochs)
+        examples = Examples.of(bench.labelled, bench.pool if self.recovery == "teacher" else None)
+        reestimate_batch_norm(thinned.net, map(torch.from_numpy, prepared(examples.images, thinned.preprocessing, 256)))
+        if not epochs:
+            return thinned
+        schedule = Schedule(
+            epochs, self.batch, self.learning_rate, augment=self.augment, views=4 if self.augment != "none" else 1
+        )  # fmt: skip
+        if self.recovery == "labels":
+            return fit(thinned, examples, _cross_entropy, schedule, part)
+        with cached_teacher(whole, examples, schedule, part) as teacher:
+            return fit(
+                thinned, examples,
+                lambda output, batch: softened_divergence(output.logits, teacher(batch).logits, TEMPERATURE),
+                schedule, part,
+            )  # fmt: skip
+
+
+def _cross_entropy(output: Output, batch: Batch) -> Tensor:
+    return F.cross_entropy(output.logits, batch.target)
+
+
+def reestimate_batch_norm(net: nn.Module, batches: Iterable[Tensor]) -> None:
+    """Renews the running mean and variance of every batch norm: the plain average over `batches` of [N, C, H, W].
+
+    Each batch weighs the same, variances are unbiased (torch's own cumulative average, momentum None). Weights, modes
+    and momenta stay as they were. Raises UserError no_batches, before anything changes, when there is no batch.
+    """
+    norms = [module for module in net.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
+    waiting = iter(batches)
+    first = next(waiting, None)
+    if first is None:
+        raise UserError("no_batches", "batches", 0, "at least one batch of images", "Give the images to measure.")
+    modes = [(module, module.training) for module in net.modules()]
+    momenta = [norm.momentum for norm in norms]
+    net.eval()
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None
+        norm.train()
+    try:
+        with torch.no_grad():
+            net(first)
+            for batch in waiting:
+                net(batch)
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+        for module, training in modes:
+            module.training = training

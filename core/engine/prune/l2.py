@@ -1,0 +1,23 @@
+"""L2: the channels with the smallest weights go."""
+
+from __future__ import annotations
+
+from core.engine.prune import Prune
+from core.engine.prune.attention import Score
+from core.engine.prune.structured import group_l2
+from core.options import Words
+
+
+class L2(Prune):
+    """Group L2 norm (Li et al. 2017, arXiv:1608.08710; over all coupled layers: Fang et al. 2023, arXiv:2301.12900)."""
+
+    title = Words("L2 norm", "L2 范数")
+    summary = Words(
+        "Removes the channels whose weights, over all layers that share the channel, are smallest.",
+        "移除权重最小的通道;权重在共享该通道的所有层上合计。",
+    )
+    source = "https://arxiv.org/abs/2301.12900"
+
+    def importance(self, seed: int) -> Score:
+        """The mean squared weight of a channel over its layers, relative to its group's mean; `seed` plays no part."""
+        return group_l2()

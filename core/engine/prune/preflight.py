@@ -1,0 +1,214 @@
+"""`make preflight`: every backbone is pruned, trained one step, saved, exported and quantized, really, and the verdict
+kept in core/preflight.json. Slow; it resumes where it stopped, and starts over for a backbone when a library changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from core.engine.backbones import backbones, load_backbone
+from core.engine.export.graph import write_graph
+from core.engine.model import Model
+from core.engine.plan import load_model, save_model
+from core.engine.prune.structured import prune_channels
+from core.errors import UserError
+from core.files import write_atomic
+
+VERDICTS = Path(__file__).parents[2] / "preflight.json"
+LIBRARIES = ("torch", "torchvision", "timm", "torch-pruning", "onnx", "onnxruntime", "onnxscript")
+CHECKS = ("prunable", "exportable", "quantizable")
+SECONDS, MEMORY = 300, 8 * 2**30
+RATIO, CLASSES, SIDE, BATCH = 0.5, 10, 64, 2
+
+
+def main() -> None:
+    """Runs over the catalogue, or over the backbones named; `--one` is the child that checks a single one."""
+    parser = argparse.ArgumentParser(prog="python -m core.engine.prune.preflight", description=__doc__)
+    parser.add_argument("names", nargs="*", help="backbones; all of them when none is named")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    parser.add_argument("--out", type=Path, default=VERDICTS, help="the file of verdicts")
+    given = parser.parse_args()
+    if given.one:
+        for fact in examine(given.one):
+            print(json.dumps(fact), flush=True)
+    else:
+        survey(given.names or sorted(backbones(), key=lambda name: backbones()[name].params), given.out)
+
+
+def survey(names: list[str], out: Path) -> None:
+    """Examines each backbone that has no verdict under these library versions, and saves after each.
+
+    A child that dies before it has built the network gives no verdict.
+    """
+    versions = {name: version(name) for name in LIBRARIES}
+    done = _known(out, versions)
+    for number, name in enumerate(names, start=1):
+        if name in done:
+            continue
+        print(f"{number}/{len(names)} {name} …", end=" ", flush=True)
+        verdict = _verdict(name)
+        if "image_size" not in verdict:
+            print(f"not examined: {verdict['why']['prunable']}", flush=True)
+            continue
+        done[name] = verdict
+        kept = {"versions": versions, "backbones": dict(sorted(done.items()))}
+        write_atomic(out, (json.dumps(kept, indent=1) + "\n").encode())
+        print(_words(done[name]), flush=True)
+
+
+def examine(name: str) -> Iterator[dict[str, Any]]:
+    """The facts about one backbone, one after another, so that a child killed on the way still told the first ones."""
+    _limit_memory()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    model = _fresh(name)
+    images = torch.rand(BATCH, model.preprocessing.channels, model.preprocessing.size, model.preprocessing.size)
+    yield {"image_size": model.preprocessing.size, "params_before": _count(model.net)}
+    reason, pruned = _tried(lambda: _prune(model, images))
+    yield {"prunable": not reason, "why": reason, "params_after": _count(pruned.net) if pruned else None}
+    subject = pruned or model
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        reason, _ = _tried(lambda: _export(subject, images, path))
+        yield {"exportable": not reason, "why": reason}
+        reason, _ = _tried(lambda: _quantize(path, images)) if not reason else ("it cannot be exported", None)
+        yield {"quantizable": not reason, "why": reason}
+
+
+def _fresh(name: str) -> Model:
+    backbone = backbones()[name]
+    size = backbone.image_size if backbone.image_size <= SIDE else max(SIDE, backbone.smallest)
+    classes = tuple(f"class {number}" for number in range(CLASSES))
+    net = load_backbone(name, CLASSES, "none", size)
+    return Model(net, name, classes, backbone.preprocessing(size))
+
+
+def _prune(model: Model, images: Tensor) -> Model:
+    """Half the channels gone, one step of training, saved, and loaded again with the same answers."""
+    net = prune_channels(model.net, images, RATIO)
+    if _count(net) >= _count(model.net):
+        raise RuntimeError("its parameters did not fall")
+    net.train()
+    nn.functional.cross_entropy(net(images), torch.arange(len(images))).backward()  # type: ignore[no-untyped-call]
+    if any(parameter.grad is not None and not parameter.grad.isfinite().all() for parameter in net.parameters()):
+        raise RuntimeError("its gradients are not finite")
+    net.zero_grad(set_to_none=True)
+    net.eval()
+    with tempfile.TemporaryDirectory() as folder, torch.no_grad():
+        save_model(model.with_net(net), Path(folder))
+        again = load_model(Path(folder))
+        again.net.eval()
+        if not torch.equal(again(images), net(images)):
+            raise RuntimeError("loaded again it answers differently")
+    return again
+
+
+def _export(model: Model, images: Tensor, path: Path) -> None:
+    write_graph(model, path)
+    with torch.no_grad():
+        expected = model.net.eval()(images).numpy()
+    difference = float(np.abs(_answers(path, images) - expected).max())
+    if not difference <= 1e-3 * max(1.0, float(np.abs(expected).max())):
+        raise RuntimeError(f"the exported file answers differently by {difference:.3g}")
+
+
+def _quantize(path: Path, images: Tensor) -> None:
+    """Static 8 bits on random images: the file must be made, run and answer with finite numbers."""
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
+
+    class Images(CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.waiting = iter([{"image": images.numpy()}])
+
+        def get_next(self) -> dict[str, Any] | None:
+            return next(self.waiting, None)
+
+    target = path.with_name("int8.onnx")
+    quantize_static(path, target, Images(), quant_format=QuantFormat.QDQ, per_channel=True)
+    if not np.isfinite(_answers(target, images)).all():
+        raise RuntimeError("the quantized file does not answer with finite numbers")
+
+
+def _answers(path: Path, images: Tensor) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return session.run(None, {session.get_inputs()[0].name: images.numpy()})[0]
+
+
+def _tried(work: Callable[[], Any]) -> tuple[str, Any]:
+    """("", result), or (why not, None): whatever a library raises is the verdict here."""
+    try:
+        return "", work()
+    except UserError as error:
+        return f"{error.given}: {error.fix}" if error.code == "not_exportable" else str(error), None
+    except Exception as error:  # noqa: BLE001
+        first = str(error).strip().splitlines()
+        return f"{type(error).__name__}: {first[0][:200] if first else ''}", None
+
+
+def _verdict(name: str) -> dict[str, Any]:
+    """What a child process finds out about one backbone, within the limits of time and memory."""
+    started = time.monotonic()
+    command = [sys.executable, "-m", "core.engine.prune.preflight", "--one", name]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    try:
+        child = subprocess.run(command, capture_output=True, timeout=SECONDS, env=environment, check=False)
+        last = child.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        told, end = child.stdout, f"the process ended with {child.returncode}: {' '.join(last)[:200]}"
+    except subprocess.TimeoutExpired as late:
+        told, end = late.stdout or b"", f"not finished within {SECONDS} s"
+    found: dict[str, Any] = dict.fromkeys(CHECKS, False)
+    why = dict.fromkeys(CHECKS, end)
+    for line in told.splitlines():
+        fact = json.loads(line)
+        reason = fact.pop("why", "")
+        for check in fact.keys() & set(CHECKS):
+            why.pop(check)
+            if reason:
+                why[check] = reason
+        found.update((key, value) for key, value in fact.items() if value is not None)
+    return {**found, "why": why, "seconds": round(time.monotonic() - started, 1)}
+
+
+def _known(out: Path, versions: dict[str, str]) -> dict[str, Any]:
+    if not out.exists():
+        return {}
+    kept: dict[str, Any] = json.loads(out.read_bytes())
+    return dict(kept["backbones"]) if kept["versions"] == versions else {}
+
+
+def _words(verdict: dict[str, Any]) -> str:
+    marks = [f"{check} {'yes' if verdict[check] else 'NO: ' + verdict['why'][check]}" for check in CHECKS]
+    return f"{', '.join(marks)} ({verdict['seconds']} s)"
+
+
+def _count(net: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in net.parameters())
+
+
+def _limit_memory() -> None:
+    if sys.platform == "linux":
+        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,23 @@
+"""Random: the control that every importance has to beat."""
+
+from __future__ import annotations
+
+from core.engine.prune import Prune
+from core.engine.prune.attention import Score
+from core.engine.prune.structured import random_scores
+from core.options import Words
+
+
+class Random(Prune):
+    """Channels go by lot (a strong control: Mittal et al. 2018, arXiv:1801.10447)."""
+
+    title = Words("Random", "随机")
+    summary = Words(
+        "Removes channels by lot, by the recipe's seed: what any clever choice must beat.",
+        "按配方的种子随机移除通道:任何精巧的选择都应胜过它。",
+    )
+    source = "https://arxiv.org/abs/1801.10447"
+
+    def importance(self, seed: int) -> Score:
+        """A uniform score for every channel, the same for the same seed."""
+        return random_scores(seed)

@@ -1,0 +1,65 @@
+"""Quantize: the float ONNX file of a model becomes one whose weights, or weights and activations, are integers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from core.engine.bench import Bench
+from core.engine.measure.runtime import prepared
+from core.engine.method import Method, Saved
+from core.engine.model import Model
+from core.engine.seeds import generator
+
+Calibration = Callable[[], Iterator[NDArray[np.float32]]]  # each call starts anew: batches [N, C, S, S], preprocessed
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What a conversion did. `layers_*` count the layers that hold weights; `weight_bytes_*` are the bytes their weight
+    tensors take in the file (no biases, no scales); `packed_*` is the bit-packed twin, for bits no runtime type holds;
+    `notes` say in English what a person should know about the result."""
+
+    bits: int
+    layers_touched: int
+    layers_total: int
+    weight_bytes_before: int
+    weight_bytes_after: int
+    packed_path: Path | None = None
+    packed_bytes: int | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Quantize(Method, ABC):
+    """A way to store a network in fewer bits; works on the saved file, so it needs no training."""
+
+    @abstractmethod
+    def convert(self, source: Path, target: Path, calibration: Calibration) -> Conversion:
+        """Writes the quantized twin of the float ONNX file `source` to `target`, its metadata kept.
+
+        Raises UserError when the network has no weights to quantize or the calibration images do not suit it.
+        """
+
+    def save(self, model: Model, path: Path, bench: Bench) -> Saved:
+        """Converts the float file of the incoming model, calibrated on training images (labels are not needed)."""
+        assert bench.source is not None
+        images = torch.cat([bench.labelled.images, bench.pool])
+        order = torch.randperm(len(images), generator=generator(*bench.place, "calibration"))
+
+        def calibration() -> Iterator[NDArray[np.float32]]:
+            for start in range(0, len(order), 64):
+                bench.stop_if_cancelled()
+                bench.report("calibrating", 0, 1, start, len(order))
+                yield from prepared(images[order[start : start + 64]], model.preprocessing)
+
+        done = self.convert(bench.source, path, calibration)
+        return Saved(
+            done.layers_touched, done.layers_total, (done.packed_path,) if done.packed_path else (), done.packed_bytes,
+            done.notes,
+        )  # fmt: skip

@@ -1,0 +1,74 @@
+"""Weight-only quantization: smaller files that compute in float; no data needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+import onnx
+
+from core.engine.measure.graph import layers, weight_bytes_of
+from core.engine.method import knob
+from core.engine.quantize import Calibration, Conversion, Quantize
+from core.engine.quantize.weights import NATIVE, WIDTH, float_layers, shrink, write_packed
+from core.files import write_atomic
+from core.options import Words
+
+
+class WeightOnly(Quantize):
+    """Every convolution and matrix rounded to `bits`, symmetric, one scale an output channel; biases stay float."""
+
+    title: ClassVar[Words] = Words("Weights only", "仅量化权重")
+    summary: ClassVar[Words] = Words(
+        "Stores the weights in 2 to 8 bits and computes in float: a smaller file, not a faster one.",
+        "用 2 到 8 位存储权重，仍以浮点数计算：文件更小，但不会更快。",
+    )
+    source: ClassVar[str] = "Nagel et al. 2021, A White Paper on Neural Network Quantization, arXiv:2106.08295"
+
+    bits: int = knob(
+        4,
+        "Bits",
+        "Bits for each weight. 8 and 4 lose little or some; 2 and 3 need training to recover.",
+        zh=("位数", "每个权重的位数。8 位几乎无损，4 位略有损失；2 位和 3 位需要再训练才能恢复。"),
+        choices=(2, 3, 4, 5, 6, 7, 8),
+        unit="bits",
+    )
+    form: str = knob(
+        "dequantize",
+        "How the file widens its weights",
+        "dequantize: the standard operator, widened at every run; cast: widened once when the file is loaded, "
+        "so it runs as fast as float.",
+        zh=(
+            "权重展开方式",
+            "dequantize：使用标准算子，每次运行都展开；cast：加载文件时展开一次，运行速度与浮点模型相同。",
+        ),
+        choices=("dequantize", "cast"),
+    )
+
+    def convert(self, source: Path, target: Path, calibration: Calibration) -> Conversion:
+        """Writes integer weights into `target`; for 3, 5, 6 and 7 bits also the bit-packed file beside it."""
+        model = onnx.load(source)
+        total, before = len(layers(model)), weight_bytes_of(model)
+        stored = shrink(model, float_layers(model, source.name), self.bits, self.form)
+        write_atomic(target, model.SerializeToString(deterministic=True))
+        names = {f"{weight.name}_integers" for weight in stored}
+        touched = sum(layer.weight in names for layer in layers(model))
+        packed = None
+        if WIDTH[NATIVE[self.bits]] != self.bits:
+            packed = target.with_name(f"{target.stem}.packed.safetensors")
+            write_packed(packed, model, stored, self.bits)
+        size = packed.stat().st_size if packed else None
+        return Conversion(
+            self.bits, touched, total, before, weight_bytes_of(model), packed, size, tuple(self._notes())
+        )  # fmt: skip
+
+    def _notes(self) -> list[str]:
+        wide = WIDTH[NATIVE[self.bits]]
+        when = "once, on loading" if self.form == "cast" else "at every run, which can be slower than float"
+        notes = [f"No gain in speed: weights are stored as INT{wide} and widened to float32 {when}."]
+        if self.bits == 2:
+            notes.append("The symmetric 2-bit grid uses three (-1, 0, 1) of the four levels that INT2 holds.")
+        elif wide != self.bits:
+            notes.append(f"No runtime type has {self.bits} bits: the ONNX file holds them as INT{wide}, "
+                         "the packed file beside it at their true size.")  # fmt: skip
+        return notes

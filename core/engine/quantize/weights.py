@@ -1,0 +1,160 @@
+"""The weights of an ONNX file as integers of few bits, stored in the narrowest type that onnxruntime reads."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from core.engine.measure.graph import Layer, layers
+from core.engine.quantize.arithmetic import pack, quantize, unpack
+from core.errors import UserError
+from core.files import write_atomic
+
+NATIVE: dict[int, int] = {
+    2: TensorProto.INT2, 3: TensorProto.INT4, 4: TensorProto.INT4, 5: TensorProto.INT8, 6: TensorProto.INT8,
+    7: TensorProto.INT8, 8: TensorProto.INT8,
+}  # fmt: skip
+WIDTH: dict[int, int] = {TensorProto.INT2: 2, TensorProto.INT4: 4, TensorProto.INT8: 8}
+INT2_OPSET, INT2_IR = 25, 13  # the first with 2-bit tensors
+FORMAT = "condenser.packed"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One weight tensor: its name, the axis of its scales, its integers (shaped like it) and scale [channels]."""
+
+    name: str
+    axis: int
+    integers: NDArray[np.int32]
+    scale: NDArray[np.float32]
+
+
+def float_layers(model: onnx.ModelProto, name: str) -> tuple[Layer, ...]:
+    """The layers whose weights are float32; raises UserError naming the file when there are none."""
+    found = tuple(layer for layer in layers(model) if layer.data_type == TensorProto.FLOAT)
+    if not found:
+        fix = "Quantize a float model, once."
+        raise UserError("nothing_to_quantize", "model", name, "a file with float layers", fix)
+    return found
+
+
+def shrink(model: onnx.ModelProto, chosen: tuple[Layer, ...], bits: int, form: str) -> tuple[Stored, ...]:
+    """Replaces the float weights of the chosen layers by integers, which nodes before the layers widen; returns them.
+
+    `form` is `dequantize` (DequantizeLinear) or `cast` (Cast · Mul, which onnxruntime folds when it loads the file).
+    MatMul always gets `cast`: onnxruntime fuses DequantizeLinear + MatMul into MatMulNBits, which rounds activations to
+    8 bits unless told otherwise, and whose 2-bit answers are wrong for some widths (1.32, weight [9, 5]: off by 2.4).
+    """
+    stored: dict[str, Stored] = {}
+    nodes: list[onnx.NodeProto] = []
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    for layer in chosen:
+        if layer.weight in stored:
+            continue
+        weight = quantized(tensors[layer.weight], layer, bits)
+        stored[layer.weight] = weight
+        _replace(tensors[layer.weight], weight, bits)
+        nodes += _widen(model.graph, weight, "cast" if layer.op == "MatMul" else form)
+    kept = [*nodes, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
+    if bits == 2:
+        _raise_opset(model)
+    return tuple(stored.values())
+
+
+def quantized(tensor: TensorProto, layer: Layer, bits: int) -> Stored:
+    """The symmetric integers of a float tensor, one scale for each output channel of its layer."""
+    values = torch.from_numpy(numpy_helper.to_array(tensor).copy())
+    integers, scale, _ = quantize(values, bits, layer.axis)
+    return Stored(layer.weight, layer.axis, integers.numpy(), scale.numpy())
+
+
+def _replace(tensor: TensorProto, weight: Stored, bits: int) -> None:
+    native = NATIVE[bits]
+    dims, data = weight.integers.shape, pack(weight.integers, WIDTH[native])
+    tensor.CopyFrom(TensorProto(name=f"{weight.name}_integers", data_type=native, dims=dims, raw_data=data))
+
+
+def _widen(graph: onnx.GraphProto, weight: Stored, form: str) -> list[onnx.NodeProto]:
+    """The nodes that turn the stored integers into the float weight, under the name the layers know."""
+    name, inputs = weight.name, [f"{weight.name}_integers", f"{weight.name}_scale"]
+    if form == "dequantize":
+        graph.initializer.append(numpy_helper.from_array(weight.scale, inputs[1]))
+        return [helper.make_node("DequantizeLinear", inputs, [name], name=f"{name}_dequantize", axis=weight.axis)]
+    shape = [1] * weight.integers.ndim
+    shape[weight.axis] = -1
+    graph.initializer.append(numpy_helper.from_array(weight.scale.reshape(shape), inputs[1]))
+    return [
+        helper.make_node("Cast", [inputs[0]], [f"{name}_cast"], name=f"{name}_cast", to=TensorProto.FLOAT),
+        helper.make_node("Mul", [f"{name}_cast", inputs[1]], [name], name=f"{name}_scaled"),
+    ]
+
+
+def _raise_opset(model: onnx.ModelProto) -> None:
+    # opsets 22 to 25 add types (and new operators) to those that classifiers use, but change no meaning
+    for entry in model.opset_import:
+        if entry.domain in ("", "ai.onnx"):
+            entry.version = max(entry.version, INT2_OPSET)
+    model.ir_version = max(model.ir_version, INT2_IR)
+
+
+def write_packed(path: Path, model: onnx.ModelProto, stored: tuple[Stored, ...], bits: int) -> None:
+    """Writes every number of the network: integers bit-packed (see `arithmetic.pack`), scales and other floats float32.
+
+    Tensors `packed:NAME` (uint8), `scale:NAME` and `float:NAME`; the metadata holds bits, and shape and axis by name.
+    """
+    tensors: dict[str, NDArray[np.generic]] = {}
+    for weight in stored:
+        tensors[f"packed:{weight.name}"] = np.frombuffer(pack(weight.integers, bits), np.uint8)
+        tensors[f"scale:{weight.name}"] = weight.scale
+    scales = {f"{weight.name}_scale" for weight in stored}
+    for tensor in model.graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT and tensor.name not in scales:
+            tensors[f"float:{tensor.name}"] = numpy_helper.to_array(tensor)
+    shapes = {weight.name: {"shape": weight.integers.shape, "axis": weight.axis} for weight in stored}
+    header = {"format": FORMAT, "version": "1", "bits": str(bits), "tensors": json.dumps(shapes)}
+    write_atomic(path, save(tensors, header))
+
+
+def unpack_file(path: Path) -> dict[str, NDArray[np.float32]]:
+    """The float32 tensors of a bit-packed file by name, equal to what the ONNX file beside it computes with.
+
+    Raises UserError `unreadable` when the file is damaged or of another kind.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            header = file.metadata() or {}
+            if (header.get("format"), header.get("version")) != (FORMAT, "1"):
+                raise ValueError("no bit-packed network of version 1")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+        floats = {n.removeprefix("float:"): t for n, t in tensors.items() if n.startswith("float:")}
+        return floats | _restore(tensors, json.loads(header["tensors"]), int(header["bits"]))
+    except (SafetensorError, ValueError, KeyError, TypeError, OSError) as error:
+        allowed, fix = "a .packed.safetensors file this program wrote", f"Make it again. Reason: {error}"
+        raise UserError("unreadable", "file", path.name, allowed, fix) from error
+
+
+def _restore(
+    tensors: dict[str, NDArray[np.generic]], shapes: dict[str, dict[str, list[int] | int]], bits: int
+) -> dict[str, NDArray[np.float32]]:
+    restored = {}
+    for name, place in shapes.items():
+        shape, axis = place["shape"], place["axis"]
+        if not isinstance(shape, list) or not isinstance(axis, int):
+            raise ValueError(f"{name}: shape or axis is missing")
+        spread = [1] * len(shape)
+        spread[axis] = -1
+        integers = unpack(tensors[f"packed:{name}"].tobytes(), bits, int(np.prod(shape))).reshape(shape)
+        scale = tensors[f"scale:{name}"].astype(np.float32).reshape(spread)
+        restored[name] = integers.astype(np.float32) * scale
+    return restored

@@ -1,0 +1,27 @@
+"""The model a recipe starts from: its backbone, pretrained, with a fresh head for the classes of the data."""
+
+from __future__ import annotations
+
+import torch
+
+from core.engine.backbones import find, load_backbone
+from core.engine.bench import Bench
+from core.engine.model import Model
+from core.engine.seeds import counter_seed
+
+
+def start(backbone: str, bench: Bench) -> Model:
+    """The backbone at the recipe's image size; weights are downloaded into the workspace where they must be."""
+    info = find(backbone)
+    size = bench.image_size or info.image_size
+    torch.manual_seed(counter_seed(*bench.place, "head"))
+
+    def progress(done: int, total: int | None) -> None:
+        bench.stop_if_cancelled()
+        bench.report("downloading", 0, 1, done, total or 0)
+
+    net = load_backbone(
+        backbone, classes=len(bench.data.classes), weights=bench.weights, image_size=size,
+        folder=bench.cache / "weights", progress=progress,
+    )  # fmt: skip
+    return Model(net, backbone, bench.data.classes, info.preprocessing(size))

@@ -1,0 +1,120 @@
+"""Linear probe: the backbone is a fixed, shared representation; only a linear classifier on top of it learns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from core.engine.backbones.heads import head_layer
+from core.engine.bench import Bench, Figures
+from core.engine.export.graph import describe, save_float, with_head
+from core.engine.method import Saved, knob
+from core.engine.model import Model
+from core.engine.transfer import Transfer
+from core.engine.transfer.embedding import extractor
+from core.files import write_atomic
+from core.options import Words
+
+GRID = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
+
+
+@dataclass(frozen=True)
+class Head:
+    """Logits = embedding · weightᵀ + bias: weight [classes, D], bias [classes], float64."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def __call__(self, embedding: Tensor) -> Tensor:
+        return embedding.to(self.weight) @ self.weight.T + self.bias
+
+
+class LinearProbe(Transfer):
+    """Multinomial logistic regression on standardised, cached features (Alain & Bengio 2016, arXiv:1610.01644)."""
+
+    title = Words("Linear probe", "线性探测")
+    summary = Words(
+        "The backbone stays as it is; features are computed once and only a linear classifier learns. Seconds.",
+        "骨干保持不变;特征只计算一次,只训练线性分类器。只需几秒。",
+    )
+    source = "https://arxiv.org/abs/1610.01644"
+
+    l2: float = knob(
+        0.0, "L2 penalty",
+        "Half the penalty on the squared weights, beside the mean cross-entropy; 0 picks the best on validation.",
+        zh=("L2 惩罚", "在平均交叉熵之外对权重平方的惩罚(的一半);0 表示按验证集自动选择。"), ge=0.0, le=100.0,
+    )  # fmt: skip
+
+    def apply(self, model: Model, bench: Bench) -> Model:
+        """The backbone unchanged, with the optimal head; `l2` 0 tries a grid and keeps the best on validation."""
+        extract = extractor(model, bench)
+        split = bench.labelled
+        features = extract.embed(split.images, bench)
+        validation = bench.data.validation
+        judged = extract.embed(validation.images, bench)
+        grid = (self.l2,) if self.l2 else GRID
+        best: tuple[float, Head] | None = None
+        for number, l2 in enumerate(grid):
+            bench.stop_if_cancelled()
+            head = solve(features, split.labels, len(model.classes), l2)
+            logits = head(judged)
+            accuracy = float((logits.argmax(1) == validation.labels).float().mean())
+            bench.report(
+                "training", number + 1, len(grid), 0, 1, Figures(
+                loss=float(F.cross_entropy(head(features), split.labels)),
+                accuracy=float((head(features).argmax(1) == split.labels).float().mean()),
+                validation_loss=float(F.cross_entropy(logits, validation.labels)), validation_accuracy=accuracy),
+            )  # fmt: skip
+            if best is None or accuracy > best[0]:
+                best = (accuracy, head)
+        assert best is not None
+        layer = head_layer(model.net)
+        assert isinstance(layer, nn.Linear)
+        with torch.no_grad():
+            layer.weight.copy_(best[1].weight)
+            layer.bias.copy_(best[1].bias)
+        return replace(model, template=extract.template)
+
+    def save(self, model: Model, path: Path, bench: Bench) -> Saved:
+        """The graph of the cached extractor with the new head: the backbone is not exported again."""
+        if model.template is None:  # the model comes from a checkpoint
+            return save_float(model, path)
+        layer = head_layer(model.net)
+        assert isinstance(layer, nn.Linear)
+        weight, bias = layer.weight.detach().cpu().numpy(), layer.bias.detach().cpu().numpy()
+        graph = describe(model, with_head(model.template, weight, bias))
+        write_atomic(path, graph.SerializeToString(deterministic=True))
+        return Saved()
+
+
+def solve(features: Tensor, labels: Tensor, classes: int, l2: float) -> Head:
+    """The optimum of mean cross-entropy + l2/2 · ‖W‖² on standardised features [N, D], by L-BFGS in float64.
+
+    The intercept is free of the penalty, so this is scikit-learn's LogisticRegression with C = 1/(l2·N). The
+    standardisation is folded into the returned head, which takes features as they are. A feature that never varies
+    gets weight 0.
+    """
+    x = features.double()
+    mean, deviation = x.mean(0), x.std(0, correction=0)
+    scale = torch.where(deviation > 1e-8 * mean.abs().clamp_min(1e-12), 1 / deviation, torch.zeros_like(deviation))
+    x = (x - mean) * scale
+    weight = torch.zeros(classes, x.shape[1], dtype=torch.float64, requires_grad=True)
+    bias = torch.zeros(classes, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS(
+        [weight, bias], max_iter=500, history_size=20, tolerance_grad=1e-6, tolerance_change=1e-12,
+        line_search_fn="strong_wolfe",
+    )  # fmt: skip
+
+    def objective() -> Tensor:
+        optimizer.zero_grad()
+        value = F.cross_entropy(x @ weight.T + bias, labels) + 0.5 * l2 * weight.square().sum()
+        value.backward()  # type: ignore[no-untyped-call]
+        return value
+
+    optimizer.step(objective)  # type: ignore[no-untyped-call]
+    scaled = weight.detach() * scale
+    return Head(scaled, bias.detach() - scaled @ mean)

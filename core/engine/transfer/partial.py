@@ -1,0 +1,43 @@
+"""Partial fine-tuning: only the last blocks and the head learn, the rest keeps its exact bits."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from core.engine.backbones.blocks import blocks
+from core.engine.method import knob
+from core.engine.transfer.training import Trainable, TrainedTransfer
+from core.options import Words
+
+
+class Partial(TrainedTransfer):
+    """The last N blocks are trained (Yosinski et al. 2014, arXiv:1411.1792); all below is frozen, statistics too."""
+
+    title = Words("Last blocks only", "只训练最后几块")
+    summary = Words(
+        "The last blocks and the head learn; everything below stays bit for bit as it was.",
+        "只训练最后几块和分类头;之前的层逐比特保持不变。",
+    )
+    source = "https://arxiv.org/abs/1411.1792"
+
+    blocks: int = knob(
+        2, "Blocks to train", "How many blocks from the end learn along with the head; 0 trains the head alone.",
+        zh=("训练块数", "从末尾数起与分类头一起训练的块数;0 表示只训练分类头。"), ge=0, le=200,
+    )  # fmt: skip
+    backbone_rate: float = knob(
+        0.3, "Blocks' learning rate", "The trained blocks' learning rate as a share of the head's.",
+        zh=("块学习率比例", "被训练的块的学习率与分类头学习率之比。"), ge=0.0001, le=1.0,
+    )  # fmt: skip
+
+    def trainable(self, net: nn.Module, images: int) -> Trainable:
+        """Head and last blocks; parameters of the others stop requiring gradients."""
+        parts = blocks(net)
+        kept = parts.body[: max(0, len(parts.body) - self.blocks)]
+        learning = parts.body[len(kept) :]
+        frozen = [module for block in kept for module in block.modules]
+        for parameter in (p for block in kept for p in block.parameters):
+            parameter.requires_grad_(False)
+        groups: list[dict[str, object]] = [{"params": parts.head, "lr": self.learning_rate}]
+        rate = self.learning_rate * self.backbone_rate
+        groups += [{"params": block.parameters, "lr": rate} for block in learning]
+        return Trainable(groups, frozen)

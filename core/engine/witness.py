@@ -1,0 +1,130 @@
+"""The witness: measures a saved file beside what it is compared to, and writes the point with its receipt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from core.engine.bench import Bench
+from core.engine.measure.complexity import complexity
+from core.engine.measure.file import parity, quality, size
+from core.engine.measure.latency import Timing, time_files
+from core.engine.measure.receipt import Receipt, Subject, changed_layers
+from core.engine.method import Method, Saved
+from core.engine.model import Model
+from core.files import lock
+from core.points import Point
+
+COMPARED = 64  # images on which the file's answers are held against the network's in torch
+
+
+@dataclass(frozen=True)
+class Product:
+    """What a step made: the model in torch, its saved file, that file in float32, and its validation logits [N, C]."""
+
+    model: Model
+    artifact: Path
+    source: Path
+    logits: Tensor
+
+    @property
+    def quantized(self) -> bool:
+        return self.artifact != self.source
+
+
+@dataclass(frozen=True)
+class Deed:
+    """Which step is measured: its number, method, and the folder that artifact paths are told relative to."""
+
+    step: int
+    method: Method
+    stage: str
+    name: str
+    title: str
+    root: Path
+
+
+@dataclass(frozen=True)
+class Witness:
+    """Measures on one machine: `turn` is a lock that keeps two measurements of a workspace apart."""
+
+    bench: Bench
+    turn: Path
+    latency_threads: int = 1
+
+    def point(
+        self, deed: Deed, model: Model, artifact: Path, saved: Saved, before: Product | None, first: Product | None
+    ) -> tuple[Point, Product]:
+        """Accuracy, size, latency and receipt of `artifact`, and the product for the steps that follow."""
+        bench, shape = self.bench, _shape(model)
+        source = before.source if before and saved.touched is not None else artifact
+        judged = quality(artifact, model.preprocessing, bench.data, bench.threads, self._tell)
+        cost = complexity(model.net, shape)
+        product = Product(model, artifact, source, judged.logits)
+        timings = self._time(artifact, product, before, first)
+        latency = timings["after"].latency()
+        images = bench.data.validation.images[:COMPARED]
+        receipt = Receipt(
+            after=Subject(artifact, cost.params, cost.macs, timings["after"]),
+            first=_subject(first, "first", timings),
+            before=_subject(before, "before", timings),
+            twin=Subject(source, cost.params, cost.macs, timings["fp32"]) if product.quantized else None,
+            saved=saved,
+            touched=_touched(saved, before.model.net if before else None, model.net),
+            agreement=_agreement(before.logits, judged.logits) if before else None,
+            parity=None if product.quantized else parity(model.net, judged.logits, images, model.preprocessing),
+            calibration_error=judged.calibration_error,
+            noisy=latency.noisy,
+        )
+        measured = size(artifact)
+        point = Point(
+            step=deed.step, stage=deed.stage, method=deed.name, name=deed.title,
+            accuracy=judged.test, accuracy_low=judged.low, accuracy_high=judged.high,
+            validation_accuracy=judged.validation, bytes=measured.bytes, compressed_bytes=measured.compressed,
+            packed_bytes=saved.packed_bytes, params=cost.params, macs=cost.macs, latency_ms=latency,
+            artifact=artifact.relative_to(deed.root).as_posix(), receipt=receipt.to_json(),
+        )  # fmt: skip
+        return point, product
+
+    def _time(
+        self, artifact: Path, product: Product, before: Product | None, first: Product | None
+    ) -> dict[str, Timing]:
+        files = {"after": artifact}
+        if product.quantized:
+            files["fp32"] = product.source
+        if before is not None:
+            files["before"] = before.artifact
+        if first is not None:
+            files["first"] = first.artifact
+        unique = {str(path): path for path in files.values()}
+        with lock(self.turn):
+            found = time_files(unique, self.latency_threads, stop=self.bench.stop_if_cancelled)
+        return {name: found[str(path)] for name, path in files.items()}
+
+    def _tell(self, done: int, total: int) -> None:
+        self.bench.stop_if_cancelled()
+        self.bench.report("measuring", 0, 1, done, total)
+
+
+def _shape(model: Model) -> tuple[int, int, int]:
+    p = model.preprocessing
+    return (p.channels, p.size, p.size)
+
+
+def _subject(product: Product | None, name: str, timings: dict[str, Timing]) -> Subject | None:
+    if product is None:
+        return None
+    cost = complexity(product.model.net, _shape(product.model))
+    return Subject(product.artifact, cost.params, cost.macs, timings[name])
+
+
+def _touched(saved: Saved, before: nn.Module | None, after: nn.Module) -> tuple[int, int]:
+    if saved.touched is not None and saved.total is not None:
+        return saved.touched, saved.total
+    return changed_layers(before, after)
+
+
+def _agreement(before: Tensor, after: Tensor) -> float:
+    return float((before.argmax(1) == after.argmax(1)).float().mean())

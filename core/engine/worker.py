@@ -1,0 +1,87 @@
+"""The worker: a process that has torch loaded and waits on its stdin for a run or a job.
+
+Lines are JSON: {"run": folder} or {"job": folder}; it says `ready` on stdout once it is. See core.launcher.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import sys
+import traceback
+from pathlib import Path
+
+import onnxruntime  # noqa: F401  (loaded while the worker waits, so that a run starts at once)
+import timm  # noqa: F401
+import torch
+import torchvision  # noqa: F401
+
+from core.engine.bench import CancelledError
+from core.engine.conductor import conduct
+from core.engine.jobs import answer
+from core.errors import UserError, UserErrors
+from core.events import RunCancelled, RunFailed, RunPaused
+from core.jobs import Job
+from core.runs import Run
+
+OURS = "a fault of the program"
+
+
+def main() -> None:
+    """Serves lines until stdin ends; a run ends the process, so that each run is a process of its own."""
+    print("ready", flush=True)
+    for line in sys.stdin:
+        order = json.loads(line)
+        if "run" in order:
+            execute(Run(Path(order["run"])))
+            return
+        answer(Job(Path(order["job"])))
+
+
+def execute(run: Run) -> None:
+    """Conducts the run; however it ends, the run's log says so."""
+    with run.claim() as mine:
+        if not mine:
+            return
+        try:
+            conduct(run, os.getpid())
+        except CancelledError:
+            run.emit(RunCancelled() if run.cancel_requested() else RunPaused("asked for by a person"))
+        except (UserError, UserErrors) as error:
+            run.emit(RunFailed(_told(error), traceback.format_exc()))
+        except (MemoryError, torch.OutOfMemoryError) as error:
+            run.emit(RunFailed(_out_of_memory(error), traceback.format_exc()))
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                run.emit(RunFailed(_fault(error), traceback.format_exc()))
+                raise
+            run.emit(RunPaused(f"the disk is full ({error.filename or run.folder}): free some space, then resume"))
+        except RuntimeError as error:
+            memory = "not enough memory" in str(error) or "can't allocate memory" in str(error)
+            told = _out_of_memory(error) if memory else _fault(error)
+            run.emit(RunFailed(told, traceback.format_exc()))
+        except Exception as error:
+            run.emit(RunFailed(_fault(error), traceback.format_exc()))
+            raise
+
+
+def _told(error: UserError | UserErrors) -> dict[str, str]:
+    first = error.errors[0] if isinstance(error, UserErrors) else error
+    return {**first.to_json(), "message": str(error)}
+
+
+def _out_of_memory(error: BaseException) -> dict[str, str]:
+    fix = "Halve the step's batch, choose a smaller image_size, or close other programs."
+    found = UserError("out_of_memory", "batch", str(error), "what fits into memory", fix)
+    return {**found.to_json(), "message": f"Out of memory. {fix}"}
+
+
+def _fault(error: BaseException) -> dict[str, str]:
+    fix = "Please report it with the details below; resuming the run goes on from its last checkpoint."
+    found = UserError("internal", "engine", f"{type(error).__name__}: {error}", OURS, fix)
+    return {**found.to_json(), "message": f"A fault of ours: {type(error).__name__}: {error}"}
+
+
+if __name__ == "__main__":
+    main()

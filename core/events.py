@@ -1,0 +1,198 @@
+"""Everything a run can say: a closed set of immutable events, each one line of JSON with its checksum."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal, get_args
+from zlib import crc32
+
+from pydantic import BeforeValidator, ConfigDict, JsonValue, TypeAdapter
+from pydantic.dataclasses import dataclass
+
+from core.points import Point
+
+STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+Work = Literal["downloading", "training", "features", "teacher", "calibrating", "measuring", "exporting"]
+Role = Literal["point", "control", "replica"]
+SEAL = len('{"crc":"01234567",')
+
+
+def _whole(text: object) -> object:
+    return text.encode(errors="replace").decode() if isinstance(text, str) else text
+
+
+Told = Annotated[str, BeforeValidator(_whole)]  # may quote file names that are not Unicode: those bytes become `?`
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Event:
+    """`seq` counts from 0 in a run, `time` is in seconds since 1970; both are given by `Run.emit`."""
+
+    seq: int = 0
+    time: float = 0.0
+
+    def to_line(self) -> str:
+        """One line of JSON, without the newline; `crc` seals everything after it."""
+        name = type(self).__name__
+        fields = ADAPTERS[name].dump_python(self, exclude_defaults=True)
+        data = {"event": name, "seq": self.seq, "time": self.time, **fields}
+        body = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return f'{{"crc":"{crc32(body.encode()):08x}",{body[1:]}'
+
+
+@dataclass(frozen=True, config=STRICT)
+class RunQueued(Event):
+    """The run waits for its turn, for the first time or again after an interruption."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class RunStarted(Event):
+    """A worker took the run; `environment` names versions, device, threads and machine."""
+
+    pid: int
+    environment: dict[str, str]
+
+
+@dataclass(frozen=True, config=STRICT)
+class StepStarted(Event):
+    """`reused` names the cache entry that spares the training of this step; None means it is done now."""
+
+    step: int
+    stage: str
+    method: str
+    name: str
+    epochs: int
+    reused: str | None = None
+
+
+@dataclass(frozen=True, config=STRICT)
+class Progress(Event):
+    """Where a step is: epochs and batches count from 0 up to their totals; what was not computed is None.
+
+    At the end of an epoch `epoch` is one more and `batch` is 0. `control` names the control that is made, if one is.
+    """
+
+    step: int
+    seed: int
+    what: Work
+    epoch: int
+    epochs: int
+    batch: int
+    batches: int
+    loss: float | None = None
+    accuracy: float | None = None
+    validation_loss: float | None = None
+    validation_accuracy: float | None = None
+    samples_per_second: float | None = None
+    eta_seconds: float | None = None
+    control: str = ""
+
+
+@dataclass(frozen=True, config=STRICT)
+class Measured(Event):
+    """A saved model, measured: a point of the recipe, a control beside it, or a point's twin under another seed."""
+
+    role: Role
+    seed: int
+    point: Point
+
+
+@dataclass(frozen=True, config=STRICT)
+class ArtifactSaved(Event):
+    """`path` is relative to the run folder."""
+
+    step: int
+    path: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, config=STRICT)
+class Warned(Event):
+    """Something a person should know that stops nothing; `step` is None for the whole run."""
+
+    step: int | None
+    code: str
+    message: Told
+
+
+@dataclass(frozen=True, config=STRICT)
+class StepFinished(Event):
+    step: int
+    seconds: float
+
+
+@dataclass(frozen=True, config=STRICT)
+class RunPaused(Event):
+    reason: Told
+
+
+@dataclass(frozen=True, config=STRICT)
+class RunResumed(Event):
+    """The run moves again after a pause or a stall."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class RunStalled(Event):
+    """The worker lives but has said nothing for `seconds`."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, config=STRICT)
+class RunFinished(Event):
+    pass
+
+
+@dataclass(frozen=True, config=STRICT)
+class RunCancelled(Event):
+    pass
+
+
+@dataclass(frozen=True, config=STRICT)
+class RunFailed(Event):
+    """`error` is a UserError's JSON (code, field, given, allowed, fix) with its `message`; `details` a traceback."""
+
+    error: dict[str, Told]
+    details: Told = ""
+
+
+@dataclass(frozen=True, config=STRICT)
+class RunInterrupted(Event):
+    """The worker died without a word; `cause` says of what, as far as is known, and what to do."""
+
+    cause: Told
+
+
+AnyEvent = (
+    RunQueued
+    | RunStarted
+    | StepStarted
+    | Progress
+    | Measured
+    | ArtifactSaved
+    | Warned
+    | StepFinished
+    | RunPaused
+    | RunResumed
+    | RunStalled
+    | RunFinished
+    | RunCancelled
+    | RunFailed
+    | RunInterrupted
+)
+ADAPTERS: dict[str, TypeAdapter[Any]] = {kind.__name__: TypeAdapter(kind) for kind in get_args(AnyEvent)}
+JSON_OBJECT = TypeAdapter(dict[str, JsonValue])
+
+
+def parse(line: str) -> AnyEvent:
+    """The event of a line made by `to_line`; raises ValueError on a torn or altered line and on an unknown event."""
+    body = "{" + line[SEAL:]
+    if line[:SEAL] != f'{{"crc":"{crc32(body.encode()):08x}",':
+        raise ValueError(f"event line: its checksum does not match: {line[:80]!r}")
+    fields = JSON_OBJECT.validate_json(body)
+    name = fields.pop("event", None)
+    if not isinstance(name, str) or name not in ADAPTERS:
+        raise ValueError(f"event line: unknown event {name!r}")
+    event: AnyEvent = ADAPTERS[name].validate_json(json.dumps(fields))
+    return event

@@ -1,0 +1,257 @@
+"""The one module that writes to disk: whole or not at all, flushed, inside its folder, and testable against faults.
+
+A write goes to a temporary file, is flushed, replaces the target in one step, and its folder is flushed: after a
+crash the reader finds the old content or the new, never a mixture (https://lwn.net/Articles/457667/).
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import secrets
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from core.errors import UserError
+
+FAULTS = {"enospc": errno.ENOSPC, "eio": errno.EIO, "erofs": errno.EROFS}
+LONGEST_NAME = 255  # bytes in one name, on every file system we meet
+
+
+@dataclass
+class Failpoint:
+    """Breaks the n-th disk operation, so that a test can try every n until a scenario passes without the fault.
+
+    `kind` is `kill` (the process dies before the operation), `torn` (half the bytes, then it dies), or an error
+    number's name in lower case: `enospc`, `eio`, `erofs`. `lasting` breaks every later operation too (a full disk).
+    """
+
+    kind: str
+    at: int
+    lasting: bool = False
+    count: int = 0
+
+    def __post_init__(self) -> None:
+        if self.kind not in {"kill", "torn", *FAULTS} or self.at < 1:
+            raise ValueError(
+                f"failpoint: got {self.kind}:{self.at}; allowed: kill, torn, {', '.join(FAULTS)} from 1 up"
+            )
+
+    @classmethod
+    def parse(cls, text: str) -> Failpoint | None:
+        """`kill:7` is the 7th operation only, `enospc:3+` the third and all later ones; empty text is none."""
+        if not text:
+            return None
+        kind, _, at = text.partition(":")
+        return cls(kind, int(at.removesuffix("+")), lasting=at.endswith("+"))
+
+    @property
+    def fired(self) -> bool:
+        return self.count >= self.at
+
+    def strike(self, file: int | None, data: bytes) -> None:
+        """Counts one operation and breaks it when its turn has come."""
+        self.count += 1
+        if self.count != self.at and not (self.lasting and self.fired):
+            return
+        if self.kind in FAULTS:
+            raise OSError(FAULTS[self.kind], f"{os.strerror(FAULTS[self.kind])} (failpoint {self.kind}:{self.at})")
+        if self.kind == "torn" and file is not None:
+            os.write(file, data[: len(data) // 2])
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+failpoint: Failpoint | None = Failpoint.parse(os.environ.get("CONDENSER_FAILPOINT", ""))
+
+
+@contextmanager
+def breaking(fault: Failpoint) -> Iterator[Failpoint]:
+    """Sets the failpoint of this process for a while; for tests."""
+    global failpoint
+    before, failpoint = failpoint, fault
+    try:
+        yield fault
+    finally:
+        failpoint = before
+
+
+def _operation(file: int | None = None, data: bytes = b"") -> None:
+    if failpoint is not None:
+        failpoint.strike(file, data)
+
+
+def _write(file: int, data: bytes) -> None:
+    _operation(file, data)
+    view = memoryview(data)
+    while view:
+        view = view[os.write(file, view) :]
+
+
+def _sync(file: int) -> None:
+    _operation()
+    os.fsync(file)
+
+
+def sync_folder(folder: Path) -> None:
+    """Flushes the names in a folder, so that a rename survives a power cut."""
+    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        _sync(file)
+    finally:
+        os.close(file)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary file beside `path` for libraries that want a path; it replaces `path` when the block ends well."""
+    temporary = path.with_name(f".{secrets.token_hex(4)}.tmp{path.suffix}")
+    try:
+        yield temporary
+        file = os.open(temporary, os.O_RDONLY)
+        try:
+            _sync(file)
+        finally:
+            os.close(file)
+        _operation()
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """`path` holds `data` afterwards; whatever fails or dies on the way, it holds its old content or the new one."""
+    with replacing(path) as temporary:
+        _operation()
+        file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        try:
+            _write(file, data)
+        finally:
+            os.close(file)
+
+
+def append_line(path: Path, line: bytes, *, sync: bool = False) -> None:
+    """Adds `line` and a newline; a last line torn by a crash is ended first, so the new one stands alone.
+
+    One writer at a time: take `lock` around it. With `sync` the line survives a power cut, not only a crash.
+    """
+    if b"\n" in line:
+        raise ValueError("append_line takes one line, without a newline in it")
+    _operation()
+    file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+    try:
+        size = os.fstat(file).st_size
+        torn = size > 0 and os.pread(file, 1, size - 1) != b"\n"
+        _write(file, (b"\n" if torn else b"") + line + b"\n")
+        if sync:
+            _sync(file)
+    finally:
+        os.close(file)
+
+
+def safe_join(root: Path, *parts: str) -> Path:
+    """`root/parts…`, proven to lie inside `root`; raises UserError `unsafe_path` on anything that could leave it.
+
+    Refused: absolute paths, drive letters, `..`, `.`, empty parts, NUL and other control characters, backslashes,
+    names over 255 bytes, and links that lead outside.
+    """
+    names = [name for part in parts for name in part.split("/")]
+    joined = root.joinpath(*names) if all(map(_safe_name, names)) and names else None
+    if joined is None or not joined.resolve().is_relative_to(root.resolve()):
+        raise UserError(
+            "unsafe_path",
+            "path",
+            "/".join(parts),
+            "a name inside its folder, without .., a leading slash, backslashes or control characters",
+            "Use a plain relative name.",
+        )
+    return joined
+
+
+def _safe_name(name: str) -> bool:
+    drive = len(name) >= 2 and name[1] == ":" and name[0].isascii() and name[0].isalpha()
+    bare = name not in {"", ".", ".."} and "\\" not in name and not drive
+    return bare and not any(ord(c) < 32 or ord(c) == 127 for c in name) and _fits(name)
+
+
+def _fits(name: str) -> bool:
+    try:
+        return len(name.encode()) <= LONGEST_NAME
+    except UnicodeEncodeError:  # a lone surrogate is no name
+        return False
+
+
+def make_folder(path: Path) -> Path:
+    """`path` as a folder, with its parents, flushed; an existing folder is left alone."""
+    if path.is_dir():
+        return path
+    make_folder(path.parent)
+    _operation()
+    path.mkdir(exist_ok=True)
+    sync_folder(path.parent)
+    return path
+
+
+def move(source: Path, target: Path) -> None:
+    """Renames within one file system in one step, both folders flushed; raises FileExistsError over something."""
+    if target.exists() or target.is_symlink():
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+    _operation()
+    os.rename(source, target)
+    sync_folder(target.parent)
+    if source.parent != target.parent:
+        sync_folder(source.parent)
+
+
+def touch(path: Path) -> None:
+    """Sets the time of `path` to now."""
+    _operation()
+    os.utime(path)
+
+
+def remove_file(path: Path) -> None:
+    """Deletes one file; a missing one is fine."""
+    _operation()
+    path.unlink(missing_ok=True)
+
+
+def remove_tree(path: Path) -> None:
+    """Deletes a folder with its content, following no link; a missing one is fine."""
+    _operation()
+    if path.is_symlink():
+        path.unlink()
+    elif path.exists():
+        shutil.rmtree(path)
+
+
+@contextmanager
+def lock(path: Path, *, wait: bool = True) -> Iterator[bool]:
+    """Holds the exclusive lock on the file `path` while the block runs; yields False if taken and `wait` is off.
+
+    The kernel frees it when the process dies, however it dies. The file stays: deleting it would split the lock.
+    """
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        yield _take(file, wait)
+    finally:
+        os.close(file)
+
+
+def _take(file: int, wait: bool) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    return True
+
+
+def open_log(path: Path) -> BinaryIO:
+    """A file that grows at its end, for the output of a process we start."""
+    return open(path, "ab", buffering=0)

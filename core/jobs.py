@@ -1,0 +1,108 @@
+"""A job is a question to the engine in a folder: a preview, a ranking, an import; answered once, without points.
+
+request.json   kind and what is asked       result.json   the answer, or the error
+worker.json    which process works on it    progress.json how far it is    cancel   a person's flag
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import JsonValue, TypeAdapter
+
+from core.errors import UserError
+from core.files import write_atomic
+
+Document = dict[str, JsonValue]
+DOCUMENT = TypeAdapter(Document)
+
+
+@dataclass(frozen=True)
+class JobProgress:
+    """`done` of `total`, and what is being done in a few words."""
+
+    done: int
+    total: int
+    what: str
+
+
+class Job:
+    """The only way to a job's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.worker = folder / "worker.json"
+        self.answer_path = folder / "result.json"
+
+    @property
+    def id(self) -> str:
+        return self.folder.name
+
+    @property
+    def kind(self) -> str:
+        return str(self._asked()["kind"])
+
+    @property
+    def request(self) -> Document:
+        return DOCUMENT.validate_python(self._asked()["request"])
+
+    def _asked(self) -> Document:
+        return DOCUMENT.validate_json((self.folder / "request.json").read_bytes())
+
+    # for whoever asks
+
+    def done(self) -> bool:
+        """Whether there is an answer, good or bad."""
+        return self.answer_path.exists()
+
+    def result(self) -> Document:
+        """The answer; raises the UserError it ended with, or RuntimeError if there is no answer yet."""
+        if not self.done():
+            raise RuntimeError(f"job {self.id} is not done; ask done() first")
+        answer = DOCUMENT.validate_json(self.answer_path.read_bytes())
+        error = answer.get("error")
+        if isinstance(error, dict):
+            words = {key: str(error.get(key, "")) for key in ("code", "field", "given", "allowed", "fix")}
+            raise UserError(**words)
+        return DOCUMENT.validate_python(answer["result"])
+
+    def details(self) -> str:
+        """The traceback of a failed job, for "copy diagnostics"; empty if there is none."""
+        if not self.done():
+            return ""
+        return str(DOCUMENT.validate_json(self.answer_path.read_bytes()).get("details", ""))
+
+    def progress(self) -> JobProgress | None:
+        """How far the job is, if it said so."""
+        try:
+            return JobProgress(**json.loads((self.folder / "progress.json").read_bytes()))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
+
+    def cancel(self) -> None:
+        """Asks the worker to stop; a job that nobody has begun is answered at once by the supervisor."""
+        write_atomic(self.folder / "cancel", b"")
+
+    def cancel_requested(self) -> bool:
+        return (self.folder / "cancel").exists()
+
+    # for the worker
+
+    def tell(self, done: int, total: int, what: str) -> None:
+        """Says how far the job is."""
+        data = {"done": done, "total": total, "what": what}
+        write_atomic(self.folder / "progress.json", json.dumps(data).encode())
+
+    def answer(self, result: Mapping[str, JsonValue]) -> None:
+        """Ends the job with an answer; raises ValueError on NaN and infinity."""
+        self._end({"result": dict(result)})
+
+    def fail(self, error: UserError, details: str = "") -> None:
+        """Ends the job with an error; `details` is a traceback if the fault is ours."""
+        self._end({"error": dict(error.to_json()), "details": details})
+
+    def _end(self, document: Document) -> None:
+        write_atomic(self.answer_path, json.dumps(document, ensure_ascii=False, allow_nan=False).encode())

@@ -1,0 +1,229 @@
+"""A recipe: which backbone meets which data set, and the chain of steps between them; text in, text out, checked.
+
+The order of steps: a recipe begins with a transfer, which gives the backbone a head for the data set's classes (train
+from scratch with `weights = "none"`). After it transfer, distill and prune may follow each other freely, a distill
+step taking the model so far as its teacher. One quantize step ends the training; export steps end the recipe.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from core import rules, toml
+from core.catalog import Catalog, load_catalog
+from core.errors import UserError, UserErrors
+from core.knobs import RECIPE_OPTIONS
+from core.options import Value
+from core.rules import SCHEMA
+
+__all__ = [
+    "RECIPE_OPTIONS",
+    "Recipe",
+    "Step",
+    "load_recipe",
+    "parse_recipe",
+    "recipe_from",
+    "with_settings",
+]
+
+MAX_ERRORS = 100  # told at once
+
+
+@dataclass(frozen=True)
+class Step:
+    """One link of the chain; `options` holds what the person set, the method's defaults fill the rest."""
+
+    stage: str
+    method: str
+    options: Mapping[str, Value] = field(default_factory=dict)
+
+    def to_data(self) -> dict[str, Value]:
+        return {"stage": self.stage, "method": self.method, **self.options}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What to make and under which conditions. Zero means: the backbone's own `image_size`, all `labels`."""
+
+    name: str
+    dataset: str
+    backbone: str
+    steps: tuple[Step, ...]
+    seed: int = 0
+    seeds: int = 1
+    device: str = "auto"
+    precision: str = "auto"
+    threads: int = 1
+    latency_threads: int = 1
+    image_size: int = 0
+    labels: int = 0
+    weights: str = "default"
+    schema: int = SCHEMA
+
+    def knobs(self) -> dict[str, Value]:
+        """The values of RECIPE_OPTIONS, in their order."""
+        return {option.name: getattr(self, option.name) for option in RECIPE_OPTIONS}
+
+    def to_data(self) -> dict[str, object]:
+        """The recipe as its TOML says it."""
+        return {"schema": self.schema, **self.knobs(), "steps": [step.to_data() for step in self.steps]}
+
+    def to_toml(self) -> str:
+        """Canonical text: every knob of the recipe, of each step what was set. Reading it gives an equal recipe."""
+        tables = [toml.write_table({"schema": self.schema, **self.knobs()})]
+        return "\n".join(tables + ["[[steps]]\n" + toml.write_table(step.to_data()) for step in self.steps])
+
+    def resolved(self, catalog: Catalog | None = None) -> Recipe:
+        """This recipe with every option of every step written out."""
+        catalog = catalog or load_catalog()
+        return replace(self, steps=tuple(_resolved(step, catalog) for step in self.steps))
+
+    def hash(self, catalog: Catalog | None = None) -> str:
+        """SHA-256 of everything that can change a figure: all but the name, defaults written out."""
+        return _sha256(self.resolved(catalog).to_data(), without=("name",))
+
+    def prefix_hash(self, step: int, catalog: Catalog | None = None) -> str:
+        """SHA-256 of what leads to the network after `step` (from 0), under this recipe's `seed` and however it is
+        measured. Left for the caller to add: the device this machine chose, the data's content, the code's version."""
+        prefix = replace(self, steps=self.steps[: step + 1])
+        return _sha256(prefix.resolved(catalog).to_data(), without=("name", "seeds", "device", "latency_threads"))
+
+    def warnings(self, catalog: Catalog | None = None) -> tuple[str, ...]:
+        """What is allowed but probably not meant, a sentence each."""
+        return tuple(
+            rules.larger_students(self.backbone, _given(self.resolved(catalog).steps), catalog or load_catalog())
+        )
+
+
+def load_recipe(
+    path: Path | str,
+    catalog: Catalog | None = None,
+    known_datasets: Iterable[str] = (),
+    settings: Iterable[str] = (),
+) -> Recipe:
+    """The recipe in a file, after `settings` such as `steps.1.temperature=3`. Raises UserErrors."""
+    with _together():
+        text = _file_text(Path(path))
+    return with_settings(text, settings, catalog, known_datasets)
+
+
+def parse_recipe(text: str | bytes, catalog: Catalog | None = None, known_datasets: Iterable[str] = ()) -> Recipe:
+    """The recipe in `text`; `known_datasets` were imported by a person. Raises UserErrors with every mistake."""
+    return with_settings(text, (), catalog, known_datasets)
+
+
+def with_settings(
+    recipe: Recipe | str | bytes,
+    settings: Iterable[str],
+    catalog: Catalog | None = None,
+    known_datasets: Iterable[str] = (),
+) -> Recipe:
+    """The recipe after settings `path=value`: a value is TOML, a bare word is text. Raises UserErrors."""
+    with _together():
+        data = recipe.to_data() if isinstance(recipe, Recipe) else toml.read(recipe)
+        for setting in settings:
+            _set(data, setting)
+    return recipe_from(data, catalog, known_datasets)
+
+
+def recipe_from(
+    data: Mapping[str, object], catalog: Catalog | None = None, known_datasets: Iterable[str] = ()
+) -> Recipe:
+    """The one gate: `data` as a TOML file or a form gives it becomes a recipe. Raises UserErrors with every mistake."""
+    catalog = (catalog or load_catalog()).with_datasets(known_datasets)
+    found: list[UserError] = []
+    knobs: dict[str, Any] = rules.check_knobs(data, catalog, found)
+    steps = rules.check_steps(data.get("steps", []), catalog, found)
+    if not found:
+        found.extend(rules.count_faults(knobs["dataset"], knobs["labels"], steps, catalog))
+    if found:
+        raise UserErrors(found[:MAX_ERRORS])
+    return Recipe(**knobs, steps=tuple(Step(*given) for given in steps))
+
+
+def _given(steps: Iterable[Step]) -> list[rules.Given]:
+    return [(step.stage, step.method, dict(step.options)) for step in steps]
+
+
+def _resolved(step: Step, catalog: Catalog) -> Step:
+    options = catalog.method(step.stage, step.method).options
+    defaults = {option.name: option.default for option in options if option.default is not None}
+    return replace(step, options=defaults | dict(step.options))
+
+
+def _sha256(data: Mapping[str, object], without: tuple[str, ...]) -> str:
+    kept = {key: value for key, value in data.items() if key not in without}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+def _set(data: dict[str, Any], setting: str) -> None:
+    """Puts one `path=value` into `data`; an unknown last name is left for the gate, which knows the nearest."""
+    path, equals, text = setting.partition("=")
+    parts = [part.strip() for part in path.split(".")]
+    form = "seed=1 or steps.0.ratio=0.5"
+    if not equals or not parts[0] or parts == ["steps"]:
+        raise UserError("bad_setting", "--set", setting, f"path=value, such as {form}", "Write the path, =, the value.")
+    if len(parts) == 1:
+        data[parts[0]] = _setting_value(text)
+        return
+    if parts[0] != "steps" or len(parts) != 3:
+        raise UserError(
+            "unknown_field", path, text, f"a knob of the recipe or of a step, such as {form}", "Mend the path."
+        )
+    _step_table(data, parts[1], path)[parts[2]] = _setting_value(text)
+
+
+def _step_table(data: dict[str, Any], number: str, path: str) -> dict[str, Any]:
+    steps = data.get("steps")
+    count = len(steps) if isinstance(steps, list) else 0
+    index = int(number) if number.isascii() and number.isdigit() and len(number) < 4 else count
+    if not isinstance(steps, list) or index >= count or not isinstance(steps[index], dict):
+        allowed = f"steps.0 to steps.{count - 1}" if count else "a recipe with steps"
+        raise UserError("unknown_step", path, number, allowed, f"Steps count from 0; this recipe has {count}.")
+    table: dict[str, Any] = steps[index]
+    return table
+
+
+def _setting_value(text: str) -> object:
+    """`text` as a TOML value, or as it stands when it is a bare word, a date or no TOML at all."""
+    text = text.strip()
+    try:
+        parsed = toml.read(f"value = {text}", "--set")
+    except UserError as error:
+        if error.code != "not_toml" or text.startswith(('"', "'", "[", "{")):
+            raise
+        return text
+    value = parsed["value"]
+    return value if len(parsed) == 1 and isinstance(value, bool | int | float | str) else text
+
+
+def _file_text(path: Path) -> bytes:
+    fix = "Give the path of a recipe, a TOML file."
+    try:
+        if not path.exists():
+            raise UserError("missing_file", "recipe", str(path), "a file that exists", fix)
+        if not path.is_file():
+            given = f"{path}, a folder" if path.is_dir() else f"{path}, no ordinary file"
+            raise UserError("not_a_file", "recipe", given, "a file", fix)
+        with path.open("rb") as file:
+            return file.read(toml.MAX_BYTES + 1)
+    except UserError:
+        raise
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UserError("unreadable_file", "recipe", f"{path}: {reason}", "a file you may read", fix) from None
+
+
+@contextmanager
+def _together() -> Iterator[None]:
+    """One kind of refusal for callers: a single mistake comes as UserErrors too."""
+    try:
+        yield
+    except UserError as error:
+        raise UserErrors([error]) from None

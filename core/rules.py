@@ -1,0 +1,221 @@
+"""What a recipe must obey beyond the bounds of each option: known names, the order of steps, the counts of the data.
+
+Every function adds what it finds to a list, so that all mistakes are told at once.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import TypeVar
+
+from core.catalog import Catalog, Facts
+from core.errors import UserError, nearest, shorten
+from core.knobs import RECIPE_OPTIONS
+from core.options import Option, Value
+
+SCHEMA = 1
+MAX_STEPS = 32
+MAX_NAME = 200
+MAX_UNKNOWN = 20  # unknown fields told of one table
+SMALLEST_IMAGE = 8
+SMALL_WIDTH = 16  # of the small networks' first stage, see core.engine.backbones.small
+WIDE = "resnet8"  # a network of any width
+
+T = TypeVar("T")
+Given = tuple[str, str, dict[str, Value]]  # stage, method, what was set
+
+
+def check_knobs(data: Mapping[str, object], catalog: Catalog, found: list[UserError]) -> dict[str, Value]:
+    """The recipe's own values, defaults filled in."""
+    options = {option.name: option for option in RECIPE_OPTIONS}
+    _check_unknown(data, ("schema", *options, "steps"), "", found)
+    _check_schema(data.get("schema", SCHEMA), found)
+    values = _checked(data, options, "", found)
+    found.extend(_missing(data, ("dataset", "backbone")))
+    if isinstance(name := values.get("name"), str):
+        found.extend(_name_faults(name))
+    if isinstance(dataset := values.get("dataset"), str):
+        _try(found, catalog.dataset, dataset)
+    if isinstance(backbone := values.get("backbone"), str):
+        facts = _try(found, catalog.backbone, backbone)
+        found.extend(_size_faults(values.get("image_size"), facts or {}, backbone))
+    return {name: option.default for name, option in options.items() if option.default is not None} | values
+
+
+def check_steps(steps: object, catalog: Catalog, found: list[UserError]) -> list[Given]:
+    """The steps as given, each value in its option's type."""
+    if not isinstance(steps, list | tuple) or not all(isinstance(step, Mapping) for step in steps):
+        fix = "Begin each step with a line [[steps]]."
+        found.append(UserError("wrong_type", "steps", _kind(steps), "a list of tables, one a step", fix))
+        return []
+    if not 1 <= len(steps) <= MAX_STEPS:
+        fix = "Add a [[steps]] table." if not steps else "Remove some steps."
+        found.append(UserError("step_count", "steps", f"{len(steps)} steps", f"1 to {MAX_STEPS} steps", fix))
+    given = [_check_step(step, f"steps.{n}", catalog, found) for n, step in enumerate(steps[:MAX_STEPS])]
+    if steps and all(stage for stage, _, _ in given):
+        found.extend(_order_faults([(stage, method) for stage, method, _ in given]))
+    return given
+
+
+def count_faults(dataset: str, labels: int, steps: Sequence[Given], catalog: Catalog) -> Iterator[UserError]:
+    """What the data set is too small for; nothing where the catalogue does not know its counts."""
+    facts = catalog.dataset(dataset)
+    images = _whole(facts, "train") or _whole(facts, "images")  # of all splits, where no one counted train alone
+    classes = _whole(facts, "classes")
+    allowed = f"0 for all, or {classes or 1} to the number of training images"
+    if images and labels > images:
+        yield UserError("more_labels_than_data", "labels", labels, allowed, f"{dataset} has {images} images.")
+    if classes and 0 < labels < classes:
+        yield UserError("fewer_labels_than_classes", "labels", labels, allowed, f"{dataset} has {classes} classes.")
+    for n, (stage, _, options) in enumerate(steps):
+        learned = images  # a distillation learns from unlabelled images too
+        if images and labels and stage == "transfer":
+            learned = min(labels, images)
+        batch = options.get("batch")
+        if learned and isinstance(batch, int) and batch > learned:
+            fix = f"There are {learned} images to learn from: set a smaller batch."
+            yield UserError("batch_larger_than_data", f"steps.{n}.batch", batch, f"at most {learned}", fix)
+
+
+def _check_step(step: Mapping[str, object], place: str, catalog: Catalog, found: list[UserError]) -> Given:
+    stage, method = step.get("stage"), step.get("method")
+    faults = list(_missing(step, ("stage", "method"), f"{place}."))
+    for noun in ("stage", "method"):
+        if noun in step and not isinstance(step[noun], str):
+            fix = f"Put the {noun}'s name in quotes."
+            faults.append(UserError("wrong_type", f"{place}.{noun}", _kind(step[noun]), "text", fix))
+    found.extend(faults)
+    known_stage = stage if isinstance(stage, str) and stage in catalog.methods else ""
+    if faults:
+        return known_stage, "", {}
+    entry = _try(found, catalog.method, stage, method, f"{place}.stage", f"{place}.method")
+    if entry is None:
+        return known_stage, str(method), {}
+    options = {option.name: option for option in entry.options}
+    _check_unknown(step, ("stage", "method", *options), f"{place}.", found)
+    values = _checked(step, options, f"{place}.", found)
+    defaults = {option.name: option.default for option in entry.options if option.default is not None}
+    found.extend(_try(found, lambda: list(_student_faults(defaults | values, catalog, place))) or ())
+    return known_stage, str(method), values
+
+
+def _order_faults(steps: Sequence[tuple[str, str]]) -> Iterator[UserError]:
+    names = [f"steps.{n} ({stage}.{method})" for n, (stage, method) in enumerate(steps)]
+    stages = [stage for stage, _ in steps]
+    if stages[0] != "transfer":
+        later = f" {names[stages.index('transfer')]} must come first." if "transfer" in stages else ""
+        fix = f"Begin with a transfer: the backbone has no head for your classes yet.{later}"
+        yield UserError("conflicting_steps", "steps.0.stage", names[0], "a transfer step first", fix)
+    for n, stage in enumerate(stages):
+        before = stages[:n]
+        if stage != "export" and "export" in before:
+            earlier = names[before.index("export")]
+            fix = f"Move {earlier} behind {names[n]}."
+            yield UserError("conflicting_steps", f"steps.{n}.stage", f"{names[n]} after {earlier}", "export last", fix)
+        elif stage != "export" and "quantize" in before:
+            earlier = names[before.index("quantize")]
+            fix = "Keep one of the two." if stage == "quantize" else f"Move {names[n]} before {earlier}."
+            allowed = "one quantize step, after everything that trains"
+            yield UserError("conflicting_steps", f"steps.{n}.stage", f"{names[n]} after {earlier}", allowed, fix)
+
+
+def larger_students(backbone: str, steps: Iterable[Given], catalog: Catalog) -> Iterator[str]:
+    """A sentence for each student with more parameters than its teacher, as far as the catalogue counts them."""
+    teacher, size = backbone, _parameters(catalog, backbone, 0)
+    for n, (stage, _, options) in enumerate(steps):
+        if stage != "distill" or "student" not in options:
+            continue
+        student, width = str(options["student"]), options.get("width", 0)
+        own = _parameters(catalog, student, int(width))
+        if own and size and own > size:
+            larger = f"the student {student} ({own:,} parameters) is larger than its teacher {teacher} ({size:,})"
+            yield f"steps.{n}: {larger}."
+        teacher, size = student, own
+
+
+def _parameters(catalog: Catalog, backbone: str, width: int) -> int | None:
+    facts: Facts = catalog.backbones.get(backbone, {})
+    parameters, own = _whole(facts, "params"), _own_width(facts)
+    if parameters and own and width:
+        return round(parameters * (width / own) ** 2)
+    return parameters
+
+
+def _own_width(facts: Facts) -> int:
+    """The width a person may change; 0 where weights or the architecture fix it."""
+    return SMALL_WIDTH if facts.get("family") == "small" and facts.get("weights") == "none" else 0
+
+
+def _checked(
+    data: Mapping[str, object], options: Mapping[str, Option], prefix: str, found: list[UserError]
+) -> dict[str, Value]:
+    values = {n: _try(found, options[n].check, data[n], f"{prefix}{n}") for n in options if n in data}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _check_unknown(data: Mapping[str, object], known: Sequence[str], prefix: str, found: list[UserError]) -> None:
+    for name in islice((name for name in data if name not in known), MAX_UNKNOWN):
+        shown = shorten(name, 60)
+        allowed = ", ".join(known)
+        found.append(UserError("unknown_field", f"{prefix}{shown}", _kind(data[name]), allowed, nearest(shown, known)))
+
+
+def _check_schema(schema: object, found: list[UserError]) -> None:
+    if type(schema) is not int or schema < 1:
+        found.append(UserError("wrong_type", "schema", _kind(schema), str(SCHEMA), f"Write schema = {SCHEMA}."))
+    elif schema > SCHEMA:
+        fix = "This recipe was made by a newer Condenser: update this one."
+        found.append(UserError("newer_schema", "schema", schema, f"at most {SCHEMA}", fix))
+
+
+def _missing(data: Mapping[str, object], names: Iterable[str], prefix: str = "") -> Iterator[UserError]:
+    for name in names:
+        if name not in data:
+            fix = f'Add a line {name} = "…".'
+            yield UserError("missing_field", f"{prefix}{name}", "nothing", f"a {name}", fix)
+
+
+def _size_faults(size: object, facts: Facts, backbone: str) -> Iterator[UserError]:
+    smallest = max(SMALLEST_IMAGE, _whole(facts, "smallest") or 0)
+    if isinstance(size, int) and 0 < size < smallest:
+        allowed = f"0 for its own, or a whole number from {smallest} to 1024 for {backbone}"
+        yield UserError("out_of_range", "image_size", size, allowed, f"The nearest allowed value is {smallest}.")
+
+
+def _student_faults(values: Mapping[str, Value], catalog: Catalog, place: str) -> Iterator[UserError]:
+    """`values` are the step's, defaults filled in."""
+    student, width = values.get("student"), values.get("width")
+    if isinstance(student, str) and student:
+        facts = catalog.backbone(student, f"{place}.student")
+        if width and not _own_width(facts):
+            fix = f"Leave width at 0, or choose a student such as {WIDE}."
+            yield UserError("conflicting_options", f"{place}.width", f"{width} with student {student}", "0", fix)
+
+
+def _name_faults(name: str) -> Iterator[UserError]:
+    if len(name) > MAX_NAME:
+        given = f"{len(name)} characters"
+        yield UserError("too_long", "name", given, f"at most {MAX_NAME} characters", "Shorten the name.")
+    if any(unicodedata.category(c) in ("Cc", "Cs") for c in name):
+        yield UserError("control_character", "name", name, "text on one line", "Remove line breaks and the like.")
+
+
+def _whole(facts: Facts, key: str) -> int | None:
+    value = facts.get(key)
+    if isinstance(value, list | tuple):
+        return len(value)
+    return value if isinstance(value, int) else None
+
+
+def _kind(value: object) -> str:
+    return f"{shorten(value, 60)} ({type(value).__name__})"
+
+
+def _try(found: list[UserError], check: Callable[..., T], *arguments: object) -> T | None:
+    try:
+        return check(*arguments)
+    except UserError as error:
+        found.append(error)
+        return None

@@ -1,0 +1,235 @@
+"""What a run is like now, folded from its events and never stored: status, points, curves, warnings, cause of death."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from types import MappingProxyType
+
+from core.events import (
+    AnyEvent,
+    ArtifactSaved,
+    Measured,
+    Progress,
+    RunCancelled,
+    RunFailed,
+    RunFinished,
+    RunInterrupted,
+    RunPaused,
+    RunQueued,
+    RunResumed,
+    RunStalled,
+    RunStarted,
+    StepFinished,
+    StepStarted,
+    Warned,
+)
+from core.points import Point
+
+
+class Status(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    PAUSED = "paused"
+    STALLED = "stalled"
+    FINISHED = "finished"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will happen unless a person asks for it."""
+        return self in {Status.FINISHED, Status.FAILED, Status.CANCELLED, Status.INTERRUPTED}
+
+
+@dataclass(frozen=True)
+class StepState:
+    """A step that has begun; `seconds` is None until it is done, `curve` its progress without what was done twice."""
+
+    step: int
+    stage: str
+    method: str
+    name: str
+    epochs: int
+    started: float
+    reused: str | None = None
+    seconds: float | None = None
+    curve: tuple[Progress, ...] = ()
+
+
+@dataclass(frozen=True)
+class RunState:
+    """A frozen picture of a run; times are seconds since 1970, None where that has not happened.
+
+    `strikes` counts the interruptions since the run last got further than ever before; `damaged` the lines of its log
+    that could not be read.
+    """
+
+    name: str = ""
+    status: Status = Status.QUEUED
+    steps: tuple[StepState, ...] = ()
+    measured: tuple[Measured, ...] = ()
+    artifacts: tuple[ArtifactSaved, ...] = ()
+    warnings: tuple[Warned, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    error: Mapping[str, str] | None = None
+    details: str = ""
+    cause: str = ""
+    queued: float | None = None
+    started: float | None = None
+    finished: float | None = None
+    last_event: float | None = None
+    last_progress: Progress | None = None
+    seq: int = -1
+    strikes: int = 0
+    damaged: int = 0
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """The points in the order of their steps, with the spread over the other seeds measured so far."""
+        found = sorted((m.point for m in self.measured if m.role == "point"), key=lambda point: point.step)
+        return tuple(point.with_replicas(self._replicas(point)) for point in found)
+
+    @property
+    def controls(self) -> tuple[Point, ...]:
+        found = (m.point for m in self.measured if m.role == "control")
+        return tuple(sorted(found, key=lambda point: point.step))
+
+    @property
+    def curves(self) -> dict[int, tuple[Progress, ...]]:
+        """The progress of each step that has begun, by step."""
+        return {step.step: step.curve for step in self.steps}
+
+    def _replicas(self, point: Point) -> tuple[float, ...]:
+        twins = (m.point for m in self.measured if m.role == "replica")
+        same = (twin for twin in twins if twin.step == point.step and twin.name == point.name)
+        return tuple(twin.accuracy for twin in same if twin.accuracy is not None)
+
+
+def fold(events: Iterable[AnyEvent], state: RunState | None = None) -> RunState:
+    """The state after `events`, from the beginning or from `state`."""
+    state = state or RunState()
+    for batch in _runs_of_progress(events):
+        state = _progressed(state, batch) if isinstance(batch, list) else _told(state, batch)
+    return state
+
+
+def _runs_of_progress(events: Iterable[AnyEvent]) -> Iterable[AnyEvent | list[Progress]]:
+    """Neighbouring Progress events of one step together: a curve of 10,000 is then copied once, not 10,000 times."""
+    batch: list[Progress] = []
+    for event in events:
+        if batch and not (isinstance(event, Progress) and event.step == batch[0].step):
+            yield batch
+            batch = []
+        if isinstance(event, Progress):
+            batch.append(event)
+        else:
+            yield event
+    if batch:
+        yield batch
+
+
+def _told(state: RunState, event: AnyEvent) -> RunState:
+    status = Status.RUNNING if state.status is Status.STALLED else state.status
+    state = replace(state, status=status, seq=event.seq, last_event=event.time)
+    match event:
+        case RunQueued():
+            return replace(state, status=Status.QUEUED, queued=event.time, finished=None, error=None, details="")
+        case RunStarted():
+            environment = MappingProxyType(dict(event.environment))
+            started = state.started if state.started is not None else event.time
+            return replace(state, status=Status.RUNNING, started=started, environment=environment, cause="")
+        case RunPaused():
+            return replace(state, status=Status.PAUSED, cause=event.reason)
+        case RunStalled():
+            return replace(state, status=Status.STALLED)
+        case RunResumed():
+            return replace(state, status=Status.RUNNING, cause="")
+        case RunFinished():
+            return replace(state, status=Status.FINISHED, finished=event.time, cause="")
+        case RunCancelled():
+            return replace(state, status=Status.CANCELLED, finished=event.time)
+        case RunFailed():
+            error = MappingProxyType(dict(event.error))
+            return replace(state, status=Status.FAILED, finished=event.time, error=error, details=event.details)
+        case RunInterrupted():
+            strikes = state.strikes + 1
+            return replace(state, status=Status.INTERRUPTED, finished=event.time, cause=event.cause, strikes=strikes)
+        case Warned():
+            kept = tuple(
+                w for w in state.warnings if (w.step, w.code, w.message) != (event.step, event.code, event.message)
+            )
+            return replace(state, warnings=(*kept, event))
+        case ArtifactSaved():
+            return replace(state, artifacts=(*(a for a in state.artifacts if a.path != event.path), event))
+        case StepStarted():
+            return _step_started(state, event)
+        case StepFinished():
+            steps = tuple(replace(s, seconds=event.seconds) if s.step == event.step else s for s in state.steps)
+            return replace(state, steps=steps, strikes=0)
+        case Measured():
+            kept_points = tuple(m for m in state.measured if _place(m) != _place(event))
+            return replace(state, measured=(*kept_points, event), strikes=0)
+        case Progress():
+            return _progressed(state, [event])
+
+
+def _place(event: Measured) -> tuple[str, int, str, int]:
+    """Measured again after a resume, a point replaces the one at its place."""
+    return event.role, event.point.step, event.point.name, event.seed
+
+
+def _step_started(state: RunState, event: StepStarted) -> RunState:
+    """A step taken up again after a resume keeps its curve."""
+    before = next((s for s in state.steps if s.step == event.step), None)
+    curve = before.curve if before else ()
+    now = StepState(
+        event.step, event.stage, event.method, event.name, event.epochs, event.time, event.reused, curve=curve
+    )
+    steps = sorted((*(s for s in state.steps if s.step != event.step), now), key=lambda s: s.step)
+    return replace(state, steps=tuple(steps), strikes=state.strikes if before else 0)
+
+
+def _progressed(state: RunState, batch: list[Progress]) -> RunState:
+    last = batch[-1]
+    further, steps = False, []
+    for step in state.steps:
+        if step.step == last.step:
+            furthest = {(_line(p), p.epoch) for p in step.curve}
+            further = any((_line(p), p.epoch) not in furthest for p in batch)
+            step = replace(step, curve=extend(step.curve, batch))
+        steps.append(step)
+    status = Status.RUNNING if state.status is Status.STALLED else state.status
+    strikes = 0 if further else state.strikes
+    return replace(
+        state,
+        status=status,
+        steps=tuple(steps),
+        last_progress=last,
+        seq=last.seq,
+        last_event=last.time,
+        strikes=strikes,
+    )
+
+
+def extend(curve: tuple[Progress, ...], batch: Iterable[Progress]) -> tuple[Progress, ...]:
+    """The curve with `batch` after it; what a resumed run does over again replaces what it did before."""
+    points = list(curve)
+    reached: dict[tuple[int, str, str], tuple[int, int]] = {_line(p): _position(p) for p in points}
+    for progress in batch:
+        line, position = _line(progress), _position(progress)
+        if reached.get(line, (-1, -1)) >= position:
+            points = [p for p in points if _line(p) != line or _position(p) < position]
+        points.append(progress)
+        reached[line] = position
+    return tuple(points)
+
+
+def _line(progress: Progress) -> tuple[int, str, str]:
+    return progress.seed, progress.what, progress.control
+
+
+def _position(progress: Progress) -> tuple[int, int]:
+    return progress.epoch, progress.batch

@@ -1,0 +1,147 @@
+"""What a person at a terminal sees: a progress bar while a run goes on, a table of its points at the end."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+from rich.text import Text
+
+from core.catalog import load_catalog
+from core.events import AnyEvent, Measured, Progress, RunInterrupted, StepStarted, Warned
+from core.points import Point
+from core.recipe import Recipe
+from core.runs import Run, RunSummary
+
+POLL = 0.1  # seconds
+GRACE = 15.0  # seconds a cancelled worker may take before it is ended
+
+
+def follow(run: Run, recipe: Recipe, worker: subprocess.Popen[bytes], console: Console) -> RunSummary:
+    """Shows the run's progress until its worker has ended; Ctrl-C cancels the run, and is raised again afterwards.
+
+    A worker that died without a word leaves the run interrupted, with the cause.
+    """
+    steps = [f"{step.stage}.{step.method}" for step in recipe.steps]
+    stopped = False
+    said = [TextColumn(f"{{task.{field}}}", markup=False) for field in ("description", "fields[detail]")]
+    columns = (said[0], BarColumn(), said[1])
+    with Bar(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
+        task = bar.add_task("starting", total=1.0, detail="")
+        offset = 0
+        while True:
+            ended = worker.poll() is not None
+            try:
+                events, offset = run.read(offset)
+                for event in events:
+                    _show(event, bar, task, steps, console)
+                if ended:
+                    break
+                time.sleep(POLL)
+            except KeyboardInterrupt:
+                if stopped:
+                    worker.terminate()
+                stopped = True
+                run.cancel()
+                bar.update(task, description="stopping", detail="")
+    if not run.state().status.is_over and not run.pause_requested():
+        code = worker.returncode
+        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        run.emit(RunInterrupted(f"the worker ended by itself ({how}); `condenser resume {run.id}` goes on from there"))
+    if stopped:
+        raise KeyboardInterrupt
+    return run.summary()
+
+
+def _show(event: AnyEvent, bar: Bar, task: object, steps: list[str], console: Console) -> None:
+    if isinstance(event, StepStarted):
+        note = " (taken from an earlier run)" if event.reused else ""
+        bar.update(task, description=f"{event.step + 1}/{len(steps)} {steps[event.step]}{note}", completed=0, detail="")  # type: ignore[arg-type]
+    elif isinstance(event, Progress):
+        done = (event.epoch + (event.batch / event.batches if event.batches else 0)) / max(event.epochs, 1)
+        bar.update(task, completed=min(done, 1.0), detail=_detail(event))  # type: ignore[arg-type]
+    elif isinstance(event, Measured) and event.role != "replica":
+        console.print(Text(point_line(event.point, event.role)))
+    elif isinstance(event, Warned):
+        console.print(Text(f"note: {event.message}", style="yellow"))
+
+
+def _detail(event: Progress) -> str:
+    parts = [f"{event.control}: {event.what}" if event.control else event.what]
+    if event.epochs > 1:
+        parts.append(f"{event.epoch}/{event.epochs}")
+    if event.samples_per_second:
+        parts.append(f"{event.samples_per_second:,.0f} images/s")
+    if event.validation_accuracy is not None:
+        parts.append(f"validation {100 * event.validation_accuracy:.1f} %")
+    if event.eta_seconds:
+        parts.append(f"{event.eta_seconds:.0f} s left")
+    return " · ".join(parts)
+
+
+def point_line(point: Point, role: str = "point") -> str:
+    """One point on one line."""
+    mark = "  (control)" if role == "control" else ""
+    return (
+        f"{point.step} {point.stage:<9} {percent(point)}  {size(point.bytes):>8}  {milliseconds(point):>9}  "
+        f"{point.name}{mark}"
+    )
+
+
+def percent(point: Point) -> str:
+    """Accuracy in percent with half the width of its 95 % interval."""
+    if point.accuracy is None or point.accuracy_low is None or point.accuracy_high is None:
+        return "not measured"
+    return f"{100 * point.accuracy:.1f} ± {50 * (point.accuracy_high - point.accuracy_low):.1f} %"
+
+
+def size(count: int | None) -> str:
+    """Bytes in decimal KB or MB."""
+    if count is None:
+        return "not measured"
+    return f"{count / 1e6:.2f} MB" if count >= 1e6 else f"{count / 1e3:.1f} KB"
+
+
+def milliseconds(point: Point) -> str:
+    """The median latency with two significant digits, a tilde where the machine was busy."""
+    if point.latency_ms is None:
+        return "not measured"
+    return f"{'~' if point.latency_ms.noisy else ''}{_two_digits(point.latency_ms.p50)} ms"
+
+
+def _two_digits(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.2g}"
+
+
+def points_table(summary: RunSummary) -> Table:
+    """The points of a run, and its controls below them."""
+    latency = next((p.latency_ms for p in summary.points if p.latency_ms), None)
+    where = f"{latency.runtime} on {latency.device}, {latency.threads} thread, batch 1" if latency else ""
+    table = Table(title=Text(summary.name), caption=f"latency: {where}" if where else None)
+    for name, justify in (("step", "left"), ("model", "left"), ("accuracy", "right"), ("file", "right")):
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    for name in ("smaller", "latency", "parameters"):
+        table.add_column(name, justify="right")
+    first = next((p.bytes for p in summary.points if p.bytes), None)
+    for role, points in (("", summary.points), ("control: ", summary.controls)):
+        for point in points:
+            smaller = f"{first / point.bytes:.0f}×" if first and point.bytes else ""
+            table.add_row(
+                f"{point.step} {point.stage}", Text(role + point.name), percent(point), size(point.bytes), smaller,
+                milliseconds(point), f"{point.params or 0:,}", style="dim" if role else None,
+            )  # fmt: skip
+    return table
+
+
+def methods_help() -> str:
+    """Every method with its options, for the help of the commands that take a recipe."""
+    lines = []
+    for stage, menu in load_catalog().methods.items():
+        for name, entry in menu.items():
+            options = ", ".join(f"{o.name} ({o.allowed()}; {o.default})" for o in entry.options)
+            lines.append(f"{stage}.{name}: {options or 'no options'}")
+    return "Steps and their options (allowed; default):\n\n" + "\n\n".join(lines)

@@ -1,0 +1,118 @@
+"""Watches one run: ends its worker when a person wants that, says when it hangs, and tells what it died of."""
+
+from __future__ import annotations
+
+import signal
+import time
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from core.events import RunCancelled, RunInterrupted, RunResumed, RunStalled
+from core.launcher import Identity, Worker, alive, end
+from core.runs import Run, RunState, Status
+
+DISK_FULL = ("No space left on device", "ENOSPC", "Disk quota exceeded")
+NO_MEMORY = ("MemoryError", "allocate memory", "out of memory", "bad_alloc", "Unable to allocate")
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long the supervisor waits, in seconds, and how often it tries again."""
+
+    poll: float = 0.1
+    cancel: float = 2.0  # for the worker to stop by itself at a batch
+    terminate: float = 1.0  # between SIGTERM and SIGKILL
+    linger: float = 5.0  # for a worker that has said its last word
+    stall: float = 120.0  # without any event
+    scan: float = 5.0  # between two looks for runs that nobody watches
+    orphan: float = 30.0  # for a new run to be queued by whoever made it
+    idle: float = 60.0  # a job's worker keeps its models in memory
+    tries: int = 3  # resumes without getting further
+
+
+class Outcome(Enum):
+    WORKING = auto()
+    ENDED = auto()
+    RESUME = auto()
+
+
+class Watch:
+    """One run and the process that works on it, whether we started it or found it running."""
+
+    def __init__(self, run: Run, who: Identity | None, patience: Patience, worker: Worker | None = None) -> None:
+        self.run = run
+        self.who = who
+        self.worker = worker
+        self.patience = patience
+        self._leave_since: float | None = None
+        self._stalled = False
+
+    def look(self) -> Outcome:
+        """Does what is due now and says how the run stands."""
+        if not self.run.folder.is_dir():  # deleted under our hands
+            self._end(kill=True)
+            return Outcome.ENDED
+        if self._working():
+            self._hurry()
+            self._mind_stall()
+            return Outcome.WORKING
+        return self._settle()
+
+    def _working(self) -> bool:
+        return self.worker.alive() if self.worker else alive(self.who)
+
+    def _hurry(self) -> None:
+        """Ends a worker that should have ended by itself: at a cancel, or after its last word."""
+        over = self.run.state().status.is_over
+        if not over and not self.run.cancel_requested():
+            return
+        now = time.monotonic()
+        self._leave_since = self._leave_since or now
+        waited = now - self._leave_since - (self.patience.linger if over else self.patience.cancel)
+        if waited > 0:
+            self._end(kill=waited > self.patience.terminate)
+
+    def _end(self, *, kill: bool) -> None:
+        if self.who is not None:
+            end(self.who, kill=kill)
+
+    def _mind_stall(self) -> None:
+        state = self.run.state()
+        if self._stalled and state.status is Status.RUNNING:
+            self.run.emit(RunResumed())
+            self._stalled = False
+        silent = time.time() - (state.last_event or time.time())
+        if state.status is Status.RUNNING and silent > self.patience.stall:
+            self.run.emit(RunStalled(silent))
+            self._stalled = True
+
+    def _settle(self) -> Outcome:
+        """The process is gone: whatever it left unsaid is said for it."""
+        state = self.run.state()
+        if state.status.is_over or state.status is Status.PAUSED:
+            return Outcome.ENDED
+        if self.run.cancel_requested():
+            self.run.emit(RunCancelled())
+            return Outcome.ENDED
+        code = self.worker.process.poll() if self.worker else None
+        self.run.emit(RunInterrupted(cause_of_death(code, self.run.log_tail(), state)))
+        return Outcome.RESUME if self.run.state().strikes <= self.patience.tries else Outcome.ENDED
+
+
+def cause_of_death(code: int | None, log: str, state: RunState | None = None) -> str:
+    """Why a worker ended, from its exit code (None: not ours to see) and the end of its log, and what to do."""
+    last = "\n".join(log.splitlines()[-5:])
+    said = f"\nThe log ends with:\n{last}" if last else ""
+    if any(word in log for word in DISK_FULL):
+        return f"The disk is full. Free some space, then resume.{said}"
+    if any(word in log for word in NO_MEMORY):
+        return f"Out of memory. Try a smaller batch or image size, then resume.{said}"
+    if code == -signal.SIGKILL:
+        return f"Killed from outside (signal 9), possibly out of memory: try a smaller batch, then resume.{said}"
+    if code is not None and code < 0:
+        return f"Ended by signal {-code} ({signal.Signals(-code).name}).{said}"
+    if code is not None:
+        return f"Ended with exit code {code} without a word.{said}"
+    if state is not None and state.started is None:
+        return f"Ended before it began.{said}"
+    return f"Ended while nobody watched: killed from outside, or the machine restarted.{said}"

@@ -1,0 +1,69 @@
+"""Verdicts are what really ran: resumed, redone after an upgrade, and honest about what failed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from core.engine.backbones import backbones
+from core.engine.prune import preflight
+
+
+@pytest.mark.slow
+def test_a_small_backbone_passes_every_check(tmp_path: Path) -> None:
+    out = tmp_path / "preflight.json"
+    preflight.survey(["resnet8"], out)
+    kept = json.loads(out.read_text())
+    verdict = kept["backbones"]["resnet8"]
+    assert verdict["why"] == {}
+    assert all(verdict[check] is True for check in preflight.CHECKS)
+    assert verdict["params_after"] < 0.3 * verdict["params_before"]
+    assert set(kept["versions"]) == set(preflight.LIBRARIES)
+
+
+def test_it_resumes_and_starts_over_after_an_upgrade(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def verdict(name: str) -> dict[str, object]:
+        asked.append(name)
+        return {**dict.fromkeys(preflight.CHECKS, True), "why": {}, "seconds": 0.0, "image_size": 32}
+
+    monkeypatch.setattr(preflight, "_verdict", verdict)
+    out = tmp_path / "preflight.json"
+    preflight.survey(["resnet8"], out)
+    preflight.survey(["resnet8", "resnet20"], out)
+    assert asked == ["resnet8", "resnet20"]
+    monkeypatch.setattr(preflight, "version", lambda library: "99")
+    preflight.survey(["resnet8"], out)
+    assert asked == ["resnet8", "resnet20", "resnet8"]
+    assert list(json.loads(out.read_text())["backbones"]) == ["resnet8"]
+
+
+def test_a_child_that_is_too_slow_or_dies_gets_its_reasons(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "SECONDS", 0.05)
+    slow = preflight._verdict("resnet8")
+    assert [slow[check] for check in preflight.CHECKS] == [False, False, False]
+    assert set(slow["why"].values()) == {"not finished within 0.05 s"}
+    monkeypatch.setattr(preflight, "SECONDS", 60)
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    dead = preflight._verdict("resnet8")
+    assert set(dead["why"].values()) == {"the process ended with 1: "}
+
+
+def test_a_child_that_could_not_begin_gives_no_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    preflight.survey(["resnet8"], tmp_path / "preflight.json")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_committed_verdicts_name_backbones_and_give_a_reason_for_every_no() -> None:
+    kept = json.loads(preflight.VERDICTS.read_bytes())
+    assert set(kept["backbones"]) <= set(backbones())
+    assert len(kept["backbones"]) > 0
+    for name, verdict in kept["backbones"].items():
+        failed = {check for check in preflight.CHECKS if not verdict[check]}
+        assert failed == set(verdict["why"]), name
+        assert all(verdict["why"].values()), name
