@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from core.errors import UserError
+from core.files import remove_file
 from core.jobs import Job
 from core.launcher import Worker, alive, end, read_identity
 from core.runs import tail
@@ -102,8 +103,7 @@ class Desk:
         if sitting.job.cancel_requested():
             sitting.job.fail(_cancelled(sitting.job))
         elif sitting.again:  # it may have ended before it saw the job
-            self._idle = None
-            self._seat(sitting.job)
+            remove_file(sitting.job.worker)  # its turn comes again, with a fresh worker
         else:
             log = tail(sitting.worker.log)
             sitting.job.fail(_died(sitting.job, cause_of_death(sitting.worker.process.poll(), log)), log)

@@ -137,19 +137,19 @@ def write_atomic(path: Path, data: bytes) -> None:
             os.close(file)
 
 
-def append_line(path: Path, line: bytes, *, sync: bool = False) -> None:
-    """Adds `line` and a newline; a last line torn by a crash is ended first, so the new one stands alone.
+def append_line(path: Path, *lines: bytes, sync: bool = False) -> None:
+    """Adds lines, each with its newline, in one write; a last line torn by a crash is ended first, so none is spoilt.
 
-    One writer at a time: take `lock` around it. With `sync` the line survives a power cut, not only a crash.
+    One writer at a time: take `lock` around it. With `sync` they survive a power cut, not only a crash.
     """
-    if b"\n" in line:
-        raise ValueError("append_line takes one line, without a newline in it")
+    if any(b"\n" in line for line in lines):
+        raise ValueError("append_line takes lines without a newline in them")
     _operation()
     file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
     try:
         size = os.fstat(file).st_size
         torn = size > 0 and os.pread(file, 1, size - 1) != b"\n"
-        _write(file, (b"\n" if torn else b"") + line + b"\n")
+        _write(file, (b"\n" if torn else b"") + b"".join(line + b"\n" for line in lines))
         if sync:
             _sync(file)
     finally:

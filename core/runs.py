@@ -106,16 +106,19 @@ class Run:
 
     # events
 
-    def emit(self, event: Event) -> None:
-        """Appends `event` with the next sequence number and the time; flushed to disk unless it is mere progress.
+    def emit(self, *events: Event) -> None:
+        """Appends events with the next sequence numbers and the time; flushed to disk unless they are mere progress.
 
-        Raises OSError when the disk does; a line torn by it is ended by the next `emit`, so nothing else is lost.
+        Several are written at once: no reader sees the first without the last. Raises OSError when the disk does; a
+        line torn by it is ended by the next `emit`, so nothing else is lost.
         """
+        lasting = not all(isinstance(event, Progress) for event in events)
         with lock(self.events):
-            stamped = replace(event, seq=self._next_seq(), time=time.time())
-            append_line(self.events, stamped.to_line().encode(), sync=not isinstance(event, Progress))
-            self._next = (self.events.stat().st_size, stamped.seq + 1)
-        if not isinstance(event, Progress) and (self.result.exists() or self.state().status.is_over):
+            first, now = self._next_seq(), time.time()
+            stamped = [replace(event, seq=first + place, time=now) for place, event in enumerate(events)]
+            append_line(self.events, *(event.to_line().encode() for event in stamped), sync=lasting)
+            self._next = (self.events.stat().st_size, first + len(stamped))
+        if lasting and (self.result.exists() or self.state().status.is_over):
             self.settle()
 
     def _next_seq(self) -> int:

@@ -18,7 +18,7 @@ from typing import ParamSpec
 
 from core.desk import Desk
 from core.errors import UserError
-from core.events import RunCancelled, RunFailed, RunInterrupted, RunPaused
+from core.events import RunCancelled, RunFailed, RunInterrupted, RunPaused, RunQueued
 from core.files import lock, write_atomic
 from core.launcher import WORKER, Worker, alive, end, identity, read_identity, start_worker
 from core.runs import Run, Status, tail
@@ -49,7 +49,7 @@ class Supervisor:
         self._scan_after = 0.0
 
     def serve(self) -> None:
-        """Looks after the workspace until told to stop; returns at once if another supervisor does."""
+        """Looks after the workspace until told to stop, or until it is gone; returns at once if another one does."""
         with lock(self.workspace.path / "supervisor.lock", wait=False) as mine:
             if not mine:
                 return
@@ -58,7 +58,7 @@ class Supervisor:
             write_atomic(self.workspace.path / "supervisor.json", who.to_json().encode())
             self.workspace.tidy()
             try:
-                while not self.stopping:
+                while not self.stopping and self.workspace.path.is_dir():
                     self.turn()
                     time.sleep(self.patience.poll)
             finally:
@@ -90,7 +90,7 @@ class Supervisor:
         self._children = [worker for worker in self._children if worker.alive()]  # reaps those that ended
         if self.spare is not None and not self.spare.alive():
             self._failures += 1
-            self._start_after = time.monotonic() + min(2.0**self._failures, 30.0)
+            self._start_after = time.monotonic() + min(self.patience.spare * 2 ** (self._failures - 1), 30.0)
             if self._failures >= WORKER_TRIES:
                 self._give_up_next(tail(self.spare.log))
             self.spare = None
@@ -100,9 +100,9 @@ class Supervisor:
             self._failures = 0
 
     def take_spare(self) -> Worker | None:
-        """The spare worker, for good; None if there is none at the moment."""
+        """The spare worker, for good; None while there is none that is ready."""
         worker = self.spare
-        if worker is not None and worker.alive():
+        if worker is not None and worker.ready() and worker.alive():
             self._children.append(worker)
             self.spare = None
             return worker
@@ -166,11 +166,20 @@ class Supervisor:
         if _foreground(watch.run):
             return
         outcome = watch.look()
-        if outcome is Outcome.RESUME and not watch.run.foreground.exists():
-            watch.run.requeue()
-            self.workspace.queue(watch.run, front=True)
+        if outcome is Outcome.DIED:
+            self._bury(watch)
         if outcome is not Outcome.WORKING:
             del self.watches[watch.run.id]
+
+    def _bury(self, watch: Watch) -> None:
+        """Tells the death, and queues the run again unless it died too often or nobody asked us to do it."""
+        run = watch.run
+        told = RunInterrupted(watch.cause())
+        if run.foreground.exists() or run.state().strikes >= self.patience.tries:
+            run.emit(told)
+            return
+        self.workspace.queue(run, front=True)  # first: dying between the two, we begin it again all the same
+        run.emit(told, RunQueued())
 
     def adopt(self) -> None:
         """Takes up the runs that are not over and that nobody watches: alive or dead, their worker is known."""

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from core.events import RunCancelled, RunInterrupted, RunResumed, RunStalled
+from core.events import RunCancelled, RunResumed, RunStalled
 from core.launcher import Identity, Worker, alive, end
 from core.runs import Run, RunState, Status
 
@@ -27,13 +27,14 @@ class Patience:
     scan: float = 5.0  # between two looks for runs that nobody watches
     orphan: float = 30.0  # for a new run to be queued by whoever made it
     idle: float = 60.0  # a job's worker keeps its models in memory
+    spare: float = 2.0  # after a spare that died before it was ready; doubled each time, up to 30
     tries: int = 3  # resumes without getting further
 
 
 class Outcome(Enum):
     WORKING = auto()
     ENDED = auto()
-    RESUME = auto()
+    DIED = auto()
 
 
 class Watch:
@@ -87,16 +88,19 @@ class Watch:
             self._stalled = True
 
     def _settle(self) -> Outcome:
-        """The process is gone: whatever it left unsaid is said for it."""
+        """The process is gone: whatever a person must know is said, by it or now."""
         state = self.run.state()
         if state.status.is_over or state.status is Status.PAUSED:
             return Outcome.ENDED
         if self.run.cancel_requested():
             self.run.emit(RunCancelled())
             return Outcome.ENDED
+        return Outcome.DIED
+
+    def cause(self) -> str:
+        """What the process died of."""
         code = self.worker.process.poll() if self.worker else None
-        self.run.emit(RunInterrupted(cause_of_death(code, self.run.log_tail(), state)))
-        return Outcome.RESUME if self.run.state().strikes <= self.patience.tries else Outcome.ENDED
+        return cause_of_death(code, self.run.log_tail(), self.run.state())
 
 
 def cause_of_death(code: int | None, log: str, state: RunState | None = None) -> str:

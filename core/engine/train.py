@@ -106,13 +106,13 @@ def fit(
     epoch's end is checkpointed. Raises CancelledError between batches, UserError `diverged` when the loss stays NaN.
     """
     net = model.net.to(bench.device)
+    net.to(memory_format=torch.channels_last)  # dense convolutions are 1.3× faster
     size = min(schedule.batch, len(examples))
     batches = schedule.batches or max(1, math.ceil((len(examples) - 1) / size))  # a last batch of one has no variance
     groups = parameters or [{"params": [p for p in net.parameters() if p.requires_grad]}]
     optimizer = _optimizer(groups, schedule, bench.device)
     state = checkpoints.restore(bench.folder, net, optimizer) or checkpoints.start(net, optimizer)
     precision = state.precision or choose_precision(model, size, bench)
-    net.to(memory_format=torch.channels_last)  # dense convolutions are 1.3× faster
     clock = Clock(state.epoch, schedule.epochs, batches, size)
     try:
         with Observer(net, features=features) as observe:

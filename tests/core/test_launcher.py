@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,8 +45,10 @@ def until(condition: Callable[[], object], limit: float = 20.0) -> float:
 
 
 @pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
-    return Workspace.open_or_create(tmp_path / "w")
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
+    workspace = Workspace.open_or_create(tmp_path / "w")
+    yield workspace
+    stop_supervisor(workspace)
 
 
 def test_an_identity_outlives_neither_its_process_nor_a_restart() -> None:
@@ -154,6 +156,12 @@ def test_one_supervisor_however_often_it_is_asked_for(workspace: Workspace) -> N
     assert stop_supervisor(workspace)
     assert not alive(who)
     assert supervisor(workspace) is None
+
+
+def test_a_supervisor_ends_with_its_workspace(workspace: Workspace) -> None:
+    who = ensure_supervisor(workspace, worker=FAKE)
+    workspace.path.rename(workspace.path.with_name("moved"))
+    until(lambda: not alive(who))
 
 
 def test_a_supervisor_that_cannot_start_is_told_with_its_log(

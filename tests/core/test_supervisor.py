@@ -32,7 +32,7 @@ from core.supervisor import Supervisor
 from core.watch import Patience, cause_of_death
 from core.workspace import Workspace
 
-QUICK = Patience(poll=0.01, cancel=0.3, terminate=0.2, linger=0.3, stall=0.4, scan=0.1, orphan=0.5, idle=0.3)
+QUICK = Patience(cancel=0.3, terminate=0.2, linger=0.3, stall=0.4, scan=0.1, orphan=0.5, idle=0.3, spare=0.1)
 
 
 @pytest.fixture
@@ -243,9 +243,9 @@ def test_worker_and_supervisor_killed_together_is_told_and_mended(workspace: Wor
 
 
 def test_a_run_nobody_queued_is_found(workspace: Workspace, keeper: Supervisor) -> None:
-    run = workspace.create_run(recipe())
     warm(keeper)
-    keeper.turn()
+    run = workspace.create_run(recipe())
+    keeper.adopt()
     assert run.state().status is Status.QUEUED, "it may be queued any moment"
     turn_until(keeper, over(run))
     assert "Never begun" in run.state().cause
@@ -256,14 +256,17 @@ def test_a_run_nobody_queued_is_found(workspace: Workspace, keeper: Supervisor) 
 def test_a_spare_that_cannot_start_fails_the_waiting_run_with_its_log(workspace: Workspace) -> None:
     keeper = Supervisor(workspace, (*FAKE, "unready"), QUICK)
     run, job = workspace.submit(recipe()), workspace.create_job("echo", {})
-    turn_until(keeper, lambda: over(run)() and job.done(), limit=40)
+    try:
+        turn_until(keeper, lambda: over(run)() and job.done(), limit=40)
+    finally:
+        keeper.close()
     state = run.state()
     assert state.status is Status.FAILED
     assert state.error is not None
     assert state.error["code"] == "worker_failed"
     assert "cannot import torch" in state.details
     assert "cannot import torch" in job.details()
-    keeper.close()
+    assert pids(run) == []
 
 
 # cancel, stall

@@ -84,6 +84,7 @@ def load_backbone(
     if classes not in (None, classes_of(head_layer(net))):
         assert classes is not None
         set_head(net, _name_of(net, head_layer(net)), classes)
+    assert not any(t.is_meta for t in [*net.parameters(), *net.buffers()]), f"{name}: a tensor without weights"
     return net.requires_grad_().eval()
 
 

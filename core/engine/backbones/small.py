@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load
 from torch import Tensor, nn
 
 from core.engine.backbones.backbone import Backbone, Family, Progress
@@ -117,7 +117,7 @@ class Small(Family):
         if not path.is_file():
             fix = "Restore it from the repository, or train it with assets/train_backbones.py."
             raise UserError("weights_missing", "weights", path.name, f"the file assets/backbones/{path.name}", fix)
-        return load_file(path)
+        return load(path.read_bytes())
 
     def at_hand(self, backbone: Backbone, folder: Path | None) -> bool:
         return backbone.fixed and _weights(backbone).is_file()

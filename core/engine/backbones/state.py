@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load
 from torch import Tensor, nn
 
 from core.errors import UserError
@@ -23,7 +23,7 @@ def read(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise UserError("no_such_file", "weights", str(path), "an existing .safetensors file", "Check the path.")
     try:
-        state = load_file(path)
+        state = load(path.read_bytes())  # not load_file: its tensors would change with the file
     except (SafetensorError, OSError) as error:
         given = f"{path.name} ({error})"
         fix = "Save or copy the file again: it is cut short or not safetensors."

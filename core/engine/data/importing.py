@@ -6,7 +6,7 @@ import os
 import secrets
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,17 +51,11 @@ class Imported:
     dataset: str
     classes: int
     images: int
-    skipped: tuple[dict[str, str], ...]
-    warnings: tuple[str, ...]
+    skipped: list[dict[str, str]]
+    warnings: list[str]
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            "dataset": self.dataset,
-            "classes": self.classes,
-            "images": self.images,
-            "skipped": list(self.skipped),
-            "warnings": list(self.warnings),
-        }
+        return asdict(self)
 
 
 def import_images(
@@ -97,7 +91,7 @@ def import_images(
         except BaseException:
             remove_tree(stage)
             raise
-    return Imported(name, len(card.classes), len(card.images), tuple(card.skipped), tuple(card.warnings))
+    return Imported(name, len(card.classes), len(card.images), card.skipped, card.warnings)
 
 
 def sweep(folder: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from core.engine.data.archive import Archive
 from core.engine.data.dataset import Indices
 from core.engine.data.idx import read_idx
-from core.engine.data.unpack import tar_members
+from core.engine.data.unpack import DAMAGED, tar_members
 from core.errors import UserError
 
 Pixels = NDArray[np.uint8]
@@ -133,7 +132,7 @@ def read_arrays(form: str, name: str, files: list[Path]) -> Arrays:
         if form == "idx":
             return read_idx_files(files, KANA if name == "kmnist" else DIGITS)
         return _READERS[form](files)
-    except (ValueError, KeyError, OSError, EOFError, zlib.error) as error:
+    except (ValueError, KeyError, OSError, *DAMAGED) as error:
         if isinstance(error, UserError):
             raise
         raise UserError(

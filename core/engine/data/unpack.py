@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tarfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
@@ -15,6 +16,7 @@ from core.files import safe_join
 
 MOST_BYTES = 50 * 2**30
 MOST_FILES = 1_000_000
+DAMAGED = (tarfile.TarError, EOFError, zlib.error)
 Tick = Callable[[int], None]  # files done
 
 
@@ -23,11 +25,14 @@ def unpack(archive: Path, folder: Path, tick: Tick | None = None) -> None:
     if archive.suffix == ".zip":
         _unzip(archive, folder, tick)
         return
-    for done, (name, file) in enumerate(tar_members(archive), 1):
-        with open(_place(folder, name), "wb") as out:
-            shutil.copyfileobj(file, out, 2**20)
-        if tick:
-            tick(done)
+    try:
+        for done, (name, file) in enumerate(tar_members(archive), 1):
+            with open(_place(folder, name), "wb") as out:
+                shutil.copyfileobj(file, out, 2**20)
+            if tick:
+                tick(done)
+    except DAMAGED as error:
+        raise _refused(archive, str(error)) from error
 
 
 def tar_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
@@ -44,7 +49,7 @@ def tar_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
                 file = tar.extractfile(member)
                 assert file is not None
                 yield member.name.removeprefix("./"), file
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except DAMAGED as error:
         raise _refused(archive, str(error)) from error
 
 

@@ -24,6 +24,7 @@ from core.files import write_atomic
 
 OPSET = 21  # the first with 4-bit tensors
 INPUT, OUTPUT, EMBEDDING = "image", "logits", "embedding"
+HEAD_BIAS = "head.bias"
 
 
 def write_graph(model: Model, path: Path) -> None:
@@ -142,6 +143,9 @@ def with_head(template: onnx.ModelProto, weight: NDArray[np.float32], bias: NDAr
     del graph.graph.node[-1]
     node = head_node(graph)
     transposed = any(a.name == "transB" and a.i for a in node.attribute)
+    if len(node.input) < 3:  # the exporter leaves out a bias of zeros
+        node.input.append(HEAD_BIAS)
+        graph.graph.initializer.append(numpy_helper.from_array(np.zeros_like(bias), HEAD_BIAS))
     values = {node.input[1]: weight if transposed else weight.T, node.input[2]: bias}
     for tensor in graph.graph.initializer:
         if tensor.name in values:

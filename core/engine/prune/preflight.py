@@ -8,10 +8,10 @@ import argparse
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -32,7 +32,8 @@ from core.files import write_atomic
 VERDICTS = Path(__file__).parents[2] / "preflight.json"
 LIBRARIES = ("torch", "torchvision", "timm", "torch-pruning", "onnx", "onnxruntime", "onnxscript")
 CHECKS = ("prunable", "exportable", "quantizable")
-SECONDS, MEMORY = 300, 8 * 2**30
+SECONDS, MEMORY = 300, 8 * 2**30  # of processor time, so that a busy machine does not change a verdict
+PATIENCE = 20  # seconds on the clock for each second of processor time; beyond it there is no verdict
 RATIO, CLASSES, SIDE, BATCH = 0.5, 10, 64, 2
 
 
@@ -41,9 +42,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m core.engine.prune.preflight", description=__doc__)
     parser.add_argument("names", nargs="*", help="backbones; all of them when none is named")
     parser.add_argument("--one", help=argparse.SUPPRESS)
+    parser.add_argument("--seconds", type=int, default=SECONDS, help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, default=VERDICTS, help="the file of verdicts")
     given = parser.parse_args()
     if given.one:
+        _limit(given.seconds)
         for fact in examine(given.one):
             print(json.dumps(fact), flush=True)
     else:
@@ -73,7 +76,6 @@ def survey(names: list[str], out: Path) -> None:
 
 def examine(name: str) -> Iterator[dict[str, Any]]:
     """The facts about one backbone, one after another, so that a child killed on the way still told the first ones."""
-    _limit_memory()
     torch.set_num_threads(1)
     torch.manual_seed(0)
     model = _fresh(name)
@@ -167,15 +169,8 @@ def _tried(work: Callable[[], Any]) -> tuple[str, Any]:
 
 def _verdict(name: str) -> dict[str, Any]:
     """What a child process finds out about one backbone, within the limits of time and memory."""
-    started = time.monotonic()
-    command = [sys.executable, "-m", "core.engine.prune.preflight", "--one", name]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    try:
-        child = subprocess.run(command, capture_output=True, timeout=SECONDS, env=environment, check=False)
-        last = child.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        told, end = child.stdout, f"the process ended with {child.returncode}: {' '.join(last)[:200]}"
-    except subprocess.TimeoutExpired as late:
-        told, end = late.stdout or b"", f"not finished within {SECONDS} s"
+    before = _children_seconds()
+    told, end = _child(name)
     found: dict[str, Any] = dict.fromkeys(CHECKS, False)
     why = dict.fromkeys(CHECKS, end)
     for line in told.splitlines():
@@ -186,7 +181,26 @@ def _verdict(name: str) -> dict[str, Any]:
             if reason:
                 why[check] = reason
         found.update((key, value) for key, value in fact.items() if value is not None)
-    return {**found, "why": why, "seconds": round(time.monotonic() - started, 1)}
+    return {**found, "why": why, "seconds": round(_children_seconds() - before, 1)}
+
+
+def _child(name: str) -> tuple[bytes, str]:
+    """What the child told, and how it ended."""
+    command = [sys.executable, "-m", "core.engine.prune.preflight", "--one", name, "--seconds", str(SECONDS)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    try:
+        child = subprocess.run(command, capture_output=True, timeout=PATIENCE * SECONDS, env=environment, check=False)
+    except subprocess.TimeoutExpired:
+        return b"", "the machine is too busy"
+    if child.returncode == -signal.SIGXCPU:
+        return child.stdout, f"not finished within {SECONDS} s of processor time"
+    last = child.stderr.decode(errors="replace").strip().splitlines()[-1:]
+    return child.stdout, f"the process ended with {child.returncode}: {' '.join(last)[:200]}"
+
+
+def _children_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _known(out: Path, versions: dict[str, str]) -> dict[str, Any]:
@@ -205,7 +219,8 @@ def _count(net: nn.Module) -> int:
     return sum(parameter.numel() for parameter in net.parameters())
 
 
-def _limit_memory() -> None:
+def _limit(seconds: int) -> None:
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 5))
     if sys.platform == "linux":
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
 

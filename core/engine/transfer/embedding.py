@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-from core.engine.backbones.features import observe
+from core.engine.backbones.features import Observer
 from core.engine.bench import Bench
 from core.engine.data.augment import prepare
 from core.engine.export.graph import EMBEDDING, fingerprint, with_embedding, write_graph
@@ -49,9 +49,9 @@ class Extractor:
             return predict(session, images, self.model.preprocessing, EMBEDDING, step)
         rows = []
         net = self.model.net.to(bench.device).eval()
-        with torch.inference_mode():
+        with torch.inference_mode(), Observer(net) as observe:
             for block in torch.split(images, 256):
-                embedding = observe(net, prepare(block.to(bench.device), self.model.preprocessing)).embedding
+                embedding = observe(prepare(block.to(bench.device), self.model.preprocessing)).embedding
                 assert embedding is not None
                 rows.append(embedding.float().cpu())
                 step(sum(map(len, rows)))

@@ -165,7 +165,8 @@ def _dotted(key: str) -> str:
 
 def test_vit_at_another_size_stretches_its_positions() -> None:
     def vit(size: int) -> nn.Module:
-        return torchvision.models.VisionTransformer(size, 8, 2, 2, 16, 32, num_classes=5).eval()
+        net: nn.Module = torchvision.models.VisionTransformer(size, 8, 2, 2, 16, 32, num_classes=5)
+        return net.eval()
 
     theirs, ours = vit(32), vit(64)
     row = torch.arange(4.0).repeat(4)  # tokens numbered from left to right

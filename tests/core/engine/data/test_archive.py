@@ -235,6 +235,15 @@ def test_honest_zips_are_read_as_zipfile_reads_them(tmp_path: Path, files: Files
             }
 
 
+@pytest.mark.parametrize("size", [65_535, 65_536, 65_537, 131_072 + 258, 1_000_000])
+def test_output_that_waits_inside_the_unpacker_is_not_lost(size: int, tmp_path: Path) -> None:
+    """A few packed bytes become many full chunks: the last ones come when no input is left."""
+    path = tmp_path / "given.zip"
+    path.write_bytes(zipped({"cats/1.bmp": bytes(size)}))
+    with Archive(path) as archive:
+        assert archive.read(archive.entries[0]) == bytes(size)
+
+
 def test_large_and_streamed_entries_are_read(tmp_path: Path) -> None:
     """3 MB of text in many chunks, written to a pipe-like sink, so that sizes follow the data."""
 

@@ -23,6 +23,7 @@ from PIL import Image
 from core.engine.data import datasets, load_dataset
 from core.engine.data.photo_sets import LAYOUTS
 from core.engine.data.published import PUBLISHED, Archive
+from core.engine.data.readers import EMNIST
 from core.engine.data.unpack import unpack
 from core.errors import UserError
 
@@ -46,7 +47,7 @@ def server(tmp_path: Path) -> Iterator[tuple[Path, str, list[str]]]:
     asked: list[str] = []
     handler = type("Handler", (Quiet,), {"asked": asked})
     with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(handler, directory=str(root))) as http:
-        thread = threading.Thread(target=http.serve_forever)
+        thread = threading.Thread(target=http.serve_forever, args=(0.02,))
         thread.start()
         yield root, f"http://127.0.0.1:{http.server_port}/", asked
         http.shutdown()
@@ -114,7 +115,8 @@ def test_mnist_form_with_progress_and_then_offline(
     learned = [*data.train.images[:, 0].numpy(), *data.validation.images[:, 0].numpy()]
     assert sorted(map(bytes, learned)) == sorted(map(bytes, images))
     by_pixels = {image.tobytes(): label for image, label in zip(images, labels, strict=True)}
-    assert all(by_pixels[i.numpy().tobytes()] == l for i, l in zip(data.train.images, data.train.labels, strict=True))
+    for image, label in zip(data.train.images, data.train.labels, strict=True):
+        assert by_pixels[image.numpy().tobytes()] == label
     asked = len(server[2])
     again = load_dataset("kmnist", 28, folder=folder)
     assert len(server[2]) == asked
@@ -312,9 +314,7 @@ def test_addresses_and_sums_are_torchvisions() -> None:
         for archive, (url, md5) in zip(PUBLISHED[name].archives, resources, strict=True):
             assert archive.url.endswith(url), name
             assert archive.md5 == md5, name
-    assert reference.EMNIST.classes_split_dict["balanced"] == sorted(
-        __import__("core.engine.data.readers", fromlist=["EMNIST"]).EMNIST
-    )
+    assert reference.EMNIST.classes_split_dict["balanced"] == list(EMNIST)
 
 
 def test_every_photo_set_has_a_layout() -> None:

@@ -31,7 +31,7 @@ def picture(seed: int, size: tuple[int, int] = (12, 12), mode: str = "RGB") -> I
 
 def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
     out = io.BytesIO()
-    image.save(out, kind, **options)  # type: ignore[arg-type]
+    image.save(out, kind, **options)
     return out.getvalue()
 
 
@@ -57,8 +57,8 @@ def unpacked(path: Path, files: Files) -> Path:
     return path
 
 
-def imported(tmp_path: Path, files: Files, **options: bool) -> Imported:
-    return import_images(zipped(tmp_path / "given.zip", files), "mine", tmp_path / "datasets", **options)  # type: ignore[arg-type]
+def imported(tmp_path: Path, files: Files, merge: bool = False) -> Imported:
+    return import_images(zipped(tmp_path / "given.zip", files), "mine", tmp_path / "datasets", merge=merge)
 
 
 @pytest.mark.parametrize("pack", [zipped, unpacked])
@@ -424,10 +424,12 @@ def test_photos_are_cropped_to_the_middle(tmp_path: Path) -> None:
 
 def test_links_in_a_folder_are_not_followed(tmp_path: Path) -> None:
     given = unpacked(tmp_path / "given", TWO)
-    (given / "cats" / "secret.png").symlink_to("/etc/passwd")
-    (given / "more").symlink_to("/etc")
+    outside = unpacked(tmp_path / "outside", pngs("private", 3, 50)) / "private"
+    (given / "cats" / "secret.png").symlink_to(outside / "0.png")
+    (given / "more").symlink_to(outside)
     got = import_images(given, "mine", tmp_path / "datasets")
     assert sorted(entry["file"] for entry in got.skipped) == ["cats/secret.png", "more"]
+    assert (got.images, got.classes) == (8, 2)
 
 
 def test_leftovers_of_a_killed_import_are_removed(tmp_path: Path) -> None:

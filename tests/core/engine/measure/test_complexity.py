@@ -65,17 +65,24 @@ def test_bytes_follow_the_type() -> None:
 class _Stubborn(nn.Module):
     """Asks for a value, which the meta device has not."""
 
-    def __init__(self) -> None:
+    def __init__(self, layer: nn.Module) -> None:
         super().__init__()
-        self.layer = nn.Linear(4, 4)
+        self.layer = layer
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y: torch.Tensor = self.layer(x)
-        return y if y.sum().item() > 1e9 else self.layer(y)
+        return y if y.sum().item() > 1e9 else y + 1
 
 
 def test_a_net_that_needs_values_is_run_for_real() -> None:
-    assert complexity(_Stubborn(), (4,)).macs == 32
+    assert complexity(_Stubborn(nn.Linear(4, 4)), (4,)).macs == 16
+
+
+def test_attention_is_counted_where_its_fused_kernel_would_run() -> None:
+    tokens, width, inner = 6, 8, 16
+    layer = nn.TransformerEncoderLayer(width, 2, inner, batch_first=True)
+    one = tokens * (4 * width * width + 2 * tokens * width + 2 * width * inner)
+    assert complexity(_Stubborn(nn.Sequential(nn.Flatten(1, 2), layer)), (1, tokens, width)).macs == one
 
 
 def test_leaves_the_model_as_it_was() -> None:

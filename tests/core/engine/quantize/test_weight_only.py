@@ -31,15 +31,15 @@ def convert(tiny, folder: Path, bits: int, form: str = "dequantize") -> tuple[Pa
     return target, method.convert(tiny.path, target, lambda: iter(()))
 
 
-def rounded(net: nn.Module, bits: int) -> nn.Module:
+def rounded(net, bits: int) -> nn.Module:  # type: ignore[no-untyped-def]
     """The float network with its batch norms folded by torch and its weights rounded; shares no code with ONNX."""
     net = copy.deepcopy(net)
-    net.stem, net.norm = fuse_conv_bn_eval(net.stem, net.norm), nn.Identity()  # type: ignore[arg-type]
-    net.deep, net.deep_norm = fuse_conv_bn_eval(net.deep, net.deep_norm), nn.Identity()  # type: ignore[arg-type]
+    net.stem, net.norm = fuse_conv_bn_eval(net.stem, net.norm), nn.Identity()
+    net.deep, net.deep_norm = fuse_conv_bn_eval(net.deep, net.deep_norm), nn.Identity()
     with torch.no_grad():
         for layer in (net.stem, net.deep, net.tokens, net.head):
-            layer.weight.copy_(fake_quantize(layer.weight, bits, 0))  # type: ignore[operator,union-attr,arg-type]
-    return net
+            layer.weight.copy_(fake_quantize(layer.weight, bits, 0))
+    return net  # type: ignore[no-any-return]
 
 
 @pytest.mark.parametrize("form", ["dequantize", "cast"])
@@ -54,11 +54,13 @@ def test_onnxruntime_computes_with_the_rounded_weights(tiny, run, tmp_path: Path
     onnx.checker.check_model(onnx.load(target), full_check=True)
 
 
-def test_the_sum_of_a_matrix_of_odd_width_is_right_in_two_bits(tiny, run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_the_network_holds_the_matrix_that_onnxruntime_gets_wrong(tiny, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """DequantizeLinear + MatMul of 2-bit weights [9, 5] is off by 2 in onnxruntime 1.32; the test above sees it."""
     target, _ = convert(tiny, tmp_path, 2)
     model = onnx.load(target)
     product = next(layer for layer in layers(model) if layer.op == "MatMul")
-    assert product.shape == (9, 5) and product.data_type == TensorProto.INT2
+    assert product.shape == (9, 5)
+    assert product.data_type == TensorProto.INT2
 
 
 def test_bytes_are_one_half_and_a_quarter(tiny, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
@@ -90,7 +92,8 @@ def test_stored_integers_are_those_of_the_arithmetic(tiny, tmp_path: Path, bits:
 def test_packed_file_holds_the_whole_model(tiny, tmp_path: Path, bits: int) -> None:  # type: ignore[no-untyped-def]
     _, conversion = convert(tiny, tmp_path, bits)
     path = conversion.packed_path
-    assert path is not None and path.name == f"w{bits}.packed.safetensors"
+    assert path is not None
+    assert path.name == f"w{bits}.packed.safetensors"
     assert conversion.packed_bytes == path.stat().st_size
     restored = unpack_file(path)
     floats = {t.name: numpy_helper.to_array(t) for t in onnx.load(tiny.path).graph.initializer}
@@ -120,7 +123,8 @@ def test_packed_payload_is_n_b_over_8(tiny, tmp_path: Path) -> None:  # type: ig
 @pytest.mark.parametrize("bits", [2, 4, 8])
 def test_no_packed_file_where_a_type_exists(tiny, tmp_path: Path, bits: int) -> None:  # type: ignore[no-untyped-def]
     _, conversion = convert(tiny, tmp_path, bits)
-    assert conversion.packed_path is None and conversion.packed_bytes is None
+    assert conversion.packed_path is None
+    assert conversion.packed_bytes is None
     assert [p.name for p in tmp_path.iterdir()] == [f"w{bits}.onnx"]
 
 

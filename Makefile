@@ -1,0 +1,47 @@
+# Only Python >= 3.11, git and make are assumed. CPU only: make run TORCH_INDEX=<address of PyTorch's CPU index>
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+TORCH_INDEX ?=
+
+.PHONY: run test check catalog bench preflight clean
+
+run: $(VENV)/.installed
+	$(BIN)/condenser demo
+
+test: $(VENV)/.developing
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.developing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest tests/test_walls.py
+	$(BIN)/python -m core.engine.catalogue --check
+
+catalog: $(VENV)/.installed
+	$(BIN)/python -m core.engine.catalogue
+
+bench: $(VENV)/.installed
+	$(BIN)/python -m tests.bench.speed
+
+preflight: $(VENV)/.installed
+	$(BIN)/python -m core.engine.prune.preflight
+
+clean:
+	rm -rf $(VENV) build *.egg-info
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+ifneq ($(TORCH_INDEX),)
+	$(BIN)/python -m pip install --quiet -c constraints.txt torch torchvision --index-url $(TORCH_INDEX)
+endif
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e .
+	touch $@
+
+$(VENV)/.developing: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
+	touch $@

@@ -1,0 +1,72 @@
+"""A workbench on real digits, small enough that a test trains in a second."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from core.engine.backbones import find, load_backbone
+from core.engine.bench import NOTHING, Bench, Figures
+from core.engine.data import Dataset, load_dataset
+from core.engine.model import Model
+from core.events import Work
+
+Reported = tuple[Work, int, int, int, int, Figures, str]
+MakeBench = Callable[..., Bench]
+
+
+@pytest.fixture(scope="session")
+def digits() -> Dataset:
+    return load_dataset("digits", 8)
+
+
+@pytest.fixture
+def reports() -> list[Reported]:
+    return []
+
+
+@pytest.fixture
+def make_bench(digits: Dataset, reports: list[Reported], tmp_path: Path) -> MakeBench:
+    """Makes a bench; keyword arguments replace its fields."""
+    torch.set_num_threads(1)
+
+    def report(
+        what: Work, epoch: int, epochs: int, batch: int, batches: int, figures: Figures = NOTHING, control: str = ""
+    ) -> None:
+        reports.append((what, epoch, epochs, batch, batches, figures, control))
+
+    def make(**changes: object) -> Bench:
+        fields: dict[str, object] = {
+            "data": digits,
+            "labelled": digits.train,
+            "pool": digits.train.images[:0],
+            "device": torch.device("cpu"),
+            "threads": 1,
+            "precision": "float32",
+            "image_size": 0,
+            "weights": "none",
+            "folder": tmp_path / "checkpoints",
+            "cache": tmp_path / "cache",
+            "place": (0, 0),
+            "report": report,
+            "warn": lambda code, message: None,
+            "cancelled": lambda: False,
+        }
+        return Bench(**{**fields, **changes})  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.fixture
+def make_model(digits: Dataset) -> Callable[..., Model]:
+    """A fresh small network for the digits, the same weights each time."""
+
+    def make(width: int = 8, seed: int = 0, backbone: str = "resnet8") -> Model:
+        torch.manual_seed(seed)
+        net = load_backbone(backbone, 10, "none", 8, width=width, channels=1)
+        return Model(net, backbone, digits.classes, find(backbone).preprocessing(8, 1), width)
+
+    return make

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+from torch.nn import functional as F
+
+from core.engine.transfer.linear_probe import Head, solve
+
+
+def pixels() -> tuple[torch.Tensor, torch.Tensor]:
+    """The digits' pixels as float32 features; three of them never vary."""
+    data = load_digits()
+    return torch.from_numpy(data.data.astype(np.float32)), torch.from_numpy(data.target)
+
+
+@pytest.mark.parametrize("l2", [1.0, 0.01, 0.001])
+def test_reaches_scikit_learns_optimum(l2: float) -> None:
+    x, y = pixels()
+    train, test = slice(0, 1200), slice(1200, None)
+    head = solve(x[train], y[train], 10, l2)
+    scaler = StandardScaler().fit(x[train].double().numpy())
+    z, z_test = (scaler.transform(x[s].double().numpy()) for s in (train, test))
+    theirs = LogisticRegression(C=1 / (l2 * 1200), tol=1e-8, max_iter=5000).fit(z, y[train].numpy())
+
+    def objective(weight: np.ndarray, bias: np.ndarray) -> float:
+        logits = torch.from_numpy(z @ weight.T + bias)
+        return float(F.cross_entropy(logits, y[train])) + 0.5 * l2 * float((weight**2).sum())
+
+    deviation, mean = scaler.scale_, scaler.mean_
+    weight = head.weight.numpy() * deviation
+    bias = head.bias.numpy() + head.weight.numpy() @ mean
+    ours = objective(weight, bias)
+    assert ours == pytest.approx(objective(theirs.coef_, theirs.intercept_), abs=1e-4)
+    accuracy = float((head(x[test]).argmax(1) == y[test]).double().mean())
+    assert accuracy == pytest.approx(theirs.score(z_test, y[test].numpy()), abs=0.002)
+
+
+def test_a_feature_that_never_varies_gets_no_weight() -> None:
+    x, y = pixels()
+    head = solve(x, y, 10, 0.01)
+    still = x.std(0) == 0
+    assert still.any()
+    assert (head.weight[:, still] == 0).all()
+    assert torch.isfinite(head.weight).all()
+
+
+def test_scaling_the_features_changes_nothing() -> None:
+    x, y = pixels()
+    one, other = solve(x, y, 10, 0.01), solve(x * 1000 + 5, y, 10, 0.01)
+    torch.testing.assert_close(one(x), other(x * 1000 + 5), atol=1e-3, rtol=1e-3)
+
+
+def test_a_head_is_linear() -> None:
+    head = Head(torch.tensor([[1.0, 2.0]]).double(), torch.tensor([0.5]).double())
+    assert head(torch.tensor([[3.0, 4.0]])).tolist() == [[11.5]]
