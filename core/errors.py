@@ -37,7 +37,7 @@ class UserErrors(ValueError):
 
 def shorten(given: object, limit: int = 120) -> str:
     """`given` as text on one line of at most `limit` characters."""
-    text = given if isinstance(given, str) else _show(given)
+    text = given or '""' if isinstance(given, str) else _show(given)
     text = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 

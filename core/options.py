@@ -56,10 +56,10 @@ class Option:
             return "one of " + ", ".join(str(c) for c in self.choices)
         noun = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}[self.type]
         if self.minimum is not None and self.maximum is not None:
-            return f"{noun} from {self.minimum:g} to {self.maximum:g}"
+            return f"{noun} from {self.minimum:.10g} to {self.maximum:.10g}"
         if self.minimum is not None:
-            return f"{noun} of at least {self.minimum:g}"
-        return noun if self.maximum is None else f"{noun} of at most {self.maximum:g}"
+            return f"{noun} of at least {self.minimum:.10g}"
+        return noun if self.maximum is None else f"{noun} of at most {self.maximum:.10g}"
 
     def _typed(self, value: object, field: str) -> Value:
         if self.type == "float" and isinstance(value, int) and not isinstance(value, bool):
@@ -79,7 +79,7 @@ class Option:
         high = self.maximum is not None and value > self.maximum
         if low or high:
             bound = self.minimum if low else self.maximum
-            raise UserError("out_of_range", field, value, self.allowed(), f"The nearest allowed value is {bound:g}.")
+            raise UserError("out_of_range", field, value, self.allowed(), f"The nearest allowed value is {bound:.10g}.")
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -16,6 +16,7 @@ from core.events import AnyEvent, Measured, Progress, RunInterrupted, StepStarte
 from core.points import Point
 from core.recipe import Recipe
 from core.runs import Run, RunSummary
+from core.state import Status
 
 POLL = 0.1  # seconds
 GRACE = 15.0  # seconds a cancelled worker may take before it is ended
@@ -48,7 +49,7 @@ def follow(run: Run, recipe: Recipe, worker: subprocess.Popen[bytes], console: C
                 stopped = True
                 run.cancel()
                 bar.update(task, description="stopping", detail="")
-    if not run.state().status.is_over and not run.pause_requested():
+    if not (run.state().status.is_over or run.state().status is Status.PAUSED):
         code = worker.returncode
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         run.emit(RunInterrupted(f"the worker ended by itself ({how}); `condenser resume {run.id}` goes on from there"))

@@ -30,19 +30,17 @@ class Blocks:
 
 
 def blocks(net: nn.Module) -> Blocks:
-    """Cuts `net` into blocks in the order of definition: containers are opened, neighbouring single layers joined."""
+    """Cuts `net` into blocks in the order of definition: containers are opened, and what follows a layer or
+    a composite block without being one (norm, activation, pooling) belongs to it."""
     head = head_layer(net)
     body: list[Block] = []
-    joining = False
     for name, module in _pieces(net, "", head):
         parameters = list(module.parameters())
-        single = not list(module.children())
-        if single and joining and body:
+        if body and not _opens_a_block(module):
             last = body[-1]
             body[-1] = Block(last.name, [*last.modules, module], last.parameters + parameters)
         else:
             body.append(Block(name, [module], parameters))
-        joining = single
     body = [block for block in body if block.parameters]
     loose = _loose(net, body, head)
     if loose:  # parameters held by no leaf, such as a class token or position embedding, belong to the stem
@@ -59,6 +57,10 @@ def _pieces(module: nn.Module, name: str, head: nn.Module) -> Iterator[tuple[str
             yield from _pieces(child, path, head)
         else:
             yield path, child
+
+
+def _opens_a_block(module: nn.Module) -> bool:
+    return bool(list(module.children())) or isinstance(module, nn.Conv2d | nn.Linear)
 
 
 def _holds(module: nn.Module, head: nn.Module) -> bool:

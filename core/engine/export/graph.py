@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from core.engine.backbones.heads import head_layer
 from core.engine.method import Saved
 from core.engine.model import Model
 from core.errors import UserError
@@ -102,9 +103,13 @@ def _quiet() -> Iterator[None]:
 
 
 def fingerprint(model: Model) -> str:
-    """A hash of the network's weights and of what comes before them: equal models have equal fingerprints."""
-    digest = sha256(json.dumps([model.backbone, model.width, model.preprocessing.to_json()]).encode())
-    for name, tensor in sorted(model.net.state_dict().items()):
+    """A hash of everything up to the head: networks that differ in their head's weights alone have the same."""
+    facts = [model.backbone, model.width, len(model.classes), model.preprocessing.to_json()]
+    digest = sha256(json.dumps(facts).encode())
+    head = {id(parameter) for parameter in head_layer(model.net).parameters()}
+    for name, tensor in sorted(model.net.state_dict(keep_vars=True).items()):
+        if id(tensor) in head:
+            continue
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()[:32]

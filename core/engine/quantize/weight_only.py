@@ -26,15 +26,15 @@ class WeightOnly(Quantize):
     source: ClassVar[str] = "Nagel et al. 2021, A White Paper on Neural Network Quantization, arXiv:2106.08295"
 
     bits: int = knob(
-        4,
+        8,
         "Bits",
-        "Bits for each weight. 8 and 4 lose little or some; 2 and 3 need training to recover.",
-        zh=("位数", "每个权重的位数。8 位几乎无损，4 位略有损失；2 位和 3 位需要再训练才能恢复。"),
+        "Bits for each weight. 8 loses little; below 6 a network with thin (depthwise) layers may break.",
+        zh=("位数", "每个权重的位数。8 位几乎无损；低于 6 位时，含深度可分离卷积的网络可能失效。"),
         choices=(2, 3, 4, 5, 6, 7, 8),
         unit="bits",
     )
     form: str = knob(
-        "dequantize",
+        "cast",
         "How the file widens its weights",
         "dequantize: the standard operator, widened at every run; cast: widened once when the file is loaded, "
         "so it runs as fast as float.",

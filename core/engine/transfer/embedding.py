@@ -49,7 +49,7 @@ class Extractor:
             return predict(session, images, self.model.preprocessing, EMBEDDING, step)
         rows = []
         net = self.model.net.to(bench.device).eval()
-        with torch.inference_mode(), Observer(net) as observe:
+        with torch.no_grad(), Observer(net) as observe:
             for block in torch.split(images, 256):
                 embedding = observe(prepare(block.to(bench.device), self.model.preprocessing)).embedding
                 assert embedding is not None

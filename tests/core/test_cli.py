@@ -1,0 +1,216 @@
+"""The command line as a person or a script meets it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core import cli
+from core.workspace import Workspace
+
+RECIPE = """
+name = "small"
+dataset = "digits"
+backbone = "resnet8"
+image_size = 8
+labels = 300
+
+[[steps]]
+stage = "transfer"
+method = "fine_tune"
+epochs = {epochs}
+learning_rate = 0.01
+backbone_rate = 1.0
+"""
+SMALL = RECIPE.format(epochs=2)
+
+
+def run(*words: str, code: int = 0) -> str:
+    """Runs a command in this process and gives what it printed on stdout."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main(words)
+    assert ended.value.code == code
+    return ""
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CONDENSER_WORKSPACE", str(tmp_path / "w"))
+    return tmp_path / "w"
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    path = tmp_path / "recipe.toml"
+    path.write_text(SMALL)
+    return path
+
+
+def printed(capsys: pytest.CaptureFixture[str]) -> Any:
+    return json.loads(capsys.readouterr().out)
+
+
+def test_check_accepts(workspace: Path, recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("check", str(recipe), "--json")
+    assert printed(capsys) == {"ok": True, "errors": [], "warnings": []}
+    assert not workspace.exists(), "checking makes no workspace"
+
+
+@pytest.mark.parametrize(
+    ("setting", "field", "word"),
+    [
+        ("dataset=fashion_mini", "dataset", "fashion-mini"),
+        ("backbone=resnet81", "backbone", "resnet8"),
+        ("steps.0.method=linear_prob", "steps.0.method", "linear_probe"),
+        ("steps.0.learning_rat=1", "steps.0.learning_rat", "learning_rate"),
+        ("steps.0.epochs=0", "steps.0.epochs", "1"),
+        ("steps.0.learning_rate=nan", "steps.0.learning_rate", "finite"),
+        ("threads=many", "threads", "whole number"),
+        ("labels=5", "labels", "10"),
+    ],
+)
+@pytest.mark.parametrize("command", ["check", "run", "submit"])
+def test_a_wrong_recipe_changes_nothing(
+    workspace: Path, recipe: Path, capsys: pytest.CaptureFixture[str], command: str, setting: str, field: str, word: str
+) -> None:
+    run(command, str(recipe), "--set", setting, "--json", code=2)
+    captured = capsys.readouterr()
+    found = json.loads(captured.out)
+    assert found["ok"] is False
+    (error,) = found["errors"]
+    assert error["field"] == field
+    assert word in error["allowed"] + error["fix"]
+    assert field in captured.err
+    assert "Traceback" not in captured.err
+    assert not workspace.exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("show", "../../etc"),
+        ("show", "0" * 13 + "-ffffff"),
+        ("cancel", "x"),
+        ("delete", ""),
+        ("export", "nothing", "--out", "there"),
+        ("profile", "resnet19"),
+        ("profile", "resnet18", "--classes", "0"),
+        ("rank", "--dataset", "digit", "--backbones", "resnet8"),
+        ("import", "/nowhere/at/all", "--name", "x"),
+        ("run", "/nowhere.toml"),
+        ("run", "/"),
+        ("frobnicate",),
+        ("check",),
+        ("list", "everything"),
+    ],
+)
+def test_refusals_are_told_without_a_traceback(
+    workspace: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    run(*words, "--json", code=2)
+    captured = capsys.readouterr()
+    errors = json.loads(captured.out)["errors"]
+    assert errors
+    assert set(errors[0]) == {"code", "field", "given", "allowed", "fix"}
+    assert all(errors[0].values())
+    assert "Traceback" not in captured.err
+
+
+def test_a_workspace_that_is_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("mine")
+    run("runs", "--workspace", str(taken), "--json", code=2)
+    assert printed(capsys)["errors"][0]["code"] == "workspace_is_file"
+    assert taken.read_text() == "mine"
+
+
+def test_lists(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for what, name in (("backbones", "efficientnet_lite0"), ("datasets", "fashion-mini"), ("methods", "kd")):
+        run("list", what, "--json")
+        rows = printed(capsys)
+        assert name in {row.get("method", row.get("name")) for row in rows}
+        run("list", what)
+        assert name in capsys.readouterr().out
+
+
+def test_profile_of_resnet18(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """torchvision's published figures: 11,689,512 parameters, 1.814 GMACs."""
+    run("profile", "resnet18", "--json")
+    found = printed(capsys)
+    assert set(found) == {"backbone", "params", "macs", "bytes", "image_size"}
+    assert found["params"] == 11_689_512
+    assert round(found["macs"] / 1e9, 3) == 1.814
+    assert list((workspace / "jobs").iterdir()) == []
+
+
+def test_a_run_and_what_can_be_asked_of_it(
+    workspace: Path, recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("run", str(recipe), "--set", "name=from the test", "--json")
+    done = printed(capsys)
+    assert (done["status"], done["name"], len(done["points"])) == ("finished", "from the test", 1)
+    point = done["points"][0]
+    assert {"step", "stage", "method", "accuracy", "bytes", "params", "macs", "latency_ms", "artifact"} <= set(point)
+    run("runs", "--json")
+    assert [row["run"] for row in printed(capsys)] == [done["run"]]
+    run("show", done["run"], "--json")
+    assert printed(capsys) == done
+    run("export", done["run"], "--out", str(tmp_path / "b"), "--step", "7", "--json", code=2)
+    assert printed(capsys)["errors"][0]["field"] == "step"
+    assert not (tmp_path / "b").exists()
+    run("delete", done["run"], "--json")
+    capsys.readouterr()
+    run("runs", "--json")
+    assert printed(capsys) == []
+
+
+def test_ctrl_c_cancels_and_keeps_the_curve(workspace: Path, tmp_path: Path) -> None:
+    path = tmp_path / "long.toml"
+    path.write_text(RECIPE.format(epochs=900))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "core.cli", "run", str(path), "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    store = Workspace.named(workspace)
+    wait_for(lambda: workspace.exists() and store.run_ids())
+    begun = store.run(store.run_ids()[0])
+    wait_for(lambda: any(p.validation_accuracy for s in begun.state().steps for p in s.curve))
+    process.send_signal(signal.SIGINT)
+    asked = time.monotonic()
+    process.communicate(timeout=30)
+    assert time.monotonic() - asked < 10
+    assert process.returncode == 130
+    state = begun.state()
+    assert state.status.value == "cancelled"
+    assert any(p.validation_accuracy for s in state.steps for p in s.curve)
+    assert list(begun.checkpoints.rglob("epoch-*.safetensors")), "its checkpoint is kept"
+
+
+def wait_for(what: Any, seconds: float = 60) -> None:
+    until = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < until, "it never came"
+        time.sleep(0.05)
+
+
+def test_help_shows_every_method_and_command() -> None:
+    environment = {**os.environ, "COLUMNS": "200"}
+    shown = subprocess.run([sys.executable, "-m", "core.cli"], capture_output=True, text=True, env=environment)
+    commands = ("demo", "run", "submit", "check", "list", "profile", "rank", "import")
+    for command in (*commands, "runs", "show", "cancel", "resume", "delete", "export", "stop"):
+        assert command in shown.stdout
+    text = subprocess.run(
+        [sys.executable, "-m", "core.cli", "run", "--help"], capture_output=True, text=True, env=environment
+    ).stdout
+    for stage, menu in cli.load_catalog().methods.items():
+        for name in menu:
+            assert f"{stage}.{name}" in text

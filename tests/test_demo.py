@@ -1,0 +1,177 @@
+"""The demo as a person runs it: `condenser demo --json` in a fresh workspace, and every number of every point again,
+from the saved files, with onnxruntime alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+
+from core.engine.data import Split, load_dataset, prepare_numpy
+from core.engine.model import Preprocessing
+
+Document = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("demo")
+
+
+@pytest.fixture(scope="module")
+def demo(workspace: Path) -> Document:
+    environment = {**os.environ, "CONDENSER_WORKSPACE": str(workspace), "no_proxy": "*"}
+    done = subprocess.run(
+        [sys.executable, "-m", "core.cli", "demo", "--json"],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=280,
+    )
+    assert done.returncode == 0, done.stderr
+    found: Document = json.loads(done.stdout)
+    return found
+
+
+def test_it_finishes_with_points_that_are_worth_showing(demo: Document) -> None:
+    points = demo["points"]
+    assert demo["status"] == "finished"
+    assert [p["stage"] for p in points[:4]] == ["transfer", "distill", "prune", "quantize"]
+    assert [p["step"] for p in points] == list(range(len(points)))
+    assert points[0]["accuracy"] >= 0.75
+    distilled = next(p for p in points if p["stage"] == "distill")
+    assert points[-1]["accuracy"] >= distilled["accuracy"] - 0.05
+    assert points[0]["bytes"] >= 100 * points[-1]["bytes"]
+    assert demo["environment"]["processor"]
+
+
+def test_the_student_stands_beside_its_twin(demo: Document) -> None:
+    (twin,) = [c for c in demo["controls"] if c["stage"] == "distill"]
+    student = next(p for p in demo["points"] if p["stage"] == "distill")
+    assert (twin["params"], twin["macs"]) == (student["params"], student["macs"])
+
+
+def test_every_number_again_with_onnxruntime_alone(demo: Document, workspace: Path) -> None:
+    data = load_dataset("fashion-mini", 64)
+    folder = workspace / "runs" / demo["run"]
+    for point in [*demo["points"], *demo["controls"]]:
+        path = folder / point["artifact"]
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        meta = session.get_modelmeta().custom_metadata_map
+        pixels = Preprocessing.from_json(json.loads(meta["condenser.preprocessing"]))
+        right = answers(session, data.test, pixels)
+        interval = binomtest(right, len(data.test)).proportion_ci(method="wilson")
+        name = point["name"]
+        assert point["accuracy"] == pytest.approx(right / len(data.test), abs=0.0015), name
+        assert (point["accuracy_low"], point["accuracy_high"]) == pytest.approx((interval.low, interval.high), abs=2e-3)
+        validation = answers(session, data.validation, pixels) / len(data.validation)
+        assert point["validation_accuracy"] == pytest.approx(validation, abs=0.0015), name
+        assert point["bytes"] == path.stat().st_size
+        assert point["compressed_bytes"] == len(zlib.compress(path.read_bytes(), 9))
+        macs, numbers = multiplications(path)
+        assert point["macs"] == macs, name
+        assert point["params"] == numbers + point["receipt"]["file"]["folded_params"], name
+        latency = point["latency_ms"]
+        assert (latency["runtime"], latency["batch"], latency["threads"]) == ("onnxruntime", 1, 1)
+        assert 0 < latency["p50"] <= latency["p95"]
+        assert latency["n"] >= 30
+
+
+def answers(session: onnxruntime.InferenceSession, split: Split, pixels: Preprocessing) -> int:
+    """How many images of the split the file gets right."""
+    images, labels = split.images.numpy(), split.labels.numpy()
+    right = 0
+    for start in range(0, len(labels), 100):
+        batch = prepare_numpy(images[start : start + 100], pixels)
+        logits: NDArray[np.float32] = session.run(["logits"], {"image": batch})[0]
+        right += int((logits.argmax(1) == labels[start : start + 100]).sum())
+    return right
+
+
+def multiplications(path: Path) -> tuple[int, int]:
+    """Multiply-accumulates and stored weights and biases, from shapes that onnxruntime itself computed."""
+    graph = onnx.load(path)
+    stored = {t.name: t for t in graph.graph.initializer}
+    layers = [n for n in graph.graph.node if n.op_type in ("Conv", "Gemm")]
+    outputs = {n.output[0] for n in layers}
+    del graph.graph.output[:]
+    graph.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in sorted(outputs))
+    session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+    given = session.get_inputs()[0]
+    image = np.zeros([1, *given.shape[1:]], np.float32)
+    shapes = dict(zip(sorted(outputs), (v.shape for v in session.run(None, {given.name: image})), strict=True))
+    made_by = {n.output[0]: n for n in graph.graph.node}
+    macs = numbers = 0
+    for node in layers:
+        tensors = []
+        for name in node.input[1:]:
+            source = name if name in stored else made_by[name].input[0]  # behind DequantizeLinear
+            tensors.append(stored[source])
+        weight = list(tensors[0].dims)
+        numbers += sum(int(np.prod(t.dims)) for t in tensors)
+        if node.op_type == "Conv":
+            macs += int(np.prod(shapes[node.output[0]])) * int(np.prod(weight[1:]))
+        else:
+            macs += int(np.prod(weight))
+    return macs, numbers
+
+
+def test_the_bundle_runs_alone(demo: Document, workspace: Path, tmp_path: Path) -> None:
+    """The exported bundle classifies test images as the measured file does, from a folder without this project."""
+    from PIL import Image
+
+    out = tmp_path / "bundle"
+    words = ["export", demo["run"], "--out", str(out), "--workspace", str(workspace), "--json"]
+    done = subprocess.run([sys.executable, "-m", "core.cli", *words], capture_output=True, text=True, check=True)
+    files = json.loads(done.stdout)["files"]
+    assert {"model.onnx", "labels.json", "preprocessing.json", "predict.py", "recipe.toml", "MODEL_CARD.md"} <= set(
+        files
+    )
+    data = load_dataset("fashion-mini", 28)
+    images = []
+    for index in range(12):
+        Image.fromarray(data.test.images[index, 0].numpy()).save(tmp_path / f"{index}.png")
+        images.append(str(tmp_path / f"{index}.png"))
+    run = subprocess.run(
+        [sys.executable, "-I", str(out / "predict.py"), *images, "missing.png"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    lines = [json.loads(line) for line in run.stdout.splitlines()]
+    assert run.returncode == 2
+    assert "error" in lines.pop()
+    session = onnxruntime.InferenceSession(str(out / "model.onnx"), providers=["CPUExecutionProvider"])
+    pixels = Preprocessing.from_json(json.loads((out / "preprocessing.json").read_text()))
+    logits = session.run(["logits"], {"image": prepare_numpy(data.test.images[:12].numpy(), pixels)})[0]
+    assert [line["index"] for line in lines] == logits.argmax(1).tolist()
+    assert [line["label"] for line in lines] == [data.classes[i] for i in logits.argmax(1)]
+    assert all(abs(sum(line["probabilities"]) - 1) < 1e-4 for line in lines)
+
+
+def test_a_second_run_reuses_what_the_first_made(demo: Document, workspace: Path) -> None:
+    """The same steps with another quantization: the trained models come from the cache, bit for bit."""
+    recipe = workspace / "runs" / demo["run"] / "recipe.toml"
+    done = subprocess.run(
+        [sys.executable, "-m", "core.cli", "run", str(recipe), "--workspace", str(workspace), "--json",
+         "--set", "steps.3.method=weight_only", "--set", "steps.3.bits=8", "--set", "steps.1.twin=false"],
+        capture_output=True, text=True, timeout=200,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    again: Document = json.loads(done.stdout)
+    for step in (0, 1, 2):
+        assert again["points"][step]["accuracy"] == pytest.approx(demo["points"][step]["accuracy"], abs=1e-3)
+    events = (workspace / "runs" / again["run"] / "events.jsonl").read_text().splitlines()
+    started = [e for e in map(json.loads, events) if e["event"] == "StepStarted"]
+    assert started[0]["reused"]
