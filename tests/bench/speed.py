@@ -1,0 +1,193 @@
+"""How fast the engine's ways are against the plain ones: `make bench`. A table of ratios with n and spread, no test.
+
+Both sides run in turns in one process with one thread, so that a busy machine slows both alike.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median, quantiles
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from core.engine import build
+from core.engine.backbones import find, load_backbone
+from core.engine.environment import processor
+from core.engine.export.graph import write_graph
+from core.engine.measure.latency import ratio, time_files
+from core.engine.measure.runtime import open_session
+from core.engine.model import Model
+from core.engine.precision import autocast
+from core.engine.prune.structured import prune_channels
+from core.engine.quantize import Quantize
+
+Work = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Row:
+    """How many times faster `ours` is than `plain`: the median of pairs and their quartiles."""
+
+    what: str
+    plain: str
+    ours: str
+    ratios: list[float]
+
+    def __str__(self) -> str:
+        low, _, high = quantiles(self.ratios, n=4)
+        spread = f"{low:.2f}–{high:.2f}"
+        figures = f"{median(self.ratios):5.2f}×  {spread:<11} {len(self.ratios)}"
+        return f"{self.what:<34} {self.plain:<26} {self.ours:<34} {figures}"
+
+
+def in_turns(plain: Work, ours: Work, pairs: int = 7) -> list[float]:
+    """Seconds of `plain` over seconds of `ours`, pair by pair, after one uncounted pair."""
+    ratios = []
+    for pair in range(pairs + 1):
+        seconds = []
+        for work in (plain, ours):
+            start = time.perf_counter()
+            work()
+            seconds.append(time.perf_counter() - start)
+        if pair:
+            ratios.append(seconds[0] / seconds[1])
+    return ratios
+
+
+def classifier(name: str, size: int, channels: int | None = None, width: int = 0) -> Model:
+    """A backbone without pretrained weights: speed does not depend on them."""
+    net = load_backbone(name, 10, "none", size, channels=channels, width=width)
+    return Model(net, name, tuple("abcdefghij"), find(name).preprocessing(size, channels), width)
+
+
+def features(folder: Path) -> Row:
+    """Extracting features with a frozen backbone."""
+    model = classifier("efficientnet_lite0", 96)
+    write_graph(model, folder / "lite0-96.onnx")
+    session = open_session(folder / "lite0-96.onnx", 1)
+    images = torch.rand(32, 3, 96, 96)
+
+    def eager() -> None:
+        with torch.inference_mode():
+            model.net(images)
+
+    ratios = in_turns(eager, lambda: session.run(None, {"image": images.numpy()}))
+    return Row("features, lite0 at 96 px", "eager float32", "exported graph in onnxruntime", ratios)
+
+
+def training() -> Row:
+    """A training step of a small dense network."""
+    images, target = torch.rand(128, 1, 28, 28), torch.arange(128) % 10
+
+    def step(channels_last: bool, precision: torch.dtype) -> Work:
+        layout = torch.channels_last if channels_last else torch.contiguous_format
+        net = classifier("resnet8", 28, 1, 32).net.train().to(memory_format=layout)  # type: ignore[call-overload]
+        batch = images.contiguous(memory_format=layout)
+        optimizer = torch.optim.SGD(net.parameters(), 0.01, momentum=0.9, fused=True)
+
+        def work() -> None:
+            with autocast(torch.device("cpu"), precision):
+                logits = net(batch)
+            optimizer.zero_grad()
+            F.cross_entropy(logits.float(), target).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+
+        return work
+
+    ratios = in_turns(step(False, torch.float32), step(True, torch.bfloat16))
+    return Row("training, resnet8 width 32", "float32, contiguous", "bfloat16, channels last", ratios)
+
+
+def distillation() -> Row:
+    """A distillation step, the teacher beside the student or cached."""
+    teacher = classifier("efficientnet_lite0", 64).net.eval()
+    student = classifier("resnet8", 28, 1).net.train()
+    optimizer = torch.optim.SGD(student.parameters(), 0.01, momentum=0.9)
+    small, large, known = torch.rand(64, 1, 28, 28), torch.rand(64, 3, 64, 64), torch.rand(64, 10)
+
+    def step(taught: Callable[[], Tensor]) -> Work:
+        def work() -> None:
+            loss = F.kl_div(F.log_softmax(student(small), 1), taught().log_softmax(1), log_target=True)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+
+        return work
+
+    def live() -> Tensor:
+        with torch.no_grad():
+            answer: Tensor = teacher(large)
+        return answer
+
+    ratios = in_turns(step(live), step(lambda: known))
+    return Row("distillation, lite0 → resnet8", "teacher runs every step", "teacher's answers cached", ratios)
+
+
+def inference(folder: Path, name: str, size: int, prune: float = 0.0) -> list[Row]:
+    """A deployed file at batch 1 against eager float32, and against the float file in the same runtime."""
+    model = classifier(name, size)
+    dense = model.net
+    if prune:
+        p = model.preprocessing
+        model = model.with_net(prune_channels(model.net, torch.zeros(2, p.channels, size, size), prune, round_to=8))
+    source, target = folder / f"{name}.onnx", folder / f"{name}-int8.onnx"
+    write_graph(model, source)
+    method = build("quantize", "static", calibration="minmax", calibration_images=16)
+    assert isinstance(method, Quantize)
+    batch: NDArray[np.float32] = np.random.default_rng(0).random((16, 3, size, size), dtype=np.float32)
+    method.convert(source, target, lambda: iter([batch]))
+    session = open_session(target, 1)
+    one = {"image": batch[:1]}
+    label = f"{name} at {size} px" + (f", {prune:.0%} pruned" if prune else "")
+    against_eager = in_turns(many(eager(dense, batch)), many(lambda: session.run(None, one)))
+    timed = [time_files({"fp32": source, "int8": target}, 1, seconds=1.0) for _ in range(7)]
+    same = [ratio(t["fp32"], t["int8"]) for t in timed]
+    return [
+        Row(label, "eager float32", "int8 in onnxruntime", against_eager),
+        Row(label, "float32 in onnxruntime", "int8 in onnxruntime", same),
+    ]
+
+
+def eager(net: nn.Module, batch: NDArray[np.float32]) -> Work:
+    """The network in torch, one image."""
+    image = torch.from_numpy(batch[:1])
+
+    def work() -> None:
+        with torch.inference_mode():
+            net(image)
+
+    return work
+
+
+def many(work: Work, times: int = 30) -> Work:
+    """The work repeated, so that a clock can see it."""
+    return lambda: [work() for _ in range(times)]
+
+
+def main() -> None:
+    """Prints the table."""
+    torch.set_num_threads(1)
+    print(f"{processor()}, 1 thread, torch {torch.__version__}")
+    print(f"{'what':<34} {'plain':<26} {'ours':<34} ratio   quartiles   n")
+    with TemporaryDirectory() as folder:
+        path = Path(folder)
+        print(features(path), training(), distillation(), sep="\n", flush=True)
+        for name, size, share in (
+            ("efficientnet_lite0", 224, 0.0),
+            ("resnet18", 32, 0.0),
+            ("resnet18", 32, 0.5),
+            ("mobilenet_v3_small", 224, 0.0),
+        ):
+            print(*inference(path, name, size, share), sep="\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()
