@@ -89,7 +89,7 @@ def training() -> Row:
 
     def step(channels_last: bool, precision: torch.dtype) -> Work:
         layout = torch.channels_last if channels_last else torch.contiguous_format
-        net = classifier("resnet8", 28, 1, 32).net.train().to(memory_format=layout)  # type: ignore[call-overload]
+        net = classifier("resnet8", 28, 1, 32).net.train().to(memory_format=layout)
         batch = images.contiguous(memory_format=layout)
         optimizer = torch.optim.SGD(net.parameters(), 0.01, momentum=0.9, fused=True)
 

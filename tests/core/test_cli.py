@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from core import cli
+from core.catalog import load_catalog
 from core.workspace import Workspace
 
 RECIPE = """
@@ -211,6 +212,6 @@ def test_help_shows_every_method_and_command() -> None:
     text = subprocess.run(
         [sys.executable, "-m", "core.cli", "run", "--help"], capture_output=True, text=True, env=environment
     ).stdout
-    for stage, menu in cli.load_catalog().methods.items():
+    for stage, menu in load_catalog().methods.items():
         for name in menu:
             assert f"{stage}.{name}" in text

@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from test_launcher import FAKE, recipe
 
 from core.errors import UserError
 from core.events import Progress, RunCancelled, RunInterrupted, RunResumed, RunStalled, RunStarted
@@ -31,6 +30,7 @@ from core.runs import Run, Status
 from core.supervisor import Supervisor
 from core.watch import Patience, cause_of_death
 from core.workspace import Workspace
+from tests.core.test_launcher import FAKE, recipe
 
 QUICK = Patience(cancel=0.3, terminate=0.2, linger=0.3, stall=0.4, scan=0.1, orphan=0.5, idle=0.3, spare=0.1)
 

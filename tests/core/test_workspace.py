@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 
 import pytest
-from test_files import survives
 
 from core.errors import UserError
 from core.events import Measured, Progress, RunFinished, RunInterrupted, RunStarted, StepStarted, Warned
@@ -16,6 +15,7 @@ from core.jobs import JobProgress
 from core.points import Point
 from core.runs import RunSummary, Status
 from core.workspace import KEEP_TRASH, Workspace, new_id
+from tests.core.test_files import survives
 
 RECIPE = 'schema = 1\nname = "small"\ndataset = "fashion-mini"\nbackbone = "resnet8"\n'
 

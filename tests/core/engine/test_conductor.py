@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -120,7 +121,7 @@ def test_killed_and_resumed_it_ends_bit_identical(undisturbed: Run, tmp_path: Pa
         assert (mine.accuracy, mine.validation_accuracy) == (theirs.accuracy, theirs.validation_accuracy)
 
 
-def events(run: Run) -> list[dict[str, object]]:
+def events(run: Run) -> list[dict[str, Any]]:
     """Every whole event, as data."""
     if not run.events.exists():
         return []

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 import torch
@@ -73,7 +74,7 @@ def test_keeps_the_best_epoch_not_the_last(make_bench: MakeBench, make_model: Ma
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 @pytest.mark.parametrize("stop", [1, 13, 20])
 def test_resumed_training_is_bit_identical(
-    make_bench: MakeBench, make_model: Maker, digits: Dataset, optimizer: str, stop: int
+    make_bench: MakeBench, make_model: Maker, digits: Dataset, optimizer: Literal["sgd", "adamw"], stop: int
 ) -> None:
     rate = 0.1 if optimizer == "sgd" else 0.005
     schedule = replace(SHORT, optimizer=optimizer, learning_rate=rate, views=2)
@@ -100,7 +101,7 @@ def test_a_damaged_checkpoint_is_passed_over(make_bench: MakeBench, make_model: 
 
 def test_other_seeds_give_other_weights(make_bench: MakeBench, make_model: Maker, digits: Dataset) -> None:
     examples = Examples.of(digits.train)
-    results = []
+    results: list[dict[str, Tensor]] = []
     for seed in (0, 0, 1):
         bench = make_bench(place=(seed, 0))
         part = replace(bench, folder=bench.folder / str(len(results)))
