@@ -12,14 +12,14 @@ from rich.table import Table
 from rich.text import Text
 
 from core.catalog import load_catalog
-from core.events import AnyEvent, Measured, Progress, RunInterrupted, StepStarted, Warned
+from core.events import AnyEvent, Measured, Progress, RunCancelled, RunInterrupted, StepStarted, Warned
 from core.points import Point
 from core.recipe import Recipe
 from core.runs import Run, RunSummary
 from core.state import Status
 
 POLL = 0.1  # seconds
-GRACE = 15.0  # seconds a cancelled worker may take before it is ended
+GRACE = 4.0  # seconds a cancelled worker may take to reach the end of its batch before it is ended
 
 
 def follow(run: Run, recipe: Recipe, worker: subprocess.Popen[bytes], console: Console) -> RunSummary:
@@ -28,7 +28,7 @@ def follow(run: Run, recipe: Recipe, worker: subprocess.Popen[bytes], console: C
     A worker that died without a word leaves the run interrupted, with the cause.
     """
     steps = [f"{step.stage}.{step.method}" for step in recipe.steps]
-    stopped = False
+    stopped = 0.0
     said = [TextColumn(f"{{task.{field}}}", markup=False) for field in ("description", "fields[detail]")]
     columns = (said[0], BarColumn(), said[1])
     with Bar(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
@@ -42,20 +42,29 @@ def follow(run: Run, recipe: Recipe, worker: subprocess.Popen[bytes], console: C
                     _show(event, bar, task, steps, console)
                 if ended:
                     break
+                if stopped and time.monotonic() > stopped + GRACE:
+                    worker.kill()
                 time.sleep(POLL)
             except KeyboardInterrupt:
                 if stopped:
-                    worker.terminate()
-                stopped = True
+                    worker.kill()
+                stopped = stopped or time.monotonic()
                 run.cancel()
                 bar.update(task, description="stopping", detail="")
-    if not (run.state().status.is_over or run.state().status is Status.PAUSED):
-        code = worker.returncode
-        how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        run.emit(RunInterrupted(f"the worker ended by itself ({how}); `condenser resume {run.id}` goes on from there"))
+    _settle(run, worker.returncode, cancelled=bool(stopped))
     if stopped:
         raise KeyboardInterrupt
     return run.summary()
+
+
+def _settle(run: Run, code: int, *, cancelled: bool) -> None:
+    """Says how the run ended where its worker could not."""
+    status = run.state().status
+    if status.is_over or status is Status.PAUSED:
+        return
+    how = f"signal {-code}" if code < 0 else f"exit code {code}"
+    cause = f"the worker ended by itself ({how}); `condenser resume {run.id}` goes on from there"
+    run.emit(RunCancelled() if cancelled else RunInterrupted(cause))
 
 
 def _show(event: AnyEvent, bar: Bar, task: object, steps: list[str], console: Console) -> None:
