@@ -132,17 +132,17 @@ def points_table(summary: RunSummary) -> Table:
     latency = next((p.latency_ms for p in summary.points if p.latency_ms), None)
     where = f"{latency.runtime} on {latency.device}, {latency.threads} thread, batch 1" if latency else ""
     table = Table(title=Text(summary.name), caption=f"latency: {where}" if where else None)
-    for name, justify in (("step", "left"), ("model", "left"), ("accuracy", "right"), ("file", "right")):
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]
-    for name in ("smaller", "latency", "parameters"):
-        table.add_column(name, justify="right")
+    table.add_column("step", no_wrap=True)
+    table.add_column("model", overflow="fold")
+    for name in ("accuracy", "file", "smaller", "latency"):
+        table.add_column(name, justify="right", no_wrap=True)
     first = next((p.bytes for p in summary.points if p.bytes), None)
     for role, points in (("", summary.points), ("control: ", summary.controls)):
         for point in points:
             smaller = f"{first / point.bytes:.0f}×" if first and point.bytes else ""
             table.add_row(
                 f"{point.step} {point.stage}", Text(role + point.name), percent(point), size(point.bytes), smaller,
-                milliseconds(point), f"{point.params or 0:,}", style="dim" if role else None,
+                milliseconds(point), style="dim" if role else None,
             )  # fmt: skip
     return table
 

@@ -98,13 +98,12 @@ class Performance:
     def _step(self, number: int, method: Method, before: Product | None, first: Product | None) -> Product:
         started = time.monotonic()
         step, bench = self.recipe.steps[number], self._bench(number, before)
-        incoming = before.model if before else start(self.recipe.backbone, bench)
         key = self.shelf.key(number, self.seed)
         kept = self.shelf.take(key) if _trains(method) else None
         self.run.emit(
             StepStarted(number, step.stage, step.method, method.title.en, _epochs(method), key if kept else None)
         )
-        model = kept or method.apply(incoming, bench)
+        model = kept or method.apply(before.model if before else start(self.recipe.backbone, bench), bench)
         if _trains(method) and kept is None:
             self.shelf.put(key, model)
         artifact = make_folder(self._artifacts(number)) / "model.onnx"

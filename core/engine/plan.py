@@ -12,11 +12,11 @@ from typing import Any, Literal
 
 import safetensors
 import safetensors.torch
-import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor, nn
 
 from core.engine.backbones import load_backbone
+from core.engine.backbones.skeleton import on_meta
 from core.engine.model import Model, Preprocessing
 from core.errors import UserError, nearest
 from core.files import write_atomic
@@ -133,8 +133,8 @@ def load_model(folder: Path) -> Model:
 
 
 def _original(backbone: str, classes: int, size: int, width: int, channels: int) -> nn.Module:
-    with torch.random.fork_rng(devices=[]):  # its initial weights are thrown away: they must not cost the run a draw
-        return load_backbone(backbone, classes, "none", size, width=width, channels=channels)
+    """The catalogue's architecture without memory: its weights come from the file, or are not looked at."""
+    return on_meta(lambda: load_backbone(backbone, classes, "none", size, width=width, channels=channels))
 
 
 def _read(path: Path) -> bytes:

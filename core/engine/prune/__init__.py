@@ -53,7 +53,7 @@ class Prune(Method, ABC):
         zh=("恢复轮次", "剪枝后训练的轮次,由各轮平分;0 表示只更新统计量。"), ge=0, le=500, unit="epochs",
     )  # fmt: skip
     learning_rate: float = knob(
-        0.01, "Learning rate", "The highest learning rate of the recovery.",
+        0.05, "Learning rate", "The highest learning rate of the recovery.",
         zh=("学习率", "恢复训练的最高学习率。"), ge=0.000001, le=1.0,
     )  # fmt: skip
     batch: int = knob(

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import resource
 import signal
@@ -81,12 +82,14 @@ def examine(name: str) -> Iterator[dict[str, Any]]:
     model = _fresh(name)
     images = torch.rand(BATCH, model.preprocessing.channels, model.preprocessing.size, model.preprocessing.size)
     yield {"image_size": model.preprocessing.size, "params_before": _count(model.net)}
-    reason, pruned = _tried(lambda: _prune(model, images))
-    yield {"prunable": not reason, "why": reason, "params_after": _count(pruned.net) if pruned else None}
-    subject = pruned or model
+    reason, net = _tried(lambda: _pruned(model.net, images))
+    if not reason:
+        model = model.with_net(net)  # the whole network's memory is free from here on
+        reason, _ = _tried(lambda: _used(model, images))
+    yield {"prunable": not reason, "why": reason, "params_after": _count(model.net) if net is not None else None}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
-        reason, _ = _tried(lambda: _export(subject, images, path))
+        reason, _ = _tried(lambda: _export(model, images, path))
         yield {"exportable": not reason, "why": reason}
         reason, _ = _tried(lambda: _quantize(path, images)) if not reason else ("it cannot be exported", None)
         yield {"quantizable": not reason, "why": reason}
@@ -94,30 +97,33 @@ def examine(name: str) -> Iterator[dict[str, Any]]:
 
 def _fresh(name: str) -> Model:
     backbone = backbones()[name]
-    size = backbone.image_size if backbone.image_size <= SIDE else max(SIDE, backbone.smallest)
+    step = backbone.smallest  # of the networks with a grid of patches, sizes are multiples of the smallest
+    size = backbone.image_size if backbone.image_size <= SIDE else math.ceil(SIDE / step) * step
     classes = tuple(f"class {number}" for number in range(CLASSES))
     net = load_backbone(name, CLASSES, "none", size)
     return Model(net, name, classes, backbone.preprocessing(size))
 
 
-def _prune(model: Model, images: Tensor) -> Model:
-    """Half the channels gone, one step of training, saved, and loaded again with the same answers."""
-    net = prune_channels(model.net, images, RATIO)
-    if _count(net) >= _count(model.net):
+def _pruned(whole: nn.Module, images: Tensor) -> nn.Module:
+    net = prune_channels(whole, images, RATIO)
+    if _count(net) >= _count(whole):
         raise RuntimeError("its parameters did not fall")
-    net.train()
+    return net
+
+
+def _used(model: Model, images: Tensor) -> None:
+    """One step of training, saved, and loaded again with the same answers."""
+    net = model.net.train()
     nn.functional.cross_entropy(net(images), torch.arange(len(images))).backward()  # type: ignore[no-untyped-call]
     if any(parameter.grad is not None and not parameter.grad.isfinite().all() for parameter in net.parameters()):
         raise RuntimeError("its gradients are not finite")
     net.zero_grad(set_to_none=True)
     net.eval()
     with tempfile.TemporaryDirectory() as folder, torch.no_grad():
-        save_model(model.with_net(net), Path(folder))
-        again = load_model(Path(folder))
-        again.net.eval()
+        save_model(model, Path(folder))
+        again = load_model(Path(folder)).net.eval()
         if not torch.equal(again(images), net(images)):
             raise RuntimeError("loaded again it answers differently")
-    return again
 
 
 def _export(model: Model, images: Tensor, path: Path) -> None:
@@ -187,7 +193,8 @@ def _verdict(name: str) -> dict[str, Any]:
 def _child(name: str) -> tuple[bytes, str]:
     """What the child told, and how it ended."""
     command = [sys.executable, "-m", "core.engine.prune.preflight", "--one", name, "--seconds", str(SECONDS)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    # Without a fixed threshold glibc keeps freed tensors: 3 GB of them for vit_h_14.
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": "262144"}
     try:
         child = subprocess.run(command, capture_output=True, timeout=PATIENCE * SECONDS, env=environment, check=False)
     except subprocess.TimeoutExpired:

@@ -17,7 +17,7 @@ from torch_pruning.pruner.importance import GroupMagnitudeImportance
 
 from core.engine.prune.attention import Score, widths_settled
 from core.engine.prune.ranking import Scope, channel_sets, kept_channels, refuse_empty, remove
-from core.engine.prune.trace import last_layers, shuffle_entries, trace, traceable
+from core.engine.prune.trace import last_layers, release, shuffle_entries, trace, traceable
 from core.errors import UserError, nearest
 
 LIBRARY_FAULTS = (RuntimeError, ValueError, AssertionError, IndexError, KeyError, TypeError, AttributeError)
@@ -102,6 +102,7 @@ def prune_rounds(
                 ):
                     remove(graph, one, kept)
                 widths_settled(net)
+                release(graph)
         yield net
 
 
@@ -122,6 +123,8 @@ def _told(net: nn.Module, example: Tensor) -> Iterator[None]:
     except UserError:
         raise
     except LIBRARY_FAULTS as fault:
+        if "allocate memory" in str(fault):
+            raise  # the machine's limit, not the network's
         raise _not_prunable(net, f"{type(fault).__name__}: {fault}") from fault
     if after != before:
         raise _not_prunable(net, f"its output changed from {before} to {after}")

@@ -72,6 +72,15 @@ def trace(net: nn.Module, example: Tensor, score: Score) -> tuple[Any, list[Tens
     return graph, outputs
 
 
+def release(graph: Any) -> None:
+    """Takes a graph apart: its nodes point at each other, and through autograd at the weights before the cut."""
+    for node in graph.module2node.values():
+        node.dependencies.clear()
+        node.inputs.clear()
+        node.outputs.clear()
+        node.grad_fn = None
+
+
 def _walls(block: InvertedResidual, outputs: list[Tensor]) -> list[RemovableHandle]:
     """Cuts a block of shufflenet_v2 out of the trace: its channel shuffle cannot be followed, so pruning stays inside
     its branches. A branch's output counts as an output of the network, whose channels stay."""

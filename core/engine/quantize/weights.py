@@ -111,7 +111,8 @@ def _raise_opset(model: onnx.ModelProto) -> None:
 def write_packed(path: Path, model: onnx.ModelProto, stored: tuple[Stored, ...], bits: int) -> None:
     """Writes every number of the network: integers bit-packed (see `arithmetic.pack`), scales and other floats float32.
 
-    Tensors `packed:NAME` (uint8), `scale:NAME` and `float:NAME`; the metadata holds bits, and shape and axis by name.
+    Tensors `packed:NAME` (uint8), `scale:NAME` and `float:NAME`; the metadata holds one JSON text with the bits, and
+    shape and axis by name.
     """
     tensors: dict[str, NDArray[np.generic]] = {}
     for weight in stored:
@@ -122,8 +123,9 @@ def write_packed(path: Path, model: onnx.ModelProto, stored: tuple[Stored, ...],
         if tensor.data_type == TensorProto.FLOAT and tensor.name not in scales:
             tensors[f"float:{tensor.name}"] = numpy_helper.to_array(tensor)
     shapes = {weight.name: {"shape": weight.integers.shape, "axis": weight.axis} for weight in stored}
-    header = {"format": FORMAT, "version": "1", "bits": str(bits), "tensors": json.dumps(shapes)}
-    write_atomic(path, save(tensors, header))
+    header = {"version": 1, "bits": bits, "tensors": shapes}
+    # one key: safetensors writes several in an order of its own, and equal models would get unequal files
+    write_atomic(path, save(tensors, {FORMAT: json.dumps(header)}))
 
 
 def unpack_file(path: Path) -> dict[str, NDArray[np.float32]]:
@@ -133,12 +135,12 @@ def unpack_file(path: Path) -> dict[str, NDArray[np.float32]]:
     """
     try:
         with safe_open(path, framework="numpy") as file:
-            header = file.metadata() or {}
-            if (header.get("format"), header.get("version")) != (FORMAT, "1"):
+            header = json.loads((file.metadata() or {}).get(FORMAT, "{}"))
+            if header.get("version") != 1:
                 raise ValueError("no bit-packed network of version 1")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
         floats = {n.removeprefix("float:"): t for n, t in tensors.items() if n.startswith("float:")}
-        return floats | _restore(tensors, json.loads(header["tensors"]), int(header["bits"]))
+        return floats | _restore(tensors, header["tensors"], header["bits"])
     except (SafetensorError, ValueError, KeyError, TypeError, OSError) as error:
         allowed, fix = "a .packed.safetensors file this program wrote", f"Make it again. Reason: {error}"
         raise UserError("unreadable", "file", path.name, allowed, fix) from error

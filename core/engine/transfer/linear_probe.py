@@ -58,9 +58,10 @@ class LinearProbe(Transfer):
         judged = extract.embed(validation.images, bench)
         grid = (self.l2,) if self.l2 else GRID
         best: tuple[float, Head] | None = None
+        problem = Problem.of(features, split.labels, len(model.classes))
         for number, l2 in enumerate(grid):
             bench.stop_if_cancelled()
-            head = solve(features, split.labels, len(model.classes), l2)
+            head = problem.solve(l2)
             logits = head(judged)
             accuracy = float((logits.argmax(1) == validation.labels).float().mean())
             bench.report(
@@ -98,23 +99,54 @@ def solve(features: Tensor, labels: Tensor, classes: int, l2: float) -> Head:
     standardisation is folded into the returned head, which takes features as they are. A feature that never varies
     gets weight 0.
     """
-    x = features.double()
-    mean, deviation = x.mean(0), x.std(0, correction=0)
-    scale = torch.where(deviation > 1e-8 * mean.abs().clamp_min(1e-12), 1 / deviation, torch.zeros_like(deviation))
-    x = (x - mean) * scale
-    weight = torch.zeros(classes, x.shape[1], dtype=torch.float64, requires_grad=True)
-    bias = torch.zeros(classes, dtype=torch.float64, requires_grad=True)
-    optimizer = torch.optim.LBFGS(
-        [weight, bias], max_iter=500, history_size=20, tolerance_grad=1e-6, tolerance_change=1e-12,
-        line_search_fn="strong_wolfe",
-    )  # fmt: skip
+    return Problem.of(features, labels, classes).solve(l2)
 
-    def objective() -> Tensor:
-        optimizer.zero_grad()
-        value = F.cross_entropy(x @ weight.T + bias, labels) + 0.5 * l2 * weight.square().sum()
-        value.backward()  # type: ignore[no-untyped-call]
-        return value
 
-    optimizer.step(objective)  # type: ignore[no-untyped-call]
-    scaled = weight.detach() * scale
-    return Head(scaled, bias.detach() - scaled @ mean)
+@dataclass
+class Problem:
+    """Standardised features turned into their own row space, at most N wide, where the optimum lies whatever D is;
+    the last solution is where the next search starts."""
+
+    rotated: Tensor
+    basis: Tensor
+    labels: Tensor
+    mean: Tensor
+    scale: Tensor
+    weight: Tensor
+    bias: Tensor
+
+    @classmethod
+    def of(cls, features: Tensor, labels: Tensor, classes: int) -> Problem:
+        """The problem for features [N, D] and labels [N]."""
+        x = features.double()
+        mean, deviation = x.mean(0), x.std(0, correction=0)
+        varies = deviation > 1e-8 * mean.abs().clamp_min(1e-12)
+        scale = torch.where(varies, 1 / deviation, torch.zeros_like(deviation))
+        x = (x - mean) * scale
+        if len(x) < x.shape[1]:
+            left, sizes, basis = torch.linalg.svd(x, full_matrices=False)
+            rotated = left * sizes
+        else:
+            rotated, basis = x, torch.eye(x.shape[1], dtype=torch.float64)
+        empty = torch.zeros(classes, rotated.shape[1], dtype=torch.float64)
+        return cls(rotated, basis, labels, mean, scale, empty, torch.zeros(classes, dtype=torch.float64))
+
+    def solve(self, l2: float) -> Head:
+        """The head for this penalty."""
+        weight = self.weight.clone().requires_grad_()
+        bias = self.bias.clone().requires_grad_()
+        optimizer = torch.optim.LBFGS(
+            [weight, bias], max_iter=500, history_size=20, tolerance_grad=1e-6, tolerance_change=1e-12,
+            line_search_fn="strong_wolfe",
+        )  # fmt: skip
+
+        def objective() -> Tensor:
+            optimizer.zero_grad()
+            value = F.cross_entropy(self.rotated @ weight.T + bias, self.labels) + 0.5 * l2 * weight.square().sum()
+            value.backward()  # type: ignore[no-untyped-call]
+            return value
+
+        optimizer.step(objective)  # type: ignore[no-untyped-call]
+        self.weight, self.bias = weight.detach(), bias.detach()
+        scaled = (self.weight @ self.basis) * self.scale
+        return Head(scaled, self.bias - scaled @ self.mean)
