@@ -43,7 +43,7 @@ class Plan:
     epochs: int
 
 
-PLANS = {"resnet8_fashion": Plan("resnet8", 32, 12), "resnet20_fashion": Plan("resnet20", 16, 12)}
+PLANS = {"resnet8_fashion": Plan("resnet8", 32, 12), "resnet20_fashion": Plan("resnet20", 16, 10)}
 
 
 def main() -> None:

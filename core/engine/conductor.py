@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -91,9 +92,9 @@ class Performance:
             incoming = self._kept(number - 1) if number else None
             if incoming is None:
                 continue
-            for name, model in self._controls_of(number, method, incoming):
+            for name, make in method.controls(incoming.model, self._bench(number, incoming)).items():
                 if (number, name) not in told:
-                    self._measure_control(number, method, name, model, incoming)
+                    self._control(number, method, name, make, incoming)
 
     def _step(self, number: int, method: Method, before: Product | None, first: Product | None) -> Product:
         started = time.monotonic()
@@ -124,13 +125,12 @@ class Performance:
         self.run.emit(StepFinished(number, time.monotonic() - started))
         return product
 
-    # controls
-
-    def _controls_of(self, number: int, method: Method, incoming: Product) -> list[tuple[str, Model]]:
-        bench = self._bench(number, incoming)
-        return list(method.controls(incoming.model, bench))
-
-    def _measure_control(self, number: int, method: Method, name: str, model: Model, incoming: Product) -> None:
+    def _control(self, number: int, method: Method, name: str, make: Callable[[], Model], incoming: Product) -> None:
+        key = self.shelf.key(number, self.seed, name)
+        kept = self.shelf.take(key)
+        model = kept or make()
+        if kept is None:
+            self.shelf.put(key, model)
         bench = self._bench(number, incoming).beside(name)
         artifact = make_folder(self._artifacts(number) / name.replace(" ", "-")) / "model.onnx"
         saved = method.save(model, artifact, bench)

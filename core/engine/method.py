@@ -6,7 +6,7 @@ import importlib
 import inspect
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -75,9 +75,9 @@ class Method(BaseModel, ABC):
     def save(self, model: Model, path: Path, bench: Bench) -> Saved:
         """Writes the file a user would deploy; raises UserError where the network cannot be written so."""
 
-    def controls(self, model: Model, bench: Bench) -> Iterator[tuple[str, Model]]:
-        """Models to hold beside this step's, by name, made from the same incoming `model`; none by default."""
-        return iter(())
+    def controls(self, model: Model, bench: Bench) -> dict[str, Callable[[], Model]]:
+        """How to make the models to hold beside this step's, by name, from the same incoming `model`; none by default."""
+        return {}
 
     @classmethod
     def options(cls) -> tuple[Option, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -114,20 +114,19 @@ class Distill(Method, ABC):
 
             return fit(self.new_student(bench), examples, loss, schedule, bench, features=self.reads_features)
 
-    def controls(self, model: Model, bench: Bench) -> Iterator[tuple[str, Model]]:
+    def controls(self, model: Model, bench: Bench) -> dict[str, Callable[[], Model]]:
         """The twin: same student, same first weights, same number of steps, labels only."""
-        if not self.twin:
-            return
+        return {"twin without a teacher": lambda: self._alone(bench)} if self.twin else {}
+
+    def _alone(self, bench: Bench) -> Model:
         seen = len(bench.labelled) + (len(bench.pool) if self.pool else 0)
         schedule = replace(self.schedule(), batches=-(-seen // min(self.batch, seen)))
 
         def loss(output: Output, batch: Batch) -> Tensor:
             return F.cross_entropy(output.logits, batch.target)
 
-        alone = fit(
-            self.new_student(bench), Examples.of(bench.labelled), loss, schedule, bench.beside("twin"),
-        )  # fmt: skip
-        yield "twin without a teacher", alone
+        examples = Examples.of(bench.labelled)
+        return fit(self.new_student(bench), examples, loss, schedule, bench.beside("twin"))
 
     def schedule(self) -> Schedule:
         """How the student is trained, with a teacher or without."""

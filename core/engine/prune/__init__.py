@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
@@ -94,11 +94,10 @@ class Prune(Method, ABC):
             thinned.net.cpu()
         return thinned
 
-    def controls(self, model: Model, bench: Bench) -> Iterator[tuple[str, Model]]:
+    def controls(self, model: Model, bench: Bench) -> dict[str, Callable[[], Model]]:
         """The twin cut at random."""
-        if self.twin:
-            at_random = build("prune", "random", **self.model_dump())
-            yield "twin cut at random", at_random.apply(model, bench.beside("random-twin"))
+        at_random = build("prune", "random", **self.model_dump())
+        return {"twin cut at random": lambda: at_random.apply(model, bench.beside("random-twin"))} if self.twin else {}
 
     def save(self, model: Model, path: Path, bench: Bench) -> Saved:
         """The smaller network as float32 ONNX."""
