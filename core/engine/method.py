@@ -76,7 +76,7 @@ class Method(BaseModel, ABC):
         """Writes the file a user would deploy; raises UserError where the network cannot be written so."""
 
     def controls(self, model: Model, bench: Bench) -> dict[str, Callable[[], Model]]:
-        """How to make the models to hold beside this step's, by name, from the same incoming `model`; none by default."""
+        """How to make the models to hold beside this step's, by name, from the same incoming `model`; here none."""
         return {}
 
     @classmethod

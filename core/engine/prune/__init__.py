@@ -96,7 +96,8 @@ class Prune(Method, ABC):
 
     def controls(self, model: Model, bench: Bench) -> dict[str, Callable[[], Model]]:
         """The twin cut at random."""
-        at_random = build("prune", "random", **self.model_dump())
+        shared = {name: getattr(self, name) for name in Prune.model_fields}
+        at_random = build("prune", "random", **shared)
         return {"twin cut at random": lambda: at_random.apply(model, bench.beside("random-twin"))} if self.twin else {}
 
     def save(self, model: Model, path: Path, bench: Bench) -> Saved:
