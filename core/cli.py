@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as documents
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -278,6 +279,7 @@ def stop(*, workspace: Folder = None, json: AsJson = False) -> int:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs a command and exits: 0 done, 1 our fault, 2 wrong input (told without a traceback), 130 interrupted."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what it starts in the background
     try:
         code = app(words or ["--help"], exit_on_error=False, print_error=False)
     except (UserError, UserErrors) as error:
