@@ -43,7 +43,7 @@ def conduct(run: Run, pid: int) -> None:
     for further seeds.
     """
     workspace = Workspace(run.folder.parent.parent)
-    recipe = parse_recipe(run.recipe_text, known_datasets=own_datasets(workspace.datasets))
+    recipe = parse_recipe(run.recipe_text, known_datasets=tuple(own_datasets(workspace.datasets)))
     methods = [build(step.stage, step.method, **step.options) for step in recipe.steps]
     device = choose_device(recipe.device)
     torch.set_num_threads(recipe.threads)

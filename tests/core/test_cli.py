@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from core import cli
 from core.catalog import load_catalog
@@ -171,6 +172,46 @@ def test_a_run_and_what_can_be_asked_of_it(
     capsys.readouterr()
     run("runs", "--json")
     assert printed(capsys) == []
+
+
+def test_a_persons_own_images_from_import_to_predict(
+    workspace: Path, recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two classes that differ in brightness: imported, listed, learned, taken away and recognised again."""
+    for name, light in (("dark night", 40), ("day", 200)):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(40):
+            image = Image.new("RGB", (20 + number, 24), (light, light - number % 7, light + number % 5))
+            image.save(tmp_path / "photos" / name / f"{number}.png")
+    (tmp_path / "photos" / "day" / "broken.jpg").write_bytes(b"")
+    run("import", str(tmp_path / "photos"), "--name", "day & night", "--json")
+    imported = printed(capsys)
+    assert (imported["dataset"], imported["classes"], imported["images"]) == ("day & night", 2, 80)
+    assert [s["file"] for s in imported["skipped"]] == ["day/broken.jpg"]
+    run("list", "datasets", "--json")
+    assert "day & night" in {row["name"] for row in printed(capsys)}
+    settings = [
+        "--set",
+        "dataset=day & night",
+        "--set",
+        "labels=0",
+        "--set",
+        "steps.0.epochs=4",
+        "--set",
+        "image_size=16",
+    ]
+    run("run", str(recipe), *settings, "--set", "steps.0.batch=16", "--json")
+    done = printed(capsys)
+    assert done["points"][0]["accuracy"] > 0.9
+    run("export", done["run"], "--out", str(tmp_path / "b"), "--json")
+    photo = tmp_path / "photos" / "dark night" / "3.png"
+    told = subprocess.run(
+        [sys.executable, "-I", str(tmp_path / "b" / "predict.py"), str(photo)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(told.stdout)["label"] == "dark night"
 
 
 def test_ctrl_c_cancels_and_keeps_the_curve(workspace: Path, tmp_path: Path) -> None:
