@@ -75,9 +75,9 @@ def _show(event: AnyEvent, bar: Bar, task: object, steps: list[str], console: Co
         done = (event.epoch + (event.batch / event.batches if event.batches else 0)) / max(event.epochs, 1)
         bar.update(task, completed=min(done, 1.0), detail=_detail(event))  # type: ignore[arg-type]
     elif isinstance(event, Measured) and event.role != "replica":
-        console.print(Text(point_line(event.point, event.role)))
+        console.print(Text(point_line(event.point, event.role)), soft_wrap=True)
     elif isinstance(event, Warned):
-        console.print(Text(f"note: {event.message}", style="yellow"))
+        console.print(Text(f"note: {event.message}", style="yellow"), soft_wrap=True)
 
 
 def _detail(event: Progress) -> str:
