@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from core.engine import build
 from core.engine.backbones import find, load_backbone
+from core.engine.distill.divergence import softened_divergence
 from core.engine.environment import processor
 from core.engine.export.graph import write_graph
 from core.engine.measure.latency import ratio, time_files
@@ -115,7 +116,7 @@ def distillation() -> Row:
 
     def step(taught: Callable[[], Tensor]) -> Work:
         def work() -> None:
-            loss = F.kl_div(F.log_softmax(student(small), 1), taught().log_softmax(1), log_target=True)
+            loss = softened_divergence(student(small), taught(), 4.0)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
