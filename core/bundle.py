@@ -11,7 +11,7 @@ from core.files import make_folder, write_atomic
 from core.points import Point
 from core.runs import Run
 
-PREDICT = Path(__file__).resolve().parent / "predict.py"
+PREDICT = Path(__file__).resolve().parent.parent / "assets" / "predict.py"  # runs beside a model, without us
 CARD = "card.json"  # labels and preprocessing, beside every artifact
 
 

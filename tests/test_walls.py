@@ -19,7 +19,6 @@ SHIPPED = [*CORE, *ENGINE, *DASHBOARD, *sorted((ROOT / "assets").rglob("*.py"))]
 HEAVY = {"torch", "torchvision", "timm", "onnxruntime", "onnx", "torch_pruning", "sklearn", "scipy", "safetensors"}
 PAGE = {"streamlit", "plotly", "dashboard"}
 LIGHT = {"pydantic", "psutil", "platformdirs", "cyclopts", "rich", "core"}  # what core may import beside the library
-STANDALONE = {"predict.py"}  # shipped beside a model and run there, never imported
 RUNS_IN_A_CHILD = {"core.engine.data.decode"}
 
 
@@ -45,8 +44,6 @@ def dotted(node: ast.expr) -> str:
 
 @pytest.mark.parametrize("path", CORE, ids=lambda p: p.name)
 def test_core_is_light(path: Path) -> None:
-    if path.name in STANDALONE:
-        return
     names = set(imported(path))
     roots = {name.partition(".")[0] for name in names}
     assert roots <= LIGHT | set(sys.stdlib_module_names) | {"__future__"}, roots
@@ -72,7 +69,7 @@ def test_dashboard_holds_no_torch() -> None:
 def test_nobody_imports_what_runs_alone() -> None:
     for path in SHIPPED:
         for name in imported(path):
-            assert name != "core.predict", path
+            assert name not in {"core.predict", "assets.predict"}, path
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda p: str(p.relative_to(ROOT)))
