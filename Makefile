@@ -7,7 +7,7 @@ TORCH_INDEX ?=
 .PHONY: run test check catalog bench preflight clean
 
 run: $(VENV)/.installed
-	$(BIN)/condenser demo
+	$(BIN)/condenser dashboard
 
 test: $(VENV)/.developing
 	$(BIN)/python -m pytest

@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+from core.assets import PREDICT
 from core.errors import UserError
 from core.files import make_folder, write_atomic
 from core.points import Point
 from core.runs import Run
 
-PREDICT = Path(__file__).resolve().parent.parent / "assets" / "predict.py"  # runs beside a model, without us
 CARD = "card.json"  # labels and preprocessing, beside every artifact
 
 

@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 
-from core import terminal
+from core import foreground, readable, server, terminal
+from core.assets import RECIPES
 from core.bundle import write_bundle
 from core.catalog import Catalog, load_catalog
 from core.errors import UserError, UserErrors
@@ -25,7 +26,6 @@ from core.workspace import Workspace
 
 DONE, FAULT, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 OUR_FAULTS = ("internal", "out_of_memory")
-RECIPES = Path(__file__).resolve().parent.parent / "assets" / "recipes"
 
 Folder = Annotated[
     Path | None, Parameter(name="--workspace", help="Folder of runs, data and caches; default CONDENSER_WORKSPACE.")
@@ -43,6 +43,18 @@ app = App(
     result_action="return_value",
 )
 screen = Console(stderr=True, markup=False, highlight=False)
+
+
+@app.command
+@app.default
+def dashboard(
+    *, port: Annotated[int | None, Parameter(help="Where to start it; default 8501, or the next free one.")] = None,
+    browser: Annotated[bool, Parameter(help="Open it in the browser.")] = True,
+    workspace: Folder = None, json: AsJson = False,
+) -> int:  # fmt: skip
+    """Open the dashboard, which runs until Ctrl-C; what is being computed goes on."""
+    well = foreground.show_dashboard(workspace, port, screen, browser=browser, as_json=json)
+    return DONE if well else FAULT
 
 
 @app.command
@@ -271,17 +283,20 @@ def export(
 
 @app.command
 def stop(*, workspace: Folder = None, json: AsJson = False) -> int:
-    """End the workspace's supervisor; a run that is going on goes on."""
-    stopped = stop_supervisor(Workspace.open_or_create(workspace))
-    return _say(json, {"stopped": stopped}, "The supervisor has ended." if stopped else "No supervisor was running.")
+    """End the workspace's supervisor and dashboard; a run that is going on goes on."""
+    store = Workspace.open_or_create(workspace)
+    closed, stopped = server.stop_dashboard(store), stop_supervisor(store)
+    told = ["The dashboard has ended."] if closed else []
+    told.append("The supervisor has ended." if stopped else "No supervisor was running.")
+    return _say(json, {"stopped": stopped, "dashboard": closed}, "\n".join(told))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs a command and exits: 0 done, 1 our fault, 2 wrong input (told without a traceback), 130 interrupted."""
+    """Runs a command, else the dashboard, and exits: 0 done, 1 our fault, 2 wrong input, 130 interrupted."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what it starts in the background
     try:
-        code = app(words or ["--help"], exit_on_error=False, print_error=False)
+        code = app(words, exit_on_error=False, print_error=False)
     except (UserError, UserErrors) as error:
         code = _refuse(error.errors if isinstance(error, UserErrors) else (error,), "--json" in words)
     except CycloptsError as error:
@@ -357,7 +372,7 @@ def _scores(row: dict[str, Any]) -> str:
 
 def _run_line(summary: RunSummary) -> str:
     best = max(summary.points, key=lambda p: p.step, default=None)
-    last = f"{terminal.percent(best)}, {terminal.size(best.bytes)}" if best else "no points"
+    last = f"{readable.accuracy(best)}, {readable.size(best.bytes)}" if best else "no points"
     return f"{summary.id}  {summary.status.value:<11}  {last}  {summary.name}"
 
 

@@ -91,7 +91,7 @@ class Desk:
 
     def _mind(self, sitting: Sitting) -> None:
         working = sitting.worker.alive()  # asked first: what it wrote before it died counts
-        if sitting.job.done():
+        if sitting.job.done() or not sitting.job.folder.is_dir():  # whoever asked may have taken the answer away
             self._sitting, self._idle, self._idle_since = None, sitting.worker, time.monotonic()
         elif not working:
             self._sitting = None

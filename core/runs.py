@@ -211,8 +211,11 @@ class Run:
             if len(text) > LONGEST_NOTE:
                 raise UserError("too_long", field, text, f"at most {LONGEST_NOTE} characters", "Shorten it.")
         write_atomic(self.folder / "notes.json", notes.model_dump_json(exclude_defaults=True).encode())
-        if self.result.exists():
+        if self.result.exists() and self.events.exists():
             self.settle()
+        elif self.result.exists():  # handed in as recipe and result alone: there is nothing to fold it from
+            kept = {"name": notes.name or self.headline().name or self.id, "tags": notes.tags, "note": notes.note}
+            self._store(self.summary().model_copy(update=kept))
 
     # who works on it
 
@@ -262,10 +265,13 @@ class Run:
         """Writes result.json if the run is over; removes it if it is not."""
         summary = self._summarise()
         if summary.status.is_over:
-            data = summary.model_dump_json(exclude={"id"}, exclude_none=True, indent=1)
-            write_atomic(self.result, data.encode())
+            self._store(summary)
         else:
             remove_file(self.result)
+
+    def _store(self, summary: RunSummary) -> None:
+        data = summary.model_dump_json(exclude={"id"}, exclude_none=True, indent=1)
+        write_atomic(self.result, data.encode())
 
     def _summarise(self) -> RunSummary:
         state, headline, notes = self.state(), self.headline(), self.notes()

@@ -14,6 +14,7 @@ from rich.text import Text
 from core.catalog import load_catalog
 from core.events import AnyEvent, Measured, Progress, RunCancelled, RunInterrupted, StepStarted, Warned
 from core.points import Point
+from core.readable import accuracy, milliseconds, size
 from core.recipe import Recipe
 from core.runs import Run, RunSummary
 from core.state import Status
@@ -97,34 +98,9 @@ def point_line(point: Point, role: str = "point") -> str:
     """One point on one line."""
     mark = "  (control)" if role == "control" else ""
     return (
-        f"{point.step} {point.stage:<9} {percent(point)}  {size(point.bytes):>8}  {milliseconds(point):>9}  "
-        f"{point.name}{mark}"
+        f"{point.step} {point.stage:<9} {accuracy(point)}  {size(point.bytes):>8}  "
+        f"{milliseconds(point.latency_ms):>9}  {point.name}{mark}"
     )
-
-
-def percent(point: Point) -> str:
-    """Accuracy in percent with half the width of its 95 % interval."""
-    if point.accuracy is None or point.accuracy_low is None or point.accuracy_high is None:
-        return "not measured"
-    return f"{100 * point.accuracy:.1f} ± {50 * (point.accuracy_high - point.accuracy_low):.1f} %"
-
-
-def size(count: int | None) -> str:
-    """Bytes in decimal KB or MB."""
-    if count is None:
-        return "not measured"
-    return f"{count / 1e6:.2f} MB" if count >= 1e6 else f"{count / 1e3:.1f} KB"
-
-
-def milliseconds(point: Point) -> str:
-    """The median latency with two significant digits, a tilde where the machine was busy."""
-    if point.latency_ms is None:
-        return "not measured"
-    return f"{'~' if point.latency_ms.noisy else ''}{_two_digits(point.latency_ms.p50)} ms"
-
-
-def _two_digits(value: float) -> str:
-    return f"{value:.0f}" if value >= 100 else f"{value:.2g}"
 
 
 def points_table(summary: RunSummary) -> Table:
@@ -141,8 +117,8 @@ def points_table(summary: RunSummary) -> Table:
         for point in points:
             smaller = f"{first / point.bytes:.0f}×" if first and point.bytes else ""
             table.add_row(
-                f"{point.step} {point.stage}", Text(role + point.name), percent(point), size(point.bytes), smaller,
-                milliseconds(point), style="dim" if role else None,
+                f"{point.step} {point.stage}", Text(role + point.name), accuracy(point), size(point.bytes), smaller,
+                milliseconds(point.latency_ms), style="dim" if role else None,
             )  # fmt: skip
     return table
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 import torch
 
 from core.engine.bench import describe_device
+from core.machine import processor
 
 PACKAGES = ("torch", "torchvision", "timm", "torch-pruning", "onnx", "onnxruntime", "onnxscript", "numpy")
 
@@ -26,16 +26,6 @@ def environment(device: torch.device, threads: int) -> dict[str, str]:
         "threads": str(threads),
         **{name: number for name, number in versions.items() if number},
     }
-
-
-def processor() -> str:
-    """The processor's model as the system names it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return named[0] if named else platform.machine()
 
 
 def _version(package: str) -> str:

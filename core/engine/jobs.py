@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import traceback
 from dataclasses import asdict
 from pathlib import Path
@@ -11,11 +12,12 @@ from pydantic import JsonValue, TypeAdapter
 from core.engine.bench import CancelledError
 from core.engine.data.importing import import_images
 from core.engine.measure.complexity import profile
+from core.engine.preview import preview
 from core.engine.ranking import rank
-from core.errors import UserError
+from core.errors import UserError, UserErrors
 from core.jobs import Document, Job
 
-KINDS = ("profile", "rank", "import")
+KINDS = ("preview", "profile", "rank", "import")
 TEXT = TypeAdapter(str)
 WHOLE = TypeAdapter(int)
 TEXTS = TypeAdapter(list[str])
@@ -27,6 +29,8 @@ def answer(job: Job) -> None:
         job.answer(_result(job, job.request))
     except UserError as error:
         job.fail(error)
+    except UserErrors as error:
+        job.fail(error.errors[0])
     except CancelledError:
         job.fail(UserError("cancelled", "job", job.id, "a job that runs to its end", "Ask again."))
     except Exception as error:  # noqa: BLE001 (told to whoever asked, with its traceback)
@@ -37,6 +41,9 @@ def answer(job: Job) -> None:
 def _result(job: Job, asked: Document) -> Document:
     workspace = job.folder.parent.parent
     match job.kind:
+        case "preview":
+            foreseen = preview(TEXT.validate_python(asked["recipe"]), workspace)
+            return TypeAdapter(Document).validate_python(json.loads(json.dumps(asdict(foreseen))))
         case "profile":
             name = TEXT.validate_python(asked["backbone"])
             return asdict(profile(name, _number(asked, "classes"), _number(asked, "image_size")))

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from core.engine.forecast import Labour, Outline, Packing, training
 from core.errors import UserError, nearest
 from core.options import Option, Value, Words
 
@@ -78,6 +79,23 @@ class Method(BaseModel, ABC):
     def controls(self, model: Model, bench: Bench) -> dict[str, Callable[[], Model]]:
         """How to make the models to hold beside this step's, by name, from the same incoming `model`; here none."""
         return {}
+
+    # said before it is done; a new method is forecast by these, and may know better
+
+    def outline(self, before: Outline, bench: Bench) -> Outline:
+        """The network after this step, without training; `bench` has the counts of the data, not its pixels."""
+        return before
+
+    def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
+        """What `apply` and `save` will do with images; by default train `epochs` in batches of `batch`, if it has such
+        options."""
+        epochs, batch = getattr(self, "epochs", 0), getattr(self, "batch", 64)
+        images, validation = len(bench.labelled), len(bench.data.validation)
+        return training(after, epochs, batch, images, validation) if epochs else ()
+
+    def packing(self) -> Packing:
+        """How large its file is for a network of given parts."""
+        return Packing()
 
     @classmethod
     def options(cls) -> tuple[Option, ...]:

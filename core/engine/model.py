@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import onnx
 from torch import Tensor, nn
 
 
@@ -30,18 +29,16 @@ class Preprocessing:
 @dataclass(frozen=True)
 class Model:
     """`net` maps [N, channels, size, size] float32 to logits [N, len(classes)]; `backbone` and `width` name its
-    architecture, which pruning may have thinned (see core.engine.plan). `template` is its graph up to the head, where
-    a step has already exported it."""
+    architecture, which pruning may have thinned (see core.engine.plan)."""
 
     net: nn.Module
     backbone: str
     classes: tuple[str, ...]
     preprocessing: Preprocessing
     width: int = 0
-    template: onnx.ModelProto | None = None
 
     def with_net(self, net: nn.Module) -> Model:
-        return replace(self, net=net, template=None)
+        return replace(self, net=net)
 
     def __call__(self, images: Tensor) -> Tensor:
         logits: Tensor = self.net(images)

@@ -56,7 +56,7 @@ def _row(dataset: str, name: str, limit: int, workspace: Path, job: Job, number:
     bench = _bench(dataset, name, limit, workspace, job, f"{name}, {number + 1} of {count}")
     model = start(name, bench)
     split, validation = bench.labelled, bench.data.validation
-    extract = extractor(model, bench)
+    extract = extractor(model)
     features, judged = extract.embed(split.images, bench), extract.embed(validation.images, bench)
     head = solve(features, split.labels, len(model.classes), L2)
     accuracy = float((head(judged).argmax(1) == validation.labels).float().mean())

@@ -6,10 +6,13 @@ Lines are JSON: {"run": folder} or {"job": folder}; it says `ready` on stdout on
 from __future__ import annotations
 
 import errno
+import importlib
 import json
 import os
+import select
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 import onnxruntime  # noqa: F401  (loaded while the worker waits, so that a run starts at once)
@@ -26,17 +29,34 @@ from core.jobs import Job
 from core.runs import Run
 
 OURS = "a fault of the program"
+EXPORTER = (
+    "onnxscript", "torch._functorch.aot_autograd", "torch.onnx._internal.exporter._core",
+    "onnxscript.function_libs.torch_lib.ops", "torch.export._trace", "torch._inductor.sizevars",
+    "torch._inductor.fx_passes.dedupe_symint_uses", "sympy.combinatorics", "sympy.tensor.tensor",
+    "onnxscript.rewriter",
+)  # fmt: skip
 
 
 def main() -> None:
     """Serves lines until stdin ends; a run ends the process, so that each run is a process of its own."""
     print("ready", flush=True)
+    prepare_to_export()
     for line in sys.stdin:
         order = json.loads(line)
         if "run" in order:
             execute(Run(Path(order["run"])))
             return
         answer(Job(Path(order["job"])))
+
+
+def prepare_to_export() -> None:
+    """Imports what the first export of a graph will need, one module after another, until somebody wants something."""
+    for name in EXPORTER:
+        waiting, _, _ = select.select([sys.stdin], [], [], 0)
+        if waiting:
+            return
+        with suppress(ImportError):  # inner modules of libraries: another version may have others
+            importlib.import_module(name)
 
 
 def execute(run: Run) -> None:

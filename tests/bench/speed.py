@@ -21,7 +21,6 @@ from torch.nn import functional as F
 from core.engine import build
 from core.engine.backbones import find, load_backbone
 from core.engine.distill.divergence import softened_divergence
-from core.engine.environment import processor
 from core.engine.export.graph import write_graph
 from core.engine.measure.latency import ratio, time_files
 from core.engine.measure.runtime import open_session
@@ -29,6 +28,7 @@ from core.engine.model import Model
 from core.engine.precision import autocast
 from core.engine.prune.structured import prune_channels
 from core.engine.quantize import Quantize
+from core.machine import processor
 
 Work = Callable[[], object]
 

@@ -244,10 +244,16 @@ def wait_for(what: Any, seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
+def test_stop_where_nothing_runs(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("stop", "--json")
+    assert printed(capsys) == {"stopped": False, "dashboard": False}
+
+
 def test_help_shows_every_method_and_command() -> None:
     environment = {**os.environ, "COLUMNS": "200"}
-    shown = subprocess.run([sys.executable, "-m", "core.cli"], capture_output=True, text=True, env=environment)
-    commands = ("demo", "run", "submit", "check", "list", "profile", "rank", "import")
+    words = [sys.executable, "-m", "core.cli", "--help"]
+    shown = subprocess.run(words, capture_output=True, text=True, env=environment)
+    commands = ("dashboard", "demo", "run", "submit", "check", "list", "profile", "rank", "import")
     for command in (*commands, "runs", "show", "cancel", "resume", "delete", "export", "stop"):
         assert command in shown.stdout
     text = subprocess.run(

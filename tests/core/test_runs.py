@@ -318,3 +318,14 @@ def test_the_end_of_the_log(run: Run) -> None:
     assert run.log_tail() == ""
     run.log.write_bytes(b"first\n" + b"x" * 20_000 + b"\nsecond\nlast \xff\n")
     assert run.log_tail(2) == "second\nlast �"
+
+
+def test_a_run_handed_in_without_events_keeps_its_result_when_it_is_renamed(run: Run) -> None:
+    run.emit(RunFinished())
+    before = run.summary()
+    run.events.unlink()
+    handed_in = Run(run.folder)
+    handed_in.annotate(Notes(name="another name", tags=("kept",)))
+    after = Run(run.folder).summary()
+    assert (after.name, after.tags, after.status) == ("another name", ("kept",), before.status)
+    assert after.points == before.points

@@ -15,6 +15,7 @@ import pytest
 
 from core.errors import UserError
 from core.events import Progress, RunCancelled, RunInterrupted, RunResumed, RunStalled, RunStarted
+from core.inquiry import ask
 from core.launcher import (
     Identity,
     alive,
@@ -343,6 +344,15 @@ def test_jobs_are_answered_beside_a_run_by_one_worker_that_stays(workspace: Work
     third = workspace.create_job("echo", {"n": 3})
     turn_until(keeper, third.done)
     assert third.result()["pid"] != first.result()["pid"]
+
+
+def test_questions_follow_each_other_though_the_answer_is_taken_away_at_once(workspace: Workspace) -> None:
+    ensure_supervisor(workspace, worker=FAKE)
+    for number in range(5):
+        begun = time.monotonic()
+        assert ask(workspace, "echo", {"n": number})["asked"] == {"n": number}
+        assert time.monotonic() - begun < 15
+    assert not workspace.job_ids()
 
 
 def test_a_job_that_kills_its_worker_is_told_and_the_next_one_answered(

@@ -16,10 +16,11 @@ import torch
 from safetensors.torch import load
 from torch import Tensor, nn
 
+from core.assets import ASSETS
 from core.engine.backbones.backbone import Backbone, Family, Progress
 from core.errors import UserError
 
-ASSETS = Path(__file__).parents[3] / "assets" / "backbones"
+WEIGHTS = ASSETS / "backbones"
 DEPTHS = (8, 14, 20, 32, 44, 56)
 WIDTH = 16  # of the first stage, as published
 NARROWEST = 4
@@ -173,9 +174,9 @@ def _bundled(name: str) -> Backbone:
 
 
 def _weights(backbone: Backbone) -> Path:
-    return ASSETS / f"{backbone.name}.safetensors"
+    return WEIGHTS / f"{backbone.name}.safetensors"
 
 
 def _facts(name: str) -> dict[str, Any]:
-    path = ASSETS / f"{name}.json"
+    path = WEIGHTS / f"{name}.json"
     return cast(dict[str, Any], json.loads(path.read_text("utf-8"))) if path.is_file() else {}

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import io
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from core.assets import ASSETS
 from core.engine.data.dataset import SPLITS, Dataset, Indices, Split, carve, draw, hash_splits
 
-FASHION_MINI = Path(__file__).parents[3] / "assets" / "fashion-mini" / "fashion-mini.npz"
+FASHION_MINI = ASSETS / "fashion-mini" / "fashion-mini.npz"
 FASHION_CLASSES = (
     *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
     *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),

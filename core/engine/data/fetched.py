@@ -38,7 +38,7 @@ def at_hand(published: Published, folder: Path | None) -> bool:
     if folder is None:
         return False
     home = folder / published.name
-    return _cache(home, published, published.size or 0).is_file() or (home / "files").is_dir()
+    return cache_path(home, published, published.size or 0).is_file() or (home / "files").is_dir()
 
 
 def content_hash(published: Published) -> str:
@@ -58,7 +58,7 @@ def load_published(published: Published, image_size: int, folder: Path, progress
     Raises UserError `offline` where nothing answers, and those of `download` and `unpack`.
     """
     home, size = folder / published.name, published.size or image_size
-    path = _cache(home, published, size)
+    path = cache_path(home, published, size)
     cached = read_cache(path)
     if cached is not None:
         return cached
@@ -71,7 +71,8 @@ def load_published(published: Published, image_size: int, folder: Path, progress
     return written
 
 
-def _cache(home: Path, published: Published, size: int) -> Path:
+def cache_path(home: Path, published: Published, size: int) -> Path:
+    """The one file that holds the set at `size`, below its own folder `home`."""
     return home / f"{content_hash(published)[:16]}-{size}.safetensors"
 
 

@@ -17,6 +17,7 @@ from core.engine.bench import Bench
 from core.engine.data.augment import AUGMENTATIONS
 from core.engine.distill.teacher import cached_teacher, live_teacher
 from core.engine.export.graph import save_float
+from core.engine.forecast import Labour, Outline, training
 from core.engine.method import Method, Saved, knob
 from core.engine.model import Model
 from core.engine.output import Output
@@ -127,6 +128,17 @@ class Distill(Method, ABC):
 
         examples = Examples.of(bench.labelled)
         return fit(self.new_student(bench), examples, loss, schedule, bench.beside("twin"))
+
+    def outline(self, before: Outline, bench: Bench) -> Outline:
+        """The student, whoever teaches it."""
+        return Outline(self.new_student(bench))
+
+    def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
+        """The student's training, and the teacher's answers: beside every batch, or once a view."""
+        images = len(bench.labelled) + (len(bench.pool) if self.pool else 0)
+        seen = self.epochs if self.reads_features else min(self.epochs, self.schedule().views)
+        teacher = Labour("forward" if self.reads_features else "answer", before, seen * images, control=False)
+        return (*training(after, self.epochs, self.batch, images, len(bench.data.validation)), teacher)
 
     def schedule(self) -> Schedule:
         """How the student is trained, with a teacher or without."""

@@ -119,12 +119,17 @@ def head_node(graph: onnx.ModelProto) -> onnx.NodeProto:
     """The Gemm that makes the logits; raises UserError `no_linear_head` where the last layer is something else."""
     last = graph.graph.node[-1]
     if last.op_type != "Gemm" or last.output[0] != OUTPUT:
-        raise UserError(
-            "no_linear_head", "method", f"linear_probe on a network that ends in {last.op_type}",
-            "a backbone that ends in a linear layer", "Use fine_tune or partial with this backbone.",
-        )  # fmt: skip
+        raise no_linear_head(last.op_type)
     found: onnx.NodeProto = last
     return found
+
+
+def no_linear_head(end: str) -> UserError:
+    """The refusal of a network that ends in `end`, for methods that need a linear layer on an embedding."""
+    return UserError(
+        "no_linear_head", "method", f"linear_probe on a network that ends in {end}",
+        "a backbone that ends in a linear layer", "Use fine_tune or partial with this backbone.",
+    )  # fmt: skip
 
 
 def with_embedding(graph: onnx.ModelProto) -> onnx.ModelProto:

@@ -83,13 +83,13 @@ def _macs(model: nn.Module, shape: tuple[int, ...]) -> int:
 
 
 def _counted(model: nn.Module, state: dict[str, Tensor], example: Tensor) -> int:
-    with evaluating(model), torch.no_grad(), _slow_attention(), FlopCounterMode(display=False) as counter:
+    with evaluating(model), torch.no_grad(), slow_attention(), FlopCounterMode(display=False) as counter:
         functional_call(model, state, (example,))
     return int(counter.get_total_flops()) // 2
 
 
 @contextmanager
-def _slow_attention() -> Iterator[None]:
+def slow_attention() -> Iterator[None]:
     """nn.MultiheadAttention's fused kernel hides its matrix products from the counter."""
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)

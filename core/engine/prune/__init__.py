@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -16,21 +18,29 @@ from core.engine.data import AUGMENTATIONS
 from core.engine.distill.divergence import softened_divergence
 from core.engine.distill.teacher import cached_teacher
 from core.engine.export.graph import save_float
+from core.engine.forecast import Labour, Outline, training
 from core.engine.measure.runtime import prepared
 from core.engine.method import Method, Saved, build, knob
 from core.engine.model import Model
 from core.engine.output import Output
 from core.engine.prune.attention import Score
+from core.engine.prune.ranking import Scope
 from core.engine.prune.structured import prune_rounds
 from core.engine.seeds import counter_seed
 from core.engine.train import Batch, Examples, Schedule, fit
 from core.errors import UserError
 
+UNSURE = "Which channels go from which layer depends on the trained weights, so this network's shapes may differ."
 TEMPERATURE = 2.0  # of the recovery's teacher, which is the network itself before the cut
 
 
 class Prune(Method, ABC):
-    """A way to tell which channels matter least; the cut, the rounds and the recovery are the same for all."""
+    """A way to tell which channels matter least; the cut, the rounds and the recovery are the same for all.
+
+    A method whose scores come from the seed alone sets `reads_network` False: its cut is known before any training.
+    """
+
+    reads_network: ClassVar[bool] = True
 
     ratio: float = knob(
         0.5, "Pruning ratio", "Share of channels removed; half the channels hold about three quarters of the weights.",
@@ -82,14 +92,8 @@ class Prune(Method, ABC):
 
     def apply(self, model: Model, bench: Bench) -> Model:
         """The thinned network after its last recovery; the weights of the best validation accuracy are kept."""
-        p = model.preprocessing
-        example = torch.zeros(2, p.channels, p.size, p.size)
-        rounds = prune_rounds(
-            model.net.cpu(), example, self.ratio, self.importance(counter_seed(*bench.place, "importance")),
-            scope="global" if self.scope == "global" else "local", round_to=self.round_to, iterations=self.iterations,
-        )  # fmt: skip
         thinned = model
-        for number, net in enumerate(rounds):
+        for number, net in enumerate(self._rounds(model, self.importance(counter_seed(*bench.place, "importance")))):
             thinned = self._recover(model.with_net(net), model, number, bench)
             thinned.net.cpu()
         return thinned
@@ -100,22 +104,57 @@ class Prune(Method, ABC):
         at_random = build("prune", "random", **shared)
         return {"twin cut at random": lambda: at_random.apply(model, bench.beside("random-twin"))} if self.twin else {}
 
+    def outline(self, before: Outline, bench: Bench) -> Outline:
+        """The network after the cut. A local cut takes as many channels from a layer whatever their scores are."""
+        chosen = self.scope == "global" and self.reads_network
+        seed = counter_seed(*bench.place, "importance")
+        score = self.importance(seed) if self.scope == "global" and not chosen else "l2" if chosen else "random"
+        thinned = before.model.with_net(list(self._rounds(before.model, score))[-1])
+        return Outline(thinned, UNSURE if chosen else before.why)
+
+    def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
+        """A round renews the statistics, asks the teacher once a view, and trains."""
+        images = len(bench.labelled) + (len(bench.pool) if self.recovery == "teacher" else 0)
+        views = sum(min(self.schedule(epochs).views, epochs) for epochs in self._shares())
+        taught = (Labour("answer", before, views * images),) if self.recovery == "teacher" else ()
+        renewed = Labour("forward", after, self.iterations * images, 256)
+        recovery = training(after, self.epochs, self.batch, images, len(bench.data.validation))
+        return (renewed, *recovery, *taught)
+
     def save(self, model: Model, path: Path, bench: Bench) -> Saved:
         """The smaller network as float32 ONNX."""
         return save_float(model, path)
 
+    def schedule(self, epochs: int) -> Schedule:
+        """How a round trains for `epochs`."""
+        views = 4 if self.augment != "none" else 1
+        return Schedule(epochs, self.batch, self.learning_rate, augment=self.augment, views=views)
+
+    def _rounds(self, model: Model, score: str | Score) -> Iterator[nn.Module]:
+        """The network after each cut."""
+        p = model.preprocessing
+        example = torch.zeros(2, p.channels, p.size, p.size)
+        scope: Scope = "global" if self.scope == "global" else "local"
+        return prune_rounds(
+            model.net.cpu(), example, self.ratio, score,
+            scope=scope, round_to=self.round_to, iterations=self.iterations,
+        )  # fmt: skip
+
+    def _shares(self) -> list[int]:
+        """The epochs of each round."""
+        ends = [self.epochs * number // self.iterations for number in range(self.iterations + 1)]
+        return [end - start for start, end in pairwise(ends)]
+
     def _recover(self, thinned: Model, whole: Model, number: int, bench: Bench) -> Model:
         """Renews the statistics, then trains for this round's share of the epochs."""
-        before = self.epochs * number // self.iterations
-        epochs = self.epochs * (number + 1) // self.iterations - before
+        shares = self._shares()
+        before, epochs = sum(shares[:number]), shares[number]
         part = bench.part(f"round-{number}").after(before, self.epochs)
         examples = Examples.of(bench.labelled, bench.pool if self.recovery == "teacher" else None)
         reestimate_batch_norm(thinned.net, map(torch.from_numpy, prepared(examples.images, thinned.preprocessing, 256)))
         if not epochs:
             return thinned
-        schedule = Schedule(
-            epochs, self.batch, self.learning_rate, augment=self.augment, views=4 if self.augment != "none" else 1
-        )  # fmt: skip
+        schedule = self.schedule(epochs)
         if self.recovery == "labels":
             return fit(thinned, examples, _cross_entropy, schedule, part)
         with cached_teacher(whole, examples, schedule, part) as teacher:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from core.engine.prune import Prune
 from core.engine.prune.attention import Score
 from core.engine.prune.structured import random_scores
@@ -17,6 +19,7 @@ class Random(Prune):
         "按配方的种子随机移除通道:任何精巧的选择都应胜过它。",
     )
     source = "https://arxiv.org/abs/1801.10447"
+    reads_network: ClassVar[bool] = False
 
     def importance(self, seed: int) -> Score:
         """A uniform score for every channel, the same for the same seed."""

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from core.engine.bench import Bench
+from core.engine.forecast import Labour, Packing
 from core.engine.measure.runtime import prepared
 from core.engine.method import Method, Saved
 from core.engine.model import Model
@@ -45,6 +46,15 @@ class Quantize(Method, ABC):
 
         Raises UserError when the network has no weights to quantize or the calibration images do not suit it.
         """
+
+    def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
+        """Two looks at the calibration images, for a method that asks for some."""
+        wanted = getattr(self, "calibration_images", 0)
+        return (Labour("answer", before, 2 * min(wanted, len(bench.labelled) + len(bench.pool))),)
+
+    def packing(self) -> Packing:
+        """`bits` for a weight if it has that option, else 8; a float scale for a channel."""
+        return Packing(weight=getattr(self, "bits", 8) / 8, channel=8.0, layer=275.0)
 
     def save(self, model: Model, path: Path, bench: Bench) -> Saved:
         """Converts the float file of the incoming model, calibrated on training images (labels are not needed)."""

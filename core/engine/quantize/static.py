@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import onnx
 
+from core.engine.forecast import Packing
 from core.engine.measure.graph import BITS, layers, weight_bytes_of
 from core.engine.method import knob
 from core.engine.quantize import Calibration, Conversion, Quantize
@@ -48,6 +49,11 @@ class Static(Quantize):
         True, "A scale for each channel", "One scale for each output channel instead of one a layer; more accurate.",
         zh=("逐通道缩放", "每个输出通道一个缩放系数，而不是每层一个；精度高得多。"),
     )  # fmt: skip
+
+    def packing(self) -> Packing:
+        """A channel has an int32 bias and, scaled by itself, scales and zero points of weight and bias; an operation
+        700 bytes with the pairs around it (632 … 831 measured on 22 networks)."""
+        return Packing(weight=self.bits / 8, channel=17.0 if self.per_channel else 4.0, node=700.0)
 
     def convert(self, source: Path, target: Path, calibration: Calibration) -> Conversion:
         """Writes the int8 twin; raises UserError also when `calibration` yields nothing or activations overflow."""

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import onnx
 
+from core.engine.forecast import Packing
 from core.engine.measure.graph import layers, weight_bytes_of
 from core.engine.method import knob
 from core.engine.quantize import Calibration, Conversion, Quantize
@@ -44,6 +45,11 @@ class WeightOnly(Quantize):
         ),
         choices=("dequantize", "cast"),
     )
+
+    def packing(self) -> Packing:
+        """The bits of the type that holds them; float bias and scale a channel; the nodes that widen a tensor."""
+        widened = 275.0 if self.form == "cast" else 200.0  # measured on 24 networks
+        return Packing(weight=WIDTH[NATIVE[self.bits]] / 8, channel=8.0, layer=widened)
 
     def convert(self, source: Path, target: Path, calibration: Calibration) -> Conversion:
         """Writes integer weights into `target`; for 3, 5, 6 and 7 bits also the bit-packed file beside it."""

@@ -1,7 +1,14 @@
-"""Embeddings of a frozen backbone: computed once in onnxruntime, kept on disk, and the graph they came from."""
+"""Embeddings of a frozen backbone, computed once and kept on disk; and its graph, which takes any head.
+
+Few images are embedded in torch, at once: onnxruntime is about twice as fast, but the graph must be exported first, and
+that takes seconds in which nothing would move on the screen.
+"""
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -9,24 +16,27 @@ from pathlib import Path
 import onnx
 import torch
 from safetensors.torch import load, save
-from torch import Tensor
+from torch import Tensor, nn
 
-from core.engine.backbones.features import Observer
+from core.engine.backbones.heads import head_layer
 from core.engine.bench import Bench
 from core.engine.data.augment import prepare
-from core.engine.export.graph import EMBEDDING, fingerprint, with_embedding, write_graph
+from core.engine.export.graph import EMBEDDING, fingerprint, no_linear_head, with_embedding, write_graph
 from core.engine.measure.runtime import open_session, predict
 from core.engine.model import Model
+from core.engine.threads import side_by_side
 from core.files import make_folder, write_atomic
+
+AT_ONCE = 32  # images of a batch in torch: a quarter faster than 64 or 16 with one thread a batch
+FEW = 2**26  # input pixels: 16,384 images of 64 px. EfficientNet-Lite0 takes torch as long for them as the export
 
 
 @dataclass(frozen=True)
 class Extractor:
-    """The backbone as an ONNX graph with the outputs `logits` and `embedding`; `key` names it in the cache."""
+    """The embedding of a model's backbone; `key` names the backbone's weights in the cache."""
 
     model: Model
     key: str
-    template: onnx.ModelProto
 
     def embed(self, images: Tensor, bench: Bench) -> Tensor:
         """Embeddings [N, D] of uint8 images [N, C, H, W]; raises CancelledError between batches."""
@@ -44,29 +54,72 @@ class Extractor:
             bench.stop_if_cancelled()
             bench.report("features", 0, 1, done, len(images))
 
-        if bench.device.type == "cpu":  # 2.8× faster than eager torch
-            session = open_session(self.template.SerializeToString(), bench.threads)
+        if bench.device.type == "cpu" and len(images) * self.model.preprocessing.size**2 > FEW:
+            graph = template(self.model, bench)
+            session = open_session(graph.SerializeToString(), bench.threads)
             return predict(session, images, self.model.preprocessing, EMBEDDING, step)
-        rows = []
-        net = self.model.net.to(bench.device).eval()
-        with torch.no_grad(), Observer(net) as observe:
-            for block in torch.split(images, 256):
-                embedding = observe(prepare(block.to(bench.device), self.model.preprocessing)).embedding
-                assert embedding is not None
-                rows.append(embedding.float().cpu())
+        rows: list[Tensor] = []
+        with closing(self._in_torch(images, bench)) as found:
+            for row in found:
+                rows.append(row)
                 step(sum(map(len, rows)))
         return torch.cat(rows)
 
+    def _in_torch(self, images: Tensor, bench: Bench) -> Generator[Tensor, None, None]:
+        """The embeddings of one batch after the other."""
+        net = _headless(self.model.net).to(bench.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        preprocessing = self.model.preprocessing
 
-def extractor(model: Model, bench: Bench) -> Extractor:
-    """The extractor of a model's backbone, exported the first time and cached by the weights' fingerprint.
+        def embed(block: Tensor) -> Tensor:
+            with torch.no_grad():
+                pixels = prepare(block.to(bench.device), preprocessing)
+                found: Tensor = net(pixels.contiguous(memory_format=torch.channels_last))
+            if found.ndim != 2:
+                raise no_linear_head(f"a layer on {found.ndim - 1} dimensions")
+            return found.float().cpu()
+
+        threads = bench.threads if bench.device.type == "cpu" else 1
+        yield from side_by_side(embed, torch.split(images, AT_ONCE), threads)
+
+
+def extractor(model: Model) -> Extractor:
+    """The extractor of a model's backbone, named by the weights' fingerprint.
 
     Raises UserError `no_linear_head` where the network does not end in a linear layer on an embedding.
     """
-    key = fingerprint(model)
-    path: Path = bench.cache / "extractors" / f"{key}.onnx"
+    head = head_layer(model.net)
+    if not isinstance(head, nn.Linear):
+        raise no_linear_head(type(head).__name__)
+    return Extractor(model, fingerprint(model))
+
+
+def template(model: Model, bench: Bench) -> onnx.ModelProto:
+    """The graph of a model's backbone with the outputs `logits`, from a head without meaning, and `embedding`.
+
+    Exported the first time and cached: models that differ in their heads alone share it, byte for byte.
+    Raises UserError `no_linear_head` where the network does not end in a linear layer on an embedding.
+    """
+    path: Path = bench.cache / "extractors" / f"{fingerprint(model)}.onnx"
     if not path.exists():
         bench.report("exporting", 0, 1, 0, 1)
         make_folder(path.parent)
-        write_graph(model, path)
-    return Extractor(model, key, with_embedding(onnx.load(path)))
+        write_graph(_neutral(model), path)
+    return with_embedding(onnx.load(path))
+
+
+def _neutral(model: Model) -> Model:
+    """The model with zeros for a head: what the exporter writes must not depend on who came first."""
+    net = copy.deepcopy(model.net)
+    with torch.no_grad():
+        for parameter in head_layer(net).parameters():
+            parameter.zero_()
+    return model.with_net(net)
+
+
+def _headless(net: nn.Module) -> nn.Module:
+    """A copy that answers what its head would be given."""
+    copied = copy.deepcopy(net).eval()
+    head = head_layer(copied)
+    name = next(name for name, module in copied.named_modules() if module is head)
+    copied.set_submodule(name, nn.Identity())
+    return copied

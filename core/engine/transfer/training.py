@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from torch.nn import functional as F
 
 from core.engine.bench import Bench
 from core.engine.data.augment import AUGMENTATIONS
+from core.engine.forecast import Labour, training
 from core.engine.method import knob
 from core.engine.model import Model
 from core.engine.output import Output
@@ -76,6 +78,13 @@ class TrainedTransfer(Transfer, ABC):
         )  # fmt: skip
         examples = Examples.of(bench.labelled)
         return fit(model, examples, loss, schedule, bench, parameters=what.groups, frozen=what.frozen)
+
+    def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
+        """Training of what learns; early stopping is not foreseen."""
+        images = len(bench.labelled)
+        learner = after.with_net(copy.deepcopy(after.net))
+        self.trainable(learner.net, images)
+        return training(learner, self.epochs, self.batch, images, len(bench.data.validation))
 
 
 def batch_norms(net: nn.Module) -> list[nn.Module]:

@@ -49,7 +49,7 @@ def test_learns_digits(make_bench: MakeBench, make_model: Maker, digits: Dataset
     bench = make_bench()
     schedule = replace(SHORT, epochs=6)
     trained = fit(make_model(), Examples.of(digits.train), cross_entropy, schedule, bench)
-    assert evaluate(trained, digits.test, bench).accuracy > 0.9
+    assert evaluate(trained, digits.test, bench).accuracy > 0.85
     curve = [r for r in reports if r[0] == "training" and r[5].validation_accuracy is not None]
     assert [r[1] for r in curve] == [1, 2, 3, 4, 5, 6]
     best = max(r[5].validation_accuracy or 0 for r in curve)

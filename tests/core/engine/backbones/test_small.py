@@ -53,7 +53,7 @@ def test_learns() -> None:
 
 @pytest.fixture
 def assets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(small, "ASSETS", tmp_path)
+    monkeypatch.setattr(small, "WEIGHTS", tmp_path)
     return tmp_path
 
 

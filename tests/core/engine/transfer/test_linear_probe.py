@@ -39,6 +39,18 @@ def test_reaches_scikit_learns_optimum(l2: float) -> None:
     assert accuracy == pytest.approx(theirs.score(z_test, y[test].numpy()), abs=0.002)
 
 
+@pytest.mark.parametrize("l2", [1.0, 0.01])
+def test_reaches_the_optimum_with_fewer_images_than_features(l2: float) -> None:
+    """Where the search runs in the images' own space; all 64 pixels as they are span more than 40 images do."""
+    x, y = pixels()
+    x, y = x[:40], y[:40]
+    head = solve(x, y, 10, l2)
+    z = StandardScaler().fit_transform(x.double().numpy())
+    theirs = LogisticRegression(C=1 / (l2 * 40), tol=1e-10, max_iter=9000).fit(z, y.numpy())
+    expected = torch.from_numpy(theirs.predict_proba(z))
+    torch.testing.assert_close(head(x).softmax(1), expected, atol=2e-3, rtol=0)
+
+
 def test_a_feature_that_never_varies_gets_no_weight() -> None:
     x, y = pixels()
     head = solve(x, y, 10, 0.01)

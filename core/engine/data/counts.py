@@ -1,0 +1,89 @@
+"""How many images a data set has, known without decoding them: its splits as long as they are, but without pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from core.engine.data.cache import read_cache
+from core.engine.data.catalog import SIZES, datasets, load_dataset
+from core.engine.data.dataset import SPLITS, Dataset, DatasetInfo, Split
+from core.engine.data.fetched import TEST, VALIDATION, cache_path
+from core.engine.data.own import home_of, read_own
+from core.engine.data.published import PUBLISHED
+from core.errors import UserError, nearest
+
+
+@dataclass(frozen=True)
+class Counted:
+    """`data` has every field of the data set but pixels: its images are [N, C, 0, 0]. `exact`: whether the counts are
+    those of the splits on disk, or only shares of the published total."""
+
+    data: Dataset
+    exact: bool
+
+
+def count_dataset(name: str, image_size: int, folder: Path) -> Counted:
+    """What `load_dataset` would give, without pixels and without a download; raises its UserErrors."""
+    home = home_of(name, folder)
+    known = datasets(folder)
+    if name not in known and not home.is_dir():
+        raise UserError("unknown_dataset", "dataset", name, "a data set of the list", nearest(name, known))
+    if name not in known or known[name].where == "own":
+        return Counted(_own(home, image_size), True)
+    if known[name].where in ("bundled", "installed"):
+        return Counted(_bundled(name), True)
+    path = cache_path(folder / name, PUBLISHED[name], PUBLISHED[name].size or image_size)
+    if path.is_file():
+        return Counted(_stored(path, path.stat().st_mtime_ns), True)
+    return Counted(_published(known[name], image_size), False)
+
+
+def _own(home: Path, image_size: int) -> Dataset:
+    card = read_own(home).card
+    counts = [sum(image.split == split for image in card.images) for split in SPLITS]
+    size = min(image_size, card.side or image_size)
+    return _hollow(card.name, tuple(card.classes), counts, size, card.channels)
+
+
+@cache
+def _bundled(name: str) -> Dataset:
+    return _emptied(load_dataset(name, SIZES[0]))
+
+
+@cache
+def _stored(path: Path, changed: int) -> Dataset:
+    """The file at `path` as it was `changed`, in nanoseconds."""
+    data = read_cache(path)
+    if data is None:
+        fix = "Load it again: a run with this data set makes the file anew."
+        raise UserError("damaged_dataset", "dataset", path.parent.name, "a whole cache file", fix)
+    return _emptied(data)
+
+
+def _emptied(data: Dataset) -> Dataset:
+    counts = [len(getattr(data, split)) for split in SPLITS]
+    return _hollow(data.name, data.classes, counts, data.size, data.channels)
+
+
+def _published(info: DatasetInfo, image_size: int) -> Dataset:
+    """Shared out as this program splits a set that comes in one piece."""
+    test, validation = round(TEST * info.images), round(VALIDATION * info.images)
+    counts = [info.images - test - validation, validation, test]
+    classes = tuple(f"class {number}" for number in range(info.classes))
+    return _hollow(info.name, classes, counts, info.size or image_size, info.channels)
+
+
+def _hollow(name: str, classes: tuple[str, ...], counts: list[int], size: int, channels: int) -> Dataset:
+    train, validation, test = (_split(count, channels, len(classes)) for count in counts)
+    return Dataset(
+        name=name, title=name, classes=classes, train=train, validation=validation, test=test,
+        licence="", source="", size=size, channels=channels, content_hash="",
+    )  # fmt: skip
+
+
+def _split(count: int, channels: int, classes: int) -> Split:
+    return Split(torch.empty(count, channels, 0, 0, dtype=torch.uint8), torch.arange(count) % classes)

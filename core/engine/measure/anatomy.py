@@ -1,0 +1,96 @@
+"""What a network is made of, counted on the meta device: tensors of its file, operations, activations of an image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from core.engine.backbones.heads import evaluating
+from core.engine.measure.complexity import slow_attention
+
+# Operations that leave no node in an exported graph: they are folded into their neighbours, or move nothing.
+SILENT = frozenset(
+    {
+        "empty", "detach", "alias", "t", "expand", "clone", "copy_", "fill_", "new_zeros", "_unsafe_view",
+        "as_strided_", "native_batch_norm", "cudnn_batch_norm", "_native_batch_norm_legit_no_training",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """`weights` numbers in matrices and kernels, which quantization shrinks; `channels` their rows, each with a bias in
+    the file; `rest` other learned numbers in it (batch norms are folded away); `layers` tensors of weights; `nodes`
+    operations of the graph; `activations` numbers that one image makes on its way; `largest` of one operation."""
+
+    weights: int
+    channels: int
+    rest: int
+    layers: int
+    nodes: int
+    activations: int
+    largest: int
+
+
+def anatomy(net: nn.Module, shape: tuple[int, int, int]) -> Anatomy:
+    """The anatomy of `net` for one image of `shape` (C, H, W); raises what its forward raises."""
+    norms = {id(p) for m in net.modules() if isinstance(m, _BatchNorm) for p in m.parameters()}
+    kernels = [p for p in net.parameters() if p.ndim > 1]
+    vectors = sum(p.numel() for p in net.parameters() if p.ndim < 2 and id(p) not in norms)
+    rows = sum(len(p) for p in kernels)
+    biases = max(rows, vectors) if norms else vectors
+    counter = _Counter()
+    state = {n: torch.empty_like(t, device="meta") for n, t in (*net.named_parameters(), *net.named_buffers())}
+    _watch(net, state, shape, counter)
+    return Anatomy(
+        weights=sum(p.numel() for p in kernels), channels=min(rows, biases), rest=biases - min(rows, biases),
+        layers=len(kernels), nodes=counter.nodes, activations=counter.activations, largest=counter.largest,
+    )  # fmt: skip
+
+
+def _watch(net: nn.Module, state: Mapping[str, Tensor], shape: tuple[int, int, int], counter: _Counter) -> None:
+    """One image through `net`: without memory where every operation can do that, else really."""
+    with evaluating(net), torch.no_grad(), slow_attention():
+        try:
+            with counter:
+                functional_call(net, dict(state), (torch.empty((1, *shape), device="meta"),))
+        except (RuntimeError, NotImplementedError, TypeError):
+            counter.reset()
+            device = next((p.device for p in net.parameters()), torch.device("cpu"))
+            with counter:
+                net(torch.zeros((1, *shape), device=device))
+
+
+class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts operations and the numbers they make."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.reset()
+
+    def reset(self) -> None:
+        self.nodes = self.activations = self.largest = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        name = func.__name__.partition(".")[0]
+        self.nodes += name not in SILENT
+        if not func.is_view:
+            size = sum(t.numel() for t in _first(made) if t.ndim > 1)
+            self.activations += size
+            self.largest = max(self.largest, size)
+        return made
+
+
+def _first(made: object) -> Iterable[Tensor]:
+    """The tensor an operation made, of several the first: the others are statistics."""
+    if isinstance(made, tuple | list):
+        made = made[0] if made else None
+    return (made,) if isinstance(made, Tensor) else ()

@@ -1,0 +1,284 @@
+"""What a recipe will give, before any training: its networks by really making them, time from a few real batches.
+
+Nothing is trained, fetched or written. A network comes with random weights; where the choice of channels will depend on
+trained ones, its row says so.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from time import perf_counter
+
+import torch
+
+from core.engine.backbones import find, load_backbone, weights_at_hand
+from core.engine.bench import NOTHING, Bench, Figures, choose_device, describe_device
+from core.engine.data import datasets, few_labels, own_datasets
+from core.engine.data.counts import Counted, count_dataset
+from core.engine.estimate import (
+    CONVERT,
+    EXPORT,
+    LIBRARIES,
+    POINT,
+    Seconds,
+    Stopwatch,
+    architecture,
+    cost,
+    held,
+    parts,
+    pixels,
+    resting,
+    trials,
+)
+from core.engine.forecast import Labour, Outline
+from core.engine.method import Method, build
+from core.engine.model import Model
+from core.engine.threads import one_thread
+from core.errors import UserError
+from core.events import Work
+from core.recipe import Recipe, parse_recipe
+from core.workspace import Workspace
+
+REMEMBERED = 12  # outlines: a step that did not change is not made again
+
+
+@dataclass(frozen=True)
+class Row:
+    """One point to come. `params` and `macs` are the finished point's where `exact`, else about right, `why` says in a
+    sentence; `bytes` of the saved file is always an estimate: tensors counted, names and attributes about."""
+
+    step: int
+    stage: str
+    method: str
+    name: str
+    params: int
+    macs: int
+    bytes: int
+    exact: bool
+    why: str
+
+
+@dataclass(frozen=True)
+class Note:
+    """What a person should know beside the numbers: `code` is one of not_loaded (the data set was never read at this
+    size: its published counts are used), not_here (nor is it on this machine), download (the weights come first),
+    controls (their share of the time), time (how it was found); `values` fill in the words of whoever shows it."""
+
+    code: str
+    values: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The points to come; `seconds` of the whole run, further seeds and controls with it, between `seconds_low` and
+    `seconds_high`; `memory_bytes` of the worker at its height; `notes` what a person should know."""
+
+    rows: tuple[Row, ...]
+    seconds: float
+    seconds_low: float
+    seconds_high: float
+    memory_bytes: int
+    device: str
+    image_size: int
+    notes: tuple[Note, ...]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the chain: the network before and after it, the seconds it took to make the latter here, and the
+    work that the real step is."""
+
+    number: int
+    method: Method
+    before: Outline
+    after: Outline
+    bench: Bench
+    seconds: float
+    labour: tuple[Labour, ...]
+
+
+def preview(text: str, workspace: Path) -> Preview:
+    """The preview of a recipe's TOML `text`; raises UserErrors or UserError where it holds a mistake."""
+    resting()
+    folder = Workspace(workspace).datasets
+    recipe = parse_recipe(text, known_datasets=tuple(own_datasets(folder)))
+    methods = [build(step.stage, step.method, **step.options) for step in recipe.steps]
+    bench, counted = _bench(recipe, workspace)
+    with _as_in_a_run():
+        stages = list(_chain(recipe, methods, bench))
+        points = [stage for stage in stages if stage.method.makes_point]
+        chain, beside = _times(points, bench)
+    total = chain * recipe.seeds + beside
+    return Preview(
+        rows=tuple(_row(recipe, stage) for stage in points),
+        seconds=round(total.likely, 1), seconds_low=round(total.low, 1), seconds_high=round(total.high, 1),
+        memory_bytes=round(_memory(points, bench)), device=describe_device(bench.device),
+        image_size=recipe.image_size or find(recipe.backbone).image_size,
+        notes=tuple(_notes(recipe, counted, beside, folder)),
+    )  # fmt: skip
+
+
+# the chain, without training
+
+
+def _chain(recipe: Recipe, methods: list[Method], bench: Bench) -> Iterator[Stage]:
+    before = Outline(_start(recipe.backbone, len(bench.data.classes), bench.image_size, bench.data.classes))
+    for number, method in enumerate(methods):
+        here = replace(bench, place=(recipe.seed, number))
+        with _told_of_step(number, method):
+            after, seconds = _outline(_Question(method, before, here, _facts(method, before, here)))
+        labour = method.labour(before.model, after.model, here)
+        yield Stage(number, method, before, after, here, seconds, (*labour, *trials(labour, here)))
+        before = after
+
+
+@dataclass(frozen=True)
+class _Question:
+    """Equal questions have equal outlines: the same method with the same options on a network of the same shapes."""
+
+    method: Method
+    before: Outline
+    bench: Bench
+    facts: str
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Question) and self.facts == other.facts
+
+    def __hash__(self) -> int:
+        return hash(self.facts)
+
+
+def _facts(method: Method, before: Outline, bench: Bench) -> str:
+    data = bench.data
+    around = [bench.place, bench.image_size, data.size, data.channels, data.classes, before.why]
+    return repr((type(method), method, architecture(before.model), around))
+
+
+@lru_cache(REMEMBERED)
+def _outline(question: _Question) -> tuple[Outline, float]:
+    """The network after the step, and the seconds that making it took."""
+    began = perf_counter()
+    made = question.method.outline(question.before, question.bench)
+    return made, perf_counter() - began
+
+
+@lru_cache(4)
+def _start(backbone: str, classes: int, image_size: int, names: tuple[str, ...]) -> Model:
+    """The backbone with random weights: none are downloaded."""
+    info = find(backbone)
+    size = image_size or info.image_size
+    return Model(load_backbone(backbone, classes, "none", size), backbone, names, info.preprocessing(size))
+
+
+@contextmanager
+def _told_of_step(number: int, method: Method) -> Iterator[None]:
+    """A mistake in an option that only the network shows is told with its place in the recipe."""
+    try:
+        yield
+    except UserError as error:
+        if error.field not in type(method).model_fields:
+            raise
+        raise UserError(
+            error.code, f"steps.{number}.{error.field}", error.given, error.allowed, error.fix
+        ) from error  # fmt: skip
+
+
+def _row(recipe: Recipe, stage: Stage) -> Row:
+    step, model = recipe.steps[stage.number], stage.after.model
+    found = cost(model)
+    facts = json.dumps([model.classes, model.preprocessing.to_json()], ensure_ascii=False)
+    return Row(
+        step=stage.number, stage=step.stage, method=step.method, name=f"{model.backbone} · {stage.method.title.en}",
+        params=found.params, macs=found.macs,
+        bytes=stage.method.packing().bytes(parts(model)) + len(facts.encode()),
+        exact=not stage.after.why, why=stage.after.why,
+    )  # fmt: skip
+
+
+# what it stands on
+
+
+def _bench(recipe: Recipe, workspace: Path) -> tuple[Bench, Counted]:
+    """The bench of a run, with a data set that has counts but no pixels."""
+    size = recipe.image_size or find(recipe.backbone).image_size
+    counted = count_dataset(recipe.dataset, size, workspace / "datasets")
+    data = counted.data
+    labelled, pool = data.train, data.train.images[:0]
+    if recipe.labels and recipe.labels < len(labelled):
+        labelled, pool = few_labels(labelled, recipe.labels, len(data.classes), recipe.seed)
+    bench = Bench(
+        data=data, labelled=labelled, pool=pool, device=choose_device(recipe.device), threads=recipe.threads,
+        precision=recipe.precision, image_size=recipe.image_size, weights="none", folder=workspace, cache=workspace,
+        place=(recipe.seed, 0), report=_silent, warn=lambda code, message: None, cancelled=lambda: False,
+    )  # fmt: skip
+    return bench, counted
+
+
+def _silent(
+    what: Work, epoch: int, epochs: int, batch: int, batches: int, figures: Figures = NOTHING, control: str = ""
+) -> None:
+    return None
+
+
+@contextmanager
+def _as_in_a_run() -> Iterator[None]:
+    """One thread, whose processor time says what work costs; and a run's treatment of numbers near zero."""
+    torch.set_flush_denormal(True)
+    try:
+        with one_thread():
+            yield
+    finally:
+        torch.set_flush_denormal(False)
+
+
+# time and memory
+
+
+def _times(points: list[Stage], bench: Bench) -> tuple[Seconds, Seconds]:
+    """(the points of one seed, the controls beside them)."""
+    watch = Stopwatch(bench)
+    on_cpu = Stopwatch(replace(bench, device=torch.device("cpu")))
+    judged = len(bench.data.validation) + len(bench.data.test)
+    watch.expect(work for stage in points for work in (*stage.labour, Labour("answer", stage.after.model, judged)))
+    chain, beside = Seconds(), Seconds()
+    for stage in points:
+        measured = Seconds(*POINT) + on_cpu.seconds([Labour("answer", stage.after.model, judged)])
+        written = _writing(stage)
+        chain += watch.seconds(stage.labour) + Seconds.about(stage.seconds, 1.5) + written + measured
+        again = watch.seconds(work for work in stage.labour if work.control)
+        beside += (again + written + measured) * len(stage.method.controls(stage.before.model, stage.bench))
+    return chain, beside
+
+
+def _writing(stage: Stage) -> Seconds:
+    """Writing the file: from torch where the step changes the network, else from the file before."""
+    if type(stage.method).apply is Method.apply:
+        return Seconds.about(CONVERT, 2)
+    least, each = EXPORT
+    return Seconds.about(least + each * parts(stage.after.model).nodes, 1.6)
+
+
+def _memory(points: list[Stage], bench: Bench) -> float:
+    """What rests, the images, the exporter, every network made so far, and the most that one piece of work adds."""
+    networks = {architecture(stage.after.model): 4.0 * cost(stage.after.model).params for stage in points}
+    judged = [Labour("answer", stage.after.model, 1) for stage in points]
+    most = max(held(work, bench) for work in (*(w for stage in points for w in stage.labour if w.images), *judged))
+    return resting() + pixels(bench) + LIBRARIES + sum(networks.values()) + most
+
+
+def _notes(recipe: Recipe, counted: Counted, beside: Seconds, folder: Path) -> Iterator[Note]:
+    facts = datasets(folder).get(recipe.dataset)
+    if not counted.exact and facts is not None:
+        code = "not_loaded" if facts.at_hand else "not_here"
+        yield Note(code, {"dataset": recipe.dataset, "images": f"{facts.images:,}"})
+    if recipe.weights == "default" and find(recipe.backbone).fixed and not weights_at_hand(recipe.backbone, folder):
+        size = find(recipe.backbone).download_bytes / 1e6
+        yield Note("download", {"backbone": recipe.backbone, "megabytes": f"{size:.0f}"})
+    if beside.likely:
+        yield Note("controls", {"seconds": f"{beside.likely:.0f}"})
+    yield Note("time")

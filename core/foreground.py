@@ -1,0 +1,101 @@
+"""The dashboard as a person at a terminal has it: opened, told where it is, kept until Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+from rich.console import Console
+
+from core import server
+from core.errors import UserError
+from core.launcher import ensure_supervisor
+from core.runs import tail
+from core.server import Address
+from core.workspace import Workspace
+
+
+def show_dashboard(folder: Path | None, port: int | None, screen: Console, *, browser: bool, as_json: bool) -> bool:
+    """Opens the dashboard of the workspace and, if it was not there before, stays until Ctrl-C, SIGTERM or its end.
+
+    False is a fault of ours, told on `screen`. Raises UserError on an unusable workspace or port, and
+    KeyboardInterrupt before there is a dashboard to end.
+    """
+    server.check_port(port)  # before anything is made
+    _end_as_with_ctrl_c()
+    store, writable = _workspace_to_show(folder)
+    found = None
+    try:
+        found, writable = _serve(store, port, screen, writable=writable)
+        _tell_address(found, port or server.PORT, screen, as_json=as_json)
+        if writable:
+            ensure_supervisor(store)
+        if browser:
+            server.open_browser(found.url)
+        return found.process is None or _wait_for(found, screen)
+    except RuntimeError as error:
+        screen.print(str(error), style="bold red", soft_wrap=True)
+        return False
+    except KeyboardInterrupt:
+        if found is None:
+            raise
+        screen.print("\nThe run goes on; `condenser stop` ends the supervisor." if writable else "", soft_wrap=True)
+        return True
+    finally:
+        if found is not None and found.started_here:
+            server.stop(found)
+
+
+def _end_as_with_ctrl_c() -> None:
+    """SIGTERM, and a terminal that is closed, end the dashboard as Ctrl-C does; `nohup` keeps it."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.default_int_handler)
+
+
+def _workspace_to_show(folder: Path | None) -> tuple[Workspace, bool]:
+    """The workspace, and whether it can be written to: one that cannot can still be looked at."""
+    try:
+        return Workspace.open_or_create(folder), True
+    except UserError as error:
+        store = Workspace.named(folder)
+        if error.code == "workspace_not_writable" and store.path.is_dir() and os.access(store.path, os.R_OK | os.X_OK):
+            return store, False
+        raise
+
+
+def _serve(store: Workspace, port: int | None, screen: Console, *, writable: bool) -> tuple[Address, bool]:
+    """The dashboard's address, and whether the workspace could be written to after all."""
+    if writable:
+        try:
+            return server.ensure_dashboard(store, port), True
+        except OSError as error:  # a full disk, or one that turned read-only
+            screen.print(f"{error.strerror}: {error.filename or store.path}", style="bold", soft_wrap=True)
+    told = f"The workspace {store.path} cannot be written to: you can look at everything, but start nothing."
+    screen.print(told, style="bold", soft_wrap=True)
+    return server.ensure_dashboard(store, port, keep=False), False
+
+
+def _tell_address(found: Address, wanted: int, screen: Console, *, as_json: bool) -> None:
+    if found.started_here and found.port != wanted:
+        screen.print(f"Port {wanted} is busy; the dashboard took {found.port}.")
+    if as_json:  # on one line, to be read while the dashboard runs
+        print(json.dumps({"url": found.url, "port": found.port, "reused": not found.started_here}), flush=True)
+    elif found.started_here:
+        print(f"The dashboard is at {found.url}; Ctrl-C ends it.", flush=True)
+    else:
+        print(f"The dashboard is running already, at {found.url}", flush=True)
+
+
+def _wait_for(found: Address, screen: Console) -> bool:
+    """Whether it ended because it was told to."""
+    assert found.process is not None
+    code = found.process.wait()
+    if code in (0, -signal.SIGTERM):
+        screen.print("The dashboard was stopped.")
+        return True
+    screen.print(f"The dashboard ended by itself ({code}). The end of {found.log}:", style="bold red", soft_wrap=True)
+    screen.print(tail(found.log), soft_wrap=True)
+    return False

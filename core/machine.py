@@ -1,0 +1,61 @@
+"""This machine, as far as it can be told without torch: processor, cores, memory, accelerator, runtimes installed."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import psutil
+
+RUNTIMES = ("torch", "onnxruntime", "openvino")
+NVIDIA = Path("/proc/driver/nvidia/gpus")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """`memory` in bytes; `accelerator` is empty where none is seen; `runtimes` by package name and version."""
+
+    processor: str
+    cores: int
+    memory: int
+    accelerator: str
+    runtimes: tuple[tuple[str, str], ...]
+
+
+@cache
+def machine() -> Machine:
+    """What is here; looked at once a process."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    found = tuple((name, _version(name)) for name in RUNTIMES)
+    runtimes = tuple((name, number) for name, number in found if number)
+    return Machine(processor(), cores, psutil.virtual_memory().total, accelerator(), runtimes)
+
+
+def processor() -> str:
+    """The processor's model as the system names it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.machine()
+
+
+def accelerator() -> str:
+    """The name of an NVIDIA GPU whose driver is loaded, or of Apple's; empty if neither is seen."""
+    for card in sorted(NVIDIA.glob("*/information")):
+        for line in card.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("Model:"):
+                return line.partition(":")[2].strip()
+    return "Apple GPU" if platform.system() == "Darwin" and platform.machine() == "arm64" else ""
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""

@@ -1,0 +1,62 @@
+"""Numbers as people read them: one decimal of a percent with its interval, decimal bytes, two digits of a time."""
+
+from __future__ import annotations
+
+from core.points import Latency, Point
+
+NOT_MEASURED = "–"
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """A share of 1 in percent."""
+    return NOT_MEASURED if share is None else f"{100 * share:.{digits}f} %"
+
+
+def accuracy(point: Point) -> str:
+    """The test accuracy in percent with half the width of its 95 % interval, or the spread over its seeds."""
+    if point.accuracy is None:
+        return NOT_MEASURED
+    if point.accuracy_sd is not None:
+        return f"{100 * point.accuracy:.1f} ± {100 * point.accuracy_sd:.1f} %"
+    if point.accuracy_low is None or point.accuracy_high is None:
+        return percent(point.accuracy)
+    return f"{100 * point.accuracy:.1f} ± {50 * (point.accuracy_high - point.accuracy_low):.1f} %"
+
+
+def size(count: float | None) -> str:
+    """Bytes in decimal KB, MB or GB."""
+    if count is None:
+        return NOT_MEASURED
+    for unit, bytes_in in (("GB", 1e9), ("MB", 1e6)):
+        if count >= bytes_in:
+            return f"{count / bytes_in:.2f} {unit}"
+    return f"{count / 1e3:.1f} KB"
+
+
+def count(number: float | None) -> str:
+    """A number of things with two or three digits: 78.0 k, 4.65 M, 1.81 G."""
+    if number is None:
+        return NOT_MEASURED
+    for unit, things in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if number >= things:
+            return f"{number / things:.3g} {unit}"
+    return f"{number:.0f}"
+
+
+def milliseconds(latency: Latency | None) -> str:
+    """The median of a latency with two digits, a tilde where the machine was busy."""
+    return NOT_MEASURED if latency is None else f"{'~' if latency.noisy else ''}{two_digits(latency.p50)} ms"
+
+
+def two_digits(value: float) -> str:
+    """The number with at least two significant digits, never in powers of ten."""
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
+
+
+def duration(seconds: float | None) -> str:
+    """Minutes and seconds as 0:21 or 1:05:00."""
+    if seconds is None:
+        return NOT_MEASURED
+    minutes, rest = divmod(round(max(seconds, 0)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

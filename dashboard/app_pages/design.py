@@ -1,0 +1,174 @@
+"""Design: the recipe as a chain of cards, what it will give, and Start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import streamlit as st
+from platformdirs import user_data_dir
+
+from core.errors import UserError, UserErrors
+from core.recipe import Recipe, recipe_from
+from core.text import UserText
+from dashboard import blocks, forms, launch
+from dashboard.design import board, cards, chain, draft, presets, preview
+from dashboard.design.draft import Draft
+from dashboard.session import read_only, recall, remember, widget, workspace
+from dashboard.words import say, spoken
+
+
+def main() -> None:
+    board.take_from_address()
+    now, own = board.current(), board.own_data()
+    faults = draft.faults(now.recipe, own)
+    checked = None if faults else recipe_from(now.recipe.to_data(), known_datasets=own)
+    head(now, checked, faults)
+    if (refusal := board.refused()) is not None:
+        blocks.refused(refusal)
+    tell_preset(now)
+    left, right = st.columns((3, 2), gap="medium")
+    with left:
+        cards.data_card(now, own, faults)
+        cards.backbone_card(now, faults)
+        cards.more_knobs(now, faults)
+        if loose := [fault for fault in faults if fault.field in ("steps", "schema")]:
+            blocks.refused(UserErrors(loose))
+        chain.cards(now, faults, own)
+    with right:
+        preview.panel(checked)
+        start(now.recipe, checked, faults)
+
+
+# the head: name, presets, history, files
+
+
+def head(now: Draft, checked: Recipe | None, faults: Sequence[UserError]) -> None:
+    """What the recipe is called, presets, undo and redo, and the recipe as a file."""
+    name, choice, tools = st.columns((4, 6, 3), vertical_alignment="bottom")
+    with name:
+        cards.name_field(now, faults)
+    with choice:
+        preset_field(now)
+    with tools, st.container(horizontal=True, horizontal_alignment="right", gap="small"):
+        history("undo", not now.past, draft.undo)
+        history("redo", not now.future, draft.redo)
+        with st.popover(say("design.recipe"), icon=":material/description:"):
+            files(now.recipe, checked)
+
+
+def preset_field(now: Draft) -> None:
+    """The presets; the one that is in force is lit. Another in force makes another widget, see `forms.field`."""
+    lit = presets.in_force(now.recipe)
+    key = f"design_{now.edition}_preset_{lit}"
+    st.segmented_control(
+        say("design.presets"),
+        [preset.name for preset in presets.PRESETS],
+        default=lit,
+        required=True,
+        format_func=lambda name: say(f"presets.{name}"),
+        key=key,
+        on_change=choose_preset,
+        args=(key, lit, now.edition),
+        help="\n\n".join(say(f"presets.{preset.name}_does") for preset in presets.PRESETS),
+    )
+
+
+def choose_preset(key: str, lit: str | None, edition: int) -> None:
+    """Applies the preset that was clicked; not the one that was lit, which a widget on its way out may report."""
+    chosen: str | None = widget(key, None)
+    if chosen not in (None, lit):
+        before = board.current().recipe
+        board.edit(partial(presets.apply, name=chosen), edition)
+        remember("design.before_preset", before)
+
+
+def tell_preset(now: Draft) -> None:
+    """What applying the preset changed, until the next change."""
+    if not now.preset:
+        return
+    before: Recipe = recall("design.before_preset", now.recipe)
+    told = [tell(change) for change in presets.changes(before, now.recipe)]
+    what = ", ".join(told) if told else say("presets.nothing")
+    title, does = say(f"presets.{now.preset}"), say(f"presets.{now.preset}_does")
+    st.info(say("presets.applied", preset=title, does=does, what=what), icon=":material/auto_awesome:")
+
+
+def tell(change: presets.Change) -> str:
+    """One change: `Pruning ratio 0.5 → 0.75`."""
+    if change.title is not None:
+        title = spoken(change.title)
+        return say("presets.changed", title=title, before=forms.told(change.before), after=forms.told(change.after))
+    stage = say(f"design.stage_{change.stage}")
+    if change.before is None:
+        return say("presets.added", stage=stage, method=change.after)
+    if change.after is None:
+        return say("presets.removed", stage=stage, method=change.before)
+    return say("presets.changed", title=stage, before=change.before, after=change.after)
+
+
+def history(name: str, off: bool, change: Callable[[Draft], Draft]) -> None:
+    """The button for one step back or forth."""
+    st.button(
+        f":material/{name}:", key=f"design_{name}", help=say(f"design.{name}"), disabled=off,
+        on_click=board.edit, args=(change,),
+    )  # fmt: skip
+
+
+def files(recipe: Recipe, checked: Recipe | None) -> None:
+    """The recipe as a file, down and up, and the command that runs it."""
+    st.download_button(
+        say("design.download"),
+        checked.to_toml() if checked else "",
+        draft.file_name(recipe),
+        "application/toml",
+        key="design_download",
+        icon=":material/download:",
+        disabled=checked is None,
+        help=None if checked else say("design.download_wrong"),
+        on_click="ignore",
+    )
+    st.file_uploader(say("design.upload"), type="toml", max_upload_size=1, key="design_upload", on_change=take_file)
+    if checked is not None:
+        st.markdown(say("design.command"))
+        st.code(command(checked), language="bash", wrap_lines=True)
+        if draft.is_file(recipe):
+            st.caption(say("design.command_file", file=UserText(draft.file_name(recipe)).md()))
+
+
+def command(checked: Recipe) -> str:
+    """The command, with the workspace where it is not the one that the command line takes by itself."""
+    usual = Path(user_data_dir("condenser", appauthor=False))
+    return draft.command(checked, workspace=None if workspace().path == usual else workspace().path)
+
+
+def take_file() -> None:
+    """Loads the uploaded recipe."""
+    file = widget("design_upload", None)
+    if file is not None:
+        board.load(file.getvalue())
+
+
+# start
+
+
+def start(recipe: Recipe, checked: Recipe | None, faults: Sequence[UserError]) -> None:
+    """The page's one primary action, and what is in its way."""
+    for warning in recipe.warnings():
+        st.warning(UserText(warning).md(), icon=":material/warning:")
+    why = say("design.start_read_only") if read_only() else ""
+    if faults:
+        fields = ", ".join(UserText(fault.field).md() for fault in faults)
+        why = say("design.start_wrong", count=len(faults), fields=fields)
+    pressed = st.button(
+        say("design.start"), type="primary", icon=":material/play_arrow:", key="design_start", width="stretch",
+        shortcut="Ctrl+Enter", disabled=bool(why), help=say("design.start_help"),
+    )  # fmt: skip
+    if why:
+        st.caption(why)
+    if pressed and checked is not None and not why:
+        launch.begin(checked.to_toml())
+
+
+main()

@@ -1,0 +1,103 @@
+"""Home: what this is, one button, the latest runs, this machine."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core import readable
+from core.machine import machine
+from core.runs import Run, RunSummary
+from core.text import UserText
+from dashboard import blocks, launch, status
+from dashboard.charts.style import MARKS
+from dashboard.session import read_only, workspace
+from dashboard.words import say
+
+LATEST = 8
+EVERY = 2.0  # seconds
+STAGES = ("transfer", "distill", "prune", "quantize")
+
+
+def main() -> None:
+    st.markdown(say("home.promise"))
+    with st.container(horizontal=True, vertical_alignment="center", key="home_actions"):
+        if st.button(
+            say("home.run_demo"),
+            type="primary",
+            icon=":material/play_arrow:",
+            key="run_demo",
+            disabled=read_only(),
+            help=say("home.run_demo_help"),
+        ):
+            launch.begin(launch.demo_text())
+        st.page_link("app_pages/design.py", label=say("home.design"), icon=":material/tune:")
+        st.page_link("app_pages/tradeoffs.py", label=say("home.samples"), icon=":material/scatter_plot:")
+    moving = any(not s.status.is_over for s in latest())
+    st.fragment(runs, run_every=EVERY if moving else None)()
+    this_machine()
+
+
+def runs() -> None:
+    """The newest runs and what happens in one; looked at again while one goes on."""
+    summaries = latest()
+    chain(next((s for s in summaries if s.points), None))
+    recent(summaries)
+
+
+def latest() -> list[RunSummary]:
+    """The newest runs, the newest first."""
+    folder = workspace().path / "runs"
+    return [Run(folder / run_id).summary() for run_id in reversed(workspace().run_ids()[-LATEST:])]
+
+
+def chain(summary: RunSummary | None) -> None:
+    """What happens in a run: with the real numbers of the newest one, once there is one."""
+    points = {point.stage: point for point in summary.points} if summary else {}
+    with st.container(border=True, key="chain"):
+        st.caption(say("home.chain_of", name=UserText(summary.name).md()) if summary else say("home.chain"))
+        for column, stage in zip(st.columns(len(STAGES)), STAGES, strict=True):
+            with column, st.container(gap="xxsmall"):
+                color = blocks.TEXT_COLORS[stage]
+                st.markdown(f":{color}[{MARKS[stage]}] **{say(f'home.{stage}')}**")
+                point = points.get(stage)
+                if point is None:
+                    st.caption(say(f"home.{stage}_does"))
+                else:
+                    st.markdown(f"{readable.accuracy(point)} · {readable.size(point.bytes)}")
+                    st.caption(readable.milliseconds(point.latency_ms))
+
+
+def recent(summaries: list[RunSummary]) -> None:
+    """The latest runs, a line each."""
+    st.subheader(say("home.recent"), anchor=False)
+    if not summaries:
+        st.caption(say("home.no_runs"))
+    for summary in summaries:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"recent_{summary.id}"):
+            name = UserText(summary.name).md()
+            st.page_link("app_pages/live.py", label=name, query_params={"run": summary.id})
+            st.markdown(status.badge(summary.status), width="content")
+            best = max(summary.points, key=lambda p: p.step, default=None)
+            facts = [blocks.one_line(best)] if best else []
+            st.caption(" · ".join([*facts, status.age(summary.created)]), width="content")
+
+
+def this_machine() -> None:
+    """What everything is measured on."""
+    found = machine()
+    runtimes = ", ".join(f"{name} {number}" for name, number in found.runtimes)
+    st.subheader(say("home.machine"), anchor=False)
+    st.caption(
+        say(
+            "home.machine_is",
+            processor=UserText(found.processor).md(),
+            cores=found.cores,
+            memory=readable.size(found.memory),
+            accelerator=UserText(found.accelerator).md() if found.accelerator else say("home.no_accelerator"),
+            runtimes=runtimes,
+        )
+    )
+    st.caption(say("home.workspace", path=UserText(workspace().path).md()))
+
+
+main()

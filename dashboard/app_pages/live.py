@@ -1,0 +1,167 @@
+"""Live: one run as it goes: where it is, its curves, its points landing, the queue, its log."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.catalog import STAGES
+from core.errors import UserError, UserErrors
+from core.recipe import Recipe, parse_recipe
+from core.runs import Run
+from core.state import RunState, Status
+from core.text import UserText
+from dashboard import blocks, status
+from dashboard.charts import curves, landing
+from dashboard.live import conduct, curtain
+from dashboard.session import dark, followed, raw_query, recall, remember, workspace
+from dashboard.words import known, say, template
+
+EVERY = 1.0  # seconds between two looks at a run that goes on
+SMOOTHINGS = (0.0, 0.5, 0.8, 0.9, 0.95)
+
+
+def main() -> None:
+    run = chosen()
+    if run is None:
+        return
+    state = run.state()
+    recipe = readable_recipe(run)
+    steps = len(recipe.steps) if recipe else max(len(state.steps), 1)
+    with st.container(horizontal=True, vertical_alignment="center", key="run_head"):
+        conduct.choose(run)
+        conduct.buttons(run, state)
+    conduct.ending(run, state)
+    pulse(run, recipe, steps, active=not state.status.is_over and state.status is not Status.PAUSED)
+    blocks.point_strip(state.points, state.controls)
+    conduct.queue(run)
+    curtain.draw(run, state)
+
+
+def chosen() -> Run | None:
+    """The run in the address, else the one that goes on, else the newest; says so where there is none."""
+    asked = raw_query("run")
+    if asked is not None:
+        try:
+            return followed(asked)
+        except UserError as error:
+            blocks.refused(error)
+    ids = workspace().run_ids()
+    if not ids:
+        blocks.empty(say("live.empty"), say("live.empty_action"), "home", ":material/play_arrow:")
+        return None
+    if asked is not None:
+        blocks.empty(say("live.unknown"), say("live.unknown_action"), "home", ":material/home:")
+        return None
+    return followed(conduct.current(ids))
+
+
+def readable_recipe(run: Run) -> Recipe | None:
+    """The run's recipe; None where the file was broken by hand or names data that is gone."""
+    try:
+        return parse_recipe(run.recipe_text, known_datasets=(run.headline().dataset,))
+    except (UserError, UserErrors, OSError, ValueError):
+        return None
+
+
+def pulse(run: Run, recipe: Recipe | None, steps: int, *, active: bool) -> None:
+    """The part that moves: looked at once a second while the run goes on. A new point or state redraws the page."""
+    drawn_at = landmarks(run.state())
+
+    def look() -> None:
+        state = run.state()
+        if landmarks(state) != drawn_at:
+            st.rerun()
+        where(state, recipe, steps)
+        left, right = st.columns([3, 2])
+        with left:
+            draw_curves(state)
+        with right:
+            draw_landing(state)
+
+    st.fragment(look, run_every=EVERY if active else None)()
+
+
+def landmarks(state: RunState) -> tuple[object, ...]:
+    """What changes the page outside the charts."""
+    return state.status, len(state.measured), len(state.warnings), state.error is None
+
+
+def where(state: RunState, recipe: Recipe | None, steps: int) -> None:
+    """The state, the step and the time left, as a line and as a bar; and what this is for."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="where"):
+        st.markdown(status.badge(state.status), width="content")
+        st.markdown(status.line(state, steps) or say("live.waiting"), width="content")
+    st.progress(status.share(state, steps))
+    if told := status.happening(state, recipe):
+        with st.expander(say("live.happening"), icon=":material/lightbulb:", key="happening"):
+            st.markdown(told)
+
+
+def draw_curves(state: RunState) -> None:
+    """Accuracy and loss, smoothed as the person likes; the raw lines stay underneath."""
+    st.markdown(f"**{say('live.curves')}** :small[{say('live.strokes')}]")
+    table = curves.info(state)
+    names = {str(s.step): f"{s.step + 1} {say(f'status.{s.stage}')}" for s in state.steps}
+    controls = {str(line): line_name(str(line), names) for line in table["line"].unique()}
+    labels = curves.Labels(
+        x=say("live.epoch"),
+        accuracy=say("live.accuracy"),
+        loss=say("live.loss"),
+        lines=controls,
+    )
+    figure = curves.figure(table, labels, smoothing=recall("smoothing", 0.0), dark=dark())
+    last = table.dropna(subset=["validation_accuracy"]).tail(1)
+    best = f"{100 * float(last['validation_accuracy'].iloc[0]):.1f} %" if len(last) else "–"
+    blocks.chart(
+        figure,
+        table,
+        key="curves",
+        alt=say("live.curves_alt", lines=len(controls), last=best),
+        file="curves",
+        newest=state.last_event,
+        extra=smoothing,
+    )
+
+
+def line_name(line: str, names: dict[str, str]) -> str:
+    """The step's name; of a control that and its own, of a further seed its number behind."""
+    chain, _, seed = line.partition("#")
+    step, _, control = chain.partition(":")
+    name = names.get(step, step)
+    name += f": {UserText(known(f'controls.{control}', control)).plot()}" if control else ""
+    return f"{name} (seed {seed})" if seed else name
+
+
+def smoothing() -> None:
+    """How much of each drawn value is its past."""
+    before = recall("smoothing", 0.0)
+    chosen = st.select_slider(
+        say("live.smoothing"),
+        SMOOTHINGS,
+        value=before,
+        key="smoothing_choice",
+        width=180,
+        help=say("live.smoothing_help"),
+    )
+    if chosen != before:
+        remember("smoothing", chosen)
+        st.rerun(scope="fragment")
+
+
+def draw_landing(state: RunState) -> None:
+    """The points so far: accuracy against size, mark area as latency."""
+    st.markdown(f"**{say('live.landing')}** :small[{say('live.marks')}]")
+    table = landing.info(state)
+    labels = landing.Labels(
+        x=say("live.size"),
+        y=say("live.test_accuracy"),
+        stages={stage: say(f"status.{stage}") for stage in STAGES},
+        control=say("blocks.control"),
+        hover=template("live.hover"),
+    )
+    figure = landing.figure(table, labels, dark=dark())
+    alt = say("live.landing_alt", points=len(table))
+    blocks.chart(figure, table, key="landing", alt=alt, file="points", newest=state.last_event)
+
+
+main()

@@ -1,0 +1,86 @@
+"""Every measured point of every run as one table, to be filtered, drawn and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from math import nan
+from typing import Any
+
+import pandas as pd
+
+from core.points import Point
+from core.runs import RunSummary
+
+TEXTS = {
+    "id": "",
+    "run": "",
+    "name": "",
+    "run_name": "",
+    "stage": "",
+    "method": "",
+    "dataset": "",
+    "backbone": "",
+    "runtime": "",
+    "device": "",
+    "processor": "",
+}
+NUMBERS = (
+    "step", "accuracy", "low", "high", "sd", "validation", "bytes", "params", "macs", "p50", "p95", "threads", "batch",
+    "created", "finished",
+)  # fmt: skip
+FLAGS = ("control", "sample", "noisy")
+COLUMNS = (*TEXTS, *NUMBERS, *FLAGS, "tags")
+Row = tuple[Any, ...]
+
+
+def info(summaries: Iterable[RunSummary], *, sample: bool = False) -> pd.DataFrame:
+    """One row a point and control: shares of 1, bytes, milliseconds, seconds since 1970; NaN is: not measured.
+
+    `id` is `<run>:<step>`, that of a control `<run>:<step>:<name>`; `tags` holds tuples; a run's points stand together.
+    """
+    return table(row for summary in summaries for row in rows(summary, sample=sample))
+
+
+def rows(summary: RunSummary, *, sample: bool = False) -> Iterator[Row]:
+    """The rows of one run, in the order of COLUMNS; equal as long as its points are, since every NaN is `math.nan`."""
+    run = (summary.id, summary.name, summary.dataset, summary.backbone, summary.environment.get("processor", ""))
+    times = (_number(summary.created), _number(summary.finished))
+    for point in summary.points:
+        yield _row(f"{summary.id}:{point.step}", run, times, (False, sample), summary.tags, point)
+    for control in summary.controls:
+        yield _row(f"{summary.id}:{control.step}:{control.name}", run, times, (True, sample), summary.tags, control)
+
+
+def table(found: Iterable[Row]) -> pd.DataFrame:
+    """Rows as a table with the right types, also when there are none."""
+    kinds = dict.fromkeys(TEXTS, "str") | dict.fromkeys(NUMBERS, "float64") | dict.fromkeys(FLAGS, "bool")
+    return pd.DataFrame(list(found), columns=list(COLUMNS)).astype(kinds)
+
+
+def _row(
+    name: str,
+    run: tuple[str, str, str, str, str],
+    times: tuple[float, float],
+    flags: tuple[bool, bool],
+    tags: tuple[str, ...],
+    p: Point,
+) -> Row:
+    run_id, run_name, dataset, backbone, processor = run
+    timed = p.latency_ms
+    where = (timed.runtime, timed.device) if timed else ("", "")
+    p50, p95, threads, batch = (timed.p50, timed.p95, timed.threads, timed.batch) if timed else (nan,) * 4
+    measured = (p.accuracy, p.accuracy_low, p.accuracy_high, p.accuracy_sd, p.validation_accuracy)
+    return (
+        name, run_id, p.name, run_name, p.stage, p.method, dataset, backbone, *where, processor,
+        p.step, *map(_number, measured), *map(_number, (p.bytes, p.params, p.macs)), p50, p95, threads, batch, *times,
+        *flags, bool(timed and timed.noisy), tags,
+    )  # fmt: skip
+
+
+def _number(value: float | None) -> float:
+    return nan if value is None else float(value)
+
+
+def spread(points: pd.DataFrame) -> pd.Series[float]:
+    """What stands behind ± of a test accuracy: the spread over its seeds, else half of its 95 % interval."""
+    return points["sd"].fillna((points["high"] - points["low"]) / 2)

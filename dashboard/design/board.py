@@ -1,0 +1,78 @@
+"""The draft that lies before this session's person: what it is, how it changes, what was refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from core.catalog import Facts
+from core.errors import UserError, UserErrors
+from core.inquiry import imported_datasets
+from core.samples import sample
+from dashboard.design import draft
+from dashboard.design.draft import Draft
+from dashboard.session import forget, put_query, raw_query, recall, remember, workspace
+from dashboard.words import say
+
+
+def current() -> Draft:
+    """The draft as it is now; a new session begins with the demo's recipe."""
+    kept: Draft | None = recall("design.draft", None)
+    return kept or draft.first(say("design.first_name"))
+
+
+def edit(change: Callable[[Draft], Draft], edition: int | None = None) -> None:
+    """Changes the draft; what was refused before is forgotten.
+
+    `edition` is that of the field or button: one that was drawn before the steps had other places is not heard.
+    """
+    if edition in (None, current().edition):
+        forget("design.refused")
+        remember("design.draft", change(current()))
+
+
+def load(text: str | bytes) -> None:
+    """Takes a recipe from outside; a wrong one is refused and leaves the draft as it was."""
+    try:
+        edit(lambda now: draft.load(now, text, own_data()))
+    except (UserError, UserErrors) as error:
+        remember("design.refused", error)
+
+
+def refused() -> UserError | UserErrors | None:
+    """What was wrong with the recipe that was to be loaded last."""
+    error: UserError | UserErrors | None = recall("design.refused", None)
+    return error
+
+
+def own_data() -> Mapping[str, Facts]:
+    """The data sets a person imported, by name."""
+    return imported_datasets(workspace())
+
+
+def take_from_address() -> None:
+    """Loads the recipe of the run or sample that the address names, once: the parameter is taken out of it."""
+    for parameter, read in (("from", _of_run), ("sample", _of_sample)):
+        name = raw_query(parameter)
+        put_query(parameter, None)
+        if name is not None:
+            _take(name, read)
+
+
+def _take(name: str, read: Callable[[str], str]) -> None:
+    try:
+        load(read(name))
+    except UserError as error:
+        remember("design.refused", error)
+    except OSError as error:
+        given = f"{name} ({error.strerror})"
+        remember(
+            "design.refused", UserError("unreadable_file", "recipe", given, "a recipe to read", say("design.gone"))
+        )
+
+
+def _of_run(run_id: str) -> str:
+    return workspace().run(run_id).recipe_text
+
+
+def _of_sample(run_id: str) -> str:
+    return sample(run_id).recipe_text

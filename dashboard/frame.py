@@ -1,0 +1,53 @@
+"""What surrounds every page: its title, the language, the navigation, and what must be said on all of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from dashboard.session import LANGUAGES, Language, choose_language, language, read_only, widget, workspace
+from dashboard.words import say
+
+PAGES = ("home", "design", "live", "tradeoffs")  # the names of their files and addresses, the same in every language
+STYLE = Path(__file__).with_name("frame.css")
+NAMES = {"en": "EN", "zh": "中文"}
+
+
+def navigate() -> None:
+    """Draws the frame and runs the page that the address names."""
+    pages = [
+        st.Page(f"app_pages/{name}.py", title=say(f"frame.{name}"), url_path=name, default=name == "home")
+        for name in PAGES
+    ]
+    st.html(STYLE)
+    chosen = st.navigation(pages, position="top")
+    with st.container(horizontal=True, vertical_alignment="center", key="frame"):
+        st.header(chosen.title, anchor=False)
+        _languages()
+    if read_only():
+        st.warning(say("frame.read_only", path=str(workspace().path)), icon=":material/lock:")
+    chosen.run()
+
+
+def _languages() -> None:
+    now = language()
+    key = f"frame_language_{now}"  # a widget of its own for each: one that is set from here may answer its old value
+    st.segmented_control(
+        say("frame.language"),
+        LANGUAGES,
+        format_func=lambda spoken: NAMES[spoken],
+        default=now,
+        required=True,
+        key=key,
+        on_change=_choose,
+        args=(key,),
+        label_visibility="collapsed",
+        width="content",
+    )
+
+
+def _choose(key: str) -> None:
+    chosen: Language | None = widget(key, None)
+    if chosen is not None:
+        choose_language(chosen)

@@ -1,0 +1,66 @@
+"""Behind the curtain of a run: its log, its recipe, what it was measured on, the files it left."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from core import readable
+from core.runs import Run
+from core.state import RunState
+from core.text import UserText
+from dashboard.words import say
+
+LINES = 200
+
+
+def draw(run: Run, state: RunState) -> None:
+    """Shut until it is asked for; then read anew at every redraw of the page."""
+    shown = st.expander(say("curtain.title"), icon=":material/terminal:", key="curtain", on_change="rerun")
+    if not shown.open:
+        return
+    with shown:
+        log, recipe, environment, files = st.tabs(
+            [say(f"curtain.{name}") for name in ("log", "recipe", "machine", "files")]
+        )
+        with log:
+            _log(run)
+        with recipe:
+            _recipe(run, state)
+        with environment:
+            _environment(state)
+        with files:
+            _files(run, state)
+
+
+@st.fragment(run_every=2.0)
+def _log(run: Run) -> None:
+    st.code(run.log_tail(LINES) or say("curtain.no_log"), language=None, wrap_lines=True, height=320)
+
+
+def _recipe(run: Run, state: RunState) -> None:
+    try:
+        text = run.recipe_text
+    except (OSError, ValueError):
+        st.warning(say("curtain.no_recipe"))
+        return
+    file = f"{UserText(state.name).path()}.toml"
+    st.download_button(
+        say("curtain.download"), text, file, "application/toml", icon=":material/download:", on_click="ignore"
+    )
+    st.code(text, language="toml")
+
+
+def _environment(state: RunState) -> None:
+    rows = pd.DataFrame(list(state.environment.items()), columns=[say("curtain.what"), say("curtain.value")])
+    st.table(rows, hide_index=True, border="horizontal")
+
+
+def _files(run: Run, state: RunState) -> None:
+    """Artifacts with size and hash, and the checkpoints; the path is for the person's own file manager."""
+    rows = [(a.step, a.path, readable.size(a.bytes), a.sha256) for a in state.artifacts]
+    names = [say(f"curtain.{name}") for name in ("step", "file", "size", "hash")]
+    st.dataframe(pd.DataFrame(rows, columns=names), hide_index=True, alt=say("curtain.files"))
+    kept = sorted(path for path in run.checkpoints.glob("seed-*/step-*/epoch-*"))
+    st.caption(say("curtain.checkpoints", count=len(kept), folder=UserText(run.folder).md()))
+    st.code(f"condenser export {run.id} --out bundle", language="bash")

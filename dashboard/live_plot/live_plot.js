@@ -1,0 +1,60 @@
+// Draws a Plotly figure into a node that stays: new data go through Plotly.react, which keeps zoom and selection.
+const ADDRESS = new URL(`plotly/plotly.min.js?v=${"VERSION"}`, new URL("/", window.location.href)).href;
+
+function library() {
+  if (window.Plotly) return Promise.resolve(window.Plotly);
+  window.condenserPlotly ??= new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = ADDRESS;
+    script.onload = () => resolve(window.Plotly);
+    script.onerror = () => reject(new Error(`could not load ${ADDRESS}`));
+    document.head.append(script);
+  });
+  return window.condenserPlotly;
+}
+
+const names = (points) => [...new Set(points.map((p) => (Array.isArray(p.customdata) ? p.customdata[0] : p.customdata)))]
+  .filter((name) => typeof name === "string" && name);
+
+const pictures = (Plotly, data) => ["png", "svg"].map((format) => ({
+  name: format, title: data.pictures[format], icon: Plotly.Icons[format === "png" ? "camera" : "pencil"],
+  click: (node) => Plotly.downloadImage(node, { format, scale: format === "png" ? 2 : 1, filename: data.file }),
+}));
+
+function configure(Plotly, data) {
+  Plotly.register({ moduleType: "locale", name: data.language, dictionary: data.words, format: {} });
+  const drag = ["zoom2d", "pan2d", ...(data.selectable ? ["select2d", "lasso2d"] : [])];
+  return {
+    responsive: true, displaylogo: false, scrollZoom: false, locale: data.language,
+    modeBarButtons: [pictures(Plotly, data), drag, ["resetScale2d"]],
+  };
+}
+
+function listen(node, tell) {
+  node.on("plotly_click", (event) => tell(names(event.points), "toggle"));
+  node.on("plotly_selected", (event) => event && event.points.length && tell(names(event.points), "replace"));
+}
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  const node = parentElement.querySelector(".live-plot");
+  node.style.height = `${data.figure.layout.height}px`;
+  node.setAttribute("aria-label", data.alt);
+  node.tell = (ids, how) => ids.length && setTriggerValue("picked", { ids, how });
+  node.wanted = data;
+  library().then((Plotly) => {
+    if (node.wanted !== data) return undefined; // newer data came while the library loaded
+    if (node.spoken !== data.language) { // one and the same object: for another one Plotly begins from nothing
+      node.spoken = data.language;
+      node.config = configure(Plotly, data);
+    }
+    return Plotly.react(node, data.figure.data, data.figure.layout, node.config).then(() => {
+      if (!node.heard) {
+        node.heard = true;
+        if (data.selectable) listen(node, (ids, how) => node.tell(ids, how));
+      }
+      node.dataset.newest = data.newest ?? "";
+      node.dataset.drawn = Number(node.dataset.drawn ?? 0) + 1;
+    });
+  });
+  return () => window.Plotly && node.isConnected === false && window.Plotly.purge(node);
+}

@@ -1,0 +1,94 @@
+"""The receipt of a point as a person reads it: what was measured and how, what really changed, what was not gained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core import readable
+from core.points import Point
+from core.text import UserText
+from dashboard.words import say
+
+Receipt = Mapping[str, Any]
+COMPARED = ("first", "before", "fp32")  # what a file was timed in turns with
+
+
+def show(point: Point, heading: str) -> None:
+    """Everything that is known of one point."""
+    st.markdown(heading)
+    rows = [*measured(point), *changed(point.receipt), *comparisons(point.receipt)]
+    table = pd.DataFrame(rows, columns=[say("receipt.fact"), say("receipt.value")])
+    st.table(table, hide_index=True, border="horizontal")
+    for sentence in _sentences(point, "no_gain"):
+        st.info(UserText(sentence).md(), icon=":material/info:")
+    for sentence in _sentences(point, "notes"):
+        st.caption(UserText(sentence).md())
+
+
+def _sentences(point: Point, name: str) -> list[str]:
+    found = point.receipt.get(name)
+    return [str(sentence) for sentence in found] if isinstance(found, list) else []
+
+
+def measured(point: Point) -> Iterator[tuple[str, str]]:
+    """The numbers of a point; what was not measured is left out."""
+    found = {
+        "accuracy": readable.accuracy(point),
+        "validation": readable.percent(point.validation_accuracy),
+        "bytes": readable.size(point.bytes),
+        "compressed": readable.size(point.compressed_bytes),
+        "packed": readable.size(point.packed_bytes),
+        "params": readable.count(point.params),
+        "macs": readable.count(point.macs),
+    }
+    yield from ((say(f"receipt.{name}"), value) for name, value in found.items() if value != readable.NOT_MEASURED)
+    latency = point.latency_ms
+    if latency is not None:
+        told = latency.model_dump(include={"runtime", "device", "threads", "batch", "n"})
+        p50, p95 = readable.two_digits(latency.p50), readable.two_digits(latency.p95)
+        noisy = say("receipt.noisy") if latency.noisy else ""
+        yield say("receipt.latency"), say("receipt.latency_of", p50=p50, p95=p95, **told) + noisy
+
+
+def changed(receipt: Receipt) -> Iterator[tuple[str, str]]:
+    """What the step changed in the file, and how the file agrees with what it came from."""
+    if layers := receipt.get("layers"):
+        yield say("receipt.layers"), say("receipt.of", part=layers["touched"], whole=layers["total"])
+        whole = sum(kernel["count"] for kernel in receipt.get("kernels", ()))
+        yield say("receipt.int8"), say("receipt.of", part=receipt.get("int8_layers", 0), whole=whole)
+    if kernels := receipt.get("kernels"):
+        yield say("receipt.kernels"), ", ".join(f"{k['count']} × {k['op']} ({k['type']})" for k in kernels)
+    if file := receipt.get("file"):
+        folded = file["folded_params"]
+        yield say("receipt.numbers"), say("receipt.numbers_of", numbers=f"{file['numbers']:,}", folded=f"{folded:,}")
+    if (parity := receipt.get("parity_with_torch")) is not None:
+        yield say("receipt.parity"), f"{parity:.1e}"
+    if (same := receipt.get("same_answer_as_before")) is not None:
+        yield say("receipt.agreement"), readable.percent(same)
+    if (error := receipt.get("calibration_error")) is not None:
+        yield say("receipt.calibration"), readable.percent(error)
+
+
+def comparisons(receipt: Receipt) -> Iterator[tuple[str, str]]:
+    """Bytes and milliseconds beside the first point, the step before and the float twin."""
+    for name in COMPARED:
+        if sizes := receipt.get(f"bytes_{name}"):
+            times = readable.two_digits(sizes["times_smaller"])
+            before, after = readable.size(sizes["before"]), readable.size(sizes["after"])
+            yield say(f"receipt.bytes_{name}"), say("receipt.smaller", before=before, after=after, times=times)
+        if latency := receipt.get(f"latency_{name}"):
+            yield say(f"receipt.latency_{name}"), speedup(latency)
+
+
+def speedup(latency: Receipt) -> str:
+    """How many times faster, as measured and as the multiplications alone would have it; withheld inside the noise."""
+    before, after = readable.two_digits(latency["ms"]), readable.two_digits(latency["ms_now"])
+    if "speedup" not in latency:
+        return say("receipt.withheld", before=before, after=after, why=UserText(latency.get("withheld", "")).md())
+    predicted = latency.get("predicted_by_macs")
+    told = say("receipt.faster", before=before, after=after, times=readable.two_digits(latency["speedup"]))
+    return told + (say("receipt.predicted", times=readable.two_digits(predicted)) if predicted else "")

@@ -1,0 +1,57 @@
+"""Every word a person reads on the pages, in the language they chose: `text/<language>/<room>.toml`."""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from pathlib import Path
+
+from core.catalog import load_catalog
+from core.options import Words
+from dashboard.session import Language, language
+
+FOLDER = Path(__file__).with_name("text")
+
+
+def say(key: str, **values: object) -> str:
+    """The phrase `room.name` with its `{values}` filled in; raises KeyError on a key that is not in the catalogue.
+
+    Values a person wrote go in as `UserText(...).md()`.
+    """
+    return phrase(key, language()).format(**values)
+
+
+def known(key: str, otherwise: str) -> str:
+    """The phrase `room.name` if the catalogue has it, else `otherwise`: for names that methods bring along."""
+    room, _, name = key.partition(".")
+    return vocabulary(language())[room].get(name, otherwise)
+
+
+def template(key: str) -> str:
+    """The phrase `room.name` with its places still open, for a chart that fills them in."""
+    return phrase(key, language())
+
+
+def phrase(key: str, spoken: Language) -> str:
+    """The phrase `room.name` as the catalogue has it, its places still open."""
+    room, _, name = key.partition(".")
+    return vocabulary(spoken)[room][name]
+
+
+def spoken(words: Words) -> str:
+    """What a method or an option brings along, in the person's language."""
+    return words.zh if language() == "zh" else words.en
+
+
+def named(stage: str, method: str, name: str) -> str:
+    """A point's or control's name with its method's title in the person's language; a new control's own as it is."""
+    entry = load_catalog().methods.get(stage, {}).get(method)
+    title = name.replace(entry.title.en, spoken(entry.title)) if entry else name
+    return known(f"controls.{name}", title)
+
+
+@cache
+def vocabulary(spoken: Language) -> dict[str, dict[str, str]]:
+    """All phrases of a language, by room and name."""
+    files = sorted((FOLDER / spoken).glob("*.toml"))
+    return {file.stem: tomllib.loads(file.read_text(encoding="utf-8")) for file in files}

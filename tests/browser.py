@@ -1,0 +1,70 @@
+"""What the browser tests share: the system's Chromium, a running dashboard, and a page that is watched."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import dataclass, field
+
+import psutil
+from playwright.sync_api import Page
+
+from core.server import Address
+from core.workspace import Workspace
+
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), ""
+)
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+OWN_PROBE = re.compile(r"/[a-z]+/_stcore/(host-config|health)$")  # Streamlit asks under a page's address first
+SLOW = 30_000  # milliseconds a page may take on a busy machine before a test gives up
+
+
+@dataclass(frozen=True)
+class Site:
+    """A running dashboard and its workspace."""
+
+    workspace: Workspace
+    address: Address
+
+    def at(self, path: str = "") -> str:
+        return self.address.url.rstrip("/") + "/" + path
+
+    @property
+    def process(self) -> psutil.Process:
+        return psutil.Process(self.address.who.pid)
+
+
+@dataclass
+class Watched:
+    """A page and what it did that nobody should see: requests to others, errors on the console."""
+
+    page: Page
+    foreign: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    def listen(self) -> Watched:
+        self.page.on("request", lambda request: self._asked(request.url))
+        self.page.on("console", lambda told: self._told(told.type, told.text, str(told.location.get("url", ""))))
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        return self
+
+    def _asked(self, url: str) -> None:
+        if not url.startswith(("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:", "about:")):
+            self.foreign.append(url)
+
+    def _told(self, kind: str, text: str, source: str) -> None:
+        if kind == "error" and OWN_PROBE.search(source) is None:
+            self.errors.append(f"{text} ({source})")
+
+    def is_clean(self) -> None:
+        assert self.foreign == []
+        assert self.errors == []
+
+
+def wait_until_drawn(page: Page) -> None:
+    """Until Streamlit has drawn the whole page."""
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", state="attached")

@@ -1,0 +1,54 @@
+"""A dashboard on a workspace of its own, and a real browser in front of it."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+
+from core.launcher import stop_supervisor
+from core.server import ensure_dashboard, stop_dashboard
+from core.workspace import Workspace
+from tests.browser import CHROMIUM, FLAGS, SLOW, Site, Watched
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """The system's Chromium; without one the test is skipped with a loud line, on CI it fails."""
+    if not CHROMIUM:
+        told = "NO CHROMIUM ON THIS MACHINE: what a person sees in the browser has not been tested"
+        if os.environ.get("CI") == "true":
+            pytest.fail(told)
+        warnings.warn(told, pytest.PytestWarning, stacklevel=1)
+        pytest.skip(told)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A dashboard on a fresh workspace, without a supervisor."""
+    workspace = Workspace.open_or_create(tmp_path_factory.mktemp("site"))
+    address = ensure_dashboard(workspace)
+    yield Site(workspace, address)
+    stop_dashboard(workspace)
+    stop_supervisor(workspace)
+
+
+@pytest.fixture
+def context(chromium: Browser) -> Iterator[BrowserContext]:
+    """A browser without a past."""
+    opened = chromium.new_context(viewport={"width": 1280, "height": 900}, locale="en-US")
+    opened.set_default_timeout(SLOW)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def watched(context: BrowserContext) -> Watched:
+    return Watched(context.new_page()).listen()

@@ -1,0 +1,139 @@
+"""Only what differs is told, and nothing is called a difference that the measurement does not carry."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from core.recipe import Recipe, Step
+from core.samples import samples
+from dashboard.charts import points
+from dashboard.charts.comparison import CONTROL, METHOD, RECIPE, Setting, changes, delta, settings
+
+STEPS = (
+    Step("transfer", "linear_probe"),
+    Step("distill", "kd", {"student": "resnet8", "temperature": 2.0}),
+    Step("prune", "l2", {"ratio": 0.5}),
+)
+PLAIN = Recipe("a", "fashion-mini", "efficientnet_lite0", STEPS)
+
+
+def with_step(place: int, step: Step, **knobs: Any) -> Recipe:
+    steps = (*STEPS[:place], step, *STEPS[place + 1 :])
+    return Recipe(**{"name": "b", "dataset": "fashion-mini", "backbone": "efficientnet_lite0", "steps": steps, **knobs})
+
+
+def told(*given: tuple[Recipe, int]) -> dict[tuple[int, str], tuple[object, ...]]:
+    found = changes([settings(recipe, step) for recipe, step in given])
+    return {(change.setting.step, change.setting.name): change.values for change in found}
+
+
+def test_only_the_changed_setting_is_told() -> None:
+    other = with_step(1, Step("distill", "kd", {"student": "resnet8", "temperature": 8.0}))
+    assert told((PLAIN, 2), (other, 2)) == {(1, "temperature"): (2.0, 8.0)}
+
+
+def test_a_default_written_out_is_no_change() -> None:
+    default = settings(PLAIN, 0)[Setting(0, "transfer", "l2")]
+    assert isinstance(default, float)
+    assert told((PLAIN, 2), (with_step(0, Step("transfer", "linear_probe", {"l2": default})), 2)) == {}
+
+
+def test_a_default_beside_another_value_is_told() -> None:
+    other = with_step(1, Step("distill", "kd", {"student": "resnet8", "temperature": 2.0, "weight": 0.5}))
+    assert told((PLAIN, 2), (other, 2)) == {(1, "weight"): (0.9, 0.5)}
+
+
+def test_what_comes_after_a_point_does_not_count() -> None:
+    other = with_step(2, Step("prune", "random", {"ratio": 0.7}))
+    assert told((PLAIN, 1), (other, 1)) == {}
+    assert told((PLAIN, 2), (other, 2)) == {(2, METHOD): ("prune.l2", "prune.random"), (2, "ratio"): (0.5, 0.7)}
+
+
+def test_a_step_that_one_point_lacks_is_told_once_without_its_options() -> None:
+    assert told((PLAIN, 1), (PLAIN, 2)) == {(2, METHOD): (None, "prune.l2")}
+
+
+def test_knobs_of_the_recipe_count_and_its_name_does_not() -> None:
+    assert told((PLAIN, 2), (with_step(2, STEPS[2], seed=7), 2)) == {(RECIPE, "seed"): (0, 7)}
+
+
+def test_options_of_different_stages_are_not_held_against_each_other() -> None:
+    other = with_step(1, Step("prune", "l2", {"ratio": 0.5, "epochs": 3}))
+    assert set(told((PLAIN, 1), (other, 1))) == {(1, METHOD)}
+
+
+def test_a_control_is_told_from_its_step() -> None:
+    found = changes([settings(PLAIN, 1), settings(PLAIN, 1, "twin without a teacher")])
+    assert [(c.setting.name, c.values) for c in found] == [(CONTROL, (None, "twin without a teacher"))]
+
+
+def test_three_points_keep_their_order_and_the_chain_its_own() -> None:
+    one = with_step(1, Step("distill", "kd", {"student": "resnet8", "temperature": 8.0}), seed=1)
+    found = told((PLAIN, 2), (one, 2), (PLAIN, 1))
+    assert found == {
+        (RECIPE, "seed"): (0, 1, 0), (1, "temperature"): (2.0, 8.0, 2.0), (2, METHOD): ("prune.l2", "prune.l2", None)
+    }  # fmt: skip
+    assert list(found) == sorted(found, key=lambda key: key[0])
+
+
+# figures
+
+
+@pytest.fixture
+def row() -> pd.Series[Any]:
+    found = points.info(samples()).iloc[0].copy()
+    for name, value in {
+        "accuracy": 0.8, "low": 0.78, "high": 0.82, "validation": 0.81, "bytes": 1000.0, "params": 100.0,
+        "macs": 50.0, "p50": 1.0, "p95": 1.1, "noisy": False,
+    }.items():  # fmt: skip
+        found[name] = value
+    return found
+
+
+def altered(row: pd.Series[Any], **changed: object) -> pd.Series[Any]:
+    other = row.copy()
+    for name, value in changed.items():
+        other[name] = value
+    return other
+
+
+def test_differences_and_ratios_are_those_of_the_figures(row: pd.Series[Any]) -> None:
+    other = altered(row, accuracy=0.7, low=0.68, high=0.72, validation=0.75, bytes=250.0, p50=0.4, p95=0.5)
+    found = delta(other, row)
+    assert found.accuracy == pytest.approx(-0.1)
+    assert found.validation == pytest.approx(-0.06)
+    assert found.overlap is False
+    assert (found.bytes, found.latency, found.withheld) == (0.25, 0.4, "")
+    assert delta(row, other).latency == pytest.approx(2.5)
+
+
+def test_overlapping_intervals_are_no_difference(row: pd.Series[Any]) -> None:
+    assert delta(altered(row, accuracy=0.77, low=0.75, high=0.79), row).overlap is True
+    assert delta(altered(row, accuracy=0.70, low=0.68, high=0.7799), row).overlap is False
+    assert delta(altered(row, low=math.nan), row).overlap is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"p50": 0.4, "p95": 0.5, "noisy": True}, "noisy"),
+        ({"p50": 0.4, "p95": 0.5, "threads": 4.0}, "conditions"),
+        ({"p50": 0.4, "p95": 0.5, "processor": "another"}, "conditions"),
+        ({"p50": 0.9, "p95": 1.0}, "noise"),
+        ({"p50": 1.0, "p95": 1.0}, "noise"),
+    ],
+)
+def test_a_ratio_of_latencies_that_means_nothing_is_withheld(
+    row: pd.Series[Any], changed: dict[str, object], why: str
+) -> None:
+    for found in (delta(altered(row, **changed), row), delta(row, altered(row, **changed))):
+        assert (found.latency, found.withheld) == (None, why)
+
+
+def test_what_was_not_measured_is_not_compared(row: pd.Series[Any]) -> None:
+    found = delta(altered(row, accuracy=math.nan, p50=math.nan, bytes=math.nan), row)
+    assert (found.accuracy, found.latency, found.bytes, found.withheld) == (None, None, None, "")

@@ -1,0 +1,76 @@
+"""Learning curves: what is in them, and that smoothing hides nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from core.events import Progress, RunStarted, StepStarted
+from core.state import RunState, fold
+from dashboard.charts import curves
+
+LABELS = curves.Labels("epoch", "accuracy", "loss", {"0": "1 transfer", "0:twin": "1 transfer: twin"})
+
+
+def progress(
+    epoch: int, batch: int, loss: float | None, *, control: str = "", seed: int = 0, step: int = 0
+) -> Progress:
+    judged = 0.5 + epoch / 100 if batch == 0 and loss is not None else None
+    return Progress(step, seed, "training", epoch, 9, batch, 4, loss, None, None, judged, control=control)
+
+
+@pytest.fixture
+def state() -> RunState:
+    said = [progress(epoch, batch, 2.0 / (1 + epoch + batch / 4)) for epoch in range(9) for batch in range(4)]
+    twin = [progress(1, 0, 1.0, control="twin"), progress(1, 2, 0.9, control="twin"), progress(2, 0, 0.8, seed=7)]
+    silent = progress(0, 3, None)
+    return fold([RunStarted(1, {}), StepStarted(0, "transfer", "fine_tune", "x", 9), silent, *said, *twin])
+
+
+def test_every_figure_is_a_row_and_nothing_else(state: RunState) -> None:
+    table = curves.info(state)
+    assert list(table["line"].unique()) == ["0", "0:twin", "0#7"]
+    chain = table[table["line"] == "0"]
+    assert len(chain) == 36
+    assert chain["epoch"].tolist() == [epoch + batch / 4 for epoch in range(9) for batch in range(4)]
+    assert chain["validation_accuracy"].notna().sum() == 9
+    assert set(table["stage"]) == {"transfer"}
+
+
+def test_an_empty_run_has_axes_and_no_line() -> None:
+    drawn = curves.figure(curves.info(RunState()), LABELS)
+    assert all(trace.x == (None,) for trace in drawn.data)
+    assert drawn.layout.yaxis.range == (0, 1)
+
+
+def test_smoothing_keeps_the_raw_line_faintly_underneath(state: RunState) -> None:
+    table = curves.info(state)
+    raw = {t.uid: t for t in curves.figure(table, LABELS).data if t.uid}
+    both = {t.uid: t for t in curves.figure(table, LABELS, smoothing=0.8).data if t.uid}
+    assert both["1 transfer/loss/True"].y == raw["1 transfer/loss/False"].y
+    assert both["1 transfer/loss/True"].opacity <= 0.35
+    assert both["1 transfer/loss/False"].y != raw["1 transfer/loss/False"].y
+
+
+def test_smoothing_is_an_exponential_average() -> None:
+    values = pd.Series([1.0, 0.0, 0.0, 4.0])
+    wanted, weights = [], 0.6 ** np.arange(4)
+    for end in range(1, 5):
+        back = weights[:end][::-1]
+        wanted.append(float((values[:end] * back).sum() / back.sum()))
+    assert curves.smoothed(values, 0.6).tolist() == pytest.approx(wanted)
+    assert curves.smoothed(values, 0.0).tolist() == values.tolist()
+
+
+def test_a_control_is_dashed_and_hollow(state: RunState) -> None:
+    twins = [t for t in curves.figure(curves.info(state), LABELS).data if (t.uid or "").startswith("1 transfer: twin")]
+    assert twins
+    assert all(t.line.dash == "dash" and t.marker.symbol.endswith("-open") for t in twins)
+
+
+def test_a_long_line_stays_small() -> None:
+    long = pd.DataFrame(
+        [(0, "transfer", "0", i / 10, 1.0, None, None) for i in range(50_000)], columns=curves.COLUMNS
+    )  # fmt: skip
+    assert max(len(t.x) for t in curves.figure(long, LABELS).data) <= 2 * curves.MOST

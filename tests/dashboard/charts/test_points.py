@@ -1,0 +1,70 @@
+"""Every measured figure of every run stands in the table once; what was not measured is missing, not zero."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from core.points import Latency, Point
+from core.runs import RunSummary, Status
+from core.samples import samples
+from dashboard.charts.points import COLUMNS, info, spread
+
+LATENCY = Latency(runtime="onnxruntime", device="cpu", threads=2, batch=1, n=50, p50=0.5, p95=0.7, noisy=True)
+FULL = Point(
+    step=1, stage="prune", method="l2", name="resnet8 · L2", accuracy=0.8, accuracy_low=0.78, accuracy_high=0.81,
+    validation_accuracy=0.79, bytes=1000, params=10, macs=20, latency_ms=LATENCY, accuracy_sd=0.02, seeds=3,
+)  # fmt: skip
+BARE = Point(step=0, stage="transfer", method="linear_probe", name="teacher")
+
+
+def run(**more: object) -> RunSummary:
+    known = {"id": "660fbd37e5561-88c496", "name": "mine", "status": Status.FINISHED, "points": (BARE, FULL)}
+    return RunSummary.model_validate({**known, **more})
+
+
+def test_a_point_keeps_all_its_figures() -> None:
+    row = info([run(dataset="d", backbone="b", tags=("x", "y"), created=1.0, finished=2.0)]).iloc[1]
+    told = {
+        "id": "660fbd37e5561-88c496:1", "run": "660fbd37e5561-88c496", "name": "resnet8 · L2", "run_name": "mine",
+        "stage": "prune", "method": "l2", "dataset": "d", "backbone": "b", "accuracy": 0.8, "low": 0.78, "high": 0.81,
+        "sd": 0.02, "validation": 0.79, "bytes": 1000, "params": 10, "macs": 20, "p50": 0.5, "p95": 0.7, "noisy": True,
+        "runtime": "onnxruntime", "threads": 2, "batch": 1, "step": 1, "created": 1.0, "finished": 2.0,
+        "control": False, "sample": False, "tags": ("x", "y"),
+    }  # fmt: skip
+    assert {name: row[name] for name in told} == told
+
+
+def test_what_was_not_measured_is_missing() -> None:
+    row = info([run()]).iloc[0]
+    for name in ("accuracy", "low", "high", "sd", "validation", "bytes", "params", "macs", "p50", "p95", "threads"):
+        assert math.isnan(row[name]), name
+    assert not row["noisy"]
+    assert row["runtime"] == ""
+
+
+def test_a_control_has_its_name_in_its_id_and_is_told_apart() -> None:
+    table = info([run(controls=(FULL.model_copy(update={"name": "twin, no teacher"}),))], sample=True)
+    assert table["id"].tolist()[-1] == "660fbd37e5561-88c496:1:twin, no teacher"
+    assert table["control"].tolist() == [False, False, True]
+    assert table["sample"].all()
+
+
+def test_no_runs_give_a_table_of_the_same_types() -> None:
+    empty = info([])
+    assert list(empty.columns) == list(COLUMNS)
+    assert empty.dtypes.to_dict() == info(samples()).dtypes.to_dict()
+    assert empty.empty
+
+
+def test_ids_are_unique_over_all_samples() -> None:
+    table = info(samples(), sample=True)
+    assert table["id"].is_unique
+    assert len(table) == sum(len(s.points) + len(s.controls) for s in samples())
+
+
+def test_the_spread_is_that_of_the_seeds_else_half_the_interval() -> None:
+    table = pd.DataFrame({"sd": [0.02, math.nan, math.nan], "low": [0.7, 0.7, math.nan], "high": [0.9, 0.9, math.nan]})
+    assert spread(table).round(9).tolist()[:2] == [0.02, 0.1]
+    assert math.isnan(spread(table)[2])

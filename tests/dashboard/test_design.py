@@ -1,0 +1,524 @@
+"""The Design page: what a person sets becomes the recipe, what is wrong is told where it is, Start starts one run."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.assets import SAMPLES
+from core.catalog import load_catalog
+from core.errors import UserError
+from core.jobs import Job
+from core.launcher import identity
+from core.recipe import Recipe, Step, load_recipe, parse_recipe
+from core.workspace import Workspace
+from dashboard import launch
+from dashboard.design import board, chain, draft, presets, preview
+from tests.browser import Site, Watched, wait_until_drawn
+
+ROOT = Path(__file__).resolve().parents[2]
+HARNESS = """
+import streamlit as st
+live = st.Page("app_pages/live.py", title="Live", url_path="live")
+design = st.Page({design!r}, title="Design", url_path="design", default=True)
+st.navigation([design, live]).run()
+"""
+ANSWER: dict[str, Any] = {
+    "rows": [
+        {"step": 0, "stage": "transfer", "method": "linear_probe", "name": "big · Linear probe", "params": 3_400_000,
+         "macs": 31_400_000, "bytes": 13_470_000, "exact": True, "why": ""},
+        {"step": 2, "stage": "prune", "method": "l2", "name": "<b>small</b>", "params": 20_000,
+         "macs": 2_000_000, "bytes": 82_000, "exact": False, "why": "a global ranking needs trained weights"},
+    ],
+    "seconds": 55.0, "seconds_low": 40.0, "seconds_high": 80.0, "memory_bytes": 900_000_000, "device": "cpu",
+    "image_size": 64, "notes": [{"code": "download", "values": {"backbone": "![](http://x)", "megabytes": "12"}}],
+}  # fmt: skip
+
+
+class Answers:
+    """What the page is told when it asks; `None` leaves it waiting."""
+
+    def __init__(self) -> None:
+        self.give: dict[str, Any] | UserError | None = ANSWER
+        self.asked: list[str] = []
+
+    def create_job(self, real: Callable[..., Job]) -> Callable[..., Job]:
+        def create(store: Workspace, kind: str, request: dict[str, Any]) -> Job:
+            job = real(store, kind, request)
+            assert kind == "preview"
+            self.asked.append(request["recipe"])
+            if isinstance(self.give, UserError):
+                job.fail(self.give)
+            elif self.give is not None:
+                job.answer(self.give)
+            return job
+
+        return create
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Workspace:
+    return Workspace.open_or_create(tmp_path / "workspace")
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
+    found = Answers()
+    monkeypatch.setattr(Workspace, "create_job", found.create_job(Workspace.create_job))
+    monkeypatch.setattr(preview, "attended", lambda: True)
+    monkeypatch.setattr(preview, "SETTLE", 0.0)
+    return found
+
+
+@pytest.fixture
+def page(tmp_path: Path, store: Workspace, answers: Answers, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    """The page in a frame of its own, before its first run."""
+    monkeypatch.setenv("CONDENSER_WORKSPACE", str(store.path))
+    monkeypatch.setattr(launch, "ensure_supervisor", lambda store: None)
+    (tmp_path / "app_pages").mkdir()
+    (tmp_path / "app_pages" / "live.py").write_text("import streamlit as st\nst.text(st.query_params['run'])\n")
+    frame = tmp_path / "frame.py"
+    frame.write_text(HARNESS.format(design=str(ROOT / "dashboard/app_pages/design.py")))
+    return AppTest.from_file(str(frame), default_timeout=30)
+
+
+def lies(page: AppTest) -> draft.Draft:
+    """The draft on the page."""
+    try:
+        kept = page.session_state["kept:design.draft"]
+    except KeyError:
+        return draft.first("my first design")
+    assert isinstance(kept, draft.Draft)
+    return kept
+
+
+def recipe(page: AppTest) -> Recipe:
+    return lies(page).recipe
+
+
+def told(page: AppTest) -> str:
+    """Everything that is written on the page."""
+    assert not page.exception
+    groups = (page.markdown, page.caption, page.error, page.warning, page.info)
+    return "\n".join(str(element.value) for group in groups for element in group)
+
+
+def field(page: AppTest, place: int, name: str, shape: str) -> Any:
+    step = recipe(page).steps[place]
+    group: Any = {"slider": page.slider, "number": page.number_input, "menu": page.selectbox}[shape]
+    return group(key=key(page, f"{place}_{step.method}_{name}_{shape}"))
+
+
+def preset(page: AppTest) -> Any:
+    return page.button_group(key=key(page, f"preset_{presets.in_force(recipe(page))}"))
+
+
+def key(page: AppTest, name: str) -> str:
+    """The key of a field: those of another edition are other fields."""
+    return f"design_{lies(page).edition}_{name}"
+
+
+def click(page: AppTest, name: str) -> AppTest:
+    return page.button(key=f"design_{name}").click().run()
+
+
+# the recipe
+
+
+def test_first_sight(page: AppTest) -> None:
+    page.run()
+    words = told(page)
+    assert "10 classes · 8,000 images" in words
+    assert "weights at hand" in words
+    assert "prunable" in words
+    assert [step.stage for step in recipe(page).steps] == ["transfer", "distill", "prune", "quantize"]
+    assert preset(page).value == "balanced"
+    assert not page.button(key="design_start").disabled
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_every_control_has_help_and_words(page: AppTest, language: str) -> None:
+    page.query_params["lang"] = language
+    page.run()
+    controls = [*page.number_input, *page.slider, *page.toggle, *page.text_input, *page.button_group]
+    assert len(controls) > 20
+    assert [control.label for control in controls if not control.help or not control.label] == []
+    if language == "zh":
+        assert "温度" in page.number_input(key=key(page, "1_kd_temperature_number")).label
+        assert "个类别" in told(page)
+
+
+def test_a_knob_becomes_the_recipe_and_undo_takes_it_back(page: AppTest) -> None:
+    page.run()
+    field(page, 2, "ratio", "slider").set_value(0.7).run()
+    assert recipe(page).steps[2].options["ratio"] == 0.7
+    field(page, 2, "ratio", "slider").set_value(0.5).run()
+    assert "ratio" not in recipe(page).steps[2].options
+    click(page, "undo")
+    assert field(page, 2, "ratio", "slider").value == 0.7
+    click(page, "redo")
+    assert field(page, 2, "ratio", "slider").value == 0.5
+
+
+def test_every_method_of_the_catalogue_is_shown_whole(page: AppTest) -> None:
+    """A card for each method with all its options: what the engine adds appears without an edit."""
+    for stage, menu in load_catalog().methods.items():
+        for method, entry in menu.items():
+            steps = (Step("transfer", "linear_probe"), Step(stage, method))
+            base = draft.first("all").recipe
+            made = draft.Draft(Recipe("all", base.dataset, base.backbone, steps), base)
+            page.session_state["kept:design.draft"] = made
+            page.run()
+            assert not page.exception
+            prefix = key(page, f"1_{method}_")
+            groups = (page.number_input, page.slider, page.toggle, page.text_input, page.button_group, page.selectbox)
+            drawn = [str(widget.key) for group in groups for widget in group]
+            shown = {name.removeprefix(prefix).rpartition("_")[0] for name in drawn if name.startswith(prefix)}
+            assert shown == {option.name for option in entry.options}, (stage, method)
+
+
+def test_steps_move_go_and_come(page: AppTest) -> None:
+    page.run()
+    click(page, "remove_2")
+    assert [step.stage for step in recipe(page).steps] == ["transfer", "distill", "quantize"]
+    click(page, "add_prune")
+    assert [step.stage for step in recipe(page).steps] == ["transfer", "distill", "prune", "quantize"]
+    click(page, "up_2")
+    assert [step.stage for step in recipe(page).steps] == ["transfer", "prune", "distill", "quantize"]
+    assert page.button(key="design_add_quantize").disabled
+    assert "Keep one of the two" in page.button(key="design_add_quantize").help
+
+
+def test_another_method(page: AppTest) -> None:
+    page.run()
+    page.selectbox(key=key(page, "method_3")).set_value("weight_only").run()
+    assert recipe(page).steps[3].method == "weight_only"
+    page.button_group(key=key(page, "3_weight_only_bits_segments")).set_value(4).run()
+    assert recipe(page).steps[3].options["bits"] == 4
+    assert not page.exception
+
+
+def test_data_and_backbone(page: AppTest) -> None:
+    page.run()
+    page.selectbox(key=key(page, "dataset_menu")).set_value("digits").run()
+    page.selectbox(key=key(page, "backbone_menu")).set_value("alexnet").run()
+    assert (recipe(page).dataset, recipe(page).backbone) == ("digits", "alexnet")
+    assert "weights are downloaded (244.41 MB)" in told(page)
+
+
+# what is wrong
+
+
+def test_a_conflict_is_told_on_its_card_and_start_waits(page: AppTest) -> None:
+    page.run()
+    click(page, "up_3")
+    (error,) = page.error
+    assert "after" in error.value
+    assert page.button(key="design_start").disabled
+    assert "Mend first (1)" in told(page)
+    click(page, "undo")
+    assert not page.error
+    assert not page.button(key="design_start").disabled
+
+
+def test_a_wrong_option_is_told_at_its_field_and_its_fold_opens(page: AppTest) -> None:
+    page.run()
+    field(page, 1, "student", "menu").set_value("alexnet").run()
+    field(page, 1, "width", "number").set_value(8).run()
+    (error,) = page.error
+    assert "width" in error.value
+    assert page.button(key="design_start").disabled
+    field(page, 1, "width", "number").set_value(0).run()
+    assert not page.error
+    assert "larger than its teacher" in "".join(str(w.value) for w in page.warning)
+
+
+def test_more_labels_than_images(page: AppTest) -> None:
+    page.run()
+    page.number_input(key=key(page, "labels_number")).set_value(9000).run()
+    (error,) = page.error
+    assert "labels" in error.value
+    assert page.button(key="design_start").disabled
+
+
+def test_every_step_removed(page: AppTest) -> None:
+    page.run()
+    for _ in range(4):
+        click(page, "remove_0")
+    assert recipe(page).steps == ()
+    assert page.button(key="design_start").disabled
+    assert not page.button(key="design_add_transfer").disabled
+    assert page.button(key="design_add_prune").disabled
+
+
+# presets
+
+
+@pytest.mark.parametrize("name", ["quick", "smallest", "fastest"])
+def test_a_preset_is_applied_and_says_what_it_changed(page: AppTest, name: str) -> None:
+    page.run()
+    before = recipe(page)
+    preset(page).set_value(name).run()
+    (line,) = [info.value for info in page.info]
+    for change in presets.changes(before, recipe(page)):
+        assert (change.title.en if change.title else change.stage.capitalize()) in line
+    assert preset(page).value == name
+    click(page, "undo")
+    assert recipe(page) == before
+    assert not page.info
+
+
+# from elsewhere
+
+
+def test_a_variant_of_a_run(page: AppTest, store: Workspace) -> None:
+    text = (ROOT / "assets/recipes/bundled-teacher.toml").read_text()
+    run = store.create_run(text)
+    page.query_params["from"] = run.id
+    page.run()
+    assert recipe(page) == parse_recipe(text)
+    field(page, 2, "ratio", "slider").set_value(0.7).run()
+    assert recipe(page).steps[2].options["ratio"] == 0.7  # not loaded again over what was changed
+
+
+@pytest.mark.parametrize("parameter", ["from", "sample"])
+@pytest.mark.parametrize("value", ["../../etc", "0000000000000-000000", "<b>x</b>", "x" * 300])
+def test_an_unknown_run_is_told_and_the_default_is_there(page: AppTest, parameter: str, value: str) -> None:
+    page.query_params[parameter] = value
+    page.run()
+    (error,) = page.error
+    assert "run" in error.value or "sample" in error.value
+    assert "<b>" not in error.value
+    assert recipe(page).hash() == load_recipe(ROOT / "assets/recipes/demo.toml").hash()
+
+
+@pytest.mark.skipif(not SAMPLES.is_dir(), reason="no samples come along")
+def test_a_sample(page: AppTest) -> None:
+    found = sorted(path.name for path in SAMPLES.iterdir() if (path / "recipe.toml").is_file())
+    page.query_params["sample"] = found[0]
+    page.run()
+    assert not page.error
+    assert recipe(page) == load_recipe(SAMPLES / found[0] / "recipe.toml")
+
+
+def test_a_file_up_and_down_again_is_bit_equal(page: AppTest) -> None:
+    page.run()
+    text = load_recipe(ROOT / "assets/recipes/bundled-teacher.toml").to_toml().encode()
+    page.file_uploader(key="design_upload").upload("mine.toml", text, "application/toml").run()
+    assert not page.error
+    (button,) = page.get("download_button")
+    url = button.proto.url
+    assert recipe(page).to_toml().encode() == text
+    assert url
+
+
+def test_a_wrong_file_is_told_with_its_line_and_changes_nothing(page: AppTest) -> None:
+    page.run()
+    before = recipe(page)
+    page.file_uploader(key="design_upload").upload("bad.toml", b'schema = 1\nname = "x\n', "application/toml").run()
+    (error,) = page.error
+    assert "recipe line 2" in error.value
+    assert recipe(page) == before
+    field(page, 2, "ratio", "slider").set_value(0.7).run()
+    assert not page.error
+
+
+def test_the_command_on_the_page_is_the_recipes(page: AppTest, store: Workspace) -> None:
+    page.run()
+    (code,) = page.code
+    assert code.value == draft.command(recipe(page), workspace=store.path)
+
+
+# the preview
+
+
+def test_the_preview_is_asked_for_once_and_shown(page: AppTest, store: Workspace, answers: Answers) -> None:
+    page.run()
+    page.run()
+    assert len(answers.asked) == 1
+    assert parse_recipe(answers.asked[0]).hash() == recipe(page).hash()
+    (table,) = page.table
+    shown = table.value
+    assert list(shown.columns) == ["Step", "Parameters", "MACs", "File ≈"]
+    assert shown.iloc[0, 1] == "3.4\u00a0M"
+    assert shown.iloc[1, 1] == "≈\u00a020\u00a0k"
+    assert "<b>" not in str(shown.iloc[1, 0])
+    words = told(page)
+    assert "about **55 s** (40–80) · 900.00 MB memory · CPU · images 64×64" in words
+    assert "a global ranking needs trained weights" in words
+    assert "![](" not in words
+
+
+def test_a_change_asks_again_but_a_name_does_not(page: AppTest, answers: Answers) -> None:
+    page.run()
+    page.text_input(key=key(page, "name_text")).set_value("another").run()
+    assert len(answers.asked) == 1
+    answers.give = None
+    field(page, 2, "ratio", "slider").set_value(0.7).run()
+    assert len(answers.asked) == 2
+    assert "of an earlier recipe" in told(page)
+    (table,) = page.table
+    assert str(table.value.iloc[0, 1]).startswith(":gray[")
+
+
+def test_an_outdated_question_is_cancelled(page: AppTest, store: Workspace, answers: Answers) -> None:
+    answers.give = None
+    page.run()
+    (first,) = store.job_ids()
+    assert "being worked out" in told(page)
+    answers.give = ANSWER
+    field(page, 2, "ratio", "slider").set_value(0.7).run()
+    assert store.job(first).cancel_requested()
+    assert len(page.table) == 1
+
+
+def test_answered_jobs_are_cleared_away(page: AppTest, store: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    page.run()
+    assert len(store.job_ids()) == 1
+    monkeypatch.setattr(preview, "KEEP", 0.0)
+    page.run()
+    assert store.job_ids() == []
+
+
+def test_an_error_of_the_engine_is_shown_as_it_is(page: AppTest, answers: Answers) -> None:
+    answers.give = UserError("unknown_job", "kind", "preview", "one of profile, rank", "Ask for one of them.")
+    page.run()
+    (error,) = page.error
+    assert error.value.startswith("**kind**: got preview.")
+    assert not page.button(key="design_start").disabled
+
+
+def test_no_answer_is_told_and_asked_no_more(page: AppTest, answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers.give = None
+    monkeypatch.setattr(preview, "PATIENCE", -1.0)
+    page.run()
+    page.run()
+    assert "no answer within a minute" in page.error[0].value
+    assert len(answers.asked) == 1
+
+
+def test_without_a_supervisor_nothing_is_asked(
+    page: AppTest, answers: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preview, "attended", lambda: False)
+    page.run()
+    assert answers.asked == []
+    assert "condenser dashboard" in page.info[0].value
+
+
+# start
+
+
+def test_start_is_one_run_of_this_recipe_and_leads_there(page: AppTest, store: Workspace) -> None:
+    page.run()
+    field(page, 2, "ratio", "slider").set_value(0.7).run()
+    made = recipe(page)
+    click(page, "start")
+    (run_id,) = store.run_ids()
+    assert store.queued() == [run_id]
+    assert parse_recipe(store.run(run_id).recipe_text) == made
+    assert [element.value for element in page.text] == [run_id]
+
+
+def test_a_double_click_is_one_run(page: AppTest, store: Workspace) -> None:
+    page.run()
+    click(page, "start")
+    page.switch_page("app_pages/live.py")
+    page.session_state["kept:design.draft"] = draft.first("my first design")
+    page.switch_page(str(ROOT / "dashboard/app_pages/design.py")).run()
+    click(page, "start")
+    assert len(store.run_ids()) == 1
+
+
+def test_read_only(page: AppTest, answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dashboard.session.os.access", lambda *given: False)
+    page.run()
+    assert page.button(key="design_start").disabled
+    assert "read-only" in told(page)
+    assert answers.asked == []
+
+
+# what is shown at once
+
+
+def test_a_methods_own_options_are_shown_first() -> None:
+    step, origin = Step("transfer", "fine_tune"), draft.first("x").recipe
+    names = [option.name for option in chain.important(step, origin)]
+    assert names[:2] == ["backbone_rate", "layer_decay"]
+    assert len(names) == chain.SHOWN
+
+
+def test_what_the_loaded_recipe_sets_is_shown() -> None:
+    origin = draft.first("x").recipe
+    names = [option.name for option in chain.important(origin.steps[1], origin)]
+    assert {"temperature", "student", "views"} <= set(names)
+    changed = draft.set_option(draft.Draft(origin, origin), 1, "gain", 2.0)
+    assert "gain" not in [o.name for o in chain.important(changed.recipe.steps[1], changed.origin)]
+
+
+def test_damaged_data_sets_of_ones_own_are_left_out(store: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(board, "workspace", lambda: store)
+    (store.datasets / "own-1").mkdir()
+    (store.datasets / "own-1" / "dataset.json").write_text("{")
+    assert board.own_data() == {}
+    shutil.rmtree(store.datasets / "own-1")
+
+
+def test_a_field_of_an_earlier_edition_is_not_heard(page: AppTest) -> None:
+    """A second click on Remove, or a late message, must not reach the step that has taken the place."""
+    page.run()
+    old = lies(page).edition
+    click(page, "remove_1")
+    stale = f"""
+from dashboard.design import board, draft
+board.edit(lambda now: draft.remove_step(now, 1), {old})
+"""
+    late = AppTest.from_string(stale)
+    late.session_state["kept:design.draft"] = lies(page)
+    late.run()
+    assert not late.exception
+    assert lies(late).recipe == recipe(page)
+
+
+# in a browser
+
+
+@pytest.fixture
+def attended(site: Site) -> Iterator[None]:
+    """Somebody who seems to answer and does not: the page asks, polls and draws itself again and again."""
+    with subprocess.Popen(["sleep", "600"]) as somebody:
+        who = identity(somebody.pid)
+        assert who is not None
+        path = site.workspace.path / "supervisor.json"
+        path.write_text(who.to_json())
+        yield
+        path.unlink()
+        somebody.kill()
+
+
+@pytest.mark.usefixtures("attended")
+def test_a_quick_hand_sets_only_what_it_sets(site: Site, watched: Watched) -> None:
+    """Presses that come while the page is drawn again must not bring back the earlier values of other fields."""
+    page = watched.page
+    page.goto(site.at("design"))
+    wait_until_drawn(page)
+    page.locator("[class*=st-key-design_0_2_l2_ratio_slider] input").focus()
+    for _ in range(10):
+        page.keyboard.press("ArrowRight")
+        page.wait_for_timeout(170)  # milliseconds: in the midst of drawing
+    page.locator("[class*=st-key-design_0_name_text] input").fill("typed quickly")
+    page.keyboard.press("Tab")
+    page.wait_for_timeout(1000)
+    page.get_by_text("Recipe", exact=True).click()
+    command = page.locator("[data-testid=stCode]")
+    command.get_by_text("steps.2.ratio=0.6").wait_for()
+    assert shlex.split(command.inner_text())[3:7:2] == ["--set", "--set"]
+    assert set(shlex.split(command.inner_text())[4:8:2]) == {'name="typed quickly"', "steps.2.ratio=0.6"}
+    watched.is_clean()

@@ -1,0 +1,495 @@
+"""Trade-offs: filters, selection, baseline, bounds, managing; all of it kept in the address and in the session."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import streamlit as st
+from hypothesis import given
+from hypothesis import strategies as hs
+from streamlit.testing.v1 import AppTest
+
+from core.assets import SAMPLES
+from core.events import Measured, RunFinished, RunStarted, Warned
+from core.runs import Run, RunSummary
+from core.samples import sample, samples
+from core.workspace import Workspace
+from dashboard.charts import points
+from dashboard.charts.bounds import Bounds, best, smallest
+from dashboard.charts.front import AREAS, COSTS, QUALITIES
+from dashboard.live_plot import Picked
+from dashboard.tradeoffs import filters, plotting
+from dashboard.tradeoffs.filters import View
+from dashboard.tradeoffs.stored import Stored
+
+APP = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"
+IDS = sorted(summary.id for summary in samples())
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    monkeypatch.setenv("CONDENSER_WORKSPACE", str(tmp_path))
+    return Workspace.open_or_create(tmp_path)
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The last chart; picking points in it and ticking rows are done through text inputs."""
+    seen: dict[str, Any] = {}
+
+    def chart(figure: Any, *, on_pick: Callable[[Picked], None], **more: Any) -> None:
+        def pick() -> None:
+            how, *ids = st.session_state["fake_pick"].split()
+            on_pick(Picked(tuple(ids), how))
+
+        seen.update(more, figure=figure)
+        st.text_input("pick", key="fake_pick", on_change=pick)
+
+    def table(data: pd.DataFrame, *, key: str, on_select: Callable[[], None] | None = None, **more: Any) -> None:
+        def tick() -> None:
+            rows = [int(row) for row in st.session_state["fake_tick"].split()]
+            st.session_state[key] = {"selection": {"rows": rows, "columns": [], "cells": []}}
+            if on_select is not None:
+                on_select()
+
+        seen[key] = data
+        if on_select is not None:
+            seen["ticked"] = st.session_state[key]["selection"]["rows"]
+            st.text_input("tick", key="fake_tick", on_change=tick)
+
+    monkeypatch.setattr(plotting, "live_plot", chart)
+    monkeypatch.setattr(st, "dataframe", table)
+    return seen
+
+
+def copy(workspace: Workspace, *ids: str, dataset: str = "") -> None:
+    """Real results as a person's own runs, told by their events as a worker would."""
+    for run_id in ids:
+        known, run = sample(run_id).summary(), Run(workspace.path / "runs" / run_id)
+        shutil.copytree(SAMPLES / run_id, run.folder)
+        (run.folder / "result.json").unlink()
+        if dataset:
+            recipe = run.recipe_text.replace(f'dataset = "{known.dataset}"', f'dataset = "{dataset}"')
+            (run.folder / "recipe.toml").write_text(recipe)
+        run.emit(RunStarted(os.getpid(), dict(known.environment)))
+        run.emit(*(Measured("point", 0, point) for point in known.points))
+        run.emit(*(Measured("control", 0, control) for control in known.controls), RunFinished())
+
+
+def page(**query: str) -> AppTest:
+    app = AppTest.from_file(str(APP), default_timeout=30)
+    app.query_params["lang"] = "en"
+    app.run()
+    app.switch_page("app_pages/tradeoffs.py")
+    for name, value in {"lang": "en", **query}.items():
+        app.query_params[name] = value
+    return ran(app)
+
+
+def ran(app: AppTest) -> AppTest:
+    app.run()
+    assert not app.exception, [e.value for e in app.exception]
+    return app
+
+
+def said(app: AppTest) -> str:
+    kinds = ("markdown", "caption", "error", "warning", "info", "subheader")
+    return "\n".join(str(element.value) for kind in kinds for element in getattr(app, kind)).replace("\\", "")
+
+
+def ids_drawn(seen: dict[str, Any]) -> set[str]:
+    return {row[0] for trace in seen["figure"].data if trace.customdata is not None for row in trace.customdata}
+
+
+def asked(app: AppTest, name: str) -> str:
+    return "".join(app.query_params.get(name, []))
+
+
+def pick(app: AppTest, *ids: str, how: str = "toggle") -> AppTest:
+    app.text_input(key="fake_pick").set_value(" ".join([how, *ids]))
+    return ran(app)
+
+
+# what is shown
+
+
+def test_samples_are_shown_and_named_as_such_until_there_are_own_points(
+    workspace: Workspace, drawn: dict[str, Any]
+) -> None:
+    app = page()
+    everything = points.info(samples(), sample=True)
+    assert ids_drawn(drawn) == set(everything["id"])
+    assert "samples that come along, measured on AMD EPYC" in said(app)
+    assert [b.label for b in app.button if b.proto.type == "primary"] == ["Go to Home and run the demo"]
+    copy(workspace, IDS[0])
+    app = page()
+    assert {name.partition(":")[0] for name in ids_drawn(drawn)} == {IDS[0]}
+    assert "samples" not in said(app)
+    app.toggle(key="tradeoffs_samples").set_value(True)
+    ran(app)
+    assert ids_drawn(drawn) == set(everything["id"]), "a sample that is in the workspace is not shown twice"
+    assert asked(app, "samples") == "1"
+
+
+def test_without_samples_and_points_there_is_one_thing_to_do(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dashboard.tradeoffs.stored.samples", lambda: ())
+    app = page()
+    assert [b.label for b in app.button if b.proto.type == "primary"] == ["Go to Home and run the demo"]
+
+
+def test_points_of_one_data_set_are_shown_that_of_the_newest_run_first(
+    workspace: Workspace, drawn: dict[str, Any]
+) -> None:
+    copy(workspace, *IDS[:2])
+    copy(workspace, IDS[2], dataset="flowers")
+    app = page()
+    assert {name.partition(":")[0] for name in ids_drawn(drawn)} == {IDS[2]}
+    app.selectbox(key="tradeoffs_dataset").set_value("fashion-mini")
+    ran(app)
+    assert {name.partition(":")[0] for name in ids_drawn(drawn)} == set(IDS[:2])
+    assert asked(app, "dataset") == "fashion-mini"
+
+
+def test_filters_make_the_points_fewer(workspace: Workspace, drawn: dict[str, Any]) -> None:
+    copy(workspace, *IDS)
+    run = workspace.run(IDS[3])
+    run.annotate(run.notes().model_copy(update={"tags": ("good",)}))
+    everything = points.info(workspace.runs())
+    app = page(stage="prune,quantize", controls="0")
+    kept = everything[everything["stage"].isin(["prune", "quantize"]) & ~everything["control"]]
+    assert ids_drawn(drawn) == set(kept["id"])
+    app.multiselect(key="tradeoffs_tag").set_value(["good"])
+    ran(app)
+    assert ids_drawn(drawn) == set(kept[kept["run"] == IDS[3]]["id"])
+    app.multiselect(key="tradeoffs_tag").set_value([])
+    app.multiselect(key="tradeoffs_backbone").set_value(["resnet8_fashion"])
+    ran(app)
+    assert ids_drawn(drawn) == set(kept[kept["backbone"] == "resnet8_fashion"]["id"])
+    assert len(drawn[plotting.TABLE]) == len(ids_drawn(drawn))
+
+
+# the selection
+
+
+def test_a_click_toggles_and_a_frame_replaces_and_the_address_follows(
+    workspace: Workspace, drawn: dict[str, Any]
+) -> None:
+    copy(workspace, *IDS[:3])
+    one, two, three = (f"{run_id}:3" for run_id in IDS[:3])
+    app = pick(pick(page(), one), two)
+    assert asked(app, "sel") == f"{one},{two}"
+    assert asked(pick(app, one), "sel") == two
+    assert asked(pick(app, one, three, how="replace"), "sel") == f"{one},{three}"
+
+
+def test_the_selection_survives_axes_filters_and_a_new_run(workspace: Workspace, drawn: dict[str, Any]) -> None:
+    copy(workspace, *IDS[:2])
+    one, two = (f"{run_id}:3" for run_id in IDS[:2])
+    app = pick(pick(page(), one), two)
+    app.selectbox(key="tradeoffs_x").set_value("p50")
+    app.selectbox(key="tradeoffs_y").set_value("accuracy")
+    app.toggle(key="tradeoffs_log").set_value(False)
+    ran(app)
+    copy(workspace, IDS[2])
+    app.multiselect(key="tradeoffs_backbone").set_value(["efficientnet_lite0"])
+    ran(app)
+    assert any(name.startswith(IDS[2]) for name in ids_drawn(drawn))
+    assert asked(app, "sel") == f"{one},{two}"
+    assert drawn["figure"].layout.xaxis.type == "linear"
+    assert "2 selected" in said(app)
+
+
+def test_an_address_restores_everything_for_a_new_visitor(workspace: Workspace, drawn: dict[str, Any]) -> None:
+    copy(workspace, *IDS[:3])
+    one, base = f"{IDS[0]}:3", f"{IDS[1]}:0"
+    app = pick(page(), one)
+    for name, value in (("x", "macs"), ("y", "accuracy"), ("area", "bytes")):
+        app.selectbox(key=f"tradeoffs_{name}").set_value(value)
+    for name, number in (("mb", 0.5), ("drop", 12.5)):
+        app.number_input(key=f"tradeoffs_{name}").set_value(number)
+    app.toggle(key="tradeoffs_paths").set_value(False)
+    ran(app)
+    pick(app, base)
+    app.button(key="tradeoffs_pin_2").click()
+    ran(app)
+    query = {name: asked(app, name) for name in app.query_params}
+    first = drawn["figure"].to_json()
+    assert query["base"] == base
+    again = page(**query)
+    assert {name: asked(again, name) for name in again.query_params} == query
+    assert drawn["figure"].to_json() == first
+    assert said(again) == said(app)
+
+
+def test_coming_back_from_another_page_finds_what_was_left(workspace: Workspace, drawn: dict[str, Any]) -> None:
+    copy(workspace, *IDS[:2])
+    app = pick(page(), f"{IDS[0]}:3")
+    app.switch_page("app_pages/home.py")
+    app.query_params.clear()
+    ran(app)
+    app.switch_page("app_pages/tradeoffs.py")
+    ran(app)
+    assert asked(app, "sel") == f"{IDS[0]}:3"
+    assert "1 selected" in said(app)
+
+
+def test_ticking_rows_selects_without_a_mouse_on_the_chart(workspace: Workspace, drawn: dict[str, Any]) -> None:
+    copy(workspace, *IDS[:2])
+    app = page(stage="prune", sel=f"{IDS[0]}:0")
+    table = drawn[plotting.TABLE]
+    assert drawn["ticked"] == []
+    app.text_input(key="fake_tick").set_value("0 1")
+    ran(app)
+    chosen = asked(app, "sel").split(",")
+    assert chosen[0] == f"{IDS[0]}:0", "what the table does not show stays selected"
+    assert sorted(chosen[1:]) == sorted(f"{run_id}:2" for run_id in IDS[:2])
+    assert drawn["ticked"] == [0, 1]
+    assert len(table) == 2
+    app.text_input(key="fake_tick").set_value("1")
+    ran(app)
+    assert len(asked(app, "sel").split(",")) == 2
+
+
+def test_too_many_points_are_not_selected_and_that_is_said(workspace: Workspace, drawn: dict[str, Any]) -> None:
+    copy(workspace, *IDS)
+    everything = points.info(workspace.runs())
+    ids = [name for name in everything["id"] if " " not in name]
+    many = [*ids, *(f"{name}0" for name in ids)]
+    app = pick(page(), *many, how="replace")
+    assert f"{len(many) - filters.MOST_SELECTED} points were too many" in said(app)
+    assert len(asked(app, "sel").split(",")) == filters.MOST_SELECTED
+
+
+# comparing
+
+
+def test_the_picked_are_compared_with_the_pinned_baseline(workspace: Workspace, drawn: dict[str, Any]) -> None:
+    copy(workspace, *IDS)
+    names = {summary.name: summary.id for summary in workspace.runs()}
+    demo, softer = f"{names['the demo']}:1", f"{names['softer teacher']}:1"
+    app = page(sel=f"{demo},{softer}", base=demo)
+    assert "Differences are those from the baseline, 1." in said(app)
+    assert "within the interval, not a difference" in said(app)
+    table = drawn["tradeoffs_settings"]
+    assert table.to_numpy().tolist() == [["◆ Step 2 · Temperature", "2", "8"]]
+    assert "no ratio of latencies" in said(app)
+    assert page(sel=demo).markdown, "a single point is shown without a comparison"
+
+
+def test_a_recipe_that_cannot_be_read_leaves_only_its_settings_out(workspace: Workspace, drawn: dict[str, Any]) -> None:
+    copy(workspace, *IDS[:2])
+    (workspace.path / "runs" / IDS[0] / "recipe.toml").write_text("not = = toml")
+    app = page(sel=",".join(f"{run_id}:1" for run_id in IDS[:2]))
+    assert "cannot be read" in said(app)
+    assert "2 selected" in said(app)
+
+
+# bounds
+
+
+def test_the_smallest_file_within_the_bounds_is_picked_with_the_reason(
+    workspace: Workspace, drawn: dict[str, Any]
+) -> None:
+    copy(workspace, *IDS)
+    everything = points.info(workspace.runs())
+    top = float(everything["validation"][everything["id"] == best(everything)].iloc[0])
+    limits = Bounds(bytes=100_000, validation=top - 0.13)
+    expected = smallest(everything, limits)
+    app = page(mb="0.1", drop="13")
+    app.button(key="tradeoffs_pick").click()
+    ran(app)
+    assert asked(app, "sel") == expected
+    row = everything[everything["id"] == expected].iloc[0]
+    assert f"{100 * row['validation']:.1f} % on validation images" in said(app)
+    assert f"{100 * (top - row['validation']):.1f} points below" in said(app)
+
+
+def test_where_nothing_keeps_the_bounds_each_is_told(workspace: Workspace, drawn: dict[str, Any]) -> None:
+    copy(workspace, IDS[0])
+    app = page(mb="0.00001", ms="1000", drop="100")
+    assert "Of 4: 0 are small enough, 4 are fast enough, 4 are accurate enough." in said(app)
+
+
+# managing
+
+
+def test_a_run_is_renamed_tagged_and_annotated_as_typed(workspace: Workspace, drawn: dict[str, Any]) -> None:
+    copy(workspace, *IDS[:2])
+    app = page(sel=f"{IDS[0]}:3")
+    key, name = f"manage_{IDS[0]}", "<b>$x$</b> [a](http://b) %{x}"
+    app.text_input(key=f"{key}_name").set_value(name)
+    app.text_area(key=f"{key}_note").set_value("a note")
+    next(b for b in app.button if b.label == "Save").click()
+    ran(app)
+    notes = workspace.run(IDS[0]).notes()
+    assert (notes.name, notes.note) == (name, "a note")
+    assert name in drawn[plotting.TABLE]["run"].tolist()
+    assert not any("<b>$" in element.value for element in app.markdown), "escaped wherever Markdown is read"
+
+
+def test_several_runs_are_tagged_at_once_beside_the_tags_they_have(workspace: Workspace, drawn: dict[str, Any]) -> None:
+    copy(workspace, *IDS[:3])
+    run = workspace.run(IDS[0])
+    run.annotate(run.notes().model_copy(update={"tags": ("mine",)}))
+    app = page(sel=f"{IDS[0]}:3,{IDS[1]}:3")
+    app.multiselect(key="manage_many_tags").set_value(["mine"])
+    next(b for b in app.button if b.label == "Save").click()
+    ran(app)
+    assert [workspace.run(run_id).notes().tags for run_id in IDS[:3]] == [("mine",), ("mine",), ()]
+
+
+def test_deleted_runs_come_back_with_undo_and_are_selected_again(
+    workspace: Workspace, drawn: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy(workspace, *IDS[:3])
+    monkeypatch.setattr("dashboard.tradeoffs.stored.samples", lambda: ())
+    app = page(sel=f"{IDS[0]}:3,{IDS[1]}:3")
+    app.button(key="manage_delete").click()
+    ran(app)
+    assert workspace.run_ids() == [IDS[2]]
+    assert "2 run(s)" in app.toast[0].value
+    assert "0 selected" in said(app)
+    app.button(key="manage_undo").click()
+    ran(app)
+    assert workspace.run_ids() == IDS[:3]
+    assert "2 selected" in said(app)
+
+
+def test_a_running_run_is_not_deleted_and_that_is_said(workspace: Workspace, drawn: dict[str, Any]) -> None:
+    copy(workspace, *IDS[:2])
+    app = page(sel=f"{IDS[0]}:3,{IDS[1]}:3")
+    with workspace.run(IDS[0]).hold():
+        app.button(key="manage_delete").click()
+        ran(app)
+    assert workspace.run_ids() == [IDS[0]]
+    assert "a run that is not running" in said(app)
+
+
+def test_samples_and_read_only_workspaces_are_not_changed(
+    workspace: Workspace, drawn: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = page(sel=f"{IDS[0]}:3")
+    assert "manage_delete" not in [b.key for b in app.button]
+    copy(workspace, IDS[0])
+    assert "manage_delete" in [b.key for b in page(sel=f"{IDS[0]}:3").button]
+    real = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode, **more: False if mode & os.W_OK else real(path, mode, **more))
+    assert "manage_delete" not in [b.key for b in page(sel=f"{IDS[0]}:3").button]
+
+
+# the address and the store
+
+
+NUMBERS = hs.one_of(hs.none(), hs.floats(0, filters.LARGEST).map(lambda number: float(f"{number:.10g}")))
+NAMES = hs.lists(hs.text(min_size=1, max_size=12), max_size=5, unique=True).map(tuple)
+VIEWS = hs.builds(
+    View,
+    x=hs.sampled_from(COSTS), y=hs.sampled_from(QUALITIES), log=hs.booleans(),
+    area=hs.sampled_from(AREAS), dataset=hs.text(max_size=20), backbone=NAMES, stage=NAMES, tag=NAMES,
+    samples=hs.sampled_from([None, True, False]), controls=hs.booleans(), paths=hs.sampled_from([None, True, False]),
+    sel=NAMES, base=hs.text(max_size=20), mb=NUMBERS, ms=NUMBERS, drop=NUMBERS,
+)  # fmt: skip
+
+
+@given(VIEWS)
+def test_every_view_comes_back_from_its_address(view: View) -> None:
+    assert filters.from_address(filters.to_address(view).get) == view
+
+
+@given(hs.dictionaries(hs.sampled_from(filters.NAMES), hs.text(max_size=40)))
+def test_whatever_the_address_says_there_is_a_view(query: dict[str, str]) -> None:
+    view = filters.from_address(query.get)
+    assert view.x in COSTS
+    assert view.y in QUALITIES
+    assert all(number is None or (math.isfinite(number) and number >= 0) for number in (view.mb, view.ms, view.drop))
+    assert filters.from_address(filters.to_address(view).get) == view
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"x": "nonsense", "y": "1", "log": "maybe", "area": "<b>"},
+        {"mb": "nan", "ms": "-1", "drop": "1e999"},
+        {"dataset": "../../etc", "backbone": "x", "stage": "export,x", "tag": "%", "samples": "yes"},
+        {"sel": ",,,%,\u0000,<b>", "base": "x" * 5000},
+    ],
+)
+def test_a_bad_parameter_is_a_default(workspace: Workspace, drawn: dict[str, Any], query: dict[str, str]) -> None:
+    copy(workspace, IDS[0])
+    page(**query)
+    everything = points.info(workspace.runs())
+    assert ids_drawn(drawn) == set(everything["id"])
+
+
+def test_a_selection_too_long_for_an_address_is_cut_between_two_ids() -> None:
+    ids = tuple(f"{place}{'é' * 100}" for place in range(60))
+    found = filters.from_address(filters.to_address(View(sel=ids)).get).sel
+    assert 0 < len(found) < 60
+    assert found == ids[: len(found)]
+
+
+def test_only_what_changed_is_read_again(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy(workspace, *IDS[:3])
+    store = Stored(workspace)
+    read: list[str] = []
+    real = Run.summary
+
+    def counted(run: Run) -> RunSummary:
+        read.append(run.id)
+        return real(run)
+
+    monkeypatch.setattr(Run, "summary", counted)
+    first = store.table()
+    assert sorted(read) == IDS[:3]
+    assert store.table() is first
+    assert len(read) == 3
+    run = workspace.run(IDS[1])
+    run.annotate(run.notes().model_copy(update={"name": "renamed"}))
+    workspace.delete(IDS[2])
+    read.clear()
+    again = store.table()
+    assert "renamed" in set(again["run_name"])
+    assert set(again["run"]) == set(IDS[:2])
+    assert IDS[0] not in read
+
+
+def test_a_run_that_goes_on_is_watched(workspace: Workspace) -> None:
+    copy(workspace, IDS[0])
+    store = Stored(workspace)
+    store.table()
+    assert not store.is_going()
+    before = store.table()
+    run = workspace.create_run((SAMPLES / IDS[0] / "recipe.toml").read_text())
+    run.emit(RunStarted(os.getpid(), {}), Measured("point", 0, sample(IDS[0]).summary().points[0]))
+    measured = store.table()
+    assert store.is_going()
+    assert len(measured) == len(before) + 1
+    run.emit(Warned(0, "careful", "no point"))
+    assert store.table() is measured, "only new points are a reason to draw anew"
+    run.emit(RunFinished())
+    store.table()
+    assert not store.is_going()
+
+
+def test_a_crowd_of_points_says_what_is_left_out(
+    workspace: Workspace, drawn: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy(workspace, *IDS)
+    monkeypatch.setattr("dashboard.charts.crowd.MOST", 20)
+    monkeypatch.setattr(plotting, "MOST_ROWS", 10)
+    app = page(sel=f"{IDS[0]}:0")
+    count = len(points.info(workspace.runs()))
+    assert f"{len(ids_drawn(drawn))} of {count} points are drawn" in said(app)
+    assert len(ids_drawn(drawn)) < count
+    assert f"The first 10 of {count} points" in said(app)
+    assert len(drawn[plotting.TABLE]) in (10, 11)
+    assert len(drawn["ticked"]) == 1
