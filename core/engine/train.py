@@ -30,13 +30,16 @@ REPORT_EVERY = 0.25  # seconds between two reports inside an epoch
 @dataclass(frozen=True)
 class Batch:
     """images [N, C, S, S], prepared for the network; raw [N, c, h, w], the uint8 images they were made of; target [N],
-    −1 where there is no label; index [N] into the training images; view: which fixed view of them this is."""
+    −1 where there is no label; index [N] into the training images; view: which fixed view of them this is; epoch, from
+    0; progress: the share of all batches that is done, from 0 towards 1."""
 
     images: Tensor
     raw: Tensor
     target: Tensor
     index: Tensor
     view: int
+    epoch: int = 0
+    progress: float = 0.0
 
 
 Loss = Callable[[Output, Batch], Tensor]
@@ -97,21 +100,27 @@ def fit(
     parameters: Sequence[dict[str, object]] | None = None,
     frozen: Sequence[nn.Module] = (),
     features: bool = False,
+    extra: nn.Module | None = None,
 ) -> Model:
     """Trains `model.net` in place on `loss` and returns the model with the weights of its best validation accuracy.
 
     SGD with Nesterov momentum or AdamW, linear warm-up then cosine, one step a batch. `parameters` are optimizer
     groups, each with an optional `lr` of its own (default: every parameter that requires a gradient); modules in
-    `frozen` stay in evaluation mode. Bit-identical when resumed: draws are seeded by (place, epoch, batch), and an
-    epoch's end is checkpointed. Raises CancelledError between batches, UserError `diverged` when the loss stays NaN.
+    `frozen` stay in evaluation mode; `extra` are layers of the loss that learn beside the network, such as a regressor
+    of features or a domain discriminator, and are left behind. Bit-identical when resumed: draws are seeded by (place,
+    epoch, batch), and an epoch's end is checkpointed. Raises CancelledError between batches, UserError `diverged` when
+    the loss stays NaN.
     """
     net = model.net.to(bench.device)
     net.to(memory_format=torch.channels_last)  # dense convolutions are 1.3× faster
+    learner = net if extra is None else nn.ModuleDict({"net": net, "extra": extra.to(bench.device)})
     size = min(schedule.batch, len(examples))
     batches = schedule.batches or max(1, math.ceil((len(examples) - 1) / size))  # a last batch of one has no variance
-    groups = parameters or [{"params": [p for p in net.parameters() if p.requires_grad]}]
+    groups = list(parameters or [{"params": [p for p in net.parameters() if p.requires_grad]}])
+    if extra is not None and (own := [p for p in extra.parameters() if p.requires_grad]):
+        groups.append({"params": own})
     optimizer = _optimizer(groups, schedule, bench.device)
-    state = checkpoints.restore(bench.folder, net, optimizer) or checkpoints.start(net, optimizer)
+    state = checkpoints.restore(bench.folder, learner, optimizer) or checkpoints.start(learner, optimizer)
     precision = state.precision or choose_precision(model, size, bench)
     clock = Clock(state.epoch, schedule.epochs, batches, size)
     try:
@@ -119,7 +128,7 @@ def fit(
             while state.epoch < schedule.epochs and not _out_of_patience(state, schedule.patience):
                 epoch = state.epoch
                 tally = Tally()
-                _train_mode(net, frozen)
+                _train_mode(learner, frozen)
                 for step, batch in enumerate(_batches(examples, schedule, model, bench, epoch, size, batches)):
                     bench.stop_if_cancelled()
                     torch.manual_seed(counter_seed(*bench.place, "dropout", epoch, step))
@@ -139,11 +148,11 @@ def fit(
                         figures = clock.figures(tally, epoch, step + 1)
                         bench.report("training", epoch, schedule.epochs, step + 1, batches, figures)
                 if not tally.finite:
-                    state = _roll_back(state, net, optimizer, schedule, bench)
+                    state = _roll_back(state, learner, optimizer, schedule, bench)
                     continue
                 figures = clock.figures(tally, epoch, batches)
                 judged = evaluate(model, bench.data.validation, bench, precision)
-                state = checkpoints.advance(state, net, optimizer, judged.accuracy, precision)
+                state = checkpoints.advance(state, learner, optimizer, judged.accuracy, precision)
                 state = checkpoints.save(bench.folder, state, due=state.epoch == schedule.epochs)
                 told = replace(figures, validation_loss=judged.loss, validation_accuracy=judged.accuracy)
                 bench.report("training", state.epoch, schedule.epochs, 0, batches, told)
@@ -151,7 +160,7 @@ def fit(
         if state.epoch:
             checkpoints.save(bench.folder, state, due=True)
         raise
-    net.load_state_dict(state.best)
+    learner.load_state_dict(state.best)
     net.eval()
     return model.with_net(net)
 
@@ -248,7 +257,8 @@ def _batches(
             draw = generator(*bench.place, "augment", epoch, step, device=bench.device)
             chosen = augment(chosen, schedule.augment, draw)
         prepared = prepare(chosen, model.preprocessing).contiguous(memory_format=torch.channels_last)
-        yield Batch(prepared, chosen, examples.target[index].to(bench.device), index, number)
+        progress = (epoch * batches + step) / (batches * schedule.epochs)
+        yield Batch(prepared, chosen, examples.target[index].to(bench.device), index, number, epoch, progress)
 
 
 def _order(count: int, wanted: int, draw: torch.Generator) -> Tensor:

@@ -89,6 +89,48 @@ def test_resumed_training_is_bit_identical(
     assert equal(undisturbed, resumed)
 
 
+def through(layer: nn.Module) -> Callable[[Output, Batch], Tensor]:
+    """Cross-entropy of logits that pass one more layer, which learns with the network."""
+
+    def loss(output: Output, batch: Batch) -> Tensor:
+        return F.cross_entropy(layer(output.logits), batch.target)
+
+    return loss
+
+
+@pytest.mark.parametrize("stop", [13, 20])
+def test_layers_of_the_loss_learn_resume_and_stay_behind(
+    make_bench: MakeBench, make_model: Maker, digits: Dataset, stop: int
+) -> None:
+    def layer() -> nn.Linear:
+        torch.manual_seed(5)
+        return nn.Linear(10, 10)
+
+    examples, bench = Examples.of(digits.train), make_bench()
+    calm, own = layer(), layer()
+    other = replace(bench, folder=bench.folder / "a")
+    undisturbed = weights(fit(make_model(), examples, through(calm), SHORT, other, extra=calm))
+    assert not torch.equal(calm.weight, layer().weight)
+    assert undisturbed.keys() == make_model().net.state_dict().keys()
+    with pytest.raises(CancelledError):
+        fit(make_model(), examples, through(own), SHORT, replace(bench, cancelled=Stop(stop)), extra=own)
+    again = layer()
+    assert equal(undisturbed, weights(fit(make_model(), examples, through(again), SHORT, bench, extra=again)))
+
+
+def test_a_batch_says_how_far_training_is(make_bench: MakeBench, make_model: Maker, digits: Dataset) -> None:
+    seen: list[tuple[int, float]] = []
+
+    def loss(output: Output, batch: Batch) -> Tensor:
+        seen.append((batch.epoch, batch.progress))
+        return cross_entropy(output, batch)
+
+    fit(make_model(), Examples.of(digits.train), loss, SHORT, make_bench())
+    epochs, shares = zip(*seen, strict=True)
+    assert sorted(set(epochs)) == [0, 1, 2]
+    assert shares == pytest.approx([n / len(seen) for n in range(len(seen))])
+
+
 def test_a_damaged_checkpoint_is_passed_over(make_bench: MakeBench, make_model: Maker, digits: Dataset) -> None:
     examples, bench = Examples.of(digits.train), make_bench()
     first = weights(fit(make_model(), examples, cross_entropy, SHORT, bench))
