@@ -150,7 +150,7 @@ def test_back_goes_back(furnished: Site, watched: Watched) -> None:
     page.wait_for_url(re.compile("tradeoffs"))
     page.wait_for_selector(".live-plot .main-svg")
     page.go_back()
-    page.wait_for_selector("text=Run the demo")
+    page.wait_for_selector(".st-key-run_demo button")
     watched.is_clean()
 
 
