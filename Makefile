@@ -9,8 +9,10 @@ TORCH_INDEX ?=
 run: $(VENV)/.installed
 	$(BIN)/condenser dashboard
 
+# The engine's tests share the cores; those that look at a page's speed then have the machine to themselves.
 test: $(VENV)/.developing
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/core tests/test_walls.py
+	$(BIN)/python -m pytest tests/dashboard tests/test_demo.py
 
 check: $(VENV)/.developing
 	$(BIN)/ruff check .
