@@ -89,10 +89,14 @@ class Performance:
         """What stands beside the points: made with the same budget, measured alike."""
         told = {(m.point.step, m.point.name) for m in self.run.state().measured if m.role == "control"}
         for number, method in enumerate(self.methods):
-            incoming = self._kept(number - 1) if number else None
-            if incoming is None:
+            if type(method).controls is Method.controls:
                 continue
-            for name, make in method.controls(incoming.model, self._bench(number, incoming)).items():
+            incoming = self._kept(number - 1) if number else None
+            if number and incoming is None:
+                continue
+            bench = self._bench(number, incoming)
+            model = incoming.model if incoming else start(self.recipe.backbone, bench)
+            for name, make in method.controls(model, bench).items():
                 if (number, name) not in told:
                     self._control(number, method, name, make, incoming)
 
@@ -125,7 +129,9 @@ class Performance:
         self.run.emit(StepFinished(number, time.monotonic() - started))
         return product
 
-    def _control(self, number: int, method: Method, name: str, make: Callable[[], Model], incoming: Product) -> None:
+    def _control(
+        self, number: int, method: Method, name: str, make: Callable[[], Model], incoming: Product | None
+    ) -> None:
         key = self.shelf.key(number, self.seed, name)
         kept = self.shelf.take(key)
         model = kept or make()

@@ -69,6 +69,14 @@ CATALOG = Catalog(
         "transfer": {
             "linear_probe": method(option("l2", 1.0, 0, 1e6)),
             "fine_tune": method(EPOCHS, BATCH, option("frozen", True)),
+            "gradual": method(EPOCHS, option("phases", 4, 2, 100)),
+            "pseudo_labels": method(
+                EPOCHS,
+                option("mixup", 0.0, 0, 10),
+                option("cutmix", 0.0, 0, 10),
+                option("rounds", 2, 1, 20),
+                option("confidence", 0.95, 0.5, 1),
+            ),
         },
         "distill": {
             "kd": method(*KD, option("temperature", 4.0, 1, 50)),
@@ -508,3 +516,29 @@ def test_the_import_is_quick_and_needs_no_torch() -> None:
     outputs = [run.stdout.split() for run in runs]
     assert min(float(output[0]) for output in outputs) < 0.2
     assert not {"torch", "numpy", "streamlit", "core.engine"} & set(outputs[0])
+
+
+@pytest.mark.parametrize(
+    ("line", "field", "hint"),
+    [
+        ("transfer.gradual epochs=3 phases=4", "steps.0.phases", "epochs = 3"),
+        ("transfer.pseudo_labels epochs=3 rounds=3", "steps.0.rounds", "at most 2"),
+        ("transfer.pseudo_labels mixup=0.2", "steps.0.mixup", "confidence"),
+        ("transfer.pseudo_labels cutmix=1.0", "steps.0.cutmix", "confidence"),
+    ],
+)
+def test_options_of_one_step_that_exclude_each_other(line: str, field: str, hint: str) -> None:
+    error = fault("labels = 500\n" + steps(line))
+    assert (error.code, error.field) == ("conflicting_options", field)
+    assert hint in f"{error.given} {error.allowed}"
+
+
+@pytest.mark.parametrize(("labels", "right"), [(0, False), (5000, False), (4999, True)])
+def test_pseudo_labels_need_images_without_a_label(labels: int, right: bool) -> None:
+    text = f"labels = {labels}\n" + steps("transfer.pseudo_labels")
+    if right:
+        assert parse_recipe(text, CATALOG).labels == labels
+    else:
+        error = fault(text)
+        assert (error.code, error.field) == ("no_pool", "labels")
+        assert "steps.0.method = pseudo_labels" in error.allowed

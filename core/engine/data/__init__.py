@@ -1,6 +1,6 @@
 """Data sets, import of a person's own images, augmentation and preparation of batches."""
 
-from core.engine.data.augment import AUGMENTATIONS, augment, prepare, prepare_numpy, resize
+from core.engine.data.augment import AUGMENTATIONS, augment, erase, prepare, prepare_numpy, resize
 from core.engine.data.bundled import fashion_mini_indices
 from core.engine.data.catalog import datasets, load_dataset
 from core.engine.data.dataset import Dataset, DatasetInfo, Split, few_labels
@@ -15,6 +15,7 @@ __all__ = [
     "Split",
     "augment",
     "datasets",
+    "erase",
     "fashion_mini_indices",
     "few_labels",
     "import_images",
