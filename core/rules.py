@@ -59,7 +59,9 @@ def check_steps(steps: object, catalog: Catalog, found: list[UserError]) -> list
     return given
 
 
-def count_faults(dataset: str, labels: int, steps: Sequence[Given], catalog: Catalog) -> Iterator[UserError]:
+def count_faults(
+    dataset: str, labels: int, shots: int, steps: Sequence[Given], catalog: Catalog
+) -> Iterator[UserError]:
     """What the data set is too small for; nothing where the catalogue does not know its counts."""
     facts = catalog.dataset(dataset)
     images = _whole(facts, "train") or _whole(facts, "images")  # of all splits, where no one counted train alone
@@ -69,6 +71,8 @@ def count_faults(dataset: str, labels: int, steps: Sequence[Given], catalog: Cat
         yield UserError("more_labels_than_data", "labels", labels, allowed, f"{dataset} has {images} images.")
     if classes and 0 < labels < classes:
         yield UserError("fewer_labels_than_classes", "labels", labels, allowed, f"{dataset} has {classes} classes.")
+    yield from _shot_faults(dataset, labels, shots, images, classes)
+    labels = labels or shots * (classes or 1)
     for n, (stage, method, options) in enumerate(steps):
         if stage == "transfer" and any(o.name == "confidence" for o in catalog.method(stage, method).options):
             yield from _pool_faults(labels, images, method, f"steps.{n}.method")
@@ -197,6 +201,17 @@ def _student_faults(values: Mapping[str, Value], catalog: Catalog, place: str) -
         if width and not _own_width(facts):
             fix = f"Leave width at 0, or choose a student such as {WIDE}."
             yield UserError("conflicting_options", f"{place}.width", f"{width} with student {student}", "0", fix)
+
+
+def _shot_faults(dataset: str, labels: int, shots: int, images: int | None, classes: int | None) -> Iterator[UserError]:
+    """A class can give no more images than it has; the smallest has the average at most."""
+    if labels and shots:
+        fix = "Set one of the two to 0."
+        yield UserError("conflicting_options", "shots", f"{shots} with labels = {labels}", "0 with labels", fix)
+    elif images and classes and shots > images // classes:
+        most = images // classes
+        fix = f"The {classes} classes of {dataset} have {images} images: the smallest has at most {most}."
+        yield UserError("more_shots_than_images", "shots", shots, f"0 for all, or 1 to {most}", fix)
 
 
 def _pool_faults(labels: int, images: int | None, method: str, place: str) -> Iterator[UserError]:

@@ -18,7 +18,7 @@ from torch import Tensor
 from core.bundle import CARD
 from core.engine.backbones import find
 from core.engine.bench import Bench, choose_device
-from core.engine.data import Dataset, few_labels, load_dataset, own_datasets
+from core.engine.data import Dataset, labelled_part, load_dataset, own_datasets
 from core.engine.environment import environment
 from core.engine.measure.size import file_hash
 from core.engine.method import Method, build
@@ -150,9 +150,9 @@ class Performance:
 
     def _bench(self, number: int, before: Product | None) -> Bench:
         recipe = self.recipe
-        labelled, pool = self.data.train, self.data.train.images[:0]
-        if recipe.labels and recipe.labels < len(labelled):
-            labelled, pool = few_labels(labelled, recipe.labels, len(self.data.classes), self.seed)
+        labelled, pool = labelled_part(
+            self.data.train, recipe.labels, recipe.shots, self.data.classes, self.seed
+        )  # fmt: skip
         return Bench(
             data=self.data, labelled=labelled, pool=pool, device=self.device, threads=recipe.threads,
             precision=recipe.precision, image_size=recipe.image_size, weights=recipe.weights,

@@ -251,6 +251,9 @@ BASE = steps("transfer.fine_tune")
         ("labels = 5001", "more_labels_than_data", "labels", "5000"),
         ("labels = 9", "fewer_labels_than_classes", "labels", "10"),
         ("name = 5", "wrong_type", "name", "text"),
+        ("shots = 501", "more_shots_than_images", "shots", "500"),
+        ("shots = 5\nlabels = 50", "conflicting_options", "shots", "labels"),
+        ("shots = -1", "out_of_range", "shots", "0"),
         (f'name = "{"x" * 201}"', "too_long", "name", "200"),
         ('name = "a\\nb"', "control_character", "name", "line"),
         ("schema = 2", "newer_schema", "schema", "newer"),
@@ -533,12 +536,27 @@ def test_options_of_one_step_that_exclude_each_other(line: str, field: str, hint
     assert hint in f"{error.given} {error.allowed}"
 
 
-@pytest.mark.parametrize(("labels", "right"), [(0, False), (5000, False), (4999, True)])
-def test_pseudo_labels_need_images_without_a_label(labels: int, right: bool) -> None:
-    text = f"labels = {labels}\n" + steps("transfer.pseudo_labels")
+@pytest.mark.parametrize(
+    ("line", "right"),
+    [
+        ("labels = 0", False),
+        ("labels = 5000", False),
+        ("labels = 4999", True),
+        ("shots = 500", False),
+        ("shots = 4", True),
+    ],
+)
+def test_pseudo_labels_need_images_without_a_label(line: str, right: bool) -> None:
+    text = f"{line}\n" + steps("transfer.pseudo_labels")
     if right:
-        assert parse_recipe(text, CATALOG).labels == labels
+        assert parse_recipe(text, CATALOG).steps[0].method == "pseudo_labels"
     else:
         error = fault(text)
         assert (error.code, error.field) == ("no_pool", "labels")
         assert "steps.0.method = pseudo_labels" in error.allowed
+
+
+def test_a_batch_larger_than_the_shots_is_refused() -> None:
+    error = fault("shots = 4\n" + steps("transfer.fine_tune batch=64"))
+    assert (error.code, error.field) == ("batch_larger_than_data", "steps.0.batch")
+    assert "40" in error.allowed
