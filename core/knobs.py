@@ -72,6 +72,18 @@ RECIPE_OPTIONS: tuple[Option, ...] = (
         unit="images",
     ),
     _knob(
+        "shots",
+        0,
+        ("Images per class", "每类图像数"),
+        (
+            "Few-shot: how many labelled training images of each class to use; the rest become the unlabelled pool. "
+            "0 leaves it to Labels used.",
+            "小样本：每个类别使用多少张带标签的训练图像；其余图像作为无标签数据。0 表示由“使用的标签数”决定。",
+        ),
+        (0, 1_000_000),
+        unit="images",
+    ),
+    _knob(
         "seed",
         0,
         ("Seed", "随机种子"),

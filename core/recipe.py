@@ -63,6 +63,7 @@ class Recipe:
     latency_threads: int = 1
     image_size: int = 0
     labels: int = 0
+    shots: int = 0
     weights: str = "default"
     schema: int = SCHEMA
 
@@ -141,7 +142,7 @@ def recipe_from(
     knobs: dict[str, Any] = rules.check_knobs(data, catalog, found)
     steps = rules.check_steps(data.get("steps", []), catalog, found)
     if not found:
-        found.extend(rules.count_faults(knobs["dataset"], knobs["labels"], steps, catalog))
+        found.extend(rules.count_faults(knobs["dataset"], knobs["labels"], knobs["shots"], steps, catalog))
     if found:
         raise UserErrors(found[:MAX_ERRORS])
     return Recipe(**knobs, steps=tuple(Step(*given) for given in steps))

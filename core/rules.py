@@ -59,7 +59,9 @@ def check_steps(steps: object, catalog: Catalog, found: list[UserError]) -> list
     return given
 
 
-def count_faults(dataset: str, labels: int, steps: Sequence[Given], catalog: Catalog) -> Iterator[UserError]:
+def count_faults(
+    dataset: str, labels: int, shots: int, steps: Sequence[Given], catalog: Catalog
+) -> Iterator[UserError]:
     """What the data set is too small for; nothing where the catalogue does not know its counts."""
     facts = catalog.dataset(dataset)
     images = _whole(facts, "train") or _whole(facts, "images")  # of all splits, where no one counted train alone
@@ -69,7 +71,11 @@ def count_faults(dataset: str, labels: int, steps: Sequence[Given], catalog: Cat
         yield UserError("more_labels_than_data", "labels", labels, allowed, f"{dataset} has {images} images.")
     if classes and 0 < labels < classes:
         yield UserError("fewer_labels_than_classes", "labels", labels, allowed, f"{dataset} has {classes} classes.")
-    for n, (stage, _, options) in enumerate(steps):
+    yield from _shot_faults(dataset, labels, shots, images, classes)
+    labels = labels or shots * (classes or 1)
+    for n, (stage, method, options) in enumerate(steps):
+        if stage == "transfer" and any(o.name == "confidence" for o in catalog.method(stage, method).options):
+            yield from _pool_faults(labels, images, method, f"steps.{n}.method")
         learned = images  # a distillation learns from unlabelled images too
         if images and labels and stage == "transfer":
             learned = min(labels, images)
@@ -98,6 +104,9 @@ def _check_step(step: Mapping[str, object], place: str, catalog: Catalog, found:
     values = _checked(step, options, f"{place}.", found)
     defaults = {option.name: option.default for option in entry.options if option.default is not None}
     found.extend(_try(found, lambda: list(_student_faults(defaults | values, catalog, place))) or ())
+    if stage == "transfer":
+        found.extend(_share_faults(defaults | values, place))
+        found.extend(_mixing_faults(defaults | values, place))
     return known_stage, str(method), values
 
 
@@ -192,6 +201,45 @@ def _student_faults(values: Mapping[str, Value], catalog: Catalog, place: str) -
         if width and not _own_width(facts):
             fix = f"Leave width at 0, or choose a student such as {WIDE}."
             yield UserError("conflicting_options", f"{place}.width", f"{width} with student {student}", "0", fix)
+
+
+def _shot_faults(dataset: str, labels: int, shots: int, images: int | None, classes: int | None) -> Iterator[UserError]:
+    """A class can give no more images than it has; the smallest has the average at most."""
+    if labels and shots:
+        fix = "Set one of the two to 0."
+        yield UserError("conflicting_options", "shots", f"{shots} with labels = {labels}", "0 with labels", fix)
+    elif images and classes and shots > images // classes:
+        most = images // classes
+        fix = f"The {classes} classes of {dataset} have {images} images: the smallest has at most {most}."
+        yield UserError("more_shots_than_images", "shots", shots, f"0 for all, or 1 to {most}", fix)
+
+
+def _pool_faults(labels: int, images: int | None, method: str, place: str) -> Iterator[UserError]:
+    """A step with a `confidence` learns from images without a label: there must be some."""
+    if not labels or (images and labels >= images):
+        given = labels or "0, so every image has a label"
+        fix = f"Set labels to fewer than the training images, or choose another {place}, such as fine_tune."
+        yield UserError("no_pool", "labels", given, f"a number, as {place} = {method} needs unlabelled images", fix)
+
+
+def _share_faults(values: Mapping[str, Value], place: str) -> Iterator[UserError]:
+    """Parts that share the epochs need one each: `phases` are parts, `rounds` come after a first one."""
+    epochs = values.get("epochs")
+    for name, more in (("phases", 0), ("rounds", 1)):
+        parts = values.get(name)
+        if isinstance(parts, int) and isinstance(epochs, int) and parts + more > epochs:
+            fix = f"Set {name} to {max(1, epochs - more)} or less, or epochs to {parts + more} or more."
+            allowed = f"at most {epochs - more} with {place}.epochs = {epochs}"
+            yield UserError("conflicting_options", f"{place}.{name}", parts, allowed, fix)
+
+
+def _mixing_faults(values: Mapping[str, Value], place: str) -> Iterator[UserError]:
+    """A step with a `confidence` learns from labels it guessed: mixing them would teach neither."""
+    for name in ("mixup", "cutmix") if "confidence" in values else ():
+        if values.get(name):
+            given = f"{values[name]} with {place}.confidence, which guesses labels"
+            fix = f"Set {name} to 0, or choose another method, such as fine_tune."
+            yield UserError("conflicting_options", f"{place}.{name}", given, "0", fix)
 
 
 def _name_faults(name: str) -> Iterator[UserError]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -88,7 +87,10 @@ class Bench:
         return replace(self, place=(*self.place, name), folder=self.folder / name)
 
     def after(self, before: int, total: int) -> Bench:
-        """The bench for training that continues a curve of `total` epochs after the first `before` of them."""
+        """The bench for training that continues a curve of `total` epochs after the first `before` of them.
+
+        Where it starts is not told again: the end of the epoch before said so.
+        """
 
         def report(
             what: Work,
@@ -99,6 +101,8 @@ class Bench:
             figures: Figures = NOTHING,
             control: str = "",
         ) -> None:
+            if what == "training" and before and not epoch and not batch:
+                return
             shift, of = (before, total) if what == "training" else (0, epochs)
             self.report(what, epoch + shift, of, batch, batches, figures, control)
 
@@ -106,7 +110,20 @@ class Bench:
 
     def beside(self, control: str) -> Bench:
         """The bench for a control of this step: a part whose progress is told apart."""
-        return replace(self.part(control), report=partial(self.report, control=control))
+        name = control
+
+        def report(
+            what: Work,
+            epoch: int,
+            epochs: int,
+            batch: int,
+            batches: int,
+            figures: Figures = NOTHING,
+            control: str = "",
+        ) -> None:
+            self.report(what, epoch, epochs, batch, batches, figures, control or name)
+
+        return replace(self.part(control), report=report)
 
 
 def choose_device(name: str) -> torch.device:

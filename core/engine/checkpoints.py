@@ -27,7 +27,8 @@ class State:
     """`epoch` epochs are done; `best` holds the weights of the best validation accuracy so far, of `best_epoch`.
 
     `good` and `good_optimizer` are the state at the end of the last whole epoch, to roll back to; `rate` scales the
-    learning rate and is halved by a roll-back.
+    learning rate and is halved by a roll-back; `average` is the exponential average of the weights, None where none is
+    kept: `best` then holds averaged weights.
     """
 
     epoch: int
@@ -40,19 +41,28 @@ class State:
     halvings: int = 0
     precision: torch.dtype | None = None
     saved_at: float = 0.0
+    average: dict[str, Tensor] | None = None
 
 
-def start(net: nn.Module, optimizer: torch.optim.Optimizer) -> State:
+def start(net: nn.Module, optimizer: torch.optim.Optimizer, *, averaged: bool = False) -> State:
     """Before the first epoch: the weights as they are."""
     weights = _copy(net.state_dict())
-    return State(0, weights, 0, -1.0, weights, _copy_optimizer(optimizer), saved_at=time.monotonic())
+    average = weights if averaged else None
+    return State(0, weights, 0, -1.0, weights, _copy_optimizer(optimizer), saved_at=time.monotonic(), average=average)
 
 
 def advance(
-    state: State, net: nn.Module, optimizer: torch.optim.Optimizer, accuracy: float, precision: torch.dtype
+    state: State,
+    net: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    accuracy: float,
+    precision: torch.dtype,
+    average: dict[str, Tensor] | None = None,
 ) -> State:
-    """After one more epoch with this validation accuracy; the later of two equals is the better."""
+    """After one more epoch with this validation accuracy, of the averaged weights where there are any; the later of two
+    equals is the better."""
     weights = _copy(net.state_dict())
+    average = copied(average)
     ahead = replace(
         state,
         epoch=state.epoch + 1,
@@ -60,9 +70,11 @@ def advance(
         good_optimizer=_copy_optimizer(optimizer),
         halvings=0,
         precision=precision,
+        average=average,
     )
     if accuracy >= state.best_accuracy:
-        return replace(ahead, best=weights, best_epoch=state.epoch + 1, best_accuracy=accuracy)
+        best = weights if average is None else average
+        return replace(ahead, best=best, best_epoch=state.epoch + 1, best_accuracy=accuracy)
     return ahead
 
 
@@ -82,6 +94,7 @@ def save(folder: Path, state: State, *, due: bool) -> State:
     tensors = {f"net.{k}": v for k, v in state.good.items()}
     if state.best_epoch != state.epoch:
         tensors |= {f"best.{k}": v for k, v in state.best.items()}
+    tensors |= {f"average.{k}": v for k, v in (state.average or {}).items()}
     state = replace(state, saved_at=now)
     moments, scalars = _flatten(state.good_optimizer)
     data = serialize({k: v.contiguous() for k, v in (tensors | moments).items()})
@@ -117,10 +130,13 @@ def restore(folder: Path, net: nn.Module, optimizer: torch.optim.Optimizer) -> S
         except (OSError, ValueError, KeyError, SafetensorError):
             continue
         weights = _part(tensors, "net.")
-        best = _part(tensors, "best.") or weights
+        average = _part(tensors, "average.") or None
+        best = _part(tensors, "best.") or average or weights
         net.load_state_dict(weights)
         _unflatten(optimizer, _part(tensors, "optimizer."), manifest["optimizer"])
         device = next(net.parameters()).device
+        if average is not None:
+            average = {k: v.to(device) for k, v in average.items()}
         return State(
             manifest["epoch"],
             {k: v.to(device) for k, v in best.items()},
@@ -131,8 +147,14 @@ def restore(folder: Path, net: nn.Module, optimizer: torch.optim.Optimizer) -> S
             rate=manifest["rate"],
             precision=PRECISIONS[manifest["precision"]],
             saved_at=time.monotonic(),
+            average=average,
         )
     return None
+
+
+def copied(tensors: dict[str, Tensor] | None) -> dict[str, Tensor] | None:
+    """A copy of tensors by name, if there are any."""
+    return None if tensors is None else _copy(tensors)
 
 
 def _copy(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

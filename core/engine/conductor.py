@@ -18,7 +18,7 @@ from torch import Tensor
 from core.bundle import CARD
 from core.engine.backbones import find
 from core.engine.bench import Bench, choose_device
-from core.engine.data import Dataset, few_labels, load_dataset, own_datasets
+from core.engine.data import Dataset, labelled_part, load_dataset, own_datasets
 from core.engine.environment import environment
 from core.engine.measure.size import file_hash
 from core.engine.method import Method, build
@@ -89,10 +89,14 @@ class Performance:
         """What stands beside the points: made with the same budget, measured alike."""
         told = {(m.point.step, m.point.name) for m in self.run.state().measured if m.role == "control"}
         for number, method in enumerate(self.methods):
-            incoming = self._kept(number - 1) if number else None
-            if incoming is None:
+            if type(method).controls is Method.controls:
                 continue
-            for name, make in method.controls(incoming.model, self._bench(number, incoming)).items():
+            incoming = self._kept(number - 1) if number else None
+            if number and incoming is None:
+                continue
+            bench = self._bench(number, incoming)
+            model = incoming.model if incoming else start(self.recipe.backbone, bench)
+            for name, make in method.controls(model, bench).items():
                 if (number, name) not in told:
                     self._control(number, method, name, make, incoming)
 
@@ -125,7 +129,9 @@ class Performance:
         self.run.emit(StepFinished(number, time.monotonic() - started))
         return product
 
-    def _control(self, number: int, method: Method, name: str, make: Callable[[], Model], incoming: Product) -> None:
+    def _control(
+        self, number: int, method: Method, name: str, make: Callable[[], Model], incoming: Product | None
+    ) -> None:
         key = self.shelf.key(number, self.seed, name)
         kept = self.shelf.take(key)
         model = kept or make()
@@ -144,9 +150,9 @@ class Performance:
 
     def _bench(self, number: int, before: Product | None) -> Bench:
         recipe = self.recipe
-        labelled, pool = self.data.train, self.data.train.images[:0]
-        if recipe.labels and recipe.labels < len(labelled):
-            labelled, pool = few_labels(labelled, recipe.labels, len(self.data.classes), self.seed)
+        labelled, pool = labelled_part(
+            self.data.train, recipe.labels, recipe.shots, self.data.classes, self.seed
+        )  # fmt: skip
         return Bench(
             data=self.data, labelled=labelled, pool=pool, device=self.device, threads=recipe.threads,
             precision=recipe.precision, image_size=recipe.image_size, weights=recipe.weights,

@@ -18,7 +18,7 @@ import torch
 
 from core.engine.backbones import find, load_backbone, weights_at_hand
 from core.engine.bench import NOTHING, Bench, Figures, choose_device, describe_device
-from core.engine.data import datasets, few_labels, own_datasets
+from core.engine.data import datasets, labelled_part, own_datasets
 from core.engine.data.counts import Counted, count_dataset
 from core.engine.estimate import (
     CONVERT,
@@ -208,9 +208,7 @@ def _bench(recipe: Recipe, workspace: Path) -> tuple[Bench, Counted]:
     size = recipe.image_size or find(recipe.backbone).image_size
     counted = count_dataset(recipe.dataset, size, workspace / "datasets")
     data = counted.data
-    labelled, pool = data.train, data.train.images[:0]
-    if recipe.labels and recipe.labels < len(labelled):
-        labelled, pool = few_labels(labelled, recipe.labels, len(data.classes), recipe.seed)
+    labelled, pool = labelled_part(data.train, recipe.labels, recipe.shots, data.classes, recipe.seed)
     bench = Bench(
         data=data, labelled=labelled, pool=pool, device=choose_device(recipe.device), threads=recipe.threads,
         precision=recipe.precision, image_size=recipe.image_size, weights="none", folder=workspace, cache=workspace,

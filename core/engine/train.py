@@ -4,81 +4,35 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from core.engine import checkpoints
+from core.engine.average import follow, standing_in
 from core.engine.backbones.features import Observer
+from core.engine.batches import UNLABELLED, Batch, Examples, Feed, view
 from core.engine.bench import Bench, CancelledError, Figures
 from core.engine.data import Split
-from core.engine.data.augment import augment, prepare
+from core.engine.data.augment import prepare
+from core.engine.mixing import Mixture
 from core.engine.model import Model
 from core.engine.output import Output
 from core.engine.precision import autocast, choose_precision
-from core.engine.seeds import counter_seed, generator
+from core.engine.range_test import BATCHES, find_rate
+from core.engine.schedule import Schedule
+from core.engine.seeds import counter_seed
 from core.errors import UserError
 
-UNLABELLED = -1
+__all__ = ["UNLABELLED", "Batch", "Evaluation", "Examples", "Loss", "Schedule", "evaluate", "fit", "view"]
+
 REPORT_EVERY = 0.25  # seconds between two reports inside an epoch
-
-
-@dataclass(frozen=True)
-class Batch:
-    """images [N, C, S, S], prepared for the network; raw [N, c, h, w], the uint8 images they were made of; target [N],
-    −1 where there is no label; index [N] into the training images; view: which fixed view of them this is; epoch, from
-    0; progress: the share of all batches that is done, from 0 towards 1."""
-
-    images: Tensor
-    raw: Tensor
-    target: Tensor
-    index: Tensor
-    view: int
-    epoch: int = 0
-    progress: float = 0.0
-
+FALLBACK_RATE = 1e-3  # where a range test found no rate at which the loss falls
 
 Loss = Callable[[Output, Batch], Tensor]
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """How long and how fast. `views` 0 augments anew every epoch; V > 0 cycles through V fixed views, the first
-    without augmentation, so that a teacher's outputs can be cached. `batches` fixes the length of an epoch."""
-
-    epochs: int
-    batch: int
-    learning_rate: float
-    optimizer: Literal["sgd", "adamw"] = "sgd"
-    weight_decay: float = 5e-4
-    warmup: float = 0.15
-    augment: str = "none"
-    views: int = 0
-    batches: int = 0
-    patience: int = 0
-
-
-@dataclass(frozen=True)
-class Examples:
-    """uint8 images [N, C, H, W] and their labels [N], −1 where there is none."""
-
-    images: Tensor
-    target: Tensor
-
-    @classmethod
-    def of(cls, split: Split, pool: Tensor | None = None) -> Examples:
-        """The labelled split, followed by unlabelled images if given."""
-        if pool is None or not len(pool):
-            return cls(split.images, split.labels)
-        unlabelled = torch.full((len(pool),), UNLABELLED, dtype=torch.long)
-        return cls(torch.cat([split.images, pool]), torch.cat([split.labels, unlabelled]))
-
-    def __len__(self) -> int:
-        return len(self.target)
 
 
 @dataclass(frozen=True)
@@ -101,49 +55,70 @@ def fit(
     frozen: Sequence[nn.Module] = (),
     features: bool = False,
     extra: nn.Module | None = None,
+    compete: bool = False,
 ) -> Model:
     """Trains `model.net` in place on `loss` and returns the model with the weights of its best validation accuracy.
 
-    SGD with Nesterov momentum or AdamW, linear warm-up then cosine, one step a batch. `parameters` are optimizer
-    groups, each with an optional `lr` of its own (default: every parameter that requires a gradient); modules in
-    `frozen` stay in evaluation mode; `extra` are layers of the loss that learn beside the network, such as a regressor
-    of features or a domain discriminator, and are left behind. Bit-identical when resumed: draws are seeded by (place,
+    SGD with Nesterov momentum or AdamW at the schedule's rate, one step a batch. `parameters` are optimizer groups,
+    each with an optional `lr` of its own, a share where the schedule's is found (default: every parameter that requires
+    a gradient); modules in `frozen` stay in evaluation mode; `extra` are layers of the loss that learn beside the
+    network, such as a regressor of features or a domain discriminator, and are left behind. With `compete` the weights
+    that come in may stay the best, and are reported as epoch 0. Bit-identical when resumed: draws are seeded by (place,
     epoch, batch), and an epoch's end is checkpointed. Raises CancelledError between batches, UserError `diverged` when
     the loss stays NaN.
     """
+    feed = Feed(examples, schedule, model, bench)
     net = model.net.to(bench.device)
     net.to(memory_format=torch.channels_last)  # dense convolutions are 1.3× faster
     learner = net if extra is None else nn.ModuleDict({"net": net, "extra": extra.to(bench.device)})
-    size = min(schedule.batch, len(examples))
-    batches = schedule.batches or max(1, math.ceil((len(examples) - 1) / size))  # a last batch of one has no variance
-    groups = list(parameters or [{"params": [p for p in net.parameters() if p.requires_grad]}])
+    size, batches = feed.size, feed.batches
+    groups: list[dict[str, object]] = list(parameters or [{"params": [p for p in net.parameters() if p.requires_grad]}])
     if extra is not None and (own := [p for p in extra.parameters() if p.requires_grad]):
         groups.append({"params": own})
     optimizer = _optimizer(groups, schedule, bench.device)
-    state = checkpoints.restore(bench.folder, learner, optimizer) or checkpoints.start(learner, optimizer)
+    restored = checkpoints.restore(bench.folder, learner, optimizer)
+    state = restored or checkpoints.start(learner, optimizer, averaged=schedule.average > 0)
     precision = state.precision or choose_precision(model, size, bench)
-    clock = Clock(state.epoch, schedule.epochs, batches, size)
+    total = batches * schedule.epochs
     try:
         with Observer(net, features=features) as observe:
-            while state.epoch < schedule.epochs and not _out_of_patience(state, schedule.patience):
-                epoch = state.epoch
-                tally = Tally()
-                _train_mode(learner, frozen)
-                for step, batch in enumerate(_batches(examples, schedule, model, bench, epoch, size, batches)):
-                    bench.stop_if_cancelled()
-                    torch.manual_seed(counter_seed(*bench.place, "dropout", epoch, step))
-                    rate = state.rate * _rate(epoch * batches + step, batches * schedule.epochs, schedule.warmup)
-                    for group in optimizer.param_groups:
-                        group["lr"] = group["base"] * rate
-                    with autocast(bench.device, precision):
-                        output = observe(batch.images)
-                    value = loss(_float(output), batch)
-                    tally.add(value, output.logits, batch.target)
-                    if not tally.finite:
-                        break
+
+            def learn(batch: Batch) -> tuple[Tensor, Output]:
+                with autocast(bench.device, precision):
+                    output = _float(observe(batch.images))
+                value = loss(output, batch)
+                if math.isfinite(float(value.detach())):
                     optimizer.zero_grad(set_to_none=True)
                     value.backward()  # type: ignore[no-untyped-call]
                     optimizer.step()
+                return value.detach(), output
+
+            if restored is None and compete:
+                judged = evaluate(model, bench.data.validation, bench, precision)
+                state = replace(state, best_accuracy=judged.accuracy)
+                start = Figures(validation_loss=judged.loss, validation_accuracy=judged.accuracy)
+                bench.report("training", 0, schedule.epochs, 0, batches, start)
+            if restored is None and not schedule.learning_rate:
+                _train_mode(learner, frozen)
+                found = find_rate(feed, learner, optimizer, lambda batch: learn(batch)[0], bench)
+                state = replace(state, rate=_told(found, bench))
+            clock = Clock(state.epoch, schedule.epochs, batches, size)
+            while state.epoch < schedule.epochs and not _out_of_patience(state, schedule.patience):
+                epoch = state.epoch
+                average = checkpoints.copied(state.average)
+                tally = Tally()
+                _train_mode(learner, frozen)
+                for step, batch in enumerate(feed.epoch(epoch)):
+                    bench.stop_if_cancelled()
+                    torch.manual_seed(counter_seed(*bench.place, "dropout", epoch, step))
+                    done = epoch * batches + step
+                    _set_pace(optimizer, state.rate * schedule.rate(done, total), schedule.momentum(done, total))
+                    value, output = learn(batch)
+                    tally.add(value, output.logits, batch.target, batch.mixture)
+                    if not tally.finite:
+                        break
+                    if average is not None:
+                        follow(average, learner, schedule.average, done)
                     if clock.due():
                         figures = clock.figures(tally, epoch, step + 1)
                         bench.report("training", epoch, schedule.epochs, step + 1, batches, figures)
@@ -151,8 +126,9 @@ def fit(
                     state = _roll_back(state, learner, optimizer, schedule, bench)
                     continue
                 figures = clock.figures(tally, epoch, batches)
-                judged = evaluate(model, bench.data.validation, bench, precision)
-                state = checkpoints.advance(state, learner, optimizer, judged.accuracy, precision)
+                with standing_in(average, learner):
+                    judged = evaluate(model, bench.data.validation, bench, precision)
+                state = checkpoints.advance(state, learner, optimizer, judged.accuracy, precision, average)
                 state = checkpoints.save(bench.folder, state, due=state.epoch == schedule.epochs)
                 told = replace(figures, validation_loss=judged.loss, validation_accuracy=judged.accuracy)
                 bench.report("training", state.epoch, schedule.epochs, 0, batches, told)
@@ -167,20 +143,26 @@ def fit(
 
 @dataclass
 class Tally:
-    """Loss and right answers of the epoch so far; unlabelled images count in the loss alone."""
+    """Loss and right answers of the epoch so far; unlabelled images count in the loss alone. An answer to a mixed image
+    is right by the share of the label it names, as in the paper of mixup."""
 
     loss: float = 0.0
     seen: int = 0
-    right: int = 0
+    right: float = 0.0
     labelled: int = 0
     finite: bool = True
 
-    def add(self, value: Tensor, logits: Tensor, target: Tensor) -> None:
+    def add(self, value: Tensor, logits: Tensor, target: Tensor, mixture: Mixture | None = None) -> None:
         """One batch: its loss (a mean), logits [N, C] and target [N]."""
         number = float(value.detach())
         self.finite = math.isfinite(number)
         known = target != UNLABELLED
-        self.right += int((logits.detach().argmax(1) == target)[known].sum())
+        answers = logits.detach().argmax(1)
+        right = (answers == target).double()
+        if mixture is not None:
+            share = mixture.share.double()
+            right = share * right + (1 - share) * (answers == target[mixture.partner]).double()
+        self.right += float(right[known].sum())
         self.labelled += int(known.sum())
         self.seen += len(target)
         self.loss += number * len(target)
@@ -228,46 +210,8 @@ def evaluate(model: Model, split: Split, bench: Bench, precision: torch.dtype = 
     return Evaluation(total / len(split), right / len(split), len(split))
 
 
-def view(images: Tensor, schedule: Schedule, bench: Bench, number: int) -> Tensor:
-    """The fixed view `number` of all training images, uint8; view 0 is the images themselves.
-
-    Drawn in blocks of 1,024 so that any one can be made again without the others.
-    """
-    if number == 0 or schedule.augment == "none":
-        return images
-    blocks = [
-        augment(block, schedule.augment, generator(*bench.place, "view", number, i))
-        for i, block in enumerate(torch.split(images, 1024))
-    ]
-    return torch.cat(blocks)
-
-
-def _batches(
-    examples: Examples, schedule: Schedule, model: Model, bench: Bench, epoch: int, size: int, batches: int
-) -> Iterator[Batch]:
-    number = epoch % schedule.views if schedule.views else 0
-    images = view(examples.images, schedule, bench, number) if schedule.views else examples.images
-    wanted = size * batches if schedule.batches else len(examples)
-    order = _order(len(examples), wanted, generator(*bench.place, "shuffle", epoch))
-    for step, index in enumerate(torch.split(order, size)):
-        if step == batches:
-            return
-        chosen = images[index].to(bench.device)
-        if not schedule.views and schedule.augment != "none":
-            draw = generator(*bench.place, "augment", epoch, step, device=bench.device)
-            chosen = augment(chosen, schedule.augment, draw)
-        prepared = prepare(chosen, model.preprocessing).contiguous(memory_format=torch.channels_last)
-        progress = (epoch * batches + step) / (batches * schedule.epochs)
-        yield Batch(prepared, chosen, examples.target[index].to(bench.device), index, number, epoch, progress)
-
-
-def _order(count: int, wanted: int, draw: torch.Generator) -> Tensor:
-    """At least `wanted` indices: permutations of all examples, one after the other."""
-    return torch.cat([torch.randperm(count, generator=draw) for _ in range(math.ceil(wanted / count))])
-
-
 def _optimizer(groups: Sequence[dict[str, object]], schedule: Schedule, device: torch.device) -> torch.optim.Optimizer:
-    based = [{**g, "base": g.get("lr", schedule.learning_rate), "lr": 0.0} for g in groups]
+    based = [{**g, "base": g.get("lr", schedule.learning_rate or 1.0), "lr": 0.0} for g in groups]
     if schedule.optimizer == "adamw":
         return torch.optim.AdamW(based, weight_decay=schedule.weight_decay, fused=device.type != "mps")
     return torch.optim.SGD(
@@ -275,12 +219,26 @@ def _optimizer(groups: Sequence[dict[str, object]], schedule: Schedule, device: 
     )
 
 
-def _rate(step: int, total: int, warmup: float) -> float:
-    """Linear warm-up over the share `warmup` of all steps, then a cosine to zero; from 0 to 1."""
-    rise = max(1.0, warmup * total)
-    if step < rise:
-        return (step + 1) / (rise + 1)
-    return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1.0, total - rise)))
+def _set_pace(optimizer: torch.optim.Optimizer, rate: float, momentum: float | None) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = group["base"] * rate
+        if momentum is not None and "betas" in group:
+            group["betas"] = (momentum, group["betas"][1])
+        elif momentum is not None:
+            group["momentum"] = momentum
+
+
+def _told(found: float | None, bench: Bench) -> float:
+    """The rate that a range test found, after saying so."""
+    if found is None:
+        message = (
+            f"The loss fell at none of the learning rates a range test tried; training goes on at {FALLBACK_RATE:g}."
+        )
+        bench.warn("no_learning_rate_found", message)
+        return FALLBACK_RATE
+    where = "".join(f", {part}" for part in bench.place[2:])  # a phase, a round, a control
+    bench.warn("learning_rate_found", f"A range test of up to {BATCHES} batches{where}: learning_rate = {found:g}.")
+    return found
 
 
 def _train_mode(net: nn.Module, frozen: Sequence[nn.Module]) -> None:
@@ -308,12 +266,13 @@ def _roll_back(
 ) -> checkpoints.State:
     """Back to the last epoch's end with half the learning rate; the third time in a row it is an error."""
     if state.halvings == 2:
+        rate = schedule.learning_rate or state.rate * 4
         raise UserError(
             "diverged",
             "learning_rate",
-            f"{schedule.learning_rate:g} (NaN loss in epoch {state.epoch + 1}, also at a half and a quarter of it)",
+            f"{rate:g} (NaN loss in epoch {state.epoch + 1}, also at a half and a quarter of it)",
             "a rate at which the loss stays finite",
-            f"Set learning_rate to {schedule.learning_rate / 10:g} or less.",
+            f"Set learning_rate to {rate / 10:g} or less.",
         )
     bench.warn("nan_loss", f"The loss became NaN in epoch {state.epoch + 1}; trying again at half the learning rate.")
     return checkpoints.roll_back(state, net, optimizer)

@@ -69,6 +69,14 @@ CATALOG = Catalog(
         "transfer": {
             "linear_probe": method(option("l2", 1.0, 0, 1e6)),
             "fine_tune": method(EPOCHS, BATCH, option("frozen", True)),
+            "gradual": method(EPOCHS, option("phases", 4, 2, 100)),
+            "pseudo_labels": method(
+                EPOCHS,
+                option("mixup", 0.0, 0, 10),
+                option("cutmix", 0.0, 0, 10),
+                option("rounds", 2, 1, 20),
+                option("confidence", 0.95, 0.5, 1),
+            ),
         },
         "distill": {
             "kd": method(*KD, option("temperature", 4.0, 1, 50)),
@@ -243,6 +251,9 @@ BASE = steps("transfer.fine_tune")
         ("labels = 5001", "more_labels_than_data", "labels", "5000"),
         ("labels = 9", "fewer_labels_than_classes", "labels", "10"),
         ("name = 5", "wrong_type", "name", "text"),
+        ("shots = 501", "more_shots_than_images", "shots", "500"),
+        ("shots = 5\nlabels = 50", "conflicting_options", "shots", "labels"),
+        ("shots = -1", "out_of_range", "shots", "0"),
         (f'name = "{"x" * 201}"', "too_long", "name", "200"),
         ('name = "a\\nb"', "control_character", "name", "line"),
         ("schema = 2", "newer_schema", "schema", "newer"),
@@ -508,3 +519,44 @@ def test_the_import_is_quick_and_needs_no_torch() -> None:
     outputs = [run.stdout.split() for run in runs]
     assert min(float(output[0]) for output in outputs) < 0.2
     assert not {"torch", "numpy", "streamlit", "core.engine"} & set(outputs[0])
+
+
+@pytest.mark.parametrize(
+    ("line", "field", "hint"),
+    [
+        ("transfer.gradual epochs=3 phases=4", "steps.0.phases", "epochs = 3"),
+        ("transfer.pseudo_labels epochs=3 rounds=3", "steps.0.rounds", "at most 2"),
+        ("transfer.pseudo_labels mixup=0.2", "steps.0.mixup", "confidence"),
+        ("transfer.pseudo_labels cutmix=1.0", "steps.0.cutmix", "confidence"),
+    ],
+)
+def test_options_of_one_step_that_exclude_each_other(line: str, field: str, hint: str) -> None:
+    error = fault("labels = 500\n" + steps(line))
+    assert (error.code, error.field) == ("conflicting_options", field)
+    assert hint in f"{error.given} {error.allowed}"
+
+
+@pytest.mark.parametrize(
+    ("line", "right"),
+    [
+        ("labels = 0", False),
+        ("labels = 5000", False),
+        ("labels = 4999", True),
+        ("shots = 500", False),
+        ("shots = 4", True),
+    ],
+)
+def test_pseudo_labels_need_images_without_a_label(line: str, right: bool) -> None:
+    text = f"{line}\n" + steps("transfer.pseudo_labels")
+    if right:
+        assert parse_recipe(text, CATALOG).steps[0].method == "pseudo_labels"
+    else:
+        error = fault(text)
+        assert (error.code, error.field) == ("no_pool", "labels")
+        assert "steps.0.method = pseudo_labels" in error.allowed
+
+
+def test_a_batch_larger_than_the_shots_is_refused() -> None:
+    error = fault("shots = 4\n" + steps("transfer.fine_tune batch=64"))
+    assert (error.code, error.field) == ("batch_larger_than_data", "steps.0.batch")
+    assert "40" in error.allowed

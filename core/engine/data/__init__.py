@@ -1,9 +1,9 @@
 """Data sets, import of a person's own images, augmentation and preparation of batches."""
 
-from core.engine.data.augment import AUGMENTATIONS, augment, prepare, prepare_numpy, resize
+from core.engine.data.augment import AUGMENTATIONS, augment, erase, prepare, prepare_numpy, resize
 from core.engine.data.bundled import fashion_mini_indices
 from core.engine.data.catalog import datasets, load_dataset
-from core.engine.data.dataset import Dataset, DatasetInfo, Split, few_labels
+from core.engine.data.dataset import Dataset, DatasetInfo, Split, few_labels, few_shots, labelled_part
 from core.engine.data.importing import Imported, import_images
 from core.engine.data.own import own_datasets
 
@@ -15,9 +15,12 @@ __all__ = [
     "Split",
     "augment",
     "datasets",
+    "erase",
     "fashion_mini_indices",
     "few_labels",
+    "few_shots",
     "import_images",
+    "labelled_part",
     "load_dataset",
     "own_datasets",
     "prepare",

@@ -5,6 +5,7 @@ Every image gets its own draw: one shift for a whole batch cost 6 points of accu
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,13 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+from core.engine.data.policies import auto_augment, rand_augment, trivial_augment
 from core.engine.model import Preprocessing
 from core.errors import UserError, nearest
 
-AUGMENTATIONS = ("none", "flip_crop", "shift")
+POLICIES = {"rand_augment": rand_augment, "trivial_augment": trivial_augment, "auto_augment": auto_augment}
+AUGMENTATIONS = ("none", "flip_crop", "shift", *POLICIES)
+ERASED, SIDES = (0.02, 0.33), (0.3, 3.3)  # of erase: share of the image's area, height to width
 LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601, as PIL's convert("L")
 AT_ONCE = 2**26  # input pixels resized together: 256 MB as float32
 
@@ -27,6 +31,8 @@ def augment(images: Tensor, name: str, generator: torch.Generator) -> Tensor:
 
     `none`: unchanged. `flip_crop`: mirrored half the time, and moved by up to 1/8 of the side, the border reflected.
     `shift`: moved by up to 1/8, never mirrored (a mirrored digit is another sign), the border repeated.
+    `rand_augment`, `trivial_augment`, `auto_augment`: see core.engine.data.policies; none of them mirrors, and what
+    moves in from outside is black. They work on whole levels: float images are rounded.
     The draws come from the generator's own device, so a CPU generator gives the same draws everywhere.
     """
     if name == "none":
@@ -35,6 +41,8 @@ def augment(images: Tensor, name: str, generator: torch.Generator) -> Tensor:
         raise UserError(
             "unknown_choice", "augmentation", name, f"one of {', '.join(AUGMENTATIONS)}", nearest(name, AUGMENTATIONS)
         )
+    if name in POLICIES:
+        return POLICIES[name](images.round().to(torch.uint8), generator).to(images.dtype)
     count, _, height, width = images.shape
     rows = _shifts(count, height, generator)
     columns = _shifts(count, width, generator)
@@ -44,6 +52,32 @@ def augment(images: Tensor, name: str, generator: torch.Generator) -> Tensor:
     columns = _reflect(columns, width)
     columns = torch.where(flip, width - 1 - columns, columns)
     return _take(images, _reflect(rows, height), columns)
+
+
+def erase(images: Tensor, chance: float, generator: torch.Generator) -> Tensor:
+    """In a share `chance` of images [N, C, H, W] a rectangle of 2 … 33 % of the area, sides 0.3 … 3.3 to one, is noise.
+
+    RandomErasing with random values (Zhong et al. 2017, arXiv:1708.04896); a rectangle that does not fit is drawn
+    again, ten times, then its longer side is cut.
+    """
+    count, _, height, width = images.shape
+    device = generator.device
+    chosen = torch.rand(count, generator=generator, device=device) < chance
+    share, shape, place = torch.rand(3, 10, count, generator=generator, device=device)
+    area = (ERASED[0] + (ERASED[1] - ERASED[0]) * share) * height * width
+    ratio = torch.exp(math.log(SIDES[0]) + (math.log(SIDES[1]) - math.log(SIDES[0])) * shape)
+    tall, broad = (area * ratio).sqrt().round(), (area / ratio).sqrt().round()
+    first = ((tall < height) & (broad < width)).to(torch.int64).argmax(0, keepdim=True)
+    tall = tall.gather(0, first)[0].clamp(1, height)
+    broad = broad.gather(0, first)[0].clamp(1, width)
+    top = (place[0] * (height - tall + 1)).floor()
+    left = (place[1] * (width - broad + 1)).floor()
+    rows, columns = torch.arange(height, device=device), torch.arange(width, device=device)
+    across = (columns >= left[:, None]) & (columns < (left + broad)[:, None])
+    down = (rows >= top[:, None]) & (rows < (top + tall)[:, None]) & chosen[:, None]
+    inside = (down[:, None, :, None] & across[:, None, None, :]).to(images.device)
+    noise = torch.randint(0, 256, images.shape, generator=generator, device=device).to(images)
+    return torch.where(inside, noise, images)
 
 
 def _shifts(count: int, side: int, generator: torch.Generator) -> Tensor:

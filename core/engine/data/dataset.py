@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from core.errors import UserError
+from core.errors import UserError, shorten
 
 SPLITS = ("train", "validation", "test")
 Where = Literal["bundled", "installed", "download", "own"]
@@ -107,8 +107,13 @@ def share_out(available: Indices, total: int) -> Indices:
 
 def draw(labels: Indices, total: int, seed: int) -> tuple[Indices, Indices]:
     """(chosen, left): `total` indices drawn stratified by class, and all others; both ascending."""
+    available = np.unique(labels, return_counts=True)[1].astype(np.int64)
+    return _taken(labels, share_out(available, total), seed)
+
+
+def _taken(labels: Indices, wanted: Indices, seed: int) -> tuple[Indices, Indices]:
+    """(chosen, left): so many indices of each class that is there, and all others; both ascending."""
     _, codes, available = np.unique(labels, return_inverse=True, return_counts=True)
-    wanted = share_out(available.astype(np.int64), total)
     order = shuffled(len(labels), seed)
     by_class = order[np.argsort(codes[order], kind="stable")]
     starts = np.concatenate([[0], np.cumsum(available)[:-1]])
@@ -133,6 +138,32 @@ def few_labels(split: Split, count: int, classes: int, seed: int) -> tuple[Split
         )
     chosen, left = draw(split.labels.numpy().astype(np.int64), count, seed)
     return split.subset(chosen), split.images[torch.from_numpy(left)]
+
+
+def few_shots(split: Split, shots: int, classes: Sequence[str], seed: int) -> tuple[Split, Tensor]:
+    """`shots` labelled images of each class, and the other images without their labels.
+
+    Raises UserError when a class has fewer.
+    """
+    counts = np.bincount(split.labels.numpy(), minlength=len(classes))
+    smallest = int(counts.argmin())
+    if not 1 <= shots <= counts[smallest]:
+        allowed = f"a whole number from 1 to {counts[smallest]}, the training images of the smallest class"
+        fix = f"The class {shorten(classes[smallest])} has no more images: set shots to {counts[smallest]} or less."
+        raise UserError("out_of_range", "shots", shots, allowed, fix)
+    labels = split.labels.numpy().astype(np.int64)
+    chosen, left = _taken(labels, np.full(len(classes), shots, np.int64), seed)
+    return split.subset(chosen), split.images[torch.from_numpy(left)]
+
+
+def labelled_part(split: Split, labels: int, shots: int, classes: Sequence[str], seed: int) -> tuple[Split, Tensor]:
+    """What of a training split may be learned from with its labels, and the images of the rest: `labels` in all or
+    `shots` a class, everything where both are 0."""
+    if shots:
+        return few_shots(split, shots, classes, seed)
+    if labels and labels < len(split):
+        return few_labels(split, labels, len(classes), seed)
+    return split, split.images[:0]
 
 
 def carve(split: Split, total: int, seed: int) -> tuple[Split, Split]:

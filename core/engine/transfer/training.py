@@ -5,19 +5,23 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Self
 
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
+from core.engine.backbones.blocks import blocks
 from core.engine.bench import Bench
 from core.engine.data.augment import AUGMENTATIONS
 from core.engine.forecast import Labour, training
 from core.engine.method import knob
 from core.engine.model import Model
-from core.engine.output import Output
-from core.engine.train import Batch, Examples, Schedule, fit
+from core.engine.range_test import BATCHES
+from core.engine.schedule import CURVES, Schedule
+from core.engine.train import Examples, fit
 from core.engine.transfer import Transfer
+from core.engine.transfer.objective import Objective, dropping
 
 
 @dataclass(frozen=True)
@@ -41,12 +45,33 @@ class TrainedTransfer(Transfer, ABC):
         zh=("批大小", "每次参数更新使用的图像数。小批省内存,大批每张图更快。"), ge=2, le=4096, unit="images",
     )  # fmt: skip
     learning_rate: float = knob(
-        1e-3, "Learning rate", "Peak step size of the head; the backbone learns more slowly.",
-        zh=("学习率", "分类头的最大步长;骨干网络学得更慢。"), ge=1e-6, le=1.0,
+        1e-3, "Learning rate",
+        "Peak step size of the head; the backbone learns more slowly. 0 finds one by a short test and tells it.",
+        zh=("学习率", "分类头的最大步长;骨干网络学得更慢。0 表示通过简短测试自动寻找并告知。"), ge=0.0, le=1.0,
+    )  # fmt: skip
+    curve: str = knob(
+        "cosine", "Rate's course",
+        "After a warm-up the rate falls along a cosine, to a tenth at half and at three quarters (step), or not at all "
+        "(constant). one_cycle rises for 30 % of the time while momentum falls.",
+        zh=("学习率曲线", "预热后按余弦下降,或在一半和四分之三处降为十分之一(step),或保持不变(constant)。"
+            "one_cycle 在前 30% 时间上升,动量同时下降。"), choices=CURVES,
     )  # fmt: skip
     weight_decay: float = knob(
         1e-2, "Weight decay", "Pull of the weights towards zero (decoupled, as in AdamW).",
         zh=("权重衰减", "把权重拉向零的力度(AdamW 的解耦形式)。"), ge=0.0, le=1.0,
+    )  # fmt: skip
+    l1: float = knob(
+        0.0, "L1 penalty", "Pull of single weights to exactly zero: this times the sum of their sizes. Try 0.00001.",
+        zh=("L1 惩罚", "把单个权重拉向零:损失加上该值乘以权重绝对值之和。可试 0.00001。"), ge=0.0, le=1.0,
+    )  # fmt: skip
+    l2_sp: float = knob(
+        0.0, "Pull to the start",
+        "L2-SP: pulls the backbone back to its pretrained weights instead of to zero. Try 0.01 to 0.1.",
+        zh=("拉向起点", "L2-SP:把骨干拉回预训练权重而不是零。可试 0.01 至 0.1。"), ge=0.0, le=100.0,
+    )  # fmt: skip
+    dropout: float = knob(
+        0.0, "Dropout", "Share of the features hidden from the head at random in each step. Try 0.2 to 0.5.",
+        zh=("随机失活", "每一步随机对分类头隐藏的特征比例。可试 0.2 至 0.5。"), ge=0.0, le=0.9,
     )  # fmt: skip
     label_smoothing: float = knob(
         0.0, "Label smoothing", "Share of each label spread over all classes; tames over-confidence.",
@@ -55,6 +80,29 @@ class TrainedTransfer(Transfer, ABC):
     augment: str = knob(
         "none", "Augmentation", "Random changes drawn anew for every image of every batch.",
         zh=("数据增强", "对每个批次中的每张图像独立随机变换。"), choices=AUGMENTATIONS,
+    )  # fmt: skip
+    erasing: float = knob(
+        0.0, "Random erasing", "Chance that a rectangle of an image is replaced by noise. Try 0.1.",
+        zh=("随机擦除", "图像中一个矩形被噪声替换的概率。可试 0.1。"), ge=0.0, le=1.0,
+    )  # fmt: skip
+    mixup: float = knob(
+        0.0, "Mixup", "Blends each image and its label with another; higher blends more evenly. Try 0.2; 0 is off.",
+        zh=("Mixup", "把每张图像及其标签与另一张混合;值越大混合越均匀。可试 0.2;0 表示关闭。"), ge=0.0, le=10.0,
+    )  # fmt: skip
+    cutmix: float = knob(
+        0.0, "CutMix",
+        "Pastes a rectangle of another image, whose label counts by its area. Try 1; 0 is off. With mixup, half each.",
+        zh=("CutMix", "贴入另一张图像的矩形,标签按面积计。可试 1;0 表示关闭。与 Mixup 同用时各占一半。"),
+        ge=0.0, le=10.0,
+    )  # fmt: skip
+    balance: bool = knob(
+        False, "Balance classes", "Rare classes count more: a label weighs images / (classes · images of its class).",
+        zh=("类别均衡", "稀有类别权重更大:每个标签的权重为 图像数 /(类别数 · 该类图像数)。"),
+    )  # fmt: skip
+    average: float = knob(
+        0.0, "Weight averaging",
+        "Keeps a running average of the weights and uses it instead; the closer to 1, the longer. Try 0.99; 0 is off.",
+        zh=("权重平均", "保留权重的滑动平均并用它代替;越接近 1 平均越久。可试 0.99;0 表示关闭。"), ge=0.0, le=0.9999,
     )  # fmt: skip
     patience: int = knob(
         0, "Early stopping", "Stop after so many epochs without a better validation accuracy; 0 never stops early.",
@@ -67,24 +115,76 @@ class TrainedTransfer(Transfer, ABC):
 
     def apply(self, model: Model, bench: Bench) -> Model:
         """Cross-entropy on the labelled images; the weights of the best validation accuracy are kept."""
+        return self.train(model, Examples.of(bench.labelled), bench)
 
-        def loss(output: Output, batch: Batch) -> Tensor:
-            return F.cross_entropy(output.logits, batch.target, label_smoothing=self.label_smoothing)
+    def train(
+        self,
+        model: Model,
+        examples: Examples,
+        bench: Bench,
+        what: Trainable | None = None,
+        *,
+        start: Objective | None = None,
+        schedule: Schedule | None = None,
+        compete: bool = False,
+    ) -> Model:
+        """Trains `what` (default: `trainable`) on labelled examples with every option of this method.
 
-        what = self.trainable(model.net, len(bench.labelled))
-        schedule = Schedule(
-            self.epochs, self.batch, self.learning_rate, "adamw", self.weight_decay,
-            augment=self.augment, patience=self.patience,
+        `start` is the objective of an earlier part, whose pretrained weights still pull; `compete`: see train.fit.
+        """
+        net = model.net.to(bench.device)
+        what = what or self.shares().trainable(net, len(examples))
+        head = {id(p) for p in blocks(net).head}
+        groups = [g if _of(g, head) or not self.l2_sp else {**g, "weight_decay": 0.0} for g in what.groups]
+        loss = start or self.objective(model, examples, bench)
+        with dropping(net, self.dropout):
+            return fit(
+                model, examples, loss, schedule or self.schedule(), bench,
+                parameters=groups, frozen=what.frozen, compete=compete,
+            )  # fmt: skip
+
+    def shares(self) -> Self:
+        """This method with rates as shares of one that is still to be found, or itself."""
+        return self if self.learning_rate else self.model_copy(update={"learning_rate": 1.0})
+
+    def objective(self, model: Model, examples: Examples, bench: Bench) -> Objective:
+        """What training minimises, from the weights that the model has now."""
+        return Objective.of(
+            model.net.to(bench.device), examples.target.to(bench.device), len(model.classes),
+            smoothing=self.label_smoothing, balance=self.balance, l1=self.l1, l2_sp=self.l2_sp,
         )  # fmt: skip
-        examples = Examples.of(bench.labelled)
-        return fit(model, examples, loss, schedule, bench, parameters=what.groups, frozen=what.frozen)
+
+    def schedule(self, epochs: int | None = None) -> Schedule:
+        """How long and how fast, for some of the epochs or for all."""
+        curve = next(c for c in CURVES if c == self.curve)
+        return Schedule(
+            epochs or self.epochs, self.batch, self.learning_rate, "adamw", self.weight_decay, augment=self.augment,
+            patience=self.patience, curve=curve, mixup=self.mixup, cutmix=self.cutmix, erasing=self.erasing,
+            average=self.average,
+        )  # fmt: skip
 
     def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
         """Training of what learns; early stopping is not foreseen."""
         images = len(bench.labelled)
         learner = after.with_net(copy.deepcopy(after.net))
         self.trainable(learner.net, images)
-        return training(learner, self.epochs, self.batch, images, len(bench.data.validation))
+        return self.training(learner, self.epochs, images, bench)
+
+    def training(self, learner: Model, epochs: int, images: int, bench: Bench) -> tuple[Labour, ...]:
+        """So many epochs of what requires a gradient in `learner`, and the range test before them if there is one."""
+        train, judge = training(learner, epochs, self.batch, images, len(bench.data.validation))
+        searched = 0 if self.learning_rate else BATCHES * train.batch
+        return replace(train, images=train.images + searched), judge
+
+
+def shared_out(epochs: int, parts: int) -> list[tuple[int, int]]:
+    """The epochs as equal parts of one curve: the first of each and that after its last."""
+    return list(pairwise(epochs * number // parts for number in range(parts + 1)))
+
+
+def _of(group: dict[str, object], parameters: set[int]) -> bool:
+    held = group["params"]
+    return isinstance(held, list) and any(id(p) in parameters for p in held)
 
 
 def batch_norms(net: nn.Module) -> list[nn.Module]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -172,12 +173,26 @@ def test_bundled_sets_have_their_own_counts(name: str, tmp_path: Path) -> None:
 def test_every_method_of_the_catalogue_is_foreseen(stage: str, name: str, tmp_path: Path) -> None:
     step = f'[[steps]]\nstage = "{stage}"\nmethod = "{name}"\n'
     first = '[[steps]]\nstage = "transfer"\nmethod = "linear_probe"\n'
-    head = SMALL.format(dataset="digits", labels=0).partition("[[steps]]")[0]
+    head = SMALL.format(dataset="digits", labels=200).partition("[[steps]]")[0]  # some methods need a pool
     found = preview(head + (step if stage == "transfer" else first + step), tmp_path)
     kind = type(build(stage, name))
     expected = (0 if stage == "transfer" else 1) + kind.makes_point
     assert len(found.rows) == expected
     assert all(row.params > 0 and row.macs > 0 and row.bytes > 0 for row in found.rows)
+
+
+def test_parts_of_a_curve_are_foreseen_one_by_one(make_bench: MakeBench, make_model: Callable[..., Model]) -> None:
+    """Gradual unfreezing: less learns at first; a rate that is found costs its batches in each phase."""
+    bench, model = make_bench(), make_model()
+    images = len(bench.labelled)
+    gradual = build("transfer", "gradual", epochs=9, phases=3, batch=50, learning_rate=0.0).labour(model, model, bench)
+    trains = [work for work in gradual if work.kind == "train"]
+    assert [work.images for work in trains] == [3 * images + 60 * 50] * 3
+    learning = [sum(p.numel() for p in w.model.net.parameters() if p.requires_grad) for w in trains]
+    assert learning[0] < learning[1] < learning[2] == sum(p.numel() for p in model.net.parameters())
+    probed = build("transfer", "lp_ft", epochs=2).labour(model, model, bench)
+    assert [work.kind for work in probed] == ["answer", "train", "forward"]
+    assert all(p.requires_grad for p in model.net.parameters()), "foreseeing changes nothing"
 
 
 def test_a_method_that_says_nothing_is_foreseen_by_its_stage(make_bench: MakeBench) -> None:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import islice
 from typing import Literal
 
 import pytest
@@ -10,11 +12,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from core.engine import mixing, train
+from core.engine.batches import Feed, order
 from core.engine.bench import CancelledError, choose_device
 from core.engine.data import Dataset
 from core.engine.model import Model
 from core.engine.output import Output
-from core.engine.train import UNLABELLED, Batch, Examples, Schedule, _order, _rate, evaluate, fit, view
+from core.engine.range_test import choose, find_rate
+from core.engine.train import UNLABELLED, Batch, Examples, Schedule, evaluate, fit, view
 from core.errors import UserError
 from tests.core.engine.conftest import MakeBench, Reported
 
@@ -87,6 +92,225 @@ def test_resumed_training_is_bit_identical(
         fit(make_model(), examples, cross_entropy, schedule, replace(bench, cancelled=Stop(stop)))
     resumed = weights(fit(make_model(), examples, cross_entropy, schedule, bench))
     assert equal(undisturbed, resumed)
+
+
+@pytest.mark.parametrize(
+    ("changes", "stop"),
+    [
+        ({"average": 0.9}, 13),
+        ({"mixup": 0.4, "cutmix": 1.0}, 20),
+        ({"average": 0.9, "mixup": 0.4, "erasing": 0.5, "curve": "one_cycle"}, 20),
+    ],
+    ids=str,
+)
+def test_averaged_and_mixed_training_resumes_bit_identically(
+    make_bench: MakeBench, make_model: Maker, digits: Dataset, changes: dict[str, object], stop: int
+) -> None:
+    schedule = replace(SHORT, optimizer="adamw", learning_rate=0.005, augment="rand_augment", **changes)  # type: ignore[arg-type]
+    examples, bench = Examples.of(digits.train), make_bench()
+    other = replace(bench, folder=bench.folder / "a")
+    undisturbed = weights(fit(make_model(), examples, mixed_cross_entropy, schedule, other))
+    with pytest.raises(CancelledError):
+        fit(make_model(), examples, mixed_cross_entropy, schedule, replace(bench, cancelled=Stop(stop)))
+    assert any(bench.folder.glob("epoch-*.json"))
+    assert equal(undisturbed, weights(fit(make_model(), examples, mixed_cross_entropy, schedule, bench)))
+
+
+def mixed_cross_entropy(output: Output, batch: Batch) -> Tensor:
+    return mixing.cross_entropy(output.logits, batch.target, batch.mixture)
+
+
+def test_the_average_is_judged_and_kept(make_bench: MakeBench, make_model: Maker, digits: Dataset) -> None:
+    """Against the recurrence of the average, followed from outside after each step."""
+    schedule = replace(SHORT, epochs=1, average=0.6, batch=256)
+    model, seen = make_model(), [weights(make_model())]
+
+    def loss(output: Output, batch: Batch) -> Tensor:
+        seen.append(weights(model))
+        return cross_entropy(output, batch)
+
+    bench = make_bench()
+    kept = weights(fit(model, Examples.of(digits.train), loss, schedule, bench))
+    again = weights(fit(make_model(), Examples.of(digits.train), cross_entropy, replace(schedule, average=0.0),
+                        replace(bench, folder=bench.folder / "raw")))  # fmt: skip
+    average = {name: tensor.double() for name, tensor in seen[0].items()}
+    for number, now in enumerate([*seen[2:], again]):
+        decay = min(0.6, (1 + number) / (10 + number))
+        average = {name: decay * average[name] + (1 - decay) * now[name] for name in average}
+    for name in (name for name, _ in model.net.named_parameters()):  # statistics move before the loss is seen
+        torch.testing.assert_close(kept[name].double(), average[name], atol=1e-5, rtol=1e-5)
+    assert not equal(kept, again)
+
+
+def test_the_average_leaves_frozen_parts_alone(make_bench: MakeBench, make_model: Maker, digits: Dataset) -> None:
+    model = make_model()
+    before, norms = weights(model), [m for m in model.net.modules() if isinstance(m, nn.BatchNorm2d)]
+    head = list(model.net.parameters())[-2:]
+    schedule = replace(SHORT, average=0.97)
+    fit(model, Examples.of(digits.train), cross_entropy, schedule, make_bench(), parameters=[{"params": head}],
+        frozen=norms)  # fmt: skip
+    own = {name for name, p in model.net.named_parameters() if any(p is h for h in head)}
+    assert {name for name, tensor in weights(model).items() if not torch.equal(tensor, before[name])} == own
+
+
+def test_weights_that_come_in_may_stay_the_best(
+    make_bench: MakeBench, make_model: Maker, digits: Dataset, reports: list[Reported]
+) -> None:
+    good = fit(make_model(), Examples.of(digits.train), cross_entropy, SHORT, make_bench())
+    before, bench = weights(good), make_bench(place=(0, 1))
+    accuracy = evaluate(good, digits.validation, bench).accuracy
+    reports.clear()
+
+    def away(output: Output, batch: Batch) -> Tensor:
+        return output.logits.softmax(1).gather(1, batch.target[:, None]).mean()
+
+    part = replace(bench, folder=bench.folder / "away")
+    after = fit(good, Examples.of(digits.train), away, replace(SHORT, learning_rate=0.5), part, compete=True)
+    assert equal(before, weights(after))
+    assert (reports[0][1], reports[0][3], reports[0][5].validation_accuracy) == (0, 0, accuracy)
+
+
+# a learning rate that is found
+
+
+def test_a_range_test_leaves_no_trace(make_bench: MakeBench, make_model: Maker, digits: Dataset) -> None:
+    model, bench = make_model(), make_bench()
+    feed = Feed(Examples.of(digits.train), SHORT, model, bench)
+    model.net.train()
+    optimizer = torch.optim.AdamW([{"params": list(model.net.parameters()), "base": 1.0}], lr=0.1)
+
+    def step(batch: Batch) -> Tensor:
+        value = F.cross_entropy(F.dropout(model.net(batch.images), 0.1), batch.target)
+        optimizer.zero_grad()
+        value.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        return value.detach()
+
+    for batch in islice(feed.epoch(0), 3):  # moments and gradients that a trace would show in
+        step(batch)
+    optimizer.zero_grad()
+    next(iter(model.net.children())).eval()
+    torch.manual_seed(7)
+    expected = torch.rand(5)
+    torch.manual_seed(7)
+    before, moments = weights(model), copy.deepcopy(optimizer.state_dict())
+    modes = [m.training for m in model.net.modules()]
+    moved: list[bool] = []
+
+    def watched(batch: Batch) -> Tensor:
+        value = step(batch)
+        moved.append(not equal(before, weights(model)))
+        return value
+
+    assert find_rate(feed, model.net, optimizer, watched, bench)
+    assert any(moved)
+    assert torch.equal(torch.rand(5), expected)
+    assert equal(before, weights(model))
+    assert [m.training for m in model.net.modules()] == modes
+    assert all(p.grad is None for p in model.net.parameters())
+    after = optimizer.state_dict()
+    assert after["param_groups"] == moments["param_groups"]
+    for number, state in moments["state"].items():
+        assert all(torch.equal(after["state"][number][name], value) for name, value in state.items())
+
+
+def test_a_found_rate_trains_as_if_it_had_been_set(make_bench: MakeBench, make_model: Maker, digits: Dataset) -> None:
+    told: list[str] = []
+    schedule, examples = replace(SHORT, learning_rate=0.0, optimizer="adamw"), Examples.of(digits.train)
+    bench = make_bench(warn=lambda code, message: told.append(message))
+    found = weights(fit(make_model(), examples, cross_entropy, schedule, bench))
+    (message,) = told
+    rate = float(message.rstrip(".").rpartition(" ")[2])
+    assert 1e-4 < rate < 0.1
+    other = replace(bench, folder=bench.folder / "set")
+    assert equal(
+        found, weights(fit(make_model(), examples, cross_entropy, replace(schedule, learning_rate=rate), other))
+    )
+
+
+def test_a_resumed_run_keeps_its_found_rate(
+    make_bench: MakeBench, make_model: Maker, digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schedule, examples = replace(SHORT, learning_rate=0.0), Examples.of(digits.train)
+    bench = make_bench()
+    other = replace(bench, folder=bench.folder / "a")
+    undisturbed = weights(fit(make_model(), examples, cross_entropy, schedule, other))
+    with pytest.raises(CancelledError):
+        fit(make_model(), examples, cross_entropy, schedule, replace(bench, cancelled=Stop(75)))
+    assert any(bench.folder.glob("epoch-*.json"))
+
+    def never(*arguments: object) -> float:
+        raise AssertionError("the rate is in the checkpoint")
+
+    monkeypatch.setattr(train, "find_rate", never)
+    assert equal(undisturbed, weights(fit(make_model(), examples, cross_entropy, schedule, bench)))
+
+
+def test_the_rate_chosen_is_a_tenth_of_that_of_the_lowest_loss() -> None:
+    rates = [10 ** (-6 + n / 10) for n in range(60)]
+    losses = [abs(math.log10(rate) + 2) + 1 for rate in rates]  # a valley at 0.01
+    found = choose(rates, losses)
+    assert found is not None
+    assert 1e-3 <= found <= 4e-3, "a tenth of the valley; the smoothing lags a little"
+    assert choose(rates, [2.0**n for n in range(60)]) is None, "it rises from the first"
+    flat = [1.0 + 0.05 * (-1) ** n for n in range(40)] + [1.5**n for n in range(20)]
+    plateau = choose(rates, flat)
+    assert plateau is not None
+    assert rates[37] <= plateau * 10 <= rates[44], "the end of a plateau, whatever its noise"
+    assert choose([1e-6], [math.nan]) is None
+
+
+def test_where_no_rate_helps_a_person_is_told(make_bench: MakeBench, make_model: Maker, digits: Dataset) -> None:
+    codes: list[str] = []
+    risen = iter(range(10**6))
+
+    def rising(output: Output, batch: Batch) -> Tensor:
+        return cross_entropy(output, batch) * 0 + 2.0 ** next(risen)
+
+    bench = make_bench(warn=lambda code, message: codes.append(code))
+    fit(make_model(), Examples.of(digits.train), rising, replace(SHORT, learning_rate=0.0, epochs=1), bench)
+    assert codes == ["no_learning_rate_found"]
+
+
+# courses of the rate
+
+
+def test_one_cycle_is_torchs() -> None:
+    for total in (10, 37, 200):
+        layer = nn.Linear(1, 1)
+        optimizer = torch.optim.SGD(layer.parameters(), 0.1, momentum=0.9)
+        theirs = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1.0, total_steps=total)
+        schedule = replace(SHORT, curve="one_cycle")
+        for step in range(total):
+            group = optimizer.param_groups[0]
+            assert schedule.rate(step, total) == pytest.approx(group["lr"], abs=1e-9)
+            assert schedule.momentum(step, total) == pytest.approx(group["momentum"], abs=1e-9)
+            optimizer.step()
+            if step + 1 < total:
+                theirs.step()
+
+
+def test_step_falls_tenfold_at_half_and_three_quarters() -> None:
+    rates = [replace(SHORT, curve="step", warmup=0.1).rate(step, 100) for step in range(100)]
+    assert rates[:10] == pytest.approx([(n + 1) / 11 for n in range(10)])
+    assert rates[10:50] == [1.0] * 40
+    assert rates[50:] == pytest.approx([0.1] * 25 + [0.01] * 25)
+    assert {replace(SHORT, curve="constant", warmup=0.0).rate(step, 9) for step in range(1, 9)} == {1.0}
+
+
+def test_one_cycle_moves_the_momentum(make_bench: MakeBench, make_model: Maker, digits: Dataset) -> None:
+    """With the same rates and a momentum that stays, the weights would be others."""
+    examples, bench = Examples.of(digits.train), make_bench()
+    schedule = replace(SHORT, epochs=1, curve="one_cycle")
+    cycled = weights(fit(make_model(), examples, cross_entropy, schedule, bench))
+    still = StillSchedule(**vars(schedule))
+    other = replace(bench, folder=bench.folder / "still")
+    assert not equal(cycled, weights(fit(make_model(), examples, cross_entropy, still, other)))
+
+
+class StillSchedule(Schedule):
+    def momentum(self, step: int, total: int) -> float | None:
+        return None
 
 
 def through(layer: nn.Module) -> Callable[[Output, Batch], Tensor]:
@@ -223,14 +447,15 @@ def test_unlabelled_images_count_in_the_loss_alone(digits: Dataset) -> None:
 
 
 def test_every_example_is_seen_once_an_epoch() -> None:
-    order = _order(10, 10, torch.Generator().manual_seed(0))
-    assert sorted(order.tolist()) == list(range(10))
-    long = _order(10, 25, torch.Generator().manual_seed(0))
+    drawn = order(10, 10, torch.Generator().manual_seed(0))
+    assert sorted(drawn.tolist()) == list(range(10))
+    long = order(10, 25, torch.Generator().manual_seed(0))
     assert sorted(long[:10].tolist()) == sorted(long[10:20].tolist()) == list(range(10))
 
 
 def test_rate_rises_then_falls_to_zero() -> None:
-    rates = [_rate(step, 100, 0.1) for step in range(100)]
+    schedule = replace(SHORT, warmup=0.1)
+    rates = [schedule.rate(step, 100) for step in range(100)]
     assert max(rates) == pytest.approx(1.0, abs=0.01)
     assert rates.index(max(rates)) == 10
     assert rates[0] == pytest.approx(1 / 11)

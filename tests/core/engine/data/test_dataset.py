@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from core.engine.data import Split, few_labels
+from core.engine.data import Split, few_labels, few_shots, labelled_part
 from core.engine.data.dataset import _mix, carve, draw, hash_splits, share_out, shuffled
 from core.errors import UserError
 
@@ -98,3 +98,28 @@ def test_hash_notices_a_pixel_a_label_and_a_split() -> None:
     hashes = {hash_splits("ab", *parts) for parts in ([one], [pixel], [label], [left, right], [right, left])}
     assert len(hashes) == 5
     assert hash_splits("ac", one) not in hashes
+
+
+def test_few_shots_gives_each_class_as_many() -> None:
+    whole = split([0] * 30 + [1] * 5 + [2] * 9)
+    labelled, unlabelled = few_shots(whole, 4, ("a", "b", "c"), seed=1)
+    assert torch.bincount(labelled.labels).tolist() == [4, 4, 4]
+    assert len(unlabelled) == 44 - 12
+    more = few_shots(whole, 5, ("a", "b", "c"), seed=1)[0]
+    seen = {image.numpy().tobytes() for image in more.images}
+    assert all(image.numpy().tobytes() in seen for image in labelled.images), "one shot more keeps the others"
+
+
+@pytest.mark.parametrize("shots", [6, 10])
+def test_more_shots_than_the_smallest_class_has_are_refused(shots: int) -> None:
+    with pytest.raises(UserError, match=r"1 to 5.*class rare") as caught:
+        few_shots(split([0] * 30 + [1] * 5), shots, ("common", "rare"), seed=0)
+    assert caught.value.field == "shots"
+
+
+def test_without_labels_or_shots_everything_is_labelled() -> None:
+    whole = split([0] * 3 + [1] * 3)
+    labelled, pool = labelled_part(whole, 0, 0, ("a", "b"), 0)
+    assert (len(labelled), len(pool)) == (6, 0)
+    assert len(labelled_part(whole, 4, 0, ("a", "b"), 0)[1]) == 2
+    assert len(labelled_part(whole, 0, 1, ("a", "b"), 0)[1]) == 4

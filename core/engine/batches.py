@@ -1,0 +1,137 @@
+"""What training is fed with: the examples, and batches of them, drawn, changed and prepared by place."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from core.engine.bench import Bench
+from core.engine.data import Split
+from core.engine.data.augment import augment, erase, prepare
+from core.engine.mixing import Mixture, mix
+from core.engine.model import Model
+from core.engine.schedule import Schedule
+from core.engine.seeds import generator
+from core.errors import UserError
+
+UNLABELLED = -1
+
+
+@dataclass(frozen=True)
+class Batch:
+    """images [N, C, S, S], prepared for the network; raw [N, c, h, w], the uint8 images they were made of; target [N],
+    −1 where there is no label; index [N] into the training images; view: which fixed view of them this is; epoch, from
+    0; progress: the share of all batches that is done, from 0 towards 1.
+
+    mixture: how images of the batch were mixed, None where they are whole; `target`, `index` and `view` are then those
+    of the whole image, `images` and `raw` the mixed ones.
+    """
+
+    images: Tensor
+    raw: Tensor
+    target: Tensor
+    index: Tensor
+    view: int
+    epoch: int = 0
+    progress: float = 0.0
+    mixture: Mixture | None = None
+
+
+@dataclass(frozen=True)
+class Examples:
+    """uint8 images [N, C, H, W] and their labels [N], −1 where there is none."""
+
+    images: Tensor
+    target: Tensor
+
+    @classmethod
+    def of(cls, split: Split, pool: Tensor | None = None) -> Examples:
+        """The labelled split, followed by unlabelled images if given."""
+        if pool is None or not len(pool):
+            return cls(split.images, split.labels)
+        unlabelled = torch.full((len(pool),), UNLABELLED, dtype=torch.long)
+        return cls(torch.cat([split.images, pool]), torch.cat([split.labels, unlabelled]))
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+
+def view(images: Tensor, schedule: Schedule, bench: Bench, number: int) -> Tensor:
+    """The fixed view `number` of all training images, uint8; view 0 is the images themselves.
+
+    Drawn in blocks of 1,024 so that any one can be made again without the others.
+    """
+    if number == 0 or schedule.augment == "none":
+        return images
+    blocks = [
+        augment(block, schedule.augment, generator(*bench.place, "view", number, i))
+        for i, block in enumerate(torch.split(images, 1024))
+    ]
+    return torch.cat(blocks)
+
+
+@dataclass(frozen=True)
+class Feed:
+    """The batches of every epoch: `size` examples each (the last may have fewer), `batches` an epoch.
+
+    Raises UserError `conflicting_options` where images without a label would be mixed.
+    """
+
+    examples: Examples
+    schedule: Schedule
+    model: Model
+    bench: Bench
+
+    def __post_init__(self) -> None:
+        mixed = next((name for name in ("mixup", "cutmix") if getattr(self.schedule, name)), None)
+        if mixed and bool((self.examples.target == UNLABELLED).any()):
+            fix = f"Set {mixed} to 0, or train on labelled images alone (labels = 0)."
+            given = f"{getattr(self.schedule, mixed):g} with unlabelled images"
+            raise UserError("conflicting_options", mixed, given, "0 where labels leaves images unlabelled", fix)
+
+    @property
+    def size(self) -> int:
+        return min(self.schedule.batch, len(self.examples))
+
+    @property
+    def batches(self) -> int:
+        # a last batch of one image has no variance: it is left out
+        return self.schedule.batches or max(1, math.ceil((len(self.examples) - 1) / self.size))
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """The batches of one epoch, in the order and with the changes that belong to it."""
+        examples, schedule, place = self.examples, self.schedule, self.bench.place
+        number = epoch % schedule.views if schedule.views else 0
+        images = view(examples.images, schedule, self.bench, number) if schedule.views else examples.images
+        wanted = self.size * self.batches if schedule.batches else len(examples)
+        drawn = order(len(examples), wanted, generator(*place, "shuffle", epoch))
+        for step, index in enumerate(torch.split(drawn, self.size)[: self.batches]):
+            raw, mixture = self._changed(images[index].to(self.bench.device), epoch, step)
+            prepared = prepare(raw, self.model.preprocessing).contiguous(memory_format=torch.channels_last)
+            target = examples.target[index].to(self.bench.device)
+            progress = (epoch * self.batches + step) / (self.batches * schedule.epochs)
+            yield Batch(prepared, raw, target, index, number, epoch, progress, mixture)
+
+    def _changed(self, images: Tensor, epoch: int, step: int) -> tuple[Tensor, Mixture | None]:
+        """Augmented where the view is not fixed, erased, mixed: each by a draw of its own."""
+        schedule = self.schedule
+
+        def draw(what: str) -> torch.Generator:
+            return generator(*self.bench.place, what, epoch, step, device=self.bench.device)
+
+        if not schedule.views and schedule.augment != "none":
+            images = augment(images, schedule.augment, draw("augment"))
+        if schedule.erasing:
+            images = erase(images, schedule.erasing, draw("erase"))
+        if schedule.mixup or schedule.cutmix:
+            return mix(images, schedule.mixup, schedule.cutmix, draw("mix"))
+        return images, None
+
+
+def order(count: int, wanted: int, draw: torch.Generator) -> Tensor:
+    """At least `wanted` indices: permutations of all examples, one after the other."""
+    return torch.cat([torch.randperm(count, generator=draw) for _ in range(math.ceil(wanted / count))])

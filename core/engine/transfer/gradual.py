@@ -1,0 +1,75 @@
+"""Gradual unfreezing: the head learns first, then one group of blocks after the other joins, deepest first."""
+
+from __future__ import annotations
+
+import copy
+
+from torch import nn
+
+from core.engine.backbones.blocks import blocks
+from core.engine.bench import Bench
+from core.engine.forecast import Labour
+from core.engine.method import knob
+from core.engine.model import Model
+from core.engine.train import Examples
+from core.engine.transfer.fine_tune import FineTune
+from core.engine.transfer.objective import Objective
+from core.engine.transfer.training import Trainable, shared_out
+from core.errors import UserError
+from core.options import Words
+
+
+class Gradual(FineTune):
+    """Gradual unfreezing (Howard & Ruder 2018, ULMFiT, arXiv:1801.06146): what is still frozen keeps its exact bits."""
+
+    title = Words("Gradual unfreezing", "逐步解冻")
+    summary = Words(
+        "The head learns first; then the blocks join from the end, phase by phase, until all learn.",
+        "先训练分类头;然后从末端起各块逐阶段加入,直到全部参与训练。",
+    )
+    source = "https://arxiv.org/abs/1801.06146"
+
+    phases: int = knob(
+        4, "Phases", "The head alone learns in the first, everything in the last; the epochs are shared out evenly.",
+        zh=("阶段数", "第一阶段只训练分类头,最后阶段训练全部;训练轮数均分。"), ge=2, le=100,
+    )  # fmt: skip
+
+    def apply(self, model: Model, bench: Bench) -> Model:
+        """Phase after phase, each from the best weights so far, as one curve; raises UserError for empty phases."""
+        if self.phases > self.epochs:
+            fix = f"Set phases to {self.epochs} or less, or raise epochs."
+            raise UserError("conflicting_options", "phases", self.phases, f"at most epochs = {self.epochs}", fix)
+        start = self.objective(model, Examples.of(bench.labelled), bench)
+        for number in range(self.phases):
+            model = self.phase(model, number, start, bench)
+        return model
+
+    def phase(self, model: Model, number: int, start: Objective, bench: Bench) -> Model:
+        """The model after phase `number`, from 0, which trains the head and that many shares of the blocks."""
+        done, end = shared_out(self.epochs, self.phases)[number]
+        part = bench.part(f"phase-{number}").after(done, self.epochs)
+        return self.train(
+            model, Examples.of(bench.labelled), part, self.thawed(model.net, number, len(bench.labelled)),
+            start=start, schedule=self.schedule(end - done), compete=number > 0,
+        )  # fmt: skip
+
+    def thawed(self, net: nn.Module, number: int, images: int) -> Trainable:
+        """What learns in phase `number`; every parameter requires a gradient or not accordingly."""
+        whole = self.shares().trainable(net, images)
+        body = blocks(net).body
+        count = len(body) * number // (self.phases - 1)
+        frozen = body[: len(body) - count]
+        asleep = {id(p) for block in frozen for p in block.parameters}
+        for parameter in net.parameters():
+            parameter.requires_grad_(id(parameter) not in asleep)
+        return Trainable(whole.groups[: 1 + count], [*whole.frozen, *(m for block in frozen for m in block.modules)])
+
+    def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
+        """Each phase trains what has joined."""
+        work: list[Labour] = []
+        images = len(bench.labelled)
+        for number, (done, end) in enumerate(shared_out(self.epochs, self.phases)):
+            learner = after.with_net(copy.deepcopy(after.net))
+            self.thawed(learner.net, number, images)
+            work += self.training(learner, end - done, images, bench)
+        return tuple(work)

@@ -1,0 +1,52 @@
+"""Linear probe, then fine-tuning: the head is right before the backbone begins to move."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from core.engine.bench import NOTHING, Bench, Figures
+from core.engine.forecast import Labour
+from core.engine.method import knob
+from core.engine.model import Model
+from core.engine.train import Examples
+from core.engine.transfer.fine_tune import FineTune
+from core.engine.transfer.linear_probe import LinearProbe
+from core.events import Work
+from core.options import Words
+
+
+class LpFt(FineTune):
+    """LP-FT (Kumar et al. 2022, arXiv:2202.10054): features that a random head would distort keep their worth."""
+
+    title = Words("Probe, then fine-tune", "先探测再微调")
+    summary = Words(
+        "A linear probe first, then all layers learn from there; never below the probe on validation.",
+        "先做线性探测,再从那里微调所有层;验证集上不会低于探测的结果。",
+    )
+    source = "https://arxiv.org/abs/2202.10054"
+
+    l2: float = knob(
+        0.0, "Probe's L2 penalty", "Half the penalty on the probe's squared weights; 0 picks the best on validation.",
+        zh=("探测的 L2 惩罚", "对探测权重平方的惩罚(的一半);0 表示按验证集自动选择。"), ge=0.0, le=100.0,
+    )  # fmt: skip
+
+    def apply(self, model: Model, bench: Bench) -> Model:
+        """Fine-tuning that starts with the probe's head; epoch 0 of its curve is the probe itself."""
+        probed = LinearProbe(l2=self.l2).apply(model, _quiet(bench.part("probe")))
+        return self.train(probed, Examples.of(bench.labelled), bench, compete=True)
+
+    def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
+        """The probe's work and the fine-tuning's."""
+        return (*LinearProbe(l2=self.l2).labour(before, after, bench), *super().labour(before, after, bench))
+
+
+def _quiet(bench: Bench) -> Bench:
+    """The probe's search over penalties is no learning curve and is left out; its features' progress is told."""
+
+    def report(
+        what: Work, epoch: int, epochs: int, batch: int, batches: int, figures: Figures = NOTHING, control: str = ""
+    ) -> None:
+        if what != "training":
+            bench.report(what, epoch, epochs, batch, batches, figures, control)
+
+    return replace(bench, report=report)

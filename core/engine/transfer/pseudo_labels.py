@@ -1,0 +1,117 @@
+"""Self-training: the network labels the images it is sure of, and learns from them as well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from core.engine.bench import Bench
+from core.engine.data.augment import prepare
+from core.engine.forecast import Labour
+from core.engine.method import knob
+from core.engine.model import Model
+from core.engine.train import Examples
+from core.engine.transfer.fine_tune import FineTune
+from core.engine.transfer.training import shared_out
+from core.errors import UserError
+from core.options import Words
+
+AT_ONCE = 256  # images of the pool answered together
+TWIN = "labels alone"
+
+
+class PseudoLabels(FineTune):
+    """Pseudo-labels (Lee 2013, ICML workshop on representation learning): unlabelled images at or above a confidence
+    join with the class the network gives them.
+
+    A method, not an option: it needs a pool, refuses mixing, and has a twin of its own to be held against.
+    """
+
+    title = Words("Pseudo-labels", "伪标签")
+    summary = Words(
+        "Fine-tunes on the labels, lets the network label the unlabelled images it is sure of, and goes on with both.",
+        "先用标签微调,再让网络为有把握的无标签图像打标签,然后用两者继续训练。",
+    )
+    source = "Lee 2013, Pseudo-Label, ICML workshop on challenges in representation learning"
+
+    confidence: float = knob(
+        0.95, "Confidence", "An unlabelled image joins when the probability of its likeliest class is at least this.",
+        zh=("置信度", "无标签图像最可能类别的概率不低于该值时加入训练。"), ge=0.5, le=1.0,
+    )  # fmt: skip
+    rounds: int = knob(
+        2, "Rounds", "How often the pool is labelled anew; rounds and the training before them share the epochs.",
+        zh=("轮次", "重新为无标签图像打标签的次数;训练轮数由各轮及之前的训练平分。"), ge=1, le=20,
+    )  # fmt: skip
+    twin: bool = knob(
+        True, "Train a twin on labels alone",
+        "The same rounds and number of steps without the unlabelled images: shows what they were worth.",
+        zh=("训练只用标签的孪生", "同样的轮次和步数,不用无标签图像:显示它们的价值。"),
+    )  # fmt: skip
+
+    def apply(self, model: Model, bench: Bench) -> Model:
+        """Round after round, each from the best weights so far, as one curve; raises UserError without a pool, with
+        mixed images, or with rounds that have no epoch."""
+        self._refuse(bench)
+        return self._learn(model, bench, joining=True)
+
+    def controls(self, model: Model, bench: Bench) -> dict[str, Callable[[], Model]]:
+        """The twin: same start, same rounds, same number of steps, labels only."""
+        return {TWIN: lambda: self._learn(model, bench.beside(TWIN), joining=False)} if self.twin else {}
+
+    def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
+        """Epochs as long as if the whole pool had joined, and the pool's answers once a round."""
+        images = len(bench.labelled) + len(bench.pool)
+        answered = Labour("forward", after, self.rounds * len(bench.pool), AT_ONCE, control=False)
+        return (*self.training(after, self.epochs, images, bench), answered)
+
+    def _learn(self, model: Model, bench: Bench, *, joining: bool) -> Model:
+        examples = Examples.of(bench.labelled)
+        start = self.objective(model, examples, bench)
+        seen = len(bench.labelled) + len(bench.pool)
+        batches = -(-seen // min(self.batch, len(examples)))  # for all rounds and the twin alike: an equal budget
+        for number, (done, end) in enumerate(shared_out(self.epochs, self.rounds + 1)):
+            part = bench.part(f"round-{number}").after(done, self.epochs)
+            if number and joining:
+                examples = self._joined(model, number, part)
+            if self.balance:
+                start = replace(start, class_weights=self.objective(model, examples, bench).class_weights)
+            schedule = replace(self.schedule(end - done), batches=batches)
+            what = self.shares().trainable(model.net, len(examples))
+            model = self.train(model, examples, part, what, start=start, schedule=schedule, compete=number > 0)
+        return model
+
+    def _joined(self, model: Model, number: int, bench: Bench) -> Examples:
+        """The labelled images and those of the pool that the model is sure of, with its labels."""
+        probability, label = _answers(model, bench).max(1)
+        sure = probability >= self.confidence
+        split, joined, pool = bench.labelled, int(sure.sum()), len(bench.pool)
+        message = f"Round {number}: {joined:,} of {pool:,} unlabelled images joined, with p ≥ {self.confidence:g}."
+        bench.warn("pseudo_labels", message)
+        return Examples(torch.cat([split.images, bench.pool[sure]]), torch.cat([split.labels, label[sure]]))
+
+    def _refuse(self, bench: Bench) -> None:
+        if not len(bench.pool):
+            fix = "Set labels below the number of training images: the rest is the unlabelled pool."
+            raise UserError("no_pool", "labels", len(bench.labelled), "fewer labels than images, with confidence", fix)
+        if self.rounds >= self.epochs:
+            fix = f"Set rounds to {self.epochs - 1} or less, or raise epochs."
+            raise UserError("conflicting_options", "rounds", self.rounds, f"fewer than epochs = {self.epochs}", fix)
+        for name, given in (("mixup", self.mixup), ("cutmix", self.cutmix)):
+            if given:
+                fix = f"Set {name} to 0: a mixture of guessed labels teaches neither."
+                raise UserError("conflicting_options", name, f"{given:g} with confidence", "0 with confidence", fix)
+
+
+def _answers(model: Model, bench: Bench) -> Tensor:
+    """Probabilities [M, C] of the pool, on the CPU."""
+    net, found = model.net.to(bench.device).eval(), []
+    with torch.inference_mode():
+        for block in torch.split(bench.pool, AT_ONCE):
+            bench.stop_if_cancelled()
+            logits = net(prepare(block.to(bench.device), model.preprocessing))
+            found.append(logits.float().softmax(1).cpu())
+            bench.report("features", 0, 1, sum(map(len, found)), len(bench.pool))
+    return torch.cat(found)
