@@ -7,7 +7,15 @@ from pathlib import Path
 
 from platformdirs import user_data_dir
 
-from core.engine.data.bundled import FASHION_LICENCE, FASHION_SOURCE, load_digits, load_fashion_mini
+from core.engine.data.bundled import (
+    FASHION_LICENCE,
+    FASHION_SOURCE,
+    GLYPHS_LICENCE,
+    GLYPHS_SOURCE,
+    load_digits,
+    load_fashion_mini,
+    load_glyphs,
+)
 from core.engine.data.dataset import Dataset, DatasetInfo
 from core.engine.data.fetched import at_hand, installed, load_installed, load_published
 from core.engine.data.own import home_of, load_own, normal_name, own_datasets, own_info, read_own
@@ -26,6 +34,19 @@ _BUNDLED = {
         channels=1,
         licence="CC BY 4.0 (UCI)",
         source="https://archive.ics.uci.edu/dataset/80",
+        where="bundled",
+        bytes=0,
+        at_hand=True,
+    ),
+    "glyphs": DatasetInfo(
+        name="glyphs",
+        title="Digits in printed fonts, 8×8",
+        classes=10,
+        images=6560,
+        size=8,
+        channels=1,
+        licence=GLYPHS_LICENCE,
+        source=GLYPHS_SOURCE,
         where="bundled",
         bytes=0,
         at_hand=True,
@@ -73,6 +94,8 @@ def load_dataset(
         return load_digits()
     if name == "fashion-mini":
         return load_fashion_mini()
+    if name == "glyphs":
+        return load_glyphs()
     if name == "fashion-mnist" and installed():
         return load_installed()
     folder = folder or default_folder()
