@@ -31,7 +31,8 @@ REPORT_EVERY = 0.25  # seconds between two reports inside an epoch
 class Batch:
     """images [N, C, S, S], prepared for the network; raw [N, c, h, w], the uint8 images they were made of; target [N],
     −1 where there is no label; index [N] into the training images; view: which fixed view of them this is; epoch, from
-    0; progress: the share of all batches that is done, from 0 towards 1."""
+    0; progress: the share of all batches that is done, from 0 towards 1. With `Examples.beside` images and target hold
+    2 N: those of the other domain stand behind the N that raw and index tell of."""
 
     images: Tensor
     raw: Tensor
@@ -64,10 +65,12 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Examples:
-    """uint8 images [N, C, H, W] and their labels [N], −1 where there is none."""
+    """uint8 images [N, C, H, W] and their labels [N], −1 where there is none. `beside`, images of another domain of any
+    size, stand unlabelled in every batch behind as many of the others; an epoch is as long as without them."""
 
     images: Tensor
     target: Tensor
+    beside: Tensor | None = None
 
     @classmethod
     def of(cls, split: Split, pool: Tensor | None = None) -> Examples:
@@ -249,6 +252,9 @@ def _batches(
     images = view(examples.images, schedule, bench, number) if schedule.views else examples.images
     wanted = size * batches if schedule.batches else len(examples)
     order = _order(len(examples), wanted, generator(*bench.place, "shuffle", epoch))
+    beside = torch.empty(0)
+    if examples.beside is not None:
+        beside = _order(len(examples.beside), wanted, generator(*bench.place, "beside", epoch))
     for step, index in enumerate(torch.split(order, size)):
         if step == batches:
             return
@@ -256,9 +262,18 @@ def _batches(
         if not schedule.views and schedule.augment != "none":
             draw = generator(*bench.place, "augment", epoch, step, device=bench.device)
             chosen = augment(chosen, schedule.augment, draw)
-        prepared = prepare(chosen, model.preprocessing).contiguous(memory_format=torch.channels_last)
+        prepared = prepare(chosen, model.preprocessing)
+        target = examples.target[index].to(bench.device)
+        if examples.beside is not None:
+            others = examples.beside[beside[step * size : step * size + len(index)]].to(bench.device)
+            if schedule.augment != "none":
+                draw = generator(*bench.place, "augment beside", epoch, step, device=bench.device)
+                others = augment(others, schedule.augment, draw)
+            prepared = torch.cat([prepared, prepare(others, model.preprocessing)])
+            target = torch.cat([target, target.new_full((len(others),), UNLABELLED)])
         progress = (epoch * batches + step) / (batches * schedule.epochs)
-        yield Batch(prepared, chosen, examples.target[index].to(bench.device), index, number, epoch, progress)
+        prepared = prepared.contiguous(memory_format=torch.channels_last)
+        yield Batch(prepared, chosen, target, index, number, epoch, progress)
 
 
 def _order(count: int, wanted: int, draw: torch.Generator) -> Tensor:

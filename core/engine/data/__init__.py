@@ -6,6 +6,7 @@ from core.engine.data.catalog import datasets, load_dataset
 from core.engine.data.dataset import Dataset, DatasetInfo, Split, few_labels
 from core.engine.data.importing import Imported, import_images
 from core.engine.data.own import own_datasets
+from core.engine.data.target import Target, Unlabelled, matched
 
 __all__ = [
     "AUGMENTATIONS",
@@ -13,12 +14,15 @@ __all__ = [
     "DatasetInfo",
     "Imported",
     "Split",
+    "Target",
+    "Unlabelled",
     "augment",
     "datasets",
     "fashion_mini_indices",
     "few_labels",
     "import_images",
     "load_dataset",
+    "matched",
     "own_datasets",
     "prepare",
     "prepare_numpy",

@@ -8,6 +8,8 @@ from pathlib import Path
 from platformdirs import user_data_dir
 
 from core.engine.data.bundled import (
+    DIGIT_CLASSES,
+    FASHION_CLASSES,
     FASHION_LICENCE,
     FASHION_SOURCE,
     GLYPHS_LICENCE,
@@ -37,6 +39,7 @@ _BUNDLED = {
         where="bundled",
         bytes=0,
         at_hand=True,
+        class_names=DIGIT_CLASSES,
     ),
     "glyphs": DatasetInfo(
         name="glyphs",
@@ -50,6 +53,7 @@ _BUNDLED = {
         where="bundled",
         bytes=0,
         at_hand=True,
+        class_names=DIGIT_CLASSES,
     ),
     "fashion-mini": DatasetInfo(
         name="fashion-mini",
@@ -63,6 +67,7 @@ _BUNDLED = {
         where="bundled",
         bytes=0,
         at_hand=True,
+        class_names=FASHION_CLASSES,
     ),
 }
 
@@ -129,6 +134,7 @@ def _info(published: Published, folder: Path | None) -> DatasetInfo:
         where="installed" if on_disk else "download",
         bytes=0 if here else published.bytes,
         at_hand=here,
+        class_names=FASHION_CLASSES if published.form == "fashion" else (),
     )
 
 

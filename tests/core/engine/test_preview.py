@@ -173,11 +173,21 @@ def test_every_method_of_the_catalogue_is_foreseen(stage: str, name: str, tmp_pa
     step = f'[[steps]]\nstage = "{stage}"\nmethod = "{name}"\n'
     first = '[[steps]]\nstage = "transfer"\nmethod = "linear_probe"\n'
     head = SMALL.format(dataset="digits", labels=0).partition("[[steps]]")[0]
+    head += 'target = "glyphs"\n' if load_catalog().method(stage, name).needs_target else ""
     found = preview(head + (step if stage == "transfer" else first + step), tmp_path)
     kind = type(build(stage, name))
     expected = (0 if stage == "transfer" else 1) + kind.makes_point
     assert len(found.rows) == expected
     assert all(row.params > 0 and row.macs > 0 and row.bytes > 0 for row in found.rows)
+
+
+def test_a_target_is_counted_in(tmp_path: Path) -> None:
+    head = SMALL.partition("[[steps]]")[0].format(dataset="digits", labels=0)
+    step = '[[steps]]\nstage = "transfer"\nmethod = "{}"\nepochs = 4\n'
+    coral = preview(head + 'target = "glyphs"\n' + step.format("coral"), tmp_path)
+    alone = preview(head + step.format("fine_tune"), tmp_path)
+    assert coral.seconds > 1.5 * alone.seconds
+    assert "controls" in {note.code for note in coral.notes}
 
 
 def test_a_method_that_says_nothing_is_foreseen_by_its_stage(make_bench: MakeBench) -> None:
