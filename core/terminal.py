@@ -14,7 +14,7 @@ from rich.text import Text
 from core.catalog import load_catalog
 from core.events import AnyEvent, Measured, Progress, RunCancelled, RunInterrupted, StepStarted, Warned
 from core.points import Point
-from core.readable import accuracy, milliseconds, size
+from core.readable import accuracy, milliseconds, on_target, size
 from core.recipe import Recipe
 from core.runs import Run, RunSummary
 from core.state import Status
@@ -97,9 +97,10 @@ def _detail(event: Progress) -> str:
 def point_line(point: Point, role: str = "point") -> str:
     """One point on one line."""
     mark = "  (control)" if role == "control" else ""
+    there = f"  target {on_target(point)}" if point.target_accuracy is not None else ""
     return (
         f"{point.step} {point.stage:<9} {accuracy(point)}  {size(point.bytes):>8}  "
-        f"{milliseconds(point.latency_ms):>9}  {point.name}{mark}"
+        f"{milliseconds(point.latency_ms):>9}  {point.name}{mark}{there}"
     )
 
 

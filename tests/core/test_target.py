@@ -9,7 +9,7 @@ import pytest
 from core.catalog import load_catalog
 from core.errors import UserError, UserErrors
 from core.points import Point
-from core.recipe import Recipe, parse_recipe, recipe_from
+from core.recipe import Recipe, parse_recipe
 
 RECIPE = """
 dataset = "glyphs"
@@ -21,7 +21,7 @@ method = "{method}"
 """
 
 
-def refused(line: str, method: str = "fine_tune", **own: object) -> UserError:
+def refused(line: str, method: str = "fine_tune") -> UserError:
     with pytest.raises(UserErrors) as caught:
         parse_recipe(RECIPE.format(line=line, method=method))
     (error,) = caught.value.errors
@@ -75,16 +75,8 @@ def test_a_target_that_cannot_be_one(line: str, code: str, told: tuple[str, ...]
 
 
 def test_sets_whose_classes_only_loading_tells_are_left_for_it() -> None:
-    recipe = recipe_from(
-        {
-            "dataset": "glyphs",
-            "target": "mine",
-            "backbone": "resnet8",
-            "steps": [{"stage": "transfer", "method": "dann"}],
-        },
-        known_datasets=("mine",),
-    )
-    assert recipe.target == "mine"
+    text = RECIPE.format(line='target = "mine"', method="dann")
+    assert parse_recipe(text, known_datasets=("mine",)).target == "mine"
 
 
 def test_another_target_is_another_recipe() -> None:

@@ -39,6 +39,11 @@ class Adaptation(Transfer, ABC):
 
     needs_target: ClassVar[bool] = True
 
+    source_only: bool = knob(
+        True, "Train source only beside it",
+        "The same network with the same steps on the source's labels alone: shows what adapting was worth.",
+        zh=("同时训练仅源域的对照", "同样的网络和步数,只用源域标签:显示域适应的价值。"),
+    )  # fmt: skip
     epochs: int = knob(
         10, "Epochs", "Passes over the labelled source images.",
         zh=("训练轮数", "遍历有标签的源域图像的次数。"), ge=1, le=1000,
@@ -62,11 +67,6 @@ class Adaptation(Transfer, ABC):
     augment: str = knob(
         "none", "Augmentation", "Random changes drawn anew for every image of both domains.",
         zh=("数据增强", "对两个域的每张图像独立随机变换。"), choices=AUGMENTATIONS,
-    )  # fmt: skip
-    source_only: bool = knob(
-        True, "Train source only beside it",
-        "The same network with the same steps on the source's labels alone: shows what adapting was worth.",
-        zh=("同时训练仅源域的对照", "同样的网络和步数,只用源域标签:显示域适应的价值。"),
     )  # fmt: skip
 
     def refuse(self, model: Model, bench: Bench) -> None:
