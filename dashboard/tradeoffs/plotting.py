@@ -210,7 +210,8 @@ def for_eyes(points: pd.DataFrame) -> pd.DataFrame:
 def columns() -> dict[str, ColumnConfig]:
     """How the table's columns are headed and written."""
     forms = {
-        "accuracy": "%.1f", "spread": "%.1f", "on_target": "%.1f", "validation": "%.1f", "bytes": "%.1f", "p50": "%.3f", "p95": "%.3f",
+        "accuracy": "%.1f", "spread": "%.1f", "on_target": "%.1f", "validation": "%.1f", "bytes": "%.1f",
+        "p50": "%.3f", "p95": "%.3f",
         "params": "%d", "macs": "%d",
     }  # fmt: skip
     numbers = {n: st.column_config.NumberColumn(say(f"tradeoffs.column_{n}"), format=form) for n, form in forms.items()}
