@@ -10,6 +10,9 @@ from core.catalog import load_catalog
 from core.errors import UserError, UserErrors
 from core.points import Point
 from core.recipe import Recipe, parse_recipe
+from core.runs import RunSummary
+from core.state import Status
+from core.terminal import point_line, points_table
 
 RECIPE = """
 dataset = "glyphs"
@@ -90,3 +93,14 @@ def test_what_was_not_measured_is_absent() -> None:
     assert not any(key.startswith("target") for key in point.to_json())
     measured = point.model_copy(update={"target_accuracy": 0.25})
     assert Point.model_validate(measured.to_json()).target_accuracy == 0.25
+
+
+def test_the_terminal_tells_of_the_target_where_it_was_measured() -> None:
+    there = {"target_accuracy": 0.66, "target_accuracy_low": 0.61, "target_accuracy_high": 0.71}
+    plain = Point(step=0, stage="transfer", method="dann", name="n", accuracy=0.5)
+    measured = plain.model_copy(update=there)
+    assert "target 66.0 ± 5.0 %" in point_line(measured)
+    assert "target" not in point_line(plain)
+    for points, wanted in (((plain,), False), ((plain, measured), True)):
+        table = points_table(RunSummary(name="r", status=Status.FINISHED, points=points))
+        assert ("on target" in [column.header for column in table.columns]) == wanted
