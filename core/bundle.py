@@ -112,6 +112,8 @@ def _measured(point: Point) -> list[str]:
     if point.accuracy is not None and point.accuracy_low is not None and point.accuracy_high is not None:
         interval = f"{100 * point.accuracy_low:.1f} to {100 * point.accuracy_high:.1f} %"
         found.append(f"accuracy on the test split: {100 * point.accuracy:.2f} % (95 % interval {interval})")
+    if point.target_accuracy is not None:
+        found.append(f"accuracy on the test split of the target data set: {100 * point.target_accuracy:.2f} %")
     if point.validation_accuracy is not None:
         found.append(f"accuracy on the validation split: {100 * point.validation_accuracy:.2f} %")
     if point.bytes is not None:

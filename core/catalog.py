@@ -27,6 +27,7 @@ class MethodEntry:
     summary: Words
     source: str
     options: tuple[Option, ...] = ()
+    needs_target: bool = False  # whether it adapts to the recipe's `target`
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -34,12 +35,14 @@ class MethodEntry:
             "summary": vars(self.summary),
             "source": self.source,
             "options": [option.to_json() for option in self.options],
+            "needs_target": self.needs_target,
         }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> MethodEntry:
         words = {key: Words(**data[key]) for key in ("title", "summary")}
-        return cls(**words, source=data["source"], options=tuple(Option.from_json(o) for o in data["options"]))
+        options = tuple(Option.from_json(o) for o in data["options"])
+        return cls(**words, source=data["source"], options=options, needs_target=data.get("needs_target", False))
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,18 @@ RECIPE_OPTIONS: tuple[Option, ...] = (
         ("The images to learn, by name: bundled, downloaded or your own.", "要学习的图像：内置的、下载的或您自己的。"),
     ),
     _knob(
+        "target",
+        "",
+        ("Target data set", "目标数据集"),
+        (
+            "A second data set of the same classes in other images, that the model should be good at too. Every "
+            "model is then measured on it as well; transfer methods for adaptation learn from its images, never from "
+            "its labels. Empty: none.",
+            "第二个数据集，类别相同而图像不同，不使用其标签，希望模型在它上面也表现良好。每个模型都会在它上面测量；"
+            "域适应的迁移方法会从它学习。留空表示没有。",
+        ),
+    ),
+    _knob(
         "backbone",
         "",
         ("Backbone", "骨干网络"),

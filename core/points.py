@@ -28,7 +28,8 @@ class Latency(BaseModel):
 class Point(BaseModel):
     """The model after one step: accuracies as shares of 1 on the saved file, sizes in bytes.
 
-    `accuracy` is that of the test split with its 95 % interval; `artifact` is relative to the run folder; `seeds` is
+    `accuracy` is that of the test split with its 95 % interval, `target_accuracy` that of the target data set's test
+    split, in a recipe that has one; `artifact` is relative to the run folder; `seeds` is
     the number of seeds behind `accuracy_sd`. None means: not measured; `to_json` leaves it out.
     """
 
@@ -42,6 +43,9 @@ class Point(BaseModel):
     accuracy_low: float | None = None
     accuracy_high: float | None = None
     validation_accuracy: float | None = None
+    target_accuracy: float | None = None
+    target_accuracy_low: float | None = None
+    target_accuracy_high: float | None = None
     bytes: int | None = None
     compressed_bytes: int | None = None
     packed_bytes: int | None = None

@@ -23,6 +23,14 @@ def accuracy(point: Point) -> str:
     return f"{100 * point.accuracy:.1f} ± {50 * (point.accuracy_high - point.accuracy_low):.1f} %"
 
 
+def on_target(point: Point) -> str:
+    """The accuracy on the target's test images in percent with half the width of its 95 % interval."""
+    low, high = point.target_accuracy_low, point.target_accuracy_high
+    if point.target_accuracy is None or low is None or high is None:
+        return percent(point.target_accuracy)
+    return f"{100 * point.target_accuracy:.1f} ± {50 * (high - low):.1f} %"
+
+
 def size(count: float | None) -> str:
     """Bytes in decimal KB, MB or GB."""
     if count is None:

@@ -49,7 +49,8 @@ class Step:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What to make and under which conditions. Zero means: the backbone's own `image_size`, all `labels`."""
+    """What to make and under which conditions. Zero means: the backbone's own `image_size`, all `labels`.
+    `target` names the unlabelled data set to adapt to, empty for none."""
 
     name: str
     dataset: str
@@ -65,6 +66,7 @@ class Recipe:
     labels: int = 0
     shots: int = 0
     weights: str = "default"
+    target: str = ""
     schema: int = SCHEMA
 
     def knobs(self) -> dict[str, Value]:
@@ -143,6 +145,7 @@ def recipe_from(
     steps = rules.check_steps(data.get("steps", []), catalog, found)
     if not found:
         found.extend(rules.count_faults(knobs["dataset"], knobs["labels"], knobs["shots"], steps, catalog))
+        found.extend(rules.target_faults(knobs["dataset"], knobs["target"], steps, catalog))
     if found:
         raise UserErrors(found[:MAX_ERRORS])
     return Recipe(**knobs, steps=tuple(Step(*given) for given in steps))

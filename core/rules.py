@@ -38,6 +38,8 @@ def check_knobs(data: Mapping[str, object], catalog: Catalog, found: list[UserEr
         found.extend(_name_faults(name))
     if isinstance(dataset := values.get("dataset"), str):
         _try(found, catalog.dataset, dataset)
+    if isinstance(target := values.get("target"), str) and target:
+        _try(found, catalog.dataset, target, "target")
     if isinstance(backbone := values.get("backbone"), str):
         facts = _try(found, catalog.backbone, backbone)
         found.extend(_size_faults(values.get("image_size"), facts or {}, backbone))
@@ -83,6 +85,34 @@ def count_faults(
         if learned and isinstance(batch, int) and batch > learned:
             fix = f"There are {learned} images to learn from: set a smaller batch."
             yield UserError("batch_larger_than_data", f"steps.{n}.batch", batch, f"at most {learned}", fix)
+
+
+def target_faults(dataset: str, target: str, steps: Sequence[Given], catalog: Catalog) -> Iterator[UserError]:
+    """Adaptation without a target, and a target that cannot be one, as far as the catalogue knows its classes."""
+    if not target:
+        for n, (stage, method, _) in enumerate(steps):
+            if catalog.method(stage, method).needs_target:
+                given, allowed = f"{stage}.{method} without a target", "with a target, the name of a second data set"
+                fix = 'Add a line target = "…" with the data set to adapt to, or choose another method.'
+                yield UserError("no_target", f"steps.{n}.method", given, allowed, fix)
+        return
+    if target == dataset:
+        fix = "Leave target out, or name the data set that the model should adapt to."
+        yield UserError("target_is_dataset", "target", target, f"another data set than dataset = {dataset}", fix)
+        return
+    ours, theirs = (catalog.dataset(name).get("class_names") or () for name in (dataset, target))
+    if ours and theirs and not set(ours) & set(theirs):
+        yield nothing_in_common(dataset, ours, target, theirs)
+
+
+def nothing_in_common(dataset: str, ours: Sequence[str], target: str, theirs: Sequence[str]) -> UserError:
+    """The refusal of two data sets of which no class of the one is called as one of the other."""
+    both = [f"{name} ({', '.join(names[:4])}{' …' if len(names) > 4 else ''})" for name, names in
+            ((target, theirs), (dataset, ours))]  # fmt: skip
+    given = f"{both[0]}: no class of dataset = {both[1]}"
+    allowed = f"a data set that has classes called as those of dataset = {dataset}"
+    fix = "Name another target or another dataset; classes are matched by their names, letter by letter."
+    return UserError("nothing_in_common", "target", given, allowed, fix)
 
 
 def _check_step(step: Mapping[str, object], place: str, catalog: Catalog, found: list[UserError]) -> Given:

@@ -51,6 +51,7 @@ class RunSummary(BaseModel):
     name: str
     status: Status
     dataset: str = ""
+    target: str = ""
     backbone: str = ""
     created: float | None = None
     started: float | None = None
@@ -78,6 +79,7 @@ class Headline:
 
     name: str = ""
     dataset: str = ""
+    target: str = ""
     backbone: str = ""
 
 
@@ -250,7 +252,7 @@ class Run:
             recipe = tomllib.loads(self.recipe_text)
         except (OSError, ValueError):  # broken by hand: the run is still listed, under its id
             return Headline()
-        texts = {key: recipe.get(key) for key in ("name", "dataset", "backbone")}
+        texts = {key: recipe.get(key) for key in ("name", "dataset", "target", "backbone")}
         return Headline(**{key: shorten(text, 200) for key, text in texts.items() if isinstance(text, str)})
 
     def summary(self) -> RunSummary:
@@ -280,6 +282,7 @@ class Run:
             name=state.name,
             status=state.status,
             dataset=headline.dataset,
+            target=headline.target,
             backbone=headline.backbone,
             created=state.queued,
             started=state.started,

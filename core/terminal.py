@@ -14,7 +14,7 @@ from rich.text import Text
 from core.catalog import load_catalog
 from core.events import AnyEvent, Measured, Progress, RunCancelled, RunInterrupted, StepStarted, Warned
 from core.points import Point
-from core.readable import accuracy, milliseconds, size
+from core.readable import accuracy, milliseconds, on_target, size
 from core.recipe import Recipe
 from core.runs import Run, RunSummary
 from core.state import Status
@@ -97,9 +97,10 @@ def _detail(event: Progress) -> str:
 def point_line(point: Point, role: str = "point") -> str:
     """One point on one line."""
     mark = "  (control)" if role == "control" else ""
+    there = f"  target {on_target(point)}" if point.target_accuracy is not None else ""
     return (
         f"{point.step} {point.stage:<9} {accuracy(point)}  {size(point.bytes):>8}  "
-        f"{milliseconds(point.latency_ms):>9}  {point.name}{mark}"
+        f"{milliseconds(point.latency_ms):>9}  {point.name}{mark}{there}"
     )
 
 
@@ -110,15 +111,17 @@ def points_table(summary: RunSummary) -> Table:
     table = Table(title=Text(summary.name), caption=f"latency: {where}" if where else None)
     table.add_column("step", no_wrap=True)
     table.add_column("model", overflow="fold")
-    for name in ("accuracy", "file", "smaller", "latency"):
+    targeted = any(point.target_accuracy is not None for point in (*summary.points, *summary.controls))
+    for name in ("accuracy", *(["on target"] if targeted else []), "file", "smaller", "latency"):
         table.add_column(name, justify="right", no_wrap=True)
     first = next((p.bytes for p in summary.points if p.bytes), None)
     for role, points in (("", summary.points), ("control: ", summary.controls)):
         for point in points:
             smaller = f"{first / point.bytes:.0f}×" if first and point.bytes else ""
+            there = [on_target(point)] if targeted else []
             table.add_row(
-                f"{point.step} {point.stage}", Text(role + point.name), accuracy(point), size(point.bytes), smaller,
-                milliseconds(point.latency_ms), style="dim" if role else None,
+                f"{point.step} {point.stage}", Text(role + point.name), accuracy(point), *there, size(point.bytes),
+                smaller, milliseconds(point.latency_ms), style="dim" if role else None,
             )  # fmt: skip
     return table
 

@@ -94,6 +94,8 @@ def _point(point: Point, first: Point, *, control: bool = False) -> None:
     with st.container(border=True, width=CARD, gap="xxsmall"):
         st.markdown(heading(point, control=control))
         st.markdown(f"**{readable.accuracy(point)}**")
+        if point.target_accuracy is not None:
+            st.markdown(say("blocks.on_target", accuracy=readable.on_target(point)))
         st.markdown(f"{readable.size(point.bytes)} · {readable.milliseconds(point.latency_ms)}")
         st.caption(" · ".join(gains(point, first)) or say("blocks.baseline"))
         with st.popover(say("blocks.receipt"), width="stretch"):

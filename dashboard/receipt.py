@@ -38,6 +38,7 @@ def measured(point: Point) -> Iterator[tuple[str, str]]:
     """The numbers of a point; what was not measured is left out."""
     found = {
         "accuracy": readable.accuracy(point),
+        "on_target": readable.on_target(point),
         "validation": readable.percent(point.validation_accuracy),
         "bytes": readable.size(point.bytes),
         "compressed": readable.size(point.compressed_bytes),

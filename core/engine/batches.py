@@ -29,6 +29,8 @@ class Batch:
 
     mixture: how images of the batch were mixed, None where they are whole; `target`, `index` and `view` are then those
     of the whole image, `images` and `raw` the mixed ones.
+
+    With `Examples.beside` images and target hold 2 N: those of the other domain stand behind the N of raw and index.
     """
 
     images: Tensor
@@ -43,10 +45,12 @@ class Batch:
 
 @dataclass(frozen=True)
 class Examples:
-    """uint8 images [N, C, H, W] and their labels [N], −1 where there is none."""
+    """uint8 images [N, C, H, W] and their labels [N], −1 where there is none. `beside`, images of another domain of any
+    size, stand unlabelled in every batch behind as many of the others; an epoch is as long as without them."""
 
     images: Tensor
     target: Tensor
+    beside: Tensor | None = None
 
     @classmethod
     def of(cls, split: Split, pool: Tensor | None = None) -> Examples:
@@ -109,12 +113,32 @@ class Feed:
         images = view(examples.images, schedule, self.bench, number) if schedule.views else examples.images
         wanted = self.size * self.batches if schedule.batches else len(examples)
         drawn = order(len(examples), wanted, generator(*place, "shuffle", epoch))
+        others = self._others(wanted, epoch)
         for step, index in enumerate(torch.split(drawn, self.size)[: self.batches]):
             raw, mixture = self._changed(images[index].to(self.bench.device), epoch, step)
-            prepared = prepare(raw, self.model.preprocessing).contiguous(memory_format=torch.channels_last)
+            prepared = prepare(raw, self.model.preprocessing)
             target = examples.target[index].to(self.bench.device)
+            if examples.beside is not None:
+                chosen = others[step * self.size : step * self.size + len(index)]
+                prepared = torch.cat([prepared, self._beside(examples.beside[chosen], epoch, step)])
+                target = torch.cat([target, target.new_full((len(chosen),), UNLABELLED)])
+            prepared = prepared.contiguous(memory_format=torch.channels_last)
             progress = (epoch * self.batches + step) / (self.batches * schedule.epochs)
             yield Batch(prepared, raw, target, index, number, epoch, progress, mixture)
+
+    def _others(self, wanted: int, epoch: int) -> Tensor:
+        """Which images of the other domain stand beside, in their order; none without one."""
+        if self.examples.beside is None:
+            return torch.empty(0, dtype=torch.long)
+        return order(len(self.examples.beside), wanted, generator(*self.bench.place, "beside", epoch))
+
+    def _beside(self, images: Tensor, epoch: int, step: int) -> Tensor:
+        """Images of the other domain, augmented by draws of their own and prepared."""
+        images = images.to(self.bench.device)
+        if self.schedule.augment != "none":
+            draw = generator(*self.bench.place, "augment beside", epoch, step, device=self.bench.device)
+            images = augment(images, self.schedule.augment, draw)
+        return prepare(images, self.model.preprocessing)
 
     def _changed(self, images: Tensor, epoch: int, step: int) -> tuple[Tensor, Mixture | None]:
         """Augmented where the view is not fixed, erased, mixed: each by a draw of its own."""

@@ -11,7 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from core.engine.data import Dataset, Split
+from core.engine.data import Dataset, Split, Unlabelled
 from core.errors import UserError
 from core.events import Work
 
@@ -56,7 +56,7 @@ class Bench:
 
     `labelled` is the part of the training split whose labels may be used, `pool` the images [M, C, H, W] uint8 whose
     labels may not. `source` is the float ONNX file of the incoming model, `artifact` the file of the step before, as
-    far as they were saved. `folder` holds this step's
+    far as they were saved. `target` is the recipe's second domain, to adapt to. `folder` holds this step's
     checkpoints, `cache` what other runs may reuse, keyed by content. `place` seeds every draw: (seed, step, purpose).
     """
 
@@ -76,6 +76,7 @@ class Bench:
     cancelled: Callable[[], bool]
     source: Path | None = None
     artifact: Path | None = None
+    target: Unlabelled | None = None
 
     def stop_if_cancelled(self) -> None:
         """Raises CancelledError when the person asked to stop; called between batches."""

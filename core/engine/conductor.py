@@ -18,7 +18,7 @@ from torch import Tensor
 from core.bundle import CARD
 from core.engine.backbones import find
 from core.engine.bench import Bench, choose_device
-from core.engine.data import Dataset, labelled_part, load_dataset, own_datasets
+from core.engine.data import Dataset, Target, labelled_part, load_dataset, matched, own_datasets
 from core.engine.environment import environment
 from core.engine.measure.size import file_hash
 from core.engine.method import Method, build
@@ -53,12 +53,13 @@ def conduct(run: Run, pid: int) -> None:
         run.emit(Warned(None, "recipe", message))
     size = recipe.image_size or find(recipe.backbone).image_size
     data = load_dataset(recipe.dataset, size, folder=workspace.datasets, progress=Reporter(run, 0, recipe.seed).loading)
-    shelf = Shelf(workspace.cache / "models", recipe, data, device)
-    first = Performance(run, workspace, recipe, methods, data, device, shelf, recipe.seed)
+    target = _target(run, recipe, data, size, workspace.datasets)
+    shelf = Shelf(workspace.cache / "models", recipe, data, device, target.content_hash if target else "")
+    first = Performance(run, workspace, recipe, methods, data, device, shelf, recipe.seed, target=target)
     first.play()
     first.controls()
     for seed in range(recipe.seed + 1, recipe.seed + recipe.seeds):
-        Performance(run, workspace, recipe, methods, data, device, shelf, seed, "replica").play()
+        Performance(run, workspace, recipe, methods, data, device, shelf, seed, "replica", target).play()
     run.emit(RunFinished())
 
 
@@ -75,6 +76,7 @@ class Performance:
     shelf: Shelf
     seed: int
     role: Role = "point"
+    target: Target | None = None
 
     def play(self) -> None:
         """Every step in turn; a step that was finished before an interruption is taken from disk."""
@@ -89,10 +91,8 @@ class Performance:
         """What stands beside the points: made with the same budget, measured alike."""
         told = {(m.point.step, m.point.name) for m in self.run.state().measured if m.role == "control"}
         for number, method in enumerate(self.methods):
-            if type(method).controls is Method.controls:
-                continue
             incoming = self._kept(number - 1) if number else None
-            if number and incoming is None:
+            if type(method).controls is Method.controls or (number and incoming is None):
                 continue
             bench = self._bench(number, incoming)
             model = incoming.model if incoming else start(self.recipe.backbone, bench)
@@ -161,10 +161,12 @@ class Performance:
             warn=lambda code, message: self.run.emit(Warned(number, code, message)),
             cancelled=lambda: self.run.cancel_requested() or self.run.pause_requested(),
             source=before.source if before else None, artifact=before.artifact if before else None,
+            target=self.target.unlabelled if self.target else None,
         )  # fmt: skip
 
     def _witness(self, bench: Bench) -> Witness:
-        return Witness(bench, self.workspace.cache / "measuring.lock", self.recipe.latency_threads)
+        told = self.target.test if self.target else None
+        return Witness(bench, self.workspace.cache / "measuring.lock", self.recipe.latency_threads, told)
 
     def _deed(self, number: int, method: Method, model: Model) -> Deed:
         step = self.recipe.steps[number]
@@ -210,6 +212,14 @@ class Performance:
     def _tell_file(self, number: int, path: Path) -> None:
         relative = path.relative_to(self.run.folder).as_posix()
         self.run.emit(ArtifactSaved(number, relative, path.stat().st_size, file_hash(path)))
+
+
+def _target(run: Run, recipe: Recipe, data: Dataset, size: int, folder: Path) -> Target | None:
+    """The recipe's second domain; raises UserError where it has no class of `data`."""
+    if not recipe.target:
+        return None
+    found = load_dataset(recipe.target, size, folder=folder, progress=Reporter(run, 0, recipe.seed).loading)
+    return matched(data, found, lambda code, message: run.emit(Warned(None, code, message)))
 
 
 def _write_card(model: Model, artifact: Path) -> None:

@@ -224,11 +224,13 @@ def held(work: Labour, bench: Bench) -> float:
 
 
 def pixels(bench: Bench) -> float:
-    """Bytes of all images: three splits, the labelled part and the pool apart, joined, and one view of them."""
+    """Bytes of all images: three splits, the labelled part and the pool apart, joined, and one view of them, and those
+    of the target."""
     data = bench.data
     image = data.channels * data.size**2
     trained = len(bench.labelled) + len(bench.pool)
-    return float(image * (len(data.train) + len(data.validation) + len(data.test) + 3 * trained))
+    other = len(bench.target.images) if bench.target else 0
+    return float(image * (len(data.train) + len(data.validation) + len(data.test) + 3 * trained + other))
 
 
 def trials(works: Iterable[Labour], bench: Bench) -> tuple[Labour, ...]:

@@ -66,6 +66,7 @@ class Method(BaseModel, ABC):
     title: ClassVar[Words]
     summary: ClassVar[Words]
     source: ClassVar[str] = ""  # the paper or page the method comes from
+    needs_target: ClassVar[bool] = False  # True: it adapts to the recipe's `target`, which then must be named
     makes_point: ClassVar[bool] = True  # False: adds files to the model so far, which stays the same
 
     def apply(self, model: Model, bench: Bench) -> Model:

@@ -18,7 +18,7 @@ import torch
 
 from core.engine.backbones import find, load_backbone, weights_at_hand
 from core.engine.bench import NOTHING, Bench, Figures, choose_device, describe_device
-from core.engine.data import datasets, labelled_part, own_datasets
+from core.engine.data import Unlabelled, datasets, labelled_part, own_datasets
 from core.engine.data.counts import Counted, count_dataset
 from core.engine.estimate import (
     CONVERT,
@@ -108,11 +108,11 @@ def preview(text: str, workspace: Path) -> Preview:
     folder = Workspace(workspace).datasets
     recipe = parse_recipe(text, known_datasets=tuple(own_datasets(folder)))
     methods = [build(step.stage, step.method, **step.options) for step in recipe.steps]
-    bench, counted = _bench(recipe, workspace)
+    bench, counted, told = _bench(recipe, workspace)
     with _as_in_a_run():
         stages = list(_chain(recipe, methods, bench))
         points = [stage for stage in stages if stage.method.makes_point]
-        chain, beside = _times(points, bench)
+        chain, beside = _times(points, bench, told)
     total = chain * recipe.seeds + beside
     return Preview(
         rows=tuple(_row(recipe, stage) for stage in points),
@@ -203,18 +203,24 @@ def _row(recipe: Recipe, stage: Stage) -> Row:
 # what it stands on
 
 
-def _bench(recipe: Recipe, workspace: Path) -> tuple[Bench, Counted]:
-    """The bench of a run, with a data set that has counts but no pixels."""
+def _bench(recipe: Recipe, workspace: Path) -> tuple[Bench, Counted, int]:
+    """The bench of a run, with data sets that have counts but no pixels; and how many test images a point is told
+    on."""
     size = recipe.image_size or find(recipe.backbone).image_size
     counted = count_dataset(recipe.dataset, size, workspace / "datasets")
     data = counted.data
     labelled, pool = labelled_part(data.train, recipe.labels, recipe.shots, data.classes, recipe.seed)
+    target, told = None, len(data.test)
+    if recipe.target:
+        other = count_dataset(recipe.target, size, workspace / "datasets").data
+        target, told = Unlabelled(other.train.images, tuple(range(len(data.classes)))), told + len(other.test)
     bench = Bench(
         data=data, labelled=labelled, pool=pool, device=choose_device(recipe.device), threads=recipe.threads,
         precision=recipe.precision, image_size=recipe.image_size, weights="none", folder=workspace, cache=workspace,
         place=(recipe.seed, 0), report=_silent, warn=lambda code, message: None, cancelled=lambda: False,
+        target=target,
     )  # fmt: skip
-    return bench, counted
+    return bench, counted, told
 
 
 def _silent(
@@ -237,11 +243,11 @@ def _as_in_a_run() -> Iterator[None]:
 # time and memory
 
 
-def _times(points: list[Stage], bench: Bench) -> tuple[Seconds, Seconds]:
+def _times(points: list[Stage], bench: Bench, told: int) -> tuple[Seconds, Seconds]:
     """(the points of one seed, the controls beside them)."""
     watch = Stopwatch(bench)
     on_cpu = Stopwatch(replace(bench, device=torch.device("cpu")))
-    judged = len(bench.data.validation) + len(bench.data.test)
+    judged = len(bench.data.validation) + told
     watch.expect(work for stage in points for work in (*stage.labour, Labour("answer", stage.after.model, judged)))
     chain, beside = Seconds(), Seconds()
     for stage in points:

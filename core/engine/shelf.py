@@ -25,11 +25,12 @@ class Shelf:
     recipe: Recipe
     data: Dataset
     device: torch.device
+    target: str = ""  # hash of the content of the target data set
 
     def key(self, step: int, seed: int, control: str = "") -> str:
         """The name under which the model of `step` for `seed` is kept."""
         parts = (
-            self.recipe.prefix_hash(step), str(seed), control, self.data.content_hash, self.device.type,
+            self.recipe.prefix_hash(step), str(seed), control, self.data.content_hash, self.target, self.device.type,
             torch.__version__, code_version(),
         )  # fmt: skip
         return sha256("/".join(parts).encode()).hexdigest()[:32]

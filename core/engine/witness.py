@@ -8,8 +8,9 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from core.engine.bench import Bench
+from core.engine.data import Split
 from core.engine.measure.complexity import complexity
-from core.engine.measure.file import parity, quality, size
+from core.engine.measure.file import Share, parity, quality, share, size
 from core.engine.measure.latency import Timing, time_files
 from core.engine.measure.receipt import Receipt, Subject, changed_layers
 from core.engine.method import Method, Saved
@@ -48,11 +49,13 @@ class Deed:
 
 @dataclass(frozen=True)
 class Witness:
-    """Measures on one machine: `turn` is a lock that keeps two measurements of a workspace apart."""
+    """Measures on one machine: `turn` is a lock that keeps two measurements of a workspace apart; `target` is the test
+    split of the recipe's second domain."""
 
     bench: Bench
     turn: Path
     latency_threads: int = 1
+    target: Split | None = None
 
     def point(
         self, deed: Deed, model: Model, artifact: Path, saved: Saved, before: Product | None, first: Product | None
@@ -78,15 +81,23 @@ class Witness:
             calibration_error=judged.calibration_error,
             noisy=latency.noisy,
         )
-        measured = size(artifact)
+        measured, there = size(artifact), self._on_target(artifact, model)
         point = Point(
             step=deed.step, stage=deed.stage, method=deed.name, name=deed.title,
             accuracy=judged.test, accuracy_low=judged.low, accuracy_high=judged.high,
+            target_accuracy=there and there.accuracy, target_accuracy_low=there and there.low,
+            target_accuracy_high=there and there.high,
             validation_accuracy=judged.validation, bytes=measured.bytes, compressed_bytes=measured.compressed,
             packed_bytes=saved.packed_bytes, params=cost.params, macs=cost.macs, latency_ms=latency,
             artifact=artifact.relative_to(deed.root).as_posix(), receipt=receipt.to_json(),
         )  # fmt: skip
         return point, product
+
+    def _on_target(self, artifact: Path, model: Model) -> Share | None:
+        """The accuracy on the target's test split, where the recipe has a target."""
+        if self.target is None:
+            return None
+        return share(artifact, model.preprocessing, self.target, self.bench.threads, self._tell)
 
     def _time(
         self, artifact: Path, product: Product, before: Product | None, first: Product | None

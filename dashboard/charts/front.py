@@ -15,7 +15,8 @@ from dashboard.charts.hover import texts
 from dashboard.charts.landing import diameters
 
 COSTS = ("bytes", "p50", "params", "macs")  # columns of the points; less is better
-QUALITIES = ("validation", "accuracy")
+INTERVALS = {"accuracy": ("low", "high"), "on_target": ("target_low", "target_high")}  # columns of a quality's ends
+QUALITIES = ("validation", *INTERVALS)
 AREAS = ("p50", "bytes")
 MOST_SVG = 2000  # marks; above, WebGL draws them
 CROWD = 300  # marks; above, they are drawn smaller and only the front and what is picked keep their whiskers
@@ -86,7 +87,7 @@ def figure(table: pd.DataFrame, axes: Axes, labels: Labels, shown: Shown, *, dar
     brush = _Brush(axes, theme, shown, labels)
     drawn = go.Figure()
     drawn.add_trace(brush.lines(_paths(table, axes, table["run"].isin(table["run"][picked])), "path", shown.paths))
-    if axes.y == "accuracy":
+    if axes.y in INTERVALS:
         whiskers = table if len(table) <= CROWD else table[table["front"] | picked]
         drawn.add_traces(brush.whiskers(whiskers))
     drawn.add_trace(brush.front(table[table["front"]]))
@@ -166,10 +167,11 @@ class _Brush:
     def whiskers(self, table: pd.DataFrame) -> list[go.Scatter]:
         """The 95 % intervals, those of dominated points fainter."""
         found = []
+        low, high = INTERVALS[self.axes.y]
         for front, faint in ((True, 1.0), (False, 0.3)):
-            some = table[(table["front"] == front)].dropna(subset=["low", "high"])
+            some = table[(table["front"] == front)].dropna(subset=[low, high])
             x = [v for cost in some[self.axes.x] for v in (cost, cost, None)]
-            y = [v for ends in zip(some["low"], some["high"], strict=True) for v in (*ends, None)]
+            y = [v for ends in zip(some[low], some[high], strict=True) for v in (*ends, None)]
             line = {"color": self.theme.quiet, "width": 1}
             found.append(
                 go.Scatter(

@@ -19,13 +19,15 @@ TEXTS = {
     "stage": "",
     "method": "",
     "dataset": "",
+    "target": "",
     "backbone": "",
     "runtime": "",
     "device": "",
     "processor": "",
 }
 NUMBERS = (
-    "step", "accuracy", "low", "high", "sd", "validation", "bytes", "params", "macs", "p50", "p95", "threads", "batch",
+    "step", "accuracy", "low", "high", "sd", "on_target", "target_low", "target_high", "validation",
+    "bytes", "params", "macs", "p50", "p95", "threads", "batch",
     "created", "finished",
 )  # fmt: skip
 FLAGS = ("control", "sample", "noisy")
@@ -35,6 +37,7 @@ Row = tuple[Any, ...]
 
 def info(summaries: Iterable[RunSummary], *, sample: bool = False) -> pd.DataFrame:
     """One row a point and control: shares of 1, bytes, milliseconds, seconds since 1970; NaN is: not measured.
+    `target` names a data set that `on_target` is the accuracy on.
 
     `id` is `<run>:<step>`, that of a control `<run>:<step>:<name>`; `tags` holds tuples; a run's points stand together.
     """
@@ -43,7 +46,8 @@ def info(summaries: Iterable[RunSummary], *, sample: bool = False) -> pd.DataFra
 
 def rows(summary: RunSummary, *, sample: bool = False) -> Iterator[Row]:
     """The rows of one run, in the order of COLUMNS; equal as long as its points are, since every NaN is `math.nan`."""
-    run = (summary.id, summary.name, summary.dataset, summary.backbone, summary.environment.get("processor", ""))
+    names = (summary.dataset, summary.target, summary.backbone)
+    run = (summary.id, summary.name, *names, summary.environment.get("processor", ""))
     times = (_number(summary.created), _number(summary.finished))
     for point in summary.points:
         yield _row(f"{summary.id}:{point.step}", run, times, (False, sample), summary.tags, point)
@@ -59,19 +63,20 @@ def table(found: Iterable[Row]) -> pd.DataFrame:
 
 def _row(
     name: str,
-    run: tuple[str, str, str, str, str],
+    run: tuple[str, str, str, str, str, str],
     times: tuple[float, float],
     flags: tuple[bool, bool],
     tags: tuple[str, ...],
     p: Point,
 ) -> Row:
-    run_id, run_name, dataset, backbone, processor = run
+    run_id, run_name, *names, processor = run
     timed = p.latency_ms
     where = (timed.runtime, timed.device) if timed else ("", "")
     p50, p95, threads, batch = (timed.p50, timed.p95, timed.threads, timed.batch) if timed else (nan,) * 4
-    measured = (p.accuracy, p.accuracy_low, p.accuracy_high, p.accuracy_sd, p.validation_accuracy)
+    there = (p.target_accuracy, p.target_accuracy_low, p.target_accuracy_high)
+    measured = (p.accuracy, p.accuracy_low, p.accuracy_high, p.accuracy_sd, *there, p.validation_accuracy)
     return (
-        name, run_id, p.name, run_name, p.stage, p.method, dataset, backbone, *where, processor,
+        name, run_id, p.name, run_name, p.stage, p.method, *names, *where, processor,
         p.step, *map(_number, measured), *map(_number, (p.bytes, p.params, p.macs)), p50, p95, threads, batch, *times,
         *flags, bool(timed and timed.noisy), tags,
     )  # fmt: skip

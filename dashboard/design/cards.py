@@ -23,7 +23,13 @@ from dashboard.session import workspace
 from dashboard.words import say
 
 KNOBS = {option.name: option for option in RECIPE_OPTIONS}
-OWN_FIELDS = ("name", "dataset", "labels", "backbone")  # with a place of their own; the others are under "More"
+OWN_FIELDS = (
+    "name",
+    "dataset",
+    "labels",
+    "target",
+    "backbone",
+)  # with a place of their own; the others are under "More"
 VERDICTS = ("prunable", "quantizable", "exportable")
 
 
@@ -38,12 +44,15 @@ def data_card(now: Draft, own: Mapping[str, Facts], faults: Sequence[UserError])
     with st.container(border=True, gap="small", key="design_data"):
         wide, narrow = st.columns((3, 2), vertical_alignment="bottom")
         with wide:
-            menu = Menu(tuple(sorted(facts, key=lambda name: _near(facts[name]))), lambda name: facts[name]["title"])
-            knob(now, "dataset", faults, menu, plain=True)
+            names = tuple(sorted(facts, key=lambda name: _near(facts[name])))
+            knob(now, "dataset", faults, Menu(names, lambda name: facts[name]["title"]), plain=True)
         with narrow:
             knob(now, "labels", faults)
         if now.recipe.dataset in facts:
             st.caption(data_line(facts[now.recipe.dataset]))
+        others = ("", *(name for name in names if name != now.recipe.dataset))
+        menu = Menu(others, lambda name: facts[name]["title"] if name else say("design.no_target"))
+        knob(now, "target", faults, menu, plain=True)
 
 
 def backbone_card(now: Draft, faults: Sequence[UserError]) -> None:

@@ -167,10 +167,18 @@ def tags(points: pd.DataFrame) -> list[str]:
 
 
 def comparable(points: pd.DataFrame, view: View) -> pd.DataFrame:
-    """The points of one data set: accuracies on different images say nothing about each other."""
+    """The points of one data set: accuracies on different images say nothing about each other. With accuracy on the
+    target drawn, those of other targets than the newest go as well."""
     known = datasets(points)
     chosen = view.dataset if view.dataset in known else (known or [""])[0]
-    return points[points["dataset"] == chosen]
+    same = points[points["dataset"] == chosen]
+    target = target_of(same) if view.y == "on_target" else ""
+    return same[same["target"].isin(("", target))] if target else same
+
+
+def target_of(points: pd.DataFrame) -> str:
+    """The target data set of the newest run that has one; empty where none has."""
+    return next((str(name) for name in points["target"] if name), "")
 
 
 def apply(points: pd.DataFrame, view: View) -> pd.DataFrame:

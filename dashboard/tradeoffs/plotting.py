@@ -47,7 +47,8 @@ def show(points: pd.DataFrame, everything: pd.DataFrame, view: View) -> pd.DataF
     few = thinned(table, view.axes, table["front"] | table["id"].isin({*view.sel, view.base}))
     drawn = front.figure(few, view.axes, labels(view, brief=len(few) > front.MOST_SVG), shown, dark=dark())
     live_plot(drawn, key="tradeoffs_chart", alt=alt(table, view), file="trade-offs", on_pick=take)
-    told = [say(f"tradeoffs.told_{view.y}"), samples_told(table)]
+    target = UserText(filters.target_of(points) or "–").md()
+    told = [say(f"tradeoffs.told_{view.y}", target=target), samples_told(table)]
     if len(few) < len(table):
         told.append(say("tradeoffs.told_thinned", drawn=f"{len(few):,}", count=f"{len(table):,}"))
     if missing := len(points) - len(table):
@@ -183,6 +184,7 @@ def for_eyes(points: pd.DataFrame) -> pd.DataFrame:
     marks = {stage: f"{MARKS[stage]} {say(f'tradeoffs.{stage}')}" for stage in filters.STAGES}
     hollow = {stage: say("tradeoffs.control_of", stage=told) for stage, told in marks.items()}
     stage = points["stage"].map(marks).where(~points["control"], points["stage"].map(hollow))
+    there = {"on_target": 100 * points["on_target"]} if points["on_target"].notna().any() else {}
     return pd.DataFrame(
         {
             "front": points["front"].map(TICKED),
@@ -191,6 +193,7 @@ def for_eyes(points: pd.DataFrame) -> pd.DataFrame:
             "run": points["run_name"],
             "accuracy": 100 * points["accuracy"],
             "spread": 100 * spread(points),
+            **there,
             "validation": 100 * points["validation"],
             "bytes": points["bytes"] / 1e3,
             "p50": points["p50"],
@@ -207,7 +210,8 @@ def for_eyes(points: pd.DataFrame) -> pd.DataFrame:
 def columns() -> dict[str, ColumnConfig]:
     """How the table's columns are headed and written."""
     forms = {
-        "accuracy": "%.1f", "spread": "%.1f", "validation": "%.1f", "bytes": "%.1f", "p50": "%.3f", "p95": "%.3f",
+        "accuracy": "%.1f", "spread": "%.1f", "on_target": "%.1f", "validation": "%.1f", "bytes": "%.1f",
+        "p50": "%.3f", "p95": "%.3f",
         "params": "%d", "macs": "%d",
     }  # fmt: skip
     numbers = {n: st.column_config.NumberColumn(say(f"tradeoffs.column_{n}"), format=form) for n, form in forms.items()}

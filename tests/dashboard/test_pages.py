@@ -131,6 +131,17 @@ def test_every_page_shows_a_run_in_every_state(workspace: Workspace, page: str, 
         assert "be careful" in text(app)
 
 
+def test_accuracy_on_a_target_is_shown_where_it_was_measured(workspace: Workspace) -> None:
+    run = make(workspace, steps=1)
+    assert "on the target" not in text(shown("live", run=run.id))
+    there = {"target_accuracy": 0.66, "target_accuracy_low": 0.61, "target_accuracy_high": 0.71}
+    run.emit(Measured("control", 0, point(0).model_copy(update={"name": "source only", **there})), RunFinished())
+    app = shown("live", run=run.id)
+    assert text(app).count("on the target: 66.0 ± 5.0 %") == 1
+    assert any("Test accuracy on the target data set" in table.value.to_string() for table in app.table)
+    assert "目标集：66.0 ± 5.0 %" in text(shown("live", "zh", run=run.id))
+
+
 @pytest.mark.parametrize("stage", range(4))
 def test_a_run_that_fails_in_a_stage_says_why_and_how_to_go_on(workspace: Workspace, stage: int) -> None:
     run = make(workspace, StepStarted(stage, STAGES[stage], "x", "x", 3), error(STAGES[stage]), steps=stage)

@@ -159,6 +159,24 @@ def test_points_of_one_data_set_are_shown_that_of_the_newest_run_first(
     assert asked(app, "dataset") == "fashion-mini"
 
 
+def test_accuracy_on_a_target_is_drawn_for_the_newest_target_alone(workspace: Workspace, drawn: dict[str, Any]) -> None:
+    for run_id, target in zip(IDS[:3], ("digits", "digits", "photos"), strict=True):
+        copy(workspace, run_id)
+        run = Run(workspace.path / "runs" / run_id)
+        (run.folder / "recipe.toml").write_text(f'target = "{target}"\n{run.recipe_text}')
+        point = sample(run_id).summary().points[0]
+        there = {"target_accuracy": 0.5, "target_accuracy_low": 0.4, "target_accuracy_high": 0.6}
+        run.emit(Measured("point", 0, point.model_copy(update=there)))
+    app = page(y="on_target")
+    newest = max(IDS[:3])
+    alike = {run_id for run_id, target in zip(IDS[:3], "ddp", strict=True) if target == "ddp"[IDS.index(newest)]}
+    assert ids_drawn(drawn) == {f"{run_id}:0" for run_id in alike}
+    assert f"({'photos' if newest == IDS[2] else 'digits'})" in said(app)
+    assert asked(app, "y") == "on_target"
+    app.selectbox(key="tradeoffs_y").set_value("accuracy")
+    assert {name.partition(":")[0] for name in (ran(app), ids_drawn(drawn))[1]} == set(IDS[:3])
+
+
 def test_filters_make_the_points_fewer(workspace: Workspace, drawn: dict[str, Any]) -> None:
     copy(workspace, *IDS)
     run = workspace.run(IDS[3])

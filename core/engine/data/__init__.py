@@ -6,6 +6,7 @@ from core.engine.data.catalog import datasets, load_dataset
 from core.engine.data.dataset import Dataset, DatasetInfo, Split, few_labels, few_shots, labelled_part
 from core.engine.data.importing import Imported, import_images
 from core.engine.data.own import own_datasets
+from core.engine.data.target import Target, Unlabelled, matched
 
 __all__ = [
     "AUGMENTATIONS",
@@ -13,6 +14,8 @@ __all__ = [
     "DatasetInfo",
     "Imported",
     "Split",
+    "Target",
+    "Unlabelled",
     "augment",
     "datasets",
     "erase",
@@ -22,6 +25,7 @@ __all__ = [
     "import_images",
     "labelled_part",
     "load_dataset",
+    "matched",
     "own_datasets",
     "prepare",
     "prepare_numpy",

@@ -7,7 +7,17 @@ from pathlib import Path
 
 from platformdirs import user_data_dir
 
-from core.engine.data.bundled import FASHION_LICENCE, FASHION_SOURCE, load_digits, load_fashion_mini
+from core.engine.data.bundled import (
+    DIGIT_CLASSES,
+    FASHION_CLASSES,
+    FASHION_LICENCE,
+    FASHION_SOURCE,
+    GLYPHS_LICENCE,
+    GLYPHS_SOURCE,
+    load_digits,
+    load_fashion_mini,
+    load_glyphs,
+)
 from core.engine.data.dataset import Dataset, DatasetInfo
 from core.engine.data.fetched import at_hand, installed, load_installed, load_published
 from core.engine.data.own import home_of, load_own, normal_name, own_datasets, own_info, read_own
@@ -29,6 +39,21 @@ _BUNDLED = {
         where="bundled",
         bytes=0,
         at_hand=True,
+        class_names=DIGIT_CLASSES,
+    ),
+    "glyphs": DatasetInfo(
+        name="glyphs",
+        title="Digits in printed fonts, 8×8",
+        classes=10,
+        images=6560,
+        size=8,
+        channels=1,
+        licence=GLYPHS_LICENCE,
+        source=GLYPHS_SOURCE,
+        where="bundled",
+        bytes=0,
+        at_hand=True,
+        class_names=DIGIT_CLASSES,
     ),
     "fashion-mini": DatasetInfo(
         name="fashion-mini",
@@ -42,6 +67,7 @@ _BUNDLED = {
         where="bundled",
         bytes=0,
         at_hand=True,
+        class_names=FASHION_CLASSES,
     ),
 }
 
@@ -73,6 +99,8 @@ def load_dataset(
         return load_digits()
     if name == "fashion-mini":
         return load_fashion_mini()
+    if name == "glyphs":
+        return load_glyphs()
     if name == "fashion-mnist" and installed():
         return load_installed()
     folder = folder or default_folder()
@@ -106,6 +134,7 @@ def _info(published: Published, folder: Path | None) -> DatasetInfo:
         where="installed" if on_disk else "download",
         bytes=0 if here else published.bytes,
         at_hand=here,
+        class_names=FASHION_CLASSES if published.form == "fashion" else (),
     )
 
 

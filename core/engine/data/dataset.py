@@ -57,7 +57,7 @@ class Dataset:
 @dataclass(frozen=True)
 class DatasetInfo:
     """A data set's card, known without loading it. `size` is None for photos, which come at the size asked for;
-    `bytes` is about what remains to download (0 when `at_hand`)."""
+    `bytes` is about what remains to download (0 when `at_hand`); `class_names` are empty where only loading tells."""
 
     name: str
     title: str
@@ -70,6 +70,7 @@ class DatasetInfo:
     where: Where
     bytes: int
     at_hand: bool
+    class_names: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

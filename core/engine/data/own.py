@@ -116,6 +116,7 @@ def own_info(stored: Stored) -> DatasetInfo:
         where="own",
         bytes=0,
         at_hand=True,
+        class_names=tuple(card.classes),
     )
 
 

@@ -34,6 +34,15 @@ class Quality:
 
 
 @dataclass(frozen=True)
+class Share:
+    """The share of right answers and its 95 % Wilson interval."""
+
+    accuracy: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class Size:
     """Bytes of the file, and of the file compressed by zlib."""
 
@@ -58,6 +67,15 @@ def quality(
         test=right / len(data.test), low=low, high=high, calibration_error=error,
         images=len(data.test), logits=validation,
     )  # fmt: skip
+
+
+def share(
+    path: Path, preprocessing: Preprocessing, split: Split, threads: int, step: Callable[[int, int], None]
+) -> Share:
+    """Runs the file over one more split."""
+    session = open_session(path, threads)
+    right = _right(predict(session, split.images, preprocessing, step=lambda n: step(n, len(split))), split)
+    return Share(right / len(split), *wilson_interval(right, len(split)))
 
 
 def size(path: Path) -> Size:

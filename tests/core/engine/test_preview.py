@@ -174,6 +174,7 @@ def test_every_method_of_the_catalogue_is_foreseen(stage: str, name: str, tmp_pa
     step = f'[[steps]]\nstage = "{stage}"\nmethod = "{name}"\n'
     first = '[[steps]]\nstage = "transfer"\nmethod = "linear_probe"\n'
     head = SMALL.format(dataset="digits", labels=200).partition("[[steps]]")[0]  # some methods need a pool
+    head += 'target = "glyphs"\n' if load_catalog().method(stage, name).needs_target else ""
     found = preview(head + (step if stage == "transfer" else first + step), tmp_path)
     kind = type(build(stage, name))
     expected = (0 if stage == "transfer" else 1) + kind.makes_point
@@ -193,6 +194,17 @@ def test_parts_of_a_curve_are_foreseen_one_by_one(make_bench: MakeBench, make_mo
     probed = build("transfer", "lp_ft", epochs=2).labour(model, model, bench)
     assert [work.kind for work in probed] == ["answer", "train", "forward"]
     assert all(p.requires_grad for p in model.net.parameters()), "foreseeing changes nothing"
+
+
+def test_a_target_is_counted_in(make_bench: MakeBench, make_model: Callable[..., Model], tmp_path: Path) -> None:
+    bench, model = make_bench(), make_model()
+    alone = build("transfer", "fine_tune", epochs=4).labour(model, model, bench)
+    coral = build("transfer", "coral", epochs=4).labour(model, model, bench)
+    seen = [sum(work.images for work in works if work.kind == "train") for works in (alone, coral)]
+    assert seen[1] == 2 * seen[0]
+    head = SMALL.partition("[[steps]]")[0].format(dataset="digits", labels=0)
+    told = preview(head + 'target = "glyphs"\n[[steps]]\nstage = "transfer"\nmethod = "coral"\n', tmp_path)
+    assert "controls" in {note.code for note in told.notes}
 
 
 def test_a_method_that_says_nothing_is_foreseen_by_its_stage(make_bench: MakeBench) -> None:

@@ -130,6 +130,17 @@ def test_whiskers_are_intervals_of_test_accuracy_only(table: pd.DataFrame) -> No
     assert sorted(ends) == sorted([*table["low"], *table["high"]])
 
 
+def test_accuracy_on_a_target_is_drawn_with_its_own_intervals_where_it_was_measured(table: pd.DataFrame) -> None:
+    axes = Axes(y="on_target")
+    assert front.info(table, axes).empty
+    measured = table.head(2).assign(on_target=[0.5, 0.6], target_low=[0.4, 0.5], target_high=[0.6, 0.7])
+    known = front.info(pd.concat([measured, table.iloc[2:]]), axes)
+    assert known["on_target"].tolist() == [0.5, 0.6]
+    drawn = front.figure(known, axes, LABELS, Shown())
+    ends = [y for t in drawn.data if t.uid.startswith("whiskers") for y in t.y if y is not None]
+    assert sorted(ends) == [0.4, 0.5, 0.6, 0.7]
+
+
 def test_paths_join_the_steps_of_a_run_in_their_order_and_stop_between_runs(table: pd.DataFrame) -> None:
     known = front.info(table, Axes())
     run = known.iloc[0]["run"]

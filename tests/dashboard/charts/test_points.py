@@ -15,6 +15,7 @@ LATENCY = Latency(runtime="onnxruntime", device="cpu", threads=2, batch=1, n=50,
 FULL = Point(
     step=1, stage="prune", method="l2", name="resnet8 · L2", accuracy=0.8, accuracy_low=0.78, accuracy_high=0.81,
     validation_accuracy=0.79, bytes=1000, params=10, macs=20, latency_ms=LATENCY, accuracy_sd=0.02, seeds=3,
+    target_accuracy=0.6, target_accuracy_low=0.5, target_accuracy_high=0.65,
 )  # fmt: skip
 BARE = Point(step=0, stage="transfer", method="linear_probe", name="teacher")
 
@@ -25,20 +26,36 @@ def run(**more: object) -> RunSummary:
 
 
 def test_a_point_keeps_all_its_figures() -> None:
-    row = info([run(dataset="d", backbone="b", tags=("x", "y"), created=1.0, finished=2.0)]).iloc[1]
+    row = info([run(dataset="d", target="t", backbone="b", tags=("x", "y"), created=1.0, finished=2.0)]).iloc[1]
     told = {
         "id": "660fbd37e5561-88c496:1", "run": "660fbd37e5561-88c496", "name": "resnet8 · L2", "run_name": "mine",
         "stage": "prune", "method": "l2", "dataset": "d", "backbone": "b", "accuracy": 0.8, "low": 0.78, "high": 0.81,
         "sd": 0.02, "validation": 0.79, "bytes": 1000, "params": 10, "macs": 20, "p50": 0.5, "p95": 0.7, "noisy": True,
         "runtime": "onnxruntime", "threads": 2, "batch": 1, "step": 1, "created": 1.0, "finished": 2.0,
-        "control": False, "sample": False, "tags": ("x", "y"),
+        "control": False, "sample": False, "tags": ("x", "y"), "target": "t", "on_target": 0.6, "target_low": 0.5,
+        "target_high": 0.65,
     }  # fmt: skip
     assert {name: row[name] for name in told} == told
 
 
 def test_what_was_not_measured_is_missing() -> None:
     row = info([run()]).iloc[0]
-    for name in ("accuracy", "low", "high", "sd", "validation", "bytes", "params", "macs", "p50", "p95", "threads"):
+    for name in (
+        "on_target",
+        "target_low",
+        "target_high",
+        "accuracy",
+        "low",
+        "high",
+        "sd",
+        "validation",
+        "bytes",
+        "params",
+        "macs",
+        "p50",
+        "p95",
+        "threads",
+    ):
         assert math.isnan(row[name]), name
     assert not row["noisy"]
     assert row["runtime"] == ""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
+import runpy
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +12,9 @@ import pytest
 import torch
 from sklearn.datasets import load_digits as bunch
 
+from core.assets import ASSETS
 from core.engine.data import Dataset, Split, datasets, fashion_mini_indices, load_dataset
-from core.engine.data.bundled import FASHION_MINI, split_fashion_mnist
+from core.engine.data.bundled import FASHION_MINI, GLYPHS, split_fashion_mnist
 from core.engine.data.fetched import INSTALLED, installed
 from core.engine.data.idx import read_idx
 from core.errors import UserError
@@ -56,6 +59,44 @@ def test_digits_do_not_change_between_loads() -> None:
     assert load_dataset("digits", 8).content_hash.startswith("c100b388d837341e")
 
 
+def test_glyphs_are_as_they_were_before_any_adaptation_was_scored() -> None:
+    """How they are drawn was settled first: drawn otherwise, they would be another pair of domains."""
+    data = load_dataset("glyphs", 64)
+    assert data.content_hash == "a2db004847611d24da0cd2b4dba8c55fbe3b76eb42373bdeedc972adf9a8138d"
+    assert [len(part) for part in (data.train, data.validation, data.test)] == [4520, 1080, 960]
+    assert sum(path.stat().st_size for path in GLYPHS.iterdir()) <= 1_000_000
+    for part in (data.train, data.validation, data.test):
+        assert len(set(part.labels.bincount(minlength=10).tolist())) == 1
+        assert bool((part.images.flatten(1).sum(1) > 0).all()), "a font without a digit"
+
+
+def test_glyphs_compare_with_the_handwritten_digits() -> None:
+    drawn, written = load_dataset("glyphs", 8), load_dataset("digits", 8)
+    assert drawn.classes == written.classes
+    assert (drawn.size, drawn.channels) == (written.size, written.channels)
+    levels = set(written.train.images.unique().tolist())
+    assert set(drawn.train.images.unique().tolist()) == levels
+
+
+def test_no_font_is_in_two_splits_and_each_has_a_licence() -> None:
+    script = runpy.run_path(str(ASSETS / "make_glyphs.py"))
+    with (GLYPHS / "fonts.csv").open(encoding="utf-8", newline="") as file:
+        families = list(csv.DictReader(file))
+    splits = script["split_families"](len(families))
+    assert sorted(place for chosen in splits for place in chosen) == list(range(len(families)))
+    data = load_dataset("glyphs", 8)
+    for chosen, part in zip(splits, (data.train, data.validation, data.test), strict=True):
+        drawn = sum(len(families[place]["files"].split(";")) for place in chosen)
+        assert len(part) == drawn * script["VARIANTS"] * 10
+    assert len({row["family"] for row in families}) == len(families)
+    faces = [name for row in families for name in row["files"].split(";")]
+    assert len(set(faces)) == len(faces)
+    told = (GLYPHS / "LICENSE").read_text(encoding="utf-8")
+    for row in families:
+        name = row["licence"].replace("OFL-1", "SIL Open Font License 1").split("-")[0].split(" 1.")[0]
+        assert name in told, row
+
+
 def test_fashion_mini_is_small_balanced_and_licensed(mini: Dataset) -> None:
     assert FASHION_MINI.stat().st_size <= 4_000_000
     assert "MIT" in (FASHION_MINI.parent / "LICENSE").read_text()
@@ -83,8 +124,6 @@ def test_fashion_mini_is_what_its_indices_say(mini: Dataset) -> None:
 
 @needs_fashion
 def test_fashion_mini_is_what_its_script_makes(mini: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import runpy
-
     made = tmp_path / "made.npz"
     monkeypatch.setattr("core.engine.data.bundled.FASHION_MINI", made)
     runpy.run_path(str(FASHION_MINI.parents[1] / "make_fashion_mini.py"))["main"](INSTALLED)
@@ -104,7 +143,7 @@ def test_fashion_mnist_keeps_mini_apart(fashion: Dataset, mini: Dataset) -> None
 
 
 def test_catalogue_cards_agree_with_what_loads(mini: Dataset, fashion: Dataset) -> None:
-    for data in (mini, fashion, load_dataset("digits", 8)):
+    for data in (mini, fashion, load_dataset("digits", 8), load_dataset("glyphs", 8)):
         card = datasets()[data.name]
         loaded = (data.title, len(data.classes), data.size, data.channels, data.licence, data.source)
         assert loaded == (card.title, card.classes, card.size, card.channels, card.licence, card.source)

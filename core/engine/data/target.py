@@ -1,0 +1,68 @@
+"""The second domain of a recipe: the same classes in other images, whose labels nobody may learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from core.engine.data.dataset import Dataset, Split
+from core.rules import nothing_in_common
+
+NAMED = 6  # classes named in a warning
+
+
+@dataclass(frozen=True)
+class Unlabelled:
+    """What a method may use of the target: its training `images` uint8 [M, C, H, W], and which of the source's classes
+    they can be of, `shared`."""
+
+    images: Tensor
+    shared: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Target:
+    """`unlabelled` to adapt to, `test` to tell on, its labels numbered as the source's classes."""
+
+    unlabelled: Unlabelled
+    test: Split
+    content_hash: str
+
+
+def matched(source: Dataset, target: Dataset, warn: Callable[[str, str], None]) -> Target:
+    """The target as the source's classes see it, matched by name.
+
+    Classes that only one of both has are told in a warning; the target's images of such classes are left out. Raises
+    UserError when no class has the same name.
+    """
+    numbers = {name: number for number, name in enumerate(source.classes)}
+    shared = tuple(sorted(numbers[name] for name in target.classes if name in numbers))
+    if not shared:
+        raise nothing_in_common(source.name, source.classes, target.name, target.classes)
+    if len(shared) < max(len(source.classes), len(target.classes)):
+        warn("classes_overlap", _overlap(source, target, [source.classes[number] for number in shared]))
+    places = torch.tensor([numbers.get(name, -1) for name in target.classes])
+    train, test = (_renumbered(split, places) for split in (target.train, target.test))
+    return Target(Unlabelled(train.images, shared), test, target.content_hash)
+
+
+def _renumbered(split: Split, places: Tensor) -> Split:
+    labels = places[split.labels]
+    kept = labels >= 0
+    return split if bool(kept.all()) and torch.equal(labels, split.labels) else Split(split.images[kept], labels[kept])
+
+
+def _overlap(source: Dataset, target: Dataset, shared: list[str]) -> str:
+    told = f"Adapting on the {len(shared)} classes that {source.name} and {target.name} share."
+    if extra := [name for name in target.classes if name not in shared]:
+        told += f" Images of {target.name} of other classes are left out, of training and of test: {_named(extra)}."
+    if missing := [name for name in source.classes if name not in shared]:
+        told += f" {target.name} has none of these: {_named(missing)}."
+    return told
+
+
+def _named(names: list[str]) -> str:
+    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")

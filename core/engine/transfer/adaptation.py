@@ -1,0 +1,223 @@
+"""Domain adaptation: the source's labels and the target's images make a model for both; the loop and its control.
+
+A method is an `Alignment`, which makes the features of both domains alike while the labels are learned, or a
+`Settling`, which learns from the source first and then fits the network to the target's images. What is chosen on the
+way (the best epoch) is chosen on the source's validation images: the target's labels are never looked at.
+"""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import replace
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from core.engine.backbones.blocks import blocks
+from core.engine.backbones.features import observe
+from core.engine.bench import Bench
+from core.engine.data import Unlabelled, prepare
+from core.engine.data.augment import AUGMENTATIONS
+from core.engine.forecast import Labour, training
+from core.engine.method import knob
+from core.engine.model import Model
+from core.engine.output import Output
+from core.engine.seeds import counter_seed
+from core.engine.train import UNLABELLED, Batch, Examples, Schedule, fit
+from core.engine.transfer import Transfer
+from core.errors import UserError
+
+CONTROL = "source only"
+
+
+class Adaptation(Transfer, ABC):
+    """Learns the source's classes so that they are also recognised in the images of the recipe's target."""
+
+    needs_target: ClassVar[bool] = True
+
+    source_only: bool = knob(
+        True, "Train source only beside it",
+        "The same network with the same steps on the source's labels alone: shows what adapting was worth.",
+        zh=("同时训练仅源域的对照", "同样的网络和步数,只用源域标签:显示域适应的价值。"),
+    )  # fmt: skip
+    epochs: int = knob(
+        10, "Epochs", "Passes over the labelled source images.",
+        zh=("训练轮数", "遍历有标签的源域图像的次数。"), ge=1, le=1000,
+    )  # fmt: skip
+    batch: int = knob(
+        64, "Batch size", "Source images per optimizer step; as many target images stand beside them.",
+        zh=("批大小", "每次参数更新使用的源域图像数;同时使用同样多的目标域图像。"), ge=2, le=4096, unit="images",
+    )  # fmt: skip
+    learning_rate: float = knob(
+        1e-3, "Learning rate", "Peak step size of the head (AdamW).",
+        zh=("学习率", "分类头的最大步长(AdamW)。"), ge=1e-6, le=1.0,
+    )  # fmt: skip
+    backbone_rate: float = knob(
+        0.1, "Backbone's learning rate", "As a share of the head's; 1 for a network without pretrained weights.",
+        zh=("骨干学习率比例", "与分类头学习率之比;没有预训练权重的网络用 1。"), ge=0.0001, le=1.0,
+    )  # fmt: skip
+    weight_decay: float = knob(
+        1e-2, "Weight decay", "Pull of the weights towards zero (decoupled, as in AdamW).",
+        zh=("权重衰减", "把权重拉向零的力度(AdamW 的解耦形式)。"), ge=0.0, le=1.0,
+    )  # fmt: skip
+    augment: str = knob(
+        "none", "Augmentation", "Random changes drawn anew for every image of both domains.",
+        zh=("数据增强", "对两个域的每张图像独立随机变换。"), choices=AUGMENTATIONS,
+    )  # fmt: skip
+
+    def refuse(self, model: Model, bench: Bench) -> None:
+        """Raises UserError, before any work, where this network cannot be adapted so; here never."""
+
+    @abstractmethod
+    def adapt(self, model: Model, bench: Bench, target: Unlabelled) -> Model:
+        """The adapted model."""
+
+    def apply(self, model: Model, bench: Bench) -> Model:
+        """The model that learned the source's labels and saw the target's images; raises UserError without a target."""
+        if bench.target is None:
+            fix = 'Add a line target = "…" to the recipe, or choose another method.'
+            raise UserError("no_target", "target", "", "the name of a second data set", fix)
+        self.refuse(model, bench)
+        return self.adapt(model, bench, bench.target)
+
+    def controls(self, model: Model, bench: Bench) -> dict[str, Callable[[], Model]]:
+        """Source only: the same first weights, the same order of the same images, no target."""
+        if not self.source_only:
+            return {}
+        alone = replace(bench.beside(CONTROL), place=bench.place, folder=bench.folder / "source")
+        return {CONTROL: lambda: self.learn_source(model, alone)}
+
+    def learn_source(self, model: Model, bench: Bench) -> Model:
+        """`model` after training on the source's labels alone."""
+
+        def loss(output: Output, batch: Batch) -> Tensor:
+            return F.cross_entropy(output.logits, batch.target)
+
+        examples = Examples.of(bench.labelled)
+        learner = copied(model)
+        return fit(learner, examples, loss, self.schedule(), bench, parameters=self.groups(learner.net))
+
+    def schedule(self) -> Schedule:
+        """How long and how fast, with a target or without."""
+        return Schedule(
+            self.epochs, self.batch, self.learning_rate, "adamw", self.weight_decay, augment=self.augment
+        )  # fmt: skip
+
+    def groups(self, net: nn.Module) -> list[dict[str, object]]:
+        """The head at the full rate, the backbone at its share of it."""
+        parts = blocks(net)
+        body = [parameter for block in parts.body for parameter in block.parameters]
+        rate = self.learning_rate * self.backbone_rate
+        return [{"params": parts.head, "lr": self.learning_rate}, {"params": body, "lr": rate}]
+
+    def source_labour(self, model: Model, bench: Bench, beside: int = 1) -> tuple[Labour, ...]:
+        """Training on the source's images; `beside` 2 where as many of the target stand in each batch."""
+        validation = len(bench.data.validation)
+        return training(model, self.epochs, beside * self.batch, beside * len(bench.labelled), validation)
+
+
+class Alignment(Adaptation, ABC):
+    """Cross-entropy on the source plus weight · the distance of both domains' embeddings; a method fills `distance`.
+
+    Both domains pass through the network in one batch, so its batch-norm statistics are those of the mixture.
+    """
+
+    weight: float = knob(
+        1.0, "Weight of the alignment", "How much it counts beside the cross-entropy; 0 leaves the domains apart.",
+        zh=("对齐权重", "对齐项相对于交叉熵的比重;0 表示不对齐。"), ge=0.0, le=10000.0,
+    )  # fmt: skip
+
+    @abstractmethod
+    def distance(self, source: Tensor, target: Tensor, progress: float, critic: nn.Module | None) -> Tensor:
+        """How far the embeddings source [N, D] and target [M, D] lie apart, a scalar to make small; progress is the
+        share of training that is done."""
+
+    def critic(self, width: int) -> nn.Module | None:
+        """Layers that learn to tell the domains apart from embeddings of `width`; by default none."""
+        return None
+
+    def adapt(self, model: Model, bench: Bench, target: Unlabelled) -> Model:
+        """One loop over both domains; source images of classes that the target lacks are not aligned."""
+        shared = torch.tensor(target.shared, device=bench.device)
+        torch.manual_seed(counter_seed(*bench.place, "critic"))
+        critic = self.critic(_width(model, target))
+
+        def loss(output: Output, batch: Batch) -> Tensor:
+            here = batch.target != UNLABELLED
+            classified = F.cross_entropy(output.logits[here], batch.target[here])
+            alike = torch.isin(batch.target, shared)
+            if int(alike.sum()) < 2 or output.embedding is None:
+                return classified
+            apart = self.distance(output.embedding[alike], output.embedding[~here], batch.progress, critic)
+            return classified + self.weight * apart
+
+        examples = replace(Examples.of(bench.labelled), beside=target.images)
+        learner, schedule = copied(model), self.schedule()
+        groups = self.groups(learner.net)
+        return fit(learner, examples, loss, schedule, bench, parameters=groups, features=True, extra=critic)
+
+    def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
+        """Twice the source's images pass; the control is told as if it saw as many."""
+        return self.source_labour(after, bench, beside=2)
+
+
+class Settling(Adaptation, ABC):
+    """Learns the source first, then fits the network to the target's images; a method fills `settle`."""
+
+    epochs: int = knob(
+        10, "Epochs", "Passes over the labelled source images before adapting; 0 adapts the model of the step before.",
+        zh=("训练轮数", "适应之前遍历有标签源域图像的次数;0 表示直接适应上一步的模型。"), ge=0, le=1000,
+    )  # fmt: skip
+
+    @abstractmethod
+    def settle(self, model: Model, bench: Bench, target: Unlabelled) -> Model:
+        """The model, trained on the source, after it was fitted to the target's images in place."""
+
+    def refuse(self, model: Model, bench: Bench) -> None:
+        """Needs batch normalisation, and a trained model."""
+        if not statistics_layers(model.net):
+            allowed, fix = "a network with batch normalisation", "Choose coral, mk_mmd or dann, or such a backbone."
+            raise UserError("no_batch_norm", "backbone", model.backbone, allowed, fix)
+        if self.epochs == 0 and bench.artifact is None:
+            fix = "Set epochs, or put a transfer step before this one."
+            raise UserError("nothing_trained", "epochs", 0, "at least 1 in the first step of a recipe", fix)
+
+    def adapt(self, model: Model, bench: Bench, target: Unlabelled) -> Model:
+        """The control is what this step stands on before it looks at the target, bit for bit."""
+        source = replace(bench, folder=bench.folder / "source")
+        learned = self.learn_source(model, source) if self.epochs else copied(model)
+        return self.settle(copied(learned), bench, target)
+
+    def controls(self, model: Model, bench: Bench) -> dict[str, Callable[[], Model]]:
+        """None where the step before is itself the model that learned from the source only."""
+        return super().controls(model, bench) if self.epochs else {}
+
+    def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
+        """The source's training, which the control takes from this step, and a look at every target image."""
+        learned = self.source_labour(after, bench) if self.epochs else ()
+        seen = len(bench.target.images) if bench.target else 0
+        return (*(replace(work, control=False) for work in learned), Labour("forward", after, seen, 256, control=False))
+
+
+def copied(model: Model) -> Model:
+    """The model with weights of its own: `fit` trains in place, and a control begins where the step began."""
+    return model.with_net(copy.deepcopy(model.net))
+
+
+def statistics_layers(net: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
+    """The batch-norm layers that keep running statistics."""
+    return [m for m in net.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.track_running_stats]
+
+
+def _width(model: Model, target: Unlabelled) -> int:
+    """The width of the embedding, found on two of the target's images."""
+    net = copy.deepcopy(model.net).eval()
+    device = next(net.parameters()).device
+    with torch.no_grad():
+        embedding = observe(net, prepare(target.images[:2].to(device), model.preprocessing)).embedding
+    assert embedding is not None
+    return embedding.shape[1]

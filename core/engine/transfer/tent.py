@@ -1,0 +1,67 @@
+"""TENT: answers on the target's images become sure, by changing batch normalisation alone."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from core.engine.bench import Bench
+from core.engine.data import Unlabelled
+from core.engine.forecast import Labour
+from core.engine.method import knob
+from core.engine.model import Model
+from core.engine.output import Output
+from core.engine.train import UNLABELLED, Batch, Examples, Schedule, fit
+from core.engine.transfer.adabn import with_statistics
+from core.engine.transfer.adaptation import Settling, statistics_layers
+from core.options import Words
+
+
+class Tent(Settling):
+    """Entropy of the answers on target images, minimised over the scales and shifts of batch normalisation, whose
+    statistics are the target's (Wang et al. 2021, arXiv:2006.10726); offline, on the target's training images."""
+
+    title = Words("Adaptation: TENT", "域适应:TENT")
+    summary = Words(
+        "After learning the labels, batch-norm scales and shifts are tuned until answers on target images are sure.",
+        "学完标签后,只调整批归一化的缩放和平移,使模型对目标域图像的回答更确定。",
+    )
+    source = "https://arxiv.org/abs/2006.10726"
+
+    passes: int = knob(
+        1, "Passes over the target", "Of several, that with the best accuracy on the source's validation is kept.",
+        zh=("目标域遍历次数", "多次遍历时,保留源域验证准确率最高的一次。"), ge=1, le=100,
+    )  # fmt: skip
+    target_rate: float = knob(
+        1e-3, "Learning rate on the target", "Step size while the answers are made sure (Adam, no weight decay).",
+        zh=("目标域学习率", "使回答更确定时的步长(Adam,无权重衰减)。"), ge=1e-6, le=0.1,
+    )  # fmt: skip
+
+    def settle(self, model: Model, bench: Bench, target: Unlabelled) -> Model:
+        """Statistics of the target, sure answers, and the statistics again, which the new scales have moved."""
+        model = with_statistics(model, bench, target)
+        norms = statistics_layers(model.net)
+        learning = [p for norm in norms for p in norm.parameters()]
+        for parameter in model.net.parameters():
+            parameter.requires_grad_(False)
+        for parameter in learning:
+            parameter.requires_grad_(True)
+        others: list[nn.Module] = [m for m in model.net.modules() if not list(m.children()) and m not in norms]
+        images = target.images
+        unlabelled = Examples(images, torch.full((len(images),), UNLABELLED))
+        schedule = Schedule(self.passes, self.batch, self.target_rate, "adamw", 0.0, warmup=0.0)
+        after = bench.part("tent").after(self.epochs, self.epochs + self.passes)
+        made = fit(model, unlabelled, entropy, schedule, after, parameters=[{"params": learning}], frozen=others)
+        made.net.requires_grad_(True)
+        return with_statistics(made, bench, target)
+
+    def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
+        """As AdaBN, and training on the target."""
+        seen = self.passes * (len(bench.target.images) if bench.target else 0)
+        return (*super().labour(before, after, bench), Labour("train", after, seen, self.batch, control=False))
+
+
+def entropy(output: Output, batch: Batch) -> Tensor:
+    """Shannon entropy of the answers [N, C], their mean, in nats."""
+    logs = output.logits.log_softmax(1)
+    return -(logs.exp() * logs).sum(1).mean()
