@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
+from pydantic import JsonValue
 from rich.console import Console
 
 from core import foreground, readable, server, terminal
@@ -158,9 +159,13 @@ def profile(
 @app.command
 def rank(
     *, dataset: str, backbones: str, limit: Annotated[int, Parameter(help="Labelled images at most; 0: all.")] = 1000,
+    random: Annotated[bool, Parameter(negative="", help="Rank each also with random weights, as a control.")] = False,
+    image_size: Annotated[int, Parameter(help="Pixels a side, but for small networks; 0: each one's own.")] = 0,
     workspace: Folder = None, json: AsJson = False,
 ) -> int:  # fmt: skip
     """Score how well backbones suit a data set, beside a linear probe on the same features.
+
+    From three backbones on it also says how well each score orders them as the probe does (Kendall, Spearman).
 
     Parameters
     ----------
@@ -173,9 +178,15 @@ def rank(
     names = [name.strip() for name in backbones.split(",") if name.strip()]
     for name in names:
         catalog.backbone(name, "backbones")
-    found = ask(store, "rank", {"dataset": dataset, "backbones": list(names), "limit": limit})
-    rows: Any = found["rows"]
-    return _say(json, rows, "\n".join(_scores(row) for row in rows))
+    asked: dict[str, JsonValue] = {
+        "dataset": dataset, "backbones": list(names), "limit": limit, "image_size": image_size, "controls": random,
+    }  # fmt: skip
+    found: Any = ask(store, "rank", asked)
+    if json:  # a list of rows by contract, so what holds for all of them stands in each
+        _print([{**row, "agreement": found["agreement"]} for row in found["rows"]])
+    else:
+        Console(markup=False, highlight=False).print(*terminal.ranking(found["rows"], found["agreement"]))
+    return DONE
 
 
 @app.command(name="import")
@@ -363,11 +374,6 @@ def _line(row: dict[str, Any]) -> str:
         return f"{row['stage']}.{row['method']}: {row['title']['en']}. {row['summary']['en']}"
     facts = [f"{row[key]:,} {key}" for key in ("params", "images", "classes") if row.get(key)]
     return f"{row['name']}: {', '.join([*facts, str(row.get('weights') or row.get('where') or '')])}"
-
-
-def _scores(row: dict[str, Any]) -> str:
-    scores = [f"{key} {value:.3f}" for key, value in row.items() if isinstance(value, float)]
-    return f"{row['backbone']}: {', '.join(scores)}"
 
 
 def _run_line(summary: RunSummary) -> str:
