@@ -142,6 +142,7 @@ def recipe_from(
     steps = rules.check_steps(data.get("steps", []), catalog, found)
     if not found:
         found.extend(rules.count_faults(knobs["dataset"], knobs["labels"], steps, catalog))
+        found.extend(rules.fellow_faults(knobs["backbone"], steps, catalog))
     if found:
         raise UserErrors(found[:MAX_ERRORS])
     return Recipe(**knobs, steps=tuple(Step(*given) for given in steps))

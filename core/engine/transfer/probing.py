@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -40,8 +40,16 @@ class Head:
         return embedding.to(self.weight) @ self.weight.T + self.bias
 
 
+class Frozen(NamedTuple):
+    """A network that keeps its weights but for the head, and what its head is given for uint8 images [N, C, H, W]:
+    `embed` gives [N, D], from the cache where they are there."""
+
+    model: Model
+    embed: Callable[[Tensor], Tensor]
+
+
 class ProbedTransfer(Transfer, ABC):
-    """A frozen backbone with an optimal linear head; a method fills `problems`, and may say whose features they are."""
+    """A frozen backbone with an optimal linear head; a method fills `problems`, and may say what `frozen` is."""
 
     effort: ClassVar[float] = 1.0  # of the search, as a multiple of one on all features
 
@@ -55,20 +63,16 @@ class ProbedTransfer(Transfer, ABC):
     def problems(self, features: Tensor, labels: Tensor, classes: int) -> Sequence[Problem]:
         """What the head is searched on, from features [N, D] and labels [N]; of several the best on validation."""
 
-    def assemble(self, model: Model, bench: Bench) -> Model:
-        """The network that gets the head; raises UserError, before any work, where an option does not suit it."""
-        return model
-
-    def features(self, model: Model, images: Tensor, bench: Bench) -> Tensor:
-        """What the head of `model` is given for uint8 images [N, C, H, W]: [N, D], from the cache if it is there."""
-        return extractor(model).embed(images, bench)
+    def frozen(self, model: Model, bench: Bench) -> Frozen:
+        """The network that gets the head, and how its features come about; raises UserError, before any work, where an
+        option does not suit it."""
+        return Frozen(model, lambda images: extractor(model).embed(images, bench))
 
     def apply(self, model: Model, bench: Bench) -> Model:
         """The backbone unchanged, with the optimal head; `l2` 0 tries a grid and keeps the best on validation."""
-        model = self.assemble(model, bench)
+        model, embed = self.frozen(model, bench)
         split, validation = bench.labelled, bench.data.validation
-        features = self.features(model, split.images, bench)
-        judged = self.features(model, validation.images, bench)
+        features, judged = embed(split.images), embed(validation.images)
         grid = (self.l2,) if self.l2 else GRID
         best: tuple[float, Head] | None = None
         problems = self.problems(features, split.labels, len(model.classes))

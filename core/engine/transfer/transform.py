@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from core.engine.backbones.heads import head_layer
 from core.engine.bench import Bench
+from core.engine.export.graph import no_linear_head
 from core.engine.forecast import Outline
 from core.engine.method import knob
 from core.engine.model import Model
-from core.engine.transfer.embedding import extractor
-from core.engine.transfer.probing import ProbedTransfer, Problem, standardised
+from core.engine.transfer.probing import Frozen, ProbedTransfer, Problem, standardised
 from core.engine.transfer.transformations import NAMES, Facts, transformation
 from core.errors import UserError
 from core.options import Words
@@ -50,11 +50,15 @@ class Transform(ProbedTransfer):
         zh=("收缩协方差", "图像较少时使 whitening 和 cca 更稳定(Ledoit 与 Wolf 2004);对 pca 没有影响。"),
     )  # fmt: skip
 
-    def assemble(self, model: Model, bench: Bench) -> Model:
-        """The model as it is; raises UserError `out_of_range` where there are not so many directions."""
-        extractor(model)  # refuses a network without an embedding
+    def frozen(self, model: Model, bench: Bench) -> Frozen:
+        """Raises UserError `out_of_range` where there are not so many directions."""
+        self._refuse(model, bench)
+        return super().frozen(model, bench)
+
+    def _refuse(self, model: Model, bench: Bench) -> None:
         layer = head_layer(model.net)
-        assert isinstance(layer, nn.Linear)
+        if not isinstance(layer, nn.Linear):
+            raise no_linear_head(type(layer).__name__)
         images, classes = len(bench.labelled), len(model.classes)
         most = transformation(self.kind).most(layer.in_features, images, classes)
         if self.components > most:
@@ -62,7 +66,6 @@ class Transform(ProbedTransfer):
                 f"0 to {most}: {self.kind} on {layer.in_features} features of {images} images in {classes} classes"
             )
             raise UserError("out_of_range", "components", self.components, allowed, f"Set components to {most} or 0.")
-        return model
 
     def problems(self, features: Tensor, labels: Tensor, classes: int) -> Sequence[Problem]:
         """One for each number of directions."""
@@ -74,7 +77,7 @@ class Transform(ProbedTransfer):
 
     def outline(self, before: Outline, bench: Bench) -> Outline:
         """The same network with another head."""
-        self.assemble(before.model, bench)
+        self._refuse(before.model, bench)
         return before
 
     def notes(self, model: Model) -> tuple[str, ...]:
