@@ -190,18 +190,22 @@ def rank(
 
 
 @app.command(name="import")
-def import_data(path: Path, *, name: str, workspace: Folder = None, json: AsJson = False) -> int:
-    """Import images as a data set: a folder or zip with one folder a class.
+def import_data(
+    path: Path, *, name: str,
+    side: Annotated[int, Parameter(help="Texts: pixels a side of the squares they are drawn in; 0: 96.")] = 0,
+    workspace: Folder = None, json: AsJson = False,
+) -> int:  # fmt: skip
+    """Import images as a data set: a folder or zip with one folder a class; or texts, drawn as images.
 
     Parameters
     ----------
     path
-        The folder or zip file.
+        The folder or zip file; or a CSV file of texts with the columns text and label.
     name
         What to call the data set.
     """
     store = Workspace.open_or_create(workspace)
-    found = ask(store, "import", {"path": str(path.absolute()), "name": name})
+    found = ask(store, "import", {"path": str(path.absolute()), "name": name, "side": side})
     skipped: Any = found["skipped"]
     warnings: Any = found.get("warnings", [])
     text = [f"{found['dataset']}: {found['images']} images of {found['classes']} classes", *warnings]

@@ -53,6 +53,8 @@ def conduct(run: Run, pid: int) -> None:
         run.emit(Warned(None, "recipe", message))
     size = recipe.image_size or find(recipe.backbone).image_size
     data = load_dataset(recipe.dataset, size, folder=workspace.datasets, progress=Reporter(run, 0, recipe.seed).loading)
+    for note in data.notes:
+        run.emit(Warned(None, "data", note))
     shelf = Shelf(workspace.cache / "models", recipe, data, device)
     first = Performance(run, workspace, recipe, methods, data, device, shelf, recipe.seed)
     first.play()

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from core.engine.bench import CancelledError
-from core.engine.data.importing import import_images
+from core.engine.data import import_data
 from core.engine.measure.complexity import profile
 from core.engine.preview import preview
 from core.engine.ranking import agreement, rank
@@ -59,7 +59,8 @@ def _result(job: Job, asked: Document) -> Document:
             return TypeAdapter(Document).validate_python({key: [asdict(v) for v in found[key]] for key in found})
         case "import":
             path = Path(TEXT.validate_python(asked["path"]))
-            imported = import_images(path, TEXT.validate_python(asked["name"]), workspace / "datasets")
+            name = TEXT.validate_python(asked["name"])
+            imported = import_data(path, name, workspace / "datasets", side=_number(asked, "side") or 0)
             return TypeAdapter(Document).validate_python(asdict(imported))
     raise UserError("unknown_job", "kind", job.kind, f"one of {', '.join(KINDS)}", "Ask for one of them.")
 

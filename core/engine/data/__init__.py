@@ -6,6 +6,7 @@ from core.engine.data.catalog import datasets, load_dataset
 from core.engine.data.dataset import Dataset, DatasetInfo, Split, few_labels
 from core.engine.data.importing import Imported, import_images
 from core.engine.data.own import own_datasets
+from core.engine.data.texts import import_data
 
 __all__ = [
     "AUGMENTATIONS",
@@ -17,6 +18,7 @@ __all__ = [
     "datasets",
     "fashion_mini_indices",
     "few_labels",
+    "import_data",
     "import_images",
     "load_dataset",
     "own_datasets",

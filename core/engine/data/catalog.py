@@ -7,7 +7,15 @@ from pathlib import Path
 
 from platformdirs import user_data_dir
 
-from core.engine.data.bundled import FASHION_LICENCE, FASHION_SOURCE, load_digits, load_fashion_mini
+from core.engine.data.bundled import (
+    FASHION_LICENCE,
+    FASHION_SOURCE,
+    TEXT_LICENCE,
+    TEXT_SOURCE,
+    load_digits,
+    load_fashion_mini,
+    load_text_sample,
+)
 from core.engine.data.dataset import Dataset, DatasetInfo
 from core.engine.data.fetched import at_hand, installed, load_installed, load_published
 from core.engine.data.own import home_of, load_own, normal_name, own_datasets, own_info, read_own
@@ -43,6 +51,19 @@ _BUNDLED = {
         bytes=0,
         at_hand=True,
     ),
+    "text-topics": DatasetInfo(
+        name="text-topics",
+        title="Sentences about four topics, drawn as images",
+        classes=4,
+        images=1200,
+        size=None,
+        channels=1,
+        licence=TEXT_LICENCE,
+        source=TEXT_SOURCE,
+        where="bundled",
+        bytes=0,
+        at_hand=True,
+    ),
 }
 
 
@@ -61,8 +82,9 @@ def load_dataset(
     """The data set called `name`, as square uint8 images.
 
     Small sets of one size come at that size; photos come at `image_size`, their shorter side resized and the middle
-    kept. `folder` is the workspace's datasets folder: imported sets live there and fetched ones are put there.
-    `progress` is told (what, done, total or None). Raises UserError on an unknown name or size, and offline.
+    kept; texts are drawn at it. `folder` is the workspace's datasets folder: imported sets live there and fetched ones
+    are put there. `progress` is told (what, done, total or None). Raises UserError on an unknown name or size, and
+    offline.
     """
     least, most = SIZES
     if not least <= image_size <= most:
@@ -73,6 +95,8 @@ def load_dataset(
         return load_digits()
     if name == "fashion-mini":
         return load_fashion_mini()
+    if name == "text-topics":
+        return load_text_sample(image_size)
     if name == "fashion-mnist" and installed():
         return load_installed()
     folder = folder or default_folder()
