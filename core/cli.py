@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
+from pydantic import JsonValue
 from rich.console import Console
 
 from core import foreground, readable, server, terminal
@@ -158,9 +159,13 @@ def profile(
 @app.command
 def rank(
     *, dataset: str, backbones: str, limit: Annotated[int, Parameter(help="Labelled images at most; 0: all.")] = 1000,
+    random: Annotated[bool, Parameter(negative="", help="Rank each also with random weights, as a control.")] = False,
+    image_size: Annotated[int, Parameter(help="Pixels a side, but for small networks; 0: each one's own.")] = 0,
     workspace: Folder = None, json: AsJson = False,
 ) -> int:  # fmt: skip
     """Score how well backbones suit a data set, beside a linear probe on the same features.
+
+    From three backbones on it also says how well each score orders them as the probe does (Kendall, Spearman).
 
     Parameters
     ----------
@@ -173,24 +178,34 @@ def rank(
     names = [name.strip() for name in backbones.split(",") if name.strip()]
     for name in names:
         catalog.backbone(name, "backbones")
-    found = ask(store, "rank", {"dataset": dataset, "backbones": list(names), "limit": limit})
-    rows: Any = found["rows"]
-    return _say(json, rows, "\n".join(_scores(row) for row in rows))
+    asked: dict[str, JsonValue] = {
+        "dataset": dataset, "backbones": list(names), "limit": limit, "image_size": image_size, "controls": random,
+    }  # fmt: skip
+    found: Any = ask(store, "rank", asked)
+    if json:  # a list of rows by contract, so what holds for all of them stands in each
+        _print([{**row, "agreement": found["agreement"]} for row in found["rows"]])
+    else:
+        Console(markup=False, highlight=False).print(*terminal.ranking(found["rows"], found["agreement"]))
+    return DONE
 
 
 @app.command(name="import")
-def import_data(path: Path, *, name: str, workspace: Folder = None, json: AsJson = False) -> int:
-    """Import images as a data set: a folder or zip with one folder a class.
+def import_data(
+    path: Path, *, name: str,
+    side: Annotated[int, Parameter(help="Texts: pixels a side of the squares they are drawn in; 0: 96.")] = 0,
+    workspace: Folder = None, json: AsJson = False,
+) -> int:  # fmt: skip
+    """Import images as a data set: a folder or zip with one folder a class; or texts, drawn as images.
 
     Parameters
     ----------
     path
-        The folder or zip file.
+        The folder or zip file; or a CSV file of texts with the columns text and label.
     name
         What to call the data set.
     """
     store = Workspace.open_or_create(workspace)
-    found = ask(store, "import", {"path": str(path.absolute()), "name": name})
+    found = ask(store, "import", {"path": str(path.absolute()), "name": name, "side": side})
     skipped: Any = found["skipped"]
     warnings: Any = found.get("warnings", [])
     text = [f"{found['dataset']}: {found['images']} images of {found['classes']} classes", *warnings]
@@ -363,11 +378,6 @@ def _line(row: dict[str, Any]) -> str:
         return f"{row['stage']}.{row['method']}: {row['title']['en']}. {row['summary']['en']}"
     facts = [f"{row[key]:,} {key}" for key in ("params", "images", "classes") if row.get(key)]
     return f"{row['name']}: {', '.join([*facts, str(row.get('weights') or row.get('where') or '')])}"
-
-
-def _scores(row: dict[str, Any]) -> str:
-    scores = [f"{key} {value:.3f}" for key, value in row.items() if isinstance(value, float)]
-    return f"{row['backbone']}: {', '.join(scores)}"
 
 
 def _run_line(summary: RunSummary) -> str:

@@ -146,6 +146,7 @@ def recipe_from(
     if not found:
         found.extend(rules.count_faults(knobs["dataset"], knobs["labels"], knobs["shots"], steps, catalog))
         found.extend(rules.target_faults(knobs["dataset"], knobs["target"], steps, catalog))
+        found.extend(rules.fellow_faults(knobs["backbone"], steps, catalog))
     if found:
         raise UserErrors(found[:MAX_ERRORS])
     return Recipe(**knobs, steps=tuple(Step(*given) for given in steps))

@@ -22,6 +22,8 @@ MAX_UNKNOWN = 20  # unknown fields told of one table
 SMALLEST_IMAGE = 8
 SMALL_WIDTH = 16  # of the small networks' first stage, see core.engine.backbones.small
 WIDE = "resnet8"  # a network of any width
+FELLOWS = "with_backbones"  # the option that names backbones beside the recipe's own
+MAX_FELLOWS = 7
 
 T = TypeVar("T")
 Given = tuple[str, str, dict[str, Value]]  # stage, method, what was set
@@ -158,6 +160,42 @@ def _order_faults(steps: Sequence[tuple[str, str]]) -> Iterator[UserError]:
             fix = "Keep one of the two." if stage == "quantize" else f"Move {names[n]} before {earlier}."
             allowed = "one quantize step, after everything that trains"
             yield UserError("conflicting_steps", f"steps.{n}.stage", f"{names[n]} after {earlier}", allowed, fix)
+
+
+def fellows(with_backbones: str, backbone: str) -> list[str]:
+    """The names in an option `with_backbones`, each once and without the recipe's own `backbone`."""
+    names = (name.strip() for name in with_backbones.split(","))
+    return [name for name in dict.fromkeys(names) if name and name != backbone]
+
+
+def fellow_faults(backbone: str, steps: Sequence[Given], catalog: Catalog) -> Iterator[UserError]:
+    """What is wrong with backbones that a step puts beside the recipe's own: unknown, none, too many, fused before; or
+    with what follows, for channels that are joined with another backbone's cannot be cut."""
+    fused = ""
+    for n, (stage, method, given) in enumerate(steps):
+        fused = "" if stage == "distill" else fused  # a student is one network again
+        defaults = {option.name: option.default for option in catalog.method(stage, method).options}
+        here = f"steps.{n} ({stage}.{method})"
+        if fused and stage == "prune":
+            fix = f"Put a distill step between them, or remove {here}."
+            allowed = "a network of one backbone to prune"
+            yield UserError("conflicting_steps", f"steps.{n}.stage", f"{here} after {fused}", allowed, fix)
+        named, place = given.get(FELLOWS, defaults.get(FELLOWS)), f"steps.{n}.{FELLOWS}"
+        if not isinstance(named, str):
+            continue
+        others = fellows(named, backbone)
+        faults: list[UserError] = []
+        for name in others:
+            _try(faults, catalog.backbone, name, place)
+        if not 1 <= len(others) <= MAX_FELLOWS:
+            allowed = f"1 to {MAX_FELLOWS} backbones other than {backbone}, separated by commas"
+            faults.append(UserError("fellow_count", place, named or "nothing", allowed, f"Such as {WIDE}_fashion."))
+        if fused:
+            fix = f"Name all backbones in {fused} and remove {here}."
+            given_twice = f"{here} after {fused}"
+            faults.append(UserError("conflicting_steps", f"steps.{n}.method", given_twice, "fused once", fix))
+        yield from faults
+        fused = here
 
 
 def larger_students(backbone: str, steps: Iterable[Given], catalog: Catalog) -> Iterator[str]:

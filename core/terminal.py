@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
@@ -11,10 +12,10 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
-from core.catalog import load_catalog
+from core.catalog import Facts, load_catalog
 from core.events import AnyEvent, Measured, Progress, RunCancelled, RunInterrupted, StepStarted, Warned
 from core.points import Point
-from core.readable import accuracy, milliseconds, on_target, size
+from core.readable import NOT_MEASURED, accuracy, milliseconds, on_target, size
 from core.recipe import Recipe
 from core.runs import Run, RunSummary
 from core.state import Status
@@ -124,6 +125,34 @@ def points_table(summary: RunSummary) -> Table:
                 smaller, milliseconds(point.latency_ms), style="dim" if role else None,
             )  # fmt: skip
     return table
+
+
+SCORE_HEADS = {"probe_accuracy": "probe", "knn_accuracy": "knn"}
+
+
+def ranking(rows: Sequence[Facts], agreement: Sequence[Facts]) -> list[Table]:
+    """The scores of each backbone; below, how each score agrees with the probe, where there are enough backbones."""
+    scores = [name for name in rows[0] if name not in ("backbone", "pretrained", "images")]
+    table = Table(title=f"{rows[0]['images']} labelled images; higher is better", box=None, padding=(0, 1, 0, 0))
+    table.add_column("backbone", no_wrap=True)
+    for name in scores:
+        table.add_column(SCORE_HEADS.get(name, name), justify="right", no_wrap=True)
+    for row in rows:
+        name = f"{row['backbone']}{'' if row['pretrained'] else ', random'}"
+        table.add_row(Text(name), *(_three(row[score]) for score in scores), style=None if row["pretrained"] else "dim")
+    if not agreement:
+        return [table]
+    beside = Table(title="Does a score order backbones as the probe does? From −1 to 1, the same order", box=None)
+    for name in ("score", "over", "Kendall", "Spearman"):
+        beside.add_column(name, justify="left" if name in ("score", "over") else "right")
+    for each in agreement:
+        over = f"{each['backbones']} backbones{', random ones too' if each['controls'] else ''}"
+        beside.add_row(str(each["score"]), over, _three(each["kendall"]), _three(each["spearman"]))
+    return [table, beside]
+
+
+def _three(value: object) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else NOT_MEASURED
 
 
 def methods_help() -> str:

@@ -55,6 +55,8 @@ def conduct(run: Run, pid: int) -> None:
     data = load_dataset(recipe.dataset, size, folder=workspace.datasets, progress=Reporter(run, 0, recipe.seed).loading)
     target = _target(run, recipe, data, size, workspace.datasets)
     shelf = Shelf(workspace.cache / "models", recipe, data, device, target.content_hash if target else "")
+    for note in data.notes:
+        run.emit(Warned(None, "data", note))
     first = Performance(run, workspace, recipe, methods, data, device, shelf, recipe.seed, target=target)
     first.play()
     first.controls()

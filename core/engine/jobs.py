@@ -7,19 +7,20 @@ import traceback
 from dataclasses import asdict
 from pathlib import Path
 
-from pydantic import JsonValue, TypeAdapter
+from pydantic import TypeAdapter
 
 from core.engine.bench import CancelledError
-from core.engine.data.importing import import_images
+from core.engine.data import import_data
 from core.engine.measure.complexity import profile
 from core.engine.preview import preview
-from core.engine.ranking import rank
+from core.engine.ranking import agreement, rank
 from core.errors import UserError, UserErrors
 from core.jobs import Document, Job
 
 KINDS = ("preview", "profile", "rank", "import")
 TEXT = TypeAdapter(str)
 WHOLE = TypeAdapter(int)
+FLAG = TypeAdapter(bool)
 TEXTS = TypeAdapter(list[str])
 
 
@@ -49,11 +50,17 @@ def _result(job: Job, asked: Document) -> Document:
             return asdict(profile(name, _number(asked, "classes"), _number(asked, "image_size")))
         case "rank":
             names = TEXTS.validate_python(asked["backbones"])
-            rows = rank(TEXT.validate_python(asked["dataset"]), names, _number(asked, "limit") or 0, workspace, job)
-            return {"rows": TypeAdapter(list[JsonValue]).validate_python([asdict(row) for row in rows])}
+            rows = rank(
+                TEXT.validate_python(asked["dataset"]), names, _number(asked, "limit") or 0, workspace, job,
+                image_size=_number(asked, "image_size") or 0,
+                controls=FLAG.validate_python(asked.get("controls", False)),
+            )  # fmt: skip
+            found = {"rows": rows, "agreement": agreement(rows)}
+            return TypeAdapter(Document).validate_python({key: [asdict(v) for v in found[key]] for key in found})
         case "import":
             path = Path(TEXT.validate_python(asked["path"]))
-            imported = import_images(path, TEXT.validate_python(asked["name"]), workspace / "datasets")
+            name = TEXT.validate_python(asked["name"])
+            imported = import_data(path, name, workspace / "datasets", side=_number(asked, "side") or 0)
             return TypeAdapter(Document).validate_python(asdict(imported))
     raise UserError("unknown_job", "kind", job.kind, f"one of {', '.join(KINDS)}", "Ask for one of them.")
 

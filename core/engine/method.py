@@ -83,6 +83,10 @@ class Method(BaseModel, ABC):
 
     # said before it is done; a new method is forecast by these, and may know better
 
+    def needs(self) -> tuple[str, ...]:
+        """Backbones whose pretrained weights it loads beside the recipe's."""
+        return ()
+
     def outline(self, before: Outline, bench: Bench) -> Outline:
         """The network after this step, without training; `bench` has the counts of the data, not its pixels."""
         return before

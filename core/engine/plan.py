@@ -6,6 +6,7 @@ The plan is relative to the catalogue's architecture: module name → the attrib
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor, nn
 
 from core.engine.backbones import load_backbone
+from core.engine.backbones.fused import Fused, Part, bare
 from core.engine.backbones.skeleton import on_meta
 from core.engine.model import Model, Preprocessing
 from core.errors import UserError, nearest
@@ -90,8 +92,16 @@ class Pixels(_Strict):
     std: list[float]
 
 
+class PartCard(_Strict):
+    """A backbone of a fused network in `model.json`."""
+
+    backbone: str
+    width: int
+    preprocessing: Pixels
+
+
 class Manifest(_Strict):
-    """`model.json`: everything but the tensors."""
+    """`model.json`: everything but the tensors; `parts` are those of a fused network, whose `backbone` is a title."""
 
     format: int
     backbone: str
@@ -100,6 +110,7 @@ class Manifest(_Strict):
     preprocessing: Pixels
     plan: Plan
     sha256: str
+    parts: list[PartCard] = []
 
 
 def save_model(model: Model, folder: Path) -> None:
@@ -107,11 +118,12 @@ def save_model(model: Model, folder: Path) -> None:
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.net.state_dict().items()}
     data = safetensors.torch.save(tensors)
     p = model.preprocessing
-    plan = difference(model.net, _original(model.backbone, len(model.classes), p.size, model.width, p.channels))
-    pixels = Pixels.model_validate({**p.to_json(), "mean": list(p.mean), "std": list(p.std)})
+    parts = model.net.parts if isinstance(model.net, Fused) else ()
+    plan = difference(model.net, _original(model.backbone, len(model.classes), p, model.width, parts))
+    cards = [PartCard(backbone=o.backbone, width=o.width, preprocessing=_pixels(o.preprocessing)) for o in parts]
     manifest = Manifest(
         format=FORMAT, backbone=model.backbone, width=model.width, classes=list(model.classes),
-        preprocessing=pixels, plan=plan, sha256=sha256(data).hexdigest(),
+        preprocessing=_pixels(p), plan=plan, sha256=sha256(data).hexdigest(), parts=cards,
     )  # fmt: skip
     write_atomic(folder / WEIGHTS, data)
     write_atomic(folder / MANIFEST, manifest.model_dump_json(indent=1).encode())
@@ -125,16 +137,28 @@ def load_model(folder: Path) -> Model:
     """
     manifest = _read_manifest(folder / MANIFEST)
     tensors = _read_tensors(folder / WEIGHTS, manifest.sha256)
-    pixels = manifest.preprocessing
-    net = _original(manifest.backbone, len(manifest.classes), pixels.size, manifest.width, pixels.channels)
-    preprocessing = Preprocessing.from_json(pixels.model_dump())
+    preprocessing = _preprocessing(manifest.preprocessing)
+    parts = [Part(o.backbone, o.width, _preprocessing(o.preprocessing)) for o in manifest.parts]
+    net = _original(manifest.backbone, len(manifest.classes), preprocessing, manifest.width, parts)
     net = rebuild(net, manifest.plan, tensors)
     return Model(net, manifest.backbone, tuple(manifest.classes), preprocessing, manifest.width)
 
 
-def _original(backbone: str, classes: int, size: int, width: int, channels: int) -> nn.Module:
+def _original(backbone: str, classes: int, pixels: Preprocessing, width: int, parts: Sequence[Part]) -> nn.Module:
     """The catalogue's architecture without memory: its weights come from the file, or are not looked at."""
+    if parts:
+        return on_meta(lambda: bare(parts, classes))
+    size, channels = pixels.size, pixels.channels
     return on_meta(lambda: load_backbone(backbone, classes, "none", size, width=width, channels=channels))
+
+
+def _pixels(preprocessing: Preprocessing) -> Pixels:
+    p = preprocessing
+    return Pixels(size=p.size, channels=3 if p.channels == 3 else 1, mean=list(p.mean), std=list(p.std))
+
+
+def _preprocessing(pixels: Pixels) -> Preprocessing:
+    return Preprocessing.from_json(pixels.model_dump())
 
 
 def _read(path: Path) -> bytes:

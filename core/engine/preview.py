@@ -119,7 +119,7 @@ def preview(text: str, workspace: Path) -> Preview:
         seconds=round(total.likely, 1), seconds_low=round(total.low, 1), seconds_high=round(total.high, 1),
         memory_bytes=round(_memory(points, bench)), device=describe_device(bench.device),
         image_size=recipe.image_size or find(recipe.backbone).image_size,
-        notes=tuple(_notes(recipe, counted, beside, folder)),
+        notes=tuple(_notes(recipe, methods, counted, beside, folder)),
     )  # fmt: skip
 
 
@@ -275,14 +275,15 @@ def _memory(points: list[Stage], bench: Bench) -> float:
     return resting() + pixels(bench) + LIBRARIES + sum(networks.values()) + most
 
 
-def _notes(recipe: Recipe, counted: Counted, beside: Seconds, folder: Path) -> Iterator[Note]:
+def _notes(recipe: Recipe, methods: list[Method], counted: Counted, beside: Seconds, folder: Path) -> Iterator[Note]:
     facts = datasets(folder).get(recipe.dataset)
     if not counted.exact and facts is not None:
         code = "not_loaded" if facts.at_hand else "not_here"
         yield Note(code, {"dataset": recipe.dataset, "images": f"{facts.images:,}"})
-    if recipe.weights == "default" and find(recipe.backbone).fixed and not weights_at_hand(recipe.backbone, folder):
-        size = find(recipe.backbone).download_bytes / 1e6
-        yield Note("download", {"backbone": recipe.backbone, "megabytes": f"{size:.0f}"})
+    for name in dict.fromkeys([recipe.backbone, *(name for method in methods for name in method.needs())]):
+        if recipe.weights == "default" and find(name).fixed and not weights_at_hand(name, folder):
+            size = find(name).download_bytes / 1e6
+            yield Note("download", {"backbone": name, "megabytes": f"{size:.0f}"})
     if beside.likely:
         yield Note("controls", {"seconds": f"{beside.likely:.0f}"})
     yield Note("time")

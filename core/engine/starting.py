@@ -25,3 +25,10 @@ def start(backbone: str, bench: Bench) -> Model:
         folder=bench.cache / "weights", progress=progress,
     )  # fmt: skip
     return Model(net, backbone, bench.data.classes, info.preprocessing(size))
+
+
+def side_of(backbone: str, wanted: int) -> int:
+    """Pixels a side at which `backbone` works beside others that take `wanted`: its own where that is 0, and always for
+    a small network, which is made for small images."""
+    info = find(backbone)
+    return wanted if wanted and not info.small_images else info.image_size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -82,6 +83,15 @@ def set_head(net: nn.Module, name: str, classes: int) -> nn.Module:
     fresh.train(old.training)
     net.set_submodule(name, fresh)
     return fresh
+
+
+def without_head(net: nn.Module) -> nn.Module:
+    """A copy in eval mode that answers what its head would be given."""
+    copied = copy.deepcopy(net).eval()
+    head = head_layer(copied)
+    name = next(name for name, module in copied.named_modules() if module is head)
+    copied.set_submodule(name, nn.Identity())
+    return copied
 
 
 def classes_of(layer: nn.Module) -> int:

@@ -7,6 +7,7 @@ from core.engine.data.dataset import Dataset, DatasetInfo, Split, few_labels, fe
 from core.engine.data.importing import Imported, import_images
 from core.engine.data.own import own_datasets
 from core.engine.data.target import Target, Unlabelled, matched
+from core.engine.data.texts import import_data
 
 __all__ = [
     "AUGMENTATIONS",
@@ -22,6 +23,7 @@ __all__ = [
     "fashion_mini_indices",
     "few_labels",
     "few_shots",
+    "import_data",
     "import_images",
     "labelled_part",
     "load_dataset",

@@ -1,8 +1,10 @@
-"""The data sets that need no download: scikit-learn's digits, drawn digits, and a bundled part of Fashion-MNIST."""
+"""The data sets that need no download: scikit-learn's digits, a part of Fashion-MNIST, drawn digits and sentences."""
 
 from __future__ import annotations
 
+import csv
 import io
+import json
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from PIL import Image
 
 from core.assets import ASSETS
 from core.engine.data.dataset import SPLITS, Dataset, Indices, Split, carve, draw, hash_splits
+from core.engine.data.lettering import draw as draw_text
 
 FASHION_MINI = ASSETS / "fashion-mini" / "fashion-mini.npz"
 GLYPHS = ASSETS / "glyphs"
@@ -26,6 +29,10 @@ FASHION_CLASSES = (
 FASHION_LICENCE = "MIT (Zalando SE)"
 FASHION_SOURCE = "https://github.com/zalandoresearch/fashion-mnist"
 FASHION_SIZES = {"train": 5000, "validation": 1000, "test": 2000}
+TEXT_SAMPLE = ASSETS / "text-sample"
+TEXT_LICENCE = "CC0 1.0 (written for this project)"
+TEXT_SOURCE = "assets/make_text_sample.py"
+TEXT_SIZES = {"test": 240, "validation": 180}
 SEED = 20170828  # of every split we draw ourselves: the day Fashion-MNIST appeared
 
 
@@ -89,6 +96,44 @@ def load_fashion_mini() -> Dataset:
     parts = [slice(end - size, end) for end, size in zip(ends, FASHION_SIZES.values(), strict=True)]
     train, validation, test = (Split(images[part], labels[part]) for part in parts)
     return _fashion("fashion-mini", "Fashion-MNIST, a bundled part", train, validation, test)
+
+
+def text_sample() -> tuple[list[str], tuple[str, ...], dict[str, Indices], Indices]:
+    """(sentences, topics, where the sentences of each split stand, labels [N]) of the bundled table."""
+    with (TEXT_SAMPLE / "sentences.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    topics = tuple(sorted({row["label"] for row in rows}))
+    labels = np.array([topics.index(row["label"]) for row in rows], np.int64)
+    places = {}
+    left = np.arange(len(rows))
+    for split, count in TEXT_SIZES.items():
+        chosen, others = draw(labels[left], count, SEED)
+        places[split], left = left[chosen], left[others]
+    return [row["text"] for row in rows], topics, {**places, "train": left}, labels
+
+
+@cache
+def load_text_sample(image_size: int) -> Dataset:
+    """1,200 artificial sentences about four topics, each drawn in a square of `image_size` pixels."""
+    texts, topics, places, labels = text_sample()
+    pages = torch.from_numpy(np.stack([draw_text(text, image_size) for text in texts])).unsqueeze(1)
+    whole = Split(pages, torch.from_numpy(labels))
+    train, validation, test = (whole.subset(places[split]) for split in SPLITS)
+    bag = json.loads((TEXT_SAMPLE / "bag-of-words.json").read_bytes())
+    return Dataset(
+        name="text-topics",
+        title="Sentences about four topics, drawn as images",
+        classes=topics,
+        train=train,
+        validation=validation,
+        test=test,
+        licence=TEXT_LICENCE,
+        source=TEXT_SOURCE,
+        size=image_size,
+        channels=1,
+        content_hash=hash_splits(topics, train, validation, test),
+        notes=("the sentences are artificial: filled templates", str(bag["told"])),
+    )
 
 
 @cache

@@ -14,9 +14,12 @@ from core.engine.data.bundled import (
     FASHION_SOURCE,
     GLYPHS_LICENCE,
     GLYPHS_SOURCE,
+    TEXT_LICENCE,
+    TEXT_SOURCE,
     load_digits,
     load_fashion_mini,
     load_glyphs,
+    load_text_sample,
 )
 from core.engine.data.dataset import Dataset, DatasetInfo
 from core.engine.data.fetched import at_hand, installed, load_installed, load_published
@@ -69,6 +72,19 @@ _BUNDLED = {
         at_hand=True,
         class_names=FASHION_CLASSES,
     ),
+    "text-topics": DatasetInfo(
+        name="text-topics",
+        title="Sentences about four topics, drawn as images",
+        classes=4,
+        images=1200,
+        size=None,
+        channels=1,
+        licence=TEXT_LICENCE,
+        source=TEXT_SOURCE,
+        where="bundled",
+        bytes=0,
+        at_hand=True,
+    ),
 }
 
 
@@ -87,8 +103,9 @@ def load_dataset(
     """The data set called `name`, as square uint8 images.
 
     Small sets of one size come at that size; photos come at `image_size`, their shorter side resized and the middle
-    kept. `folder` is the workspace's datasets folder: imported sets live there and fetched ones are put there.
-    `progress` is told (what, done, total or None). Raises UserError on an unknown name or size, and offline.
+    kept; texts are drawn at it. `folder` is the workspace's datasets folder: imported sets live there and fetched ones
+    are put there. `progress` is told (what, done, total or None). Raises UserError on an unknown name or size, and
+    offline.
     """
     least, most = SIZES
     if not least <= image_size <= most:
@@ -101,6 +118,8 @@ def load_dataset(
         return load_fashion_mini()
     if name == "glyphs":
         return load_glyphs()
+    if name == "text-topics":
+        return load_text_sample(image_size)
     if name == "fashion-mnist" and installed():
         return load_installed()
     folder = folder or default_folder()

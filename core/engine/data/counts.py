@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from core.engine.data.cache import read_cache
-from core.engine.data.catalog import SIZES, datasets, load_dataset
+from core.engine.data.catalog import datasets, load_dataset
 from core.engine.data.dataset import SPLITS, Dataset, DatasetInfo, Split
 from core.engine.data.fetched import TEST, VALIDATION, cache_path
 from core.engine.data.own import home_of, read_own
@@ -35,7 +35,7 @@ def count_dataset(name: str, image_size: int, folder: Path) -> Counted:
     if name not in known or known[name].where == "own":
         return Counted(_own(home, image_size), True)
     if known[name].where in ("bundled", "installed"):
-        return Counted(_bundled(name), True)
+        return Counted(_bundled(name, known[name].size or image_size), True)
     path = cache_path(folder / name, PUBLISHED[name], PUBLISHED[name].size or image_size)
     if path.is_file():
         return Counted(_stored(path, path.stat().st_mtime_ns), True)
@@ -50,8 +50,8 @@ def _own(home: Path, image_size: int) -> Dataset:
 
 
 @cache
-def _bundled(name: str) -> Dataset:
-    return _emptied(load_dataset(name, SIZES[0]))
+def _bundled(name: str, image_size: int) -> Dataset:
+    return _emptied(load_dataset(name, image_size))
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -72,25 +72,44 @@ def import_images(
     `merge` joins classes whose names differ only in case or Unicode form; `encoding` is that of a zip's unmarked
     names. Raises UserError where the whole is refused, and then `folder` is as it was.
     """
-    name = _checked_name(name, folder)
+    name = checked_name(name, folder)
     with opened(path, encoding) as source:
         candidates, skipped = _candidates(source.files)
         layout = arrange([found.path for found in candidates], merge)
         skipped += [_skip(left, reason) for left, reason in layout.left_out.items()]
         wanted = [found for found in candidates if found.path in layout.classes]
         _require_classes(layout, skipped)
-        sweep(folder)
-        stage = folder / f".import-{os.getpid()}-{secrets.token_hex(4)}"
-        try:
-            make_folder(stage / "images")
-            decoded = _decoded(wanted, stage / "images", skipped, progress)
-            card = _card(name, layout, decoded, skipped, source.warnings)
-            write_atomic(stage / "dataset.json", card.model_dump_json().encode())
-            os.sync()  # one flush for thousands of small files, before the rename makes them a data set
-            move(stage, home_of(name, folder))
-        except BaseException:
-            remove_tree(stage)
-            raise
+        delivery = Delivery(layout, skipped, source.warnings)
+        return store(name, folder, delivery, lambda place: _decoded(wanted, place, skipped, progress))
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What is to become a data set: the class and split of each picture by its path, what is left out, warnings, and
+    `remark`, which says more once the splits are drawn."""
+
+    layout: Arrangement
+    skipped: list[dict[str, str]]
+    warnings: list[str]
+    remark: Callable[[OwnDataset], list[str]] = lambda card: []
+
+
+def store(name: str, folder: Path, delivery: Delivery, fill: Callable[[Path], dict[str, Decoded]]) -> Imported:
+    """The data set `name` in `folder`, moved there whole; `fill` writes its pictures into a given folder and tells them
+    by path. Raises UserError where no split is possible, and then `folder` is as it was."""
+    sweep(folder)
+    stage = folder / f".import-{os.getpid()}-{secrets.token_hex(4)}"
+    try:
+        make_folder(stage / "images")
+        decoded = fill(stage / "images")
+        card = _card(name, delivery.layout, decoded, delivery.skipped, delivery.warnings)
+        card = card.model_copy(update={"warnings": [*card.warnings, *delivery.remark(card)]})
+        write_atomic(stage / "dataset.json", card.model_dump_json().encode())
+        os.sync()  # one flush for thousands of small files, before the rename makes them a data set
+        move(stage, home_of(name, folder))
+    except BaseException:
+        remove_tree(stage)
+        raise
     return Imported(name, len(card.classes), len(card.images), card.skipped, card.warnings)
 
 
@@ -102,7 +121,8 @@ def sweep(folder: Path) -> None:
             remove_tree(stage)
 
 
-def _checked_name(name: str, folder: Path) -> str:
+def checked_name(name: str, folder: Path) -> str:
+    """The name as it is kept; raises UserError where it is no name or another data set has it."""
     kept = normal_name(name)
     if blank(kept) or not kept.isprintable() or len(kept) > LONGEST_NAME:
         allowed = f"1 to {LONGEST_NAME} visible characters"

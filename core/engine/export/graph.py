@@ -127,7 +127,7 @@ def head_node(graph: onnx.ModelProto) -> onnx.NodeProto:
 def no_linear_head(end: str) -> UserError:
     """The refusal of a network that ends in `end`, for methods that need a linear layer on an embedding."""
     return UserError(
-        "no_linear_head", "method", f"linear_probe on a network that ends in {end}",
+        "no_linear_head", "method", f"a head on the features of a network that ends in {end}",
         "a backbone that ends in a linear layer", "Use fine_tune or partial with this backbone.",
     )  # fmt: skip
 

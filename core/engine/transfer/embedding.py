@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from core.engine.backbones.heads import head_layer
+from core.engine.backbones.heads import head_layer, without_head
 from core.engine.bench import Bench
 from core.engine.data.augment import prepare
 from core.engine.export.graph import EMBEDDING, fingerprint, no_linear_head, with_embedding, write_graph
@@ -67,7 +67,7 @@ class Extractor:
 
     def _in_torch(self, images: Tensor, bench: Bench) -> Generator[Tensor, None, None]:
         """The embeddings of one batch after the other."""
-        net = _headless(self.model.net).to(bench.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        net = without_head(self.model.net).to(bench.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         preprocessing = self.model.preprocessing
 
         def embed(block: Tensor) -> Tensor:
@@ -114,12 +114,3 @@ def _neutral(model: Model) -> Model:
         for parameter in head_layer(net).parameters():
             parameter.zero_()
     return model.with_net(net)
-
-
-def _headless(net: nn.Module) -> nn.Module:
-    """A copy that answers what its head would be given."""
-    copied = copy.deepcopy(net).eval()
-    head = head_layer(copied)
-    name = next(name for name, module in copied.named_modules() if module is head)
-    copied.set_submodule(name, nn.Identity())
-    return copied

@@ -1,0 +1,78 @@
+"""Feature fusion: the embeddings of several backbones side by side under one linear classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from core.engine.backbones.fused import fuse
+from core.engine.backbones.heads import head_layer
+from core.engine.bench import Bench
+from core.engine.export.graph import no_linear_head
+from core.engine.forecast import Outline
+from core.engine.method import knob
+from core.engine.model import Model
+from core.engine.starting import side_of, start
+from core.engine.transfer.embedding import extractor
+from core.engine.transfer.probing import Frozen, ProbedTransfer, Problem
+from core.options import Words
+from core.rules import fellows
+
+
+class Fusion(ProbedTransfer):
+    """Concatenated embeddings, as wide as all together, then multinomial logistic regression (early feature fusion,
+    Snoek et al. 2005, https://doi.org/10.1145/1101149.1101236). The saved file holds all backbones."""
+
+    title = Words("Feature fusion", "特征融合")
+    summary = Words(
+        "Several backbones look at each image; one linear classifier learns on all their features. A teacher to "
+        "distil from: the file is as large and as slow as all of them together.",
+        "多个骨干同时看每张图像;一个线性分类器在它们的全部特征上学习。适合作为蒸馏的教师:文件大小与耗时是各骨干之和。",
+    )
+    source = "https://doi.org/10.1145/1101149.1101236"
+
+    with_backbones: str = knob(
+        "resnet8_fashion,resnet20_fashion", "With these backbones",
+        "Beside the recipe's own, names separated by commas; small networks see images at their own size.",
+        zh=("同时使用的骨干", "除配方自身的骨干之外,用逗号分隔名称;小网络按自己的尺寸看图像。"),
+    )  # fmt: skip
+
+    def frozen(self, model: Model, bench: Bench) -> Frozen:
+        """The fused network; features come from each backbone's own cache."""
+        parts = self._parts(model, bench)
+
+        def embed(images: Tensor) -> Tensor:
+            return torch.cat([extractor(part).embed(images, bench) for part in parts], 1)
+
+        return Frozen(fuse(parts, bench.data.size, bench.data.channels), embed)
+
+    def problems(self, features: Tensor, labels: Tensor, classes: int) -> Sequence[Problem]:
+        """One: the features of all backbones."""
+        return (Problem.of(features, labels, classes),)
+
+    def needs(self) -> tuple[str, ...]:
+        """All that are named."""
+        return tuple(fellows(self.with_backbones, ""))
+
+    def outline(self, before: Outline, bench: Bench) -> Outline:
+        """All backbones in one network."""
+        parts = self._parts(before.model, bench)
+        return Outline(fuse(parts, bench.data.size, bench.data.channels), before.why)
+
+    def notes(self, model: Model) -> tuple[str, ...]:
+        """Whose features stand side by side."""
+        layer = head_layer(model.net)
+        assert isinstance(layer, nn.Linear)
+        return (f"{model.backbone.replace('+', ' + ')}: {layer.in_features} features of all of them in one file",)
+
+    def _parts(self, model: Model, bench: Bench) -> list[Model]:
+        """The recipe's backbone first; raises UserError `no_linear_head` where one ends in something else."""
+        names = fellows(self.with_backbones, model.backbone)
+        others = [start(name, replace(bench, image_size=side_of(name, bench.image_size))) for name in names]
+        for part in (model, *others):
+            if not isinstance(layer := head_layer(part.net), nn.Linear):
+                raise no_linear_head(f"{type(layer).__name__} ({part.backbone})")
+        return [model, *others]

@@ -1,0 +1,61 @@
+"""Linear transformations of features, fitted on the labelled images: a file each, named as the menu names it.
+
+A file defines one subclass of Transformation; it then is a choice of the method `transform` with no other edit.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from core.engine.rank import ledoit_wolf
+
+NAMES = tuple(sorted(info.name for info in pkgutil.iter_modules(__path__)))
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a transformation is fitted to: features x [N, D] float64 with mean 0, labels [N], the number of classes,
+    and whether the covariance is shrunk towards a multiple of the identity."""
+
+    x: Tensor
+    labels: Tensor
+    classes: int
+    shrink: bool
+
+    def axes(self) -> tuple[Tensor, Tensor]:
+        """(eigenvectors [D, K], eigenvalues [K]) of the covariance, the largest first; those without variance in the
+        data are left out. With `shrink` the eigenvalues are the Ledoit-Wolf estimate's, the vectors are the same."""
+        n, d = self.x.shape
+        values, vectors = torch.linalg.eigh(self.x.T @ self.x / n)
+        values, vectors = values.flip(0), vectors.flip(1)
+        real = values > values[0] * max(n, d) * torch.finfo(torch.float64).eps
+        if self.shrink:
+            _, alpha = ledoit_wolf(self.x.numpy())
+            values = (1 - alpha) * values + alpha * values.clamp_min(0).mean()
+        return vectors[:, real], values[real]
+
+
+class Transformation(ABC):
+    """A way to choose directions in the space of features."""
+
+    @abstractmethod
+    def most(self, width: int, images: int, classes: int) -> int:
+        """How many directions there are at most, for features [images, width]."""
+
+    @abstractmethod
+    def directions(self, facts: Facts) -> Tensor:
+        """[D, K] float64, the most important first: the transformed features are x · directions."""
+
+
+def transformation(name: str) -> Transformation:
+    """The transformation of the file `name`, one of NAMES."""
+    module = importlib.import_module(f"{__name__}.{name}")
+    (kind,) = (c for c in vars(module).values() if isinstance(c, type) and c.__module__ == module.__name__)
+    made: Transformation = kind()
+    return made
