@@ -11,6 +11,7 @@ from core.engine.forecast import Packing
 from core.engine.measure.graph import layers, weight_bytes_of
 from core.engine.method import knob
 from core.engine.quantize import Calibration, Conversion, Quantize
+from core.engine.quantize.judging import Judge, unjudged
 from core.engine.quantize.weights import NATIVE, WIDTH, float_layers, shrink, write_packed
 from core.files import write_atomic
 from core.options import Words
@@ -51,7 +52,7 @@ class WeightOnly(Quantize):
         widened = 275.0 if self.form == "cast" else 200.0  # measured on 24 networks
         return Packing(weight=WIDTH[NATIVE[self.bits]] / 8, channel=8.0, layer=widened)
 
-    def convert(self, source: Path, target: Path, calibration: Calibration) -> Conversion:
+    def convert(self, source: Path, target: Path, calibration: Calibration, judge: Judge = unjudged) -> Conversion:
         """Writes integer weights into `target`; for 3, 5, 6 and 7 bits also the bit-packed file beside it."""
         model = onnx.load(source)
         total, before = len(layers(model)), weight_bytes_of(model)
