@@ -67,6 +67,7 @@ class Method(BaseModel, ABC):
     summary: ClassVar[Words]
     source: ClassVar[str] = ""  # the paper or page the method comes from
     makes_point: ClassVar[bool] = True  # False: adds files to the model so far, which stays the same
+    writes_float: ClassVar[bool] = True  # False: its file is rounded, and stands beside the float file before it
 
     def apply(self, model: Model, bench: Bench) -> Model:
         """The model after this step, still in torch."""

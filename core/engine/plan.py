@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import safetensors
 import safetensors.torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor, nn
 
 from core.engine.backbones import load_backbone
@@ -100,6 +100,7 @@ class Manifest(_Strict):
     preprocessing: Pixels
     plan: Plan
     sha256: str
+    ranges: dict[str, Annotated[list[float], Field(min_length=2, max_length=2)]] = {}
 
 
 def save_model(model: Model, folder: Path) -> None:
@@ -112,6 +113,7 @@ def save_model(model: Model, folder: Path) -> None:
     manifest = Manifest(
         format=FORMAT, backbone=model.backbone, width=model.width, classes=list(model.classes),
         preprocessing=pixels, plan=plan, sha256=sha256(data).hexdigest(),
+        ranges={name: [low, high] for name, low, high in model.ranges},
     )  # fmt: skip
     write_atomic(folder / WEIGHTS, data)
     write_atomic(folder / MANIFEST, manifest.model_dump_json(indent=1).encode())
@@ -129,7 +131,9 @@ def load_model(folder: Path) -> Model:
     net = _original(manifest.backbone, len(manifest.classes), pixels.size, manifest.width, pixels.channels)
     preprocessing = Preprocessing.from_json(pixels.model_dump())
     net = rebuild(net, manifest.plan, tensors)
-    return Model(net, manifest.backbone, tuple(manifest.classes), preprocessing, manifest.width)
+    classes = tuple(manifest.classes)
+    ranges = tuple((name, low, high) for name, (low, high) in manifest.ranges.items())
+    return Model(net, manifest.backbone, classes, preprocessing, manifest.width, ranges)
 
 
 def _original(backbone: str, classes: int, size: int, width: int, channels: int) -> nn.Module:

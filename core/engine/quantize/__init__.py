@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -39,7 +40,9 @@ class Conversion:
 
 
 class Quantize(Method, ABC):
-    """A way to store a network in fewer bits; works on the saved file, so it needs no training."""
+    """A way to store a network in fewer bits; works on the saved file, and needs no training unless it says so."""
+
+    writes_float: ClassVar[bool] = False
 
     @abstractmethod
     def convert(self, source: Path, target: Path, calibration: Calibration, judge: Judge = unjudged) -> Conversion:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 
 import onnx
@@ -39,14 +39,28 @@ def within_drop(source: onnx.ModelProto, write: Writer, judge: Judge, points: fl
     if meets(0):
         return _told(tried, 0, order, wanted, points)
     order = by_sensitivity(source, write, judge)
-    low, high = 0, len(order) - 1
-    if high < 1 or not meets(high):
+    low = 0
+    for high in _counts(len(order) - 1):
+        if meets(high):
+            break
+        low = high
+    else:
         best = max(tried, key=lambda count: tried[count][1].accuracy)
         return _told(tried, best, order, wanted, points)
     while high - low > 1:  # accuracy need not fall layer by layer, but `high` has been seen to meet the bound
         middle = (low + high) // 2
         low, high = (low, middle) if meets(middle) else (middle, high)
     return _told(tried, high, order, wanted, points)
+
+
+def _counts(most: int) -> Iterator[int]:
+    """1, 2, 3, 4, 6, 9 … and `most`: often a layer or two is all that hurts."""
+    count = 1
+    while count < most:
+        yield count
+        count = max(count + 1, count * 3 // 2)
+    if most > 0:
+        yield most
 
 
 def by_sensitivity(source: onnx.ModelProto, write: Writer, judge: Judge) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ CONVOLUTIONAL = (
     "Conv", "Gemm", "MatMul", "Add", "Mul", "Clip", "Relu", "MaxPool", "AveragePool", "GlobalAveragePool", "Concat",
     "Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Split", "Slice", "Pad",
 )  # fmt: skip
+RANGES = "condenser.ranges"  # metadata of a float file on its way to int8: learned ranges by tensor, JSON
 Grid = tuple[int, NDArray[np.float32]]  # axis of the output channels, and their scales
 NO_GRIDS: Mapping[str, Grid] = MappingProxyType({})
 TRANSFORMER = ("Conv", "Gemm", "MatMul")  # normalisation, softmax and the residual sums stay float
@@ -91,6 +92,6 @@ def _override(axis: int, scales: NDArray[np.float32]) -> list[dict[str, object]]
 
 
 def finish(result: onnx.ModelProto, source: onnx.ModelProto) -> None:
-    """Gives `result` the metadata of `source` and takes the inferred shapes out of it."""
+    """Gives `result` the metadata of `source`, learned ranges aside, and takes the inferred shapes out of it."""
     del result.metadata_props[:], result.graph.value_info[:]
-    result.metadata_props.extend(source.metadata_props)
+    result.metadata_props.extend(entry for entry in source.metadata_props if entry.key != RANGES)

@@ -8,12 +8,11 @@ from typing import ClassVar
 import onnx
 
 from core.engine.forecast import Packing
-from core.engine.measure.graph import layers, weight_bytes_of
 from core.engine.method import knob
 from core.engine.quantize import Calibration, Conversion, Quantize
 from core.engine.quantize.judging import Judge, unjudged
-from core.engine.quantize.weights import NATIVE, WIDTH, float_layers, shrink, write_packed
-from core.files import write_atomic
+from core.engine.quantize.storing import store
+from core.engine.quantize.weights import NATIVE, WIDTH, float_layers, nearest
 from core.options import Words
 
 
@@ -55,27 +54,4 @@ class WeightOnly(Quantize):
     def convert(self, source: Path, target: Path, calibration: Calibration, judge: Judge = unjudged) -> Conversion:
         """Writes integer weights into `target`; for 3, 5, 6 and 7 bits also the bit-packed file beside it."""
         model = onnx.load(source)
-        total, before = len(layers(model)), weight_bytes_of(model)
-        stored = shrink(model, float_layers(model, source.name), self.bits, self.form)
-        write_atomic(target, model.SerializeToString(deterministic=True))
-        names = {f"{weight.name}_integers" for weight in stored}
-        touched = sum(layer.weight in names for layer in layers(model))
-        packed = None
-        if WIDTH[NATIVE[self.bits]] != self.bits:
-            packed = target.with_name(f"{target.stem}.packed.safetensors")
-            write_packed(packed, model, stored, self.bits)
-        size = packed.stat().st_size if packed else None
-        return Conversion(
-            self.bits, touched, total, before, weight_bytes_of(model), packed, size, tuple(self._notes())
-        )  # fmt: skip
-
-    def _notes(self) -> list[str]:
-        wide = WIDTH[NATIVE[self.bits]]
-        when = "once, on loading" if self.form == "cast" else "at every run, which can be slower than float"
-        notes = [f"No gain in speed: weights are stored as INT{wide} and widened to float32 {when}."]
-        if self.bits == 2:
-            notes.append("The symmetric 2-bit grid uses three (-1, 0, 1) of the four levels that INT2 holds.")
-        elif wide != self.bits:
-            notes.append(f"No runtime type has {self.bits} bits: the ONNX file holds them as INT{wide}, "
-                         "the packed file beside it at their true size.")  # fmt: skip
-        return notes
+        return store(model, target, float_layers(model, source.name), nearest(self.bits), self.bits, self.form)
