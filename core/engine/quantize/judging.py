@@ -47,13 +47,13 @@ def unjudged(graph: onnx.ModelProto, images: int = 0) -> Judged:
 @dataclass(frozen=True)
 class Jury:
     """The Judge of a run. An answer is remembered under `folder` by everything it depends on, so that the sensitivity
-    of a layer is measured once for all recipes and budgets."""
+    of a layer is measured once for all recipes and budgets; `step` is called with (images done, images in all)."""
 
     split: Split
     preprocessing: Preprocessing
     folder: Path
     data: str
-    stop: Callable[[], None]
+    step: Callable[[int, int], None]
 
     def __call__(self, graph: onnx.ModelProto, images: int = 0) -> Judged:
         split = self._drawn(images)
@@ -75,7 +75,8 @@ class Jury:
 
     def _judge(self, data: bytes, split: Split) -> Judged:
         # one thread: the same numbers on every machine
-        logits = predict(open_session(data, 1), split.images, self.preprocessing, step=lambda done: self.stop())
+        session, count = open_session(data, 1), len(split)
+        logits = predict(session, split.images, self.preprocessing, step=lambda done: self.step(done, count))
         loss = float(F.cross_entropy(logits, split.labels))
         accuracy = float((logits.argmax(1) == split.labels).float().mean())
         return Judged(loss if np.isfinite(loss) else 1e9, accuracy, len(split))
@@ -83,9 +84,13 @@ class Jury:
 
 def jury(model: Model, bench: Bench) -> Jury:
     """The judge at a bench, for graphs of `model`."""
+
+    def step(done: int, total: int) -> None:
+        bench.stop_if_cancelled()
+        bench.report("measuring", 0, 1, done, total)
+
     data = bench.data
-    folder = bench.cache / "judged"
-    return Jury(data.validation, model.preprocessing, folder, data.content_hash, bench.stop_if_cancelled)
+    return Jury(data.validation, model.preprocessing, bench.cache / "judged", data.content_hash, step)
 
 
 def _read(path: Path) -> Judged | None:

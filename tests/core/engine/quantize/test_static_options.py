@@ -207,7 +207,7 @@ def test_sensitivity_puts_the_layer_that_hurts_most_first(learned) -> None:  # t
 def test_a_judgement_is_remembered(learned, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     stops = []
     judge = jury(learned.model, learned.bench)
-    judge = type(judge)(judge.split, judge.preprocessing, tmp_path / "memory", judge.data, lambda: stops.append(1))
+    judge = type(judge)(judge.split, judge.preprocessing, tmp_path / "memory", judge.data, lambda *_: stops.append(1))
     graph = onnx.load(learned.source)
     first = judge(graph, 100)
     looked = len(stops)
