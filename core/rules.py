@@ -87,6 +87,11 @@ def count_faults(
         if learned and isinstance(batch, int) and batch > learned:
             fix = f"There are {learned} images to learn from: set a smaller batch."
             yield UserError("batch_larger_than_data", f"steps.{n}.batch", batch, f"at most {learned}", fix)
+        asked = options.get("calibration_images")
+        if images and isinstance(asked, int) and asked > images:
+            fix = f"{dataset} has {images} images: set calibration_images to {images} or less."
+            place = f"steps.{n}.calibration_images"
+            yield UserError("calibration_larger_than_data", place, asked, f"at most {images}", fix)
 
 
 def target_faults(dataset: str, target: str, steps: Sequence[Given], catalog: Catalog) -> Iterator[UserError]:

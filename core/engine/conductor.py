@@ -200,7 +200,8 @@ class Performance:
             return None
         source = artifact
         for earlier in range(number, -1, -1):
-            if _trains(self.methods[earlier]) and self.methods[earlier].makes_point:
+            made = self.methods[earlier]
+            if _trains(made) and made.makes_point and made.writes_float:
                 source = self._artifacts(earlier) / "model.onnx"
                 break
         logits: Tensor = load((folder / "logits.safetensors").read_bytes())["logits"]

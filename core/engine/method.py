@@ -68,6 +68,7 @@ class Method(BaseModel, ABC):
     source: ClassVar[str] = ""  # the paper or page the method comes from
     needs_target: ClassVar[bool] = False  # True: it adapts to the recipe's `target`, which then must be named
     makes_point: ClassVar[bool] = True  # False: adds files to the model so far, which stays the same
+    writes_float: ClassVar[bool] = True  # False: its file is rounded, and stands beside the float file before it
 
     def apply(self, model: Model, bench: Bench) -> Model:
         """The model after this step, still in torch."""

@@ -29,13 +29,15 @@ class Preprocessing:
 @dataclass(frozen=True)
 class Model:
     """`net` maps [N, channels, size, size] float32 to logits [N, len(classes)]; `backbone` and `width` name its
-    architecture, which pruning may have thinned (see core.engine.plan)."""
+    architecture, which pruning may have thinned (see core.engine.plan). `ranges` are (layer, low, high): between which
+    values training for 8 bits let the inputs of a layer lie."""
 
     net: nn.Module
     backbone: str
     classes: tuple[str, ...]
     preprocessing: Preprocessing
     width: int = 0
+    ranges: tuple[tuple[str, float, float], ...] = ()
 
     def with_net(self, net: nn.Module) -> Model:
         return replace(self, net=net)

@@ -9,11 +9,11 @@ import json
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import safetensors
 import safetensors.torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor, nn
 
 from core.engine.backbones import load_backbone
@@ -111,6 +111,7 @@ class Manifest(_Strict):
     plan: Plan
     sha256: str
     parts: list[PartCard] = []
+    ranges: dict[str, Annotated[list[float], Field(min_length=2, max_length=2)]] = {}
 
 
 def save_model(model: Model, folder: Path) -> None:
@@ -124,6 +125,7 @@ def save_model(model: Model, folder: Path) -> None:
     manifest = Manifest(
         format=FORMAT, backbone=model.backbone, width=model.width, classes=list(model.classes),
         preprocessing=_pixels(p), plan=plan, sha256=sha256(data).hexdigest(), parts=cards,
+        ranges={name: [low, high] for name, low, high in model.ranges},
     )  # fmt: skip
     write_atomic(folder / WEIGHTS, data)
     write_atomic(folder / MANIFEST, manifest.model_dump_json(indent=1).encode())
@@ -141,7 +143,9 @@ def load_model(folder: Path) -> Model:
     parts = [Part(o.backbone, o.width, _preprocessing(o.preprocessing)) for o in manifest.parts]
     net = _original(manifest.backbone, len(manifest.classes), preprocessing, manifest.width, parts)
     net = rebuild(net, manifest.plan, tensors)
-    return Model(net, manifest.backbone, tuple(manifest.classes), preprocessing, manifest.width)
+    classes = tuple(manifest.classes)
+    ranges = tuple((name, low, high) for name, (low, high) in manifest.ranges.items())
+    return Model(net, manifest.backbone, classes, preprocessing, manifest.width, ranges)
 
 
 def _original(backbone: str, classes: int, pixels: Preprocessing, width: int, parts: Sequence[Part]) -> nn.Module:

@@ -64,6 +64,7 @@ def method(*options: Option) -> MethodEntry:
 EPOCHS = option("epochs", 10, 1, 1000)
 BATCH = option("batch", 128, 1, 65536)
 KD = (option("student", "resnet8"), option("width", 0, 0, 512), EPOCHS, BATCH, option("weight", 0.9, 0, 1))
+BITS = option("bits", 8, choices=(2, 3, 4, 5, 6, 7, 8))
 CATALOG = Catalog(
     methods={
         "transfer": {
@@ -83,7 +84,7 @@ CATALOG = Catalog(
             "dkd": method(*KD, option("alpha", 1.0, 0, 8)),
         },
         "prune": {"l2": method(option("ratio", 0.5, 0, 0.99), option("scope", "global", choices=("global", "local")))},
-        "quantize": {"static": method(option("bits", 8, choices=(2, 3, 4, 5, 6, 7, 8)))},
+        "quantize": {"static": method(BITS, option("calibration_images", 256, 16, 9000))},
         "export": {"onnx": method(), "torch": method()},
     },
     backbones={
@@ -289,6 +290,12 @@ def test_a_bad_top_level_value(line: str, code: str, field: str, hint: str) -> N
         ("quantize.static bits=64", "unknown_choice", "steps.1.bits", "8"),
         ("prune.l2 ratio=1.0", "out_of_range", "steps.1.ratio", "0.99"),
         ("prune.l2 scope='globl'", "unknown_choice", "steps.1.scope", "'global'"),
+        (
+            "quantize.static calibration_images=5001",
+            "calibration_larger_than_data",
+            "steps.1.calibration_images",
+            "5000",
+        ),
         ("transfer.fine_tune batch=5001", "batch_larger_than_data", "steps.1.batch", "5000"),
     ],
 )

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from core.engine.forecast import Labour, Packing
 from core.engine.measure.runtime import prepared
 from core.engine.method import Method, Saved
 from core.engine.model import Model
+from core.engine.quantize.judging import Judge, jury, unjudged
 from core.engine.seeds import generator
 
 Calibration = Callable[[], Iterator[NDArray[np.float32]]]  # each call starts anew: batches [N, C, S, S], preprocessed
@@ -38,11 +40,14 @@ class Conversion:
 
 
 class Quantize(Method, ABC):
-    """A way to store a network in fewer bits; works on the saved file, so it needs no training."""
+    """A way to store a network in fewer bits; works on the saved file, and needs no training unless it says so."""
+
+    writes_float: ClassVar[bool] = False
 
     @abstractmethod
-    def convert(self, source: Path, target: Path, calibration: Calibration) -> Conversion:
-        """Writes the quantized twin of the float ONNX file `source` to `target`, its metadata kept.
+    def convert(self, source: Path, target: Path, calibration: Calibration, judge: Judge = unjudged) -> Conversion:
+        """Writes the quantized twin of the float ONNX file `source` to `target`, its metadata kept; a method that
+        chooses asks `judge`.
 
         Raises UserError when the network has no weights to quantize or the calibration images do not suit it.
         """
@@ -59,6 +64,10 @@ class Quantize(Method, ABC):
     def save(self, model: Model, path: Path, bench: Bench) -> Saved:
         """Converts the float file of the incoming model, calibrated on training images (labels are not needed)."""
         assert bench.source is not None
+        return self.saved(bench.source, model, path, bench)
+
+    def saved(self, source: Path, model: Model, path: Path, bench: Bench) -> Saved:
+        """Converts the float file `source` of `model` to `path`."""
         images = torch.cat([bench.labelled.images, bench.pool])
         order = torch.randperm(len(images), generator=generator(*bench.place, "calibration"))
 
@@ -68,7 +77,7 @@ class Quantize(Method, ABC):
                 bench.report("calibrating", 0, 1, start, len(order))
                 yield from prepared(images[order[start : start + 64]], model.preprocessing)
 
-        done = self.convert(bench.source, path, calibration)
+        done = self.convert(source, path, calibration, jury(model, bench))
         return Saved(
             done.layers_touched, done.layers_total, (done.packed_path,) if done.packed_path else (), done.packed_bytes,
             done.notes,

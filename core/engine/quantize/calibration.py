@@ -36,10 +36,10 @@ def observe(
     `method` is minmax, percentile, entropy or mse. Raises UserError without images, and when an
     activation is not finite.
     """
-    run = _runner(model, names)
+    run = runner(model, names)
     ranges: dict[str, Range] = {}
     seen = 0
-    for chunk in _chunks(images, limit):
+    for chunk in chunks(images, limit):
         seen += len(chunk)
         for name, value in zip(names, run(chunk), strict=True):
             low, high = ranges.get(name, (0.0, 0.0))
@@ -48,7 +48,7 @@ def observe(
     if method == "minmax":
         return ranges, seen
     histograms = {name: np.zeros(BINS, np.int64) for name in names}
-    for chunk in _chunks(images, limit):
+    for chunk in chunks(images, limit):
         for name, value in zip(names, run(chunk), strict=True):
             histograms[name] += np.histogram(_sample(value), BINS, ranges[name])[0]
     choose = CHOICES[method]
@@ -135,7 +135,7 @@ def _divergence(histogram: Histogram, first: int, last: int) -> float:
 CHOICES: dict[str, Callable[[Histogram, Range], Range]] = {"percentile": percentile, "mse": mse, "entropy": entropy}
 
 
-def _runner(model: onnx.ModelProto, names: list[str]) -> Callable[[NDArray[np.float32]], list[NDArray[np.float32]]]:
+def runner(model: onnx.ModelProto, names: list[str]) -> Callable[[NDArray[np.float32]], list[NDArray[np.float32]]]:
     watched = onnx.ModelProto()
     watched.CopyFrom(model)
     given = {value.name for value in (*model.graph.input, *model.graph.output)}
@@ -154,7 +154,7 @@ def _runner(model: onnx.ModelProto, names: list[str]) -> Callable[[NDArray[np.fl
     return run
 
 
-def _chunks(images: Calibration, limit: int) -> Iterator[NDArray[np.float32]]:
+def chunks(images: Calibration, limit: int) -> Iterator[NDArray[np.float32]]:
     left = limit
     for batch in images():
         for start in range(0, min(len(batch), left), CHUNK):

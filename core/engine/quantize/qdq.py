@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Set
+from types import MappingProxyType
+
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, shape_inference
 from onnxruntime.quantization import CalibrationMethod, QuantType
 from onnxruntime.quantization.calibrate import TensorData, TensorsData
@@ -15,6 +19,9 @@ CONVOLUTIONAL = (
     "Conv", "Gemm", "MatMul", "Add", "Mul", "Clip", "Relu", "MaxPool", "AveragePool", "GlobalAveragePool", "Concat",
     "Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Split", "Slice", "Pad",
 )  # fmt: skip
+RANGES = "condenser.ranges"  # metadata of a float file on its way to int8: learned ranges by tensor, JSON
+Grid = tuple[int, NDArray[np.float32]]  # axis of the output channels, and their scales
+NO_GRIDS: Mapping[str, Grid] = MappingProxyType({})
 TRANSFORMER = ("Conv", "Gemm", "MatMul")  # normalisation, softmax and the residual sums stay float
 
 
@@ -52,19 +59,39 @@ def with_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def insert_pairs(
-    model: onnx.ModelProto, ops: tuple[str, ...], ranges: dict[str, tuple[float, float]], per_channel: bool
+    model: onnx.ModelProto,
+    ops: tuple[str, ...],
+    ranges: dict[str, tuple[float, float]],
+    per_channel: bool,
+    floats: Set[str] = frozenset(),
+    grids: Mapping[str, Grid] = NO_GRIDS,
 ) -> onnx.ModelProto:
     """`model` in int8: symmetric int8 weights (−127 … 127), affine uint8 activations over `ranges`, int32 biases.
 
+    The nodes named in `floats` stay float; a weight in `grids` takes the scales given, others those of their extremes.
     uint8, not int8: on x86 onnxruntime's kernels for signed activations took 8.2 ms where unsigned ones took 5.0
     (EfficientNet-Lite0, 224 px), and on resnet18 were slower than float.
     """
+    copy = onnx.ModelProto()  # the quantizer writes into what it gets
+    copy.CopyFrom(model)
     data = {n: TensorData(lowest=np.float32(low), highest=np.float32(high)) for n, (low, high) in ranges.items()}
     quantizer = QDQQuantizer(
-        model, per_channel, False, QuantType.QInt8, QuantType.QUInt8, TensorsData(CalibrationMethod.MinMax, data),
-        [], [], list(ops), {"MatMulConstBOnly": True},
+        copy, per_channel, False, QuantType.QInt8, QuantType.QUInt8, TensorsData(CalibrationMethod.MinMax, data),
+        [], sorted(floats), list(ops),
+        {"MatMulConstBOnly": True, "TensorQuantOverrides": {n: _override(*grid) for n, grid in grids.items()}},
     )  # fmt: skip
     quantizer.quantize_model()
     quantizer.model.topological_sort()
     result: onnx.ModelProto = quantizer.model.model
     return result
+
+
+def _override(axis: int, scales: NDArray[np.float32]) -> list[dict[str, object]]:
+    zero = np.array(0, np.int8)
+    return [{"axis": axis, "scale": np.array(scale, np.float32), "zero_point": zero} for scale in scales]
+
+
+def finish(result: onnx.ModelProto, source: onnx.ModelProto) -> None:
+    """Gives `result` the metadata of `source`, learned ranges aside, and takes the inferred shapes out of it."""
+    del result.metadata_props[:], result.graph.value_info[:]
+    result.metadata_props.extend(entry for entry in source.metadata_props if entry.key != RANGES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,16 +27,26 @@ NATIVE: dict[int, int] = {
 WIDTH: dict[int, int] = {TensorProto.INT2: 2, TensorProto.INT4: 4, TensorProto.INT8: 8}
 INT2_OPSET, INT2_IR = 25, 13  # the first with 2-bit tensors
 FORMAT = "condenser.packed"
+VERSION = 2  # each tensor has bits of its own
 
 
 @dataclass(frozen=True)
 class Stored:
-    """One weight tensor: its name, the axis of its scales, its integers (shaped like it) and scale [channels]."""
+    """One weight tensor: its name, bits, the axis of its scales, its integers (shaped like it) and scale [channels]."""
 
     name: str
+    bits: int
     axis: int
     integers: NDArray[np.int32]
     scale: NDArray[np.float32]
+
+    @property
+    def native(self) -> bool:
+        """Whether a type of its very width exists, so that no packed twin is needed."""
+        return WIDTH[NATIVE[self.bits]] == self.bits
+
+
+Rounding = Callable[[TensorProto, Layer], Stored]
 
 
 def float_layers(model: onnx.ModelProto, name: str) -> tuple[Layer, ...]:
@@ -47,8 +58,9 @@ def float_layers(model: onnx.ModelProto, name: str) -> tuple[Layer, ...]:
     return found
 
 
-def shrink(model: onnx.ModelProto, chosen: tuple[Layer, ...], bits: int, form: str) -> tuple[Stored, ...]:
-    """Replaces the float weights of the chosen layers by integers, which nodes before the layers widen; returns them.
+def shrink(model: onnx.ModelProto, chosen: tuple[Layer, ...], rounding: Rounding, form: str) -> tuple[Stored, ...]:
+    """Replaces the float weights of the chosen layers by the integers that `rounding` makes of them, which nodes before
+    the layers widen; returns them.
 
     `form` is `dequantize` (DequantizeLinear) or `cast` (Cast · Mul, which onnxruntime folds when it loads the file).
     MatMul always gets `cast`: onnxruntime fuses DequantizeLinear + MatMul into MatMulNBits, which rounds activations to
@@ -60,14 +72,14 @@ def shrink(model: onnx.ModelProto, chosen: tuple[Layer, ...], bits: int, form: s
     for layer in chosen:
         if layer.weight in stored:
             continue
-        weight = quantized(tensors[layer.weight], layer, bits)
+        weight = rounding(tensors[layer.weight], layer)
         stored[layer.weight] = weight
-        _replace(tensors[layer.weight], weight, bits)
+        _replace(tensors[layer.weight], weight)
         nodes += _widen(model.graph, weight, "cast" if layer.op == "MatMul" else form)
     kept = [*nodes, *model.graph.node]
     del model.graph.node[:]
     model.graph.node.extend(kept)
-    if bits == 2:
+    if any(weight.bits == 2 for weight in stored.values()):
         _raise_opset(model)
     return tuple(stored.values())
 
@@ -76,11 +88,16 @@ def quantized(tensor: TensorProto, layer: Layer, bits: int) -> Stored:
     """The symmetric integers of a float tensor, one scale for each output channel of its layer."""
     values = torch.from_numpy(numpy_helper.to_array(tensor).copy())
     integers, scale, _ = quantize(values, bits, layer.axis)
-    return Stored(layer.weight, layer.axis, integers.numpy(), scale.numpy())
+    return Stored(layer.weight, bits, layer.axis, integers.numpy(), scale.numpy())
 
 
-def _replace(tensor: TensorProto, weight: Stored, bits: int) -> None:
-    native = NATIVE[bits]
+def nearest(bits: int) -> Rounding:
+    """Every weight to the nearest of its channel's levels."""
+    return lambda tensor, layer: quantized(tensor, layer, bits)
+
+
+def _replace(tensor: TensorProto, weight: Stored) -> None:
+    native = NATIVE[weight.bits]
     dims, data = weight.integers.shape, pack(weight.integers, WIDTH[native])
     tensor.CopyFrom(TensorProto(name=f"{weight.name}_integers", data_type=native, dims=dims, raw_data=data))
 
@@ -108,22 +125,44 @@ def _raise_opset(model: onnx.ModelProto) -> None:
     model.ir_version = max(model.ir_version, INT2_IR)
 
 
-def write_packed(path: Path, model: onnx.ModelProto, stored: tuple[Stored, ...], bits: int) -> None:
+def storage_notes(stored: tuple[Stored, ...], form: str) -> tuple[str, ...]:
+    """What a person should know about weights stored so."""
+    widths = " and ".join(f"INT{width}" for width in sorted({WIDTH[NATIVE[weight.bits]] for weight in stored}))
+    when = "once, on loading" if form == "cast" else "at every run, which can be slower than float"
+    notes = [f"No gain in speed: weights are stored as {widths} and widened to float32 {when}."]
+    if any(weight.bits == 2 for weight in stored):
+        notes.append("The symmetric 2-bit grid uses three (-1, 0, 1) of the four levels that INT2 holds.")
+    for bits in sorted({weight.bits for weight in stored if not weight.native}):
+        notes.append(f"No runtime type has {bits} bits: the ONNX file holds them as INT{WIDTH[NATIVE[bits]]}, "
+                     "the packed file beside it at their true size.")  # fmt: skip
+    return tuple(notes)
+
+
+def packed_twin(target: Path, model: onnx.ModelProto, stored: tuple[Stored, ...]) -> Path | None:
+    """Writes the bit-packed file beside `target` if some weights have no type of their width; returns its path."""
+    if all(weight.native for weight in stored):
+        return None
+    path = target.with_name(f"{target.stem}.packed.safetensors")
+    write_packed(path, model, stored)
+    return path
+
+
+def write_packed(path: Path, model: onnx.ModelProto, stored: tuple[Stored, ...]) -> None:
     """Writes every number of the network: integers bit-packed (see `arithmetic.pack`), scales and other floats float32.
 
-    Tensors `packed:NAME` (uint8), `scale:NAME` and `float:NAME`; the metadata holds one JSON text with the bits, and
-    shape and axis by name.
+    Tensors `packed:NAME` (uint8), `scale:NAME` and `float:NAME`; the metadata holds one JSON text with
+    bits, shape and axis by name.
     """
     tensors: dict[str, NDArray[np.generic]] = {}
     for weight in stored:
-        tensors[f"packed:{weight.name}"] = np.frombuffer(pack(weight.integers, bits), np.uint8)
+        tensors[f"packed:{weight.name}"] = np.frombuffer(pack(weight.integers, weight.bits), np.uint8)
         tensors[f"scale:{weight.name}"] = weight.scale
     scales = {f"{weight.name}_scale" for weight in stored}
     for tensor in model.graph.initializer:
         if tensor.data_type == TensorProto.FLOAT and tensor.name not in scales:
             tensors[f"float:{tensor.name}"] = numpy_helper.to_array(tensor)
-    shapes = {weight.name: {"shape": weight.integers.shape, "axis": weight.axis} for weight in stored}
-    header = {"version": 1, "bits": bits, "tensors": shapes}
+    places = {w.name: {"bits": w.bits, "shape": w.integers.shape, "axis": w.axis} for w in stored}
+    header = {"version": VERSION, "tensors": places}
     # one key: safetensors writes several in an order of its own, and equal models would get unequal files
     write_atomic(path, save(tensors, {FORMAT: json.dumps(header)}))
 
@@ -136,24 +175,24 @@ def unpack_file(path: Path) -> dict[str, NDArray[np.float32]]:
     try:
         with safe_open(path, framework="numpy") as file:
             header = json.loads((file.metadata() or {}).get(FORMAT, "{}"))
-            if header.get("version") != 1:
-                raise ValueError("no bit-packed network of version 1")
+            if header.get("version") != VERSION:
+                raise ValueError(f"no bit-packed network of version {VERSION}")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
         floats = {n.removeprefix("float:"): t for n, t in tensors.items() if n.startswith("float:")}
-        return floats | _restore(tensors, header["tensors"], header["bits"])
+        return floats | _restore(tensors, header["tensors"])
     except (SafetensorError, ValueError, KeyError, TypeError, OSError) as error:
         allowed, fix = "a .packed.safetensors file this program wrote", f"Make it again. Reason: {error}"
         raise UserError("unreadable", "file", path.name, allowed, fix) from error
 
 
 def _restore(
-    tensors: dict[str, NDArray[np.generic]], shapes: dict[str, dict[str, list[int] | int]], bits: int
+    tensors: dict[str, NDArray[np.generic]], places: dict[str, dict[str, list[int] | int]]
 ) -> dict[str, NDArray[np.float32]]:
     restored = {}
-    for name, place in shapes.items():
-        shape, axis = place["shape"], place["axis"]
-        if not isinstance(shape, list) or not isinstance(axis, int):
-            raise ValueError(f"{name}: shape or axis is missing")
+    for name, place in places.items():
+        shape, axis, bits = place["shape"], place["axis"], place["bits"]
+        if not isinstance(shape, list) or not isinstance(axis, int) or not isinstance(bits, int):
+            raise ValueError(f"{name}: bits, shape or axis are missing")
         spread = [1] * len(shape)
         spread[axis] = -1
         integers = unpack(tensors[f"packed:{name}"].tobytes(), bits, int(np.prod(shape))).reshape(shape)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +15,14 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_sample_images
 from torch import Tensor, nn
 
+from core.engine.backbones import find, load_backbone
+from core.engine.bench import NOTHING, Bench, Figures
+from core.engine.data import Dataset
 from core.engine.export.graph import write_graph
+from core.engine.measure.runtime import prepared
 from core.engine.model import Model, Preprocessing
+from core.engine.train import Examples, Schedule, fit
+from core.events import Work
 
 SIZE = 32
 
@@ -82,3 +90,67 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Saved:
 def _corners(count: int) -> list[tuple[int, int]]:
     random = np.random.default_rng(0)
     return [(int(random.integers(0, 363)), int(random.integers(0, 576))) for _ in range(count)]
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A small network that knows the digits, its float file, and the bench it learned at."""
+
+    model: Model
+    bench: Bench
+
+    @property
+    def source(self) -> Path:
+        assert self.bench.source is not None
+        return self.bench.source
+
+    def planted(self, path: Path, factor: float) -> Path:
+        """The float file of the same function with one channel inside the second stage `factor` times larger, which
+        the layer after it takes back: harmless in float; rounded, a scale spans that channel and loses the others."""
+        net = copy.deepcopy(self.model.net)
+        block = net.get_submodule("stage2.0")
+        with torch.no_grad():
+            block.bn1.weight[3] *= factor  # type: ignore[index, operator, union-attr]
+            block.bn1.bias[3] *= factor  # type: ignore[index, operator, union-attr]
+            block.conv2.weight[:, 3] /= factor  # type: ignore[index, operator, union-attr]
+        write_graph(self.model.with_net(net), path)
+        return path
+
+    def calibration(self) -> Iterator[NDArray[np.float32]]:
+        return prepared(self.bench.labelled.images[:128], self.model.preprocessing)
+
+
+def silent(
+    what: Work, epoch: int, epochs: int, batch: int, batches: int, figures: Figures = NOTHING, control: str = ""
+) -> None:
+    return None
+
+
+@pytest.fixture(scope="session")
+def learned(digits: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Learned:
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("learned")
+    torch.manual_seed(0)
+    net = load_backbone("resnet8", 10, "none", 8, width=8, channels=1)
+    model = Model(net, "resnet8", digits.classes, find("resnet8").preprocessing(8, 1), 8)
+    bench = Bench(
+        data=digits, labelled=digits.train, pool=digits.train.images[:0], device=torch.device("cpu"), threads=1,
+        precision="float32", image_size=0, weights="none", folder=folder / "checkpoints", cache=folder / "cache",
+        place=(0, 0), report=silent, warn=lambda code, message: None, cancelled=lambda: False,
+        source=folder / "float.onnx",
+    )  # fmt: skip
+    schedule = Schedule(6, 64, 0.1)
+
+    def loss(output, batch):  # type: ignore[no-untyped-def]
+        return nn.functional.cross_entropy(output.logits, batch.target)
+
+    model = fit(model, Examples.of(digits.train), loss, schedule, bench)
+    assert bench.source is not None
+    write_graph(model, bench.source)
+    return Learned(model, bench)
+
+
+@pytest.fixture(scope="session")
+def planted(learned: Learned, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A channel whose activations are 3,000 times the others'."""
+    return learned.planted(tmp_path_factory.mktemp("planted") / "model.onnx", 3000.0)

@@ -1,0 +1,65 @@
+"""Which layer gets how many bits: the least summed loss under a byte budget, as an integer program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import onnx
+from scipy.optimize import Bounds, LinearConstraint, milp
+
+from core.engine.measure.graph import Layer
+from core.engine.quantize.arithmetic import packed_size
+from core.engine.quantize.judging import Judge
+from core.engine.quantize.steps import least_error_rounding
+from core.engine.quantize.weights import shrink
+from core.errors import UserError
+
+Losses = Mapping[tuple[str, int], float]  # by weight and bits: what rounding it alone adds to the validation loss
+TIE = 1e-9  # of equal losses, the one with more bits: a difference too small to be measured
+
+
+def sensitivities(
+    model: onnx.ModelProto, chosen: tuple[Layer, ...], bits: tuple[int, ...], judge: Judge, images: int
+) -> Losses:
+    """The rise of the validation loss over so many images when one layer alone is rounded; a fall counts as none."""
+    exact = judge(model, images).loss
+    found = {}
+    for layer in chosen:
+        for number in bits:
+            graph = onnx.ModelProto()
+            graph.CopyFrom(model)
+            shrink(graph, (layer,), least_error_rounding(number), "cast")
+            found[layer.weight, number] = max(0.0, judge(graph, images).loss - exact)
+    return found
+
+
+def least_bytes(sizes: Mapping[str, int], bits: tuple[int, ...]) -> int:
+    """The bytes that the weights take at the fewest bits."""
+    return sum(packed_size(size, min(bits)) for size in sizes.values())
+
+
+def check_budget(budget: int, sizes: Mapping[str, int], bits: tuple[int, ...]) -> None:
+    """Raises UserError, naming the smallest budget that can be reached, where `budget` cannot."""
+    least = least_bytes(sizes, bits)
+    if budget < least:
+        allowed = f"at least {least} bytes: {min(bits)} bits for every weight of this network"
+        fix = f"Set budget to {least} or more, or prune the network first."
+        raise UserError("budget_unreachable", "budget", budget, allowed, fix)
+
+
+def allocate(sizes: Mapping[str, int], bits: tuple[int, ...], losses: Losses, budget: int) -> dict[str, int]:
+    """Bits by weight of so many numbers: the choice of least summed loss whose packed bytes stay within `budget`.
+
+    Raises UserError as `check_budget` does. Source: integer programming as in Hubara et al. 2020, arXiv:2006.10518.
+    """
+    check_budget(budget, sizes, bits)
+    choices = [(name, number) for name in sizes for number in bits]
+    costs = np.array([losses[choice] - TIE * choice[1] for choice in choices])
+    weights = np.array([[packed_size(sizes[name], number) for name, number in choices]], np.float64)
+    one_each = np.array([[float(name == other) for other, _ in choices] for name in sizes])
+    limits = [LinearConstraint(weights, ub=budget), LinearConstraint(one_each, 1, 1)]
+    solved = milp(costs, integrality=np.ones(len(choices)), bounds=Bounds(0, 1), constraints=limits)
+    if solved.x is None:
+        raise RuntimeError(f"no allocation of bits was found: {solved.message}")
+    return {name: number for (name, number), taken in zip(choices, solved.x, strict=True) if taken > 0.5}

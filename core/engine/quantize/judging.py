@@ -1,0 +1,101 @@
+"""How good a graph is on validation images: what methods that choose (bits, layers left in float) choose by."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from torch.nn import functional as F
+
+from core.engine.bench import Bench
+from core.engine.data.dataset import Split, draw
+from core.engine.measure.runtime import open_session, predict
+from core.engine.model import Model, Preprocessing
+from core.errors import UserError
+from core.files import make_folder, write_atomic
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Mean cross-entropy and share of right answers on `images` validation images."""
+
+    loss: float
+    accuracy: float
+    images: int
+
+
+class Judge(Protocol):
+    """Runs a graph in its runtime over so many validation images, drawn evenly over the classes; 0 for all."""
+
+    def __call__(self, graph: onnx.ModelProto, images: int = 0) -> Judged: ...
+
+
+def unjudged(graph: onnx.ModelProto, images: int = 0) -> Judged:
+    """For conversions of a file alone; raises UserError."""
+    allowed = "validation images to choose by"
+    raise UserError("no_validation", "validation", "a file without data", allowed, "Use it as a step of a recipe.")
+
+
+@dataclass(frozen=True)
+class Jury:
+    """The Judge of a run. An answer is remembered under `folder` by everything it depends on, so that the sensitivity
+    of a layer is measured once for all recipes and budgets; `step` is called with (images done, images in all)."""
+
+    split: Split
+    preprocessing: Preprocessing
+    folder: Path
+    data: str
+    step: Callable[[int, int], None]
+
+    def __call__(self, graph: onnx.ModelProto, images: int = 0) -> Judged:
+        split = self._drawn(images)
+        data = graph.SerializeToString(deterministic=True)
+        facts = [self.data, len(split), self.preprocessing.to_json(), onnxruntime.__version__, sha256(data).hexdigest()]
+        path = self.folder / f"{sha256(json.dumps(facts).encode()).hexdigest()[:32]}.json"
+        found = _read(path) or self._judge(data, split)
+        if not path.exists():
+            make_folder(self.folder)
+            write_atomic(path, json.dumps([found.loss, found.accuracy, found.images]).encode())
+        return found
+
+    def _drawn(self, images: int) -> Split:
+        classes = len(torch.unique(self.split.labels))
+        if not images or max(images, classes) >= len(self.split):
+            return self.split
+        chosen, _ = draw(self.split.labels.numpy().astype(np.int64), max(images, classes), 0)
+        return self.split.subset(chosen)
+
+    def _judge(self, data: bytes, split: Split) -> Judged:
+        # one thread: the same numbers on every machine
+        session, count = open_session(data, 1), len(split)
+        logits = predict(session, split.images, self.preprocessing, step=lambda done: self.step(done, count))
+        loss = float(F.cross_entropy(logits, split.labels))
+        accuracy = float((logits.argmax(1) == split.labels).float().mean())
+        return Judged(loss if np.isfinite(loss) else 1e9, accuracy, len(split))
+
+
+def jury(model: Model, bench: Bench) -> Jury:
+    """The judge at a bench, for graphs of `model`."""
+
+    def step(done: int, total: int) -> None:
+        bench.stop_if_cancelled()
+        bench.report("measuring", 0, 1, done, total)
+
+    data = bench.data
+    return Jury(data.validation, model.preprocessing, bench.cache / "judged", data.content_hash, step)
+
+
+def _read(path: Path) -> Judged | None:
+    try:
+        loss, accuracy, images = json.loads(path.read_bytes())
+        return Judged(float(loss), float(accuracy), int(images))
+    except (OSError, ValueError, TypeError):
+        return None

@@ -1,0 +1,101 @@
+"""Mixed bits: each layer as coarse as it bears, under a budget of bytes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+import onnx
+from torch import nn
+
+from core.engine.bench import Bench
+from core.engine.forecast import Labour, Outline, Packing
+from core.engine.measure.anatomy import Anatomy
+from core.engine.method import knob
+from core.engine.model import Model
+from core.engine.quantize import Calibration, Conversion, Quantize
+from core.engine.quantize.allocation import allocate, check_budget, sensitivities
+from core.engine.quantize.arithmetic import packed_size
+from core.engine.quantize.judging import Judge, unjudged
+from core.engine.quantize.steps import least_error_rounding
+from core.engine.quantize.storing import store
+from core.engine.quantize.weights import float_layers
+from core.options import Words
+
+CANDIDATES = {"native": (2, 4, 8), "all": (2, 3, 4, 5, 6, 7, 8)}
+
+
+@dataclass(frozen=True)
+class Budgeted(Packing):
+    """A file whose weights take so many bytes, or half of a byte each where `budget` is 0."""
+
+    budget: int = 0
+
+    def bytes(self, parts: Anatomy) -> int:
+        """The budget, or what 8 bits need where that is less, beside the rest."""
+        weights = min(self.budget, parts.weights) if self.budget else parts.weights // 2
+        return super().bytes(parts) + weights
+
+
+class Mixed(Quantize):
+    """Measures on validation images what rounding each layer to each number of bits costs, then solves for the best."""
+
+    title: ClassVar[Words] = Words("Mixed bits", "混合位数")
+    summary: ClassVar[Words] = Words(
+        "Sensitive layers get more bits, the others fewer, within a budget of bytes; computes in float.",
+        "在字节预算内，敏感层用更多位，其余层用更少位；仍以浮点数计算。",
+    )
+    source: ClassVar[str] = "Hubara et al. 2020, arXiv:2006.10518"
+
+    budget: int = knob(
+        0, "Byte budget", "Most bytes that all weights together may take; 0 is half of what 8 bits need.",
+        zh=("字节预算", "所有权重合计最多占用的字节数；0 表示 8 位所需的一半。"), ge=0, le=10**10, unit="bytes",
+    )  # fmt: skip
+    widths: str = knob(
+        "native", "Bits to choose from",
+        "native: 2, 4 and 8, which the runtime's types hold; all: 2 to 8, with a bit-packed file beside the ONNX.",
+        zh=("可选位数", "native：2、4、8 位，运行时有对应类型；all：2 到 8 位，另附按位打包的文件。"),
+        choices=("native", "all"),
+    )  # fmt: skip
+    sensitivity_images: int = knob(
+        512, "Images for sensitivity", "How many validation images tell what a layer bears; at most all.",
+        zh=("敏感度图像数", "用多少张验证图像测量各层的承受力，至多全部。"), ge=64, le=100_000, unit="images",
+    )  # fmt: skip
+
+    def convert(self, source: Path, target: Path, calibration: Calibration, judge: Judge = unjudged) -> Conversion:
+        """Raises UserError also when the budget is below what is reachable."""
+        model, bits = onnx.load(source), CANDIDATES[self.widths]
+        chosen = tuple({layer.weight: layer for layer in float_layers(model, source.name)}.values())
+        sizes = {layer.weight: layer.size for layer in chosen}
+        budget = self.budget or sum(sizes.values()) // 2
+        check_budget(budget, sizes, bits)
+        losses = sensitivities(model, chosen, bits, judge, self.sensitivity_images)
+        given = allocate(sizes, bits, losses, budget)
+        roundings = {name: least_error_rounding(number) for name, number in given.items()}
+        made = store(
+            model, target, chosen, lambda tensor, layer: roundings[layer.weight](tensor, layer), max(given.values())
+        )
+        used = sum(packed_size(sizes[name], number) for name, number in given.items())
+        counts = ", ".join(f"{n} at {number} bits" for number, n in sorted(Counter(given.values()).items()))
+        told = f"{used:,} of {budget:,} bytes for weights: {counts}."
+        return replace(made, notes=(told, *made.notes))
+
+    def outline(self, before: Outline, bench: Bench) -> Outline:
+        """The same network; raises UserError where its weights cannot be brought under the budget."""
+        held = (m for m in before.model.net.modules() if isinstance(m, nn.Conv2d | nn.Linear))
+        sizes = {str(number): layer.weight.numel() for number, layer in enumerate(held)}
+        if self.budget and not before.why:
+            check_budget(self.budget, sizes, CANDIDATES[self.widths])
+        return before
+
+    def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
+        """A look at the validation images for each layer and number of bits."""
+        held = sum(isinstance(m, nn.Conv2d | nn.Linear) for m in before.net.modules())
+        images = min(self.sensitivity_images, len(bench.data.validation))
+        return (Labour("answer", before, (1 + held * len(CANDIDATES[self.widths])) * images),)
+
+    def packing(self) -> Packing:
+        """As the weights alone, within the budget."""
+        return Budgeted(weight=0.0, channel=8.0, layer=275.0, budget=self.budget)

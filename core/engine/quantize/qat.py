@@ -1,0 +1,132 @@
+"""Quantization-aware training: the network learns with rounded weights, so it copes with bits that rounding alone
+would break."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
+
+import onnx
+
+from core.engine.bench import Bench
+from core.engine.data.augment import AUGMENTATIONS
+from core.engine.forecast import Labour, Packing, training
+from core.engine.method import Saved, knob
+from core.engine.model import Model
+from core.engine.quantize import Calibration, Conversion, Quantize
+from core.engine.quantize.judging import Judge, unjudged
+from core.engine.quantize.learned import grids, integers, write_learned
+from core.engine.quantize.storing import store
+from core.engine.quantize.training import Rounding, train_rounded
+from core.engine.quantize.weights import NATIVE, WIDTH, float_layers
+from core.engine.train import Schedule
+from core.errors import UserError
+from core.files import make_folder, remove_file
+from core.options import Words
+
+FULL = 8
+
+
+class Qat(Quantize):
+    """Trains with fake quantizers in every convolution and linear layer: weights at 2 … 8 bits, at 8 their inputs too.
+
+    The file holds exactly the grid that was trained on: at 8 bits as int8 with the learned ranges, below as weights.
+    """
+
+    title: ClassVar[Words] = Words("Quantization-aware training", "量化感知训练")
+    summary: ClassVar[Words] = Words(
+        "Trains on with rounded weights: recovers what rounding to few bits loses, and takes the time of a training.",
+        "在权重取整的状态下继续训练：找回低位量化损失的准确率，代价是训练时间。",
+    )
+    source: ClassVar[str] = "Esser et al. 2020, arXiv:1902.08153"
+
+    bits: int = knob(
+        4, "Bits", "Bits for each weight. 8 also rounds activations and runs integer kernels; fewer only save bytes.",
+        zh=("位数", "每个权重的位数。8 位同时量化激活值并使用整数内核；更少的位数只节省字节。"),
+        choices=(2, 3, 4, 5, 6, 7, 8), unit="bits",
+    )  # fmt: skip
+    learner: str = knob(
+        "lsq", "What is learned",
+        "lsq: the grids' steps are trained with the weights; ste: the grid follows each channel's largest weight.",
+        zh=("学习内容", "lsq：网格步长与权重一起训练；ste：网格由每个通道的最大权重决定。"), choices=("lsq", "ste"),
+    )  # fmt: skip
+    ends: bool = knob(
+        True, "First and last layer at 8 bits", "They hold few weights and are the most sensitive.",
+        zh=("首层和末层使用 8 位", "这两层权重少，却最敏感。"),
+    )  # fmt: skip
+    teacher: float = knob(
+        0.5, "Weight of the float teacher",
+        "Share of the loss that asks for the float network's answers; the rest is cross-entropy with the labels.",
+        zh=("浮点教师的权重", "损失中要求与浮点网络回答一致的比例；其余是与标签的交叉熵。"), ge=0.0, le=1.0,
+    )  # fmt: skip
+    epochs: int = knob(
+        10, "Epochs", "Passes over the images with rounded weights.",
+        zh=("训练轮数", "在权重取整的状态下遍历图像的次数。"), ge=1, le=1000,
+    )  # fmt: skip
+    learning_rate: float = knob(
+        0.02, "Learning rate", "The highest learning rate of the training.",
+        zh=("学习率", "训练的最高学习率。"), ge=1e-6, le=1.0,
+    )  # fmt: skip
+    batch: int = knob(
+        64, "Batch size", "Images per optimizer step.",
+        zh=("批大小", "每次参数更新使用的图像数。"), ge=2, le=4096, unit="images",
+    )  # fmt: skip
+    augment: str = knob(
+        "shift", "Augmentation", "Random changes of the images.",
+        zh=("数据增强", "对图像的随机变换。"), choices=AUGMENTATIONS,
+    )  # fmt: skip
+    calibration_images: int = knob(
+        256, "Calibration images", "How many training images the first ranges of activations are taken from.",
+        zh=("校准图像数", "用多少张训练图像来确定激活值的初始范围。"), ge=16, le=4096, unit="images",
+    )  # fmt: skip
+
+    def apply(self, model: Model, bench: Bench) -> Model:
+        """The network with every weight on its grid, of the best validation accuracy with rounded numbers."""
+        ends = FULL if self.ends else self.bits
+        looked_at = self.calibration_images if self.bits == FULL else 0
+        how = Rounding(ends, self.bits, self.learner == "lsq", looked_at)
+        return train_rounded(model, how, self._schedule(), self.teacher, bench)
+
+    def save(self, model: Model, path: Path, bench: Bench) -> Saved:
+        """Converts the trained network's own float file, which is not kept."""
+        source = make_folder(bench.folder) / "rounded.onnx"
+        write_learned(model, source)
+        try:
+            return self.saved(source, model, path, bench)
+        finally:
+            remove_file(source)
+
+    def convert(self, source: Path, target: Path, calibration: Calibration, judge: Judge = unjudged) -> Conversion:
+        """Writes the grids that the weights of `source` lie on; raises UserError where they lie on none."""
+        model = onnx.load(source)
+        held = float_layers(model, source.name)
+        found = grids(model, held, (self.bits, FULL))
+        chosen = tuple(layer for layer in held if layer.weight in found)
+        if not chosen:
+            fix = "Quantize it with weight_only, or as a step of a recipe."
+            raise UserError("not_on_a_grid", "model", source.name, f"weights trained for {self.bits} bits", fix)
+        if self.bits == FULL:
+            return integers(model, target, found, calibration, self.calibration_images)
+        made = store(model, target, chosen, lambda tensor, layer: found[layer.weight], self.bits)
+        left = len(held) - len(chosen)
+        told = (f"{left} layers stay float32: training could not round them.",) if left else ()
+        return replace(made, notes=(*made.notes, *told))
+
+    def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
+        """Training, the teacher's answers once a view, and two looks at the calibration images."""
+        images = len(bench.labelled) + (len(bench.pool) if self.teacher else 0)
+        views = min(self.epochs, self._schedule().views) if self.teacher else 0
+        looks = 4 * min(self.calibration_images, images) if self.bits == FULL else 0
+        trained = training(after, self.epochs, self.batch, images, len(bench.data.validation))
+        return (*trained, Labour("answer", before, views * images + looks))
+
+    def packing(self) -> Packing:
+        """As the static file at 8 bits, else as the weights alone."""
+        if self.bits == FULL:
+            return Packing(weight=1.0, channel=17.0, node=700.0)
+        return Packing(weight=WIDTH[NATIVE[self.bits]] / 8, channel=8.0, layer=275.0)
+
+    def _schedule(self) -> Schedule:
+        views = 4 if self.augment != "none" else 1
+        return Schedule(self.epochs, self.batch, self.learning_rate, augment=self.augment, views=views)

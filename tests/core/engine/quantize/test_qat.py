@@ -1,0 +1,256 @@
+"""Quantization-aware training: its gradients, its grids in the file, its way through the loop, and what it recovers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from numpy.typing import NDArray
+from onnx import TensorProto, numpy_helper
+from torch import Tensor, nn
+
+from core.engine.bench import Bench, CancelledError
+from core.engine.export.graph import write_graph
+from core.engine.measure.graph import integer_layers, kernels, layers, weight_bytes
+from core.engine.measure.runtime import open_session, predict
+from core.engine.method import build
+from core.engine.model import Model
+from core.engine.plan import load_model, save_model
+from core.engine.quantize import Quantize
+from core.engine.quantize.arithmetic import fake_quantize, quantize
+from core.engine.quantize.grid import read_grid
+from core.engine.quantize.learning import LearnedRange, LearnedStep, StraightThrough, weight_layers
+from core.engine.quantize.weights import unpack_file
+from core.errors import UserError
+
+
+def slow_lsq(weight: Tensor, step: float, top: int) -> tuple[Tensor, Tensor]:
+    """Equations 1 to 4 of the paper, one number at a time: the rounded weight and ∂rounded/∂step, float64."""
+    rounded, slope = [], []
+    for value in weight.double().reshape(-1).tolist():
+        ratio = value / step
+        if ratio <= -top:
+            rounded.append(-top * step)
+            slope.append(-float(top))
+        elif ratio >= top:
+            rounded.append(top * step)
+            slope.append(float(top))
+        else:
+            rounded.append(round(ratio) * step)
+            slope.append(round(ratio) - ratio)
+    return torch.tensor(rounded).reshape(weight.shape), torch.tensor(slope).reshape(weight.shape)
+
+
+@pytest.mark.parametrize("bits", [2, 3, 4, 8])
+def test_learned_steps_are_those_of_the_paper(bits: int) -> None:
+    torch.manual_seed(bits)
+    weight = torch.randn(3, 2, 3, 3, requires_grad=True)
+    quantizer = LearnedStep(weight, bits)
+    top = 2 ** (bits - 1) - 1
+    start = 2 * weight.detach().abs().mean((1, 2, 3)) / top**0.5
+    torch.testing.assert_close(quantizer.step.detach(), start)
+    with torch.no_grad():
+        quantizer.step.mul_(torch.tensor([0.3, 1.0, 1.7]))
+    back = torch.randn(3, 2, 3, 3)
+    (quantizer(weight) * back).sum().backward()  # type: ignore[no-untyped-call]
+    for channel, step in enumerate(quantizer.step.tolist()):
+        expected, slope = slow_lsq(weight[channel].detach(), step, top)
+        torch.testing.assert_close(quantizer(weight)[channel].detach(), expected.float(), rtol=1e-5, atol=1e-6)
+        gradient = float((slope * back[channel]).sum()) / (18 * top) ** 0.5
+        assert quantizer.step.grad is not None
+        assert float(quantizer.step.grad[channel]) == pytest.approx(gradient, rel=1e-3, abs=1e-4)
+        inside = (weight[channel].detach() / step).abs() < top
+        assert weight.grad is not None
+        torch.testing.assert_close(weight.grad[channel], back[channel] * inside)
+
+
+def test_straight_through_rounds_forward_and_passes_backward() -> None:
+    weight = torch.randn(4, 5, requires_grad=True)
+    made = StraightThrough(3)(weight)
+    torch.testing.assert_close(made.detach(), fake_quantize(weight.detach(), 3, 0))
+    made.sum().backward()  # type: ignore[no-untyped-call]
+    assert torch.equal(weight.grad, torch.ones(4, 5))  # type: ignore[arg-type]
+
+
+def test_a_learned_range_rounds_to_256_levels_and_learns_from_what_it_cuts() -> None:
+    quantizer = LearnedRange(-1.0, 2.0)
+    values = torch.linspace(-3, 4, 701).reshape(1, -1)
+    made = quantizer(values)
+    assert len(made.unique()) == 256
+    inside = (values > -0.99) & (values < 1.99)
+    assert float((made.detach() - values)[inside].abs().max()) <= 1.5 / 255 + 1e-6
+    assert 0.0 in made
+    made[values > 2.5].sum().backward()
+    assert quantizer.high.grad is not None
+    assert float(quantizer.high.grad) > 0
+    assert float(made.detach().min()) == pytest.approx(-1.0, abs=0.01)
+    assert float(made.detach().max()) == pytest.approx(2.0, abs=0.01)
+
+
+@pytest.mark.parametrize("bits", [2, 3, 4, 6, 8])
+def test_a_grid_is_read_back_from_the_weights(bits: int) -> None:
+    """Also after every channel was multiplied by a number of its own, as folding a batch norm does."""
+    torch.manual_seed(bits)
+    made = quantize(torch.randn(6, 4, 3, 3), bits, 0)
+    made.integers[2] = 0
+    made.integers[3].clamp_(-1, 1)  # a channel that uses few of its levels
+    fold = torch.tensor([1.0, -0.37, 2.0, 11.3, 1e-4, 0.9]).reshape(-1, 1, 1, 1)
+    values = made.integers * made.scale.reshape(-1, 1, 1, 1) * fold
+    found = read_grid(values, bits, 0)
+    assert found is not None
+    assert int(found.integers.abs().max()) <= 2 ** (bits - 1) - 1
+    torch.testing.assert_close(found.integers * found.scale.reshape(-1, 1, 1, 1), values, rtol=1e-6, atol=0)
+    moved = read_grid(values.movedim(0, 1).contiguous(), bits, 1)
+    assert moved is not None
+    assert torch.equal(moved.integers.movedim(1, 0), found.integers)
+    assert read_grid(torch.randn(6, 40), bits, 0) is None
+
+
+def train(learned, folder: Path, **options: object) -> tuple[Quantize, Model, Bench]:  # type: ignore[no-untyped-def]
+    method = build("quantize", "qat", **{"epochs": 1, "augment": "none", **options})  # type: ignore[arg-type]
+    assert isinstance(method, Quantize)
+    bench = replace(learned.bench, folder=folder / "checkpoints", cache=folder / "cache", place=(0, 1))
+    return method, method.apply(learned.model, bench), bench
+
+
+def stored(path: Path) -> dict[str, NDArray[np.float32]]:
+    """The float weights that a runtime widens the file's integers to, by the layer's order."""
+    graph = onnx.load(path)
+    tensors = {t.name: numpy_helper.to_array(t) for t in graph.graph.initializer}
+    return {
+        layer.weight: tensors[layer.weight].astype(np.float32) * tensors[layer.weight.replace("_integers", "_scale")]
+        for layer in layers(graph)
+    }
+
+
+@pytest.mark.parametrize(("bits", "kind"), [(2, TensorProto.INT2), (4, TensorProto.INT4)])
+def test_the_file_holds_exactly_the_trained_grid(learned, tmp_path: Path, bits: int, kind: int) -> None:  # type: ignore[no-untyped-def]
+    before = {name: tensor.clone() for name, tensor in learned.model.net.state_dict().items()}
+    method, model, bench = train(learned, tmp_path, bits=bits)
+    for name, tensor in learned.model.net.state_dict().items():
+        assert torch.equal(tensor, before[name]), "the incoming network is left alone"
+    saved = method.save(model, tmp_path / "qat.onnx", bench)
+    assert (saved.touched, saved.total, saved.packed_bytes) == (10, 10, None)
+    kinds = [layer.data_type for layer in layers(onnx.load(tmp_path / "qat.onnx"))]
+    assert kinds == [TensorProto.INT8, *[kind] * 8, TensorProto.INT8]
+    write_graph(model, tmp_path / "float.onnx")
+    exact = {t.name: numpy_helper.to_array(t) for t in onnx.load(tmp_path / "float.onnx").graph.initializer}
+    for name, values in stored(tmp_path / "qat.onnx").items():
+        np.testing.assert_allclose(values, exact[name.removesuffix("_integers")], rtol=1e-6, atol=0)
+    images, p = bench.data.test.images[:100], model.preprocessing
+    found = predict(open_session(tmp_path / "qat.onnx", 1), images, p)
+    expected = predict(open_session(tmp_path / "float.onnx", 1), images, p)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    for name, layer in weight_layers(model.net).items():
+        levels = layer.weight.detach().flatten(1)
+        assert max(len(row.unique()) for row in levels) <= 2 ** (8 if name in ("stem.0", "head") else bits) - 1
+
+
+def test_three_bits_are_packed_to_their_size(learned, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    method, model, bench = train(learned, tmp_path, bits=3, ends=False)
+    saved = method.save(model, tmp_path / "qat.onnx", bench)
+    (packed,) = saved.files
+    weights = sum(layer.weight.numel() for layer in weight_layers(model.net).values())
+    assert saved.packed_bytes == packed.stat().st_size
+    assert weight_bytes(tmp_path / "qat.onnx") == weights // 2
+    restored = unpack_file(packed)
+    for name, values in stored(tmp_path / "qat.onnx").items():
+        np.testing.assert_array_equal(restored[name.removesuffix("_integers")], values)
+
+
+def test_eight_bits_run_integer_kernels_over_learned_ranges(learned, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    method, model, bench = train(learned, tmp_path, bits=8)
+    save_model(model, tmp_path)
+    assert load_model(tmp_path).ranges == model.ranges, "ranges survive on the shelf"
+    saved = method.save(load_model(tmp_path), tmp_path / "qat.onnx", bench)
+    assert (saved.touched, saved.total) == (10, 10)
+    assert integer_layers(kernels(tmp_path / "qat.onnx")) == (10, 10)
+    assert "condenser.ranges" not in {p.key for p in onnx.load(tmp_path / "qat.onnx").metadata_props}
+    assert saved.notes[0].startswith("8 ranges"), "two of ten layers share their input with another"
+    graph = onnx.load(tmp_path / "qat.onnx")
+    tensors = {t.name: numpy_helper.to_array(t) for t in graph.graph.initializer}
+    scales = {float(v) for t in graph.graph.node if t.op_type == "QuantizeLinear" for v in [tensors[t.input[1]]]}
+    for _, low, high in model.ranges:
+        assert min(abs((high - low) / 255 / scale - 1) for scale in scales) < 1e-4
+    exact = {t.name: numpy_helper.to_array(t) for t in _float(model, tmp_path).graph.initializer}
+    for layer in layers(graph):
+        maker = next(n for n in graph.graph.node if n.op_type == "DequantizeLinear" and n.input[0] == layer.weight)
+        scale = tensors[maker.input[1]]
+        shape = [-1 if i == layer.axis else 1 for i in range(len(layer.shape))]
+        widened = tensors[layer.weight].astype(np.float32) * scale.reshape(shape)
+        np.testing.assert_allclose(widened, exact[layer.weight.removesuffix("_quantized")], rtol=1e-5, atol=1e-7)
+
+
+def _float(model: Model, folder: Path) -> onnx.ModelProto:
+    write_graph(model, folder / "float.onnx")
+    return onnx.load(folder / "float.onnx")
+
+
+def test_training_recovers_what_rounding_to_two_bits_breaks(learned, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """The float network has 95 % or more of the digits; its weights rounded to 2 bits next to none."""
+    method, model, bench = train(learned, tmp_path, bits=2, epochs=3, learning_rate=0.05)
+    plain = build("quantize", "weight_only", bits=2)
+    assert isinstance(plain, Quantize)
+    plain.save(learned.model, tmp_path / "plain.onnx", bench)
+    method.save(model, tmp_path / "qat.onnx", bench)
+    test = bench.data.test
+
+    def accuracy(path: Path) -> float:
+        logits = predict(open_session(path, 1), test.images, model.preprocessing)
+        return float((logits.argmax(1) == test.labels).float().mean())
+
+    assert accuracy(learned.source) > 0.95
+    assert accuracy(tmp_path / "qat.onnx") > accuracy(tmp_path / "plain.onnx") + 0.2
+    assert accuracy(tmp_path / "qat.onnx") > 0.85
+
+
+def test_it_resumes_bit_identically(learned, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """Steps and ranges are in the checkpoint: cancelled after the first epoch, it ends as if it had not been."""
+    options = {"bits": 8, "epochs": 2, "teacher": 0.0}
+    _, undisturbed, bench = train(learned, tmp_path / "calm", **options)
+    done: list[int] = []
+
+    def stop() -> bool:
+        return len(done) > 0
+
+    def report(what: str, epoch: int, *rest: object, **more: object) -> None:
+        if what == "training" and epoch == 1 and rest[1] == 0:
+            done.append(epoch)
+
+    method = build("quantize", "qat", augment="none", **options)  # type: ignore[arg-type]
+    assert isinstance(method, Quantize)
+    shaken = replace(bench, folder=tmp_path / "shaken", cancelled=stop, report=report)  # type: ignore[arg-type]
+    with pytest.raises(CancelledError):
+        method.apply(learned.model, shaken)
+    resumed = method.apply(learned.model, replace(bench, folder=tmp_path / "shaken"))
+    assert done
+    assert resumed.ranges == undisturbed.ranges
+    for name, tensor in undisturbed.net.state_dict().items():
+        assert torch.equal(tensor, resumed.net.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("learner", ["lsq", "ste"])
+def test_the_weights_are_baked_and_nothing_hangs_on(learned, tmp_path: Path, learner: str) -> None:  # type: ignore[no-untyped-def]
+    _, model, _ = train(learned, tmp_path, bits=4, learner=learner, teacher=1.0)
+    assert model.net.state_dict().keys() == learned.model.net.state_dict().keys()
+    assert model.ranges == ()
+    for module in model.net.modules():
+        assert not module._forward_pre_hooks
+        assert type(module).__name__ != "ParametrizedConv2d"
+    for layer in weight_layers(model.net).values():
+        assert isinstance(layer.weight, nn.Parameter)
+
+
+def test_refuses(learned, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    method = build("quantize", "qat", bits=4)
+    assert isinstance(method, Quantize)
+    with pytest.raises(UserError, match="trained for 4 bits"):
+        method.convert(learned.source, tmp_path / "none.onnx", learned.calibration)
+    assert not (tmp_path / "none.onnx").exists()
+    for options in ({"bits": 1}, {"bits": 9}, {"bits": 3.5}, {"epochs": 0}, {"learner": "pact"}, {"teacher": 1.5}):
+        with pytest.raises(UserError):
+            build("quantize", "qat", **options)  # type: ignore[arg-type]
