@@ -155,6 +155,7 @@ class Performance:
             warn=lambda code, message: self.run.emit(Warned(number, code, message)),
             cancelled=lambda: self.run.cancel_requested() or self.run.pause_requested(),
             source=before.source if before else None, artifact=before.artifact if before else None,
+            latency_threads=recipe.latency_threads,
         )  # fmt: skip
 
     def _witness(self, bench: Bench) -> Witness:
