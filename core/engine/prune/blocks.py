@@ -39,7 +39,7 @@ class Blocks(Prune):
 
     removed: int = knob(
         1, "Blocks to remove", "How many go, least important first; what is left is measured anew after each.",
-        zh=("移除块数", "移除多少块,最不重要的先移除;每移除一块后重新衡量。"), ge=1, le=64, unit="blocks",
+        zh=("移除块数", "移除多少块,最不重要的先移除;每移除一块后重新衡量。"), ge=1, le=64,
     )  # fmt: skip
     measure: str = knob(
         "loss", "Measured by",
@@ -54,7 +54,9 @@ class Blocks(Prune):
 
     def cuts(self, model: Model, bench: Bench, by_lot: bool = False) -> Iterator[nn.Module]:
         """The network without its least important blocks, or without as many drawn by lot."""
-        net = copy.deepcopy(model.net).cpu().eval()
+        # in one memory layout, so that a network fresh from training and one read from disk give the same bits
+        net: nn.Module = copy.deepcopy(model.net).to("cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        net.eval()
         units = self._removable(model.with_net(net))
         draw = generator(*bench.place, "lot")
         order = [units[int(place)] for place in torch.randperm(len(units), generator=draw)]

@@ -12,6 +12,7 @@ from core.engine.bench import Bench
 from core.engine.export.graph import write_graph
 from core.engine.measure.anatomy import anatomy
 from core.engine.model import Model
+from core.engine.prune.ranking import Scope
 from core.engine.prune.structured import random_scores, reachable_ratio
 from core.engine.prune.target import measure, milliseconds, search
 from core.files import make_folder, write_atomic
@@ -99,7 +100,6 @@ def _cut(method: ChannelPrune, model: Model, choice: Choice, bench: Bench, real:
 def _largest(method: ChannelPrune, model: Model) -> float:
     from core.engine.prune.channels import blank
 
-    scope = "global" if method.scope == "global" else "local"
-    return reachable_ratio(
-        model.net.cpu(), blank(model), scope, read_names(method.ignored), read_ratios(method.layer_ratios)
-    )
+    scope: Scope = "global" if method.scope == "global" else "local"
+    ignored, ratios = read_names(method.ignored), read_ratios(method.layer_ratios)
+    return reachable_ratio(model.net.cpu(), blank(model), scope, ignored, ratios)

@@ -51,10 +51,11 @@ class GradientPrune(ChannelPrune, ABC):
         return weighted_squares
 
     def look(self, model: Model, bench: Bench) -> None:
-        """On the first images of an order drawn from the bench's seed."""
+        """On the first images of an order drawn from the bench's seed; in one memory layout, so that a network fresh
+        from training and one read from disk give the same bits."""
         place = (*bench.place, "gradients")
         order = torch.randperm(len(bench.labelled), generator=generator(*place))[: self.images]
-        net = model.net.to(bench.device)
+        net = model.net.to(bench.device, memory_format=torch.contiguous_format)  # type: ignore[call-overload]
         draw = generator(*place, "probes", device=bench.device)
         self.weigh(net, self._batches(order, model, bench), draw)
         net.cpu()

@@ -61,7 +61,7 @@ class Magnitude(SparsePrune):
         if self.scope == "local" or not free:
             return alone
         together = largest(torch.cat([weight.flatten() for weight in free.values()]), self.ratio * share)
-        parts = together.split([weight.numel() for weight in free.values()])
+        parts = torch.split(together, [weight.numel() for weight in free.values()])
         return alone | {n: part.reshape(w.shape) for (n, w), part in zip(free.items(), parts, strict=True)}
 
     def refuse(self, net: nn.Module, weights: Mapping[str, Tensor]) -> None:

@@ -26,12 +26,12 @@ class NM(SparsePrune):
 
     n: int = knob(
         2, "Weights that stay", "How many of each run stay; must be below the run's length.",
-        zh=("保留个数", "每组保留的权重个数;须小于组长。"), ge=1, le=31, unit="weights",
+        zh=("保留个数", "每组保留的权重个数;须小于组长。"), ge=1, le=31,
     )  # fmt: skip
     m: int = knob(
         4, "Weights in a run", 
         "Neighbouring input channels of one filter make a run; layers that do not divide stay whole.",
-        zh=("每组权重数", "同一滤波器的相邻输入通道组成一组;不能整除的层保持完整。"), ge=2, le=32, unit="weights",
+        zh=("每组权重数", "同一滤波器的相邻输入通道组成一组;不能整除的层保持完整。"), ge=2, le=32,
     )  # fmt: skip
 
     def kept(self, weights: Mapping[str, Tensor], number: int) -> dict[str, Tensor]:
@@ -50,7 +50,8 @@ class NM(SparsePrune):
             raise UserError("no_runs", "m", self.m, allowed, "Choose another m, or ignore fewer layers.")
 
     def _largest(self, weight: Tensor) -> Tensor:
-        runs = weight.abs().transpose(1, -1).unflatten(-1, (-1, self.m))  # inputs last, in runs
+        last = weight.abs().transpose(1, -1)  # inputs last, then in runs
+        runs = last.reshape(*last.shape[:-1], -1, self.m)
         order = runs.argsort(dim=-1, descending=True, stable=True)
         keep = torch.zeros(runs.shape, dtype=torch.bool).scatter_(-1, order[..., : self.n], True)
         return keep.flatten(-2).transpose(1, -1)

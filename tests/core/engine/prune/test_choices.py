@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from core.engine.backbones import load_backbone
 from core.engine.export.graph import write_graph
 from core.engine.measure.complexity import complexity
 from core.engine.method import build
@@ -129,7 +130,8 @@ def test_a_bound_that_no_cut_meets_names_the_smallest_there_is(make_model: MakeM
 
 def test_a_bound_already_met_cuts_nothing(make_model: MakeModel, make_bench: MakeBench) -> None:
     model = make_model()
-    assert torch.equal(cut(model, make_bench(), target="macs", limit=1e9).head.weight, model.net.head.weight)
+    made = cut(model, make_bench(), target="macs", limit=1e9)
+    assert torch.equal(made.head.weight, model.net.get_parameter("head.weight"))
 
 
 def test_latency_is_searched_with_the_clock_and_only_once(
@@ -231,3 +233,35 @@ def test_every_importance_takes_the_same_options() -> None:
         assert [option.name for option in method.options()][:8] == [
             "ratio", "scope", "iterations", "round_to", "ignored", "layer_ratios", "target", "limit",
         ]  # fmt: skip
+
+
+def test_a_preview_counts_the_controls_that_are_asked_for(make_model: MakeModel, make_bench: MakeBench) -> None:
+    """Labour of controls: the twin's recovery again, and from scratch its own number of epochs."""
+    model, bench = make_model(), make_bench()
+    images = len(bench.labelled)
+
+    def trained(**options: Any) -> int:
+        method = build("prune", "taylor", epochs=2, **options)
+        works = method.control_labour(model, model, bench)
+        return sum(work.images for work in works if work.kind == "train")
+
+    assert trained() == 0
+    assert trained(twin=True) == 2 * images
+    assert trained(scratch=7) == 7 * images
+    assert trained(twin=True, scratch=7) == 9 * images
+    own = build("prune", "taylor", epochs=2, images=64, iterations=2).labour(model, model, bench)
+    assert sum(work.images for work in own if work.kind == "train") == 2 * images + 2 * 64
+
+
+@pytest.mark.parametrize(("method", "exact"), [("magnitude", True), ("n_m", True), ("blocks", False), ("lamp", True)])
+def test_every_method_is_previewed(method: str, exact: bool, tmp_path: Path) -> None:
+    row = preview(RECIPE.format(method=method, options="twin = true\nscratch = 1"), tmp_path).rows[1]
+    assert row.exact == exact
+    if method == "blocks":  # the last block that may go is the one of stage 1, the only one of a resnet8
+        assert row.params == complexity(without_stage1(), (3, 8, 8)).params
+
+
+def without_stage1() -> nn.Module:
+    net: Any = load_backbone("resnet8", 10, "none", 8)
+    net.stage1[0] = nn.Identity()
+    return net  # type: ignore[no-any-return]

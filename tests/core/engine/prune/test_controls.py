@@ -39,7 +39,7 @@ def test_controls_have_the_shapes_of_the_cut_but_not_its_choice(
     options: dict[str, Any], make_model: MakeModel, make_bench: MakeBench
 ) -> None:
     model, bench = make_model(), make_bench()
-    widths = {"epochs": 0, "twin": True, "scratch": 1, "augment": "none", "recovery": "labels"}
+    widths: dict[str, Any] = {"epochs": 0, "twin": True, "scratch": 1, "augment": "none", "recovery": "labels"}
     method = build("prune", "lamp", **widths, **options)
     made, controls = method.apply(model, bench), method.controls(model, bench)
     assert list(controls) == ["twin cut at random", "same shape from scratch"]

@@ -193,7 +193,7 @@ def test_taylor_is_the_mean_over_batches_of_squared_gradient_times_weight() -> N
         F.cross_entropy(model(images), labels).backward()  # type: ignore[no-untyped-call]
         slopes.append({name: p.grad.double() for name, p in model.named_parameters()})
     model.zero_grad()
-    squares = {name: sum(one[name] ** 2 for one in slopes) / 3 for name in slopes[0]}
+    squares = {name: torch.stack([one[name] ** 2 for one in slopes]).mean(0) for name in slopes[0]}
     squared_gradients(model, batches(3))
     found = scored(model, weighted_squares)["one"]
     torch.testing.assert_close(found.double(), channel_sums(model, squares), rtol=1e-4, atol=1e-9)
