@@ -14,6 +14,7 @@ from core.catalog import Catalog, Facts
 from core.errors import UserError, nearest, shorten
 from core.knobs import RECIPE_OPTIONS
 from core.options import Option, Value
+from core.ratios import read_ratios
 
 SCHEMA = 1
 MAX_STEPS = 32
@@ -144,6 +145,8 @@ def _check_step(step: Mapping[str, object], place: str, catalog: Catalog, found:
     if stage == "transfer":
         found.extend(_share_faults(defaults | values, place))
         found.extend(_mixing_faults(defaults | values, place))
+    if stage == "prune":
+        found.extend(_prune_faults(defaults | values, place))
     return known_stage, str(method), values
 
 
@@ -313,6 +316,34 @@ def _mixing_faults(values: Mapping[str, Value], place: str) -> Iterator[UserErro
             given = f"{values[name]} with {place}.confidence, which guesses labels"
             fix = f"Set {name} to 0, or choose another method, such as fine_tune."
             yield UserError("conflicting_options", f"{place}.{name}", given, "0", fix)
+
+
+def _prune_faults(values: Mapping[str, Value], place: str) -> Iterator[UserError]:
+    """`values` are the step's, defaults filled in. Only what the recipe alone can tell; names need the network."""
+    try:
+        read_ratios(str(values.get("layer_ratios", "")), f"{place}.layer_ratios")
+    except UserError as error:
+        yield error
+    target, limit, n, m = (values.get(name) for name in ("target", "limit", "n", "m"))
+    if target is not None and (target == "none") != (limit == 0):
+        fix = "Set limit to what must not be exceeded." if limit == 0 else "Choose a target, or set limit to 0."
+        allowed = "a target with a limit above 0, or neither"
+        yield UserError("conflicting_options", f"{place}.limit", f"{limit:g} with target {target}", allowed, fix)
+    if target not in (None, "none"):
+        yield from _search_faults(str(target), values, place)
+    if isinstance(n, int) and isinstance(m, int) and n >= m:
+        yield UserError("conflicting_options", f"{place}.n", n, f"fewer than m = {m}", f"Set n to {m // 2}.")
+
+
+def _search_faults(target: str, values: Mapping[str, Value], place: str) -> Iterator[UserError]:
+    """A bound is met by one ratio, found once on the network before the cut."""
+    if values.get("round_to") == 0:
+        fix = "Set round_to to 1 or more, or target to none."
+        yield UserError("conflicting_options", f"{place}.round_to", f"0 with target {target}", "at least 1", fix)
+    if values.get("scope") == "global" and values.get("iterations") != 1:
+        given = f"{values.get('iterations')} with target {target} and scope global"
+        fix = "Set iterations to 1, or scope to local."
+        yield UserError("conflicting_options", f"{place}.iterations", given, "1", fix)
 
 
 def _name_faults(name: str) -> Iterator[UserError]:

@@ -15,6 +15,7 @@ from dashboard.words import say
 
 Receipt = Mapping[str, Any]
 COMPARED = ("first", "before", "fp32")  # what a file was timed in turns with
+ZEROS_SHOWN = 0.01  # of all weights; a few are zero by chance
 
 
 def show(point: Point, heading: str) -> None:
@@ -66,6 +67,8 @@ def changed(receipt: Receipt) -> Iterator[tuple[str, str]]:
     if file := receipt.get("file"):
         folded = file["folded_params"]
         yield say("receipt.numbers"), say("receipt.numbers_of", numbers=f"{file['numbers']:,}", folded=f"{folded:,}")
+        if (empty := file.get("zeros") or 0.0) >= ZEROS_SHOWN:
+            yield say("receipt.zeros"), readable.percent(empty)
     if (parity := receipt.get("parity_with_torch")) is not None:
         yield say("receipt.parity"), f"{parity:.1e}"
     if (same := receipt.get("same_answer_as_before")) is not None:

@@ -77,6 +77,7 @@ class Bench:
     source: Path | None = None
     artifact: Path | None = None
     target: Unlabelled | None = None
+    latency_threads: int = 1
 
     def stop_if_cancelled(self) -> None:
         """Raises CancelledError when the person asked to stop; called between batches."""
@@ -105,7 +106,10 @@ class Bench:
             if what == "training" and before and not epoch and not batch:
                 return
             shift, of = (before, total) if what == "training" else (0, epochs)
-            self.report(what, epoch + shift, of, batch, batches, figures, control)
+            if control:
+                self.report(what, epoch + shift, of, batch, batches, figures, control=control)
+            else:  # a bench beside the step has filled in its control already
+                self.report(what, epoch + shift, of, batch, batches, figures)
 
         return replace(self, report=report)
 

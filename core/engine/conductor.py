@@ -164,6 +164,7 @@ class Performance:
             cancelled=lambda: self.run.cancel_requested() or self.run.pause_requested(),
             source=before.source if before else None, artifact=before.artifact if before else None,
             target=self.target.unlabelled if self.target else None,
+            latency_threads=recipe.latency_threads,
         )  # fmt: skip
 
     def _witness(self, bench: Bench) -> Witness:

@@ -99,6 +99,11 @@ class Method(BaseModel, ABC):
         images, validation = len(bench.labelled), len(bench.data.validation)
         return training(after, epochs, batch, images, validation) if epochs else ()
 
+    def control_labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
+        """What making all of its controls will do with images; by default the step's own work, once for each."""
+        again = tuple(work for work in self.labour(before, after, bench) if work.control)
+        return again * len(self.controls(before, bench))
+
     def packing(self) -> Packing:
         """How large its file is for a network of given parts."""
         return Packing()

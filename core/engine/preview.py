@@ -90,8 +90,8 @@ class Preview:
 
 @dataclass(frozen=True)
 class Stage:
-    """One step of the chain: the network before and after it, the seconds it took to make the latter here, and the
-    work that the real step is."""
+    """One step of the chain: the network before and after it, the seconds it took to make the latter here, the work
+    that the real step is, and that of its controls."""
 
     number: int
     method: Method
@@ -100,6 +100,7 @@ class Stage:
     bench: Bench
     seconds: float
     labour: tuple[Labour, ...]
+    beside: tuple[Labour, ...]
 
 
 def preview(text: str, workspace: Path) -> Preview:
@@ -133,7 +134,9 @@ def _chain(recipe: Recipe, methods: list[Method], bench: Bench) -> Iterator[Stag
         with _told_of_step(number, method):
             after, seconds = _outline(_Question(method, before, here, _facts(method, before, here)))
         labour = method.labour(before.model, after.model, here)
-        yield Stage(number, method, before, after, here, seconds, (*labour, *trials(labour, here)))
+        beside = method.control_labour(before.model, after.model, here)
+        labour, beside = ((*works, *trials(works, here)) for works in (labour, beside))
+        yield Stage(number, method, before, after, here, seconds, labour, beside)
         before = after
 
 
@@ -254,8 +257,8 @@ def _times(points: list[Stage], bench: Bench, told: int) -> tuple[Seconds, Secon
         measured = Seconds(*POINT) + on_cpu.seconds([Labour("answer", stage.after.model, judged)])
         written = _writing(stage)
         chain += watch.seconds(stage.labour) + Seconds.about(stage.seconds, 1.5) + written + measured
-        again = watch.seconds(work for work in stage.labour if work.control)
-        beside += (again + written + measured) * len(stage.method.controls(stage.before.model, stage.bench))
+        beside += watch.seconds(stage.beside)
+        beside += (written + measured) * len(stage.method.controls(stage.before.model, stage.bench))
     return chain, beside
 
 

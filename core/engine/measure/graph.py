@@ -16,7 +16,7 @@ import numpy as np
 import onnx
 import onnxruntime
 from numpy.typing import NDArray
-from onnx import TensorProto, shape_inference
+from onnx import TensorProto, numpy_helper, shape_inference
 
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")  # operators whose second input is a weight tensor
 FLOATS = frozenset({TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE})
@@ -116,6 +116,15 @@ def _channel_axis(node: onnx.NodeProto, dimensions: int) -> int:
         return 1
     transposed = any(a.name == "transB" and a.i for a in node.attribute)
     return 0 if transposed else dimensions - 1
+
+
+def zeros(path: Path) -> float | None:
+    """The share of zeros among the float weights of convolutions and matrix products; None where there are none."""
+    model = onnx.load(path)
+    stored = {tensor.name: tensor for tensor in model.graph.initializer}
+    held = [numpy_helper.to_array(stored[n]) for n in {x.weight for x in layers(model) if x.data_type in FLOATS}]
+    size = sum(weight.size for weight in held)
+    return sum(int((weight == 0).sum()) for weight in held) / size if size else None
 
 
 def weight_bytes(path: Path) -> int:

@@ -8,11 +8,12 @@ from typing import Any
 
 from torch import nn
 
-from core.engine.measure.graph import KernelUse, count, integer_layers, kernels
+from core.engine.measure.graph import count, integer_layers, kernels, zeros
 from core.engine.measure.latency import Timing, inside_noise, ratio
 from core.engine.method import Saved
 
 TINY = 0.2  # milliseconds: below, the fixed cost of starting each operator outweighs its arithmetic
+SPARSE = 0.1  # a share of zeros that someone meant
 MATTERS = 1.05  # a ratio nearer to one than this is no gain
 
 
@@ -44,7 +45,7 @@ class Receipt:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; what does not apply is absent."""
-        uses = kernels(self.after.path)
+        uses, empty = kernels(self.after.path), zeros(self.after.path)
         in_integers, layers = integer_layers(uses)
         found: dict[str, Any] = {
             "layers": {"touched": self.touched[0], "total": self.touched[1]},
@@ -52,7 +53,7 @@ class Receipt:
                 {"op": u.op, "type": u.data_type, "count": len(u.nodes), "integer": u.integer} for u in uses if u.layer
             ],
             "int8_layers": in_integers,
-            "file": {"numbers": count(self.after.path).params, "folded_params": self.folded()},
+            "file": {"numbers": count(self.after.path).params, "folded_params": self.folded(), "zeros": empty},
             "parity_with_torch": self.parity,
             "calibration_error": self.calibration_error,
             "same_answer_as_before": self.agreement,
@@ -61,7 +62,7 @@ class Receipt:
         for name, other in (("first", self.first), ("before", self.before), ("fp32", self.twin)):
             if other is not None:
                 found |= self._compared(name, other)
-        found["no_gain"] = self._reasons(uses, in_integers, layers)
+        found["no_gain"] = self._reasons(in_integers, layers, empty or 0.0)
         return {key: value for key, value in found.items() if value is not None}
 
     def folded(self) -> int:
@@ -83,7 +84,7 @@ class Receipt:
         sizes = {"before": theirs, "after": mine, "times_smaller": theirs / mine}
         return {f"bytes_{name}": sizes, f"latency_{name}": latency}
 
-    def _reasons(self, uses: tuple[KernelUse, ...], in_integers: int, layers: int) -> list[str]:
+    def _reasons(self, in_integers: int, layers: int, empty: float) -> list[str]:
         """Sentences, empty where bytes and time both fell against what the step should be compared to."""
         other = self.twin or self.before
         if other is None:
@@ -91,7 +92,13 @@ class Receipt:
         reasons = []
         if self.after.path.stat().st_size * MATTERS > other.path.stat().st_size:
             reasons.append("no gain in bytes because the file stores as many numbers in as many bits as before")
-        if ratio(other.timing, self.after.timing) < MATTERS:
+        if self.twin is None and empty > SPARSE and other.macs <= self.after.macs * MATTERS:
+            now, before = (subject.timing.latency().p50 for subject in (self.after, other))
+            reasons.append(
+                f"no gain in latency on this runtime ({before:.3f} → {now:.3f} ms): it multiplies by zeros "
+                f"({empty:.0%} of the weights) as by other numbers; only the compressed file shrinks"
+            )
+        elif ratio(other.timing, self.after.timing) < MATTERS:
             reasons.append(f"no gain in latency because {self._why_not_faster(other, in_integers, layers)}")
         return reasons
 

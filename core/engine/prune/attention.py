@@ -25,6 +25,8 @@ from torchvision.models.swin_transformer import (
 )
 from torchvision.models.vision_transformer import VisionTransformer
 
+from core.engine.prune.scores import average
+
 Score = Callable[[Group], Tensor | None]
 
 
@@ -85,7 +87,9 @@ class AttentionCut:
         """The dimensions each head keeps of its queries and keys ("qk"), or of its values ("v")."""
         group = _inner_group(parts, rows)
         score = self.score(group)
-        assert score is not None, "an importance must score linear layers"
+        if score is None:  # an importance that looks at other layers alone leaves the inside to its weights
+            score = average(group, lambda share: share.weight.square().sum(1))
+        assert score is not None
         heads = score.detach().cpu().reshape(parts.heads, -1)
         best = heads.argsort(dim=1, descending=True, stable=True)[:, : kept // parts.heads].sort(dim=1).values
         return (best + torch.arange(parts.heads).unsqueeze(1) * heads.shape[1]).flatten()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from core.engine.prune import Prune
+from torch import nn
+from torch_pruning.pruner.importance import GroupMagnitudeImportance
+
 from core.engine.prune.attention import Score
-from core.engine.prune.structured import group_l2
+from core.engine.prune.channels import ChannelPrune
 from core.options import Words
 
+KINDS = [nn.modules.conv._ConvNd, nn.Linear, nn.modules.batchnorm._BatchNorm, nn.LayerNorm]
 
-class L2(Prune):
+
+class L2(ChannelPrune):
     """Group L2 norm (Li et al. 2017, arXiv:1608.08710; over all coupled layers: Fang et al. 2023, arXiv:2301.12900)."""
 
     title = Words("L2 norm", "L2 范数")
@@ -20,4 +24,5 @@ class L2(Prune):
 
     def importance(self, seed: int) -> Score:
         """The mean squared weight of a channel over its layers, relative to its group's mean; `seed` plays no part."""
-        return group_l2()
+        score: Score = GroupMagnitudeImportance(p=2, target_types=list(KINDS))
+        return score

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from core.engine.prune import Prune
 from core.engine.prune.attention import Score
+from core.engine.prune.channels import ChannelPrune
 from core.engine.prune.structured import random_scores
 from core.options import Words
 
 
-class Random(Prune):
+class Random(ChannelPrune):
     """Channels go by lot (a strong control: Mittal et al. 2018, arXiv:1801.10447)."""
 
     title = Words("Random", "随机")

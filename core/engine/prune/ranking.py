@@ -7,7 +7,7 @@ attention, one a block for grouped convolutions.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,7 +16,9 @@ from torch import Tensor, nn
 from torch_pruning.dependency import Group
 
 from core.engine.prune.attention import ATTENTION, Score, projections
+from core.engine.prune.scores import WRITES
 from core.errors import UserError
+from core.ratios import refuse_unknown, speaks_of
 
 Scope = Literal["local", "global"]
 EPSILON = 1e-9  # 10 · (1 − 0.9) is 0.9999999999999998 in floating point, and means 1
@@ -27,6 +29,7 @@ class ChannelSet:
     """A prunable group: its root, one score a channel, how many channels it began with, and how they may go."""
 
     name: str
+    makers: tuple[str, ...]  # the layers whose outputs these channels are
     root: nn.Module
     function: Callable[..., nn.Module]
     scores: Tensor
@@ -65,7 +68,9 @@ def _set(graph: Any, group: Group, score: Score, sizes: dict[str, int]) -> Chann
     if scores is None:
         return None
     scores = torch.nan_to_num(scores.detach().float().cpu())
-    return ChannelSet(name, root, group[0].dep.handler, scores, sizes.setdefault(name, width), blocks, step)
+    makers = tuple(graph._module2name[dep.target.module] for dep, _ in group if dep.handler in WRITES)
+    size = sizes.setdefault(name, width)
+    return ChannelSet(name, makers, root, group[0].dep.handler, scores, size, blocks, step)
 
 
 def _blocks(dep: Any) -> int:
@@ -79,26 +84,66 @@ def _heads(layer: nn.Module) -> int:
     return projections(layer).heads if isinstance(layer, ATTENTION) else 1
 
 
-def refuse_empty(sets: Sequence[ChannelSet], ratio: float, scope: Scope) -> None:
-    """Raises where `ratio` asks for more than all but one step of a layer (local) or of all layers (global)."""
-    if scope == "local":
-        tightest = min(sets, key=lambda one: one.size // one.step)
-        largest, where = 1 - tightest.step / tightest.size, tightest.name
-    else:
-        largest, where = 1 - sum(one.step for one in sets) / sum(one.size for one in sets), "every layer together"
-    if ratio > largest + EPSILON:
-        shown = math.floor(largest * 1000 + EPSILON) / 1000
-        allowed = f"at most {shown:g} for this model ({where} would be left without a channel)"
-        raise UserError("ratio_leaves_no_channel", "ratio", ratio, allowed, f"Set ratio to {shown:g} or less.")
+def own_ratios(sets: Sequence[ChannelSet], layers: Mapping[str, float]) -> list[float | None]:
+    """The ratio that `layers` (name or pattern → ratio, the first that fits counts) gives each set; None: none.
+
+    Raises UserError unknown_layer for a pattern that speaks of no layer whose channels may go.
+    """
+    names = [name for one in sets for name in one.makers]
+    allowed = f"layers whose channels may go: {', '.join(names[:12])}{' …' if len(names) > 12 else ''}"
+    refuse_unknown(layers, names, "layer_ratios", "unknown_layer", allowed)
+    return [
+        next((r for pattern, r in layers.items() if any(speaks_of(pattern, name) for name in one.makers)), None)
+        for one in sets
+    ]
 
 
-def kept_channels(sets: Sequence[ChannelSet], ratio: float, scope: Scope, round_to: int) -> list[int]:
-    """How many channels each set keeps: at least one step, at most what it has, rounded up to `round_to`."""
+def largest_ratio(sets: Sequence[ChannelSet], own: Sequence[float | None], scope: Scope) -> tuple[float, str]:
+    """The most that may go of the sets without a ratio of their own, and which layer sets the bound; one step a set
+    (a channel, a head) always stays."""
+    free = [one for one, ratio in zip(sets, own, strict=True) if ratio is None]
+    if not free:
+        return 0.0, ""
     if scope == "local":
-        plain = [math.floor(one.size / one.step * (1 - ratio) + EPSILON) * one.step for one in sets]
+        tightest = min(free, key=lambda one: one.size // one.step)
+        return 1 - tightest.step / tightest.size, tightest.name
+    return 1 - sum(one.step for one in free) / sum(one.size for one in free), "every layer together"
+
+
+def refuse_empty(sets: Sequence[ChannelSet], own: Sequence[float | None], ratio: float, scope: Scope) -> None:
+    """Raises where a ratio asks for more than all but one step of a layer (local) or of all layers (global)."""
+    for one, given in zip(sets, own, strict=True):
+        if given is not None and given > 1 - one.step / one.size + EPSILON:
+            raise _leaves_nothing("layer_ratios", given, 1 - one.step / one.size, one.name)
+    largest, where = largest_ratio(sets, own, scope)
+    if where and ratio > largest + EPSILON:
+        raise _leaves_nothing("ratio", ratio, largest, where)
+
+
+def _leaves_nothing(field: str, given: float, largest: float, where: str) -> UserError:
+    shown = math.floor(largest * 1000 + EPSILON) / 1000
+    allowed = f"at most {shown:g} for this model ({where} would be left without a channel)"
+    return UserError("ratio_leaves_no_channel", field, given, allowed, f"Set ratio to {shown:g} or less.")
+
+
+def kept_channels(
+    sets: Sequence[ChannelSet], own: Sequence[float | None], ratio: float, scope: Scope, round_to: int, share: float = 1
+) -> list[int]:
+    """How many channels each set keeps: at least one step, at most what it has, rounded up to `round_to`.
+
+    `share` of each ratio goes in this round; sets with a ratio of their own take no part in a global ranking.
+    """
+    if scope == "global":
+        free = [one for one, given in zip(sets, own, strict=True) if given is None]
+        ranked = iter(_kept_globally(free, ratio * share))
+        plain = [next(ranked) if r is None else _kept(one, r * share) for one, r in zip(sets, own, strict=True)]
     else:
-        plain = _kept_globally(sets, ratio)
+        plain = [_kept(one, (ratio if r is None else r) * share) for one, r in zip(sets, own, strict=True)]
     return [_rounded(one, max(kept, one.step), round_to) for one, kept in zip(sets, plain, strict=True)]
+
+
+def _kept(one: ChannelSet, ratio: float) -> int:
+    return math.floor(one.size / one.step * (1 - ratio) + EPSILON) * one.step
 
 
 def _kept_globally(sets: Sequence[ChannelSet], ratio: float) -> list[int]:

@@ -6,28 +6,34 @@ The library follows which layers share channels (`trace`); ranking, counting and
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch_pruning.dependency import Group
-from torch_pruning.pruner.importance import GroupMagnitudeImportance
 
+from core.engine.method import methods
 from core.engine.prune.attention import Score, widths_settled
-from core.engine.prune.ranking import Scope, channel_sets, kept_channels, refuse_empty, remove
+from core.engine.prune.ranking import (
+    ChannelSet,
+    Scope,
+    channel_sets,
+    kept_channels,
+    largest_ratio,
+    own_ratios,
+    refuse_empty,
+    remove,
+)
 from core.engine.prune.trace import last_layers, release, shuffle_entries, trace, traceable
 from core.errors import UserError, nearest
+from core.ratios import refuse_unknown, speaks_of
 
 LIBRARY_FAULTS = (RuntimeError, ValueError, AssertionError, IndexError, KeyError, TypeError, AttributeError)
-
-
-def group_l2() -> Score:
-    """Group L2 norm: over all layers that share a channel, its squared weights, relative to the group's mean."""
-    kinds = [nn.modules.conv._ConvNd, nn.Linear, nn.modules.batchnorm._BatchNorm, nn.LayerNorm]
-    score: Score = GroupMagnitudeImportance(p=2, target_types=kinds)
-    return score
+Look = Callable[[nn.Module], None]
+NO_RATIOS: Mapping[str, float] = MappingProxyType({})
 
 
 def random_scores(seed: int) -> Score:
@@ -38,9 +44,6 @@ def random_scores(seed: int) -> Score:
         return torch.rand(len(group[0].idxs), generator=draw)
 
     return score
-
-
-IMPORTANCES: dict[str, Callable[[int], Score]] = {"l2": lambda seed: group_l2(), "random": random_scores}
 
 
 def prune_channels(
@@ -54,19 +57,23 @@ def prune_channels(
     ignored: Sequence[str] = (),
     seed: int = 0,
     iterations: int = 1,
+    layer_ratios: Mapping[str, float] = NO_RATIOS,
 ) -> nn.Module:
     """A copy of `model` without the share `ratio` of its channels, the least important ones; classes are kept.
 
-    `example_input` is a batch [N, C, H, W] the model accepts; `importance` a name ("l2", "random") or a callable that
-    maps a torch_pruning Group to one score a channel; `scope` "local" removes the share from every group, "global"
-    from all channels together; `round_to` rounds kept channels up to a multiple; `ignored` names modules whose outputs
-    stay whole; `iterations` ranks anew after each of so many equal cuts. Ratio 0 returns an equal copy. Gradients on
-    the model travel to the copy, so that an importance may read them. Auxiliary heads (googlenet, inception_v3) go.
-    Raises UserError: ratio_leaves_no_channel, not_prunable, unknown_module, out_of_range, unknown_choice.
+    `example_input` is a batch [N, C, H, W] the model accepts; `importance` the name of a method that needs no images
+    ("l1", "l2", "bn_scale", "fpgm", "lamp", "random", …) or a callable that maps a torch_pruning Group to one score a
+    channel; `scope` "local" removes the share from every group, "global" from all channels together; `round_to`
+    rounds kept channels up to a multiple; `ignored` names modules, or patterns of names, whose outputs stay whole;
+    `iterations` ranks anew after each of so many equal cuts; `layer_ratios` gives layers, by name or pattern, a ratio
+    of their own. Ratio 0 returns an equal copy. Gradients on the model travel to the copy, so that an importance may
+    read them. Auxiliary heads (googlenet, inception_v3) go.
+    Raises UserError: ratio_leaves_no_channel, not_prunable, unknown_module, unknown_layer, out_of_range,
+    unknown_choice, and what an importance finds missing (no_batch_norm).
     """
     rounds = prune_rounds(
-        model, example_input, ratio, importance,
-        scope=scope, round_to=round_to, ignored=ignored, seed=seed, iterations=iterations,
+        model, example_input, ratio, importance, scope=scope, round_to=round_to, ignored=ignored, seed=seed,
+        iterations=iterations, layer_ratios=layer_ratios,
     )  # fmt: skip
     return list(rounds)[-1]
 
@@ -82,35 +89,78 @@ def prune_rounds(
     ignored: Sequence[str] = (),
     seed: int = 0,
     iterations: int = 1,
+    layer_ratios: Mapping[str, float] = NO_RATIOS,
+    look: Look = lambda net: None,
 ) -> Iterator[nn.Module]:
     """As `prune_channels`, but yields the network after each round; the caller may train it before asking for the next.
 
-    Every round yields the same module object, smaller; after round k of n the share k/n · ratio is gone.
+    Every round yields the same module object, smaller; after round k of n the share k/n · ratio is gone. `look` sees
+    the network before each cut, in evaluation mode with every parameter differentiable: it may leave in their
+    gradients what the importance reads.
     """
-    _check_numbers(ratio, round_to, iterations, scope)
-    score = _score(importance, seed)
+    _check_numbers({"ratio": ratio, **{f"layer_ratios.{n}": r for n, r in layer_ratios.items()}}, scope)
+    _check_counts(round_to, iterations)
+    score = _score(importance, seed, model)
     net = _copy(model)
     sizes: dict[str, int] = {}
     for number in range(1, iterations + 1):
-        if ratio > 0:
-            with traceable(net), _told(net, example_input):
-                graph, protected = _groups(net, example_input, score, ignored)
-                sets = channel_sets(graph, protected, score, sizes)
-                refuse_empty(sets, ratio, scope)
-                for one, kept in zip(
-                    sets, kept_channels(sets, ratio * number / iterations, scope, round_to), strict=True
-                ):
-                    remove(graph, one, kept)
-                widths_settled(net)
-                release(graph)
+        if ratio > 0 or any(layer_ratios.values()):
+            with traceable(net):
+                look(net)
+                with _told(net, example_input):
+                    graph, sets, own = _examined(net, example_input, score, ignored, layer_ratios, sizes)
+                    refuse_empty(sets, own, ratio, scope)
+                    share = number / iterations
+                    for one, kept in zip(sets, kept_channels(sets, own, ratio, scope, round_to, share), strict=True):
+                        remove(graph, one, kept)
+                    widths_settled(net)
+                    release(graph)
         yield net
 
 
-def _groups(net: nn.Module, example: Tensor, score: Score, ignored: Sequence[str]) -> tuple[Any, list[nn.Module]]:
-    """The dependency graph, and the layers whose outputs stay whole."""
+def reachable_ratio(
+    model: nn.Module,
+    example_input: Tensor,
+    scope: Scope,
+    ignored: Sequence[str] = (),
+    layer_ratios: Mapping[str, float] = NO_RATIOS,
+) -> float:
+    """The largest ratio that leaves a channel in every layer; raises as `prune_channels`."""
+    net = _copy(model)
+    with traceable(net), _told(net, example_input):
+        graph, sets, own = _examined(net, example_input, random_scores(0), ignored, layer_ratios, {})
+        release(graph)
+    return largest_ratio(sets, own, scope)[0]
+
+
+def widths(before: nn.Module, after: nn.Module, example_input: Tensor, ignored: Sequence[str] = ()) -> dict[str, float]:
+    """The ratio of each group of `before` that cuts it to the width it has in `after`, by the name of its root."""
+    net = _copy(before)
+    with traceable(net), _told(net, example_input):
+        graph, sets, _ = _examined(net, example_input, random_scores(0), ignored, NO_RATIOS, {})
+        release(graph)
+    return {one.name: 1 - _outputs(after.get_submodule(one.name)) / one.size for one in sets}
+
+
+def _outputs(module: nn.Module) -> int:
+    found = module.out_features if isinstance(module, nn.Linear) else module.out_channels
+    return int(found)  # type: ignore[arg-type]
+
+
+def _examined(
+    net: nn.Module,
+    example: Tensor,
+    score: Score,
+    ignored: Sequence[str],
+    layer_ratios: Mapping[str, float],
+    sizes: dict[str, int],
+) -> tuple[Any, list[ChannelSet], list[float | None]]:
+    """The dependency graph, the groups whose channels may go, and the ratios some of them have for themselves."""
     named = _named(net, ignored)
     graph, outputs = trace(net, example, score)
-    return graph, [*last_layers(graph, outputs), *shuffle_entries(net), *named]
+    protected = [*last_layers(graph, outputs), *shuffle_entries(net), *named]
+    sets = channel_sets(graph, protected, score, sizes)
+    return graph, sets, own_ratios(sets, layer_ratios)
 
 
 @contextmanager
@@ -135,23 +185,34 @@ def _not_prunable(net: nn.Module, reason: str) -> UserError:
     return UserError("not_prunable", "model", f"{type(net).__name__} ({reason})", allowed, "Choose another backbone.")
 
 
-def _check_numbers(ratio: float, round_to: int, iterations: int, scope: str) -> None:
-    if not 0 <= ratio < 1:
-        raise UserError("out_of_range", "ratio", ratio, "a number from 0 up to, but not, 1", "Set ratio within it.")
-    for field, given in (("round_to", round_to), ("iterations", iterations)):
-        if given < 1:
-            raise UserError("out_of_range", field, given, "a whole number of at least 1", f"Set {field} to 1.")
+def _check_numbers(ratios: Mapping[str, float], scope: str) -> None:
+    for field, ratio in ratios.items():
+        if not 0 <= ratio < 1:
+            raise UserError("out_of_range", field, ratio, "a number from 0 up to, but not, 1", "Set ratio within it.")
     if scope not in ("local", "global"):
         raise UserError("unknown_choice", "scope", scope, "local or global", nearest(scope, ("local", "global")))
 
 
-def _score(importance: str | Score, seed: int) -> Score:
+def _check_counts(round_to: int, iterations: int) -> None:
+    for field, given in (("round_to", round_to), ("iterations", iterations)):
+        if given < 1:
+            raise UserError("out_of_range", field, given, "a whole number of at least 1", f"Set {field} to 1.")
+
+
+def _score(importance: str | Score, seed: int, net: nn.Module) -> Score:
+    """The score of that name: every method of the stage that ranks channels without images has one."""
     if not isinstance(importance, str):
         return importance
-    if importance not in IMPORTANCES:
-        allowed = f"one of {', '.join(IMPORTANCES)}, or a callable"
-        raise UserError("unknown_choice", "importance", importance, allowed, nearest(importance, IMPORTANCES))
-    return IMPORTANCES[importance](seed)
+    from core.engine.prune.channels import ChannelPrune  # it builds on this module
+
+    menu = {n: m for n, m in methods("prune").items() if issubclass(m, ChannelPrune) and not m.reads_images}
+    if importance not in menu:
+        allowed = f"one of {', '.join(menu)}, or a callable"
+        raise UserError("unknown_choice", "importance", importance, allowed, nearest(importance, menu))
+    method = menu[importance]()
+    assert isinstance(method, ChannelPrune)
+    method.refuse(net)
+    return _score(method.importance(seed), seed, net)
 
 
 def _copy(model: nn.Module) -> nn.Module:
@@ -168,8 +229,7 @@ def _shape(net: nn.Module, example: Tensor) -> tuple[int, ...]:
 
 
 def _named(net: nn.Module, names: Sequence[str]) -> list[nn.Module]:
+    """The modules that names or patterns speak of, and all within them."""
     known = dict(net.named_modules())
-    for name in names:
-        if name not in known:
-            raise UserError("unknown_module", "ignored", name, "names of the model's modules", nearest(name, known))
-    return [module for name in names for module in known[name].modules()]
+    refuse_unknown(names, known, "ignored", "unknown_module", "names of the model's modules, or patterns of them")
+    return [module for name, module in known.items() if any(speaks_of(pattern, name) for pattern in names)]

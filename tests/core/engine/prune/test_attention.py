@@ -17,7 +17,7 @@ from torchvision.models.swin_transformer import (
 )
 
 from core.engine.prune.attention import AttentionCut, MergingCut, projections
-from core.engine.prune.structured import group_l2
+from core.engine.prune.l2 import L2
 
 WIDTH, HEADS = 24, 3
 
@@ -58,7 +58,7 @@ def test_dead_embedding_channels_and_dead_inner_dimensions_go_without_a_trace(na
     entry = torch.randn(*shape, WIDTH)
     entry[..., removed] = 0
     before = run(block, entry)
-    AttentionCut(group_l2()).prune_out_channels(block, removed)
+    AttentionCut(L2().importance(0)).prune_out_channels(block, removed)
     after = run(block, entry[..., kept])
     torch.testing.assert_close(after, before[..., kept], rtol=1e-4, atol=1e-5)
     assert (projections(block).heads, projections(block).out.weight.shape) == (HEADS, (len(kept), len(kept)))
@@ -72,7 +72,7 @@ def test_each_head_keeps_its_own_strongest_dimensions() -> None:
         for row in (1, 3, 4, 6):  # two in each head of four
             block.in_proj_weight[row] = float(row)
             block.in_proj_weight[16 + row] = float(10 * row)
-    AttentionCut(group_l2()).prune_in_channels(block, [0, 2, 5, 7])
+    AttentionCut(L2().importance(0)).prune_in_channels(block, [0, 2, 5, 7])
     stretch = (4 / 8) ** 0.5  # √(new width / old width), so that logits keep their temperature
     torch.testing.assert_close(block.in_proj_weight[:4, 0], stretch * torch.tensor([1.0, 3.0, 4.0, 6.0]))
     torch.testing.assert_close(block.in_proj_weight[8:, 0], torch.tensor([10.0, 30.0, 40.0, 60.0]))

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from core.engine import build
 from core.engine.method import methods
-from core.engine.prune import Prune, reestimate_batch_norm
+from core.engine.prune.channels import ChannelPrune
+from core.engine.prune.statistics import reestimate_batch_norm
 from core.engine.prune.structured import prune_channels
 from core.errors import UserError
 
@@ -99,7 +100,7 @@ def test_the_methods_differ_only_in_what_they_find_important() -> None:
     kept: dict[str, Tensor] = {}
     for name in ("l2", "random"):
         method = build("prune", name, ratio=0.25)
-        assert isinstance(method, Prune)
+        assert isinstance(method, ChannelPrune)
         cut: Any = prune_channels(net().eval(), images, method.ratio, method.importance(3))
         widths[name] = [p.shape for p in cut.parameters()]
         kept[name] = cut[0].weight

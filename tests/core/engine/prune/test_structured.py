@@ -12,8 +12,10 @@ import pytest
 import torch
 import torchvision.models as zoo
 from torch import Tensor, nn
+from torch_pruning.utils import count_ops_and_params
 from torchvision.models.vision_transformer import VisionTransformer
 
+from core.engine.measure.complexity import complexity
 from core.engine.prune import structured
 from core.errors import UserError
 
@@ -382,3 +384,19 @@ def test_every_architecture_of_torchvision_prunes() -> None:
             pruned = prune_channels(net, images, 0.5)
         assert size(pruned) < 0.6 * size(net), name
         assert answers(pruned, images).shape == (1, CLASSES), name
+
+
+def test_a_resnet18_at_one_half_is_as_small_as_published_by_either_counter() -> None:
+    """torch-pruning's own counter takes batch norms and the like for multiply-accumulates; ours leaves them out."""
+    net = zoo.resnet18(weights=None).eval()
+    image = torch.zeros(1, 3, 224, 224)
+    pruned = prune_channels(net, image, 0.5, "l2")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs_macs, theirs_params = count_ops_and_params(pruned, image)
+    ours = complexity(pruned, (3, 224, 224))
+    assert theirs_params / 1e6 == pytest.approx(3.056, abs=5e-4)
+    assert theirs_macs / 1e9 == pytest.approx(0.487, abs=5e-4)
+    assert ours.params == theirs_params
+    assert ours.macs / 1e9 == pytest.approx(0.487, rel=0.01)
+    assert ours.macs <= theirs_macs

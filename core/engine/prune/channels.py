@@ -1,0 +1,132 @@
+"""Structured pruning: channels go from every layer that shares them; a method tells which matter least."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from core.engine.bench import Bench
+from core.engine.forecast import Outline
+from core.engine.method import knob
+from core.engine.model import Model
+from core.engine.prune import Prune
+from core.engine.prune.attention import Score
+from core.engine.prune.choice import Choice, chosen
+from core.engine.prune.ranking import Scope
+from core.engine.prune.structured import prune_rounds, random_scores, widths
+from core.engine.prune.target import KINDS
+from core.engine.seeds import counter_seed
+from core.ratios import read_names, read_ratios
+
+UNSURE = "Which channels go from which layer depends on the trained weights, so this network's shapes may differ."
+MEASURED = "How much goes depends on what will be measured in the run, so this network's shapes may differ."
+
+
+class ChannelPrune(Prune, ABC):
+    """A way to tell which channels matter least; the cut and its rounds are the same for all.
+
+    A method whose scores come from the seed alone sets `reads_network` False: its cut is known before any training.
+    One that reads gradients sets `reads_images` and fills `look`.
+    """
+
+    reads_network: ClassVar[bool] = True
+    reads_images: ClassVar[bool] = False
+
+    ratio: float = knob(
+        0.5, "Pruning ratio", "Share of channels removed; half the channels hold about three quarters of the weights.",
+        zh=("剪枝率", "移除的通道比例;移除一半通道约减少四分之三的权重。"), ge=0.0, le=0.95,
+    )  # fmt: skip
+    scope: str = knob(
+        "local", "Scope", "local removes the same share in every layer; global removes the least important anywhere.",
+        zh=("范围", "local 在每层移除相同比例;global 在全网范围移除最不重要的通道。"), choices=("local", "global"),
+    )  # fmt: skip
+    iterations: int = knob(
+        1, "Rounds", "The cut is made in so many equal rounds, with recovery between them.",
+        zh=("轮数", "分多少轮等量剪枝,每轮之间恢复训练。"), ge=1, le=10,
+    )  # fmt: skip
+    round_to: int = knob(
+        1, "Round to", "Kept channels are rounded up to a multiple of this; 0 times 1, 2, 4, 8, 16 and takes the best.",
+        zh=("取整", "保留的通道数向上取整到该数的倍数;0 表示实测 1、2、4、8、16 并取最快者。"),
+        ge=0, le=32, unit="channels",
+    )  # fmt: skip
+    ignored: str = knob(
+        "", "Layers left whole", "Names of layers whose channels stay, separated by commas; * stands for any letters.",
+        zh=("保持完整的层", "通道保持不变的层名,用逗号分隔;* 代表任意字符。"),
+    )  # fmt: skip
+    layer_ratios: str = knob(
+        "", "Ratios of single layers", 
+        "name=ratio, separated by commas, for layers that differ: stage1.*=0.25, stem.0=0.",
+        zh=("单层剪枝率", "个别层的剪枝率,形如 stage1.*=0.25, stem.0=0,用逗号分隔。"),
+    )  # fmt: skip
+    target: str = knob(
+        "none", "Cut until", 
+        "What must fall to the bound below: the smallest ratio that does it is found, in place of yours.",
+        zh=("剪到满足", "哪一项须降到下面的上限;系统会找到满足它的最小剪枝率,代替上面的值。"),
+        choices=("none", *KINDS),
+    )  # fmt: skip
+    limit: float = knob(
+        0.0, "Bound", "Of the target: parameters, multiply-accumulates, bytes of the file, or milliseconds of latency.",
+        zh=("上限", "目标的上限:参数个数、乘加次数、文件字节数或延迟毫秒数。"), ge=0.0, le=1e15,
+    )  # fmt: skip
+
+    @abstractmethod
+    def importance(self, seed: int) -> str | Score:
+        """What `structured.prune_channels` takes: a name, or a callable from a channel group to one score a channel."""
+
+    def refuse(self, net: nn.Module) -> None:
+        """Raises UserError where the importance has nothing to go by in `net`."""
+
+    def look(self, model: Model, bench: Bench) -> None:
+        """Leaves in the gradients of `model.net`, on the CPU, what the importance reads there."""
+
+    @property
+    def rounds(self) -> int:
+        return self.iterations
+
+    def cuts(self, model: Model, bench: Bench, by_lot: bool = False) -> Iterator[nn.Module]:
+        """The network after each round. By lot, layers are as wide as after the real cut made in one go."""
+        choice = chosen(self, model, bench)
+        if not by_lot:
+            yield from self.cut(model, choice, bench)
+            return
+        example, ignored = blank(model), read_names(self.ignored)
+        for net in self.cut(model, choice, bench):
+            shape = net
+        yield from prune_rounds(
+            model.net.cpu(), example, 0.0, random_scores(counter_seed(*bench.place, "importance")),
+            ignored=ignored, iterations=self.iterations,
+            layer_ratios=widths(model.net, shape, example, ignored),
+        )  # fmt: skip
+
+    def cut(self, model: Model, choice: Choice, bench: Bench, score: Score | None = None) -> Iterator[nn.Module]:
+        """The network after each round; `score` stands in for the method's own where no image may be read."""
+        self.refuse(model.net)
+        return prune_rounds(
+            model.net.cpu(), blank(model), choice.ratio,
+            score or self.importance(counter_seed(*bench.place, "importance")),
+            scope=self._scope, round_to=choice.round_to, iterations=self.iterations,
+            ignored=read_names(self.ignored), layer_ratios=read_ratios(self.layer_ratios),
+            look=(lambda net: self.look(model.with_net(net), bench)) if score is None else (lambda net: None),
+        )  # fmt: skip
+
+    def outline(self, before: Outline, bench: Bench) -> Outline:
+        """The network after the cut. A local cut takes as many channels from a layer whatever their scores are."""
+        picks = self.scope == "global" and self.reads_network
+        choice = chosen(self, before.model, bench, real=False)
+        *_, net = self.cut(before.model, choice, bench, random_scores(0) if self.reads_images else None)
+        why = MEASURED if choice.guessed else UNSURE if picks else before.why
+        return Outline(before.model.with_net(net), why)
+
+    @property
+    def _scope(self) -> Scope:
+        return "global" if self.scope == "global" else "local"
+
+
+def blank(model: Model) -> Tensor:
+    """A batch of two blank images of the network's own size."""
+    p = model.preprocessing
+    return torch.zeros(2, p.channels, p.size, p.size)

@@ -1,0 +1,105 @@
+"""What a cut leaves to measurement: the ratio that meets a bound, the multiple that runs fastest; chosen once."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core.engine.bench import Bench
+from core.engine.export.graph import write_graph
+from core.engine.measure.anatomy import anatomy
+from core.engine.model import Model
+from core.engine.prune.ranking import Scope
+from core.engine.prune.structured import random_scores, reachable_ratio
+from core.engine.prune.target import measure, milliseconds, search
+from core.files import make_folder, write_atomic
+from core.ratios import read_names, read_ratios
+
+if TYPE_CHECKING:
+    from core.engine.prune.channels import ChannelPrune
+
+MULTIPLES = (1, 2, 4, 8, 16)
+WORTH = 0.97  # of the time of unrounded widths: a rounded cut keeps more channels, and must be faster for it
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The ratio and the multiple of a cut; `guessed` where a run would measure and this did not."""
+
+    ratio: float
+    round_to: int
+    guessed: bool = False
+
+
+def chosen(method: ChannelPrune, model: Model, bench: Bench, real: bool = True) -> Choice:
+    """What the options leave open, measured and written down in the step's folder, so that a resumed run does not
+    measure anew. Not `real`: nothing is written, timed or exported."""
+    open_questions = method.target != "none" or method.round_to == 0
+    if not open_questions:
+        return Choice(method.ratio, method.round_to)
+    if not real:
+        return _guess(method, model, bench)
+    note = bench.folder / "choice.json"
+    if note.exists():
+        return Choice(**json.loads(note.read_bytes()))
+    found = _choose(method, model, bench)
+    make_folder(bench.folder)
+    write_atomic(note, json.dumps(asdict(found)).encode())
+    return found
+
+
+def _choose(method: ChannelPrune, model: Model, bench: Bench) -> Choice:
+    if method.target == "none":
+        return Choice(method.ratio, _fastest(method, model, bench))
+
+    def size(ratio: float) -> float:
+        return measure(method.target, _cut(method, model, Choice(ratio, method.round_to), bench), bench)
+
+    return Choice(search(size, method.limit, _largest(method, model)), method.round_to)
+
+
+def _guess(method: ChannelPrune, model: Model, bench: Bench) -> Choice:
+    """Counts are searched for as in a run, bytes by their estimate; what only a clock can tell is left at `ratio`."""
+    if method.target in ("none", "latency"):
+        return Choice(method.ratio, method.round_to or 1, guessed=True)
+    p = model.preprocessing
+
+    def size(ratio: float) -> float:
+        thinned = _cut(method, model, Choice(ratio, method.round_to), bench, real=False)
+        if method.target == "bytes":
+            return method.packing().bytes(anatomy(thinned.net, (p.channels, p.size, p.size)))
+        return measure(method.target, thinned, bench)
+
+    ratio = search(size, method.limit, _largest(method, model))
+    return Choice(ratio, method.round_to, guessed=method.target == "bytes" or method.scope == "global")
+
+
+def _fastest(method: ChannelPrune, model: Model, bench: Bench) -> int:
+    """The multiple whose file is fastest, if that is worth the channels it keeps."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = {str(multiple): Path(folder) / f"{multiple}.onnx" for multiple in MULTIPLES}
+        for multiple in MULTIPLES:
+            bench.stop_if_cancelled()
+            write_graph(_cut(method, model, Choice(method.ratio, multiple), bench), files[str(multiple)])
+        times = milliseconds(files, bench)
+    best = min(MULTIPLES, key=lambda multiple: times[str(multiple)])
+    return best if times[str(best)] < WORTH * times["1"] else 1
+
+
+def _cut(method: ChannelPrune, model: Model, choice: Choice, bench: Bench, real: bool = True) -> Model:
+    """The network after a whole cut. A local one is as wide whatever the scores are."""
+    bench.stop_if_cancelled()
+    blind = method.reads_images and not (real and method.scope == "global")
+    *_, net = method.cut(model, choice, bench, random_scores(0) if blind else None)
+    return model.with_net(net)
+
+
+def _largest(method: ChannelPrune, model: Model) -> float:
+    from core.engine.prune.channels import blank
+
+    scope: Scope = "global" if method.scope == "global" else "local"
+    ignored, ratios = read_names(method.ignored), read_ratios(method.layer_ratios)
+    return reachable_ratio(model.net.cpu(), blank(model), scope, ignored, ratios)

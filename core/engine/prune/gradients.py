@@ -1,0 +1,121 @@
+"""What a loss says of each weight: squared gradients, or curvature, left where an importance finds them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch_pruning.dependency import Group
+
+from core.engine.bench import Bench
+from core.engine.data.augment import prepare
+from core.engine.forecast import Labour
+from core.engine.method import knob
+from core.engine.model import Model
+from core.engine.prune.attention import Score
+from core.engine.prune.channels import ChannelPrune
+from core.engine.prune.scores import Share, gather
+from core.engine.seeds import generator
+
+Labelled = tuple[Tensor, Tensor]
+
+
+class GradientPrune(ChannelPrune, ABC):
+    """Weighs each squared weight by something that gradients on labelled images tell; a method says what."""
+
+    reads_images: ClassVar[bool] = True
+    images: int = knob(
+        512, "Images looked at", "Labelled images on which gradients are taken before each cut; more rank more surely.",
+        zh=("参考图像数", "每次剪枝前用多少张有标签图像计算梯度;越多排序越可靠。"), ge=1, le=100_000, unit="images",
+    )  # fmt: skip
+    at_once: int = knob(
+        32, "Images a gradient", "Images whose mean loss gives one gradient; the ranking averages over gradients.",
+        zh=("每次梯度的图像数", "多少张图像的平均损失给出一个梯度;排序取各梯度的平均。"), ge=1, le=1024, unit="images",
+    )  # fmt: skip
+
+    @abstractmethod
+    def weigh(self, net: nn.Module, batches: Iterable[Labelled], draw: torch.Generator) -> None:
+        """Leaves in every parameter's gradient what its square is to be multiplied by."""
+
+    @property
+    def passes(self) -> int:
+        """Forward and backward passes a batch."""
+        return 1
+
+    def importance(self, seed: int) -> Score:
+        """A channel's sum of weight² · gradient over all its layers, as `look` left it; `seed` plays no part."""
+        return weighted_squares
+
+    def look(self, model: Model, bench: Bench) -> None:
+        """On the first images of an order drawn from the bench's seed; in one memory layout, so that a network fresh
+        from training and one read from disk give the same bits."""
+        place = (*bench.place, "gradients")
+        order = torch.randperm(len(bench.labelled), generator=generator(*place))[: self.images]
+        net = model.net.to(bench.device, memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        draw = generator(*place, "probes", device=bench.device)
+        self.weigh(net, self._batches(order, model, bench), draw)
+        net.cpu()
+
+    def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
+        """Beside the recovery: one look before each round."""
+        looks = self.rounds * self.passes * min(self.images, len(bench.labelled))
+        return (*super().labour(before, after, bench), Labour("train", before, looks, self.at_once, control=False))
+
+    def _batches(self, order: Tensor, model: Model, bench: Bench) -> Iterator[Labelled]:
+        for chosen in torch.split(order, self.at_once):
+            bench.stop_if_cancelled()
+            images = prepare(bench.labelled.images[chosen].to(bench.device), model.preprocessing)
+            yield images, bench.labelled.labels[chosen].to(bench.device)
+
+
+def weighted_squares(group: Group) -> Tensor:
+    """One score a channel [C]: Σ weight² · gradient over filters, readers, scales and biases of all its layers."""
+    return gather(group, _weighted)[0]
+
+
+def _weighted(share: Share) -> Tensor:
+    found = torch.zeros(len(share.weight), device=share.weight.device)
+    if share.weight_grad is not None:
+        found = found + (share.weight.square() * share.weight_grad).sum(1)
+    if share.bias is not None and share.bias_grad is not None:
+        found = found + share.bias.square() * share.bias_grad
+    return found
+
+
+def squared_gradients(net: nn.Module, batches: Iterable[Labelled]) -> None:
+    """Each parameter's gradient becomes the mean over the batches of its squared gradient of the cross-entropy."""
+    _leave_squares(net, (F.cross_entropy(net(images), labels) for images, labels in batches))
+
+
+def curvature(net: nn.Module, batches: Iterable[Labelled], draws: int, draw: torch.Generator) -> None:
+    """Each parameter's gradient becomes an estimate of its diagonal entry of the cross-entropy's Gauss-Newton matrix.
+
+    The entry is the mean squared gradient of single images whose labels the network itself draws. The labels of a batch
+    are independent and their gradients zero on average, so the square of their sum will do for the sum of squares.
+    """
+
+    def losses() -> Iterator[Tensor]:
+        for images, _ in batches:
+            logits = net(images)
+            for _ in range(draws):
+                labels = torch.multinomial(logits.detach().softmax(1), 1, generator=draw).flatten()
+                yield F.cross_entropy(logits, labels, reduction="sum") / len(images) ** 0.5
+
+    _leave_squares(net, losses())
+
+
+def _leave_squares(net: nn.Module, losses: Iterable[Tensor]) -> None:
+    parameters = list(net.parameters())
+    total = [torch.zeros_like(p) for p in parameters]
+    count = 0
+    for loss in losses:
+        slopes = torch.autograd.grad(loss, parameters, retain_graph=True, materialize_grads=True)
+        for sum_, slope in zip(total, slopes, strict=True):
+            sum_.addcmul_(slope, slope)
+        count += 1
+    for parameter, found in zip(parameters, total, strict=True):
+        parameter.grad = found / count

@@ -1,0 +1,66 @@
+"""Unstructured pruning: weights become zero where they stand; the shapes stay, and with them the multiplications."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from core.engine.bench import Bench
+from core.engine.forecast import Outline
+from core.engine.method import knob
+from core.engine.model import Model
+from core.engine.prune import Prune
+from core.engine.prune.masks import kernels, mask
+from core.engine.seeds import generator
+from core.ratios import read_names, refuse_unknown, speaks_of
+
+
+class SparsePrune(Prune, ABC):
+    """A choice of the weights that stay (`kept`); training between the rounds keeps the zeros of the last one."""
+
+    leaves_zeros: ClassVar[bool] = True
+
+    ignored: str = knob(
+        "", "Layers left whole", "Names of layers that lose no weight, separated by commas; * stands for any letters.",
+        zh=("保持完整的层", "不剪权重的层名,用逗号分隔;* 代表任意字符。"),
+    )  # fmt: skip
+
+    @abstractmethod
+    def kept(self, weights: Mapping[str, Tensor], number: int) -> dict[str, Tensor]:
+        """Which weights stay after round `number` (from 0), in the shape of each."""
+
+    def refuse(self, net: nn.Module, weights: Mapping[str, Tensor]) -> None:
+        """Raises UserError where the options ask for what these weights cannot give."""
+
+    def cuts(self, model: Model, bench: Bench, by_lot: bool = False) -> Iterator[nn.Module]:
+        """By lot, the sizes of each layer's weights are shuffled before they are ranked: as many go from each layer."""
+        net = copy.deepcopy(model.net).cpu()
+        self.refuse(net, self._weights(net))
+        lot = generator(*bench.place, "lot")
+        drawn = {name: _shuffled(weight, lot) for name, weight in self._weights(net).items()}
+        for number in range(self.rounds):
+            mask(net, self.kept(drawn if by_lot else self._weights(net), number))
+            yield net
+
+    def outline(self, before: Outline, bench: Bench) -> Outline:
+        """The same shapes; the options are checked against them."""
+        self.refuse(before.model.net, self._weights(before.model.net))
+        return before
+
+    def _weights(self, net: nn.Module) -> dict[str, Tensor]:
+        patterns = read_names(self.ignored)
+        refuse_unknown(patterns, dict(net.named_modules()), "ignored", "unknown_module", "names of the model's layers")
+        return {
+            name: weight.detach()
+            for name, weight in kernels(net).items()
+            if not any(speaks_of(pattern, name.removesuffix(".weight")) for pattern in patterns)
+        }
+
+
+def _shuffled(weight: Tensor, draw: torch.Generator) -> Tensor:
+    return weight.flatten()[torch.randperm(weight.numel(), generator=draw)].reshape(weight.shape)

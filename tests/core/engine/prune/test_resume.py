@@ -1,0 +1,47 @@
+"""A cut that was interrupted while it recovered ends as one that was not, to the bit."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from core.engine.bench import CancelledError
+from core.engine.method import build
+from core.engine.model import Model
+from tests.core.engine.conftest import MakeBench, Reported
+
+CASES: dict[str, dict[str, Any]] = {
+    "taylor": {"images": 128, "iterations": 2, "scope": "global"},
+    "bn_scale": {"target": "parameters", "limit": 9000.0, "iterations": 2},
+    "magnitude": {"ratio": 0.7, "iterations": 2},
+    "n_m": {},
+    "blocks": {"measure": "loss"},
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_interrupted_and_resumed_it_ends_bit_identical(
+    name: str, make_model: Callable[..., Model], make_bench: MakeBench, reports: list[Reported], tmp_path: Path
+) -> None:
+    method = build("prune", name, epochs=4, batch=256, **CASES[name])
+
+    def finished(bench: Any) -> dict[str, torch.Tensor]:
+        return method.apply(make_model(), bench).net.state_dict()
+
+    whole = finished(make_bench())
+    shutil.rmtree(tmp_path / "checkpoints")
+    reports.clear()
+
+    def late() -> bool:
+        return any(report[0] == "training" and report[1] == 3 for report in reports)  # in the last round's fit
+
+    with pytest.raises(CancelledError):
+        finished(make_bench(cancelled=late))
+    again = finished(make_bench())
+    assert list(again) == list(whole)
+    assert all(torch.equal(again[key], whole[key]) for key in whole)
