@@ -55,7 +55,8 @@ def _contents(run: Run, point: Point, source: Path) -> dict[str, bytes]:
     card = json.loads(source.with_name(CARD).read_bytes())
     files = {
         "model.onnx": source.read_bytes(),
-        **runnable(card),
+        **described(card),
+        PREDICT.name: PREDICT.read_bytes(),
         "receipt.json": _json(point.to_json()),
         "recipe.toml": run.recipe_text.encode(),
         "MODEL_CARD.md": model_card(run, point, card).encode(),
@@ -64,13 +65,9 @@ def _contents(run: Run, point: Point, source: Path) -> dict[str, bytes]:
     return files | ({packed.name: packed.read_bytes()} if packed.exists() else {})
 
 
-def runnable(card: dict[str, Any]) -> dict[str, bytes]:
-    """What runs a model from its card: labels.json, preprocessing.json and predict.py, by name."""
-    return {
-        "labels.json": _json(card["classes"]),
-        "preprocessing.json": _json(card["preprocessing"]),
-        "predict.py": PREDICT.read_bytes(),
-    }
+def described(card: dict[str, Any]) -> dict[str, bytes]:
+    """What a model answers and what it wants to be given, from its card: labels.json and preprocessing.json."""
+    return {"labels.json": _json(card["classes"]), "preprocessing.json": _json(card["preprocessing"])}
 
 
 def model_card(run: Run, point: Point, card: dict[str, Any]) -> str:

@@ -21,12 +21,16 @@ Facts = Mapping[str, Any]  # what a backbone or a data set tells of itself, as J
 
 @dataclass(frozen=True)
 class MethodEntry:
-    """One method: its words, the paper or page it comes from, and its options, the stage's shared ones first."""
+    """One method: its words, the paper or page it comes from, and its options, the stage's shared ones first.
+
+    `takes_quantized`: whether a step that quantizes may come before it.
+    """
 
     title: Words
     summary: Words
     source: str
     options: tuple[Option, ...] = ()
+    takes_quantized: bool = True
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -34,12 +38,14 @@ class MethodEntry:
             "summary": vars(self.summary),
             "source": self.source,
             "options": [option.to_json() for option in self.options],
+            **({} if self.takes_quantized else {"takes_quantized": False}),
         }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> MethodEntry:
         words = {key: Words(**data[key]) for key in ("title", "summary")}
-        return cls(**words, source=data["source"], options=tuple(Option.from_json(o) for o in data["options"]))
+        options = tuple(Option.from_json(option) for option in data["options"])
+        return cls(**words, source=data["source"], options=options, takes_quantized=data.get("takes_quantized", True))
 
 
 @dataclass(frozen=True)

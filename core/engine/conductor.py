@@ -45,6 +45,8 @@ def conduct(run: Run, pid: int) -> None:
     workspace = Workspace(run.folder.parent.parent)
     recipe = parse_recipe(run.recipe_text, known_datasets=tuple(own_datasets(workspace.datasets)))
     methods = [build(step.stage, step.method, **step.options) for step in recipe.steps]
+    for method in methods:
+        method.check_machine()
     device = choose_device(recipe.device)
     torch.set_num_threads(recipe.threads)
     torch.set_flush_denormal(True)  # the numbers of a dying channel would slow every convolution on a CPU
@@ -113,7 +115,7 @@ class Performance:
         for path in saved.files:
             self._tell_file(number, path)
         if not method.makes_point:
-            self.run.emit(StepFinished(number, time.monotonic() - started))
+            self.run.emit(StepFinished(number, time.monotonic() - started, saved.notes))
             assert before is not None
             return before
         deed = self._deed(number, method, model)

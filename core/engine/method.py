@@ -67,6 +67,10 @@ class Method(BaseModel, ABC):
     summary: ClassVar[Words]
     source: ClassVar[str] = ""  # the paper or page the method comes from
     makes_point: ClassVar[bool] = True  # False: adds files to the model so far, which stays the same
+    takes_quantized: ClassVar[bool] = True  # False: works on the network in torch, so no quantized file can come in
+
+    def check_machine(self) -> None:
+        """Raises UserError where this machine lacks what the method needs; asked before the run does any work."""
 
     def apply(self, model: Model, bench: Bench) -> Model:
         """The model after this step, still in torch."""
