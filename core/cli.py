@@ -266,9 +266,10 @@ def delete(run: str, *, workspace: Folder = None, json: AsJson = False) -> int:
 @app.command
 def export(
     run: str, *, out: Path, step: Annotated[int | None, Parameter(help="Which step, from 0; default the last.")] = None,
+    images: Annotated[bool, Parameter(help="Put test images in, by which benchmark.py checks itself.")] = True,
     workspace: Folder = None, json: AsJson = False,
 ) -> int:  # fmt: skip
-    """Write a model as a bundle: model.onnx, labels, preprocessing, model card, recipe and predict.py.
+    """Write a model as a bundle: model.onnx, labels, preprocessing, model card, recipe, predict.py and benchmark.py.
 
     Parameters
     ----------
@@ -277,7 +278,7 @@ def export(
     out
         A new or empty folder.
     """
-    files = write_bundle(Workspace.open_or_create(workspace).run(run), step, out)
+    files = write_bundle(Workspace.open_or_create(workspace).run(run), step, out, images=images)
     return _say(json, {"files": files}, "\n".join(str(out / name) for name in files))
 
 

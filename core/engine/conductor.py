@@ -15,11 +15,12 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-from core.bundle import CARD
+from core.bundle import CARD, SAMPLES
 from core.engine.backbones import find
 from core.engine.bench import Bench, choose_device
 from core.engine.data import Dataset, few_labels, load_dataset, own_datasets
 from core.engine.environment import environment
+from core.engine.measure.record import PREDICTIONS
 from core.engine.measure.size import file_hash
 from core.engine.method import Method, build
 from core.engine.model import Model
@@ -122,7 +123,8 @@ class Performance:
         point, product = self._witness(bench).point(deed, model, artifact, saved, before, first)
         self._keep(number, product)
         _write_card(model, artifact)
-        self._tell_file(number, artifact)
+        for path in (artifact, artifact.with_name(PREDICTIONS), artifact.with_name(SAMPLES)):
+            self._tell_file(number, path)
         self.run.emit(Measured(self.role, self.seed, point))
         self.run.emit(StepFinished(number, time.monotonic() - started))
         return product
@@ -139,7 +141,8 @@ class Performance:
         deed = replace(self._deed(number, method, model), title=name)
         point, _ = self._witness(bench).point(deed, model, artifact, saved, self._kept(number), None)
         _write_card(model, artifact)
-        self._tell_file(number, artifact)
+        for path in (artifact, artifact.with_name(PREDICTIONS), artifact.with_name(SAMPLES)):
+            self._tell_file(number, path)
         self.run.emit(Measured("control", self.seed, point))
 
     # what a step stands on
