@@ -18,9 +18,11 @@ from core.bundle import write_bundle
 from core.catalog import Catalog, load_catalog
 from core.errors import UserError, UserErrors
 from core.inquiry import ask, imported_datasets
+from core.jobs import Job
 from core.launcher import ensure_supervisor, run_in_foreground, stop_supervisor
 from core.recipe import Recipe, load_recipe
 from core.runs import Run, RunSummary
+from core.sensitivity import KIND, LIMIT, Row, question, rows
 from core.state import Status
 from core.workspace import Workspace
 
@@ -176,6 +178,39 @@ def rank(
     found = ask(store, "rank", {"dataset": dataset, "backbones": list(names), "limit": limit})
     rows: Any = found["rows"]
     return _say(json, rows, "\n".join(_scores(row) for row in rows))
+
+
+@app.command
+def sensitivity(
+    run: str, *, step: Annotated[int | None, Parameter(help="Which step, from 0; default the last in floats.")] = None,
+    what: Annotated[Literal["ratio", "bits"], Parameter(help="A share of its channels gone, or fewer bits.")] = "ratio",
+    limit: Annotated[int, Parameter(help="Validation images at most; 0: all.")] = LIMIT,
+    workspace: Folder = None, json: AsJson = False,
+) -> int:  # fmt: skip
+    """Measure what a network loses when one layer alone is pruned or rounded, layer by layer.
+
+    Nothing is trained afterwards. A layer is measured once: asked again, or after Ctrl-C, it goes on from there.
+
+    Parameters
+    ----------
+    run
+        The run's id.
+    """
+    store = Workspace.open_or_create(workspace)
+    asked = question(store.run(run), step, what, limit)
+    told: list[Row] = []
+
+    def look(job: Job) -> None:
+        for row in rows(job.partial())[len(told) :]:
+            told.append(row)
+            screen.print(_row(row), soft_wrap=True)
+
+    found = rows(ask(store, KIND, asked, look))
+    return _say(json, [row.model_dump() for row in found], "" if told else "\n".join(map(_row, found)))
+
+
+def _row(row: Row) -> str:
+    return f"{row.layer:<32} {row.value:>5g}  {100 * row.validation_accuracy:6.2f} %"
 
 
 @app.command(name="import")

@@ -14,10 +14,11 @@ from core.engine.data.importing import import_images
 from core.engine.measure.complexity import profile
 from core.engine.preview import preview
 from core.engine.ranking import rank
+from core.engine.sensitivity import sensitivity
 from core.errors import UserError, UserErrors
 from core.jobs import Document, Job
 
-KINDS = ("preview", "profile", "rank", "import")
+KINDS = ("preview", "profile", "rank", "import", "sensitivity")
 TEXT = TypeAdapter(str)
 WHOLE = TypeAdapter(int)
 TEXTS = TypeAdapter(list[str])
@@ -51,6 +52,10 @@ def _result(job: Job, asked: Document) -> Document:
             names = TEXTS.validate_python(asked["backbones"])
             rows = rank(TEXT.validate_python(asked["dataset"]), names, _number(asked, "limit") or 0, workspace, job)
             return {"rows": TypeAdapter(list[JsonValue]).validate_python([asdict(row) for row in rows])}
+        case "sensitivity":
+            run, what = (TEXT.validate_python(asked[name]) for name in ("run", "what"))
+            step, limit = (WHOLE.validate_python(asked[name]) for name in ("step", "limit"))
+            return sensitivity(run, step, what, limit, workspace, job)
         case "import":
             path = Path(TEXT.validate_python(asked["path"]))
             imported = import_images(path, TEXT.validate_python(asked["name"]), workspace / "datasets")
