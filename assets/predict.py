@@ -12,21 +12,8 @@ import onnxruntime
 from PIL import Image, ImageOps
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
+LUMINANCE = (0.299, 0.587, 0.114)
 HERE = Path(__file__).resolve().parent
-
-
-def prepare(path: str, pixels: dict) -> np.ndarray:  # type: ignore[type-arg]
-    """The image as the network wants it, float32 [1, channels, size, size]: shorter side resized, centre cropped."""
-    image: Image.Image = ImageOps.exif_transpose(Image.open(path, formats=FORMATS))
-    image = image.convert("L" if pixels["channels"] == 1 else "RGB")
-    side = pixels["size"]
-    scale = side / min(image.size)
-    wide, high = (max(side, round(length * scale)) for length in image.size)
-    left, top = (wide - side) // 2, (high - side) // 2
-    image = image.resize((wide, high), Image.Resampling.BILINEAR).crop((left, top, left + side, top + side))
-    values = np.asarray(image, dtype=np.float32).reshape(side, side, -1).transpose(2, 0, 1) / 255
-    mean, std = (np.asarray(pixels[key], dtype=np.float32)[:, None, None] for key in ("mean", "std"))
-    return ((values - mean) / std)[None]
 
 
 def main(files: list[str]) -> int:
@@ -40,7 +27,7 @@ def main(files: list[str]) -> int:
     failed = 0
     for file in files:
         try:
-            logits = session.run(["logits"], {"image": prepare(file, pixels)})[0][0].astype(np.float64)
+            logits = answer(session, prepare(file, pixels)).astype(np.float64)
         except (OSError, ValueError) as error:
             print(json.dumps({"file": file, "error": str(error)}, ensure_ascii=False))
             failed = 2
@@ -49,9 +36,53 @@ def main(files: list[str]) -> int:
         chances = weights / weights.sum()
         best = int(chances.argmax())
         rounded = [round(float(p), 6) for p in chances]
-        answer = {"file": file, "index": best, "label": labels[best], "probabilities": rounded}
-        print(json.dumps(answer, ensure_ascii=False))
+        told = {"file": file, "index": best, "label": labels[best], "probabilities": rounded}
+        print(json.dumps(told, ensure_ascii=False))
     return failed
+
+
+def answer(session: onnxruntime.InferenceSession, image: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    """The logits [classes] of one image [1, channels, size, size]; a model of fixed batch gets it so many times."""
+    count = session.get_inputs()[0].shape[0]
+    batch = np.repeat(image, count, axis=0) if isinstance(count, int) else image
+    return session.run(["logits"], {"image": batch})[0][0]
+
+
+def prepare(path: str, pixels: dict) -> np.ndarray:  # type: ignore[type-arg]
+    """The image as the network wants it, float32 [1, channels, size, size]."""
+    image = eight_bits(ImageOps.exif_transpose(Image.open(path, formats=FORMATS)))
+    return normalise(image.split(), pixels)
+
+
+def eight_bits(image: Image.Image) -> Image.Image:
+    """Grey or RGB: 16 bits are scaled, what is transparent becomes white."""
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        return Image.fromarray(np.round(np.asarray(image).astype(np.float64) / 257).clip(0, 255).astype(np.uint8))
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = Image.new("RGB", image.size, "white")
+        white.paste(image.convert("RGB"), mask=image.getchannel("A"))
+        return white
+    return image.convert("L" if image.mode in ("1", "L") else "RGB")
+
+
+def normalise(planes: tuple[Image.Image, ...], pixels: dict) -> np.ndarray:  # type: ignore[type-arg]
+    """One or three planes of 8 bits: shorter side resized, centre cropped, minus mean, divided by deviation."""
+    values = [fit(plane.convert("F"), pixels["size"]) for plane in planes]
+    if pixels["channels"] == 1 and len(values) == 3:
+        values = [sum(value * np.float32(share) for value, share in zip(values, LUMINANCE, strict=True))]  # type: ignore[list-item]
+    stacked = np.stack(values * (pixels["channels"] // len(values)))
+    mean, deviation = (np.asarray(pixels[key], np.float32)[:, None, None] for key in ("mean", "std"))
+    return ((stacked - mean * 255) * (1 / (deviation * 255)))[None]
+
+
+def fit(plane: Image.Image, side: int) -> np.ndarray:  # type: ignore[type-arg]
+    """A plane of floats, side × side: nothing is rounded on the way."""
+    scale = side / min(plane.size)
+    wide, high = (max(side, round(length * scale)) for length in plane.size)
+    left, top = (wide - side) // 2, (high - side) // 2
+    resized = plane if plane.size == (wide, high) else plane.resize((wide, high), Image.Resampling.BILINEAR)
+    return np.asarray(resized.crop((left, top, left + side, top + side)), dtype=np.float32)
 
 
 if __name__ == "__main__":

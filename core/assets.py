@@ -9,3 +9,4 @@ RECIPES = ASSETS / "recipes"
 SAMPLES = ASSETS / "samples"
 LOGO = ASSETS / "logo.png"
 PREDICT = ASSETS / "predict.py"  # runs beside a model, without us
+BENCHMARK = ASSETS / "benchmark.py"

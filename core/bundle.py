@@ -6,20 +6,23 @@ import json
 from pathlib import Path
 from typing import Any
 
-from core.assets import PREDICT
+from core.assets import BENCHMARK, PREDICT
+from core.catalog import Facts, load_catalog
 from core.errors import UserError
 from core.files import make_folder, write_atomic
 from core.points import Point
 from core.runs import Run
 
 CARD = "card.json"  # labels and preprocessing, beside every artifact
+SAMPLES = "samples.npz"  # test images and the answers to them, beside every artifact
 
 
-def write_bundle(run: Run, step: int | None, folder: Path) -> list[str]:
+def write_bundle(run: Run, step: int | None, folder: Path, *, images: bool = True) -> list[str]:
     """Writes the model of `step` (default: the last) into `folder` and returns the names of the files.
 
-    model.onnx, labels.json, preprocessing.json, MODEL_CARD.md, recipe.toml, receipt.json and predict.py. Raises
-    UserError where the run has no such point, its file is gone, or `folder` holds something already.
+    model.onnx, labels.json, preprocessing.json, MODEL_CARD.md, recipe.toml, receipt.json, environment.json, predict.py
+    and benchmark.py; with `images` also samples.npz, test images by which benchmark.py checks the model's answers.
+    Raises UserError where the run has no such point, its file is gone, or `folder` holds something already.
     """
     point = point_of(run, step)
     source = run.folder / (point.artifact or "")
@@ -28,7 +31,7 @@ def write_bundle(run: Run, step: int | None, folder: Path) -> list[str]:
         raise UserError("missing_artifact", "step", point.step, "a step whose files are still there", fix)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError("folder_not_empty", "out", str(folder), "a new or empty folder", "Name another one.")
-    contents = _contents(run, point, source)
+    contents = _contents(run, point, source, images=images)
     make_folder(folder)
     for name, data in contents.items():
         write_atomic(folder / name, data)
@@ -51,33 +54,32 @@ def point_of(run: Run, step: int | None) -> Point:
     return points[step]
 
 
-def _contents(run: Run, point: Point, source: Path) -> dict[str, bytes]:
+def _contents(run: Run, point: Point, source: Path, *, images: bool) -> dict[str, bytes]:
     card = json.loads(source.with_name(CARD).read_bytes())
+    beside = [f"{source.stem}.packed.safetensors", *([SAMPLES] if images else [])]
+    extras = {name: source.with_name(name).read_bytes() for name in beside if source.with_name(name).exists()}
     files = {
         "model.onnx": source.read_bytes(),
-        **runnable(card),
+        **described(card),
+        **{path.name: path.read_bytes() for path in (PREDICT, BENCHMARK)},
         "receipt.json": _json(point.to_json()),
         "recipe.toml": run.recipe_text.encode(),
-        "MODEL_CARD.md": model_card(run, point, card).encode(),
+        "environment.json": _json(run.summary().environment),
+        "MODEL_CARD.md": model_card(run, point, card, images=SAMPLES in extras).encode(),
     }
-    packed = source.with_name(f"{source.stem}.packed.safetensors")
-    return files | ({packed.name: packed.read_bytes()} if packed.exists() else {})
+    return files | extras
 
 
-def runnable(card: dict[str, Any]) -> dict[str, bytes]:
-    """What runs a model from its card: labels.json, preprocessing.json and predict.py, by name."""
-    return {
-        "labels.json": _json(card["classes"]),
-        "preprocessing.json": _json(card["preprocessing"]),
-        "predict.py": PREDICT.read_bytes(),
-    }
+def described(card: dict[str, Any]) -> dict[str, bytes]:
+    """What a model answers and what it wants to be given, from its card: labels.json and preprocessing.json."""
+    return {"labels.json": _json(card["classes"]), "preprocessing.json": _json(card["preprocessing"])}
 
 
-def model_card(run: Run, point: Point, card: dict[str, Any]) -> str:
+def model_card(run: Run, point: Point, card: dict[str, Any], *, images: bool = False) -> str:
     """The card in Markdown: what the model is, how it was made, what was measured and where; only measured numbers.
 
     After Mitchell et al. 2019, Model Cards for Model Reporting, arXiv:1810.03993. Names that a person chose stand in
-    code spans, so that they are shown as typed.
+    code spans, so that they are shown as typed. `images`: whether test images lie beside it.
     """
     summary = run.summary()
     pixels = card["preprocessing"]
@@ -86,18 +88,27 @@ def model_card(run: Run, point: Point, card: dict[str, Any]) -> str:
         "",
         f"An image classifier of {len(card['classes'])} classes, made by the recipe {_code(summary.name)} "
         f"(recipe.toml) from the backbone {_code(summary.backbone)} and the data set {_code(summary.dataset)}, "
-        f"step {point.step} ({point.stage}, {point.method}).",
+        f"step {point.step} ({point.stage}, {point.method}). Its own architecture: {_code(card['backbone'])}.",
         "",
         "## Input and output",
         f"`image`: float32 [N, {pixels['channels']}, {pixels['size']}, {pixels['size']}]: pixels resized (bilinear, "
         f"antialiased), divided by 255, minus {pixels['mean']}, divided by {pixels['std']}. `logits`: [N, "
         f"{len(card['classes'])}], in the order of labels.json.",
         "",
+        "`python predict.py IMAGE…` answers for images, `python benchmark.py` measures here; both need onnxruntime, "
+        "numpy and pillow alone.",
+        "",
         "## Measured",
         *(f"- {line}" for line in _measured(point)),
         "",
+        "receipt.json holds these numbers and what stands behind them.",
+        "",
         "## Measured on",
         *(f"- {key}: {_code(value)}" for key, value in summary.environment.items()),
+        "",
+        "## Licence and source",
+        *(f"- {line}" for line in _origins(summary.dataset, summary.backbone, card["backbone"])),
+        *(["- samples.npz holds images of the data set, under its licence."] if images else []),
         "",
         "## Limits",
         "- Accuracy holds for images like those of the data set; other images were not tested.",
@@ -105,6 +116,22 @@ def model_card(run: Run, point: Point, card: dict[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _origins(dataset: str, backbone: str, architecture: str) -> list[str]:
+    """Where data and weights come from and what may be done with them, as far as the catalogue knows."""
+    catalog = load_catalog()
+    own: Facts = {"licence": "your own"}
+    lines = [_origin("data set", dataset, catalog.datasets.get(dataset, own))]
+    for name in dict.fromkeys((backbone, architecture)):
+        lines.append(_origin("backbone", name, catalog.backbones.get(name, {})))
+    return lines
+
+
+def _origin(noun: str, name: str, facts: Facts) -> str:
+    known = {key: _code(str(facts[key])) for key in ("licence", "source") if facts.get(key)}
+    told = ", ".join(f"{key} {value}" for key, value in known.items())
+    return f"{noun} {_code(name)}: {told or 'licence and source unknown'}"
 
 
 def _measured(point: Point) -> list[str]:

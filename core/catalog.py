@@ -21,13 +21,17 @@ Facts = Mapping[str, Any]  # what a backbone or a data set tells of itself, as J
 
 @dataclass(frozen=True)
 class MethodEntry:
-    """One method: its words, the paper or page it comes from, and its options, the stage's shared ones first."""
+    """One method: its words, the paper or page it comes from, and its options, the stage's shared ones first.
+
+    `takes_quantized`: whether a step that quantizes may come before it.
+    """
 
     title: Words
     summary: Words
     source: str
     options: tuple[Option, ...] = ()
     needs_target: bool = False  # whether it adapts to the recipe's `target`
+    takes_quantized: bool = True
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -36,13 +40,15 @@ class MethodEntry:
             "source": self.source,
             "options": [option.to_json() for option in self.options],
             "needs_target": self.needs_target,
+            **({} if self.takes_quantized else {"takes_quantized": False}),
         }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> MethodEntry:
         words = {key: Words(**data[key]) for key in ("title", "summary")}
-        options = tuple(Option.from_json(o) for o in data["options"])
-        return cls(**words, source=data["source"], options=options, needs_target=data.get("needs_target", False))
+        options = tuple(Option.from_json(option) for option in data["options"])
+        kinds = {"needs_target": data.get("needs_target", False), "takes_quantized": data.get("takes_quantized", True)}
+        return cls(**words, source=data["source"], options=options, **kinds)
 
 
 @dataclass(frozen=True)

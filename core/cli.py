@@ -19,9 +19,11 @@ from core.bundle import write_bundle
 from core.catalog import Catalog, load_catalog
 from core.errors import UserError, UserErrors
 from core.inquiry import ask, imported_datasets
+from core.jobs import Job
 from core.launcher import ensure_supervisor, run_in_foreground, stop_supervisor
 from core.recipe import Recipe, load_recipe
 from core.runs import Run, RunSummary
+from core.sensitivity import KIND, LIMIT, Row, question, rows
 from core.state import Status
 from core.workspace import Workspace
 
@@ -189,6 +191,39 @@ def rank(
     return DONE
 
 
+@app.command
+def sensitivity(
+    run: str, *, step: Annotated[int | None, Parameter(help="Which step, from 0; default the last in floats.")] = None,
+    what: Annotated[Literal["ratio", "bits"], Parameter(help="A share of its channels gone, or fewer bits.")] = "ratio",
+    limit: Annotated[int, Parameter(help="Validation images at most; 0: all.")] = LIMIT,
+    workspace: Folder = None, json: AsJson = False,
+) -> int:  # fmt: skip
+    """Measure what a network loses when one layer alone is pruned or rounded, layer by layer.
+
+    Nothing is trained afterwards. A layer is measured once: asked again, or after Ctrl-C, it goes on from there.
+
+    Parameters
+    ----------
+    run
+        The run's id.
+    """
+    store = Workspace.open_or_create(workspace)
+    asked = question(store.run(run), step, what, limit)
+    told: list[Row] = []
+
+    def look(job: Job) -> None:
+        for row in rows(job.partial())[len(told) :]:
+            told.append(row)
+            screen.print(_row(row), soft_wrap=True)
+
+    found = rows(ask(store, KIND, asked, look))
+    return _say(json, [row.model_dump() for row in found], "" if told else "\n".join(map(_row, found)))
+
+
+def _row(row: Row) -> str:
+    return f"{row.layer:<32} {row.value:>5g}  {100 * row.validation_accuracy:6.2f} %"
+
+
 @app.command(name="import")
 def import_data(
     path: Path, *, name: str,
@@ -281,9 +316,10 @@ def delete(run: str, *, workspace: Folder = None, json: AsJson = False) -> int:
 @app.command
 def export(
     run: str, *, out: Path, step: Annotated[int | None, Parameter(help="Which step, from 0; default the last.")] = None,
+    images: Annotated[bool, Parameter(help="Put test images in, by which benchmark.py checks itself.")] = True,
     workspace: Folder = None, json: AsJson = False,
 ) -> int:  # fmt: skip
-    """Write a model as a bundle: model.onnx, labels, preprocessing, model card, recipe and predict.py.
+    """Write a model as a bundle: model.onnx, labels, preprocessing, model card, recipe, predict.py and benchmark.py.
 
     Parameters
     ----------
@@ -292,7 +328,7 @@ def export(
     out
         A new or empty folder.
     """
-    files = write_bundle(Workspace.open_or_create(workspace).run(run), step, out)
+    files = write_bundle(Workspace.open_or_create(workspace).run(run), step, out, images=images)
     return _say(json, {"files": files}, "\n".join(str(out / name) for name in files))
 
 

@@ -118,8 +118,11 @@ class Warned(Event):
 
 @dataclass(frozen=True, config=STRICT)
 class StepFinished(Event):
+    """`notes` tell what a step without a point came to, which has no receipt to say it."""
+
     step: int
     seconds: float
+    notes: tuple[Told, ...] = ()
 
 
 @dataclass(frozen=True, config=STRICT)

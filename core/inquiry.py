@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -15,26 +16,44 @@ from core.launcher import start_worker, supervisor
 from core.workspace import Workspace
 
 POLL = 0.05  # seconds
+GRACE = 5.0  # seconds that a worker may take to notice that nobody waits any more
 
 
-def ask(workspace: Workspace, kind: str, request: dict[str, JsonValue]) -> Document:
+def ask(
+    workspace: Workspace, kind: str, request: dict[str, JsonValue], look: Callable[[Job], None] = lambda job: None
+) -> Document:
     """The answer to a question, from the supervisor's worker if there is one, else from a worker of our own.
 
-    Raises the UserError it ended with, RuntimeError if the worker died. Leaves nothing in the workspace.
+    `look` is called again and again while one waits, for what the job tells meanwhile. Raises the UserError it ended
+    with, RuntimeError if the worker died. Leaves nothing in the workspace; Ctrl-C takes the question back.
     """
     job = workspace.create_job(kind, request)
     try:
         if supervisor(workspace) is None:
-            _answer_here(workspace, job)
+            _answer_here(workspace, job, look)
         else:
-            while not job.done():
-                time.sleep(POLL)
+            _wait(job, look)
+        look(job)
         return job.result()
     finally:
         remove_tree(job.folder)
 
 
-def _answer_here(workspace: Workspace, job: Job) -> None:
+def _wait(job: Job, look: Callable[[Job], None]) -> None:
+    """Until the supervisor's worker has answered."""
+    try:
+        while not job.done():
+            look(job)
+            time.sleep(POLL)
+    except KeyboardInterrupt:
+        job.cancel()
+        until = time.monotonic() + GRACE
+        while not job.done() and time.monotonic() < until:  # the worker reads the flag before the folder goes
+            time.sleep(POLL)
+        raise
+
+
+def _answer_here(workspace: Workspace, job: Job, look: Callable[[Job], None]) -> None:
     worker = start_worker(workspace.logs)
     try:
         worker.give_job(job)
@@ -42,6 +61,7 @@ def _answer_here(workspace: Workspace, job: Job) -> None:
         while not job.done():
             if not worker.alive() and not job.done():
                 raise RuntimeError(f"the worker ended without an answer:\n{_tail(worker.log)}")
+            look(job)
             time.sleep(POLL)
         worker.process.wait()
     except KeyboardInterrupt:

@@ -2,6 +2,7 @@
 
 request.json   kind and what is asked       result.json   the answer, or the error
 worker.json    which process works on it    progress.json how far it is    cancel   a person's flag
+partial.json   as much of the answer as there is while the job goes on
 """
 
 from __future__ import annotations
@@ -82,6 +83,13 @@ class Job:
         except (FileNotFoundError, ValueError, TypeError):
             return None
 
+    def partial(self) -> Document | None:
+        """As much of the answer as there is, if the job said so; whole or not at all."""
+        try:
+            return DOCUMENT.validate_json((self.folder / "partial.json").read_bytes())
+        except FileNotFoundError:
+            return None
+
     def cancel(self) -> None:
         """Asks the worker to stop; a job that nobody has begun is answered at once by the supervisor."""
         write_atomic(self.folder / "cancel", b"")
@@ -95,6 +103,10 @@ class Job:
         """Says how far the job is."""
         data = {"done": done, "total": total, "what": what}
         write_atomic(self.folder / "progress.json", json.dumps(data).encode())
+
+    def show(self, part: Mapping[str, JsonValue]) -> None:
+        """Shows the part of the answer that is there; replaces what was shown before."""
+        write_atomic(self.folder / "partial.json", json.dumps(dict(part), allow_nan=False).encode())
 
     def answer(self, result: Mapping[str, JsonValue]) -> None:
         """Ends the job with an answer; raises ValueError on NaN and infinity."""

@@ -61,6 +61,7 @@ def check_steps(steps: object, catalog: Catalog, found: list[UserError]) -> list
     given = [_check_step(step, f"steps.{n}", catalog, found) for n, step in enumerate(steps[:MAX_STEPS])]
     if steps and all(stage for stage, _, _ in given):
         found.extend(_order_faults([(stage, method) for stage, method, _ in given]))
+        found.extend(_export_faults([(stage, method) for stage, method, _ in given], catalog))
     return given
 
 
@@ -204,6 +205,20 @@ def fellow_faults(backbone: str, steps: Sequence[Given], catalog: Catalog) -> It
             faults.append(UserError("conflicting_steps", f"steps.{n}.method", given_twice, "fused once", fix))
         yield from faults
         fused = here
+
+
+def _export_faults(steps: Sequence[tuple[str, str]], catalog: Catalog) -> Iterator[UserError]:
+    """Formats that are made from the network in torch, after a step whose integers are in its ONNX file alone."""
+    menu = catalog.methods.get("export", {})
+    able = ", ".join(name for name, entry in menu.items() if entry.takes_quantized)
+    quantized = ""
+    for n, (stage, method) in enumerate(steps):
+        name = f"steps.{n} ({stage}.{method})"
+        if quantized and stage == "export" and method in menu and not menu[method].takes_quantized:
+            allowed = f"after a quantize step one of {able}: its integers are in the ONNX file, this holds floats"
+            fix = f"Take it out, or export {method} in a recipe without {quantized}."
+            yield UserError("conflicting_steps", f"steps.{n}.method", f"{name} after {quantized}", allowed, fix)
+        quantized = quantized or (name if stage == "quantize" else "")
 
 
 def larger_students(backbone: str, steps: Iterable[Given], catalog: Catalog) -> Iterator[str]:

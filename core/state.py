@@ -46,7 +46,8 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class StepState:
-    """A step that has begun; `seconds` is None until it is done, `curve` its progress without what was done twice."""
+    """A step that has begun; `seconds` is None until it is done, `curve` its progress without what was done twice,
+    `notes` what it had to say when it was done."""
 
     step: int
     stage: str
@@ -57,6 +58,7 @@ class StepState:
     reused: str | None = None
     seconds: float | None = None
     curve: tuple[Progress, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -167,8 +169,10 @@ def _told(state: RunState, event: AnyEvent) -> RunState:
         case StepStarted():
             return _step_started(state, event)
         case StepFinished():
-            steps = tuple(replace(s, seconds=event.seconds) if s.step == event.step else s for s in state.steps)
-            return replace(state, steps=steps, strikes=0)
+            done = (
+                replace(s, seconds=event.seconds, notes=event.notes) if s.step == event.step else s for s in state.steps
+            )
+            return replace(state, steps=tuple(done), strikes=0)
         case Measured():
             kept_points = tuple(m for m in state.measured if _place(m) != _place(event))
             return replace(state, measured=(*kept_points, event), strikes=0)

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from core.catalog import Facts, load_catalog
-from core.events import AnyEvent, Measured, Progress, RunCancelled, RunInterrupted, StepStarted, Warned
+from core.events import AnyEvent, Measured, Progress, RunCancelled, RunInterrupted, StepFinished, StepStarted, Warned
 from core.points import Point
 from core.readable import NOT_MEASURED, accuracy, milliseconds, on_target, size
 from core.recipe import Recipe
@@ -78,6 +78,9 @@ def _show(event: AnyEvent, bar: Bar, task: object, steps: list[str], console: Co
         bar.update(task, completed=min(done, 1.0), detail=_detail(event))  # type: ignore[arg-type]
     elif isinstance(event, Measured) and event.role != "replica":
         console.print(Text(point_line(event.point, event.role)), soft_wrap=True)
+    elif isinstance(event, StepFinished):
+        for note in event.notes:
+            console.print(Text(f"{event.step} {note}"), soft_wrap=True)
     elif isinstance(event, Warned):
         console.print(Text(f"note: {event.message}", style="yellow"), soft_wrap=True)
 

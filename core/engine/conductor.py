@@ -15,11 +15,12 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-from core.bundle import CARD
+from core.bundle import CARD, SAMPLES
 from core.engine.backbones import find
 from core.engine.bench import Bench, choose_device
 from core.engine.data import Dataset, Target, labelled_part, load_dataset, matched, own_datasets
 from core.engine.environment import environment
+from core.engine.measure.record import PREDICTIONS
 from core.engine.measure.size import file_hash
 from core.engine.method import Method, build
 from core.engine.model import Model
@@ -45,6 +46,8 @@ def conduct(run: Run, pid: int) -> None:
     workspace = Workspace(run.folder.parent.parent)
     recipe = parse_recipe(run.recipe_text, known_datasets=tuple(own_datasets(workspace.datasets)))
     methods = [build(step.stage, step.method, **step.options) for step in recipe.steps]
+    for method in methods:
+        method.check_machine()
     device = choose_device(recipe.device)
     torch.set_num_threads(recipe.threads)
     torch.set_flush_denormal(True)  # the numbers of a dying channel would slow every convolution on a CPU
@@ -119,14 +122,15 @@ class Performance:
         for path in saved.files:
             self._tell_file(number, path)
         if not method.makes_point:
-            self.run.emit(StepFinished(number, time.monotonic() - started))
+            self.run.emit(StepFinished(number, time.monotonic() - started, saved.notes))
             assert before is not None
             return before
         deed = self._deed(number, method, model)
         point, product = self._witness(bench).point(deed, model, artifact, saved, before, first)
         self._keep(number, product)
         _write_card(model, artifact)
-        self._tell_file(number, artifact)
+        for path in (artifact, artifact.with_name(PREDICTIONS), artifact.with_name(SAMPLES)):
+            self._tell_file(number, path)
         self.run.emit(Measured(self.role, self.seed, point))
         self.run.emit(StepFinished(number, time.monotonic() - started))
         return product
@@ -145,7 +149,8 @@ class Performance:
         deed = replace(self._deed(number, method, model), title=name)
         point, _ = self._witness(bench).point(deed, model, artifact, saved, self._kept(number), None)
         _write_card(model, artifact)
-        self._tell_file(number, artifact)
+        for path in (artifact, artifact.with_name(PREDICTIONS), artifact.with_name(SAMPLES)):
+            self._tell_file(number, path)
         self.run.emit(Measured("control", self.seed, point))
 
     # what a step stands on

@@ -14,10 +14,11 @@ from core.engine.data import import_data
 from core.engine.measure.complexity import profile
 from core.engine.preview import preview
 from core.engine.ranking import agreement, rank
+from core.engine.sensitivity import sensitivity
 from core.errors import UserError, UserErrors
 from core.jobs import Document, Job
 
-KINDS = ("preview", "profile", "rank", "import")
+KINDS = ("preview", "profile", "rank", "import", "sensitivity")
 TEXT = TypeAdapter(str)
 WHOLE = TypeAdapter(int)
 FLAG = TypeAdapter(bool)
@@ -57,6 +58,10 @@ def _result(job: Job, asked: Document) -> Document:
             )  # fmt: skip
             found = {"rows": rows, "agreement": agreement(rows)}
             return TypeAdapter(Document).validate_python({key: [asdict(v) for v in found[key]] for key in found})
+        case "sensitivity":
+            run, what = (TEXT.validate_python(asked[name]) for name in ("run", "what"))
+            step, limit = (WHOLE.validate_python(asked[name]) for name in ("step", "limit"))
+            return sensitivity(run, step, what, limit, workspace, job)
         case "import":
             path = Path(TEXT.validate_python(asked["path"]))
             name = TEXT.validate_python(asked["name"])

@@ -69,6 +69,10 @@ class Method(BaseModel, ABC):
     needs_target: ClassVar[bool] = False  # True: it adapts to the recipe's `target`, which then must be named
     makes_point: ClassVar[bool] = True  # False: adds files to the model so far, which stays the same
     writes_float: ClassVar[bool] = True  # False: its file is rounded, and stands beside the float file before it
+    takes_quantized: ClassVar[bool] = True  # False: works on the network in torch, so no quantized file can come in
+
+    def check_machine(self) -> None:
+        """Raises UserError where this machine lacks what the method needs; asked before the run does any work."""
 
     def apply(self, model: Model, bench: Bench) -> Model:
         """The model after this step, still in torch."""

@@ -109,6 +109,8 @@ def preview(text: str, workspace: Path) -> Preview:
     folder = Workspace(workspace).datasets
     recipe = parse_recipe(text, known_datasets=tuple(own_datasets(folder)))
     methods = [build(step.stage, step.method, **step.options) for step in recipe.steps]
+    for method in methods:
+        method.check_machine()
     bench, counted, told = _bench(recipe, workspace)
     with _as_in_a_run():
         stages = list(_chain(recipe, methods, bench))

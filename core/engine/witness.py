@@ -13,6 +13,7 @@ from core.engine.measure.complexity import complexity
 from core.engine.measure.file import Share, parity, quality, share, size
 from core.engine.measure.latency import Timing, time_files
 from core.engine.measure.receipt import Receipt, Subject, changed_layers
+from core.engine.measure.record import write_predictions, write_samples, write_timings
 from core.engine.method import Method, Saved
 from core.engine.model import Model
 from core.files import lock
@@ -67,6 +68,9 @@ class Witness:
         cost = complexity(model.net, shape)
         product = Product(model, artifact, source, judged.logits)
         timings = self._time(artifact, product, before, first)
+        write_predictions(artifact, bench.data, judged.logits, judged.test_logits)
+        write_samples(artifact, model.preprocessing, bench.data, self.latency_threads)
+        write_timings(artifact, timings)
         latency = timings["after"].latency()
         images = bench.data.validation.images[:COMPARED]
         receipt = Receipt(

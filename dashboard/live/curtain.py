@@ -61,6 +61,9 @@ def _files(run: Run, state: RunState) -> None:
     rows = [(a.step, a.path, readable.size(a.bytes), a.sha256) for a in state.artifacts]
     names = [say(f"curtain.{name}") for name in ("step", "file", "size", "hash")]
     st.dataframe(pd.DataFrame(rows, columns=names), hide_index=True, alt=say("curtain.files"))
+    for step in state.steps:
+        for note in step.notes:
+            st.caption(f"{step.step}: {UserText(note).md()}")
     kept = sorted(path for path in run.checkpoints.glob("seed-*/step-*/epoch-*"))
     st.caption(say("curtain.checkpoints", count=len(kept), folder=UserText(run.folder).md()))
     st.code(f"condenser export {run.id} --out bundle", language="bash")

@@ -85,7 +85,7 @@ CATALOG = Catalog(
         },
         "prune": {"l2": method(option("ratio", 0.5, 0, 0.99), option("scope", "global", choices=("global", "local")))},
         "quantize": {"static": method(BITS, option("calibration_images", 256, 16, 9000))},
-        "export": {"onnx": method(), "torch": method()},
+        "export": {"onnx": method(), "torch": replace(method(), takes_quantized=False)},
     },
     backbones={
         "efficientnet_lite0": {"params": 3_400_000, "smallest": 16},
@@ -315,6 +315,7 @@ def test_a_bad_step(step: str, code: str, field: str, hint: str) -> None:
         (("transfer.fine_tune", "quantize.static", "distill.kd"), ("quantize.static", "distill.kd")),
         (("transfer.fine_tune", "quantize.static", "quantize.static"), ("steps.1 (", "steps.2 (", "Keep one")),
         (("transfer.fine_tune", "export.onnx", "quantize.static"), ("export.onnx", "quantize.static")),
+        (("transfer.fine_tune", "quantize.static", "export.torch"), ("steps.1 (quantize", "steps.2 (export.torch)")),
     ],
 )
 def test_conflicting_steps_are_both_named(chain: tuple[str, ...], named: tuple[str, ...]) -> None:
@@ -328,6 +329,7 @@ def test_conflicting_steps_are_both_named(chain: tuple[str, ...], named: tuple[s
     "chain",
     [
         ("transfer.fine_tune", "export.onnx", "export.torch"),
+        ("transfer.fine_tune", "quantize.static", "export.onnx"),
         ("transfer.fine_tune", "prune.l2", "transfer.fine_tune", "prune.l2", "distill.dkd", "quantize.static"),
         ("transfer.linear_probe", "transfer.fine_tune", "distill.kd", "distill.kd"),
     ],

@@ -1,26 +1,67 @@
-"""Export: further formats of the model that a recipe made, each checked against the model it came from."""
+"""Export: further formats of the model that a recipe made, each read back and held against the model it came from."""
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar
 
+from core.bundle import CARD, described
 from core.engine.bench import Bench
+from core.engine.export.parity import Answer, Parity, compare
 from core.engine.method import Method, Saved
 from core.engine.model import Model
+from core.files import make_folder, write_atomic
+
+RECEIPT = "export.json"  # beside the files of a format: what they are and how they answer
 
 
 class Export(Method, ABC):
-    """A format to write; adds files beside the last step's artifact, never a point."""
+    """A format to write; adds files beside the last step's artifact, never a point.
+
+    A format that is made from the network in torch cannot follow a quantize step, whose integers are in its ONNX file
+    alone: it leaves `takes_quantized` False, and the recipe is refused before it runs.
+    """
 
     makes_point: ClassVar[bool] = False
+    takes_quantized: ClassVar[bool] = False
 
     @abstractmethod
-    def write(self, artifact: Path, folder: Path, bench: Bench) -> tuple[Path, ...]:
-        """Writes the model saved in `artifact` into `folder` in this format and returns the files."""
+    def write(self, model: Model, artifact: Path, folder: Path) -> tuple[Path, ...]:
+        """Writes `model`, whose measured ONNX file is `artifact`, into `folder` and returns the files.
+
+        Raises UserError `not_exportable` with the reason.
+        """
+
+    @abstractmethod
+    def reload(self, folder: Path, threads: int) -> Answer:
+        """What the files in `folder` answer, read anew in their own runtime."""
 
     def save(self, model: Model, path: Path, bench: Bench) -> Saved:
-        """The files of this format, in the folder of `path`."""
+        """The files of this format in the folder of `path`, with labels, preprocessing and `export.json`.
+
+        Raises UserError `export_differs` where a float file does not answer as the network in torch does.
+        """
         assert bench.artifact is not None
-        return Saved(files=self.write(bench.artifact, path.parent, bench))
+        folder = make_folder(path.parent)
+        files = (*self.write(model, bench.artifact, folder), *_beside(bench.artifact, folder))
+        quantized = bench.artifact != bench.source
+        found = compare(model, bench.artifact, self.reload(folder, bench.threads), bench, quantized=quantized)
+        found.check(self.title.en)
+        receipt = folder / RECEIPT
+        write_atomic(receipt, json.dumps(_receipt(self, files, found), ensure_ascii=False, indent=1).encode())
+        return Saved(files=(*files, receipt), notes=(found.sentence(self.title.en),))
+
+
+def _beside(artifact: Path, folder: Path) -> tuple[Path, ...]:
+    """labels.json and preprocessing.json, which no one can use the model without."""
+    contents = described(json.loads(artifact.with_name(CARD).read_bytes()))
+    for name, data in contents.items():
+        write_atomic(folder / name, data)
+    return tuple(folder / name for name in contents)
+
+
+def _receipt(method: Export, files: tuple[Path, ...], found: Parity) -> dict[str, object]:
+    sizes = {path.name: path.stat().st_size for path in files}
+    return {"format": method.title.en, "files": sizes, "parity": found.to_json()}

@@ -60,7 +60,7 @@ def _export(model: Model) -> onnx.ModelProto:
     net = model.net.to("cpu", memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
     example = torch.zeros(2, p.channels, p.size, p.size)
     try:
-        with _quiet():
+        with quiet():
             program = torch.onnx.export(
                 net, (example,), dynamo=True, opset_version=OPSET, verbose=False, external_data=False,
                 input_names=[INPUT], output_names=[OUTPUT],
@@ -89,7 +89,7 @@ def _plain(graph: onnx.ModelProto) -> onnx.ModelProto:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """The exporter logs and warns about its own internals; none of it is a person's to act on."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-from core.bundle import CARD, runnable
-from core.engine.bench import Bench
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from core.assets import PREDICT
 from core.engine.export import Export
-from core.files import make_folder, write_atomic
+from core.engine.export.parity import Answer
+from core.engine.measure.runtime import open_session
+from core.engine.method import knob
+from core.engine.model import Model
+from core.files import write_atomic
 from core.options import Words
+
+FILE = "model.onnx"
 
 
 class Onnx(Export):
-    """The file that was measured, with labels, preprocessing and a script that runs it (onnxruntime)."""
+    """The file that was measured, float or quantized, with labels, preprocessing and a script that runs it."""
 
     title = Words("ONNX bundle", "ONNX 打包")
     summary = Words(
@@ -21,12 +29,44 @@ class Onnx(Export):
         "被测量的文件连同标签、预处理和 predict.py,可直接复制到别处使用。",
     )
     source = "https://onnx.ai"
+    takes_quantized = True
 
-    def write(self, artifact: Path, folder: Path, bench: Bench) -> tuple[Path, ...]:
-        """model.onnx, labels.json, preprocessing.json and predict.py."""
-        card = json.loads(artifact.with_name(CARD).read_bytes())
-        files = {"model.onnx": artifact.read_bytes(), **runnable(card)}
-        make_folder(folder)
-        for name, data in files.items():
-            write_atomic(folder / name, data)
-        return tuple(folder / name for name in files)
+    fixed_batch: int = knob(
+        0,
+        "Images at a time",
+        "0: any number at a time. A fixed number suits devices that compile the network beforehand.",
+        zh=("每次图像数", "0 表示任意数量。需要预先编译网络的设备适合固定数量。"),
+        ge=0,
+        le=1024,
+        unit="images",
+    )
+
+    def write(self, model: Model, artifact: Path, folder: Path) -> tuple[Path, ...]:
+        """model.onnx, bit for bit the measured file unless its batch is fixed, and predict.py."""
+        data = artifact.read_bytes()
+        if self.fixed_batch:
+            data = with_batch(onnx.load_from_string(data), self.fixed_batch).SerializeToString(deterministic=True)
+        contents = {FILE: data, PREDICT.name: PREDICT.read_bytes()}
+        for name, content in contents.items():
+            write_atomic(folder / name, content)
+        return tuple(folder / name for name in contents)
+
+    def reload(self, folder: Path, threads: int) -> Answer:
+        """The file in onnxruntime."""
+        session = open_session(folder / FILE, threads)
+
+        def answer(images: NDArray[np.float32]) -> NDArray[np.float32]:
+            step = self.fixed_batch or len(images)
+            missing = -len(images) % step
+            padded = np.concatenate([images, np.zeros((missing, *images.shape[1:]), np.float32)])
+            blocks = [session.run(["logits"], {"image": padded[n : n + step]})[0] for n in range(0, len(padded), step)]
+            return np.concatenate(blocks)[: len(images)]
+
+        return answer
+
+
+def with_batch(graph: onnx.ModelProto, count: int) -> onnx.ModelProto:
+    """`graph` for exactly `count` images at a time."""
+    for value in (*graph.graph.input, *graph.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = count
+    return graph

@@ -12,7 +12,7 @@ from torch import Tensor
 from core.engine.data import Dataset, Split
 from core.engine.data.augment import prepare
 from core.engine.measure.calibration import expected_calibration_error, wilson_interval
-from core.engine.measure.runtime import open_session, predict
+from core.engine.measure.runtime import answers, open_session
 from core.engine.measure.size import compressed_bytes
 from core.engine.model import Preprocessing
 
@@ -21,7 +21,7 @@ from core.engine.model import Preprocessing
 class Quality:
     """What a file answers: shares of right answers, the 95 % Wilson interval of the test's, and calibration error.
 
-    `logits` [N, C] are those of the validation images, to compare files with one another.
+    `logits` [N, C] are those of the validation images, to compare files with one another, `test_logits` the test's.
     """
 
     validation: float
@@ -31,6 +31,7 @@ class Quality:
     calibration_error: float
     images: int
     logits: Tensor
+    test_logits: Tensor
 
 
 @dataclass(frozen=True)
@@ -56,16 +57,16 @@ def quality(
     """Runs the file over both splits; `step` is called with (images done, images in all)."""
     session = open_session(path, threads)
     total = len(data.validation) + len(data.test)
-    validation = predict(session, data.validation.images, preprocessing, step=lambda n: step(n, total))
+    validation = answers(session, data.validation.images, preprocessing, lambda n: step(n, total))
     done = len(data.validation)
-    test = predict(session, data.test.images, preprocessing, step=lambda n: step(done + n, total))
+    test = answers(session, data.test.images, preprocessing, lambda n: step(done + n, total))
     right = _right(test, data.test)
     low, high = wilson_interval(right, len(data.test))
     error = expected_calibration_error(test.softmax(1).double().numpy(), data.test.labels.numpy())
     return Quality(
         validation=_right(validation, data.validation) / len(data.validation),
         test=right / len(data.test), low=low, high=high, calibration_error=error,
-        images=len(data.test), logits=validation,
+        images=len(data.test), logits=validation, test_logits=test,
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from core.engine.data.augment import prepare
+from core.engine.data.augment import prepare, prepare_numpy
 from core.engine.model import Preprocessing
 
 RUNTIME = "onnxruntime"
@@ -34,6 +34,21 @@ def prepared(images: Tensor, preprocessing: Preprocessing, batch: int = BATCH) -
     """uint8 images [N, C, H, W] as float batches [≤ batch, channels, size, size] for a network."""
     for block in torch.split(images, batch):
         yield prepare(block, preprocessing).contiguous().numpy()
+
+
+def answers(
+    session: ort.InferenceSession,
+    images: Tensor,
+    preprocessing: Preprocessing,
+    step: Callable[[int], None] = lambda done: None,
+) -> Tensor:
+    """The logits [N, C] for uint8 images, prepared as a bundle's predict.py does it: what a user of the file gets."""
+    rows = []
+    for block in torch.split(images, BATCH):
+        batch = prepare_numpy(block.numpy(), preprocessing)
+        rows.append(torch.from_numpy(session.run(["logits"], {session.get_inputs()[0].name: batch})[0]))
+        step(sum(map(len, rows)))
+    return torch.cat(rows)
 
 
 def predict(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -175,7 +176,14 @@ def test_every_method_of_the_catalogue_is_foreseen(stage: str, name: str, tmp_pa
     first = '[[steps]]\nstage = "transfer"\nmethod = "linear_probe"\n'
     head = SMALL.format(dataset="digits", labels=200).partition("[[steps]]")[0]  # some methods need a pool
     head += 'target = "glyphs"\n' if load_catalog().method(stage, name).needs_target else ""
-    found = preview(head + (step if stage == "transfer" else first + step), tmp_path)
+    recipe = head + (step if stage == "transfer" else first + step)
+    try:
+        build(stage, name).check_machine()
+    except UserError as lacking:  # told before a person starts it, not after
+        with pytest.raises(UserError, match=re.escape(str(lacking))):
+            preview(recipe, tmp_path)
+        return
+    found = preview(recipe, tmp_path)
     kind = type(build(stage, name))
     expected = (0 if stage == "transfer" else 1) + kind.makes_point
     assert len(found.rows) == expected

@@ -1,0 +1,58 @@
+"""What was measured, kept beside the measured file, so that every number of its point can be derived again.
+
+predictions.npz   answers and confidences on the test split, answers on validation, and the labels of both
+samples.npz       the first test images and the file's logits for each alone: what a bundle checks itself by
+timings.npz       milliseconds of every counted run, of the file and of those it was timed in turns with
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from core.bundle import SAMPLES
+from core.engine.data import Dataset, prepare_numpy
+from core.engine.measure.latency import Timing
+from core.engine.measure.runtime import open_session
+from core.engine.model import Preprocessing
+from core.files import write_atomic
+
+PREDICTIONS, TIMINGS = "predictions.npz", "timings.npz"
+MOST_SAMPLES, MOST_BYTES = 64, 4 * 2**20
+
+
+def write_predictions(artifact: Path, data: Dataset, validation: Tensor, test: Tensor) -> None:
+    """Writes the answers of `artifact`: `validation` and `test` are its logits [N, C] for the whole splits."""
+    sure, answers = test.softmax(1).max(1)
+    arrays = {
+        "test_answers": answers, "test_confidences": sure, "test_labels": data.test.labels,
+        "validation_answers": validation.argmax(1), "validation_labels": data.validation.labels,
+    }  # fmt: skip
+    _write(artifact.with_name(PREDICTIONS), {name: tensor.numpy() for name, tensor in arrays.items()})
+
+
+def write_samples(artifact: Path, preprocessing: Preprocessing, data: Dataset, threads: int) -> None:
+    """Writes the first test images, at most 64 and 4 MiB of pixels, with the logits of `artifact` for each."""
+    images = data.test.images[:MOST_SAMPLES]
+    images = images[: max(1, MOST_BYTES // images[0].numel())].numpy()
+    session = open_session(artifact, threads)
+    logits = [session.run(["logits"], {"image": prepare_numpy(image[None], preprocessing)})[0] for image in images]
+    _write(artifact.with_name(SAMPLES), {"images": images, "logits": np.concatenate(logits)})
+
+
+def write_timings(artifact: Path, timings: Mapping[str, Timing]) -> None:
+    """Writes every counted run: by name the milliseconds, and the seconds [wall, processor] they took together."""
+    runs = {name: np.array(timing.milliseconds) for name, timing in timings.items()}
+    seconds = {f"{name}_seconds": np.array([t.wall, t.processor]) for name, t in timings.items()}
+    _write(artifact.with_name(TIMINGS), runs | seconds)
+
+
+def _write(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+    file = io.BytesIO()
+    np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+    write_atomic(path, file.getvalue())

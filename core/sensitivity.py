@@ -1,0 +1,58 @@
+"""Sensitivity: what a network loses when one layer alone is cut or rounded; the question, and its rows.
+
+Li et al. 2017, Pruning Filters for Efficient ConvNets, arXiv:1608.08710 (figure 2b): the others stay as they are, and
+nothing is trained afterwards.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter
+
+from core.errors import UserError, nearest
+from core.jobs import Document
+from core.points import Point
+from core.runs import Run
+
+KIND = "sensitivity"
+What = Literal["ratio", "bits"]
+VALUES: dict[str, tuple[float, ...]] = {"ratio": (0.0, 0.25, 0.5, 0.75, 0.9), "bits": (32, 8, 6, 4, 3, 2)}
+LIMIT = 500  # validation images; 0 takes all
+
+
+class Row(BaseModel):
+    """The network with one layer changed: a share of its channels gone, or its weights in so many bits."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    layer: str
+    value: int | float
+    validation_accuracy: float
+
+
+def question(run: Run, step: int | None, what: str, limit: int) -> dict[str, JsonValue]:
+    """The request of a job; raises UserError on what cannot be asked of the run."""
+    if what not in VALUES:
+        raise UserError("unknown_choice", "what", what, f"one of {', '.join(VALUES)}", nearest(what, VALUES))
+    if limit < 0:
+        raise UserError("out_of_range", "limit", limit, "0 for all validation images, or how many", "Set it to 0.")
+    return {"run": run.id, "step": float_point(run, step).step, "what": what, "limit": limit}
+
+
+def float_point(run: Run, step: int | None) -> Point:
+    """The point whose network is looked at, by default the last one in floats; raises UserError where there is none."""
+    points = {point.step: point for point in run.summary().points if point.stage != "quantize"}
+    if not points:
+        fix = "Wait until a step is measured, or run the recipe again."
+        raise UserError("no_points", "run", run.id, "a run with a measured step before it quantizes", fix)
+    chosen = max(points) if step is None else step
+    if chosen not in points:
+        fix = "Steps count from 0; a quantized file and an export have no network of their own to change."
+        raise UserError("unknown_step", "step", chosen, f"one of {', '.join(map(str, points))}", fix)
+    return points[chosen]
+
+
+def rows(document: Document | None) -> tuple[Row, ...]:
+    """The rows of an answer, whole or partial."""
+    return TypeAdapter(tuple[Row, ...]).validate_python((document or {}).get("rows", ()))
