@@ -115,13 +115,13 @@ def probe(folder: Path) -> list[Row]:
             parameter.requires_grad_(False)
         optimizer = torch.optim.Adam([p.requires_grad_() for p in head.parameters()], 1e-3)
         for _ in range(10):
-            for index in torch.randperm(len(labelled)).split(64):
+            for index in torch.split(torch.randperm(len(labelled)), 64):
                 logits = net(prepare(labelled.images[index], model.preprocessing))
                 optimizer.zero_grad()
                 F.cross_entropy(logits, labelled.labels[index]).backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
             with torch.no_grad():
-                for images in data.validation.images.split(64):
+                for images in torch.split(data.validation.images, 64):
                     net(prepare(images, model.preprocessing))
 
     first = in_turns(plain, lambda: ours(folder / f"probe-{next(fresh)}"), 3)
