@@ -88,7 +88,8 @@ def _log_gamma(alpha: float, count: int, generator: torch.Generator) -> Tensor:
     v = (1 + normal / (9 * d) ** 0.5).clamp_min(1e-12) ** 3
     taken = (even[:8].log() < 0.5 * normal**2 + d - d * v + d * v.log()) & (normal > -((9 * d) ** 0.5))
     first = taken.to(torch.int64).argmax(0)
-    return (d * v.gather(0, first[None])[0]).log() + even[8].log() / alpha
+    drawn: Tensor = (d * v.gather(0, first[None])[0]).log() + even[8].log() / alpha
+    return drawn
 
 
 def _rectangles(images: Tensor, share: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -18,11 +18,11 @@ FALLS = (0.5, 0.75)  # shares of all steps after which `step` takes a tenth; He 
 class Schedule:
     """How long and how fast. A `learning_rate` of 0 is found by a range test; optimizer groups then give shares of it.
 
-    `curve`: its course, with the share `warmup` of linear rise before it. `views` 0 augments anew every epoch; V > 0
-    cycles through V fixed views, the first without augmentation, so that a teacher's outputs can be cached. `batches`
-    fixes the length of an epoch. `mixup` and `cutmix` are the α of Beta(α, α), 0 mixes nothing; `erasing` the chance
-    that a rectangle of an image is erased; `average` the decay of an exponential average of the weights, which is then
-    judged and kept in their place, 0 keeps none.
+    `curve`: its course, with the share `warmup` of linear rise before it (one_cycle rises by itself). `views` 0
+    augments anew every epoch; V > 0 cycles through V fixed views, the first without augmentation, so that a teacher's
+    outputs can be cached. `batches` fixes the length of an epoch. `mixup` and `cutmix` are the α of Beta(α, α), 0
+    mixes nothing; `erasing` the chance that a rectangle of an image is erased; `average` the decay of an exponential
+    average of the weights, which is then judged and kept in their place, 0 keeps none.
     """
 
     epochs: int

@@ -62,7 +62,7 @@ class TrainedTransfer(Transfer, ABC):
     )  # fmt: skip
     l1: float = knob(
         0.0, "L1 penalty", "Pull of single weights to exactly zero: this times the sum of their sizes. Try 0.00001.",
-        zh=("L1 惩罚", "把单个权重拉向零:损失加上该值乘以权重绝对值之和。可试 0.00001。"), ge=0.0, le=1.0,
+        zh=("L1 惩罚", "把单个权重拉向零:损失加上该值乘以权重绝对值之和。可试 0.00001。"), ge=0.0, le=10.0,
     )  # fmt: skip
     l2_sp: float = knob(
         0.0, "Pull to the start",
@@ -137,11 +137,14 @@ class TrainedTransfer(Transfer, ABC):
         head = {id(p) for p in blocks(net).head}
         groups = [g if _of(g, head) or not self.l2_sp else {**g, "weight_decay": 0.0} for g in what.groups]
         loss = start or self.objective(model, examples, bench)
-        with dropping(net, self.dropout):
-            return fit(
-                model, examples, loss, schedule or self.schedule(), bench,
-                parameters=groups, frozen=what.frozen, compete=compete,
-            )  # fmt: skip
+        try:
+            with dropping(net, self.dropout):
+                return fit(
+                    model, examples, loss, schedule or self.schedule(), bench,
+                    parameters=groups, frozen=what.frozen, compete=compete,
+                )  # fmt: skip
+        finally:
+            net.requires_grad_()  # what is frozen is this method's matter: a later step decides for itself
 
     def shares(self) -> Self:
         """This method with rates as shares of one that is still to be found, or itself."""

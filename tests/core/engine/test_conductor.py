@@ -11,7 +11,10 @@ from typing import Any
 
 import pytest
 
+from core.engine.conductor import conduct
+from core.errors import UserErrors
 from core.launcher import read_identity, run_in_foreground
+from core.recipe import parse_recipe
 from core.runs import Run
 from core.state import Status
 from core.workspace import Workspace
@@ -137,6 +140,36 @@ def test_several_seeds_give_a_spread(tmp_path: Path) -> None:
     assert point.seeds == 3
     assert point.accuracy_sd is not None
     assert point.accuracy_sd > 0
+
+
+def test_a_first_step_has_its_control_too(tmp_path: Path) -> None:
+    text = """
+    dataset = "digits"
+    backbone = "resnet8"
+    image_size = 8
+    shots = 20
+    precision = "float32"
+    [[steps]]
+    stage = "transfer"
+    method = "pseudo_labels"
+    epochs = 2
+    rounds = 1
+    learning_rate = 0.01
+    mixup = {mixup}
+    """
+    with pytest.raises(UserErrors, match=r"steps\.0\.mixup"):
+        parse_recipe(text.format(mixup=0.2))
+    workspace = Workspace.open_or_create(tmp_path)
+    run = workspace.create_run(text.format(mixup=0))
+    conduct(run, os.getpid())
+    summary = run.summary()
+    assert [point.method for point in summary.points] == ["pseudo_labels"]
+    (control,) = summary.controls
+    assert control.name == "labels alone"
+    assert control.bytes == summary.points[0].bytes
+    told = [e["message"] for e in events(run) if e["event"] == "Warned" and e["code"] == "pseudo_labels"]
+    assert len(told) == 1
+    assert "unlabelled images joined" in told[0]
 
 
 def test_a_failing_step_says_so_and_keeps_the_points_before_it(tmp_path: Path) -> None:

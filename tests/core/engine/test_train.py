@@ -98,8 +98,7 @@ def test_resumed_training_is_bit_identical(
     ("changes", "stop"),
     [
         ({"average": 0.9}, 13),
-        ({"mixup": 0.4, "cutmix": 1.0}, 20),
-        ({"average": 0.9, "mixup": 0.4, "erasing": 0.5, "curve": "one_cycle"}, 20),
+        ({"average": 0.9, "mixup": 0.4, "cutmix": 1.0, "erasing": 0.5, "curve": "one_cycle"}, 20),
     ],
     ids=str,
 )

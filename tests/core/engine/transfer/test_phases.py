@@ -177,12 +177,13 @@ def test_pseudo_labels_join_when_the_network_is_sure(make_model: Maker, few: Ben
     assert evaluate(after, few.data.test, few).accuracy > 0.7
 
 
-def test_nothing_joins_a_network_that_is_never_sure(make_model: Maker, few: Bench) -> None:
+def test_nothing_joins_a_network_that_is_never_sure(make_model: Maker, few: Bench, reports: list[Reported]) -> None:
     """Then it is its twin, to the last bit: the same parts, steps and draws."""
     method = PseudoLabels(epochs=2, rounds=1, confidence=1.0, learning_rate=1e-4, batch=64)
     alone = method.controls(make_model(), few)[TWIN]
     with_pool = method.apply(make_model(), replace(few, place=(*few.place, TWIN), folder=few.folder / "pool"))
     assert equal(weights(with_pool), weights(alone()))
+    assert [r[1] for r in curve(reports)] == [r[1] for r in curve(reports, TWIN)] == [1, 2]
 
 
 def test_the_twin_may_be_left_out(make_model: Maker, few: Bench) -> None:

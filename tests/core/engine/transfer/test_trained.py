@@ -78,6 +78,7 @@ def test_partial_leaves_the_rest_bit_for_bit(
         assert all(torch.equal(v, old[k]) for k, v in module.state_dict().items())
     for module, old in zip(moving, first, strict=True):
         assert not all(torch.equal(v, old[k]) for k, v in module.state_dict().items())
+    assert all(p.requires_grad for p in model.net.parameters()), "a later step may train all of it"
 
 
 def test_fine_tuning_learns(make_model: Maker, make_bench: MakeBench, digits: Dataset) -> None:
