@@ -23,10 +23,11 @@ from core.engine.jobs import answer
 from core.engine.measure.complexity import complexity
 from core.engine.method import Method, build
 from core.engine.model import Model
-from core.engine.preview import Preview, Row, preview
+from core.engine.preview import Preview, Row, _bench, preview
 from core.engine.prune.structured import prune_channels
 from core.errors import UserError, UserErrors
 from core.jobs import Job
+from core.recipe import parse_recipe
 from core.workspace import Workspace
 from tests.core.engine.conftest import MakeBench
 
@@ -182,12 +183,22 @@ def test_every_method_of_the_catalogue_is_foreseen(stage: str, name: str, tmp_pa
 
 
 def test_a_target_is_counted_in(tmp_path: Path) -> None:
-    head = SMALL.partition("[[steps]]")[0].format(dataset="digits", labels=0)
-    step = '[[steps]]\nstage = "transfer"\nmethod = "{}"\nepochs = 4\n'
-    coral = preview(head + 'target = "glyphs"\n' + step.format("coral"), tmp_path)
-    alone = preview(head + step.format("fine_tune"), tmp_path)
-    assert coral.seconds > 1.5 * alone.seconds
-    assert "controls" in {note.code for note in coral.notes}
+    text = SMALL.format(dataset="digits", labels=0).replace("fine_tune", "coral")
+    recipe = parse_recipe('target = "glyphs"\n' + text)
+    bench, _, told = _bench(recipe, tmp_path)
+    assert bench.target is not None
+    assert len(bench.target.images) == 4520
+    assert told == 360 + 960, "a point is told on the test images of both"
+    preprocessing = find("resnet8").preprocessing(8)
+    model = Model(load_backbone("resnet8", 10, "none", 8), "resnet8", bench.data.classes, preprocessing)
+    seen = {}
+    for name in ("coral", "fine_tune"):
+        works = build("transfer", name, epochs=2).labour(model, model, bench)
+        seen[name] = sum(work.images for work in works if work.kind == "train")
+    assert seen["coral"] == 2 * seen["fine_tune"], "as many of the target stand beside those of the source"
+    settled = build("transfer", "tent", epochs=2, passes=3).labour(model, model, bench)
+    assert sum(work.images for work in settled if work.kind == "train") == seen["fine_tune"] + 3 * 4520
+    assert "controls" in {note.code for note in preview(recipe.to_toml(), tmp_path).notes}
 
 
 def test_a_method_that_says_nothing_is_foreseen_by_its_stage(make_bench: MakeBench) -> None:
