@@ -157,7 +157,7 @@ def test_a_persons_own_set_is_counted(tmp_path: Path) -> None:
         preview(SMALL.format(dataset="pets", labels=2), workspace.path)
 
 
-@pytest.mark.parametrize("name", ["digits", "fashion-mini"])
+@pytest.mark.parametrize("name", ["digits", "glyphs", "fashion-mini"])
 def test_bundled_sets_have_their_own_counts(name: str, tmp_path: Path) -> None:
     counted, real = count_dataset(name, 32, tmp_path), load_dataset(name, 32)
     assert counted.exact
