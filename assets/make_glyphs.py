@@ -107,7 +107,8 @@ def image(glyph: Image.Image, vary: Variation) -> NDArray[np.uint8]:
     bitmap = grey > vary.weight * grey.max()  # a hairline is grey all over: it becomes a line, not nothing
     cells = SIDE // BLOCK
     counts = bitmap.reshape(cells, BLOCK, cells, BLOCK).sum((1, 3))
-    return np.round(counts * (255 / BLOCK**2)).astype(np.uint8)
+    levels: NDArray[np.uint8] = np.round(counts * (255 / BLOCK**2)).astype(np.uint8)
+    return levels
 
 
 if __name__ == "__main__":

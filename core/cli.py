@@ -61,13 +61,19 @@ def dashboard(
 
 
 @app.command
-def demo(recipe: Literal["demo", "bundled-teacher"] = "demo", *, workspace: Folder = None, json: AsJson = False) -> int:
+def demo(
+    recipe: Literal["demo", "bundled-teacher", "adapt-digits"] = "demo",
+    *,
+    workspace: Folder = None,
+    json: AsJson = False,
+) -> int:
     """Run a bundled recipe in the foreground; needs no network.
 
     Parameters
     ----------
     recipe
-        demo: few labels and a large teacher; bundled-teacher: all labels and a small one.
+        demo: few labels and a large teacher; bundled-teacher: all labels and a small one; adapt-digits: from printed
+        digits with labels to handwritten ones without.
     """
     return run(RECIPES / f"{recipe}.toml", workspace=workspace, json=json)
 

@@ -89,8 +89,8 @@ class Witness:
         point = Point(
             step=deed.step, stage=deed.stage, method=deed.name, name=deed.title,
             accuracy=judged.test, accuracy_low=judged.low, accuracy_high=judged.high,
-            target_accuracy=there and there.accuracy, target_accuracy_low=there and there.low,
-            target_accuracy_high=there and there.high,
+            target_accuracy=there.accuracy if there else None, target_accuracy_low=there.low if there else None,
+            target_accuracy_high=there.high if there else None,
             validation_accuracy=judged.validation, bytes=measured.bytes, compressed_bytes=measured.compressed,
             packed_bytes=saved.packed_bytes, params=cost.params, macs=cost.macs, latency_ms=latency,
             artifact=artifact.relative_to(deed.root).as_posix(), receipt=receipt.to_json(),

@@ -23,13 +23,7 @@ from dashboard.session import workspace
 from dashboard.words import say
 
 KNOBS = {option.name: option for option in RECIPE_OPTIONS}
-OWN_FIELDS = (
-    "name",
-    "dataset",
-    "labels",
-    "target",
-    "backbone",
-)  # with a place of their own; the others are under "More"
+OWN_FIELDS = ("name", "dataset", "labels", "target", "backbone")  # in a place of their own; the others: "More"
 VERDICTS = ("prunable", "quantizable", "exportable")
 
 
@@ -39,7 +33,7 @@ def name_field(now: Draft, faults: Sequence[UserError]) -> None:
 
 
 def data_card(now: Draft, own: Mapping[str, Facts], faults: Sequence[UserError]) -> None:
-    """The data set, what is known of it, and how many of its labels are used."""
+    """The data set, what is known of it, how many of its labels are used, and the target to adapt to."""
     facts = load_catalog().with_datasets(own).datasets
     with st.container(border=True, gap="small", key="design_data"):
         wide, narrow = st.columns((3, 2), vertical_alignment="bottom")

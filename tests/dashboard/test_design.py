@@ -167,6 +167,22 @@ def test_a_knob_becomes_the_recipe_and_undo_takes_it_back(page: AppTest) -> None
     assert field(page, 2, "ratio", "slider").value == 0.5
 
 
+def test_a_target_is_chosen_beside_the_data_set_and_asked_for_where_it_is_needed(page: AppTest) -> None:
+    steps = (Step("transfer", "coral"),)
+    page.session_state["kept:design.draft"] = draft.Draft(made := Recipe("to", "glyphs", "resnet8", steps), made)
+    page.run()
+    assert "transfer.coral without a target" in told(page).replace("\\", "")
+    menu = page.selectbox(key=key(page, "target_menu"))
+    assert menu.value == ""
+    assert menu.options[0] == "none"
+    assert "Digits in printed fonts, 8×8" not in menu.options, "it is the source"
+    menu.set_value("digits").run()
+    assert recipe(page).target == "digits"
+    assert "without a target" not in told(page)
+    page.selectbox(key=key(page, "target_menu")).set_value("fashion-mini").run()
+    assert "no class of dataset = glyphs" in told(page).replace("\\", "")
+
+
 def test_every_method_of_the_catalogue_is_shown_whole(page: AppTest) -> None:
     """A card for each method with all its options: what the engine adds appears without an edit."""
     for stage, menu in load_catalog().methods.items():

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from core.engine.data.dataset import Dataset, Split
+from core.errors import UserError
 from core.rules import nothing_in_common
 
 NAMED = 6  # classes named in a warning
@@ -46,6 +47,10 @@ def matched(source: Dataset, target: Dataset, warn: Callable[[str, str], None]) 
         warn("classes_overlap", _overlap(source, target, [source.classes[number] for number in shared]))
     places = torch.tensor([numbers.get(name, -1) for name in target.classes])
     train, test = (_renumbered(split, places) for split in (target.train, target.test))
+    if min(len(train), len(test)) < 2:
+        given = f"{target.name}: {len(train)} training and {len(test)} test images of shared classes"
+        fix = f"Name a target with more images of the classes of dataset = {source.name}."
+        raise UserError("too_few_images", "target", given, "at least 2 of each", fix)
     return Target(Unlabelled(train.images, shared), test, target.content_hash)
 
 

@@ -150,8 +150,9 @@ class Alignment(Adaptation, ABC):
             here = batch.target != UNLABELLED
             classified = F.cross_entropy(output.logits[here], batch.target[here])
             alike = torch.isin(batch.target, shared)
-            if int(alike.sum()) < 2 or output.embedding is None:
+            if int(alike.sum()) < 2:  # one image has no variance
                 return classified
+            assert output.embedding is not None
             apart = self.distance(output.embedding[alike], output.embedding[~here], batch.progress, critic)
             return classified + self.weight * apart
 
@@ -177,6 +178,10 @@ class Settling(Adaptation, ABC):
     def settle(self, model: Model, bench: Bench, target: Unlabelled) -> Model:
         """The model, trained on the source, after it was fitted to the target's images in place."""
 
+    def more_epochs(self) -> int:
+        """How many epochs `settle` adds to the curve."""
+        return 0
+
     def refuse(self, model: Model, bench: Bench) -> None:
         """Needs batch normalisation, and a trained model."""
         if not statistics_layers(model.net):
@@ -188,7 +193,7 @@ class Settling(Adaptation, ABC):
 
     def adapt(self, model: Model, bench: Bench, target: Unlabelled) -> Model:
         """The control is what this step stands on before it looks at the target, bit for bit."""
-        source = replace(bench, folder=bench.folder / "source")
+        source = replace(bench, folder=bench.folder / "source").after(0, self.epochs + self.more_epochs())
         learned = self.learn_source(model, source) if self.epochs else copied(model)
         return self.settle(copied(learned), bench, target)
 

@@ -37,6 +37,10 @@ class Tent(Settling):
         zh=("目标域学习率", "使回答更确定时的步长(Adam,无权重衰减)。"), ge=1e-6, le=0.1,
     )  # fmt: skip
 
+    def more_epochs(self) -> int:
+        """One a pass."""
+        return self.passes
+
     def settle(self, model: Model, bench: Bench, target: Unlabelled) -> Model:
         """Statistics of the target, sure answers, and the statistics again, which the new scales have moved."""
         model = with_statistics(model, bench, target)

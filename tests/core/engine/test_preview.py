@@ -25,10 +25,11 @@ from core.engine.jobs import answer
 from core.engine.measure.complexity import complexity
 from core.engine.method import Method, build
 from core.engine.model import Model
-from core.engine.preview import Preview, Row, preview
+from core.engine.preview import Preview, Row, _bench, preview
 from core.engine.prune.structured import prune_channels
 from core.errors import UserError, UserErrors
 from core.jobs import Job
+from core.recipe import parse_recipe
 from core.workspace import Workspace
 from tests.core.engine.conftest import MakeBench
 
@@ -158,7 +159,7 @@ def test_a_persons_own_set_is_counted(tmp_path: Path) -> None:
         preview(SMALL.format(dataset="pets", labels=2), workspace.path)
 
 
-@pytest.mark.parametrize("name", ["digits", "fashion-mini"])
+@pytest.mark.parametrize("name", ["digits", "glyphs", "fashion-mini"])
 def test_bundled_sets_have_their_own_counts(name: str, tmp_path: Path) -> None:
     counted, real = count_dataset(name, 32, tmp_path), load_dataset(name, 32)
     assert counted.exact
@@ -204,15 +205,23 @@ def test_parts_of_a_curve_are_foreseen_one_by_one(make_bench: MakeBench, make_mo
     assert all(p.requires_grad for p in model.net.parameters()), "foreseeing changes nothing"
 
 
-def test_a_target_is_counted_in(make_bench: MakeBench, make_model: Callable[..., Model], tmp_path: Path) -> None:
-    bench, model = make_bench(), make_model()
-    alone = build("transfer", "fine_tune", epochs=4).labour(model, model, bench)
-    coral = build("transfer", "coral", epochs=4).labour(model, model, bench)
-    seen = [sum(work.images for work in works if work.kind == "train") for works in (alone, coral)]
-    assert seen[1] == 2 * seen[0]
-    head = SMALL.partition("[[steps]]")[0].format(dataset="digits", labels=0)
-    told = preview(head + 'target = "glyphs"\n[[steps]]\nstage = "transfer"\nmethod = "coral"\n', tmp_path)
-    assert "controls" in {note.code for note in told.notes}
+def test_a_target_is_counted_in(tmp_path: Path) -> None:
+    text = SMALL.format(dataset="digits", labels=0).replace("fine_tune", "coral")
+    recipe = parse_recipe('target = "glyphs"\n' + text)
+    bench, _, told = _bench(recipe, tmp_path)
+    assert bench.target is not None
+    assert len(bench.target.images) == 4520
+    assert told == 360 + 960, "a point is told on the test images of both"
+    preprocessing = find("resnet8").preprocessing(8)
+    model = Model(load_backbone("resnet8", 10, "none", 8), "resnet8", bench.data.classes, preprocessing)
+    seen = {}
+    for name in ("coral", "fine_tune"):
+        works = build("transfer", name, epochs=2).labour(model, model, bench)
+        seen[name] = sum(work.images for work in works if work.kind == "train")
+    assert seen["coral"] == 2 * seen["fine_tune"], "as many of the target stand beside those of the source"
+    settled = build("transfer", "tent", epochs=2, passes=3).labour(model, model, bench)
+    assert sum(work.images for work in settled if work.kind == "train") == seen["fine_tune"] + 3 * 4520
+    assert "controls" in {note.code for note in preview(recipe.to_toml(), tmp_path).notes}
 
 
 def test_a_method_that_says_nothing_is_foreseen_by_its_stage(make_bench: MakeBench) -> None:

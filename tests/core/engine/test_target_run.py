@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 import torch
 from PIL import Image
 
+from core import cli
 from core.assets import RECIPES
 from core.bundle import CARD
+from core.engine.conductor import conduct
 from core.engine.data import import_images, load_dataset
 from core.engine.measure.calibration import wilson_interval
 from core.engine.measure.runtime import open_session, predict
 from core.engine.model import Preprocessing
 from core.engine.shelf import Shelf
-from core.launcher import run_in_foreground
+from core.errors import UserError
 from core.points import Point
 from core.recipe import load_recipe, parse_recipe
 from core.runs import Run
@@ -44,11 +48,19 @@ method = "static"
 """
 
 
+def conducted(run: Run) -> None:
+    """The run, done here and now."""
+    try:
+        conduct(run, os.getpid())
+    finally:
+        torch.set_flush_denormal(False)
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     workspace = Workspace.open_or_create(tmp_path_factory.mktemp("target"))
     run = workspace.create_run(RECIPE.format(target="digits"))
-    assert run_in_foreground(run).wait(timeout=200) == 0
+    conducted(run)
     assert run.state().status is Status.FINISHED, run.state().details
     return run
 
@@ -82,14 +94,11 @@ def test_classes_with_nothing_in_common_are_refused_before_any_work(tmp_path: Pa
             Image.new("L", (8, 8), 20 * shade + (name == "ears")).save(folder / f"{shade}.png")
     import_images(tmp_path / "mine", "mine", workspace.datasets)
     run = workspace.create_run(RECIPE.format(target="mine"))
-    assert run_in_foreground(run).wait(timeout=200) == 0
-    summary = run.summary()
-    assert summary.status is Status.FAILED
-    assert summary.error is not None
-    assert summary.error["code"] == "nothing_in_common"
-    assert summary.error["field"] == "target"
-    assert "glyphs" in summary.error["allowed"]
-    assert run.state().steps == ()
+    with pytest.raises(UserError, match="ears, noses") as caught:
+        conducted(run)
+    assert (caught.value.code, caught.value.field) == ("nothing_in_common", "target")
+    assert "dataset = glyphs" in caught.value.allowed
+    assert not run.state().steps
     assert not run.artifacts.exists() or not list(run.artifacts.iterdir())
 
 
@@ -102,5 +111,6 @@ def test_models_are_kept_by_the_targets_content(tmp_path: Path) -> None:
 
 
 def test_the_bundled_recipe_adapts_from_print_to_handwriting() -> None:
+    assert "adapt-digits" in get_args(get_type_hints(cli.demo)["recipe"])
     recipe = load_recipe(RECIPES / "adapt-digits.toml")
     assert (recipe.dataset, recipe.target) == ("glyphs", "digits")

@@ -23,7 +23,7 @@ from core.engine.transfer.dann import reverse, strength
 from core.engine.transfer.tent import entropy
 from core.errors import UserError
 from core.options import Value
-from tests.core.engine.conftest import MakeBench
+from tests.core.engine.conftest import MakeBench, Reported
 from tests.core.engine.test_train import Stop, equal, weights
 
 Maker = Callable[..., Model]
@@ -252,7 +252,7 @@ def test_tent_makes_answers_on_the_target_surer_than_adabn(bench: Bench, make_mo
     def unsure(name: str, **options: Value) -> float:
         model = made(name, **options).apply(make_model(), replace(bench, folder=bench.folder / name))
         with torch.no_grad():
-            return entropy(Output(model(images)), Batch(*[images] * 4, 0)).item()
+            return entropy(Output(model(images)), Batch(images, images, images, images, 0)).item()
 
     assert unsure("tent", target_rate=0.05) < 0.8 * unsure("adabn")
 
@@ -311,7 +311,7 @@ def test_those_that_overlap_in_part_adapt_on_what_they_share(digits: Dataset, gl
     assert found.unlabelled.shared == (0, 1, 3)
     kept = torch.isin(digits.train.labels, torch.tensor([0, 1, 3]))
     assert torch.equal(found.unlabelled.images, digits.train.images[kept])
-    assert found.test.labels.unique().tolist() == [0, 1, 3]
+    assert set(found.test.labels.tolist()) == {0, 1, 3}
 
 
 def test_nothing_in_common_is_refused_naming_both(digits: Dataset, glyphs: Dataset) -> None:
@@ -319,6 +319,20 @@ def test_nothing_in_common_is_refused_naming_both(digits: Dataset, glyphs: Datas
         matched(glyphs, named(tuple("abcdefghij"), digits), refuse_to_warn)
     assert (caught.value.code, caught.value.field) == ("nothing_in_common", "target")
     assert "dataset" in caught.value.allowed
+
+
+def test_a_target_with_next_to_no_images_of_shared_classes_is_refused(digits: Dataset, glyphs: Dataset) -> None:
+    only = digits.test.subset(torch.arange(1))
+    with pytest.raises(UserError, match="1 test images"):
+        matched(glyphs, replace(digits, test=only), refuse_to_warn)
+
+
+def test_the_curve_of_tent_goes_on_behind_that_of_the_source(
+    bench: Bench, make_model: Maker, reports: list[Reported]
+) -> None:
+    made("tent", passes=2).apply(make_model(), bench)
+    curve = [(r[1], r[2]) for r in reports if r[0] == "training" and r[5].validation_accuracy is not None]
+    assert curve == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 
 def test_a_method_cannot_see_the_targets_labels() -> None:

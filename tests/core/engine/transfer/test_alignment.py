@@ -120,7 +120,7 @@ def test_descent_along_mmd_brings_two_clouds_together() -> None:
     optimizer = torch.optim.SGD([target], lr=5.0)
     for _ in range(60):
         optimizer.zero_grad()
-        mmd(source, target).backward()
+        mmd(source, target).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     assert float(mmd(source, target.detach())) < 0.2 * before
 
