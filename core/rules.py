@@ -163,6 +163,9 @@ def larger_students(backbone: str, steps: Iterable[Given], catalog: Catalog) -> 
     """A sentence for each student with more parameters than its teacher, as far as the catalogue counts them."""
     teacher, size = backbone, _parameters(catalog, backbone, 0)
     for n, (stage, _, options) in enumerate(steps):
+        for name in fellows(str(options.get(FELLOWS, "")), backbone):
+            own = _parameters(catalog, name, 0)
+            teacher, size = f"{teacher} + {name}", size + own if size and own else None
         if stage != "distill" or "student" not in options:
             continue
         student, width = str(options["student"]), options.get("width", 0)

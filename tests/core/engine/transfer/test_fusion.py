@@ -211,3 +211,14 @@ def test_recipes_that_can_be() -> None:
     parse_recipe(RECIPE + FUSION + taught + '[[steps]]\nstage = "prune"\nmethod = "l2"\n')
     parse_recipe(RECIPE + FUSION + '[[steps]]\nstage = "quantize"\nmethod = "static"\n')
     parse_recipe(RECIPE + FUSION + 'with_backbones = "resnet20_fashion, resnet8_fashion, resnet20_fashion"')
+
+
+def test_a_student_is_held_against_all_its_teachers_backbones() -> None:
+    taught = '[[steps]]\nstage = "distill"\nmethod = "kd"\nstudent = "resnet32"\n'
+    alone = '[[steps]]\nstage = "transfer"\nmethod = "linear_probe"\n'
+    (warning,) = parse_recipe(RECIPE + alone + taught).warnings()
+    assert "larger than its teacher resnet8_fashion (" in warning
+    with_others = parse_recipe(RECIPE + FUSION + taught)
+    assert with_others.warnings() == ()
+    (warning,) = parse_recipe(RECIPE + FUSION + taught.replace("resnet32", "resnet18")).warnings()
+    assert "teacher resnet8_fashion + resnet20_fashion (" in warning
