@@ -182,14 +182,15 @@ def fellow_faults(backbone: str, steps: Sequence[Given], catalog: Catalog) -> It
     with what follows, for channels that are joined with another backbone's cannot be cut."""
     fused = ""
     for n, (stage, method, given) in enumerate(steps):
-        fused = "" if stage == "distill" else fused  # a student is one network again
-        defaults = {option.name: option.default for option in catalog.method(stage, method).options}
+        options = {option.name: option.default for option in catalog.method(stage, method).options} | given
+        if stage == "distill":  # a student is one network again
+            fused, backbone = "", str(options.get("student", backbone))
         here = f"steps.{n} ({stage}.{method})"
         if fused and stage == "prune":
             fix = f"Put a distill step between them, or remove {here}."
             allowed = "a network of one backbone to prune"
             yield UserError("conflicting_steps", f"steps.{n}.stage", f"{here} after {fused}", allowed, fix)
-        named, place = given.get(FELLOWS, defaults.get(FELLOWS)), f"steps.{n}.{FELLOWS}"
+        named, place = options.get(FELLOWS), f"steps.{n}.{FELLOWS}"
         if not isinstance(named, str):
             continue
         others = fellows(named, backbone)
@@ -225,6 +226,9 @@ def larger_students(backbone: str, steps: Iterable[Given], catalog: Catalog) -> 
     """A sentence for each student with more parameters than its teacher, as far as the catalogue counts them."""
     teacher, size = backbone, _parameters(catalog, backbone, 0)
     for n, (stage, _, options) in enumerate(steps):
+        for name in fellows(str(options.get(FELLOWS, "")), teacher):
+            own = _parameters(catalog, name, 0)
+            teacher, size = f"{teacher} + {name}", size + own if size and own else None
         if stage != "distill" or "student" not in options:
             continue
         student, width = str(options["student"]), options.get("width", 0)

@@ -56,8 +56,8 @@ def _result(job: Job, asked: Document) -> Document:
                 image_size=_number(asked, "image_size") or 0,
                 controls=FLAG.validate_python(asked.get("controls", False)),
             )  # fmt: skip
-            found = {"rows": rows, "agreement": agreement(rows)}
-            return TypeAdapter(Document).validate_python({key: [asdict(v) for v in found[key]] for key in found})
+            agreed = [asdict(each) for each in agreement(rows)]
+            return TypeAdapter(Document).validate_python({"rows": [asdict(row) for row in rows], "agreement": agreed})
         case "sensitivity":
             run, what = (TEXT.validate_python(asked[name]) for name in ("run", "what"))
             step, limit = (WHOLE.validate_python(asked[name]) for name in ("step", "limit"))

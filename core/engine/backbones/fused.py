@@ -33,6 +33,9 @@ class Part:
 class Branch(nn.Module):
     """Pixels from 0 to 1, [N, 1 or 3, S, S], to one backbone's embedding [N, D]: its preprocessing is part of it."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, net: nn.Module, preprocessing: Preprocessing) -> None:
         super().__init__()
         self.net = net

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,7 +76,7 @@ def import_texts(
     return store(name, folder, delivery, lambda place: _drawn(table, side, place, progress))
 
 
-def bag_of_words(texts: dict[str, Sequence[str]], labels: dict[str, Sequence[int]]) -> Bag | None:
+def bag_of_words(texts: Mapping[str, Sequence[str]], labels: Mapping[str, Sequence[int]]) -> Bag | None:
     """TF-IDF and logistic regression as scikit-learn has them, fitted on train; None where there is no word.
 
     `texts` and `labels` by split. The regression's one knob, C, is left at its default, so nothing is chosen.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -20,13 +22,14 @@ class Cca(Transformation):
 
     def directions(self, facts: Facts) -> Tensor:
         """Unit variance along each (unless shrunk), by falling correlation with the classes."""
+        images, width = facts.x.shape
         white = Whitening().directions(facts)
-        left, _, _ = torch.linalg.svd(cross(facts.x @ white, facts), full_matrices=False)
-        return white @ left[:, : self.most(*reversed(facts.x.shape), facts.classes)]
+        left: Tensor = torch.linalg.svd(cross(facts.x @ white, facts), full_matrices=False).U
+        return white @ left[:, : self.most(width, images, facts.classes)]
 
 
 def cross(z: Tensor, facts: Facts) -> Tensor:
     """[K, C]: correlations of whitened features z [N, K] with the whitened one-hot labels, which are their columns
     over the square root of the class's count; a class without images has none."""
-    one_hot = F.one_hot(facts.labels, facts.classes).to(z)
-    return z.T @ (one_hot / one_hot.sum(0).clamp_min(1).sqrt()) / len(z) ** 0.5
+    one_hot: Tensor = F.one_hot(facts.labels, facts.classes).to(z)
+    return z.T @ (one_hot / one_hot.sum(0).clamp_min(1).sqrt()) / math.sqrt(len(z))

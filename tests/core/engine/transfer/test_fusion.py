@@ -23,6 +23,7 @@ from core.engine.method import build
 from core.engine.model import Model
 from core.engine.plan import load_model, save_model
 from core.engine.preview import preview
+from core.engine.prune.structured import prune_channels
 from core.engine.train import evaluate
 from core.errors import UserError, UserErrors
 from core.recipe import parse_recipe
@@ -103,6 +104,17 @@ def test_it_is_saved_and_read_again(fused: Model, digits: Dataset, tmp_path: Pat
     assert (again.backbone, again.classes, again.preprocessing) == (fused.backbone, fused.classes, fused.preprocessing)
     images = prepare(digits.test.images[:5], fused.preprocessing)
     assert torch.equal(again(images), fused(images))
+
+
+def test_a_thinned_part_is_saved_and_read_again(parts: list[Model], digits: Dataset, tmp_path: Path) -> None:
+    thin = prune_channels(parts[0].net, torch.zeros(2, 1, 28, 28), 0.5)
+    model = fuse([parts[0].with_net(thin), *parts[1:]], digits.size, digits.channels)
+    assert isinstance(model.net, Fused)
+    assert model.net.head.in_features == 64 + 64 + 64
+    torch.nn.init.normal_(model.net.head.weight)
+    save_model(model, tmp_path)
+    images = prepare(digits.test.images[:5], model.preprocessing)
+    assert torch.equal(load_model(tmp_path)(images), model(images))
 
 
 def test_a_damaged_part_is_refused(fused: Model, tmp_path: Path) -> None:
@@ -211,3 +223,16 @@ def test_recipes_that_can_be() -> None:
     parse_recipe(RECIPE + FUSION + taught + '[[steps]]\nstage = "prune"\nmethod = "l2"\n')
     parse_recipe(RECIPE + FUSION + '[[steps]]\nstage = "quantize"\nmethod = "static"\n')
     parse_recipe(RECIPE + FUSION + 'with_backbones = "resnet20_fashion, resnet8_fashion, resnet20_fashion"')
+    first = '[[steps]]\nstage = "transfer"\nmethod = "linear_probe"\n'
+    parse_recipe(RECIPE + first + taught + FUSION + 'with_backbones = "resnet8_fashion"')  # beside the student
+
+
+def test_a_student_is_held_against_all_its_teachers_backbones() -> None:
+    taught = '[[steps]]\nstage = "distill"\nmethod = "kd"\nstudent = "resnet32"\n'
+    alone = '[[steps]]\nstage = "transfer"\nmethod = "linear_probe"\n'
+    (warning,) = parse_recipe(RECIPE + alone + taught).warnings()
+    assert "larger than its teacher resnet8_fashion (" in warning
+    with_others = parse_recipe(RECIPE + FUSION + taught)
+    assert with_others.warnings() == ()
+    (warning,) = parse_recipe(RECIPE + FUSION + taught.replace("resnet32", "resnet18")).warnings()
+    assert "teacher resnet8_fashion + resnet20_fashion (" in warning
