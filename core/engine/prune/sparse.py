@@ -37,14 +37,14 @@ class SparsePrune(Prune, ABC):
     def refuse(self, net: nn.Module, weights: Mapping[str, Tensor]) -> None:
         """Raises UserError where the options ask for what these weights cannot give."""
 
-    def cuts(self, model: Model, bench: Bench, by_lot: bool = False) -> Iterator[nn.Module]:
+    def cuts(self, model: Model, bench: Bench, lot: Bench | None = None) -> Iterator[nn.Module]:
         """By lot, the sizes of each layer's weights are shuffled before they are ranked: as many go from each layer."""
         net = copy.deepcopy(model.net).cpu()
         self.refuse(net, self._weights(net))
-        lot = generator(*bench.place, "lot")
-        drawn = {name: _shuffled(weight, lot) for name, weight in self._weights(net).items()}
+        draw = generator(*(lot or bench).place, "lot")
+        drawn = {name: _shuffled(weight, draw) for name, weight in self._weights(net).items()}
         for number in range(self.rounds):
-            mask(net, self.kept(drawn if by_lot else self._weights(net), number))
+            mask(net, self.kept(drawn if lot else self._weights(net), number))
             yield net
 
     def outline(self, before: Outline, bench: Bench) -> Outline:
