@@ -17,6 +17,7 @@ from core.engine.model import Model
 from core.engine.prune import Prune
 from core.engine.prune.masks import kernels, mask
 from core.engine.seeds import generator
+from core.options import Option
 from core.ratios import read_names, refuse_unknown, speaks_of
 
 
@@ -29,6 +30,14 @@ class SparsePrune(Prune, ABC):
         "", "Layers left whole", "Names of layers that lose no weight, separated by commas; * stands for any letters.",
         zh=("保持完整的层", "不剪权重的层名,用逗号分隔;* 代表任意字符。"),
     )  # fmt: skip
+
+    @classmethod
+    def options(cls) -> tuple[Option, ...]:
+        """How much goes comes before what is left whole, and that before the recovery."""
+        shared = (*Prune.model_fields, "ignored")
+        every = super().options()
+        own = tuple(option for option in every if option.name not in shared)
+        return own + tuple(sorted((o for o in every if o.name in shared), key=lambda option: option.name != "ignored"))
 
     @abstractmethod
     def kept(self, weights: Mapping[str, Tensor], number: int) -> dict[str, Tensor]:
