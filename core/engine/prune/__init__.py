@@ -75,10 +75,10 @@ class Prune(Method, ABC):
     )  # fmt: skip
 
     @abstractmethod
-    def cuts(self, model: Model, bench: Bench, by_lot: bool = False) -> Iterator[nn.Module]:
+    def cuts(self, model: Model, bench: Bench, lot: Bench | None = None) -> Iterator[nn.Module]:
         """A copy of `model.net` after each round's cut, on the CPU; it is trained before the next is asked for.
 
-        `by_lot`: the same shapes, but what goes is drawn from the bench's seed.
+        `lot`: the shapes of the cut that `bench` makes, but what goes is drawn from the seed of `lot`.
         """
 
     @property
@@ -95,7 +95,7 @@ class Prune(Method, ABC):
         lot, blank = bench.beside("random-twin"), bench.beside("scratch")
         made: dict[str, Callable[[], Model]] = {}
         if self.twin:
-            made[TWIN] = lambda: self._recovered(model, self.cuts(model, lot, by_lot=True), lot)
+            made[TWIN] = lambda: self._recovered(model, self.cuts(model, bench, lot), lot)
         if self.scratch:
             made[SCRATCH] = lambda: self._from_scratch(model, bench, blank)
         return made

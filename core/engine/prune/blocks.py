@@ -52,16 +52,16 @@ class Blocks(Prune):
         zh=("保留的块", "保留的块名,用逗号分隔;* 代表任意字符。"),
     )  # fmt: skip
 
-    def cuts(self, model: Model, bench: Bench, by_lot: bool = False) -> Iterator[nn.Module]:
+    def cuts(self, model: Model, bench: Bench, lot: Bench | None = None) -> Iterator[nn.Module]:
         """The network without its least important blocks, or without as many drawn by lot."""
         # in one memory layout, so that a network fresh from training and one read from disk give the same bits
         net: nn.Module = copy.deepcopy(model.net).to("cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
         net.eval()
         units = self._removable(model.with_net(net))
-        draw = generator(*bench.place, "lot")
+        draw = generator(*(lot or bench).place, "lot")
         order = [units[int(place)] for place in torch.randperm(len(units), generator=draw)]
         for number in range(self.removed):
-            gone = order[number] if by_lot else self._least(model.with_net(net), units, bench)
+            gone = order[number] if lot else self._least(model.with_net(net), units, bench)
             units = [unit for unit in units if unit != gone]
             net = without(net, gone)
         yield net

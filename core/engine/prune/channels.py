@@ -87,17 +87,17 @@ class ChannelPrune(Prune, ABC):
     def rounds(self) -> int:
         return self.iterations
 
-    def cuts(self, model: Model, bench: Bench, by_lot: bool = False) -> Iterator[nn.Module]:
+    def cuts(self, model: Model, bench: Bench, lot: Bench | None = None) -> Iterator[nn.Module]:
         """The network after each round. By lot, layers are as wide as after the real cut made in one go."""
         choice = chosen(self, model, bench)
-        if not by_lot:
+        if lot is None:
             yield from self.cut(model, choice, bench)
             return
         example, ignored = blank(model), read_names(self.ignored)
         for net in self.cut(model, choice, bench):
             shape = net
         yield from prune_rounds(
-            model.net.cpu(), example, 0.0, random_scores(counter_seed(*bench.place, "importance")),
+            model.net.cpu(), example, 0.0, random_scores(counter_seed(*lot.place, "importance")),
             ignored=ignored, iterations=self.iterations,
             layer_ratios=widths(model.net, shape, example, ignored),
         )  # fmt: skip

@@ -47,7 +47,7 @@ def removable(net: nn.Module, example: Tensor) -> list[Unit]:
     A residual block gives back its input once all its weights are zero (found by trying, whatever its class). A layer
     is a convolution or a hidden linear layer with what follows it, or a pooling that changes nothing here.
     """
-    images = torch.rand(example.shape, generator=torch.Generator().manual_seed(0))
+    images = torch.rand((1, *example.shape[1:]), generator=torch.Generator().manual_seed(0))
     calls = _calls(net, images)
     same = [call for call in calls if call.entry.shape == call.answer.shape]
     found = [call.name for call in same if _is_residual(net.get_submodule(call.name), call)]

@@ -17,6 +17,7 @@ from core.engine.model import Model
 from core.engine.prune import Prune
 from core.engine.prune.masks import kernels, mask
 from core.engine.seeds import generator
+from core.options import Option
 from core.ratios import read_names, refuse_unknown, speaks_of
 
 
@@ -30,6 +31,14 @@ class SparsePrune(Prune, ABC):
         zh=("保持完整的层", "不剪权重的层名,用逗号分隔;* 代表任意字符。"),
     )  # fmt: skip
 
+    @classmethod
+    def options(cls) -> tuple[Option, ...]:
+        """How much goes comes before what is left whole, and that before the recovery."""
+        shared = (*Prune.model_fields, "ignored")
+        every = super().options()
+        own = tuple(option for option in every if option.name not in shared)
+        return own + tuple(sorted((o for o in every if o.name in shared), key=lambda option: option.name != "ignored"))
+
     @abstractmethod
     def kept(self, weights: Mapping[str, Tensor], number: int) -> dict[str, Tensor]:
         """Which weights stay after round `number` (from 0), in the shape of each."""
@@ -37,14 +46,14 @@ class SparsePrune(Prune, ABC):
     def refuse(self, net: nn.Module, weights: Mapping[str, Tensor]) -> None:
         """Raises UserError where the options ask for what these weights cannot give."""
 
-    def cuts(self, model: Model, bench: Bench, by_lot: bool = False) -> Iterator[nn.Module]:
+    def cuts(self, model: Model, bench: Bench, lot: Bench | None = None) -> Iterator[nn.Module]:
         """By lot, the sizes of each layer's weights are shuffled before they are ranked: as many go from each layer."""
         net = copy.deepcopy(model.net).cpu()
         self.refuse(net, self._weights(net))
-        lot = generator(*bench.place, "lot")
-        drawn = {name: _shuffled(weight, lot) for name, weight in self._weights(net).items()}
+        draw = generator(*(lot or bench).place, "lot")
+        drawn = {name: _shuffled(weight, draw) for name, weight in self._weights(net).items()}
         for number in range(self.rounds):
-            mask(net, self.kept(drawn if by_lot else self._weights(net), number))
+            mask(net, self.kept(drawn if lot else self._weights(net), number))
             yield net
 
     def outline(self, before: Outline, bench: Bench) -> Outline:

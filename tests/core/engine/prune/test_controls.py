@@ -15,6 +15,7 @@ from core.engine.measure.latency import Timing
 from core.engine.measure.receipt import Receipt, Subject
 from core.engine.method import Saved, build
 from core.engine.model import Model
+from core.engine.prune import choice
 from core.engine.prune.afresh import afresh
 from tests.core.engine.conftest import MakeBench, Reported
 
@@ -50,6 +51,23 @@ def test_controls_have_the_shapes_of_the_cut_but_not_its_choice(
     kept = {float(x) for x in model.net.get_parameter("stage3.0.conv2.weight").detach().flatten()}
     assert {float(x) for x in weights[1].detach().flatten()} <= kept
     assert not {float(x) for x in weights[2].detach().flatten()} & kept
+
+
+def test_controls_keep_to_what_was_measured_for_the_cut(
+    make_model: MakeModel, make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, bench = make_model(), make_bench()
+    method = build(
+        "prune", "l2", target="parameters", limit=30_000.0, epochs=0, twin=True, scratch=1, augment="none",
+        recovery="labels",
+    )  # fmt: skip
+    made = method.apply(model, bench)
+
+    def refuse(*arguments: object) -> float:
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr(choice, "measure", refuse)
+    assert all(shapes(make()) == shapes(made) for make in method.controls(model, bench).values())
 
 
 def test_progress_of_controls_is_told_apart(
