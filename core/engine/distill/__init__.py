@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from core.engine.backbones import find, load_backbone
+from core.engine.backbones.features import observe
 from core.engine.bench import Bench
-from core.engine.data.augment import AUGMENTATIONS
+from core.engine.data.augment import AUGMENTATIONS, prepare
+from core.engine.distill.balance import gain_of, weight_of
 from core.engine.distill.teacher import cached_teacher, live_teacher
 from core.engine.export.graph import save_float
 from core.engine.forecast import Labour, Outline, training
@@ -50,14 +52,8 @@ class Distill(Method, ABC):
         zh=("学生图像尺寸", "学生输入的边长;0 表示小网络用数据集原尺寸(至多 64),其他网络用配方尺寸。"),
         ge=0, le=1024, unit="pixels",
     )  # fmt: skip
-    weight: float = knob(
-        0.9, "Weight of the soft loss", "Share of the teacher's term; the rest is cross-entropy with the labels.",
-        zh=("软损失权重", "教师项所占的比例;其余是与标签的交叉熵。"), ge=0.0, le=1.0,
-    )  # fmt: skip
-    gain: float = knob(
-        1.0, "Gain", "The method's own constant that brings its loss to the scale of cross-entropy.",
-        zh=("增益", "方法自身的常数,使其损失与交叉熵同一量级。"), ge=0.0, le=1e6,
-    )  # fmt: skip
+    weight: float = weight_of(0.9)
+    gain: float = gain_of(1.0)
     pool: bool = knob(
         True, "Use unlabelled images", "Images without a label teach too: the teacher's answer is all they need.",
         zh=("使用无标签图像", "没有标签的图像也能用于教学:只需要教师的回答。"),
@@ -92,35 +88,72 @@ class Distill(Method, ABC):
     def soft_loss(self, student: Output, teacher: Output, target: Tensor | None) -> Tensor:
         """The distillation term alone, a scalar."""
 
+    # two more holes, for the methods that need them
+
+    def share(self, batch: Batch) -> float:
+        """How much of the soft loss counts at this batch: a schedule over training; here always all of it."""
+        return 1.0
+
+    def learner(self, student: Output, teacher: Output) -> nn.Module | None:
+        """The loss with layers of its own, sized by an example Output of each side; None where nothing of it learns.
+
+        It is called like `soft_loss` and in its place while the student trains, and is left behind with the teacher.
+        """
+        return None
+
     def loss(self, student: Output, teacher: Output, target: Tensor | None) -> Tensor:
         """weight · gain · soft_loss + (1 − weight) · cross-entropy with target [N].
 
         `target` None stands for unlabelled images: the first term only. In a mixed batch −1 marks an image without a
         label, and the cross-entropy is the mean over those that have one.
         """
-        soft = self.weight * self.gain * self.soft_loss(student, teacher, target)
+        return self.balanced(self.soft_loss(student, teacher, target), student.logits, target)
+
+    def balanced(self, soft: Tensor, logits: Tensor, target: Tensor | None) -> Tensor:
+        """A soft loss and the cross-entropy of logits [N, C] in their shares."""
+        soft = self.weight * self.gain * soft
         if target is None or self.weight == 1 or not bool((target != UNLABELLED).any()):
             return soft
-        return soft + (1 - self.weight) * F.cross_entropy(student.logits, target, ignore_index=UNLABELLED)
+        return soft + (1 - self.weight) * F.cross_entropy(logits, target, ignore_index=UNLABELLED)
 
     def apply(self, model: Model, bench: Bench) -> Model:
         """The student, taught by `model`, on labelled images and, with `pool`, on unlabelled ones."""
-        examples = Examples.of(bench.labelled, bench.pool if self.pool else None)
-        schedule = self.schedule()
+        return self.teach(model, self.new_student(bench), bench)
+
+    def teach(self, model: Model, student: Model, bench: Bench) -> Model:
+        """`student`, taught by `model`."""
+        examples, schedule = self.examples(bench), self.schedule()
+        layers = self._layers(model, student, examples, bench)
+        soft_loss = self.soft_loss if layers is None else layers
         teach = live_teacher if self.reads_features else cached_teacher
         with teach(model, examples, schedule, bench) as teacher:
 
             def loss(output: Output, batch: Batch) -> Tensor:
-                return self.loss(output, teacher(batch), batch.target)
+                soft = self.share(batch) * soft_loss(output, teacher(batch), batch.target)
+                return self.balanced(soft, output.logits, batch.target)
 
-            return fit(self.new_student(bench), examples, loss, schedule, bench, features=self.reads_features)
+            return fit(student, examples, loss, schedule, bench, features=self.reads_features, extra=layers)
+
+    def _layers(self, model: Model, student: Model, examples: Examples, bench: Bench) -> nn.Module | None:
+        """What the loss learns, drawn from the bench's seed; the example are the first two images."""
+        if not self.reads_features:
+            return None
+        raw = examples.images[:2].to(bench.device)
+        with torch.no_grad():
+            shown = [observe(m.net.to(bench.device).eval(), prepare(raw, m.preprocessing)) for m in (student, model)]
+        torch.manual_seed(counter_seed(*bench.place, "layers"))
+        return self.learner(*shown)
+
+    def examples(self, bench: Bench) -> Examples:
+        """What the student learns from."""
+        return Examples.of(bench.labelled, bench.pool if self.pool else None)
 
     def controls(self, model: Model, bench: Bench) -> dict[str, Callable[[], Model]]:
         """The twin: same student, same first weights, same number of steps, labels only."""
         return {"twin without a teacher": lambda: self._alone(bench)} if self.twin else {}
 
     def _alone(self, bench: Bench) -> Model:
-        seen = len(bench.labelled) + (len(bench.pool) if self.pool else 0)
+        seen = len(self.examples(bench))
         schedule = replace(self.schedule(), batches=-(-seen // min(self.batch, seen)))
 
         def loss(output: Output, batch: Batch) -> Tensor:
@@ -135,7 +168,7 @@ class Distill(Method, ABC):
 
     def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
         """The student's training, and the teacher's answers: beside every batch, or once a view."""
-        images = len(bench.labelled) + (len(bench.pool) if self.pool else 0)
+        images = len(self.examples(bench))
         seen = self.epochs if self.reads_features else min(self.epochs, self.schedule().views)
         teacher = Labour("forward" if self.reads_features else "answer", before, seen * images, control=False)
         return (*training(after, self.epochs, self.batch, images, len(bench.data.validation)), teacher)

@@ -1,0 +1,102 @@
+"""Features of two networks side by side: matched stages of one size, layers that adapt widths, and embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from math import isqrt
+from typing import cast
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from core.engine.output import Output
+from core.errors import UserError
+
+Loss = Callable[[Output, Output, Tensor | None], Tensor]
+
+
+def matched(student: Output, teacher: Output) -> list[tuple[Tensor, Tensor]]:
+    """The stages of both, the deepest with the deepest; where one network has more, its shallowest are left out.
+
+    Raises UserError where an Output holds no features, as that of a network of vectors.
+    """
+    for side, output in (("student", student), ("teacher", teacher)):
+        if not output.features:
+            fix = "Choose a network with stages, or a method that compares logits, such as kd."
+            raise UserError("no_features", side, "a network or cache with logits only", "features of its stages", fix)
+    count = min(len(student.features), len(teacher.features))
+    return list(zip(student.features[-count:], teacher.features[-count:], strict=True))
+
+
+def pairs(student: Output, teacher: Output) -> list[tuple[Tensor, Tensor]]:
+    """The matched stages as maps [N, channels, height, width] of one size: the larger is averaged down to the smaller.
+
+    Tokens [N, tokens, width] become a square map, without the class token, where the other side has other positions.
+    """
+    return [_one_size(mine, theirs) for mine, theirs in matched(student, teacher)]
+
+
+def embeddings(student: Output, teacher: Output) -> tuple[Tensor, Tensor]:
+    """The embeddings [N, D] of both, of any two widths; raises UserError where one is missing."""
+    for side, output in (("student", student), ("teacher", teacher)):
+        if output.embedding is None:
+            fix = "Use a method that compares logits, such as kd."
+            raise UserError("no_embedding", side, "an output without embedding", "the input of its last layer", fix)
+    return cast(Tensor, student.embedding), cast(Tensor, teacher.embedding)
+
+
+class Regressors(nn.Module):
+    """A loss over features behind layers that bring the student's channels to the teacher's; learns with the student.
+
+    `regressor` (inputs, outputs) makes the layer of a stage. `loss` is called with the adapted student and with the
+    teacher's features, both as maps of one size.
+    """
+
+    def __init__(
+        self, loss: Loss, student: Output, teacher: Output, regressor: Callable[[int, int], nn.Module]
+    ) -> None:
+        super().__init__()
+        widths = [(mine.shape[1], theirs.shape[1]) for mine, theirs in pairs(student, teacher)]
+        self.layers = nn.ModuleList(regressor(inputs, outputs) for inputs, outputs in widths)
+        self.loss = loss
+
+    def forward(self, student: Output, teacher: Output, target: Tensor | None) -> Tensor:
+        found = pairs(student, teacher)
+        mine = [layer(feature) for layer, (feature, _) in zip(self.layers, found, strict=True)]
+        return self.loss(replace(student, features=mine), replace(teacher, features=[t for _, t in found]), target)
+
+
+def same_widths(found: list[tuple[Tensor, Tensor]], method: str) -> list[tuple[Tensor, Tensor]]:
+    """`found`, or a UserError where channels differ and nothing has adapted them."""
+    for mine, theirs in found:
+        if mine.shape[1] != theirs.shape[1]:
+            given = f"{mine.shape[1]} channels beside the teacher's {theirs.shape[1]}"
+            fix = f"Train with {method} as a step: it learns layers that adapt the widths."
+            raise UserError("different_channels", "student", given, f"{theirs.shape[1]} channels", fix)
+    return found
+
+
+def _one_size(mine: Tensor, theirs: Tensor) -> tuple[Tensor, Tensor]:
+    if mine.ndim == theirs.ndim == 3 and mine.shape[1] == theirs.shape[1]:
+        return mine.mT.unsqueeze(-1), theirs.mT.unsqueeze(-1)  # the same tokens, the class token too
+    mine, theirs = _map(mine), _map(theirs)
+    size = tuple(min(a, b) for a, b in zip(mine.shape[2:], theirs.shape[2:], strict=True))
+    return _pooled(mine, size), _pooled(theirs, size)
+
+
+def _map(feature: Tensor) -> Tensor:
+    """[N, tokens, width] as [N, width, side, side]; the first token is left out where the others alone are a square."""
+    if feature.ndim == 4:
+        return feature
+    tokens = feature.shape[1]
+    side = isqrt(tokens)
+    if side**2 != tokens and isqrt(tokens - 1) ** 2 == tokens - 1:
+        side, feature = isqrt(tokens - 1), feature[:, 1:]
+    if side**2 == feature.shape[1]:
+        return feature.mT.unflatten(2, (side, side))
+    return F.adaptive_avg_pool1d(feature.mT, side**2).unflatten(2, (side, side))
+
+
+def _pooled(feature: Tensor, size: tuple[int, ...]) -> Tensor:
+    return feature if tuple(feature.shape[2:]) == size else F.adaptive_avg_pool2d(feature, size)
