@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from statistics import stdev
+from collections.abc import Sequence
+from statistics import mean, stdev
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, JsonValue
@@ -29,8 +30,9 @@ class Point(BaseModel):
     """The model after one step: accuracies as shares of 1 on the saved file, sizes in bytes.
 
     `accuracy` is that of the test split with its 95 % interval, `target_accuracy` that of the target data set's test
-    split, in a recipe that has one; `artifact` is relative to the run folder; `seeds` is
-    the number of seeds behind `accuracy_sd`. None means: not measured; `to_json` leaves it out.
+    split, in a recipe that has one; `artifact` is relative to the run folder; `seeds` is the number of seeds behind
+    `accuracy_mean`, its deviation `accuracy_sd` and `validation_accuracy_mean`, while all else is of the file of the
+    recipe's own seed. None means: not measured; `to_json` leaves it out.
     """
 
     model_config = STRICT
@@ -54,16 +56,44 @@ class Point(BaseModel):
     latency_ms: Latency | None = None
     artifact: str | None = None
     receipt: dict[str, JsonValue] = {}
+    accuracy_mean: float | None = None
     accuracy_sd: float | None = None
+    validation_accuracy_mean: float | None = None
     seeds: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As in the commands' JSON, without what was not measured."""
         return self.model_dump(mode="json", exclude_none=True)
 
-    def with_replicas(self, accuracies: tuple[float, ...]) -> Point:
-        """This point with the spread over its own accuracy and those of the same step under other seeds."""
-        if self.accuracy is None or not accuracies:
+    def with_replicas(self, replicas: Sequence[Point]) -> Point:
+        """This point with mean and sample deviation over itself and the same step under other seeds."""
+        same = (self, *replicas)
+        told = [p.accuracy for p in same if p.accuracy is not None]
+        judged = [p.validation_accuracy for p in same if p.validation_accuracy is not None]
+        if self.accuracy is None or len(told) < 2:
             return self
-        spread = stdev((self.accuracy, *accuracies))
-        return self.model_copy(update={"accuracy_sd": spread, "seeds": 1 + len(accuracies)})
+        return self.model_copy(
+            update={
+                "accuracy_mean": mean(told),
+                "accuracy_sd": stdev(told),
+                "validation_accuracy_mean": mean(judged) if len(judged) == len(told) else None,
+                "seeds": len(told),
+            }
+        )
+
+    @property
+    def middle(self) -> float | None:
+        """The test accuracy to show: the mean over the seeds, of one seed its own."""
+        return self.accuracy if self.accuracy_mean is None else self.accuracy_mean
+
+    @property
+    def whiskers(self) -> tuple[float | None, float | None]:
+        """What is drawn around `middle`: one deviation over the seeds to each side, of one seed the 95 % interval."""
+        if self.accuracy_mean is None or self.accuracy_sd is None:
+            return self.accuracy_low, self.accuracy_high
+        return self.accuracy_mean - self.accuracy_sd, self.accuracy_mean + self.accuracy_sd
+
+    @property
+    def judged(self) -> float | None:
+        """The validation accuracy to choose by: the mean over the seeds, of one seed its own."""
+        return self.validation_accuracy if self.validation_accuracy_mean is None else self.validation_accuracy_mean

@@ -13,14 +13,11 @@ def percent(share: float | None, digits: int = 1) -> str:
 
 
 def accuracy(point: Point) -> str:
-    """The test accuracy in percent with half the width of its 95 % interval, or the spread over its seeds."""
-    if point.accuracy is None:
-        return NOT_MEASURED
-    if point.accuracy_sd is not None:
-        return f"{100 * point.accuracy:.1f} ± {100 * point.accuracy_sd:.1f} %"
-    if point.accuracy_low is None or point.accuracy_high is None:
-        return percent(point.accuracy)
-    return f"{100 * point.accuracy:.1f} ± {50 * (point.accuracy_high - point.accuracy_low):.1f} %"
+    """The test accuracy in percent with half of its 95 % interval; of several seeds their mean and deviation."""
+    low, high = point.whiskers
+    if point.middle is None or low is None or high is None:
+        return percent(point.middle)
+    return f"{100 * point.middle:.1f} ± {50 * (high - low):.1f} %"
 
 
 def on_target(point: Point) -> str:

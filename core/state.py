@@ -104,10 +104,9 @@ class RunState:
         """The progress of each step that has begun, by step."""
         return {step.step: step.curve for step in self.steps}
 
-    def _replicas(self, point: Point) -> tuple[float, ...]:
+    def _replicas(self, point: Point) -> tuple[Point, ...]:
         twins = (m.point for m in self.measured if m.role == "replica")
-        same = (twin for twin in twins if twin.step == point.step and twin.name == point.name)
-        return tuple(twin.accuracy for twin in same if twin.accuracy is not None)
+        return tuple(twin for twin in twins if twin.step == point.step and twin.name == point.name)
 
 
 def fold(events: Iterable[AnyEvent], state: RunState | None = None) -> RunState:

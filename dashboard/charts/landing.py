@@ -38,13 +38,11 @@ def info(state: RunState) -> pd.DataFrame:
 def _rows(points: Iterable[Point], *, control: bool) -> list[tuple[object, ...]]:
     rows: list[tuple[object, ...]] = []
     for p in points:
-        if p.accuracy is None or p.bytes is None:
+        if p.middle is None or p.bytes is None:
             continue
         latency = p.latency_ms
         p50, noisy = (latency.p50, latency.noisy) if latency else (None, False)
-        rows.append(
-            (p.step, p.stage, p.name, control, p.accuracy, p.accuracy_low, p.accuracy_high, p.bytes, p50, noisy)
-        )
+        rows.append((p.step, p.stage, p.name, control, p.middle, *p.whiskers, p.bytes, p50, noisy))
     return rows
 
 

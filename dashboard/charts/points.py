@@ -74,7 +74,7 @@ def _row(
     where = (timed.runtime, timed.device) if timed else ("", "")
     p50, p95, threads, batch = (timed.p50, timed.p95, timed.threads, timed.batch) if timed else (nan,) * 4
     there = (p.target_accuracy, p.target_accuracy_low, p.target_accuracy_high)
-    measured = (p.accuracy, p.accuracy_low, p.accuracy_high, p.accuracy_sd, *there, p.validation_accuracy)
+    measured = (p.middle, *p.whiskers, p.accuracy_sd, *there, p.judged)
     return (
         name, run_id, p.name, run_name, p.stage, p.method, *names, *where, processor,
         p.step, *map(_number, measured), *map(_number, (p.bytes, p.params, p.macs)), p50, p95, threads, batch, *times,

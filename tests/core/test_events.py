@@ -105,7 +105,15 @@ def test_events_are_frozen_and_the_set_is_closed() -> None:
 
 
 def test_the_spread_over_seeds_is_the_sample_deviation() -> None:
-    spread = POINT.with_replicas((0.8, 0.7))
-    assert spread.accuracy_sd == pytest.approx(0.1)  # of 0.9, 0.8, 0.7
+    others = [POINT.model_copy(update={"accuracy": share, "validation_accuracy": share + 0.1}) for share in (0.8, 0.7)]
+    own = POINT.model_copy(update={"accuracy": 0.9, "validation_accuracy": 0.7})
+    spread = own.with_replicas(others)
+    assert spread.accuracy == 0.9, "that of the file stays"
+    assert spread.accuracy_mean == spread.middle == pytest.approx(0.8)
+    assert spread.accuracy_sd == pytest.approx(0.1)
+    assert spread.whiskers == pytest.approx((0.7, 0.9))
+    assert spread.judged == pytest.approx(0.8)
     assert spread.seeds == 3
+    assert own.middle == 0.9
+    assert own.whiskers == (own.accuracy_low, own.accuracy_high)
     assert POINT.with_replicas(()) == POINT
