@@ -36,7 +36,7 @@ from core.engine.estimate import (
     trials,
 )
 from core.engine.forecast import Labour, Outline
-from core.engine.method import Method, build
+from core.engine.method import Method, build, check_data
 from core.engine.model import Model
 from core.engine.threads import one_thread
 from core.errors import UserError
@@ -109,10 +109,13 @@ def preview(text: str, workspace: Path) -> Preview:
     recipe = parse_recipe(text, known_datasets=tuple(own_datasets(folder)))
     methods = [build(step.stage, step.method, **step.options) for step in recipe.steps]
     bench, counted = _bench(recipe, workspace)
+    if counted.exact:
+        check_data(methods, bench.data)
     with _as_in_a_run():
         stages = list(_chain(recipe, methods, bench))
         points = [stage for stage in stages if stage.method.makes_point]
         chain, beside = _times(points, bench)
+    beside = beside * recipe.seeds
     total = chain * recipe.seeds + beside
     return Preview(
         rows=tuple(_row(recipe, stage) for stage in points),
