@@ -22,6 +22,7 @@ MAX_NAME = 200
 MAX_UNKNOWN = 20  # unknown fields told of one table
 SMALLEST_IMAGE = 8
 SMALL_WIDTH = 16  # of the small networks' first stage, see core.engine.backbones.small
+FLAT, FLAT_WIDTH = "mlp", 256  # the one whose parameters grow with its width, not with the square of it
 WIDE = "resnet8"  # a network of any width
 FELLOWS = "with_backbones"  # the option that names backbones beside the recipe's own
 MAX_FELLOWS = 7
@@ -85,6 +86,8 @@ def count_faults(
         learned = images  # a distillation learns from unlabelled images too
         if images and labels and stage == "transfer":
             learned = min(labels, images)
+        if labels and options.get("omit") and options.get("pool", True):
+            yield _seen_in_the_pool(n, str(options["omit"]), labels)
         batch = options.get("batch")
         if learned and isinstance(batch, int) and batch > learned:
             fix = f"There are {learned} images to learn from: set a smaller batch."
@@ -122,6 +125,12 @@ def nothing_in_common(dataset: str, ours: Sequence[str], target: str, theirs: Se
     allowed = f"a data set that has classes called as those of dataset = {dataset}"
     fix = "Name another target or another dataset; classes are matched by their names, letter by letter."
     return UserError("nothing_in_common", "target", given, allowed, fix)
+
+
+def _seen_in_the_pool(step: int, omitted: str, labels: int) -> UserError:
+    given = f"{omitted} with pool = true and labels = {labels}: among the unlabelled images nobody knows that class"
+    fix = f"Set steps.{step}.pool = false, or labels = 0."
+    return UserError("conflicting_options", f"steps.{step}.omit", given, "omit without a pool", fix)
 
 
 def _check_step(step: Mapping[str, object], place: str, catalog: Catalog, found: list[UserError]) -> Given:
@@ -243,13 +252,14 @@ def _parameters(catalog: Catalog, backbone: str, width: int) -> int | None:
     facts: Facts = catalog.backbones.get(backbone, {})
     parameters, own = _whole(facts, "params"), _own_width(facts)
     if parameters and own and width:
-        return round(parameters * (width / own) ** 2)
+        return round(parameters * (width / own) ** (1 if backbone == FLAT else 2))
     return parameters
 
 
 def _own_width(facts: Facts) -> int:
     """The width a person may change; 0 where weights or the architecture fix it."""
-    return SMALL_WIDTH if facts.get("family") == "small" and facts.get("weights") == "none" else 0
+    wide = FLAT_WIDTH if facts.get("name") == FLAT else SMALL_WIDTH
+    return wide if facts.get("family") == "small" and facts.get("weights") == "none" else 0
 
 
 def _checked(
@@ -290,12 +300,13 @@ def _size_faults(size: object, facts: Facts, backbone: str) -> Iterator[UserErro
 
 def _student_faults(values: Mapping[str, Value], catalog: Catalog, place: str) -> Iterator[UserError]:
     """`values` are the step's, defaults filled in."""
-    student, width = values.get("student"), values.get("width")
-    if isinstance(student, str) and student:
-        facts = catalog.backbone(student, f"{place}.student")
-        if width and not _own_width(facts):
-            fix = f"Leave width at 0, or choose a student such as {WIDE}."
-            yield UserError("conflicting_options", f"{place}.width", f"{width} with student {student}", "0", fix)
+    for role, wide in (("student", "width"), ("assistant", "assistant_width")):
+        network, width = values.get(role), values.get(wide)
+        if isinstance(network, str) and network:
+            facts = catalog.backbone(network, f"{place}.{role}")
+            if width and not _own_width(facts):
+                fix = f"Leave {wide} at 0, or choose a network such as {WIDE}."
+                yield UserError("conflicting_options", f"{place}.{wide}", f"{width} with {role} {network}", "0", fix)
 
 
 def _shot_faults(dataset: str, labels: int, shots: int, images: int | None, classes: int | None) -> Iterator[UserError]:

@@ -25,6 +25,7 @@ from core.events import (
     StepStarted,
     Warned,
 )
+from core.gap import gap_recovered
 from core.points import Point
 
 
@@ -92,12 +93,17 @@ class RunState:
     def points(self) -> tuple[Point, ...]:
         """The points in the order of their steps, with the spread over the other seeds measured so far."""
         found = sorted((m.point for m in self.measured if m.role == "point"), key=lambda point: point.step)
-        return tuple(point.with_replicas(self._replicas(point)) for point in found)
+        spread = (point.with_replicas(self._replicas(point)) for point in found)
+        return tuple(self._beside_its_twin(point) for point in spread)
 
     @property
     def controls(self) -> tuple[Point, ...]:
-        found = (m.point for m in self.measured if m.role == "control")
-        return tuple(sorted(found, key=lambda point: point.step))
+        """Those of the recipe's own seed, with the spread over the other seeds measured so far."""
+        found = sorted((m for m in self.measured if m.role == "control"), key=lambda m: (m.point.step, m.seed))
+        told: dict[tuple[int, str], list[Point]] = {}
+        for m in found:
+            told.setdefault((m.point.step, m.point.name), []).append(m.point)
+        return tuple(own.with_replicas(others) for own, *others in told.values())
 
     @property
     def curves(self) -> dict[int, tuple[Progress, ...]]:
@@ -107,6 +113,11 @@ class RunState:
     def _replicas(self, point: Point) -> tuple[Point, ...]:
         twins = (m.point for m in self.measured if m.role == "replica")
         return tuple(twin for twin in twins if twin.step == point.step and twin.name == point.name)
+
+    def _beside_its_twin(self, point: Point) -> Point:
+        """The point, its receipt saying what a teacher was worth where a twin without one stands beside it."""
+        gap = gap_recovered(self.measured, point.step)
+        return point if gap is None else point.model_copy(update={"receipt": {**point.receipt, "gap_recovered": gap}})
 
 
 def fold(events: Iterable[AnyEvent], state: RunState | None = None) -> RunState:

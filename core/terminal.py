@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
@@ -15,7 +16,7 @@ from rich.text import Text
 from core.catalog import Facts, load_catalog
 from core.events import AnyEvent, Measured, Progress, RunCancelled, RunInterrupted, StepFinished, StepStarted, Warned
 from core.points import Point
-from core.readable import NOT_MEASURED, accuracy, milliseconds, on_target, size
+from core.readable import NOT_MEASURED, accuracy, milliseconds, on_target, percent, size
 from core.recipe import Recipe
 from core.runs import Run, RunSummary
 from core.state import Status
@@ -112,7 +113,8 @@ def points_table(summary: RunSummary) -> Table:
     """The points of a run, and its controls below them."""
     latency = next((p.latency_ms for p in summary.points if p.latency_ms), None)
     where = f"{latency.runtime} on {latency.device}, {latency.threads} thread, batch 1" if latency else ""
-    table = Table(title=Text(summary.name), caption=f"latency: {where}" if where else None)
+    told = [f"latency: {where}" if where else "", *map(gap_line, summary.points)]
+    table = Table(title=Text(summary.name), caption="\n".join(filter(None, told)) or None)
     table.add_column("step", no_wrap=True)
     table.add_column("model", overflow="fold")
     targeted = any(point.target_accuracy is not None for point in (*summary.points, *summary.controls))
@@ -128,6 +130,16 @@ def points_table(summary: RunSummary) -> Table:
                 smaller, milliseconds(point.latency_ms), style="dim" if role else None,
             )  # fmt: skip
     return table
+
+
+def gap_line(point: Point) -> str:
+    """What a teacher was worth, on one line; empty where no twin stands beside the point."""
+    gap: Any = point.receipt.get("gap_recovered")
+    if not gap:
+        return ""
+    told = [f"{name} {percent(gap[name])}" for name in ("twin", "distilled", "teacher")]
+    share = f"{percent(gap['share'], 0)} of the gap recovered" if "share" in gap else "no gap to recover"
+    return f"step {point.step}: {share} ({', '.join(told)}; {gap['seeds']} seed(s))"
 
 
 SCORE_HEADS = {"probe_accuracy": "probe", "knn_accuracy": "knn"}

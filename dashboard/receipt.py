@@ -21,7 +21,7 @@ ZEROS_SHOWN = 0.01  # of all weights; a few are zero by chance
 def show(point: Point, heading: str) -> None:
     """Everything that is known of one point."""
     st.markdown(heading)
-    rows = [*measured(point), *changed(point.receipt), *comparisons(point.receipt)]
+    rows = [*measured(point), *taught(point.receipt), *changed(point.receipt), *comparisons(point.receipt)]
     table = pd.DataFrame(rows, columns=[say("receipt.fact"), say("receipt.value")])
     st.table(table, hide_index=True, border="horizontal")
     for sentence in _sentences(point, "no_gain"):
@@ -54,6 +54,22 @@ def measured(point: Point) -> Iterator[tuple[str, str]]:
         p50, p95 = readable.two_digits(latency.p50), readable.two_digits(latency.p95)
         noisy = say("receipt.noisy") if latency.noisy else ""
         yield say("receipt.latency"), say("receipt.latency_of", p50=p50, p95=p95, **told) + noisy
+
+
+def taught(receipt: Receipt) -> Iterator[tuple[str, str]]:
+    """What a teacher was worth beside the twin without one, and what a student knows of a class it never saw."""
+    if gap := receipt.get("gap_recovered"):
+        told = {name: readable.percent(gap[name]) for name in ("twin", "distilled", "teacher")}
+        if "share" in gap:
+            text = say("receipt.gap_of", share=readable.percent(gap["share"], 0), seeds=gap["seeds"], **told)
+        else:
+            text = say("receipt.gap_none", seeds=gap["seeds"], **told)
+        if "gain_low" in gap:
+            low, high = (f"{100 * gap[name]:+.1f}" for name in ("gain_low", "gain_high"))
+            text += say("receipt.gap_interval", low=low, high=high)
+        yield say("receipt.gap"), text
+    for name, share in receipt.get("recall", {}).items():
+        yield say("receipt.recall", name=UserText(name).md()), readable.percent(share)
 
 
 def changed(receipt: Receipt) -> Iterator[tuple[str, str]]:

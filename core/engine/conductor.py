@@ -22,7 +22,7 @@ from core.engine.data import Dataset, Target, labelled_part, load_dataset, match
 from core.engine.environment import environment
 from core.engine.measure.record import PREDICTIONS
 from core.engine.measure.size import file_hash
-from core.engine.method import Method, build
+from core.engine.method import Method, build, check_data
 from core.engine.model import Model
 from core.engine.plan import load_model, save_model
 from core.engine.report import Reporter
@@ -40,8 +40,8 @@ from core.workspace import Workspace
 def conduct(run: Run, pid: int) -> None:
     """Does the run from where it stands and says RunFinished; raises whatever stopped it.
 
-    First the chain for the recipe's seed, so that points land soon; then the controls beside it; then the chain again
-    for further seeds.
+    First the chain for the recipe's seed, so that points land soon; then the controls beside it; then both again for
+    each further seed.
     """
     workspace = Workspace(run.folder.parent.parent)
     recipe = parse_recipe(run.recipe_text, known_datasets=tuple(own_datasets(workspace.datasets)))
@@ -56,6 +56,7 @@ def conduct(run: Run, pid: int) -> None:
         run.emit(Warned(None, "recipe", message))
     size = recipe.image_size or find(recipe.backbone).image_size
     data = load_dataset(recipe.dataset, size, folder=workspace.datasets, progress=Reporter(run, 0, recipe.seed).loading)
+    check_data(methods, data)
     target = _target(run, recipe, data, size, workspace.datasets)
     shelf = Shelf(workspace.cache / "models", recipe, data, device, target.content_hash if target else "")
     for note in data.notes:
@@ -64,7 +65,9 @@ def conduct(run: Run, pid: int) -> None:
     first.play()
     first.controls()
     for seed in range(recipe.seed + 1, recipe.seed + recipe.seeds):
-        Performance(run, workspace, recipe, methods, data, device, shelf, seed, "replica", target).play()
+        further = Performance(run, workspace, recipe, methods, data, device, shelf, seed, "replica", target)
+        further.play()
+        further.controls()
     run.emit(RunFinished())
 
 
@@ -94,7 +97,8 @@ class Performance:
 
     def controls(self) -> None:
         """What stands beside the points: made with the same budget, measured alike."""
-        told = {(m.point.step, m.point.name) for m in self.run.state().measured if m.role == "control"}
+        measured = (m for m in self.run.state().measured if m.role == "control" and m.seed == self.seed)
+        told = {(m.point.step, m.point.name) for m in measured}
         for number, method in enumerate(self.methods):
             incoming = self._kept(number - 1) if number else None
             if type(method).controls is Method.controls or (number and incoming is None):

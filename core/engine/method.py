@@ -6,7 +6,7 @@ import importlib
 import inspect
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -22,6 +22,7 @@ from core.options import Option, Value, Words
 
 if TYPE_CHECKING:
     from core.engine.bench import Bench
+    from core.engine.data import Dataset
     from core.engine.model import Model
 
 STAGES = ("transfer", "distill", "prune", "quantize", "export")
@@ -67,12 +68,20 @@ class Method(BaseModel, ABC):
     summary: ClassVar[Words]
     source: ClassVar[str] = ""  # the paper or page the method comes from
     needs_target: ClassVar[bool] = False  # True: it adapts to the recipe's `target`, which then must be named
+    leaves_out: ClassVar[tuple[str, ...]] = ()  # options of its stage that would do nothing here: nobody may set them
     makes_point: ClassVar[bool] = True  # False: adds files to the model so far, which stays the same
     writes_float: ClassVar[bool] = True  # False: its file is rounded, and stands beside the float file before it
     takes_quantized: ClassVar[bool] = True  # False: works on the network in torch, so no quantized file can come in
 
     def check_machine(self) -> None:
         """Raises UserError where this machine lacks what the method needs; asked before the run does any work."""
+
+    def suits(self, data: Dataset) -> None:
+        """Raises UserError, its field an option, where the data set does not go with the options; before any work."""
+
+    def watched(self) -> tuple[str, ...]:
+        """Class names whose share of right answers the receipt tells; here none."""
+        return ()
 
     def apply(self, model: Model, bench: Bench) -> Model:
         """The model after this step, still in torch."""
@@ -115,7 +124,8 @@ class Method(BaseModel, ABC):
     @classmethod
     def options(cls) -> tuple[Option, ...]:
         """The options in the order they are declared, the stage's shared ones first."""
-        return tuple(_option(name, field) for name, field in cls.model_fields.items())
+        fields = cls.model_fields.items()
+        return tuple(_option(name, field) for name, field in fields if name not in cls.leaves_out)
 
 
 def _option(name: str, field: FieldInfo) -> Option:
@@ -163,6 +173,17 @@ def _defined(value: object, base: type[Method], module: str) -> TypeGuard[type[M
         and value.__module__ == module
         and not inspect.isabstract(value)
     )
+
+
+def check_data(chain: Sequence[Method], data: Dataset) -> None:
+    """Raises UserError with its place in the recipe where a step does not go with the data set."""
+    for number, method in enumerate(chain):
+        try:
+            method.suits(data)
+        except UserError as error:
+            raise UserError(
+                error.code, f"steps.{number}.{error.field}", error.given, error.allowed, error.fix
+            ) from error  # fmt: skip
 
 
 def build(stage: str, method: str, **options: Value) -> Method:

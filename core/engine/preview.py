@@ -36,7 +36,7 @@ from core.engine.estimate import (
     trials,
 )
 from core.engine.forecast import Labour, Outline
-from core.engine.method import Method, build
+from core.engine.method import Method, build, check_data
 from core.engine.model import Model
 from core.engine.threads import one_thread
 from core.errors import UserError
@@ -112,10 +112,13 @@ def preview(text: str, workspace: Path) -> Preview:
     for method in methods:
         method.check_machine()
     bench, counted, told = _bench(recipe, workspace)
+    if counted.exact:
+        check_data(methods, bench.data)
     with _as_in_a_run():
         stages = list(_chain(recipe, methods, bench))
         points = [stage for stage in stages if stage.method.makes_point]
         chain, beside = _times(points, bench, told)
+    beside = beside * recipe.seeds
     total = chain * recipe.seeds + beside
     return Preview(
         rows=tuple(_row(recipe, stage) for stage in points),

@@ -84,6 +84,7 @@ class Witness:
             parity=None if product.quantized else parity(model.net, judged.logits, images, model.preprocessing),
             calibration_error=judged.calibration_error,
             noisy=latency.noisy,
+            recall=_recall(deed.method, judged.recall, model.classes),
         )
         measured, there = size(artifact), self._on_target(artifact, model)
         point = Point(
@@ -139,6 +140,11 @@ def _touched(saved: Saved, before: nn.Module | None, after: nn.Module) -> tuple[
     if saved.touched is not None and saved.total is not None:
         return saved.touched, saved.total
     return changed_layers(before, after)
+
+
+def _recall(method: Method, recall: tuple[float | None, ...], classes: tuple[str, ...]) -> dict[str, float]:
+    found = zip(classes, recall, strict=True)
+    return {name: share for name, share in found if name in method.watched() and share is not None}
 
 
 def _agreement(before: Tensor, after: Tensor) -> float:

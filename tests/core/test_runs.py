@@ -209,13 +209,16 @@ def test_points_replicas_and_controls() -> None:
             Measured("replica", 2, point(0, 0.7)),
             Measured("control", 0, point(0, 0.4, "twin")),
             Measured("control", 0, point(0, 0.3, "scratch")),
+            Measured("control", 1, point(0, 0.6, "twin")),
         ]
     )
     assert [(p.step, p.accuracy) for p in state.points] == [(0, 0.5), (1, 0.9)]
     assert state.points[0].accuracy_sd == pytest.approx(0.1)
     assert state.points[0].seeds == 3
     assert state.points[1].accuracy_sd is None
-    assert {p.name for p in state.controls} == {"twin", "scratch"}
+    twin, scratch = state.controls
+    assert (twin.name, twin.accuracy, twin.seeds, scratch.name, scratch.seeds) == ("twin", 0.4, 2, "scratch", None)
+    assert twin.accuracy_sd == pytest.approx(0.2 / 2**0.5)
 
 
 def test_the_state_is_frozen() -> None:

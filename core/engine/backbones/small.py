@@ -2,13 +2,15 @@
 
 A 3x3 stem, three stages of n blocks with widths w, 2w, 4w, global average pooling, one linear layer: 6n + 2 layers.
 Where the shape changes the shortcut is a 1x1 convolution with batch norm (option B), which exports and prunes
-plainly. Some of them come with weights of ours for 28-pixel grey images, in assets/backbones.
+plainly. Some of them come with weights of ours for 28-pixel grey images, in assets/backbones. Beside them a perceptron
+with one hidden layer, for images so small that a pixel is a feature.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,6 +27,8 @@ DEPTHS = (8, 14, 20, 32, 44, 56)
 WIDTH = 16  # of the first stage, as published
 NARROWEST = 4
 BUNDLED = {"resnet8_fashion": (8, 32), "resnet20_fashion": (20, 16)}  # name: depth, width
+PERCEPTRON = "mlp"
+HIDDEN = 256  # units of its hidden layer
 PAPER = "https://arxiv.org/abs/1512.03385"
 
 
@@ -69,6 +73,20 @@ class SmallResNet(nn.Module):
         return cast(Tensor, self.head(torch.flatten(self.pool(x), 1)))
 
 
+class Perceptron(nn.Module):
+    """One hidden layer of `hidden` units; maps [N, channels, size, size], of that size alone, to [N, classes]."""
+
+    def __init__(self, hidden: int, channels: int, size: int, classes: int) -> None:
+        super().__init__()
+        self.flatten = nn.Flatten()
+        self.hidden = nn.Linear(channels * size * size, hidden)
+        self.relu = nn.ReLU()
+        self.head = nn.Linear(hidden, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return cast(Tensor, self.head(self.relu(self.hidden(self.flatten(x)))))
+
+
 def _stage(blocks: int, inputs: int, outputs: int, stride: int) -> nn.Sequential:
     later = [Block(outputs, outputs, 1) for _ in range(blocks - 1)]
     return nn.Sequential(Block(inputs, outputs, stride), *later)
@@ -101,17 +119,16 @@ class Small(Family):
     """Our own small residual networks."""
 
     def catalogue(self) -> list[Backbone]:
-        return [_bare(depth) for depth in DEPTHS] + [_bundled(name) for name in BUNDLED]
+        return [*map(_bare, DEPTHS), _perceptron(), *map(_bundled, BUNDLED)]
 
     def architecture(self, backbone: Backbone, classes: int, image_size: int, width: int, channels: int) -> nn.Module:
+        if backbone.name == PERCEPTRON:
+            return Perceptron(_wide(width, HIDDEN), channels, image_size, classes)
         depth, own = BUNDLED.get(backbone.name) or (int(backbone.name.removeprefix("resnet")), WIDTH)
         if width and width != own and backbone.fixed:
             fix = f"Leave width out, or choose resnet{depth}, which takes any width."
             raise UserError("fixed_width", "width", width, f"{own}, the width of {backbone.name}'s weights", fix)
-        if width and width < NARROWEST:
-            fix = f"Set width to {NARROWEST} or more."
-            raise UserError("out_of_range", "width", width, f"0 (= {own}) or at least {NARROWEST}", fix)
-        return SmallResNet(depth, width or own, channels, classes)
+        return SmallResNet(depth, _wide(width, own), channels, classes)
 
     def state(self, backbone: Backbone, folder: Path | None, progress: Progress | None) -> Mapping[str, Tensor]:
         path = _weights(backbone)
@@ -125,6 +142,22 @@ class Small(Family):
 
     def labels(self, backbone: Backbone) -> tuple[str, ...]:
         return tuple(str(name) for name in _facts(backbone.name).get("classes", ())) if backbone.fixed else ()
+
+
+def _wide(width: int, own: int) -> int:
+    if width and width < NARROWEST:
+        fix = f"Set width to {NARROWEST} or more."
+        raise UserError("out_of_range", "width", width, f"0 (= {own}) or at least {NARROWEST}", fix)
+    return width or own
+
+
+def _perceptron() -> Backbone:
+    """Counted, like its neighbours, for 32-pixel colour images and ten classes."""
+    weights = 3 * 32 * 32 * HIDDEN + HIDDEN * 10
+    return replace(
+        _bare(8), name=PERCEPTRON, title="Perceptron with one hidden layer (tiny images)", params=weights + HIDDEN + 10,
+        macs=weights, source="https://doi.org/10.1038/323533a0",
+    )  # fmt: skip
 
 
 def _bare(depth: int) -> Backbone:

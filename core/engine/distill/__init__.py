@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from core.engine.backbones import find, load_backbone
 from core.engine.backbones.features import observe
 from core.engine.bench import Bench
+from core.engine.data import Dataset, Split
 from core.engine.data.augment import AUGMENTATIONS, prepare
 from core.engine.distill.balance import gain_of, weight_of
 from core.engine.distill.teacher import cached_teacher, live_teacher
@@ -25,6 +26,8 @@ from core.engine.model import Model
 from core.engine.output import Output
 from core.engine.seeds import counter_seed
 from core.engine.train import UNLABELLED, Batch, Examples, Schedule, fit
+from core.errors import UserError, nearest
+from core.gap import TWIN
 
 SMALL_SIDE = 64  # pixels; what the small networks are made for
 
@@ -43,8 +46,10 @@ class Distill(Method, ABC):
         zh=("学生网络", "要训练的小网络:目录中的任何骨干,不带预训练权重。"),
     )  # fmt: skip
     width: int = knob(
-        0, "Student's width", "Channels of the first stage of a resnet8 … resnet56; 0 is its own (16).",
-        zh=("学生宽度", "resnet8 … resnet56 第一阶段的通道数;0 表示默认(16)。"), ge=0, le=256, unit="channels",
+        0, "Student's width",
+        "Channels of the first stage of a resnet8 … resnet56 (16), units of an mlp (256); 0 is its own.",
+        zh=("学生宽度", "resnet8 … resnet56 第一阶段的通道数(16)或 mlp 的隐藏单元数(256);0 表示默认。"),
+        ge=0, le=256, unit="channels",
     )  # fmt: skip
     student_size: int = knob(
         0, "Student's image size",
@@ -84,11 +89,17 @@ class Distill(Method, ABC):
         zh=("训练无教师的孪生", "同样的学生、同样的步数、只用标签:显示教师的价值。"),
     )  # fmt: skip
 
+    omit: str = knob(
+        "", "Leave out a class",
+        "Name of a class the student never sees; its receipt tells how many of its images it knows all the same.",
+        zh=("略去一个类别", "学生从未见过的类别名称;凭据会显示学生仍能认出其中多少图像。"),
+    )  # fmt: skip
+
     @abstractmethod
     def soft_loss(self, student: Output, teacher: Output, target: Tensor | None) -> Tensor:
         """The distillation term alone, a scalar."""
 
-    # two more holes, for the methods that need them
+    # further holes, for the methods that need them
 
     def share(self, batch: Batch) -> float:
         """How much of the soft loss counts at this batch: a schedule over training; here always all of it."""
@@ -118,7 +129,11 @@ class Distill(Method, ABC):
 
     def apply(self, model: Model, bench: Bench) -> Model:
         """The student, taught by `model`, on labelled images and, with `pool`, on unlabelled ones."""
-        return self.teach(model, self.new_student(bench), bench)
+        return self.teach(model, self.student_of(model, bench), bench)
+
+    def student_of(self, model: Model, bench: Bench) -> Model:
+        """The student before training; here the one that is chosen, whoever teaches it."""
+        return self.new_student(bench)
 
     def teach(self, model: Model, student: Model, bench: Bench) -> Model:
         """`student`, taught by `model`."""
@@ -146,21 +161,38 @@ class Distill(Method, ABC):
 
     def examples(self, bench: Bench) -> Examples:
         """What the student learns from."""
-        return Examples.of(bench.labelled, bench.pool if self.pool else None)
+        return Examples.of(self._labelled(bench), bench.pool if self.pool else None)
+
+    def _labelled(self, bench: Bench) -> Split:
+        """The labelled images, without those of the class to leave out."""
+        if not self.omit:
+            return bench.labelled
+        left = bench.labelled.labels != bench.data.classes.index(self.omit)
+        return Split(bench.labelled.images[left], bench.labelled.labels[left])
+
+    def suits(self, data: Dataset) -> None:
+        """Refuses a class to leave out that the data set does not have."""
+        if self.omit and self.omit not in data.classes:
+            allowed = f"nothing, or one of the classes of {data.name}: {', '.join(data.classes[:20])}"
+            raise UserError("unknown_class", "omit", self.omit, allowed, nearest(self.omit, data.classes))
+
+    def watched(self) -> tuple[str, ...]:
+        """The class the student never saw."""
+        return (self.omit,) if self.omit else ()
 
     def controls(self, model: Model, bench: Bench) -> dict[str, Callable[[], Model]]:
         """The twin: same student, same first weights, same number of steps, labels only."""
-        return {"twin without a teacher": lambda: self._alone(bench)} if self.twin else {}
+        return {TWIN: lambda: self._alone(model, bench)} if self.twin else {}
 
-    def _alone(self, bench: Bench) -> Model:
+    def _alone(self, model: Model, bench: Bench) -> Model:
         seen = len(self.examples(bench))
         schedule = replace(self.schedule(), batches=-(-seen // min(self.batch, seen)))
 
         def loss(output: Output, batch: Batch) -> Tensor:
             return F.cross_entropy(output.logits, batch.target)
 
-        examples = Examples.of(bench.labelled)
-        return fit(self.new_student(bench), examples, loss, schedule, bench.beside("twin"))
+        examples = Examples.of(self._labelled(bench))
+        return fit(self.student_of(model, bench), examples, loss, schedule, bench.beside("twin"))
 
     def outline(self, before: Outline, bench: Bench) -> Outline:
         """The student, whoever teaches it."""

@@ -21,7 +21,8 @@ from core.engine.model import Preprocessing
 class Quality:
     """What a file answers: shares of right answers, the 95 % Wilson interval of the test's, and calibration error.
 
-    `logits` [N, C] are those of the validation images, to compare files with one another, `test_logits` the test's.
+    `logits` [N, C] are those of the validation images, to compare files with one another, `test_logits` the test's;
+    `recall` the share of right answers among the test images of each class, None where there is none.
     """
 
     validation: float
@@ -32,6 +33,7 @@ class Quality:
     images: int
     logits: Tensor
     test_logits: Tensor
+    recall: tuple[float | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ def quality(
         validation=_right(validation, data.validation) / len(data.validation),
         test=right / len(data.test), low=low, high=high, calibration_error=error,
         images=len(data.test), logits=validation, test_logits=test,
+        recall=_recall(test, data.test, len(data.classes)),
     )  # fmt: skip
 
 
@@ -91,6 +94,12 @@ def parity(net: torch.nn.Module, logits: Tensor, images: Tensor, preprocessing: 
     with torch.inference_mode():
         expected = net(prepare(images.to(device), preprocessing)).float().cpu()
     return float((expected - logits[: len(images)]).abs().max())
+
+
+def _recall(logits: Tensor, split: Split, classes: int) -> tuple[float | None, ...]:
+    right = logits.argmax(1) == split.labels
+    shares = [right[split.labels == label].float() for label in range(classes)]
+    return tuple(float(share.mean()) if len(share) else None for share in shares)
 
 
 def _right(logits: Tensor, split: Split) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,8 @@ class Subject:
 @dataclass(frozen=True)
 class Receipt:
     """`first` is the run's first point, `before` the step before, `twin` the same network in float32 in the same
-    runtime, for a quantized file."""
+    runtime, for a quantized file; `recall` the share of right answers among the test images of classes that the step
+    watches."""
 
     after: Subject
     first: Subject | None
@@ -42,6 +43,7 @@ class Receipt:
     parity: float | None = None
     calibration_error: float | None = None
     noisy: bool = False
+    recall: dict[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; what does not apply is absent."""
@@ -57,6 +59,7 @@ class Receipt:
             "parity_with_torch": self.parity,
             "calibration_error": self.calibration_error,
             "same_answer_as_before": self.agreement,
+            "recall": self.recall or None,
             "notes": list(self.saved.notes),
         }
         for name, other in (("first", self.first), ("before", self.before), ("fp32", self.twin)):

@@ -143,6 +143,7 @@ def test_facts_of_this_machine_stay_out() -> None:
 
 def test_the_width_that_warnings_count_with_is_the_networks_own() -> None:
     assert rules.SMALL_WIDTH == small.WIDTH
+    assert (rules.FLAT, rules.FLAT_WIDTH) == (small.PERCEPTRON, small.HIDDEN)
     assert rules.WIDE in backbones()
 
 

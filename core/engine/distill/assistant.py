@@ -1,0 +1,63 @@
+"""A teacher's assistant: a network between the two learns first and then teaches."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from torch import Tensor
+
+from core.engine.bench import Bench
+from core.engine.distill import Distill
+from core.engine.distill.divergence import softened_divergence
+from core.engine.forecast import Labour
+from core.engine.method import knob
+from core.engine.model import Model
+from core.engine.output import Output
+from core.options import Words
+
+
+class Assistant(Distill):
+    """Soft labels in two leaps: teacher to assistant, assistant to student (Mirzadeh, Farajtabar, Li, Levine,
+    Matsukawa & Ghasemzadeh 2020, arXiv:1902.03393). Both leaps have the same options."""
+
+    title = Words("Teacher's assistant", "助教蒸馏")
+    summary = Words(
+        "Where the teacher is far larger than the student, a network of a size between learns first and then teaches.",
+        "当教师比学生大得多时,先教一个大小居中的网络,再由它教学生。",
+    )
+    source = "https://arxiv.org/abs/1902.03393"
+
+    assistant: str = knob(
+        "resnet20", "Assistant", "The network between teacher and student: any of the catalogue, without its weights.",
+        zh=("助教网络", "介于教师与学生之间的网络:目录中的任何骨干,不带预训练权重。"),
+    )  # fmt: skip
+    assistant_width: int = knob(
+        0, "Assistant's width",
+        "Channels of the first stage of a resnet8 … resnet56 (16), units of an mlp (256); 0 is its own.",
+        zh=("助教宽度", "resnet8 … resnet56 第一阶段的通道数(16)或 mlp 的隐藏单元数(256);0 表示默认。"),
+        ge=0, le=256, unit="channels",
+    )  # fmt: skip
+    temperature: float = knob(
+        4.0, "Temperature", "Softens the probabilities of teacher and assistant; high ones level them.",
+        zh=("温度", "软化教师和助教的概率;温度越高越平均。"), ge=0.1, le=100.0,
+    )  # fmt: skip
+
+    def soft_loss(self, student: Output, teacher: Output, target: Tensor | None) -> Tensor:
+        """T² · KL, mean over the batch; logits [N, C] of both."""
+        return softened_divergence(student.logits, teacher.logits, self.temperature)
+
+    def apply(self, model: Model, bench: Bench) -> Model:
+        """The student; the assistant is left behind. One curve: first the assistant's epochs, then the student's."""
+        first = bench.part("assistant").after(0, 2 * self.epochs)
+        second = replace(bench, source=None).after(self.epochs, 2 * self.epochs)  # the assistant has no saved file
+        between = self.teach(model, self._assistant(first), first)
+        return self.teach(between, self.new_student(bench), second)
+
+    def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
+        """Both trainings, and the answers of both teachers."""
+        between = self._assistant(bench)
+        leap = super().labour(before, between, bench)
+        return (*(replace(work, control=False) for work in leap), *super().labour(between, after, bench))
+
+    def _assistant(self, bench: Bench) -> Model:
+        return self.model_copy(update={"student": self.assistant, "width": self.assistant_width}).new_student(bench)

@@ -1,0 +1,69 @@
+"""Mutual learning: two networks that know nothing yet teach each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from torch import Tensor
+
+from core.engine.bench import Bench
+from core.engine.distill import Distill
+from core.engine.distill.balance import weight_of
+from core.engine.distill.divergence import softened_divergence
+from core.engine.forecast import Labour, training
+from core.engine.method import knob
+from core.engine.model import Model
+from core.engine.output import Output
+from core.engine.train import Batch, fit
+from core.gap import TWIN
+from core.options import Words
+
+PEERLESS = "twin without a peer"
+
+
+class Mutual(Distill):
+    """Each of two students learns from the labels and from the other's probabilities (Zhang, Xiang, Hospedales & Lu
+    2018, arXiv:1706.00384).
+
+    The peer is the same network from other first weights; both take their step at once. The model so far teaches
+    nobody: it only stands beside, and the peer is left behind.
+    """
+
+    title = Words("Mutual learning", "互相学习")
+    summary = Words(
+        "Two students start from nothing and teach each other; the model so far is not asked.",
+        "两个学生从零开始互相教学;不使用之前的模型。",
+    )
+    source = "https://arxiv.org/abs/1706.00384"
+
+    weight: float = weight_of(0.5)
+    temperature: float = knob(
+        1.0, "Temperature", "Softens the probabilities of both; 1, as in the paper, leaves them as they are.",
+        zh=("温度", "软化双方的概率;论文取 1,即不变。"), ge=0.1, le=100.0,
+    )  # fmt: skip
+
+    def soft_loss(self, student: Output, teacher: Output, target: Tensor | None) -> Tensor:
+        """T² · KL(peer ‖ student), mean over the batch; `teacher` is the peer."""
+        return softened_divergence(student.logits, teacher.logits, self.temperature)
+
+    def apply(self, model: Model, bench: Bench) -> Model:
+        """The student; its peer sees the same batches."""
+        peer = self.new_student(bench.part("peer"))
+
+        def loss(output: Output, batch: Batch) -> Tensor:
+            other = Output(peer.net(batch.images).float())
+            mine = self.loss(output, Output(other.logits.detach()), batch.target)
+            return mine + self.loss(other, Output(output.logits.detach()), batch.target)
+
+        return fit(self.new_student(bench), self.examples(bench), loss, self.schedule(), bench, extra=peer.net)
+
+    def controls(self, model: Model, bench: Bench) -> dict[str, Callable[[], Model]]:
+        """The twin: same student, same number of steps, labels only."""
+        return {PEERLESS: super().controls(model, bench)[TWIN]} if self.twin else {}
+
+    def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
+        """Two students' training."""
+        images = len(self.examples(bench))
+        own = training(after, self.epochs, self.batch, images, len(bench.data.validation))
+        return (*own, replace(own[0], control=False))
