@@ -26,7 +26,7 @@ class Dann(Alignment):
 
     hidden: int = knob(
         64, "Discriminator's width", "Units in each of its two hidden layers.",
-        zh=("判别器宽度", "两个隐藏层各自的单元数。"), ge=1, le=4096, unit="units",
+        zh=("判别器宽度", "两个隐藏层各自的单元数。"), ge=1, le=4096,
     )  # fmt: skip
 
     def critic(self, width: int) -> nn.Module:
