@@ -95,7 +95,7 @@ def _told(
     tried: dict[int, tuple[onnx.ModelProto, Judged]], count: int, order: tuple[str, ...], wanted: float, points: float
 ) -> Fallback:
     graph, judged = tried[count]
-    kept = f"{count} of the layers stay float32" if count else "every layer is quantized"
+    kept = f"{count} of the layers stay float32" if count else "no layer had to stay float32"
     if judged.accuracy >= wanted:
         note = f"Validation accuracy is within {points:g} points of float32: {kept}."
     else:

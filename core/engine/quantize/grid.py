@@ -11,6 +11,7 @@ from torch import Tensor
 
 from core.engine.quantize.arithmetic import Quantized, spread
 
+LOOKED_AT = 64  # weights of a channel that a number of levels must fit before all are looked at
 NEAR = 1e-3  # of a step: float32 leaves about 1e-5 of it after folding
 
 
@@ -20,12 +21,19 @@ def read_grid(values: Tensor, bits: int, axis: int) -> Quantized | None:
     rows = values.detach().double().movedim(axis, 0).reshape(values.shape[axis], -1)
     largest = rows.abs().amax(1)
     levels = torch.zeros(len(rows), dtype=torch.float64)  # of the largest weight; 0: not found yet
+    few = rows[:, :: max(1, rows.shape[1] // LOOKED_AT)]
     for top in range(1, 2 ** (bits - 1)):
-        scaled = rows * (top / largest.clamp(min=torch.finfo(torch.float64).tiny))[:, None]
-        fits = (scaled - scaled.round()).abs().amax(1) < NEAR
-        levels = torch.where((levels == 0) & fits, torch.full_like(levels, top), levels)
+        left = (levels == 0).nonzero().flatten()
+        left = left[_fits(few[left], largest[left], top)]
+        levels[left[_fits(rows[left], largest[left], top)]] = top
     if bool((levels == 0).any()):
         return None
     scale = torch.where(largest > 0, largest / levels, torch.ones_like(largest))
     integers = (values.double() / spread(scale, axis, values.ndim)).round().to(torch.int32)
     return Quantized(integers, scale.float(), torch.zeros(len(scale), dtype=torch.int32))
+
+
+def _fits(rows: Tensor, largest: Tensor, top: int) -> Tensor:
+    """Which rows lie on whole multiples of their largest magnitude divided by `top`."""
+    scaled = rows * (top / largest.clamp(min=torch.finfo(torch.float64).tiny))[:, None]
+    return (scaled - scaled.round()).abs().amax(1) < NEAR

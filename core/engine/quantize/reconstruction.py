@@ -93,7 +93,7 @@ def reconstruct(weight: Tensor, nearest: Quantized, bits: int, moment: Tensor, r
             error = _error((floor + up).clamp(-top, top) - exact, step, moment) / reference
             loss = error.sum() + _pressure(up, number / STEPS) / exact.shape[-1] ** 0.5
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
     after = (floor + (_stretched(choice.detach()) >= 0.5)).clamp(-top, top)
     better = _error(after - exact, step, moment) < reference
@@ -174,4 +174,5 @@ def _patches(values: Tensor, shape: tuple[int, ...], node: onnx.NodeProto) -> Te
     given = {a.name: list(a.ints) for a in node.attribute if a.ints}
     top, left, bottom, right = given.get("pads", [0, 0, 0, 0])
     padded = F.pad(values, (left, right, top, bottom))
-    return F.unfold(padded, shape[2:], given.get("dilations", [1, 1]), 0, given.get("strides", [1, 1]))
+    dilation, stride = (tuple(given.get(name, [1, 1])) for name in ("dilations", "strides"))
+    return F.unfold(padded, shape[2:], dilation, 0, stride)

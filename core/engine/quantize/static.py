@@ -22,7 +22,7 @@ from core.engine.quantize.arithmetic import fake_quantize
 from core.engine.quantize.calibration import observe
 from core.engine.quantize.correction import correct_biases
 from core.engine.quantize.equalization import equalize
-from core.engine.quantize.fallback import LOOKED_AT, within_drop
+from core.engine.quantize.fallback import LOOKED_AT, segments, within_drop
 from core.engine.quantize.judging import Judge, unjudged
 from core.engine.quantize.qdq import activations, finish, insert_pairs, operators, with_shapes
 from core.engine.quantize.weights import float_layers
@@ -62,6 +62,11 @@ class Static(Quantize):
         zh=("逐通道缩放", "每个输出通道一个缩放系数，而不是每层一个；精度高得多。"),
     )  # fmt: skip
 
+    float_head: bool = knob(
+        False, "Last layer stays float",
+        "The last layer keeps its float weights: few bytes, and the weights of a linear probe span too far for 8 bits.",
+        zh=("末层保持浮点", "最后一层保留浮点权重：占用字节很少，而线性探针的权重跨度太大，8 位难以表示。"),
+    )  # fmt: skip
     bias_correction: bool = knob(
         False, "Bias correction", "Each layer's bias takes back the mean error that rounding its weights made.",
         zh=("偏置校正", "用每层的偏置抵消权重舍入带来的平均误差。"),
@@ -135,9 +140,13 @@ class Static(Quantize):
         ranges = {name: found[origin] for name, origin in origin.items()}
         notes = [f"Only {seen} calibration images were there; {limit} were asked for."] if seen < limit else []
 
-        def write(floats: Set[str]) -> onnx.ModelProto:
-            return insert_pairs(shaped, ops, ranges, self.per_channel, floats)
+        head = frozenset(list(segments(model).values())[-1]) if self.float_head else frozenset()
 
+        def write(floats: Set[str]) -> onnx.ModelProto:
+            return insert_pairs(shaped, ops, ranges, self.per_channel, floats | head)
+
+        if self.float_head:
+            notes.append("The last layer stays float32, as asked.")
         if not self.max_drop:
             return write(frozenset()), notes
         kept = within_drop(source, write, judge, self.max_drop)

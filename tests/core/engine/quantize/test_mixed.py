@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -79,9 +80,9 @@ def sensitive(learned, tmp_path_factory: pytest.TempPathFactory) -> Path:  # typ
     return learned.planted(tmp_path_factory.mktemp("sensitive") / "model.onnx", 0.01)  # type: ignore[no-any-return]
 
 
-def test_at_equal_bytes_it_beats_equal_bits_where_a_layer_is_sensitive(
+def test_at_equal_bytes_it_beats_equal_bits_where_a_layer_is_sensitive(  # type: ignore[no-untyped-def]
     learned, sensitive: Path, tmp_path: Path
-) -> None:  # type: ignore[no-untyped-def]
+) -> None:
     judge = jury(learned.model, learned.bench)
     convert(learned, sensitive, tmp_path / "equal.onnx", "weight_only", bits=4, step="least_error")
     convert(learned, sensitive, tmp_path / "mixed.onnx", sensitivity_images=200)
@@ -109,7 +110,7 @@ def test_a_budget_below_the_smallest_file_is_refused(learned, tmp_path: Path) ->
 
 def test_all_widths_come_with_a_packed_file(learned, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     numbers = sum(layer.size for layer in layers(onnx.load(learned.source)))
-    options = {"widths": "all", "budget": numbers * 5 // 8, "sensitivity_images": 64}
+    options: dict[str, Any] = {"widths": "all", "budget": numbers * 5 // 8, "sensitivity_images": 64}
     made = convert(learned, learned.source, tmp_path / "all.onnx", **options)
     assert made.packed_path is not None
     assert "bits" in made.notes[0]

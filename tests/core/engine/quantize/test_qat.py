@@ -14,7 +14,8 @@ from onnx import TensorProto, numpy_helper
 from torch import Tensor, nn
 
 from core.engine.bench import Bench, CancelledError
-from core.engine.export.graph import write_graph
+from core.engine.conductor import Performance
+from core.engine.data import load_dataset
 from core.engine.measure.graph import integer_layers, kernels, layers, weight_bytes
 from core.engine.measure.runtime import open_session, predict
 from core.engine.method import build
@@ -23,9 +24,14 @@ from core.engine.plan import load_model, save_model
 from core.engine.quantize import Quantize
 from core.engine.quantize.arithmetic import fake_quantize, quantize
 from core.engine.quantize.grid import read_grid
+from core.engine.quantize.learned import write_learned
 from core.engine.quantize.learning import LearnedRange, LearnedStep, StraightThrough, weight_layers
 from core.engine.quantize.weights import unpack_file
+from core.engine.shelf import Shelf
 from core.errors import UserError
+from core.launcher import run_in_foreground
+from core.recipe import parse_recipe
+from core.workspace import Workspace
 
 
 def slow_lsq(weight: Tensor, step: float, top: int) -> tuple[Tensor, Tensor]:
@@ -56,7 +62,7 @@ def test_learned_steps_are_those_of_the_paper(bits: int) -> None:
     with torch.no_grad():
         quantizer.step.mul_(torch.tensor([0.3, 1.0, 1.7]))
     back = torch.randn(3, 2, 3, 3)
-    (quantizer(weight) * back).sum().backward()  # type: ignore[no-untyped-call]
+    (quantizer(weight) * back).sum().backward()
     for channel, step in enumerate(quantizer.step.tolist()):
         expected, slope = slow_lsq(weight[channel].detach(), step, top)
         torch.testing.assert_close(quantizer(weight)[channel].detach(), expected.float(), rtol=1e-5, atol=1e-6)
@@ -72,7 +78,7 @@ def test_straight_through_rounds_forward_and_passes_backward() -> None:
     weight = torch.randn(4, 5, requires_grad=True)
     made = StraightThrough(3)(weight)
     torch.testing.assert_close(made.detach(), fake_quantize(weight.detach(), 3, 0))
-    made.sum().backward()  # type: ignore[no-untyped-call]
+    made.sum().backward()
     assert torch.equal(weight.grad, torch.ones(4, 5))  # type: ignore[arg-type]
 
 
@@ -133,11 +139,11 @@ def test_the_file_holds_exactly_the_trained_grid(learned, tmp_path: Path, bits: 
     method, model, bench = train(learned, tmp_path, bits=bits)
     for name, tensor in learned.model.net.state_dict().items():
         assert torch.equal(tensor, before[name]), "the incoming network is left alone"
-    saved = method.save(model, tmp_path / "qat.onnx", bench)
+    write_learned(model, tmp_path / "float.onnx")
+    saved = method.saved(tmp_path / "float.onnx", model, tmp_path / "qat.onnx", bench)
     assert (saved.touched, saved.total, saved.packed_bytes) == (10, 10, None)
     kinds = [layer.data_type for layer in layers(onnx.load(tmp_path / "qat.onnx"))]
     assert kinds == [TensorProto.INT8, *[kind] * 8, TensorProto.INT8]
-    write_graph(model, tmp_path / "float.onnx")
     exact = {t.name: numpy_helper.to_array(t) for t in onnx.load(tmp_path / "float.onnx").graph.initializer}
     for name, values in stored(tmp_path / "qat.onnx").items():
         np.testing.assert_allclose(values, exact[name.removesuffix("_integers")], rtol=1e-6, atol=0)
@@ -166,7 +172,8 @@ def test_eight_bits_run_integer_kernels_over_learned_ranges(learned, tmp_path: P
     method, model, bench = train(learned, tmp_path, bits=8)
     save_model(model, tmp_path)
     assert load_model(tmp_path).ranges == model.ranges, "ranges survive on the shelf"
-    saved = method.save(load_model(tmp_path), tmp_path / "qat.onnx", bench)
+    write_learned(load_model(tmp_path), tmp_path / "float.onnx")
+    saved = method.saved(tmp_path / "float.onnx", model, tmp_path / "qat.onnx", bench)
     assert (saved.touched, saved.total) == (10, 10)
     assert integer_layers(kernels(tmp_path / "qat.onnx")) == (10, 10)
     assert "condenser.ranges" not in {p.key for p in onnx.load(tmp_path / "qat.onnx").metadata_props}
@@ -176,18 +183,13 @@ def test_eight_bits_run_integer_kernels_over_learned_ranges(learned, tmp_path: P
     scales = {float(v) for t in graph.graph.node if t.op_type == "QuantizeLinear" for v in [tensors[t.input[1]]]}
     for _, low, high in model.ranges:
         assert min(abs((high - low) / 255 / scale - 1) for scale in scales) < 1e-4
-    exact = {t.name: numpy_helper.to_array(t) for t in _float(model, tmp_path).graph.initializer}
+    exact = {t.name: numpy_helper.to_array(t) for t in onnx.load(tmp_path / "float.onnx").graph.initializer}
     for layer in layers(graph):
         maker = next(n for n in graph.graph.node if n.op_type == "DequantizeLinear" and n.input[0] == layer.weight)
         scale = tensors[maker.input[1]]
         shape = [-1 if i == layer.axis else 1 for i in range(len(layer.shape))]
         widened = tensors[layer.weight].astype(np.float32) * scale.reshape(shape)
         np.testing.assert_allclose(widened, exact[layer.weight.removesuffix("_quantized")], rtol=1e-5, atol=1e-7)
-
-
-def _float(model: Model, folder: Path) -> onnx.ModelProto:
-    write_graph(model, folder / "float.onnx")
-    return onnx.load(folder / "float.onnx")
 
 
 def test_training_recovers_what_rounding_to_two_bits_breaks(learned, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
@@ -221,9 +223,9 @@ def test_it_resumes_bit_identically(learned, tmp_path: Path) -> None:  # type: i
         if what == "training" and epoch == 1 and rest[1] == 0:
             done.append(epoch)
 
-    method = build("quantize", "qat", augment="none", **options)  # type: ignore[arg-type]
+    method = build("quantize", "qat", augment="none", **options)
     assert isinstance(method, Quantize)
-    shaken = replace(bench, folder=tmp_path / "shaken", cancelled=stop, report=report)  # type: ignore[arg-type]
+    shaken = replace(bench, folder=tmp_path / "shaken", cancelled=stop, report=report)
     with pytest.raises(CancelledError):
         method.apply(learned.model, shaken)
     resumed = method.apply(learned.model, replace(bench, folder=tmp_path / "shaken"))
@@ -245,6 +247,47 @@ def test_the_weights_are_baked_and_nothing_hangs_on(learned, tmp_path: Path, lea
         assert isinstance(layer.weight, nn.Parameter)
 
 
+RECIPE = """
+dataset = "digits"
+backbone = "resnet8"
+image_size = 8
+labels = 300
+precision = "float32"
+[[steps]]
+stage = "transfer"
+method = "fine_tune"
+epochs = 1
+[[steps]]
+stage = "quantize"
+method = "qat"
+bits = 4
+epochs = 1
+[[steps]]
+stage = "export"
+method = "onnx"
+"""
+
+
+@pytest.mark.slow
+def test_in_a_recipe_it_stands_beside_the_float_file_before_it(tmp_path: Path) -> None:
+    """Also when the run goes on from disk: the rounded file is never taken for a float one."""
+    workspace = Workspace.open_or_create(tmp_path)
+    run = workspace.create_run(RECIPE)
+    assert run_in_foreground(run).wait(timeout=200) == 0
+    first, second = run.summary().points
+    assert second.receipt["bytes_fp32"]["before"] == first.bytes  # type: ignore[index, call-overload]
+    bundled = run.folder / "artifacts" / "step-2" / "model.onnx"
+    assert bundled.read_bytes() == (run.folder / str(second.artifact)).read_bytes()
+    recipe = parse_recipe(RECIPE)
+    methods = [build(step.stage, step.method, **step.options) for step in recipe.steps]
+    data, device = load_dataset("digits", 8), torch.device("cpu")
+    shelf = Shelf(workspace.cache / "models", recipe, data, device)
+    kept = Performance(run, workspace, recipe, methods, data, device, shelf, recipe.seed)._kept(1)
+    assert kept is not None
+    assert kept.source == run.folder / str(first.artifact)
+    assert kept.artifact == run.folder / str(second.artifact)
+
+
 def test_refuses(learned, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     method = build("quantize", "qat", bits=4)
     assert isinstance(method, Quantize)
@@ -253,4 +296,4 @@ def test_refuses(learned, tmp_path: Path) -> None:  # type: ignore[no-untyped-de
     assert not (tmp_path / "none.onnx").exists()
     for options in ({"bits": 1}, {"bits": 9}, {"bits": 3.5}, {"epochs": 0}, {"learner": "pact"}, {"teacher": 1.5}):
         with pytest.raises(UserError):
-            build("quantize", "qat", **options)  # type: ignore[arg-type]
+            build("quantize", "qat", **options)

@@ -27,9 +27,13 @@ METHODS: dict[str, dict[str, Any]] = {
     "qat": {"bits": 2, "epochs": 1},
     "bf16": {},
 }
+QUICK = ("mixed", "qat", "static")  # the others take the same way, for `pytest -m slow`
 
 
-@pytest.fixture(scope="module", params=sorted(METHODS))
+PARAMS = [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in sorted(METHODS.keys() - set(QUICK)))]
+
+
+@pytest.fixture(scope="module", params=PARAMS)
 def told(request: pytest.FixtureRequest, learned, tmp_path_factory: pytest.TempPathFactory) -> tuple[Point, Path, Any]:  # type: ignore[no-untyped-def]
     """The point of a step, its file, and the learned network it came from."""
     folder = tmp_path_factory.mktemp(str(request.param))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -14,13 +15,13 @@ from torch.nn import functional as F
 
 from core.engine.measure.graph import Layer, layers
 from core.engine.method import build
-from core.engine.quantize import Quantize
+from core.engine.quantize import Quantize, reconstruction
 from core.engine.quantize.arithmetic import quantize
 from core.engine.quantize.reconstruction import Reader, reconstruct
 from core.errors import UserError
 
 
-def conv_reader(shape: tuple[int, ...], group: int, **attributes: object) -> Reader:
+def conv_reader(shape: tuple[int, ...], group: int, **attributes: Any) -> Reader:
     node = helper.make_node("Conv", ["x", "w"], ["y"], group=group, **attributes)
     return Reader(Layer("conv", "Conv", "w", shape, 1, 0), node, group)
 
@@ -68,7 +69,7 @@ def test_the_choice_is_near_the_best_of_all() -> None:
     assert plain - ours > 0.7 * (plain - best) > 0, rows  # most of what can be won is won
 
 
-def convert(learned, target: Path, rounding: str) -> dict[str, np.ndarray]:  # type: ignore[no-untyped-def, type-arg]
+def convert(learned, target: Path, rounding: str) -> dict[str, np.ndarray]:  # type: ignore[no-untyped-def]
     """The file's widened weights by name."""
     method = build("quantize", "weight_only", bits=3, rounding=rounding, calibration_images=128)
     assert isinstance(method, Quantize)
@@ -81,11 +82,14 @@ def convert(learned, target: Path, rounding: str) -> dict[str, np.ndarray]:  # t
     }  # fmt: skip
 
 
-def test_every_layer_answers_nearer_to_float_on_images_it_never_saw(learned, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_every_layer_answers_nearer_to_float_on_images_it_never_saw(  # type: ignore[no-untyped-def]
+    learned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Conv layers are compared by onnxruntime on other images; all but few gain, and none by little."""
     from core.engine.measure.runtime import prepared
     from core.engine.quantize.calibration import runner
 
+    monkeypatch.setattr(reconstruction, "STEPS", 120)
     model = onnx.load(learned.source)
     ours, plain = (convert(learned, tmp_path / f"{way}.onnx", way) for way in ("adaround", "nearest"))
     images = next(prepared(learned.bench.data.test.images[:64], learned.model.preprocessing))
@@ -97,7 +101,7 @@ def test_every_layer_answers_nearer_to_float_on_images_it_never_saw(learned, tmp
     for layer, value in zip(held, values, strict=True):
         given = {a.name: list(a.ints) for a in nodes[layer.name].attribute}
 
-        def error(weights: np.ndarray, value=value, given=given, layer=layer) -> float:  # type: ignore[no-untyped-def, type-arg]
+        def error(weights: np.ndarray, value=value, given=given, layer=layer) -> float:  # type: ignore[no-untyped-def]
             change = torch.from_numpy(weights - exact[layer.weight])
             answers = F.conv2d(torch.from_numpy(value), change, stride=given["strides"], padding=given["pads"][:2])
             return float(answers.square().mean())

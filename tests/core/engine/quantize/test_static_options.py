@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch.nn import functional as F
 
-from core.engine.measure.graph import BITS, layers
+from core.engine.measure.graph import BITS, integer_layers, kernels, layers
 from core.engine.method import build
 from core.engine.quantize import Conversion, Quantize
 from core.engine.quantize.arithmetic import fake_quantize
@@ -142,7 +142,8 @@ def test_bias_correction_brings_a_coarse_network_nearer(learned) -> None:  # typ
             correct_biases(model, learned.calibration, 128, rounded)
         for layer in layers(model):
             tensor = {t.name: t for t in model.graph.initializer}[layer.weight]
-            tensor.CopyFrom(numpy_helper.from_array(rounded(layer, numpy_helper.to_array(tensor)), layer.weight))
+            coarse: NDArray[np.float32] = rounded(layer, numpy_helper.to_array(tensor))  # type: ignore[no-untyped-call]
+            tensor.CopyFrom(numpy_helper.from_array(coarse, layer.weight))
         distances.append(float(np.abs(answer(model, images) - expected).mean()))
     assert distances[1] < 0.9 * distances[0]
 
@@ -164,7 +165,17 @@ def test_the_most_sensitive_layer_stays_float_and_the_bound_is_met(learned, plan
     assert (16, 16, 3, 3) in [layer.shape for layer in kept]  # the layer that reads the planted channel, or its maker
     loose = convert(learned, learned.source, tmp_path / "loose.onnx", max_drop=5.0)
     assert loose.layers_touched == 10
-    assert "every layer is quantized" in loose.notes[0]
+    assert "no layer had to" in loose.notes[0]
+
+
+def test_the_last_layer_stays_float_on_request(learned, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    made = convert(learned, learned.source, tmp_path / "head.onnx", float_head=True)
+    assert (made.layers_touched, made.layers_total) == (9, 10)
+    found = layers(onnx.load(tmp_path / "head.onnx"))
+    assert [BITS[layer.data_type] for layer in found] == [8] * 9 + [32]
+    exact = weight(onnx.load(learned.source), layers(onnx.load(learned.source))[-1].weight)
+    np.testing.assert_array_equal(weight(onnx.load(tmp_path / "head.onnx"), found[-1].weight), exact)
+    assert integer_layers(kernels(tmp_path / "head.onnx")) == (9, 10)
 
 
 def test_says_when_the_bound_cannot_be_met(learned, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
