@@ -13,7 +13,7 @@ from core.engine.forecast import Labour, Outline
 from core.engine.method import knob
 from core.engine.model import Model
 from core.engine.prune import Prune
-from core.engine.prune.channels import blank
+from core.engine.prune.choice import blank
 from core.engine.prune.depth import Unit, influence, removable, without
 from core.engine.seeds import generator
 from core.engine.train import evaluate

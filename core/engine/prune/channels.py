@@ -6,8 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import ClassVar
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from core.engine.bench import Bench
 from core.engine.forecast import Outline
@@ -15,7 +14,7 @@ from core.engine.method import knob
 from core.engine.model import Model
 from core.engine.prune import Prune
 from core.engine.prune.attention import Score
-from core.engine.prune.choice import Choice, chosen
+from core.engine.prune.choice import Choice, blank, chosen
 from core.engine.prune.ranking import Scope
 from core.engine.prune.structured import prune_rounds, random_scores, widths
 from core.engine.prune.target import KINDS
@@ -124,9 +123,3 @@ class ChannelPrune(Prune, ABC):
     @property
     def _scope(self) -> Scope:
         return "global" if self.scope == "global" else "local"
-
-
-def blank(model: Model) -> Tensor:
-    """A batch of two blank images of the network's own size."""
-    p = model.preprocessing
-    return torch.zeros(2, p.channels, p.size, p.size)

@@ -8,6 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
+from torch import Tensor
+
 from core.engine.bench import Bench
 from core.engine.export.graph import write_graph
 from core.engine.measure.anatomy import anatomy
@@ -49,6 +52,12 @@ def chosen(method: ChannelPrune, model: Model, bench: Bench, real: bool = True) 
     make_folder(bench.folder)
     write_atomic(note, json.dumps(asdict(found)).encode())
     return found
+
+
+def blank(model: Model) -> Tensor:
+    """A batch of two blank images of the network's own size."""
+    p = model.preprocessing
+    return torch.zeros(2, p.channels, p.size, p.size)
 
 
 def _choose(method: ChannelPrune, model: Model, bench: Bench) -> Choice:
@@ -98,8 +107,6 @@ def _cut(method: ChannelPrune, model: Model, choice: Choice, bench: Bench, real:
 
 
 def _largest(method: ChannelPrune, model: Model) -> float:
-    from core.engine.prune.channels import blank
-
     scope: Scope = "global" if method.scope == "global" else "local"
     ignored, ratios = read_names(method.ignored), read_ratios(method.layer_ratios)
     return reachable_ratio(model.net.cpu(), blank(model), scope, ignored, ratios)
