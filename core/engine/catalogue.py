@@ -59,7 +59,7 @@ def method_entry(stage: str, name: str, method: type[Method]) -> MethodEntry:
     except (AssertionError, AttributeError, KeyError, TypeError) as error:
         raise BrokenMethod(f"{place}: {error}") from error
     checked = tuple(_checked_option(option, place) for option in options)
-    return MethodEntry(method.title, method.summary, method.source, checked, method.takes_quantized)
+    return MethodEntry(method.title, method.summary, method.source, checked, takes_quantized=method.takes_quantized)
 
 
 def main(arguments: list[str] | None = None, path: Path = CATALOG_FILE) -> int:
