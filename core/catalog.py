@@ -43,9 +43,9 @@ class MethodEntry:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> MethodEntry:
-        words = {key: Words(**data[key]) for key in ("title", "summary")}
+        title, summary = (Words(**data[key]) for key in ("title", "summary"))
         options = tuple(Option.from_json(option) for option in data["options"])
-        return cls(**words, source=data["source"], options=options, takes_quantized=data.get("takes_quantized", True))
+        return cls(title, summary, data["source"], options, takes_quantized=data.get("takes_quantized", True))
 
 
 @dataclass(frozen=True)

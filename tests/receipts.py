@@ -117,7 +117,8 @@ def _file(point: Document, step: Step) -> None:
     learned = sum(t.size for name, t in step.tensors().items() if not name.endswith(NOT_LEARNED))
     assert point["macs"] == macs
     assert point["params"] == learned
-    assert point["receipt"]["file"] == {"numbers": numbers, "folded_params": learned - numbers}
+    file = point["receipt"]["file"]
+    assert (file["numbers"], file["folded_params"]) == (numbers, learned - numbers)
 
 
 def multiplications(path: Path) -> tuple[int, int]:
