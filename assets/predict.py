@@ -41,11 +41,12 @@ def main(files: list[str]) -> int:
     return failed
 
 
-def answer(session: onnxruntime.InferenceSession, image: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+def answer(session: onnxruntime.InferenceSession, image: np.ndarray) -> np.ndarray:
     """The logits [classes] of one image [1, channels, size, size]; a model of fixed batch gets it so many times."""
     count = session.get_inputs()[0].shape[0]
     batch = np.repeat(image, count, axis=0) if isinstance(count, int) else image
-    return session.run(["logits"], {"image": batch})[0][0]
+    logits: np.ndarray = session.run(["logits"], {"image": batch})[0]
+    return logits[0]
 
 
 def prepare(path: str, pixels: dict) -> np.ndarray:  # type: ignore[type-arg]
@@ -76,7 +77,7 @@ def normalise(planes: tuple[Image.Image, ...], pixels: dict) -> np.ndarray:  # t
     return ((stacked - mean * 255) * (1 / (deviation * 255)))[None]
 
 
-def fit(plane: Image.Image, side: int) -> np.ndarray:  # type: ignore[type-arg]
+def fit(plane: Image.Image, side: int) -> np.ndarray:
     """A plane of floats, side × side: nothing is rounded on the way."""
     scale = side / min(plane.size)
     wide, high = (max(side, round(length * scale)) for length in plane.size)

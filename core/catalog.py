@@ -45,10 +45,10 @@ class MethodEntry:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> MethodEntry:
-        words = {key: Words(**data[key]) for key in ("title", "summary")}
+        title, summary = (Words(**data[key]) for key in ("title", "summary"))
         options = tuple(Option.from_json(option) for option in data["options"])
         kinds = {"needs_target": data.get("needs_target", False), "takes_quantized": data.get("takes_quantized", True)}
-        return cls(**words, source=data["source"], options=options, **kinds)
+        return cls(title, summary, data["source"], options, **kinds)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from core.server import ensure_dashboard, stop_dashboard
 from core.workspace import Workspace
 from tests.browser import CHROMIUM, FLAGS, SLOW, Site, Watched
 
+pytest.register_assert_rewrite("tests.receipts")  # its assertions tell what they compared
+
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:

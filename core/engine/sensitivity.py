@@ -126,7 +126,9 @@ def _of_layer(
 def right(model: Model, split: Split) -> float:
     """The share of right answers in torch."""
     with torch.inference_mode():
-        blocks = [model.net(prepare(block, model.preprocessing)).argmax(1) for block in split.images.split(BATCH)]
+        blocks = [
+            model.net(prepare(block, model.preprocessing)).argmax(1) for block in torch.split(split.images, BATCH)
+        ]
     return float((torch.cat(blocks) == split.labels).double().mean())
 
 

@@ -6,10 +6,10 @@ import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch_pruning.dependency import Group
 
 from core.engine.model import Model
 from core.engine.prune.attention import widths_settled
@@ -103,8 +103,8 @@ def _at_work(
         raise UserError("not_prunable", "model", given, allowed, "Ask for bits instead.") from fault
 
 
-def filter_norm(group: Group) -> Tensor:
-    """The sum of the absolute weights that make each channel of a group's first layer."""
+def filter_norm(group: Any) -> Tensor:
+    """The sum of the absolute weights that make each channel of the first layer of a torch-pruning Group."""
     layer, channels = group[0].dep.target.module, group[0].idxs
     norms: Tensor = layer.weight.detach().flatten(1).abs().sum(1)
     return norms[channels]

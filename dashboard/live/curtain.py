@@ -1,4 +1,4 @@
-"""Behind the curtain of a run: its log, its recipe, what it was measured on, the files it left."""
+"""Behind the curtain of a run: its log, its recipe, what it was measured on, the files it left, its layers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from core import readable
 from core.runs import Run
 from core.state import RunState
 from core.text import UserText
+from dashboard.live import sensitivity
 from dashboard.words import say
 
 LINES = 200
@@ -20,8 +21,8 @@ def draw(run: Run, state: RunState) -> None:
     if not shown.open:
         return
     with shown:
-        log, recipe, environment, files = st.tabs(
-            [say(f"curtain.{name}") for name in ("log", "recipe", "machine", "files")]
+        log, recipe, environment, files, layers = st.tabs(
+            [say(f"curtain.{name}") for name in ("log", "recipe", "machine", "files", "layers")]
         )
         with log:
             _log(run)
@@ -31,6 +32,8 @@ def draw(run: Run, state: RunState) -> None:
             _environment(state)
         with files:
             _files(run, state)
+        with layers:
+            sensitivity.draw(run, state)
 
 
 @st.fragment(run_every=2.0)

@@ -38,8 +38,8 @@ def write_predictions(artifact: Path, data: Dataset, validation: Tensor, test: T
 
 def write_samples(artifact: Path, preprocessing: Preprocessing, data: Dataset, threads: int) -> None:
     """Writes the first test images, at most 64 and 4 MiB of pixels, with the logits of `artifact` for each."""
-    images = data.test.images[:MOST_SAMPLES]
-    images = images[: max(1, MOST_BYTES // images[0].numel())].numpy()
+    count = min(MOST_SAMPLES, max(1, MOST_BYTES // data.test.images[0].numel()))
+    images = data.test.images[:count].numpy()
     session = open_session(artifact, threads)
     logits = [session.run(["logits"], {"image": prepare_numpy(image[None], preprocessing)})[0] for image in images]
     _write(artifact.with_name(SAMPLES), {"images": images, "logits": np.concatenate(logits)})
