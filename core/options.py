@@ -23,7 +23,8 @@ class Words:
 
 @dataclass(frozen=True)
 class Option:
-    """One knob of a method, a stage or the recipe itself; `check` is the only gate a value passes."""
+    """One knob of a method, a stage or the recipe itself; `check` is the only gate a value passes. `own`: the method
+    declares it itself, and does not share it with others of its stage."""
 
     name: str
     type: Kind
@@ -34,6 +35,7 @@ class Option:
     maximum: float | None = None
     choices: tuple[Value, ...] = ()
     unit: str = ""
+    own: bool = False
 
     def check(self, value: object, field: str | None = None) -> Value:
         """`value` in this option's type; raises UserError naming `field`, the value and what is allowed."""
@@ -90,6 +92,7 @@ class Option:
             "maximum": self.maximum,
             "choices": list(self.choices),
             "unit": self.unit,
+            **({"own": True} if self.own else {}),
             "title": vars(self.title),
             "help": vars(self.help),
         }

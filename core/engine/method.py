@@ -7,7 +7,7 @@ import inspect
 import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
@@ -123,9 +123,10 @@ class Method(BaseModel, ABC):
 
     @classmethod
     def options(cls) -> tuple[Option, ...]:
-        """The options in the order they are declared, the stage's shared ones first."""
-        fields = cls.model_fields.items()
-        return tuple(_option(name, field) for name, field in fields if name not in cls.leaves_out)
+        """The options in the order they are declared, the stage's shared ones first; `own` are those the class adds."""
+        shared = {name for base in cls.__mro__[1:] if issubclass(base, Method) for name in base.model_fields}
+        found = [_option(name, field) for name, field in cls.model_fields.items() if name not in cls.leaves_out]
+        return tuple(replace(option, own=option.name not in shared) for option in found)
 
 
 def _option(name: str, field: FieldInfo) -> Option:

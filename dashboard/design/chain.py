@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from itertools import takewhile
 
 import streamlit as st
 
@@ -139,35 +138,16 @@ def _field(now: Draft, place: int, option: Option, faults: Sequence[UserError]) 
 
 
 def important(step: Step, origin: Recipe) -> list[Option]:
-    """The options to show at once, the method's own first.
+    """The options to show at once: the method's own, then the first of those that it shares with others of its stage.
 
-    Own are those behind the stage's shared ones, which come first in the catalogue. With them come the first of the
-    stage's, and whatever the loaded recipe set (not what is set now: a field must not move while one writes in it).
+    And whatever the loaded recipe set (not what is set now: a field must not move while one writes in it).
     """
-    entry = load_catalog().method(step.stage, step.method)
-    options = list(entry.options)
-    own = options[_shared(step) :][:OWN_SHOWN]
+    options = load_catalog().method(step.stage, step.method).options
+    own = [option for option in options if option.own][:OWN_SHOWN]
     rest = [option for option in options if option not in own]
     loaded = {name for other in origin.steps if _kind(other) == _kind(step) for name in other.options}
     first = rest[: max(SHOWN - len(own), 0)]
     return own + first + [option for option in rest if option.name in loaded and option not in first]
-
-
-def _shared(step: Step) -> int:
-    """How many of a method's options, from the first, are its stage's: those that others of the stage begin with too.
-
-    Alone in its stage a method counts its last option as its own.
-    """
-    menu = load_catalog().methods[step.stage]
-    mine = [option.name for option in menu[step.method].options]
-    common = [
-        len(list(takewhile(lambda pair: pair[0] == pair[1].name, zip(mine, other.options, strict=False))))
-        for name, other in menu.items()
-        if name != step.method
-    ]
-    if not common:
-        return len(mine) - 1
-    return min((length for length in common if length), default=0)
 
 
 def _kind(step: Step) -> tuple[str, str]:
