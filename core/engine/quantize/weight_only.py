@@ -53,18 +53,18 @@ class WeightOnly(Quantize):
 
     step: str = knob(
         "largest", "Step of each channel",
-        "largest: the largest weight is kept; least_error: it may be cut so that the others are kept better, which "
-        "matters below 6 bits.",
+        "largest: the largest weight is kept; least_error: it may be cut so that the others are kept better. Below 6 "
+        "bits try both: which one loses less depends on the network.",
         zh=("每个通道的步长", "largest：保留最大的权重；least_error：可截断最大权重，"
-            "使其余权重更准确，低于 6 位时很重要。"),
+            "使其余权重更准确。低于 6 位时两者都试，哪个损失小取决于网络。"),
         choices=("largest", "least_error"),
     )  # fmt: skip
     rounding: str = knob(
         "nearest", "Rounding",
         "nearest: each weight to its nearest level; adaround: up or down, whichever changes the layer's answers on "
-        "training images less. Takes longer.",
+        "training images less. Takes longer; below 6 bits it can save most of the accuracy.",
         zh=("舍入方式", "nearest：取最近的级别；adaround：向上或向下，"
-            "取使该层在训练图像上输出变化更小的一边，耗时更长。"),
+            "取使该层在训练图像上输出变化更小的一边；耗时更长，低于 6 位时可保住大部分准确率。"),
         choices=("nearest", "adaround"),
     )  # fmt: skip
     calibration_images: int = knob(
