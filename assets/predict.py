@@ -45,8 +45,8 @@ def answer(session: onnxruntime.InferenceSession, image: np.ndarray) -> np.ndarr
     """The logits [classes] of one image [1, channels, size, size]; a model of fixed batch gets it so many times."""
     count = session.get_inputs()[0].shape[0]
     batch = np.repeat(image, count, axis=0) if isinstance(count, int) else image
-    logits: np.ndarray = session.run(["logits"], {"image": batch})[0]
-    return logits[0]
+    logits: np.ndarray = session.run(["logits"], {"image": batch})[0][0]
+    return logits
 
 
 def prepare(path: str, pixels: dict) -> np.ndarray:  # type: ignore[type-arg]

@@ -17,7 +17,6 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
-import onnx
 import onnxruntime
 import pytest
 from numpy.typing import NDArray
@@ -30,6 +29,7 @@ from core.launcher import ensure_supervisor, stop_supervisor
 from core.server import ensure_dashboard, stop_dashboard
 from core.workspace import Workspace
 from tests.browser import CHROMIUM, SLOW, Site, Watched, wait_until_drawn
+from tests.receipts import multiplications, rederive
 
 Document = dict[str, Any]
 BUSY = 800  # seconds the demo may take on a machine that does other things beside; alone it takes less than two minutes
@@ -191,32 +191,9 @@ def answers(session: onnxruntime.InferenceSession, split: Split, pixels: Preproc
     return right
 
 
-def multiplications(path: Path) -> tuple[int, int]:
-    """Multiply-accumulates and stored weights and biases, from shapes that onnxruntime itself computed."""
-    graph = onnx.load(path)
-    stored = {t.name: t for t in graph.graph.initializer}
-    layers = [n for n in graph.graph.node if n.op_type in ("Conv", "Gemm")]
-    outputs = {n.output[0] for n in layers}
-    del graph.graph.output[:]
-    graph.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in sorted(outputs))
-    session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
-    given = session.get_inputs()[0]
-    image = np.zeros([1, *given.shape[1:]], np.float32)
-    shapes = dict(zip(sorted(outputs), (v.shape for v in session.run(None, {given.name: image})), strict=True))
-    made_by = {n.output[0]: n for n in graph.graph.node}
-    macs = numbers = 0
-    for node in layers:
-        tensors = []
-        for name in node.input[1:]:
-            source = name if name in stored else made_by[name].input[0]  # behind DequantizeLinear
-            tensors.append(stored[source])
-        weight = list(tensors[0].dims)
-        numbers += sum(int(np.prod(t.dims)) for t in tensors)
-        if node.op_type == "Conv":
-            macs += int(np.prod(shapes[node.output[0]])) * int(np.prod(weight[1:]))
-        else:
-            macs += int(np.prod(weight))
-    return macs, numbers
+def test_every_receipt_again_from_the_saved_files(demo: Document, workspace: Path) -> None:
+    """Layers, bytes, kernels, agreement, parity, calibration, speed-up as timed and as foreseen; and the latencies."""
+    rederive(workspace / "runs" / demo["run"], demo["points"], load_dataset("fashion-mini", 64), seed=0)
 
 
 def test_the_bundle_runs_alone(demo: Document, workspace: Path, tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def info(rows: Iterable[Row]) -> pd.DataFrame:
 
 def weakest(table: pd.DataFrame) -> str:
     """The layer that loses most; empty where nothing was measured."""
-    return str(table.loc[table["lost"].idxmax(), "layer"]) if len(table) else ""
+    return str(table["layer"].iloc[int(table["lost"].to_numpy().argmax())]) if len(table) else ""
 
 
 def figure(table: pd.DataFrame, labels: Labels, *, dark: bool = False) -> go.Figure:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from pydantic import JsonValue
 from streamlit.testing.v1 import AppTest
 
 from core.errors import UserError
@@ -18,7 +19,7 @@ from core.workspace import Workspace
 from dashboard.charts import sensitivity as chart
 from tests.dashboard.test_pages import APP, make, text
 
-ROWS = [
+ROWS: list[JsonValue] = [
     {"layer": layer, "value": value, "validation_accuracy": share}
     for layer, shares in {"stem": (0.9, 0.9, 0.3), "body.0": (0.9, 0.85, 0.8)}.items()
     for value, share in zip((32, 4, 2), shares, strict=True)
