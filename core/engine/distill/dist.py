@@ -46,5 +46,5 @@ class Dist(Distill):
 
 def _unlike(a: Tensor, b: Tensor) -> Tensor:
     """1 − Pearson correlation of rows, their mean; a row without variance correlates with nothing."""
-    centred = [v - v.mean(1, keepdim=True) for v in (a, b)]
-    return 1 - F.cosine_similarity(*centred, dim=1, eps=1e-8).mean()
+    a, b = (v - v.mean(1, keepdim=True) for v in (a, b))
+    return 1 - F.cosine_similarity(a, b, dim=1, eps=1e-8).mean()

@@ -81,7 +81,7 @@ def _one_size(mine: Tensor, theirs: Tensor) -> tuple[Tensor, Tensor]:
     if mine.ndim == theirs.ndim == 3 and mine.shape[1] == theirs.shape[1]:
         return mine.mT.unsqueeze(-1), theirs.mT.unsqueeze(-1)  # the same tokens, the class token too
     mine, theirs = _map(mine), _map(theirs)
-    size = tuple(min(a, b) for a, b in zip(mine.shape[2:], theirs.shape[2:], strict=True))
+    size = (min(mine.shape[2], theirs.shape[2]), min(mine.shape[3], theirs.shape[3]))
     return _pooled(mine, size), _pooled(theirs, size)
 
 
@@ -94,9 +94,9 @@ def _map(feature: Tensor) -> Tensor:
     if side**2 != tokens and isqrt(tokens - 1) ** 2 == tokens - 1:
         side, feature = isqrt(tokens - 1), feature[:, 1:]
     if side**2 == feature.shape[1]:
-        return feature.mT.unflatten(2, (side, side))
-    return F.adaptive_avg_pool1d(feature.mT, side**2).unflatten(2, (side, side))
+        return feature.mT.reshape(len(feature), -1, side, side)
+    return F.adaptive_avg_pool1d(feature.mT, side**2).reshape(len(feature), -1, side, side)
 
 
-def _pooled(feature: Tensor, size: tuple[int, ...]) -> Tensor:
+def _pooled(feature: Tensor, size: tuple[int, int]) -> Tensor:
     return feature if tuple(feature.shape[2:]) == size else F.adaptive_avg_pool2d(feature, size)

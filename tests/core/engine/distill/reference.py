@@ -131,7 +131,7 @@ def rkd(student: Array, teacher: Array, distance: float, angle: float) -> float:
 
     def distances(e: Array) -> Array:
         found = np.array([[math.sqrt(sum((a - b) ** 2)) for b in e] for a in e])
-        return found / found[found > 0].mean()
+        return np.asarray(found / found[found > 0].mean())
 
     def cosine(e: Array, i: int, j: int, k: int) -> float:
         a, b = e[j] - e[i], e[k] - e[i]

@@ -329,7 +329,7 @@ def nearness(student: Model, images: Tensor, model: Model) -> float:
         found = [observe(m.net.eval(), (images / 255 - 0.5) / 0.5).embedding for m in (student, model)]
     assert found[0] is not None
     assert found[1] is not None
-    mine, theirs = (e.double() - e.double().mean(0) for e in found)
+    mine, theirs = (e.double() - e.double().mean(0) for e in found if e is not None)
     rest = theirs - mine @ torch.linalg.lstsq(mine, theirs, driver="gelsd").solution
     return 1 - float(rest.square().sum() / theirs.square().sum())
 
