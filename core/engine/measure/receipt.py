@@ -55,7 +55,11 @@ class Receipt:
                 {"op": u.op, "type": u.data_type, "count": len(u.nodes), "integer": u.integer} for u in uses if u.layer
             ],
             "int8_layers": in_integers,
-            "file": {"numbers": count(self.after.path).params, "folded_params": self.folded(), "zeros": empty},
+            "file": {
+                "numbers": count(self.after.path).params,
+                "folded_params": self.folded(),
+                **({} if empty is None else {"zeros": empty}),
+            },
             "parity_with_torch": self.parity,
             "calibration_error": self.calibration_error,
             "same_answer_as_before": self.agreement,
