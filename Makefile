@@ -9,10 +9,12 @@ TORCH_INDEX ?=
 run: $(VENV)/.installed
 	$(BIN)/condenser dashboard
 
-# The engine's tests share the cores; those that look at a page's speed then have the machine to themselves.
+ALONE := tests/test_demo.py $(addprefix tests/dashboard/test_,exploring.py live.py look.py serving.py)
+
+# Most tests share the cores; those that look at a page's speed then have the machine to themselves.
 test: $(VENV)/.developing
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests/core tests/test_walls.py
-	$(BIN)/python -m pytest tests/dashboard tests/test_demo.py
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests $(ALONE:%=--ignore=%)
+	$(BIN)/python -m pytest $(ALONE)
 
 check: $(VENV)/.developing
 	$(BIN)/ruff check .

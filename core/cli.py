@@ -62,7 +62,7 @@ def dashboard(
 
 @app.command
 def demo(
-    recipe: Literal["demo", "bundled-teacher", "adapt-digits"] = "demo",
+    recipe: Literal["demo", "bundled-teacher", "adapt-digits", "few-labels", "omitted-digit"] = "demo",
     *,
     workspace: Folder = None,
     json: AsJson = False,
@@ -73,7 +73,8 @@ def demo(
     ----------
     recipe
         demo: few labels and a large teacher; bundled-teacher: all labels and a small one; adapt-digits: from printed
-        digits with labels to handwritten ones without.
+        digits with labels to handwritten ones without; few-labels: what a teacher and a pool are worth; omitted-digit:
+        a student that is never told of one class.
     """
     return run(RECIPES / f"{recipe}.toml", workspace=workspace, json=json)
 
