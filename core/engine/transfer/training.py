@@ -45,7 +45,7 @@ class TrainedTransfer(Transfer, ABC):
         zh=("批大小", "每次参数更新使用的图像数。小批省内存,大批每张图更快。"), ge=2, le=4096, unit="images",
     )  # fmt: skip
     learning_rate: float = knob(
-        1e-3, "Learning rate",
+        3e-3, "Learning rate",
         "Peak step size of the head; the backbone learns more slowly. 0 finds one by a short test and tells it.",
         zh=("学习率", "分类头的最大步长;骨干网络学得更慢。0 表示通过简短测试自动寻找并告知。"), ge=0.0, le=1.0,
     )  # fmt: skip
