@@ -69,26 +69,30 @@ class ProbedTransfer(Transfer, ABC):
         return Frozen(model, lambda images: extractor(model).embed(images, bench))
 
     def apply(self, model: Model, bench: Bench) -> Model:
-        """The backbone unchanged, with the optimal head; `l2` 0 tries a grid and keeps the best on validation."""
+        """The backbone unchanged, with the optimal head; `l2` 0 tries a grid and keeps the best on validation.
+
+        The heads come first: something moves on the screen while the validation images are still on their way.
+        """
         model, embed = self.frozen(model, bench)
         split, validation = bench.labelled, bench.data.validation
-        features, judged = embed(split.images), embed(validation.images)
-        grid = (self.l2,) if self.l2 else GRID
-        best: tuple[float, Head] | None = None
+        features = embed(split.images)
+        heads, learned = [], []
         problems = self.problems(features, split.labels, len(model.classes))
-        for number, (problem, l2) in enumerate((problem, l2) for problem in problems for l2 in grid):
+        searches = [(problem, l2) for problem in problems for l2 in ((self.l2,) if self.l2 else GRID)]
+        for number, (problem, l2) in enumerate(searches):
             bench.stop_if_cancelled()
-            head = problem.solve(l2)
-            logits = head(judged)
-            accuracy = float((logits.argmax(1) == validation.labels).float().mean())
-            bench.report(
-                "training", number + 1, len(problems) * len(grid), 0, 1, Figures(
-                loss=float(F.cross_entropy(head(features), split.labels)),
-                accuracy=float((head(features).argmax(1) == split.labels).float().mean()),
-                validation_loss=float(F.cross_entropy(logits, validation.labels)), validation_accuracy=accuracy),
-            )  # fmt: skip
-            if best is None or accuracy > best[0]:
-                best = (accuracy, head)
+            heads.append(problem.solve(l2))
+            learned.append(judge(heads[-1](features), split.labels))
+            loss, accuracy = learned[-1]
+            bench.report("training", number + 1, len(searches), 0, 1, Figures(loss=loss, accuracy=accuracy))
+        judged = embed(validation.images)
+        best: tuple[float, Head] | None = None
+        for number, (head, (loss, accuracy)) in enumerate(zip(heads, learned, strict=True)):
+            told, right = judge(head(judged), validation.labels)
+            figures = Figures(loss=loss, accuracy=accuracy, validation_loss=told, validation_accuracy=right)
+            bench.report("training", number + 1, len(searches), 0, 1, figures)
+            if best is None or right > best[0]:
+                best = (right, head)
         assert best is not None
         layer = head_layer(model.net)
         assert isinstance(layer, nn.Linear)
@@ -119,6 +123,11 @@ class ProbedTransfer(Transfer, ABC):
     def notes(self, model: Model) -> tuple[str, ...]:
         """What the receipt should say of the saved file, a sentence each."""
         return ()
+
+
+def judge(logits: Tensor, labels: Tensor) -> tuple[float, float]:
+    """(mean cross-entropy, share of right answers) of logits [N, C]."""
+    return float(F.cross_entropy(logits, labels)), float((logits.argmax(1) == labels).float().mean())
 
 
 def solve(features: Tensor, labels: Tensor, classes: int, l2: float) -> Head:
