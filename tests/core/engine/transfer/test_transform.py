@@ -160,10 +160,7 @@ def test_the_saved_file_is_a_linear_probes_and_says_what_it_became(
 def test_zero_tries_several_numbers_of_directions(bench: Bench, make_model: MakeModel, reports: list[Reported]) -> None:
     build("transfer", "transform", kind="whitening", l2=0.1).apply(make_model(), bench)
     training = [report for report in reports if report[0] == "training"]
-    learned, judged = (
-        training[:4],
-        training[4:],
-    )  # 32, 16, 8, 4 directions at one penalty, told as soon as they are known
+    learned, judged = training[:4], training[4:]  # 32, 16, 8, 4 directions at one penalty
     assert [report[1] for report in learned] == [report[1] for report in judged] == [1, 2, 3, 4]
     assert all(report[5].validation_accuracy is None and report[5].accuracy is not None for report in learned)
     assert all(report[5].validation_accuracy is not None for report in judged)
