@@ -222,7 +222,11 @@ def new_id() -> str:
 
 
 def _ids(folder: Path) -> Iterator[str]:
-    return (name for name in os.listdir(folder) if ID.fullmatch(name))
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:  # a workspace that is only just being made
+        return iter(())
+    return (name for name in names if ID.fullmatch(name))
 
 
 def _forget(path: Path, keep: float) -> None:

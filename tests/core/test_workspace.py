@@ -105,6 +105,10 @@ def test_an_unknown_id_is_a_user_error_whatever_it_looks_like(workspace: Workspa
         assert len(str(told.value)) < 500
 
 
+def test_a_workspace_that_is_only_just_being_made_has_no_runs(tmp_path: Path) -> None:
+    assert Workspace(tmp_path / "not yet").run_ids() == []
+
+
 def test_ids_sort_by_time() -> None:
     ids = []
     for _ in range(50):
