@@ -106,10 +106,7 @@ class Bench:
             if what == "training" and before and not epoch and not batch:
                 return
             shift, of = (before, total) if what == "training" else (0, epochs)
-            if control:
-                self.report(what, epoch + shift, of, batch, batches, figures, control=control)
-            else:  # a bench beside the step has filled in its control already
-                self.report(what, epoch + shift, of, batch, batches, figures)
+            self.report(what, epoch + shift, of, batch, batches, figures, control)
 
         return replace(self, report=report)
 
