@@ -50,11 +50,11 @@ def chart(
 ) -> None:
     """A chart that is updated in place, and under it its data, as a table and as CSV, and an `extra` control."""
     live_plot(figure, key=key, alt=alt, file=file, newest=newest, on_pick=on_pick)
-    show_data(data, key=key, file=file, extra=extra)
+    show_data(data, key=key, alt=alt, file=file, extra=extra)
 
 
-def show_data(data: pd.DataFrame, *, key: str, file: str, extra: Callable[[], None] | None = None) -> None:
-    """The numbers behind a chart. The table is built only when it is asked for."""
+def show_data(data: pd.DataFrame, *, key: str, alt: str, file: str, extra: Callable[[], None] | None = None) -> None:
+    """The numbers behind a chart that `alt` describes. The table is built only when it is asked for."""
     with st.container(horizontal=True, vertical_alignment="center", key=f"{key}_tools"):
         if extra is not None:
             extra()
@@ -70,7 +70,7 @@ def show_data(data: pd.DataFrame, *, key: str, file: str, extra: Callable[[], No
                 on_click="ignore",
             )
     if widget(f"{key}_shown", False):
-        st.dataframe(data, hide_index=True, key=f"{key}_table")
+        st.dataframe(data, hide_index=True, key=f"{key}_table", alt=say("blocks.data_of", chart=alt))
 
 
 def csv(data: pd.DataFrame) -> bytes:

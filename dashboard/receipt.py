@@ -23,7 +23,7 @@ def show(point: Point, heading: str) -> None:
     st.markdown(heading)
     rows = [*measured(point), *taught(point.receipt), *changed(point.receipt), *comparisons(point.receipt)]
     table = pd.DataFrame(rows, columns=[say("receipt.fact"), say("receipt.value")])
-    st.table(table, hide_index=True, border="horizontal")
+    st.table(table, hide_index=True, border="horizontal", alt=say("receipt.alt", name=UserText(point.name).md()))
     for sentence in _sentences(point, "no_gain"):
         st.info(UserText(sentence).md(), icon=":material/info:")
     for sentence in _sentences(point, "notes"):

@@ -47,6 +47,7 @@ class Walk:
     fourth: float = 0.0
     finished: float = 0.0
     compared: str = ""
+    foreseen: str = ""
     foreign: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     torch: bool = False
@@ -102,6 +103,9 @@ def walked(site: Site, watched: Watched) -> Walk:
     page.wait_for_selector("text=2 selected")
     wait_until_drawn(page)
     walk.compared = page.locator("[data-testid=stMain]").inner_text()
+    page.goto(site.at(f"design?from={walk.run}"))
+    page.wait_for_selector(".st-key-design_preview table", timeout=1000 * BUSY)
+    walk.foreseen = page.locator(".st-key-design_preview").inner_text()
     walk.foreign, walk.errors = watched.foreign, watched.errors
     return walk
 
@@ -132,6 +136,8 @@ def test_a_person_runs_it_from_the_page(walk: Walk) -> None:
     assert "2 selected" in walk.compared
     assert "Changed settings" in walk.compared
     assert re.search(r"points on test images.*× [\d.]+ file", walk.compared, re.DOTALL)
+    assert all(mark in walk.foreseen for mark in "●◆■▲"), "the cost of each step, before any training"
+    assert re.search(r"about [\d.]+ s|about \d+:\d\d", walk.foreseen), walk.foreseen
     assert (walk.foreign, walk.errors) == ([], [])
     assert not walk.torch, "the dashboard's process never holds torch"
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -16,6 +17,7 @@ from dashboard.charts import style
 
 COLUMNS = ["step", "stage", "name", "control", "accuracy", "low", "high", "bytes", "p50", "noisy"]
 SMALLEST, LARGEST = 9.0, 34.0  # pixels, a mark's diameter
+WIDE, HIGH = 0.3, 0.1  # of the axes' span: nearer marks' labels would lie on each other at 420 px
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,22 @@ def diameters(milliseconds: pd.Series[float]) -> list[float]:
     return [float(d) for d in wide.fillna(SMALLEST).clip(lower=SMALLEST)]
 
 
+def sides(table: pd.DataFrame) -> dict[Hashable, str]:
+    """Where the label of each mark of the chain stands: inwards, and under its mark where the label of the next smaller
+    file, above its own, would reach it."""
+    chain = table[~table["control"].astype(bool)].sort_values("bytes")
+    size, height = chain["bytes"].astype(float).map(math.log), chain["accuracy"].astype(float)
+    wide = WIDE * (size.max() - size.min())
+    high = HIGH * (table[["accuracy", "high"]].max().max() - table[["accuracy", "low"]].min().min())
+    found: dict[Hashable, str] = {}
+    above: Hashable | None = None
+    for place in chain.index:
+        near = above is not None and size[place] - size[above] < wide and abs(height[place] - height[above]) <= high
+        found[place] = ("bottom" if near else "top") + (" left" if size[place] == size.max() else " right")
+        above = above if near else place
+    return found
+
+
 def figure(table: pd.DataFrame, labels: Labels, *, dark: bool = False) -> go.Figure:
     """The chain joined by a thin line in the order of its steps; controls hollow; intervals as whiskers."""
     theme = style.look(dark)
@@ -71,8 +89,9 @@ def figure(table: pd.DataFrame, labels: Labels, *, dark: bool = False) -> go.Fig
         uid="path",
     )
     sizes = diameters(table["p50"])
-    for (_, row), diameter in zip(table.iterrows(), sizes, strict=True):
-        _mark(drawn, row, diameter, table["bytes"].max(), labels, dark)
+    beside = sides(table)
+    for (place, row), diameter in zip(table.iterrows(), sizes, strict=True):
+        _mark(drawn, row, diameter, beside.get(place, ""), labels, dark)
     drawn.update_layout(style.layout(dark, height=420, hovermode="closest"))
     blank = {"range": [4, 8]} if table.empty else {}  # from 10 KB to 100 MB
     drawn.update_xaxes(style.axis(dark, labels.x, type="log", exponentformat="SI", ticksuffix="B", dtick="D2", **blank))
@@ -80,7 +99,7 @@ def figure(table: pd.DataFrame, labels: Labels, *, dark: bool = False) -> go.Fig
     return drawn
 
 
-def _mark(drawn: go.Figure, row: pd.Series[float], diameter: float, largest: float, labels: Labels, dark: bool) -> None:
+def _mark(drawn: go.Figure, row: pd.Series[float], diameter: float, side: str, labels: Labels, dark: bool) -> None:
     theme = style.look(dark)
     stage, control = str(row["stage"]), bool(row["control"])
     color = theme.stages.get(stage, theme.quiet)
@@ -96,7 +115,7 @@ def _mark(drawn: go.Figure, row: pd.Series[float], diameter: float, largest: flo
         y=[row["accuracy"]],
         mode="markers" if control else "markers+text",
         text=[labels.stages.get(stage, stage)],
-        textposition="top left" if row["bytes"] == largest else "top right",
+        textposition=side or None,
         textfont={"color": theme.quiet},
         cliponaxis=False,
         showlegend=False,

@@ -235,7 +235,7 @@ def show(kept: Inquiry) -> None:
 
 
 def _outlook(found: Outlook, old: bool) -> None:
-    st.table(table(found, old), hide_index=True, border="horizontal")
+    st.table(table(found, old), hide_index=True, border="horizontal", alt=say("design.preview_alt"))
     st.markdown(dimmed(cost(found), old))
     for reason in dict.fromkeys(row.why for row in found.rows if row.why and not row.exact):
         st.caption(say("design.about_because", why=UserText(reason).md()))

@@ -56,7 +56,7 @@ def _recipe(run: Run, state: RunState) -> None:
 
 def _environment(state: RunState) -> None:
     rows = pd.DataFrame(list(state.environment.items()), columns=[say("curtain.what"), say("curtain.value")])
-    st.table(rows, hide_index=True, border="horizontal")
+    st.table(rows, hide_index=True, border="horizontal", alt=say("curtain.machine"))
 
 
 def _files(run: Run, state: RunState) -> None:

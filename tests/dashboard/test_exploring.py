@@ -125,6 +125,43 @@ def test_the_data_and_the_picture_can_be_taken_away(site: Site, watched: Watched
     watched.is_clean()
 
 
+def test_a_mark_tells_its_figures_and_the_beaten_are_dimmed(site: Site, watched: Watched) -> None:
+    page = watched.page
+    open_page(site, page, "?samples=1")
+    mark = marks(page)[0]
+    page.mouse.move(mark["x"] - 60, mark["y"] - 40)
+    page.mouse.move(mark["x"], mark["y"], steps=5)
+    page.wait_for_selector(f"{CHART} .hoverlayer .hovertext")
+    told = page.locator(f"{CHART} .hoverlayer").text_content() or ""
+    for part in ("±", "validation", "median", "95th percentile", "thread"):
+        assert part in told, told
+    opacities = page.evaluate(
+        f"""[...new Set([...document.querySelectorAll("{CHART} .scatterlayer .point")]
+          .map((node) => Number(getComputedStyle(node).opacity)))]"""
+    )
+    assert min(opacities) <= 0.5, opacities
+    assert max(opacities) >= 0.9, opacities
+    watched.is_clean()
+
+
+def test_a_deleted_run_comes_back_and_escape_closes(site: Site, watched: Watched) -> None:
+    page, run = watched.page, make(site.workspace, RunFinished())
+    open_page(site, page, f"?sel={run.id}:0")
+    manage, delete = (page.get_by_role("button", name=re.compile(name)) for name in ("Manage", "^Delete|delete .* run"))
+    manage.click()
+    delete.wait_for()
+    page.keyboard.press("Escape")
+    delete.wait_for(state="hidden")
+    manage.click()
+    delete.click()
+    page.wait_for_selector("[data-testid=stToast]")
+    assert run.id not in site.workspace.run_ids()
+    page.get_by_role("button", name="Undo").click()
+    page.wait_for_selector("text=1 selected")
+    assert run.id in site.workspace.run_ids()
+    watched.is_clean()
+
+
 def crowd(workspace: Workspace, count: int) -> None:
     """`count` finished runs: the samples again and again, each with numbers of its own."""
     originals = [(json.loads((f / "result.json").read_text()), f / "recipe.toml") for f in sorted(SAMPLES.iterdir())]

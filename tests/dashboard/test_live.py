@@ -151,6 +151,19 @@ def test_the_line_above_says_where_the_run_is(site: Site, watched: Watched, engi
         assert part in told, told
 
 
+def test_smoothing_leaves_the_raw_lines_faintly_there(site: Site, watched: Watched, engine: Engine) -> None:
+    page = watched.page
+    open_live(site, page, engine.run)
+    faint = """[...document.querySelectorAll(".st-key-curves .scatterlayer .trace")]
+      .filter((node) => Number(getComputedStyle(node).opacity) === 0.3).length"""
+    assert page.evaluate(faint) == 0
+    page.get_by_role("slider").press("ArrowRight")
+    page.wait_for_function(f"{faint} >= 1")
+    engine.stop()
+    assert page.locator(".st-key-curves .scatterlayer .trace").count() >= 2 * page.evaluate(faint)
+    watched.is_clean()
+
+
 def test_reloading_attaches_again(site: Site, watched: Watched, engine: Engine) -> None:
     open_live(site, watched.page, engine.run)
     watched.page.reload()

@@ -184,3 +184,21 @@ def test_closing_the_tab_and_killing_the_dashboard_leave_the_run_going(
     site.workspace.cancel(run.id)
     until(lambda: run.state().status is Status.CANCELLED)
     assert len(pids(run)) == 1, "in one and the same process"
+
+
+def test_the_keyboard_starts_a_run_and_closes_what_is_open(working: tuple[Site, Run], chromium: Browser) -> None:
+    site, _ = working
+    page = chromium.new_page()
+    visit(site, page, "design", "en")
+    opened = page.get_by_role("button", name="Recipe")
+    opened.click()
+    page.wait_for_selector("text=Download")
+    page.keyboard.press("Escape")
+    page.get_by_text("Download").wait_for(state="hidden")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_url(re.compile("/live"))
+    page.wait_for_selector(".st-key-run_head")
+    page.close()
+    assert len(site.workspace.run_ids()) == 2, "one key, one run"
+    for run_id in site.workspace.run_ids():
+        site.workspace.cancel(run_id)

@@ -136,3 +136,14 @@ def test_only_the_session_touches_streamlits_memory() -> None:
                 names = {"session_state", "query_params"}
                 touched = isinstance(node, ast.Attribute) and node.attr in names and name_of_value(node) == "st"
                 assert not touched, f"{path.name}:{getattr(node, 'lineno', 0)}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT / "dashboard")))
+def test_every_chart_table_and_image_is_described(path: Path) -> None:
+    """For those who cannot see it; what is described by its caller takes `alt` from there."""
+    drawn = {"table", "dataframe", "image", "plotly_chart", "live_plot", "chart"}
+    for call in calls(ast.parse(path.read_text(encoding="utf-8"))):
+        ours = isinstance(call.func, ast.Name) and name_of(call) == "live_plot"
+        theirs = isinstance(call.func, ast.Attribute) and name_of_value(call.func) in ("st", "blocks")
+        if (ours or theirs) and name_of(call) in drawn:
+            assert "alt" in {keyword.arg for keyword in call.keywords}, f"{path.name}:{call.lineno}"

@@ -80,3 +80,17 @@ def _luminance(colour: str) -> float:
     parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     linear = [p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("near", [True, False])
+def test_labels_of_marks_beside_each_other_do_not_share_a_line(near: bool) -> None:
+    """A run's last steps often lie close together; the largest file's label stands inwards."""
+    table = pd.DataFrame(
+        {
+            "step": [0, 1, 2], "stage": ["transfer", "distill", "distill"], "name": ["a", "b", "c"], "control": False,
+            "accuracy": [0.8, 0.781 if near else 0.7, 0.78], "low": 0.7, "high": [0.9, 0.8, math.nan],
+            "bytes": [10_000_000, 80_000, 40_000], "p50": 1.0, "noisy": False,
+        }
+    )  # fmt: skip
+    _, *marks = landing.figure(table, LABELS).data
+    assert [mark.textposition for mark in marks] == ["top left", "bottom right" if near else "top right", "top right"]
