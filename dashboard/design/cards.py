@@ -20,7 +20,7 @@ from dashboard.design import board, draft
 from dashboard.design.draft import Draft
 from dashboard.forms import Menu, backbone_menu, field
 from dashboard.session import workspace
-from dashboard.words import say
+from dashboard.words import known, say
 
 KNOBS = {option.name: option for option in RECIPE_OPTIONS}
 OWN_FIELDS = ("name", "dataset", "labels", "target", "backbone")  # in a place of their own; the others: "More"
@@ -39,13 +39,13 @@ def data_card(now: Draft, own: Mapping[str, Facts], faults: Sequence[UserError])
         wide, narrow = st.columns((3, 2), vertical_alignment="bottom")
         with wide:
             names = tuple(sorted(facts, key=lambda name: _near(facts[name])))
-            knob(now, "dataset", faults, Menu(names, lambda name: facts[name]["title"]), plain=True)
+            knob(now, "dataset", faults, Menu(names, lambda name: title(facts[name])), plain=True)
         with narrow:
             knob(now, "labels", faults)
         if now.recipe.dataset in facts:
             st.caption(data_line(facts[now.recipe.dataset]))
         others = ("", *(name for name in names if name != now.recipe.dataset))
-        menu = Menu(others, lambda name: facts[name]["title"] if name else say("design.no_target"))
+        menu = Menu(others, lambda name: title(facts[name]) if name else say("design.no_target"))
         knob(now, "target", faults, menu, plain=True)
 
 
@@ -81,6 +81,11 @@ def knob(now: Draft, name: str, faults: Sequence[UserError], menu: Menu | None =
 
 
 # what is known
+
+
+def title(facts: Facts) -> str:
+    """What a data set is called in the person's language; one's own as it was named."""
+    return known(f"datasets.{facts['name']}", str(facts["title"])) if _where(facts) != "own" else str(facts["title"])
 
 
 def data_line(facts: Facts) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from core.catalog import load_catalog
 from dashboard.words import FOLDER, phrase, vocabulary
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -84,6 +85,12 @@ def test_a_phrase_has_the_same_places_in_both(key: str) -> None:
         {name for _, name, _, _ in string.Formatter().parse(phrase(key, spoken)) if name} for spoken in ("en", "zh")
     ]
     assert places[0] == places[1]
+
+
+def test_a_data_sets_words_are_those_of_the_catalogue() -> None:
+    titles = {name: facts["title"] for name, facts in load_catalog().datasets.items()}
+    here = {key.removeprefix("datasets."): phrase(key, "en") for key in keys("en") if key.startswith("datasets.")}
+    assert here.items() <= titles.items()
 
 
 def test_chinese_is_chinese() -> None:
