@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import blocks
-from dashboard.tradeoffs import choosing, filters, managing, picking, plotting
+from dashboard.tradeoffs import answers, choosing, filters, managing, picking, plotting
 from dashboard.tradeoffs.stored import sample_points, stored
 from dashboard.words import say
 
@@ -51,6 +51,7 @@ def explore(points: pd.DataFrame, everything: pd.DataFrame, view: filters.View) 
             table = plotting.show(points, everything, view)
             choosing.affordable(points, everything, view)
             picking.differences(picked)
+            answers.show(picked)
     with right:
         picking.show(picked, view)
         runs = [str(run) for run in pd.unique(picked["run"][~picked["sample"]])]

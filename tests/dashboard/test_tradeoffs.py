@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import streamlit as st
@@ -21,13 +22,15 @@ from core.events import Measured, RunFinished, RunStarted, Warned
 from core.runs import Run, RunSummary
 from core.samples import sample, samples
 from core.workspace import Workspace
+from dashboard import blocks
 from dashboard.charts import points
 from dashboard.charts.bounds import Bounds, best, smallest
 from dashboard.charts.front import AREAS, COSTS, QUALITIES
 from dashboard.live_plot import Picked
-from dashboard.tradeoffs import filters, plotting
+from dashboard.tradeoffs import answers, filters, plotting
 from dashboard.tradeoffs.filters import View
 from dashboard.tradeoffs.stored import Stored
+from tests.dashboard.test_pages import DEMO, point
 
 APP = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"
 IDS = sorted(summary.id for summary in samples())
@@ -511,3 +514,30 @@ def test_a_crowd_of_points_says_what_is_left_out(
     assert f"The first 10 of {count} points" in said(app)
     assert len(drawn[plotting.TABLE]) in (10, 11)
     assert len(drawn["ticked"]) == 1
+
+
+def answered(run: Run, step: int, given: list[int], labels: list[int]) -> None:
+    """What the engine keeps beside a measured file."""
+    folder = run.artifacts / f"step-{step}"
+    folder.mkdir(parents=True)
+    (folder / "card.json").write_text('{"classes": ["cat", "dog"]}')
+    np.savez(folder / "predictions.npz", test_answers=np.array(given), test_labels=np.array(labels))
+
+
+def test_right_answers_are_compared_by_class_and_in_pairs(
+    workspace: Workspace, drawn: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, pd.DataFrame] = {}
+    monkeypatch.setattr(blocks, "chart", lambda figure, data, *, key, **more: seen.update({key: data}))
+    run = workspace.create_run(DEMO)
+    labels = [0, 0, 0, 1, 1, 1]
+    for step, told_by in enumerate(([0, 0, 1, 1, 1, 0], [0, 1, 1, 1, 1, 1])):
+        answered(run, step, told_by, labels)
+        run.emit(Measured("point", 0, point(step).model_copy(update={"artifact": f"artifacts/step-{step}/model.onnx"})))
+    run.emit(RunFinished())
+    told = said(page(sel=f"{run.id}:0,{run.id}:1"))
+    assert "right where 1 is wrong on 1 of 6 test images, wrong where 1 is right on 1; another answer on 2" in told
+    assert seen["tradeoffs_classes"]["share"].round(3).tolist() == [0.667, 0.667, 0.333, 1.0]
+    (run.artifacts / "step-1" / "predictions.npz").unlink()
+    answers._read.cache_clear()
+    assert "Their answers to the same test images are not here" in said(page(sel=f"{run.id}:0,{run.id}:1"))

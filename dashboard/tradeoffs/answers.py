@@ -1,0 +1,112 @@
+"""What the picked points answered on the same test images: class by class, and which answers differ."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from core.bundle import CARD
+from core.points import Point
+from core.runs import Run
+from core.text import UserText
+from dashboard import blocks
+from dashboard.charts import classes
+from dashboard.session import dark, workspace
+from dashboard.tradeoffs import picking
+from dashboard.words import named, say, template
+
+PREDICTIONS = "predictions.npz"  # beside every measured file
+
+
+class Answers(NamedTuple):
+    """Of one file: the names of the classes [C], each test image's answer [N] and label [N]."""
+
+    classes: tuple[str, ...]
+    given: NDArray[np.int64]
+    labels: NDArray[np.int64]
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        return self.given == self.labels
+
+
+def show(picked: pd.DataFrame) -> None:
+    """The right answers of each class, and what the others answer better and worse than the first; nothing for fewer
+    than two points."""
+    picked = picked.head(picking.MOST_CARDS)
+    if len(picked) < 2:
+        return
+    st.markdown(f"**{say('tradeoffs.classes')}**")
+    found = {number: known for number, known in enumerate(map(of, picked.iloc), start=1) if known is not None}
+    first = found.get(1)
+    same = {n: one for n, one in found.items() if first is not None and np.array_equal(one.labels, first.labels)}
+    if first is None or len(same) < 2:
+        st.caption(say("tradeoffs.classes_unknown"))
+        return
+    draw(picked, same)
+    for number, one in same.items():
+        if number > 1:
+            st.caption(told(number, one, first))
+    if missing := [str(number) for number in range(1, len(picked) + 1) if number not in same]:
+        st.caption(say("tradeoffs.classes_missing", numbers=", ".join(missing)))
+
+
+def draw(picked: pd.DataFrame, same: dict[int, Answers]) -> None:
+    """A mark a class and point."""
+    rows = picked.reset_index(drop=True)
+    marked = {
+        n: classes.Mark(
+            f"{n} {_name(rows.loc[n - 1])}", str(rows.loc[n - 1, "stage"]), bool(rows.loc[n - 1, "control"])
+        )
+        for n in same
+    }
+    table = classes.info({marked[n]: (one.classes, one.right, one.labels) for n, one in same.items()})
+    labels = classes.Labels(x=say("tradeoffs.classes_axis"), hover=template("tradeoffs.classes_hover"))
+    few = classes.most_different(table)
+    figure = classes.figure(few, labels, dark=dark())
+    worst, change = classes.largest_loss(table)
+    alt = say("tradeoffs.classes_alt", points=len(same), name=UserText(worst).md(), change=f"{100 * change:+.1f}")
+    blocks.chart(figure, table, key="tradeoffs_classes", alt=alt, file="classes")
+    if (shown := few["class"].nunique()) < (count := table["class"].nunique()):
+        st.caption(say("tradeoffs.classes_part", shown=shown, count=count))
+
+
+def told(number: int, one: Answers, first: Answers) -> str:
+    """How many test images the one alone gets right, and the first alone: the difference without what both share."""
+    gained, lost = int((one.right & ~first.right).sum()), int((first.right & ~one.right).sum())
+    return say(
+        "tradeoffs.classes_paired", number=number, gained=gained, lost=lost, images=f"{len(first.labels):,}",
+        other=int((one.given != first.given).sum()),
+    )  # fmt: skip
+
+
+def of(row: Any) -> Answers | None:
+    """What the point of a row answered; None where it was not kept, as for the samples that come along."""
+    point = None if row["sample"] else picking.point_of(row)
+    return None if point is None else kept(workspace().run(row["run"]), point)
+
+
+def kept(run: Run, point: Point) -> Answers | None:
+    """The answers beside the point's file; None where they are gone."""
+    try:
+        return _read(str((run.folder / (point.artifact or "")).parent))
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+@lru_cache(maxsize=64)
+def _read(folder: str) -> Answers:
+    card = json.loads(Path(folder, CARD).read_bytes())
+    with np.load(Path(folder, PREDICTIONS), allow_pickle=False) as found:
+        return Answers(tuple(map(str, card["classes"])), found["test_answers"], found["test_labels"])
+
+
+def _name(row: Any) -> str:
+    return named(str(row["stage"]), str(row["method"]), str(row["name"]))
