@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -63,6 +64,13 @@ def largest_loss(table: pd.DataFrame) -> tuple[str, float]:
     wide = table.pivot(index="class", columns="point", values="share")[points]
     change = wide.sub(wide[points[0]], axis=0)[points[1:]].min(axis=1)
     return str(change.idxmin()), float(change.min())
+
+
+def sign_test(gained: int, lost: int) -> float:
+    """The two-sided exact probability that fair coins split as unevenly (McNemar's test without approximation)."""
+    count, fewer = gained + lost, min(gained, lost)
+    tail = sum(math.comb(count, k) for k in range(fewer + 1))
+    return min(1.0, 2 * tail / 2**count)
 
 
 def figure(table: pd.DataFrame, labels: Labels, *, dark: bool = False) -> go.Figure:

@@ -12,6 +12,7 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
+from core import readable
 from core.bundle import CARD
 from core.points import Point
 from core.runs import Run
@@ -23,6 +24,7 @@ from dashboard.tradeoffs import picking
 from dashboard.words import named, say, template
 
 PREDICTIONS = "predictions.npz"  # beside every measured file
+SURE = 0.05  # from here on chance is not believed
 
 
 class Answers(NamedTuple):
@@ -83,8 +85,16 @@ def told(number: int, one: Answers, first: Answers) -> str:
     gained, lost = int((one.right & ~first.right).sum()), int((first.right & ~one.right).sum())
     return say(
         "tradeoffs.classes_paired", number=number, gained=gained, lost=lost, images=f"{len(first.labels):,}",
-        other=int((one.given != first.given).sum()),
+        other=int((one.given != first.given).sum()), verdict=verdict(gained, lost),
     )  # fmt: skip
+
+
+def verdict(gained: int, lost: int) -> str:
+    """Whether chance explains the split of the images that only one of the two gets right."""
+    p = classes.sign_test(gained, lost)
+    if p >= SURE:
+        return say("tradeoffs.classes_chance", p=readable.two_digits(p))
+    return say("tradeoffs.classes_real", p="< 0.001" if p < 0.001 else f"= {readable.two_digits(p)}")
 
 
 def of(row: Any) -> Answers | None:

@@ -101,7 +101,7 @@ def figures(row: PointRow[Any]) -> str:
 
 
 def gains(found: Delta) -> list[str]:
-    """What a point gains and loses, a line each; an accuracy inside the interval is no difference."""
+    """What a point gains and loses, a line each; overlapping intervals leave open whether there is a difference."""
     lines = []
     if found.accuracy is not None:
         key = "delta_within" if found.overlap else "delta_accuracy"
