@@ -10,8 +10,9 @@ from streamlit.elements.lib.column_types import ColumnConfig
 
 from core.options import Value
 from core.text import UserText
+from dashboard import blocks
 from dashboard.blocks import csv
-from dashboard.charts import front, hover
+from dashboard.charts import front, hover, parallel
 from dashboard.charts.bounds import best
 from dashboard.charts.comparison import Setting, changes
 from dashboard.charts.crowd import thinned
@@ -61,6 +62,24 @@ def show(points: pd.DataFrame, everything: pd.DataFrame, view: View) -> pd.DataF
         help=say("tradeoffs.html_help"),
     )  # fmt: skip
     return points.assign(front=table["front"].reindex(points.index, fill_value=False).astype(bool))
+
+
+def show_parallel(points: pd.DataFrame) -> None:
+    """All figures of all points at once, behind a fold that draws only when it is open."""
+    fold = st.expander(
+        say("tradeoffs.parallel"), icon=":material/line_axis:", key="tradeoffs_parallel_fold", on_change="rerun"
+    )
+    if not fold.open:
+        return
+    with fold:
+        table = parallel.info(points)
+        axes = {name: say(f"tradeoffs.column_{name}") for name in ("stage", *parallel.SHARES, *parallel.COSTS)}
+        axes["bytes"] = say("tradeoffs.parallel_bytes")
+        words = parallel.Labels(axes, {stage: say(f"tradeoffs.{stage}") for stage in parallel.STAGES})
+        st.caption(say("tradeoffs.parallel_hint"))
+        alt = say("tradeoffs.parallel_alt", count=len(table), axes=", ".join(axes.values()))
+        drawn = parallel.figure(table, words, dark=dark())
+        blocks.chart(drawn, table, key="tradeoffs_parallel", alt=alt, file="parallel-coordinates")
 
 
 def take(picked: Picked) -> None:
