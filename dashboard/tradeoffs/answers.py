@@ -36,7 +36,7 @@ class Answers(NamedTuple):
 
     @property
     def right(self) -> NDArray[np.bool_]:
-        return self.given == self.labels
+        return np.equal(self.given, self.labels)
 
 
 def show(picked: pd.DataFrame) -> None:
@@ -46,7 +46,8 @@ def show(picked: pd.DataFrame) -> None:
     if len(picked) < 2:
         return
     st.markdown(f"**{say('tradeoffs.classes')}**")
-    found = {number: known for number, known in enumerate(map(of, picked.iloc), start=1) if known is not None}
+    asked = {number: of(row) for number, (_, row) in enumerate(picked.iterrows(), start=1)}
+    found = {number: known for number, known in asked.items() if known is not None}
     first = found.get(1)
     same = {n: one for n, one in found.items() if first is not None and np.array_equal(one.labels, first.labels)}
     if first is None or len(same) < 2:
