@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch_pruning.dependency import Group
 
@@ -24,6 +26,7 @@ from core.catalog import load_catalog
 from core.engine import build
 from core.engine.backbones import find, load_backbone
 from core.engine.data import load_dataset, prepare
+from core.engine.prune.channels import ChannelPrune
 from core.engine.prune.structured import prune_channels
 from core.files import write_atomic
 
@@ -38,11 +41,12 @@ def main() -> None:
     torch.set_num_threads(1)
     assert set(RANKED) <= set(load_catalog().methods["prune"])
     file = io.BytesIO()
-    np.savez_compressed(file, **softened(), weights=weights(), **{f"score_{m}": scores(m).numpy() for m in RANKED})
+    ranked = {f"score_{method}": scores(method).numpy() for method in RANKED}
+    np.savez_compressed(file, **softened(), weights=weights(), **ranked)  # type: ignore[arg-type]
     write_atomic(TARGET, file.getvalue())
 
 
-def softened() -> dict[str, np.ndarray]:
+def softened() -> dict[str, NDArray[Any]]:
     """The images and the network's logits for them."""
     data, net = load_dataset("fashion-mini", 28), load_backbone(BACKBONE).eval()
     with torch.no_grad():
@@ -56,25 +60,28 @@ def softened() -> dict[str, np.ndarray]:
     }
 
 
-def weights() -> np.ndarray:
+def weights() -> NDArray[Any]:
     """The weights of one filter."""
-    found: Tensor = load_backbone(BACKBONE).get_submodule(LAYER).weight[FILTER].detach().flatten()
-    return found.numpy()
+    layer = load_backbone(BACKBONE).get_parameter(f"{LAYER}.weight")
+    return np.asarray(layer[FILTER].detach().flatten().numpy())
 
 
 def scores(method: str) -> Tensor:
     """The method's score of each channel of the layer."""
-    score, kept = build("prune", method).importance(0), list[Tensor]()
+    ranking, kept = build("prune", method), list[Tensor]()
+    assert isinstance(ranking, ChannelPrune)
+    score = ranking.importance(0)
+    assert callable(score)
 
-    def recorded(group: Group) -> Tensor:
+    def recorded(group: Group) -> Tensor | None:
         found = score(group)
-        if group[0].dep.target.name.startswith(f"{LAYER} "):
+        if found is not None and group[0].dep.target.name.startswith(f"{LAYER} "):
             kept.append(found.detach().clone())
         return found
 
     prune_channels(load_backbone(BACKBONE), torch.zeros(2, 1, 28, 28), 0.5, recorded)
     (only,) = kept
-    return only.float()
+    return only.to(torch.float32)
 
 
 if __name__ == "__main__":

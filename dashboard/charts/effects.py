@@ -23,7 +23,8 @@ def softened(logits: Vector, temperature: float) -> Vector:
     """Probabilities [C] of logits [C] at a temperature above zero (Hinton 2015, arXiv:1503.02531)."""
     scaled = logits / temperature
     powers: Vector = np.exp(scaled - scaled.max())
-    return powers / powers.sum()
+    shares: Vector = powers / powers.sum()
+    return shares
 
 
 def rounded(weights: Vector, bits: int) -> Vector:

@@ -45,8 +45,11 @@ def knob(step: Step, entry: MethodEntry) -> float | None:
 
 
 def drawable(step: Step) -> bool:
-    """Pruning is drawn for the methods that rank by the weights alone; the others wait for images."""
-    return step.stage != "prune" or f"score_{step.method}" in _known()
+    """Pruning is drawn for the methods that rank by the weights alone, where each layer loses the same share."""
+    if step.stage != "prune":
+        return True
+    alone = step.options.get("scope", "local") == "local" and step.options.get("target", "none") == "none"
+    return alone and f"score_{step.method}" in _known()
 
 
 def _soft_labels(place: int, step: Step, temperature: float) -> None:

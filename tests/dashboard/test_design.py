@@ -20,7 +20,7 @@ from core.launcher import identity
 from core.recipe import Recipe, Step, load_recipe, parse_recipe
 from core.workspace import Workspace
 from dashboard import blocks, launch
-from dashboard.design import board, chain, draft, presets, preview
+from dashboard.design import board, chain, draft, effects, presets, preview
 from tests.browser import Site, Watched, wait_until_drawn
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -556,3 +556,6 @@ def test_the_drawing_follows_the_knob(page: AppTest, monkeypatch: pytest.MonkeyP
     before = seen["effects_chart_1_distill"]
     field(page, 1, "temperature", "number").set_value(8.0).run()
     assert "temperature 8" in seen["effects_chart_1_distill"] != before
+    assert not effects.drawable(Step("prune", "l2", {"scope": "global"})), "one layer alone says nothing of all"
+    assert not effects.drawable(Step("prune", "taylor"))
+    assert effects.drawable(Step("prune", "l1"))

@@ -59,8 +59,8 @@ def test_softening_is_that_of_the_loss(known: Mapping[str, NDArray[Any]], temper
     np.testing.assert_allclose(drawn, expected, rtol=1e-12)
     method = build("distill", "kd", temperature=temperature)
     assert isinstance(method, Distill)
-    teacher, student = (torch.from_numpy(t) for t in (logits, temperature * np.log(drawn)))
-    loss = method.soft_loss(*(Output(t, [], t) for t in (student, teacher)), None)
+    student, teacher = (torch.from_numpy(t) for t in (temperature * np.log(drawn), logits))
+    loss = method.soft_loss(Output(student, [], student), Output(teacher, [], teacher), None)
     assert float(loss) == pytest.approx(0.0, abs=1e-9)
 
 
@@ -78,10 +78,10 @@ def test_the_channels_that_stay_are_those_the_engine_keeps(
     known: Mapping[str, NDArray[Any]], method: str, ratio: float
 ) -> None:
     net = load_backbone("resnet8_fashion")
-    whole = net.get_submodule("stage1.0.conv2").weight.detach()
+    whole = net.get_parameter("stage1.0.conv2.weight").detach()
     pruned = prune_channels(net, torch.zeros(2, 1, 28, 28), ratio, method)
-    norm = pruned.get_submodule("stage1.0.bn1").weight.detach()
-    before = net.get_submodule("stage1.0.bn1").weight.detach()
+    norm = pruned.get_parameter("stage1.0.bn1.weight").detach()
+    before = net.get_parameter("stage1.0.bn1.weight").detach()
     stays = effects.kept(known[f"score_{method}"].astype(np.float64), ratio)
     assert len(norm) == int(stays.sum()) < len(before) == whole.shape[1]
     assert torch.equal(norm, before[torch.from_numpy(stays)])
