@@ -102,11 +102,13 @@ def count_faults(
 def target_faults(dataset: str, target: str, steps: Sequence[Given], catalog: Catalog) -> Iterator[UserError]:
     """Adaptation without a target, and a target that cannot be one, as far as the catalogue knows its classes."""
     if not target:
-        for n, (stage, method, _) in enumerate(steps):
-            if catalog.method(stage, method).needs_target:
-                given, allowed = f"{stage}.{method} without a target", "with a target, the name of a second data set"
-                fix = 'Add a line target = "…" with the data set to adapt to, or choose another method.'
-                yield UserError("no_target", f"steps.{n}.method", given, allowed, fix)
+        for n, (stage, method, options) in enumerate(steps):
+            entry = catalog.method(stage, method)
+            if entry.needs_target:
+                yield no_target(f"steps.{n}.method", f"{stage}.{method}")
+            for name, values in entry.target_choices.items():
+                if options.get(name) in values:
+                    yield no_target(f"steps.{n}.{name}", str(options[name]))
         return
     if target == dataset:
         fix = "Leave target out, or name the data set that the model should adapt to."
@@ -115,6 +117,13 @@ def target_faults(dataset: str, target: str, steps: Sequence[Given], catalog: Ca
     ours, theirs = (catalog.dataset(name).get("class_names") or () for name in (dataset, target))
     if ours and theirs and not set(ours) & set(theirs):
         yield nothing_in_common(dataset, ours, target, theirs)
+
+
+def no_target(field: str, given: str) -> UserError:
+    """The refusal of adaptation, asked for by `field`, in a recipe that names nothing to adapt to."""
+    allowed = "with a target, the name of a second data set"
+    fix = f'Add a line target = "…" with the data set to adapt to, or choose another {field.rpartition(".")[2]}.'
+    return UserError("no_target", field, f"{given} without a target", allowed, fix)
 
 
 def nothing_in_common(dataset: str, ours: Sequence[str], target: str, theirs: Sequence[str]) -> UserError:

@@ -6,7 +6,7 @@ import importlib
 import inspect
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -68,6 +68,7 @@ class Method(BaseModel, ABC):
     summary: ClassVar[Words]
     source: ClassVar[str] = ""  # the paper or page the method comes from
     needs_target: ClassVar[bool] = False  # True: it adapts to the recipe's `target`, which then must be named
+    target_choices: ClassVar[Mapping[str, tuple[Value, ...]]] = {}  # values of options with which it does so too
     leaves_out: ClassVar[tuple[str, ...]] = ()  # options of its stage that would do nothing here: nobody may set them
     makes_point: ClassVar[bool] = True  # False: adds files to the model so far, which stays the same
     writes_float: ClassVar[bool] = True  # False: its file is rounded, and stands beside the float file before it
