@@ -214,7 +214,9 @@ def test_its_control_is_the_same_classifier_that_never_saw_the_target(bench: Ben
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    run = Workspace.open_or_create(tmp_path_factory.mktemp("aligned")).create_run(RECIPE)
+    run = Workspace.open_or_create(tmp_path_factory.mktemp("aligned")).create_run(
+        RECIPE.replace("labels = 200", "labels = 200\nseeds = 2")
+    )
     conducted(run)
     assert run.state().status is Status.FINISHED, run.state().details
     return run
@@ -226,6 +228,11 @@ def test_a_recipe_tells_both_domains_and_what_they_mean(run: Run) -> None:
     for told in (point, control):
         assert told.accuracy is not None
         assert told.target_accuracy is not None
+        assert told.seeds == 2
+        assert told.target_accuracy_mean is not None
+        assert told.target_accuracy_sd is not None
+        assert told.target_accuracy_sd > 0
+        assert told.target_accuracy_mean != told.target_accuracy
     notes, beside = json.dumps(point.receipt), json.dumps(control.receipt)
     assert "takes every image for one of the target" in notes
     assert "takes every image for one of the target" not in beside
