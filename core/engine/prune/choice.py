@@ -17,7 +17,7 @@ from core.engine.measure.anatomy import anatomy
 from core.engine.model import Model
 from core.engine.prune.ranking import Scope
 from core.engine.prune.structured import random_scores, reachable_ratio
-from core.engine.prune.target import measure, milliseconds, search
+from core.engine.prune.target import COUNTED, measure, milliseconds, refuse_unreachable, search
 from core.files import make_folder, write_atomic
 from core.ratios import read_names, read_ratios
 
@@ -52,6 +52,16 @@ def chosen(method: ChannelPrune, model: Model, bench: Bench, real: bool = True) 
     make_folder(bench.folder)
     write_atomic(note, json.dumps(asdict(found)).encode())
     return found
+
+
+def refuse_early(method: ChannelPrune, model: Model, bench: Bench) -> None:
+    """Raises where the options, whatever will be measured, ask for what the network cannot give: no search, no file."""
+    if method.target == "none":
+        _cut(method, model, Choice(method.ratio, method.round_to or 1), bench, real=False)
+        return
+    smallest = _cut(method, model, Choice(_largest(method, model), method.round_to), bench, real=False)
+    if method.target in COUNTED:
+        refuse_unreachable(measure(method.target, smallest, bench), method.limit)
 
 
 def blank(model: Model) -> Tensor:

@@ -30,7 +30,7 @@ from core.engine.seeds import counter_seed
 from core.engine.train import UNLABELLED, Batch, Examples, Schedule, fit
 from core.engine.transfer import Transfer
 from core.errors import UserError
-from core.rules import no_target
+from core.rules.domains import no_target
 
 CONTROL = "source only"
 

@@ -19,7 +19,7 @@ from core.engine.starting import side_of, start
 from core.engine.transfer.embedding import extractor
 from core.engine.transfer.probing import Frozen, ProbedTransfer, Problem, There
 from core.options import Words
-from core.rules import fellows
+from core.rules.networks import fellows
 
 
 class Fusion(ProbedTransfer):

@@ -20,7 +20,7 @@ from core.engine.transfer.probing import Frozen, ProbedTransfer, Problem, There,
 from core.engine.transfer.transformations import NAMES, Facts, transformation
 from core.errors import UserError
 from core.options import Value, Words
-from core.rules import no_target
+from core.rules.domains import no_target
 
 PARTS = (1, 2, 4, 8)  # 0 components: all, a half, a quarter and an eighth of them are tried
 
@@ -95,13 +95,13 @@ class Transform(ProbedTransfer):
         kind = transformation(self.kind)
         alike = torch.isin(labels, torch.tensor(there.shared)) if there else torch.ones_like(labels, dtype=torch.bool)
         x, mean, scale = standardised(features[alike])
-        target, *theirs = standardised(there.features) if there else (None, mean, scale)
+        target, there_mean, there_scale = standardised(there.features) if there else (None, mean, scale)
         facts = Facts(x, labels[alike], classes, self.shrink, target)
         found = kind.directions(facts)
         width = found.shape[1]  # fewer than foreseen where features repeat one another
         counts = [min(self.components, width)] if self.components else [max(1, width // part) for part in PARTS]
         cuts = [found[:, :k] for k in dict.fromkeys(counts)]
-        views = [(View(mean, scale, kind.aligned(facts, cut).T), View(*theirs, cut.T)) for cut in cuts]
+        views = [(View(mean, scale, kind.aligned(facts, cut).T), View(there_mean, there_scale, cut.T)) for cut in cuts]
         return [Problem.across(features, labels, classes, *both) for both in views]
 
     def controls(self, model: Model, bench: Bench) -> dict[str, Callable[[], Model]]:
