@@ -14,7 +14,8 @@ from core.engine.method import knob
 from core.engine.model import Model
 from core.engine.prune import Prune
 from core.engine.prune.attention import Score
-from core.engine.prune.choice import Choice, blank, chosen, refuse_early
+from core.engine.prune.choice import blank, chosen, refuse_early
+from core.engine.prune.cutter import Choice
 from core.engine.prune.ranking import Scope
 from core.engine.prune.structured import prune_rounds, random_scores, widths
 from core.engine.prune.target import KINDS
