@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from core.errors import UserError, nearest
-from core.options import Option, Words
+from core.options import Option, Value, Words
 
 STAGES = ("transfer", "distill", "prune", "quantize", "export")
 CATALOG_FILE = Path(__file__).with_name("catalog.json")
@@ -23,7 +23,8 @@ Facts = Mapping[str, Any]  # what a backbone or a data set tells of itself, as J
 class MethodEntry:
     """One method: its words, the paper or page it comes from, and its options, the stage's shared ones first.
 
-    `takes_quantized`: whether a step that quantizes may come before it.
+    `takes_quantized`: whether a step that quantizes may come before it. `target_choices`: values of options with which
+    it adapts to the recipe's target. `needs_maps`: whether it compares feature maps of two networks.
     """
 
     title: Words
@@ -32,6 +33,8 @@ class MethodEntry:
     options: tuple[Option, ...] = ()
     needs_target: bool = False  # whether it adapts to the recipe's `target`
     takes_quantized: bool = True
+    target_choices: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
+    needs_maps: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -41,14 +44,19 @@ class MethodEntry:
             "options": [option.to_json() for option in self.options],
             "needs_target": self.needs_target,
             **({} if self.takes_quantized else {"takes_quantized": False}),
+            **({"target_choices": {n: list(v) for n, v in self.target_choices.items()}} if self.target_choices else {}),
+            **({"needs_maps": True} if self.needs_maps else {}),
         }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> MethodEntry:
         title, summary = (Words(**data[key]) for key in ("title", "summary"))
         options = tuple(Option.from_json(option) for option in data["options"])
-        kinds = {"needs_target": data.get("needs_target", False), "takes_quantized": data.get("takes_quantized", True)}
-        return cls(title, summary, data["source"], options, **kinds)
+        choices = {name: tuple(values) for name, values in data.get("target_choices", {}).items()}
+        return cls(
+            title, summary, data["source"], options, data.get("needs_target", False), data.get("takes_quantized", True),
+            choices, data.get("needs_maps", False),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,8 @@ class Point(BaseModel):
 
     `accuracy` is that of the test split with its 95 % interval, `target_accuracy` that of the target data set's test
     split, in a recipe that has one; `artifact` is relative to the run folder; `seeds` is the number of seeds behind
-    `accuracy_mean`, its deviation `accuracy_sd` and `validation_accuracy_mean`, while all else is of the file of the
-    recipe's own seed. None means: not measured; `to_json` leaves it out.
+    `accuracy_mean`, its deviation `accuracy_sd`, both of the target too, and `validation_accuracy_mean`, while all else
+    is of the file of the recipe's own seed. None means: not measured; `to_json` leaves it out.
     """
 
     model_config = STRICT
@@ -58,6 +58,8 @@ class Point(BaseModel):
     receipt: dict[str, JsonValue] = {}
     accuracy_mean: float | None = None
     accuracy_sd: float | None = None
+    target_accuracy_mean: float | None = None
+    target_accuracy_sd: float | None = None
     validation_accuracy_mean: float | None = None
     seeds: int | None = None
 
@@ -70,12 +72,16 @@ class Point(BaseModel):
         same = (self, *replicas)
         told = [p.accuracy for p in same if p.accuracy is not None]
         judged = [p.validation_accuracy for p in same if p.validation_accuracy is not None]
+        there = [p.target_accuracy for p in same if p.target_accuracy is not None]
         if self.accuracy is None or len(told) < 2:
             return self
+        targeted = len(there) == len(told)
         return self.model_copy(
             update={
                 "accuracy_mean": mean(told),
                 "accuracy_sd": stdev(told),
+                "target_accuracy_mean": mean(there) if targeted else None,
+                "target_accuracy_sd": stdev(there) if targeted else None,
                 "validation_accuracy_mean": mean(judged) if len(judged) == len(told) else None,
                 "seeds": len(told),
             }
@@ -92,6 +98,18 @@ class Point(BaseModel):
         if self.accuracy_mean is None or self.accuracy_sd is None:
             return self.accuracy_low, self.accuracy_high
         return self.accuracy_mean - self.accuracy_sd, self.accuracy_mean + self.accuracy_sd
+
+    @property
+    def on_target(self) -> float | None:
+        """The accuracy on the target to show: the mean over the seeds, of one seed its own."""
+        return self.target_accuracy if self.target_accuracy_mean is None else self.target_accuracy_mean
+
+    @property
+    def target_whiskers(self) -> tuple[float | None, float | None]:
+        """What is drawn around `on_target`, as `whiskers` are around `middle`."""
+        if self.target_accuracy_mean is None or self.target_accuracy_sd is None:
+            return self.target_accuracy_low, self.target_accuracy_high
+        return self.target_accuracy_mean - self.target_accuracy_sd, self.target_accuracy_mean + self.target_accuracy_sd
 
     @property
     def judged(self) -> float | None:

@@ -14,18 +14,18 @@ def percent(share: float | None, digits: int = 1) -> str:
 
 def accuracy(point: Point) -> str:
     """The test accuracy in percent with half of its 95 % interval; of several seeds their mean and deviation."""
-    low, high = point.whiskers
-    if point.middle is None or low is None or high is None:
-        return percent(point.middle)
-    return f"{100 * point.middle:.1f} ± {50 * (high - low):.1f} %"
+    return _with_whiskers(point.middle, *point.whiskers)
 
 
 def on_target(point: Point) -> str:
-    """The accuracy on the target's test images in percent with half the width of its 95 % interval."""
-    low, high = point.target_accuracy_low, point.target_accuracy_high
-    if point.target_accuracy is None or low is None or high is None:
-        return percent(point.target_accuracy)
-    return f"{100 * point.target_accuracy:.1f} ± {50 * (high - low):.1f} %"
+    """The accuracy on the target's test images, told as the test accuracy is."""
+    return _with_whiskers(point.on_target, *point.target_whiskers)
+
+
+def _with_whiskers(share: float | None, low: float | None, high: float | None) -> str:
+    if share is None or low is None or high is None:
+        return percent(share)
+    return f"{100 * share:.1f} ± {50 * (high - low):.1f} %"
 
 
 def size(count: float | None) -> str:

@@ -15,12 +15,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from core import rules, toml
+from core import toml
 from core.catalog import Catalog, load_catalog
 from core.errors import UserError, UserErrors
 from core.knobs import RECIPE_OPTIONS
 from core.options import Value
-from core.rules import SCHEMA
+from core.rules.counts import count_faults
+from core.rules.domains import target_faults
+from core.rules.facts import Given
+from core.rules.fields import SCHEMA, check_knobs, check_steps
+from core.rules.networks import fellow_faults, larger_students, map_faults
 
 __all__ = [
     "RECIPE_OPTIONS",
@@ -99,9 +103,7 @@ class Recipe:
 
     def warnings(self, catalog: Catalog | None = None) -> tuple[str, ...]:
         """What is allowed but probably not meant, a sentence each."""
-        return tuple(
-            rules.larger_students(self.backbone, _given(self.resolved(catalog).steps), catalog or load_catalog())
-        )
+        return tuple(larger_students(self.backbone, _given(self.resolved(catalog).steps), catalog or load_catalog()))
 
 
 def load_recipe(
@@ -141,18 +143,19 @@ def recipe_from(
     """The one gate: `data` as a TOML file or a form gives it becomes a recipe. Raises UserErrors with every mistake."""
     catalog = (catalog or load_catalog()).with_datasets(known_datasets)
     found: list[UserError] = []
-    knobs: dict[str, Any] = rules.check_knobs(data, catalog, found)
-    steps = rules.check_steps(data.get("steps", []), catalog, found)
+    knobs: dict[str, Any] = check_knobs(data, catalog, found)
+    steps = check_steps(data.get("steps", []), catalog, found)
     if not found:
-        found.extend(rules.count_faults(knobs["dataset"], knobs["labels"], knobs["shots"], steps, catalog))
-        found.extend(rules.target_faults(knobs["dataset"], knobs["target"], steps, catalog))
-        found.extend(rules.fellow_faults(knobs["backbone"], steps, catalog))
+        found.extend(count_faults(knobs["dataset"], knobs["labels"], knobs["shots"], steps, catalog))
+        found.extend(target_faults(knobs["dataset"], knobs["target"], steps, catalog))
+        found.extend(fellow_faults(knobs["backbone"], steps, catalog))
+        found.extend(map_faults(knobs["backbone"], steps, catalog))
     if found:
         raise UserErrors(found[:MAX_ERRORS])
     return Recipe(**knobs, steps=tuple(Step(*given) for given in steps))
 
 
-def _given(steps: Iterable[Step]) -> list[rules.Given]:
+def _given(steps: Iterable[Step]) -> list[Given]:
     return [(step.stage, step.method, dict(step.options)) for step in steps]
 
 

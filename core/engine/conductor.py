@@ -25,6 +25,7 @@ from core.engine.measure.size import file_hash
 from core.engine.method import Method, build, check_data
 from core.engine.model import Model
 from core.engine.plan import load_model, save_model
+from core.engine.rehearsal import rehearse
 from core.engine.report import Reporter
 from core.engine.shelf import Shelf
 from core.engine.starting import start
@@ -62,6 +63,7 @@ def conduct(run: Run, pid: int) -> None:
     for note in data.notes:
         run.emit(Warned(None, "data", note))
     first = Performance(run, workspace, recipe, methods, data, device, shelf, recipe.seed, target=target)
+    first.rehearse()
     first.play()
     first.controls()
     for seed in range(recipe.seed + 1, recipe.seed + recipe.seeds):
@@ -85,6 +87,11 @@ class Performance:
     seed: int
     role: Role = "point"
     target: Target | None = None
+
+    def rehearse(self) -> None:
+        """Raises UserError where the recipe asks for what its networks or data cannot give, before any step begins."""
+        if not self.run.state().measured:  # a resumed run was asked when it began
+            rehearse(self.recipe.backbone, self.methods, self._bench(0, None))
 
     def play(self) -> None:
         """Every step in turn; a step that was finished before an interruption is taken from disk."""

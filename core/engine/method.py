@@ -6,7 +6,7 @@ import importlib
 import inspect
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -68,6 +68,8 @@ class Method(BaseModel, ABC):
     summary: ClassVar[Words]
     source: ClassVar[str] = ""  # the paper or page the method comes from
     needs_target: ClassVar[bool] = False  # True: it adapts to the recipe's `target`, which then must be named
+    target_choices: ClassVar[Mapping[str, tuple[Value, ...]]] = {}  # values of options with which it does so too
+    needs_maps: ClassVar[bool] = False  # True: it compares feature maps, so both networks must have some
     leaves_out: ClassVar[tuple[str, ...]] = ()  # options of its stage that would do nothing here: nobody may set them
     makes_point: ClassVar[bool] = True  # False: adds files to the model so far, which stays the same
     writes_float: ClassVar[bool] = True  # False: its file is rounded, and stands beside the float file before it
@@ -104,6 +106,11 @@ class Method(BaseModel, ABC):
     def outline(self, before: Outline, bench: Bench) -> Outline:
         """The network after this step, without training; `bench` has the counts of the data, not its pixels."""
         return before
+
+    def foresee(self, before: Outline, bench: Bench) -> Outline | None:
+        """As `outline`, asked before a run does any work, so quick: None where the network after this step takes long
+        to find, or is only about right. Raises UserError where an option asks for what `before` cannot give."""
+        return self.outline(before, bench)
 
     def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
         """What `apply` and `save` will do with images; by default train `epochs` in batches of `batch`, if it has such

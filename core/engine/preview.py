@@ -16,7 +16,7 @@ from time import perf_counter
 
 import torch
 
-from core.engine.backbones import find, load_backbone, weights_at_hand
+from core.engine.backbones import find, weights_at_hand
 from core.engine.bench import NOTHING, Bench, Figures, choose_device, describe_device
 from core.engine.data import Unlabelled, datasets, labelled_part, own_datasets
 from core.engine.data.counts import Counted, count_dataset
@@ -37,14 +37,15 @@ from core.engine.estimate import (
 )
 from core.engine.forecast import Labour, Outline
 from core.engine.method import Method, build, check_data
-from core.engine.model import Model
+from core.engine.rehearsal import told_of_step, untrained
 from core.engine.threads import one_thread
-from core.errors import UserError
 from core.events import Work
 from core.recipe import Recipe, parse_recipe
 from core.workspace import Workspace
 
 REMEMBERED = 12  # outlines: a step that did not change is not made again
+
+_start = lru_cache(4)(untrained)
 
 
 @dataclass(frozen=True)
@@ -133,10 +134,10 @@ def preview(text: str, workspace: Path) -> Preview:
 
 
 def _chain(recipe: Recipe, methods: list[Method], bench: Bench) -> Iterator[Stage]:
-    before = Outline(_start(recipe.backbone, len(bench.data.classes), bench.image_size, bench.data.classes))
+    before = Outline(_start(recipe.backbone, bench.data.classes, bench.image_size))
     for number, method in enumerate(methods):
         here = replace(bench, place=(recipe.seed, number))
-        with _told_of_step(number, method):
+        with told_of_step(number, method):
             after, seconds = _outline(_Question(method, before, here, _facts(method, before, here)))
         labour = method.labour(before.model, after.model, here)
         beside = method.control_labour(before.model, after.model, here)
@@ -173,27 +174,6 @@ def _outline(question: _Question) -> tuple[Outline, float]:
     began = perf_counter()
     made = question.method.outline(question.before, question.bench)
     return made, perf_counter() - began
-
-
-@lru_cache(4)
-def _start(backbone: str, classes: int, image_size: int, names: tuple[str, ...]) -> Model:
-    """The backbone with random weights: none are downloaded."""
-    info = find(backbone)
-    size = image_size or info.image_size
-    return Model(load_backbone(backbone, classes, "none", size), backbone, names, info.preprocessing(size))
-
-
-@contextmanager
-def _told_of_step(number: int, method: Method) -> Iterator[None]:
-    """A mistake in an option that only the network shows is told with its place in the recipe."""
-    try:
-        yield
-    except UserError as error:
-        if error.field not in type(method).model_fields:
-            raise
-        raise UserError(
-            error.code, f"steps.{number}.{error.field}", error.given, error.allowed, error.fix
-        ) from error  # fmt: skip
 
 
 def _row(recipe: Recipe, stage: Stage) -> Row:

@@ -26,7 +26,7 @@ TEXTS = {
     "processor": "",
 }
 NUMBERS = (
-    "step", "accuracy", "low", "high", "sd", "on_target", "target_low", "target_high", "validation",
+    "step", "accuracy", "low", "high", "sd", "on_target", "target_low", "target_high", "target_sd", "validation",
     "bytes", "params", "macs", "p50", "p95", "threads", "batch",
     "created", "finished",
 )  # fmt: skip
@@ -73,7 +73,7 @@ def _row(
     timed = p.latency_ms
     where = (timed.runtime, timed.device) if timed else ("", "")
     p50, p95, threads, batch = (timed.p50, timed.p95, timed.threads, timed.batch) if timed else (nan,) * 4
-    there = (p.target_accuracy, p.target_accuracy_low, p.target_accuracy_high)
+    there = (p.on_target, *p.target_whiskers, p.target_accuracy_sd)
     measured = (p.middle, *p.whiskers, p.accuracy_sd, *there, p.judged)
     return (
         name, run_id, p.name, run_name, p.stage, p.method, *names, *where, processor,
@@ -89,3 +89,8 @@ def _number(value: float | None) -> float:
 def spread(points: pd.DataFrame) -> pd.Series[float]:
     """What stands behind ± of a test accuracy: the spread over its seeds, else half of its 95 % interval."""
     return points["sd"].fillna((points["high"] - points["low"]) / 2)
+
+
+def target_spread(points: pd.DataFrame) -> pd.Series[float]:
+    """The same of an accuracy on the target."""
+    return points["target_sd"].fillna((points["target_high"] - points["target_low"]) / 2)

@@ -18,7 +18,7 @@ from dashboard.charts import front, hover, parallel
 from dashboard.charts.bounds import best
 from dashboard.charts.comparison import Setting, changes
 from dashboard.charts.crowd import thinned
-from dashboard.charts.points import spread
+from dashboard.charts.points import spread, target_spread
 from dashboard.charts.style import MARKS
 from dashboard.live_plot import Picked, live_plot
 from dashboard.session import Language, dark, recall, remember, set_widget, widget
@@ -31,8 +31,8 @@ MOST_SETTINGS = 5
 MOST_ROWS = 2000  # of the table; more take seconds to reach the browser
 TICKED = {True: "✓", False: ""}  # in a table whose rows have boxes to tick already
 FORMS = {  # of the numbers a person reads
-    "accuracy": "%.1f", "spread": "%.1f", "on_target": "%.1f", "validation": "%.1f", "bytes": "%.1f",
-    "p50": "%.3f", "p95": "%.3f", "params": "%d", "macs": "%d",
+    "accuracy": "%.1f", "spread": "%.1f", "on_target": "%.1f", "target_spread": "%.1f", "validation": "%.1f",
+    "bytes": "%.1f", "p50": "%.3f", "p95": "%.3f", "params": "%d", "macs": "%d",
 }  # fmt: skip
 ROWS, TABLE = "tradeoffs.rows", "tradeoffs_table"
 
@@ -216,7 +216,7 @@ def for_eyes(points: pd.DataFrame) -> pd.DataFrame:
     marks = {stage: f"{MARKS[stage]} {say(f'tradeoffs.{stage}')}" for stage in filters.STAGES}
     hollow = {stage: say("tradeoffs.control_of", stage=told) for stage, told in marks.items()}
     stage = points["stage"].map(marks).where(~points["control"], points["stage"].map(hollow))
-    there = {"on_target": 100 * points["on_target"]} if points["on_target"].notna().any() else {}
+    there = {"on_target": 100 * points["on_target"], "target_spread": 100 * target_spread(points)}
     return pd.DataFrame(
         {
             "front": points["front"].map(TICKED),
@@ -225,7 +225,7 @@ def for_eyes(points: pd.DataFrame) -> pd.DataFrame:
             "run": points["run_name"],
             "accuracy": 100 * points["accuracy"],
             "spread": 100 * spread(points),
-            **there,
+            **(there if points["on_target"].notna().any() else {}),
             "validation": 100 * points["validation"],
             "bytes": points["bytes"] / 1e3,
             "p50": points["p50"],

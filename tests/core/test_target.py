@@ -95,6 +95,31 @@ def test_what_was_not_measured_is_absent() -> None:
     assert Point.model_validate(measured.to_json()).target_accuracy == 0.25
 
 
+def test_several_seeds_are_one_accuracy_on_the_target_with_whiskers() -> None:
+    told = ((0.5, 0.6), (0.7, 0.7), (0.6, 0.95))
+    own, *others = (
+        Point(
+            step=0, stage="transfer", method="dann", name="n", accuracy=here, target_accuracy=there,
+            target_accuracy_low=there - 0.01, target_accuracy_high=there + 0.01,
+        )
+        for here, there in told
+    )  # fmt: skip
+    assert own.on_target == 0.6
+    assert own.target_whiskers == (0.59, 0.61)
+    found = own.with_replicas(others)
+    assert found.target_accuracy == 0.6, "that of the file stays"
+    assert found.target_accuracy_mean == found.on_target == pytest.approx(0.75)
+    deviation = ((0.15**2 + 0.05**2 + 0.2**2) / 2) ** 0.5
+    assert found.target_accuracy_sd == pytest.approx(deviation)
+    assert found.target_whiskers == pytest.approx((0.75 - deviation, 0.75 + deviation))
+    assert Point.model_validate(found.to_json()) == found
+    assert f"target 75.0 ± {100 * deviation:.1f} %" in point_line(found)
+    without = own.with_replicas([other.model_copy(update={"target_accuracy": None}) for other in others])
+    assert without.seeds == 3
+    assert without.target_accuracy_mean is None
+    assert without.target_whiskers == own.target_whiskers
+
+
 def test_the_terminal_tells_of_the_target_where_it_was_measured() -> None:
     there = {"target_accuracy": 0.66, "target_accuracy_low": 0.61, "target_accuracy_high": 0.71}
     plain = Point(step=0, stage="transfer", method="dann", name="n", accuracy=0.5)

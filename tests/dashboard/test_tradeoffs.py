@@ -180,6 +180,21 @@ def test_accuracy_on_a_target_is_drawn_for_the_newest_target_alone(workspace: Wo
     assert {name.partition(":")[0] for name in (ran(app), ids_drawn(drawn))[1]} == set(IDS[:3])
 
 
+def test_the_table_and_its_file_tell_the_spread_on_a_target() -> None:
+    """Of several seeds the mean and their deviation; of runs without a target nothing."""
+    (found,) = (s for s in samples() if s.id == IDS[0])
+    several = {"target_accuracy": 0.5, "target_accuracy_mean": 0.55, "target_accuracy_sd": 0.04}
+    told = tuple(p.model_copy(update=several) for p in found.points)
+    table = points.info([found.model_copy(update={"points": told})]).assign(front=False)
+    eyes = plotting.for_eyes(table)
+    assert eyes["on_target"].tolist()[0] == pytest.approx(55)
+    assert eyes["target_spread"].tolist()[0] == pytest.approx(4)
+    assert {"on_target", "target_low", "target_high", "target_sd"} <= set(plotting.for_file(table))
+    plain = plotting.for_eyes(points.info([found]).assign(front=False))
+    assert not {"on_target", "target_spread"} & set(plain)
+    assert set(eyes) <= set(plotting.columns())
+
+
 def test_filters_make_the_points_fewer(workspace: Workspace, drawn: dict[str, Any]) -> None:
     copy(workspace, *IDS)
     run = workspace.run(IDS[3])

@@ -24,6 +24,7 @@ class Backbone:
     `image_size` (pixels a side), `mean` and `std` are those of its weights; `smallest` is the least side it can run
     at. `params` and `macs` (multiply-accumulates for one image at `image_size`) are for `classes` classes, as published
     by torchvision or counted its way; `accuracy` is top-1 in percent as published for these weights, None without.
+    `maps`: whether it works on feature maps (or tokens), so that another network's may be held against them.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Backbone:
     source: str
     weights: Literal["packaged", "bundled", "download", "none"]
     download_bytes: int = 0
+    maps: bool = True
 
     @property
     def fixed(self) -> bool:
@@ -68,7 +70,8 @@ class Backbone:
         return channels
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        found = asdict(self)
+        return {name: value for name, value in found.items() if name != "maps" or not value}
 
 
 class Family(ABC):

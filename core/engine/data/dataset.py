@@ -150,7 +150,8 @@ def few_shots(split: Split, shots: int, classes: Sequence[str], seed: int) -> tu
     smallest = int(counts.argmin())
     if not 1 <= shots <= counts[smallest]:
         allowed = f"a whole number from 1 to {counts[smallest]}, the training images of the smallest class"
-        fix = f"The class {shorten(classes[smallest])} has no more images: set shots to {counts[smallest]} or less."
+        fewest = f"The class {shorten(classes[smallest])} has no more images"
+        fix = f"{fewest}: set shots to {counts[smallest]} or less, or choose another dataset."
         raise UserError("out_of_range", "shots", shots, allowed, fix)
     labels = split.labels.numpy().astype(np.int64)
     chosen, left = _taken(labels, np.full(len(classes), shots, np.int64), seed)

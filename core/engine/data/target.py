@@ -10,7 +10,7 @@ from torch import Tensor
 
 from core.engine.data.dataset import Dataset, Split
 from core.errors import UserError
-from core.rules import nothing_in_common
+from core.rules.domains import nothing_in_common
 
 NAMED = 6  # classes named in a warning
 

@@ -136,7 +136,8 @@ class Distill(Method, ABC):
         return self.new_student(bench)
 
     def teach(self, model: Model, student: Model, bench: Bench) -> Model:
-        """`student`, taught by `model`."""
+        """`student`, taught by `model`; raises UserError, before any work, where their classes differ."""
+        _refuse_other_classes(model, student)
         examples, schedule = self.examples(bench), self.schedule()
         layers = self._layers(model, student, examples, bench)
         soft_loss = self.soft_loss if layers is None else layers
@@ -227,3 +228,11 @@ class Distill(Method, ABC):
     def save(self, model: Model, path: Path, bench: Bench) -> Saved:
         """The network as float32 ONNX."""
         return save_float(model, path)
+
+
+def _refuse_other_classes(teacher: Model, student: Model) -> None:
+    if teacher.classes != student.classes:
+        given = f"{student.backbone} with {', '.join(student.classes[:6])}"
+        allowed = f"the classes of the teacher {teacher.backbone}, in its order: {', '.join(teacher.classes[:6])}"
+        fix = "Teach with a model of the same dataset: put a transfer step before the distillation."
+        raise UserError("different_classes", "student", given, allowed, fix)

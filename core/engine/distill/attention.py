@@ -23,6 +23,7 @@ class Attention(Distill):
     """
 
     reads_features: ClassVar[bool] = True
+    needs_maps: ClassVar[bool] = True
     title = Words("Attention maps", "注意力图蒸馏")
     summary = Words(
         "At each stage the student learns which places of the image are busy in the teacher.",

@@ -24,6 +24,7 @@ class Fitnet(Distill):
     """
 
     reads_features: ClassVar[bool] = True
+    needs_maps: ClassVar[bool] = True
     title = Words("Hints from features", "特征提示蒸馏")
     summary = Words(
         "At each stage the student's features imitate the teacher's, through a small layer that is thrown away later.",

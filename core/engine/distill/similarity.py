@@ -22,6 +22,7 @@ class Similarity(Distill):
     """
 
     reads_features: ClassVar[bool] = True
+    needs_maps: ClassVar[bool] = True
     title = Words("Similarity of images", "相似性保持蒸馏")
     summary = Words(
         "Images that excite the teacher alike are to excite the student alike.",

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from core.engine.answers import answers
 from core.engine.backbones.features import Observer
 from core.engine.bench import Bench
 from core.engine.data.augment import prepare
@@ -53,10 +54,4 @@ def _logits(model: Model, images: Tensor, bench: Bench, number: int, views: int)
 
     if bench.device.type == "cpu" and bench.source is not None:
         return predict(open_session(bench.source, bench.threads), images, model.preprocessing, step=step)
-    rows = []
-    net = model.net.to(bench.device).eval()
-    with torch.inference_mode():
-        for block in torch.split(images, 256):
-            rows.append(net(prepare(block.to(bench.device), model.preprocessing)).float().cpu())
-            step(sum(map(len, rows)))
-    return torch.cat(rows)
+    return answers(model, images, bench, "teacher", number, views)

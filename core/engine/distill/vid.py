@@ -27,6 +27,7 @@ class Vid(Distill):
     """
 
     reads_features: ClassVar[bool] = True
+    needs_maps: ClassVar[bool] = True
     title = Words("Variational information", "变分信息蒸馏")
     summary = Words(
         "The teacher's features must be predictable from the student's; how exactly is learnt channel by channel.",

@@ -14,7 +14,8 @@ from core.engine.method import knob
 from core.engine.model import Model
 from core.engine.prune import Prune
 from core.engine.prune.attention import Score
-from core.engine.prune.choice import Choice, blank, chosen
+from core.engine.prune.choice import blank, chosen, refuse_early
+from core.engine.prune.cutter import Choice
 from core.engine.prune.ranking import Scope
 from core.engine.prune.structured import prune_rounds, random_scores, widths
 from core.engine.prune.target import KINDS
@@ -119,6 +120,14 @@ class ChannelPrune(Prune, ABC):
         *_, net = self.cut(before.model, choice, bench, random_scores(0) if self.reads_images else None)
         why = MEASURED if choice.guessed else UNSURE if picks else before.why
         return Outline(before.model.with_net(net), why)
+
+    def foresee(self, before: Outline, bench: Bench) -> Outline | None:
+        """What is searched for or measured takes long: only its bounds are looked at."""
+        if self.target == "none" and self.round_to:
+            return super().foresee(before, bench)
+        self.refuse(before.model.net)
+        refuse_early(self, before.model, bench)
+        return None
 
     @property
     def _scope(self) -> Scope:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -15,29 +14,18 @@ from core.engine.bench import Bench
 from core.engine.export.graph import write_graph
 from core.engine.measure.anatomy import anatomy
 from core.engine.model import Model
+from core.engine.prune.cutter import Choice, Cutter
 from core.engine.prune.ranking import Scope
 from core.engine.prune.structured import random_scores, reachable_ratio
-from core.engine.prune.target import measure, milliseconds, search
+from core.engine.prune.target import COUNTED, measure, milliseconds, refuse_unreachable, search
 from core.files import make_folder, write_atomic
 from core.ratios import read_names, read_ratios
-
-if TYPE_CHECKING:
-    from core.engine.prune.channels import ChannelPrune
 
 MULTIPLES = (1, 2, 4, 8, 16)
 WORTH = 0.97  # of the time of unrounded widths: a rounded cut keeps more channels, and must be faster for it
 
 
-@dataclass(frozen=True)
-class Choice:
-    """The ratio and the multiple of a cut; `guessed` where a run would measure and this did not."""
-
-    ratio: float
-    round_to: int
-    guessed: bool = False
-
-
-def chosen(method: ChannelPrune, model: Model, bench: Bench, real: bool = True) -> Choice:
+def chosen(method: Cutter, model: Model, bench: Bench, real: bool = True) -> Choice:
     """What the options leave open, measured and written down in the step's folder, so that a resumed run does not
     measure anew. Not `real`: nothing is written, timed or exported."""
     open_questions = method.target != "none" or method.round_to == 0
@@ -54,13 +42,23 @@ def chosen(method: ChannelPrune, model: Model, bench: Bench, real: bool = True) 
     return found
 
 
+def refuse_early(method: Cutter, model: Model, bench: Bench) -> None:
+    """Raises where the options, whatever will be measured, ask for what the network cannot give: no search, no file."""
+    if method.target == "none":
+        _cut(method, model, Choice(method.ratio, method.round_to or 1), bench, real=False)
+        return
+    smallest = _cut(method, model, Choice(_largest(method, model), method.round_to), bench, real=False)
+    if method.target in COUNTED:
+        refuse_unreachable(measure(method.target, smallest, bench), method.limit)
+
+
 def blank(model: Model) -> Tensor:
     """A batch of two blank images of the network's own size."""
     p = model.preprocessing
     return torch.zeros(2, p.channels, p.size, p.size)
 
 
-def _choose(method: ChannelPrune, model: Model, bench: Bench) -> Choice:
+def _choose(method: Cutter, model: Model, bench: Bench) -> Choice:
     if method.target == "none":
         return Choice(method.ratio, _fastest(method, model, bench))
 
@@ -70,7 +68,7 @@ def _choose(method: ChannelPrune, model: Model, bench: Bench) -> Choice:
     return Choice(search(size, method.limit, _largest(method, model)), method.round_to)
 
 
-def _guess(method: ChannelPrune, model: Model, bench: Bench) -> Choice:
+def _guess(method: Cutter, model: Model, bench: Bench) -> Choice:
     """Counts are searched for as in a run, bytes by their estimate; what only a clock can tell is left at `ratio`."""
     if method.target in ("none", "latency"):
         return Choice(method.ratio, method.round_to or 1, guessed=True)
@@ -86,7 +84,7 @@ def _guess(method: ChannelPrune, model: Model, bench: Bench) -> Choice:
     return Choice(ratio, method.round_to, guessed=method.target == "bytes" or method.scope == "global")
 
 
-def _fastest(method: ChannelPrune, model: Model, bench: Bench) -> int:
+def _fastest(method: Cutter, model: Model, bench: Bench) -> int:
     """The multiple whose file is fastest, if that is worth the channels it keeps."""
     with tempfile.TemporaryDirectory() as folder:
         files = {str(multiple): Path(folder) / f"{multiple}.onnx" for multiple in MULTIPLES}
@@ -98,7 +96,7 @@ def _fastest(method: ChannelPrune, model: Model, bench: Bench) -> int:
     return best if times[str(best)] < WORTH * times["1"] else 1
 
 
-def _cut(method: ChannelPrune, model: Model, choice: Choice, bench: Bench, real: bool = True) -> Model:
+def _cut(method: Cutter, model: Model, choice: Choice, bench: Bench, real: bool = True) -> Model:
     """The network after a whole cut. A local one is as wide whatever the scores are."""
     bench.stop_if_cancelled()
     blind = method.reads_images and not (real and method.scope == "global")
@@ -106,7 +104,7 @@ def _cut(method: ChannelPrune, model: Model, choice: Choice, bench: Bench, real:
     return model.with_net(net)
 
 
-def _largest(method: ChannelPrune, model: Model) -> float:
+def _largest(method: Cutter, model: Model) -> float:
     scope: Scope = "global" if method.scope == "global" else "local"
     ignored, ratios = read_names(method.ignored), read_ratios(method.layer_ratios)
     return reachable_ratio(model.net.cpu(), blank(model), scope, ignored, ratios)

@@ -17,6 +17,7 @@ from torch_pruning.dependency import Group
 
 from core.engine.method import methods
 from core.engine.prune.attention import Score, widths_settled
+from core.engine.prune.cutter import Ranker
 from core.engine.prune.ranking import (
     ChannelSet,
     Scope,
@@ -203,16 +204,13 @@ def _score(importance: str | Score, seed: int, net: nn.Module) -> Score:
     """The score of that name: every method of the stage that ranks channels without images has one."""
     if not isinstance(importance, str):
         return importance
-    from core.engine.prune.channels import ChannelPrune  # it builds on this module
-
-    menu = {n: m for n, m in methods("prune").items() if issubclass(m, ChannelPrune) and not m.reads_images}
+    made = {name: method() for name, method in methods("prune").items()}
+    menu = {name: method for name, method in made.items() if isinstance(method, Ranker) and not method.reads_images}
     if importance not in menu:
         allowed = f"one of {', '.join(menu)}, or a callable"
         raise UserError("unknown_choice", "importance", importance, allowed, nearest(importance, menu))
-    method = menu[importance]()
-    assert isinstance(method, ChannelPrune)
-    method.refuse(net)
-    return _score(method.importance(seed), seed, net)
+    menu[importance].refuse(net)
+    return _score(menu[importance].importance(seed), seed, net)
 
 
 def _copy(model: nn.Module) -> nn.Module:

@@ -18,13 +18,14 @@ STEPS = 256  # ratios that are told apart
 SECONDS = 0.6  # of timing a candidate
 MARGIN = 0.97  # of a latency bound: timings of the finished file will differ a little
 
-KINDS = ("parameters", "macs", "bytes", "latency")
+COUNTED = ("parameters", "macs")  # exactly, from the shapes alone
+KINDS = (*COUNTED, "bytes", "latency")
 
 
 def measure(kind: str, model: Model, bench: Bench) -> float:
     """Parameters, multiply-accumulates, bytes of the float32 file, or its median milliseconds on this machine."""
     p = model.preprocessing
-    if kind in ("parameters", "macs"):
+    if kind in COUNTED:
         found = complexity(model.net, (p.channels, p.size, p.size))
         return found.params if kind == "parameters" else found.macs
     with tempfile.TemporaryDirectory() as folder:
@@ -45,12 +46,7 @@ def search(size: Callable[[float], float], limit: float, largest: float) -> floa
 
     Raises UserError unreachable_target with the smallest size there is.
     """
-    smallest = size(largest)
-    if smallest > limit:
-        shown = f"{smallest:,.0f}" if smallest >= 100 else f"{smallest:.4g}"
-        allowed = f"at least {shown} for this model"
-        fix = "Raise the bound, choose another target, or begin with a smaller network."
-        raise UserError("unreachable_target", "limit", limit, allowed, fix)
+    refuse_unreachable(size(largest), limit)
     holds, fails = STEPS, -1
     while holds - fails > 1:
         middle = (holds + fails) // 2
@@ -59,3 +55,12 @@ def search(size: Callable[[float], float], limit: float, largest: float) -> floa
         else:
             fails = middle
     return largest * holds / STEPS
+
+
+def refuse_unreachable(smallest: float, limit: float) -> None:
+    """Raises UserError unreachable_target where what is left at the largest ratio, `smallest`, is still too much."""
+    if smallest > limit:
+        shown = f"{smallest:,.0f}" if smallest >= 100 else f"{smallest:.4g}"
+        allowed = f"at least {shown} for this model"
+        fix = "Raise the bound, choose another target, or begin with a smaller network."
+        raise UserError("unreachable_target", "limit", limit, allowed, fix)

@@ -30,6 +30,7 @@ from core.engine.seeds import counter_seed
 from core.engine.train import UNLABELLED, Batch, Examples, Schedule, fit
 from core.engine.transfer import Transfer
 from core.errors import UserError
+from core.rules.domains import no_target
 
 CONTROL = "source only"
 
@@ -79,8 +80,7 @@ class Adaptation(Transfer, ABC):
     def apply(self, model: Model, bench: Bench) -> Model:
         """The model that learned the source's labels and saw the target's images; raises UserError without a target."""
         if bench.target is None:
-            fix = 'Add a line target = "…" to the recipe, or choose another method.'
-            raise UserError("no_target", "target", "", "the name of a second data set", fix)
+            raise no_target("method", type(self).title.en)
         self.refuse(model, bench)
         return self.adapt(model, bench, bench.target)
 

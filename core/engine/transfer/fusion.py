@@ -17,9 +17,9 @@ from core.engine.method import knob
 from core.engine.model import Model
 from core.engine.starting import side_of, start
 from core.engine.transfer.embedding import extractor
-from core.engine.transfer.probing import Frozen, ProbedTransfer, Problem
+from core.engine.transfer.probing import Frozen, ProbedTransfer, Problem, There
 from core.options import Words
-from core.rules import fellows
+from core.rules.networks import fellows
 
 
 class Fusion(ProbedTransfer):
@@ -49,7 +49,7 @@ class Fusion(ProbedTransfer):
 
         return Frozen(fuse(parts, bench.data.size, bench.data.channels), embed)
 
-    def problems(self, features: Tensor, labels: Tensor, classes: int) -> Sequence[Problem]:
+    def problems(self, features: Tensor, labels: Tensor, classes: int, there: There | None) -> Sequence[Problem]:
         """One: the features of all backbones."""
         return (Problem.of(features, labels, classes),)
 

@@ -15,7 +15,6 @@ from core.engine.train import Examples
 from core.engine.transfer.fine_tune import FineTune
 from core.engine.transfer.objective import Objective
 from core.engine.transfer.training import Trainable, shared_out
-from core.errors import UserError
 from core.options import Words
 
 
@@ -36,9 +35,7 @@ class Gradual(FineTune):
 
     def apply(self, model: Model, bench: Bench) -> Model:
         """Phase after phase, each from the best weights so far, as one curve; raises UserError for empty phases."""
-        if self.phases > self.epochs:
-            fix = f"Set phases to {self.epochs} or less, or raise epochs."
-            raise UserError("conflicting_options", "phases", self.phases, f"at most epochs = {self.epochs}", fix)
+        self._parts()
         start = self.objective(model, Examples.of(bench.labelled), bench)
         for number in range(self.phases):
             model = self.phase(model, number, start, bench)
@@ -46,7 +43,7 @@ class Gradual(FineTune):
 
     def phase(self, model: Model, number: int, start: Objective, bench: Bench) -> Model:
         """The model after phase `number`, from 0, which trains the head and that many shares of the blocks."""
-        done, end = shared_out(self.epochs, self.phases)[number]
+        done, end = self._parts()[number]
         part = bench.part(f"phase-{number}").after(done, self.epochs)
         return self.train(
             model, Examples.of(bench.labelled), part, self.thawed(model.net, number, len(bench.labelled)),
@@ -64,11 +61,14 @@ class Gradual(FineTune):
             parameter.requires_grad_(id(parameter) not in asleep)
         return Trainable(whole.groups[: 1 + count], [*whole.frozen, *(m for block in frozen for m in block.modules)])
 
+    def _parts(self) -> list[tuple[int, int]]:
+        return shared_out(self.epochs, self.phases, "phases", self.phases)
+
     def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
         """Each phase trains what has joined."""
         work: list[Labour] = []
         images = len(bench.labelled)
-        for number, (done, end) in enumerate(shared_out(self.epochs, self.phases)):
+        for number, (done, end) in enumerate(self._parts()):
             learner = after.with_net(copy.deepcopy(after.net))
             self.thawed(learner.net, number, images)
             work += self.training(learner, end - done, images, bench)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from core.engine.transfer.probing import Head, ProbedTransfer, Problem, solve
+from core.engine.transfer.probing import Head, ProbedTransfer, Problem, There, solve
 from core.options import Words
 
 __all__ = ["Head", "LinearProbe", "solve"]
@@ -22,6 +22,6 @@ class LinearProbe(ProbedTransfer):
     )
     source = "https://arxiv.org/abs/1610.01644"
 
-    def problems(self, features: Tensor, labels: Tensor, classes: int) -> Sequence[Problem]:
+    def problems(self, features: Tensor, labels: Tensor, classes: int, there: There | None) -> Sequence[Problem]:
         """One: all features."""
         return (Problem.of(features, labels, classes),)

@@ -48,6 +48,13 @@ class Frozen(NamedTuple):
     embed: Callable[[Tensor], Tensor]
 
 
+class There(NamedTuple):
+    """The recipe's target as a head may know it: its images' features [M, D], and which classes they can be of."""
+
+    features: Tensor
+    shared: tuple[int, ...]
+
+
 class ProbedTransfer(Transfer, ABC):
     """A frozen backbone with an optimal linear head; a method fills `problems`, and may say what `frozen` is."""
 
@@ -60,8 +67,13 @@ class ProbedTransfer(Transfer, ABC):
     )  # fmt: skip
 
     @abstractmethod
-    def problems(self, features: Tensor, labels: Tensor, classes: int) -> Sequence[Problem]:
-        """What the head is searched on, from features [N, D] and labels [N]; of several the best on validation."""
+    def problems(self, features: Tensor, labels: Tensor, classes: int, there: There | None) -> Sequence[Problem]:
+        """What the head is searched on, from features [N, D] and labels [N]; of several the best on validation. `there`
+        is the target where it `adapts`."""
+
+    def adapts(self) -> bool:
+        """Whether the head is fitted to the recipe's target too; here not."""
+        return False
 
     def frozen(self, model: Model, bench: Bench) -> Frozen:
         """The network that gets the head, and how its features come about; raises UserError, before any work, where an
@@ -71,28 +83,31 @@ class ProbedTransfer(Transfer, ABC):
     def apply(self, model: Model, bench: Bench) -> Model:
         """The backbone unchanged, with the optimal head; `l2` 0 tries a grid and keeps the best on validation.
 
-        The heads come first: something moves on the screen while the validation images are still on their way.
+        The heads come first: something moves on the screen while the validation images are still on their way. One that
+        adapts to the target is chosen as it sees the source, where labels may be looked at.
         """
         model, embed = self.frozen(model, bench)
         split, validation = bench.labelled, bench.data.validation
         features = embed(split.images)
-        heads, learned = [], []
-        problems = self.problems(features, split.labels, len(model.classes))
+        heads, deployed, learned = [], [], []
+        there = There(embed(bench.target.images), bench.target.shared) if self.adapts() and bench.target else None
+        problems = self.problems(features, split.labels, len(model.classes), there)
         searches = [(problem, l2) for problem in problems for l2 in ((self.l2,) if self.l2 else GRID)]
         for number, (problem, l2) in enumerate(searches):
             bench.stop_if_cancelled()
             heads.append(problem.solve(l2))
+            deployed.append(problem.deployed())
             learned.append(judge(heads[-1](features), split.labels))
             loss, accuracy = learned[-1]
             bench.report("training", number + 1, len(searches), 0, 1, Figures(loss=loss, accuracy=accuracy))
         judged = embed(validation.images)
         best: tuple[float, Head] | None = None
-        for number, (head, (loss, accuracy)) in enumerate(zip(heads, learned, strict=True)):
+        for number, (head, kept, (loss, accuracy)) in enumerate(zip(heads, deployed, learned, strict=True)):
             told, right = judge(head(judged), validation.labels)
             figures = Figures(loss=loss, accuracy=accuracy, validation_loss=told, validation_accuracy=right)
             bench.report("training", number + 1, len(searches), 0, 1, figures)
             if best is None or right > best[0]:
-                best = (right, head)
+                best = (right, kept)
         assert best is not None
         layer = head_layer(model.net)
         assert isinstance(layer, nn.Linear)
@@ -102,14 +117,16 @@ class ProbedTransfer(Transfer, ABC):
         return model
 
     def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
-        """Every labelled and validation image once through the backbone; then the search on their features."""
-        images, validation = len(bench.labelled), len(bench.data.validation)
+        """Every labelled and validation image once through the backbone, and the target's where it adapts; then the
+        search on their features."""
+        images, judged = len(bench.labelled), len(bench.data.validation)
+        judged += len(bench.target.images) if self.adapts() and bench.target else 0
         layer = head_layer(after.net)
         assert isinstance(layer, nn.Linear | nn.Conv2d)
         width = layer.weight[0].numel()
         products = 4.0 * images * min(images, width) * len(after.classes) * self.effort
         searches = 1 if self.l2 else len(GRID)
-        return (Labour("answer", after, images + validation, operations=searches * EVALUATIONS * products),)
+        return (Labour("answer", after, images + judged, operations=searches * EVALUATIONS * products),)
 
     def save(self, model: Model, path: Path, bench: Bench) -> Saved:
         """The cached graph of the backbone with the new head: a backbone is exported once."""
@@ -150,17 +167,28 @@ def standardised(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return (x - mean) * scale, mean, scale
 
 
+class View(NamedTuple):
+    """How a head sees features [N, D]: (features − mean) · scale · basisᵀ, with mean [D], scale [D], basis [K, D]."""
+
+    mean: Tensor
+    scale: Tensor
+    basis: Tensor
+
+    def __call__(self, features: Tensor) -> Tensor:
+        return ((features.double() - self.mean) * self.scale) @ self.basis.T
+
+
 @dataclass
 class Problem:
-    """Standardised features [N, D] as `rotated` [N, K] = features · basisᵀ: in their own row space, at most N wide,
-    where the optimum lies whatever D is, or along chosen directions. The last solution is where the next search starts.
+    """Standardised features [N, D] as `rotated` [N, K] = view(features): in their own row space, at most N wide, where
+    the optimum lies whatever D is, or along chosen directions. `there` is the view of the images that the saved file
+    will be given, the same unless they are of another domain. The last solution is where the next search starts.
     """
 
     rotated: Tensor
-    basis: Tensor
     labels: Tensor
-    mean: Tensor
-    scale: Tensor
+    view: View
+    there: View
     weight: Tensor
     bias: Tensor
 
@@ -173,25 +201,38 @@ class Problem:
             rotated, basis = triangle.T, columns.T
         else:
             rotated, basis = x, torch.eye(x.shape[1], dtype=torch.float64)
-        return cls.start(rotated, basis, labels, mean, scale, classes)
+        view = View(mean, scale, basis)
+        return cls.start(rotated, labels, view, view, classes)
 
     @classmethod
     def along(cls, features: Tensor, labels: Tensor, classes: int, directions: Tensor) -> Problem:
         """The problem for the standardised features as seen along `directions` [D, K]: the head that comes out takes
         the features themselves, so the transformation is part of it."""
-        x, mean, scale = standardised(features)
-        return cls.start(x @ directions, directions.T, labels, mean, scale, classes)
+        _, mean, scale = standardised(features)
+        view = View(mean, scale, directions.T)
+        return cls.across(features, labels, classes, view, view)
 
     @classmethod
-    def start(
-        cls, rotated: Tensor, basis: Tensor, labels: Tensor, mean: Tensor, scale: Tensor, classes: int
-    ) -> Problem:
+    def across(cls, features: Tensor, labels: Tensor, classes: int, view: View, there: View) -> Problem:
+        """The problem for features seen by `view`, whose solution is deployed on images seen by `there`."""
+        return cls.start(view(features), labels, view, there, classes)
+
+    @classmethod
+    def start(cls, rotated: Tensor, labels: Tensor, view: View, there: View, classes: int) -> Problem:
         """The problem with its search at zero."""
         empty = torch.zeros(classes, rotated.shape[1], dtype=torch.float64)
-        return cls(rotated, basis, labels, mean, scale, empty, torch.zeros(classes, dtype=torch.float64))
+        return cls(rotated, labels, view, there, empty, torch.zeros(classes, dtype=torch.float64))
+
+    def deployed(self) -> Head:
+        """The last solution as a head for the images that the saved file will be given."""
+        return self._head(self.there)
+
+    def _head(self, view: View) -> Head:
+        scaled = (self.weight @ view.basis) * view.scale
+        return Head(scaled, self.bias - scaled @ view.mean)
 
     def solve(self, l2: float) -> Head:
-        """The head for this penalty."""
+        """The head for this penalty, for images such as those it learned on."""
         with one_thread() if self.rotated.numel() * len(self.bias) < SMALL else nullcontext():
             return self._solved(l2)
 
@@ -211,5 +252,4 @@ class Problem:
 
         optimizer.step(objective)  # type: ignore[no-untyped-call]
         self.weight, self.bias = weight.detach(), bias.detach()
-        scaled = (self.weight @ self.basis) * self.scale
-        return Head(scaled, self.bias - scaled @ self.mean)
+        return self._head(self.view)

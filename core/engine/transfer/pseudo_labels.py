@@ -6,10 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import torch
-from torch import Tensor
 
+from core.engine.answers import AT_ONCE, answers
 from core.engine.bench import Bench
-from core.engine.data.augment import prepare
 from core.engine.forecast import Labour
 from core.engine.method import knob
 from core.engine.model import Model
@@ -19,7 +18,6 @@ from core.engine.transfer.training import shared_out
 from core.errors import UserError
 from core.options import Words
 
-AT_ONCE = 256  # images of the pool answered together
 TWIN = "labels alone"
 
 
@@ -69,10 +67,11 @@ class PseudoLabels(FineTune):
 
     def _learn(self, model: Model, bench: Bench, *, joining: bool) -> Model:
         examples = Examples.of(bench.labelled)
+        parts = shared_out(self.epochs, self.rounds + 1, "rounds", self.rounds)
         start = self.objective(model, examples, bench)
         seen = len(bench.labelled) + len(bench.pool)
         batches = -(-seen // min(self.batch, len(examples)))  # for all rounds and the twin alike: an equal budget
-        for number, (done, end) in enumerate(shared_out(self.epochs, self.rounds + 1)):
+        for number, (done, end) in enumerate(parts):
             part = bench.part(f"round-{number}").after(done, self.epochs)
             if number and joining:
                 examples = self._joined(model, number, part)
@@ -85,7 +84,7 @@ class PseudoLabels(FineTune):
 
     def _joined(self, model: Model, number: int, bench: Bench) -> Examples:
         """The labelled images and those of the pool that the model is sure of, with its labels."""
-        probability, label = _answers(model, bench).max(1)
+        probability, label = answers(model, bench.pool, bench, "features").softmax(1).max(1)
         sure = probability >= self.confidence
         split, joined, pool = bench.labelled, int(sure.sum()), len(bench.pool)
         message = f"Round {number}: {joined:,} of {pool:,} unlabelled images joined, with p ≥ {self.confidence:g}."
@@ -96,22 +95,7 @@ class PseudoLabels(FineTune):
         if not len(bench.pool):
             fix = "Set labels below the number of training images: the rest is the unlabelled pool."
             raise UserError("no_pool", "labels", len(bench.labelled), "fewer labels than images, with confidence", fix)
-        if self.rounds >= self.epochs:
-            fix = f"Set rounds to {self.epochs - 1} or less, or raise epochs."
-            raise UserError("conflicting_options", "rounds", self.rounds, f"fewer than epochs = {self.epochs}", fix)
         for name, given in (("mixup", self.mixup), ("cutmix", self.cutmix)):
             if given:
                 fix = f"Set {name} to 0: a mixture of guessed labels teaches neither."
                 raise UserError("conflicting_options", name, f"{given:g} with confidence", "0 with confidence", fix)
-
-
-def _answers(model: Model, bench: Bench) -> Tensor:
-    """Probabilities [M, C] of the pool, on the CPU."""
-    net, found = model.net.to(bench.device).eval(), []
-    with torch.inference_mode():
-        for block in torch.split(bench.pool, AT_ONCE):
-            bench.stop_if_cancelled()
-            logits = net(prepare(block.to(bench.device), model.preprocessing))
-            found.append(logits.float().softmax(1).cpu())
-            bench.report("features", 0, 1, sum(map(len, found)), len(bench.pool))
-    return torch.cat(found)

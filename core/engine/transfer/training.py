@@ -22,6 +22,7 @@ from core.engine.schedule import CURVES, Schedule
 from core.engine.train import Examples, fit
 from core.engine.transfer import Transfer
 from core.engine.transfer.objective import Objective, dropping
+from core.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -180,8 +181,13 @@ class TrainedTransfer(Transfer, ABC):
         return replace(train, images=train.images + searched), judge
 
 
-def shared_out(epochs: int, parts: int) -> list[tuple[int, int]]:
-    """The epochs as equal parts of one curve: the first of each and that after its last."""
+def shared_out(epochs: int, parts: int, option: str, given: int) -> list[tuple[int, int]]:
+    """The epochs as equal parts of one curve: the first of each and that after its last. Raises UserError where a part
+    would have none, naming the option that asks for `given` of them."""
+    if parts > epochs:
+        most = epochs - (parts - given)
+        fix = f"Set {option} to {max(1, most)} or less, or raise epochs."
+        raise UserError("conflicting_options", option, given, f"at most {most} with epochs = {epochs}", fix)
     return list(pairwise(epochs * number // parts for number in range(parts + 1)))
 
 

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from core.engine.backbones.heads import head_layer
 from core.engine.bench import Bench
 from core.engine.export.graph import no_linear_head
 from core.engine.forecast import Outline
-from core.engine.method import knob
+from core.engine.method import Saved, knob
 from core.engine.model import Model
-from core.engine.transfer.probing import Frozen, ProbedTransfer, Problem, standardised
+from core.engine.transfer.adaptation import CONTROL, copied
+from core.engine.transfer.probing import Frozen, ProbedTransfer, Problem, There, View, standardised
 from core.engine.transfer.transformations import NAMES, Facts, transformation
 from core.errors import UserError
-from core.options import Words
+from core.options import Value, Words
+from core.rules.domains import no_target
 
 PARTS = (1, 2, 4, 8)  # 0 components: all, a half, a quarter and an eighth of them are tried
 
 
 class Transform(ProbedTransfer):
     """Standardised features x → x · P, then multinomial logistic regression; P [D, K] is folded into the head, which
-    stays one matrix [classes, D]. PCA, whitening, CCA with the labels: see core.engine.transfer.transformations."""
+    stays one matrix [classes, D]. PCA, whitening, CCA with the labels, subspace alignment to a target: see
+    core.engine.transfer.transformations."""
 
     title = Words("Feature transformation", "特征变换")
     summary = Words(
@@ -32,11 +37,16 @@ class Transform(ProbedTransfer):
     )
     source = "https://arxiv.org/abs/1512.00809"
     effort: ClassVar[float] = 2.0  # 1 + 1/2 + 1/4 + 1/8
+    target_choices: ClassVar[Mapping[str, tuple[Value, ...]]] = {
+        "kind": tuple(name for name in NAMES if transformation(name).without_target)
+    }
 
     kind: str = knob(
         "whitening", "Transformation",
-        "pca: the directions of most variance; whitening: those, scaled alike; cca: those that tell the classes apart.",
-        zh=("变换", "pca:方差最大的方向;whitening:同样的方向并统一尺度;cca:最能区分类别的方向。"), choices=NAMES,
+        "pca: the directions of most variance; whitening: those, scaled alike; cca: those that tell the classes apart; "
+        "subspace_alignment: those of the target, with the source's turned towards them (needs a target).",
+        zh=("变换", "pca:方差最大的方向;whitening:同样的方向并统一尺度;cca:最能区分类别的方向;"
+            "subspace_alignment:目标域的方向,并把源域的方向转向它们(需要 target)。"), choices=NAMES,
     )  # fmt: skip
     components: int = knob(
         0, "Directions kept",
@@ -50,8 +60,12 @@ class Transform(ProbedTransfer):
         zh=("收缩协方差", "图像较少时使 whitening 和 cca 更稳定(Ledoit 与 Wolf 2004);对 pca 没有影响。"),
     )  # fmt: skip
 
+    def adapts(self) -> bool:
+        """Where the transformation does."""
+        return bool(transformation(self.kind).without_target)
+
     def frozen(self, model: Model, bench: Bench) -> Frozen:
-        """Raises UserError `out_of_range` where there are not so many directions."""
+        """Raises UserError `out_of_range` where there are not so many directions, `no_target` where it is missing."""
         self._refuse(model, bench)
         return super().frozen(model, bench)
 
@@ -59,7 +73,7 @@ class Transform(ProbedTransfer):
         layer = head_layer(model.net)
         if not isinstance(layer, nn.Linear):
             raise no_linear_head(type(layer).__name__)
-        images, classes = len(bench.labelled), len(model.classes)
+        images, classes = self._images(bench), len(model.classes)
         most = transformation(self.kind).most(layer.in_features, images, classes)
         if self.components > most:
             allowed = (
@@ -67,25 +81,53 @@ class Transform(ProbedTransfer):
             )
             raise UserError("out_of_range", "components", self.components, allowed, f"Set components to {most} or 0.")
 
-    def problems(self, features: Tensor, labels: Tensor, classes: int) -> Sequence[Problem]:
-        """One for each number of directions."""
-        x, _, _ = standardised(features)
-        found = transformation(self.kind).directions(Facts(x, labels, classes, self.shrink))
-        there = found.shape[1]  # fewer than foreseen where features repeat one another
-        counts = [min(self.components, there)] if self.components else [max(1, there // part) for part in PARTS]
-        return [Problem.along(features, labels, classes, found[:, :k]) for k in dict.fromkeys(counts)]
+    def _images(self, bench: Bench) -> int:
+        """Those that the directions are taken from; of two domains the fewer."""
+        if not self.adapts():
+            return len(bench.labelled)
+        if bench.target is None:
+            raise no_target("kind", self.kind)
+        alike = torch.isin(bench.labelled.labels, torch.tensor(bench.target.shared))
+        return min(int(alike.sum()), len(bench.target.images))
+
+    def problems(self, features: Tensor, labels: Tensor, classes: int, there: There | None) -> Sequence[Problem]:
+        """One for each number of directions. What aligns two domains looks at the classes that both have."""
+        kind = transformation(self.kind)
+        alike = torch.isin(labels, torch.tensor(there.shared)) if there else torch.ones_like(labels, dtype=torch.bool)
+        x, mean, scale = standardised(features[alike])
+        target, there_mean, there_scale = standardised(there.features) if there else (None, mean, scale)
+        facts = Facts(x, labels[alike], classes, self.shrink, target)
+        found = kind.directions(facts)
+        width = found.shape[1]  # fewer than foreseen where features repeat one another
+        counts = [min(self.components, width)] if self.components else [max(1, width // part) for part in PARTS]
+        cuts = [found[:, :k] for k in dict.fromkeys(counts)]
+        views = [(View(mean, scale, kind.aligned(facts, cut).T), View(there_mean, there_scale, cut.T)) for cut in cuts]
+        return [Problem.across(features, labels, classes, *both) for both in views]
+
+    def controls(self, model: Model, bench: Bench) -> dict[str, Callable[[], Model]]:
+        """Where it adapts: the same classifier in the source's own directions, which never saw the target."""
+        return {CONTROL: lambda: self._alone().apply(copied(model), bench.beside(CONTROL))} if self.adapts() else {}
+
+    def _alone(self) -> Transform:
+        return self.model_copy(update={"kind": transformation(self.kind).without_target})
 
     def outline(self, before: Outline, bench: Bench) -> Outline:
         """The same network with another head."""
         self._refuse(before.model, bench)
         return before
 
+    def save(self, model: Model, path: Path, bench: Bench) -> Saved:
+        """As any probe; the control's notes are its own."""
+        alone = self.adapts() and CONTROL in bench.place
+        return self._alone().save(model, path, bench) if alone else super().save(model, path, bench)
+
     def notes(self, model: Model) -> tuple[str, ...]:
         """What became of the transformation."""
         layer = head_layer(model.net)
         assert isinstance(layer, nn.Linear)
         kept = f"{self.components} directions" if self.components else "as many directions as validation chose"
-        return (
+        folded = (
             f"{self.kind} with {kept} is folded into the head: one matrix {layer.out_features} × {layer.in_features}, "
-            "so the file is as large and as fast as a linear probe's",
+            "so the file is as large and as fast as a linear probe's"
         )
+        return tuple(filter(None, (folded, transformation(self.kind).note)))

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 import core.engine
-from core import rules
 from core.catalog import Catalog, load_catalog
 from core.engine import catalogue
 from core.engine.backbones import backbones, small
 from core.engine.catalogue import BrokenMethod, stage_entries
 from core.options import Words
+from core.rules import networks
 
 BASE = """
 from core.engine.method import Method, Saved, knob
@@ -142,9 +142,9 @@ def test_facts_of_this_machine_stay_out() -> None:
 
 
 def test_the_width_that_warnings_count_with_is_the_networks_own() -> None:
-    assert rules.SMALL_WIDTH == small.WIDTH
-    assert (rules.FLAT, rules.FLAT_WIDTH) == (small.PERCEPTRON, small.HIDDEN)
-    assert rules.WIDE in backbones()
+    assert networks.SMALL_WIDTH == small.WIDTH
+    assert (networks.FLAT, networks.FLAT_WIDTH) == (small.PERCEPTRON, small.HIDDEN)
+    assert networks.WIDE in backbones()
 
 
 def test_the_committed_catalogue_is_fresh() -> None:

@@ -9,13 +9,14 @@ import pandas as pd
 from core.points import Latency, Point
 from core.runs import RunSummary, Status
 from core.samples import samples
-from dashboard.charts.points import COLUMNS, info, spread
+from dashboard.charts.points import COLUMNS, info, spread, target_spread
 
 LATENCY = Latency(runtime="onnxruntime", device="cpu", threads=2, batch=1, n=50, p50=0.5, p95=0.7, noisy=True)
 FULL = Point(
     step=1, stage="prune", method="l2", name="resnet8 · L2", accuracy=0.8, accuracy_low=0.78, accuracy_high=0.81,
     validation_accuracy=0.79, bytes=1000, params=10, macs=20, latency_ms=LATENCY, accuracy_sd=0.02, seeds=3,
     target_accuracy=0.6, target_accuracy_low=0.5, target_accuracy_high=0.65,
+    target_accuracy_mean=0.62, target_accuracy_sd=0.03,
 )  # fmt: skip
 BARE = Point(step=0, stage="transfer", method="linear_probe", name="teacher")
 
@@ -32,8 +33,8 @@ def test_a_point_keeps_all_its_figures() -> None:
         "stage": "prune", "method": "l2", "dataset": "d", "backbone": "b", "accuracy": 0.8, "low": 0.78, "high": 0.81,
         "sd": 0.02, "validation": 0.79, "bytes": 1000, "params": 10, "macs": 20, "p50": 0.5, "p95": 0.7, "noisy": True,
         "runtime": "onnxruntime", "threads": 2, "batch": 1, "step": 1, "created": 1.0, "finished": 2.0,
-        "control": False, "sample": False, "tags": ("x", "y"), "target": "t", "on_target": 0.6, "target_low": 0.5,
-        "target_high": 0.65,
+        "control": False, "sample": False, "tags": ("x", "y"), "target": "t", "on_target": 0.62, "target_low": 0.59,
+        "target_high": 0.65, "target_sd": 0.03,
     }  # fmt: skip
     assert {name: row[name] for name in told} == told
 
@@ -44,6 +45,7 @@ def test_what_was_not_measured_is_missing() -> None:
         "on_target",
         "target_low",
         "target_high",
+        "target_sd",
         "accuracy",
         "low",
         "high",
@@ -83,5 +85,7 @@ def test_ids_are_unique_over_all_samples() -> None:
 
 def test_the_spread_is_that_of_the_seeds_else_half_the_interval() -> None:
     table = pd.DataFrame({"sd": [0.02, math.nan, math.nan], "low": [0.7, 0.7, math.nan], "high": [0.9, 0.9, math.nan]})
-    assert spread(table).round(9).tolist()[:2] == [0.02, 0.1]
-    assert math.isnan(spread(table)[2])
+    there = table.rename(columns={"sd": "target_sd", "low": "target_low", "high": "target_high"})
+    for around in (spread(table), target_spread(there)):
+        assert around.round(9).tolist()[:2] == [0.02, 0.1]
+        assert math.isnan(around[2])

@@ -9,6 +9,8 @@ import importlib
 import pkgutil
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -21,13 +23,16 @@ NAMES = tuple(sorted(info.name for info in pkgutil.iter_modules(__path__)))
 @dataclass(frozen=True)
 class Facts:
     """What a transformation is fitted to: features x [N, D] float64 with mean 0, labels [N], the number of classes,
-    and whether the covariance is shrunk towards a multiple of the identity."""
+    and whether the covariance is shrunk towards a multiple of the identity; `target` [M, D] are features of the
+    recipe's target, likewise, for a transformation that adapts to it."""
 
     x: Tensor
     labels: Tensor
     classes: int
     shrink: bool
+    target: Tensor | None = None
 
+    @cached_property
     def axes(self) -> tuple[Tensor, Tensor]:
         """(eigenvectors [D, K], eigenvalues [K]) of the covariance, the largest first; those without variance in the
         data are left out. With `shrink` the eigenvalues are the Ledoit-Wolf estimate's, the vectors are the same."""
@@ -42,7 +47,15 @@ class Facts:
 
 
 class Transformation(ABC):
-    """A way to choose directions in the space of features."""
+    """A way to choose directions in the space of features.
+
+    One that adapts to the recipe's target names in `without_target` the transformation that it is to be held against,
+    which does not, and in `note` what that means for the file; its directions are those of the target's features, and
+    it fills `aligned`.
+    """
+
+    without_target: ClassVar[str] = ""
+    note: ClassVar[str] = ""
 
     @abstractmethod
     def most(self, width: int, images: int, classes: int) -> int:
@@ -51,6 +64,11 @@ class Transformation(ABC):
     @abstractmethod
     def directions(self, facts: Facts) -> Tensor:
         """[D, K] float64, the most important first: the transformed features are x · directions."""
+
+    def aligned(self, facts: Facts, directions: Tensor) -> Tensor:
+        """[D, K]: how the labelled images are seen when the file that is made sees along `directions` [D, K]; the same
+        where there is no other domain."""
+        return directions
 
 
 def transformation(name: str) -> Transformation:

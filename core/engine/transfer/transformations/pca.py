@@ -16,4 +16,4 @@ class Pca(Transformation):
 
     def directions(self, facts: Facts) -> Tensor:
         """Unit eigenvectors of the covariance."""
-        return facts.axes()[0]
+        return facts.axes[0]

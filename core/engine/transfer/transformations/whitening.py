@@ -17,5 +17,5 @@ class Whitening(Transformation):
 
     def directions(self, facts: Facts) -> Tensor:
         """Eigenvectors divided by the square root of their eigenvalues."""
-        vectors, values = facts.axes()
+        vectors, values = facts.axes
         return vectors / values.sqrt()

@@ -45,6 +45,15 @@ def facts(*, shrink: bool = False) -> Facts:
     return Facts(*pixels(), 10, shrink)
 
 
+def turned(x: Tensor) -> Tensor:
+    """Another domain: the same images in other coordinates, of which few vary, with noise."""
+    draw = torch.Generator().manual_seed(7)
+    width = x.shape[1]
+    mixture = torch.linalg.qr(torch.randn(width, width, generator=draw, dtype=torch.float64)).Q
+    noise = torch.randn(x.shape, generator=draw, dtype=torch.float64)
+    return standardised(3 + x @ (torch.eye(width, dtype=torch.float64) + 0.3 * mixture) + 0.1 * noise)[0]
+
+
 def test_pca_is_scikit_learns() -> None:
     theirs = PCA(20).fit(facts().x.numpy())
     ours = transformation("pca").directions(facts())[:, :20].T.numpy()
@@ -92,7 +101,7 @@ def test_few_images_and_repeated_features_stay_finite(name: str, shrink: bool) -
     x = torch.cat([x, x], 1)[:30]
     x = x - x.mean(0)
     kind = transformation(name)
-    p = kind.directions(Facts(x, y[:30], 10, shrink))
+    p = kind.directions(Facts(x, y[:30], 10, shrink, turned(x)))
     assert p.isfinite().all()
     assert (x @ p).abs().max() < 1e3
     assert 1 <= p.shape[1] <= kind.most(x.shape[1], 30, 10)
@@ -110,7 +119,7 @@ def test_folded_into_the_head_it_gives_the_same_answers(name: str) -> None:
     data = load_digits()
     raw, y = torch.from_numpy(data.data), torch.from_numpy(data.target)
     x, _, _ = standardised(raw)
-    p = transformation(name).directions(Facts(x, y, 10, True))[:, :5]
+    p = transformation(name).directions(Facts(x, y, 10, True, turned(x)))[:, :5]
     problem = Problem.along(raw, y, 10, p)
     head = problem.solve(0.01)
     unfolded = (x @ p) @ problem.weight.T + problem.bias
@@ -119,7 +128,8 @@ def test_folded_into_the_head_it_gives_the_same_answers(name: str) -> None:
 
 
 def test_what_a_file_defines_is_what_the_menu_offers() -> None:
-    assert NAMES == ("cca", "pca", "whitening")
+    assert NAMES == ("cca", "pca", "subspace_alignment", "whitening")
+    assert Transform.target_choices == {"kind": ("subspace_alignment",)}
     kind = next(option for option in Transform.options() if option.name == "kind")
     assert kind.choices == NAMES
     assert all(isinstance(transformation(name), Transformation) for name in NAMES)

@@ -1,0 +1,64 @@
+"""What the cut asks of a method that ranks channels, so that neither needs to know the other's class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from torch import nn
+
+from core.engine.bench import Bench
+from core.engine.forecast import Packing
+from core.engine.model import Model
+from core.engine.prune.attention import Score
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The ratio and the multiple of a cut; `guessed` where a run would measure and this did not."""
+
+    ratio: float
+    round_to: int
+    guessed: bool = False
+
+
+@runtime_checkable
+class Ranker(Protocol):
+    """A way to tell which channels matter least."""
+
+    @property
+    def reads_images(self) -> bool: ...
+
+    def importance(self, seed: int) -> str | Score: ...
+
+    def refuse(self, net: nn.Module) -> None: ...
+
+
+class Cutter(Ranker, Protocol):
+    """A ranker with the options of a cut."""
+
+    @property
+    def ratio(self) -> float: ...
+
+    @property
+    def round_to(self) -> int: ...
+
+    @property
+    def scope(self) -> str: ...
+
+    @property
+    def target(self) -> str: ...
+
+    @property
+    def limit(self) -> float: ...
+
+    @property
+    def ignored(self) -> str: ...
+
+    @property
+    def layer_ratios(self) -> str: ...
+
+    def cut(self, model: Model, choice: Choice, bench: Bench, score: Score | None = None) -> Iterator[nn.Module]: ...
+
+    def packing(self) -> Packing: ...

@@ -1,0 +1,57 @@
+"""Options of one step that do not go together; `values` are the step's, defaults filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from core.errors import UserError
+from core.options import Value
+from core.ratios import read_ratios
+
+
+def share_faults(values: Mapping[str, Value], place: str) -> Iterator[UserError]:
+    """Parts that share the epochs need one each: `phases` are parts, `rounds` come after a first one."""
+    epochs = values.get("epochs")
+    for name, more in (("phases", 0), ("rounds", 1)):
+        parts = values.get(name)
+        if isinstance(parts, int) and isinstance(epochs, int) and parts + more > epochs:
+            fix = f"Set {name} to {max(1, epochs - more)} or less, or epochs to {parts + more} or more."
+            allowed = f"at most {epochs - more} with {place}.epochs = {epochs}"
+            yield UserError("conflicting_options", f"{place}.{name}", parts, allowed, fix)
+
+
+def mixing_faults(values: Mapping[str, Value], place: str) -> Iterator[UserError]:
+    """A step with a `confidence` learns from labels it guessed: mixing them would teach neither."""
+    for name in ("mixup", "cutmix") if "confidence" in values else ():
+        if values.get(name):
+            given = f"{values[name]} with {place}.confidence, which guesses labels"
+            fix = f"Set {name} to 0, or choose another method, such as fine_tune."
+            yield UserError("conflicting_options", f"{place}.{name}", given, "0", fix)
+
+
+def prune_faults(values: Mapping[str, Value], place: str) -> Iterator[UserError]:
+    """`values` are the step's, defaults filled in. Only what the recipe alone can tell; names need the network."""
+    try:
+        read_ratios(str(values.get("layer_ratios", "")), f"{place}.layer_ratios")
+    except UserError as error:
+        yield error
+    target, limit, n, m = (values.get(name) for name in ("target", "limit", "n", "m"))
+    if target is not None and (target == "none") != (limit == 0):
+        fix = "Set limit to what must not be exceeded." if limit == 0 else "Choose a target, or set limit to 0."
+        allowed = "a target with a limit above 0, or neither"
+        yield UserError("conflicting_options", f"{place}.limit", f"{limit:g} with target {target}", allowed, fix)
+    if target not in (None, "none"):
+        yield from _search_faults(str(target), values, place)
+    if isinstance(n, int) and isinstance(m, int) and n >= m:
+        yield UserError("conflicting_options", f"{place}.n", n, f"fewer than m = {m}", f"Set n to {m // 2}.")
+
+
+def _search_faults(target: str, values: Mapping[str, Value], place: str) -> Iterator[UserError]:
+    """A bound is met by one ratio, found once on the network before the cut."""
+    if values.get("round_to") == 0:
+        fix = "Set round_to to 1 or more, or target to none."
+        yield UserError("conflicting_options", f"{place}.round_to", f"0 with target {target}", "at least 1", fix)
+    if values.get("scope") == "global" and values.get("iterations") != 1:
+        given = f"{values.get('iterations')} with target {target} and scope global"
+        fix = "Set iterations to 1, or scope to local."
+        yield UserError("conflicting_options", f"{place}.iterations", given, "1", fix)

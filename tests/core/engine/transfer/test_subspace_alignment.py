@@ -1,0 +1,248 @@
+"""Subspace alignment: the deployed head is a slow float64 reference's, in a real recipe, with an honest note."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor, nn
+
+from core.engine.backbones.heads import head_layer
+from core.engine.bench import Bench
+from core.engine.data import Dataset, Unlabelled, few_labels, load_dataset, matched
+from core.engine.measure.runtime import open_session, predict
+from core.engine.method import build
+from core.engine.model import Model
+from core.engine.preview import preview
+from core.engine.transfer.adaptation import CONTROL
+from core.engine.transfer.embedding import extractor
+from core.engine.transfer.probing import ProbedTransfer, There
+from core.engine.transfer.transform import Transform
+from core.errors import UserError, UserErrors
+from core.recipe import parse_recipe
+from core.runs import Run
+from core.state import Status
+from core.workspace import Workspace
+from tests.core.engine.conftest import MakeBench, Reported
+from tests.core.engine.test_target_run import conducted
+
+Array = NDArray[np.float64]
+MakeModel = Callable[..., Model]
+
+RECIPE = """
+dataset = "glyphs"
+target = "digits"
+backbone = "resnet8"
+image_size = 8
+labels = 200
+
+[[steps]]
+stage = "transfer"
+method = "transform"
+kind = "subspace_alignment"
+components = 6
+l2 = 0.1
+"""
+
+
+def domains() -> tuple[Array, NDArray[np.int64], Array]:
+    """A source with three classes, and a target that is the source turned, stretched and moved."""
+    draw = np.random.default_rng(0)
+    y = np.repeat(np.arange(3), 40)
+    source = draw.normal(size=(120, 7)) * np.arange(1, 8) + 4 * np.eye(7)[y]
+    target = (draw.normal(size=(90, 7)) + 4 * np.eye(7)[np.repeat(np.arange(3), 30)]) @ draw.normal(size=(7, 7)) + 5
+    return source, y, target
+
+
+def reference(source: Array, y: NDArray[np.int64], target: Array, d: int, l2: float) -> tuple[Array, Array]:
+    """The paper, step by step: (logits of the target, logits of the source as the classifier learned it)."""
+    s, t = StandardScaler().fit_transform(source), StandardScaler().fit_transform(target)
+    xs, xt = (PCA(d, svd_solver="full").fit(x).components_.T for x in (s, t))
+    m = xs.T @ xt
+    learned = LogisticRegression(C=1 / (l2 * len(s)), tol=1e-10, max_iter=10_000).fit(s @ xs @ m, y)
+    return learned.decision_function(t @ xt), learned.decision_function(s @ xs @ m)
+
+
+def centred(logits: Tensor | Array) -> Array:
+    """The softmax is the same whatever is added to all of a row."""
+    rows = np.asarray(logits)
+    return np.asarray(rows - rows.mean(1, keepdims=True))
+
+
+@pytest.mark.parametrize("d", [1, 3, 7])
+def test_the_head_is_the_references(d: int) -> None:
+    source, y, target = domains()
+    method = build("transfer", "transform", kind="subspace_alignment", components=d)
+    assert isinstance(method, ProbedTransfer)
+    features, there = torch.from_numpy(source), There(torch.from_numpy(target), (0, 1, 2))
+    (problem,) = method.problems(features, torch.from_numpy(y), 3, there)
+    learned = problem.solve(0.05)
+    on_target, on_source = reference(source, y, target, d, 0.05)
+    np.testing.assert_allclose(centred(problem.deployed()(there.features)), centred(on_target), atol=2e-4)
+    np.testing.assert_allclose(centred(learned(features)), centred(on_source), atol=2e-4)
+
+
+def test_an_aligned_map_recovers_a_target_that_is_the_source_stretched_and_moved() -> None:
+    """Standardised by itself, such a target is the source: the deployed head answers as the learned one."""
+    source, y, _ = domains()
+    features = torch.from_numpy(source)
+    moved = features * torch.arange(2, 9) - 11
+    method = build("transfer", "transform", kind="subspace_alignment", components=4)
+    assert isinstance(method, ProbedTransfer)
+    (problem,) = method.problems(features, torch.from_numpy(y), 3, There(moved, (0, 1, 2)))
+    learned = problem.solve(0.05)
+    torch.testing.assert_close(problem.deployed()(moved), learned(features), atol=1e-8, rtol=0)
+
+
+def test_classes_that_the_target_lacks_do_not_turn_the_source() -> None:
+    """They are learned all the same."""
+    source, y, target = domains()
+    method = build("transfer", "transform", kind="subspace_alignment", components=3)
+    assert isinstance(method, ProbedTransfer)
+    there = There(torch.from_numpy(target), (0, 1))
+    labels = torch.from_numpy(y)
+    (problem,) = method.problems(torch.from_numpy(source), labels, 3, there)
+    far = torch.from_numpy(source).clone()
+    far[labels == 2] *= 100
+    (other,) = method.problems(far, labels, 3, there)
+    for one, two in zip(problem.view, other.view, strict=True):
+        torch.testing.assert_close(one, two, atol=0, rtol=0)
+    assert len(problem.labels) == len(y)
+
+
+# in the stage
+
+
+@pytest.fixture(scope="module")
+def glyphs() -> Dataset:
+    return load_dataset("glyphs", 8)
+
+
+@pytest.fixture
+def bench(make_bench: MakeBench, glyphs: Dataset, digits: Dataset) -> Bench:
+    labelled, _ = few_labels(glyphs.train, 300, 10, 0)
+    target = matched(glyphs, digits, lambda code, message: None)
+    return make_bench(data=glyphs, labelled=labelled, target=target.unlabelled)
+
+
+def test_the_saved_file_holds_the_aligned_map(bench: Bench, make_model: MakeModel, tmp_path: Path) -> None:
+    """What onnxruntime answers on the target's images is what the reference says of their features."""
+    assert bench.target is not None
+    method = build("transfer", "transform", kind="subspace_alignment", components=5, l2=0.1)
+    model = method.apply(make_model(), bench)
+    saved = method.save(model, tmp_path / "model.onnx", bench)
+    embed = extractor(make_model()).embed
+    here, there = (embed(images, bench).double().numpy() for images in (bench.labelled.images, bench.target.images))
+    expected, _ = reference(here, bench.labelled.labels.numpy(), there, 5, 0.1)
+    told = predict(open_session(tmp_path / "model.onnx", 1), bench.target.images, model.preprocessing)
+    np.testing.assert_allclose(centred(told), centred(expected), atol=5e-3)
+    layer = head_layer(model.net)
+    assert isinstance(layer, nn.Linear)
+    assert np.linalg.matrix_rank(layer.weight.detach().numpy(), tol=1e-5) == 5
+    folded, note = saved.notes
+    assert "subspace_alignment with 5 directions" in folded
+    assert "accuracy on the source" in note
+
+
+def test_the_choice_is_made_on_the_source_as_the_classifier_learned_it(
+    bench: Bench, make_model: MakeModel, reports: list[Reported]
+) -> None:
+    """The accuracy by which a setting is chosen is not that of the deployed head, which is for the target."""
+    method = build("transfer", "transform", kind="subspace_alignment", components=5, l2=0.1)
+    model = method.apply(make_model(), bench)
+    told = [report[5].validation_accuracy for report in reports if report[0] == "training"][-1]
+    features = extractor(make_model()).embed(bench.data.validation.images, bench)
+    layer = head_layer(model.net)
+    deployed = float((layer(features).argmax(1) == bench.data.validation.labels).float().mean())
+    assert told is not None
+    assert told > deployed
+
+
+def test_without_a_target_it_is_refused_before_any_work(
+    bench: Bench, make_model: MakeModel, reports: list[Reported]
+) -> None:
+    with pytest.raises(UserErrors) as caught:
+        parse_recipe(RECIPE.replace('target = "digits"', ""))
+    (error,) = caught.value.errors
+    assert (error.code, error.field) == ("no_target", "steps.0.kind")
+    assert "subspace_alignment" in error.given
+    assert 'target = "…"' in error.fix
+    assert "another kind" in error.fix
+    with pytest.raises(UserError, match="kind") as refused:
+        build("transfer", "transform", kind="subspace_alignment").apply(make_model(), replace(bench, target=None))
+    assert refused.value.code == "no_target"
+    assert not reports
+    assert not bench.cache.exists()
+
+
+def test_the_fewer_of_both_domains_bound_the_directions(bench: Bench, make_model: MakeModel) -> None:
+    assert bench.target is not None
+    few = replace(bench, target=Unlabelled(bench.target.images[:8], bench.target.shared))
+    method = build("transfer", "transform", kind="subspace_alignment", components=8)
+    with pytest.raises(UserError, match="0 to 7"):
+        method.apply(make_model(), few)
+
+
+def test_other_transformations_take_no_notice_of_a_target(bench: Bench, make_model: MakeModel) -> None:
+    method = build("transfer", "transform", kind="pca", components=5, l2=0.1)
+    one, two = (method.apply(make_model(), b).net.state_dict() for b in (bench, replace(bench, target=None)))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert not method.controls(make_model(), bench)
+
+
+def test_its_control_is_the_same_classifier_that_never_saw_the_target(bench: Bench, make_model: MakeModel) -> None:
+    method = build("transfer", "transform", kind="subspace_alignment", components=5, l2=0.1)
+    model = make_model()
+    before = {name: tensor.clone() for name, tensor in model.net.state_dict().items()}
+    control = method.controls(model, bench)[CONTROL]().net.state_dict()
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.net.state_dict().items())
+    plain = build("transfer", "transform", kind="pca", components=5, l2=0.1).apply(make_model(), bench)
+    assert all(torch.equal(control[name], tensor) for name, tensor in plain.net.state_dict().items())
+
+
+# in a recipe
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    run = Workspace.open_or_create(tmp_path_factory.mktemp("aligned")).create_run(
+        RECIPE.replace("labels = 200", "labels = 200\nseeds = 2")
+    )
+    conducted(run)
+    assert run.state().status is Status.FINISHED, run.state().details
+    return run
+
+
+def test_a_recipe_tells_both_domains_and_what_they_mean(run: Run) -> None:
+    (point,), (control,) = run.summary().points, run.summary().controls
+    assert control.name == CONTROL
+    for told in (point, control):
+        assert told.accuracy is not None
+        assert told.target_accuracy is not None
+        assert told.seeds == 2
+        assert told.target_accuracy_mean is not None
+        assert told.target_accuracy_sd is not None
+        assert told.target_accuracy_sd > 0
+        assert told.target_accuracy_mean != told.target_accuracy
+    notes, beside = json.dumps(point.receipt), json.dumps(control.receipt)
+    assert "takes every image for one of the target" in notes
+    assert "takes every image for one of the target" not in beside
+    assert "pca with 6 directions" in beside
+    assert Transform.title.en in point.name
+
+
+def test_it_is_foreseen(tmp_path: Path) -> None:
+    (row,) = preview(RECIPE, tmp_path).rows
+    assert row.exact
+    with pytest.raises(UserError) as caught:
+        preview(RECIPE.replace("components = 6", "components = 4000"), tmp_path)
+    assert caught.value.field == "steps.0.components"
