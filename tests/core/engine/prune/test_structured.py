@@ -382,6 +382,8 @@ def test_every_architecture_of_torchvision_prunes() -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             pruned = prune_channels(net, images, 0.5)
+            whole = prune_channels(net, images, 0.0)
+        assert torch.equal(answers(whole, images), answers(net, images)), name
         assert size(pruned) < 0.6 * size(net), name
         assert answers(pruned, images).shape == (1, CLASSES), name
 
