@@ -1,4 +1,8 @@
-"""The desk where jobs are answered, one at a time, by a worker that keeps its models in memory between them."""
+"""The desk where jobs are answered, one at a time, by a worker that keeps its models in memory between them.
+
+A quick question is not kept waiting by a long job: the same worker answers it where the long job rests, so that no
+second process needs the memory of another torch.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from dataclasses import dataclass
 
 from core.errors import UserError
 from core.files import remove_file
-from core.jobs import Job
+from core.jobs import LONG, QUICK, Job
 from core.launcher import Worker, alive, end, read_identity
 from core.runs import tail
 from core.watch import Patience, cause_of_death
@@ -32,6 +36,7 @@ class Desk:
         self.patience = patience
         self._spare = spare  # takes the spare worker for good
         self._sitting: Sitting | None = None
+        self._beside: Job | None = None  # handed to the same worker, for when the long job rests
         self._idle: Worker | None = None
         self._idle_since = 0.0
         self._settled: set[str] = set()
@@ -45,6 +50,8 @@ class Desk:
             job = self._next()
             if job is not None:
                 self._seat(job)
+        else:
+            self._let_pass(self._sitting)
         if self._idle is not None and time.monotonic() - self._idle_since > self.patience.idle:
             self.close()
 
@@ -61,8 +68,9 @@ class Desk:
         if job is not None:
             job.fail(error, details)
 
-    def _next(self) -> Job | None:
-        """The oldest job that nobody has begun; those a worker left behind are ended on the way."""
+    def _next(self, kinds: tuple[str, ...] = ()) -> Job | None:
+        """The oldest job, of any kind or one of `kinds`, that nobody has begun; those a worker left behind are ended on
+        the way."""
         for job_id in self.workspace.job_ids():
             if job_id in self._settled:
                 continue
@@ -75,7 +83,7 @@ class Desk:
                     job.fail(_died(job, "The process that worked on it ended."))
             elif job.cancel_requested():
                 job.fail(_cancelled(job))
-            else:
+            elif not kinds or job.kind in kinds:
                 return job
         return None
 
@@ -89,15 +97,38 @@ class Desk:
         self._sitting = Sitting(job, worker, again)
         worker.give_job(job)
 
+    def _let_pass(self, sitting: Sitting) -> None:
+        """Hands a quick question to the worker of a long job, one after another."""
+        if self._beside is not None and _over(self._beside):
+            self._beside = None
+        if self._beside is None and sitting.job.kind in LONG and (job := self._next(QUICK)) is not None:
+            self._beside = job
+            sitting.worker.give_job(job)
+
     def _mind(self, sitting: Sitting) -> None:
         working = sitting.worker.alive()  # asked first: what it wrote before it died counts
-        if sitting.job.done() or not sitting.job.folder.is_dir():  # whoever asked may have taken the answer away
+        if _over(sitting.job):
             self._sitting, self._idle, self._idle_since = None, sitting.worker, time.monotonic()
+            self._go_on(sitting.worker)
         elif not working:
             self._sitting = None
             self._bury(sitting)
+            self._ask_again()
         elif sitting.job.cancel_requested():
             self._hurry(sitting)
+
+    def _go_on(self, worker: Worker) -> None:
+        """What was handed over beside a job that is over now has the worker for itself."""
+        if self._beside is not None and not _over(self._beside):
+            self._sitting, self._idle = Sitting(self._beside, worker, again=True), None
+            self._cancelled_at = None
+        self._beside = None
+
+    def _ask_again(self) -> None:
+        """What was handed over beside a job that killed the worker gets its turn with a fresh one."""
+        if self._beside is not None and not _over(self._beside):
+            remove_file(self._beside.worker)
+        self._beside = None
 
     def _bury(self, sitting: Sitting) -> None:
         if sitting.job.cancel_requested():
@@ -114,6 +145,11 @@ class Desk:
         waited = now - self._cancelled_at - self.patience.cancel
         if waited > 0:
             end(sitting.worker.who, kill=waited > self.patience.terminate)
+
+
+def _over(job: Job) -> bool:
+    """Whether it is answered, or whoever asked has taken it away."""
+    return job.done() or not job.folder.is_dir()
 
 
 def _died(job: Job, cause: str) -> UserError:

@@ -8,7 +8,7 @@ partial.json   as much of the answer as there is while the job goes on
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from pydantic import JsonValue, TypeAdapter
 from core.errors import UserError
 from core.files import write_atomic
 
+LONG = ("rank", "sensitivity")  # kinds that rest again and again, so that others are answered meanwhile
+QUICK = ("preview", "profile")  # kinds for which they do
 Document = dict[str, JsonValue]
 DOCUMENT = TypeAdapter(Document)
 
@@ -31,10 +33,11 @@ class JobProgress:
 
 
 class Job:
-    """The only way to a job's folder."""
+    """The only way to a job's folder. `rest` is what its worker does whenever a long job pauses for a moment."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, rest: Callable[[], None] = lambda: None) -> None:
         self.folder = folder
+        self.rest = rest
         self.worker = folder / "worker.json"
         self.answer_path = folder / "result.json"
 

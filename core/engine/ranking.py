@@ -87,6 +87,7 @@ def rank(
     wanted += [(name, False) for name, pretrained in wanted if controls and pretrained]
     rows = []
     for number, (name, pretrained) in enumerate(wanted):
+        job.rest()
         label = f"{name}{'' if pretrained else ' with random weights'}, {number + 1} of {len(wanted)}"
         bench = _bench(dataset, name, limit, workspace, job, label, side_of(name, image_size))
         rows.append(_row(bench, name, pretrained))

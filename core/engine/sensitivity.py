@@ -60,7 +60,11 @@ def sensitivity(run_id: str, step: int, what: str, limit: int, workspace: Path, 
         job.tell(done, total, what)
         job.show({"rows": [row.model_dump() for row in found], "images": len(split)})
 
-    found, cached = measure(model, what, VALUES[what], split, kept, tell, job.cancel_requested)
+    def cancelled() -> bool:
+        job.rest()
+        return job.cancel_requested()
+
+    found, cached = measure(model, what, VALUES[what], split, kept, tell, cancelled)
     return {"rows": [row.model_dump() for row in found], "images": len(split), "cached": cached}
 
 

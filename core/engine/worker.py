@@ -13,6 +13,7 @@ import select
 import sys
 import traceback
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import onnxruntime  # noqa: F401  (loaded while the worker waits, so that a run starts at once)
@@ -29,6 +30,7 @@ from core.jobs import Job
 from core.runs import Run
 
 OURS = "a fault of the program"
+CHUNK = 65536
 EXPORTER = (
     "onnxscript", "torch._functorch.aot_autograd", "torch.onnx._internal.exporter._core",
     "onnxscript.function_libs.torch_lib.ops", "torch.export._trace", "torch._inductor.sizevars",
@@ -37,16 +39,49 @@ EXPORTER = (
 )  # fmt: skip
 
 
+class Orders:
+    """Lines of JSON from a pipe; unlike a text file's, none lies in a buffer that nobody can look into."""
+
+    def __init__(self, pipe: int) -> None:
+        self.pipe = pipe
+        self._read = b""
+        self._ended = False
+
+    def waiting(self) -> bool:
+        """Whether a whole line is there; never waits for one."""
+        while not self._ended and b"\n" not in self._read and select.select([self.pipe], [], [], 0)[0]:
+            self._fill()
+        return b"\n" in self._read
+
+    def next(self) -> dict[str, str] | None:
+        """The next line, once it is there; None at the end."""
+        while not self._ended and b"\n" not in self._read:
+            self._fill()
+        line, found, self._read = self._read.partition(b"\n")
+        return json.loads(line) if found else None
+
+    def _fill(self) -> None:
+        more = os.read(self.pipe, CHUNK)
+        self._read, self._ended = self._read + more, not more
+
+
 def main() -> None:
     """Serves lines until stdin ends; a run ends the process, so that each run is a process of its own."""
     print("ready", flush=True)
     prepare_to_export()
-    for line in sys.stdin:
-        order = json.loads(line)
+    orders = Orders(sys.stdin.fileno())
+    while (order := orders.next()) is not None:
         if "run" in order:
             execute(Run(Path(order["run"])))
             return
-        answer(Job(Path(order["job"])))
+        answer(Job(Path(order["job"]), partial(answer_others, orders)))
+
+
+def answer_others(orders: Orders) -> None:
+    """Answers the jobs that have come in while a long one is at work; whoever asked may have gone meanwhile."""
+    while orders.waiting() and (order := orders.next()) is not None:
+        with suppress(OSError):
+            answer(Job(Path(order["job"])))
 
 
 def prepare_to_export() -> None:

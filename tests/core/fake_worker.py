@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import sys
 import time
 import tomllib
@@ -86,6 +87,8 @@ def misbehave(mode: str, epoch: int) -> None:
 def job(job: Job) -> None:
     if job.kind == "crash":
         os._exit(3)
+    if job.kind == "sensitivity":
+        rest(job)
     if job.kind == "sleep":
         time.sleep(600)
     if job.kind == "wrong":
@@ -93,6 +96,13 @@ def job(job: Job) -> None:
         return
     job.tell(1, 2, "thinking")
     job.answer({"pid": os.getpid(), "asked": job.request})
+
+
+def rest(long: Job) -> None:
+    """A long job that answers others meanwhile, until a person cancels it or it is asked for its end."""
+    while not long.cancel_requested() and not (long.folder / "end").exists():
+        if select.select([sys.stdin], [], [], 0.01)[0] and (line := sys.stdin.readline()):
+            job(Job(Path(json.loads(line)["job"])))
 
 
 if __name__ == "__main__":

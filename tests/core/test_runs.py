@@ -221,6 +221,20 @@ def test_points_replicas_and_controls() -> None:
     assert twin.accuracy_sd == pytest.approx(0.2 / 2**0.5)
 
 
+def test_replicas_tell_the_spread_on_the_target_too() -> None:
+    told = ((0, 0.5, 0.6), (1, 0.7, 0.8), (2, 0.6, 0.7))
+    measured = []
+    for seed, here, there in told:
+        both = [point(0, here, name).model_copy(update={"target_accuracy": there}) for name in ("n", "source only")]
+        measured += [Measured("replica" if seed else "point", seed, both[0]), Measured("control", seed, both[1])]
+    state = fold(measured)
+    assert len(state.points) == len(state.controls) == 1
+    for found in (*state.points, *state.controls):
+        assert (found.target_accuracy, found.seeds) == (0.6, 3)
+        assert found.target_accuracy_mean == pytest.approx(0.7)
+        assert found.target_accuracy_sd == pytest.approx(0.1)
+
+
 def test_the_state_is_frozen() -> None:
     with pytest.raises(AttributeError):
         RunState().status = Status.RUNNING  # type: ignore[misc]

@@ -383,6 +383,51 @@ def test_a_job_can_be_cancelled_waiting_or_begun(workspace: Workspace, keeper: S
         assert told.value.code == "cancelled"
 
 
+def test_a_quick_question_passes_a_long_job(workspace: Workspace, keeper: Supervisor) -> None:
+    """In the same process: no second one needs the memory of another torch. Other long jobs wait their turn."""
+    long = workspace.create_job("sensitivity", {"n": 0})
+    turn_until(keeper, long.worker.exists)
+    other, *quick = (workspace.create_job(kind, {}) for kind in ("rank", "preview", "profile", "preview"))
+    turn_until(keeper, lambda: all(job.done() for job in quick))
+    assert not long.done()
+    assert not other.worker.exists()
+    (long.folder / "end").touch()
+    turn_until(keeper, lambda: long.done() and other.done())
+    assert len({str(job.result()["pid"]) for job in (long, other, *quick)}) == 1
+
+
+def test_a_question_handed_over_as_the_long_job_ends_is_answered_by_the_same_worker(
+    workspace: Workspace, keeper: Supervisor
+) -> None:
+    long = workspace.create_job("sensitivity", {})
+    turn_until(keeper, long.worker.exists)
+    (long.folder / "end").touch()
+    until(long.done)
+    quick, next_one = workspace.create_job("preview", {}), workspace.create_job("echo", {})
+    keeper.desk._let_pass(keeper.desk._sitting)  # type: ignore[arg-type]
+    assert quick.worker.exists()
+    turn_until(keeper, lambda: quick.done() and next_one.done())
+    assert quick.result()["pid"] == long.result()["pid"] == next_one.result()["pid"]
+
+
+def test_a_question_beside_a_long_job_that_dies_is_answered_by_another_worker(
+    workspace: Workspace, keeper: Supervisor
+) -> None:
+    long = workspace.create_job("sensitivity", {})
+    turn_until(keeper, long.worker.exists)
+    who = read_identity(long.worker)
+    assert who is not None
+    os.kill(who.pid, signal.SIGSTOP)  # so that it dies before it can answer
+    quick = workspace.create_job("preview", {})
+    turn_until(keeper, quick.worker.exists)
+    os.kill(who.pid, signal.SIGKILL)
+    turn_until(keeper, lambda: long.done() and quick.done())
+    with pytest.raises(UserError) as told:
+        long.result()
+    assert told.value.code == "worker_died"
+    assert quick.result()["pid"] != who.pid
+
+
 def test_a_job_left_by_a_dead_supervisor_is_told(workspace: Workspace, keeper: Supervisor) -> None:
     job = workspace.create_job("echo", {})
     job.worker.write_text(Identity(2**22 + 1, 1.0, "before").to_json())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from core.engine.jobs import answer
 from core.engine.model import Model
 from core.engine.plan import load_model
 from core.engine.sensitivity import Kept, measure, right, subset
+from core.engine.worker import Orders, answer_others
 from core.errors import UserError
 from core.jobs import Job
 from core.runs import Run
@@ -186,6 +188,36 @@ def test_cancelled_it_keeps_what_is_done_and_goes_on_from_there(
     assert len(found) == progress.total * per_layer
     assert len(calls) <= 1 + (progress.total - 2) * (per_layer - 1), "the two layers are not measured again"
     assert rows(again.partial()) == found
+
+
+def test_quick_questions_are_answered_in_between_and_change_nothing(store: Workspace, finished: Run) -> None:
+    """They come through the worker's pipe; the first is answered before the first network is judged."""
+    request = question(finished, 0, "bits", 31)
+    reading, writing = os.pipe()
+    orders, seen = Orders(reading), list[tuple[bool, bool]]()
+    quick = store.create_job("preview", {"recipe": finished.recipe_text})
+    wrong = store.create_job("profile", {"backbone": "nobody"})
+    long = Job(store.create_job("sensitivity", request).folder, lambda: in_between())
+
+    def in_between() -> None:
+        answer_others(orders)
+        seen.append((quick.done(), long.done()))
+
+    os.write(writing, b"".join(json.dumps({"job": str(job.folder)}).encode() + b"\n" for job in (quick, wrong)))
+    answer(long)
+    os.close(writing)
+    os.close(reading)
+    assert len(seen) > 2
+    assert set(seen) == {(True, False)}
+    assert quick.result()["rows"]
+    with pytest.raises(UserError):
+        wrong.result()
+    kept = store.create_job("sensitivity", request)
+    for path in (store.cache / "sensitivity").iterdir():
+        path.unlink()
+    answer(kept)
+    assert kept.result()["cached"] is False
+    assert kept.result()["rows"] == long.result()["rows"]
 
 
 def test_the_command_gives_a_list(
