@@ -88,17 +88,30 @@ def weight_layers(net: nn.Module) -> dict[str, nn.Conv2d | nn.Linear]:
     return {name: m for name, m in net.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)}
 
 
+def weights(net: nn.Module) -> dict[str, tuple[nn.Module, str]]:
+    """Where the weights that are rounded are kept: by name, a module and the name of its tensor.
+
+    Attention keeps those of its queries, keys and values in one tensor of its own, which is no layer's.
+    """
+    joined = {
+        name: (m, "in_proj_weight")
+        for name, m in net.named_modules()
+        if isinstance(m, nn.MultiheadAttention) and m.in_proj_weight is not None
+    }
+    return {name: (layer, "weight") for name, layer in weight_layers(net).items()} | joined
+
+
 def attach_weights(net: nn.Module, quantizer: Callable[[str, Tensor], nn.Module]) -> None:
     """From here on every layer computes with what `quantizer(name, weight)` makes of its weight."""
-    for name, layer in weight_layers(net).items():
-        parametrize.register_parametrization(layer, "weight", quantizer(name, layer.weight.detach()))
+    for name, (module, tensor) in weights(net).items():
+        parametrize.register_parametrization(module, tensor, quantizer(name, getattr(module, tensor).detach()))
 
 
 def bake_weights(net: nn.Module) -> None:
     """The rounded weights become the layers' own; the quantizers are gone."""
-    for layer in weight_layers(net).values():
-        if parametrize.is_parametrized(layer, "weight"):
-            parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
+    for module, tensor in weights(net).values():
+        if parametrize.is_parametrized(module, tensor):
+            parametrize.remove_parametrizations(module, tensor, leave_parametrized=True)
 
 
 @contextmanager

@@ -12,19 +12,20 @@ import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 from torch import Tensor, nn
+from torchvision.models import VisionTransformer
 
 from core.engine.bench import Bench, CancelledError
 from core.engine.conductor import Performance
-from core.engine.data import load_dataset
+from core.engine.data import load_dataset, prepare
 from core.engine.measure.graph import integer_layers, kernels, layers, weight_bytes
 from core.engine.measure.runtime import open_session, predict
 from core.engine.method import build
-from core.engine.model import Model
+from core.engine.model import Model, Preprocessing
 from core.engine.plan import load_model, save_model
 from core.engine.quantize import Quantize
 from core.engine.quantize.arithmetic import fake_quantize, quantize
 from core.engine.quantize.grid import read_grid
-from core.engine.quantize.learned import write_learned
+from core.engine.quantize.learned import only_places, write_learned
 from core.engine.quantize.learning import LearnedRange, LearnedStep, StraightThrough, weight_layers
 from core.engine.quantize.weights import unpack_file
 from core.engine.shelf import Shelf
@@ -190,6 +191,44 @@ def test_eight_bits_run_integer_kernels_over_learned_ranges(learned, tmp_path: P
         shape = [-1 if i == layer.axis else 1 for i in range(len(layer.shape))]
         widened = tensors[layer.weight].astype(np.float32) * scale.reshape(shape)
         np.testing.assert_allclose(widened, exact[layer.weight.removesuffix("_quantized")], rtol=1e-5, atol=1e-7)
+
+
+def attention(learned) -> Model:  # type: ignore[no-untyped-def]
+    """A vision transformer of two blocks on digits; attention keeps weights that are no layer's."""
+    torch.manual_seed(0)
+    net = VisionTransformer(8, 4, num_layers=2, num_heads=2, hidden_dim=16, mlp_dim=32, num_classes=10)
+    three = Preprocessing(8, 3, (0.5,) * 3, (0.5,) * 3)
+    return replace(learned.model, net=net.eval(), backbone="vit_b_16", preprocessing=three)
+
+
+@pytest.mark.parametrize("bits", [2, 8])
+def test_attention_is_trained_on_its_grid_too(learned, tmp_path: Path, bits: int) -> None:  # type: ignore[no-untyped-def]
+    """Queries, keys and values included: no weight stays float, and at 8 bits the learned ranges reach the file."""
+    whole = replace(learned, model=attention(learned))
+    method, model, bench = train(whole, tmp_path, bits=bits, batch=64, teacher=0.0)
+    for block in model.net.encoder.layers:  # type: ignore[union-attr]
+        held = block.self_attention.in_proj_weight  # type: ignore[union-attr]
+        assert isinstance(held, nn.Parameter)
+        assert max(len(row.unique()) for row in held) <= 2**bits - 1  # type: ignore[union-attr]
+    saved = method.save(model, tmp_path / "qat.onnx", bench)
+    assert (saved.touched, saved.total) == (10, 10)
+    images = bench.data.test.images[:50]
+    found = predict(open_session(tmp_path / "qat.onnx", 1), images, model.preprocessing)
+    with torch.no_grad():
+        expected = model.net(prepare(images, model.preprocessing))
+    near = 1e-4 if bits == 2 else 0.1 * float(expected.std())
+    torch.testing.assert_close(found, expected, rtol=0, atol=near)
+    if bits == 8:
+        assert saved.notes[0].startswith(f"{len(model.ranges)} ranges"), "of the layers that torch calls"
+        assert len(model.ranges) == 6
+
+
+def test_layers_are_found_again_only_where_there_is_one_way() -> None:
+    assert only_places("abc", "abc") == [0, 1, 2]
+    assert only_places("ac", "abbc") == [0, 3]
+    assert only_places("ab", "abb") == [], "either b"
+    assert only_places("abc", "ab") == [], "one is missing"
+    assert only_places("ba", "ab") == [], "in another order"
 
 
 def test_training_recovers_what_rounding_to_two_bits_breaks(learned, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
