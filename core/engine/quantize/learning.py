@@ -93,12 +93,11 @@ def weights(net: nn.Module) -> dict[str, tuple[nn.Module, str]]:
 
     Attention keeps those of its queries, keys and values in one tensor of its own, which is no layer's.
     """
-    joined = {
-        name: (m, "in_proj_weight")
-        for name, m in net.named_modules()
-        if isinstance(m, nn.MultiheadAttention) and m.in_proj_weight is not None
-    }
-    return {name: (layer, "weight") for name, layer in weight_layers(net).items()} | joined
+    found: dict[str, tuple[nn.Module, str]] = {name: (layer, "weight") for name, layer in weight_layers(net).items()}
+    for name, module in net.named_modules():
+        if isinstance(module, nn.MultiheadAttention) and module.in_proj_weight is not None:
+            found[name] = (module, "in_proj_weight")
+    return found
 
 
 def attach_weights(net: nn.Module, quantizer: Callable[[str, Tensor], nn.Module]) -> None:

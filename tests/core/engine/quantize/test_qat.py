@@ -198,7 +198,7 @@ def attention(learned) -> Model:  # type: ignore[no-untyped-def]
     torch.manual_seed(0)
     net = VisionTransformer(8, 4, num_layers=2, num_heads=2, hidden_dim=16, mlp_dim=32, num_classes=10)
     three = Preprocessing(8, 3, (0.5,) * 3, (0.5,) * 3)
-    return replace(learned.model, net=net.eval(), backbone="vit_b_16", preprocessing=three)
+    return Model(net.eval(), "vit_b_16", learned.model.classes, three)
 
 
 @pytest.mark.parametrize("bits", [2, 8])
@@ -206,10 +206,11 @@ def test_attention_is_trained_on_its_grid_too(learned, tmp_path: Path, bits: int
     """Queries, keys and values included: no weight stays float, and at 8 bits the learned ranges reach the file."""
     whole = replace(learned, model=attention(learned))
     method, model, bench = train(whole, tmp_path, bits=bits, batch=64, teacher=0.0)
-    for block in model.net.encoder.layers:  # type: ignore[union-attr]
-        held = block.self_attention.in_proj_weight  # type: ignore[union-attr]
+    attentions = [m for m in model.net.modules() if isinstance(m, nn.MultiheadAttention)]
+    assert len(attentions) == 2
+    for held in (m.in_proj_weight for m in attentions):
         assert isinstance(held, nn.Parameter)
-        assert max(len(row.unique()) for row in held) <= 2**bits - 1  # type: ignore[union-attr]
+        assert max(len(row.unique()) for row in held) <= 2**bits - 1
     saved = method.save(model, tmp_path / "qat.onnx", bench)
     assert (saved.touched, saved.total) == (10, 10)
     images = bench.data.test.images[:50]
@@ -325,6 +326,21 @@ def test_in_a_recipe_it_stands_beside_the_float_file_before_it(tmp_path: Path) -
     assert kept is not None
     assert kept.source == run.folder / str(first.artifact)
     assert kept.artifact == run.folder / str(second.artifact)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_catalogued_vision_transformer_goes_all_the_way(tmp_path: Path) -> None:
+    """From random weights at four patches an image: trained for 4 bits, saved, measured, every layer on its grid."""
+    recipe = RECIPE.replace('"resnet8"', '"vit_b_16"\nweights = "none"').replace("image_size = 8", "image_size = 32")
+    recipe = recipe.replace("labels = 300", "labels = 32").replace('"fine_tune"\nepochs = 1', '"linear_probe"')
+    run = Workspace.open_or_create(tmp_path).create_run(recipe.replace("bits = 4", "bits = 4\nteacher = 0.0"))
+    assert run_in_foreground(run).wait(timeout=500) == 0
+    before, after = run.summary().points
+    assert after.receipt["layers"] == {"touched": 50, "total": 50}
+    assert after.bytes is not None
+    assert before.bytes is not None
+    assert after.bytes < before.bytes / 7
 
 
 def test_refuses(learned, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
