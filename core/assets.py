@@ -7,6 +7,7 @@ from pathlib import Path
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 RECIPES = ASSETS / "recipes"
 SAMPLES = ASSETS / "samples"
+EFFECTS = ASSETS / "effects" / "effects.npz"
 LOGO = ASSETS / "logo.png"
 PREDICT = ASSETS / "predict.py"  # runs beside a model, without us
 BENCHMARK = ASSETS / "benchmark.py"

@@ -32,6 +32,10 @@ class UserText(str):
         """For Plotly's labels and hover texts, which know some HTML, `%{x}` and, with MathJax, `$…$`."""
         return escape(_isolated(_one_line(self)), quote=False).replace("%{", f"%{JOINER}{{").replace("$", "&#36;")
 
+    def html(self) -> str:
+        """For the text or an attribute of a web page."""
+        return escape(_isolated(_one_line(self)), quote=True)
+
     def csv(self) -> str:
         """For a cell of a table: what a spreadsheet would take for a formula gets a `'` in front."""
         text = str(self).replace("\0", "")

@@ -3,14 +3,34 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 
 from core.catalog import load_catalog
 from core.options import Words
-from dashboard.session import Language, language
+from dashboard import session
+from dashboard.session import Language
 
 FOLDER = Path(__file__).with_name("text")
+CHOSEN: ContextVar[Language | None] = ContextVar("CHOSEN", default=None)
+
+
+def language() -> Language:
+    """The person's language; outside of a page's script that of the `speaking` around it."""
+    return CHOSEN.get() or session.language()
+
+
+@contextmanager
+def speaking(chosen: Language) -> Iterator[None]:
+    """For what is written later, in another thread, where nobody knows the session: a download."""
+    token = CHOSEN.set(chosen)
+    try:
+        yield
+    finally:
+        CHOSEN.reset(token)
 
 
 def say(key: str, **values: object) -> str:

@@ -50,6 +50,7 @@ def explore(points: pd.DataFrame, everything: pd.DataFrame, view: filters.View) 
         with left:
             table = plotting.show(points, everything, view)
             choosing.affordable(points, everything, view)
+            plotting.show_parallel(points)
             picking.differences(picked)
             answers.show(picked)
     with right:

@@ -70,7 +70,7 @@ def sign_test(gained: int, lost: int) -> float:
     """The two-sided exact probability that fair coins split as unevenly (McNemar's test without approximation)."""
     count, fewer = gained + lost, min(gained, lost)
     tail = sum(math.comb(count, k) for k in range(fewer + 1))
-    return min(1.0, 2 * tail / 2**count)
+    return min(1.0, float(2 * tail / 2**count))
 
 
 def figure(table: pd.DataFrame, labels: Labels, *, dark: bool = False) -> go.Figure:

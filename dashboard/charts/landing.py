@@ -62,15 +62,15 @@ def sides(table: pd.DataFrame) -> dict[Hashable, str]:
     """Where the label of each mark of the chain stands: inwards, and under its mark where the label of the next smaller
     file, above its own, would reach it."""
     chain = table[~table["control"].astype(bool)].sort_values("bytes")
-    size, height = chain["bytes"].astype(float).map(math.log), chain["accuracy"].astype(float)
-    wide = WIDE * (size.max() - size.min())
+    sizes = [math.log(size) for size in chain["bytes"]]
+    wide = WIDE * (max(sizes, default=0.0) - min(sizes, default=0.0))
     high = HIGH * (table[["accuracy", "high"]].max().max() - table[["accuracy", "low"]].min().min())
     found: dict[Hashable, str] = {}
-    above: Hashable | None = None
-    for place in chain.index:
-        near = above is not None and size[place] - size[above] < wide and abs(height[place] - height[above]) <= high
-        found[place] = ("bottom" if near else "top") + (" left" if size[place] == size.max() else " right")
-        above = above if near else place
+    above: tuple[float, float] | None = None
+    for place, size, height in zip(chain.index, sizes, chain["accuracy"].tolist(), strict=True):
+        near = above is not None and size - above[0] < wide and abs(height - above[1]) <= high
+        found[place] = ("bottom" if near else "top") + (" left" if size == max(sizes) else " right")
+        above = above if near else (size, height)
     return found
 
 

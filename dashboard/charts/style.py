@@ -65,10 +65,9 @@ def layout(dark: bool, *, height: int, **more: Any) -> dict[str, Any]:
 
 
 def standalone(figure: go.Figure, *, dark: bool) -> str:
-    """The chart as a web page of its own, about 5 MB with plotly.js inside: it opens anywhere, without a network."""
+    """The chart as a part of a web page, about 5 MB with plotly.js inside: it opens anywhere, without a network."""
     alone = go.Figure(figure).update_layout(paper_bgcolor=look(dark).paper, plot_bgcolor=look(dark).paper)
-    page = alone.to_html(include_plotlyjs=True, full_html=True, config={"displaylogo": False, "responsive": True})
-    return str(page)
+    return str(alone.to_html(include_plotlyjs=True, full_html=False, config={"displaylogo": False, "responsive": True}))
 
 
 def axis(dark: bool, title: str, **more: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from core.recipe import Recipe, Step
 from core.text import UserText
 from dashboard import blocks
 from dashboard.charts.style import MARKS
-from dashboard.design import board, draft
+from dashboard.design import board, draft, effects
 from dashboard.design.cards import source
 from dashboard.design.draft import Draft
 from dashboard.forms import field
@@ -49,6 +49,7 @@ def _card(now: Draft, place: int, faults: Sequence[UserError]) -> None:
         if elsewhere := [fault for fault in faults if fault.field not in known]:
             blocks.refused(UserErrors(elsewhere))
         _options(now, place, entry, faults)
+        effects.show(place, step, entry)
 
 
 def _head(now: Draft, place: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from core import readable
-from core.bundle import CARD
+from core.bundle import CARD, SAMPLES
 from core.points import Point
 from core.runs import Run
 from core.text import UserText
@@ -25,18 +26,21 @@ from dashboard.words import named, say, template
 
 PREDICTIONS = "predictions.npz"  # beside every measured file
 SURE = 0.05  # from here on chance is not believed
+MOST_IMAGES, TILE = 12, 108  # shown; pixels wide
 
 
 class Answers(NamedTuple):
-    """Of one file: the names of the classes [C], each test image's answer [N] and label [N]."""
+    """Of one file: the names of the classes [C], each test image's answer [N] and label [N]; and the folder that also
+    holds the first of those images."""
 
     classes: tuple[str, ...]
     given: NDArray[np.int64]
     labels: NDArray[np.int64]
+    folder: Path
 
     @property
     def right(self) -> NDArray[np.bool_]:
-        return self.given == self.labels
+        return np.equal(self.given, self.labels)
 
 
 def show(picked: pd.DataFrame) -> None:
@@ -46,7 +50,8 @@ def show(picked: pd.DataFrame) -> None:
     if len(picked) < 2:
         return
     st.markdown(f"**{say('tradeoffs.classes')}**")
-    found = {number: known for number, known in enumerate(map(of, picked.iloc), start=1) if known is not None}
+    asked = {number: of(row) for number, (_, row) in enumerate(picked.iterrows(), start=1)}
+    found = {number: known for number, known in asked.items() if known is not None}
     first = found.get(1)
     same = {n: one for n, one in found.items() if first is not None and np.array_equal(one.labels, first.labels)}
     if first is None or len(same) < 2:
@@ -56,6 +61,7 @@ def show(picked: pd.DataFrame) -> None:
     for number, one in same.items():
         if number > 1:
             st.caption(told(number, one, first))
+    show_changed(same)
     if missing := [str(number) for number in range(1, len(picked) + 1) if number not in same]:
         st.caption(say("tradeoffs.classes_missing", numbers=", ".join(missing)))
 
@@ -97,6 +103,48 @@ def verdict(gained: int, lost: int) -> str:
     return say("tradeoffs.classes_real", p="< 0.001" if p < 0.001 else f"= {readable.two_digits(p)}")
 
 
+# the images themselves
+
+
+def show_changed(same: Mapping[int, Answers]) -> None:
+    """Of the first test images, which were kept beside the file, those that the last point answers otherwise than the
+    first: what it lost, then what it gained."""
+    first, (number, last) = same[1], list(same.items())[-1]
+    images = pictures(first.folder)
+    count = len(images)
+    others = [n for n in range(count) if first.given[n] != last.given[n]]
+    if not count:
+        return
+    st.caption(say("tradeoffs.images", number=number, count=count, others=len(others)))
+    order = sorted(others, key=lambda n: (not first.right[n], not last.right[n], n))[:MOST_IMAGES]
+    with st.container(horizontal=True, gap="small", key="tradeoffs_images"):
+        for place in order:
+            words = change(first, last, place)
+            with st.container(width=TILE, gap="xxsmall"):
+                st.image(images[place], width=TILE - 24, alt=UserText(words))
+                st.caption(UserText(words).md())
+
+
+def change(first: Answers, last: Answers, place: int) -> str:
+    """What an image is, and what the two took it for."""
+    names = first.classes
+    what = "lost" if first.right[place] else "gained" if last.right[place] else "still"
+    return say(
+        f"tradeoffs.image_{what}", label=names[first.labels[place]], before=names[first.given[place]],
+        after=names[last.given[place]],
+    )  # fmt: skip
+
+
+def pictures(folder: Path) -> list[NDArray[np.uint8]]:
+    """The first test images [H, W] or [H, W, 3]; none where they are not there."""
+    try:
+        with np.load(folder / SAMPLES, allow_pickle=False) as found:
+            images: NDArray[np.uint8] = found["images"]
+    except (OSError, ValueError, KeyError):
+        return []
+    return [image[0] if len(image) == 1 else image.transpose(1, 2, 0) for image in images]
+
+
 def of(row: Any) -> Answers | None:
     """What the point of a row answered; None where it was not kept, as for the samples that come along."""
     point = None if row["sample"] else picking.point_of(row)
@@ -115,7 +163,7 @@ def kept(run: Run, point: Point) -> Answers | None:
 def _read(folder: str) -> Answers:
     card = json.loads(Path(folder, CARD).read_bytes())
     with np.load(Path(folder, PREDICTIONS), allow_pickle=False) as found:
-        return Answers(tuple(map(str, card["classes"])), found["test_answers"], found["test_labels"])
+        return Answers(tuple(map(str, card["classes"])), found["test_answers"], found["test_labels"], Path(folder))
 
 
 def _name(row: Any) -> str:

@@ -180,22 +180,14 @@ def differences(picked: pd.DataFrame) -> None:
     if len(picked) < 2:
         return
     st.markdown(f"**{say('tradeoffs.settings')}**")
-    given: list[Given] = []
-    numbers: list[int] = []
-    for number, (_, row) in enumerate(picked.iterrows(), start=1):
-        found = settings_of(row)
-        if found is None:
+    for _, row in picked.iterrows():
+        if settings_of(row) is None:
             st.caption(say("tradeoffs.settings_unreadable", name=UserText(row["run_name"]).md()))
-        else:
-            given.append(found)
-            numbers.append(number)
-    found_changes = changes(given)
-    if not found_changes:
+    table = changed(picked)
+    if table.empty:
         st.caption(say("tradeoffs.settings_same"))
         return
-    rows = [[label(change), *(plain(change.setting, value) for value in change.values)] for change in found_changes]
-    table = pd.DataFrame(rows, columns=[say("tradeoffs.setting"), *map(str, numbers)])
-    wide = {str(number): st.column_config.TextColumn(width=150) for number in numbers}
+    wide = {str(number): st.column_config.TextColumn(width=150) for number in table.columns[1:]}
     st.dataframe(
         table,
         hide_index=True,
@@ -204,6 +196,17 @@ def differences(picked: pd.DataFrame) -> None:
         key="tradeoffs_settings",
         alt=say("tradeoffs.settings"),
     )
+
+
+def changed(picked: pd.DataFrame) -> pd.DataFrame:
+    """The settings on which the points differ, a row a setting, a column a point whose recipe can be read."""
+    given = {str(n): settings_of(row) for n, (_, row) in enumerate(picked.iterrows(), start=1)}
+    known = {number: found for number, found in given.items() if found is not None}
+    rows = [
+        [label(change), *(plain(change.setting, value) for value in change.values)]
+        for change in changes(list(known.values()))
+    ]
+    return pd.DataFrame(rows, columns=[say("tradeoffs.setting"), *known])
 
 
 def settings_of(row: PointRow[Any]) -> Given | None:

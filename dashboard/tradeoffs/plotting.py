@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
 from core.options import Value
 from core.text import UserText
+from dashboard import blocks
 from dashboard.blocks import csv
-from dashboard.charts import front, hover
+from dashboard.charts import front, hover, parallel
 from dashboard.charts.bounds import best
 from dashboard.charts.comparison import Setting, changes
 from dashboard.charts.crowd import thinned
 from dashboard.charts.points import spread
-from dashboard.charts.style import MARKS, standalone
+from dashboard.charts.style import MARKS
 from dashboard.live_plot import Picked, live_plot
-from dashboard.session import dark, language, recall, remember, set_widget, widget
-from dashboard.tradeoffs import choosing, filters, picking
+from dashboard.session import Language, dark, recall, remember, set_widget, widget
+from dashboard.tradeoffs import choosing, filters, picking, report
 from dashboard.tradeoffs.filters import View
-from dashboard.words import named, phrase, say
+from dashboard.words import language, named, phrase, say, speaking
 
 FEW_RUNS = 60  # up to here the hover tells what was set otherwise than for the baseline
 MOST_SETTINGS = 5
 MOST_ROWS = 2000  # of the table; more take seconds to reach the browser
 TICKED = {True: "✓", False: ""}  # in a table whose rows have boxes to tick already
+FORMS = {  # of the numbers a person reads
+    "accuracy": "%.1f", "spread": "%.1f", "on_target": "%.1f", "validation": "%.1f", "bytes": "%.1f",
+    "p50": "%.3f", "p95": "%.3f", "params": "%d", "macs": "%d",
+}  # fmt: skip
 ROWS, TABLE = "tradeoffs.rows", "tradeoffs_table"
 
 
@@ -54,13 +61,38 @@ def show(points: pd.DataFrame, everything: pd.DataFrame, view: View) -> pd.DataF
     if missing := len(points) - len(table):
         told.append(say("tradeoffs.told_missing", count=missing))
     st.caption("  \n".join(filter(None, told)))
-    night = dark()
+    marked = points.assign(front=table["front"].reindex(points.index, fill_value=False).astype(bool))
+    page = partial(_report, drawn, marked, picking.chosen(everything, view), dark(), language())
     st.download_button(
-        say("tradeoffs.html"), lambda: standalone(drawn, dark=night), "trade-offs.html", "text/html",
+        say("tradeoffs.html"), page, "trade-offs.html", "text/html",
         key="tradeoffs_html", icon=":material/download:", type="tertiary", on_click="ignore",
         help=say("tradeoffs.html_help"),
     )  # fmt: skip
-    return points.assign(front=table["front"].reindex(points.index, fill_value=False).astype(bool))
+    return marked
+
+
+def _report(drawn: go.Figure, points: pd.DataFrame, picked: pd.DataFrame, night: bool, spoken: Language) -> str:
+    ordered = points.sort_values("front", ascending=False, kind="stable").head(MOST_ROWS)
+    with speaking(spoken):
+        return report.write(drawn, points, picked, worded(ordered), dark=night)
+
+
+def show_parallel(points: pd.DataFrame) -> None:
+    """All figures of all points at once, behind a fold that draws only when it is open."""
+    fold = st.expander(
+        say("tradeoffs.parallel"), icon=":material/line_axis:", key="tradeoffs_parallel_fold", on_change="rerun"
+    )
+    if not fold.open:
+        return
+    with fold:
+        table = parallel.info(points)
+        axes = {name: say(f"tradeoffs.column_{name}") for name in ("stage", *parallel.SHARES, *parallel.COSTS)}
+        axes["bytes"] = say("tradeoffs.parallel_bytes")
+        words = parallel.Labels(axes, {stage: say(f"tradeoffs.{stage}") for stage in parallel.STAGES})
+        st.caption(say("tradeoffs.parallel_hint"))
+        alt = say("tradeoffs.parallel_alt", count=len(table), axes=", ".join(axes.values()))
+        drawn = parallel.figure(table, words, dark=dark())
+        blocks.chart(drawn, table, key="tradeoffs_parallel", alt=alt, file="parallel-coordinates")
 
 
 def take(picked: Picked) -> None:
@@ -209,18 +241,23 @@ def for_eyes(points: pd.DataFrame) -> pd.DataFrame:
 
 def columns() -> dict[str, ColumnConfig]:
     """How the table's columns are headed and written."""
-    forms = {
-        "accuracy": "%.1f", "spread": "%.1f", "on_target": "%.1f", "validation": "%.1f", "bytes": "%.1f",
-        "p50": "%.3f", "p95": "%.3f",
-        "params": "%d", "macs": "%d",
-    }  # fmt: skip
-    numbers = {n: st.column_config.NumberColumn(say(f"tradeoffs.column_{n}"), format=form) for n, form in forms.items()}
+    numbers = {n: st.column_config.NumberColumn(say(f"tradeoffs.column_{n}"), format=form) for n, form in FORMS.items()}
     texts = {
         n: st.column_config.TextColumn(say(f"tradeoffs.column_{n}"))
         for n in ("front", "stage", "backbone", "tags", "sample")
     }
     wide = {n: st.column_config.TextColumn(say(f"tradeoffs.column_{n}"), width="medium") for n in ("name", "run")}
     return {**numbers, **texts, **wide}
+
+
+def worded(points: pd.DataFrame) -> pd.DataFrame:
+    """The same columns as text under their words, for a page."""
+    eyes = for_eyes(points)
+    told = {
+        name: [FORMS[name] % cell if cell == cell else "–" for cell in eyes[name]] if name in FORMS else eyes[name]
+        for name in eyes
+    }
+    return pd.DataFrame(told).rename(columns={name: say(f"tradeoffs.column_{name}") for name in told})
 
 
 def for_file(points: pd.DataFrame) -> pd.DataFrame:

@@ -83,6 +83,13 @@ def test_plotly_shows_it_as_typed(text: str) -> None:
     assert html.unescape(escaped).translate(INVISIBLE) == as_typed(text)
 
 
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_web_page_shows_it_as_typed(text: str) -> None:
+    escaped = UserText(text).html()
+    assert not set(escaped) & {"<", ">", '"', "'", "\n"}
+    assert html.unescape(escaped).translate(INVISIBLE) == as_typed(text)
+
+
 def test_text_from_right_to_left_keeps_to_itself() -> None:
     for text in ("שלום", "abc\u202edef"):
         assert UserText(text).md().startswith("\u2068")

@@ -19,8 +19,8 @@ from core.jobs import Job
 from core.launcher import identity
 from core.recipe import Recipe, Step, load_recipe, parse_recipe
 from core.workspace import Workspace
-from dashboard import launch
-from dashboard.design import board, chain, draft, presets, preview
+from dashboard import blocks, launch
+from dashboard.design import board, chain, draft, effects, presets, preview
 from tests.browser import Site, Watched, wait_until_drawn
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -538,3 +538,24 @@ def test_a_quick_hand_sets_only_what_it_sets(site: Site, watched: Watched) -> No
     assert shlex.split(command.inner_text())[3:7:2] == ["--set", "--set"]
     assert set(shlex.split(command.inner_text())[4:8:2]) == {'name="typed quickly"', "steps.2.ratio=0.6"}
     watched.is_clean()
+
+
+def test_the_drawing_follows_the_knob(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each stage's main knob is drawn where its effect is known before training, and told in words."""
+    seen: dict[str, str] = {}
+    monkeypatch.setattr(blocks, "chart", lambda *_, key, alt, **more: seen.update({key: alt}))
+    page.run()
+    assert seen == {}, "drawn only when it is opened"
+    for place, stage in enumerate(("distill", "prune", "quantize"), start=1):
+        page.session_state[f"effects_{place}_{stage}"] = True
+    page.run()
+    assert not page.exception
+    assert "temperature 2" in seen["effects_chart_1_distill"]
+    assert "16 of 32" in seen["effects_chart_2_prune"]
+    assert "255 levels" in seen["effects_chart_3_quantize"]
+    before = seen["effects_chart_1_distill"]
+    field(page, 1, "temperature", "number").set_value(8.0).run()
+    assert "temperature 8" in seen["effects_chart_1_distill"] != before
+    assert not effects.drawable(Step("prune", "l2", {"scope": "global"})), "one layer alone says nothing of all"
+    assert not effects.drawable(Step("prune", "taylor"))
+    assert effects.drawable(Step("prune", "l1"))

@@ -108,10 +108,17 @@ def test_the_data_and_the_picture_can_be_taken_away(site: Site, watched: Watched
     text = Path(table.value.path()).read_text(encoding="utf-8-sig")
     assert len(text.splitlines()) >= 5
     with page.expect_download() as alone:
-        page.get_by_role("button", name="Chart as a page").click()
+        page.get_by_role("button", name="Report").click()
     html = Path(alone.value.path()).read_text(encoding="utf-8")
     assert html.count("Plotly.newPlot") >= 1
+    assert html.count("<tr>") >= 5, "all points"
     assert re.search(r"<script[^>]+src=", html) is None, "nothing is fetched"
+    open_page(site, page, "?lang=zh")
+    with page.expect_download() as alone:
+        page.get_by_role("button", name="报告").click()
+    html = Path(alone.value.path()).read_text(encoding="utf-8")
+    assert "<h1>权衡</h1>" in html
+    assert "测试" in html, "in the language of the page, whoever writes it"
     page.hover(CHART)
     with page.expect_download() as picture:
         page.locator(f"{CHART} .modebar-btn").first.click()

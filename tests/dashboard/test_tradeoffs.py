@@ -522,6 +522,7 @@ def answered(run: Run, step: int, given: list[int], labels: list[int]) -> None:
     folder.mkdir(parents=True)
     (folder / "card.json").write_text('{"classes": ["cat", "dog"]}')
     np.savez(folder / "predictions.npz", test_answers=np.array(given), test_labels=np.array(labels))
+    np.savez(folder / "samples.npz", images=np.zeros((4, 1, 8, 8), np.uint8), logits=np.zeros((4, 2), np.float32))
 
 
 def test_right_answers_are_compared_by_class_and_in_pairs(
@@ -535,8 +536,11 @@ def test_right_answers_are_compared_by_class_and_in_pairs(
         answered(run, step, told_by, labels)
         run.emit(Measured("point", 0, point(step).model_copy(update={"artifact": f"artifacts/step-{step}/model.onnx"})))
     run.emit(RunFinished())
-    told = said(page(sel=f"{run.id}:0,{run.id}:1"))
+    told = said(page(sel=f"{run.id}:0,{run.id}:1")).replace("\u2060", "")
     assert "right where 1 is wrong on 1 of 6 test images, wrong where 1 is right on 1; another answer on 2" in told
+    assert "Of the first 4 test images 2 answers 1 otherwise than 1" in told.replace("*", "")
+    assert "✗ cat: cat → dog" in told, "the image it lost; what lies behind the fourth is not kept"
+    assert "✓" not in told
     assert seen["tradeoffs_classes"]["share"].round(3).tolist() == [0.667, 0.667, 0.333, 1.0]
     (run.artifacts / "step-1" / "predictions.npz").unlink()
     answers._read.cache_clear()

@@ -1,0 +1,60 @@
+"""The report: everything picked and every point, as text whatever a person typed."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import plotly.graph_objects as go
+import pytest
+
+from core.samples import samples
+from dashboard.charts import points
+from dashboard.tradeoffs import plotting, report
+from dashboard.words import speaking
+from tests.dashboard.test_pages import NASTY
+
+
+@pytest.fixture
+def page() -> str:
+    table = points.info(samples(), sample=True)
+    table.loc[table.index[0], "run_name"] = NASTY[0] + NASTY[2]
+    marked = table.assign(front=False)
+    with speaking("en"):
+        return report.write(go.Figure(), marked, table.head(3), plotting.worded(marked), dark=False)
+
+
+class Reader(HTMLParser):
+    """The tags outside of scripts, and the cells."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.rows = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.rows += tag == "tr"
+
+
+def test_every_point_is_a_row_and_what_was_typed_is_text(page: str) -> None:
+    reader = Reader()
+    reader.feed(page)
+    assert reader.rows >= len(points.info(samples(), sample=True)) + 2
+    assert not reader.tags & {"img", "iframe", "a", "link"}
+    assert "&lt;img src=x onerror=alert(1)&gt;" in page
+
+
+def test_the_picked_stand_beside_each_other(page: str) -> None:
+    words = re.sub(r"<[^>]+>", " ", page[page.index("<h2>") :])
+    assert "3 selected" in words
+    assert "points on test images" in words
+    assert "Changed settings" in words
+
+
+def test_nothing_picked_leaves_that_part_out() -> None:
+    table = points.info(samples(), sample=True).assign(front=True)
+    with speaking("zh"):
+        page = report.write(go.Figure(), table, table.head(0), plotting.worded(table), dark=True)
+    assert page.count("<h2>") == 1
+    assert "<h1>权衡</h1>" in page
