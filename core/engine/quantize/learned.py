@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import onnx
@@ -56,17 +57,35 @@ def _stored(tensor: TensorProto, layer: Layer, bits: int) -> Stored | None:
 
 
 def _by_tensor(model: Model, graph: onnx.ModelProto) -> dict[str, Range]:
-    """Layers run in the same order in torch and in the file; where their shapes disagree nothing is claimed."""
+    """Layers run in the same order in torch and in the file, which may hold more of them; where their shapes leave
+    open which is which nothing is claimed."""
     p = model.preprocessing
     order = list(same_inputs(model.net, torch.zeros(1, p.channels, p.size, p.size)))
     held = weight_layers(model.net)
     inputs = {node.name or node.output[0]: node.input[0] for node in graph.graph.node}
     written = layers(graph)
-    shapes = [sorted(held[name].weight.shape) for name in order]
-    if shapes != [sorted(layer.shape) for layer in written]:
-        return {}
-    tensors = {name: inputs[layer.name] for name, layer in zip(order, written, strict=True)}
+    shapes = [tuple(sorted(held[name].weight.shape)) for name in order]
+    places = only_places(shapes, [tuple(sorted(layer.shape)) for layer in written])
+    tensors = {name: inputs[written[place].name] for name, place in zip(order, places, strict=False)}
     return {tensors[name]: (low, high) for name, low, high in model.ranges if name in tensors}
+
+
+def only_places(some: Sequence[object], every: Sequence[object]) -> list[int]:
+    """Where `some` stand among `every`, in the same order; empty where there is no way, or more than one.
+
+    Attention runs its projections without their layers being called, so a file can hold layers that torch never ran.
+    """
+    first, last = _first_places(some, every), _first_places(some[::-1], every[::-1])
+    return first if first == [len(every) - 1 - place for place in reversed(last)] else []
+
+
+def _first_places(some: Sequence[object], every: Sequence[object]) -> list[int]:
+    """Each of `some` as early as its order lets it; fewer where they are not all there."""
+    found: list[int] = []
+    for place, value in enumerate(every):
+        if len(found) < len(some) and value == some[len(found)]:
+            found.append(place)
+    return found if len(found) == len(some) else []
 
 
 def integers(

@@ -88,17 +88,29 @@ def weight_layers(net: nn.Module) -> dict[str, nn.Conv2d | nn.Linear]:
     return {name: m for name, m in net.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)}
 
 
+def weights(net: nn.Module) -> dict[str, tuple[nn.Module, str]]:
+    """Where the weights that are rounded are kept: by name, a module and the name of its tensor.
+
+    Attention keeps those of its queries, keys and values in one tensor of its own, which is no layer's.
+    """
+    found: dict[str, tuple[nn.Module, str]] = {name: (layer, "weight") for name, layer in weight_layers(net).items()}
+    for name, module in net.named_modules():
+        if isinstance(module, nn.MultiheadAttention) and module.in_proj_weight is not None:
+            found[name] = (module, "in_proj_weight")
+    return found
+
+
 def attach_weights(net: nn.Module, quantizer: Callable[[str, Tensor], nn.Module]) -> None:
     """From here on every layer computes with what `quantizer(name, weight)` makes of its weight."""
-    for name, layer in weight_layers(net).items():
-        parametrize.register_parametrization(layer, "weight", quantizer(name, layer.weight.detach()))
+    for name, (module, tensor) in weights(net).items():
+        parametrize.register_parametrization(module, tensor, quantizer(name, getattr(module, tensor).detach()))
 
 
 def bake_weights(net: nn.Module) -> None:
     """The rounded weights become the layers' own; the quantizers are gone."""
-    for layer in weight_layers(net).values():
-        if parametrize.is_parametrized(layer, "weight"):
-            parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
+    for module, tensor in weights(net).values():
+        if parametrize.is_parametrized(module, tensor):
+            parametrize.remove_parametrizations(module, tensor, leave_parametrized=True)
 
 
 @contextmanager

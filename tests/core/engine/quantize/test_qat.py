@@ -12,19 +12,20 @@ import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 from torch import Tensor, nn
+from torchvision.models import VisionTransformer
 
 from core.engine.bench import Bench, CancelledError
 from core.engine.conductor import Performance
-from core.engine.data import load_dataset
+from core.engine.data import load_dataset, prepare
 from core.engine.measure.graph import integer_layers, kernels, layers, weight_bytes
 from core.engine.measure.runtime import open_session, predict
 from core.engine.method import build
-from core.engine.model import Model
+from core.engine.model import Model, Preprocessing
 from core.engine.plan import load_model, save_model
 from core.engine.quantize import Quantize
 from core.engine.quantize.arithmetic import fake_quantize, quantize
 from core.engine.quantize.grid import read_grid
-from core.engine.quantize.learned import write_learned
+from core.engine.quantize.learned import only_places, write_learned
 from core.engine.quantize.learning import LearnedRange, LearnedStep, StraightThrough, weight_layers
 from core.engine.quantize.weights import unpack_file
 from core.engine.shelf import Shelf
@@ -192,6 +193,45 @@ def test_eight_bits_run_integer_kernels_over_learned_ranges(learned, tmp_path: P
         np.testing.assert_allclose(widened, exact[layer.weight.removesuffix("_quantized")], rtol=1e-5, atol=1e-7)
 
 
+def attention(learned) -> Model:  # type: ignore[no-untyped-def]
+    """A vision transformer of two blocks on digits; attention keeps weights that are no layer's."""
+    torch.manual_seed(0)
+    net = VisionTransformer(8, 4, num_layers=2, num_heads=2, hidden_dim=16, mlp_dim=32, num_classes=10)
+    three = Preprocessing(8, 3, (0.5,) * 3, (0.5,) * 3)
+    return Model(net.eval(), "vit_b_16", learned.model.classes, three)
+
+
+@pytest.mark.parametrize("bits", [2, 8])
+def test_attention_is_trained_on_its_grid_too(learned, tmp_path: Path, bits: int) -> None:  # type: ignore[no-untyped-def]
+    """Queries, keys and values included: no weight stays float, and at 8 bits the learned ranges reach the file."""
+    whole = replace(learned, model=attention(learned))
+    method, model, bench = train(whole, tmp_path, bits=bits, batch=64, teacher=0.0)
+    attentions = [m for m in model.net.modules() if isinstance(m, nn.MultiheadAttention)]
+    assert len(attentions) == 2
+    for held in (m.in_proj_weight for m in attentions):
+        assert isinstance(held, nn.Parameter)
+        assert max(len(row.unique()) for row in held) <= 2**bits - 1
+    saved = method.save(model, tmp_path / "qat.onnx", bench)
+    assert (saved.touched, saved.total) == (10, 10)
+    images = bench.data.test.images[:50]
+    found = predict(open_session(tmp_path / "qat.onnx", 1), images, model.preprocessing)
+    with torch.no_grad():
+        expected = model.net(prepare(images, model.preprocessing))
+    near = 1e-4 if bits == 2 else 0.1 * float(expected.std())
+    torch.testing.assert_close(found, expected, rtol=0, atol=near)
+    if bits == 8:
+        assert saved.notes[0].startswith(f"{len(model.ranges)} ranges"), "of the layers that torch calls"
+        assert len(model.ranges) == 6
+
+
+def test_layers_are_found_again_only_where_there_is_one_way() -> None:
+    assert only_places("abc", "abc") == [0, 1, 2]
+    assert only_places("ac", "abbc") == [0, 3]
+    assert only_places("ab", "abb") == [], "either b"
+    assert only_places("abc", "ab") == [], "one is missing"
+    assert only_places("ba", "ab") == [], "in another order"
+
+
 def test_training_recovers_what_rounding_to_two_bits_breaks(learned, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     """The float network has 95 % or more of the digits; its weights rounded to 2 bits next to none."""
     method, model, bench = train(learned, tmp_path, bits=2, epochs=3, learning_rate=0.05)
@@ -286,6 +326,21 @@ def test_in_a_recipe_it_stands_beside_the_float_file_before_it(tmp_path: Path) -
     assert kept is not None
     assert kept.source == run.folder / str(first.artifact)
     assert kept.artifact == run.folder / str(second.artifact)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_catalogued_vision_transformer_goes_all_the_way(tmp_path: Path) -> None:
+    """From random weights at four patches an image: trained for 4 bits, saved, measured, every layer on its grid."""
+    recipe = RECIPE.replace('"resnet8"', '"vit_b_16"\nweights = "none"').replace("image_size = 8", "image_size = 32")
+    recipe = recipe.replace("labels = 300", "labels = 32").replace('"fine_tune"\nepochs = 1', '"linear_probe"')
+    run = Workspace.open_or_create(tmp_path).create_run(recipe.replace("bits = 4", "bits = 4\nteacher = 0.0"))
+    assert run_in_foreground(run).wait(timeout=500) == 0
+    before, after = run.summary().points
+    assert after.receipt["layers"] == {"touched": 50, "total": 50}
+    assert after.bytes is not None
+    assert before.bytes is not None
+    assert after.bytes < before.bytes / 7
 
 
 def test_refuses(learned, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
