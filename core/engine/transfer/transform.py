@@ -13,7 +13,8 @@ from core.engine.export.graph import no_linear_head
 from core.engine.forecast import Outline
 from core.engine.method import knob
 from core.engine.model import Model
-from core.engine.transfer.probing import Frozen, ProbedTransfer, Problem, standardised
+from core.engine.transfer.logistic import Problem, standardised
+from core.engine.transfer.probing import Frozen, ProbedTransfer
 from core.engine.transfer.transformations import NAMES, Facts, transformation
 from core.errors import UserError
 from core.options import Words
@@ -69,7 +70,7 @@ class Transform(ProbedTransfer):
 
     def problems(self, features: Tensor, labels: Tensor, classes: int) -> Sequence[Problem]:
         """One for each number of directions."""
-        x, _, _ = standardised(features)
+        x, _, _ = standardised(features.double())
         found = transformation(self.kind).directions(Facts(x, labels, classes, self.shrink))
         there = found.shape[1]  # fewer than foreseen where features repeat one another
         counts = [min(self.components, there)] if self.components else [max(1, there // part) for part in PARTS]
