@@ -17,7 +17,8 @@ from core.engine.method import knob
 from core.engine.model import Model
 from core.engine.starting import side_of, start
 from core.engine.transfer.embedding import extractor
-from core.engine.transfer.probing import Frozen, ProbedTransfer, Problem, There
+from core.engine.transfer.logistic import Problem
+from core.engine.transfer.probing import Frozen, ProbedTransfer, There
 from core.options import Words
 from core.rules.networks import fellows
 
@@ -43,9 +44,10 @@ class Fusion(ProbedTransfer):
     def frozen(self, model: Model, bench: Bench) -> Frozen:
         """The fused network; features come from each backbone's own cache."""
         parts = self._parts(model, bench)
+        extractors = [extractor(part) for part in parts]
 
         def embed(images: Tensor) -> Tensor:
-            return torch.cat([extractor(part).embed(images, bench) for part in parts], 1)
+            return torch.cat([each.embed(images, bench) for each in extractors], 1)
 
         return Frozen(fuse(parts, bench.data.size, bench.data.channels), embed)
 

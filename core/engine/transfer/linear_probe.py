@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from core.engine.transfer.probing import Head, ProbedTransfer, Problem, There, solve
+from core.engine.transfer.logistic import Head, Problem, solve
+from core.engine.transfer.probing import ProbedTransfer, There
 from core.options import Words
 
 __all__ = ["Head", "LinearProbe", "solve"]

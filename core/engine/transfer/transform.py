@@ -16,7 +16,8 @@ from core.engine.forecast import Outline
 from core.engine.method import Saved, knob
 from core.engine.model import Model
 from core.engine.transfer.adaptation import CONTROL, copied
-from core.engine.transfer.probing import Frozen, ProbedTransfer, Problem, There, View, standardised
+from core.engine.transfer.logistic import Problem, View, standardised
+from core.engine.transfer.probing import Frozen, ProbedTransfer, There
 from core.engine.transfer.transformations import NAMES, Facts, transformation
 from core.errors import UserError
 from core.options import Value, Words
@@ -94,8 +95,8 @@ class Transform(ProbedTransfer):
         """One for each number of directions. What aligns two domains looks at the classes that both have."""
         kind = transformation(self.kind)
         alike = torch.isin(labels, torch.tensor(there.shared)) if there else torch.ones_like(labels, dtype=torch.bool)
-        x, mean, scale = standardised(features[alike])
-        target, there_mean, there_scale = standardised(there.features) if there else (None, mean, scale)
+        x, mean, scale = standardised(features[alike].double())
+        target, there_mean, there_scale = standardised(there.features.double()) if there else (None, mean, scale)
         facts = Facts(x, labels[alike], classes, self.shrink, target)
         found = kind.directions(facts)
         width = found.shape[1]  # fewer than foreseen where features repeat one another
