@@ -54,7 +54,7 @@ class Adaptation(Transfer, ABC):
         zh=("批大小", "每次参数更新使用的源域图像数;同时使用同样多的目标域图像。"), ge=2, le=4096, unit="images",
     )  # fmt: skip
     learning_rate: float = knob(
-        1e-3, "Learning rate", "Peak step size of the head (AdamW).",
+        1e-2, "Learning rate", "Peak step size of the head (AdamW).",
         zh=("学习率", "分类头的最大步长(AdamW)。"), ge=1e-6, le=1.0,
     )  # fmt: skip
     backbone_rate: float = knob(
