@@ -70,7 +70,7 @@ SUBJECTS = {
     "lite0": Subject(
         {"dataset": "fashion-mini", "backbone": "efficientnet_lite0", "image_size": 48},
         ({"stage": "transfer", "method": "fine_tune", "epochs": 3, "learning_rate": 0.01},),
-        {"l2": {"epochs": 12, "round_to": 8}, "qat": {"epochs": 3}},
+        {"l2": {"epochs": 12, "round_to": 8}, "qat": {"epochs": 2}},
     ),
 }
 
@@ -79,6 +79,7 @@ WEIGHTS: Step = {"stage": "quantize", "method": "weight_only"}
 ROWS: dict[tuple[str, ...], tuple[Step, ...]] = {  # the names of a chain's last points: its tail
     ("fp32", PRUNED, BOTH): ({"stage": "prune", "method": "l2", "ratio": 0.5}, STATIC),
     ("int8",): (STATIC,),
+    ("int8 corrected",): ({**STATIC, "bias_correction": True},),
     ("W4",): ({**WEIGHTS, "bits": 4},),
     ("W4 AdaRound",): ({**WEIGHTS, "bits": 4, "rounding": "adaround"},),
     ("W3",): ({**WEIGHTS, "bits": 3},),
