@@ -22,7 +22,7 @@ SMALL = 5_000_000  # multiplications of one product: below, a second thread save
 LARGE = 30_000_000  # multiplications of one product: from here on in float32, twice as fast
 STEEPEST = {torch.float64: 1e-6, torch.float32: 3e-5}  # gradient at which a search ends: as far as rounding lets it go
 ROUGH = 4e-4  # enough to choose among heads: the objective is within 5e-5 of its least, for a third of the time
-EVALUATIONS = 45, 130  # of the objective for one penalty, and for seven: 23 … 66 and 101 … 189 on eight shapes
+EVALUATIONS = 45, 120  # of the objective for one penalty, and for seven: 23 … 66 and 95 … 153 on eight shapes
 ENOUGH = 5_000  # images to find the principal axes in
 LEAST_BEND = 1e-3  # of the objective along an intercept, which no penalty bends where a class is never in doubt
 
@@ -105,7 +105,7 @@ class Problem:
 
     Few are searched on in float64. Many are in float32, which leaves the objective within 1e-6 of its least.
 
-    The next search starts where the last two solutions point to, on the scale of log l2: a third fewer evaluations.
+    A search starts where the solutions before it point to, which saves a third of the evaluations and more.
     """
 
     rotated: Tensor
@@ -169,15 +169,15 @@ class Problem:
         return Head(scaled, found.bias.double() - scaled @ view.mean)
 
     def _start(self, l2: float) -> tuple[Tensor, Tensor]:
-        """Weight [C, K] and bias [C] to begin with."""
-        if not self.path:
-            return self.rotated.new_zeros(self.classes, self.rotated.shape[1]), self.rotated.new_zeros(self.classes)
-        last = next((found for found in self.path if found.l2 == l2), self.path[-1])
-        before = self.path[-2] if len(self.path) > 1 else last
-        if last.l2 in (l2, before.l2):
-            return last.weight, last.bias
-        ahead = math.log(l2 / last.l2) / math.log(last.l2 / before.l2)
-        return last.weight + ahead * (last.weight - before.weight), last.bias + ahead * (last.bias - before.bias)
+        """Weight [C, K] and bias [C] to begin with: on the parabola through the last three solutions over log l2."""
+        known = {found.l2: found for found in self.path}
+        near = [known[l2]] if l2 in known else list(known.values())[-3:]
+        weight, bias = self.rotated.new_zeros(self.classes, self.rotated.shape[1]), self.rotated.new_zeros(self.classes)
+        for one in near:
+            others = [other.l2 for other in near if other is not one]
+            share = math.prod(math.log(l2 / other) / math.log(one.l2 / other) for other in others)
+            weight, bias = weight + share * one.weight, bias + share * one.bias
+        return weight, bias
 
     def _search(self, l2: float, steepest: float, weight: Tensor, bias: Tensor) -> Solution:
         bend = Bend.at(torch.addmm(bias, self.rotated, weight.T), self.variances, l2)
