@@ -163,7 +163,7 @@ def rows_of(names: tuple[str, ...], run: Run, steps: int, seed: int) -> list[Row
 def print_table(rows: list[Row]) -> None:
     """Accuracies on test images in percent; the differences to fp32 seed by seed; bytes and p50 of the first seed."""
     dense = next((row.points for row in rows if row.name == "fp32"), [])
-    print(f"{'row':<18} {'accuracy':<13} {'by seed':<22} {'points to fp32':<30} {'bytes':>10} {'packed':>9}  p50 ms")
+    print(f"{'row':<18} {'accuracy':<13} {'by seed':<22} {'points to fp32':<32} {'bytes':>10} {'packed':>9}  p50 ms")
     for row in rows:
         shares = [100 * (point.accuracy or 0.0) for point in row.points]
         lost = [s - 100 * (d.accuracy or 0.0) for s, d in zip(shares, dense, strict=False)]
@@ -172,7 +172,7 @@ def print_table(rows: list[Row]) -> None:
         accuracy, packed = f"{mean(shares):.2f}{around}", f"{first.packed_bytes:,}" if first.packed_bytes else ""
         latency = f"{first.latency_ms.p50:.3f}" if first.latency_ms else ""
         weight = f"{first.bytes or 0:>10,} {packed:>9}"
-        print(f"{row.name:<18} {accuracy:<13} {_listed(shares, '.2f'):<22} {told:<30} {weight}  {latency}")
+        print(f"{row.name:<18} {accuracy:<13} {_listed(shares, '.2f'):<22} {told:<32} {weight}  {latency}")
 
 
 def print_timings(rows: list[Row], trained: int) -> None:
