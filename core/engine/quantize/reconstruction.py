@@ -7,6 +7,8 @@ looked at once and every step of the optimisation sees all of them.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import onnx
@@ -23,6 +25,7 @@ from core.engine.quantize.weights import Stored
 from core.errors import UserError
 
 STEPS, RATE = 600, 0.02
+REST = 0.5  # seconds between two looks whether the run is to stop
 STRETCH = (-0.1, 1.1)  # of the sigmoid, so that it reaches 0 and 1
 PRESSURE = 0.1  # how hard a weight is pressed to one side, beside its share of the error that nearest rounding leaves
 WARM = 0.2  # share of the steps before the pressure sets in
@@ -67,16 +70,32 @@ def adaptive(
     readers = _readers(model, chosen)
     weights = {t.name: torch.from_numpy(numpy_helper.to_array(t).copy()) for t in model.graph.initializer if t.dims}
     moments = _moments(model, readers, images, limit)
-    found = dict(start)
+    found, rest = dict(start), resting(images)
     for reader, moment in zip(readers, moments, strict=True):
         name = reader.layer.weight
         old = Quantized(torch.from_numpy(start[name].integers), torch.from_numpy(start[name].scale), torch.zeros(1))
-        new = reconstruct(weights[name], old, start[name].bits, moment, reader)
+        new = reconstruct(weights[name], old, start[name].bits, moment, reader, rest)
         found[name] = Stored(name, start[name].bits, start[name].axis, new.numpy(), start[name].scale)
     return found
 
 
-def reconstruct(weight: Tensor, nearest: Quantized, bits: int, moment: Tensor, reader: Reader) -> Tensor:
+def resting(images: Calibration) -> Callable[[], None]:
+    """Something to be called often while no image is looked at: a run is stopped where it takes images, so now and
+    then one batch is taken and left."""
+    last = time.monotonic()
+
+    def rest() -> None:
+        nonlocal last
+        if time.monotonic() - last >= REST:
+            next(images(), None)
+            last = time.monotonic()
+
+    return rest
+
+
+def reconstruct(
+    weight: Tensor, nearest: Quantized, bits: int, moment: Tensor, reader: Reader, rest: Callable[[], None]
+) -> Tensor:
     """The integers [like weight] that answer nearest to `weight` where the layer reads inputs of that second moment;
     channels that gain nothing keep those of `nearest`. What the optimisation leaves is mended by single changes."""
     top = 2 ** (bits - 1) - 1
@@ -89,6 +108,7 @@ def reconstruct(weight: Tensor, nearest: Quantized, bits: int, moment: Tensor, r
     optimizer = torch.optim.Adam([choice], RATE)
     with torch.enable_grad():
         for number in range(STEPS):
+            rest()
             up = _stretched(choice)
             error = _error((floor + up).clamp(-top, top) - exact, step, moment) / reference
             loss = error.sum() + _pressure(up, number / STEPS) / exact.shape[-1] ** 0.5
@@ -98,16 +118,19 @@ def reconstruct(weight: Tensor, nearest: Quantized, bits: int, moment: Tensor, r
     after = (floor + (_stretched(choice.detach()) >= 0.5)).clamp(-top, top)
     better = _error(after - exact, step, moment) < reference
     chosen = torch.where(better[..., None], after, before)
-    return reader.tensor(_flipped(chosen, exact, step, moment, top)).to(torch.int32)
+    return reader.tensor(_flipped(chosen, exact, step, moment, top, rest)).to(torch.int32)
 
 
-def _flipped(integers: Tensor, exact: Tensor, step: Tensor, moment: Tensor, top: int) -> Tensor:
+def _flipped(
+    integers: Tensor, exact: Tensor, step: Tensor, moment: Tensor, top: int, rest: Callable[[], None]
+) -> Tensor:
     """`integers` after every single change from floor to ceiling, or back, that still helps: the best first."""
     lower, upper = exact.floor().clamp(-top, top), (exact.floor() + 1).clamp(-top, top)
     current = integers.clone()
     slope = 2 * ((current - exact) * step) @ moment
     own = torch.diagonal(moment, dim1=1, dim2=2)[:, None]
     for _ in range(2 * exact.shape[-1]):
+        rest()
         change = (torch.where(current == lower, upper, lower) - current) * step
         gain, place = (change * slope + change.square() * own).min(-1, keepdim=True)
         moved = torch.where(gain < -1e-6 * slope.abs().amax(-1, keepdim=True), change.gather(-1, place), 0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from torch.nn import functional as F
 
+from core.engine.bench import CancelledError
 from core.engine.measure.graph import Layer, layers
 from core.engine.method import build
 from core.engine.quantize import Quantize, reconstruction
@@ -51,7 +54,7 @@ def test_the_choice_is_near_the_best_of_all() -> None:
     weight = torch.randn(40, 7)
     reader = Reader(Layer("fc", "Gemm", "w", (40, 7), 1, 0), helper.make_node("Gemm", ["x", "w"], ["y"]), 1)
     nearest = quantize(weight, 3, 0)
-    made = reconstruct(weight, nearest, 3, moment, reader)
+    made = reconstruct(weight, nearest, 3, moment, reader, lambda: None)
     assert int(made.abs().max()) <= 3
 
     def error(integers: torch.Tensor, row: int) -> float:
@@ -109,6 +112,27 @@ def test_every_layer_answers_nearer_to_float_on_images_it_never_saw(  # type: ig
         ratios.append(error(ours[layer.weight]) / error(plain[layer.weight]))
     assert max(ratios) < 1.0
     assert float(np.mean(ratios)) < 0.6
+
+
+def test_it_is_stopped_between_two_steps_of_a_layer(  # type: ignore[no-untyped-def]
+    learned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A layer of a large network takes minutes; whoever cancels does not wait for it."""
+    monkeypatch.setattr(reconstruction, "REST", 0.0)
+    looks = 0
+
+    def calibration() -> Iterator[NDArray[np.float32]]:
+        nonlocal looks
+        looks += 1
+        if looks == 4:  # one look for the images, three while the first layer's weights are moved
+            raise CancelledError
+        yield from learned.calibration()
+
+    method = build("quantize", "weight_only", bits=3, rounding="adaround", calibration_images=16)
+    assert isinstance(method, Quantize)
+    with pytest.raises(CancelledError):
+        method.convert(learned.source, tmp_path / "stopped.onnx", calibration)
+    assert looks == 4
 
 
 def test_it_needs_images(learned, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
