@@ -15,6 +15,7 @@ from core.runs import Run
 
 CARD = "card.json"  # labels and preprocessing, beside every artifact
 SAMPLES = "samples.npz"  # test images and the answers to them, beside every artifact
+PREDICTIONS = "predictions.npz"  # answers to all test and validation images, beside every artifact
 
 
 def write_bundle(run: Run, step: int | None, folder: Path, *, images: bool = True) -> list[str]:

@@ -15,12 +15,11 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-from core.bundle import CARD, SAMPLES
+from core.bundle import CARD, PREDICTIONS, SAMPLES
 from core.engine.backbones import find
 from core.engine.bench import Bench, choose_device
 from core.engine.data import Dataset, Target, labelled_part, load_dataset, matched, own_datasets
 from core.engine.environment import environment
-from core.engine.measure.record import PREDICTIONS
 from core.engine.measure.size import file_hash
 from core.engine.method import Method, build, check_data
 from core.engine.model import Model

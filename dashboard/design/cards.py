@@ -15,12 +15,13 @@ from core import readable
 from core.catalog import CATALOG_FILE, Facts, load_catalog
 from core.errors import UserError
 from core.knobs import RECIPE_OPTIONS
+from core.options import Words
 from core.text import UserText
 from dashboard.design import board, draft
 from dashboard.design.draft import Draft
 from dashboard.forms import Menu, backbone_menu, field
 from dashboard.session import workspace
-from dashboard.words import known, say
+from dashboard.words import say, spoken
 
 KNOBS = {option.name: option for option in RECIPE_OPTIONS}
 OWN_FIELDS = ("name", "dataset", "labels", "target", "backbone")  # in a place of their own; the others: "More"
@@ -85,7 +86,7 @@ def knob(now: Draft, name: str, faults: Sequence[UserError], menu: Menu | None =
 
 def title(facts: Facts) -> str:
     """What a data set is called in the person's language; one's own as it was named."""
-    return known(f"datasets.{facts['name']}", str(facts["title"])) if _where(facts) != "own" else str(facts["title"])
+    return spoken(Words(str(facts["title"]), str(facts.get("title_zh") or facts["title"])))
 
 
 def data_line(facts: Facts) -> str:

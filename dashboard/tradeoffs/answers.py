@@ -14,7 +14,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from core import readable
-from core.bundle import CARD, SAMPLES
+from core.bundle import CARD, PREDICTIONS, SAMPLES
 from core.points import Point
 from core.runs import Run
 from core.text import UserText
@@ -22,9 +22,8 @@ from dashboard import blocks
 from dashboard.charts import classes
 from dashboard.session import dark, workspace
 from dashboard.tradeoffs import picking
-from dashboard.words import named, say, template
+from dashboard.words import say, template
 
-PREDICTIONS = "predictions.npz"  # beside every measured file
 SURE = 0.05  # from here on chance is not believed
 MOST_IMAGES, TILE = 12, 108  # shown; pixels wide
 
@@ -68,12 +67,10 @@ def show(picked: pd.DataFrame) -> None:
 
 def draw(picked: pd.DataFrame, same: dict[int, Answers]) -> None:
     """A mark a class and point."""
-    rows = picked.reset_index(drop=True)
     marked = {
-        n: classes.Mark(
-            f"{n} {_name(rows.loc[n - 1])}", str(rows.loc[n - 1, "stage"]), bool(rows.loc[n - 1, "control"])
-        )
-        for n in same
+        n: classes.Mark(f"{n} {picking.name(row)}", str(row["stage"]), bool(row["control"]))
+        for n, (_, row) in enumerate(picked.iterrows(), start=1)
+        if n in same
     }
     table = classes.info({marked[n]: (one.classes, one.right, one.labels) for n, one in same.items()})
     labels = classes.Labels(x=say("tradeoffs.classes_axis"), hover=template("tradeoffs.classes_hover"))
@@ -164,7 +161,3 @@ def _read(folder: str) -> Answers:
     card = json.loads(Path(folder, CARD).read_bytes())
     with np.load(Path(folder, PREDICTIONS), allow_pickle=False) as found:
         return Answers(tuple(map(str, card["classes"])), found["test_answers"], found["test_labels"], Path(folder))
-
-
-def _name(row: Any) -> str:
-    return named(str(row["stage"]), str(row["method"]), str(row["name"]))

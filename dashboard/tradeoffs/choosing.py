@@ -16,9 +16,9 @@ from dashboard.charts.hover import milliseconds, plus_minus
 from dashboard.charts.points import spread
 from dashboard.charts.style import MARKS
 from dashboard.session import set_widget, widget
-from dashboard.tradeoffs import filters
+from dashboard.tradeoffs import filters, picking
 from dashboard.tradeoffs.filters import View
-from dashboard.words import named, say
+from dashboard.words import say
 
 
 def axes(view: View) -> None:
@@ -197,7 +197,7 @@ def reason(row: pd.Series[Any], beside: pd.Series[Any]) -> str:
     return say(
         "tradeoffs.picked_itself" if row["id"] == beside["id"] else "tradeoffs.picked",
         mark=MARKS.get(row["stage"], "○"),
-        name=UserText(named(str(row["stage"]), str(row["method"]), str(row["name"]))).md(),
+        name=UserText(picking.name(row)).md(),
         run=UserText(row["run_name"]).md(),
         bytes=readable.size(row["bytes"]),
         latency=milliseconds(row["p50"], row["noisy"]),

@@ -89,8 +89,12 @@ def title(row: PointRow[Any]) -> str:
     """The point's mark in its stage's colour, and its name."""
     stage = str(row["stage"])
     word = say("blocks.control") + " " if row["control"] else ""
-    name = named(stage, str(row["method"]), str(row["name"]))
-    return f":{TEXT_COLORS.get(stage, 'gray')}[{MARKS.get(stage, '○')}] {word}**{UserText(name).md()}**"
+    return f":{TEXT_COLORS.get(stage, 'gray')}[{MARKS.get(stage, '○')}] {word}**{UserText(name(row)).md()}**"
+
+
+def name(row: PointRow[Any]) -> str:
+    """What the point is called in the person's language, not escaped."""
+    return named(str(row["stage"]), str(row["method"]), str(row["name"]))
 
 
 def figures(row: PointRow[Any]) -> str:

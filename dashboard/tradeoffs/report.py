@@ -12,7 +12,7 @@ from core.text import UserText
 from dashboard.charts.comparison import delta
 from dashboard.charts.style import MARKS, look, standalone
 from dashboard.tradeoffs import picking
-from dashboard.words import named, say
+from dashboard.words import say
 
 STYLE = """
 body {{ font: 15px/1.5 system-ui, sans-serif; color: {ink}; background: {paper}; max-width: 72rem; margin: 2rem auto; padding: 0 1rem }}
@@ -55,13 +55,12 @@ def chosen(picked: pd.DataFrame) -> Iterator[str]:
     beside = picked.iloc[0]
     for number, (_, row) in enumerate(picked.iterrows(), start=1):
         stage = str(row["stage"])
-        name = named(stage, str(row["method"]), str(row["name"]))
         word = say("blocks.control") + " " if row["control"] else ""
         lines = [f"{row['run_name']} · {picking.figures(row)}"]
         lines += picking.gains(delta(row, beside)) if row["id"] != beside["id"] else []
         point = picking.point_of(row)
         lines += map(str, point.receipt.get("no_gain", ()) if point else ())  # type: ignore[arg-type]
-        heading = f"{number} {MARKS.get(stage, '○')} {word}{name}"
+        heading = f"{number} {MARKS.get(stage, '○')} {word}{picking.name(row)}"
         yield f"<section><h3>{text(heading)}</h3>{''.join(f'<div>{text(line)}</div>' for line in lines)}</section>"
     changed = picking.changed(picked)
     if len(changed):

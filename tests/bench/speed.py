@@ -32,7 +32,7 @@ from core.engine.measure.runtime import open_session
 from core.engine.model import Model
 from core.engine.precision import autocast
 from core.engine.prune.structured import prune_channels
-from core.engine.quantize import Quantize
+from core.engine.quantize import Calibration, Quantize
 from core.engine.transfer.linear_probe import LinearProbe
 from core.machine import processor
 
@@ -270,7 +270,7 @@ def inference(folder: Path, name: str, size: int, prune: float = 0.0) -> list[Ro
     method = build("quantize", "static", calibration="minmax", calibration_images=16)
     assert isinstance(method, Quantize)
     batch: NDArray[np.float32] = np.random.default_rng(0).random((16, 3, size, size), dtype=np.float32)
-    method.convert(source, target, lambda: iter([batch]))
+    method.convert(source, target, Calibration(lambda: iter([batch])))
     session = open_session(target, 1)
     one = {"image": batch[:1]}
     label = f"{name} at {size} px" + (f", {prune:.0%} pruned" if prune else "")

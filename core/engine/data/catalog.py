@@ -33,6 +33,7 @@ _BUNDLED = {
     "digits": DatasetInfo(
         name="digits",
         title="Handwritten digits, 8×8",
+        title_zh="手写数字，8×8",
         classes=10,
         images=1797,
         size=8,
@@ -47,6 +48,7 @@ _BUNDLED = {
     "glyphs": DatasetInfo(
         name="glyphs",
         title="Digits in printed fonts, 8×8",
+        title_zh="印刷字体的数字，8×8",
         classes=10,
         images=6560,
         size=8,
@@ -61,6 +63,7 @@ _BUNDLED = {
     "fashion-mini": DatasetInfo(
         name="fashion-mini",
         title="Fashion-MNIST, a bundled part",
+        title_zh="Fashion-MNIST 的一部分（内置）",
         classes=10,
         images=8000,
         size=28,
@@ -75,6 +78,7 @@ _BUNDLED = {
     "text-topics": DatasetInfo(
         name="text-topics",
         title="Sentences about four topics, drawn as images",
+        title_zh="四个主题的句子，画成图片",
         classes=4,
         images=1200,
         size=None,
@@ -144,6 +148,7 @@ def _info(published: Published, folder: Path | None) -> DatasetInfo:
     return DatasetInfo(
         name=published.name,
         title=published.title,
+        title_zh=published.title_zh,
         classes=published.classes,
         images=published.images,
         size=published.size,

@@ -71,6 +71,7 @@ class DatasetInfo:
     bytes: int
     at_hand: bool
     class_names: tuple[str, ...] = ()
+    title_zh: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

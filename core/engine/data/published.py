@@ -36,6 +36,7 @@ class Published:
 
     name: str
     title: str
+    title_zh: str
     classes: int
     images: int
     size: int | None
@@ -63,7 +64,7 @@ _KRIZ = "https://www.cs.toronto.edu/~kriz/"
 _CLIP = "https://openaipublic.azureedge.net/clip/data/"
 
 FASHION_MNIST = Published(
-    *("fashion-mnist", "Fashion-MNIST", 10, 70_000, 28, 1, FASHION_LICENCE, FASHION_SOURCE, "fashion"),
+    *("fashion-mnist", "Fashion-MNIST", "Fashion-MNIST", 10, 70_000, 28, 1, FASHION_LICENCE, FASHION_SOURCE, "fashion"),
     _four(
         "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
         ("8d4fb7e6c68d591d4c3dfef9ec88bf0d", 26_421_880),
@@ -76,7 +77,17 @@ FASHION_MNIST = Published(
 _SETS = (
     FASHION_MNIST,
     Published(
-        *("mnist", "MNIST, handwritten digits", 10, 70_000, 28, 1, "CC BY-SA 3.0", "http://yann.lecun.com/exdb/mnist/"),
+        *(
+            "mnist",
+            "MNIST, handwritten digits",
+            "MNIST：手写数字",
+            10,
+            70_000,
+            28,
+            1,
+            "CC BY-SA 3.0",
+            "http://yann.lecun.com/exdb/mnist/",
+        ),
         "idx",
         _four(
             "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -87,7 +98,16 @@ _SETS = (
         ),
     ),
     Published(
-        *("kmnist", "Kuzushiji-MNIST, cursive Japanese", 10, 70_000, 28, 1, "CC BY-SA 4.0"),
+        *(
+            "kmnist",
+            "Kuzushiji-MNIST, cursive Japanese",
+            "Kuzushiji-MNIST：日文草书",
+            10,
+            70_000,
+            28,
+            1,
+            "CC BY-SA 4.0",
+        ),
         *("http://codh.rois.ac.jp/kmnist/", "idx"),
         _four(
             "http://codh.rois.ac.jp/kmnist/dataset/kmnist/",
@@ -98,7 +118,16 @@ _SETS = (
         ),
     ),
     Published(
-        *("qmnist", "QMNIST, MNIST with 60,000 test digits", 10, 120_000, 28, 1, "BSD-style; see the source"),
+        *(
+            "qmnist",
+            "QMNIST, MNIST with 60,000 test digits",
+            "QMNIST：含 60,000 张测试数字的 MNIST",
+            10,
+            120_000,
+            28,
+            1,
+            "BSD-style; see the source",
+        ),
         *("https://github.com/facebookresearch/qmnist", "qmnist"),
         (
             Archive(f"{_QMNIST}train-images-idx3-ubyte.gz", "ed72d4157d28c017586c42bc6afe6370", 9_704_059),
@@ -108,7 +137,16 @@ _SETS = (
         ),
     ),
     Published(
-        *("emnist-balanced", "EMNIST, letters and digits, balanced", 47, 131_600, 28, 1, UNSTATED),
+        *(
+            "emnist-balanced",
+            "EMNIST, letters and digits, balanced",
+            "EMNIST：字母与数字，类别均衡",
+            47,
+            131_600,
+            28,
+            1,
+            UNSTATED,
+        ),
         *("https://www.nist.gov/itl/products-and-services/emnist-dataset", "emnist"),
         (
             Archive(
@@ -117,7 +155,17 @@ _SETS = (
         ),
     ),
     Published(
-        *("usps", "USPS, digits from envelopes", 10, 9_298, 16, 1, UNSTATED, f"{_USPS.removesuffix('/')}.html#usps"),
+        *(
+            "usps",
+            "USPS, digits from envelopes",
+            "USPS：信封上的数字",
+            10,
+            9_298,
+            16,
+            1,
+            UNSTATED,
+            f"{_USPS.removesuffix('/')}.html#usps",
+        ),
         "usps",
         (
             Archive(f"{_USPS}usps.bz2", "ec16c51db3855ca6c91edd34d0e9b197", 6_600_000),
@@ -125,15 +173,15 @@ _SETS = (
         ),
     ),
     Published(
-        *("cifar10", "CIFAR-10", 10, 60_000, 32, 3, UNSTATED, f"{_KRIZ}cifar.html", "cifar10"),
+        *("cifar10", "CIFAR-10", "CIFAR-10", 10, 60_000, 32, 3, UNSTATED, f"{_KRIZ}cifar.html", "cifar10"),
         (Archive(f"{_KRIZ}cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530", 170_052_171),),
     ),
     Published(
-        *("cifar100", "CIFAR-100", 100, 60_000, 32, 3, UNSTATED, f"{_KRIZ}cifar.html", "cifar100"),
+        *("cifar100", "CIFAR-100", "CIFAR-100", 100, 60_000, 32, 3, UNSTATED, f"{_KRIZ}cifar.html", "cifar100"),
         (Archive(f"{_KRIZ}cifar-100-binary.tar.gz", "03b5dce01913d631647c71ecec9e9cb8", 168_513_733),),
     ),
     Published(
-        *("stl10", "STL-10", 10, 13_000, 96, 3, "as ImageNet: research and education"),
+        *("stl10", "STL-10", "STL-10", 10, 13_000, 96, 3, "as ImageNet: research and education"),
         *("https://cs.stanford.edu/~acoates/stl10/", "stl10"),
         (
             Archive(
@@ -144,7 +192,7 @@ _SETS = (
         ),
     ),
     Published(
-        *("svhn", "SVHN, house numbers", 10, 99_289, 32, 3, "non-commercial use"),
+        *("svhn", "SVHN, house numbers", "SVHN：门牌号码", 10, 99_289, 32, 3, "non-commercial use"),
         *("http://ufldl.stanford.edu/housenumbers/", "svhn"),
         (
             Archive(
@@ -158,7 +206,17 @@ _SETS = (
         ),
     ),
     Published(
-        *("eurosat", "EuroSAT, land use from space", 10, 27_000, 64, 3, "MIT", "https://github.com/phelber/eurosat"),
+        *(
+            "eurosat",
+            "EuroSAT, land use from space",
+            "EuroSAT：卫星影像中的土地利用",
+            10,
+            27_000,
+            64,
+            3,
+            "MIT",
+            "https://github.com/phelber/eurosat",
+        ),
         "photos",
         (
             Archive(
@@ -169,7 +227,17 @@ _SETS = (
         ),
     ),
     Published(
-        *("gtsrb", "GTSRB, German traffic signs", 43, 39_270, None, 3, UNSTATED, "https://benchmark.ini.rub.de/"),
+        *(
+            "gtsrb",
+            "GTSRB, German traffic signs",
+            "GTSRB：德国交通标志",
+            43,
+            39_270,
+            None,
+            3,
+            UNSTATED,
+            "https://benchmark.ini.rub.de/",
+        ),
         "photos",
         (
             Archive(f"{_GTSRB}GTSRB-Training_fixed.zip", "513f3c79a4c5141765e10e952eaa2478", 187_490_228, "gtsrb"),
@@ -178,7 +246,18 @@ _SETS = (
         ),
     ),
     Published(
-        *("flowers102", "Oxford flowers", 102, 8_189, None, 3, UNSTATED, f"{_OXFORD}flowers/102/", "photos"),
+        *(
+            "flowers102",
+            "Oxford flowers",
+            "Oxford 花卉",
+            102,
+            8_189,
+            None,
+            3,
+            UNSTATED,
+            f"{_OXFORD}flowers/102/",
+            "photos",
+        ),
         (
             Archive(
                 f"{_OXFORD}flowers/102/102flowers.tgz",
@@ -189,7 +268,18 @@ _SETS = (
         ),
     ),
     Published(
-        *("oxford-pets", "Oxford-IIIT pets", 37, 7_349, None, 3, "CC BY-SA 4.0", f"{_OXFORD}pets/", "photos"),
+        *(
+            "oxford-pets",
+            "Oxford-IIIT pets",
+            "Oxford-IIIT 宠物",
+            37,
+            7_349,
+            None,
+            3,
+            "CC BY-SA 4.0",
+            f"{_OXFORD}pets/",
+            "photos",
+        ),
         (
             Archive(
                 f"{_OXFORD}pets/data/images.tar.gz",
@@ -202,16 +292,27 @@ _SETS = (
         ),
     ),
     Published(
-        *("dtd", "Describable textures", 47, 5_640, None, 3, "research use", f"{_OXFORD}dtd/", "photos"),
+        *(
+            "dtd",
+            "Describable textures",
+            "DTD：可描述的纹理",
+            47,
+            5_640,
+            None,
+            3,
+            "research use",
+            f"{_OXFORD}dtd/",
+            "photos",
+        ),
         (Archive(f"{_OXFORD}dtd/download/dtd-r1.0.1.tar.gz", "fff73e5086ae6bdbea199a49dfb8a4c1", 625_239_812, "dtd"),),
     ),
     Published(
-        *("fgvc-aircraft", "FGVC aircraft variants", 100, 10_000, None, 3, "non-commercial research"),
+        *("fgvc-aircraft", "FGVC aircraft variants", "FGVC：飞机型号", 100, 10_000, None, 3, "non-commercial research"),
         *(f"{_OXFORD}fgvc-aircraft/", "photos"),
         (Archive(f"{_OXFORD}fgvc-aircraft/archives/fgvc-aircraft-2013b.tar.gz", None, 2_753_340_328),),
     ),
     Published(
-        *("food101", "Food-101", 101, 101_000, None, 3, UNSTATED),
+        *("food101", "Food-101", "Food-101", 101, 101_000, None, 3, UNSTATED),
         *("https://data.vision.ee.ethz.ch/cvl/datasets_extra/food-101/", "photos"),
         (
             Archive(
@@ -220,7 +321,16 @@ _SETS = (
         ),
     ),
     Published(
-        *("imagenette", "Imagenette, ten easy ImageNet classes", 10, 13_394, None, 3, "as ImageNet: research use"),
+        *(
+            "imagenette",
+            "Imagenette, ten easy ImageNet classes",
+            "Imagenette：十个容易的 ImageNet 类别",
+            10,
+            13_394,
+            None,
+            3,
+            "as ImageNet: research use",
+        ),
         *("https://github.com/fastai/imagenette", "photos"),
         (
             Archive(
@@ -230,7 +340,17 @@ _SETS = (
         ),
     ),
     Published(
-        *("caltech101", "Caltech 101", 101, 8_677, None, 3, "CC BY 4.0", "https://data.caltech.edu/records/20086"),
+        *(
+            "caltech101",
+            "Caltech 101",
+            "Caltech 101",
+            101,
+            8_677,
+            None,
+            3,
+            "CC BY 4.0",
+            "https://data.caltech.edu/records/20086",
+        ),
         "photos",
         (
             Archive(
@@ -240,12 +360,30 @@ _SETS = (
         ),
     ),
     Published(
-        *("country211", "Country211, where a photo was taken", 211, 63_300, None, 3, UNSTATED),
+        *(
+            "country211",
+            "Country211, where a photo was taken",
+            "Country211：照片拍摄于哪个国家",
+            211,
+            63_300,
+            None,
+            3,
+            UNSTATED,
+        ),
         *("https://github.com/openai/CLIP/blob/main/data/country211.md", "photos"),
         (Archive(f"{_CLIP}country211.tgz", "84988d7644798601126c29e9877aab6a", 11_400 * MB),),
     ),
     Published(
-        *("rendered-sst2", "Rendered SST2, film reviews as pictures", 2, 9_613, None, 3, UNSTATED),
+        *(
+            "rendered-sst2",
+            "Rendered SST2, film reviews as pictures",
+            "Rendered SST2：画成图片的影评",
+            2,
+            9_613,
+            None,
+            3,
+            UNSTATED,
+        ),
         *("https://github.com/openai/CLIP/blob/main/data/rendered-sst2.md", "photos"),
         (Archive(f"{_CLIP}rendered-sst2.tgz", "2384d08e9dcfa4bd55b324e610496ee5", 131 * MB),),
     ),

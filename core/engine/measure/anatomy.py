@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from core.engine.backbones.heads import evaluating
-from core.engine.measure.complexity import slow_attention
+from core.engine.measure.complexity import watched
 
 # Operations that leave no node in an exported graph: they are folded into their neighbours, or move nothing.
 SILENT = frozenset(
@@ -46,26 +43,11 @@ def anatomy(net: nn.Module, shape: tuple[int, int, int]) -> Anatomy:
     vectors = sum(p.numel() for p in net.parameters() if p.ndim < 2 and id(p) not in norms)
     rows = sum(len(p) for p in kernels)
     biases = max(rows, vectors) if norms else vectors
-    counter = _Counter()
-    state = {n: torch.empty_like(t, device="meta") for n, t in (*net.named_parameters(), *net.named_buffers())}
-    _watch(net, state, shape, counter)
+    counter = watched(net, (1, *shape), _Counter)
     return Anatomy(
         weights=sum(p.numel() for p in kernels), channels=min(rows, biases), rest=biases - min(rows, biases),
         layers=len(kernels), nodes=counter.nodes, activations=counter.activations, largest=counter.largest,
     )  # fmt: skip
-
-
-def _watch(net: nn.Module, state: Mapping[str, Tensor], shape: tuple[int, int, int], counter: _Counter) -> None:
-    """One image through `net`: without memory where every operation can do that, else really."""
-    with evaluating(net), torch.no_grad(), slow_attention():
-        try:
-            with counter:
-                functional_call(net, dict(state), (torch.empty((1, *shape), device="meta"),))
-        except (RuntimeError, NotImplementedError, TypeError):
-            counter.reset()
-            device = next((p.device for p in net.parameters()), torch.device("cpu"))
-            with counter:
-                net(torch.zeros((1, *shape), device=device))
 
 
 class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -73,9 +55,6 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.reset()
-
-    def reset(self) -> None:
         self.nodes = self.activations = self.largest = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

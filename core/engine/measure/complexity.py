@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from core.engine.backbones import find, skeleton
 from core.engine.backbones.heads import evaluating
 from core.errors import UserError
+
+Watch = TypeVar("Watch", bound=AbstractContextManager[Any])
 
 
 @dataclass(frozen=True)
@@ -69,23 +72,26 @@ def profile(backbone: str, classes: int | None = None, image_size: int | None = 
 
 
 def _macs(model: nn.Module, shape: tuple[int, ...]) -> int:
-    """On the meta device where every operation of the model knows it, else by a real forward."""
+    return int(watched(model, shape, lambda: FlopCounterMode(display=False)).get_total_flops()) // 2
+
+
+def watched(model: nn.Module, shape: tuple[int, ...], watch: Callable[[], Watch]) -> Watch:
+    """What saw one forward of zeros of `shape` through `model`: on the meta device where every operation knows it, else
+    a fresh one saw a real forward."""
     dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
-    state = {
-        name: torch.empty_like(tensor, device="meta")
-        for name, tensor in [*model.named_parameters(), *model.named_buffers()]
-    }
+    named = (*model.named_parameters(), *model.named_buffers())
+    state = {name: torch.empty_like(tensor, device="meta") for name, tensor in named}
     try:
-        return _counted(model, state, torch.empty(shape, device="meta", dtype=dtype))
+        return _seen(model, state, torch.empty(shape, device="meta", dtype=dtype), watch())
     except (RuntimeError, NotImplementedError, TypeError):  # an operation that needs values, or a loose tensor
         device = next((p.device for p in model.parameters()), torch.device("cpu"))
-        return _counted(model, {}, torch.zeros(shape, device=device, dtype=dtype))
+        return _seen(model, {}, torch.zeros(shape, device=device, dtype=dtype), watch())
 
 
-def _counted(model: nn.Module, state: dict[str, Tensor], example: Tensor) -> int:
-    with evaluating(model), torch.no_grad(), slow_attention(), FlopCounterMode(display=False) as counter:
+def _seen(model: nn.Module, state: dict[str, Tensor], example: Tensor, watch: Watch) -> Watch:
+    with evaluating(model), torch.no_grad(), slow_attention(), watch:
         functional_call(model, state, (example,))
-    return int(counter.get_total_flops()) // 2
+    return watch
 
 
 @contextmanager

@@ -20,7 +20,21 @@ from core.engine.model import Model
 from core.engine.quantize.judging import Judge, jury, unjudged
 from core.engine.seeds import generator
 
-Calibration = Callable[[], Iterator[NDArray[np.float32]]]  # each call starts anew: batches [N, C, S, S], preprocessed
+
+def _go_on() -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Images to calibrate on: each call starts anew, in batches [N, C, S, S], preprocessed. `rest` is called often
+    where no image is looked at for long: there a run stops that is cancelled."""
+
+    images: Callable[[], Iterator[NDArray[np.float32]]]
+    rest: Callable[[], None] = _go_on
+
+    def __call__(self) -> Iterator[NDArray[np.float32]]:
+        return self.images()
 
 
 @dataclass(frozen=True)
@@ -71,12 +85,13 @@ class Quantize(Method, ABC):
         images = torch.cat([bench.labelled.images, bench.pool])
         order = torch.randperm(len(images), generator=generator(*bench.place, "calibration"))
 
-        def calibration() -> Iterator[NDArray[np.float32]]:
+        def batches() -> Iterator[NDArray[np.float32]]:
             for start in range(0, len(order), 64):
                 bench.stop_if_cancelled()
                 bench.report("calibrating", 0, 1, start, len(order))
                 yield from prepared(images[order[start : start + 64]], model.preprocessing)
 
+        calibration = Calibration(batches, bench.stop_if_cancelled)
         done = self.convert(source, path, calibration, jury(model, bench))
         return Saved(
             done.layers_touched, done.layers_total, (done.packed_path,) if done.packed_path else (), done.packed_bytes,

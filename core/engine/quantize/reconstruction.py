@@ -7,7 +7,6 @@ looked at once and every step of the optimisation sees all of them.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -25,7 +24,6 @@ from core.engine.quantize.weights import Stored
 from core.errors import UserError
 
 STEPS, RATE = 600, 0.02
-REST = 0.5  # seconds between two looks whether the run is to stop
 STRETCH = (-0.1, 1.1)  # of the sigmoid, so that it reaches 0 and 1
 PRESSURE = 0.1  # how hard a weight is pressed to one side, beside its share of the error that nearest rounding leaves
 WARM = 0.2  # share of the steps before the pressure sets in
@@ -70,27 +68,13 @@ def adaptive(
     readers = _readers(model, chosen)
     weights = {t.name: torch.from_numpy(numpy_helper.to_array(t).copy()) for t in model.graph.initializer if t.dims}
     moments = _moments(model, readers, images, limit)
-    found, rest = dict(start), resting(images)
+    found = dict(start)
     for reader, moment in zip(readers, moments, strict=True):
         name = reader.layer.weight
         old = Quantized(torch.from_numpy(start[name].integers), torch.from_numpy(start[name].scale), torch.zeros(1))
-        new = reconstruct(weights[name], old, start[name].bits, moment, reader, rest)
+        new = reconstruct(weights[name], old, start[name].bits, moment, reader, images.rest)
         found[name] = Stored(name, start[name].bits, start[name].axis, new.numpy(), start[name].scale)
     return found
-
-
-def resting(images: Calibration) -> Callable[[], None]:
-    """Something to be called often while no image is looked at: a run is stopped where it takes images, so now and
-    then one batch is taken and left."""
-    last = time.monotonic()
-
-    def rest() -> None:
-        nonlocal last
-        if time.monotonic() - last >= REST:
-            next(images(), None)
-            last = time.monotonic()
-
-    return rest
 
 
 def reconstruct(

@@ -28,7 +28,7 @@ from core.engine.method import Saved, build, methods
 from core.engine.model import Model
 from core.engine.plan import load_model
 from core.engine.prune.structured import prune_channels
-from core.engine.quantize import Quantize
+from core.engine.quantize import Calibration, Quantize
 from core.errors import UserError
 
 MakeBench = Callable[..., Bench]
@@ -79,7 +79,8 @@ def measured(model: Model, digits: Dataset, folder: Path) -> Measured:
     write_graph(model, files[0])
     static = build("quantize", "static", calibration_images=64)
     assert isinstance(static, Quantize)
-    static.convert(files[0], files[1], lambda: prepared(digits.train.images[:64], model.preprocessing))
+    images = Calibration(lambda: prepared(digits.train.images[:64], model.preprocessing))
+    static.convert(files[0], files[1], images)
     return Measured(model, *files)
 
 

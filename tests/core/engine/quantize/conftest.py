@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from core.engine.data import Dataset
 from core.engine.export.graph import write_graph
 from core.engine.measure.runtime import prepared
 from core.engine.model import Model, Preprocessing
+from core.engine.quantize import Calibration
 from core.engine.train import Examples, Schedule, fit
 from core.events import Work
 
@@ -116,8 +116,9 @@ class Learned:
         write_graph(self.model.with_net(net), path)
         return path
 
-    def calibration(self) -> Iterator[NDArray[np.float32]]:
-        return prepared(self.bench.labelled.images[:128], self.model.preprocessing)
+    @property
+    def calibration(self) -> Calibration:
+        return Calibration(lambda: prepared(self.bench.labelled.images[:128], self.model.preprocessing))
 
 
 def silent(

@@ -14,14 +14,14 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from core.engine.measure.graph import count, integer_layers, kernels, layers, weight_bytes
 from core.engine.method import build
-from core.engine.quantize import Conversion, Quantize
+from core.engine.quantize import Calibration, Conversion, Quantize
 from core.errors import UserError
 
 
 def convert(source: Path, target: Path) -> Conversion:
     method = build("quantize", "bf16")
     assert isinstance(method, Quantize)
-    return method.convert(source, target, lambda: iter(()))
+    return method.convert(source, target, Calibration(lambda: iter(())))
 
 
 def test_onnxruntime_computes_with_weights_rounded_by_torch(tiny, run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

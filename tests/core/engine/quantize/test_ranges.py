@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from core.engine.quantize import calibration
+from core.engine.quantize import Calibration, calibration
 from core.engine.quantize.calibration import BINS, Histogram, Range, entropy, mse, observe, percentile, squared_error
 from core.errors import UserError
 
@@ -49,7 +49,7 @@ def test_minmax_is_exact_however_the_images_are_batched(images: NDArray[np.float
     def batches() -> Iterator[NDArray[np.float32]]:
         return (images[i : i + size] for i in range(0, len(images), size))
 
-    found, seen = observe(doubled(), NAMES, batches, 60, "minmax")
+    found, seen = observe(doubled(), NAMES, Calibration(batches), 60, "minmax")
     used = images[:60].astype(float)
     assert seen == 60
     assert found["image"] == (used.min(), used.max())
@@ -59,9 +59,9 @@ def test_minmax_is_exact_however_the_images_are_batched(images: NDArray[np.float
 
 @pytest.mark.parametrize("method", ["percentile", "mse", "entropy"])
 def test_ranges_hold_zero_and_stay_inside_the_extremes(images: NDArray[np.float32], method: str) -> None:
-    widest, _ = observe(doubled(), NAMES, lambda: iter([images]), 100, "minmax")
-    found, _ = observe(doubled(), NAMES, lambda: iter([images]), 100, method)
-    again, _ = observe(doubled(), NAMES, lambda: iter([images[:50], images[50:]]), 100, method)
+    widest, _ = observe(doubled(), NAMES, Calibration(lambda: iter([images])), 100, "minmax")
+    found, _ = observe(doubled(), NAMES, Calibration(lambda: iter([images])), 100, method)
+    again, _ = observe(doubled(), NAMES, Calibration(lambda: iter([images[:50], images[50:]])), 100, method)
     for name in NAMES:
         assert widest[name][0] <= found[name][0] <= 0 <= found[name][1] <= widest[name][1]
         assert found[name] == again[name]
@@ -120,8 +120,8 @@ def test_entropy_ignores_the_zeros_of_a_relu() -> None:
 @pytest.mark.parametrize("method", ["minmax", "percentile", "mse", "entropy"])
 def test_a_constant_activation_keeps_its_range(method: str) -> None:
     zeros = np.zeros((20, 1, 4, 5), np.float32)
-    assert observe(doubled(), ["logits"], lambda: iter([zeros]), 20, method)[0] == {"logits": (0.0, 0.0)}
-    found, _ = observe(doubled(), ["logits"], lambda: iter([zeros + 3]), 20, method)
+    assert observe(doubled(), ["logits"], Calibration(lambda: iter([zeros])), 20, method)[0] == {"logits": (0.0, 0.0)}
+    found, _ = observe(doubled(), ["logits"], Calibration(lambda: iter([zeros + 3])), 20, method)
     assert found["logits"][1] == pytest.approx(6.0, rel=0.02)
 
 
@@ -138,9 +138,9 @@ def test_refuses_what_is_not_finite(images: NDArray[np.float32], bad: float) -> 
     broken = images.copy()
     broken[50, 0, 2, 2] = bad
     with pytest.raises(UserError, match="finite"):
-        observe(doubled(), NAMES, lambda: iter([broken]), 100, "minmax")
+        observe(doubled(), NAMES, Calibration(lambda: iter([broken])), 100, "minmax")
 
 
 def test_refuses_no_images() -> None:
     with pytest.raises(UserError, match="no images"):
-        observe(doubled(), NAMES, lambda: iter(()), 100, "mse")
+        observe(doubled(), NAMES, Calibration(lambda: iter(())), 100, "mse")

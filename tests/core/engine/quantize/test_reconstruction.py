@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,13 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from torch.nn import functional as F
 
 from core.engine.bench import CancelledError
 from core.engine.measure.graph import Layer, layers
 from core.engine.method import build
-from core.engine.quantize import Quantize, reconstruction
+from core.engine.quantize import Calibration, Quantize, reconstruction
 from core.engine.quantize.arithmetic import quantize
 from core.engine.quantize.reconstruction import Reader, reconstruct
 from core.errors import UserError
@@ -114,24 +112,20 @@ def test_every_layer_answers_nearer_to_float_on_images_it_never_saw(  # type: ig
     assert float(np.mean(ratios)) < 0.6
 
 
-def test_it_is_stopped_between_two_steps_of_a_layer(  # type: ignore[no-untyped-def]
-    learned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_is_stopped_between_two_steps_of_a_layer(learned, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     """A layer of a large network takes minutes; whoever cancels does not wait for it."""
-    monkeypatch.setattr(reconstruction, "REST", 0.0)
     looks = 0
 
-    def calibration() -> Iterator[NDArray[np.float32]]:
+    def rest() -> None:
         nonlocal looks
         looks += 1
-        if looks == 4:  # one look for the images, three while the first layer's weights are moved
+        if looks == 4:  # while the first layer's weights are moved
             raise CancelledError
-        yield from learned.calibration()
 
     method = build("quantize", "weight_only", bits=3, rounding="adaround", calibration_images=16)
     assert isinstance(method, Quantize)
     with pytest.raises(CancelledError):
-        method.convert(learned.source, tmp_path / "stopped.onnx", calibration)
+        method.convert(learned.source, tmp_path / "stopped.onnx", Calibration(learned.calibration.images, rest))
     assert looks == 4
 
 
@@ -139,5 +133,5 @@ def test_it_needs_images(learned, tmp_path: Path) -> None:  # type: ignore[no-un
     method = build("quantize", "weight_only", rounding="adaround")
     assert isinstance(method, Quantize)
     with pytest.raises(UserError, match="no images"):
-        method.convert(learned.source, tmp_path / "none.onnx", lambda: iter(()))
+        method.convert(learned.source, tmp_path / "none.onnx", Calibration(lambda: iter(())))
     assert not (tmp_path / "none.onnx").exists()

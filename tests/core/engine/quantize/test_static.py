@@ -11,7 +11,7 @@ from onnx import TensorProto, numpy_helper
 
 from core.engine.measure.graph import count, integer_layers, kernels, layers, weight_bytes
 from core.engine.method import build
-from core.engine.quantize import Conversion, Quantize
+from core.engine.quantize import Calibration, Conversion, Quantize
 from core.errors import UserError
 
 
@@ -19,7 +19,7 @@ def convert(tiny, folder: Path, **options: str | int | bool) -> tuple[Path, Conv
     method = build("quantize", "static", **options)
     assert isinstance(method, Quantize)
     target = folder / "int8.onnx"
-    return target, method.convert(tiny.path, target, lambda: iter(tiny.calibration()))
+    return target, method.convert(tiny.path, target, Calibration(lambda: iter(tiny.calibration())))
 
 
 @pytest.mark.parametrize("calibration", ["minmax", "percentile", "entropy", "mse"])
@@ -91,7 +91,7 @@ def test_calibration_images_are_limited(tiny, tmp_path: Path) -> None:  # type: 
 
     method = build("quantize", "static", calibration_images=16, calibration="minmax")
     assert isinstance(method, Quantize)
-    conversion = method.convert(tiny.path, tmp_path / "few.onnx", batches)
+    conversion = method.convert(tiny.path, tmp_path / "few.onnx", Calibration(batches))
     assert drawn == [0, 4, 8, 12]
     assert conversion.notes == ()
     _, conversion = convert(tiny, tmp_path)
@@ -103,7 +103,7 @@ def test_calibration_decides_the_ranges(tiny, run, tmp_path: Path) -> None:  # t
     method = build("quantize", "static")
     assert isinstance(method, Quantize)
     target = tmp_path / "dim.onnx"
-    method.convert(tiny.path, target, lambda: iter([tiny.images[:64] * 0.01]))
+    method.convert(tiny.path, target, Calibration(lambda: iter([tiny.images[:64] * 0.01])))
     expected = run(tiny.path, tiny.images)
     good = np.abs(run(convert(tiny, tmp_path)[0], tiny.images) - expected).mean()
     assert np.abs(run(target, tiny.images) - expected).mean() > 5 * good
@@ -114,9 +114,9 @@ def test_refuses(tiny, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     method = build("quantize", "static")
     assert isinstance(method, Quantize)
     with pytest.raises(UserError, match="float"):
-        method.convert(target, tmp_path / "twice.onnx", lambda: iter(tiny.calibration()))
+        method.convert(target, tmp_path / "twice.onnx", Calibration(lambda: iter(tiny.calibration())))
     with pytest.raises(UserError, match="no images"):
-        method.convert(tiny.path, tmp_path / "twice.onnx", lambda: iter(()))
+        method.convert(tiny.path, tmp_path / "twice.onnx", Calibration(lambda: iter(())))
     assert not (tmp_path / "twice.onnx").exists()
     for options in ({"bits": 4}, {"calibration": "max"}, {"calibration_images": 5}, {"per_channel": 1}):
         with pytest.raises(UserError):

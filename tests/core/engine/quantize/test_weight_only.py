@@ -15,7 +15,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from core.engine.measure.graph import count, layers, weight_bytes
 from core.engine.method import build
-from core.engine.quantize import Conversion, Quantize
+from core.engine.quantize import Calibration, Conversion, Quantize
 from core.engine.quantize.arithmetic import fake_quantize, quantize
 from core.engine.quantize.weights import unpack_file
 from core.errors import UserError
@@ -28,7 +28,7 @@ def convert(tiny, folder: Path, bits: int, form: str = "dequantize") -> tuple[Pa
     method = build("quantize", "weight_only", bits=bits, form=form)
     assert isinstance(method, Quantize)
     target = folder / f"w{bits}.onnx"
-    return target, method.convert(tiny.path, target, lambda: iter(()))
+    return target, method.convert(tiny.path, target, Calibration(lambda: iter(())))
 
 
 def rounded(net, bits: int) -> nn.Module:  # type: ignore[no-untyped-def]
@@ -149,7 +149,7 @@ def test_refuses_a_file_already_quantized(tiny, tmp_path: Path) -> None:  # type
     method = build("quantize", "weight_only", bits=4)
     assert isinstance(method, Quantize)
     with pytest.raises(UserError, match="float"):
-        method.convert(target, tmp_path / "twice.onnx", lambda: iter(()))
+        method.convert(target, tmp_path / "twice.onnx", Calibration(lambda: iter(())))
     assert not (tmp_path / "twice.onnx").exists()
 
 
