@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from core.text import UserText
 from dashboard.charts import style
 
-HEIGHT = 260
+HEIGHT = 320
 Vector = NDArray[np.float64]
 
 
