@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TORCH_INDEX ?=
 
-.PHONY: run test check catalog bench preflight clean
+.PHONY: run test test-all faults check catalog bench preflight clean
 
 run: $(VENV)/.installed
 	$(BIN)/condenser dashboard
@@ -15,6 +15,15 @@ ALONE := tests/test_demo.py $(addprefix tests/dashboard/test_,exploring.py live.
 test: $(VENV)/.developing
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests $(ALONE:%=--ignore=%)
 	$(BIN)/python -m pytest $(ALONE)
+
+# The long tests beside the default ones; under an hour on two cores.
+test-all: test
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow tests $(ALONE:%=--ignore=%)
+	$(BIN)/python -m pytest -m slow $(ALONE)
+
+# The campaigns at full length: kills, full disks, flipped bytes, hostile input. Under an hour on two cores.
+faults: $(VENV)/.developing
+	$(BIN)/python -m pytest -s -m faults tests
 
 check: $(VENV)/.developing
 	$(BIN)/ruff check .
