@@ -140,8 +140,8 @@ RECIPE_OPTIONS: tuple[Option, ...] = (
         "auto",
         ("Training precision", "训练精度"),
         (
-            "Number format of training; auto times both on this network and takes bfloat16 where it is much faster.",
-            "训练使用的数值格式；auto 会在该网络上实测两种格式，bfloat16 明显更快时才使用。",
+            "Number format of training; auto takes bfloat16 for wide dense networks where the device has units for it.",
+            "训练使用的数值格式；auto 在设备具有 bfloat16 运算单元且网络宽而稠密时取 bfloat16，否则取 float32。",
         ),
         choices=("auto", "float32", "bfloat16"),
     ),

@@ -12,6 +12,7 @@ from torch import Tensor
 from core.engine.bench import Bench
 from core.engine.data import Split
 from core.engine.data.augment import augment, erase, prepare
+from core.engine.memory_layout import arranged
 from core.engine.mixing import Mixture, mix
 from core.engine.model import Model
 from core.engine.schedule import Schedule
@@ -80,7 +81,7 @@ def view(images: Tensor, schedule: Schedule, bench: Bench, number: int) -> Tenso
 
 @dataclass(frozen=True)
 class Feed:
-    """The batches of every epoch: `size` examples each (the last may have fewer), `batches` an epoch.
+    """The batches of every epoch: `size` examples each (the last may have fewer), `batches` an epoch, in `layout`.
 
     Raises UserError `conflicting_options` where images without a label would be mixed.
     """
@@ -89,6 +90,7 @@ class Feed:
     schedule: Schedule
     model: Model
     bench: Bench
+    layout: torch.memory_format = torch.contiguous_format
 
     def __post_init__(self) -> None:
         mixed = next((name for name in ("mixup", "cutmix") if getattr(self.schedule, name)), None)
@@ -122,7 +124,7 @@ class Feed:
                 chosen = others[step * self.size : step * self.size + len(index)]
                 prepared = torch.cat([prepared, self._beside(examples.beside[chosen], epoch, step)])
                 target = torch.cat([target, target.new_full((len(chosen),), UNLABELLED)])
-            prepared = prepared.contiguous(memory_format=torch.channels_last)
+            prepared = arranged(prepared, self.layout)
             progress = (epoch * self.batches + step) / (self.batches * schedule.epochs)
             yield Batch(prepared, raw, target, index, number, epoch, progress, mixture)
 

@@ -58,6 +58,7 @@ class Bench:
     labels may not. `source` is the float ONNX file of the incoming model, `artifact` the file of the step before, as
     far as they were saved. `target` is the recipe's second domain, to adapt to. `folder` holds this step's
     checkpoints, `cache` what other runs may reuse, keyed by content. `place` seeds every draw: (seed, step, purpose).
+    `bfloat16` names the device's units for that number format, or `none`: by it and the network `auto` chooses.
     """
 
     data: Dataset
@@ -78,6 +79,7 @@ class Bench:
     artifact: Path | None = None
     target: Unlabelled | None = None
     latency_threads: int = 1
+    bfloat16: str = "none"
 
     def stop_if_cancelled(self) -> None:
         """Raises CancelledError when the person asked to stop; called between batches."""

@@ -24,6 +24,7 @@ from core.engine.measure.size import file_hash
 from core.engine.method import Method, build, check_data
 from core.engine.model import Model
 from core.engine.plan import load_model, save_model
+from core.engine.precision import NONE, bfloat16_of, kind_of
 from core.engine.rehearsal import rehearse
 from core.engine.report import Reporter
 from core.engine.shelf import Shelf
@@ -51,22 +52,28 @@ def conduct(run: Run, pid: int) -> None:
     device = choose_device(recipe.device)
     torch.set_num_threads(recipe.threads)
     torch.set_flush_denormal(True)  # the numbers of a dying channel would slow every convolution on a CPU
-    run.emit(RunStarted(pid, environment(device, recipe.threads)))
+    bfloat16 = run.state().environment.get("bfloat16") or bfloat16_of(device)  # a resumed run decides as it began
+    run.emit(RunStarted(pid, environment(device, recipe.threads, bfloat16)))
     for message in recipe.warnings():
         run.emit(Warned(None, "recipe", message))
     size = recipe.image_size or find(recipe.backbone).image_size
     data = load_dataset(recipe.dataset, size, folder=workspace.datasets, progress=Reporter(run, 0, recipe.seed).loading)
     check_data(methods, data)
     target = _target(run, recipe, data, size, workspace.datasets)
-    shelf = Shelf(workspace.cache / "models", recipe, data, device, target.content_hash if target else "")
+    shelf = Shelf(
+        workspace.cache / "models", recipe, data, device, target.content_hash if target else "",
+        f"{kind_of(device)}, bfloat16: {bfloat16}",
+    )  # fmt: skip
     for note in data.notes:
         run.emit(Warned(None, "data", note))
-    first = Performance(run, workspace, recipe, methods, data, device, shelf, recipe.seed, target=target)
+    first = Performance(
+        run, workspace, recipe, methods, data, device, shelf, recipe.seed, target=target, bfloat16=bfloat16
+    )  # fmt: skip
     first.rehearse()
     first.play()
     first.controls()
     for seed in range(recipe.seed + 1, recipe.seed + recipe.seeds):
-        further = Performance(run, workspace, recipe, methods, data, device, shelf, seed, "replica", target)
+        further = replace(first, seed=seed, role="replica")
         further.play()
         further.controls()
     run.emit(RunFinished())
@@ -86,6 +93,7 @@ class Performance:
     seed: int
     role: Role = "point"
     target: Target | None = None
+    bfloat16: str = NONE
 
     def rehearse(self) -> None:
         """Raises UserError where the recipe asks for what its networks or data cannot give, before any step begins."""
@@ -109,8 +117,8 @@ class Performance:
             incoming = self._kept(number - 1) if number else None
             if type(method).controls is Method.controls or (number and incoming is None):
                 continue
-            bench = self._bench(number, incoming)
-            model = incoming.model if incoming else start(self.recipe.backbone, bench)
+            bench = self._as_its_subject(number, self._bench(number, incoming))
+            model = _undecided(incoming.model) if incoming else start(self.recipe.backbone, bench)
             for name, make in method.controls(model, bench).items():
                 if (number, name) not in told:
                     self._control(number, method, name, make, incoming)
@@ -123,7 +131,8 @@ class Performance:
         self.run.emit(
             StepStarted(number, step.stage, step.method, method.title.en, _epochs(method), key if kept else None)
         )
-        model = kept or method.apply(before.model if before else start(self.recipe.backbone, bench), bench)
+        came = _undecided(before.model) if before else start(self.recipe.backbone, bench)
+        model = kept or method.apply(came, bench)
         if _trains(method) and kept is None:
             self.shelf.put(key, model)
         artifact = make_folder(self._artifacts(number)) / "model.onnx"
@@ -179,8 +188,14 @@ class Performance:
             cancelled=lambda: self.run.cancel_requested() or self.run.pause_requested(),
             source=before.source if before else None, artifact=before.artifact if before else None,
             target=self.target.unlabelled if self.target else None,
-            latency_threads=recipe.latency_threads,
+            latency_threads=recipe.latency_threads, bfloat16=self.bfloat16,
         )  # fmt: skip
+
+    def _as_its_subject(self, number: int, bench: Bench) -> Bench:
+        """The bench of a step for its controls: what a rule decided for the step itself holds for them too."""
+        subject = self._kept(number)
+        precision = subject.model.decided.get("precision") if subject else None
+        return replace(bench, precision=precision) if precision else bench
 
     def _witness(self, bench: Bench) -> Witness:
         told = self.target.test if self.target else None
@@ -245,6 +260,11 @@ def _write_card(model: Model, artifact: Path) -> None:
     """Labels and preprocessing beside the artifact, for those who take it away."""
     card = {"classes": model.classes, "preprocessing": model.preprocessing.to_json(), "backbone": model.backbone}
     write_atomic(artifact.with_name(CARD), json.dumps(card, ensure_ascii=False, indent=1).encode())
+
+
+def _undecided(model: Model) -> Model:
+    """The model as a step takes it in: what was decided for the steps before is not this one's."""
+    return replace(model, decided={})
 
 
 def _trains(method: Method) -> bool:

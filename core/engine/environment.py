@@ -14,8 +14,9 @@ from core.machine import processor
 PACKAGES = ("torch", "torchvision", "timm", "torch-pruning", "onnx", "onnxruntime", "onnxscript", "numpy")
 
 
-def environment(device: torch.device, threads: int) -> dict[str, str]:
-    """Machine, processor, device, threads and the versions that can change a figure."""
+def environment(device: torch.device, threads: int, bfloat16: str) -> dict[str, str]:
+    """Machine, processor, device, threads, and the versions that can change a figure; `bfloat16` are the units that
+    `precision = "auto"` goes by in this run."""
     versions = {name: _version(name) for name in ("condenser", *PACKAGES)}
     return {
         "python": platform.python_version(),
@@ -24,6 +25,8 @@ def environment(device: torch.device, threads: int) -> dict[str, str]:
         "cores": str(os.cpu_count()),
         "device": describe_device(device),
         "threads": str(threads),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "bfloat16": bfloat16,
         **{name: number for name, number in versions.items() if number},
     }
 

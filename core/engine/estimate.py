@@ -21,8 +21,9 @@ from core.engine.data.augment import prepare
 from core.engine.forecast import Kind, Labour
 from core.engine.measure.anatomy import Anatomy, anatomy
 from core.engine.measure.complexity import Complexity, complexity
+from core.engine.memory_layout import arrange, arranged, choose_layout
 from core.engine.model import Model
-from core.engine.precision import TRIAL_BATCHES, autocast
+from core.engine.precision import autocast, choose_precision
 
 BUDGET = 0.8  # seconds of timing for one preview
 PASSES = 2  # timed at most, after one that warms up
@@ -139,7 +140,7 @@ class Stopwatch:
         batch = work.batch if work.kind == "train" else AT_ONCE
         pixels = (bench.data.size, bench.data.channels)
         kind = "forward" if work.kind == "answer" else work.kind
-        return (architecture(work.model), kind, batch, str(bench.device), bench.precision, pixels)
+        return (architecture(work.model), kind, batch, str(bench.device), bench.precision, bench.bfloat16, pixels)
 
 
 def _timed(work: Labour, bench: Bench, budget: float) -> Seconds:
@@ -151,7 +152,8 @@ def _timed(work: Labour, bench: Bench, budget: float) -> Seconds:
     macs = max(1, cost(work.model).macs) * (3 if work.kind == "train" else 1)
     batch = work.batch if work.kind == "train" else AT_ONCE
     count = max(2, min(batch, int(budget * GUESS / macs / 2)))
-    net = copy.deepcopy(work.model.net).to(bench.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net = copy.deepcopy(work.model.net).to(bench.device)
+    arrange(net, choose_layout(net, bench.device))
     act = _act(net, work.kind, _images(count, bench), work.model, bench)
     wall, processor = _fastest(act, budget, bench.device)
     likely = (processor if bench.device.type == "cpu" else wall) / count
@@ -185,14 +187,15 @@ def _images(count: int, bench: Bench) -> Tensor:
 def _act(net: nn.Module, kind: Kind, raw: Tensor, model: Model, bench: Bench) -> Callable[[], object]:
     """One pass over `raw`, from pixels to logits or to the optimizer's step."""
     raw = raw.to(bench.device)
-    precision = torch.bfloat16 if bench.precision == "bfloat16" else torch.float32
+    precision = choose_precision(net, bench)
+    layout = choose_layout(net, bench.device)
     target = torch.arange(len(raw), device=bench.device) % len(model.classes)
     net.train(kind == "train")
     learning = [p for p in net.parameters() if p.requires_grad]
     optimizer = torch.optim.SGD(learning, lr=0.0, momentum=0.9)
 
     def answer() -> Tensor:
-        images = prepare(raw, model.preprocessing).contiguous(memory_format=torch.channels_last)
+        images = arranged(prepare(raw, model.preprocessing), layout)
         with autocast(bench.device, precision):
             logits: Tensor = net(images)
         return logits.float()
@@ -231,11 +234,3 @@ def pixels(bench: Bench) -> float:
     trained = len(bench.labelled) + len(bench.pool)
     other = len(bench.target.images) if bench.target else 0
     return float(image * (len(data.train) + len(data.validation) + len(data.test) + 3 * trained + other))
-
-
-def trials(works: Iterable[Labour], bench: Bench) -> tuple[Labour, ...]:
-    """The batches on which training tries out number formats, where the recipe leaves the choice."""
-    if bench.precision != "auto" or bench.device.type == "mps":
-        return ()
-    steps = 2 * TRIAL_BATCHES
-    return tuple(Labour("train", w.model, steps * w.batch, w.batch) for w in works if w.kind == "train" and w.images)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -30,7 +31,9 @@ class Preprocessing:
 class Model:
     """`net` maps [N, channels, size, size] float32 to logits [N, len(classes)]; `backbone` and `width` name its
     architecture, which pruning may have thinned (see core.engine.plan). `ranges` are (layer, low, high): between which
-    values training for 8 bits let the inputs of a layer lie."""
+    values training for 8 bits let the inputs of a layer lie. `decided` names what its step left to a
+    rule or a measurement and what that came to: precision and layout of its training, the ratio of a cut.
+    """
 
     net: nn.Module
     backbone: str
@@ -38,9 +41,14 @@ class Model:
     preprocessing: Preprocessing
     width: int = 0
     ranges: tuple[tuple[str, float, float], ...] = ()
+    decided: Mapping[str, str] = field(default_factory=dict)
 
     def with_net(self, net: nn.Module) -> Model:
         return replace(self, net=net)
+
+    def having_decided(self, found: Mapping[str, str]) -> Model:
+        """The model with `found` among its decisions."""
+        return replace(self, decided={**self.decided, **found})
 
     def __call__(self, images: Tensor) -> Tensor:
         logits: Tensor = self.net(images)

@@ -1,19 +1,22 @@
-"""Number format of training, chosen by a short timed trial rather than by belief."""
+"""Number format of training, by rule: what the recipe names, else what suits the network on this kind of processor.
+
+No clock decides it, so the same recipe and seed give the same weights however busy the machine is.
+"""
 
 from __future__ import annotations
 
-import copy
-import time
+import os
 from contextlib import AbstractContextManager
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from core.engine.bench import Bench
-from core.engine.model import Model
+from core.engine.memory_layout import narrow
+from core.machine import bfloat16_units
 
-TRIAL_BATCHES = 3
-GAIN_NEEDED = 1.2  # bfloat16 must be this much faster: it costs a little accuracy of the sums
+FORMATS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+NONE = "none"  # no unit of the device multiplies bfloat16 faster than float32
 
 
 def autocast(device: torch.device, precision: torch.dtype) -> AbstractContextManager[None]:
@@ -21,35 +24,40 @@ def autocast(device: torch.device, precision: torch.dtype) -> AbstractContextMan
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == torch.bfloat16)
 
 
-def choose_precision(model: Model, batch: int, bench: Bench) -> torch.dtype:
-    """What the recipe names, else the faster of float32 and bfloat16 for this network on this device.
+def name_of(precision: torch.dtype) -> str:
+    """`float32` or `bfloat16`, as in a recipe."""
+    return next(name for name, kind in FORMATS.items() if kind == precision)
 
-    `auto` times a few training steps of a copy in each format, interleaved, and takes bfloat16 only when it is at
-    least 1.2× faster: depthwise networks are slower in it on a CPU.
+
+def choose_precision(net: nn.Module, bench: Bench) -> torch.dtype:
+    """What the recipe names; for `auto` bfloat16 where the device has units for it (`bench.bfloat16`) and the network
+    is dense and wide, else float32.
+
+    A training step was 1.5 to 3 times as fast in bfloat16 for dense networks at least 16 channels wide, on processors
+    with AMX or AVX512-BF16, and slower for those with depthwise convolutions; narrower ones gain little and keep their
+    digits.
     """
     if bench.precision != "auto":
-        return {"float32": torch.float32, "bfloat16": torch.bfloat16}[bench.precision]
-    if bench.device.type == "mps":
-        return torch.float32
-    p = model.preprocessing
-    net = copy.deepcopy(model.net).to(bench.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    images = torch.rand(batch, p.channels, p.size, p.size, device=bench.device)
-    images = images.contiguous(memory_format=torch.channels_last)
-    best = {torch.float32: float("inf"), torch.bfloat16: float("inf")}
-    for trial in range(TRIAL_BATCHES):
-        for precision in best:
-            bench.stop_if_cancelled()
-            seconds = _step(net, images, bench.device, precision)
-            if trial:  # the first of each warms up
-                best[precision] = min(best[precision], seconds)
-    return torch.bfloat16 if best[torch.float32] > GAIN_NEEDED * best[torch.bfloat16] else torch.float32
+        return FORMATS[bench.precision]
+    return torch.bfloat16 if bench.bfloat16 != NONE and dense_and_wide(net) else torch.float32
 
 
-def _step(net: nn.Module, images: Tensor, device: torch.device, precision: torch.dtype) -> float:
-    start = time.perf_counter()
-    with autocast(device, precision):
-        logits = net(images)
-    logits.float().square().mean().backward()
+def dense_and_wide(net: nn.Module) -> bool:
+    """Whether no convolution is grouped, or narrower than 16 channels, images aside."""
+    convolutions = [module for module in net.modules() if isinstance(module, nn.Conv2d)]
+    return not any(layer.groups > 1 or narrow(layer) for layer in convolutions)
+
+
+def bfloat16_of(device: torch.device) -> str:
+    """The units of `device` that multiply bfloat16, or `none`: what `auto` decides by, recorded with each run."""
     if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter() - start
+        return "tensor cores" if torch.cuda.get_device_capability(device) >= (8, 0) else NONE
+    return bfloat16_units() or NONE if device.type == "cpu" else NONE
+
+
+def kind_of(device: torch.device) -> str:
+    """What of the hardware the last digits of a computation depend on: kernels are chosen by it."""
+    if device.type == "cuda":
+        return f"{torch.cuda.get_device_name(device)} {torch.cuda.get_device_capability(device)}"
+    limits = [f"{name}={os.environ[name]}" for name in ("ONEDNN_MAX_CPU_ISA", "MKL_CBWR") if os.environ.get(name)]
+    return " ".join([device.type, torch.backends.cpu.get_cpu_capability(), bfloat16_of(device), *limits])

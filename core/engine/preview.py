@@ -33,10 +33,10 @@ from core.engine.estimate import (
     parts,
     pixels,
     resting,
-    trials,
 )
 from core.engine.forecast import Labour, Outline
 from core.engine.method import Method, build, check_data
+from core.engine.precision import bfloat16_of
 from core.engine.rehearsal import told_of_step, untrained
 from core.engine.threads import one_thread
 from core.events import Work
@@ -141,7 +141,6 @@ def _chain(recipe: Recipe, methods: list[Method], bench: Bench) -> Iterator[Stag
             after, seconds = _outline(_Question(method, before, here, _facts(method, before, here)))
         labour = method.labour(before.model, after.model, here)
         beside = method.control_labour(before.model, after.model, here)
-        labour, beside = ((*works, *trials(works, here)) for works in (labour, beside))
         yield Stage(number, method, before, after, here, seconds, labour, beside)
         before = after
 
@@ -202,11 +201,12 @@ def _bench(recipe: Recipe, workspace: Path) -> tuple[Bench, Counted, int]:
     if recipe.target:
         other = count_dataset(recipe.target, size, workspace / "datasets").data
         target, told = Unlabelled(other.train.images, tuple(range(len(data.classes)))), told + len(other.test)
+    device = choose_device(recipe.device)
     bench = Bench(
-        data=data, labelled=labelled, pool=pool, device=choose_device(recipe.device), threads=recipe.threads,
+        data=data, labelled=labelled, pool=pool, device=device, threads=recipe.threads,
         precision=recipe.precision, image_size=recipe.image_size, weights="none", folder=workspace, cache=workspace,
         place=(recipe.seed, 0), report=_silent, warn=lambda code, message: None, cancelled=lambda: False,
-        target=target,
+        target=target, bfloat16=bfloat16_of(device),
     )  # fmt: skip
     return bench, counted, told
 

@@ -26,12 +26,13 @@ class Shelf:
     data: Dataset
     device: torch.device
     target: str = ""  # hash of the content of the target data set
+    hardware: str = ""  # what of it the last digits depend on, and what `auto` decides by
 
     def key(self, step: int, seed: int, control: str = "") -> str:
         """The name under which the model of `step` for `seed` is kept."""
         parts = (
             self.recipe.prefix_hash(step), str(seed), control, self.data.content_hash, self.target, self.device.type,
-            torch.__version__, code_version(),
+            self.hardware, torch.__version__, code_version(),
         )  # fmt: skip
         return sha256("/".join(parts).encode()).hexdigest()[:32]
 

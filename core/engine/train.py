@@ -18,10 +18,11 @@ from core.engine.batches import UNLABELLED, Batch, Examples, Feed, view
 from core.engine.bench import Bench, CancelledError, Figures
 from core.engine.data import Split
 from core.engine.data.augment import prepare
+from core.engine.memory_layout import NAMES, arrange, choose_layout
 from core.engine.mixing import Mixture
 from core.engine.model import Model
 from core.engine.output import Output
-from core.engine.precision import autocast, choose_precision
+from core.engine.precision import autocast, choose_precision, name_of
 from core.engine.range_test import BATCHES, find_rate
 from core.engine.schedule import Schedule
 from core.engine.seeds import counter_seed
@@ -67,10 +68,11 @@ def fit(
     epoch, batch), and an epoch's end is checkpointed. Raises CancelledError between batches, UserError `diverged` when
     the loss stays NaN.
     """
-    feed = Feed(examples, schedule, model, bench)
     net = model.net.to(bench.device)
-    net.to(memory_format=torch.channels_last)  # dense convolutions are 1.3× faster
     learner = net if extra is None else nn.ModuleDict({"net": net, "extra": extra.to(bench.device)})
+    layout = choose_layout(learner, bench.device)
+    feed = Feed(examples, schedule, model, bench, layout)
+    arrange(learner, layout)
     size, batches = feed.size, feed.batches
     groups: list[dict[str, object]] = list(parameters or [{"params": [p for p in net.parameters() if p.requires_grad]}])
     if extra is not None and (own := [p for p in extra.parameters() if p.requires_grad]):
@@ -78,7 +80,7 @@ def fit(
     optimizer = _optimizer(groups, schedule, bench.device)
     restored = checkpoints.restore(bench.folder, learner, optimizer)
     state = restored or checkpoints.start(learner, optimizer, averaged=schedule.average > 0)
-    precision = state.precision or choose_precision(model, size, bench)
+    precision = state.precision or choose_precision(learner, bench)
     total = batches * schedule.epochs
     try:
         with Observer(net, features=features) as observe:
@@ -137,8 +139,9 @@ def fit(
             checkpoints.save(bench.folder, state, due=True)
         raise
     learner.load_state_dict(state.best)
+    arrange(net, torch.contiguous_format)  # what follows computes as it would on a network read from disk
     net.eval()
-    return model.with_net(net)
+    return model.with_net(net).having_decided({"precision": name_of(precision), "layout": NAMES[layout]})
 
 
 @dataclass

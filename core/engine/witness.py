@@ -85,6 +85,7 @@ class Witness:
             calibration_error=judged.calibration_error,
             noisy=latency.noisy,
             recall=_recall(deed.method, judged.recall, model.classes),
+            decided=model.decided,
         )
         measured, there = size(artifact), self._on_target(artifact, model)
         point = Point(

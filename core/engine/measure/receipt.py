@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ class Subject:
 class Receipt:
     """`first` is the run's first point, `before` the step before, `twin` the same network in float32 in the same
     runtime, for a quantized file; `recall` the share of right answers among the test images of classes that the step
-    watches."""
+    watches; `decided` what the step left to a rule or a measurement, and what that came to."""
 
     after: Subject
     first: Subject | None
@@ -44,6 +45,7 @@ class Receipt:
     calibration_error: float | None = None
     noisy: bool = False
     recall: dict[str, float] = field(default_factory=dict)
+    decided: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; what does not apply is absent."""
@@ -64,6 +66,7 @@ class Receipt:
             "calibration_error": self.calibration_error,
             "same_answer_as_before": self.agreement,
             "recall": self.recall or None,
+            "decided": dict(self.decided) or None,
             "notes": list(self.saved.notes),
         }
         for name, other in (("first", self.first), ("before", self.before), ("fp32", self.twin)):

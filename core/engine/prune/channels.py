@@ -14,7 +14,7 @@ from core.engine.method import knob
 from core.engine.model import Model
 from core.engine.prune import Prune
 from core.engine.prune.attention import Score
-from core.engine.prune.choice import blank, chosen, refuse_early
+from core.engine.prune.choice import blank, chosen, decisions, refuse_early
 from core.engine.prune.cutter import Choice
 from core.engine.prune.ranking import Scope
 from core.engine.prune.structured import prune_rounds, random_scores, widths
@@ -49,8 +49,9 @@ class ChannelPrune(Prune, ABC):
         zh=("轮数", "分多少轮等量剪枝,每轮之间恢复训练。"), ge=1, le=10,
     )  # fmt: skip
     round_to: int = knob(
-        1, "Round to", "Kept channels are rounded up to a multiple of this; 0 times 1, 2, 4, 8, 16 and takes the best.",
-        zh=("取整", "保留的通道数向上取整到该数的倍数;0 表示实测 1、2、4、8、16 并取最快者。"),
+        1, "Round to",
+        "Kept channels are rounded up to a multiple of this; 0 times 1, 2, 4, 8, 16 once and keeps the best.",
+        zh=("取整", "保留的通道数向上取整到该数的倍数;0 表示实测一次 1、2、4、8、16 并沿用最快者。"),
         ge=0, le=32, unit="channels",
     )  # fmt: skip
     ignored: str = knob(
@@ -86,6 +87,10 @@ class ChannelPrune(Prune, ABC):
     @property
     def rounds(self) -> int:
         return self.iterations
+
+    def apply(self, model: Model, bench: Bench) -> Model:
+        """The network after its last recovery, which knows what was measured for its cut."""
+        return super().apply(model, bench).having_decided(decisions(self, chosen(self, model, bench)))
 
     def cuts(self, model: Model, bench: Bench, lot: Bench | None = None) -> Iterator[nn.Module]:
         """The network after each round. By lot, layers are as wide as after the real cut made in one go."""

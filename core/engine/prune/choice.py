@@ -1,12 +1,17 @@
-"""What a cut leaves to measurement: the ratio that meets a bound, the multiple that runs fastest; chosen once."""
+"""What a cut leaves to measurement: the ratio that meets a bound, the multiple that runs fastest.
+
+Chosen once and kept: measured again, another might be the fastest, and the same recipe would give another network.
+"""
 
 from __future__ import annotations
 
 import json
 import tempfile
 from dataclasses import asdict
+from hashlib import sha256
 from pathlib import Path
 
+import onnxruntime
 import torch
 from torch import Tensor
 
@@ -14,11 +19,13 @@ from core.engine.bench import Bench
 from core.engine.export.graph import write_graph
 from core.engine.measure.anatomy import anatomy
 from core.engine.model import Model
+from core.engine.precision import kind_of
 from core.engine.prune.cutter import Choice, Cutter
 from core.engine.prune.ranking import Scope
 from core.engine.prune.structured import random_scores, reachable_ratio
 from core.engine.prune.target import COUNTED, measure, milliseconds, refuse_unreachable, search
 from core.files import make_folder, write_atomic
+from core.machine import processor
 from core.ratios import read_names, read_ratios
 
 MULTIPLES = (1, 2, 4, 8, 16)
@@ -26,20 +33,26 @@ WORTH = 0.97  # of the time of unrounded widths: a rounded cut keeps more channe
 
 
 def chosen(method: Cutter, model: Model, bench: Bench, real: bool = True) -> Choice:
-    """What the options leave open, measured and written down in the step's folder, so that a resumed run does not
-    measure anew. Not `real`: nothing is written, timed or exported."""
+    """What the options leave open, measured once for the same network, options and machine, and kept in the cache, so
+    that neither a resumed run, nor a control, nor the same recipe again measures anew. Not `real`: nothing is written,
+    timed or exported."""
     open_questions = method.target != "none" or method.round_to == 0
     if not open_questions:
         return Choice(method.ratio, method.round_to)
     if not real:
         return _guess(method, model, bench)
-    note = bench.folder / "choice.json"
-    if note.exists():
-        return Choice(**json.loads(note.read_bytes()))
-    found = _choose(method, model, bench)
-    make_folder(bench.folder)
-    write_atomic(note, json.dumps(asdict(found)).encode())
+    notes = (bench.folder / "choice.json", bench.cache / "choices" / f"{_name(method, model, bench)}.json")
+    found = next((choice for note in notes if (choice := _read(note))), None) or _choose(method, model, bench)
+    for note in notes:
+        make_folder(note.parent)
+        write_atomic(note, json.dumps(asdict(found)).encode())
     return found
+
+
+def decisions(method: Cutter, choice: Choice) -> dict[str, str]:
+    """What was left open, and what that came to, for the receipt."""
+    found = {"ratio": f"{choice.ratio:.6g}"} if method.target != "none" else {}
+    return {**found, "round_to": str(choice.round_to)} if method.round_to == 0 else found
 
 
 def refuse_early(method: Cutter, model: Model, bench: Bench) -> None:
@@ -56,6 +69,25 @@ def blank(model: Model) -> Tensor:
     """A batch of two blank images of the network's own size."""
     p = model.preprocessing
     return torch.zeros(2, p.channels, p.size, p.size)
+
+
+def _name(method: Cutter, model: Model, bench: Bench) -> str:
+    """Names everything the choice depends on but the clock: weights, options, draws, data and machine."""
+    where = (kind_of(bench.device), processor(), bench.latency_threads, torch.__version__, onnxruntime.__version__)
+    facts = (type(method).__name__, method, bench.place, bench.data.content_hash, len(bench.labelled))
+    digest = sha256(repr((facts, where)).encode())
+    for name, tensor in sorted(model.net.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:32]
+
+
+def _read(note: Path) -> Choice | None:
+    """The choice in a file; None where there is none, or it is damaged: then it is made anew."""
+    try:
+        return Choice(**json.loads(note.read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def _choose(method: Cutter, model: Model, bench: Bench) -> Choice:

@@ -23,6 +23,7 @@ from core.engine.bench import Bench
 from core.engine.data.augment import prepare
 from core.engine.export.graph import EMBEDDING, fingerprint, no_linear_head, with_embedding, write_graph
 from core.engine.measure.runtime import open_session, predict
+from core.engine.memory_layout import arrange, arranged, choose_layout
 from core.engine.model import Model
 from core.engine.threads import side_by_side
 from core.files import make_folder, write_atomic
@@ -67,13 +68,15 @@ class Extractor:
 
     def _in_torch(self, images: Tensor, bench: Bench) -> Generator[Tensor, None, None]:
         """The embeddings of one batch after the other."""
-        net = without_head(self.model.net).to(bench.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        net = without_head(self.model.net).to(bench.device)
+        layout = choose_layout(net, bench.device)
+        arrange(net, layout)
         preprocessing = self.model.preprocessing
 
         def embed(block: Tensor) -> Tensor:
             with torch.no_grad():
                 pixels = prepare(block.to(bench.device), preprocessing)
-                found: Tensor = net(pixels.contiguous(memory_format=torch.channels_last))
+                found: Tensor = net(arranged(pixels, layout))
             if found.ndim != 2:
                 raise no_linear_head(f"a layer on {found.ndim - 1} dimensions")
             return found.float().cpu()
