@@ -53,6 +53,13 @@ class Job:
     def request(self) -> Document:
         return DOCUMENT.validate_python(self._asked()["request"])
 
+    def readable(self) -> bool:
+        """Whether what is asked can be read."""
+        try:
+            return bool(self.kind) and self.request is not None
+        except (OSError, ValueError, KeyError):
+            return False
+
     def _asked(self) -> Document:
         return DOCUMENT.validate_json((self.folder / "request.json").read_bytes())
 
