@@ -48,6 +48,17 @@ def disk_error(error: OSError, near: Path | None = None) -> UserError | None:
     return None
 
 
+def pause_reason(error: OSError, near: Path) -> str:
+    """Why a run pauses that found no space: what it was to write, how much that takes, how much is free."""
+    path = Path(_text(error.filename)) if error.filename else near
+    needed, free = error.needed if isinstance(error, FullDiskError) else 0, free_bytes(path)
+    why = "your quota on the disk is used up" if error.errno == errno.EDQUOT else "the disk is full"
+    takes = f"writing {path} takes {size(needed)}" if needed else f"{path} could not be written"
+    there = f", {size(free)} are free" if free is not None else ""
+    more = f" at least {size(needed - free)}" if free is not None and needed > free else " some space"
+    return f"{why}: {takes}{there}. Free{more}, then resume"
+
+
 def told(error: OSError, near: Path | None = None) -> str:
     """The same in one line, for a log or the cause of a pause."""
     found = disk_error(error, near)
