@@ -262,10 +262,8 @@ def test_the_disk_refuses_at_operations_over_the_whole_run(
         ends += [refused(engine, run, at, kind, lasting=number % 3 == 2) for at in places if not over(run)]
         finish(engine, run)
         assert same(run, calm), number
-    counts = {end: ends.count(end) for end in sorted(set(ends))}
-    print(
-        f"{kind}: {len(ends)} faults in 12 runs, bit-identical; each ended {counts} ({time.monotonic() - started:.0f} s)"
-    )
+    counts, seconds = {end: ends.count(end) for end in sorted(set(ends))}, time.monotonic() - started
+    print(f"{kind}: {len(ends)} faults in 12 runs, bit-identical; they ended {counts} ({seconds:.0f} s)")
 
 
 def over(run: Run) -> bool:
