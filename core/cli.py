@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json as documents
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
 from pydantic import JsonValue
@@ -17,10 +19,12 @@ from core import foreground, readable, server, terminal
 from core.assets import RECIPES
 from core.bundle import write_bundle
 from core.catalog import Catalog, load_catalog
+from core.disk import disk_error
 from core.errors import UserError, UserErrors
+from core.identity import described, holder
 from core.inquiry import ask, imported_datasets
 from core.jobs import Job
-from core.launcher import ensure_supervisor, run_in_foreground, stop_supervisor
+from core.launcher import SupervisorError, ensure_supervisor, lock_of, run_in_foreground, stop_supervisor
 from core.recipe import Recipe, load_recipe
 from core.runs import Run, RunSummary
 from core.sensitivity import KIND, LIMIT, Row, question, rows
@@ -109,8 +113,8 @@ def submit(recipe: Path, *, set: Settings = None, workspace: Folder = None, json
     """
     checked, open_store = _checked(recipe, set, workspace)
     store = open_store()
+    ensure_supervisor(store)  # first: a refused command leaves the workspace as it was
     queued = store.submit(checked.to_toml())
-    ensure_supervisor(store)
     return _say(json, {"run": queued.id}, queued.id)
 
 
@@ -257,7 +261,7 @@ def import_data(
 @app.command
 def runs(*, workspace: Folder = None, json: AsJson = False) -> int:
     """List the runs, newest first."""
-    found = Workspace.open_or_create(workspace).runs()
+    found = Workspace.open_to_read(workspace).runs()
     return _say(json, [_document(summary) for summary in found], "\n".join(map(_run_line, found)) or "No runs yet.")
 
 
@@ -270,7 +274,7 @@ def show(run: str, *, workspace: Folder = None, json: AsJson = False) -> int:
     run
         The run's id.
     """
-    summary = Workspace.open_or_create(workspace).run(run).summary()
+    summary = Workspace.open_to_read(workspace).run(run).summary()
     if json:
         _print(_document(summary))
     else:
@@ -287,7 +291,7 @@ def cancel(run: str, *, workspace: Folder = None, json: AsJson = False) -> int:
     run
         The run's id.
     """
-    store = Workspace.open_or_create(workspace)
+    store = Workspace.open_to_read(workspace)
     store.cancel(run)
     return _say(json, {"run": run, "status": store.run(run).state().status.value}, f"{run} is asked to stop")
 
@@ -301,9 +305,10 @@ def resume(run: str, *, workspace: Folder = None, json: AsJson = False) -> int:
     run
         The run's id.
     """
-    store = Workspace.open_or_create(workspace)
-    store.resume(run)
+    store = Workspace.open_to_read(workspace)
+    store.run(run)
     ensure_supervisor(store)
+    store.resume(run)
     return _say(json, {"run": run, "status": Status.QUEUED.value}, f"{run} is queued")
 
 
@@ -316,7 +321,7 @@ def delete(run: str, *, workspace: Folder = None, json: AsJson = False) -> int:
     run
         The run's id.
     """
-    Workspace.open_or_create(workspace).delete(run)
+    Workspace.open_to_read(workspace).delete(run)
     return _say(json, {"run": run, "deleted": True}, f"{run} is deleted")
 
 
@@ -335,22 +340,26 @@ def export(
     out
         A new or empty folder.
     """
-    files = write_bundle(Workspace.open_or_create(workspace).run(run), step, out, images=images)
+    files = write_bundle(Workspace.open_to_read(workspace).run(run), step, out, images=images)
     return _say(json, {"files": files}, "\n".join(str(out / name) for name in files))
 
 
 @app.command
 def stop(*, workspace: Folder = None, json: AsJson = False) -> int:
     """End the workspace's supervisor and dashboard; a run that is going on goes on."""
-    store = Workspace.open_or_create(workspace)
+    store = Workspace.open_to_read(workspace)
     closed, stopped = server.stop_dashboard(store), stop_supervisor(store)
     told = ["The dashboard has ended."] if closed else []
     told.append("The supervisor has ended." if stopped else "No supervisor was running.")
+    stranger = None if stopped else holder(lock_of(store))
+    if stranger is not None:
+        told.append(f"But {described(stranger)} holds {lock_of(store)}: while it does, no supervisor can start.")
     return _say(json, {"stopped": stopped, "dashboard": closed}, "\n".join(told))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs a command, else the dashboard, and exits: 0 done, 1 our fault, 2 wrong input, 130 interrupted."""
+    """Runs a command, else the dashboard, and exits: 0 done, 1 our fault, 130 interrupted, 2 what the person can put
+    right: their input, or a disk that is full, read-only or faulty."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what it starts in the background
     try:
@@ -367,7 +376,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:  # whoever read our output has gone
         sys.stderr.close()
         code = DONE
-    sys.exit(code or DONE)
+    except SupervisorError as error:
+        screen.print(str(error), style="bold red", soft_wrap=True)
+        code = FAULT
+    except OSError as error:
+        found = disk_error(error)
+        if found is None:
+            raise
+        with suppress(OSError):  # our output may lie on that disk too
+            code = _refuse((found,), "--json" in words)
+        code = WRONG_INPUT
+    _leave(code or DONE)
+
+
+def _leave(code: int) -> NoReturn:
+    """Exits; what could not be written to stdout was told or has no reader, and Python shall not complain again."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError) as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        found = None if isinstance(error, BrokenPipeError | ValueError) else disk_error(error, Path("stdout"))
+        code = _refuse((found,), as_json=False) if found is not None and code == DONE else code
+    sys.exit(code)
 
 
 def _refuse(errors: Sequence[UserError], as_json: bool) -> int:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
+from core.disk import disk_error
 from core.errors import UserError
 from core.files import remove_file
+from core.identity import Identity
 from core.jobs import LONG, QUICK, Job
 from core.launcher import Worker, alive, end, read_identity
 from core.runs import tail
@@ -40,6 +43,8 @@ class Desk:
         self._idle: Worker | None = None
         self._idle_since = 0.0
         self._settled: set[str] = set()
+        self._told: set[str] = set()  # those some worker was given since we are here
+        self._later: dict[str, float] = {}  # those whose folder could not be read or written, and when to try again
         self._cancelled_at: float | None = None
 
     def turn(self) -> None:
@@ -72,38 +77,72 @@ class Desk:
         """The oldest job, of any kind or one of `kinds`, that nobody has begun; those a worker left behind are ended on
         the way."""
         for job_id in self.workspace.job_ids():
-            if job_id in self._settled:
+            if job_id in self._settled or self._later.get(job_id, 0.0) > time.monotonic():
                 continue
-            job = self.workspace.job(job_id)
-            who = read_identity(job.worker)
-            if job.done():
-                self._settled.add(job_id)
-            elif who is not None:  # begun under an earlier supervisor
-                if not alive(who) and not job.done():
-                    job.fail(_died(job, "The process that worked on it ended."))
-            elif job.cancel_requested():
-                job.fail(_cancelled(job))
-            elif not kinds or job.kind in kinds:
+            try:
+                job = self._open(self.workspace.job(job_id), kinds)
+            except (OSError, ValueError):  # gone meanwhile, or its folder is broken: the others need not wait for it
+                self._later[job_id] = time.monotonic() + self.patience.retry
+                continue
+            if job is not None:
                 return job
         return None
+
+    def _open(self, job: Job, kinds: tuple[str, ...]) -> Job | None:
+        """The job if it is one to begin; ends what an earlier worker left, what was cancelled and what is damaged."""
+        who = read_identity(job.worker)
+        if job.done():
+            self._settled.add(job.id)
+        elif who is not None and (not self._ours(who) or job.id in self._told):
+            if not alive(who) and not job.done():
+                job.fail(_died(_kind(job), "The process that worked on it ended."))
+        elif job.cancel_requested():
+            job.fail(_cancelled(_kind(job)))
+        elif not job.readable():
+            job.fail(UserError("job_damaged", "job", job.id, "a question that can be read", "Ask again."))
+        elif not kinds or job.kind in kinds:
+            return job
+        return None
+
+    def _ours(self, who: Identity) -> bool:
+        """Whether that is a worker of this desk: then we know what it was told, whatever a full disk left behind."""
+        mine = (self._idle, self._sitting.worker if self._sitting else None)
+        return any(worker is not None and worker.who == who for worker in mine)
 
     def _seat(self, job: Job) -> None:
         again = self._idle is not None and self._idle.alive()
         worker = self._idle if again else self._spare()
         if worker is None:
             return
+        self._idle, self._idle_since = worker, time.monotonic()  # until it is told: the disk may refuse
+        self._give(job, worker)
         self._idle = None
         self._cancelled_at = None
         self._sitting = Sitting(job, worker, again)
-        worker.give_job(job)
+
+    def _give(self, job: Job, worker: Worker) -> None:
+        try:
+            worker.give_job(job)
+        except OSError as error:
+            self._refuse(job, error)
+            raise
+        self._told.add(job.id)
+
+    def _refuse(self, job: Job, error: OSError) -> None:
+        """A job that could not be handed over: whoever asked hears why, if there is space for that; else later."""
+        self._later[job.id] = time.monotonic() + self.patience.retry
+        found = disk_error(error, job.folder)
+        if found is not None:
+            with suppress(OSError):
+                job.fail(found)
 
     def _let_pass(self, sitting: Sitting) -> None:
         """Hands a quick question to the worker of a long job, one after another."""
         if self._beside is not None and _over(self._beside):
             self._beside = None
         if self._beside is None and sitting.job.kind in LONG and (job := self._next(QUICK)) is not None:
+            self._give(job, sitting.worker)
             self._beside = job
-            sitting.worker.give_job(job)
 
     def _mind(self, sitting: Sitting) -> None:
         working = sitting.worker.alive()  # asked first: what it wrote before it died counts
@@ -127,17 +166,23 @@ class Desk:
     def _ask_again(self) -> None:
         """What was handed over beside a job that killed the worker gets its turn with a fresh one."""
         if self._beside is not None and not _over(self._beside):
-            remove_file(self._beside.worker)
+            self._again(self._beside)
         self._beside = None
+
+    def _again(self, job: Job) -> None:
+        """Its turn comes again, with a fresh worker."""
+        self._told.discard(job.id)
+        remove_file(job.worker)
 
     def _bury(self, sitting: Sitting) -> None:
         if sitting.job.cancel_requested():
-            sitting.job.fail(_cancelled(sitting.job))
+            sitting.job.fail(_cancelled(_kind(sitting.job)))
         elif sitting.again:  # it may have ended before it saw the job
-            remove_file(sitting.job.worker)  # its turn comes again, with a fresh worker
+            self._again(sitting.job)
         else:
             log = tail(sitting.worker.log)
-            sitting.job.fail(_died(sitting.job, cause_of_death(sitting.worker.process.poll(), log)), log)
+            cause = cause_of_death(sitting.worker.process.poll(), log)
+            sitting.job.fail(_died(_kind(sitting.job), cause), log)
 
     def _hurry(self, sitting: Sitting) -> None:
         now = time.monotonic()
@@ -152,9 +197,17 @@ def _over(job: Job) -> bool:
     return job.done() or not job.folder.is_dir()
 
 
-def _died(job: Job, cause: str) -> UserError:
-    return UserError("worker_died", "job", job.kind, "a worker that lives to answer", cause)
+def _kind(job: Job) -> str:
+    """What was asked, as far as that can be read."""
+    try:
+        return job.kind
+    except (OSError, ValueError, KeyError):
+        return job.id
 
 
-def _cancelled(job: Job) -> UserError:
-    return UserError("cancelled", "job", job.kind, "a job that is not cancelled", "Ask again.")
+def _died(kind: str, cause: str) -> UserError:
+    return UserError("worker_died", "job", kind, "a worker that lives to answer", cause)
+
+
+def _cancelled(kind: str) -> UserError:
+    return UserError("cancelled", "job", kind, "a job that is not cancelled", "Ask again.")

@@ -162,9 +162,13 @@ class RunFailed(Event):
 
 @dataclass(frozen=True, config=STRICT)
 class RunInterrupted(Event):
-    """The worker died without a word; `cause` says of what, as far as is known, and what to do."""
+    """The worker died without a word; `cause` says of what, as far as is known, and what to do.
+
+    `strike` is off where the run had no part in it: it died with the supervisor or the machine, or was asked to end.
+    """
 
     cause: Told
+    strike: bool = True
 
 
 AnyEvent = (

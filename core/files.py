@@ -12,8 +12,9 @@ import os
 import secrets
 import shutil
 import signal
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -21,7 +22,17 @@ from typing import BinaryIO
 from core.errors import UserError
 
 FAULTS = {"enospc": errno.ENOSPC, "eio": errno.EIO, "erofs": errno.EROFS}
+FULL = (errno.ENOSPC, errno.EDQUOT)
+LOCK_POLL = 0.02  # seconds
 LONGEST_NAME = 255  # bytes in one name, on every file system we meet
+
+
+class FullDiskError(OSError):
+    """A write that found no space: `filename` is the file it was for, `needed` its size in bytes, 0 if unknown."""
+
+    def __init__(self, code: int, text: str, path: Path, needed: int) -> None:
+        super().__init__(code, text, str(path))
+        self.needed = needed
 
 
 @dataclass
@@ -55,13 +66,14 @@ class Failpoint:
     def fired(self) -> bool:
         return self.count >= self.at
 
-    def strike(self, file: int | None, data: bytes) -> None:
-        """Counts one operation and breaks it when its turn has come."""
+    def strike(self, path: Path, file: int | None, data: bytes) -> None:
+        """Counts one operation on `path` and breaks it when its turn has come."""
         self.count += 1
         if self.count != self.at and not (self.lasting and self.fired):
             return
         if self.kind in FAULTS:
-            raise OSError(FAULTS[self.kind], f"{os.strerror(FAULTS[self.kind])} (failpoint {self.kind}:{self.at})")
+            text = f"{os.strerror(FAULTS[self.kind])} (failpoint {self.kind}:{self.at})"
+            raise OSError(FAULTS[self.kind], text, str(path))
         if self.kind == "torn" and file is not None:
             os.write(file, data[: len(data) // 2])
         os.kill(os.getpid(), signal.SIGKILL)
@@ -81,30 +93,46 @@ def breaking(fault: Failpoint) -> Iterator[Failpoint]:
         failpoint = before
 
 
-def _operation(file: int | None = None, data: bytes = b"") -> None:
+def _operation(path: Path, file: int | None = None, data: bytes = b"") -> None:
     if failpoint is not None:
-        failpoint.strike(file, data)
+        failpoint.strike(path, file, data)
 
 
-def _write(file: int, data: bytes) -> None:
-    _operation(file, data)
+@contextmanager
+def _naming(path: Path, needed: int = 0) -> Iterator[None]:
+    """The kernel names no file when a write or a flush fails; a person must know which, and how much it would take."""
+    try:
+        yield
+    except FullDiskError:
+        raise
+    except OSError as error:
+        if error.errno in FULL:
+            raise FullDiskError(error.errno, error.strerror or "", path, needed) from error
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
+
+
+def _write(path: Path, file: int, data: bytes) -> None:
+    _operation(path, file, data)
     view = memoryview(data)
     while view:
         view = view[os.write(file, view) :]
 
 
-def _sync(file: int) -> None:
-    _operation()
+def _sync(path: Path, file: int) -> None:
+    _operation(path)
     os.fsync(file)
 
 
 def sync_folder(folder: Path) -> None:
     """Flushes the names in a folder, so that a rename survives a power cut."""
-    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        _sync(file)
-    finally:
-        os.close(file)
+    with _naming(folder):
+        file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            _sync(folder, file)
+        finally:
+            os.close(file)
 
 
 @contextmanager
@@ -112,27 +140,29 @@ def replacing(path: Path) -> Iterator[Path]:
     """A temporary file beside `path` for libraries that want a path; it replaces `path` when the block ends well."""
     temporary = path.with_name(f".{secrets.token_hex(4)}.tmp{path.suffix}")
     try:
-        yield temporary
-        file = os.open(temporary, os.O_RDONLY)
-        try:
-            _sync(file)
-        finally:
-            os.close(file)
-        _operation()
-        os.replace(temporary, path)
+        with _naming(path):
+            yield temporary
+            file = os.open(temporary, os.O_RDONLY)
+            try:
+                _sync(path, file)
+            finally:
+                os.close(file)
+            _operation(path)
+            os.replace(temporary, path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # a disk that takes nothing: why it failed matters more
+            temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
 
 
 def write_atomic(path: Path, data: bytes) -> None:
     """`path` holds `data` afterwards; whatever fails or dies on the way, it holds its old content or the new one."""
-    with replacing(path) as temporary:
-        _operation()
+    with replacing(path) as temporary, _naming(path, len(data)):
+        _operation(path)
         file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         try:
-            _write(file, data)
+            _write(path, file, data)
         finally:
             os.close(file)
 
@@ -144,16 +174,18 @@ def append_line(path: Path, *lines: bytes, sync: bool = False) -> None:
     """
     if any(b"\n" in line for line in lines):
         raise ValueError("append_line takes lines without a newline in them")
-    _operation()
-    file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
-    try:
-        size = os.fstat(file).st_size
-        torn = size > 0 and os.pread(file, 1, size - 1) != b"\n"
-        _write(file, (b"\n" if torn else b"") + b"".join(line + b"\n" for line in lines))
-        if sync:
-            _sync(file)
-    finally:
-        os.close(file)
+    data = b"".join(line + b"\n" for line in lines)
+    with _naming(path, len(data)):
+        _operation(path)
+        file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+        try:
+            size = os.fstat(file).st_size
+            torn = size > 0 and os.pread(file, 1, size - 1) != b"\n"
+            _write(path, file, (b"\n" if torn else b"") + data)
+            if sync:
+                _sync(path, file)
+        finally:
+            os.close(file)
 
 
 def safe_join(root: Path, *parts: str) -> Path:
@@ -193,7 +225,7 @@ def make_folder(path: Path) -> Path:
     if path.is_dir():
         return path
     make_folder(path.parent)
-    _operation()
+    _operation(path)
     path.mkdir(exist_ok=True)
     sync_folder(path.parent)
     return path
@@ -203,7 +235,7 @@ def move(source: Path, target: Path) -> None:
     """Renames within one file system in one step, both folders flushed; raises FileExistsError over something."""
     if target.exists() or target.is_symlink():
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
-    _operation()
+    _operation(target)
     os.rename(source, target)
     sync_folder(target.parent)
     if source.parent != target.parent:
@@ -212,19 +244,19 @@ def move(source: Path, target: Path) -> None:
 
 def touch(path: Path) -> None:
     """Sets the time of `path` to now."""
-    _operation()
+    _operation(path)
     os.utime(path)
 
 
 def remove_file(path: Path) -> None:
     """Deletes one file; a missing one is fine."""
-    _operation()
+    _operation(path)
     path.unlink(missing_ok=True)
 
 
 def remove_tree(path: Path) -> None:
     """Deletes a folder with its content, following no link; a missing one is fine."""
-    _operation()
+    _operation(path)
     if path.is_symlink():
         path.unlink()
     elif path.exists():
@@ -232,14 +264,15 @@ def remove_tree(path: Path) -> None:
 
 
 @contextmanager
-def lock(path: Path, *, wait: bool = True) -> Iterator[bool]:
-    """Holds the exclusive lock on the file `path` while the block runs; yields False if taken and `wait` is off.
+def lock(path: Path, *, wait: bool = True, limit: float | None = None) -> Iterator[bool]:
+    """Holds the exclusive lock on the file `path` while the block runs.
 
+    Yields False if it is taken and `wait` is off, or if it is still taken after `limit` seconds.
     The kernel frees it when the process dies, however it dies. The file stays: deleting it would split the lock.
     """
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
-        yield _take(file, wait)
+        yield _take(file, wait) if limit is None else _take_within(file, limit)
     finally:
         os.close(file)
 
@@ -249,6 +282,15 @@ def _take(file: int, wait: bool) -> bool:
         fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         return False
+    return True
+
+
+def _take_within(file: int, limit: float) -> bool:
+    until = time.monotonic() + limit
+    while not _take(file, wait=False):
+        if time.monotonic() > until:
+            return False
+        time.sleep(LOCK_POLL)
     return True
 
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import JsonValue
 
 from core.catalog import Facts
-from core.files import remove_tree
+from core.files import remove_file, remove_tree
 from core.jobs import Document, Job
-from core.launcher import start_worker, supervisor
+from core.launcher import alive, read_identity, start_worker, supervisor
 from core.workspace import Workspace
 
 POLL = 0.05  # seconds
+CHECK = 2.0  # seconds between two looks whether somebody will answer at all
 GRACE = 5.0  # seconds that a worker may take to notice that nobody waits any more
 
 
@@ -25,26 +27,33 @@ def ask(
     """The answer to a question, from the supervisor's worker if there is one, else from a worker of our own.
 
     `look` is called again and again while one waits, for what the job tells meanwhile. Raises the UserError it ended
-    with, RuntimeError if the worker died. Leaves nothing in the workspace; Ctrl-C takes the question back.
+    with, RuntimeError if the worker died, OSError if the disk takes no answer. Leaves nothing in the workspace; Ctrl-C
+    takes the question back.
     """
     job = workspace.create_job(kind, request)
     try:
-        if supervisor(workspace) is None:
+        if supervisor(workspace) is None or not _wait(workspace, job, look):
             _answer_here(workspace, job, look)
-        else:
-            _wait(job, look)
         look(job)
         return job.result()
     finally:
-        remove_tree(job.folder)
+        with suppress(OSError):  # it is tidied up later
+            remove_tree(job.folder)
 
 
-def _wait(job: Job, look: Callable[[Job], None]) -> None:
-    """Until the supervisor's worker has answered."""
+def _wait(workspace: Workspace, job: Job, look: Callable[[Job], None]) -> bool:
+    """Until the supervisor's worker has answered; False if it has ended, and the worker too, without an answer."""
+    check = time.monotonic() + CHECK
     try:
         while not job.done():
             look(job)
             time.sleep(POLL)
+            if time.monotonic() > check and not alive(read_identity(job.worker)) and not job.done():
+                if supervisor(workspace) is None:
+                    return False
+                job.prove_space()
+                check = time.monotonic() + CHECK
+        return True
     except KeyboardInterrupt:
         job.cancel()
         until = time.monotonic() + GRACE
@@ -60,6 +69,7 @@ def _answer_here(workspace: Workspace, job: Job, look: Callable[[Job], None]) ->
         worker.dismiss()
         while not job.done():
             if not worker.alive() and not job.done():
+                job.prove_space()
                 raise RuntimeError(f"the worker ended without an answer:\n{_tail(worker.log)}")
             look(job)
             time.sleep(POLL)
@@ -67,7 +77,7 @@ def _answer_here(workspace: Workspace, job: Job, look: Callable[[Job], None]) ->
     except KeyboardInterrupt:
         worker.process.terminate()
         raise
-    worker.log.unlink(missing_ok=True)
+    remove_file(worker.log)
 
 
 def imported_datasets(workspace: Workspace) -> dict[str, Facts]:

@@ -53,6 +53,13 @@ class Job:
     def request(self) -> Document:
         return DOCUMENT.validate_python(self._asked()["request"])
 
+    def readable(self) -> bool:
+        """Whether what is asked can be read."""
+        try:
+            return bool(self.kind) and self.request is not None
+        except (OSError, ValueError, KeyError):
+            return False
+
     def _asked(self) -> Document:
         return DOCUMENT.validate_json((self.folder / "request.json").read_bytes())
 
@@ -83,7 +90,7 @@ class Job:
         """How far the job is, if it said so."""
         try:
             return JobProgress(**json.loads((self.folder / "progress.json").read_bytes()))
-        except (FileNotFoundError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError):
             return None
 
     def partial(self) -> Document | None:
@@ -92,6 +99,10 @@ class Job:
             return DOCUMENT.validate_json((self.folder / "partial.json").read_bytes())
         except FileNotFoundError:
             return None
+
+    def prove_space(self) -> None:
+        """Raises OSError where the disk would not take an answer, of which then nobody can say so."""
+        write_atomic(self.folder / "space", b"an answer needs some")
 
     def cancel(self) -> None:
         """Asks the worker to stop; a job that nobody has begun is answered at once by the supervisor."""

@@ -8,6 +8,7 @@ A worker is told what to do by lines on its stdin and says `ready` on its stdout
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
@@ -15,18 +16,24 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
-from functools import cache
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 
 import psutil
 
-from core.files import make_folder, move, open_log, write_atomic
-from core.runs import Run
+from core.errors import UserError
+from core.files import make_folder, move, open_log, remove_file, write_atomic
+from core.identity import Identity, alive, boot, command_of, described, holder, identity, read_identity
+from core.runs import Run, tail
 from core.workspace import Job, Workspace
 
+__all__ = [
+    "Identity", "SupervisorError", "Worker", "alive", "end", "ensure_supervisor", "identity", "read_identity",
+    "run_in_foreground", "start_worker", "stop_supervisor", "supervisor",
+]  # fmt: skip
 ROOT = Path(__file__).resolve().parent.parent
 WORKER = (sys.executable, "-m", "core.engine.worker")
 SUPERVISOR = (sys.executable, "-m", "core.supervisor")
@@ -36,61 +43,12 @@ NICE = 5  # a busy worker leaves the dashboard its share: rerun p95 stays under 
 SPIN_BRIEFLY = {"GOMP_SPINCOUNT": "20000", "KMP_BLOCKTIME": "1"}
 MEMORY_SHARE = 0.9  # of the machine's memory, as RLIMIT_DATA
 START_LIMIT = 15.0  # seconds a supervisor may take to come up
+SIGN_LIMIT = 2.0  # seconds the one that holds the lock may take to write down who it is
+TAKEN = 3  # exit code of a supervisor that found the lock taken
 
 
-@dataclass(frozen=True)
-class Identity:
-    """A process for good: a pid alone is used again after it ends, and after a restart of the machine."""
-
-    pid: int
-    start: float
-    boot: str
-
-    def to_json(self) -> str:
-        return json.dumps(asdict(self))
-
-
-def identity(pid: int) -> Identity | None:
-    """Who `pid` is, or None if there is no such process, or only its remains (a zombie)."""
-    try:
-        process = psutil.Process(pid)
-        if process.status() in {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}:
-            return None
-        return Identity(pid, _start(process), boot())
-    except psutil.Error:
-        return None
-
-
-def alive(who: Identity | None) -> bool:
-    """Whether that very process still runs."""
-    return who is not None and identity(who.pid) == who
-
-
-def _start(process: psutil.Process) -> float:
-    """Clock ticks since boot on Linux, which no change of the clock moves; else seconds since 1970."""
-    try:
-        stat = Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return process.create_time()
-    return float(stat.rpartition(")")[2].split()[19])
-
-
-@cache
-def boot() -> str:
-    """Something that changes whenever the machine restarts."""
-    with suppress(OSError):
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    asked = subprocess.run(["sysctl", "-n", "kern.bootsessionuuid"], capture_output=True, text=True, check=False)
-    return asked.stdout.strip()
-
-
-def read_identity(path: Path) -> Identity | None:
-    """The identity written in a file such as worker.json, or None if there is none in it."""
-    try:
-        data = json.loads(path.read_bytes())
-        return Identity(int(data["pid"]), float(data["start"]), str(data["boot"]))
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+class SupervisorError(RuntimeError):
+    """A supervisor that does not start, with the end of its log."""
 
 
 # workers
@@ -115,30 +73,43 @@ class Worker:
         self.dismiss()
         return False
 
-    def give_run(self, run: Run) -> None:
-        """Hands it a run for good: written down first, so that whoever comes after us finds who has it."""
-        write_atomic(run.worker, self.who.to_json().encode())
-        if run.log.exists():
-            move(run.log, run.folder / f"log-{time.time_ns()}.txt")
-        if self.log.exists():
-            move(self.log, run.log)
+    def give_run(self, run: Run, before: Callable[[], object] = lambda: None) -> None:
+        """Hands it a run for good: written down first, so that whoever comes after us finds who has it.
+
+        `before` is done between the two. Raises OSError when the disk does; the worker was then not told.
+        """
+        with suppress(OSError):  # where the output of an earlier life lies matters less than the run
+            if run.log.exists():
+                move(run.log, run.folder / f"log-{time.time_ns()}.txt")
+            if self.log.exists():
+                move(self.log, run.log)
+        self._sign(run.worker)
+        before()
         self._tell({"run": str(run.folder)})
         self.dismiss()
 
     def give_job(self, job: Job) -> None:
-        """Hands it a job; more may follow when that one is done."""
-        write_atomic(job.worker, self.who.to_json().encode())
+        """Hands it a job; more may follow when that one is done. Raises OSError, and then has not told the worker."""
+        self._sign(job.worker)
         self._tell({"job": str(job.folder)})
+
+    def _sign(self, path: Path) -> None:
+        try:
+            write_atomic(path, self.who.to_json().encode())
+        except OSError:
+            with suppress(OSError):  # it may be there already, and would say that we have what we never got
+                remove_file(path)
+            raise
 
     def dismiss(self) -> None:
         """Closes its stdin: it ends after what it is doing."""
         assert self.process.stdin is not None
-        with suppress(BrokenPipeError):
+        with suppress(OSError):
             self.process.stdin.close()
 
     def _tell(self, message: dict[str, str]) -> None:
         assert self.process.stdin is not None
-        with suppress(BrokenPipeError):  # it died meanwhile: whoever watches it will tell
+        with suppress(OSError, ValueError):  # it died meanwhile: whoever watches it will tell
             self.process.stdin.write(json.dumps(message).encode() + b"\n")
             self.process.stdin.flush()
 
@@ -150,6 +121,8 @@ def start_worker(logs: Path, command: tuple[str, ...] = WORKER) -> Worker:
     RLIMIT_AS, most of which is never touched (CUDA reserves far more still). An allocation over it fails inside the
     worker, which can say so; without it the kernel kills.
     """
+    if not logs.parent.is_dir():  # a workspace that was moved away is not made anew
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(logs.parent))
     log = make_folder(logs) / f"{secrets.token_hex(8)}.txt"
     environment = {
         **os.environ,
@@ -223,12 +196,29 @@ def ensure_supervisor(
 ) -> Identity:
     """The workspace's supervisor, started if none runs; two callers at once get the same one.
 
-    Raises RuntimeError with the end of its log if it does not come up.
+    Raises SupervisorError with the end of its log if it does not come up, UserError `workspace_locked` if another
+    program holds its lock, OSError if the disk takes no log of it.
     """
-    running = supervisor(workspace)
-    if running is not None:
-        return running
-    log = workspace.path / "supervisor.log"
+    until = time.monotonic() + START_LIMIT
+    while True:
+        running = supervisor(workspace)
+        if running is not None:
+            return running
+        log = workspace.path / "supervisor.log"
+        process = _start_supervisor(workspace, worker, command, log)
+        running = _comes_up(workspace, process, until)
+        if running is not None:
+            return running
+        if process.poll() != TAKEN:
+            raise SupervisorError(f"the supervisor of {workspace.path} did not start:\n{tail(log)}")
+        pid = holder(lock_of(workspace))
+        if pid is not None or time.monotonic() > until:  # else whoever held it has gone meanwhile
+            raise locked(workspace, pid)
+
+
+def _start_supervisor(
+    workspace: Workspace, worker: tuple[str, ...], command: tuple[str, ...], log: Path
+) -> subprocess.Popen[bytes]:
     with open_log(log) as output:
         process = subprocess.Popen(
             (*command, str(workspace.path), *worker),
@@ -239,20 +229,52 @@ def ensure_supervisor(
             start_new_session=True,
         )
     Thread(target=process.wait, daemon=True).start()  # reaps it when it ends, also if another one was faster
-    until = time.monotonic() + START_LIMIT
+    return process
+
+
+def _comes_up(workspace: Workspace, process: subprocess.Popen[bytes], until: float) -> Identity | None:
+    """The supervisor that comes up while `process` tries to be it; one that found the lock taken waits a little for
+    the other to say who it is."""
     while time.monotonic() < until:
         running = supervisor(workspace)
         if running is not None:
             return running
+        code = process.poll()
+        if code == TAKEN:
+            until = min(until, time.monotonic() + SIGN_LIMIT)
+            pid = holder(lock_of(workspace))
+            if pid is not None and not _is_supervisor(pid):
+                return None
+        elif code is not None:
+            return None
         time.sleep(0.02)
-    tail = log.read_text(encoding="utf-8", errors="replace")[-2000:]
-    raise RuntimeError(f"the supervisor of {workspace.path} did not start:\n{tail}")
+    return None
+
+
+def lock_of(workspace: Workspace) -> Path:
+    """The file whose lock a supervisor holds while it lives."""
+    return workspace.path / "supervisor.lock"
 
 
 def supervisor(workspace: Workspace) -> Identity | None:
-    """The supervisor that looks after the workspace now, if any."""
+    """The supervisor that looks after the workspace now, if any: as it wrote itself down, else as the kernel says."""
     who = read_identity(workspace.path / "supervisor.json")
-    return who if alive(who) else None
+    if alive(who):
+        return who
+    pid = holder(lock_of(workspace))
+    return identity(pid) if pid is not None and _is_supervisor(pid) else None
+
+
+def _is_supervisor(pid: int) -> bool:
+    return SUPERVISOR[-1] in command_of(pid)
+
+
+def locked(workspace: Workspace, pid: int | None) -> UserError:
+    """The workspace cannot be served, because a program that is no supervisor holds the lock."""
+    allowed = f"a workspace whose supervisor.lock nobody else holds; {described(pid)} holds it"
+    end = f"kill {pid}" if pid else f"fuser {lock_of(workspace)} shows it"
+    fix = f"End that process ({end}), or name another workspace with --workspace."
+    return UserError("workspace_locked", "workspace", str(workspace.path), allowed, fix)
 
 
 def stop_supervisor(workspace: Workspace, limit: float = 10.0) -> bool:

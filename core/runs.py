@@ -56,6 +56,7 @@ class RunSummary(BaseModel):
     created: float | None = None
     started: float | None = None
     finished: float | None = None
+    lasted: float | None = None  # seconds; absent where the clock was moved meanwhile
     points: tuple[Point, ...] = ()
     controls: tuple[Point, ...] = ()
     environment: dict[str, str] = {}
@@ -95,6 +96,7 @@ class Run:
         self.log = folder / "log.txt"
         self.checkpoints = folder / "checkpoints"
         self.artifacts = folder / "artifacts"
+        self.ending = False  # set in a worker whose process was asked to end
         self._next = (0, 0)  # where to look for newer events before writing one, and the next sequence number
         self._known = (0, RunState())  # what was folded so far, and up to which offset
 
@@ -150,7 +152,7 @@ class Run:
             with self.events.open("rb") as file:
                 file.seek(offset)
                 return file.read()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return b""
 
     def state(self) -> RunState:
@@ -185,6 +187,10 @@ class Run:
     def pause_requested(self) -> bool:
         return (self.folder / "pause").exists()
 
+    def asked_to_stop(self) -> bool:
+        """For a worker: whether it is to end at its next batch, for whatever reason."""
+        return self.ending or self.cancel_requested() or self.pause_requested()
+
     def requeue(self) -> None:
         """Makes a paused, cancelled, failed or interrupted run wait for its turn again.
 
@@ -204,7 +210,7 @@ class Run:
     def notes(self) -> Notes:
         try:
             return Notes.model_validate_json((self.folder / "notes.json").read_bytes())
-        except (FileNotFoundError, ValueError):
+        except (OSError, ValueError):
             return Notes()
 
     def annotate(self, notes: Notes) -> None:
@@ -259,7 +265,7 @@ class Run:
         """The run as a row, read from result.json if it is over, else folded from its events."""
         try:
             stored = RunSummary.model_validate_json(self.result.read_bytes())
-        except (FileNotFoundError, ValueError):  # not over, or damaged: the events are the truth
+        except (OSError, ValueError):  # not over, or damaged: the events are the truth
             return self._summarise()
         return stored.model_copy(update={"id": self.id})
 
@@ -287,6 +293,7 @@ class Run:
             created=state.queued,
             started=state.started,
             finished=state.finished,
+            lasted=state.lasted if state.finished is not None else None,
             points=state.points,
             controls=state.controls,
             environment=dict(state.environment),
@@ -310,6 +317,6 @@ def tail(log: Path, lines: int = 20) -> str:
         with log.open("rb") as file:
             file.seek(max(0, file.seek(0, 2) - 8192))
             text = file.read().decode(errors="replace")
-    except FileNotFoundError:
+    except OSError:
         return ""
     return "\n".join(text.splitlines()[-lines:])

@@ -16,9 +16,12 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from threading import Thread
 
+import psutil
+
 from core.errors import UserError
 from core.files import lock, open_log, remove_file, write_atomic
-from core.launcher import ROOT, Identity, alive, boot, end, identity, read_identity
+from core.identity import Identity, alive, boot, command_of, described, holder, identity, read_identity
+from core.launcher import ROOT, end
 from core.runs import tail
 from core.workspace import Workspace
 
@@ -29,6 +32,7 @@ MORE_PORTS = 50  # tried after the one that was wanted
 START_LIMIT = 15.0  # seconds a server may take until it answers
 ANSWER_LIMIT = 5.0  # seconds a server that runs already may take, on a busy machine
 STOP_LIMIT = 5.0  # seconds it may take to end
+LOCK_LIMIT = 30.0  # seconds another command may take to start or replace the dashboard
 POLL = 0.02
 # A thread of each session would otherwise keep memory of its own: 199 MB with five sessions, with these 191.
 LEAN = {"MALLOC_ARENA_MAX": "2", "ARROW_DEFAULT_MEMORY_POOL": "system"}
@@ -61,20 +65,37 @@ def ensure_dashboard(
         file, name = tempfile.mkstemp(prefix="condenser-dashboard-", suffix=".log")
         os.close(file)
         return _start(workspace, port or PORT, Path(name), command, keep=False)
-    with lock(workspace.path / "dashboard.lock"):
+    path = workspace.path / "dashboard.lock"
+    with lock(path, limit=LOCK_LIMIT) as mine:
+        if not mine:
+            allowed = f"a workspace whose dashboard.lock is free; {described(holder(path))} holds it"
+            fix = "End that process, or name another workspace with --workspace."
+            raise UserError("workspace_locked", "workspace", str(workspace.path), allowed, fix)
         return _found(workspace) or _start(workspace, port or PORT, _log(workspace), command, keep=True)
 
 
 def dashboard(workspace: Workspace) -> Address | None:
     """The workspace's dashboard as it was written down, if that process still runs; it may not answer yet."""
     who = read_identity(_record(workspace))
-    if not alive(who):
-        return None
-    assert who is not None
     with suppress(OSError, ValueError, KeyError, TypeError):
         written = json.loads(_record(workspace).read_bytes())
-        if written["workspace"] == str(workspace.path.resolve()):  # else a copy of another one's folder
-            return Address(_url(int(written["port"])), int(written["port"]), who, False, _log(workspace))
+        port, place = int(written["port"]), str(written["workspace"])
+        if who is None or not 1 <= port <= 65535:
+            return _serving(workspace)
+        if alive(who) and place == str(workspace.path.resolve()):  # else a copy of another one's folder
+            return Address(_url(port), port, who, False, _log(workspace))
+        return None
+    return _serving(workspace)
+
+
+def _serving(workspace: Workspace) -> Address | None:
+    """The workspace's dashboard by its command line, where what was written down about it is damaged or gone."""
+    for process in psutil.process_iter():
+        words = command_of(process.pid)
+        if words[-4:-3] == ["--port"] and words[-2:] == ["--workspace", str(workspace.path)] and words[-3].isdecimal():
+            who = identity(process.pid)
+            if who is not None:
+                return Address(_url(int(words[-3])), int(words[-3]), who, False, _log(workspace))
     return None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from itertools import pairwise
 from types import MappingProxyType
 
 from core.events import (
@@ -27,6 +28,10 @@ from core.events import (
 )
 from core.gap import gap_recovered
 from core.points import Point
+
+DAY = 86400.0  # seconds
+WORK = (Progress, Measured, ArtifactSaved, StepStarted, StepFinished, Warned, RunFinished)  # what only a worker says
+Line = tuple[int, int, str, str]  # step, seed, kind of work, control
 
 
 class Status(StrEnum):
@@ -66,8 +71,9 @@ class StepState:
 class RunState:
     """A frozen picture of a run; times are seconds since 1970, None where that has not happened.
 
-    `strikes` counts the interruptions since the run last got further than ever before; `damaged` the lines of its log
-    that could not be read.
+    `strikes` counts the deaths that were its own since the run last got further than ever before, `furthest` is how
+    far each line of its progress ever got; `damaged` counts the lines of its log that could not be read.
+    `clock_moved` is on once the clock went back, or forward by a day within a moment of work.
     """
 
     name: str = ""
@@ -88,6 +94,8 @@ class RunState:
     seq: int = -1
     strikes: int = 0
     damaged: int = 0
+    furthest: Mapping[Line, tuple[int, int]] = field(default_factory=lambda: MappingProxyType({}))
+    clock_moved: bool = False
 
     @property
     def points(self) -> tuple[Point, ...]:
@@ -109,6 +117,14 @@ class RunState:
     def curves(self) -> dict[int, tuple[Progress, ...]]:
         """The progress of each step that has begun, by step."""
         return {step.step: step.curve for step in self.steps}
+
+    @property
+    def lasted(self) -> float | None:
+        """Seconds from its start to its end or newest event; None before, or where the clock was moved meanwhile."""
+        end = self.finished if self.finished is not None else self.last_event
+        if self.started is None or end is None or self.clock_moved or end < self.started:
+            return None
+        return end - self.started
 
     def _replicas(self, point: Point) -> tuple[Point, ...]:
         twins = (m.point for m in self.measured if m.role == "replica")
@@ -145,7 +161,8 @@ def _runs_of_progress(events: Iterable[AnyEvent]) -> Iterable[AnyEvent | list[Pr
 
 def _told(state: RunState, event: AnyEvent) -> RunState:
     status = Status.RUNNING if state.status is Status.STALLED else state.status
-    state = replace(state, status=status, seq=event.seq, last_event=event.time)
+    moved = state.clock_moved or _clock_moved(state, event)
+    state = replace(state, status=status, seq=event.seq, last_event=event.time, clock_moved=moved)
     match event:
         case RunQueued():
             return replace(state, status=Status.QUEUED, queued=event.time, finished=None, error=None, details="")
@@ -167,7 +184,7 @@ def _told(state: RunState, event: AnyEvent) -> RunState:
             error = MappingProxyType(dict(event.error))
             return replace(state, status=Status.FAILED, finished=event.time, error=error, details=event.details)
         case RunInterrupted():
-            strikes = state.strikes + 1
+            strikes = state.strikes + event.strike
             return replace(state, status=Status.INTERRUPTED, finished=event.time, cause=event.cause, strikes=strikes)
         case Warned():
             kept = tuple(
@@ -179,15 +196,28 @@ def _told(state: RunState, event: AnyEvent) -> RunState:
         case StepStarted():
             return _step_started(state, event)
         case StepFinished():
+            known = any(s.step == event.step and s.seconds is not None for s in state.steps)
             done = (
                 replace(s, seconds=event.seconds, notes=event.notes) if s.step == event.step else s for s in state.steps
             )
-            return replace(state, steps=tuple(done), strikes=0)
+            return replace(state, steps=tuple(done), strikes=state.strikes if known else 0)
         case Measured():
             kept_points = tuple(m for m in state.measured if _place(m) != _place(event))
-            return replace(state, measured=(*kept_points, event), strikes=0)
+            strikes = state.strikes if len(kept_points) < len(state.measured) else 0
+            return replace(state, measured=(*kept_points, event), strikes=strikes)
         case Progress():
             return _progressed(state, [event])
+
+
+def _clock_moved(state: RunState, event: AnyEvent) -> bool:
+    """Whether the clock shows less than at the event before, or a day more while work went on.
+
+    Processes that write in turn may differ by the time between reading the clock and writing: a second is let pass.
+    """
+    if state.last_event is None:
+        return False
+    passed = event.time - state.last_event
+    return passed < -1.0 or (state.status is Status.RUNNING and passed > DAY and isinstance(event, WORK))
 
 
 def _place(event: Measured) -> tuple[str, int, str, int]:
@@ -208,17 +238,21 @@ def _step_started(state: RunState, event: StepStarted) -> RunState:
 
 def _progressed(state: RunState, batch: list[Progress]) -> RunState:
     last = batch[-1]
-    further, steps = False, []
-    for step in state.steps:
-        if step.step == last.step:
-            furthest = {(_line(p), p.epoch) for p in step.curve}
-            further = any((_line(p), p.epoch) not in furthest for p in batch)
-            step = replace(step, curve=extend(step.curve, batch))
-        steps.append(step)
+    steps = [replace(s, curve=extend(s.curve, batch)) if s.step == last.step else s for s in state.steps]
+    furthest = dict(state.furthest)
+    for progress in batch:
+        line = (progress.step, *_line(progress))
+        furthest[line] = max(furthest.get(line, (-1, -1)), _position(progress))
+    further = furthest != state.furthest
     status = Status.RUNNING if state.status is Status.STALLED else state.status
     strikes = 0 if further else state.strikes
+    moved = state.clock_moved or any(
+        _clock_moved(replace(state, last_event=before.time), after) for before, after in pairwise(batch)
+    )
     return replace(
         state,
+        furthest=MappingProxyType(furthest),
+        clock_moved=moved or _clock_moved(state, batch[0]),
         status=status,
         steps=tuple(steps),
         last_progress=last,

@@ -12,21 +12,25 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import ParamSpec
 
 from core.desk import Desk
+from core.disk import told as told_by_disk
 from core.errors import UserError
 from core.events import RunCancelled, RunFailed, RunInterrupted, RunPaused, RunQueued
-from core.files import lock, write_atomic
-from core.launcher import WORKER, Worker, alive, end, identity, read_identity, start_worker
+from core.files import FULL, lock, write_atomic
+from core.identity import Identity
+from core.launcher import TAKEN, WORKER, Worker, alive, end, identity, lock_of, read_identity, start_worker
 from core.runs import Run, Status, tail
 from core.watch import Outcome, Patience, Watch
 from core.workspace import Workspace
 
 P = ParamSpec("P")
 WORKER_TRIES = 3  # spares that die before they are ready, before we say so
+SAY_AGAIN = 60.0  # seconds until a fault that goes on is written to the log again
 NEVER_BEGUN = "Never begun: whoever made this run ended before queueing it. Resume it to queue it."
 
 
@@ -43,37 +47,58 @@ class Supervisor:
         self.spare: Worker | None = None
         self.watches: dict[str, Watch] = {}
         self.desk = Desk(workspace, self.patience, self.take_spare)
+        self.me: Identity | None = None  # while it serves
         self._children: list[Worker] = []
         self._failures = 0
         self._start_after = 0.0
+        self._spare_since = 0.0
         self._scan_after = 0.0
+        self._tidy_after = 0.0
+        self._later: dict[str, float] = {}  # runs whose folder could not be written, and when to try again
+        self._strays: dict[str, float] = {}  # runs that nobody has queued, and since when we know
+        self._said: dict[str, tuple[str, float]] = {}
+        self._started = (time.time(), time.monotonic())
 
-    def serve(self) -> None:
-        """Looks after the workspace until told to stop, or until it is gone; returns at once if another one does."""
-        with lock(self.workspace.path / "supervisor.lock", wait=False) as mine:
+    def serve(self) -> bool:
+        """Looks after the workspace until told to stop, or until it is gone; False, at once, if another one does."""
+        with lock(lock_of(self.workspace), wait=False) as mine:
             if not mine:
-                return
-            who = identity(os.getpid())
-            assert who is not None
-            write_atomic(self.workspace.path / "supervisor.json", who.to_json().encode())
-            self.workspace.tidy()
+                return False
+            self.me = identity(os.getpid())
+            place = _place(self.workspace.path)
             try:
-                while not self.stopping and self.workspace.path.is_dir():
+                while not self.stopping and _place(self.workspace.path) == place:
                     self.turn()
                     time.sleep(self.patience.poll)
             finally:
                 self.close()
+        return True
 
     def turn(self) -> None:
         """Does what is due now; a fault in one part, such as a full disk, keeps no other from its turn."""
-        _safely(self.keep_spare)
+        self._safely(self.sign)
+        self._safely(self.keep_spare)
         if time.monotonic() >= self._scan_after:
-            _safely(self.adopt)
+            self._safely(self.adopt)
             self._scan_after = time.monotonic() + self.patience.scan
         for watch in list(self.watches.values()):
-            _safely(self._look, watch)
-        _safely(self.begin_next)
-        _safely(self.desk.turn)
+            self._safely(self._look, watch)
+        self._safely(self.begin_next)
+        self._safely(self.desk.turn)
+        if time.monotonic() >= self._tidy_after:
+            self._safely(self._tidy)
+            self._tidy_after = time.monotonic() + self.patience.tidy
+
+    def sign(self) -> None:
+        """Writes down who serves the workspace, again if that was damaged or taken away."""
+        path = self.workspace.path / "supervisor.json"
+        if self.me is not None and read_identity(path) != self.me:
+            write_atomic(path, self.me.to_json().encode())
+
+    def _tidy(self) -> None:
+        """By a clock that nobody moves while we live: set ahead by a year, it must not empty the trash."""
+        wall, steady = self._started
+        self.workspace.tidy(wall + time.monotonic() - steady)
 
     def close(self) -> None:
         """Ends the spare; a worker at a run or job goes on."""
@@ -86,7 +111,7 @@ class Supervisor:
     # workers
 
     def keep_spare(self) -> None:
-        """Has one worker warm; says so when none can be had."""
+        """Has one worker warm; says so when none can be had. One that hangs at its start is ended."""
         self._children = [worker for worker in self._children if worker.alive()]  # reaps those that ended
         if self.spare is not None and not self.spare.alive():
             self._failures += 1
@@ -96,8 +121,14 @@ class Supervisor:
             self.spare = None
         if self.spare is None and time.monotonic() >= self._start_after:
             self.spare = start_worker(self.workspace.logs, self.command)
+            self._spare_since = time.monotonic()
         elif self.spare is not None and self._failures and self.spare.ready():
             self._failures = 0
+        elif self.spare is not None and self._hangs(self.spare):
+            end(self.spare.who, kill=True)
+
+    def _hangs(self, spare: Worker) -> bool:
+        return time.monotonic() - self._spare_since > self.patience.hang and not spare.ready()
 
     def take_spare(self) -> Worker | None:
         """The spare worker, for good; None while there is none that is ready."""
@@ -124,23 +155,37 @@ class Supervisor:
         """Gives the next waiting run to the spare worker, one run at a time."""
         if self.watches or self.spare is None:
             return
+        now = time.monotonic()
+        self._later = {run_id: due for run_id, due in self._later.items() if due > now}
         for run_id in self.workspace.queued():
-            run = self._startable(run_id)
-            worker = self.take_spare() if run is not None else None
-            if run is not None and worker is not None:
-                self._give(run, worker)
-            if run is None or worker is not None:
-                self.workspace.unqueue(run_id)
-            if run is not None:
+            if run_id in self._later:
+                continue
+            try:
+                begun = self._begin(run_id)
+            except OSError as error:
+                if error.errno not in FULL:  # its own folder, perhaps: the others need not wait for it
+                    self._later[run_id] = now + self.patience.retry
+                raise
+            if begun:
                 return
 
-    def _give(self, run: Run, worker: Worker) -> None:
+    def _begin(self, run_id: str) -> bool:
+        """Gives that run to the spare; False if it is not to be begun. True too where no spare is ready yet."""
+        run = self._startable(run_id)
+        if run is None:
+            self.workspace.unqueue(run_id)
+            return bool(self.watches)
+        worker = self.take_spare()
+        if worker is None:
+            return True
         try:
-            worker.give_run(run)
+            worker.give_run(run, before=lambda: self.workspace.unqueue(run_id))
         except OSError:  # the disk, before the worker was told: it can wait for better times
+            self._children.remove(worker)
             self.spare = worker
             raise
-        self.watches[run.id] = Watch(run, worker.who, self.patience, worker)
+        self.watches[run_id] = Watch(run, worker.who, self.patience, worker)
+        return True
 
     def _startable(self, run_id: str) -> Run | None:
         """The run, unless it is gone, over, no longer wanted, or in other hands already."""
@@ -148,7 +193,7 @@ class Supervisor:
             run = self.workspace.run(run_id)
         except UserError:
             return None
-        who = read_identity(run.worker)
+        who = self._at_work(run)
         if alive(who):  # the supervisor before us died while handing it over
             self.watches[run_id] = Watch(run, who, self.patience)
             return None
@@ -162,20 +207,34 @@ class Supervisor:
             return None
         return run
 
+    def _at_work(self, run: Run) -> Identity | None:
+        """Whose the run is by its folder; our spare is not told of any, though a full disk may have left its name."""
+        who = read_identity(run.worker)
+        return None if self.spare is not None and who == self.spare.who else who
+
     def _look(self, watch: Watch) -> None:
         if _foreground(watch.run):
             return
-        outcome = watch.look()
-        if outcome is Outcome.DIED:
-            self._bury(watch)
+        try:
+            outcome = watch.look()
+            if outcome is Outcome.DIED:
+                self._bury(watch)
+        except Exception:
+            if not watch.working():  # its death cannot be told now; the next scan tries again, and no other run waits
+                del self.watches[watch.run.id]
+            raise
         if outcome is not Outcome.WORKING:
             del self.watches[watch.run.id]
 
     def _bury(self, watch: Watch) -> None:
         """Tells the death, and queues the run again unless it died too often or nobody asked us to do it."""
         run = watch.run
-        told = RunInterrupted(watch.cause())
-        if run.foreground.exists() or run.state().strikes >= self.patience.tries:
+        if full := watch.full_disk():
+            run.emit(RunPaused(full))
+            return
+        strike = watch.own_fault()
+        told = RunInterrupted(watch.cause(), strike)
+        if run.foreground.exists() or (strike and run.state().strikes >= self.patience.tries):
             run.emit(told)
             return
         self.workspace.queue(run, front=True)  # first: dying between the two, we begin it again all the same
@@ -186,27 +245,43 @@ class Supervisor:
         waiting = set(self.workspace.queued())
         for run_id in self.workspace.run_ids():
             run = Run(self.workspace.path / "runs" / run_id)
-            if run_id not in self.watches and run_id not in waiting and not run.result.exists():
-                _safely(self._adopt, run)
+            if run_id not in self.watches and run_id not in waiting:
+                self._safely(self._adopt, run)
 
     def _adopt(self, run: Run) -> None:
-        state, who = run.state(), read_identity(run.worker)
+        if run.result.exists():
+            return
+        state, who = run.state(), self._at_work(run)
         if state.status.is_over:
             run.settle()
         elif _foreground(run) or (state.status is Status.PAUSED and not alive(who)):
             return
         elif run.worker.exists():
             self.watches[run.id] = Watch(run, who, self.patience)
-        elif time.time() - (state.last_event or 0.0) > self.patience.orphan:
-            run.emit(RunInterrupted(NEVER_BEGUN))
+        elif time.monotonic() - self._strays.setdefault(run.id, time.monotonic()) > self.patience.orphan:
+            run.emit(RunInterrupted(NEVER_BEGUN, strike=False))
+            del self._strays[run.id]
+
+    def _safely(self, act: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+        """The watch must go on, whatever one part of it meets; the log says so, the same thing once a minute."""
+        try:
+            act(*args, **kwargs)
+        except Exception as error:  # noqa: BLE001
+            said, now = f"{type(error).__name__}: {error}", time.monotonic()
+            before, since = self._said.get(act.__name__, ("", 0.0))
+            if said != before or now - since > SAY_AGAIN:
+                self._said[act.__name__] = (said, now)
+                with suppress(OSError, ValueError):  # a log that cannot be written to
+                    traceback.print_exc()
 
 
-def _safely(act: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
-    """The watch must go on, whatever one part of it meets; the log tells."""
+def _place(folder: Path) -> tuple[int, int] | None:
+    """Which folder it is, wherever it is moved; None if there is none."""
     try:
-        act(*args, **kwargs)
-    except Exception:  # noqa: BLE001
-        traceback.print_exc()
+        stat = folder.stat()
+    except OSError:
+        return None
+    return (stat.st_dev, stat.st_ino)
 
 
 def _foreground(run: Run) -> bool:
@@ -216,7 +291,7 @@ def _foreground(run: Run) -> bool:
 
 def main(arguments: list[str]) -> None:
     """`python -m core.supervisor WORKSPACE [WORKER COMMAND …]`"""
-    workspace = Workspace.open_or_create(Path(arguments[0]))
+    workspace = Workspace.open_to_serve(Path(arguments[0]))
     supervisor = Supervisor(workspace, tuple(arguments[1:]) or WORKER)
 
     def stop(signum: int, frame: FrameType | None) -> None:
@@ -224,7 +299,10 @@ def main(arguments: list[str]) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    supervisor.serve()
+    try:
+        sys.exit(None if supervisor.serve() else TAKEN)
+    except OSError as error:  # not even its lock
+        sys.exit(told_by_disk(error, workspace.path))
 
 
 if __name__ == "__main__":

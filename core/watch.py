@@ -7,11 +7,14 @@ import time
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from core.disk import free_bytes
 from core.events import RunCancelled, RunResumed, RunStalled
 from core.launcher import Identity, Worker, alive, end
+from core.readable import size
 from core.runs import Run, RunState, Status
 
 DISK_FULL = ("No space left on device", "ENOSPC", "Disk quota exceeded")
+DISK_FULL_EXIT = 28  # a worker's, when even the pause finds no space to be told: ENOSPC
 NO_MEMORY = ("MemoryError", "allocate memory", "out of memory", "bad_alloc", "Unable to allocate")
 
 
@@ -27,8 +30,11 @@ class Patience:
     scan: float = 5.0  # between two looks for runs that nobody watches
     orphan: float = 30.0  # for a new run to be queued by whoever made it
     idle: float = 60.0  # a job's worker keeps its models in memory
+    hang: float = 120.0  # for a spare to be ready
+    retry: float = 5.0  # before a run or job is handed over again whose folder could not be written
+    tidy: float = 3600.0  # between two clean-ups
     spare: float = 2.0  # after a spare that died before it was ready; doubled each time, up to 30
-    tries: int = 3  # resumes without getting further
+    tries: int = 3  # resumes after deaths of its own, without getting further
 
 
 class Outcome(Enum):
@@ -47,19 +53,24 @@ class Watch:
         self.patience = patience
         self._leave_since: float | None = None
         self._stalled = False
+        self._seen_alive = worker is not None
+        self._heard = (-1, time.monotonic())  # the newest event, and when we saw it: no change of the clock moves that
+        self._checkpoints = _names(run)
 
     def look(self) -> Outcome:
         """Does what is due now and says how the run stands."""
         if not self.run.folder.is_dir():  # deleted under our hands
             self._end(kill=True)
             return Outcome.ENDED
-        if self._working():
+        if self.working():
+            self._seen_alive = True
             self._hurry()
             self._mind_stall()
             return Outcome.WORKING
         return self._settle()
 
-    def _working(self) -> bool:
+    def working(self) -> bool:
+        """Whether its process lives."""
         return self.worker.alive() if self.worker else alive(self.who)
 
     def _hurry(self) -> None:
@@ -82,8 +93,10 @@ class Watch:
         if self._stalled and state.status is Status.RUNNING:
             self.run.emit(RunResumed())
             self._stalled = False
-        silent = time.time() - (state.last_event or time.time())
-        if state.status is Status.RUNNING and silent > self.patience.stall:
+        if state.seq != self._heard[0]:
+            self._heard = (state.seq, time.monotonic())
+        silent = time.monotonic() - self._heard[1]
+        if state.status in (Status.RUNNING, Status.QUEUED) and silent > self.patience.stall:
             self.run.emit(RunStalled(silent))
             self._stalled = True
 
@@ -101,6 +114,28 @@ class Watch:
         """What the process died of."""
         code = self.worker.process.poll() if self.worker else None
         return cause_of_death(code, self.run.log_tail(), self.run.state())
+
+    def full_disk(self) -> str:
+        """What to say where it died of a full disk; empty where it did not."""
+        code = self.worker.process.poll() if self.worker else None
+        if code != DISK_FULL_EXIT and not any(word in self.run.log_tail() for word in DISK_FULL):
+            return ""
+        free = free_bytes(self.run.folder)
+        return f"the disk is full ({self.run.folder}; {size(free)} are free now): free some space, then resume"
+
+    def own_fault(self) -> bool:
+        """Whether the death counts against the run: it had begun and we saw it live, it was not asked to end, and it
+        left no checkpoint that was not there when we took up the watch."""
+        if self.worker is not None and self.worker.process.poll() == -signal.SIGTERM:
+            return False
+        begun = self.worker is not None or self.run.state().status in (Status.RUNNING, Status.STALLED)
+        return begun and self._seen_alive and not _names(self.run) - self._checkpoints
+
+
+def _names(run: Run) -> set[str]:
+    """The files of its checkpoints, whole ones only; a folder that cannot be read has none."""
+    found = (path for path in run.checkpoints.rglob("*") if not path.name.startswith("."))
+    return {str(path) for path in found}
 
 
 def cause_of_death(code: int | None, log: str, state: RunState | None = None) -> str:

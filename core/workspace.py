@@ -11,14 +11,16 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from platformdirs import user_data_dir
 from pydantic import JsonValue
 
+from core.disk import disk_error
 from core.errors import UserError
-from core.files import make_folder, move, remove_file, remove_tree, safe_join, touch, write_atomic
+from core.files import FULL, make_folder, move, remove_file, remove_tree, safe_join, touch, write_atomic
 from core.jobs import Job
 from core.runs import Run, RunSummary
 
@@ -29,6 +31,9 @@ FOLDERS = ("runs", "jobs", "datasets", "cache", "queue", "trash", "logs")
 HALF_MADE = ".new-"
 KEEP_JOBS = 24 * 3600.0  # seconds
 KEEP_TRASH = 7 * 24 * 3600.0
+KEEP_HALF = 3600.0
+RANK = re.compile(r"[0-9]{1,24}")
+LAST_MOMENT = 16**13 - 1  # microseconds since 1970 that fit into an id: the year 2112
 
 
 class Workspace:
@@ -60,28 +65,65 @@ class Workspace:
             raise _unusable("workspace_is_file", path, "a folder, or a path where one can be made")
         if not os.access(above, os.W_OK | os.X_OK):
             raise _unusable("workspace_not_writable", path, "a folder that you may write to")
-        try:
-            for name in FOLDERS:
-                make_folder(workspace.path / name)
-        except OSError as error:
-            reason = f"a folder that can be written to ({error.strerror})"
-            raise _unusable("workspace_not_writable", path, reason) from error
+        for name in FOLDERS:
+            workspace._make(name)
         return workspace
+
+    @classmethod
+    def open_to_read(cls, path: Path | None = None) -> Workspace:
+        """The workspace `named`, with nothing made: it may be read-only, or not be there and so have no runs.
+
+        Raises UserError `workspace_is_file` or `workspace_not_readable`.
+        """
+        workspace = cls.named(path)
+        if workspace.path.exists() and not workspace.path.is_dir():
+            raise _unusable("workspace_is_file", workspace.path, "a folder, or a path where one can be made")
+        if workspace.path.is_dir() and not os.access(workspace.path, os.R_OK | os.X_OK):
+            raise _unusable("workspace_not_readable", workspace.path, "a folder that you may read")
+        return workspace
+
+    @classmethod
+    def open_to_serve(cls, path: Path) -> Workspace:
+        """The workspace as far as its folders can be made: what one broken folder spoils is told when it is needed."""
+        workspace = cls.named(path)
+        for name in FOLDERS:
+            with suppress(UserError):
+                workspace._make(name)
+        return workspace
+
+    def _make(self, name: str) -> None:
+        folder = self.path / name
+        try:
+            make_folder(folder)
+        except OSError as error:
+            raise _not_made(self.path, folder, error) from error
 
     # runs
 
     def create_run(self, recipe_text: str, name: str = "") -> Run:
         """A new run of a recipe already checked; whole or not at all. `name` replaces the recipe's in the lists."""
-        run_id = new_id()
-        half = Run(make_folder(self.path / "runs" / (HALF_MADE + run_id)))
-        write_atomic(half.folder / "recipe.toml", recipe_text.encode())
-        for folder in (half.checkpoints, half.artifacts):
-            make_folder(folder)
-        if name and name != half.headline().name:
-            half.annotate(half.notes().model_copy(update={"name": name}))
-        half.requeue()
-        move(half.folder, self.path / "runs" / run_id)
+        run_id = new_id(after=self.run_ids())
+        with self._half_made("runs", run_id) as folder:
+            half = Run(folder)
+            write_atomic(folder / "recipe.toml", recipe_text.encode())
+            for part in (half.checkpoints, half.artifacts):
+                make_folder(part)
+            if name and name != half.headline().name:
+                half.annotate(half.notes().model_copy(update={"name": name}))
+            half.requeue()
         return self.run(run_id)
+
+    @contextmanager
+    def _half_made(self, kind: str, new: str) -> Iterator[Path]:
+        """A folder to fill, in its place when the block ends well; what a full disk left of it goes at once."""
+        half = self.path / kind / (HALF_MADE + new)
+        try:
+            yield make_folder(half)
+            move(half, self.path / kind / new)
+        except OSError:
+            with suppress(OSError):
+                remove_tree(half)
+            raise
 
     def run(self, run_id: str) -> Run:
         """The run of that id; raises UserError `unknown_run`, whatever the id looks like."""
@@ -89,7 +131,7 @@ class Workspace:
 
     def run_ids(self) -> list[str]:
         """The ids of all runs, oldest first."""
-        return sorted(_ids(self.path / "runs"))
+        return _ids(self.path / "runs")
 
     def runs(self) -> list[RunSummary]:
         """All runs as rows, newest first; those that are over come from their result.json."""
@@ -103,7 +145,7 @@ class Workspace:
             if not idle:
                 raise UserError("run_is_running", "run", run_id, "a run that is not running", "Cancel it first.")
             self.unqueue(run_id)
-            target = self.path / "trash" / run_id
+            target = make_folder(self.path / "trash") / run_id
             remove_tree(target)
             move(run.folder, target)
         touch(target)  # the trash is emptied by age
@@ -129,6 +171,7 @@ class Workspace:
         rank = time.time_ns()
         if entries:
             rank = entries[0][0] - 1_000_000 if front else max(rank, entries[-1][0] + 1_000_000)
+        make_folder(self.path / "queue")
         write_atomic(self._entry(rank, run.id), b"")
 
     def queued(self) -> list[str]:
@@ -172,8 +215,8 @@ class Workspace:
         return run
 
     def _queue(self) -> list[tuple[int, str]]:
-        found = (name.partition(".") for name in os.listdir(self.path / "queue"))
-        return sorted((int(rank), run_id) for rank, _, run_id in found if rank.isdigit() and ID.fullmatch(run_id))
+        found = (name.partition(".") for name in _names(self.path / "queue"))
+        return sorted((int(rank), run_id) for rank, _, run_id in found if RANK.fullmatch(rank) and ID.fullmatch(run_id))
 
     def _entry(self, rank: int, run_id: str) -> Path:
         return self.path / "queue" / f"{rank:020d}.{run_id}"
@@ -182,11 +225,10 @@ class Workspace:
 
     def create_job(self, kind: str, request: dict[str, JsonValue]) -> Job:
         """A question to the engine; the supervisor gives it to a worker at once."""
-        job_id = new_id()
-        half = make_folder(self.path / "jobs" / (HALF_MADE + job_id))
         document = json.dumps({"kind": kind, "request": request}, allow_nan=False).encode()
-        write_atomic(half / "request.json", document)
-        move(half, self.path / "jobs" / job_id)
+        job_id = new_id(after=self.job_ids())
+        with self._half_made("jobs", job_id) as half:
+            write_atomic(half / "request.json", document)
         return self.job(job_id)
 
     def job(self, job_id: str) -> Job:
@@ -195,43 +237,82 @@ class Workspace:
 
     def job_ids(self) -> list[str]:
         """The ids of all jobs, oldest first."""
-        return sorted(_ids(self.path / "jobs"))
+        return _ids(self.path / "jobs")
 
     # housekeeping
 
-    def tidy(self) -> None:
-        """Deletes for good what nobody will miss: old answers, old trash, what a crash left half made, old logs."""
+    def tidy(self, now: float | None = None) -> None:
+        """Deletes for good what nobody will miss: old answers, old trash, what a crash left half made, old logs.
+
+        `now` is in seconds since 1970, by default as the clock says. What cannot be deleted is left for the next time.
+        """
+        now = time.time() if now is None else now
         for folder, keep in (("jobs", KEEP_JOBS), ("trash", KEEP_TRASH), ("logs", KEEP_JOBS)):
-            for path in (self.path / folder).iterdir():
-                _forget(path, keep)
+            for name in _names(self.path / folder):
+                _forget(self.path / folder / name, keep, now)
         for folder in ("runs", "jobs"):
-            for path in (self.path / folder).glob(HALF_MADE + "*"):
-                _forget(path, 3600.0)
+            for name in _names(self.path / folder):
+                if name.startswith(HALF_MADE):
+                    _forget(self.path / folder / name, KEEP_HALF, now)
 
     def _find(self, folder: str, given: str, code: str, noun: str) -> Path:
         if ID.fullmatch(given):
             path = safe_join(self.path / folder, given)
-            if path.is_dir():
+            if os.path.isdir(path) and not path.is_symlink():
                 return path
         raise UserError(code, noun, given, f"the id of a {noun} in this workspace", f"List the {noun}s to see them.")
 
 
-def new_id() -> str:
-    """Microseconds since 1970 and 24 random bits in hexadecimal: sorts by time, fits in a URL, says nothing."""
-    return f"{time.time_ns() // 1000:013x}-{secrets.token_hex(3)}"
+def new_id(after: Sequence[str] = ()) -> str:
+    """Microseconds since 1970 and 24 random bits in hexadecimal: sorts by time, fits in a URL, says nothing.
+
+    It sorts behind the ids `after`, of which the last is the newest, wherever the clock has been when they were made.
+    """
+    newest = int(after[-1].partition("-")[0], 16) if after else 0
+    return f"{min(max(time.time_ns() // 1000, newest + 1), LAST_MOMENT):013x}-{secrets.token_hex(3)}"
 
 
-def _ids(folder: Path) -> Iterator[str]:
+def _ids(folder: Path) -> list[str]:
+    """The names that are ids, in order; a link, or a file where a folder should be, is none of ours."""
     try:
-        names = os.listdir(folder)
-    except FileNotFoundError:  # a workspace that is only just being made
-        return iter(())
-    return (name for name in names if ID.fullmatch(name))
+        with os.scandir(folder) as entries:
+            return sorted(entry.name for entry in entries if ID.fullmatch(entry.name) and _is_folder(entry))
+    except OSError:  # a workspace that is only just being made, or a folder that is none or cannot be read
+        return []
 
 
-def _forget(path: Path, keep: float) -> None:
-    if time.time() - path.stat().st_mtime > keep:
-        remove_tree(path) if path.is_dir() else remove_file(path)
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return False
+
+
+def _names(folder: Path) -> list[str]:
+    """What lies in a folder; nothing where it is missing, no folder, or cannot be read."""
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
+
+
+def _forget(path: Path, keep: float, now: float) -> None:
+    with suppress(OSError):
+        if now - path.lstat().st_mtime > keep:
+            remove_tree(path) if path.is_dir() else remove_file(path)
+
+
+def _not_made(workspace: Path, folder: Path, error: OSError) -> UserError:
+    told = disk_error(error)
+    if error.errno in FULL and told is not None:
+        return told
+    if folder.is_symlink() or folder.exists():
+        return UserError(
+            "workspace_damaged", "workspace", str(folder), "a folder there, or nothing",
+            f"It is a link to {os.readlink(folder)}, which is not there: bring that back, or remove the link."
+            if folder.is_symlink() else "Something else lies there: move it away.",
+        )  # fmt: skip
+    return _unusable("workspace_not_writable", workspace, f"a folder that can be written to ({error.strerror})")
 
 
 def _unusable(code: str, path: Path, allowed: str) -> UserError:

@@ -36,8 +36,7 @@ def line(state: RunState, steps: int) -> str:
     told = state.last_progress
     parts = []
     if state.status.is_over:
-        lasted = (state.finished or 0.0) - (state.started or state.finished or 0.0)
-        parts.append(say("status.lasted", time=readable.duration(lasted), points=len(state.points)))
+        parts.append(say("status.lasted", time=readable.duration(state.lasted), points=len(state.points)))
     elif state.steps:
         now = state.steps[-1] if told is None else next(s for s in state.steps if s.step == told.step)
         mark = MARKS.get(now.stage, "○")

@@ -185,7 +185,7 @@ class Performance:
             folder=self._folder(number), cache=self.workspace.cache, place=(self.seed, number),
             report=Reporter(self.run, number, self.seed),
             warn=lambda code, message: self.run.emit(Warned(number, code, message)),
-            cancelled=lambda: self.run.cancel_requested() or self.run.pause_requested(),
+            cancelled=self.run.asked_to_stop,
             source=before.source if before else None, artifact=before.artifact if before else None,
             target=self.target.unlabelled if self.target else None,
             latency_threads=recipe.latency_threads, bfloat16=self.bfloat16,

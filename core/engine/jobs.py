@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from core.disk import disk_error
 from core.engine.bench import CancelledError
 from core.engine.data import import_data
 from core.engine.measure.complexity import profile
@@ -35,6 +36,10 @@ def answer(job: Job) -> None:
         job.fail(error.errors[0])
     except CancelledError:
         job.fail(UserError("cancelled", "job", job.id, "a job that runs to its end", "Ask again."))
+    except OSError as error:
+        found = disk_error(error, job.folder)
+        fault = UserError("internal", "engine", repr(error), "a fault of the program", "Please report it.")
+        job.fail(found or fault, "" if found else traceback.format_exc())
     except Exception as error:  # noqa: BLE001 (told to whoever asked, with its traceback)
         fault = UserError("internal", "engine", repr(error), "a fault of the program", "Please report it.")
         job.fail(fault, traceback.format_exc())

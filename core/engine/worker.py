@@ -5,29 +5,34 @@ Lines are JSON: {"run": folder} or {"job": folder}; it says `ready` on stdout on
 
 from __future__ import annotations
 
-import errno
 import importlib
 import json
 import os
 import select
+import signal
 import sys
 import traceback
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from types import FrameType
 
 import onnxruntime  # noqa: F401  (loaded while the worker waits, so that a run starts at once)
 import timm  # noqa: F401
 import torch
 import torchvision  # noqa: F401
 
+from core.disk import disk_error, pause_reason
 from core.engine.bench import CancelledError
 from core.engine.conductor import conduct
 from core.engine.jobs import answer
 from core.errors import UserError, UserErrors
 from core.events import RunCancelled, RunFailed, RunPaused
+from core.files import FULL
 from core.jobs import Job
 from core.runs import Run
+from core.watch import DISK_FULL_EXIT
 
 OURS = "a fault of the program"
 CHUNK = 65536
@@ -98,20 +103,21 @@ def execute(run: Run) -> None:
     """Conducts the run; however it ends, the run's log says so."""
     with run.claim() as mine:
         if not mine:
+            print("The run is over, or another process holds its run.lock.", file=sys.stderr)
             return
         try:
-            conduct(run, os.getpid())
+            with _ending_in_order(run):
+                conduct(run, os.getpid())
         except CancelledError:
+            if not run.cancel_requested() and not run.pause_requested():
+                _end_as_asked()
             run.emit(RunCancelled() if run.cancel_requested() else RunPaused("asked for by a person"))
         except (UserError, UserErrors) as error:
             run.emit(RunFailed(_told(error), traceback.format_exc()))
         except (MemoryError, torch.OutOfMemoryError) as error:
             run.emit(RunFailed(_out_of_memory(error), traceback.format_exc()))
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                run.emit(RunFailed(_fault(error), traceback.format_exc()))
-                raise
-            run.emit(RunPaused(f"the disk is full ({error.filename or run.folder}): free some space, then resume"))
+            _tell_of_disk(run, error)
         except RuntimeError as error:
             memory = "not enough memory" in str(error) or "can't allocate memory" in str(error)
             told = _out_of_memory(error) if memory else _fault(error)
@@ -119,6 +125,46 @@ def execute(run: Run) -> None:
         except Exception as error:
             run.emit(RunFailed(_fault(error), traceback.format_exc()))
             raise
+
+
+@contextmanager
+def _ending_in_order(run: Run) -> Iterator[None]:
+    """SIGTERM, from a person or a machine that shuts down, lets the run end at its next batch with a checkpoint; a
+    second one ends the process at once."""
+
+    def end(signum: int, frame: FrameType | None) -> None:
+        run.ending = True
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _end_as_asked() -> None:
+    """Dies of SIGTERM, so that whoever watches knows that the run had no part in it and takes it up again."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _tell_of_disk(run: Run, error: OSError) -> None:
+    """A full disk pauses the run; other faults of a disk fail it, with what to do. The supervisor says it where the
+    disk does not take even that."""
+    found = disk_error(error, run.folder)
+    full = error.errno in FULL
+    try:
+        if full:
+            run.emit(RunPaused(pause_reason(error, run.folder)))
+        else:
+            run.emit(RunFailed(_told(found) if found else _fault(error), traceback.format_exc()))
+    except OSError:
+        if full:
+            raise SystemExit(DISK_FULL_EXIT) from error
+        raise
+    if found is None:
+        raise error
 
 
 def _told(error: UserError | UserErrors) -> dict[str, str]:
