@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from core.assets import BENCHMARK, PREDICT
+from core.assets import BENCHMARK, PREDICT, shipped
 from core.catalog import Facts, load_catalog
 from core.errors import UserError
 from core.files import make_folder, write_atomic
@@ -62,7 +62,7 @@ def _contents(run: Run, point: Point, source: Path, *, images: bool) -> dict[str
     files = {
         "model.onnx": source.read_bytes(),
         **described(card),
-        **{path.name: path.read_bytes() for path in (PREDICT, BENCHMARK)},
+        **{path.name: shipped(path).read_bytes() for path in (PREDICT, BENCHMARK)},
         "receipt.json": _json(point.to_json()),
         "recipe.toml": run.recipe_text.encode(),
         "environment.json": _json(run.summary().environment),

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+from core.assets import shipped
 from core.errors import UserError, nearest
 from core.options import Option, Value, Words
 
@@ -103,7 +104,7 @@ class Catalog:
 @cache
 def load_catalog(path: Path = CATALOG_FILE) -> Catalog:
     """The committed catalogue, read once a process. `make catalog` writes the file."""
-    return Catalog.from_json(json.loads(path.read_text(encoding="utf-8")))
+    return Catalog.from_json(json.loads(shipped(path).read_text(encoding="utf-8")))
 
 
 def _known(menu: Mapping[str, T], name: str, noun: str, field: str) -> T:

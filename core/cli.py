@@ -14,7 +14,7 @@ from pydantic import JsonValue
 from rich.console import Console
 
 from core import foreground, readable, server, terminal
-from core.assets import RECIPES
+from core.assets import RECIPES, shipped
 from core.bundle import write_bundle
 from core.catalog import Catalog, load_catalog
 from core.errors import UserError, UserErrors
@@ -76,7 +76,7 @@ def demo(
         digits with labels to handwritten ones without; few-labels: what a teacher and a pool are worth; omitted-digit:
         a student that is never told of one class.
     """
-    return run(RECIPES / f"{recipe}.toml", workspace=workspace, json=json)
+    return run(shipped(RECIPES / f"{recipe}.toml"), workspace=workspace, json=json)
 
 
 @app.command(help_epilogue=terminal.methods_help())

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from core import toml
-from core.assets import RECIPES
+from core.assets import RECIPES, shipped
 from core.catalog import Catalog, load_catalog
 from core.errors import UserError, UserErrors
 from core.options import Option, Value
@@ -64,7 +64,7 @@ def first(name: str) -> Draft:
 
 def bundled(name: str) -> Recipe:
     """A recipe that comes with the program."""
-    return parse_recipe((RECIPES / f"{name}.toml").read_bytes())
+    return parse_recipe(shipped(RECIPES / f"{name}.toml").read_bytes())
 
 
 def load(draft: Draft, text: str | bytes, known_datasets: Iterable[str] = ()) -> Draft:

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from core.assets import PREDICT
+from core.assets import PREDICT, shipped
 from core.engine.export import Export
 from core.engine.export.parity import Answer
 from core.engine.measure.runtime import open_session
@@ -46,7 +46,7 @@ class Onnx(Export):
         data = artifact.read_bytes()
         if self.fixed_batch:
             data = with_batch(onnx.load_from_string(data), self.fixed_batch).SerializeToString(deterministic=True)
-        contents = {FILE: data, PREDICT.name: PREDICT.read_bytes()}
+        contents = {FILE: data, PREDICT.name: shipped(PREDICT).read_bytes()}
         for name, content in contents.items():
             write_atomic(folder / name, content)
         return tuple(folder / name for name in contents)
