@@ -23,7 +23,7 @@ from threading import Thread
 
 import psutil
 
-from core.files import make_folder, move, open_log, write_atomic
+from core.files import PRIVATE_UMASK, make_folder, move, open_log, write_atomic
 from core.runs import Run
 from core.workspace import Job, Workspace
 
@@ -166,6 +166,7 @@ def start_worker(logs: Path, command: tuple[str, ...] = WORKER) -> Worker:
             cwd=ROOT,
             env=environment,
             start_new_session=True,
+            umask=PRIVATE_UMASK,
         )
     _limit(process.pid)
     who = identity(process.pid) or Identity(process.pid, 0.0, boot())  # dead already: alive() says no
@@ -237,6 +238,7 @@ def ensure_supervisor(
             stderr=subprocess.STDOUT,
             cwd=ROOT,
             start_new_session=True,
+            umask=PRIVATE_UMASK,
         )
     Thread(target=process.wait, daemon=True).start()  # reaps it when it ends, also if another one was faster
     until = time.monotonic() + START_LIMIT

@@ -18,7 +18,7 @@ from platformdirs import user_data_dir
 from pydantic import JsonValue
 
 from core.errors import UserError
-from core.files import make_folder, move, remove_file, remove_tree, safe_join, touch, write_atomic
+from core.files import close_to_others, make_folder, move, remove_file, remove_tree, safe_join, touch, write_atomic
 from core.jobs import Job
 from core.runs import Run, RunSummary
 
@@ -55,17 +55,31 @@ class Workspace:
         """
         workspace = cls.named(path)
         path = workspace.path
-        above = next((p for p in (workspace.path, *workspace.path.parents) if p.exists() or p.is_symlink()), None)
+        above = next((p for p in (path, *path.parents) if _reachable(p)), None)
         if above is None or not above.is_dir():
             raise _unusable("workspace_is_file", path, "a folder, or a path where one can be made")
         if not os.access(above, os.W_OK | os.X_OK):
             raise _unusable("workspace_not_writable", path, "a folder that you may write to")
         try:
+            strange = workspace.path.is_dir() and any(map(_foreign, workspace.path.iterdir()))
             for name in FOLDERS:
-                make_folder(workspace.path / name)
+                close_to_others(make_folder(workspace.path / name))
+            if not strange:  # a folder that holds other things of a person's keeps the rights it has
+                close_to_others(workspace.path)
         except OSError as error:
             reason = f"a folder that can be written to ({error.strerror})"
             raise _unusable("workspace_not_writable", path, reason) from error
+        return workspace
+
+    @classmethod
+    def to_read(cls, path: Path | None = None) -> Workspace:
+        """The workspace `named`, to be looked at: nothing is made. One that is not there yet holds nothing.
+
+        Raises UserError `workspace_is_file`.
+        """
+        workspace = cls.named(path)
+        if _reachable(workspace.path) and not workspace.path.is_dir():
+            raise _unusable("workspace_is_file", workspace.path, "a folder, or a path where one can be made")
         return workspace
 
     # runs
@@ -232,6 +246,19 @@ def _ids(folder: Path) -> Iterator[str]:
 def _forget(path: Path, keep: float) -> None:
     if time.time() - path.stat().st_mtime > keep:
         remove_tree(path) if path.is_dir() else remove_file(path)
+
+
+def _reachable(path: Path) -> bool:
+    """Whether something is there, a dangling link too; raises UserError `workspace_path` on a name no disk takes."""
+    try:
+        return path.exists() or path.is_symlink()
+    except OSError as error:
+        raise _unusable("workspace_path", path, f"the path of a folder ({error.strerror})") from error
+
+
+def _foreign(path: Path) -> bool:
+    """Whether it is none of a workspace's own."""
+    return path.name not in FOLDERS and not path.name.startswith((".", "supervisor", "dashboard"))
 
 
 def _unusable(code: str, path: Path, allowed: str) -> UserError:

@@ -70,7 +70,7 @@ def main(arguments: list[str] | None = None, path: Path = CATALOG_FILE) -> int:
     check = parser.parse_args(arguments).check
     text = collect().dumps()
     if not check:
-        write_atomic(path, text.encode("utf-8"))
+        write_atomic(path, text.encode("utf-8"), private=False)
         return 0
     committed = path.read_text(encoding="utf-8") if path.exists() else ""
     if committed == text:
