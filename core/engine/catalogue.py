@@ -59,7 +59,10 @@ def method_entry(stage: str, name: str, method: type[Method]) -> MethodEntry:
     except (AssertionError, AttributeError, KeyError, TypeError) as error:
         raise BrokenMethod(f"{place}: {error}") from error
     checked = tuple(_checked_option(option, place) for option in options)
-    kinds = method.needs_target, method.takes_quantized, method.target_choices, method.needs_maps
+    kinds = (
+        method.needs_target, method.takes_quantized, method.target_choices, method.needs_maps, method.needs_norms,
+        method.needs_linear_head,
+    )  # fmt: skip
     return MethodEntry(method.title, method.summary, method.source, checked, *kinds)
 
 
