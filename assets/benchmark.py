@@ -1,6 +1,6 @@
 """Times the model beside this file, and checks that it answers here as it did where it was measured.
 
-python benchmark.py [--threads N] [--seconds S]. Needs onnxruntime, numpy and pillow. Prints one JSON document: latency
+python benchmark.py [--threads N] [--seconds S]. Needs what requirements.txt names. Prints one JSON document: latency
 of one image here and as measured, and how many of the stored answers (samples.npz) came out again, with the largest
 difference of a logit: 0 on the same processor and versions. Exit code 1 if an answer is another one.
 """
@@ -30,6 +30,7 @@ def main() -> int:
     asked = parser.parse_args()
     if asked.threads < 1 or not 0 < asked.seconds <= 3600:
         parser.error("--threads: at least 1; --seconds: above 0, at most 3600")
+    script().check_runtime()
     session = opened(asked.threads)
     told = {"here": latency(session, asked.threads, asked.seconds), "measured": measured}
     samples = HERE / "samples.npz"

@@ -1,9 +1,11 @@
 """Classifies images with the model beside this file: python predict.py IMAGE…
 
-Needs onnxruntime, numpy and pillow. Prints one line of JSON an image: file, index, label, probabilities.
+Needs what requirements.txt names: pip install -r requirements.txt. Prints one line of JSON an image: file, index,
+label, probabilities, and labels, the class of each probability.
 """
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -23,13 +25,14 @@ def main(files: list[str]) -> int:
         return 2
     labels = json.loads((HERE / "labels.json").read_text(encoding="utf-8"))
     pixels = json.loads((HERE / "preprocessing.json").read_text(encoding="utf-8"))
+    check_runtime()
     session = onnxruntime.InferenceSession(str(HERE / "model.onnx"), providers=["CPUExecutionProvider"])
     failed = 0
     for file in files:
         try:
             logits = answer(session, prepare(file, pixels)).astype(np.float64)
         except (OSError, ValueError) as error:
-            print(json.dumps({"file": file, "error": str(error)}, ensure_ascii=False))
+            tell({"file": file, "error": str(error)})
             failed = 2
             continue
         weights = np.exp(logits - logits.max())
@@ -37,8 +40,33 @@ def main(files: list[str]) -> int:
         best = int(chances.argmax())
         rounded = [round(float(p), 6) for p in chances]
         told = {"file": file, "index": best, "label": labels[best], "probabilities": rounded}
-        print(json.dumps(told, ensure_ascii=False))
+        tell({**told, "labels": labels})
     return failed
+
+
+def tell(answer: dict) -> None:  # type: ignore[type-arg]
+    """One line of JSON, escaped where the terminal's encoding lacks a character."""
+    line = json.dumps(answer, ensure_ascii=False)
+    try:
+        line.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        line = json.dumps(answer)
+    print(line)
+
+
+def check_runtime() -> None:
+    """Ends with a sentence where the installed onnxruntime is too old for the model."""
+    needs = HERE / "requirements.txt"
+    found = re.search(r"onnxruntime>=([\d.]+)", needs.read_text(encoding="utf-8")) if needs.exists() else None
+    if found and numbers(onnxruntime.__version__) < numbers(found[1]):
+        told = f"model.onnx needs onnxruntime {found[1]} or newer; this is {onnxruntime.__version__}."
+        print(f"{told} Run: pip install -r requirements.txt", file=sys.stderr)
+        sys.exit(2)
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """1.24.1 as (1, 24, 1), to be compared."""
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
 
 
 def answer(session: onnxruntime.InferenceSession, image: np.ndarray) -> np.ndarray:

@@ -6,24 +6,28 @@ import json
 from pathlib import Path
 from typing import Any
 
-from core.assets import BENCHMARK, PREDICT
+from core.assets import BENCHMARK, PREDICT, shipped
 from core.catalog import Facts, load_catalog
 from core.errors import UserError
-from core.files import make_folder, write_atomic
+from core.files import make_folder, remove_file, write_atomic
 from core.points import Point
 from core.runs import Run
+from core.runtime_needs import least_onnxruntime
 
 CARD = "card.json"  # labels and preprocessing, beside every artifact
 SAMPLES = "samples.npz"  # test images and the answers to them, beside every artifact
+REQUIREMENTS = "requirements.txt"  # of predict.py and benchmark.py
 PREDICTIONS = "predictions.npz"  # answers to all test and validation images, beside every artifact
 
 
 def write_bundle(run: Run, step: int | None, folder: Path, *, images: bool = True) -> list[str]:
     """Writes the model of `step` (default: the last) into `folder` and returns the names of the files.
 
-    model.onnx, labels.json, preprocessing.json, MODEL_CARD.md, recipe.toml, receipt.json, environment.json, predict.py
-    and benchmark.py; with `images` also samples.npz, test images by which benchmark.py checks the model's answers.
-    Raises UserError where the run has no such point, its file is gone, or `folder` holds something already.
+    model.onnx, labels.json, preprocessing.json, MODEL_CARD.md, recipe.toml, receipt.json, environment.json,
+    requirements.txt, predict.py and benchmark.py; with `images` also samples.npz, test images by which benchmark.py
+    checks the model's answers.
+    Raises UserError where the run has no such point, its file is gone, or `folder` holds something already. Whatever
+    else stops it, none of the files is left.
     """
     point = point_of(run, step)
     source = run.folder / (point.artifact or "")
@@ -33,9 +37,14 @@ def write_bundle(run: Run, step: int | None, folder: Path, *, images: bool = Tru
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError("folder_not_empty", "out", str(folder), "a new or empty folder", "Name another one.")
     contents = _contents(run, point, source, images=images)
-    make_folder(folder)
-    for name, data in contents.items():
-        write_atomic(folder / name, data)
+    make_folder(folder, private=False)
+    try:
+        for name, data in contents.items():
+            write_atomic(folder / name, data, private=False)
+    except BaseException:
+        for name in contents:
+            remove_file(folder / name)
+        raise
     return sorted(contents)
 
 
@@ -59,14 +68,19 @@ def _contents(run: Run, point: Point, source: Path, *, images: bool) -> dict[str
     card = json.loads(source.with_name(CARD).read_bytes())
     beside = [f"{source.stem}.packed.safetensors", *([SAMPLES] if images else [])]
     extras = {name: source.with_name(name).read_bytes() for name in beside if source.with_name(name).exists()}
+    model = source.read_bytes()
+    needs = requirements(model)
     files = {
-        "model.onnx": source.read_bytes(),
+        "model.onnx": model,
+        REQUIREMENTS: needs,
         **described(card),
-        **{path.name: path.read_bytes() for path in (PREDICT, BENCHMARK)},
+        **{path.name: shipped(path).read_bytes() for path in (PREDICT, BENCHMARK)},
         "receipt.json": _json(point.to_json()),
         "recipe.toml": run.recipe_text.encode(),
         "environment.json": _json(run.summary().environment),
-        "MODEL_CARD.md": model_card(run, point, card, images=SAMPLES in extras).encode(),
+        "MODEL_CARD.md": model_card(
+            run, point, card, ", ".join(needs.decode().split()), images=SAMPLES in extras
+        ).encode(),
     }
     return files | extras
 
@@ -76,11 +90,20 @@ def described(card: dict[str, Any]) -> dict[str, bytes]:
     return {"labels.json": _json(card["classes"]), "preprocessing.json": _json(card["preprocessing"])}
 
 
-def model_card(run: Run, point: Point, card: dict[str, Any], *, images: bool = False) -> str:
+def requirements(model: bytes) -> bytes:
+    """What predict.py and benchmark.py need, for pip; the least onnxruntime is that of the file."""
+    least = least_onnxruntime(model)
+    return f"numpy\nonnxruntime{f'>={least}' if least else ''}\npillow\n".encode()
+
+
+def model_card(
+    run: Run, point: Point, card: dict[str, Any], needs: str = "onnxruntime, numpy and pillow", *, images: bool = False
+) -> str:
     """The card in Markdown: what the model is, how it was made, what was measured and where; only measured numbers.
 
     After Mitchell et al. 2019, Model Cards for Model Reporting, arXiv:1810.03993. Names that a person chose stand in
-    code spans, so that they are shown as typed. `images`: whether test images lie beside it.
+    code spans, so that they are shown as typed. `needs`: the packages of its scripts; `images`: whether test
+    images lie beside it.
     """
     summary = run.summary()
     pixels = card["preprocessing"]
@@ -96,8 +119,8 @@ def model_card(run: Run, point: Point, card: dict[str, Any], *, images: bool = F
         f"antialiased), divided by 255, minus {pixels['mean']}, divided by {pixels['std']}. `logits`: [N, "
         f"{len(card['classes'])}], in the order of labels.json.",
         "",
-        "`python predict.py IMAGE…` answers for images, `python benchmark.py` measures here; both need onnxruntime, "
-        "numpy and pillow alone.",
+        "`python predict.py IMAGE…` answers for images, `python benchmark.py` measures here; both need "
+        f"{needs} (requirements.txt).",
         "",
         "## Measured",
         *(f"- {line}" for line in _measured(point)),

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+from core.assets import shipped
 from core.errors import UserError, nearest
 from core.options import Option, Value, Words
 
@@ -24,7 +25,8 @@ class MethodEntry:
     """One method: its words, the paper or page it comes from, and its options, the stage's shared ones first.
 
     `takes_quantized`: whether a step that quantizes may come before it. `target_choices`: values of options with which
-    it adapts to the recipe's target. `needs_maps`: whether it compares feature maps of two networks.
+    it adapts to the recipe's target. `needs_maps`: whether it compares feature maps of two networks; `needs_norms`:
+    whether it needs batch normalisation, `needs_linear_head`: a network that ends in a linear layer.
     """
 
     title: Words
@@ -35,6 +37,8 @@ class MethodEntry:
     takes_quantized: bool = True
     target_choices: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
     needs_maps: bool = False
+    needs_norms: bool = False
+    needs_linear_head: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -45,7 +49,7 @@ class MethodEntry:
             "needs_target": self.needs_target,
             **({} if self.takes_quantized else {"takes_quantized": False}),
             **({"target_choices": {n: list(v) for n, v in self.target_choices.items()}} if self.target_choices else {}),
-            **({"needs_maps": True} if self.needs_maps else {}),
+            **{name: True for name in ("needs_maps", "needs_norms", "needs_linear_head") if getattr(self, name)},
         }
 
     @classmethod
@@ -55,7 +59,7 @@ class MethodEntry:
         choices = {name: tuple(values) for name, values in data.get("target_choices", {}).items()}
         return cls(
             title, summary, data["source"], options, data.get("needs_target", False), data.get("takes_quantized", True),
-            choices, data.get("needs_maps", False),
+            choices, *(data.get(name, False) for name in ("needs_maps", "needs_norms", "needs_linear_head")),
         )  # fmt: skip
 
 
@@ -103,7 +107,7 @@ class Catalog:
 @cache
 def load_catalog(path: Path = CATALOG_FILE) -> Catalog:
     """The committed catalogue, read once a process. `make catalog` writes the file."""
-    return Catalog.from_json(json.loads(path.read_text(encoding="utf-8")))
+    return Catalog.from_json(json.loads(shipped(path).read_text(encoding="utf-8")))
 
 
 def _known(menu: Mapping[str, T], name: str, noun: str, field: str) -> T:

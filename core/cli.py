@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
-import json as documents
-import os
+import shlex
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 from pydantic import JsonValue
 from rich.console import Console
 
-from core import foreground, readable, server, terminal
-from core.assets import RECIPES
+from core import foreground, readable, server, streams, terminal
+from core.assets import RECIPES, shipped
 from core.bundle import write_bundle
 from core.catalog import Catalog, load_catalog
 from core.disk import disk_error
 from core.errors import UserError, UserErrors
+from core.files import check_failpoint
 from core.identity import described, holder
 from core.inquiry import ask, imported_datasets
 from core.jobs import Job
 from core.launcher import SupervisorError, ensure_supervisor, lock_of, run_in_foreground, stop_supervisor
-from core.recipe import Recipe, load_recipe
+from core.recipe import Recipe, load_recipe, with_settings
+from core.rules.networks import size_faults
 from core.runs import Run, RunSummary
 from core.sensitivity import KIND, LIMIT, Row, question, rows
 from core.state import Status
+from core.toml import MAX_BYTES
 from core.workspace import Workspace
 
 DONE, FAULT, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+MOST_CLASSES = 100_000  # ImageNet-21k has 21,841
+MOST_PIXELS = 1024  # a side, as in a recipe
+MOST_IMAGES = 10_000_000
 OUR_FAULTS = ("internal", "out_of_memory")
 
 Folder = Annotated[
@@ -80,7 +85,7 @@ def demo(
         digits with labels to handwritten ones without; few-labels: what a teacher and a pool are worth; omitted-digit:
         a student that is never told of one class.
     """
-    return run(RECIPES / f"{recipe}.toml", workspace=workspace, json=json)
+    return run(shipped(RECIPES / f"{recipe}.toml"), workspace=workspace, json=json)
 
 
 @app.command(help_epilogue=terminal.methods_help())
@@ -90,11 +95,18 @@ def run(recipe: Path, *, set: Settings = None, workspace: Folder = None, json: A
     Parameters
     ----------
     recipe
-        A TOML file.
+        A TOML file, or - for stdin.
     """
     checked, open_store = _checked(recipe, set, workspace)
     begun = open_store().create_run(checked.to_toml())
-    summary = terminal.follow(begun, checked, run_in_foreground(begun), screen)
+    try:
+        summary = terminal.follow(begun, checked, run_in_foreground(begun), screen)
+    except KeyboardInterrupt:
+        summary = begun.summary()
+        screen.print(terminal.farewell(summary, _where(workspace)), soft_wrap=True)
+        if json:
+            _print(_document(summary))
+        raise
     if json:
         _print(_document(summary))
     else:
@@ -109,13 +121,19 @@ def submit(recipe: Path, *, set: Settings = None, workspace: Folder = None, json
     Parameters
     ----------
     recipe
-        A TOML file.
+        A TOML file, or - for stdin.
     """
     checked, open_store = _checked(recipe, set, workspace)
     store = open_store()
     ensure_supervisor(store)  # first: a refused command leaves the workspace as it was
     queued = store.submit(checked.to_toml())
-    return _say(json, {"run": queued.id}, queued.id)
+    place = terminal.place(store, queued.id)
+    running = server.dashboard(store)
+    document = {"run": queued.id, "place": place, "workspace": str(store.path), "url": running.url if running else None}
+    if not json:
+        told = terminal.whereabouts(queued.id, place, store, running.url if running else "")
+        screen.print(told, soft_wrap=True)  # on stderr, so that the id stands alone for a script
+    return _say(json, document, queued.id)
 
 
 @app.command(help_epilogue=terminal.methods_help())
@@ -125,7 +143,7 @@ def check(recipe: Path, *, set: Settings = None, workspace: Folder = None, json:
     Parameters
     ----------
     recipe
-        A TOML file.
+        A TOML file, or - for stdin.
     """
     checked, _ = _checked(recipe, set, workspace)
     warnings = list(checked.warnings())
@@ -158,14 +176,15 @@ def profile(
     backbone
         A name from `condenser list backbones`.
     """
-    load_catalog().backbone(backbone)
-    for name, value in (("classes", classes), ("image_size", image_size)):
-        if value is not None and value < 1:
-            raise UserError("out_of_range", name, value, "a whole number of at least 1", "Leave it out for its own.")
-    found = ask(
-        Workspace.open_or_create(workspace), "profile",
-        {"backbone": backbone, "classes": classes, "image_size": image_size},
-    )  # fmt: skip
+    facts = load_catalog().backbone(backbone)
+    _bounded("classes", classes, 1, MOST_CLASSES)
+    _bounded("image_size", image_size, 1, MOST_PIXELS)
+    refused = list(size_faults(image_size, facts, backbone))
+    if refused:
+        raise UserErrors(refused)
+    asked: dict[str, JsonValue] = {"backbone": backbone, "classes": classes, "image_size": image_size}
+    with _interruptible("Nothing was counted."):
+        found = ask(Workspace.open_or_create(workspace), "profile", asked)
     return _say(json, found, "\n".join(f"{key}: {value}" for key, value in found.items()))
 
 
@@ -185,16 +204,20 @@ def rank(
     backbones
         Names, separated by commas.
     """
-    store = Workspace.open_or_create(workspace)
-    catalog = load_catalog().with_datasets(imported_datasets(store))
+    _bounded("limit", limit, 0, MOST_IMAGES)
+    _bounded("image_size", image_size, 0, MOST_PIXELS)
+    catalog = load_catalog().with_datasets(imported_datasets(Workspace.open_to_read(workspace)))
     catalog.dataset(dataset)
     names = [name.strip() for name in backbones.split(",") if name.strip()]
+    if not names:
+        raise UserError("no_backbones", "backbones", backbones, "one name or more", "Name them: --backbones A,B.")
     for name in names:
         catalog.backbone(name, "backbones")
     asked: dict[str, JsonValue] = {
         "dataset": dataset, "backbones": list(names), "limit": limit, "image_size": image_size, "controls": random,
     }  # fmt: skip
-    found: Any = ask(store, "rank", asked)
+    with _interruptible("The ranking was given up; nothing of it is kept."):
+        found: Any = ask(Workspace.open_or_create(workspace), "rank", asked)
     if json:  # a list of rows by contract, so what holds for all of them stands in each
         _print([{**row, "agreement": found["agreement"]} for row in found["rows"]])
     else:
@@ -218,7 +241,8 @@ def sensitivity(
     run
         The run's id.
     """
-    store = Workspace.open_or_create(workspace)
+    _bounded("limit", limit, 0, MOST_IMAGES)
+    store = _store_with(run, workspace)
     asked = question(store.run(run), step, what, limit)
     told: list[Row] = []
 
@@ -227,7 +251,8 @@ def sensitivity(
             told.append(row)
             screen.print(_row(row), soft_wrap=True)
 
-    found = rows(ask(store, KIND, asked, look))
+    with _interruptible("The layers measured so far are kept: the same command goes on from there."):
+        found = rows(ask(store, KIND, asked, look))
     return _say(json, [row.model_dump() for row in found], "" if told else "\n".join(map(_row, found)))
 
 
@@ -250,8 +275,10 @@ def import_data(
     name
         What to call the data set.
     """
+    _refuse_missing(path)
     store = Workspace.open_or_create(workspace)
-    found = ask(store, "import", {"path": str(path.absolute()), "name": name, "side": side})
+    with _interruptible("Nothing was imported."):
+        found = ask(store, "import", {"path": str(path.absolute()), "name": name, "side": side})
     skipped: Any = found["skipped"]
     warnings: Any = found.get("warnings", [])
     text = [f"{found['dataset']}: {found['images']} images of {found['classes']} classes", *warnings]
@@ -291,7 +318,7 @@ def cancel(run: str, *, workspace: Folder = None, json: AsJson = False) -> int:
     run
         The run's id.
     """
-    store = Workspace.open_to_read(workspace)
+    store = _store_with(run, workspace)
     store.cancel(run)
     return _say(json, {"run": run, "status": store.run(run).state().status.value}, f"{run} is asked to stop")
 
@@ -305,8 +332,7 @@ def resume(run: str, *, workspace: Folder = None, json: AsJson = False) -> int:
     run
         The run's id.
     """
-    store = Workspace.open_to_read(workspace)
-    store.run(run)
+    store = _store_with(run, workspace)
     ensure_supervisor(store)
     store.resume(run)
     return _say(json, {"run": run, "status": Status.QUEUED.value}, f"{run} is queued")
@@ -321,7 +347,7 @@ def delete(run: str, *, workspace: Folder = None, json: AsJson = False) -> int:
     run
         The run's id.
     """
-    Workspace.open_to_read(workspace).delete(run)
+    _store_with(run, workspace).delete(run)
     return _say(json, {"run": run, "deleted": True}, f"{run} is deleted")
 
 
@@ -340,7 +366,8 @@ def export(
     out
         A new or empty folder.
     """
-    files = write_bundle(Workspace.open_to_read(workspace).run(run), step, out, images=images)
+    with _interruptible("Nothing was written."):
+        files = write_bundle(Workspace.open_to_read(workspace).run(run), step, out, images=images)
     return _say(json, {"files": files}, "\n".join(str(out / name) for name in files))
 
 
@@ -360,44 +387,97 @@ def stop(*, workspace: Folder = None, json: AsJson = False) -> int:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs a command, else the dashboard, and exits: 0 done, 1 our fault, 130 interrupted, 2 what the person can put
     right: their input, or a disk that is full, read-only or faulty."""
+    streams.prepare()
     words = list(sys.argv[1:] if arguments is None else arguments)
+    code = _answer(words)
+    wrong = streams.finish()
+    if wrong:
+        screen.print(f"The output could not be written: {wrong}", style="bold red", soft_wrap=True)
+        streams.finish()
+        code = code or FAULT
+    sys.exit(code)
+
+
+def _answer(words: Sequence[str]) -> int:
+    """Runs a command and returns its exit code; no traceback for what a person did or met."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what it starts in the background
     try:
-        code = app(words, exit_on_error=False, print_error=False)
+        check_failpoint()
+        _refuse_blanks(words)
+        return app(list(words), exit_on_error=False, print_error=False) or DONE
     except (UserError, UserErrors) as error:
-        code = _refuse(error.errors if isinstance(error, UserErrors) else (error,), "--json" in words)
+        return _refuse(error.errors if isinstance(error, UserErrors) else (error,), "--json" in words)
     except CycloptsError as error:
         told = UserError(
             "bad_usage", "command", " ".join(words), "a command as `condenser --help` shows it", str(error)
         )
-        code = _refuse((told,), "--json" in words)
+        return _refuse((told,), "--json" in words)
     except KeyboardInterrupt:
-        code = INTERRUPTED
+        return INTERRUPTED
     except BrokenPipeError:  # whoever read our output has gone
-        sys.stderr.close()
-        code = DONE
+        return DONE
     except SupervisorError as error:
         screen.print(str(error), style="bold red", soft_wrap=True)
-        code = FAULT
-    except OSError as error:
+        return FAULT
+    except OSError as error:  # a disk or a stream that takes nothing
         found = disk_error(error)
-        if found is None:
-            raise
-        with suppress(OSError):  # our output may lie on that disk too
-            code = _refuse((found,), "--json" in words)
-        code = WRONG_INPUT
-    _leave(code or DONE)
+        if found is not None:
+            return _refuse((found,), "--json" in words)
+        where = f": {error.filename}" if error.filename else ""
+        screen.print(f"{error.strerror or error}{where}", style="bold red", soft_wrap=True)
+        return FAULT
 
 
-def _leave(code: int) -> NoReturn:
-    """Exits; what could not be written to stdout was told or has no reader, and Python shall not complain again."""
+@contextmanager
+def _interruptible(outcome: str) -> Iterator[None]:
+    """Says after Ctrl-C what became of what the command was doing."""
     try:
-        sys.stdout.flush()
-    except (OSError, ValueError) as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        found = None if isinstance(error, BrokenPipeError | ValueError) else disk_error(error, Path("stdout"))
-        code = _refuse((found,), as_json=False) if found is not None and code == DONE else code
-    sys.exit(code)
+        yield
+    except KeyboardInterrupt:
+        screen.print(f"\nInterrupted. {outcome}", soft_wrap=True)
+        raise
+
+
+def _where(workspace: Path | None) -> str:
+    """What to add to a command so that it means this workspace again."""
+    return f" --workspace {shlex.quote(str(Workspace.named(workspace).path))}" if workspace else ""
+
+
+def _bounded(name: str, value: int | None, least: int, most: int) -> None:
+    """None is the default; raises UserError `out_of_range`."""
+    if value is not None and not least <= value <= most:
+        fix = f"The nearest allowed value is {max(least, min(value, most))}."
+        raise UserError("out_of_range", name, value, f"a whole number from {least} to {most}", fix)
+
+
+def _store_with(run: str, workspace: Path | None) -> Workspace:
+    """The workspace opened for writing, once it is known that it has that run: else nothing is made."""
+    Workspace.open_to_read(workspace).run(run)
+    return Workspace.open_or_create(workspace)
+
+
+def _refuse_missing(path: Path) -> None:
+    """What is not there is refused before a workspace is made for it."""
+    try:
+        path.lstat()
+        str(path.absolute()).encode()
+    except OSError as error:
+        fix = "Check the path."
+        raise UserError(
+            "missing_path", "path", f"{path} ({error.strerror})", "what exists and may be read", fix
+        ) from None
+    except UnicodeEncodeError:
+        fix = "Rename the folder, or make a link to it under a plain name."
+        raise UserError("path_not_utf8", "path", str(path), "a path whose name is UTF-8", fix) from None
+
+
+def _refuse_blanks(words: Sequence[str]) -> None:
+    """An empty text where a folder is wanted, such as a variable that is not set, would mean the folder we are in."""
+    for word, after in zip(words, [*words[1:], None], strict=True):
+        option, equals, value = word.partition("=")
+        if option in ("--workspace", "--out") and not (value if equals else "-" if after is None else after).strip():
+            fix = f"Name a folder, or leave {option} out." if option == "--workspace" else "Name a folder."
+            raise UserError("blank_path", option, "", "the path of a folder", fix)
 
 
 def _refuse(errors: Sequence[UserError], as_json: bool) -> int:
@@ -414,7 +494,10 @@ def _checked(
 ) -> tuple[Recipe, Callable[[], Workspace]]:
     """The recipe, and how to open the workspace: only a good recipe makes one."""
     known = imported_datasets(Workspace.named(workspace))
-    checked = load_recipe(recipe, known_datasets=known, settings=settings or ())
+    if str(recipe) == "-":
+        checked = with_settings(sys.stdin.buffer.read(MAX_BYTES + 1), settings or (), known_datasets=known)
+    else:
+        checked = load_recipe(recipe, known_datasets=known, settings=settings or ())
     return checked, lambda: Workspace.open_or_create(workspace)
 
 
@@ -468,7 +551,7 @@ def _say(as_json: bool, document: object, text: str) -> int:
 
 
 def _print(document: object) -> None:
-    sys.stdout.write(documents.dumps(document, ensure_ascii=False, indent=1) + "\n")
+    sys.stdout.write(streams.document(document) + "\n")
     sys.stdout.flush()
 
 

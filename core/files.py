@@ -21,10 +21,14 @@ from typing import BinaryIO
 
 from core.errors import UserError
 
+KINDS = ("kill", "torn", "enospc", "eio", "erofs")
 FAULTS = {"enospc": errno.ENOSPC, "eio": errno.EIO, "erofs": errno.EROFS}
 FULL = (errno.ENOSPC, errno.EDQUOT)
 LOCK_POLL = 0.02  # seconds
 LONGEST_NAME = 255  # bytes in one name, on every file system we meet
+PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700  # whatever the umask: a workspace is its owner's alone
+PRIVATE_UMASK = 0o077  # of the processes we start, for what libraries write
+SHARED_FILE, SHARED_FOLDER = 0o666, 0o777  # less the umask: what a person takes away, or what is installed
 
 
 class FullDiskError(OSError):
@@ -49,10 +53,8 @@ class Failpoint:
     count: int = 0
 
     def __post_init__(self) -> None:
-        if self.kind not in {"kill", "torn", *FAULTS} or self.at < 1:
-            raise ValueError(
-                f"failpoint: got {self.kind}:{self.at}; allowed: kill, torn, {', '.join(FAULTS)} from 1 up"
-            )
+        if self.kind not in KINDS or self.at < 1:
+            raise ValueError(f"failpoint: got {self.kind}:{self.at}; allowed: {', '.join(KINDS)} from 1 up")
 
     @classmethod
     def parse(cls, text: str) -> Failpoint | None:
@@ -79,7 +81,35 @@ class Failpoint:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-failpoint: Failpoint | None = Failpoint.parse(os.environ.get("CONDENSER_FAILPOINT", ""))
+class Misread(Failpoint):
+    """What CONDENSER_FAILPOINT holds is no failpoint: every operation says so, for a test that breaks nothing in
+    silence proves nothing."""
+
+    def __init__(self, given: str) -> None:
+        super().__init__("kill", 1)
+        self.given = given
+
+    def strike(self, file: int | None, data: bytes) -> None:
+        allowed = f"nothing, or one of {', '.join(KINDS)} with a number, such as enospc:3 or eio:1+"
+        fix = "Unset CONDENSER_FAILPOINT; it is there for tests."
+        raise UserError("bad_failpoint", "CONDENSER_FAILPOINT", self.given, allowed, fix)
+
+
+def _from_environment() -> Failpoint | None:
+    given = os.environ.get("CONDENSER_FAILPOINT", "")
+    try:
+        return Failpoint.parse(given)
+    except ValueError:
+        return Misread(given)
+
+
+failpoint: Failpoint | None = _from_environment()
+
+
+def check_failpoint() -> None:
+    """Raises UserError `bad_failpoint` if CONDENSER_FAILPOINT holds anything else than a failpoint."""
+    if isinstance(failpoint, Misread):
+        failpoint.strike(None, b"")
 
 
 @contextmanager
@@ -136,14 +166,19 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path` for libraries that want a path; it replaces `path` when the block ends well."""
+def replacing(path: Path, *, private: bool = True) -> Iterator[Path]:
+    """A temporary file beside `path` for libraries that want a path; it replaces `path` when the block ends well.
+
+    Its owner alone can read it, unless `private` is off.
+    """
     temporary = path.with_name(f".{secrets.token_hex(4)}.tmp{path.suffix}")
     try:
         with _naming(path):
             yield temporary
             file = os.open(temporary, os.O_RDONLY)
             try:
+                if private and os.fstat(file).st_mode & 0o077:
+                    _restrict(temporary, PRIVATE_FILE)
                 _sync(path, file)
             finally:
                 os.close(file)
@@ -156,11 +191,15 @@ def replacing(path: Path) -> Iterator[Path]:
     sync_folder(path.parent)
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """`path` holds `data` afterwards; whatever fails or dies on the way, it holds its old content or the new one."""
-    with replacing(path) as temporary, _naming(path, len(data)):
+def write_atomic(path: Path, data: bytes, *, private: bool = True) -> None:
+    """`path` holds `data` afterwards; whatever fails or dies on the way, it holds its old content or the new one.
+
+    Its owner alone can read it; with `private` off, whoever the umask allows.
+    """
+    with replacing(path, private=private) as temporary, _naming(path, len(data)):
         _operation(path)
-        file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        mode = PRIVATE_FILE if private else SHARED_FILE
+        file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         try:
             _write(path, file, data)
         finally:
@@ -177,7 +216,7 @@ def append_line(path: Path, *lines: bytes, sync: bool = False) -> None:
     data = b"".join(line + b"\n" for line in lines)
     with _naming(path, len(data)):
         _operation(path)
-        file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+        file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, PRIVATE_FILE)
         try:
             size = os.fstat(file).st_size
             torn = size > 0 and os.pread(file, 1, size - 1) != b"\n"
@@ -220,15 +259,30 @@ def _fits(name: str) -> bool:
         return False
 
 
-def make_folder(path: Path) -> Path:
-    """`path` as a folder, with its parents, flushed; an existing folder is left alone."""
+def make_folder(path: Path, *, private: bool = True) -> Path:
+    """`path` as a folder, with its parents, flushed; an existing folder is left alone.
+
+    Those it makes are for their owner alone, unless `private` is off.
+    """
     if path.is_dir():
         return path
-    make_folder(path.parent)
+    make_folder(path.parent, private=private)
     _operation(path)
-    path.mkdir(exist_ok=True)
+    path.mkdir(PRIVATE_FOLDER if private else SHARED_FOLDER, exist_ok=True)
     sync_folder(path.parent)
     return path
+
+
+def close_to_others(folder: Path) -> None:
+    """Takes the folder's rights from everybody but its owner, if that is us; a file system without rights is fine."""
+    found = folder.stat()
+    if found.st_uid == os.geteuid() and found.st_mode & 0o077:
+        _restrict(folder, PRIVATE_FOLDER)
+
+
+def _restrict(path: Path, mode: int) -> None:
+    with suppress(PermissionError, NotImplementedError):
+        path.chmod(mode)
 
 
 def move(source: Path, target: Path) -> None:
@@ -270,7 +324,7 @@ def lock(path: Path, *, wait: bool = True, limit: float | None = None) -> Iterat
     Yields False if it is taken and `wait` is off, or if it is still taken after `limit` seconds.
     The kernel frees it when the process dies, however it dies. The file stays: deleting it would split the lock.
     """
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
     try:
         yield _take(file, wait) if limit is None else _take_within(file, limit)
     finally:
@@ -296,4 +350,5 @@ def _take_within(file: int, limit: float) -> bool:
 
 def open_log(path: Path) -> BinaryIO:
     """A file that grows at its end, for the output of a process we start."""
-    return open(path, "ab", buffering=0)
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
+    return os.fdopen(file, "ab", buffering=0)

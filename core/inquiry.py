@@ -88,7 +88,7 @@ def imported_datasets(workspace: Workspace) -> dict[str, Facts]:
             card = json.loads(path.read_bytes())
             found[card["name"]] = {
                 "name": card["name"], "title": card["name"], "classes": len(card["classes"]),
-                "images": len(card["images"]), "where": "own",
+                "images": len(card["images"]), "where": "own", "class_names": list(card["classes"]),
             }  # fmt: skip
         except (OSError, ValueError, KeyError, TypeError):
             continue

@@ -25,7 +25,7 @@ from threading import Thread
 import psutil
 
 from core.errors import UserError
-from core.files import make_folder, move, open_log, remove_file, write_atomic
+from core.files import PRIVATE_UMASK, make_folder, move, open_log, remove_file, write_atomic
 from core.identity import Identity, alive, boot, command_of, described, holder, identity, read_identity
 from core.runs import Run, tail
 from core.workspace import Job, Workspace
@@ -139,6 +139,7 @@ def start_worker(logs: Path, command: tuple[str, ...] = WORKER) -> Worker:
             cwd=ROOT,
             env=environment,
             start_new_session=True,
+            umask=PRIVATE_UMASK,
         )
     _limit(process.pid)
     who = identity(process.pid) or Identity(process.pid, 0.0, boot())  # dead already: alive() says no
@@ -227,6 +228,7 @@ def _start_supervisor(
             stderr=subprocess.STDOUT,
             cwd=ROOT,
             start_new_session=True,
+            umask=PRIVATE_UMASK,
         )
     Thread(target=process.wait, daemon=True).start()  # reaps it when it ends, also if another one was faster
     return process

@@ -24,7 +24,7 @@ from core.rules.counts import count_faults
 from core.rules.domains import target_faults
 from core.rules.facts import Given
 from core.rules.fields import SCHEMA, check_knobs, check_steps
-from core.rules.networks import fellow_faults, larger_students, map_faults
+from core.rules.networks import fellow_faults, larger_students, map_faults, part_faults, part_size_faults
 
 __all__ = [
     "RECIPE_OPTIONS",
@@ -150,6 +150,8 @@ def recipe_from(
         found.extend(target_faults(knobs["dataset"], knobs["target"], steps, catalog))
         found.extend(fellow_faults(knobs["backbone"], steps, catalog))
         found.extend(map_faults(knobs["backbone"], steps, catalog))
+        found.extend(part_size_faults(knobs["image_size"], steps, catalog))
+        found.extend(part_faults(knobs["backbone"], steps, catalog))
     if found:
         raise UserErrors(found[:MAX_ERRORS])
     return Recipe(**knobs, steps=tuple(Step(*given) for given in steps))

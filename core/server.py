@@ -19,7 +19,7 @@ from threading import Thread
 import psutil
 
 from core.errors import UserError
-from core.files import lock, open_log, remove_file, write_atomic
+from core.files import PRIVATE_UMASK, lock, open_log, remove_file, write_atomic
 from core.identity import Identity, alive, boot, command_of, described, holder, identity, read_identity
 from core.launcher import ROOT, end
 from core.runs import tail
@@ -191,6 +191,7 @@ def _try_port(workspace: Workspace, port: int, log: Path, command: tuple[str, ..
             cwd=ROOT,
             env={**LEAN, **os.environ},
             start_new_session=True,
+            umask=PRIVATE_UMASK,
         )
     Thread(target=process.wait, daemon=True).start()  # reaps it when it ends
     who = identity(process.pid) or Identity(process.pid, 0.0, boot())  # dead already: alive() says no

@@ -20,6 +20,7 @@ from core.readable import NOT_MEASURED, accuracy, milliseconds, on_target, perce
 from core.recipe import Recipe
 from core.runs import Run, RunSummary
 from core.state import Status
+from core.workspace import Workspace
 
 POLL = 0.1  # seconds
 GRACE = 4.0  # seconds a cancelled worker may take to reach the end of its batch before it is ended
@@ -58,6 +59,26 @@ def follow(run: Run, recipe: Recipe, worker: subprocess.Popen[bytes], console: C
     if stopped:
         raise KeyboardInterrupt
     return run.summary()
+
+
+def farewell(summary: RunSummary, where: str) -> str:
+    """What became of a run after Ctrl-C, what is kept, and how to go on; `where` is added to the command."""
+    kept = [f"{len(summary.points)} measured model(s)"] if summary.points else []
+    told = ", ".join([*kept, "its curves", "its last checkpoint, if it reached one"])
+    state = "goes on" if summary.status is Status.RUNNING else f"is {summary.status.value}"
+    return f"\nRun {summary.id} {state}. Kept: {told}. To go on: condenser resume {summary.id}{where}"
+
+
+def place(store: Workspace, run_id: str) -> int:
+    """Which one in the queue it is, from 1; 0 if it has begun already."""
+    waiting = store.queued()
+    return waiting.index(run_id) + 1 if run_id in waiting else 0
+
+
+def whereabouts(run_id: str, place: int, store: Workspace, url: str) -> str:
+    """What `submit` says next to the id: where the run waits, and where it can be followed."""
+    lines = [f"place {place} in the queue" if place else "it has begun", f"workspace: {store.path}"]
+    return "\n".join([*lines, f"dashboard: {url}/live?run={run_id}"] if url else lines)
 
 
 def _settle(run: Run, code: int, *, cancelled: bool) -> None:

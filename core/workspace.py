@@ -20,7 +20,17 @@ from pydantic import JsonValue
 
 from core.disk import disk_error
 from core.errors import UserError
-from core.files import FULL, make_folder, move, remove_file, remove_tree, safe_join, touch, write_atomic
+from core.files import (
+    FULL,
+    close_to_others,
+    make_folder,
+    move,
+    remove_file,
+    remove_tree,
+    safe_join,
+    touch,
+    write_atomic,
+)
 from core.jobs import Job
 from core.runs import Run, RunSummary
 
@@ -60,13 +70,16 @@ class Workspace:
         """
         workspace = cls.named(path)
         path = workspace.path
-        above = next((p for p in (workspace.path, *workspace.path.parents) if p.exists() or p.is_symlink()), None)
+        above = next((p for p in (path, *path.parents) if _reachable(p)), None)
         if above is None or not above.is_dir():
             raise _unusable("workspace_is_file", path, "a folder, or a path where one can be made")
         if not os.access(above, os.W_OK | os.X_OK):
             raise _unusable("workspace_not_writable", path, "a folder that you may write to")
+        strange = workspace.path.is_dir() and any(map(_foreign, _names(workspace.path)))
         for name in FOLDERS:
             workspace._make(name)
+        if not strange:  # a folder that holds other things of a person's keeps the rights it has
+            close_to_others(workspace.path)
         return workspace
 
     @classmethod
@@ -76,7 +89,7 @@ class Workspace:
         Raises UserError `workspace_is_file` or `workspace_not_readable`.
         """
         workspace = cls.named(path)
-        if workspace.path.exists() and not workspace.path.is_dir():
+        if _reachable(workspace.path) and not workspace.path.is_dir():
             raise _unusable("workspace_is_file", workspace.path, "a folder, or a path where one can be made")
         if workspace.path.is_dir() and not os.access(workspace.path, os.R_OK | os.X_OK):
             raise _unusable("workspace_not_readable", workspace.path, "a folder that you may read")
@@ -94,7 +107,7 @@ class Workspace:
     def _make(self, name: str) -> None:
         folder = self.path / name
         try:
-            make_folder(folder)
+            close_to_others(make_folder(folder))
         except OSError as error:
             raise _not_made(self.path, folder, error) from error
 
@@ -313,6 +326,19 @@ def _not_made(workspace: Path, folder: Path, error: OSError) -> UserError:
             if folder.is_symlink() else "Something else lies there: move it away.",
         )  # fmt: skip
     return _unusable("workspace_not_writable", workspace, f"a folder that can be written to ({error.strerror})")
+
+
+def _reachable(path: Path) -> bool:
+    """Whether something is there, a dangling link too; raises UserError `workspace_path` on a name no disk takes."""
+    try:
+        return path.exists() or path.is_symlink()
+    except OSError as error:
+        raise _unusable("workspace_path", path, f"the path of a folder ({error.strerror})") from error
+
+
+def _foreign(name: str) -> bool:
+    """Whether it is none of a workspace's own."""
+    return name not in FOLDERS and not name.startswith((".", "supervisor", "dashboard"))
 
 
 def _unusable(code: str, path: Path, allowed: str) -> UserError:

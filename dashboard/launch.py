@@ -7,7 +7,7 @@ import time
 
 import streamlit as st
 
-from core.assets import RECIPES
+from core.assets import RECIPES, shipped
 from core.errors import UserError, UserErrors
 from core.launcher import ensure_supervisor
 from core.text import UserText
@@ -47,4 +47,4 @@ def begin(recipe_text: str) -> None:
 
 def demo_text() -> str:
     """The bundled demo recipe."""
-    return (RECIPES / "demo.toml").read_text(encoding="utf-8")
+    return shipped(RECIPES / "demo.toml").read_text(encoding="utf-8")

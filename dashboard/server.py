@@ -11,7 +11,6 @@ import ctypes
 import gc
 import gzip
 import os
-import re
 import sys
 import traceback
 from collections.abc import AsyncIterator, Sequence
@@ -23,82 +22,22 @@ from pathlib import Path
 
 import streamlit as st
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.responses import FileResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.errors import StreamlitAPIException
 from streamlit.starlette import App
 
+from core.assets import shipped
 from core.errors import UserError, UserErrors
+from dashboard.guard import PLOTLY, Guard
 
 TRIM_EVERY = 10.0  # seconds
-SCRIPT = Path(__file__).with_name("app.py")
-CHARTED = ("/live", "/tradeoffs")
-HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]{1,5})?")
-REFUSED = "Only pages of this machine may ask: Host 127.0.0.1, localhost or [::1], and Origin, if any, the same.\n"
-POLICY = "; ".join(  # the browser itself keeps the page from asking anybody else, whatever text got into it
-    (
-        "default-src 'self' data: blob:",
-        "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:",
-        "style-src 'self' 'unsafe-inline'",
-        "object-src 'none'",
-        "base-uri 'self'",
-        "form-action 'self'",
-        "frame-ancestors 'none'",
-    )
-)
-
-
-class Guard:
-    """Refuses, with 403, what a page of another origin asks; a name that now means this machine is another origin.
-
-    Two pages on this machine differ in their port: the Origin must be the Host, whichever port a tunnel gave it.
-    Every method is refused, not only those that change something: Streamlit answers an unknown Origin of a GET by
-    looking up the machine's address on the internet.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_marked(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(_marks() | _hint(scope))
-            await send(message)
-
-        if scope["type"] == "lifespan" or is_welcome(Headers(scope=scope)):
-            await self.app(scope, receive, send_marked)
-        elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008})  # before it is accepted: the server answers 403
-        else:
-            await PlainTextResponse(REFUSED, 403)(scope, receive, send_marked)
-
-
-def is_welcome(headers: Headers) -> bool:
-    """Whether a request was made for a loopback name, by a page from that very name and port or by no page."""
-    hosts, origins = headers.getlist("host"), headers.getlist("origin")
-    known = len(hosts) == 1 and HOST.fullmatch(hosts[0].lower()) is not None
-    return known and (not origins or origins == [f"http://{hosts[0].lower()}"])
-
-
-@cache
-def _marks() -> dict[str, str]:
-    """On every answer; the pid tells whoever started us that it is we who answer on this port."""
-    return {
-        "Condenser-Process": str(os.getpid()),
-        "Content-Security-Policy": POLICY,
-        "X-Content-Type-Options": "nosniff",
-    }
-
-
-def _hint(scope: Scope) -> dict[str, str]:
-    """With a page that has charts: the browser fetches plotly.js while Streamlit starts, not after."""
-    if scope["type"] != "http" or scope["path"] not in CHARTED:
-        return {}
-    return {"Link": f"</plotly/plotly.min.js?v={version('plotly')}>; rel=preload; as=script"}
+HERE = Path(__file__).parent
+SCRIPT = HERE / "app.py"
+CONFIG = HERE / ".streamlit" / "config.toml"
+NEEDED = (SCRIPT, CONFIG, HERE / "frame.css", *(HERE / "live_plot" / f"live_plot.{kind}" for kind in ("css", "js")))
 
 
 async def send_plotly(request: Request) -> Response:
@@ -166,10 +105,11 @@ async def _trim() -> None:
 
 def build(script: Path = SCRIPT) -> App:
     """The application: Streamlit's, our guard before it, and plotly.js beside it."""
+    pages = [path.stem for path in script.absolute().parent.glob("app_pages/*.py")]
     return App(
         script.absolute(),
-        routes=[Route("/plotly/plotly.min.js", send_plotly)],
-        middleware=[Middleware(Guard)],
+        routes=[Route(PLOTLY, send_plotly)],
+        middleware=[Middleware(Guard, pages=pages)],
         lifespan=lean,
         on_script_error=show_fault,
     )
@@ -183,6 +123,11 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--script", type=Path, default=SCRIPT, help="another script than the dashboard's")
     asked = parser.parse_args(arguments)
     os.environ["CONDENSER_WORKSPACE"] = str(asked.workspace.absolute())
+    try:
+        for path in NEEDED:  # without its configuration Streamlit would serve by rules of its own
+            shipped(path)
+    except UserError as error:
+        sys.exit(str(error))
     build(asked.script).run(config={"server.port": asked.port, "server.address": "127.0.0.1"})
 
 

@@ -90,11 +90,11 @@ def walked(site: Site, watched: Watched) -> Walk:
     page.get_by_role("button", name="Run the demo").click()
     page.wait_for_selector(".st-key-curves .live-plot .main-svg")
     walk.live = time.monotonic() - clicked
-    page.wait_for_function("document.querySelectorAll('.st-key-curves .scatterlayer .point').length >= 2")
+    page.wait_for_function("() => document.querySelectorAll('.st-key-curves .scatterlayer .point').length >= 2")
     walk.curve = time.monotonic() - clicked
     walk.run = parse_qs(urlsplit(page.url).query)["run"][0]
     marks = "document.querySelectorAll('.st-key-landing .scatterlayer .point').length >= 4"
-    page.wait_for_function(marks, timeout=1000 * BUSY)
+    page.wait_for_function(f"() => {marks}", timeout=1000 * BUSY)
     walk.fourth = time.monotonic() - clicked
     page.wait_for_selector(".st-key-where >> text=finished", timeout=1000 * BUSY)
     walk.finished = time.monotonic() - clicked

@@ -59,7 +59,10 @@ def method_entry(stage: str, name: str, method: type[Method]) -> MethodEntry:
     except (AssertionError, AttributeError, KeyError, TypeError) as error:
         raise BrokenMethod(f"{place}: {error}") from error
     checked = tuple(_checked_option(option, place) for option in options)
-    kinds = method.needs_target, method.takes_quantized, method.target_choices, method.needs_maps
+    kinds = (
+        method.needs_target, method.takes_quantized, method.target_choices, method.needs_maps, method.needs_norms,
+        method.needs_linear_head,
+    )  # fmt: skip
     return MethodEntry(method.title, method.summary, method.source, checked, *kinds)
 
 
@@ -70,7 +73,7 @@ def main(arguments: list[str] | None = None, path: Path = CATALOG_FILE) -> int:
     check = parser.parse_args(arguments).check
     text = collect().dumps()
     if not check:
-        write_atomic(path, text.encode("utf-8"))
+        write_atomic(path, text.encode("utf-8"), private=False)
         return 0
     committed = path.read_text(encoding="utf-8") if path.exists() else ""
     if committed == text:

@@ -70,6 +70,8 @@ class Method(BaseModel, ABC):
     needs_target: ClassVar[bool] = False  # True: it adapts to the recipe's `target`, which then must be named
     target_choices: ClassVar[Mapping[str, tuple[Value, ...]]] = {}  # values of options with which it does so too
     needs_maps: ClassVar[bool] = False  # True: it compares feature maps, so both networks must have some
+    needs_norms: ClassVar[bool] = False  # True: it reads or sets the scales of batch normalisation
+    needs_linear_head: ClassVar[bool] = False  # True: it learns a linear layer on the network's embedding
     leaves_out: ClassVar[tuple[str, ...]] = ()  # options of its stage that would do nothing here: nobody may set them
     makes_point: ClassVar[bool] = True  # False: adds files to the model so far, which stays the same
     writes_float: ClassVar[bool] = True  # False: its file is rounded, and stands beside the float file before it

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from core.catalog import Catalog
-from core.errors import UserError
+from core.errors import UserError, nearest
 from core.rules.facts import Given, whole
 
 
@@ -29,6 +29,10 @@ def count_faults(
         learned = images  # a distillation learns from unlabelled images too
         if images and labels and stage == "transfer":
             learned = min(labels, images)
+        names = facts.get("class_names") or ()
+        if (omitted := options.get("omit")) and names and omitted not in names:
+            allowed = f"nothing, or one of the classes of {dataset}: {', '.join(names[:20])}"
+            yield UserError("unknown_class", f"steps.{n}.omit", omitted, allowed, nearest(str(omitted), names))
         if labels and options.get("omit") and options.get("pool", True):
             yield _seen_in_the_pool(n, str(options["omit"]), labels)
         batch = options.get("batch")

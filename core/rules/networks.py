@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from core.catalog import Catalog, Facts
+from core.catalog import Catalog, Facts, MethodEntry
 from core.errors import UserError
 from core.options import Value
 from core.rules.facts import Given, attempt, whole
 
-SMALLEST_IMAGE = 8
+SMALLEST_IMAGE, LARGEST_IMAGE = 8, 1024
 SMALL_WIDTH = 16  # of the small networks' first stage, see core.engine.backbones.small
 FLAT, FLAT_WIDTH = "mlp", 256  # the one whose parameters grow with its width, not with the square of it
 WIDE = "resnet8"  # a network of any width
@@ -17,11 +17,73 @@ FELLOWS = "with_backbones"  # the option that names backbones beside the recipe'
 MAX_FELLOWS = 7
 
 
-def size_faults(size: object, facts: Facts, backbone: str) -> Iterator[UserError]:
-    smallest = max(SMALLEST_IMAGE, whole(facts, "smallest") or 0)
-    if isinstance(size, int) and 0 < size < smallest:
-        allowed = f"0 for its own, or a whole number from {smallest} to 1024 for {backbone}"
-        yield UserError("out_of_range", "image_size", size, allowed, f"The nearest allowed value is {smallest}.")
+def size_faults(size: object, facts: Facts, backbone: str, field: str = "image_size") -> Iterator[UserError]:
+    """A side in pixels at which a network does not run; 0 is its own."""
+    smallest, step = max(SMALLEST_IMAGE, whole(facts, "smallest") or 0), whole(facts, "multiple") or 1
+    if not isinstance(size, int) or size <= 0:
+        return
+    if size < smallest:
+        allowed = f"0 for its own, or a whole number from {smallest} to {LARGEST_IMAGE} for {backbone}"
+        nearest = -(-smallest // step) * step
+        yield UserError("out_of_range", field, size, allowed, f"The nearest allowed value is {nearest}.")
+    elif size % step:
+        allowed = f"0 for its own, or a multiple of {step} for {backbone}"
+        nearest = max(step, min(round(size / step) * step, LARGEST_IMAGE // step * step))
+        yield UserError("wrong_image_size", field, size, allowed, f"The nearest allowed value is {nearest}.")
+
+
+def part_size_faults(image_size: int, steps: Sequence[Given], catalog: Catalog) -> Iterator[UserError]:
+    """The same for every other network of the recipe: students, assistants, backbones that are fused.
+
+    Small networks see images at the data's or their own size, whatever the recipe says.
+    """
+    for n, (stage, method, given) in enumerate(steps):
+        options = {option.name: option.default for option in catalog.method(stage, method).options} | given
+        own = options.get("student_size") or 0
+        for role in ("student", "assistant"):
+            if stage == "distill" and isinstance(name := options.get(role), str) and name in catalog.backbones:
+                facts = catalog.backbones[name]
+                size = own or (0 if facts.get("small_images") else image_size)
+                yield from size_faults(size, facts, name, f"steps.{n}.student_size" if own else "image_size")
+        for name in fellows(str(options.get(FELLOWS, "")), ""):
+            facts = catalog.backbones.get(name, {"small_images": True})
+            yield from size_faults(0 if facts.get("small_images") else image_size, facts, name)
+
+
+def part_faults(backbone: str, steps: Sequence[Given], catalog: Catalog) -> Iterator[UserError]:
+    """Methods that need something which the network at that place in the chain does not have."""
+    network, origin = backbone, "backbone"
+    for n, (stage, method, given) in enumerate(steps):
+        entry = catalog.method(stage, method)
+        options = {option.name: option.default for option in entry.options} | given
+        yield from _missing_parts(f"steps.{n}", f"{stage}.{method}", entry, network, origin, catalog)
+        if entry.needs_linear_head:
+            yield from _headless_fellows(f"steps.{n}.{FELLOWS}", str(options.get(FELLOWS, "")), network, catalog)
+        if n == 0 and entry.needs_norms and options.get("epochs") == 0:
+            fix = "Set epochs, or put a transfer step before this one."
+            yield UserError("nothing_trained", "steps.0.epochs", 0, "at least 1 in the first step of a recipe", fix)
+        if stage == "distill" and isinstance(student := options.get("student"), str):
+            network, origin = student, f"steps.{n}.student"
+
+
+def _missing_parts(
+    place: str, step: str, entry: MethodEntry, network: str, origin: str, catalog: Catalog
+) -> Iterator[UserError]:
+    facts = catalog.backbones.get(network, {})
+    needs = (
+        (entry.needs_norms, "norms", "no_batch_norm", "a network with batch normalisation"),
+        (entry.needs_linear_head, "linear_head", "no_linear_head", "a network that ends in a linear layer"),
+    )
+    for needed, fact, code, allowed in needs:
+        if needed and not facts.get(fact, True):
+            fix = f"Choose another method, or set {origin} to another network, such as {WIDE}."
+            yield UserError(code, f"{place}.method", f"{step} on {network}", allowed, fix)
+
+
+def _headless_fellows(place: str, named: str, network: str, catalog: Catalog) -> Iterator[UserError]:
+    for name in fellows(named, network):
+        if not catalog.backbones.get(name, {}).get("linear_head", True):
+            yield UserError("no_linear_head", place, name, "networks that end in a linear layer", f"Take {name} out.")
 
 
 def student_faults(values: Mapping[str, Value], catalog: Catalog, place: str) -> Iterator[UserError]:

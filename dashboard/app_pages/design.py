@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 
 import streamlit as st
-from platformdirs import user_data_dir
 
 from core.errors import UserError, UserErrors
 from core.recipe import Recipe, recipe_from
@@ -132,15 +130,7 @@ def files(recipe: Recipe, checked: Recipe | None) -> None:
     st.file_uploader(say("design.upload"), type="toml", max_upload_size=1, key="design_upload", on_change=take_file)
     if checked is not None:
         st.markdown(say("design.command"))
-        st.code(command(checked), language="bash", wrap_lines=True)
-        if draft.is_file(recipe):
-            st.caption(say("design.command_file", file=UserText(draft.file_name(recipe)).md()))
-
-
-def command(checked: Recipe) -> str:
-    """The command, with the workspace where it is not the one that the command line takes by itself."""
-    usual = Path(user_data_dir("condenser", appauthor=False))
-    return draft.command(checked, workspace=None if workspace().path == usual else workspace().path)
+        st.code(draft.command(checked, workspace=workspace().path), language="bash", wrap_lines=True)
 
 
 def take_file() -> None:

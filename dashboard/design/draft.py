@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from core import toml
-from core.assets import RECIPES
+from core.assets import RECIPES, shipped
 from core.catalog import Catalog, load_catalog
 from core.errors import UserError, UserErrors
 from core.options import Option, Value
@@ -64,7 +65,7 @@ def first(name: str) -> Draft:
 
 def bundled(name: str) -> Recipe:
     """A recipe that comes with the program."""
-    return parse_recipe((RECIPES / f"{name}.toml").read_bytes())
+    return parse_recipe(shipped(RECIPES / f"{name}.toml").read_bytes())
 
 
 def load(draft: Draft, text: str | bytes, known_datasets: Iterable[str] = ()) -> Draft:
@@ -217,21 +218,23 @@ def _with_steps(draft: Draft, steps: tuple[Step, ...]) -> Draft:
 # the same from a command line
 
 
-def is_file(recipe: Recipe) -> bool:
-    """Whether the command names the downloaded file."""
-    return all(_settings(name, recipe, load_catalog()) is None for name in BUNDLED)
-
-
 def command(recipe: Recipe, catalog: Catalog | None = None, workspace: Path | None = None) -> str:
-    """The command that does what Start does, for a shell in the program's folder.
+    """The command that does what Start does, for a shell in any folder.
 
-    A bundled recipe with settings where a few are enough, else the file that the page offers for download.
+    A bundled recipe with settings where a few are enough, else the whole recipe, handed over on stdin.
     """
     catalog = catalog or load_catalog()
     found = [words for name in BUNDLED if (words := _settings(name, recipe, catalog)) is not None]
-    words = min(found, key=len, default=[file_name(recipe)])
+    words = min(found, key=len, default=["-"])
     where = ["--workspace", str(workspace)] if workspace else []
-    return shlex.join(["condenser", "run", *words, *where])
+    told = shlex.join([*program(), "run", *words, *where])
+    return told if found else f"printf %s {shlex.quote(recipe.to_toml())} | {told}"
+
+
+def program() -> list[str]:
+    """The words that start this installation's command line, wherever a shell is."""
+    script = Path(sys.executable).with_name("condenser")
+    return [str(script)] if script.is_file() else [sys.executable, "-m", "core.cli"]
 
 
 def file_name(recipe: Recipe) -> str:
@@ -253,8 +256,7 @@ def _settings(name: str, recipe: Recipe, catalog: Catalog) -> list[str] | None:
         return None
     if made.name != recipe.name or made.hash(catalog) != recipe.hash(catalog):
         return None
-    path = (RECIPES / f"{name}.toml").relative_to(RECIPES.parent.parent)
-    return [str(path), *(word for setting in settings for word in ("--set", setting))]
+    return [str(RECIPES / f"{name}.toml"), *(word for setting in settings for word in ("--set", setting))]
 
 
 def _differences(start: Recipe, recipe: Recipe, catalog: Catalog) -> Iterable[str]:

@@ -11,7 +11,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from core import readable
-from core.assets import EFFECTS
+from core.assets import EFFECTS, shipped
 from core.catalog import MethodEntry
 from core.options import Value
 from core.recipe import Step
@@ -92,5 +92,5 @@ def _levels(place: int, step: Step, bits: float) -> None:
 
 @cache
 def _known() -> Mapping[str, NDArray[Any]]:
-    with np.load(EFFECTS, allow_pickle=False) as found:
+    with np.load(shipped(EFFECTS), allow_pickle=False) as found:
         return dict(found)

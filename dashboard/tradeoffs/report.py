@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import re
 import time
 from collections.abc import Iterable, Iterator
 
@@ -20,6 +23,7 @@ table {{ border-collapse: collapse; display: block; overflow-x: auto }}
 td, th {{ border-bottom: 1px solid {grid}; padding: .3rem .7rem; text-align: left; white-space: nowrap }}
 section {{ margin: 1rem 0 }} small {{ color: {quiet} }}
 """  # noqa: E501
+SCRIPT = re.compile(r"<script[^>]*>(.*?)</script>", re.DOTALL)
 
 
 def write(figure: go.Figure, points: pd.DataFrame, picked: pd.DataFrame, table: pd.DataFrame, *, dark: bool) -> str:
@@ -28,16 +32,29 @@ def write(figure: go.Figure, points: pd.DataFrame, picked: pd.DataFrame, table: 
     picked = picked.head(picking.MOST_CARDS)
     title, theme = text(say("frame.tradeoffs")), look(dark)
     style = STYLE.format(ink=theme.ink, paper=theme.paper, grid=theme.grid, quiet=theme.quiet)
+    chart = standalone(figure, dark=dark)
     parts = [
         f"<!doctype html><html><head><meta charset='utf-8'><meta name='viewport' content='width=device-width'>"
+        f'<meta http-equiv="Content-Security-Policy" content="{policy(chart)}">'
+        "<meta name='referrer' content='no-referrer'>"
         f"<title>Condenser: {title}</title><style>{style}</style></head><body>",
         f"<h1>{title}</h1><p><small>{text(measured_on(points))}</small></p>",
-        standalone(figure, dark=dark),
+        chart,
         *chosen(picked),
         f"<h2>{text(say('tradeoffs.table'))}</h2>{rows(table)}",
         "</body></html>",
     ]
     return "\n".join(parts)
+
+
+def policy(chart: str) -> str:
+    """What a browser lets the page do: run the scripts that `chart` has, by their hashes, and ask nobody."""
+    digests = (hashlib.sha256(body.replace("\r\n", "\n").encode()).digest() for body in SCRIPT.findall(chart))
+    scripts = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
+    return (
+        f"default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; img-src data: blob:; "
+        "base-uri 'none'; form-action 'none'"
+    )
 
 
 def measured_on(points: pd.DataFrame) -> str:

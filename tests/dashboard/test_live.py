@@ -122,7 +122,7 @@ def test_a_chart_follows_without_ever_being_replaced(site: Site, watched: Watche
     page.mouse.up()
     page.wait_for_timeout(500)
     zoomed, drawn = x_range(page), int(page.locator(".live-plot").first.get_attribute("data-drawn") or 0)
-    page.wait_for_function(f"Number(document.querySelector('.live-plot').dataset.drawn) >= {drawn + 10}")
+    page.wait_for_function(f"() => Number(document.querySelector('.live-plot').dataset.drawn) >= {drawn + 10}")
     assert x_range(page) == pytest.approx(zoomed), "zoom survives ten updates"
     engine.point()
     page.wait_for_selector("text=13.47 MB")
@@ -158,7 +158,7 @@ def test_smoothing_leaves_the_raw_lines_faintly_there(site: Site, watched: Watch
       .filter((node) => Number(getComputedStyle(node).opacity) === 0.3).length"""
     assert page.evaluate(faint) == 0
     page.get_by_role("slider").press("ArrowRight")
-    page.wait_for_function(f"{faint} >= 1")
+    page.wait_for_function(f"() => {faint} >= 1")
     engine.stop()
     assert page.locator(".st-key-curves .scatterlayer .trace").count() >= 2 * page.evaluate(faint)
     watched.is_clean()

@@ -25,6 +25,8 @@ class Backbone:
     at. `params` and `macs` (multiply-accumulates for one image at `image_size`) are for `classes` classes, as published
     by torchvision or counted its way; `accuracy` is top-1 in percent as published for these weights, None without.
     `maps`: whether it works on feature maps (or tokens), so that another network's may be held against them.
+    `multiple`: what the side of its images must be a multiple of. `norms`: whether it has batch normalisation with
+    scales. `linear_head`: whether it ends in a linear layer on an embedding.
     """
 
     name: str
@@ -45,6 +47,9 @@ class Backbone:
     weights: Literal["packaged", "bundled", "download", "none"]
     download_bytes: int = 0
     maps: bool = True
+    multiple: int = 1
+    norms: bool = True
+    linear_head: bool = True
 
     @property
     def fixed(self) -> bool:
@@ -70,8 +75,9 @@ class Backbone:
         return channels
 
     def to_json(self) -> dict[str, Any]:
-        found = asdict(self)
-        return {name: value for name, value in found.items() if name != "maps" or not value}
+        """Its facts; what holds for nearly all of them is left out."""
+        usual = {"maps": True, "multiple": 1, "norms": True, "linear_head": True}
+        return {name: value for name, value in asdict(self).items() if usual.get(name, object()) != value}
 
 
 class Family(ABC):

@@ -156,7 +156,7 @@ def _perceptron() -> Backbone:
     weights = 3 * 32 * 32 * HIDDEN + HIDDEN * 10
     return replace(
         _bare(8), name=PERCEPTRON, title="Perceptron with one hidden layer (tiny images)", params=weights + HIDDEN + 10,
-        macs=weights, source="https://doi.org/10.1038/323533a0", maps=False,
+        macs=weights, source="https://doi.org/10.1038/323533a0", maps=False, norms=False,
     )  # fmt: skip
 
 

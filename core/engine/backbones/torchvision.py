@@ -25,6 +25,7 @@ SWAG = "CC-BY-NC-4.0, non-commercial (SWAG weights)"
 AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")
 # Names of submodules once held a dot, which PyTorch no longer allows; densenet's files still have it.
 DOTTED = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)$")
+WITHOUT_NORMS = ("alexnet", "convnext", "squeezenet", "swin", "vit_")  # no batch normalisation
 # The least side in pixels at which the network runs, where torchvision's `min_size` is only that of its training.
 SMALLEST = {"swin": 4, "efficientnet_v2": 1}
 
@@ -129,11 +130,10 @@ def _default(name: str) -> Any:
 
 
 def _built(name: str, classes: int, image_size: int, extra: dict[str, Any]) -> nn.Module:
+    _refuse_odd(name, image_size, _multiple(name))
     if name.startswith("vit_"):
-        _multiple(name, image_size, _patch(name))
         extra = {**extra, "image_size": image_size}
     if name == "maxvit_t":
-        _multiple(name, image_size, 224)  # five halvings, then windows of 7
         extra = {**extra, "input_size": (image_size, image_size)}
     return cast(nn.Module, zoo.get_model(name, weights=None, num_classes=classes, **extra))
 
@@ -148,7 +148,14 @@ def _smallest(name: str, stated: int) -> int:
     return next((side for start, side in SMALLEST.items() if name.startswith(start)), stated)
 
 
-def _multiple(name: str, image_size: int, step: int) -> None:
+def _multiple(name: str) -> int:
+    """What the side of its images must be a multiple of."""
+    if name == "maxvit_t":
+        return 224  # five halvings, then windows of 7
+    return _patch(name) if name.startswith("vit_") else 1
+
+
+def _refuse_odd(name: str, image_size: int, step: int) -> None:
     if image_size % step or image_size < step:
         near = max(step, round(image_size / step) * step)
         fix = f"The nearest allowed size is {near}."
@@ -177,4 +184,7 @@ def _entry(name: str) -> Backbone:
         source=meta["recipe"],
         weights="download",
         download_bytes=round(meta["_file_size"] * 2**20),
+        multiple=_multiple(name),
+        norms=not name.startswith(WITHOUT_NORMS) and (not name.startswith("vgg") or name.endswith("_bn")),
+        linear_head=not name.startswith("squeezenet"),
     )

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from core.assets import ASSETS
+from core.assets import ASSETS, shipped
 from core.engine.data.dataset import SPLITS, Dataset, Indices, Split, carve, draw, hash_splits
 from core.engine.data.lettering import draw as draw_text
 
@@ -62,7 +62,7 @@ def load_digits() -> Dataset:
 
 def load_glyphs() -> Dataset:
     """6,560 digits drawn in 67 families of free fonts, none in two splits, as 8×8 pixels like the handwritten ones."""
-    train, validation, test = (_sheet(GLYPHS / f"{split}.png") for split in SPLITS)
+    train, validation, test = (_sheet(shipped(GLYPHS / f"{split}.png")) for split in SPLITS)
     return Dataset(
         name="glyphs",
         title="Digits in printed fonts, 8×8",
@@ -88,7 +88,7 @@ def _sheet(path: Path) -> Split:
 
 def load_fashion_mini() -> Dataset:
     """5,000 training, 1,000 validation and 2,000 test images of Fashion-MNIST, balanced (see its script in assets)."""
-    with np.load(FASHION_MINI, allow_pickle=False) as file:
+    with np.load(shipped(FASHION_MINI), allow_pickle=False) as file:
         pixels = np.asarray(Image.open(io.BytesIO(file["png"].tobytes()), formats=["PNG"]))
         labels = torch.from_numpy(file["labels"].astype(np.int64))
     images = torch.from_numpy(pixels.reshape(-1, 1, 28, 28).copy())
@@ -100,7 +100,7 @@ def load_fashion_mini() -> Dataset:
 
 def text_sample() -> tuple[list[str], tuple[str, ...], dict[str, Indices], Indices]:
     """(sentences, topics, where the sentences of each split stand, labels [N]) of the bundled table."""
-    with (TEXT_SAMPLE / "sentences.csv").open(encoding="utf-8", newline="") as file:
+    with shipped(TEXT_SAMPLE / "sentences.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     topics = tuple(sorted({row["label"] for row in rows}))
     labels = np.array([topics.index(row["label"]) for row in rows], np.int64)
@@ -119,7 +119,7 @@ def load_text_sample(image_size: int) -> Dataset:
     pages = torch.from_numpy(np.stack([draw_text(text, image_size) for text in texts])).unsqueeze(1)
     whole = Split(pages, torch.from_numpy(labels))
     train, validation, test = (whole.subset(places[split]) for split in SPLITS)
-    bag = json.loads((TEXT_SAMPLE / "bag-of-words.json").read_bytes())
+    bag = json.loads(shipped(TEXT_SAMPLE / "bag-of-words.json").read_bytes())
     return Dataset(
         name="text-topics",
         title="Sentences about four topics, drawn as images",
@@ -138,7 +138,7 @@ def load_text_sample(image_size: int) -> Dataset:
 
 @cache
 def _indices() -> dict[str, Indices]:
-    with np.load(FASHION_MINI, allow_pickle=False) as file:
+    with np.load(shipped(FASHION_MINI), allow_pickle=False) as file:
         return {split: file[f"{split}_indices"].astype(np.int64) for split in SPLITS}
 
 

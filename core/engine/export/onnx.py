@@ -8,7 +8,8 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from core.assets import PREDICT
+from core.assets import PREDICT, shipped
+from core.bundle import REQUIREMENTS, requirements
 from core.engine.export import Export
 from core.engine.export.parity import Answer
 from core.engine.measure.runtime import open_session
@@ -42,11 +43,11 @@ class Onnx(Export):
     )
 
     def write(self, model: Model, artifact: Path, folder: Path) -> tuple[Path, ...]:
-        """model.onnx, bit for bit the measured file unless its batch is fixed, and predict.py."""
+        """model.onnx, bit for bit the measured file unless its batch is fixed, predict.py and what it needs."""
         data = artifact.read_bytes()
         if self.fixed_batch:
             data = with_batch(onnx.load_from_string(data), self.fixed_batch).SerializeToString(deterministic=True)
-        contents = {FILE: data, PREDICT.name: PREDICT.read_bytes()}
+        contents = {FILE: data, REQUIREMENTS: requirements(data), PREDICT.name: shipped(PREDICT).read_bytes()}
         for name, content in contents.items():
             write_atomic(folder / name, content)
         return tuple(folder / name for name in contents)

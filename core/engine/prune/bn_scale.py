@@ -16,6 +16,8 @@ from core.options import Words
 class BnScale(ChannelPrune):
     """Scales of batch norms (Liu et al. 2017, arXiv:1708.06519). Trained without the paper's L1 pull on the scales."""
 
+    needs_norms = True
+
     title = Words("Batch-norm scale", "批归一化缩放")
     summary = Words(
         "Removes the channels that batch normalisation scales down most. Needs a network with batch norms; layers "

@@ -71,7 +71,7 @@ def survey(names: list[str], out: Path) -> None:
             continue
         done[name] = verdict
         kept = {"versions": versions, "backbones": dict(sorted(done.items()))}
-        write_atomic(out, (json.dumps(kept, indent=1) + "\n").encode())
+        write_atomic(out, (json.dumps(kept, indent=1) + "\n").encode(), private=False)
         print(_words(done[name]), flush=True)
 
 

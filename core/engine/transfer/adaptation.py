@@ -169,6 +169,8 @@ class Alignment(Adaptation, ABC):
 class Settling(Adaptation, ABC):
     """Learns the source first, then fits the network to the target's images; a method fills `settle`."""
 
+    needs_norms = True
+
     epochs: int = knob(
         10, "Epochs", "Passes over the labelled source images before adapting; 0 adapts the model of the step before.",
         zh=("训练轮数", "适应之前遍历有标签源域图像的次数;0 表示直接适应上一步的模型。"), ge=0, le=1000,

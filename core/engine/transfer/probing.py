@@ -43,6 +43,8 @@ class There(NamedTuple):
 class ProbedTransfer(Transfer, ABC):
     """A frozen backbone with an optimal linear head; a method fills `problems`, and may say what `frozen` is."""
 
+    needs_linear_head = True
+
     effort: ClassVar[float] = 1.0  # of the search, as a multiple of one on all features
 
     l2: float = knob(
