@@ -16,6 +16,7 @@ from core.runs import Run
 CARD = "card.json"  # labels and preprocessing, beside every artifact
 SAMPLES = "samples.npz"  # test images and the answers to them, beside every artifact
 PREDICTIONS = "predictions.npz"  # answers to all test and validation images, beside every artifact
+WHITE = 65535  # of a picture with 16 bits, all of them used
 
 
 def write_bundle(run: Run, step: int | None, folder: Path, *, images: bool = True) -> list[str]:
@@ -73,7 +74,8 @@ def _contents(run: Run, point: Point, source: Path, *, images: bool) -> dict[str
 
 def described(card: dict[str, Any]) -> dict[str, bytes]:
     """What a model answers and what it wants to be given, from its card: labels.json and preprocessing.json."""
-    return {"labels.json": _json(card["classes"]), "preprocessing.json": _json(card["preprocessing"])}
+    pixels = {**card["preprocessing"], **({"input": card["input"]} if card.get("input") else {})}
+    return {"labels.json": _json(card["classes"]), "preprocessing.json": _json(pixels)}
 
 
 def model_card(run: Run, point: Point, card: dict[str, Any], *, images: bool = False) -> str:
@@ -94,7 +96,7 @@ def model_card(run: Run, point: Point, card: dict[str, Any], *, images: bool = F
         "## Input and output",
         f"`image`: float32 [N, {pixels['channels']}, {pixels['size']}, {pixels['size']}]: pixels resized (bilinear, "
         f"antialiased), divided by 255, minus {pixels['mean']}, divided by {pixels['std']}. `logits`: [N, "
-        f"{len(card['classes'])}], in the order of labels.json.",
+        f"{len(card['classes'])}], in the order of labels.json.{_cut(card.get('input'))}",
         "",
         "`python predict.py IMAGE…` answers for images, `python benchmark.py` measures here; both need onnxruntime, "
         "numpy and pillow alone.",
@@ -117,6 +119,15 @@ def model_card(run: Run, point: Point, card: dict[str, Any], *, images: bool = F
         "",
     ]
     return "\n".join(lines)
+
+
+def _cut(given: dict[str, Any] | None) -> str:
+    """How a picture becomes the input's pixels, as predict.py does it; nothing where images come as small squares."""
+    if not given:
+        return ""
+    shapes = {"crop": "cut to its middle square", "pad": "padded with grey to a square", "stretch": "stretched square"}
+    deep = f"; in 16 bits {given['white']:,} is white" if given["white"] != WHITE else ""
+    return f" A picture is turned upright, {shapes[given['shape']]}{deep}; predict.py does that as it was for training."
 
 
 def _origins(dataset: str, backbone: str, architecture: str) -> list[str]:
