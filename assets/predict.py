@@ -2,8 +2,12 @@
 
 Needs what requirements.txt names: pip install -r requirements.txt. Prints one line of JSON an image: file, index,
 label, probabilities, and labels, the class of each probability.
+
+What an image goes through is what the images went through that the model has learned from, pixel for pixel; where
+preprocessing.json has an `input`, that is: turned upright, to 8 bits, shrunk and stored, made square.
 """
 
+import io
 import json
 import re
 import sys
@@ -11,10 +15,16 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
-from PIL import Image, ImageOps
+from PIL import Image, ImageChops, ImageOps
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 LUMINANCE = (0.299, 0.587, 0.114)
+SHORTER_SIDE = 512
+LOSSLESS_UP_TO = 128 * 128  # pixels: a small JPEG is kept exactly, as PNG
+WHITE = 65535
+PADDING = 128
+LOW_BYTES = {"16B": "16L", "16L": "16B", "16N": "16B" if sys.byteorder == "little" else "16L"}
+BITS_PER_SAMPLE = 258
 HERE = Path(__file__).resolve().parent
 
 
@@ -79,20 +89,127 @@ def answer(session: onnxruntime.InferenceSession, image: np.ndarray) -> np.ndarr
 
 def prepare(path: str, pixels: dict) -> np.ndarray:  # type: ignore[type-arg]
     """The image as the network wants it, float32 [1, channels, size, size]."""
-    image = eight_bits(ImageOps.exif_transpose(Image.open(path, formats=FORMATS)))
+    data = Path(path).read_bytes()
+    given = pixels.get("input", {})
+    image, kind = upright(data, given)
+    if given.get("stored"):
+        stored = encode(without_colour(shrunk(image)), kind)
+        image = Image.open(io.BytesIO(stored), formats=FORMATS)
+        mode = "L" if given["channels"] == 1 else "RGB"
+        image.draft(mode, (2 * given["size"], 2 * given["size"]))
+    if given:
+        image = square(image.convert("L" if given["channels"] == 1 else "RGB"), given["size"], given["shape"])
     return normalise(image.split(), pixels)
 
 
-def eight_bits(image: Image.Image) -> Image.Image:
-    """Grey or RGB: 16 bits are scaled, what is transparent becomes white."""
+def upright(data: bytes, given: dict) -> tuple[Image.Image, str]:  # type: ignore[type-arg]
+    """The image turned as its EXIF data say, grey or RGB with 8 bits, and its format; `given` as in preprocessing.json.
+
+    A JPEG is decoded at a half, a quarter or an eighth where it was for training.
+    """
+    image = Image.open(io.BytesIO(data), formats=FORMATS)
+    kind, deep, white = str(image.format), deep_pixels(data), own_white(image) or given.get("white", WHITE)
+    if given and deep is None:
+        side = 2 * (SHORTER_SIDE if given.get("stored") else given["size"])
+        image.draft(image.mode, (side, side))
+    return eight_bits(ImageOps.exif_transpose(image) if deep is None else image, deep, white)[0], kind
+
+
+def own_white(image: Image.Image) -> int:
+    """What is white in a TIFF whose samples have 9 to 15 bits, packed; 0 for any other file."""
+    bits = getattr(image, "tag_v2", {}).get(BITS_PER_SAMPLE, (8,))
+    deepest: int = max(bits) if isinstance(bits, tuple) else bits
+    return 2**deepest - 1 if 8 < deepest < 16 else 0
+
+
+def deep_pixels(data: bytes) -> np.ndarray | None:
+    """uint16 [H, W] or [H, W, 3 or 4] of an image with 16 bits a sample, upright; None for any other.
+
+    Pillow reads such grey images whole, of colour only the upper bytes; read once more in the other byte order, it
+    gives the lower ones.
+    """
+    image = Image.open(io.BytesIO(data), formats=FORMATS)
     if image.mode == "I" or image.mode.startswith("I;16"):
-        return Image.fromarray(np.round(np.asarray(image).astype(np.float64) / 257).clip(0, 255).astype(np.uint8))
+        grey = np.asarray(ImageOps.exif_transpose(image))
+        return grey.astype(np.int64).clip(0, WHITE).astype(np.uint16)
+    if image.mode not in ("RGB", "RGBA") or not any(";16" in str(tile[3]) for tile in image.tile):
+        return None
+    low = Image.open(io.BytesIO(data), formats=FORMATS)
+    low.tile = [type(tile)(*tile[:3], other_bytes(tile[3])) for tile in low.tile]
+    high, low = (np.asarray(ImageOps.exif_transpose(half)).astype(np.uint16) for half in (image, low))
+    return high * 256 + low
+
+
+def other_bytes(args):  # type: ignore[no-untyped-def]
+    """The arguments of a decoder with the other byte of each sample."""
+    if isinstance(args, tuple):
+        return (other_bytes(args[0]), *args[1:])
+    name, order = args.split(";")
+    return f"{name};{LOW_BYTES[order]}"
+
+
+def eight_bits(image: Image.Image, deep: np.ndarray | None, white: int) -> tuple[Image.Image, bool]:
+    """Grey or RGB with 8 bits, and whether anything was transparent: that becomes white.
+
+    `deep` holds the samples where they have 16 bits; they are scaled so that `white` is 255, and what lies above it is
+    white too.
+    """
+    if deep is not None:
+        scaled = np.round(deep * (255 / white)).clip(0, 255).astype(np.uint8)
+        if deep.ndim == 3 and deep.shape[2] == 4 and int(deep[:, :, 3].max(initial=0)) > white:
+            scaled[:, :, 3] = np.round(deep[:, :, 3] / 257)
+        image = Image.fromarray(scaled)
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         image = image.convert("RGBA")
-        white = Image.new("RGB", image.size, "white")
-        white.paste(image.convert("RGB"), mask=image.getchannel("A"))
-        return white
-    return image.convert("L" if image.mode in ("1", "L") else "RGB")
+        alpha = image.getchannel("A")
+        flat = Image.new("RGB", image.size, "white")
+        flat.paste(image.convert("RGB"), mask=alpha)
+        return flat, alpha.getextrema() != (255, 255)
+    return image.convert("L" if image.mode in ("1", "L") else "RGB"), False
+
+
+def shrunk(image: Image.Image) -> Image.Image:
+    """At most 512 pixels at the shorter side."""
+    shorter = min(image.size)
+    if shorter <= SHORTER_SIDE:
+        return image
+    width, height = (max(1, round(side * SHORTER_SIDE / shorter)) for side in image.size)
+    return image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=3.0)
+
+
+def without_colour(image: Image.Image) -> Image.Image:
+    """Grey where red, green and blue are the same everywhere."""
+    if image.mode != "RGB":
+        return image
+    red, green, blue = image.split()
+    grey = all(ImageChops.difference(red, other).getbbox() is None for other in (green, blue))
+    return red if grey else image
+
+
+def encode(image: Image.Image, kind: str) -> bytes:
+    """As it is stored: photos as JPEG, all others without loss."""
+    out = io.BytesIO()
+    if kind in ("JPEG", "MPO", "WEBP") and image.width * image.height > LOSSLESS_UP_TO:
+        image.save(out, "JPEG", quality=95, subsampling=0)
+    else:
+        image.save(out, "PNG", compress_level=3)
+    return out.getvalue()
+
+
+def square(image: Image.Image, size: int, shape: str) -> Image.Image:
+    """A picture as size × size, bilinear and antialiased: `crop` keeps the middle, `pad` all of it between grey bars,
+    `stretch` all of it, squeezed."""
+    if shape == "pad":
+        scale = size / max(image.size)
+        inner = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+        resized = image.resize(inner, Image.Resampling.BILINEAR, reducing_gap=3.0)
+        padded = Image.new(image.mode, (size, size), (PADDING,) * len(image.getbands()))
+        padded.paste(resized, ((size - inner[0]) // 2, (size - inner[1]) // 2))
+        return padded
+    side = min(image.size)
+    left, top = (image.width - side) / 2, (image.height - side) / 2
+    box = (left, top, left + side, top + side) if shape == "crop" else (0, 0, *image.size)
+    return image.resize((size, size), Image.Resampling.BILINEAR, box=box, reducing_gap=3.0)
 
 
 def normalise(planes: tuple[Image.Image, ...], pixels: dict) -> np.ndarray:  # type: ignore[type-arg]
@@ -106,12 +223,13 @@ def normalise(planes: tuple[Image.Image, ...], pixels: dict) -> np.ndarray:  # t
 
 
 def fit(plane: Image.Image, side: int) -> np.ndarray:
-    """A plane of floats, side × side: nothing is rounded on the way."""
-    scale = side / min(plane.size)
-    wide, high = (max(side, round(length * scale)) for length in plane.size)
-    left, top = (wide - side) // 2, (high - side) // 2
-    resized = plane if plane.size == (wide, high) else plane.resize((wide, high), Image.Resampling.BILINEAR)
-    return np.asarray(resized.crop((left, top, left + side, top + side)), dtype=np.float32)
+    """The middle square of a plane of floats, side × side: nothing is rounded on the way."""
+    if plane.size != (side, side):
+        short = min(plane.size)
+        left, top = (plane.width - short) / 2, (plane.height - short) / 2
+        box = (left, top, left + short, top + short)
+        plane = plane.resize((side, side), Image.Resampling.BILINEAR, box=box)
+    return np.asarray(plane, dtype=np.float32)
 
 
 if __name__ == "__main__":

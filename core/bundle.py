@@ -18,6 +18,7 @@ CARD = "card.json"  # labels and preprocessing, beside every artifact
 SAMPLES = "samples.npz"  # test images and the answers to them, beside every artifact
 REQUIREMENTS = "requirements.txt"  # of predict.py and benchmark.py
 PREDICTIONS = "predictions.npz"  # answers to all test and validation images, beside every artifact
+WHITE = 65535  # of a picture with 16 bits, all of them used
 
 
 def write_bundle(run: Run, step: int | None, folder: Path, *, images: bool = True) -> list[str]:
@@ -87,7 +88,8 @@ def _contents(run: Run, point: Point, source: Path, *, images: bool) -> dict[str
 
 def described(card: dict[str, Any]) -> dict[str, bytes]:
     """What a model answers and what it wants to be given, from its card: labels.json and preprocessing.json."""
-    return {"labels.json": _json(card["classes"]), "preprocessing.json": _json(card["preprocessing"])}
+    pixels = {**card["preprocessing"], **({"input": card["input"]} if card.get("input") else {})}
+    return {"labels.json": _json(card["classes"]), "preprocessing.json": _json(pixels)}
 
 
 def requirements(model: bytes) -> bytes:
@@ -117,7 +119,7 @@ def model_card(
         "## Input and output",
         f"`image`: float32 [N, {pixels['channels']}, {pixels['size']}, {pixels['size']}]: pixels resized (bilinear, "
         f"antialiased), divided by 255, minus {pixels['mean']}, divided by {pixels['std']}. `logits`: [N, "
-        f"{len(card['classes'])}], in the order of labels.json.",
+        f"{len(card['classes'])}], in the order of labels.json.{_cut(card.get('input'))}",
         "",
         "`python predict.py IMAGE…` answers for images, `python benchmark.py` measures here; both need "
         f"{needs} (requirements.txt).",
@@ -140,6 +142,15 @@ def model_card(
         "",
     ]
     return "\n".join(lines)
+
+
+def _cut(given: dict[str, Any] | None) -> str:
+    """How a picture becomes the input's pixels, as predict.py does it; nothing where images come as small squares."""
+    if not given:
+        return ""
+    shapes = {"crop": "cut to its middle square", "pad": "padded with grey to a square", "stretch": "stretched square"}
+    deep = f"; in 16 bits {given['white']:,} is white" if given["white"] != WHITE else ""
+    return f" A picture is turned upright, {shapes[given['shape']]}{deep}; predict.py does that as it was for training."
 
 
 def _origins(dataset: str, backbone: str, architecture: str) -> list[str]:

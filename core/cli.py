@@ -22,6 +22,7 @@ from core.disk import disk_error
 from core.errors import UserError, UserErrors
 from core.files import check_failpoint
 from core.identity import described, holder
+from core.importing import progress_line, report
 from core.inquiry import ask, imported_datasets
 from core.jobs import Job
 from core.launcher import SupervisorError, ensure_supervisor, lock_of, run_in_foreground, stop_supervisor
@@ -263,10 +264,18 @@ def _row(row: Row) -> str:
 @app.command(name="import")
 def import_data(
     path: Path, *, name: str,
+    classes_from: Annotated[str, Parameter(help="Folder level of the classes: top, inner or a number from 1.")] = "",
+    splits: Annotated[bool, Parameter(help="Let folders named train, validation or test be splits.")] = True,
+    merge: Annotated[bool, Parameter(negative="", help="Join classes whose names are alike (Cats, cats).")] = False,
+    shape: Annotated[str, Parameter(help="How pictures become square: crop, pad or stretch.")] = "crop",
+    encoding: Annotated[str, Parameter(help="Of a table or a zip's names, such as gb18030; guessed if left out.")] = "",
     side: Annotated[int, Parameter(help="Texts: pixels a side of the squares they are drawn in; 0: 96.")] = 0,
     workspace: Folder = None, json: AsJson = False,
 ) -> int:  # fmt: skip
     """Import images as a data set: a folder or zip with one folder a class; or texts, drawn as images.
+
+    Where several folder levels could be the classes, it names them with the flag that chooses each. Ctrl-C leaves the
+    workspace as it was.
 
     Parameters
     ----------
@@ -277,12 +286,13 @@ def import_data(
     """
     _refuse_missing(path)
     store = Workspace.open_or_create(workspace)
-    with _interruptible("Nothing was imported."):
-        found = ask(store, "import", {"path": str(path.absolute()), "name": name, "side": side})
-    skipped: Any = found["skipped"]
-    warnings: Any = found.get("warnings", [])
-    text = [f"{found['dataset']}: {found['images']} images of {found['classes']} classes", *warnings]
-    return _say(json, found, "\n".join([*text, *(f"skipped {s['file']}: {s['reason']}" for s in skipped)]))
+    asked: dict[str, JsonValue] = {
+        "path": str(path.absolute()), "name": name, "side": side, "classes_from": classes_from, "splits": splits,
+        "merge": merge, "shape": shape, "encoding": encoding,
+    }  # fmt: skip
+    with _interruptible("Nothing was imported."), progress_line(screen) as look:
+        found = ask(store, "import", asked, look)
+    return _say(json, found, "\n".join(report(found)))
 
 
 @app.command
@@ -485,8 +495,14 @@ def _refuse(errors: Sequence[UserError], as_json: bool) -> int:
         screen.print(f"{error.field}: got {error.given}", style="bold red", soft_wrap=True)
         screen.print(f"  allowed: {error.allowed}\n  {error.fix}", soft_wrap=True)
     if as_json:
-        _print({"ok": False, "errors": [error.to_json() for error in errors]})
+        _print({"ok": False, "errors": [_error(error) for error in errors]})
     return WRONG_INPUT
+
+
+def _error(error: UserError) -> dict[str, object]:
+    """An error as JSON, with its choices where it has some."""
+    choices = [choice.to_json() for choice in error.choices]
+    return {**error.to_json(), **({"choices": choices} if choices else {})}
 
 
 def _checked(

@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 
 
-class UserError(ValueError):
-    """One mistake in a person's input. The CLI and the dashboard show it unchanged; no traceback belongs to it."""
+@dataclass(frozen=True)
+class Choice:
+    """One way on from a mistake that only a person can decide: what to add to the `request` of a job, the same as
+    `flags` of a command, the `meaning` of it in words, and `counts`, images by name, where it is about classes."""
 
-    def __init__(self, code: str, field: str, given: object, allowed: str, fix: str) -> None:
+    request: Mapping[str, str | bool]
+    flags: str
+    meaning: str
+    counts: Mapping[str, int]
+
+    def to_json(self) -> dict[str, object]:
+        return asdict(self)
+
+
+class UserError(ValueError):
+    """One mistake in a person's input. The CLI and the dashboard show it unchanged; no traceback belongs to it.
+
+    `choices` are ways on that a page can offer as buttons.
+    """
+
+    def __init__(
+        self, code: str, field: str, given: object, allowed: str, fix: str, choices: Sequence[Choice] = ()
+    ) -> None:
         self.code = code
         self.field = field
         self.given = shorten(given)
         self.allowed = allowed
         self.fix = fix
+        self.choices = tuple(choices)
         super().__init__(f"{field}: got {self.given}; allowed: {allowed}. {fix}")
 
     def to_json(self) -> dict[str, str]:

@@ -75,6 +75,10 @@ def _answer_here(workspace: Workspace, job: Job, look: Callable[[Job], None]) ->
             time.sleep(POLL)
         worker.process.wait()
     except KeyboardInterrupt:
+        job.cancel()
+        until = time.monotonic() + GRACE
+        while worker.alive() and not job.done() and time.monotonic() < until:  # it may have something to clear away
+            time.sleep(POLL)
         worker.process.terminate()
         raise
     remove_file(worker.log)

@@ -14,13 +14,14 @@ from pathlib import Path
 
 from pydantic import JsonValue, TypeAdapter
 
-from core.errors import UserError
+from core.errors import Choice, UserError
 from core.files import write_atomic
 
-LONG = ("rank", "sensitivity")  # kinds that rest again and again, so that others are answered meanwhile
+LONG = ("rank", "sensitivity", "import")  # kinds that rest again and again, so that others are answered meanwhile
 QUICK = ("preview", "profile")  # kinds for which they do
 Document = dict[str, JsonValue]
 DOCUMENT = TypeAdapter(Document)
+CHOICES = TypeAdapter(list[Choice])
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class Job:
         error = answer.get("error")
         if isinstance(error, dict):
             words = {key: str(error.get(key, "")) for key in ("code", "field", "given", "allowed", "fix")}
-            raise UserError(**words)
+            raise UserError(**words, choices=CHOICES.validate_python(answer.get("choices", [])))
         return DOCUMENT.validate_python(answer["result"])
 
     def details(self) -> str:
@@ -128,7 +129,8 @@ class Job:
 
     def fail(self, error: UserError, details: str = "") -> None:
         """Ends the job with an error; `details` is a traceback if the fault is ours."""
-        self._end({"error": dict(error.to_json()), "details": details})
+        choices = DOCUMENT.validate_python({"choices": [choice.to_json() for choice in error.choices]})
+        self._end({"error": dict(error.to_json()), "details": details, **(choices if error.choices else {})})
 
     def _end(self, document: Document) -> None:
         write_atomic(self.answer_path, json.dumps(document, ensure_ascii=False, allow_nan=False).encode())

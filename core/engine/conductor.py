@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -147,7 +147,7 @@ class Performance:
         deed = self._deed(number, method, model)
         point, product = self._witness(bench).point(deed, model, artifact, saved, before, first)
         self._keep(number, product)
-        _write_card(model, artifact)
+        _write_card(model, artifact, self.data)
         for path in (artifact, artifact.with_name(PREDICTIONS), artifact.with_name(SAMPLES)):
             self._tell_file(number, path)
         self.run.emit(Measured(self.role, self.seed, point))
@@ -167,7 +167,7 @@ class Performance:
         saved = method.save(model, artifact, bench)
         deed = replace(self._deed(number, method, model), title=name)
         point, _ = self._witness(bench).point(deed, model, artifact, saved, self._kept(number), None)
-        _write_card(model, artifact)
+        _write_card(model, artifact, self.data)
         for path in (artifact, artifact.with_name(PREDICTIONS), artifact.with_name(SAMPLES)):
             self._tell_file(number, path)
         self.run.emit(Measured("control", self.seed, point))
@@ -256,9 +256,12 @@ def _target(run: Run, recipe: Recipe, data: Dataset, size: int, folder: Path) ->
     return matched(data, found, lambda code, message: run.emit(Warned(None, code, message)))
 
 
-def _write_card(model: Model, artifact: Path) -> None:
-    """Labels and preprocessing beside the artifact, for those who take it away."""
+def _write_card(model: Model, artifact: Path, data: Dataset) -> None:
+    """Labels and preprocessing beside the artifact, for those who take it away; with what was done to the pictures of
+    the data set before."""
     card = {"classes": model.classes, "preprocessing": model.preprocessing.to_json(), "backbone": model.backbone}
+    if data.cut is not None:
+        card["input"] = {"size": data.size, "channels": data.channels, **asdict(data.cut)}
     write_atomic(artifact.with_name(CARD), json.dumps(card, ensure_ascii=False, indent=1).encode())
 
 

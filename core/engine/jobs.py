@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import traceback
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +13,7 @@ from pydantic import TypeAdapter
 from core.disk import disk_error
 from core.engine.bench import CancelledError
 from core.engine.data import import_data
+from core.engine.data.layout import Wishes
 from core.engine.measure.complexity import profile
 from core.engine.preview import preview
 from core.engine.ranking import agreement, rank
@@ -20,6 +22,7 @@ from core.errors import UserError, UserErrors
 from core.jobs import Document, Job
 
 KINDS = ("preview", "profile", "rank", "import", "sensitivity")
+INTERVAL = 0.2  # seconds between two reports of a job that goes from file to file
 TEXT = TypeAdapter(str)
 WHOLE = TypeAdapter(int)
 FLAG = TypeAdapter(bool)
@@ -70,9 +73,40 @@ def _result(job: Job, asked: Document) -> Document:
         case "import":
             path = Path(TEXT.validate_python(asked["path"]))
             name = TEXT.validate_python(asked["name"])
-            imported = import_data(path, name, workspace / "datasets", side=_number(asked, "side") or 0)
+            imported = import_data(
+                path, name, workspace / "datasets", side=_number(asked, "side") or 0, wishes=_wishes(asked),
+                shape=TEXT.validate_python(asked.get("shape", "crop")),
+                encoding=TEXT.validate_python(asked.get("encoding") or "") or None, progress=Telling(job),
+            )  # fmt: skip
             return TypeAdapter(Document).validate_python(asdict(imported))
     raise UserError("unknown_job", "kind", job.kind, f"one of {', '.join(KINDS)}", "Ask for one of them.")
+
+
+def _wishes(asked: Document) -> Wishes:
+    return Wishes(
+        classes_from=TEXT.validate_python(asked.get("classes_from", "")),
+        splits=FLAG.validate_python(asked.get("splits", True)),
+        merge=FLAG.validate_python(asked.get("merge", False)),
+    )
+
+
+class Telling:
+    """Progress of a job that goes from file to file: written down now and then, with a rest for quick questions and a
+    look whether it was cancelled. Raises CancelledError."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self._next = 0.0
+        self._what = ""
+
+    def __call__(self, what: str, done: int, total: int | None) -> None:
+        if time.monotonic() < self._next and what == self._what and done != total:
+            return
+        if self.job.cancel_requested():
+            raise CancelledError
+        self.job.tell(done, total or 0, what)
+        self.job.rest()
+        self._next, self._what = time.monotonic() + INTERVAL, what
 
 
 def _number(asked: Document, name: str) -> int | None:

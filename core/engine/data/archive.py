@@ -49,7 +49,8 @@ class DamagedEntry(ValueError):
 
 
 class Archive:
-    """An opened, fully checked zip: `entries` in file order; `encoding` of names that carried no mark, or empty.
+    """An opened, fully checked zip: `entries` in file order, and the `folders` that have an entry of their own;
+    `encoding` of names that carried no mark, or empty.
 
     Raises UserError (field `path`) on anything listed in the project's table of bad zips.
     """
@@ -57,7 +58,7 @@ class Archive:
     def __init__(self, path: Path, encoding: str | None = None) -> None:
         self.path = path
         self.encoding = ""
-        self._folders: set[str] = set()
+        self.folders: set[str] = set()
         self._file = open(path, "rb")  # noqa: SIM115 - closed by __exit__
         try:
             self._length = self._file.seek(0, 2)
@@ -162,7 +163,7 @@ class Archive:
             name = plain(decode_name(raw, "utf-8" if flags & MARKED else self.encoding))
             self._check_kind(name, mode >> 16 if made_by >> 8 in (3, 19) else 0, flags)
             if name.endswith("/"):
-                self._folders.add(name.rstrip("/"))
+                self.folders.add(name.rstrip("/"))
             else:
                 yield Entry(name, offset, packed, full, crc, method, flags, raw, self._reason(name, method))
 
@@ -223,7 +224,7 @@ class Archive:
                 self._refuse("duplicate_entry", entry.name, "every name once", "Pack the folder again.")
             seen.add(entry.name)
         parents = {"/".join(parts[:depth]) for parts in (n.split("/") for n in seen) for depth in range(1, len(parts))}
-        for name in sorted(seen & (parents | self._folders)):
+        for name in sorted(seen & (parents | self.folders)):
             given = f"{name} is a file and a folder"
             self._refuse("file_and_folder", given, "every name once", "Pack the folder again.")
 

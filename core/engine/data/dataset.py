@@ -36,9 +36,23 @@ class Split:
 
 
 @dataclass(frozen=True)
+class Cut:
+    """How pictures of any size became the images of a set, so that later ones are cut alike.
+
+    `shape`: crop, pad or stretch; `white`: what is white in 16 bits; `stored`: whether they were shrunk and encoded
+    anew first, as an import does.
+    """
+
+    shape: str = "crop"
+    white: int = 65535
+    stored: bool = False
+
+
+@dataclass(frozen=True)
 class Dataset:
     """Train to learn from, validation to choose by, test to tell. `size` is the images' side in pixels;
-    `content_hash` names exactly these images, labels and splits; `notes` say what a reader should know."""
+    `content_hash` names exactly these images, labels and splits; `notes` say what a reader should know; `cut` is None
+    where the images came as small squares."""
 
     name: str
     title: str
@@ -52,6 +66,7 @@ class Dataset:
     channels: int
     content_hash: str
     notes: tuple[str, ...] = ()
+    cut: Cut | None = None
 
 
 @dataclass(frozen=True)

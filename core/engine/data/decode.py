@@ -1,8 +1,12 @@
 """The child process that decodes a person's images, so that a hostile file meets no secrets and can be killed.
 
-Started as a plain script (`python -I decode.py`), so it imports Pillow and nothing of ours. It reads `length, bytes`
-from its standard input and answers `length, JSON, length, bytes`: the image rotated upright, grey or RGB, its shorter
-side at most 512 pixels, encoded anew as PNG or JPEG without any metadata. Lengths are 8 bytes, little-endian.
+Started as a plain script (`python -I decode.py`), so it imports Pillow and nothing of ours. It reads `white, length,
+bytes` from its standard input and answers `length, JSON, length, bytes`: the image rotated upright, grey or RGB, its
+shorter side at most 512 pixels, encoded anew as PNG or JPEG without any metadata. Lengths are 8 bytes, little-endian,
+and so is `white`: the value that counts as white in images of 16 bits. Where it is 0 such an image is only looked at:
+the answer says its largest value and what its file states, and holds no image.
+
+What a bundle's predict.py shares with it is the same there, line by line, so that both see the same pixels.
 """
 
 from __future__ import annotations
@@ -11,11 +15,13 @@ import contextlib
 import hashlib
 import io
 import json
+import re
 import resource
 import sys
 import warnings
 from typing import Any, BinaryIO
 
+import numpy as np
 from PIL import Image, ImageChops, ImageOps, UnidentifiedImageError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
@@ -23,36 +29,50 @@ MOST_PIXELS = 50_000_000
 SHORTER_SIDE = 512
 LOSSLESS_UP_TO = 128 * 128  # pixels: a small JPEG is kept exactly, as PNG
 MEMORY = 3 * 2**30
+WHITE = 65535
+LOW_BYTES = {"16B": "16L", "16L": "16B", "16N": "16B" if sys.byteorder == "little" else "16L"}
+BITS_PER_SAMPLE, DESCRIPTION, MOST_SAMPLE, MOST_SIGNED = 258, 270, 281, 341  # TIFF 6.0's tags
+_STATED = re.compile(
+    r"(?:significant[ _-]?bits|bit[ _-]?depth|bits[ _-]?per[ _-]?(?:sample|pixel|channel))\W{1,4}(\d{1,2})\b", re.I
+)
 
 
 class Unreadable(ValueError):
     """Why an image is skipped."""
 
 
-def decode(data: bytes) -> tuple[dict[str, Any], bytes]:
+def decode(data: bytes, white: int = WHITE) -> tuple[dict[str, Any], bytes]:
     """Facts about the image, and its new encoding; raises Unreadable with a reason a person understands."""
     try:
         image: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
         kind = str(image.format)
         notes = _check(image)
-        image.draft(image.mode, (2 * SHORTER_SIDE, 2 * SHORTER_SIDE))
-        image.load()
-        turned = ImageOps.exif_transpose(image)
+        deep = deep_pixels(data)
+        own = own_white(image)
+        if deep is not None:
+            notes.append("16 bits")
+            if not (white or own):
+                samples = deep[:, :, :3] if deep.ndim == 3 else deep  # without transparency
+                return {"peak": int(samples.max(initial=0)), "stated": _stated(image, data)}, b""
+        else:
+            image.draft(image.mode, (2 * SHORTER_SIDE, 2 * SHORTER_SIDE))
+        turned = ImageOps.exif_transpose(image) if deep is None else image
+        if image.getexif().get(0x0112, 1) in range(2, 9):
+            notes.append("rotated")
+        clean, transparent = eight_bits(turned, deep, own or white)
     except UnidentifiedImageError as error:
         raise Unreadable("damaged: its header cannot be read") from error
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError, OverflowError) as error:
         if isinstance(error, Unreadable):
             raise
         raise Unreadable("damaged or cut off") from error
-    if image.getexif().get(0x0112, 1) in range(2, 9):
-        notes.append("rotated")
-    image = _shrunk(_eight_bits(turned, notes))
-    if image.mode == "RGB" and _is_grey(image):
-        image = image.getchannel(0)
-    encoded, suffix = _encoded(image, kind)
-    pixels = hashlib.sha256(f"{image.mode} {image.size} ".encode() + image.tobytes()).hexdigest()
-    facts = {"kind": kind, "width": image.width, "height": image.height, "channels": len(image.getbands())}
-    name = hashlib.sha256(encoded).hexdigest() + suffix
+    if transparent:
+        notes.append("transparent")
+    clean = without_colour(shrunk(clean))
+    encoded = encode(clean, kind)
+    pixels = hashlib.sha256(f"{clean.mode} {clean.size} ".encode() + clean.tobytes()).hexdigest()
+    facts = {"kind": kind, "width": clean.width, "height": clean.height, "channels": len(clean.getbands())}
+    name = hashlib.sha256(encoded).hexdigest() + (".jpg" if encoded.startswith(b"\xff\xd8") else ".png")
     return {**facts, "pixels": pixels, "file": name, "notes": notes}, encoded
 
 
@@ -63,29 +83,94 @@ def _check(image: Image.Image) -> list[str]:
     if image.mode == "F":
         raise Unreadable("32-bit float pixels; 8 and 16 bits are read")
     if image.mode == "I" and image.format != "PNG":
-        raise Unreadable("32-bit whole-number pixels; 8 and 16 bits are read")
+        raise Unreadable("32-bit or signed whole-number pixels; 8 and 16 bits without a sign are read")
+    if any("LA;16" in str(tile[3]) for tile in image.tile):
+        raise Unreadable("16-bit grey with transparency; save it without transparency")
     return ["animated"] if getattr(image, "n_frames", 1) > 1 and image.format != "MPO" else []
 
 
-def _eight_bits(image: Image.Image, notes: list[str]) -> Image.Image:
-    """Grey or RGB with 8 bits: 16 bits are scaled by 1/257, never clipped; what is transparent becomes white."""
-    if image.mode == "I" or image.mode.startswith("I;16"):
-        import numpy as np
+def _stated(image: Image.Image, data: bytes) -> int:
+    """The largest value that the file says its samples can have, 255 to 65,535; 0 where it says nothing.
 
-        notes.append("16 bits")
-        return Image.fromarray(np.round(np.asarray(image).astype(np.float64) / 257).clip(0, 255).astype(np.uint8))
+    TIFF's MaxSampleValue, SMaxSampleValue and ImageDescription ("SignificantBits=12", "bit depth: 14"), PNG's sBIT.
+    """
+    tags = getattr(image, "tag_v2", {})
+    found = [tags.get(number) for number in (MOST_SAMPLE, MOST_SIGNED)]
+    values = [max(value) if isinstance(value, tuple) else value for value in found if value]
+    if match := _STATED.search(str(tags.get(DESCRIPTION, ""))):
+        values.append(2 ** int(match[1]) - 1)
+    if image.format == "PNG" and (bits := _significant(data)):
+        values.append(2**bits - 1)
+    usable = [int(value) for value in values if isinstance(value, int | float) and 255 <= value <= WHITE]
+    return 2 ** max(usable).bit_length() - 1 if usable else 0
+
+
+def _significant(data: bytes) -> int:
+    """The bits that a PNG's sBIT chunk states, 0 without one; it stands before the pixels."""
+    at = 8
+    while at + 12 <= len(data) and (kind := data[at + 4 : at + 8]) not in (b"IDAT", b"IEND"):
+        length = int.from_bytes(data[at : at + 4], "big")
+        if kind == b"sBIT" and 1 <= length <= 4:
+            return min(16, max(data[at + 8 : at + 8 + length], default=0))
+        at += 12 + length
+    return 0
+
+
+def own_white(image: Image.Image) -> int:
+    """What is white in a TIFF whose samples have 9 to 15 bits, packed; 0 for any other file."""
+    bits = getattr(image, "tag_v2", {}).get(BITS_PER_SAMPLE, (8,))
+    deepest: int = max(bits) if isinstance(bits, tuple) else bits
+    return 2**deepest - 1 if 8 < deepest < 16 else 0
+
+
+def deep_pixels(data: bytes) -> np.ndarray | None:
+    """uint16 [H, W] or [H, W, 3 or 4] of an image with 16 bits a sample, upright; None for any other.
+
+    Pillow reads such grey images whole, of colour only the upper bytes; read once more in the other byte order, it
+    gives the lower ones.
+    """
+    image = Image.open(io.BytesIO(data), formats=FORMATS)
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        grey = np.asarray(ImageOps.exif_transpose(image))
+        return grey.astype(np.int64).clip(0, WHITE).astype(np.uint16)
+    if image.mode not in ("RGB", "RGBA") or not any(";16" in str(tile[3]) for tile in image.tile):
+        return None
+    low = Image.open(io.BytesIO(data), formats=FORMATS)
+    low.tile = [type(tile)(*tile[:3], other_bytes(tile[3])) for tile in low.tile]
+    high, low = (np.asarray(ImageOps.exif_transpose(half)).astype(np.uint16) for half in (image, low))
+    return high * 256 + low
+
+
+def other_bytes(args):  # type: ignore[no-untyped-def]
+    """The arguments of a decoder with the other byte of each sample."""
+    if isinstance(args, tuple):
+        return (other_bytes(args[0]), *args[1:])
+    name, order = args.split(";")
+    return f"{name};{LOW_BYTES[order]}"
+
+
+def eight_bits(image: Image.Image, deep: np.ndarray | None, white: int) -> tuple[Image.Image, bool]:
+    """Grey or RGB with 8 bits, and whether anything was transparent: that becomes white.
+
+    `deep` holds the samples where they have 16 bits; they are scaled so that `white` is 255, and what lies above it is
+    white too.
+    """
+    if deep is not None:
+        scaled = np.round(deep * (255 / white)).clip(0, 255).astype(np.uint8)
+        if deep.ndim == 3 and deep.shape[2] == 4 and int(deep[:, :, 3].max(initial=0)) > white:
+            scaled[:, :, 3] = np.round(deep[:, :, 3] / 257)
+        image = Image.fromarray(scaled)
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         image = image.convert("RGBA")
         alpha = image.getchannel("A")
-        if alpha.getextrema() != (255, 255):
-            notes.append("transparent")
-        white = Image.new("RGB", image.size, "white")
-        white.paste(image.convert("RGB"), mask=alpha)
-        return white
-    return image.convert("L" if image.mode in ("1", "L") else "RGB")
+        flat = Image.new("RGB", image.size, "white")
+        flat.paste(image.convert("RGB"), mask=alpha)
+        return flat, alpha.getextrema() != (255, 255)
+    return image.convert("L" if image.mode in ("1", "L") else "RGB"), False
 
 
-def _shrunk(image: Image.Image) -> Image.Image:
+def shrunk(image: Image.Image) -> Image.Image:
+    """At most 512 pixels at the shorter side."""
     shorter = min(image.size)
     if shorter <= SHORTER_SIDE:
         return image
@@ -93,27 +178,33 @@ def _shrunk(image: Image.Image) -> Image.Image:
     return image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=3.0)
 
 
-def _is_grey(image: Image.Image) -> bool:
+def without_colour(image: Image.Image) -> Image.Image:
+    """Grey where red, green and blue are the same everywhere."""
+    if image.mode != "RGB":
+        return image
     red, green, blue = image.split()
-    return all(ImageChops.difference(red, other).getbbox() is None for other in (green, blue))
+    grey = all(ImageChops.difference(red, other).getbbox() is None for other in (green, blue))
+    return red if grey else image
 
 
-def _encoded(image: Image.Image, kind: str) -> tuple[bytes, str]:
+def encode(image: Image.Image, kind: str) -> bytes:
+    """As it is stored: photos as JPEG, all others without loss."""
     out = io.BytesIO()
     if kind in ("JPEG", "MPO", "WEBP") and image.width * image.height > LOSSLESS_UP_TO:
         image.save(out, "JPEG", quality=95, subsampling=0)
-        return out.getvalue(), ".jpg"
-    image.save(out, "PNG", compress_level=3)
-    return out.getvalue(), ".png"
+    else:
+        image.save(out, "PNG", compress_level=3)
+    return out.getvalue()
 
 
 def serve(source: BinaryIO, sink: BinaryIO) -> None:
     """Answers every image on `source` until it ends."""
-    while header := source.read(8):
+    while header := source.read(16):
         data = b""
         facts: dict[str, Any]
         try:
-            facts, data = decode(source.read(int.from_bytes(header, "little")))
+            content = source.read(int.from_bytes(header[8:], "little"))
+            facts, data = decode(content, int.from_bytes(header[:8], "little"))
         except Unreadable as reason:
             facts = {"reason": str(reason)}
         except MemoryError:

@@ -16,6 +16,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+from core.engine.data.depth import WHITE, Deep
+
 SECONDS = 5.0
 CHILD = Path(__file__).with_name("decode.py")
 MOST_CHILDREN = 4
@@ -49,11 +51,12 @@ class Decoder:
     def __init__(self) -> None:
         self._child: subprocess.Popen[bytes] | None = None
 
-    def decode(self, data: bytes) -> Decoded | Unreadable:
+    def decode(self, data: bytes, white: int = WHITE) -> Decoded | Deep | Unreadable:
+        """The clean image; `white` is what counts as white in 16 bits, and 0 asks what such an image holds."""
         child = self._child = self._child or _start()
         assert child.stdin is not None
         try:
-            child.stdin.write(len(data).to_bytes(8, "little"))
+            child.stdin.write(white.to_bytes(8, "little") + len(data).to_bytes(8, "little"))
             child.stdin.write(data)
             child.stdin.flush()
             deadline = time.monotonic() + SECONDS
@@ -65,7 +68,9 @@ class Decoder:
         except (BrokenPipeError, EOFError):
             self.close()
             return Unreadable("breaks the decoder")
-        return Unreadable(facts["reason"]) if "reason" in facts else _decoded(facts, clean)
+        if "reason" in facts:
+            return Unreadable(facts["reason"])
+        return Deep(**facts) if "peak" in facts else _decoded(facts, clean)
 
     def close(self) -> None:
         if self._child is not None:
@@ -107,7 +112,9 @@ def _decoded(facts: dict[str, Any], data: bytes) -> Decoded:
     return Decoded(**{**facts, "notes": tuple(facts["notes"])}, data=data)
 
 
-def decode_all(files: Iterable[tuple[str, bytes]], count: int) -> Iterator[tuple[str, Decoded | Unreadable]]:
+def decode_all(
+    files: Iterable[tuple[str, bytes]], count: int, white: int = WHITE
+) -> Iterator[tuple[str, Decoded | Deep | Unreadable]]:
     """(name, answer) in the order of `files` (name, content), by as many children as cores and `count` are worth."""
     workers = max(1, min(os.cpu_count() or 1, MOST_CHILDREN, count // PER_CHILD))
     decoders = [Decoder() for _ in range(workers)]
@@ -115,14 +122,14 @@ def decode_all(files: Iterable[tuple[str, bytes]], count: int) -> Iterator[tuple
     for decoder in decoders:
         free.put(decoder)
 
-    def one(data: bytes) -> Decoded | Unreadable:
+    def one(data: bytes) -> Decoded | Deep | Unreadable:
         decoder = free.get()
         try:
-            return decoder.decode(data)
+            return decoder.decode(data, white)
         finally:
             free.put(decoder)
 
-    waiting: deque[tuple[str, Future[Decoded | Unreadable]]] = deque()
+    waiting: deque[tuple[str, Future[Decoded | Deep | Unreadable]]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         try:
             for name, data in files:

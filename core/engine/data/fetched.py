@@ -13,7 +13,7 @@ import torch
 
 from core.engine.data.bundled import SEED, split_fashion_mnist
 from core.engine.data.cache import Part, read_cache, write_cache
-from core.engine.data.dataset import Dataset, Indices, Split, draw
+from core.engine.data.dataset import Cut, Dataset, Indices, Split, draw
 from core.engine.data.photo_sets import Listing, list_photos, unpack_inner
 from core.engine.data.photos import Progress, photo_part
 from core.engine.data.published import FASHION_MNIST, Archive, Published
@@ -60,15 +60,15 @@ def load_published(published: Published, image_size: int, folder: Path, progress
     home, size = folder / published.name, published.size or image_size
     path = cache_path(home, published, size)
     cached = read_cache(path)
-    if cached is not None:
-        return cached
-    if published.form == "photos":
-        _photos(published, home, size, path, progress)
-    else:
-        _small(published, home, path, progress)
-    written = read_cache(path)
-    assert written is not None
-    return written
+    photos = published.form == "photos"
+    if cached is None:
+        if photos:
+            _photos(published, home, size, path, progress)
+        else:
+            _small(published, home, path, progress)
+        cached = read_cache(path)
+    assert cached is not None
+    return replace(cached, cut=Cut()) if photos else cached
 
 
 def cache_path(home: Path, published: Published, size: int) -> Path:

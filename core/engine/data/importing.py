@@ -2,57 +2,54 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import secrets
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from core.engine.data.archive import DamagedEntry
 from core.engine.data.catalog import datasets
-from core.engine.data.decoding import Decoded, Unreadable, decode_all
-from core.engine.data.layout import Arrangement, arrange
+from core.engine.data.cleaning import Filled, cleaned, plain_path, skip
+from core.engine.data.depth import WHITE
+from core.engine.data.encodings import GUESSES
+from core.engine.data.layout import Arrangement, Wishes, arrange
 from core.engine.data.names import blank, folded
 from core.engine.data.own import SCHEMA, OwnDataset, OwnImage, home_of, normal_name
 from core.engine.data.photos import Progress
+from core.engine.data.remarks import accounts, imbalance, remarks, shapes, without_images
 from core.engine.data.signature import READ_FORMATS, kind_of
 from core.engine.data.sources import Found, opened
 from core.engine.data.splitting import Picture, assign
-from core.errors import UserError, shorten
+from core.errors import UserError, nearest
 from core.files import make_folder, move, remove_tree, write_atomic
 
 LONGEST_NAME = 80
-IMBALANCE = 20  # from this ratio of the largest class to the smallest a warning is given
-LISTED = 10  # names in one warning
-SMALL = 8  # pixels of the shorter side, below which a warning is given
-SUFFIXES = {
-    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
-    "MPO": (".jpg", ".jpeg", ".mpo"),
-    "PNG": (".png", ".apng"),
-    "TIFF": (".tif", ".tiff"),
-    "BMP": (".bmp", ".dib"),
-}
-NOTES = {
-    "rotated": "turned upright as their EXIF data say",
-    "animated": "animated or with several pages: the first frame was taken",
-    "transparent": "transparent: laid on white",
-    "16 bits": "16 bits a pixel: scaled to 8",
-}
+SHAPES = ("crop", "pad", "stretch")
 
 
 @dataclass(frozen=True)
 class Imported:
-    """What became of a folder or zip. `dataset` is the name to load it by; `classes` and `images` are counts."""
+    """What became of a folder or zip. `dataset` is the name to load it by; `classes` and `images` are counts.
+
+    `ignored` counts hidden and system files by the name that says so; `folders` account for each folder of the class
+    level (folder, class, split, images, reason); `shape` and `white` are how pictures become images (see Cut);
+    `encoding` is that of a table, or of a zip's unmarked names.
+    """
 
     dataset: str
     classes: int
     images: int
     skipped: list[dict[str, str]]
     warnings: list[str]
+    ignored: dict[str, int] = field(default_factory=dict)
+    folders: list[dict[str, str | int]] = field(default_factory=list)
+    shape: str = "crop"
+    white: int = WHITE
+    encoding: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -63,24 +60,31 @@ def import_images(
     name: str,
     folder: Path,
     *,
-    merge: bool = False,
+    wishes: Wishes = Wishes(),  # noqa: B008 (frozen)
+    shape: str = "crop",
     encoding: str | None = None,
     progress: Progress | None = None,
 ) -> Imported:
     """The images at `path` (a folder or zip, one folder a class) as the data set `name` in `folder`.
 
-    `merge` joins classes whose names differ only in case or Unicode form; `encoding` is that of a zip's unmarked
-    names. Raises UserError where the whole is refused, and then `folder` is as it was.
+    `wishes` are what a person has decided about the folders; `shape`, how pictures become square: crop, pad or stretch;
+    `encoding` is that of a zip's unmarked names. `progress` may raise to end the import. Raises UserError where the
+    whole is refused. Whatever ends it early, `folder` is as it was.
     """
+    check_shape(shape)
+    check_encoding(encoding)
     name = checked_name(name, folder)
-    with opened(path, encoding) as source:
-        candidates, skipped = _candidates(source.files)
-        layout = arrange([found.path for found in candidates], merge)
-        skipped += [_skip(left, reason) for left, reason in layout.left_out.items()]
+    report = progress or _silent
+    with opened(path, encoding, lambda files: report("counting files", files, None)) as source:
+        candidates, skipped = _candidates(source.files, report)
+        layout = arrange([found.path for found in candidates], wishes, map(plain_path, source.folders))
+        skipped += [skip(left, reason) for left, reason in layout.left_out.items()]
         wanted = [found for found in candidates if found.path in layout.classes]
-        _require_classes(layout, skipped)
-        delivery = Delivery(layout, skipped, source.warnings)
-        return store(name, folder, delivery, lambda place: _decoded(wanted, place, skipped, progress))
+        _require_classes(layout, skipped, source.ignored)
+        delivery = Delivery(
+            layout, skipped, source.warnings, shape=shape, ignored=dict(source.ignored), encoding=source.encoding
+        )
+        return store(name, folder, delivery, lambda place: cleaned(wanted, place, skipped, report))
 
 
 @dataclass(frozen=True)
@@ -92,17 +96,21 @@ class Delivery:
     skipped: list[dict[str, str]]
     warnings: list[str]
     remark: Callable[[OwnDataset], list[str]] = lambda card: []
+    shape: str = "crop"
+    ignored: dict[str, int] = field(default_factory=dict)
+    encoding: str = ""
 
 
-def store(name: str, folder: Path, delivery: Delivery, fill: Callable[[Path], dict[str, Decoded]]) -> Imported:
+def store(name: str, folder: Path, delivery: Delivery, fill: Callable[[Path], Filled]) -> Imported:
     """The data set `name` in `folder`, moved there whole; `fill` writes its pictures into a given folder and tells them
     by path. Raises UserError where no split is possible, and then `folder` is as it was."""
     sweep(folder)
     stage = folder / f".import-{os.getpid()}-{secrets.token_hex(4)}"
     try:
         make_folder(stage / "images")
-        decoded = fill(stage / "images")
-        card = _card(name, delivery.layout, decoded, delivery.skipped, delivery.warnings)
+        filled = fill(stage / "images")
+        accounted = accounts(delivery.layout, filled.images, delivery.skipped)
+        card = _card(name, delivery, filled, list(without_images(accounted)))
         card = card.model_copy(update={"warnings": [*card.warnings, *delivery.remark(card)]})
         write_atomic(stage / "dataset.json", card.model_dump_json().encode())
         os.sync()  # one flush for thousands of small files, before the rename makes them a data set
@@ -110,7 +118,10 @@ def store(name: str, folder: Path, delivery: Delivery, fill: Callable[[Path], di
     except BaseException:
         remove_tree(stage)
         raise
-    return Imported(name, len(card.classes), len(card.images), card.skipped, card.warnings)
+    return Imported(
+        name, len(card.classes), len(card.images), card.skipped, card.warnings, delivery.ignored, accounted,
+        card.shape, card.white, delivery.encoding,
+    )  # fmt: skip
 
 
 def sweep(folder: Path) -> None:
@@ -135,13 +146,31 @@ def checked_name(name: str, folder: Path) -> str:
     return kept
 
 
-def _candidates(files: list[Found]) -> tuple[list[Found], list[dict[str, str]]]:
+def check_shape(shape: str) -> None:
+    """Raises UserError where pictures cannot become square so."""
+    if shape not in SHAPES:
+        raise UserError("unknown_choice", "shape", shape, f"one of {', '.join(SHAPES)}", nearest(shape, SHAPES))
+
+
+def check_encoding(encoding: str | None) -> None:
+    """Raises UserError where Python knows no text encoding of this name."""
+    try:
+        known = not encoding or codecs.lookup(encoding)._is_text_encoding
+    except (LookupError, ValueError):
+        known = False
+    if not known:
+        allowed = f"an encoding such as utf-8, {', '.join(dict.fromkeys(each.encoding for each in GUESSES))}"
+        raise UserError("unknown_choice", "encoding", encoding, allowed, "Leave it out to have it guessed.")
+
+
+def _candidates(files: list[Found], report: Progress) -> tuple[list[Found], list[dict[str, str]]]:
     """Files that are images by their first bytes, and the others with the reason they are skipped."""
     candidates, skipped = [], []
-    for found in files:
+    for done, found in enumerate(files):
+        report("looking at files", done, len(files))
         reason = found.skip or _foreign(found.head())
         if reason:
-            skipped.append(_skip(found.path, reason))
+            skipped.append(skip(found.path, reason))
         else:
             candidates.append(found)
     return candidates, skipped
@@ -159,17 +188,18 @@ def _foreign(head: bytes) -> str:
     return f"{kind}, not a picture we read; read are {readable}"
 
 
-def _skip(path: str, reason: str) -> dict[str, str]:
-    return {"file": shorten(path.encode("utf-8", "replace").decode(), 300), "reason": reason}
+def _silent(what: str, done: int, total: int | None) -> None:
+    return None
 
 
-def _require_classes(layout: Arrangement, skipped: list[dict[str, str]]) -> None:
+def _require_classes(layout: Arrangement, skipped: list[dict[str, str]], ignored: Mapping[str, int]) -> None:
     classes = sorted(set(layout.classes.values()))
     if not classes:
         given = f"{len(skipped)} files, none an image" if skipped else "no files"
+        hidden = f"; {sum(ignored.values())} hidden or system files were ignored" if ignored else ""
         first = f" The first was skipped: {skipped[0]['file']}: {skipped[0]['reason']}." if skipped else ""
         fix = f"Give a folder or zip with one folder of images a class.{first}"
-        raise UserError("no_images", "path", given, f"images ({', '.join(READ_FORMATS)})", fix)
+        raise UserError("no_images", "path", given + hidden, f"images ({', '.join(READ_FORMATS)})", fix)
     _at_least_two(classes)
 
 
@@ -179,49 +209,15 @@ def _at_least_two(classes: list[str]) -> None:
         raise UserError("one_class", "path", f"only the class {classes[0]}", "two classes or more", fix)
 
 
-def _decoded(
-    wanted: list[Found], folder: Path, skipped: list[dict[str, str]], progress: Progress | None
-) -> dict[str, Decoded]:
-    """The clean images by path, each written once; what cannot be read goes to `skipped`."""
-    clean: dict[str, Decoded] = {}
-    stored: dict[str, str] = {}
-    done = 0
-    for path, answer in decode_all(_contents(wanted, skipped), len(wanted)):
-        done += 1
-        if progress:
-            progress("decoding", done, len(wanted))
-        if isinstance(answer, Unreadable):
-            skipped.append(_skip(path, answer.reason))
-            continue
-        if answer.pixels not in stored:
-            stored[answer.pixels] = answer.file
-            (folder / answer.file).write_bytes(answer.data)
-        clean[path] = replace(answer, file=stored[answer.pixels], data=b"")
-    return clean
-
-
-def _contents(wanted: list[Found], skipped: list[dict[str, str]]) -> Iterator[tuple[str, bytes]]:
-    for found in wanted:
-        try:
-            yield found.path, found.read()
-        except DamagedEntry as problem:
-            skipped.append(_skip(found.path, f"damaged: {problem}"))
-
-
-def _card(
-    name: str,
-    layout: Arrangement,
-    decoded: dict[str, Decoded],
-    skipped: list[dict[str, str]],
-    warnings: list[str],
-) -> OwnDataset:
+def _card(name: str, delivery: Delivery, filled: Filled, empty: list[str]) -> OwnDataset:
     """The description of the stored images; raises UserError where no split is possible."""
+    layout, decoded, skipped = delivery.layout, filled.images, delivery.skipped
     classes = sorted({layout.classes[path] for path in decoded})
     if not classes:
         fix = f"Mend the images. The first: {skipped[0]['file']}: {skipped[0]['reason']}."
         raise UserError("no_images", "path", f"{len(skipped)} files, none readable", "readable images", fix)
     _at_least_two(classes)
-    splits, told = assign(
+    splits, short = assign(
         [Picture(path, layout.classes[path], layout.splits[path], image.pixels) for path, image in decoded.items()]
     )
     label = {known: index for index, known in enumerate(classes)}
@@ -233,6 +229,7 @@ def _card(
     side = next(iter(sides)) if len(sides) == 1 else (0, 1)
     emptied = sorted(set(layout.classes.values()) - set(classes))
     left = [f"no readable image in the class {', '.join(emptied)}: left out"] if emptied else []
+    about = [*remarks(decoded), *filled.warnings, *shapes(decoded.values(), delivery.shape)]
     return OwnDataset(
         schema_version=SCHEMA,
         name=name,
@@ -241,28 +238,7 @@ def _card(
         side=side[0] if side[0] == side[1] else 0,
         images=images,
         skipped=skipped,
-        warnings=[*warnings, *layout.warnings, *left, *told, *_remarks(decoded), *_imbalance(layout, decoded)],
+        warnings=[*delivery.warnings, *layout.warnings, *left, *empty, *short, *about, *imbalance(layout, decoded)],
+        shape=delivery.shape,
+        white=filled.white,
     )
-
-
-def _remarks(decoded: dict[str, Decoded]) -> Iterator[str]:
-    """What was done to images, and what is odd about them, one sentence a kind."""
-    kinds: dict[str, list[str]] = defaultdict(list)
-    for path, image in decoded.items():
-        for note in image.notes:
-            kinds[NOTES[note]].append(path)
-        suffix = Path(path).suffix.lower()
-        if suffix not in SUFFIXES.get(image.kind, (f".{image.kind.lower()}",)):
-            kinds["named as another format than they are (the content was believed)"].append(path)
-        if min(image.width, image.height) < SMALL:
-            kinds[f"smaller than {SMALL} pixels"].append(path)
-    for what, paths in kinds.items():
-        more = " …" if len(paths) > LISTED else ""
-        yield f"{len(paths)} {'image' if len(paths) == 1 else 'images'} {what}: {', '.join(paths[:LISTED])}{more}"
-
-
-def _imbalance(layout: Arrangement, decoded: dict[str, Decoded]) -> Iterator[str]:
-    counts = Counter(layout.classes[path] for path in decoded)
-    (most, largest), (least, smallest) = counts.most_common()[0], counts.most_common()[-1]
-    if largest >= IMBALANCE * smallest:
-        yield f"classes are unequal: {least} has {smallest} images, {most} has {largest}"

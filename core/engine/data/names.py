@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 
-IGNORED = frozenset({"__MACOSX", ".DS_Store", "Thumbs.db"})
+from core.engine.data.encodings import ZIP_GUESSES, decodes, guess
+
+# What operating systems, file managers, editors and version control leave behind, folded. A name that begins with a dot
+# is hidden, and ignored as well.
+IGNORED = frozenset((
+    "__macosx", "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "picasa.ini", "ntuser.dat", "icon\r",
+    "$recycle.bin", "recycler", "recycled", "system volume information", "found.000", "lost+found", "lost.dir",
+    "network trash folder", "temporary items", "thevolumesettingsfolder", "@eadir", "@recycle", "#recycle", "#snapshot",
+    "@recently-snapshot", "@tmp", "__pycache__", "node_modules", "cvs",
+))  # fmt: skip
+TEMPORARY = ("~$", "~lock", ".~lock")  # of office programs
 DEEPEST = 32
 LONGEST = 255  # bytes in one name
 
@@ -35,9 +46,14 @@ def plain(name: str) -> str:
     return "/".join(part for part in name.split("/") if part != ".")
 
 
-def ignored(name: str) -> bool:
-    """Whether a file is something an operating system left behind."""
-    return not IGNORED.isdisjoint(name.split("/"))
+def ignored(path: str) -> str:
+    """The part of a path that is hidden or left behind by a system, outermost first; empty where none is."""
+    return next((part for part in path.split("/") if is_ignored(part)), "")
+
+
+def is_ignored(name: str) -> bool:
+    """Whether a file or folder of this name is hidden or no work of a person."""
+    return name.startswith((".", *TEMPORARY)) or name.casefold() in IGNORED
 
 
 def skip_reason(name: str) -> str:
@@ -52,18 +68,15 @@ def skip_reason(name: str) -> str:
 def choose_encoding(unmarked: list[bytes], encoding: str | None) -> str:
     """The encoding of a zip's names that carry no UTF-8 mark and are not ASCII; empty where there are none.
 
-    All names decide together: UTF-8 first, then Chinese GB 2312, then the format's own cp437, which reads anything.
+    All names decide together: the given one, else UTF-8, else the most plausible (core.engine.data.encodings), else the
+    format's own cp437, which reads anything.
     """
     if not unmarked:
         return ""
-    for choice in (encoding,) if encoding else ("utf-8", "gb2312"):
-        try:
-            for raw in unmarked:
-                raw.decode(choice)
-        except (UnicodeDecodeError, LookupError):
-            continue
-        return choice
-    return "cp437"
+    if encoding:
+        return encoding if all(decodes(raw, encoding) for raw in unmarked) else "cp437"
+    together = b"\n".join(unmarked)
+    return "utf-8" if decodes(together, "utf-8") else guess(together, ZIP_GUESSES, "cp437")
 
 
 def decode_name(raw: bytes, encoding: str) -> str:
@@ -74,6 +87,35 @@ def decode_name(raw: bytes, encoding: str) -> str:
 def folded(name: str) -> str:
     """The same text for names that differ only in case or Unicode form."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+
+
+def alike(name: str) -> str:
+    """The same text for names that a person may take for one: equal but for case, Unicode form, full-width forms,
+    blanks, invisible characters and dots at the end."""
+    seen = "".join(c for c in folded(name) if unicodedata.category(c)[0] not in "ZC" and not _selects_form(c))
+    return seen.rstrip(".") or seen
+
+
+def _selects_form(character: str) -> bool:
+    return 0xFE00 <= ord(character) <= 0xFE0F or character in "\u034f\u115f\u1160\u3164\uffa0\u2800"
+
+
+def plainest(names: Sequence[str]) -> str:
+    """Of names that are alike, the one with the fewest blanks and odd characters; the first in order among equals."""
+    return min(
+        names, key=lambda name: (len(name) - len(alike(name)), name != unicodedata.normalize("NFKC", name), name)
+    )
+
+
+def shown(name: str) -> str:
+    """A name in a sentence: what cannot be seen in it is spelled out, and blanks at its ends stand in quotes."""
+    spelled = "".join(f"\\u{ord(c):04x}" if _unseen(c) else c for c in name)
+    return f'"{spelled}"' if spelled != spelled.strip() or not spelled else spelled
+
+
+def _unseen(character: str) -> bool:
+    odd = unicodedata.category(character)[0] == "C" or _selects_form(character)
+    return odd or (unicodedata.category(character) in ("Zs", "Zl", "Zp") and character not in " \u3000")
 
 
 def blank(name: str) -> bool:

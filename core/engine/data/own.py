@@ -9,7 +9,7 @@ import hashlib
 import json
 import unicodedata
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from core.engine.data.cache import read_cache, write_cache
-from core.engine.data.dataset import SPLITS, Dataset, DatasetInfo, Split
+from core.engine.data.dataset import SPLITS, Cut, Dataset, DatasetInfo, Split
 from core.engine.data.photos import Progress, photo_part
 from core.errors import UserError
 from core.files import safe_join
@@ -38,7 +38,8 @@ class OwnImage(BaseModel):
 
 
 class OwnDataset(BaseModel):
-    """What dataset.json says. `side` is the images' common side where all are square and equal, else 0."""
+    """What dataset.json says. `side` is the images' common side where all are square and equal, else 0; `shape` and
+    `white` are how pictures become images of the set (see Cut)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -50,10 +51,13 @@ class OwnDataset(BaseModel):
     images: list[OwnImage]
     skipped: list[dict[str, str]]
     warnings: list[str]
+    shape: str = "crop"
+    white: int = 65535
 
     def content_hash(self) -> str:
-        """Over classes, files (themselves content hashes), labels and splits; not over names."""
-        facts = [self.classes, self.channels, [(image.file, image.label, image.split) for image in self.images]]
+        """Over classes, files (themselves content hashes), labels, splits and shape; not over names."""
+        images = [(image.file, image.label, image.split) for image in self.images]
+        facts = [self.classes, self.channels, images, *([self.shape] if self.shape != "crop" else [])]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     def counts(self) -> dict[str, int]:
@@ -125,10 +129,11 @@ def load_own(stored: Stored, image_size: int, progress: Progress) -> Dataset:
     size = min(image_size, stored.card.side or image_size)
     digest = stored.card.content_hash()
     path = stored.home / "cache" / f"{digest[:16]}-{size}.safetensors"
+    card, done = stored.card, 0
+    cut = Cut(card.shape, card.white, stored=True)
     cached = read_cache(path)
     if cached is not None:
-        return cached
-    card, done = stored.card, 0
+        return replace(cached, cut=cut)
 
     def tick(images: int) -> None:
         nonlocal done
@@ -140,11 +145,11 @@ def load_own(stored: Stored, image_size: int, progress: Progress) -> Dataset:
         images = [image for image in card.images if image.split == split]
         paths = [safe_join(stored.home, "images", image.file) for image in images]
         labels = np.array([image.label for image in images], np.int64)
-        parts[split] = photo_part(paths, labels, size, card.channels, tick)
+        parts[split] = photo_part(paths, labels, size, card.channels, tick, card.shape)
     write_cache(path, _described(card, size, digest), parts)
     written = read_cache(path)
     assert written is not None
-    return written
+    return replace(written, cut=cut)
 
 
 def _described(card: OwnDataset, size: int, digest: str) -> Dataset:

@@ -1,4 +1,4 @@
-"""Photos of any size as square uint8 pixels: the shorter side resized, the middle kept."""
+"""Photos of any size as square uint8 pixels: the middle kept, or all of them padded or stretched."""
 
 from __future__ import annotations
 
@@ -16,24 +16,33 @@ from core.engine.data.dataset import Indices
 from core.errors import UserError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")  # PPM: the German traffic signs
+PADDING = 128  # grey around a padded picture, about the mean of photos
 Progress = Callable[[str, int, int | None], None]
 
 
-def square(image: Image.Image, size: int) -> Image.Image:
-    """The centre square of an image, size × size, bilinear and antialiased."""
+def square(image: Image.Image, size: int, shape: str) -> Image.Image:
+    """A picture as size × size, bilinear and antialiased: `crop` keeps the middle, `pad` all of it between grey bars,
+    `stretch` all of it, squeezed."""
+    if shape == "pad":
+        scale = size / max(image.size)
+        inner = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+        resized = image.resize(inner, Image.Resampling.BILINEAR, reducing_gap=3.0)
+        padded = Image.new(image.mode, (size, size), (PADDING,) * len(image.getbands()))
+        padded.paste(resized, ((size - inner[0]) // 2, (size - inner[1]) // 2))
+        return padded
     side = min(image.size)
     left, top = (image.width - side) / 2, (image.height - side) / 2
-    box = (left, top, left + side, top + side)
+    box = (left, top, left + side, top + side) if shape == "crop" else (0, 0, *image.size)
     return image.resize((size, size), Image.Resampling.BILINEAR, box=box, reducing_gap=3.0)
 
 
-def read_square(path: Path, size: int, channels: int) -> NDArray[np.uint8]:
+def read_square(path: Path, size: int, channels: int, shape: str = "crop") -> NDArray[np.uint8]:
     """uint8 [channels, size, size] of a stored photo; raises UserError on a damaged file."""
     mode = "L" if channels == 1 else "RGB"
     try:
         with Image.open(path, formats=FORMATS) as image:
             image.draft(mode, (2 * size, 2 * size))  # a JPEG is decoded at 1/2, 1/4 or 1/8 where that is enough
-            pixels = np.asarray(square(image.convert(mode), size))
+            pixels = np.asarray(square(image.convert(mode), size, shape))
     except (OSError, ValueError, SyntaxError) as error:
         fix = "Delete the data set and fetch or import it again."
         raise UserError("damaged_image", "dataset", path.name, "an image that can be decoded", fix) from error
@@ -41,13 +50,19 @@ def read_square(path: Path, size: int, channels: int) -> NDArray[np.uint8]:
 
 
 def photo_part(
-    paths: Sequence[Path], labels: Indices, size: int, channels: int, tick: Callable[[int], None] | None = None
+    paths: Sequence[Path],
+    labels: Indices,
+    size: int,
+    channels: int,
+    tick: Callable[[int], None] | None = None,
+    shape: str = "crop",
 ) -> Part:
-    """A split to be decoded into its cache by as many threads as there are cores; `tick` counts images."""
+    """A split to be decoded into its cache by as many threads as there are cores; `tick` counts images, `shape` is how
+    pictures become square."""
 
     def fill(out: NDArray[np.uint8]) -> None:
         def put(index: int) -> None:
-            out[index] = read_square(paths[index], size, channels)
+            out[index] = read_square(paths[index], size, channels, shape)
 
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
             for done, _ in enumerate(pool.map(put, range(len(paths))), 1):

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import stat
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.engine.data.archive import MOST_BYTES, MOST_ENTRIES, Archive, DamagedEntry, Entry
-from core.engine.data.names import IGNORED, ignored, skip_reason
+from core.engine.data.names import ignored, is_ignored, skip_reason
 from core.engine.data.signature import HEAD
-from core.errors import UserError
+from core.errors import UserError, shorten
 
 MOST_FILE = 512 * 2**20  # bytes of one image file: 50 megapixels, uncompressed, with 16 bits a channel and alpha
 
@@ -29,26 +30,62 @@ class Found:
 
 @dataclass(frozen=True)
 class Source:
+    """The files to be judged; all folders by path; how many files were ignored, by the hidden or system name they have
+    or lie in; the encoding of a zip's unmarked names, or empty."""
+
     files: list[Found]
-    warnings: list[str]
+    warnings: list[str] = field(default_factory=list)
+    folders: set[str] = field(default_factory=set)
+    ignored: Counter[str] = field(default_factory=Counter)
+    encoding: str = ""
 
 
 @contextmanager
-def opened(path: Path, encoding: str | None = None) -> Iterator[Source]:
-    """The files of a folder or zip, without what operating systems leave behind; raises UserError (field `path`)."""
+def opened(
+    path: Path, encoding: str | None = None, tick: Callable[[int], None] = lambda files: None
+) -> Iterator[Source]:
+    """The files of a folder or zip, without what is hidden or left behind by a system; `tick` is given how many were
+    found so far. Raises UserError (field `path`)."""
     if path.is_dir():
-        yield Source(list(_folder_files(path)), [])
+        source = Source([])
+        source.files.extend(_folder_files(path, source, tick))
+        yield source
     elif path.is_file():
         with Archive(path, encoding) as archive:
-            files = [_zipped(archive, entry) for entry in archive.entries if not ignored(entry.name)]
-            yield Source(files, [_told(archive.encoding)] if archive.encoding else [])
+            yield _zip_files(archive)
     else:
         kind = "nothing is there" if not path.exists() else "not a file or folder"
         raise UserError("missing_path", "path", f"{path} ({kind})", "a folder or zip of images", "Check the path.")
 
 
-def _told(encoding: str) -> str:
-    return f"the zip does not say how its names are written; they were read as {encoding}"
+def _zip_files(archive: Archive) -> Source:
+    files, left = [], Counter[str]()
+    for entry in archive.entries:
+        part = ignored(entry.name)
+        if part:
+            left[part] += 1
+        else:
+            files.append(_zipped(archive, entry))
+    above = {parent for found in files for parent in _parents(found.path)}
+    folders = above | {folder for folder in archive.folders if not ignored(folder)}
+    return Source(files, list(_told(archive, files)), folders, left, archive.encoding)
+
+
+def _parents(path: str) -> Iterator[str]:
+    """The folders around a path: `a`, `a/b` for `a/b/c`."""
+    at = path.find("/")
+    while at >= 0:
+        yield path[:at]
+        at = path.find("/", at + 1)
+
+
+def _told(archive: Archive, files: list[Found]) -> Iterator[str]:
+    if archive.encoding:
+        example = next((found.path for found in files if not found.path.isascii()), "")
+        yield (
+            f"the zip does not say how its names are written; they were read as {archive.encoding}"
+            f"{f', for example {shorten(example, 80)}' if example else ''}; if that is wrong, give --encoding"
+        )
 
 
 def _zipped(archive: Archive, entry: Entry) -> Found:
@@ -56,20 +93,29 @@ def _zipped(archive: Archive, entry: Entry) -> Found:
     return Found(entry.name, skip, lambda: archive.head(entry), lambda: archive.read(entry))
 
 
-def _folder_files(root: Path) -> Iterator[Found]:
+def _folder_files(root: Path, source: Source, tick: Callable[[int], None]) -> Iterator[Found]:
+    """The plain files below `root`; its folders and what is ignored are put down in `source`."""
     count = total = 0
     for folder, inner, files in os.walk(root):
-        inner[:] = sorted(set(inner) - IGNORED)
+        here = Path(folder)
+        for name in filter(is_ignored, inner):
+            source.ignored[name] += sum(len(inside) for _, _, inside in os.walk(here / name))
+        source.ignored.update(filter(is_ignored, files))
+        inner[:] = sorted(name for name in inner if not is_ignored(name))
+        for name in inner:
+            place = (here / name).relative_to(root)
+            if (here / name).is_symlink():
+                yield _linked(place)
+            source.folders.add(place.as_posix())
         count += len(inner)
-        for link in [name for name in inner if Path(folder, name).is_symlink()]:
-            yield _linked(Path(folder, link).relative_to(root))
-        for name in sorted(set(files) - IGNORED):
-            found, size = _on_disk(Path(folder, name), root)
+        for name in sorted(name for name in files if not is_ignored(name)):
+            found, size = _on_disk(here / name, root)
             count, total = count + 1, total + size
             if count > MOST_ENTRIES or total > MOST_BYTES:
                 given = f"more than {MOST_ENTRIES:,} files or {MOST_BYTES:,} bytes"
                 fix = "Import a part of the images."
                 raise UserError("folder_too_large", "path", given, "at most that many", fix)
+            tick(count)
             yield found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from core.errors import UserError
@@ -29,7 +29,9 @@ def assign(pictures: Sequence[Picture]) -> tuple[dict[str, str], list[str]]:
     """The split of every path, and what a person should know about it.
 
     Equal pixels are one group and share a split. Of a class's groups, 15 % each become test and validation, at least
-    one each from three groups on. Raises UserError `too_few_images` where no class has three different images.
+    one each from three groups on; a group in several classes counts for the smallest of them. What is promised to each
+    class is checked on the files themselves, when all are placed. Raises UserError `too_few_images` where no class has
+    three different images, `class_not_in_train` where given splits leave a class without training images.
     """
     groups: dict[str, list[Picture]] = defaultdict(list)
     for picture in pictures:
@@ -39,23 +41,61 @@ def assign(pictures: Sequence[Picture]) -> tuple[dict[str, str], list[str]]:
     if "test" not in given.values() and "validation" in given.values():
         given = {pixels: "test" if split == "validation" else split for pixels, split in given.items()}
         warnings.append("no test split was given: the given validation images became the test split")
-    by_class: dict[str, list[str]] = defaultdict(list)
-    for pixels, group in groups.items():
-        by_class[group[0].name].append(pixels)
+    members = _members(groups)
     chosen: dict[str, str] = {}
-    for name, members in by_class.items():
-        chosen |= _divide(sorted(members, key=_order), given)
-        if "train" not in {chosen[pixels] for pixels in members}:
-            fix = "Put images of this class into the training folder too, or leave the class out."
-            raise UserError("class_not_in_train", "path", name, "training images for every class", fix)
+    for name in sorted(members, key=lambda name: (len(members[name]), name)):
+        chosen |= _divide(sorted(members[name] - set(chosen), key=_order), given)
+    _train_for_all(members, chosen, given)
     if set(chosen.values()) != set(PRIORITY):
-        largest = max(len(members) for members in by_class.values())
+        largest = max(map(len, members.values()))
         fix = "Add images: train, validation and test need at least one each."
         raise UserError("too_few_images", "path", f"{largest} different images in a class", "at least 3", fix)
-    thin = sorted(name for name, members in by_class.items() if len(members) < 3)
-    if thin:
-        warnings.append(f"fewer than 3 different images, so not in every split: {_list(thin)}")
+    warnings += _promises(groups, members, chosen)
     return {picture.path: chosen[picture.pixels] for picture in pictures}, warnings
+
+
+def _members(groups: Mapping[str, Sequence[Picture]]) -> dict[str, set[str]]:
+    """The groups of each class; one whose pictures lie in several classes is a member of each."""
+    members: dict[str, set[str]] = defaultdict(set)
+    for pixels, group in groups.items():
+        for picture in group:
+            members[picture.name].add(pixels)
+    return members
+
+
+def _train_for_all(members: Mapping[str, set[str]], chosen: dict[str, str], given: Mapping[str, str | None]) -> None:
+    """Every class has a training image: drawn ones are moved for it, given ones are not."""
+    for name, groups in sorted(members.items()):
+        if any(chosen[pixels] == "train" for pixels in groups):
+            continue
+        drawn = sorted((pixels for pixels in groups if given[pixels] in (None, "train")), key=_order)
+        if not drawn:
+            fix = "Put images of this class into the training folder too, or leave the class out."
+            raise UserError("class_not_in_train", "path", name, "training images for every class", fix)
+        chosen[drawn[0]] = "train"
+
+
+def _promises(
+    groups: Mapping[str, Sequence[Picture]], members: Mapping[str, set[str]], chosen: Mapping[str, str]
+) -> Iterable[str]:
+    """Classes that are short of something, one sentence a kind."""
+    thin = sorted(name for name, found in members.items() if len(found) < 3)
+    if thin:
+        yield f"fewer than 3 different images, so not in every split: {_list(thin)}"
+    for split in ("validation", "test"):
+        lacking = sorted(n for n, found in members.items() if not any(chosen[p] == split for p in found))
+        if lacking:
+            yield f"no {split} image, so nothing is known of how well it is recognised there: {_list(lacking)}"
+    copied = {name: _only_copies(name, found, groups) for name, found in members.items()}
+    for name, others in sorted(copied.items()):
+        if others:
+            yield f"the class {name} consists only of copies of images of {_list(others)}: no model can tell them apart"
+
+
+def _only_copies(name: str, found: set[str], groups: Mapping[str, Sequence[Picture]]) -> list[str]:
+    """The other classes that all of a class's images lie in too; none where it has one of its own."""
+    others = [{picture.name for picture in groups[pixels]} - {name} for pixels in found]
+    return sorted(set().union(*others)) if all(others) else []
 
 
 def _order(pixels: str) -> bytes:

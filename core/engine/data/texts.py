@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
 
+from core.engine.data.cleaning import Filled
 from core.engine.data.dataset import SPLITS
 from core.engine.data.decoding import Decoded
-from core.engine.data.importing import Delivery, Imported, checked_name, import_images, store
-from core.engine.data.layout import Arrangement
+from core.engine.data.importing import (
+    Delivery,
+    Imported,
+    check_encoding,
+    check_shape,
+    checked_name,
+    import_images,
+    store,
+)
+from core.engine.data.layout import Arrangement, Wishes, merged
 from core.engine.data.lettering import draw, lacking, plain, room
-from core.engine.data.names import folded
 from core.engine.data.own import OwnDataset
 from core.engine.data.photos import Progress
 from core.engine.data.tables import Table, is_table, read_table
@@ -44,36 +52,58 @@ class Bag:
 
 
 def import_data(
-    path: Path, name: str, folder: Path, *, side: int = 0, encoding: str | None = None, progress: Progress | None = None
+    path: Path,
+    name: str,
+    folder: Path,
+    *,
+    side: int = 0,
+    wishes: Wishes = Wishes(),  # noqa: B008 (frozen)
+    shape: str = "crop",
+    encoding: str | None = None,
+    progress: Progress | None = None,
 ) -> Imported:
     """What is at `path` as the data set `name`: a CSV file by its content as drawn texts, anything else as images.
 
-    `side` in pixels is that of the squares texts are drawn in, 0 for 96. Raises UserError where the whole is refused.
+    `side` in pixels is that of the squares texts are drawn in, 0 for 96; `wishes` and `shape` are for folders of
+    images, but for `wishes.merge`. Raises UserError where the whole is refused.
     """
     if is_table(path):
-        return import_texts(path, name, folder, side=side or SIDE, encoding=encoding, progress=progress)
+        _for_images_alone(path, wishes, shape)
+        return import_texts(
+            path, name, folder, side=side or SIDE, merge=wishes.merge, encoding=encoding, progress=progress
+        )
     if side:
         given, allowed = f"{side} for {path.name}", "0: images come in their own size"
         raise UserError("no_table", "side", given, allowed, "Leave it out, or give a CSV file of texts.")
-    return import_images(path, name, folder, encoding=encoding, progress=progress)
+    return import_images(path, name, folder, wishes=wishes, shape=shape, encoding=encoding, progress=progress)
+
+
+def _for_images_alone(path: Path, wishes: Wishes, shape: str) -> None:
+    check_shape(shape)
+    given = {"shape": shape != "crop", "classes_from": bool(wishes.classes_from), "splits": not wishes.splits}
+    for field, changed in given.items():
+        if changed:
+            fix = "Leave it out: a table's classes are its labels, and its texts are drawn in squares."
+            raise UserError("no_folders", field, f"it, for the table {path.name}", "a folder or zip of images", fix)
 
 
 def import_texts(
-    path: Path, name: str, folder: Path, *, side: int = SIDE, encoding: str | None = None,
+    path: Path, name: str, folder: Path, *, side: int = SIDE, merge: bool = False, encoding: str | None = None,
     progress: Progress | None = None,
 ) -> Imported:  # fmt: skip
-    """The rows of the CSV file at `path`, columns `text` and `label`, each drawn in a square of `side` pixels."""
+    """The rows of the CSV file at `path`, columns `text` and `label`, each drawn in a square of `side` pixels; `merge`
+    joins labels that are alike."""
     least, most = SIDES
     if not least <= side <= most:
         fix = f"The nearest allowed value is {min(max(side, least), most)}."
         raise UserError("out_of_range", "side", side, f"a whole number from {least} to {most}", fix)
+    check_encoding(encoding)
     name = checked_name(name, folder)
     table = read_table(path, encoding)
-    _check_labels(table)
-    layout = Arrangement(dict(table.labels), dict.fromkeys(table.texts))
+    layout = Arrangement(_labels(table, merge), dict.fromkeys(table.texts))
     warnings = [*table.warnings, *_legibility(table, side)]
-    delivery = Delivery(layout, table.skipped, warnings, lambda card: _beside(card, table))
-    return store(name, folder, delivery, lambda place: _drawn(table, side, place, progress))
+    delivery = Delivery(layout, table.skipped, warnings, lambda card: _beside(card, table), encoding=table.encoding)
+    return store(name, folder, delivery, lambda place: Filled(_drawn(table, side, place, progress)))
 
 
 def bag_of_words(texts: Mapping[str, Sequence[str]], labels: Mapping[str, Sequence[int]]) -> Bag | None:
@@ -94,18 +124,15 @@ def bag_of_words(texts: Mapping[str, Sequence[str]], labels: Mapping[str, Sequen
     return Bag(*scores)
 
 
-def _check_labels(table: Table) -> None:
-    classes = sorted(set(table.labels.values()))
+def _labels(table: Table, merge: bool) -> dict[str, str]:
+    """The label of each row, those that are alike joined; raises UserError where they are and `merge` is off."""
+    final, told = merged(Counter(table.labels.values()), merge)
+    table.warnings += told
+    classes = sorted(set(final.values()))
     if len(classes) < 2:
         given = f"only the label {classes[0]}"
         raise UserError("one_class", "path", given, "two labels or more", "Add rows with another label.")
-    alike: dict[str, list[str]] = defaultdict(list)
-    for label in classes:
-        alike[folded(label)].append(label)
-    for names in alike.values():
-        if len(names) > 1:
-            given, allowed = " and ".join(names), "labels that differ in more than case or form"
-            raise UserError("classes_alike", "path", given, allowed, f"Write {names[0]} everywhere, or rename one.")
+    return {row: final[label] for row, label in table.labels.items()}
 
 
 def _legibility(table: Table, side: int) -> list[str]:

@@ -18,6 +18,8 @@ from PIL import Image
 
 from core.engine.data import Imported, datasets, import_images, load_dataset
 from core.engine.data.decoding import CHILD, Decoded, Decoder, Unreadable
+from core.engine.data.depth import Deep
+from core.engine.data.layout import Wishes
 from core.engine.data.own import home_of
 from core.errors import UserError
 
@@ -58,7 +60,8 @@ def unpacked(path: Path, files: Files) -> Path:
 
 
 def imported(tmp_path: Path, files: Files, merge: bool = False) -> Imported:
-    return import_images(zipped(tmp_path / "given.zip", files), "mine", tmp_path / "datasets", merge=merge)
+    wishes = Wishes(merge=merge)
+    return import_images(zipped(tmp_path / "given.zip", files), "mine", tmp_path / "datasets", wishes=wishes)
 
 
 @pytest.mark.parametrize("pack", [zipped, unpacked])
@@ -67,7 +70,9 @@ def test_folder_and_zip_give_the_same_data_set(pack: Callable[[Path, Files], Pat
     files = {**pngs("cats", 20), **pngs("dogs", 20, 100), "__MACOSX/cats/._0.png": b"x", "cats/.DS_Store": b"x"}
     steps: list[tuple[str, int, int | None]] = []
     got = import_images(pack(tmp_path / "given", files), "My pets", folder, progress=lambda *step: steps.append(step))
-    assert got.to_json() == {"dataset": "My pets", "classes": 2, "images": 40, "skipped": [], "warnings": []}
+    told = got.to_json()
+    assert {"dataset": "My pets", "classes": 2, "images": 40, "skipped": [], "warnings": []}.items() <= told.items()
+    assert told["ignored"] == {"__MACOSX": 1, ".DS_Store": 1}
     assert steps[-1] == ("decoding", 40, 40)
     data = load_dataset("My pets", 32, folder=folder)
     assert (data.classes, data.size, data.channels) == (("cats", "dogs"), 12, 3)
@@ -240,7 +245,7 @@ def test_imbalance_is_accepted_with_a_warning(tmp_path: Path) -> None:
     assert splits(tmp_path)["rare/0.png"] == ("rare", "train")
 
 
-def decode(data: bytes) -> Decoded | Unreadable:
+def decode(data: bytes) -> Decoded | Deep | Unreadable:
     decoder = Decoder()
     try:
         return decoder.decode(data)

@@ -15,9 +15,11 @@ from sklearn.naive_bayes import MultinomialNB
 from core.engine.data import Imported, import_data, load_dataset
 from core.engine.data.bundled import TEXT_SAMPLE, text_sample
 from core.engine.data.counts import count_dataset
+from core.engine.data.encodings import GUESSES, guess
+from core.engine.data.layout import Wishes
 from core.engine.data.lettering import draw
 from core.engine.data.own import home_of
-from core.engine.data.tables import is_table
+from core.engine.data.tables import is_table, read_table
 from core.engine.data.texts import bag_of_words
 from core.engine.jobs import answer
 from core.errors import UserError
@@ -82,14 +84,18 @@ def test_delimiters_and_encodings(delimiter: str, encoding: str, told: str, tmp_
     got = imported(tmp_path, text.encode(encoding))
     assert got.images == 64
     read_as = [warning for warning in got.warnings if "read as" in warning]
-    assert read_as == ([f"the table was read as {told}"] if told else [])
+    assert [warning.split(",")[0] for warning in read_as] == ([f"the table was read as {told}"] if told else [])
+    assert got.encoding == encoding
 
 
 def test_chinese_in_its_old_encoding(tmp_path: Path) -> None:
     rows = "".join(f"海浪第{n}次,海\n山羊第{n}次,山\n" for n in "一二三四五六七八九十")
     got = imported(tmp_path, f"text,label\n{rows}".encode("gb2312"))
     assert got.classes == 2
-    assert "the table was read as gb2312" in got.warnings
+    (told,) = [warning for warning in got.warnings if "read as" in warning]
+    assert told.startswith("the table was read as gb18030, a guess")
+    assert "for example: 海浪第一次,海" in told
+    assert "--encoding" in told
     assert any("100.0%" in warning for warning in got.warnings)  # the first sign tells: signs count one by one
 
 
@@ -236,3 +242,118 @@ def test_the_bag_of_words_in_the_samples_card_was_measured() -> None:
     other = MultinomialNB().fit(counts.transform(parts["train"]), truth["train"])
     assert other.score(counts.transform(parts["test"]), truth["test"]) == pytest.approx(bag.test, abs=0.02)
     assert home_of("text-topics", Path("x")).name.startswith("own-")
+
+
+# encodings and odd tables
+
+WRITTEN = {
+    "gb18030": ("今天天气很好，我们去公园散步", "这家餐厅的服务态度太差了", "镕基先生的儿子在草地上踢球，㐂"),
+    "big5": ("今天天氣很好，我們去公園散步", "這家餐廳的服務態度太差了", "體育新聞 台灣棒球"),
+    "cp932": (
+        "今日は天気がとてもいいので散歩に行きました。",
+        "このレストランのサービスはひどい",
+        "東京都港区のニュース",
+    ),
+    "cp949": ("오늘은 날씨가 매우 좋아서 산책하러 갔습니다", "이 식당의 서비스는 정말 나빴어요", "스포츠 뉴스 야구"),
+    "cp1250": ("Zażółć gęślą jaźń", "Dziś jest bardzo ładna pogoda, więc poszliśmy do parku", "źle, dobrze, świetnie"),
+    "cp1251": ("Сегодня очень хорошая погода, мы пошли в парк", "ПЛОХОЙ СЕРВИС", "кошка и собака"),
+    "cp1252": ("Ein schöner Tag für einen Spaziergang, Größe", "Il a mangé à l'école, ça va", "El niño comió una piña"),
+    "koi8_r": ("Сегодня очень хорошая погода, мы пошли в парк", "кошка и собака", "плохой сервис"),
+    "euc_jp": ("今日は天気がとてもいいので散歩に行きました。", "このレストランのサービスはひどい", "猫と犬、りんご"),
+    "cp1253": ("Σήμερα ο καιρός είναι πολύ καλός", "η γάτα και ο σκύλος", "κακή εξυπηρέτηση"),
+    "utf-16-le": ("今天天气很好", "Zażółć gęślą jaźń", "plain words"),
+    "utf-16-be": ("今天天气很好", "Zażółć gęślą jaźń", "plain words"),
+}
+
+
+def rows(texts: tuple[str, ...]) -> str:
+    """A table of two labels in which every text occurs in six rows."""
+    lines = [f'"{text} {n}","{"ab"[n % 2]}"\n' for text in texts for n in range(6)]
+    return "text,label\n" + "".join(lines)
+
+
+@pytest.mark.parametrize("encoding", WRITTEN)
+def test_an_encoding_that_nothing_states_is_guessed_right_and_said(encoding: str, tmp_path: Path) -> None:
+    table = read_table(given(tmp_path, rows(WRITTEN[encoding]).encode(encoding)))
+    assert {text.rpartition(" ")[0] for text in table.texts.values()} == set(WRITTEN[encoding])
+    assert table.encoding == encoding
+    (told,) = table.warnings
+    assert f"read as {encoding}, a guess" in told
+    assert any(text in told for text in WRITTEN[encoding])
+
+
+@pytest.mark.parametrize("encoding", [name for name in WRITTEN if not name.startswith("utf")])
+def test_a_few_words_are_enough_for_a_guess(encoding: str) -> None:
+    """Each text alone, at least four of five in all; a Latin text without its accents reads alike in all."""
+    right = [
+        data.decode(guess(data, GUESSES, "latin-1")) == text
+        for text in WRITTEN[encoding]
+        for data in [text.encode(encoding)]
+    ]
+    assert sum(right) >= len(right) - (encoding == "gb18030")
+
+
+def test_the_guess_can_be_overruled(tmp_path: Path) -> None:
+    data = rows(WRITTEN["cp1252"]).encode("cp1252")
+    table = read_table(given(tmp_path, data), "cp1250")
+    assert table.encoding == "cp1250"
+    assert not table.warnings
+    assert any("ŕ" in text for text in table.texts.values())  # what à becomes
+    with pytest.raises(UserError, match="--encoding"):
+        read_table(given(tmp_path, data), "utf-8")
+    for name in ("klingon", "rot13", "hex", "idna\0"):
+        with pytest.raises(UserError) as caught:
+            import_data(given(tmp_path, data), "mine", tmp_path / "datasets", encoding=name)
+        assert caught.value.field == "encoding"
+
+
+def test_utf_16_without_a_mark_is_a_table(tmp_path: Path) -> None:
+    got = imported(tmp_path, GOOD.encode("utf-16-le"))
+    assert (got.images, got.encoding) == (64, "utf-16-le")
+
+
+@pytest.mark.parametrize("line", ["sep=;\n", "sep=;\r\n", '"sep=;"\n', "SEP=;\n", "\ufeffsep=;\n"])
+def test_the_hint_of_a_spreadsheet_is_no_row(line: str, tmp_path: Path) -> None:
+    table = read_table(given(tmp_path, line + GOOD.replace(",", ";") + "only one\n"))
+    assert len(table.texts) == 64
+    assert table.skipped == [{"file": "row 66", "reason": "1 cells where the first line has 2"}]
+
+
+def test_an_odd_delimiter_that_the_hint_names(tmp_path: Path) -> None:
+    assert len(read_table(given(tmp_path, "sep=^\n" + GOOD.replace(",", "^"))).texts) == 64
+    for delimiter in ("|", "，"):
+        assert len(read_table(given(tmp_path, GOOD.replace(",", delimiter))).texts) == 64
+
+
+def test_an_overlong_row_is_skipped_and_the_others_are_read(tmp_path: Path) -> None:
+    """Longer than Python's csv module reads by itself, and than we draw."""
+    table = read_table(given(tmp_path, GOOD + f"{'x' * 200_000},sea\n" + "last,sea\n"))
+    assert table.skipped == [{"file": "row 66", "reason": "a text of more than 100,000 characters"}]
+    assert len(table.texts) == 65
+    assert csv.field_size_limit() == 131_072
+
+
+def test_headers_as_other_programs_write_them(tmp_path: Path) -> None:
+    index = "".join(f"{n},{line}\n" for n, line in enumerate(GOOD.splitlines()[1:]))
+    table = read_table(given(tmp_path, ",text,label\n" + index))
+    assert len(table.texts) == 64
+    assert table.warnings == ["columns that were not used: one without a name"]
+    assert len(read_table(given(tmp_path, GOOD.replace("text,label", ' "Text" ,\u200bLABEL '))).texts) == 64
+
+
+def test_labels_that_are_alike_can_be_merged(tmp_path: Path) -> None:
+    content = GOOD + "a,Sea\nb,sea\u200b\nc,ｓｅａ\n"
+    error = refused(tmp_path, content, "classes_alike")
+    assert error.choices[0].flags == "--merge"
+    got = import_data(given(tmp_path, content), "mine", tmp_path / "datasets", wishes=Wishes(merge=True))
+    assert (got.classes, got.images) == (2, 67)
+
+
+@pytest.mark.parametrize(
+    ("field", "wishes", "shape"),
+    [("shape", Wishes(), "pad"), ("classes_from", Wishes("top"), "crop"), ("splits", Wishes(splits=False), "crop")],
+)
+def test_what_is_for_folders_is_refused_for_a_table(field: str, wishes: Wishes, shape: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        import_data(given(tmp_path, GOOD), "mine", tmp_path / "datasets", wishes=wishes, shape=shape)
+    assert caught.value.field == field

@@ -1,0 +1,64 @@
+"""An import as a person at a terminal sees it: how far it is, and what became of the files."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+
+from core.jobs import Document, Job, JobProgress
+
+EVERY = 2.0  # seconds between two lines where the output is no terminal
+
+
+@contextmanager
+def progress_line(console: Console) -> Iterator[Callable[[Job], None]]:
+    """What to call again and again while a job goes on: a bar on a terminal, elsewhere a line now and then."""
+    if not console.is_terminal:
+        yield _Lines(console)
+        return
+    columns = (TextColumn("{task.fields[what]}", markup=False), BarColumn(), TextColumn("{task.fields[count]}"))
+    with Bar(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
+        task = bar.add_task("", total=None, what="starting", count="")
+
+        def look(job: Job) -> None:
+            far = job.progress()
+            if far is not None:
+                bar.update(task, completed=far.done, total=far.total or None, what=far.what, count=_count(far))
+
+        yield look
+
+
+class _Lines:
+    """Progress as lines of text."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._next = 0.0
+
+    def __call__(self, job: Job) -> None:
+        far = job.progress() if time.monotonic() >= self._next else None
+        if far is not None:
+            self._next = time.monotonic() + EVERY
+            self.console.print(f"{far.what} {_count(far)}", soft_wrap=True)
+
+
+def _count(far: JobProgress) -> str:
+    return f"{far.done:,} of {far.total:,}" if far.total else f"{far.done:,}"
+
+
+def report(found: Document) -> Iterator[str]:
+    """What was imported, what to know of it, what was ignored and what was skipped, a line each."""
+    data: dict[str, Any] = dict(found)
+    yield f"{data['dataset']}: {data['images']} images of {data['classes']} classes"
+    yield from data.get("warnings", [])
+    ignored = data.get("ignored", {})
+    if ignored:
+        named = ", ".join(f"{name} ({count})" for name, count in sorted(ignored.items()))
+        yield f"ignored {sum(ignored.values())} hidden and system files: {named}"
+    yield from (f"skipped {each['file']}: {each['reason']}" for each in data["skipped"])
