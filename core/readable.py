@@ -5,6 +5,7 @@ from __future__ import annotations
 from core.points import Latency, Point
 
 NOT_MEASURED = "–"
+AT_CHANCE = "no better than chance"
 
 
 def percent(share: float | None, digits: int = 1) -> str:
@@ -26,6 +27,26 @@ def _with_whiskers(share: float | None, low: float | None, high: float | None) -
     if share is None or low is None or high is None:
         return percent(share)
     return f"{100 * share:.1f} ± {50 * (high - low):.1f} %"
+
+
+def chance(point: Point) -> str:
+    """What chance gives on the test images, and how; empty where that is not known."""
+    found = point.chance
+    if found is None:
+        return ""
+    majority = f"always answering with the most frequent of {found.classes} classes"
+    return f"{percent(found.test)}, {majority if found.is_majority(found.test) else f'guessing among {found.classes}'}"
+
+
+class Amount:
+    """A number for a phrase: `{count:point|points}` becomes `1 point`, `2 points`; of what is no number, the many."""
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+    def __format__(self, spec: str) -> str:
+        one, plural, many = spec.partition("|")
+        return f"{self.value} {one if self.value == 1 else many}" if plural else format(self.value, spec)
 
 
 def size(count: float | None) -> str:

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
+from core.chance import assumed
 from core.errors import UserError, shorten
 from core.events import AnyEvent, Event, Progress, RunCancelled, RunQueued, parse
 from core.files import append_line, lock, remove_file, write_atomic
@@ -160,6 +161,9 @@ class Run:
         if found.offset != offset or not state.name:
             name = state.name or self.headline().name or self.id
             state = replace(fold(found.events, state), name=name, damaged=state.damaged + found.damaged)
+            if state.chance is None:  # not counted yet, or by a version that did not count
+                headline = self.headline()
+                state = replace(state, chance=assumed(headline.dataset, headline.target))
             self._known = (found.offset, state)
         return replace(state, name=self.notes().name or state.name)
 
@@ -261,7 +265,7 @@ class Run:
             stored = RunSummary.model_validate_json(self.result.read_bytes())
         except (FileNotFoundError, ValueError):  # not over, or damaged: the events are the truth
             return self._summarise()
-        return stored.model_copy(update={"id": self.id})
+        return stored.model_copy(update={"id": self.id, **_with_chance(stored)})
 
     def settle(self) -> None:
         """Writes result.json if the run is over; removes it if it is not."""
@@ -295,6 +299,15 @@ class Run:
             tags=notes.tags,
             note=notes.note,
         )
+
+
+def _with_chance(stored: RunSummary) -> dict[str, tuple[Point, ...]]:
+    """The points of a summary that was written without chance, with what the catalogue knows of it."""
+    if all(point.chance for point in (*stored.points, *stored.controls)):
+        return {}
+    told = {"chance": assumed(stored.dataset, stored.target)}
+    groups = {"points": stored.points, "controls": stored.controls}
+    return {name: tuple(p if p.chance else p.model_copy(update=told) for p in held) for name, held in groups.items()}
 
 
 def _parsed(line: bytes) -> AnyEvent | None:

@@ -16,7 +16,7 @@ from core.points import Point
 from core.runs import Run
 from core.samples import sample
 from core.text import UserText
-from dashboard import receipt
+from dashboard import chance, receipt
 from dashboard.blocks import TEXT_COLORS
 from dashboard.charts import hover
 from dashboard.charts.comparison import CONTROL, METHOD, RECIPE, Change, Delta, Setting, changes, delta, settings
@@ -78,7 +78,8 @@ def card(number: int, row: PointRow[Any], beside: PointRow[Any], view: View) -> 
     with st.container(border=True, gap="small", key=f"tradeoffs_card_{number}"):
         badge = f" :gray-badge[{say('tradeoffs.baseline')}]" if pinned else ""
         word = say("tradeoffs.sample") + " " if row["sample"] else ""
-        st.markdown(f"{number} {title(row)}{badge}  \n{word}{UserText(row['run_name']).md()}  \n{figures(row)}")
+        luck = f" {chance.badge()}" if row["at_chance"] else ""
+        st.markdown(f"{number} {title(row)}{badge}  \n{word}{UserText(row['run_name']).md()}  \n{figures(row)}{luck}")
         if row["id"] != beside["id"]:
             st.caption("  \n".join(gains(delta(row, beside))))
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
