@@ -50,13 +50,13 @@ class Amount:
 
 
 def size(count: float | None) -> str:
-    """Bytes in decimal KB, MB or GB."""
+    """Bytes as such, from a thousand on in decimal kB, MB or GB."""
     if count is None:
         return NOT_MEASURED
     for unit, bytes_in in (("GB", 1e9), ("MB", 1e6)):
         if count >= bytes_in:
             return f"{count / bytes_in:.2f} {unit}"
-    return f"{count / 1e3:.1f} KB"
+    return f"{count / 1e3:.1f} kB" if count >= 1e3 else f"{count:.0f} B"
 
 
 def count(number: float | None) -> str:

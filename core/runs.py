@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from core.chance import assumed
 from core.errors import UserError, shorten
@@ -43,17 +43,25 @@ class Notes(BaseModel):
     note: str = ""
 
 
+def _emptied(text: object) -> object:
+    """Earlier versions stored what a recipe left empty as two quotation marks."""
+    return "" if text == '""' else text
+
+
+Text = Annotated[str, BeforeValidator(_emptied)]
+
+
 class RunSummary(BaseModel):
     """A run as a row of a table; `result.json` is this, without the id, which is the folder's name."""
 
     model_config = IMMUTABLE
 
     id: str = ""
-    name: str
+    name: Text
     status: Status
-    dataset: str = ""
-    target: str = ""
-    backbone: str = ""
+    dataset: Text = ""
+    target: Text = ""
+    backbone: Text = ""
     created: float | None = None
     started: float | None = None
     finished: float | None = None
@@ -257,7 +265,7 @@ class Run:
         except (OSError, ValueError):  # broken by hand: the run is still listed, under its id
             return Headline()
         texts = {key: recipe.get(key) for key in ("name", "dataset", "target", "backbone")}
-        return Headline(**{key: shorten(text, 200) for key, text in texts.items() if isinstance(text, str)})
+        return Headline(**{key: shorten(text, 200) for key, text in texts.items() if isinstance(text, str) and text})
 
     def summary(self) -> RunSummary:
         """The run as a row, read from result.json if it is over, else folded from its events."""
@@ -265,7 +273,7 @@ class Run:
             stored = RunSummary.model_validate_json(self.result.read_bytes())
         except (FileNotFoundError, ValueError):  # not over, or damaged: the events are the truth
             return self._summarise()
-        return stored.model_copy(update={"id": self.id, **_with_chance(stored)})
+        return stored.model_copy(update={"id": self.id, "name": stored.name or self.id, **_with_chance(stored)})
 
     def settle(self) -> None:
         """Writes result.json if the run is over; removes it if it is not."""

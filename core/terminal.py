@@ -127,7 +127,14 @@ def points_table(summary: RunSummary) -> Table:
     targeted = any(point.target_accuracy is not None for point in (*summary.points, *summary.controls))
     everything = (*summary.points, *summary.controls)
     lucky = any(point.is_at_chance or point.is_at_chance_on_target for point in everything)
-    heads = ("accuracy", *(["on target"] if targeted else []), *(["chance"] if lucky else []), "file", "smaller", "latency")
+    heads = (
+        "accuracy",
+        *(["on target"] if targeted else []),
+        *(["chance"] if lucky else []),
+        "file",
+        "smaller",
+        "latency",
+    )
     for name in heads:
         table.add_column(name, justify="right", no_wrap=True)
     first = next((p.bytes for p in summary.points if p.bytes), None)

@@ -35,8 +35,8 @@ def speaking(chosen: Language) -> Iterator[None]:
 
 
 def say(key: str, **values: object) -> str:
-    """The phrase `room.name` with its `{values}` filled in, `{count:run|runs}` as the number with the word that goes with
-    it; raises KeyError on a key that is not in the catalogue.
+    """The phrase `room.name` with its `{values}` filled in, `{count:run|runs}` as the number with the word that goes
+    with it; raises KeyError on a key that is not in the catalogue.
 
     Values a person wrote go in as `UserText(...).md()`.
     """

@@ -29,7 +29,17 @@ from core.engine.report import Reporter
 from core.engine.shelf import Shelf
 from core.engine.starting import start
 from core.engine.witness import Deed, Product, Witness
-from core.events import ArtifactSaved, DataLoaded, Measured, Role, RunFinished, RunStarted, StepFinished, StepStarted, Warned
+from core.events import (
+    ArtifactSaved,
+    DataLoaded,
+    Measured,
+    Role,
+    RunFinished,
+    RunStarted,
+    StepFinished,
+    StepStarted,
+    Warned,
+)
 from core.files import make_folder, write_atomic
 from core.points import Point
 from core.recipe import Recipe, parse_recipe

@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.catalog import STAGES
 from core.errors import UserError, UserErrors
-from core.recipe import Recipe, parse_recipe
+from core.recipe import Recipe, stored_recipe
 from core.runs import Run
 from core.state import RunState, Status
 from core.text import UserText
@@ -56,9 +56,9 @@ def chosen() -> Run | None:
 
 
 def readable_recipe(run: Run) -> Recipe | None:
-    """The run's recipe; None where the file was broken by hand or names data that is gone."""
+    """The run's recipe; None where the file was broken by hand."""
     try:
-        return parse_recipe(run.recipe_text, known_datasets=(run.headline().dataset,))
+        return stored_recipe(run.recipe_text)
     except (UserError, UserErrors, OSError, ValueError):
         return None
 

@@ -73,7 +73,9 @@ def cheaper(points: pd.DataFrame, bounds: Bounds, than: str) -> list[str]:
 
 def _faster(points: pd.DataFrame, top: pd.Series[Any]) -> pd.Series[bool]:
     """Which points are faster than `top` beyond the noise, as far as `comparison.delta` would say so."""
-    found = ~points["noisy"] & (not top["noisy"]) & (points["p95"] < top["p50"]) & (points["p50"] * MATTERS < top["p50"])
+    found = (
+        ~points["noisy"] & (not top["noisy"]) & (points["p95"] < top["p50"]) & (points["p50"] * MATTERS < top["p50"])
+    )
     for name in CONDITIONS:
         found &= points[name] == top[name]
     return found

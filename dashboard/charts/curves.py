@@ -48,8 +48,8 @@ def info(state: RunState) -> pd.DataFrame:
 
 
 def smoothed(values: pd.Series[float], share: float) -> pd.Series[float]:
-    """A debiased exponential moving average, as TensorBoard's: `share` (0 to below 1) of each value is its past, and the
-    first values are not drawn towards zero. A share of 0, and fewer than FEW values, change nothing."""
+    """A debiased exponential moving average, as TensorBoard's: `share` (0 to below 1) of each value is its past, and
+    the first values are not drawn towards zero. A share of 0, and fewer than FEW values, change nothing."""
     return values.ewm(alpha=1 - share, adjust=True).mean() if share and len(values) >= FEW else values
 
 

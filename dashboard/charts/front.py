@@ -74,8 +74,8 @@ def on_front(cost: pd.Series[float], quality: pd.Series[float]) -> pd.Series[boo
 
 
 def info(points: pd.DataFrame, axes: Axes) -> pd.DataFrame:
-    """The points that have both figures, with `front` (on validation; neither controls nor what is at chance are ever on
-    it) and `diameter`."""
+    """The points that have both figures, with `front` (on validation; controls and what is at chance are
+    never on it) and `diameter`."""
     known = points.dropna(subset=[axes.x, axes.y])
     chain = known[usable(known)]
     front = on_front(chain[axes.x], chain["validation"]).reindex(known.index, fill_value=False)

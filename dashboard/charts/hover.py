@@ -14,12 +14,10 @@ from dashboard.charts.points import spread
 LONGEST = 60  # characters of a name
 
 
-def texts(
-    points: pd.DataFrame, form: str, sample: str, settings: Mapping[str, str], chance: str = ""
-) -> list[str]:
-    """A text a point: `form` has places for name, run, step, accuracy, chance, validation, bytes, params, macs, p50, p95,
-    runtime, threads and settings; `sample` is put before the run's name where it came along, `chance` behind an accuracy
-    that is no better."""
+def texts(points: pd.DataFrame, form: str, sample: str, settings: Mapping[str, str], chance: str = "") -> list[str]:
+    """A text a point: `form` has places for name, run, step, accuracy, chance, validation, bytes, params, macs, p50,
+    p95, runtime, threads and settings; `sample` is put before the run's name where it came along, `chance` behind an
+    accuracy that is no better."""
     names = {name: escaped(name) for name in pd.unique(points["run_name"])}
     steps = {name: escaped(name) for name in pd.unique(points["name"])}
     columns = (

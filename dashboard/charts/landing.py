@@ -79,7 +79,7 @@ def sides(table: pd.DataFrame) -> dict[Hashable, str]:
 def figure(
     table: pd.DataFrame, labels: Labels, *, levels: Sequence[Level] = (), dark: bool = False
 ) -> go.Figure:  # fmt: skip
-    """The chain joined by a thin line in the order of its steps; controls hollow; intervals as whiskers; chance dashed."""
+    """The chain joined by a line in the order of its steps; controls hollow; intervals as whiskers, chance dashed."""
     theme = style.look(dark)
     drawn = go.Figure()
     chain = table[~table["control"].astype(bool)].sort_values("step") if len(table) else table
@@ -139,8 +139,10 @@ def _mark(drawn: go.Figure, row: pd.Series[float], diameter: float, side: str, l
             "line": {"color": color if control else theme.paper, "width": 2 if control else 1},
         },
         hovertemplate=labels.hover.format(
-            name=title, accuracy=readable.percent(row["accuracy"]) + (f" ({labels.chance})" if row["at_chance"] else ""),
-            size=readable.size(row["bytes"]), latency=times
+            name=title,
+            accuracy=readable.percent(row["accuracy"]) + (f" ({labels.chance})" if row["at_chance"] else ""),
+            size=readable.size(row["bytes"]),
+            latency=times,
         )
         + "<extra></extra>",
         uid=f"{row['step']}/{title}",

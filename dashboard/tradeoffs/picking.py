@@ -22,6 +22,7 @@ from dashboard.charts import hover
 from dashboard.charts.comparison import CONTROL, METHOD, RECIPE, Change, Delta, Setting, changes, delta, settings
 from dashboard.charts.points import spread
 from dashboard.charts.style import MARKS
+from dashboard.forms import told
 from dashboard.session import recall, workspace
 from dashboard.tradeoffs import filters
 from dashboard.tradeoffs.filters import View
@@ -29,6 +30,7 @@ from dashboard.tradeoffs.stored import recipe
 from dashboard.words import named, say, spoken
 
 MOST_CARDS = 6  # points compared beside each other; more do not fit into a panel
+ZERO = {"image_size": "own", "labels": "all", "shots": "none"}  # what 0 means for a knob of the recipe
 Given = dict[Setting, Value]
 PointRow = pd.Series  # one row of the points
 
@@ -252,4 +254,6 @@ def plain(setting: Setting, value: Value | None) -> str:
         stage, _, name = str(value).partition(".")
         entry = load_catalog().methods.get(stage, {}).get(name)
         return f"{MARKS.get(stage, '○')} {spoken(entry.title)}" if entry else str(value)
-    return f"{value:.10g}" if isinstance(value, float) else str(value)
+    if value == "" or (setting.step == RECIPE and setting.name in ZERO and value == 0):
+        return say(f"tradeoffs.value_{ZERO.get(setting.name, 'none') if value == 0 else 'none'}")
+    return told(value)

@@ -22,7 +22,15 @@ from core.samples import samples
 from core.terminal import point_line, points_table
 from core.workspace import Workspace
 
-RECIPE = 'name = "x"\ndataset = "{dataset}"\nbackbone = "resnet8"\n\n[[steps]]\nstage = "transfer"\nmethod = "linear_probe"\n'
+RECIPE = """
+name = "x"
+dataset = "{dataset}"
+backbone = "resnet8"
+
+[[steps]]
+stage = "transfer"
+method = "linear_probe"
+"""
 
 
 def split(*labels: int) -> Split:

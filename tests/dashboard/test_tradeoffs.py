@@ -615,7 +615,9 @@ def test_nothing_but_chance_is_not_picked_and_that_is_said(workspace: Workspace,
     assert "1 point within the bounds left out: no better than chance." in told
 
 
-def test_a_point_at_chance_is_marked_in_card_table_hover_and_report(workspace: Workspace, drawn: dict[str, Any]) -> None:
+def test_a_point_at_chance_is_marked_in_card_table_hover_and_report(
+    workspace: Workspace, drawn: dict[str, Any]
+) -> None:
     lucky = luckless(workspace, "lucky", low=0.09, high=0.11)
     good = luckless(workspace, "good")
     app = page(sel=f"{lucky},{good}")
@@ -641,7 +643,7 @@ def test_without_a_point_at_chance_there_is_no_column_for_it(workspace: Workspac
 
 
 def test_what_was_counted_decides_the_line(workspace: Workspace) -> None:
-    plain = points.info([r for r in workspace.runs()])
+    plain = points.info(list(workspace.runs()))
     assert chance.levels(plain, "validation") == []
     luckless(workspace, "old")
     run = workspace.create_run(DEMO)

@@ -91,7 +91,7 @@ def _delimiter(text: str) -> str:
         if set(COLUMNS) <= {_folded(cell) for cell in line.split(delimiter)}:
             return delimiter
     allowed = "a first line with the columns text and label, separated by a comma, a semicolon or a tab"
-    raise UserError("missing_columns", "path", shorten(line, 80) or "an empty first line", allowed, FIX)
+    raise UserError("missing_columns", "path", shorten(line, 80) if line else "an empty first line", allowed, FIX)
 
 
 def _folded(cell: str) -> str:
