@@ -11,6 +11,7 @@ from core.catalog import Facts, load_catalog
 from core.errors import UserError
 from core.files import make_folder, remove_file, write_atomic
 from core.points import Point
+from core.readable import AT_CHANCE, Amount, chance
 from core.runs import Run
 from core.runtime_needs import least_onnxruntime
 
@@ -137,6 +138,7 @@ def model_card(
         *(["- samples.npz holds images of the data set, under its licence."] if images else []),
         "",
         "## Limits",
+        *([f"- Its accuracy is {AT_CHANCE}."] if point.is_at_chance else []),
         "- Accuracy holds for images like those of the data set; other images were not tested.",
         *(f"- {note}" for note in [*point.receipt.get("no_gain", []), *point.receipt.get("notes", [])]),  # type: ignore[misc]
         "",
@@ -174,6 +176,8 @@ def _measured(point: Point) -> list[str]:
     if point.accuracy is not None and point.accuracy_low is not None and point.accuracy_high is not None:
         interval = f"{100 * point.accuracy_low:.1f} to {100 * point.accuracy_high:.1f} %"
         found.append(f"accuracy on the test split: {100 * point.accuracy:.2f} % (95 % interval {interval})")
+    if point.chance is not None:
+        found.append(f"chance on the test split: {chance(point)}")
     if point.target_accuracy is not None:
         found.append(f"accuracy on the test split of the target data set: {100 * point.target_accuracy:.2f} %")
     if point.validation_accuracy is not None:
@@ -187,7 +191,7 @@ def _measured(point: Point) -> list[str]:
         noisy = ", on a busy machine" if latency.noisy else ""
         found.append(
             f"latency: median {latency.p50:.3f} ms, 95th percentile {latency.p95:.3f} ms, batch {latency.batch}, "
-            f"{latency.threads} thread(s), {latency.runtime} on {latency.device}, n = {latency.n}{noisy}"
+            f"{Amount(latency.threads):thread|threads}, {latency.runtime} on {latency.device}, n = {latency.n}{noisy}"
         )
     return found
 

@@ -554,7 +554,8 @@ def _line(row: dict[str, Any]) -> str:
 
 def _run_line(summary: RunSummary) -> str:
     best = max(summary.points, key=lambda p: p.step, default=None)
-    last = f"{readable.accuracy(best)}, {readable.size(best.bytes)}" if best else "no points"
+    luck = f", {readable.AT_CHANCE}" if best and best.is_at_chance else ""
+    last = f"{readable.accuracy(best)}{luck}, {readable.size(best.bytes)}" if best else "no points"
     return f"{summary.id}  {summary.status.value:<11}  {last}  {summary.name}"
 
 

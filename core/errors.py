@@ -64,6 +64,8 @@ def shorten(given: object, limit: int = 120) -> str:
 
 
 def _show(given: object) -> str:
+    if given is None:
+        return "nothing"
     try:
         return repr(given)
     except ValueError:  # Python refuses to print integers of more than 4,300 digits

@@ -9,6 +9,7 @@ from zlib import crc32
 from pydantic import BeforeValidator, ConfigDict, JsonValue, TypeAdapter
 from pydantic.dataclasses import dataclass
 
+from core.chance import Chance
 from core.points import Point
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -51,6 +52,13 @@ class RunStarted(Event):
 
     pid: int
     environment: dict[str, str]
+
+
+@dataclass(frozen=True, config=STRICT)
+class DataLoaded(Event):
+    """The images are there and counted; `chance` is what would be right without looking at them."""
+
+    chance: Chance
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -174,6 +182,7 @@ class RunInterrupted(Event):
 AnyEvent = (
     RunQueued
     | RunStarted
+    | DataLoaded
     | StepStarted
     | Progress
     | Measured

@@ -8,6 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
+from core.chance import Chance
+
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
@@ -32,7 +34,8 @@ class Point(BaseModel):
     `accuracy` is that of the test split with its 95 % interval, `target_accuracy` that of the target data set's test
     split, in a recipe that has one; `artifact` is relative to the run folder; `seeds` is the number of seeds behind
     `accuracy_mean`, its deviation `accuracy_sd`, both of the target too, and `validation_accuracy_mean`, while all else
-    is of the file of the recipe's own seed. None means: not measured; `to_json` leaves it out.
+    is of the file of the recipe's own seed. `chance` is what would be right without looking at the images. None means:
+    not measured; `to_json` leaves it out.
     """
 
     model_config = STRICT
@@ -62,6 +65,7 @@ class Point(BaseModel):
     target_accuracy_sd: float | None = None
     validation_accuracy_mean: float | None = None
     seeds: int | None = None
+    chance: Chance | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As in the commands' JSON, without what was not measured."""
@@ -115,3 +119,20 @@ class Point(BaseModel):
     def judged(self) -> float | None:
         """The validation accuracy to choose by: the mean over the seeds, of one seed its own."""
         return self.validation_accuracy if self.validation_accuracy_mean is None else self.validation_accuracy_mean
+
+    @property
+    def is_at_chance(self) -> bool:
+        """Whether this file was not shown to be better than chance: the lower end of its test accuracy's 95 % interval,
+        whatever other seeds reached, is not above chance; without an interval its validation accuracy is not. False
+        where neither is known."""
+        if self.chance is None:
+            return False
+        if self.accuracy_low is not None:
+            return self.accuracy_low <= self.chance.test
+        return self.validation_accuracy is not None and self.validation_accuracy <= self.chance.validation
+
+    @property
+    def is_at_chance_on_target(self) -> bool:
+        """The same of its accuracy on the target; False without a target."""
+        share = self.chance.target if self.chance else None
+        return share is not None and self.target_accuracy_low is not None and self.target_accuracy_low <= share

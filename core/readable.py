@@ -5,6 +5,7 @@ from __future__ import annotations
 from core.points import Latency, Point
 
 NOT_MEASURED = "–"
+AT_CHANCE = "no better than chance"
 
 
 def percent(share: float | None, digits: int = 1) -> str:
@@ -28,14 +29,34 @@ def _with_whiskers(share: float | None, low: float | None, high: float | None) -
     return f"{100 * share:.1f} ± {50 * (high - low):.1f} %"
 
 
+def chance(point: Point) -> str:
+    """What chance gives on the test images, and how; empty where that is not known."""
+    found = point.chance
+    if found is None:
+        return ""
+    majority = f"always answering with the most frequent of {found.classes} classes"
+    return f"{percent(found.test)}, {majority if found.is_majority(found.test) else f'guessing among {found.classes}'}"
+
+
+class Amount:
+    """A number for a phrase: `{count:point|points}` becomes `1 point`, `2 points`; of what is no number, the many."""
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+    def __format__(self, spec: str) -> str:
+        one, plural, many = spec.partition("|")
+        return f"{self.value} {one if self.value == 1 else many}" if plural else format(self.value, spec)
+
+
 def size(count: float | None) -> str:
-    """Bytes in decimal KB, MB or GB."""
+    """Bytes as such, from a thousand on in decimal kB, MB or GB."""
     if count is None:
         return NOT_MEASURED
     for unit, bytes_in in (("GB", 1e9), ("MB", 1e6)):
         if count >= bytes_in:
             return f"{count / bytes_in:.2f} {unit}"
-    return f"{count / 1e3:.1f} KB"
+    return f"{count / 1e3:.1f} kB" if count >= 1e3 else f"{count:.0f} B"
 
 
 def count(number: float | None) -> str:

@@ -33,6 +33,7 @@ __all__ = [
     "load_recipe",
     "parse_recipe",
     "recipe_from",
+    "stored_recipe",
     "with_settings",
 ]
 
@@ -121,6 +122,15 @@ def load_recipe(
 def parse_recipe(text: str | bytes, catalog: Catalog | None = None, known_datasets: Iterable[str] = ()) -> Recipe:
     """The recipe in `text`; `known_datasets` were imported by a person. Raises UserErrors with every mistake."""
     return with_settings(text, (), catalog, known_datasets)
+
+
+def stored_recipe(text: str | bytes) -> Recipe:
+    """The recipe of a run that was launched: its data sets are taken as they are named, for one that a person imported,
+    or has deleted since, changes nothing of what was done. Raises UserErrors where the text is no recipe."""
+    with _together():
+        data = toml.read(text)
+    names = (data.get(key) for key in ("dataset", "target"))
+    return recipe_from(data, known_datasets=[name for name in names if isinstance(name, str) and name])
 
 
 def with_settings(

@@ -15,10 +15,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
+from core.chance import assumed
 from core.errors import UserError, shorten
 from core.events import AnyEvent, Event, Progress, RunCancelled, RunQueued, parse
 from core.files import append_line, lock, remove_file, write_atomic
@@ -42,17 +43,25 @@ class Notes(BaseModel):
     note: str = ""
 
 
+def _emptied(text: object) -> object:
+    """Earlier versions stored what a recipe left empty as two quotation marks."""
+    return "" if text == '""' else text
+
+
+Text = Annotated[str, BeforeValidator(_emptied)]
+
+
 class RunSummary(BaseModel):
     """A run as a row of a table; `result.json` is this, without the id, which is the folder's name."""
 
     model_config = IMMUTABLE
 
     id: str = ""
-    name: str
+    name: Text
     status: Status
-    dataset: str = ""
-    target: str = ""
-    backbone: str = ""
+    dataset: Text = ""
+    target: Text = ""
+    backbone: Text = ""
     created: float | None = None
     started: float | None = None
     finished: float | None = None
@@ -162,6 +171,9 @@ class Run:
         if found.offset != offset or not state.name:
             name = state.name or self.headline().name or self.id
             state = replace(fold(found.events, state), name=name, damaged=state.damaged + found.damaged)
+            if state.chance is None:  # not counted yet, or by a version that did not count
+                headline = self.headline()
+                state = replace(state, chance=assumed(headline.dataset, headline.target))
             self._known = (found.offset, state)
         return replace(state, name=self.notes().name or state.name)
 
@@ -259,7 +271,7 @@ class Run:
         except (OSError, ValueError):  # broken by hand: the run is still listed, under its id
             return Headline()
         texts = {key: recipe.get(key) for key in ("name", "dataset", "target", "backbone")}
-        return Headline(**{key: shorten(text, 200) for key, text in texts.items() if isinstance(text, str)})
+        return Headline(**{key: shorten(text, 200) for key, text in texts.items() if isinstance(text, str) and text})
 
     def summary(self) -> RunSummary:
         """The run as a row, read from result.json if it is over, else folded from its events."""
@@ -267,7 +279,7 @@ class Run:
             stored = RunSummary.model_validate_json(self.result.read_bytes())
         except (OSError, ValueError):  # not over, or damaged: the events are the truth
             return self._summarise()
-        return stored.model_copy(update={"id": self.id})
+        return stored.model_copy(update={"id": self.id, "name": stored.name or self.id, **_with_chance(stored)})
 
     def settle(self) -> None:
         """Writes result.json if the run is over; removes it if it is not."""
@@ -302,6 +314,15 @@ class Run:
             tags=notes.tags,
             note=notes.note,
         )
+
+
+def _with_chance(stored: RunSummary) -> dict[str, tuple[Point, ...]]:
+    """The points of a summary that was written without chance, with what the catalogue knows of it."""
+    if all(point.chance for point in (*stored.points, *stored.controls)):
+        return {}
+    told = {"chance": assumed(stored.dataset, stored.target)}
+    groups = {"points": stored.points, "controls": stored.controls}
+    return {name: tuple(p if p.chance else p.model_copy(update=told) for p in held) for name, held in groups.items()}
 
 
 def _parsed(line: bytes) -> AnyEvent | None:

@@ -8,9 +8,11 @@ from enum import StrEnum
 from itertools import pairwise
 from types import MappingProxyType
 
+from core.chance import Chance
 from core.events import (
     AnyEvent,
     ArtifactSaved,
+    DataLoaded,
     Measured,
     Progress,
     RunCancelled,
@@ -96,13 +98,14 @@ class RunState:
     damaged: int = 0
     furthest: Mapping[Line, tuple[int, int]] = field(default_factory=lambda: MappingProxyType({}))
     clock_moved: bool = False
+    chance: Chance | None = None
 
     @property
     def points(self) -> tuple[Point, ...]:
         """The points in the order of their steps, with the spread over the other seeds measured so far."""
         found = sorted((m.point for m in self.measured if m.role == "point"), key=lambda point: point.step)
         spread = (point.with_replicas(self._replicas(point)) for point in found)
-        return tuple(self._beside_its_twin(point) for point in spread)
+        return tuple(self._above_chance(self._beside_its_twin(point)) for point in spread)
 
     @property
     def controls(self) -> tuple[Point, ...]:
@@ -111,7 +114,7 @@ class RunState:
         told: dict[tuple[int, str], list[Point]] = {}
         for m in found:
             told.setdefault((m.point.step, m.point.name), []).append(m.point)
-        return tuple(own.with_replicas(others) for own, *others in told.values())
+        return tuple(self._above_chance(own.with_replicas(others)) for own, *others in told.values())
 
     @property
     def curves(self) -> dict[int, tuple[Progress, ...]]:
@@ -129,6 +132,10 @@ class RunState:
     def _replicas(self, point: Point) -> tuple[Point, ...]:
         twins = (m.point for m in self.measured if m.role == "replica")
         return tuple(twin for twin in twins if twin.step == point.step and twin.name == point.name)
+
+    def _above_chance(self, point: Point) -> Point:
+        """The point with what chance gives on the run's images, where that is known."""
+        return point if self.chance is None else point.model_copy(update={"chance": self.chance})
 
     def _beside_its_twin(self, point: Point) -> Point:
         """The point, its receipt saying what a teacher was worth where a twin without one stands beside it."""
@@ -170,6 +177,8 @@ def _told(state: RunState, event: AnyEvent) -> RunState:
             environment = MappingProxyType(dict(event.environment))
             started = state.started if state.started is not None else event.time
             return replace(state, status=Status.RUNNING, started=started, environment=environment, cause="")
+        case DataLoaded():
+            return replace(state, chance=event.chance)
         case RunPaused():
             return replace(state, status=Status.PAUSED, cause=event.reason)
         case RunStalled():

@@ -16,7 +16,7 @@ from rich.text import Text
 from core.catalog import Facts, load_catalog
 from core.events import AnyEvent, Measured, Progress, RunCancelled, RunInterrupted, StepFinished, StepStarted, Warned
 from core.points import Point
-from core.readable import NOT_MEASURED, accuracy, milliseconds, on_target, percent, size
+from core.readable import AT_CHANCE, NOT_MEASURED, Amount, accuracy, chance, milliseconds, on_target, percent, size
 from core.recipe import Recipe
 from core.runs import Run, RunSummary
 from core.state import Status
@@ -123,7 +123,9 @@ def _detail(event: Progress) -> str:
 def point_line(point: Point, role: str = "point") -> str:
     """One point on one line."""
     mark = "  (control)" if role == "control" else ""
+    mark += f"  ! {AT_CHANCE} ({chance(point)})" if point.is_at_chance else ""
     there = f"  target {on_target(point)}" if point.target_accuracy is not None else ""
+    there += f" ! {AT_CHANCE}" if point.is_at_chance_on_target else ""
     return (
         f"{point.step} {point.stage:<9} {accuracy(point)}  {size(point.bytes):>8}  "
         f"{milliseconds(point.latency_ms):>9}  {point.name}{mark}{there}"
@@ -133,24 +135,47 @@ def point_line(point: Point, role: str = "point") -> str:
 def points_table(summary: RunSummary) -> Table:
     """The points of a run, and its controls below them."""
     latency = next((p.latency_ms for p in summary.points if p.latency_ms), None)
-    where = f"{latency.runtime} on {latency.device}, {latency.threads} thread, batch 1" if latency else ""
-    told = [f"latency: {where}" if where else "", *map(gap_line, summary.points)]
+    where = f"{latency.runtime} on {latency.device}, {Amount(latency.threads):thread|threads}" if latency else ""
+    luck = next((chance(p) for p in summary.points if p.chance), "")
+    told = [
+        f"latency: {where}, batch {latency.batch}" if latency else "",
+        f"chance: {luck}" if luck else "",
+        *map(gap_line, summary.points),
+    ]
     table = Table(title=Text(summary.name), caption="\n".join(filter(None, told)) or None)
     table.add_column("step", no_wrap=True)
     table.add_column("model", overflow="fold")
     targeted = any(point.target_accuracy is not None for point in (*summary.points, *summary.controls))
-    for name in ("accuracy", *(["on target"] if targeted else []), "file", "smaller", "latency"):
+    everything = (*summary.points, *summary.controls)
+    lucky = any(point.is_at_chance or point.is_at_chance_on_target for point in everything)
+    heads = (
+        "accuracy",
+        *(["on target"] if targeted else []),
+        *(["chance"] if lucky else []),
+        "file",
+        "smaller",
+        "latency",
+    )
+    for name in heads:
         table.add_column(name, justify="right", no_wrap=True)
     first = next((p.bytes for p in summary.points if p.bytes), None)
     for role, points in (("", summary.points), ("control: ", summary.controls)):
         for point in points:
             smaller = f"{first / point.bytes:.0f}×" if first and point.bytes else ""
             there = [on_target(point)] if targeted else []
+            there += [_at_chance(point)] if lucky else []
             table.add_row(
                 f"{point.step} {point.stage}", Text(role + point.name), accuracy(point), *there, size(point.bytes),
                 smaller, milliseconds(point.latency_ms), style="dim" if role else None,
             )  # fmt: skip
     return table
+
+
+def _at_chance(point: Point) -> str:
+    """Which of a point's accuracies are no better than chance."""
+    if point.is_at_chance:
+        return "! no better"
+    return "! on target no better" if point.is_at_chance_on_target else ""
 
 
 def gap_line(point: Point) -> str:
@@ -160,7 +185,7 @@ def gap_line(point: Point) -> str:
         return ""
     told = [f"{name} {percent(gap[name])}" for name in ("twin", "distilled", "teacher")]
     share = f"{percent(gap['share'], 0)} of the gap recovered" if "share" in gap else "no gap to recover"
-    return f"step {point.step}: {share} ({', '.join(told)}; {gap['seeds']} seed(s))"
+    return f"step {point.step}: {share} ({', '.join(told)}; {Amount(gap['seeds']):seed|seeds})"
 
 
 SCORE_HEADS = {"probe_accuracy": "probe", "knn_accuracy": "knn"}

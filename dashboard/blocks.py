@@ -12,7 +12,7 @@ from core import readable
 from core.errors import UserError, UserErrors
 from core.points import Point
 from core.text import UserText
-from dashboard import receipt
+from dashboard import chance, receipt
 from dashboard.charts.style import MARKS
 from dashboard.live_plot import Picked, live_plot
 from dashboard.session import widget
@@ -94,17 +94,26 @@ def _point(point: Point, first: Point, *, control: bool = False) -> None:
     with st.container(border=True, width=CARD, gap="xxsmall"):
         st.markdown(heading(point, control=control))
         st.markdown(f"**{readable.accuracy(point)}**")
+        at_chance(point)
         if point.target_accuracy is not None:
-            st.markdown(say("blocks.on_target", accuracy=readable.on_target(point)))
+            there = say("blocks.on_target", accuracy=readable.on_target(point))
+            st.markdown(f"{there} {chance.badge()}" if point.is_at_chance_on_target else there)
         st.markdown(f"{readable.size(point.bytes)} · {readable.milliseconds(point.latency_ms)}")
         st.caption(" · ".join(gains(point, first)) or say("blocks.baseline"))
         with st.popover(say("blocks.receipt"), width="stretch"):
             receipt.show(point, heading(point, control=control))
 
 
+def at_chance(point: Point) -> None:
+    """A badge with its reason where the point is no better than chance; else nothing."""
+    if point.is_at_chance and point.chance is not None:
+        st.markdown(chance.badge(), help=say("chance.badge_help", told=chance.told(point.chance.test, point.chance)))
+
+
 def one_line(point: Point) -> str:
-    """Accuracy, size and time of a point."""
-    return f"{readable.accuracy(point)} · {readable.size(point.bytes)} · {readable.milliseconds(point.latency_ms)}"
+    """Accuracy, size and time of a point, and the badge of one that is no better than chance."""
+    figures = f"{readable.accuracy(point)} · {readable.size(point.bytes)} · {readable.milliseconds(point.latency_ms)}"
+    return f"{figures}{chance.badge_of(point)}"
 
 
 def heading(point: Point, *, control: bool = False) -> str:

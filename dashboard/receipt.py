@@ -11,6 +11,7 @@ import streamlit as st
 from core import readable
 from core.points import Point
 from core.text import UserText
+from dashboard import chance
 from dashboard.words import say
 
 Receipt = Mapping[str, Any]
@@ -48,6 +49,9 @@ def measured(point: Point) -> Iterator[tuple[str, str]]:
         "macs": readable.count(point.macs),
     }
     yield from ((say(f"receipt.{name}"), value) for name, value in found.items() if value != readable.NOT_MEASURED)
+    if point.chance is not None:
+        told = chance.told(point.chance.test, point.chance)
+        yield say("receipt.chance"), f"{told} {chance.badge()}" if point.is_at_chance else told
     latency = point.latency_ms
     if latency is not None:
         told = latency.model_dump(include={"runtime", "device", "threads", "batch", "n"})

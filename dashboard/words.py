@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 
+from core import readable
 from core.catalog import load_catalog
 from core.options import Words
 from dashboard import session
@@ -34,11 +35,13 @@ def speaking(chosen: Language) -> Iterator[None]:
 
 
 def say(key: str, **values: object) -> str:
-    """The phrase `room.name` with its `{values}` filled in; raises KeyError on a key that is not in the catalogue.
+    """The phrase `room.name` with its `{values}` filled in, `{count:run|runs}` as the number with the word that goes
+    with it; raises KeyError on a key that is not in the catalogue.
 
     Values a person wrote go in as `UserText(...).md()`.
     """
-    return phrase(key, language()).format(**values)
+    told = {name: readable.Amount(value) if type(value) is int else value for name, value in values.items()}
+    return phrase(key, language()).format(**told)
 
 
 def known(key: str, otherwise: str) -> str:

@@ -18,7 +18,7 @@ from torch import Tensor
 from core.bundle import CARD, PREDICTIONS, SAMPLES
 from core.engine.backbones import find
 from core.engine.bench import Bench, choose_device
-from core.engine.data import Dataset, Target, labelled_part, load_dataset, matched, own_datasets
+from core.engine.data import Dataset, Target, chance_of, labelled_part, load_dataset, matched, own_datasets
 from core.engine.environment import environment
 from core.engine.measure.size import file_hash
 from core.engine.method import Method, build, check_data
@@ -30,7 +30,17 @@ from core.engine.report import Reporter
 from core.engine.shelf import Shelf
 from core.engine.starting import start
 from core.engine.witness import Deed, Product, Witness
-from core.events import ArtifactSaved, Measured, Role, RunFinished, RunStarted, StepFinished, StepStarted, Warned
+from core.events import (
+    ArtifactSaved,
+    DataLoaded,
+    Measured,
+    Role,
+    RunFinished,
+    RunStarted,
+    StepFinished,
+    StepStarted,
+    Warned,
+)
 from core.files import make_folder, write_atomic
 from core.points import Point
 from core.recipe import Recipe, parse_recipe
@@ -60,6 +70,7 @@ def conduct(run: Run, pid: int) -> None:
     data = load_dataset(recipe.dataset, size, folder=workspace.datasets, progress=Reporter(run, 0, recipe.seed).loading)
     check_data(methods, data)
     target = _target(run, recipe, data, size, workspace.datasets)
+    run.emit(DataLoaded(chance_of(data, target)))
     shelf = Shelf(
         workspace.cache / "models", recipe, data, device, target.content_hash if target else "",
         f"{kind_of(device)}, bfloat16: {bfloat16}",

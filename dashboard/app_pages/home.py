@@ -64,6 +64,7 @@ def chain(summary: RunSummary | None) -> None:
                     st.caption(say(f"home.{stage}_does"))
                 else:
                     st.markdown(f"{readable.accuracy(point)} · {readable.size(point.bytes)}")
+                    blocks.at_chance(point)
                     st.caption(readable.milliseconds(point.latency_ms))
 
 

@@ -6,11 +6,11 @@ import streamlit as st
 
 from core.catalog import STAGES
 from core.errors import UserError, UserErrors
-from core.recipe import Recipe, parse_recipe
+from core.recipe import Recipe, stored_recipe
 from core.runs import Run
 from core.state import RunState, Status
 from core.text import UserText
-from dashboard import blocks, status
+from dashboard import blocks, chance, status
 from dashboard.charts import curves, landing
 from dashboard.live import conduct, curtain
 from dashboard.session import dark, followed, raw_query, recall, remember, workspace
@@ -56,9 +56,9 @@ def chosen() -> Run | None:
 
 
 def readable_recipe(run: Run) -> Recipe | None:
-    """The run's recipe; None where the file was broken by hand or names data that is gone."""
+    """The run's recipe; None where the file was broken by hand."""
     try:
-        return parse_recipe(run.recipe_text, known_datasets=(run.headline().dataset,))
+        return stored_recipe(run.recipe_text)
     except (UserError, UserErrors, OSError, ValueError):
         return None
 
@@ -109,14 +109,16 @@ def draw_curves(state: RunState) -> None:
         loss=say("live.loss"),
         lines=controls,
     )
-    figure = curves.figure(table, labels, smoothing=recall("smoothing", 0.0), dark=dark())
+    luck = state.chance
+    levels = [chance.level(luck.validation, luck)] if luck else []
+    figure = curves.figure(table, labels, smoothing=recall("smoothing", 0.0), levels=levels, dark=dark())
     last = table.dropna(subset=["validation_accuracy"]).tail(1)
     best = f"{100 * float(last['validation_accuracy'].iloc[0]):.1f} %" if len(last) else "–"
     blocks.chart(
         figure,
         table,
         key="curves",
-        alt=say("live.curves_alt", lines=len(controls), last=best),
+        alt=" ".join([say("live.curves_alt", lines=len(controls), last=best), *(level.hint for level in levels)]),
         file="curves",
         newest=state.last_event,
         extra=smoothing,
@@ -158,9 +160,12 @@ def draw_landing(state: RunState) -> None:
         stages={stage: say(f"status.{stage}") for stage in STAGES},
         control=say("blocks.control"),
         hover=template("live.hover"),
+        chance=say("chance.badge"),
     )
-    figure = landing.figure(table, labels, dark=dark())
-    alt = say("live.landing_alt", points=len(table))
+    luck = state.chance
+    levels = [chance.level(luck.test, luck)] if luck else []
+    figure = landing.figure(table, labels, levels=levels, dark=dark())
+    alt = " ".join([say("live.landing_alt", points=len(table)), *(level.hint for level in levels)])
     blocks.chart(figure, table, key="landing", alt=alt, file="points", newest=state.last_event)
 
 

@@ -1,10 +1,15 @@
-"""What a person can afford, and the smallest file within it. Choosing is done on validation, telling on test."""
+"""What a person can afford, the best within it and what is cheaper. Choosing is done on validation, telling on test."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import pandas as pd
+
+from dashboard.charts.comparison import CONDITIONS
+
+MATTERS = 1.05  # times smaller or faster: less is nothing to choose by
 
 
 @dataclass(frozen=True)
@@ -39,18 +44,38 @@ def within(points: pd.DataFrame, bounds: Bounds) -> dict[str, pd.Series[bool]]:
     return found
 
 
-def best(points: pd.DataFrame) -> str:
-    """The id of the point with the highest validation accuracy, the smaller file winning a tie; empty if none."""
-    known = points[~points["control"]].dropna(subset=["validation"])
+def usable(points: pd.DataFrame) -> pd.Series[bool]:
+    """Which points may be recommended: no control, which is there to compare with, and none at chance."""
+    return ~points["control"] & ~points["at_chance"]
+
+
+def best(points: pd.DataFrame, bounds: Bounds | None = None) -> str:
+    """The id of the usable point within the bounds with the highest validation accuracy, the smaller file winning a
+    tie; empty if none."""
+    known = points[feasible(points, bounds or Bounds()) & usable(points)].dropna(subset=["validation"])
     known = known.sort_values(["validation", "bytes"], ascending=[False, True], kind="stable")
     return str(known["id"].iloc[0]) if len(known) else ""
 
 
-def smallest(points: pd.DataFrame, bounds: Bounds) -> str:
-    """The id of the smallest file within the bounds, the more accurate on validation winning a tie; empty if none.
+def cheaper(points: pd.DataFrame, bounds: Bounds, than: str) -> list[str]:
+    """The ids of usable points within the bounds that are smaller or faster than the point `than`: the smallest of
+    those whose test interval overlaps its own, the smallest of all, the fastest of all that were timed as it was."""
+    kept = points[feasible(points, bounds) & usable(points)].dropna(subset=["validation"])
+    top = points[points["id"] == than].iloc[0]
+    others = kept[kept["id"] != than]
+    smaller = others[others["bytes"] * MATTERS < top["bytes"]]
+    smaller = smaller.sort_values(["bytes", "validation"], ascending=[True, False], kind="stable")
+    alike = smaller[(smaller["low"] <= top["high"]) & (top["low"] <= smaller["high"])]
+    faster = others[_faster(others, top)].sort_values("p50", kind="stable")
+    found = [group["id"].iloc[0] for group in (alike, smaller, faster) if len(group)]
+    return list(dict.fromkeys(map(str, found)))
 
-    A control is never chosen: it is there to compare with, not to be used.
-    """
-    known = points[feasible(points, bounds) & ~points["control"]].dropna(subset=["bytes", "validation"])
-    known = known.sort_values(["bytes", "validation"], ascending=[True, False], kind="stable")
-    return str(known["id"].iloc[0]) if len(known) else ""
+
+def _faster(points: pd.DataFrame, top: pd.Series[Any]) -> pd.Series[bool]:
+    """Which points are faster than `top` beyond the noise, as far as `comparison.delta` would say so."""
+    found = (
+        ~points["noisy"] & (not top["noisy"]) & (points["p95"] < top["p50"]) & (points["p50"] * MATTERS < top["p50"])
+    )
+    for name in CONDITIONS:
+        found &= points[name] == top[name]
+    return found

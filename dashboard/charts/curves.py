@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 import plotly.graph_objects as go
 
 from core.state import RunState
-from dashboard.charts import style
+from dashboard.charts import chance, style
+from dashboard.charts.chance import Level
 
 COLUMNS = ["step", "stage", "line", "epoch", "loss", "accuracy", "validation_accuracy"]
 MOST = 2000  # points of a line; SVG stays smooth below
+LOWEST = 0.43  # of the chart's height: where accuracy begins, above the loss
+FEW = 30  # points; a line of fewer is drawn as it is
 
 
 @dataclass(frozen=True)
@@ -45,12 +48,21 @@ def info(state: RunState) -> pd.DataFrame:
 
 
 def smoothed(values: pd.Series[float], share: float) -> pd.Series[float]:
-    """An exponential moving average: `share` (0 to below 1) of each value is its past; 0 changes nothing."""
-    return values.ewm(alpha=1 - share, adjust=True).mean() if share else values
+    """A debiased exponential moving average, as TensorBoard's: `share` (0 to below 1) of each value is its past, and
+    the first values are not drawn towards zero. A share of 0, and fewer than FEW values, change nothing."""
+    return values.ewm(alpha=1 - share, adjust=True).mean() if share and len(values) >= FEW else values
 
 
-def figure(table: pd.DataFrame, labels: Labels, *, smoothing: float = 0.0, dark: bool = False) -> go.Figure:
-    """Accuracy above (validation solid, training dotted), loss below; the raw lines stay faintly underneath."""
+def figure(
+    table: pd.DataFrame,
+    labels: Labels,
+    *,
+    smoothing: float = 0.0,
+    levels: Sequence[Level] = (),
+    dark: bool = False,
+) -> go.Figure:
+    """Accuracy above (validation solid, training dotted, chance dashed), loss below; the raw lines stay faintly
+    underneath."""
     drawn = go.Figure([go.Scatter(x=[None], y=[None], yaxis=place, showlegend=False) for place in ("y", "y2")])
     for line, rows in table.groupby("line", sort=False):
         name, stage = labels.lines.get(str(line), str(line)), str(rows["stage"].iloc[0])
@@ -63,7 +75,7 @@ def figure(table: pd.DataFrame, labels: Labels, *, smoothing: float = 0.0, dark:
         ):
             _draw(drawn, rows, column, place, dash, brush, smoothing)
     blank = table.empty
-    unit = {"range": [0, 1]} if blank else {}
+    visible = chance.span(table[["accuracy", "validation_accuracy"]].astype(float).to_numpy().ravel(), levels)
     drawn.update_layout(
         style.layout(
             dark,
@@ -71,7 +83,9 @@ def figure(table: pd.DataFrame, labels: Labels, *, smoothing: float = 0.0, dark:
             showlegend=True,
             hovermode="closest",
             xaxis=style.axis(dark, labels.x, anchor="y2", **({"range": [0, 10]} if blank else {})),
-            yaxis=style.axis(dark, labels.accuracy, tickformat=".3~p", domain=[0.43, 1.0], **unit),
+            shapes=chance.lines(levels, dark),
+            annotations=chance.notes(levels, visible, dark, domain=LOWEST),
+            yaxis=style.axis(dark, labels.accuracy, tickformat=".3~p", domain=[LOWEST, 1.0], range=visible),
             yaxis2=style.axis(dark, labels.loss, rangemode="tozero", domain=[0.0, 0.37]),
         )
     )
@@ -98,7 +112,7 @@ def _draw(
         return
     known = known.iloc[:: max(1, len(known) // MOST)]
     values = known[column].astype(float)
-    if smoothing and len(known) > 2:
+    if smoothing and len(known) >= FEW:
         _line(drawn, known["epoch"], values, place, dash, brush, faint=True, column=column)
         values = smoothed(values, smoothing)
     _line(drawn, known["epoch"], values, place, dash, brush, faint=False, column=column)

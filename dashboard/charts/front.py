@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
 
-from dashboard.charts import style
-from dashboard.charts.bounds import Bounds, feasible
+from dashboard.charts import chance, style
+from dashboard.charts.bounds import Bounds, feasible, usable
+from dashboard.charts.chance import Level
 from dashboard.charts.hover import texts
 from dashboard.charts.landing import diameters
 
@@ -43,6 +44,7 @@ class Shown:
     paths: bool = False
     bounds: Bounds = field(default_factory=Bounds)
     settings: Mapping[str, str] = field(default_factory=dict)  # changed settings by point id, ready for hover
+    chance: Sequence[Level] = ()
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Labels:
     sample: str
     hover: str
     stages: Mapping[str, str]
+    chance: str = "no better than chance"
 
 
 def on_front(cost: pd.Series[float], quality: pd.Series[float]) -> pd.Series[bool]:
@@ -71,9 +74,10 @@ def on_front(cost: pd.Series[float], quality: pd.Series[float]) -> pd.Series[boo
 
 
 def info(points: pd.DataFrame, axes: Axes) -> pd.DataFrame:
-    """The points that have both figures, with `front` (on validation; controls are never on it) and `diameter`."""
+    """The points that have both figures, with `front` (on validation; controls and what is at chance are
+    never on it) and `diameter`."""
     known = points.dropna(subset=[axes.x, axes.y])
-    chain = known[~known["control"]]
+    chain = known[usable(known)]
     front = on_front(chain[axes.x], chain["validation"]).reindex(known.index, fill_value=False)
     wide = diameters(known[axes.area])
     size = pd.Series(wide, index=known.index, dtype=float) * (1 if len(known) <= CROWD else 0.5)
@@ -98,14 +102,17 @@ def figure(table: pd.DataFrame, axes: Axes, labels: Labels, shown: Shown, *, dar
             dark,
             height=HEIGHT,
             hovermode="closest",
-            shapes=_shade(table, axes, shown.bounds, theme),
+            shapes=[*_shade(table, axes, shown.bounds, theme), *chance.lines(shown.chance, dark)],
             selectionrevision=",".join(shown.selected),  # a frame drawn on the chart goes once it was taken over
         )
     )
     drawn.update_layout(legend={"itemsizing": "constant"}, margin={"t": 64})  # the tools above the legend
     place = f"{axes.x}/{axes.y}/{axes.log}"  # zoom is kept until the axes mean something else
     drawn.update_xaxes(style.axis(dark, labels.x, uirevision=place, **_ticks(table, axes)))
-    drawn.update_yaxes(style.axis(dark, labels.y, uirevision=place, tickformat=".1~%"))
+    ends = INTERVALS.get(axes.y, ())
+    visible = chance.span(table[[axes.y, *ends]].to_numpy().ravel(), shown.chance)
+    drawn.update_yaxes(style.axis(dark, labels.y, uirevision=place, tickformat=".1~%", range=visible))
+    drawn.update_layout(annotations=chance.notes(shown.chance, visible, dark))
     return drawn
 
 
@@ -199,7 +206,7 @@ class _Brush:
         kind = go.Scatter if len(table) <= MOST_SVG else go.Scattergl
         fits = feasible(table, self.shown.bounds)
         strong = (table["front"] | picked).map({True: 1.0, False: DIMMED}).where(fits | picked, UNFIT)
-        told = texts(table, self.labels.hover, self.labels.sample, self.shown.settings)
+        told = texts(table, self.labels.hover, self.labels.sample, self.shown.settings, self.labels.chance)
         known = table.assign(strong=strong, told=told)
         found = []
         for stage in style.SYMBOLS:

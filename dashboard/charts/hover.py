@@ -7,15 +7,17 @@ from collections.abc import Mapping
 import pandas as pd
 
 from core import readable
+from core.readable import Amount
 from core.text import UserText
 from dashboard.charts.points import spread
 
 LONGEST = 60  # characters of a name
 
 
-def texts(points: pd.DataFrame, form: str, sample: str, settings: Mapping[str, str]) -> list[str]:
-    """A text a point: `form` has places for name, run, step, accuracy, validation, bytes, params, macs, p50, p95,
-    runtime, threads and settings; `sample` is put before the run's name where it came along."""
+def texts(points: pd.DataFrame, form: str, sample: str, settings: Mapping[str, str], chance: str = "") -> list[str]:
+    """A text a point: `form` has places for name, run, step, accuracy, chance, validation, bytes, params, macs, p50,
+    p95, runtime, threads and settings; `sample` is put before the run's name where it came along, `chance` behind an
+    accuracy that is no better."""
     names = {name: escaped(name) for name in pd.unique(points["run_name"])}
     steps = {name: escaped(name) for name in pd.unique(points["name"])}
     columns = (
@@ -24,25 +26,27 @@ def texts(points: pd.DataFrame, form: str, sample: str, settings: Mapping[str, s
         points["accuracy"],
         spread(points),
         *(points[c] for c in ("id", "sample", "step", "validation", "bytes", "params", "macs", "p50", "p95")),
-        *(points[c] for c in ("noisy", "runtime", "threads")),
+        *(points[c] for c in ("at_chance", "noisy", "runtime", "threads")),
     )
     found = []
     for values in zip(*(column.tolist() for column in columns), strict=True):
-        run, name, accuracy, around, ident, came, step, validation, size, params, macs, p50, p95, noisy, *where = values
+        run, name, accuracy, around, ident, came, step, validation, size, params, macs, p50, p95, *where = values
+        luck, noisy, runtime, threads = where
         found.append(
             form.format(
                 run=f"{sample} {run}" if came else run,
                 name=name,
                 step=int(step) + 1,
                 accuracy=plus_minus(accuracy, around),
+                chance=f" ({chance})" if luck else "",
                 validation=readable.percent(_known(validation)),
                 bytes=readable.size(_known(size)),
                 params=readable.count(_known(params)),
                 macs=readable.count(_known(macs)),
                 p50=milliseconds(p50, noisy),
                 p95=milliseconds(p95, noisy),
-                runtime=where[0] or readable.NOT_MEASURED,
-                threads=int(where[1]) if where[1] == where[1] else readable.NOT_MEASURED,
+                runtime=runtime or readable.NOT_MEASURED,
+                threads=Amount(int(threads) if threads == threads else readable.NOT_MEASURED),
                 settings=settings.get(ident, ""),
             )
         )

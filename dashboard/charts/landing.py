@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -13,9 +13,10 @@ from core import readable
 from core.points import Point
 from core.state import RunState
 from core.text import UserText
-from dashboard.charts import style
+from dashboard.charts import chance, style
+from dashboard.charts.chance import Level
 
-COLUMNS = ["step", "stage", "name", "control", "accuracy", "low", "high", "bytes", "p50", "noisy"]
+COLUMNS = ["step", "stage", "name", "control", "accuracy", "low", "high", "bytes", "p50", "noisy", "at_chance"]
 SMALLEST, LARGEST = 9.0, 34.0  # pixels, a mark's diameter
 WIDE, HIGH = 0.3, 0.1  # of the axes' span: nearer marks' labels would lie on each other at 420 px
 
@@ -29,6 +30,7 @@ class Labels:
     stages: Mapping[str, str]
     control: str
     hover: str
+    chance: str = "no better than chance"  # said of a point
 
 
 def info(state: RunState) -> pd.DataFrame:
@@ -44,7 +46,7 @@ def _rows(points: Iterable[Point], *, control: bool) -> list[tuple[object, ...]]
             continue
         latency = p.latency_ms
         p50, noisy = (latency.p50, latency.noisy) if latency else (None, False)
-        rows.append((p.step, p.stage, p.name, control, p.middle, *p.whiskers, p.bytes, p50, noisy))
+        rows.append((p.step, p.stage, p.name, control, p.middle, *p.whiskers, p.bytes, p50, noisy, p.is_at_chance))
     return rows
 
 
@@ -74,8 +76,10 @@ def sides(table: pd.DataFrame) -> dict[Hashable, str]:
     return found
 
 
-def figure(table: pd.DataFrame, labels: Labels, *, dark: bool = False) -> go.Figure:
-    """The chain joined by a thin line in the order of its steps; controls hollow; intervals as whiskers."""
+def figure(
+    table: pd.DataFrame, labels: Labels, *, levels: Sequence[Level] = (), dark: bool = False
+) -> go.Figure:  # fmt: skip
+    """The chain joined by a line in the order of its steps; controls hollow; intervals as whiskers, chance dashed."""
     theme = style.look(dark)
     drawn = go.Figure()
     chain = table[~table["control"].astype(bool)].sort_values("step") if len(table) else table
@@ -92,10 +96,16 @@ def figure(table: pd.DataFrame, labels: Labels, *, dark: bool = False) -> go.Fig
     beside = sides(table)
     for (place, row), diameter in zip(table.iterrows(), sizes, strict=True):
         _mark(drawn, row, diameter, beside.get(place, ""), labels, dark)
-    drawn.update_layout(style.layout(dark, height=420, hovermode="closest"))
+    visible = chance.span(table[["accuracy", "low", "high"]].astype(float).to_numpy().ravel(), levels)
+    drawn.update_layout(
+        style.layout(
+            dark, height=420, hovermode="closest",
+            shapes=chance.lines(levels, dark), annotations=chance.notes(levels, visible, dark),
+        )
+    )  # fmt: skip
     blank = {"range": [4, 8]} if table.empty else {}  # from 10 KB to 100 MB
     drawn.update_xaxes(style.axis(dark, labels.x, type="log", exponentformat="SI", ticksuffix="B", dtick="D2", **blank))
-    drawn.update_yaxes(style.axis(dark, labels.y, tickformat=".3~p", **({"range": [0, 1]} if table.empty else {})))
+    drawn.update_yaxes(style.axis(dark, labels.y, tickformat=".3~p", range=visible))
     return drawn
 
 
@@ -129,7 +139,10 @@ def _mark(drawn: go.Figure, row: pd.Series[float], diameter: float, side: str, l
             "line": {"color": color if control else theme.paper, "width": 2 if control else 1},
         },
         hovertemplate=labels.hover.format(
-            name=title, accuracy=readable.percent(row["accuracy"]), size=readable.size(row["bytes"]), latency=times
+            name=title,
+            accuracy=readable.percent(row["accuracy"]) + (f" ({labels.chance})" if row["at_chance"] else ""),
+            size=readable.size(row["bytes"]),
+            latency=times,
         )
         + "<extra></extra>",
         uid=f"{row['step']}/{title}",

@@ -28,16 +28,16 @@ TEXTS = {
 NUMBERS = (
     "step", "accuracy", "low", "high", "sd", "on_target", "target_low", "target_high", "target_sd", "validation",
     "bytes", "params", "macs", "p50", "p95", "threads", "batch",
-    "created", "finished",
+    "created", "finished", "chance", "chance_validation", "chance_target", "classes",
 )  # fmt: skip
-FLAGS = ("control", "sample", "noisy")
+FLAGS = ("control", "sample", "noisy", "at_chance", "at_chance_on_target", "chance_counted")
 COLUMNS = (*TEXTS, *NUMBERS, *FLAGS, "tags")
 Row = tuple[Any, ...]
 
 
 def info(summaries: Iterable[RunSummary], *, sample: bool = False) -> pd.DataFrame:
     """One row a point and control: shares of 1, bytes, milliseconds, seconds since 1970; NaN is: not measured.
-    `target` names a data set that `on_target` is the accuracy on.
+    `target` names a data set that `on_target` is the accuracy on; `at_chance` marks what is no better than `chance`.
 
     `id` is `<run>:<step>`, that of a control `<run>:<step>:<name>`; `tags` holds tuples; a run's points stand together.
     """
@@ -74,11 +74,14 @@ def _row(
     where = (timed.runtime, timed.device) if timed else ("", "")
     p50, p95, threads, batch = (timed.p50, timed.p95, timed.threads, timed.batch) if timed else (nan,) * 4
     there = (p.on_target, *p.target_whiskers, p.target_accuracy_sd)
+    chance = p.chance
+    luck = (chance.test, chance.validation, chance.target, chance.classes) if chance else (None,) * 4
     measured = (p.middle, *p.whiskers, p.accuracy_sd, *there, p.judged)
     return (
         name, run_id, p.name, run_name, p.stage, p.method, *names, *where, processor,
         p.step, *map(_number, measured), *map(_number, (p.bytes, p.params, p.macs)), p50, p95, threads, batch, *times,
-        *flags, bool(timed and timed.noisy), tags,
+        *map(_number, luck), *flags, bool(timed and timed.noisy), p.is_at_chance, p.is_at_chance_on_target,
+        bool(chance and chance.counted), tags,
     )  # fmt: skip
 
 

@@ -10,7 +10,8 @@ import streamlit as st
 
 from core import readable
 from core.text import UserText
-from dashboard.charts.bounds import Bounds, best, smallest, within
+from dashboard.charts.bounds import MATTERS, Bounds, best, cheaper, feasible, within
+from dashboard.charts.comparison import delta
 from dashboard.charts.front import AREAS, COSTS, QUALITIES
 from dashboard.charts.hover import milliseconds, plus_minus
 from dashboard.charts.points import spread
@@ -146,7 +147,7 @@ def bounds(points: pd.DataFrame, everything: pd.DataFrame, view: View) -> Bounds
 
 
 def affordable(points: pd.DataFrame, everything: pd.DataFrame, view: View) -> None:
-    """The bounds, and the smallest file that keeps them, with the reason."""
+    """The bounds, the most accurate point that keeps them with the reason, and the cheaper ones next to it."""
     with st.container(border=True, key="tradeoffs_bounds"):
         st.markdown(f"**{say('tradeoffs.bounds')}**")
         with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -157,18 +158,67 @@ def affordable(points: pd.DataFrame, everything: pd.DataFrame, view: View) -> No
         if not limits.are_set:
             st.caption(say("tradeoffs.bounds_hint"))
             return
-        found = points[points["id"] == smallest(points, limits)]
+        found = points[points["id"] == best(points, limits)]
         if found.empty:
             st.warning(none_fits(points, limits), icon=":material/search_off:")
             return
-        st.markdown(reason(found.iloc[0], reference(points, everything, view).iloc[0]))
-        st.caption(say("tradeoffs.bounds_dimmed"))
-        ident = str(found["id"].iloc[0])
-        if ident not in view.sel:
-            st.button(
-                say("tradeoffs.pick_it"), key="tradeoffs_pick", icon=":material/check:",
-                on_click=filters.toggle, args=((ident,),),
-            )  # fmt: skip
+        top = found.iloc[0]
+        st.markdown(reason(top, reference(points, everything, view).iloc[0]))
+        _select_button(str(top["id"]), view, "tradeoffs_pick")
+        _cheaper(points, limits, top, view)
+        st.caption(" ".join([say("tradeoffs.bounds_dimmed"), *left_out(points, limits)]))
+
+
+def _select_button(ident: str, view: View, key: str) -> None:
+    if ident not in view.sel:
+        st.button(
+            say("tradeoffs.pick_it"), key=key, icon=":material/check:", on_click=filters.toggle, args=((ident,),)
+        )  # fmt: skip
+
+
+def _cheaper(points: pd.DataFrame, limits: Bounds, top: pd.Series[Any], view: View) -> None:
+    """The smaller and faster points within the bounds, with what they lose against the best."""
+    found = cheaper(points, limits, str(top["id"]))
+    if not found:
+        return
+    st.markdown(say("tradeoffs.cheaper"))
+    for number, ident in enumerate(found, start=1):
+        row = points[points["id"] == ident].iloc[0]
+        with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"tradeoffs_cheaper_{number}"):
+            st.markdown(alternative(row, top))
+            _select_button(ident, view, f"tradeoffs_pick_{number}")
+
+
+def alternative(row: pd.Series[Any], top: pd.Series[Any]) -> str:
+    """What a cheaper point saves and loses beside the best, and whether the test images show a difference."""
+    found = delta(row, top)
+    costs = [_times(name, times) for name, times in (("bytes", found.bytes), ("latency", found.latency)) if times]
+    gap = round(100 * (found.validation or 0.0), 1)
+    way = "below" if gap < 0 else "equal"  # none is above the best
+    verdict = "unknown" if found.overlap is None else "overlap" if found.overlap else "apart"
+    return say(
+        "tradeoffs.cheaper_one",
+        mark=MARKS.get(row["stage"], "○"),
+        name=UserText(picking.name(row)).md(),
+        run=UserText(row["run_name"]).md(),
+        costs=say("tradeoffs.cheaper_and").join(filter(None, costs)),
+        gap=say(f"tradeoffs.cheaper_{way}", points=f"{abs(gap):.1f}"),
+        verdict=say(f"tradeoffs.cheaper_{verdict}", points=picking.signed(found.accuracy or 0.0)),
+    )
+
+
+def _times(name: str, ratio: float) -> str:
+    """How many times less or more of a cost; empty where it is about the same."""
+    if 1 / MATTERS < ratio < MATTERS:
+        return ""
+    way = "less" if ratio < 1 else "more"
+    return say(f"tradeoffs.cheaper_{name}_{way}", times=readable.two_digits(max(ratio, 1 / ratio)))
+
+
+def left_out(points: pd.DataFrame, limits: Bounds) -> list[str]:
+    """How many points within the bounds are no better than chance, and so are not offered."""
+    count = int((feasible(points, limits) & ~points["control"] & points["at_chance"]).sum())
+    return [say("tradeoffs.at_chance_left_out", count=count)] if count else []
 
 
 def _bound(name: str, value: float | None, step: float, help: str | None = None) -> None:
@@ -212,4 +262,5 @@ def none_fits(points: pd.DataFrame, limits: Bounds) -> str:
     """How many points keep each bound, where none keeps all."""
     chain = points[~points["control"]]
     kept = [say(f"tradeoffs.kept_{name}", count=int(fits.sum())) for name, fits in within(chain, limits).items()]
-    return say("tradeoffs.picked_none", count=len(chain), counts=", ".join(kept))
+    told = say("tradeoffs.picked_none", count=len(chain), counts=say("tradeoffs.kept_and").join(kept))
+    return " ".join([told, *left_out(points, limits)])

@@ -16,12 +16,13 @@ from core.points import Point
 from core.runs import Run
 from core.samples import sample
 from core.text import UserText
-from dashboard import receipt
+from dashboard import chance, receipt
 from dashboard.blocks import TEXT_COLORS
 from dashboard.charts import hover
 from dashboard.charts.comparison import CONTROL, METHOD, RECIPE, Change, Delta, Setting, changes, delta, settings
 from dashboard.charts.points import spread
 from dashboard.charts.style import MARKS
+from dashboard.forms import told
 from dashboard.session import recall, workspace
 from dashboard.tradeoffs import filters
 from dashboard.tradeoffs.filters import View
@@ -29,6 +30,7 @@ from dashboard.tradeoffs.stored import recipe
 from dashboard.words import named, say, spoken
 
 MOST_CARDS = 6  # points compared beside each other; more do not fit into a panel
+ZERO = {"image_size": "own", "labels": "all", "shots": "none"}  # what 0 means for a knob of the recipe
 Given = dict[Setting, Value]
 PointRow = pd.Series  # one row of the points
 
@@ -78,7 +80,8 @@ def card(number: int, row: PointRow[Any], beside: PointRow[Any], view: View) -> 
     with st.container(border=True, gap="small", key=f"tradeoffs_card_{number}"):
         badge = f" :gray-badge[{say('tradeoffs.baseline')}]" if pinned else ""
         word = say("tradeoffs.sample") + " " if row["sample"] else ""
-        st.markdown(f"{number} {title(row)}{badge}  \n{word}{UserText(row['run_name']).md()}  \n{figures(row)}")
+        luck = f" {chance.badge()}" if row["at_chance"] else ""
+        st.markdown(f"{number} {title(row)}{badge}  \n{word}{UserText(row['run_name']).md()}  \n{figures(row)}{luck}")
         if row["id"] != beside["id"]:
             st.caption("  \n".join(gains(delta(row, beside))))
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
@@ -251,4 +254,6 @@ def plain(setting: Setting, value: Value | None) -> str:
         stage, _, name = str(value).partition(".")
         entry = load_catalog().methods.get(stage, {}).get(name)
         return f"{MARKS.get(stage, '○')} {spoken(entry.title)}" if entry else str(value)
-    return f"{value:.10g}" if isinstance(value, float) else str(value)
+    if value == "" or (setting.step == RECIPE and setting.name in ZERO and value == 0):
+        return say(f"tradeoffs.value_{ZERO.get(setting.name, 'none') if value == 0 else 'none'}")
+    return told(value)

@@ -12,7 +12,7 @@ from streamlit.elements.lib.column_types import ColumnConfig
 
 from core.options import Value
 from core.text import UserText
-from dashboard import blocks
+from dashboard import blocks, chance
 from dashboard.blocks import csv
 from dashboard.charts import front, hover, parallel
 from dashboard.charts.bounds import best
@@ -50,6 +50,7 @@ def show(points: pd.DataFrame, everything: pd.DataFrame, view: View) -> pd.DataF
         choosing.drawn_paths(view, points),
         choosing.bounds(points, everything, view),
         set_otherwise(table, everything, base),
+        chance.levels(table, view.y),
     )
     few = thinned(table, view.axes, table["front"] | table["id"].isin({*view.sel, view.base}))
     drawn = front.figure(few, view.axes, labels(view, brief=len(few) > front.MOST_SVG), shown, dark=dark())
@@ -111,6 +112,7 @@ def labels(view: View, *, brief: bool = False) -> front.Labels:
         sample=say("tradeoffs.sample"),
         hover=phrase("tradeoffs.hover_brief" if brief else "tradeoffs.hover", language()),
         stages={stage: say(f"tradeoffs.{stage}") for stage in filters.STAGES},
+        chance=say("chance.badge"),
     )
 
 
@@ -119,7 +121,8 @@ def alt(table: pd.DataFrame, view: View) -> str:
     names = [f"{name} ({run})" for name, run in table[table["front"]][["name", "run_name"]].head(5).to_numpy()]
     x, y = say(f"tradeoffs.axis_{view.x}"), say(f"tradeoffs.axis_{view.y}")
     front_count = int(table["front"].sum())
-    return say("tradeoffs.alt", count=len(table), x=x, y=y, front=front_count, best="; ".join(names))
+    told = say("tradeoffs.alt", count=len(table), x=x, y=y, front=front_count, best="; ".join(names))
+    return " ".join([told, *(level.hint for level in chance.levels(table, view.y))])
 
 
 def samples_told(table: pd.DataFrame) -> str:
@@ -217,6 +220,7 @@ def for_eyes(points: pd.DataFrame) -> pd.DataFrame:
     hollow = {stage: say("tradeoffs.control_of", stage=told) for stage, told in marks.items()}
     stage = points["stage"].map(marks).where(~points["control"], points["stage"].map(hollow))
     there = {"on_target": 100 * points["on_target"], "target_spread": 100 * target_spread(points)}
+    at_chance = points["at_chance"].map({True: f"✗ {say('chance.badge')}", False: ""})
     return pd.DataFrame(
         {
             "front": points["front"].map(TICKED),
@@ -225,6 +229,7 @@ def for_eyes(points: pd.DataFrame) -> pd.DataFrame:
             "run": points["run_name"],
             "accuracy": 100 * points["accuracy"],
             "spread": 100 * spread(points),
+            **({"chance": at_chance} if points["at_chance"].any() else {}),
             **(there if points["on_target"].notna().any() else {}),
             "validation": 100 * points["validation"],
             "bytes": points["bytes"] / 1e3,
@@ -244,7 +249,7 @@ def columns() -> dict[str, ColumnConfig]:
     numbers = {n: st.column_config.NumberColumn(say(f"tradeoffs.column_{n}"), format=form) for n, form in FORMS.items()}
     texts = {
         n: st.column_config.TextColumn(say(f"tradeoffs.column_{n}"))
-        for n in ("front", "stage", "backbone", "tags", "sample")
+        for n in ("front", "stage", "backbone", "tags", "sample", "chance")
     }
     wide = {n: st.column_config.TextColumn(say(f"tradeoffs.column_{n}"), width="medium") for n in ("name", "run")}
     return {**numbers, **texts, **wide}

@@ -74,6 +74,7 @@ def chosen(picked: pd.DataFrame) -> Iterator[str]:
         stage = str(row["stage"])
         word = say("blocks.control") + " " if row["control"] else ""
         lines = [f"{row['run_name']} · {picking.figures(row)}"]
+        lines += [say("chance.badge")] if row["at_chance"] else []
         lines += picking.gains(delta(row, beside)) if row["id"] != beside["id"] else []
         point = picking.point_of(row)
         lines += map(str, point.receipt.get("no_gain", ()) if point else ())  # type: ignore[arg-type]

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.chance import Chance
 from core.events import (
     AnyEvent,
     ArtifactSaved,
+    DataLoaded,
     Measured,
     Progress,
     RunCancelled,
@@ -35,6 +37,7 @@ POINT = Point(step=1, stage="prune", method="l2", name="pruned", accuracy=0.9, b
 ONE_OF_EACH: list[AnyEvent] = [
     RunQueued(),
     RunStarted(12, {"torch": "2.11"}),
+    DataLoaded(Chance(classes=4, test=0.5, validation=0.25)),
     StepStarted(0, "transfer", "linear_probe", "probe", 3, reused="abc"),
     Progress(0, 1, "training", 0, 3, 5, 10, loss=0.5, eta_seconds=3.0),
     Measured("point", 0, POINT),

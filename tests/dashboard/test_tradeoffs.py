@@ -18,13 +18,15 @@ from hypothesis import strategies as hs
 from streamlit.testing.v1 import AppTest
 
 from core.assets import SAMPLES
-from core.events import Measured, RunFinished, RunStarted, Warned
+from core.chance import Chance
+from core.events import DataLoaded, Measured, RunFinished, RunStarted, Warned
+from core.points import Latency, Point
 from core.runs import Run, RunSummary
 from core.samples import sample, samples
 from core.workspace import Workspace
-from dashboard import blocks
+from dashboard import blocks, chance
 from dashboard.charts import points
-from dashboard.charts.bounds import Bounds, best, smallest
+from dashboard.charts.bounds import Bounds, best, cheaper
 from dashboard.charts.front import AREAS, COSTS, QUALITIES
 from dashboard.live_plot import Picked
 from dashboard.tradeoffs import answers, filters, plotting
@@ -332,20 +334,20 @@ def test_a_recipe_that_cannot_be_read_leaves_only_its_settings_out(workspace: Wo
 # bounds
 
 
-def test_the_smallest_file_within_the_bounds_is_picked_with_the_reason(
+def test_the_most_accurate_point_within_the_bounds_is_picked_with_the_reason(
     workspace: Workspace, drawn: dict[str, Any]
 ) -> None:
     copy(workspace, *IDS)
     everything = points.info(workspace.runs())
     top = float(everything["validation"][everything["id"] == best(everything)].iloc[0])
     limits = Bounds(bytes=100_000, validation=top - 0.13)
-    expected = smallest(everything, limits)
+    expected = best(everything, limits)
     app = page(mb="0.1", drop="13")
     app.button(key="tradeoffs_pick").click()
     ran(app)
     assert asked(app, "sel") == expected
     row = everything[everything["id"] == expected].iloc[0]
-    assert f"{100 * row['validation']:.1f} % on validation images" in said(app)
+    assert f"the most accurate on validation images within your bounds: {100 * row['validation']:.1f} %" in said(app)
     assert f"{100 * (top - row['validation']):.1f} points below" in said(app)
 
 
@@ -560,3 +562,94 @@ def test_right_answers_are_compared_by_class_and_in_pairs(
     (run.artifacts / "step-1" / "predictions.npz").unlink()
     answers._read.cache_clear()
     assert "Their answers to the same test images are not here" in said(page(sel=f"{run.id}:0,{run.id}:1"))
+
+
+# chance
+
+
+def luckless(workspace: Workspace, name: str, *, p50: float = 1.0, **figures: float) -> str:
+    """A run of one point, in a data set of ten classes; returns the point's id."""
+    told = {"validation": 0.5, "low": 0.45, "high": 0.55, "bytes": 1e6} | figures
+    run = workspace.create_run(DEMO.replace("demo: few labels, big teacher", name))
+    middle = (told["low"] + told["high"]) / 2
+    latency = Latency(
+        runtime="onnxruntime", device="cpu", threads=1, batch=1, n=50, p50=p50, p95=p50 * 1.01, noisy=False
+    )  # fmt: skip
+    made = Point(
+        step=0, stage="transfer", method="linear_probe", name=name, accuracy=middle, accuracy_low=told["low"],
+        accuracy_high=told["high"], validation_accuracy=told["validation"], bytes=int(told["bytes"]),
+        latency_ms=latency, params=10, macs=10,
+    )  # fmt: skip
+    run.emit(RunStarted(os.getpid(), {}), Measured("point", 0, made), RunFinished())
+    return f"{run.id}:0"
+
+
+def test_pick_for_me_takes_the_best_and_shows_what_is_cheaper(workspace: Workspace, drawn: dict[str, Any]) -> None:
+    top = luckless(workspace, "top", validation=0.883, low=0.86, high=0.90, bytes=900_000, p50=2.0)
+    alike = luckless(workspace, "alike", validation=0.88, low=0.85, high=0.89, bytes=300_000, p50=2.0)
+    small = luckless(workspace, "small", validation=0.727, low=0.70, high=0.75, bytes=30_000, p50=2.0)
+    fast = luckless(workspace, "fast", validation=0.8, low=0.78, high=0.82, bytes=950_000, p50=0.5)
+    luckless(workspace, "lucky", validation=0.882, low=0.09, high=0.11, bytes=100, p50=0.01)
+    app = page(mb="1")
+    told = said(app)
+    assert "**top** of *top* is the most accurate on validation images within your bounds: 88.3 %" in told
+    assert "**alike** of *alike*: 3.0× smaller; 0.3 points less on validation images." in told
+    assert "On test images the intervals overlap (−1.0 points): no difference was shown." in told
+    assert "**small** of *small*: 30× smaller; 15.6 points less on validation images." in told
+    assert "the intervals do not overlap" in told
+    assert "**fast** of *fast*: takes" not in told
+    assert "**fast** of *fast*: 1.1× larger, 4.0× as fast; 8.3 points less" in told
+    assert "**lucky** of" not in told
+    assert "1 point within the bounds left out: no better than chance." in told
+    table = points.info(workspace.runs())
+    assert cheaper(table, Bounds(bytes=1e6), top) == [alike, small, fast]
+    app.button(key="tradeoffs_pick_2").click()
+    ran(app)
+    assert asked(app, "sel") == small
+
+
+def test_nothing_but_chance_is_not_picked_and_that_is_said(workspace: Workspace, drawn: dict[str, Any]) -> None:
+    luckless(workspace, "lucky", validation=0.2, low=0.09, high=0.11)
+    told = said(page(mb="100"))
+    assert "No point keeps all bounds. Of 1: 1 are small enough." in told
+    assert "1 point within the bounds left out: no better than chance." in told
+
+
+def test_a_point_at_chance_is_marked_in_card_table_hover_and_report(
+    workspace: Workspace, drawn: dict[str, Any]
+) -> None:
+    lucky = luckless(workspace, "lucky", low=0.09, high=0.11)
+    good = luckless(workspace, "good")
+    app = page(sel=f"{lucky},{good}")
+    cards = [e.value for e in app.markdown if "no better than chance" in e.value]
+    assert len(cards) == 1
+    assert "**lucky**" in cards[0]
+    table = drawn[plotting.TABLE]
+    assert dict(zip(table["name"], table["chance"], strict=True)) == {"lucky": "✗ no better than chance", "good": ""}
+    hovers = {row[0]: row[1] for t in drawn["figure"].data if t.customdata is not None for row in t.customdata}
+    assert "(no better than chance)" in hovers[lucky]
+    assert "chance" not in hovers[good]
+    assert [s.y0 for s in drawn["figure"].layout.shapes] == [0.1], "digits and clothes have ten classes"
+    assert "Chance is 10.0 %: guessing among 10 classes" in drawn["alt"]
+    whole = points.info(workspace.runs())
+    file = plotting.for_file(whole)
+    assert file.set_index("id")["at_chance"].to_dict() == {lucky: True, good: False}
+
+
+def test_without_a_point_at_chance_there_is_no_column_for_it(workspace: Workspace, drawn: dict[str, Any]) -> None:
+    luckless(workspace, "good")
+    page()
+    assert "chance" not in drawn[plotting.TABLE]
+
+
+def test_what_was_counted_decides_the_line(workspace: Workspace) -> None:
+    plain = points.info(list(workspace.runs()))
+    assert chance.levels(plain, "validation") == []
+    luckless(workspace, "old")
+    run = workspace.create_run(DEMO)
+    counted = Chance(classes=10, test=0.4, validation=0.3)
+    run.emit(RunStarted(os.getpid(), {}), DataLoaded(counted), Measured("point", 0, point(0)), RunFinished())
+    table = points.info(workspace.runs())
+    assert [level.share for level in chance.levels(table, "validation")] == [0.3]
+    assert [level.share for level in chance.levels(table, "accuracy")] == [0.4]
+    assert chance.levels(table, "on_target") == []

@@ -6,7 +6,7 @@ from core.engine.data.catalog import datasets, load_dataset
 from core.engine.data.dataset import Dataset, DatasetInfo, Split, few_labels, few_shots, labelled_part
 from core.engine.data.importing import Imported, import_images
 from core.engine.data.own import own_datasets
-from core.engine.data.target import Target, Unlabelled, matched
+from core.engine.data.target import Target, Unlabelled, chance_of, matched
 from core.engine.data.texts import import_data
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Target",
     "Unlabelled",
     "augment",
+    "chance_of",
     "datasets",
     "erase",
     "fashion_mini_indices",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from core.chance import Chance
 from core.engine.data.dataset import Dataset, Split
 from core.errors import UserError
 from core.rules.domains import nothing_in_common
@@ -52,6 +53,19 @@ def matched(source: Dataset, target: Dataset, warn: Callable[[str, str], None]) 
         fix = f"Name a target with more images of the classes of dataset = {source.name}."
         raise UserError("too_few_images", "target", given, "at least 2 of each", fix)
     return Target(Unlabelled(train.images, shared), test, target.content_hash)
+
+
+def chance_of(data: Dataset, target: Target | None = None) -> Chance:
+    """What would be right on validation, test and the target's test images without looking at them."""
+    classes = len(data.classes)
+    shares = [max(1 / classes, _commonest(split)) for split in (data.test, data.validation)]
+    there = max(1 / classes, _commonest(target.test)) if target else None
+    return Chance(classes=classes, test=shares[0], validation=shares[1], target=there)
+
+
+def _commonest(split: Split) -> float:
+    """The share of the most frequent class."""
+    return int(torch.bincount(split.labels).max()) / len(split) if len(split) else 0.0
 
 
 def _renumbered(split: Split, places: Tensor) -> Split:

@@ -7,15 +7,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import onnx
 from torch import nn
 
-from core.engine.measure.graph import count, integer_layers, kernels, zeros
+from core.engine.measure.contents import contents, why_not_smaller
+from core.engine.measure.graph import KernelUse, count, integer_layers, kernels, layers, zeros
 from core.engine.measure.latency import Timing, inside_noise, ratio
+from core.engine.measure.size import compressed_bytes
 from core.engine.method import Saved
+from core.readable import count as count_of
+from core.readable import size
 
-TINY = 0.2  # milliseconds: below, the fixed cost of starting each operator outweighs its arithmetic
 SPARSE = 0.1  # a share of zeros that someone meant
 MATTERS = 1.05  # a ratio nearer to one than this is no gain
+MULTIPLIED = "this runtime multiplies by zeros as by other numbers"
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ class Receipt:
     def to_json(self) -> dict[str, Any]:
         """Plain data; what does not apply is absent."""
         uses, empty = kernels(self.after.path), zeros(self.after.path)
-        in_integers, layers = integer_layers(uses)
+        in_integers, _ = integer_layers(uses)
         found: dict[str, Any] = {
             "layers": {"touched": self.touched[0], "total": self.touched[1]},
             "kernels": [
@@ -72,7 +77,7 @@ class Receipt:
         for name, other in (("first", self.first), ("before", self.before), ("fp32", self.twin)):
             if other is not None:
                 found |= self._compared(name, other)
-        found["no_gain"] = self._reasons(in_integers, layers, empty or 0.0)
+        found["no_gain"] = self._reasons(uses, empty or 0.0)
         return {key: value for key, value in found.items() if value is not None}
 
     def folded(self) -> int:
@@ -87,45 +92,111 @@ class Receipt:
             "predicted_by_macs": other.macs / self.after.macs if self.after.macs else None,
         }
         told_apart = not inside_noise(self.after.timing, other.timing)
-        if told_apart and not self.noisy:
+        if told_apart and not self._busy(other):
             latency["speedup"] = ratio(other.timing, self.after.timing)
         else:
-            latency["withheld"] = "the machine was busy" if self.noisy else "the difference is inside the noise"
+            latency["withheld"] = "the machine was busy" if self._busy(other) else "the difference is inside the noise"
         sizes = {"before": theirs, "after": mine, "times_smaller": theirs / mine}
         return {f"bytes_{name}": sizes, f"latency_{name}": latency}
 
-    def _reasons(self, in_integers: int, layers: int, empty: float) -> list[str]:
-        """Sentences, empty where bytes and time both fell against what the step should be compared to."""
+    def _reasons(self, uses: tuple[KernelUse, ...], empty: float) -> list[str]:
+        """Sentences, empty where bytes and time both fell against what the step should be compared to. A reason that
+        the files, their kernels and their timings do not show is not given."""
         other = self.twin or self.before
         if other is None:
             return []
         reasons = []
-        if self.after.path.stat().st_size * MATTERS > other.path.stat().st_size:
-            reasons.append("no gain in bytes because the file stores as many numbers in as many bits as before")
-        if self.twin is None and empty > SPARSE and other.macs <= self.after.macs * MATTERS:
-            now, before = (subject.timing.latency().p50 for subject in (self.after, other))
-            reasons.append(
-                f"no gain in latency on this runtime ({before:.3f} → {now:.3f} ms): it multiplies by zeros "
-                f"({empty:.0%} of the weights) as by other numbers; only the compressed file shrinks"
-            )
-        elif ratio(other.timing, self.after.timing) < MATTERS:
-            reasons.append(f"no gain in latency because {self._why_not_faster(other, in_integers, layers)}")
+        mine, theirs = (subject.path.stat().st_size for subject in (self.after, other))
+        if mine * MATTERS > theirs:
+            why = why_not_smaller(contents(other.path), contents(self.after.path))
+            reasons.append(f"no gain in bytes ({size(theirs)} → {size(mine)}): {why}")
+        now, before = (subject.timing.latency().p50 for subject in (self.after, other))
+        times = f"({before:.3f} → {now:.3f} ms)"
+        if ratio(other.timing, self.after.timing) < MATTERS:
+            if self._busy(other):
+                reasons.append(f"latency did not fall {times}, but the machine was busy: a gain is not excluded")
+            else:
+                reasons.append(f"no gain in latency {times}: {self._why_not_faster(other, uses, empty)}")
+        elif self._only_zeros(other, empty):
+            reasons.append(f"its zeros are not what made it faster {times}: {MULTIPLIED}")
         return reasons
 
-    def _why_not_faster(self, other: Subject, in_integers: int, layers: int) -> str:
-        milliseconds = self.after.timing.latency().p50
-        if self.twin is not None and in_integers == 0:
-            return "no layer ran an integer kernel: the weights are widened to float32 before they are used"
+    def _only_zeros(self, other: Subject, empty: float) -> bool:
+        """Whether the step left as many multiplications, and made some of them multiplications by zero."""
+        as_many = other.macs <= self.after.macs * MATTERS
+        return self.twin is None and as_many and empty - (zeros(other.path) or 0.0) > SPARSE
+
+    def _why_not_faster(self, other: Subject, uses: tuple[KernelUse, ...], empty: float) -> str:
         if self.twin is not None:
-            return (
-                f"{in_integers} of {layers} layers ran int8 kernels, but at {milliseconds:.3f} ms an image rounding "
-                "the activations between layers costs what the cheaper arithmetic saves"
-            )
+            return why_rounding_is_not_faster(self.after.path, other.path, uses)
+        if self.after.macs > other.macs * MATTERS:
+            counts = f"({count_of(other.macs)} → {count_of(self.after.macs)})"
+            return f"the network does more multiplications than before {counts}"
         if other.macs <= self.after.macs * MATTERS:
-            return "the network does as many multiplications as before"
-        if milliseconds < TINY:
-            return f"at {milliseconds:.3f} ms an image starting the operators costs more than their arithmetic"
-        return "the thinner layers use this processor's vector units less well"
+            if self._only_zeros(other, empty):
+                smaller = compressed_bytes(self.after.path) < compressed_bytes(other.path)
+                only = "; only the compressed file shrinks" if smaller else ""
+                return f"{MULTIPLIED} ({empty:.0%} of the weights are zero){only}"
+            return f"the network does as many multiplications as before ({count_of(self.after.macs)})"
+        fewer = f"it does {other.macs / self.after.macs:.1f}× fewer multiplications, but "
+        return fewer + why_fewer_are_not_faster(kernels(other.path), uses)
+
+    def _busy(self, other: Subject) -> bool:
+        """Whether the machine did something else while either of both was timed."""
+        return self.noisy or other.timing.latency().noisy
+
+
+def why_rounding_is_not_faster(path: Path, twin: Path, uses: tuple[KernelUse, ...]) -> str:
+    """Why a quantized file is not faster than its float twin, from the types it stores and the kernels that ran."""
+    held = layers(onnx.load(path))
+    if not any(layer.data_type != onnx.TensorProto.FLOAT for layer in held):
+        return "every layer stayed float32"
+    in_integers, every = integer_layers(uses)
+    if in_integers == 0:
+        return "no layer ran an integer kernel: the stored weights are widened to float32 before they are used"
+    before, after = (_spent(found) for found in (kernels(twin), uses))
+    ran = f"{in_integers} of {every} layers ran integer kernels, "
+    if after.layers >= before.layers:
+        return (
+            f"{ran}which take no less time here than those in float32 (profiled: {before.layers} → {after.layers} µs)"
+        )
+    if after.total * MATTERS >= before.total:
+        return (
+            f"{ran}which take less time (profiled: {before.layers} → {after.layers} µs), but all other operators, "
+            f"the rounding between layers among them, take more ({before.others} → {after.others} µs)"
+        )
+    return f"{ran}and why that is not faster is not known"
+
+
+def why_fewer_are_not_faster(before: tuple[KernelUse, ...], after: tuple[KernelUse, ...]) -> str:
+    """Where the time of a network with fewer multiplications goes, by the profiles of both files."""
+    old, new = _spent(before), _spent(after)
+    if new.layers >= old.layers:
+        return f"its layers take no less time here (profiled: {old.layers} → {new.layers} µs); why is not known"
+    if new.total * MATTERS >= old.total:
+        return (
+            f"only its layers take less time (profiled: {old.layers} → {new.layers} µs), all other operators do not "
+            f"({old.others} → {new.others} µs)"
+        )
+    profiled = f"(profiled: {old.total} → {new.total} µs)"
+    return f"its operators together take less time {profiled}; why the file does not is not known"
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Microseconds an image by a profile: in layers that hold weights, and in all other operators."""
+
+    layers: int
+    others: int
+
+    @property
+    def total(self) -> int:
+        return self.layers + self.others
+
+
+def _spent(uses: tuple[KernelUse, ...]) -> Spent:
+    held = sum(use.microseconds for use in uses if use.layer)
+    return Spent(held, sum(use.microseconds for use in uses) - held)
 
 
 def changed_layers(before: nn.Module | None, after: nn.Module) -> tuple[int, int]:

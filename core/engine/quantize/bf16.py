@@ -52,7 +52,7 @@ class Bf16(Quantize):
         model.graph.node.extend(kept)
         write_atomic(target, model.SerializeToString(deterministic=True))
         touched = sum(layer.data_type == TensorProto.BFLOAT16 for layer in layers(model))
-        note = "No gain in speed: weights are stored as bfloat16 and widened to float32 once, on loading."
+        note = "The arithmetic stays float32: weights are stored as bfloat16 and widened once, on loading."
         return Conversion(16, touched, total, before, weight_bytes_of(model), notes=(note,))
 
 

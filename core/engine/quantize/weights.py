@@ -129,7 +129,7 @@ def storage_notes(stored: tuple[Stored, ...], form: str) -> tuple[str, ...]:
     """What a person should know about weights stored so."""
     widths = " and ".join(f"INT{width}" for width in sorted({WIDTH[NATIVE[weight.bits]] for weight in stored}))
     when = "once, on loading" if form == "cast" else "at every run, which can be slower than float"
-    notes = [f"No gain in speed: weights are stored as {widths} and widened to float32 {when}."]
+    notes = [f"The arithmetic stays float32: weights are stored as {widths} and widened {when}."]
     if any(weight.bits == 2 for weight in stored):
         notes.append("The symmetric 2-bit grid uses three (-1, 0, 1) of the four levels that INT2 holds.")
     for bits in sorted({weight.bits for weight in stored if not weight.native}):

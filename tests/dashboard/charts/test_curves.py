@@ -54,13 +54,33 @@ def test_smoothing_keeps_the_raw_line_faintly_underneath(state: RunState) -> Non
 
 
 def test_smoothing_is_an_exponential_average() -> None:
-    values = pd.Series([1.0, 0.0, 0.0, 4.0])
-    wanted, weights = [], 0.6 ** np.arange(4)
-    for end in range(1, 5):
-        back = weights[:end][::-1]
-        wanted.append(float((values[:end] * back).sum() / back.sum()))
+    """As TensorBoard does it: a running average from zero, divided by what it is short of at its beginning."""
+    values = pd.Series(np.random.default_rng(0).random(40) + 3.0)
+    running, wanted = 0.0, []
+    for place, value in enumerate(values, start=1):
+        running = 0.6 * running + 0.4 * value
+        wanted.append(running / (1 - 0.6**place))
     assert curves.smoothed(values, 0.6).tolist() == pytest.approx(wanted)
+    assert curves.smoothed(values, 0.6)[0] == values[0], "not drawn towards zero"
     assert curves.smoothed(values, 0.0).tolist() == values.tolist()
+
+
+def test_few_values_are_drawn_as_they_are(state: RunState) -> None:
+    few = pd.Series(np.arange(29.0))
+    assert curves.smoothed(few, 0.9).tolist() == few.tolist()
+    assert curves.smoothed(pd.Series(np.arange(30.0)), 0.9).tolist() != list(range(30))
+    drawn = {t.uid: t for t in curves.figure(curves.info(state), LABELS, smoothing=0.9).data if t.uid}
+    judged = "1 transfer/validation_accuracy"  # 9 epochs
+    assert f"{judged}/True" not in drawn, "no faint line beneath a line that is not smoothed"
+    assert list(drawn[f"{judged}/False"].y) == [0.5 + epoch / 100 for epoch in range(9)]
+
+
+@pytest.mark.parametrize("shares", [[1.0], [0.9, 1.0], [0.0], [0.0, 1.0], [0.5]])
+def test_the_axis_of_accuracy_never_leaves_0_to_100_percent(shares: list[float]) -> None:
+    rows = [(0, "transfer", "0", float(n), 1.0, share, share) for n, share in enumerate(shares)]
+    low, high = curves.figure(pd.DataFrame(rows, columns=curves.COLUMNS), LABELS).layout.yaxis.range
+    assert 0 <= low < high <= 1
+    assert low <= min(shares) <= max(shares) <= high
 
 
 def test_a_control_is_dashed_and_hollow(state: RunState) -> None:

@@ -209,23 +209,23 @@ def test_a_crowd_is_thinned_and_keeps_the_front_and_the_picked(table: pd.DataFra
 # bounds
 
 
-def test_the_smallest_file_within_the_bounds_is_found_as_by_hand(table: pd.DataFrame) -> None:
+def test_the_best_within_the_bounds_is_found_as_by_hand(table: pd.DataFrame) -> None:
     for limits in (Bounds(bytes=90_000), Bounds(p50=0.06, validation=0.79), Bounds(validation=0.85), Bounds()):
         rows = [
-            (row["bytes"], -row["validation"], row["id"])
+            (-row["validation"], row["bytes"], row["id"])
             for _, row in table[~table["control"]].iterrows()
             if row["bytes"] <= (limits.bytes or math.inf)
             and row["p50"] <= (limits.p50 or math.inf)
             and row["validation"] >= (limits.validation or 0)
         ]
-        assert bounds.smallest(table, limits) == min(rows)[2]
-    assert bounds.smallest(table, Bounds(bytes=1)) == ""
+        assert bounds.best(table, limits) == min(rows)[2]
+    assert bounds.best(table, Bounds(bytes=1)) == ""
 
 
 def test_a_figure_that_was_not_measured_keeps_no_bound(table: pd.DataFrame) -> None:
     table["p50"] = math.nan
-    assert bounds.smallest(table, Bounds(p50=1e9)) == ""
-    assert bounds.smallest(table, Bounds(bytes=1e9)) != ""
+    assert bounds.best(table, Bounds(p50=1e9)) == ""
+    assert bounds.best(table, Bounds(bytes=1e9)) != ""
     assert bounds.feasible(table, Bounds()).all()
 
 

@@ -55,7 +55,7 @@ def test_bytes_halve_and_nothing_else_changes(tiny, tmp_path: Path) -> None:  # 
 def test_the_receipt_can_tell_that_no_kernel_ran_integers(tiny, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     made = convert(tiny.path, tmp_path / "half.onnx")
     assert integer_layers(kernels(tmp_path / "half.onnx")) == (0, 4)
-    assert "No gain in speed" in made.notes[0]
+    assert "The arithmetic stays float32" in made.notes[0]
     assert "Cast" not in {use.op for use in kernels(tmp_path / "half.onnx")}, "widened on loading, not at every run"
 
 

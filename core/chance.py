@@ -1,0 +1,39 @@
+"""Chance: the share of right answers that needs no look at an image. An accuracy means something only above it."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+from core.catalog import load_catalog
+
+
+class Chance(BaseModel):
+    """What can be right without looking: of each split the larger of 1 / `classes` (guessing) and the share of the
+    most frequent class (always answering with it), as a share of 1.
+
+    `target` is that of the target's test split, None without one. `counted` is False where only the number of classes
+    is known, as for runs stored before the splits were counted: the three shares are then 1 / `classes`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    classes: int
+    test: float
+    validation: float
+    target: float | None = None
+    counted: bool = True
+
+    def is_majority(self, share: float) -> bool:
+        """Whether `share` is that of the most frequent class, and not that of guessing."""
+        return share > 1 / self.classes + 1e-9
+
+
+def assumed(dataset: str, target: str = "") -> Chance | None:
+    """1 / classes of a catalogued data set; None where the catalogue does not know the number of classes."""
+    classes = load_catalog().datasets.get(dataset, {}).get("classes")
+    if not isinstance(classes, int) or classes < 1:
+        return None
+    share = 1 / classes
+    return Chance(
+        classes=classes, test=share, validation=share, target=share if target else None, counted=False
+    )  # fmt: skip

@@ -1,0 +1,48 @@
+"""Chance in words: what it is, how it was found, and the mark of a point that is no better."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from core import readable
+from core.chance import Chance
+from core.points import Point
+from dashboard.charts.chance import Level
+from dashboard.words import say
+
+COLUMNS = {"validation": "chance_validation", "accuracy": "chance", "on_target": "chance_target"}
+
+
+def told(share: float, chance: Chance) -> str:
+    """How much is right by chance, and by which way of answering without looking."""
+    way = "majority" if chance.is_majority(share) else "guessing" if chance.counted else "assumed"
+    return say(f"chance.{way}", share=readable.percent(share), classes=chance.classes)
+
+
+def badge() -> str:
+    """The mark of a point that is no better than chance, for Markdown: a symbol, words and a colour."""
+    return f":orange-badge[:material/casino: {say('chance.badge')}]"
+
+
+def badge_of(point: Point) -> str:
+    """The badge, with a blank in front, where the point is no better than chance; else empty."""
+    return f" {badge()}" if point.is_at_chance else ""
+
+
+def level(share: float, chance: Chance) -> Level:
+    """The line of a chart."""
+    return Level(share, say("chance.line", share=readable.percent(share)), told(share, chance))
+
+
+def levels(points: pd.DataFrame, quality: str) -> list[Level]:
+    """The lines for a column of accuracies: one a value that differs; values that were counted come before assumed
+    ones."""
+    known = points.dropna(subset=[COLUMNS[quality], "classes"])
+    if known["chance_counted"].any():
+        known = known[known["chance_counted"]]
+    different = known.drop_duplicates(COLUMNS[quality])
+    found = zip(different[COLUMNS[quality]], different["classes"], different["chance_counted"], strict=True)
+    return [
+        level(share, Chance(classes=int(classes), test=share, validation=share, counted=bool(counted)))
+        for share, classes, counted in sorted(found)
+    ]

@@ -1,0 +1,70 @@
+"""The dashed line of chance: at its share, in words at its end, and never a reason to squeeze the points."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.samples import samples
+from dashboard.charts import chance, curves, front, landing, points
+from dashboard.charts.chance import Level
+from dashboard.charts.front import Axes, Shown
+from tests.dashboard.charts.test_front import LABELS
+
+TEN = Level(0.1, "chance 10.0 %", "guessing among 10 classes")
+SHARES = st.lists(st.one_of(st.just(math.nan), st.floats(0, 1)), max_size=8)
+
+
+@given(SHARES, st.lists(st.floats(0, 1), max_size=2))
+def test_the_span_holds_the_values_and_stays_within_0_and_100_percent(values: list[float], at: list[float]) -> None:
+    low, high = chance.span(values, [Level(share, "", "") for share in at])
+    assert 0 <= low < high <= 1
+    assert all(low <= value <= high for value in values if not math.isnan(value))
+
+
+def test_a_level_nearby_is_inside_and_one_far_away_is_told_at_the_edge() -> None:
+    near, far = chance.span([0.2, 0.6], [TEN]), chance.span([0.85, 0.88], [TEN])
+    assert near[0] < 0.1 < near[1]
+    assert far[0] > 0.7
+    (inside,), (outside,) = (chance.notes([TEN], shown, False) for shown in (near, far))
+    assert (inside["text"], inside["yref"], inside["y"]) == ("chance 10.0 %", "y", 0.1)
+    assert (outside["text"], outside["yref"], outside["y"]) == ("↓ chance 10.0 %", "paper", 0.0)
+    assert inside["hovertext"] == outside["hovertext"] == TEN.hint
+
+
+def dashed(figure: go.Figure) -> list[float]:
+    return [shape.y0 for shape in figure.layout.shapes if shape.type == "line" and shape.line.dash == "dash"]
+
+
+def test_every_chart_of_accuracies_has_the_line() -> None:
+    words = curves.Labels("epoch", "accuracy", "loss", {})
+    rows = pd.DataFrame([(0, "transfer", "0", 0.0, 1.0, 0.2, 0.3)], columns=curves.COLUMNS)
+    assert dashed(curves.figure(rows, words, levels=[TEN])) == [0.1]
+    empty: Any = pd.DataFrame(columns=landing.COLUMNS)
+    assert dashed(landing.figure(empty, landing.Labels("", "", {}, "", ""), levels=[TEN])) == [0.1]
+    table = front.info(points.info(samples(), sample=True), Axes())
+    assert dashed(front.figure(table, Axes(), LABELS, Shown(chance=(TEN,)))) == [0.1]
+    assert dashed(curves.figure(rows, words)) == []
+
+
+@pytest.mark.parametrize("y", front.QUALITIES)
+def test_what_is_at_chance_is_never_on_the_front(y: str) -> None:
+    """Though it is by far the smallest file, and the most accurate on validation."""
+    table = points.info(samples(), sample=True)
+    table = table.assign(on_target=0.5, target_low=0.4, target_high=0.6)
+    tempting = table.index[~table["control"]][0]
+    table.loc[tempting, ["bytes", "validation"]] = [1.0, 0.999]
+    assert front.info(table, Axes(y=y)).loc[tempting, "front"]
+    table.loc[tempting, "at_chance"] = True
+    found = front.info(table, Axes(y=y))
+    assert not found.loc[tempting, "front"]
+    assert found["front"].any()
+    told = front.figure(found, Axes(y=y), LABELS, Shown()).data
+    texts = [row[1] for trace in told if trace.customdata is not None for row in trace.customdata]
+    assert len(texts) == len(table)
