@@ -400,7 +400,7 @@ def _ended(run: Run, summary: RunSummary) -> int:
 
 def _document(summary: RunSummary) -> dict[str, Any]:
     """A run as JSON: what `run`, `demo`, `show` and `runs` print."""
-    rest = summary.model_dump(mode="json", exclude={"id", "points", "controls"}, exclude_none=True)
+    rest = summary.model_dump(mode="json", exclude={"id", "points", "controls", "files", "events"}, exclude_none=True)
     points = {"points": [p.to_json() for p in summary.points], "controls": [p.to_json() for p in summary.controls]}
     return {"run": summary.id, **rest, **points}
 

@@ -67,7 +67,7 @@ class RunState:
     """A frozen picture of a run; times are seconds since 1970, None where that has not happened.
 
     `strikes` counts the interruptions since the run last got further than ever before; `damaged` the lines of its log
-    that could not be read.
+    that could not be read, `missing` the events whose numbers are not in it.
     """
 
     name: str = ""
@@ -88,6 +88,12 @@ class RunState:
     seq: int = -1
     strikes: int = 0
     damaged: int = 0
+    missing: int = 0
+
+    @property
+    def lost(self) -> int:
+        """How much of the log is known to be lost, in lines; 0 for a whole one."""
+        return max(self.damaged, self.missing)
 
     @property
     def points(self) -> tuple[Point, ...]:
