@@ -24,6 +24,7 @@ from core.engine.data.sources import Found, opened
 from core.engine.data.splitting import Picture, assign
 from core.errors import UserError, shorten
 from core.files import make_folder, move, remove_tree, write_atomic
+from core.sealed import seal
 
 LONGEST_NAME = 80
 IMBALANCE = 20  # from this ratio of the largest class to the smallest a warning is given
@@ -104,7 +105,7 @@ def store(name: str, folder: Path, delivery: Delivery, fill: Callable[[Path], di
         decoded = fill(stage / "images")
         card = _card(name, delivery.layout, decoded, delivery.skipped, delivery.warnings)
         card = card.model_copy(update={"warnings": [*card.warnings, *delivery.remark(card)]})
-        write_atomic(stage / "dataset.json", card.model_dump_json().encode())
+        write_atomic(stage / "dataset.json", seal(card.model_dump_json().encode()))
         os.sync()  # one flush for thousands of small files, before the rename makes them a data set
         move(stage, home_of(name, folder))
     except BaseException:

@@ -22,6 +22,7 @@ from core.engine.data.dataset import SPLITS, Dataset, DatasetInfo, Split
 from core.engine.data.photos import Progress, photo_part
 from core.errors import UserError
 from core.files import safe_join
+from core.sealed import DamagedError, read_sealed
 
 SCHEMA = 1
 
@@ -83,9 +84,9 @@ def home_of(name: str, folder: Path) -> Path:
 def read_own(home: Path) -> Stored:
     """The card of an imported set; raises UserError on a damaged one."""
     try:
-        card = OwnDataset.model_validate_json((home / "dataset.json").read_bytes())
-    except (ValidationError, OSError) as error:
-        fix = f"Delete the folder {home.name} and import the images again."
+        card = OwnDataset.model_validate_json(read_sealed(home / "dataset.json"))
+    except (ValidationError, DamagedError, OSError) as error:
+        fix = f"Delete the folder datasets/{home.name} of the workspace and import the images again."
         raise UserError("damaged_dataset", "dataset", home.name, "a whole dataset.json", fix) from error
     return Stored(home, card)
 

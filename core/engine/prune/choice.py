@@ -18,8 +18,9 @@ from core.engine.prune.cutter import Choice, Cutter
 from core.engine.prune.ranking import Scope
 from core.engine.prune.structured import random_scores, reachable_ratio
 from core.engine.prune.target import COUNTED, measure, milliseconds, refuse_unreachable, search
-from core.files import make_folder, write_atomic
+from core.files import make_folder, remove_tree, write_atomic
 from core.ratios import read_names, read_ratios
+from core.sealed import read_sealed, seal
 
 MULTIPLES = (1, 2, 4, 8, 16)
 WORTH = 0.97  # of the time of unrounded widths: a rounded cut keeps more channels, and must be faster for it
@@ -35,10 +36,13 @@ def chosen(method: Cutter, model: Model, bench: Bench, real: bool = True) -> Cho
         return _guess(method, model, bench)
     note = bench.folder / "choice.json"
     if note.exists():
-        return Choice(**json.loads(note.read_bytes()))
+        try:
+            return Choice(**json.loads(read_sealed(note)))
+        except (ValueError, TypeError):  # damaged: chosen anew, and the training after it begins anew
+            remove_tree(bench.folder)
     found = _choose(method, model, bench)
     make_folder(bench.folder)
-    write_atomic(note, json.dumps(asdict(found)).encode())
+    write_atomic(note, seal(json.dumps(asdict(found)).encode()))
     return found
 
 
