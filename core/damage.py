@@ -81,10 +81,10 @@ def _documents(run: Run, state: RunState) -> Iterator[Finding]:
     if is_damaged(run, "result.json"):
         whole = run.events.exists() and not state.lost
         yield Finding("result.json", Condition.DAMAGED, RESULT if whole else RESULT_LOST, "result_damaged")
-    elif state.status.is_over and not run.result.exists() and run.events.exists():
-        yield Finding("result.json", Condition.MISSING, RESULT, "result_gone")
     if is_damaged(run, "notes.json"):
         yield Finding("notes.json", Condition.DAMAGED, NOTES, "notes_damaged")
+    elif not (run.folder / "notes.json").exists() and run.artifacts.is_dir() and run.notes().model_fields_set:
+        yield Finding("notes.json", Condition.MISSING, NOTES, "notes_damaged")
 
 
 def is_damaged(run: Run, name: str) -> bool:

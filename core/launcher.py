@@ -25,6 +25,7 @@ import psutil
 
 from core.files import make_folder, move, open_log, write_atomic
 from core.runs import Run
+from core.sealed import read_sealed, seal
 from core.workspace import Job, Workspace
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,6 +36,7 @@ NICE = 5  # a busy worker leaves the dashboard its share: rerun p95 stays under 
 # slower, spinning at length made it many times slower whenever something else ran on one of the cores.
 SPIN_BRIEFLY = {"GOMP_SPINCOUNT": "20000", "KMP_BLOCKTIME": "1"}
 MEMORY_SHARE = 0.9  # of the machine's memory, as RLIMIT_DATA
+IDENTITY_FILES = ("worker.json", "foreground.json", "supervisor.json", "dashboard.json")
 START_LIMIT = 15.0  # seconds a supervisor may take to come up
 
 
@@ -47,7 +49,8 @@ class Identity:
     boot: str
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self))
+        """A sealed document, so that no damaged number is taken for another process."""
+        return seal(json.dumps(asdict(self)).encode()).decode()
 
 
 def identity(pid: int) -> Identity | None:
@@ -87,7 +90,7 @@ def boot() -> str:
 def read_identity(path: Path) -> Identity | None:
     """The identity written in a file such as worker.json, or None if there is none in it."""
     try:
-        data = json.loads(path.read_bytes())
+        data = json.loads(read_sealed(path))
         return Identity(int(data["pid"]), float(data["start"]), str(data["boot"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None

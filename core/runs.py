@@ -160,6 +160,12 @@ class Run:
             self._known = (found.offset, state)
         return self._whole(replace(state, name=self.notes().name or state.name))
 
+    def fold_whole(self) -> RunState:
+        """The state that the log alone tells, folded anew."""
+        found = self.scan()
+        missing = lost_between(found.events, -1)
+        return replace(fold(found.events), damaged=found.damaged, missing=missing)
+
     def _whole(self, state: RunState) -> RunState:
         stored = self._stored()
         if stored is not None:
@@ -213,14 +219,14 @@ class Run:
             self.emit(RunQueued(recipe))
 
     def notes(self) -> Notes:
-        """What a person wrote on the run; where notes.json is damaged, as far as result.json repeats it."""
+        """What a person wrote on the run; where notes.json is damaged, or gone, as far as result.json repeats it."""
         try:
             return Notes.model_validate_json(read_sealed(self.folder / "notes.json"))
-        except FileNotFoundError:
-            return Notes()
-        except ValueError:
+        except (FileNotFoundError, ValueError) as error:
             stored = self._stored()
-            return Notes(name=stored.name, tags=stored.tags, note=stored.note) if stored else Notes()
+            if stored is None or (isinstance(error, FileNotFoundError) and not (stored.tags or stored.note)):
+                return Notes()
+            return Notes(name=stored.name, tags=stored.tags, note=stored.note)
 
     def annotate(self, notes: Notes) -> None:
         """Keeps a person's name, tags and note beside the recipe; raises UserError `too_long` over 4,096 characters."""
@@ -271,17 +277,17 @@ class Run:
         return Headline(**{key: shorten(text, 200) for key, text in texts.items() if isinstance(text, str)})
 
     def summary(self) -> RunSummary:
-        """The run as a row, read from result.json if it is over, else folded from its events. A damaged result.json is
-        written anew from a whole log."""
+        """The run as a row, read from result.json if it is over, else folded from its events. A result.json that is
+        damaged or gone is written anew from a whole log."""
         stored = self._stored()
         if stored is not None:
             return stored.model_copy(update={"id": self.id})
         found = self._summarise()
-        if self.result.exists():
-            if not self.events.exists():
-                return found.model_copy(update={"status": Status.INTERRUPTED, "cause": SUMMARY_DAMAGED})
-            if found.status.is_over and not found.lost:
-                with suppress(OSError):  # a workspace that can only be looked at
+        if self.result.exists() and not self.events.exists():
+            return found.model_copy(update={"status": Status.INTERRUPTED, "cause": SUMMARY_DAMAGED})
+        if found.status.is_over and self.events.exists() and not found.lost:
+            with suppress(OSError), self.hold() as idle:  # OSError: a workspace that can only be looked at
+                if idle and self.state().status.is_over:
                     self._store(found)
         return found
 

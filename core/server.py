@@ -20,6 +20,7 @@ from core.errors import UserError
 from core.files import lock, open_log, remove_file, write_atomic
 from core.launcher import ROOT, Identity, alive, boot, end, identity, read_identity
 from core.runs import tail
+from core.sealed import read_sealed, seal
 from core.workspace import Workspace
 
 DASHBOARD = (sys.executable, "-m", "dashboard.server")
@@ -72,7 +73,7 @@ def dashboard(workspace: Workspace) -> Address | None:
         return None
     assert who is not None
     with suppress(OSError, ValueError, KeyError, TypeError):
-        written = json.loads(_record(workspace).read_bytes())
+        written = json.loads(read_sealed(_record(workspace)))
         if written["workspace"] == str(workspace.path.resolve()):  # else a copy of another one's folder
             return Address(_url(int(written["port"])), int(written["port"]), who, False, _log(workspace))
     return None
@@ -201,7 +202,7 @@ def _comes_up(address: Address) -> bool:
 
 def _write_down(workspace: Workspace, address: Address) -> None:
     written = {**asdict(address.who), "port": address.port, "workspace": str(workspace.path.resolve())}
-    write_atomic(_record(workspace), json.dumps(written).encode())
+    write_atomic(_record(workspace), seal(json.dumps(written).encode()))
 
 
 def _record(workspace: Workspace) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from core.catalog import Facts, load_catalog
+from core.damage import Condition, Finding
 from core.events import AnyEvent, Measured, Progress, RunCancelled, RunInterrupted, StepFinished, StepStarted, Warned
 from core.points import Point
 from core.readable import NOT_MEASURED, accuracy, milliseconds, on_target, percent, size
@@ -130,6 +132,17 @@ def points_table(summary: RunSummary) -> Table:
                 smaller, milliseconds(point.latency_ms), style="dim" if role else None,
             )  # fmt: skip
     return table
+
+
+def findings(found: Sequence[Finding]) -> str:
+    """What is wrong, a file a line with what to do, and how many files are whole."""
+    lines = [f"{one.state.value:<9} {one.file}\n          {one.fix}".rstrip() for one in found if one.state.is_bad]
+    counts = Counter(one.state for one in found)
+    whole = f"{counts[Condition.OK]} files are as they were written"
+    unsealed, unknown = counts[Condition.UNSEALED], counts[Condition.UNKNOWN]
+    bare = f"; {unsealed} have no hash to check them by" if unsealed else ""
+    strange = f"; of {unknown} nothing is known" if unknown else ""
+    return "\n".join([*lines, f"{whole}{bare}{strange}."])
 
 
 def gap_line(point: Point) -> str:

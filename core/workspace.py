@@ -21,6 +21,7 @@ from core.errors import UserError
 from core.files import make_folder, move, remove_file, remove_tree, safe_join, touch, write_atomic
 from core.jobs import Job
 from core.runs import Run, RunSummary
+from core.sealed import seal
 
 __all__ = ["Job", "Workspace"]
 
@@ -184,7 +185,7 @@ class Workspace:
         """A question to the engine; the supervisor gives it to a worker at once."""
         job_id = new_id()
         half = make_folder(self.path / "jobs" / (HALF_MADE + job_id))
-        document = json.dumps({"kind": kind, "request": request}, allow_nan=False).encode()
+        document = seal(json.dumps({"kind": kind, "request": request}, allow_nan=False).encode())
         write_atomic(half / "request.json", document)
         move(half, self.path / "jobs" / job_id)
         return self.job(job_id)
