@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+from core.artifacts import read_artifact
 from core.assets import BENCHMARK, PREDICT, shipped
 from core.catalog import Facts, load_catalog
 from core.errors import UserError
@@ -28,14 +29,14 @@ def write_bundle(run: Run, step: int | None, folder: Path, *, images: bool = Tru
     model.onnx, labels.json, preprocessing.json, MODEL_CARD.md, recipe.toml, receipt.json, environment.json,
     requirements.txt, predict.py and benchmark.py; with `images` also samples.npz, test images by which benchmark.py
     checks the model's answers.
-    Raises UserError where the run has no such point, its file is gone, or `folder` holds something already. Whatever
-    else stops it, none of the files is left.
+    Raises UserError where the run has no such point, its files are gone or not as they were measured, or `folder`
+    holds something already. Whatever else stops it, none of the files is left.
     """
     point = point_of(run, step)
-    source = run.folder / (point.artifact or "")
-    if not point.artifact or not source.exists() or not source.with_name(CARD).exists():
+    if not point.artifact:
         fix = "Run the recipe again."
         raise UserError("missing_artifact", "step", point.step, "a step whose files are still there", fix)
+    source = PurePosixPath(point.artifact)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError("folder_not_empty", "out", str(folder), "a new or empty folder", "Name another one.")
     contents = _contents(run, point, source, images=images)
@@ -66,11 +67,14 @@ def point_of(run: Run, step: int | None) -> Point:
     return points[step]
 
 
-def _contents(run: Run, point: Point, source: Path, *, images: bool) -> dict[str, bytes]:
-    card = json.loads(source.with_name(CARD).read_bytes())
+def _contents(run: Run, point: Point, source: PurePosixPath, *, images: bool) -> dict[str, bytes]:
+    card = json.loads(read_artifact(run, str(source.with_name(CARD))))
     beside = [f"{source.stem}.packed.safetensors", *([SAMPLES] if images else [])]
-    extras = {name: source.with_name(name).read_bytes() for name in beside if source.with_name(name).exists()}
-    model = source.read_bytes()
+    paths = {name: str(source.with_name(name)) for name in beside}
+    saved = {file.path for file in run.state().artifacts}
+    there = {name for name, path in paths.items() if path in saved or (run.folder / path).exists()}
+    extras = {name: read_artifact(run, path) for name, path in paths.items() if name in there}
+    model = read_artifact(run, str(source))
     needs = requirements(model)
     files = {
         "model.onnx": model,

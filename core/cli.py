@@ -14,10 +14,11 @@ from cyclopts import App, CycloptsError, Parameter
 from pydantic import JsonValue
 from rich.console import Console
 
-from core import foreground, readable, server, streams, terminal
+from core import cache, foreground, readable, server, streams, terminal
 from core.assets import RECIPES, shipped
 from core.bundle import write_bundle
 from core.catalog import Catalog, load_catalog
+from core.damage import of_run
 from core.disk import disk_error
 from core.errors import UserError, UserErrors
 from core.files import check_failpoint
@@ -32,6 +33,7 @@ from core.runs import Run, RunSummary
 from core.sensitivity import KIND, LIMIT, Row, question, rows
 from core.state import Status
 from core.toml import MAX_BYTES
+from core.verify import verify
 from core.workspace import Workspace
 
 DONE, FAULT, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -311,9 +313,12 @@ def show(run: str, *, workspace: Folder = None, json: AsJson = False) -> int:
     run
         The run's id.
     """
-    summary = Workspace.open_to_read(workspace).run(run).summary()
+    shown = Workspace.open_to_read(workspace).run(run)
+    summary, damaged = shown.summary(), of_run(shown, shown.state())
+    for found in damaged:
+        screen.print(f"{found.file} is {found.state.value}. {found.fix}", style="yellow", soft_wrap=True)
     if json:
-        _print(_document(summary))
+        _print(_document(summary) | ({"damaged": [found.to_json() for found in damaged]} if damaged else {}))
     else:
         Console(markup=False, highlight=False).print(_run_line(summary), terminal.points_table(summary))
     return DONE
@@ -379,6 +384,34 @@ def export(
     with _interruptible("Nothing was written."):
         files = write_bundle(Workspace.open_to_read(workspace).run(run), step, out, images=images)
     return _say(json, {"files": files}, "\n".join(str(out / name) for name in files))
+
+
+@app.command(name="verify")
+def verify_files(name: str = "", *, workspace: Folder = None, json: AsJson = False) -> int:
+    """Hold every stored file against the hash it was written with; writes nothing.
+
+    Exit code 0: nothing is damaged or missing; 2: something is, and it is listed with what to do.
+
+    Parameters
+    ----------
+    name
+        The id of a run or the name of an imported data set; default everything in the workspace.
+    """
+    found = verify(Workspace.named(workspace), name)
+    _say(json, [one.to_json() for one in found], terminal.findings(found))
+    return WRONG_INPUT if any(one.state.is_bad for one in found) else DONE
+
+
+@app.command(name="cache")
+def show_cache(
+    *, clear: Annotated[bool, Parameter(negative="", help="Remove what can be made again.")] = False,
+    workspace: Folder = None, json: AsJson = False,
+) -> int:  # fmt: skip
+    """Show what is kept only to be faster, with its size; no result depends on it."""
+    store = Workspace.named(workspace)
+    found, state = (cache.clear(store), "cleared") if clear else (cache.cached(store), "kept")
+    lines = [f"{readable.size(one.bytes):>10}  {one.files:>6} files  {one.file}  {state}" for one in found]
+    return _say(json, [one.to_json(state) for one in found], "\n".join(lines) or "The cache is empty.")
 
 
 @app.command
@@ -529,7 +562,9 @@ def _ended(run: Run, summary: RunSummary) -> int:
 
 def _document(summary: RunSummary) -> dict[str, Any]:
     """A run as JSON: what `run`, `demo`, `show` and `runs` print."""
-    rest = summary.model_dump(mode="json", exclude={"id", "points", "controls"}, exclude_none=True)
+    rest = summary.model_dump(mode="json", exclude={"id", "points", "controls", "files", "events"}, exclude_none=True)
+    if not summary.lost:
+        rest.pop("lost")
     points = {"points": [p.to_json() for p in summary.points], "controls": [p.to_json() for p in summary.controls]}
     return {"run": summary.id, **rest, **points}
 

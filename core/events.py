@@ -43,7 +43,10 @@ class Event:
 
 @dataclass(frozen=True, config=STRICT)
 class RunQueued(Event):
-    """The run waits for its turn, for the first time or again after an interruption."""
+    """The run waits for its turn, for the first time or again after an interruption; `recipe` is the text it was
+    launched with, kept here under the line's checksum."""
+
+    recipe: str = ""
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import psutil
 
+from core.sealed import read_sealed, seal
+
 LOCKS = Path("/proc/locks")
 LARGEST_PID = 2**31 - 1
 
@@ -26,7 +28,8 @@ class Identity:
     boot: str
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self))
+        """A sealed document, so that no damaged number is taken for another process."""
+        return seal(json.dumps(asdict(self)).encode()).decode()
 
 
 def identity(pid: int) -> Identity | None:
@@ -68,7 +71,7 @@ def boot() -> str:
 def read_identity(path: Path) -> Identity | None:
     """The identity written in a file such as worker.json, or None if there is none in it."""
     try:
-        data = json.loads(path.read_bytes())
+        data = json.loads(read_sealed(path))
         found = Identity(int(data["pid"]), float(data["start"]), str(data["boot"]))
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None

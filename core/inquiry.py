@@ -14,6 +14,7 @@ from core.catalog import Facts
 from core.files import remove_file, remove_tree
 from core.jobs import Document, Job
 from core.launcher import alive, read_identity, start_worker, supervisor
+from core.sealed import read_sealed
 from core.workspace import Workspace
 
 POLL = 0.05  # seconds
@@ -89,7 +90,7 @@ def imported_datasets(workspace: Workspace) -> dict[str, Facts]:
     found: dict[str, Facts] = {}
     for path in sorted(workspace.datasets.glob("own-*/dataset.json")):
         try:
-            card = json.loads(path.read_bytes())
+            card = json.loads(read_sealed(path))
             found[card["name"]] = {
                 "name": card["name"], "title": card["name"], "classes": len(card["classes"]),
                 "images": len(card["images"]), "where": "own", "class_names": list(card["classes"]),

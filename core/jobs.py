@@ -16,6 +16,7 @@ from pydantic import JsonValue, TypeAdapter
 
 from core.errors import Choice, UserError
 from core.files import write_atomic
+from core.sealed import read_sealed, seal
 
 LONG = ("rank", "sensitivity", "import")  # kinds that rest again and again, so that others are answered meanwhile
 QUICK = ("preview", "profile")  # kinds for which they do
@@ -48,10 +49,15 @@ class Job:
 
     @property
     def kind(self) -> str:
-        return str(self._asked()["kind"])
+        """What is asked; empty where the question is damaged."""
+        try:
+            return str(self._asked()["kind"])
+        except UserError:
+            return ""
 
     @property
     def request(self) -> Document:
+        """The question; raises UserError `damaged_file`."""
         return DOCUMENT.validate_python(self._asked()["request"])
 
     def readable(self) -> bool:
@@ -62,7 +68,14 @@ class Job:
             return False
 
     def _asked(self) -> Document:
-        return DOCUMENT.validate_json((self.folder / "request.json").read_bytes())
+        return self._read("request.json")
+
+    def _read(self, name: str) -> Document:
+        """A document of the job; raises UserError `damaged_file` where it is not as it was written."""
+        try:
+            return DOCUMENT.validate_json(read_sealed(self.folder / name))
+        except (OSError, ValueError) as error:
+            raise UserError("damaged_file", "job", f"{self.id}/{name}", "a whole file", "Ask again.") from error
 
     # for whoever asks
 
@@ -74,7 +87,7 @@ class Job:
         """The answer; raises the UserError it ended with, or RuntimeError if there is no answer yet."""
         if not self.done():
             raise RuntimeError(f"job {self.id} is not done; ask done() first")
-        answer = DOCUMENT.validate_json(self.answer_path.read_bytes())
+        answer = self._read("result.json")
         error = answer.get("error")
         if isinstance(error, dict):
             words = {key: str(error.get(key, "")) for key in ("code", "field", "given", "allowed", "fix")}
@@ -85,20 +98,23 @@ class Job:
         """The traceback of a failed job, for "copy diagnostics"; empty if there is none."""
         if not self.done():
             return ""
-        return str(DOCUMENT.validate_json(self.answer_path.read_bytes()).get("details", ""))
+        try:
+            return str(self._read("result.json").get("details", ""))
+        except UserError:
+            return ""
 
     def progress(self) -> JobProgress | None:
         """How far the job is, if it said so."""
         try:
-            return JobProgress(**json.loads((self.folder / "progress.json").read_bytes()))
+            return JobProgress(**json.loads(read_sealed(self.folder / "progress.json")))
         except (OSError, ValueError, TypeError):
             return None
 
     def partial(self) -> Document | None:
         """As much of the answer as there is, if the job said so; whole or not at all."""
         try:
-            return DOCUMENT.validate_json((self.folder / "partial.json").read_bytes())
-        except FileNotFoundError:
+            return DOCUMENT.validate_json(read_sealed(self.folder / "partial.json"))
+        except (FileNotFoundError, ValueError):
             return None
 
     def prove_space(self) -> None:
@@ -117,11 +133,11 @@ class Job:
     def tell(self, done: int, total: int, what: str) -> None:
         """Says how far the job is."""
         data = {"done": done, "total": total, "what": what}
-        write_atomic(self.folder / "progress.json", json.dumps(data).encode())
+        write_atomic(self.folder / "progress.json", seal(json.dumps(data).encode()))
 
     def show(self, part: Mapping[str, JsonValue]) -> None:
         """Shows the part of the answer that is there; replaces what was shown before."""
-        write_atomic(self.folder / "partial.json", json.dumps(dict(part), allow_nan=False).encode())
+        write_atomic(self.folder / "partial.json", seal(json.dumps(dict(part), allow_nan=False).encode()))
 
     def answer(self, result: Mapping[str, JsonValue]) -> None:
         """Ends the job with an answer; raises ValueError on NaN and infinity."""
@@ -133,4 +149,4 @@ class Job:
         self._end({"error": dict(error.to_json()), "details": details, **(choices if error.choices else {})})
 
     def _end(self, document: Document) -> None:
-        write_atomic(self.answer_path, json.dumps(document, ensure_ascii=False, allow_nan=False).encode())
+        write_atomic(self.answer_path, seal(json.dumps(document, ensure_ascii=False, allow_nan=False).encode()))

@@ -12,67 +12,26 @@ from __future__ import annotations
 import time
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, NamedTuple
-
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from typing import NamedTuple
 
 from core.chance import assumed
 from core.errors import UserError, shorten
 from core.events import AnyEvent, Event, Progress, RunCancelled, RunQueued, parse
 from core.files import append_line, lock, remove_file, write_atomic
 from core.points import Point
+from core.recovery import SUMMARY_DAMAGED, completed, lost_between, without_log
+from core.sealed import read_sealed, seal
 from core.state import RunState, Status, fold
+from core.summary import Notes, RunSummary, SavedFile
 
 __all__ = ["Notes", "Run", "RunState", "RunSummary", "Scan", "Status", "fold"]
 
 LONGEST_NOTE = 4096
 PATIENCE = 2.0  # seconds
-IMMUTABLE = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
-
-
-class Notes(BaseModel):
-    """What a person wrote on a run after it began; an empty name keeps the recipe's."""
-
-    model_config = IMMUTABLE
-
-    name: str = ""
-    tags: tuple[str, ...] = ()
-    note: str = ""
-
-
-def _emptied(text: object) -> object:
-    """Earlier versions stored what a recipe left empty as two quotation marks."""
-    return "" if text == '""' else text
-
-
-Text = Annotated[str, BeforeValidator(_emptied)]
-
-
-class RunSummary(BaseModel):
-    """A run as a row of a table; `result.json` is this, without the id, which is the folder's name."""
-
-    model_config = IMMUTABLE
-
-    id: str = ""
-    name: Text
-    status: Status
-    dataset: Text = ""
-    target: Text = ""
-    backbone: Text = ""
-    created: float | None = None
-    started: float | None = None
-    finished: float | None = None
-    lasted: float | None = None  # seconds; absent where the clock was moved meanwhile
-    points: tuple[Point, ...] = ()
-    controls: tuple[Point, ...] = ()
-    environment: dict[str, str] = {}
-    error: dict[str, str] | None = None
-    cause: str = ""
-    tags: tuple[str, ...] = ()
-    note: str = ""
+LONGEST_LINE = 2**22  # bytes of a first event that are read to find the recipe in it
 
 
 class Scan(NamedTuple):
@@ -108,6 +67,7 @@ class Run:
         self.ending = False  # set in a worker whose process was asked to end
         self._next = (0, 0)  # where to look for newer events before writing one, and the next sequence number
         self._known = (0, RunState())  # what was folded so far, and up to which offset
+        self._launched: str | None = None
 
     @property
     def id(self) -> str:
@@ -115,7 +75,26 @@ class Run:
 
     @property
     def recipe_text(self) -> str:
-        return (self.folder / "recipe.toml").read_text(encoding="utf-8")
+        """The recipe the run was launched with, whatever became of recipe.toml; a run from before the log kept the
+        recipe has that file alone. Raises OSError and ValueError where neither can be read."""
+        return self.launched() or (self.folder / "recipe.toml").read_text(encoding="utf-8")
+
+    def launched(self) -> str:
+        """The recipe as the log keeps it; empty in a log from before it did."""
+        if self._launched is None:
+            first = _parsed(self._first_line())
+            known = first.recipe if isinstance(first, RunQueued) else ""
+            self._launched = known or next(
+                (event.recipe for event in self.scan().events if isinstance(event, RunQueued) and event.recipe), ""
+            )
+        return self._launched
+
+    def _first_line(self) -> bytes:
+        try:
+            with self.events.open("rb") as file:
+                return file.readline(LONGEST_LINE).rstrip(b"\n")
+        except FileNotFoundError:
+            return b""
 
     # events
 
@@ -144,9 +123,14 @@ class Run:
         return following
 
     def scan(self, offset: int = 0) -> Scan:
-        """The whole lines from `offset` on; a torn last line is left for later, a damaged one is counted."""
+        """The whole lines from `offset` on; a torn last line is left for later, a damaged one is counted.
+
+        Zero bytes are what a crash of the machine leaves at a file's end: no line is still to come of them.
+        """
         data = self._bytes(offset)
         end = data.rfind(b"\n") + 1
+        if b"\0" in data[end:]:
+            end = len(data)
         parsed = [_parsed(line) for line in data[:end].split(b"\n") if line]
         events = [event for event in parsed if event is not None]
         return Scan(events, offset + end, len(parsed) - len(events))
@@ -165,17 +149,40 @@ class Run:
             return b""
 
     def state(self) -> RunState:
-        """What the run is like now; asked again, it folds only what is new."""
+        """What the run is like now; asked again, it folds only what is new. What a damaged log has lost comes from
+        result.json where the run is over."""
         offset, state = self._known
+        if offset > self._length():  # another, shorter log lies there now
+            offset, state = 0, RunState()
         found = self.scan(offset)
         if found.offset != offset or not state.name:
             name = state.name or self.headline().name or self.id
-            state = replace(fold(found.events, state), name=name, damaged=state.damaged + found.damaged)
+            missing = state.missing + lost_between(found.events, state.seq)
+            damaged = state.damaged + found.damaged
+            state = replace(fold(found.events, state), name=name, damaged=damaged, missing=missing)
             if state.chance is None:  # not counted yet, or by a version that did not count
                 headline = self.headline()
                 state = replace(state, chance=assumed(headline.dataset, headline.target))
             self._known = (found.offset, state)
-        return replace(state, name=self.notes().name or state.name)
+        return self._whole(replace(state, name=self.notes().name or state.name))
+
+    def fold_whole(self) -> RunState:
+        """The state that the log alone tells, folded anew."""
+        found = self.scan()
+        missing = lost_between(found.events, -1)
+        return replace(fold(found.events), damaged=found.damaged, missing=missing)
+
+    def _whole(self, state: RunState) -> RunState:
+        stored = self._stored()
+        if stored is not None:
+            return completed(state, stored)
+        return without_log(state) if state.seq < 0 and self.artifacts.is_dir() and not self.events.exists() else state
+
+    def _length(self) -> int:
+        try:
+            return self.events.stat().st_size
+        except FileNotFoundError:
+            return 0
 
     # what a person asks of it
 
@@ -215,22 +222,28 @@ class Run:
                 raise UserError(
                     "run_is_finished", "run", self.id, "a run that is not finished", "Start a new run of its recipe."
                 )
+            recipe = "" if self.launched() else self.recipe_text
             for flag in ("cancel", "pause", "foreground.json", "worker.json", "result.json"):
                 remove_file(self.folder / flag)
-            self.emit(RunQueued())
+            self._launched = None
+            self.emit(RunQueued(recipe))
 
     def notes(self) -> Notes:
+        """What a person wrote on the run; where notes.json is damaged, or gone, as far as result.json repeats it."""
         try:
-            return Notes.model_validate_json((self.folder / "notes.json").read_bytes())
-        except (OSError, ValueError):
-            return Notes()
+            return Notes.model_validate_json(read_sealed(self.folder / "notes.json"))
+        except (OSError, ValueError) as error:
+            stored = self._stored()
+            if stored is None or (isinstance(error, FileNotFoundError) and not (stored.tags or stored.note)):
+                return Notes()
+            return Notes(name=stored.name, tags=stored.tags, note=stored.note)
 
     def annotate(self, notes: Notes) -> None:
         """Keeps a person's name, tags and note beside the recipe; raises UserError `too_long` over 4,096 characters."""
         for field, text in (("name", notes.name), ("note", notes.note), ("tags", " ".join(notes.tags))):
             if len(text) > LONGEST_NOTE:
                 raise UserError("too_long", field, text, f"at most {LONGEST_NOTE} characters", "Shorten it.")
-        write_atomic(self.folder / "notes.json", notes.model_dump_json(exclude_defaults=True).encode())
+        write_atomic(self.folder / "notes.json", seal(notes.model_dump_json(exclude_defaults=True).encode()))
         if self.result.exists() and self.events.exists():
             self.settle()
         elif self.result.exists():  # handed in as recipe and result alone: there is nothing to fold it from
@@ -274,12 +287,27 @@ class Run:
         return Headline(**{key: shorten(text, 200) for key, text in texts.items() if isinstance(text, str) and text})
 
     def summary(self) -> RunSummary:
-        """The run as a row, read from result.json if it is over, else folded from its events."""
+        """The run as a row, read from result.json if it is over, else folded from its events. A result.json that is
+        damaged or gone is written anew from a whole log."""
+        stored = self._stored()
+        if stored is not None:
+            return stored.model_copy(update={"id": self.id})
+        found = self._summarise()
+        if self.result.exists() and not self.events.exists():
+            return found.model_copy(update={"status": Status.INTERRUPTED, "cause": SUMMARY_DAMAGED})
+        if found.status.is_over and self.events.exists() and not found.lost:
+            with suppress(OSError), self.hold() as idle:  # OSError: a workspace that can only be looked at
+                if idle and self.state().status.is_over:
+                    self._store(found)
+        return found
+
+    def _stored(self) -> RunSummary | None:
+        """What result.json holds; None where it is missing or damaged."""
         try:
-            stored = RunSummary.model_validate_json(self.result.read_bytes())
-        except (OSError, ValueError):  # not over, or damaged: the events are the truth
-            return self._summarise()
-        return stored.model_copy(update={"id": self.id, "name": stored.name or self.id, **_with_chance(stored)})
+            stored = RunSummary.model_validate_json(read_sealed(self.result))
+        except (OSError, ValueError):
+            return None
+        return stored.model_copy(update={"name": stored.name or self.id, **_with_chance(stored)})
 
     def settle(self) -> None:
         """Writes result.json if the run is over; removes it if it is not."""
@@ -291,7 +319,7 @@ class Run:
 
     def _store(self, summary: RunSummary) -> None:
         data = summary.model_dump_json(exclude={"id"}, exclude_none=True, indent=1)
-        write_atomic(self.result, data.encode())
+        write_atomic(self.result, seal(data.encode()))
 
     def _summarise(self) -> RunSummary:
         state, headline, notes = self.state(), self.headline(), self.notes()
@@ -313,6 +341,9 @@ class Run:
             cause=state.cause,
             tags=notes.tags,
             note=notes.note,
+            files=tuple(SavedFile(step=a.step, path=a.path, bytes=a.bytes, sha256=a.sha256) for a in state.artifacts),
+            events=state.seq + 1,
+            lost=state.lost,
         )
 
 

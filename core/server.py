@@ -23,6 +23,7 @@ from core.files import PRIVATE_UMASK, lock, open_log, remove_file, write_atomic
 from core.identity import Identity, alive, boot, command_of, described, holder, identity, read_identity
 from core.launcher import ROOT, end
 from core.runs import tail
+from core.sealed import read_sealed, seal
 from core.workspace import Workspace
 
 DASHBOARD = (sys.executable, "-m", "dashboard.server")
@@ -78,7 +79,7 @@ def dashboard(workspace: Workspace) -> Address | None:
     """The workspace's dashboard as it was written down, if that process still runs; it may not answer yet."""
     who = read_identity(_record(workspace))
     with suppress(OSError, ValueError, KeyError, TypeError):
-        written = json.loads(_record(workspace).read_bytes())
+        written = json.loads(read_sealed(_record(workspace)))
         port, place = int(written["port"]), str(written["workspace"])
         if who is None or not 1 <= port <= 65535:
             return _serving(workspace)
@@ -223,7 +224,7 @@ def _comes_up(address: Address) -> bool:
 
 def _write_down(workspace: Workspace, address: Address) -> None:
     written = {**asdict(address.who), "port": address.port, "workspace": str(workspace.path.resolve())}
-    write_atomic(_record(workspace), json.dumps(written).encode())
+    write_atomic(_record(workspace), seal(json.dumps(written).encode()))
 
 
 def _record(workspace: Workspace) -> Path:

@@ -74,7 +74,8 @@ class RunState:
     """A frozen picture of a run; times are seconds since 1970, None where that has not happened.
 
     `strikes` counts the deaths that were its own since the run last got further than ever before, `furthest` is how
-    far each line of its progress ever got; `damaged` counts the lines of its log that could not be read.
+    far each line of its progress ever got; `damaged` counts the lines of its log that could not be read, `missing` the
+    events whose numbers are not in it.
     `clock_moved` is on once the clock went back, or forward by a day within a moment of work.
     """
 
@@ -99,6 +100,12 @@ class RunState:
     furthest: Mapping[Line, tuple[int, int]] = field(default_factory=lambda: MappingProxyType({}))
     clock_moved: bool = False
     chance: Chance | None = None
+    missing: int = 0
+
+    @property
+    def lost(self) -> int:
+        """How much of the log is known to be lost, in lines; 0 for a whole one."""
+        return max(self.damaged, self.missing)
 
     @property
     def points(self) -> tuple[Point, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from core.catalog import Facts, load_catalog
+from core.damage import Condition, Finding
 from core.events import AnyEvent, Measured, Progress, RunCancelled, RunInterrupted, StepFinished, StepStarted, Warned
 from core.points import Point
 from core.readable import AT_CHANCE, NOT_MEASURED, Amount, accuracy, chance, milliseconds, on_target, percent, size
@@ -176,6 +178,17 @@ def _at_chance(point: Point) -> str:
     if point.is_at_chance:
         return "! no better"
     return "! on target no better" if point.is_at_chance_on_target else ""
+
+
+def findings(found: Sequence[Finding]) -> str:
+    """What is wrong, a file a line with what to do, and how many files are whole."""
+    lines = [f"{one.state.value:<9} {one.file}\n          {one.fix}".rstrip() for one in found if one.state.is_bad]
+    counts = Counter(one.state for one in found)
+    whole = f"{counts[Condition.OK]} files are as they were written"
+    unsealed, unknown = counts[Condition.UNSEALED], counts[Condition.UNKNOWN]
+    bare = f"; {unsealed} have no hash to check them by" if unsealed else ""
+    strange = f"; of {unknown} nothing is known" if unknown else ""
+    return "\n".join([*lines, f"{whole}{bare}{strange}."])
 
 
 def gap_line(point: Point) -> str:

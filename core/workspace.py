@@ -33,6 +33,7 @@ from core.files import (
 )
 from core.jobs import Job
 from core.runs import Run, RunSummary
+from core.sealed import seal
 
 __all__ = ["Job", "Workspace"]
 
@@ -238,7 +239,7 @@ class Workspace:
 
     def create_job(self, kind: str, request: dict[str, JsonValue]) -> Job:
         """A question to the engine; the supervisor gives it to a worker at once."""
-        document = json.dumps({"kind": kind, "request": request}, allow_nan=False).encode()
+        document = seal(json.dumps({"kind": kind, "request": request}, allow_nan=False).encode())
         job_id = new_id(after=self.job_ids())
         with self._half_made("jobs", job_id) as half:
             write_atomic(half / "request.json", document)

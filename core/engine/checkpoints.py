@@ -16,6 +16,7 @@ from safetensors.torch import save as serialize
 from torch import Tensor, nn
 
 from core.files import make_folder, remove_file, write_atomic
+from core.sealed import read_sealed, seal
 
 SAVE_EVERY = 10.0  # seconds: an epoch of a tiny network is shorter than its own flush to disk
 KEPT = 2
@@ -111,7 +112,7 @@ def save(folder: Path, state: State, *, due: bool) -> State:
     }
     stem = f"epoch-{state.epoch:05d}"
     write_atomic(folder / f"{stem}.safetensors", data)
-    write_atomic(folder / f"{stem}.json", json.dumps(manifest, indent=1).encode())
+    write_atomic(folder / f"{stem}.json", seal(json.dumps(manifest, indent=1).encode()))
     for old in sorted(folder.glob("epoch-*.json"))[:-KEPT]:
         remove_file(old)
         remove_file(old.with_suffix(".safetensors"))
@@ -122,7 +123,7 @@ def restore(folder: Path, net: nn.Module, optimizer: torch.optim.Optimizer) -> S
     """The newest whole checkpoint, loaded into `net` and `optimizer`; a damaged one is passed over, none gives None."""
     for path in sorted(folder.glob("epoch-*.json"), reverse=True):
         try:
-            manifest = json.loads(path.read_bytes())
+            manifest = json.loads(read_sealed(path))
             data = path.with_suffix(".safetensors").read_bytes()
             if sha256(data).hexdigest() != manifest["sha256"]:
                 continue

@@ -15,21 +15,23 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
+from core.artifacts import refuse_damaged
 from core.bundle import CARD, PREDICTIONS, SAMPLES
+from core.damage import RECIPE, of_run
 from core.engine.backbones import find
 from core.engine.bench import Bench, choose_device
 from core.engine.data import Dataset, Target, chance_of, labelled_part, load_dataset, matched, own_datasets
 from core.engine.environment import environment
-from core.engine.measure.size import file_hash
 from core.engine.method import Method, build, check_data
 from core.engine.model import Model
-from core.engine.plan import load_model, save_model
+from core.engine.plan import MANIFEST, WEIGHTS, load_model, save_model
 from core.engine.precision import NONE, bfloat16_of, kind_of
 from core.engine.rehearsal import rehearse
 from core.engine.report import Reporter
 from core.engine.shelf import Shelf
 from core.engine.starting import start
 from core.engine.witness import Deed, Product, Witness
+from core.errors import UserError
 from core.events import (
     ArtifactSaved,
     DataLoaded,
@@ -42,10 +44,13 @@ from core.events import (
     Warned,
 )
 from core.files import make_folder, write_atomic
-from core.points import Point
 from core.recipe import Recipe, parse_recipe
 from core.runs import Run
+from core.sealed import DamagedError, file_hash, read_sealed, seal
 from core.workspace import Workspace
+
+LOGITS, HASHES = "logits.safetensors", "files.json"  # in a step's folder `made`
+RESUME = "Resume the run: the step is done again, from what is cached where that is whole."
 
 
 def conduct(run: Run, pid: int) -> None:
@@ -66,6 +71,8 @@ def conduct(run: Run, pid: int) -> None:
     run.emit(RunStarted(pid, environment(device, recipe.threads, bfloat16)))
     for message in recipe.warnings():
         run.emit(Warned(None, "recipe", message))
+    if any(found.what == "recipe_changed" for found in of_run(run, run.state())):
+        run.emit(Warned(None, "recipe_changed", f"recipe.toml was changed after the run was launched. {RECIPE}"))
     size = recipe.image_size or find(recipe.backbone).image_size
     data = load_dataset(recipe.dataset, size, folder=workspace.datasets, progress=Reporter(run, 0, recipe.seed).loading)
     check_data(methods, data)
@@ -114,9 +121,9 @@ class Performance:
     def play(self) -> None:
         """Every step in turn; a step that was finished before an interruption is taken from disk."""
         before = first = None
-        done = {m.point.step: m.point for m in self.run.state().measured if m.role == self.role and m.seed == self.seed}
+        done = {m.point.step for m in self.run.state().measured if m.role == self.role and m.seed == self.seed}
         for number, method in enumerate(self.methods):
-            again = self._finished(number, done[number]) if number in done else None
+            again = self._finished(number) if number in done else None
             before = again or self._step(number, method, before, first)
             first = first or before
 
@@ -136,6 +143,8 @@ class Performance:
 
     def _step(self, number: int, method: Method, before: Product | None, first: Product | None) -> Product:
         started = time.monotonic()
+        if before is not None:
+            self._refuse_damaged(before)
         step, bench = self.recipe.steps[number], self._bench(number, before)
         key = self.shelf.key(number, self.seed)
         kept = self.shelf.take(key) if _trains(method) else None
@@ -159,7 +168,7 @@ class Performance:
         point, product = self._witness(bench).point(deed, model, artifact, saved, before, first)
         self._keep(number, product)
         _write_card(model, artifact, self.data)
-        for path in (artifact, artifact.with_name(PREDICTIONS), artifact.with_name(SAMPLES)):
+        for path in _beside(artifact):
             self._tell_file(number, path)
         self.run.emit(Measured(self.role, self.seed, point))
         self.run.emit(StepFinished(number, time.monotonic() - started))
@@ -179,7 +188,7 @@ class Performance:
         deed = replace(self._deed(number, method, model), title=name)
         point, _ = self._witness(bench).point(deed, model, artifact, saved, self._kept(number), None)
         _write_card(model, artifact, self.data)
-        for path in (artifact, artifact.with_name(PREDICTIONS), artifact.with_name(SAMPLES)):
+        for path in _beside(artifact):
             self._tell_file(number, path)
         self.run.emit(Measured("control", self.seed, point))
 
@@ -230,15 +239,19 @@ class Performance:
     def _keep(self, number: int, product: Product) -> None:
         folder = make_folder(self._folder(number) / "made")
         save_model(product.model, folder)
-        write_atomic(folder / "logits.safetensors", save({"logits": product.logits.contiguous()}))
+        logits = save({"logits": product.logits.contiguous()})
+        write_atomic(folder / LOGITS, logits)
+        hashes = {name: file_hash(folder / name) for name in (MANIFEST, WEIGHTS, LOGITS)}
+        write_atomic(folder / HASHES, seal(json.dumps(hashes, indent=1).encode()))
 
     def _kept(self, number: int) -> Product | None:
-        """The product of the last step up to `number` that made one."""
+        """The product of the last step up to `number` that made one; raises UserError `damaged_artifact` or
+        `missing_artifact` where its files are not as they were measured."""
         while number >= 0 and not self.methods[number].makes_point:
             number -= 1
         artifact = self._artifacts(number) / "model.onnx"
         folder = self._folder(number) / "made"
-        if number < 0 or not (folder / "logits.safetensors").exists() or not artifact.exists():
+        if number < 0:
             return None
         source = artifact
         for earlier in range(number, -1, -1):
@@ -246,13 +259,37 @@ class Performance:
             if _trains(made) and made.makes_point and made.writes_float:
                 source = self._artifacts(earlier) / "model.onnx"
                 break
-        logits: Tensor = load((folder / "logits.safetensors").read_bytes())["logits"]
-        return Product(load_model(folder), artifact, source, logits)
+        self._refuse_damaged_made(number, folder)
+        logits: Tensor = load((folder / LOGITS).read_bytes())["logits"]
+        product = Product(load_model(folder), artifact, source, logits)
+        self._refuse_damaged(product)
+        return product
 
-    def _finished(self, number: int, point: Point) -> Product | None:
-        """What a step made before an interruption, if all of it is still there as it was measured."""
-        product = self._kept(number)
-        return product if product and product.artifact.stat().st_size == point.bytes else None
+    def _finished(self, number: int) -> Product | None:
+        """What a step made before an interruption, if all of it is still there as it was measured; else it is done
+        again, and the run says why."""
+        try:
+            return self._kept(number)
+        except UserError as error:
+            told = f"A file of step {number} is not as it was measured, so the step is done again. {error}"
+            self.run.emit(Warned(number, error.code, told))
+            return None
+
+    def _refuse_damaged(self, product: Product) -> None:
+        """Raises UserError where a file that the next step stands on is not as it was measured."""
+        for artifact in {product.artifact, product.source}:
+            for path in (artifact, artifact.with_name(CARD)):
+                refuse_damaged(self.run, path.relative_to(self.run.folder).as_posix(), RESUME)
+
+    def _refuse_damaged_made(self, number: int, folder: Path) -> None:
+        try:
+            hashes: dict[str, str] = json.loads(read_sealed(folder / HASHES))
+            damaged = [name for name, digest in hashes.items() if file_hash(folder / name) != digest]
+        except (OSError, DamagedError) as error:
+            raise UserError("damaged_artifact", f"step {number}", str(error), "its kept files", RESUME) from error
+        if damaged:
+            allowed = "the files as the step wrote them"
+            raise UserError("damaged_artifact", f"step {number}", ", ".join(damaged), allowed, RESUME)
 
     def _tell_file(self, number: int, path: Path) -> None:
         relative = path.relative_to(self.run.folder).as_posix()
@@ -279,6 +316,11 @@ def _write_card(model: Model, artifact: Path, data: Dataset) -> None:
 def _undecided(model: Model) -> Model:
     """The model as a step takes it in: what was decided for the steps before is not this one's."""
     return replace(model, decided={})
+
+
+def _beside(artifact: Path) -> tuple[Path, ...]:
+    """A measured file and what is kept with it, the same in every run; times are not."""
+    return artifact, *(artifact.with_name(name) for name in (CARD, PREDICTIONS, SAMPLES))
 
 
 def _trains(method: Method) -> bool:

@@ -22,6 +22,7 @@ from core.engine.backbones.skeleton import on_meta
 from core.engine.model import Model, Preprocessing
 from core.errors import UserError, nearest
 from core.files import write_atomic
+from core.sealed import DamagedError, seal, unseal
 
 FORMAT = 1
 MANIFEST, WEIGHTS = "model.json", "model.safetensors"
@@ -130,7 +131,7 @@ def save_model(model: Model, folder: Path) -> None:
         decided=dict(model.decided),
     )  # fmt: skip
     write_atomic(folder / WEIGHTS, data)
-    write_atomic(folder / MANIFEST, manifest.model_dump_json(indent=1).encode())
+    write_atomic(folder / MANIFEST, seal(manifest.model_dump_json(indent=1).encode()))
 
 
 def load_model(folder: Path) -> Model:
@@ -178,7 +179,10 @@ def _read(path: Path) -> bytes:
 def _read_manifest(path: Path) -> Manifest:
     text = _read(path)
     try:
-        data: Any = json.loads(text)
+        data: Any = json.loads(unseal(text).body)
+    except DamagedError as error:
+        fix = "The file was changed or damaged; run the step again."
+        raise UserError("damaged", path.name, str(error), "the file as it was written", fix) from error
     except (ValueError, RecursionError) as error:
         raise UserError("bad_manifest", path.name, str(error), "JSON", "Save the model again.") from error
     version = data.get("format") if isinstance(data, dict) else None

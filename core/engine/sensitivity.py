@@ -26,9 +26,10 @@ from core.engine.shelf import code_version
 from core.engine.threads import one_thread
 from core.engine.variants import Layer, prunable, weighted
 from core.errors import UserError
-from core.files import make_folder, write_atomic
+from core.files import make_folder
 from core.jobs import Document, Job
 from core.recipe import parse_recipe
+from core.sealed import read_kept, write_kept
 from core.sensitivity import VALUES, Row
 from core.workspace import Workspace
 
@@ -54,7 +55,7 @@ def sensitivity(run_id: str, step: int, what: str, limit: int, workspace: Path, 
     split = subset(data.validation, limit, len(data.classes))
     asked = (what, json.dumps(VALUES[what]), str(len(split)))
     parts = (digest(made), data.content_hash, *asked, code_version(), torch.__version__)
-    kept = Kept(store.cache / "sensitivity" / f"{sha256('/'.join(parts).encode()).hexdigest()[:32]}.json")
+    kept = Kept(store.cache / "sensitivity" / f"{sha256('/'.join(parts).encode()).hexdigest()[:32]}.kept")
 
     def tell(done: int, total: int, found: tuple[Row, ...]) -> None:
         job.tell(done, total, what)
@@ -75,14 +76,12 @@ class Kept:
     path: Path
 
     def read(self) -> list[Row]:
-        try:
-            return ROWS.validate_json(self.path.read_bytes())
-        except (FileNotFoundError, ValueError):
-            return []
+        found = read_kept(self.path)
+        return [] if found is None else ROWS.validate_json(found)
 
     def write(self, found: list[Row]) -> None:
         make_folder(self.path.parent)
-        write_atomic(self.path, ROWS.dump_json(found))
+        write_kept(self.path, ROWS.dump_json(found))
 
 
 def measure(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from core.damage import of_run
 from core.errors import UserError
 from core.launcher import ensure_supervisor
 from core.runs import Run
@@ -119,8 +120,8 @@ def ending(run: Run, state: RunState) -> None:
             _diagnostics(run, state)
     for warned in state.warnings:
         st.warning(UserText(warned.message).md(), icon=":material/info:")
-    if state.damaged:
-        st.warning(say("conduct.damaged", count=state.damaged))
+    for found in of_run(run, state):
+        st.warning(say(f"conduct.{found.what}", count=found.count), icon=":material/healing:")
 
 
 def _diagnostics(run: Run, state: RunState) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import zipfile
+import zlib
 from collections.abc import Mapping
 from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +17,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from core import readable
+from core.artifacts import read_artifact
 from core.bundle import CARD, PREDICTIONS, SAMPLES
 from core.points import Point
 from core.runs import Run
@@ -24,6 +28,7 @@ from dashboard.session import dark, workspace
 from dashboard.tradeoffs import picking
 from dashboard.words import say, template
 
+UNREADABLE = (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)  # a UserError is a ValueError
 SURE = 0.05  # from here on chance is not believed
 MOST_IMAGES, TILE = 12, 108  # shown; pixels wide
 
@@ -133,11 +138,11 @@ def change(first: Answers, last: Answers, place: int) -> str:
 
 
 def pictures(folder: Path) -> list[NDArray[np.uint8]]:
-    """The first test images [H, W] or [H, W, 3]; none where they are not there."""
+    """The first test images [H, W] or [H, W, 3]; none where they are not there as they were saved."""
     try:
-        with np.load(folder / SAMPLES, allow_pickle=False) as found:
+        with np.load(BytesIO(_content(folder, SAMPLES)), allow_pickle=False) as found:
             images: NDArray[np.uint8] = found["images"]
-    except (OSError, ValueError, KeyError):
+    except UNREADABLE:
         return []
     return [image[0] if len(image) == 1 else image.transpose(1, 2, 0) for image in images]
 
@@ -149,15 +154,23 @@ def of(row: Any) -> Answers | None:
 
 
 def kept(run: Run, point: Point) -> Answers | None:
-    """The answers beside the point's file; None where they are gone."""
+    """The answers beside the point's file; None where they are gone, or not as they were saved."""
     try:
         return _read(str((run.folder / (point.artifact or "")).parent))
-    except (OSError, ValueError, KeyError):
+    except UNREADABLE:
         return None
 
 
 @lru_cache(maxsize=64)
 def _read(folder: str) -> Answers:
-    card = json.loads(Path(folder, CARD).read_bytes())
-    with np.load(Path(folder, PREDICTIONS), allow_pickle=False) as found:
+    card = json.loads(_content(Path(folder), CARD))
+    with np.load(BytesIO(_content(Path(folder), PREDICTIONS)), allow_pickle=False) as found:
         return Answers(tuple(map(str, card["classes"])), found["test_answers"], found["test_labels"], Path(folder))
+
+
+def _content(folder: Path, name: str) -> bytes:
+    """A file beside an artifact of a run; raises UserError where it is not what the run saved."""
+    root = next((parent.parent for parent in folder.parents if parent.name == "artifacts"), None)
+    if root is None:
+        raise FileNotFoundError(str(folder))
+    return read_artifact(Run(root), (folder / name).relative_to(root).as_posix())

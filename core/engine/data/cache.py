@@ -1,7 +1,8 @@
 """One file a data set and size: uint8 images and labels in safetensors form, memory-mapped when read.
 
 The layout is safetensors' (https://huggingface.co/docs/safetensors): 8 bytes of header length, JSON, plain tensors.
-Written by streaming, so that a set larger than memory can be cached, and checked by sha256 when read.
+Written by streaming, so that a set larger than memory can be cached, and checked by sha256 when read: `seal` is the
+hash of the whole file with zeros in its place; files from before it have the hash of the tensors alone.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from core.engine.data.dataset import SPLITS, Dataset, Indices, Split
 from core.files import make_folder, remove_file, replacing
 
 Pixels = NDArray[np.uint8]
+BLANK = "0" * 64
 CHECKED = 2 * 2**30  # bytes up to which the hash is checked at every read: about a second
 
 
@@ -41,7 +43,7 @@ def write_cache(path: Path, card: Dataset, parts: Mapping[str, Part]) -> None:
     """Writes the splits in one step; `card` gives everything but the images."""
     facts = {"name", "title", "licence", "source", "content_hash"}
     metadata = {key: str(getattr(card, key)) for key in facts}
-    metadata |= {"classes": json.dumps(card.classes), "notes": json.dumps(card.notes), "sha256": "0" * 64}
+    metadata |= {"classes": json.dumps(card.classes), "notes": json.dumps(card.notes), "seal": BLANK}
     header, offset = {"__metadata__": metadata}, 0
     for split in SPLITS:
         count = len(parts[split].labels)
@@ -66,7 +68,9 @@ def _fill(path: Path, header: dict[str, Any], size: int, parts: Mapping[str, Par
         _view(body, header[f"{split}.labels"])[:] = part.labels
         part.fill(_view(body, header[f"{split}.images"]))
     body.flush()
-    header["__metadata__"]["sha256"] = hashlib.sha256(body.data).hexdigest()
+    digest = hashlib.sha256(_packed(header))
+    digest.update(body.data)
+    header["__metadata__"]["seal"] = digest.hexdigest()
     del body
     with open(path, "r+b") as file:
         file.write(_packed(header))
@@ -100,10 +104,11 @@ def _read(path: Path) -> Dataset:
         length = int.from_bytes(file.read(8), "little")
         if not 0 < length < size:
             raise ValueError("no header")
-        header = json.loads(file.read(length))
+        text = file.read(length)
+        header = json.loads(text)
     body: Pixels = np.memmap(path, np.uint8, "c", 8 + length)  # private: a write by accident stays out of the file
     metadata = header["__metadata__"]
-    if size <= CHECKED and hashlib.sha256(body.data).hexdigest() != metadata["sha256"]:
+    if size <= CHECKED and not _matches(text, body, metadata):
         raise ValueError("the content does not match its hash")
     splits = [
         Split(*(torch.from_numpy(_view(body, header[f"{split}.{key}"])) for key in ("images", "labels")))
@@ -123,3 +128,12 @@ def _read(path: Path) -> Dataset:
         content_hash=metadata["content_hash"],
         notes=tuple(json.loads(metadata["notes"])),
     )
+
+
+def _matches(text: bytes, body: Pixels, metadata: Mapping[str, str]) -> bool:
+    if "seal" not in metadata:
+        return hashlib.sha256(body.data).hexdigest() == metadata["sha256"]
+    blank = text.replace(metadata["seal"].encode(), BLANK.encode(), 1)
+    digest = hashlib.sha256(len(text).to_bytes(8, "little") + blank)
+    digest.update(body.data)
+    return digest.hexdigest() == metadata["seal"]

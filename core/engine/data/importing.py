@@ -26,6 +26,7 @@ from core.engine.data.sources import Found, opened
 from core.engine.data.splitting import Picture, assign
 from core.errors import UserError, nearest
 from core.files import make_folder, move, remove_tree, write_atomic
+from core.sealed import seal
 
 LONGEST_NAME = 80
 SHAPES = ("crop", "pad", "stretch")
@@ -112,7 +113,7 @@ def store(name: str, folder: Path, delivery: Delivery, fill: Callable[[Path], Fi
         accounted = accounts(delivery.layout, filled.images, delivery.skipped)
         card = _card(name, delivery, filled, list(without_images(accounted)))
         card = card.model_copy(update={"warnings": [*card.warnings, *delivery.remark(card)]})
-        write_atomic(stage / "dataset.json", card.model_dump_json().encode())
+        write_atomic(stage / "dataset.json", seal(card.model_dump_json().encode()))
         os.sync()  # one flush for thousands of small files, before the rename makes them a data set
         move(stage, home_of(name, folder))
     except BaseException:

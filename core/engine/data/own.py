@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import unicodedata
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,12 +16,18 @@ import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from core.datasets import CARD, home_of, normal_name
 from core.engine.data.cache import read_cache, write_cache
 from core.engine.data.dataset import SPLITS, Cut, Dataset, DatasetInfo, Split
 from core.engine.data.photos import Progress, photo_part
 from core.errors import UserError
 from core.files import safe_join
+from core.sealed import DamagedError, read_sealed
 
+__all__ = [
+    "SCHEMA", "OwnDataset", "OwnImage", "Stored", "home_of", "load_own", "normal_name", "own_datasets", "own_info",
+    "read_own",
+]  # fmt: skip
 SCHEMA = 1
 
 
@@ -74,22 +79,12 @@ class Stored:
     card: OwnDataset
 
 
-def normal_name(name: str) -> str:
-    """The name as it is kept and compared: composed Unicode, without blanks around it."""
-    return unicodedata.normalize("NFC", name).strip()
-
-
-def home_of(name: str, folder: Path) -> Path:
-    """Where the data set of this name lives, whether or not it is there."""
-    return folder / f"own-{hashlib.sha256(normal_name(name).encode('utf-8', 'replace')).hexdigest()[:16]}"
-
-
 def read_own(home: Path) -> Stored:
     """The card of an imported set; raises UserError on a damaged one."""
     try:
-        card = OwnDataset.model_validate_json((home / "dataset.json").read_bytes())
-    except (ValidationError, OSError) as error:
-        fix = f"Delete the folder {home.name} and import the images again."
+        card = OwnDataset.model_validate_json(read_sealed(home / CARD))
+    except (ValidationError, DamagedError, OSError) as error:
+        fix = f"Delete the folder datasets/{home.name} of the workspace and import the images again."
         raise UserError("damaged_dataset", "dataset", home.name, "a whole dataset.json", fix) from error
     return Stored(home, card)
 

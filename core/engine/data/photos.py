@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +17,12 @@ from PIL import Image
 from core.engine.data.cache import Part
 from core.engine.data.dataset import Indices
 from core.errors import UserError
+from core.sealed import DamagedError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")  # PPM: the German traffic signs
 PADDING = 128  # grey around a padded picture, about the mean of photos
 Progress = Callable[[str, int, int | None], None]
+NAMED_BY_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 def square(image: Image.Image, size: int, shape: str) -> Image.Image:
@@ -37,16 +42,26 @@ def square(image: Image.Image, size: int, shape: str) -> Image.Image:
 
 
 def read_square(path: Path, size: int, channels: int, shape: str = "crop") -> NDArray[np.uint8]:
-    """uint8 [channels, size, size] of a stored photo; raises UserError on a damaged file."""
+    """uint8 [channels, size, size] of a stored photo; raises UserError on a damaged file. One that is named by the
+    hash of its content, as imported ones are, is held against its name."""
     mode = "L" if channels == 1 else "RGB"
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with Image.open(BytesIO(_content(path)), formats=FORMATS) as image:
             image.draft(mode, (2 * size, 2 * size))  # a JPEG is decoded at 1/2, 1/4 or 1/8 where that is enough
             pixels = np.asarray(square(image.convert(mode), size, shape))
     except (OSError, ValueError, SyntaxError) as error:
-        fix = "Delete the data set and fetch or import it again."
-        raise UserError("damaged_image", "dataset", path.name, "an image that can be decoded", fix) from error
+        home = path.parent.parent.name
+        fix = f"Delete the folder datasets/{home} of the workspace, then fetch or import the images again."
+        given, allowed = f"{home}/{path.parent.name}/{path.name}", "an image that can be decoded, as it was stored"
+        raise UserError("damaged_image", "dataset", given, allowed, fix) from error
     return pixels.reshape(size, size, channels).transpose(2, 0, 1)
+
+
+def _content(path: Path) -> bytes:
+    data = path.read_bytes()
+    if NAMED_BY_HASH.fullmatch(path.stem) and hashlib.sha256(data).hexdigest() != path.stem:
+        raise DamagedError("its content does not match its name")
+    return data
 
 
 def photo_part(

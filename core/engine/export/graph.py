@@ -34,7 +34,12 @@ def write_graph(model: Model, path: Path) -> None:
     Batch norms are folded into the convolutions before them. Labels and preprocessing travel in the file's metadata
     (`condenser.labels`, `condenser.preprocessing`, both JSON). Raises UserError `not_exportable` with the reason.
     """
-    write_atomic(path, describe(model, _export(model)).SerializeToString(deterministic=True))
+    write_atomic(path, graph_bytes(model))
+
+
+def graph_bytes(model: Model) -> bytes:
+    """What `write_graph` writes."""
+    return describe(model, _export(model)).SerializeToString(deterministic=True)
 
 
 def save_float(model: Model, path: Path) -> Saved:

@@ -24,9 +24,10 @@ from core.engine.prune.cutter import Choice, Cutter
 from core.engine.prune.ranking import Scope
 from core.engine.prune.structured import random_scores, reachable_ratio
 from core.engine.prune.target import COUNTED, measure, milliseconds, refuse_unreachable, search
-from core.files import make_folder, write_atomic
+from core.files import make_folder, remove_tree, write_atomic
 from core.machine import processor
 from core.ratios import read_names, read_ratios
+from core.sealed import seal
 
 MULTIPLES = (1, 2, 4, 8, 16)
 WORTH = 0.97  # of the time of unrounded widths: a rounded cut keeps more channels, and must be faster for it
@@ -42,10 +43,13 @@ def chosen(method: Cutter, model: Model, bench: Bench, real: bool = True) -> Cho
     if not real:
         return _guess(method, model, bench)
     notes = (bench.folder / "choice.json", bench.cache / "choices" / f"{_name(method, model, bench)}.json")
-    found = next((choice for note in notes if (choice := _read(note))), None) or _choose(method, model, bench)
+    known = next((choice for note in notes if (choice := _read(note))), None)
+    if known is None and notes[0].exists():  # damaged: chosen anew, and the training after it begins anew
+        remove_tree(bench.folder)
+    found = known or _choose(method, model, bench)
     for note in notes:
         make_folder(note.parent)
-        write_atomic(note, json.dumps(asdict(found)).encode())
+        write_atomic(note, seal(json.dumps(asdict(found)).encode()))
     return found
 
 
@@ -85,7 +89,7 @@ def _name(method: Cutter, model: Model, bench: Bench) -> str:
 def _read(note: Path) -> Choice | None:
     """The choice in a file; None where there is none, or it is damaged: then it is made anew."""
     try:
-        return Choice(**json.loads(note.read_bytes()))
+        return Choice(**json.loads(read_sealed(note)))
     except (OSError, ValueError, TypeError):
         return None
 

@@ -20,7 +20,8 @@ from core.engine.data.dataset import Split, draw
 from core.engine.measure.runtime import open_session, predict
 from core.engine.model import Model, Preprocessing
 from core.errors import UserError
-from core.files import make_folder, write_atomic
+from core.files import make_folder
+from core.sealed import read_kept, write_kept
 
 
 @dataclass(frozen=True)
@@ -59,11 +60,13 @@ class Jury:
         split = self._drawn(images)
         data = graph.SerializeToString(deterministic=True)
         facts = [self.data, len(split), self.preprocessing.to_json(), onnxruntime.__version__, sha256(data).hexdigest()]
-        path = self.folder / f"{sha256(json.dumps(facts).encode()).hexdigest()[:32]}.json"
-        found = _read(path) or self._judge(data, split)
-        if not path.exists():
-            make_folder(self.folder)
-            write_atomic(path, json.dumps([found.loss, found.accuracy, found.images]).encode())
+        path = self.folder / f"{sha256(json.dumps(facts).encode()).hexdigest()[:32]}.kept"
+        kept = _read(path)
+        if kept is not None:
+            return kept
+        found = self._judge(data, split)
+        make_folder(self.folder)
+        write_kept(path, json.dumps([found.loss, found.accuracy, found.images]).encode())
         return found
 
     def _drawn(self, images: int) -> Split:
@@ -94,8 +97,8 @@ def jury(model: Model, bench: Bench) -> Jury:
 
 
 def _read(path: Path) -> Judged | None:
-    try:
-        loss, accuracy, images = json.loads(path.read_bytes())
-        return Judged(float(loss), float(accuracy), int(images))
-    except (OSError, ValueError, TypeError):
+    kept = read_kept(path)
+    if kept is None:
         return None
+    loss, accuracy, images = json.loads(kept)
+    return Judged(float(loss), float(accuracy), int(images))

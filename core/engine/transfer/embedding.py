@@ -21,12 +21,13 @@ from torch import Tensor, nn
 from core.engine.backbones.heads import head_layer, without_head
 from core.engine.bench import Bench
 from core.engine.data.augment import prepare
-from core.engine.export.graph import EMBEDDING, fingerprint, no_linear_head, with_embedding, write_graph
+from core.engine.export.graph import EMBEDDING, fingerprint, graph_bytes, no_linear_head, with_embedding
 from core.engine.measure.runtime import open_session, predict
 from core.engine.memory_layout import arrange, arranged, choose_layout
 from core.engine.model import Model
 from core.engine.threads import side_by_side
-from core.files import make_folder, write_atomic
+from core.files import make_folder
+from core.sealed import read_kept, write_kept
 
 AT_ONCE = 32  # images of a batch in torch: a quarter faster than 64 or 16 with one thread a batch
 FEW = 2**26  # input pixels: 16,384 images of 64 px. EfficientNet-Lite0 takes torch as long for them as the export
@@ -42,12 +43,12 @@ class Extractor:
     def embed(self, images: Tensor, bench: Bench) -> Tensor:
         """Embeddings [N, D] of uint8 images [N, C, H, W]; raises CancelledError between batches."""
         content = blake2b(images.contiguous().numpy().tobytes(), digest_size=16).hexdigest()
-        path = bench.cache / "embeddings" / f"{self.key}-{content}.safetensors"
-        if path.exists():
-            return load(path.read_bytes())["embedding"]
+        path = bench.cache / "embeddings" / f"{self.key}-{content}.kept"
+        if (kept := read_kept(path)) is not None:
+            return load(kept)["embedding"]
         found = self._compute(images, bench)
         make_folder(path.parent)
-        write_atomic(path, save({"embedding": found.contiguous()}))
+        write_kept(path, save({"embedding": found.contiguous()}))
         return found
 
     def _compute(self, images: Tensor, bench: Bench) -> Tensor:
@@ -102,12 +103,14 @@ def template(model: Model, bench: Bench) -> onnx.ModelProto:
     Exported the first time and cached: models that differ in their heads alone share it, byte for byte.
     Raises UserError `no_linear_head` where the network does not end in a linear layer on an embedding.
     """
-    path: Path = bench.cache / "extractors" / f"{fingerprint(model)}.onnx"
-    if not path.exists():
+    path: Path = bench.cache / "extractors" / f"{fingerprint(model)}.kept"
+    kept = read_kept(path)
+    if kept is None:
         bench.report("exporting", 0, 1, 0, 1)
         make_folder(path.parent)
-        write_graph(_neutral(model), path)
-    return with_embedding(onnx.load(path))
+        kept = graph_bytes(_neutral(model))
+        write_kept(path, kept)
+    return with_embedding(onnx.load_from_string(kept))
 
 
 def _neutral(model: Model) -> Model:

@@ -21,6 +21,7 @@ from core.engine.model import Model
 from core.engine.plan import MANIFEST, WEIGHTS, describe, difference, load_model, rebuild, save_model
 from core.engine.prune.structured import prune_channels
 from core.errors import UserError
+from core.sealed import read_sealed
 
 CLASSES = 5
 
@@ -190,7 +191,7 @@ def test_one_flipped_bit_is_refused(saved: tuple[Model, Path], place: float) -> 
 
 
 def _forge(folder: Path, data: bytes, **changes: Any) -> None:
-    manifest = json.loads((folder / MANIFEST).read_bytes())
+    manifest = json.loads(read_sealed(folder / MANIFEST))
     (folder / WEIGHTS).write_bytes(data)
     (folder / MANIFEST).write_text(json.dumps({**manifest, "sha256": sha256(data).hexdigest(), **changes}))
 

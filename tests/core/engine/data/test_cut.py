@@ -110,7 +110,9 @@ def test_a_set_of_grey_pictures_and_one_of_equal_squares(tmp_path: Path) -> None
     """A colour picture is looked at in grey where training was; small squares keep their own size."""
     for name, side, mode in (("grey", 0, "L"), ("squares", 20, "RGB")):
         files = {
-            f"{c}/{n}.png": encoded(Image.fromarray(scene(side or 30 + n, side or 40, n + 9 * (c == "b"))).convert(mode))
+            f"{c}/{n}.png": encoded(
+                Image.fromarray(scene(side or 30 + n, side or 40, n + 9 * (c == "b"))).convert(mode)
+            )
             for c in "ab" for n in range(4)
         }  # fmt: skip
         import_images(unpacked(tmp_path / name, files), name, tmp_path / "sets")

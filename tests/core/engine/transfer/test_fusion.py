@@ -27,6 +27,7 @@ from core.engine.prune.structured import prune_channels
 from core.engine.train import evaluate
 from core.errors import UserError, UserErrors
 from core.recipe import parse_recipe
+from core.sealed import read_sealed, seal
 
 MakeBench = Callable[..., Bench]
 RECIPE = """
@@ -120,7 +121,8 @@ def test_a_thinned_part_is_saved_and_read_again(parts: list[Model], digits: Data
 def test_a_damaged_part_is_refused(fused: Model, tmp_path: Path) -> None:
     save_model(fused, tmp_path)
     manifest = tmp_path / "model.json"
-    manifest.write_text(manifest.read_text().replace('"resnet20_fashion"', '"resnet8_fashion"'))
+    told = read_sealed(manifest)
+    manifest.write_bytes(seal(told.replace(b'"resnet20_fashion"', b'"resnet8_fashion"')))
     with pytest.raises(UserError) as caught:
         load_model(tmp_path)
     assert caught.value.code == "wrong_weights"

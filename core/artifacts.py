@@ -1,0 +1,55 @@
+"""The files a run saved, read only as they were measured: each is held against the hash in the run's log."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from core.errors import UserError
+from core.runs import Run
+from core.sealed import file_hash
+
+AGAIN = "Run the recipe again: steps whose models are cached are not trained again."
+
+
+def read_artifact(run: Run, path: str) -> bytes:
+    """The file at `path`, relative to the run's folder.
+
+    Raises UserError `missing_artifact` where it is gone, `damaged_artifact` where it is not what was measured or the
+    log that would say so has lost its hash.
+    """
+    try:
+        data = (run.folder / path).read_bytes()
+    except OSError as error:
+        raise _missing(path, AGAIN) from error
+    _compare(path, sha256(data).hexdigest(), known_hash(run, path), AGAIN)
+    return data
+
+
+def refuse_damaged(run: Run, path: str, fix: str = AGAIN) -> None:
+    """Raises as `read_artifact` does, without keeping the file in memory."""
+    try:
+        found = file_hash(run.folder / path)
+    except OSError as error:
+        raise _missing(path, fix) from error
+    _compare(path, found, known_hash(run, path), fix)
+
+
+def known_hash(run: Run, path: str) -> str:
+    """The hash of the file when it was saved; empty for a run from before its kind was noted. Raises UserError
+    `damaged_artifact` where the log has lost it."""
+    state = run.state()
+    found = next((saved.sha256 for saved in state.artifacts if saved.path == path), "")
+    if not found and state.lost:
+        given = f"{path}, whose hash is in a lost line of the log"
+        raise UserError("damaged_artifact", "artifact", given, "a file with a known hash", AGAIN)
+    return found
+
+
+def _compare(path: str, found: str, known: str, fix: str) -> None:
+    if known and found != known:
+        given = f"{path}, sha256 {found[:12]}…"
+        raise UserError("damaged_artifact", "artifact", given, f"the file as it was measured, {known[:12]}…", fix)
+
+
+def _missing(path: str, fix: str) -> UserError:
+    return UserError("missing_artifact", "artifact", path, "a file that is still there", fix)

@@ -1,0 +1,67 @@
+"""What a workspace keeps only to be faster: shown with its size, and cleared without losing a result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import UserError
+from core.files import remove_tree
+from core.runs import Run
+from core.workspace import Workspace
+
+DOWNLOADED = "weights"  # costs a download, so it is not cleared
+MADE_AGAIN = "Made again when it is needed."
+FETCHED = "Kept by --clear: it was downloaded. Delete the folder to fetch it again."
+
+
+@dataclass(frozen=True)
+class Cached:
+    """A folder of the cache; `bytes` on disk in so many `files`."""
+
+    path: Path
+    file: str
+    files: int
+    bytes: int
+    downloaded: bool
+
+    def to_json(self, state: str) -> dict[str, str | int]:
+        fix = FETCHED if self.downloaded else MADE_AGAIN
+        return {"file": self.file, "state": state, "fix": fix, "files": self.files, "bytes": self.bytes}
+
+
+def cached(workspace: Workspace) -> list[Cached]:
+    """The folders of the cache that hold something, and the decoded images of imported data sets."""
+    folders = [*workspace.cache.glob("*"), *workspace.datasets.glob("own-*/cache")]
+    return [found for folder in sorted(folders) if folder.is_dir() and (found := _measured(workspace, folder)).files]
+
+
+def clear(workspace: Workspace) -> list[Cached]:
+    """Removes what can be made again and returns it; raises UserError `run_is_running` while a run needs it."""
+    for run_id in workspace.run_ids():
+        _refuse_running(workspace.run(run_id))
+    found = [one for one in cached(workspace) if not one.downloaded]
+    for one in found:
+        remove_tree(one.path)
+    return found
+
+
+def _refuse_running(run: Run) -> None:
+    if run.state().status.is_over:
+        return
+    with run.hold() as idle:
+        if not idle:
+            raise UserError("run_is_running", "run", run.id, "a workspace without a running run", "Wait for it to end.")
+
+
+def _measured(workspace: Workspace, folder: Path) -> Cached:
+    sizes = list(_sizes(folder))
+    name = folder.relative_to(workspace.path).as_posix()
+    return Cached(folder, name, len(sizes), sum(sizes), folder.name == DOWNLOADED)
+
+
+def _sizes(folder: Path) -> Iterator[int]:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            yield path.stat().st_size

@@ -1,0 +1,99 @@
+"""What is wrong with stored files, in words a person can act on; and what shows of it without reading large files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from core.runs import Run
+from core.sealed import read_sealed
+from core.state import RunState
+from core.summary import Notes, RunSummary
+
+
+class Condition(StrEnum):
+    OK = "ok"
+    DAMAGED = "damaged"  # the content is not what was written
+    CHANGED = "changed"  # a recipe that differs from the one the run was launched with
+    MISSING = "missing"
+    UNSEALED = "unsealed"  # whole as far as can be seen, but written without a hash to check it by
+    UNKNOWN = "unknown"  # nothing says that it belongs there
+
+    @property
+    def is_bad(self) -> bool:
+        return self in (Condition.DAMAGED, Condition.CHANGED, Condition.MISSING)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A file by its path in the workspace, its state, and what to do; `what` names the kind of finding for a page,
+    `count` how often."""
+
+    file: str
+    state: Condition
+    fix: str = ""
+    what: str = ""
+    count: int = 0
+
+    def to_json(self) -> dict[str, str]:
+        return {"file": self.file, "state": self.state.value, "fix": self.fix}
+
+
+LOG_LOST = "The run's summary stands in for it where there is one. Else resume the run: it is measured again."
+RECIPE = "The run keeps the recipe it was launched with. To run the changed one, start a new run of it."
+RECIPE_LOST = "The run keeps the recipe it was launched with; nothing needs to be done."
+RECIPE_GONE = "There is no copy of it: write it anew if the run is to be resumed or exported."
+RESULT = "It is written anew from the run's log when the run is shown next."
+RESULT_LOST = "There is no whole log to make it anew from. Copy the run's folder again, or run the recipe again."
+NOTES = "Save the run's name, tags and note again."
+
+
+def of_run(run: Run, state: RunState) -> tuple[Finding, ...]:
+    """What is wrong with the small files of a run: its log, recipe, summary and notes; quick enough for a page."""
+    return (*_log(run, state), *_recipe(run), *_documents(run, state))
+
+
+def _log(run: Run, state: RunState) -> Iterator[Finding]:
+    if not run.events.exists():
+        if run.artifacts.is_dir() or not run.result.exists():  # else handed in as recipe and result alone
+            yield Finding("events.jsonl", Condition.MISSING, LOG_LOST, "log_gone")
+    elif state.lost:
+        told = f"{state.lost} lines of it are lost. " + (
+            "The run's summary stands in for them." if state.status.is_over else "What they measured is measured again."
+        )
+        yield Finding("events.jsonl", Condition.DAMAGED, told, "log_damaged", state.lost)
+
+
+def _recipe(run: Run) -> Iterator[Finding]:
+    launched = run.launched()
+    try:
+        text = (run.folder / "recipe.toml").read_bytes()
+    except OSError:
+        fix = RECIPE_LOST if launched else RECIPE_GONE
+        yield Finding("recipe.toml", Condition.MISSING, fix, "recipe_gone" if launched else "recipe_lost")
+        return
+    if launched and text != launched.encode():
+        yield Finding("recipe.toml", Condition.CHANGED, RECIPE, "recipe_changed")
+
+
+def _documents(run: Run, state: RunState) -> Iterator[Finding]:
+    if is_damaged(run, "result.json"):
+        whole = run.events.exists() and not state.lost
+        yield Finding("result.json", Condition.DAMAGED, RESULT if whole else RESULT_LOST, "result_damaged")
+    if is_damaged(run, "notes.json"):
+        yield Finding("notes.json", Condition.DAMAGED, NOTES, "notes_damaged")
+    elif not (run.folder / "notes.json").exists() and run.artifacts.is_dir() and run.notes().model_fields_set:
+        yield Finding("notes.json", Condition.MISSING, NOTES, "notes_damaged")
+
+
+def is_damaged(run: Run, name: str) -> bool:
+    """Whether a document of the run is there and not as it was written."""
+    model = Notes if name == "notes.json" else RunSummary
+    try:
+        model.model_validate_json(read_sealed(run.folder / name))
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError):
+        return True
+    return False

@@ -1,0 +1,66 @@
+"""What is known of a run whose log was damaged: its summary stands in for what the log has lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from types import MappingProxyType
+
+from core.events import AnyEvent, ArtifactSaved, Measured
+from core.state import RunState, Status
+from core.summary import RunSummary
+
+LOG_LOST = (
+    "Its log, events.jsonl, is missing: what was measured is not known any more. Resume the run: what it had trained "
+    "is taken from the cache, and measured again."
+)
+SUMMARY_DAMAGED = (
+    "Its summary, result.json, is damaged, and there is no log to make it anew from. Copy the run's folder again, or "
+    "run the recipe again."
+)
+
+
+def lost_between(events: Iterable[AnyEvent], before: int) -> int:
+    """How many sequence numbers are missing in `events`, which follow the one numbered `before`."""
+    lost = 0
+    for event in events:
+        lost += max(0, event.seq - before - 1)
+        before = max(before, event.seq)
+    return lost
+
+
+def completed(state: RunState, stored: RunSummary) -> RunState:
+    """`state`, folded from a log that may have lost lines, with what the summary of a run that is over knows."""
+    lost = max(0, stored.events - state.seq - 1)
+    if not (lost or state.damaged or state.missing) and (state.status.is_over or not stored.status.is_over):
+        return state
+    known = {saved.path for saved in state.artifacts}
+    saved = [
+        ArtifactSaved(step=s.step, path=s.path, bytes=s.bytes, sha256=s.sha256)
+        for s in stored.files
+        if s.path not in known
+    ]
+    return replace(
+        state,
+        status=state.status if state.status.is_over and not lost else stored.status,
+        measured=_measured(stored),
+        artifacts=(*state.artifacts, *saved),
+        environment=state.environment or MappingProxyType(dict(stored.environment)),
+        error=MappingProxyType(dict(stored.error)) if stored.error else state.error,
+        cause=stored.cause or state.cause,
+        queued=state.queued if state.queued is not None else stored.created,
+        started=state.started if state.started is not None else stored.started,
+        finished=stored.finished,
+        missing=state.missing + lost,
+    )
+
+
+def without_log(state: RunState) -> RunState:
+    """A run of which only the folder is left."""
+    return replace(state, status=Status.INTERRUPTED, cause=LOG_LOST)
+
+
+def _measured(stored: RunSummary) -> tuple[Measured, ...]:
+    """The points as they were, the spread over their seeds and what they say of each other included."""
+    points = [Measured(role="point", seed=0, point=point) for point in stored.points]
+    return (*points, *(Measured(role="control", seed=0, point=point) for point in stored.controls))

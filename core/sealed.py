@@ -1,0 +1,95 @@
+"""Files that carry the hash of their own content, so that one flipped bit is found and never believed.
+
+A document is JSON whose first key is `seal`, the SHA-256 of everything after it; one written before there were seals
+has none and is read as it is. A kept file is a cache entry: a line with the SHA-256 of the rest, then the rest.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+from core.files import write_atomic
+
+HEAD = b'{"seal":"'
+DIGEST = 64  # hexadecimal digits
+HEX = frozenset(b"0123456789abcdef")
+
+
+class DamagedError(ValueError):
+    """The content is not what was written."""
+
+
+class Opened(NamedTuple):
+    """A document without its seal, and whether it had one."""
+
+    body: bytes
+    sealed: bool
+
+
+def seal(document: bytes) -> bytes:
+    """A JSON object with its seal in front; the rest stays byte for byte."""
+    if document[:1] != b"{":
+        raise ValueError("only a JSON object can be sealed")
+    rest = document[1:]
+    tail = rest if rest.lstrip()[:1] == b"}" else b"," + rest
+    return HEAD + _digest(tail) + b'"' + tail
+
+
+def unseal(data: bytes) -> Opened:
+    """The document in `data`; raises DamagedError where the seal does not match, or was itself damaged."""
+    if data[: len(HEAD)] != HEAD:
+        if _resembles_seal(data):
+            raise DamagedError("its seal is damaged")
+        return Opened(data, False)
+    end = len(HEAD) + DIGEST
+    tail = data[end + 1 :]
+    if data[end : end + 1] != b'"' or data[len(HEAD) : end] != _digest(tail):
+        raise DamagedError("its content does not match its seal")
+    return Opened(b"{" + tail.removeprefix(b","), True)
+
+
+def _resembles_seal(data: bytes) -> bool:
+    """Whether a seal stands there whose key was damaged: all but a few of its places hold hexadecimal digits."""
+    place = data[len(HEAD) : len(HEAD) + DIGEST]
+    return sum(byte in HEX for byte in place) >= DIGEST - 1
+
+
+def read_sealed(path: Path) -> bytes:
+    """The document in a file, sealed or from before there were seals; raises DamagedError, and OSError."""
+    return unseal(path.read_bytes()).body
+
+
+def write_kept(path: Path, data: bytes) -> None:
+    """Keeps `data` with its hash in front, whole or not at all."""
+    write_atomic(path, _digest(data) + b"\n" + data)
+
+
+def read_kept(path: Path) -> bytes | None:
+    """What `write_kept` wrote; None where it is missing, damaged or cannot be read: it can be made again."""
+    try:
+        return unwrap(path.read_bytes())
+    except (OSError, DamagedError):
+        return None
+
+
+def unwrap(data: bytes) -> bytes:
+    """The content of a kept file; raises DamagedError."""
+    digest, content = data[:DIGEST], data[DIGEST + 1 :]
+    if data[DIGEST : DIGEST + 1] != b"\n" or digest != _digest(content):
+        raise DamagedError("its content does not match its hash")
+    return content
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal, read in pieces; raises OSError."""
+    digest = sha256()
+    with path.open("rb") as file:
+        while piece := file.read(2**20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def _digest(data: bytes) -> bytes:
+    return sha256(data).hexdigest().encode()

@@ -1,0 +1,72 @@
+"""A run as one row: what result.json holds, and what a person wrote on the run."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+from core.points import Point
+from core.state import Status
+
+IMMUTABLE = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+
+class Notes(BaseModel):
+    """What a person wrote on a run after it began; an empty name keeps the recipe's."""
+
+    model_config = IMMUTABLE
+
+    name: str = ""
+    tags: tuple[str, ...] = ()
+    note: str = ""
+
+
+def _emptied(text: object) -> object:
+    """Earlier versions stored what a recipe left empty as two quotation marks."""
+    return "" if text == '""' else text
+
+
+Text = Annotated[str, BeforeValidator(_emptied)]
+
+
+class SavedFile(BaseModel):
+    """A file that a run saved, with its hash; `path` is relative to the run folder."""
+
+    model_config = IMMUTABLE
+
+    step: int
+    path: str
+    bytes: int
+    sha256: str
+
+
+class RunSummary(BaseModel):
+    """A run as a row of a table; `result.json` is this, without the id, which is the folder's name.
+
+    `files` and `events`, the number of events behind it, stand in for the log where that is damaged later; `lost` is
+    how many lines of the log could not be read when this was written.
+    """
+
+    model_config = IMMUTABLE
+
+    id: str = ""
+    name: Text
+    status: Status
+    dataset: Text = ""
+    target: Text = ""
+    backbone: Text = ""
+    created: float | None = None
+    started: float | None = None
+    finished: float | None = None
+    lasted: float | None = None  # seconds; absent where the clock was moved meanwhile
+    points: tuple[Point, ...] = ()
+    controls: tuple[Point, ...] = ()
+    environment: dict[str, str] = {}
+    error: dict[str, str] | None = None
+    cause: str = ""
+    tags: tuple[str, ...] = ()
+    note: str = ""
+    files: tuple[SavedFile, ...] = ()
+    events: int = 0
+    lost: int = 0

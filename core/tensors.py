@@ -1,0 +1,77 @@
+"""Whether a file of numbers is whole, read without any library: safetensors, NumPy archives, kept files, JSON.
+
+Layout of safetensors: 8 bytes of header length, JSON, plain tensors (https://huggingface.co/docs/safetensors).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import zipfile
+import zlib
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from core.sealed import DamagedError, unseal, unwrap
+
+FLOATS = {"F32": "f", "F64": "d"}
+BLANK = "0" * 64  # stands in the place of the seal while the hash is taken
+
+
+def has_whole_content(path: Path, *, sealed: bool = False) -> bool | None:
+    """Whether the content is as it was written, as far as its form tells; None for a form that tells nothing.
+
+    `sealed`: a safetensors file without a hash of itself is not whole.
+    """
+    try:
+        match path.suffix:
+            case ".kept":
+                unwrap(path.read_bytes())
+                return True
+            case ".npz":
+                with zipfile.ZipFile(path) as archive:
+                    return archive.testzip() is None
+            case ".json":
+                json.loads(unseal(path.read_bytes()).body)
+                return True
+            case ".safetensors":
+                return _matches(path) if sealed else is_finite(path)
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error, NotImplementedError):
+        return False
+    return None
+
+
+def is_finite(path: Path) -> bool:
+    """Whether a safetensors file can be read and its 32-bit and 64-bit floats hold no NaN and no infinity."""
+    try:
+        header, body = _parts(path.read_bytes())
+        return all(_finite(body, entry) for name, entry in header.items() if name != "__metadata__")
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _finite(body: memoryview, entry: dict[str, Any]) -> bool:
+    kind = FLOATS.get(entry["dtype"])
+    begin, end = entry["data_offsets"]
+    return kind is None or math.isfinite(sum(body[begin:end].cast(kind)))
+
+
+def _parts(data: bytes) -> tuple[dict[str, Any], memoryview]:
+    length = int.from_bytes(data[:8], "little")
+    if not 0 < length <= len(data) - 8:
+        raise DamagedError("no header")
+    return json.loads(data[8 : 8 + length]), memoryview(data)[8 + length :]
+
+
+def _matches(path: Path) -> bool:
+    """Whether the hash in the header of a cached data set is that of the file, or in an older one of its tensors."""
+    data = path.read_bytes()
+    header, body = _parts(data)
+    known = header["__metadata__"]
+    if "seal" not in known:
+        return bool(sha256(body).hexdigest() == known["sha256"])
+    text = data[: len(data) - len(body)].replace(known["seal"].encode(), BLANK.encode(), 1)
+    digest = sha256(text)
+    digest.update(body)
+    return bool(digest.hexdigest() == known["seal"])

@@ -1,0 +1,244 @@
+"""Every stored file held against the hash it was written with, for a workspace, one run or one data set.
+
+Nothing is written, so that a workspace that can only be read is verified too.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from core.damage import RESULT, Condition, Finding, of_run
+from core.datasets import CARD, home_of
+from core.errors import UserError
+from core.launcher import IDENTITY_FILES, read_identity
+from core.runs import Run
+from core.sealed import file_hash, read_sealed, unseal
+from core.tensors import has_whole_content, is_finite
+from core.workspace import Workspace
+
+AGAIN = "Run the recipe again: steps whose models are cached are not trained again."
+CACHED = "Nothing needs to be done: it is made again when it is needed. `condenser cache --clear` removes it."
+RESUMED = "Nothing needs to be done: a resumed run goes on from the checkpoint before it."
+MADE = "A run that is resumed does the step again; a finished run only loses its layer-by-layer sensitivity."
+PROCESS = "Nothing needs to be done: it is written anew by the next process."
+ASK_AGAIN = "Ask again: an answer is kept for a day only."
+FETCH = "Delete it; it is fetched or decoded again with the next run."
+MADE_FOLDER, HASHES = "made", "files.json"
+HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.[a-z]+")
+BY_CONTENT = re.compile(r"[0-9a-f]{64}")
+
+
+def verify(workspace: Workspace, name: str = "") -> list[Finding]:
+    """A finding a file, of everything or of the run or imported data set `name`.
+
+    Raises UserError `no_workspace`, and `unknown_name` where nothing is called so.
+    """
+    if not workspace.path.is_dir():
+        raise UserError("no_workspace", "workspace", str(workspace.path), "an existing folder", "Check --workspace.")
+    if not name:
+        return list(_everything(workspace))
+    if name in workspace.run_ids():
+        return list(_under(f"runs/{name}", of_whole_run(workspace.run(name))))
+    for home in (home_of(name, workspace.datasets), *workspace.datasets.glob("own-*")):
+        if home.is_dir() and (home.name == name or home == home_of(name, workspace.datasets)):
+            return list(_under(f"datasets/{home.name}", of_dataset(home)))
+    fix = "`condenser runs` and `condenser list datasets` name them; leave it out to verify everything."
+    raise UserError("unknown_name", "name", name, "the id of a run or the name of an imported data set", fix)
+
+
+def _everything(workspace: Workspace) -> Iterator[Finding]:
+    yield from _identities(workspace.path)
+    for run_id in workspace.run_ids():
+        yield from _under(f"runs/{run_id}", of_whole_run(workspace.run(run_id)))
+    for home in sorted(path for path in workspace.datasets.glob("*") if path.is_dir()):
+        found = of_dataset(home) if home.name.startswith("own-") else _caches(home, home.glob("*.safetensors"), FETCH)
+        yield from _under(f"datasets/{home.name}", found)
+    yield from _under("cache", of_cache(workspace.cache))
+    for job_id in workspace.job_ids():
+        folder = workspace.path / "jobs" / job_id
+        names = [name for name in ("request.json", "result.json") if (folder / name).exists()]
+        yield from _under(f"jobs/{job_id}", [_document(folder, name, ASK_AGAIN) for name in names])
+
+
+def _under(folder: str, findings: Iterator[Finding] | list[Finding]) -> Iterator[Finding]:
+    for found in findings:
+        yield Finding(f"{folder}/{found.file}", found.state, found.fix, found.what, found.count)
+
+
+# a run
+
+
+def of_whole_run(run: Run) -> Iterator[Finding]:
+    """A finding for each file of a run; paths are relative to its folder."""
+    state = run.state()
+    bad = {found.file: found for found in of_run(run, state)}
+    yield from bad.values()
+    if run.events.exists() and "events.jsonl" not in bad:
+        yield Finding("events.jsonl", Condition.OK)
+    if (run.folder / "recipe.toml").exists() and "recipe.toml" not in bad:
+        yield Finding("recipe.toml", Condition.OK if run.launched() else Condition.UNSEALED)
+    for name in ("result.json", "notes.json"):
+        if (run.folder / name).exists() and name not in bad:
+            yield _summary(run) if name == "result.json" else _document(run.folder, name, "")
+    if state.status.is_over and run.events.exists() and not run.result.exists():
+        yield Finding("result.json", Condition.MISSING, RESULT)
+    yield from _identities(run.folder)
+    yield from _artifacts(run)
+    yield from _checkpoints(run)
+
+
+def _summary(run: Run) -> Finding:
+    """A summary without a seal is held against the log."""
+    sealed = unseal(run.result.read_bytes()).sealed
+    folded = run.fold_whole()
+    if not sealed and folded.seq >= 0 and not folded.lost and run.summary().points != folded.points:
+        return Finding("result.json", Condition.DAMAGED, "It differs from the run's log. Delete it: it is made anew.")
+    return Finding("result.json", Condition.OK if sealed else Condition.UNSEALED)
+
+
+def _artifacts(run: Run) -> Iterator[Finding]:
+    known = {saved.path: saved.sha256 for saved in run.state().artifacts}
+    for path, digest in sorted(known.items()):
+        yield _hashed(run.folder, path, digest, AGAIN)
+    for path in _files(run.artifacts):
+        relative = path.relative_to(run.folder).as_posix()
+        if relative not in known:
+            yield _unhashed(run.folder, relative)
+
+
+def _unhashed(root: Path, relative: str) -> Finding:
+    whole = has_whole_content(root / relative)
+    if whole is None:
+        return Finding(relative, Condition.UNKNOWN)
+    return Finding(relative, Condition.UNSEALED if whole else Condition.DAMAGED, "" if whole else AGAIN)
+
+
+def _checkpoints(run: Run) -> Iterator[Finding]:
+    """The states of training, and what finished steps made."""
+    for path in _files(run.checkpoints):
+        relative = path.relative_to(run.folder).as_posix()
+        if path.name.startswith("epoch-"):
+            yield _checkpoint(run.folder, relative)
+        elif path.name == "choice.json":
+            yield _document(run.folder, relative, MADE)
+        elif path.parent.name != MADE_FOLDER:
+            yield _unhashed(run.folder, relative)
+    for folder in sorted(run.checkpoints.rglob(MADE_FOLDER)):
+        yield from _made(run, folder.relative_to(run.folder).as_posix())
+
+
+def _made(run: Run, relative: str) -> Iterator[Finding]:
+    """The network and the logits of a finished step, by the hashes beside them."""
+    hashes = f"{relative}/{HASHES}"
+    listed = _listed(run.folder / hashes)
+    if (run.folder / hashes).exists():
+        yield _document(run.folder, hashes, MADE)
+    elif run.launched():
+        yield Finding(hashes, Condition.MISSING, MADE)
+    there = {path.name for path in _files(run.folder / relative)} - {HASHES}
+    for name in sorted(there | set(listed)):
+        path = f"{relative}/{name}"
+        yield _hashed(run.folder, path, listed[name], MADE) if name in listed else Finding(path, Condition.UNSEALED)
+
+
+def _checkpoint(root: Path, relative: str) -> Finding:
+    path = root / relative
+    if path.suffix == ".json":
+        return _document(root, relative, RESUMED)
+    digest = _listed(path.with_suffix(".json")).get("sha256", "")
+    return _hashed(root, relative, digest, RESUMED) if digest else Finding(relative, Condition.UNKNOWN)
+
+
+def _listed(path: Path) -> dict[str, str]:
+    """The hashes in a sealed document; none where it is missing or damaged, which is a finding of its own."""
+    try:
+        found = json.loads(read_sealed(path))
+    except (OSError, ValueError):
+        return {}
+    return {key: value for key, value in found.items() if isinstance(value, str)} if isinstance(found, dict) else {}
+
+
+# data sets, caches
+
+
+def of_dataset(home: Path) -> Iterator[Finding]:
+    """An imported data set: its labels, every image by the hash in its name, and the caches made of them."""
+    fix = f"Delete the folder datasets/{home.name} of the workspace and import the images again."
+    card = _document(home, CARD, fix) if (home / CARD).exists() else Finding(CARD, Condition.MISSING, fix)
+    yield card
+    images = _images(home) if not card.state.is_bad else set()
+    there = {path.name for path in (home / "images").glob("*") if path.is_file()}
+    for name in sorted(images | there):
+        digest = Path(name).stem
+        if name in images or BY_CONTENT.fullmatch(digest):
+            yield _hashed(home, f"images/{name}", digest, fix)
+    yield from _caches(home, (home / "cache").glob("*.safetensors"), CACHED)
+
+
+def _images(home: Path) -> set[str]:
+    found = json.loads(read_sealed(home / CARD))
+    return {str(image["file"]) for image in found["images"]}
+
+
+def _caches(home: Path, paths: Iterator[Path], fix: str) -> Iterator[Finding]:
+    for path in sorted(paths):
+        whole = has_whole_content(path, sealed=True)
+        yield Finding(path.relative_to(home).as_posix(), *((Condition.OK,) if whole else (Condition.DAMAGED, fix)))
+
+
+def of_cache(folder: Path) -> Iterator[Finding]:
+    """What is kept of finished work: models, embeddings, graphs, judgements, and downloaded weights."""
+    for path in _files(folder):
+        relative = path.relative_to(folder).as_posix()
+        named = HASH_IN_NAME.search(path.name)
+        if path.suffix == ".kept":
+            whole = has_whole_content(path)
+            yield Finding(relative, *((Condition.OK,) if whole else (Condition.DAMAGED, CACHED)))
+        elif path.name == "model.json":
+            yield _document(folder, relative, CACHED)
+        elif path.name == "model.safetensors":
+            digest = _listed(path.with_name("model.json")).get("sha256", "")
+            yield _hashed(folder, relative, digest, CACHED) if digest else Finding(relative, Condition.UNKNOWN)
+        elif relative.startswith("weights/") and named:
+            whole = file_hash(path).startswith(named[1])
+            yield Finding(relative, *((Condition.OK,) if whole else (Condition.DAMAGED, FETCH)))
+        elif path.suffix not in (".lock", ".part"):
+            yield Finding(relative, Condition.UNKNOWN)
+
+
+# one file
+
+
+def _identities(folder: Path) -> Iterator[Finding]:
+    for name in IDENTITY_FILES:
+        if (folder / name).exists():
+            bad = read_identity(folder / name) is None
+            yield Finding(name, *((Condition.DAMAGED, PROCESS) if bad else (Condition.OK,)))
+
+
+def _document(root: Path, relative: str, fix: str) -> Finding:
+    try:
+        found = unseal((root / relative).read_bytes())
+        json.loads(found.body)
+    except (OSError, ValueError):
+        return Finding(relative, Condition.DAMAGED, fix)
+    return Finding(relative, Condition.OK if found.sealed else Condition.UNSEALED)
+
+
+def _hashed(root: Path, relative: str, digest: str, fix: str) -> Finding:
+    path = root / relative
+    try:
+        found = file_hash(path)
+    except FileNotFoundError:
+        return Finding(relative, Condition.MISSING, fix)
+    except OSError:
+        return Finding(relative, Condition.DAMAGED, fix)
+    whole = found == digest and (path.suffix != ".safetensors" or is_finite(path))
+    return Finding(relative, *((Condition.OK,) if whole else (Condition.DAMAGED, fix)))
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
