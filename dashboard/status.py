@@ -7,6 +7,7 @@ import time
 from core import readable
 from core.catalog import load_catalog
 from core.events import Progress
+from core.options import Value
 from core.recipe import Recipe
 from core.state import RunState, Status
 from core.text import UserText
@@ -45,7 +46,13 @@ def line(state: RunState, steps: int) -> str:
     if told is not None and not state.status.is_over:
         parts += _work(told)
     if device := state.environment.get("device"):
-        parts.append(say("status.device", device=UserText(device).md(), threads=state.environment.get("threads", "?")))
+        parts.append(
+            say(
+                "status.device",
+                device=UserText(device).md(),
+                threads=UserText(state.environment.get("threads", "?")).md(),
+            )
+        )
     return " · ".join(parts)
 
 
@@ -87,9 +94,14 @@ def happening(state: RunState, recipe: Recipe | None) -> str:
         return say("status.why_control", name=UserText(known(f"controls.{told.control}", told.control)).md())
     step = recipe.steps[told.step]
     method = load_catalog().method(step.stage, step.method)
-    knobs = [f"{spoken(o.title)} {step.options[o.name]}" for o in method.options if o.name in step.options]
+    knobs = [f"{spoken(o.title)} {_written(step.options[o.name])}" for o in method.options if o.name in step.options]
     chosen = say("status.chosen", knobs=", ".join(knobs)) if knobs else say("status.defaults")
     return say("status.why_training", title=spoken(method.title), summary=spoken(method.summary), chosen=chosen)
+
+
+def _written(value: Value) -> str:
+    """A knob's value; what a person typed, such as the name of a class, as they typed it."""
+    return UserText(value).md() if isinstance(value, str) else str(value)
 
 
 def age(since: float | None) -> str:

@@ -41,7 +41,7 @@ def texts(points: pd.DataFrame, form: str, sample: str, settings: Mapping[str, s
                 macs=readable.count(_known(macs)),
                 p50=milliseconds(p50, noisy),
                 p95=milliseconds(p95, noisy),
-                runtime=where[0] or readable.NOT_MEASURED,
+                runtime=escaped(where[0]) or readable.NOT_MEASURED,
                 threads=int(where[1]) if where[1] == where[1] else readable.NOT_MEASURED,
                 settings=settings.get(ident, ""),
             )

@@ -133,7 +133,7 @@ def show(asked: Asked) -> None:
     labels = chart.Labels(x=say(f"sensitivity.axis_{asked.what}"), hover=template("sensitivity.hover"))
     figure = chart.figure(table, labels, dark=dark())
     layers = table["layer"].nunique()
-    alt = say("sensitivity.alt", layers=layers, weakest=UserText(chart.weakest(table)).md())
+    alt = say("sensitivity.alt", layers=layers, weakest=UserText(chart.weakest(table)).plain())
     st.caption(say("sensitivity.measured", step=asked.step, images=asked.images))
     blocks.chart(figure, table, key="sensitivity", alt=alt, file="sensitivity")
 
