@@ -270,11 +270,13 @@ def show(run: str, *, workspace: Folder = None, json: AsJson = False) -> int:
     run
         The run's id.
     """
-    summary = Workspace.open_or_create(workspace).run(run).summary()
+    found = Workspace.open_or_create(workspace).run(run)
+    summary = found.summary()
     if json:
         _print(_document(summary))
     else:
-        Console(markup=False, highlight=False).print(_run_line(summary), terminal.points_table(summary))
+        told = terminal.standing(found.state())
+        Console(markup=False, highlight=False).print(_run_line(summary), *told, terminal.points_table(summary))
     return DONE
 
 

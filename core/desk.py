@@ -15,7 +15,7 @@ from core.files import remove_file
 from core.jobs import LONG, QUICK, Job
 from core.launcher import Worker, alive, end, read_identity
 from core.runs import tail
-from core.watch import Patience, cause_of_death
+from core.watch import Patience, death, last_lines
 from core.workspace import Workspace
 
 
@@ -80,7 +80,7 @@ class Desk:
                 self._settled.add(job_id)
             elif who is not None:  # begun under an earlier supervisor
                 if not alive(who) and not job.done():
-                    job.fail(_died(job, "The process that worked on it ended."))
+                    job.fail(_died(job, None, ""))
             elif job.cancel_requested():
                 job.fail(_cancelled(job))
             elif not kinds or job.kind in kinds:
@@ -137,7 +137,7 @@ class Desk:
             remove_file(sitting.job.worker)  # its turn comes again, with a fresh worker
         else:
             log = tail(sitting.worker.log)
-            sitting.job.fail(_died(sitting.job, cause_of_death(sitting.worker.process.poll(), log)), log)
+            sitting.job.fail(_died(sitting.job, sitting.worker.process.poll(), log), last_lines(log))
 
     def _hurry(self, sitting: Sitting) -> None:
         now = time.monotonic()
@@ -152,9 +152,14 @@ def _over(job: Job) -> bool:
     return job.done() or not job.folder.is_dir()
 
 
-def _died(job: Job, cause: str) -> UserError:
-    return UserError("worker_died", "job", job.kind, "a worker that lives to answer", cause)
+def _died(job: Job, code: int | None, log: str) -> UserError:
+    """What to say of a question whose worker died."""
+    found = death(code, log)
+    name = found.code if found.code in ("out_of_memory", "disk_full") else "worker_died"
+    why = found.cause.partition(". ")[0].rstrip(".")
+    what = f"No answer to this {job.kind}: {why[:1].lower()}{why[1:]}."
+    return UserError(name, job.kind, what, "", "Runs and data are not affected. Ask again.")
 
 
 def _cancelled(job: Job) -> UserError:
-    return UserError("cancelled", "job", job.kind, "a job that is not cancelled", "Ask again.")
+    return UserError("cancelled", job.kind, f"This {job.kind} was cancelled.", "", "Ask again to begin anew.")

@@ -7,7 +7,11 @@ from difflib import get_close_matches
 
 
 class UserError(ValueError):
-    """One mistake in a person's input. The CLI and the dashboard show it unchanged; no traceback belongs to it."""
+    """One mistake in a person's input. The CLI and the dashboard show it unchanged; no traceback belongs to it.
+
+    With an empty `allowed` it is no mistake but something that happened: `given` is a sentence that says what, `fix`
+    what is kept and what to do.
+    """
 
     def __init__(self, code: str, field: str, given: object, allowed: str, fix: str) -> None:
         self.code = code
@@ -15,7 +19,7 @@ class UserError(ValueError):
         self.given = shorten(given)
         self.allowed = allowed
         self.fix = fix
-        super().__init__(f"{field}: got {self.given}; allowed: {allowed}. {fix}")
+        super().__init__(f"{field}: got {self.given}; allowed: {allowed}. {fix}" if allowed else f"{self.given} {fix}")
 
     def to_json(self) -> dict[str, str]:
         return {

@@ -127,7 +127,10 @@ class StepFinished(Event):
 
 @dataclass(frozen=True, config=STRICT)
 class RunPaused(Event):
+    """`code` names the reason where it is a known one: `asked`, `disk_full`."""
+
     reason: Told
+    code: str = ""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -162,9 +165,12 @@ class RunFailed(Event):
 
 @dataclass(frozen=True, config=STRICT)
 class RunInterrupted(Event):
-    """The worker died without a word; `cause` says of what, as far as is known, and what to do."""
+    """The worker died without a word; `cause` says of what, as far as is known, and what to do, `code` names it where
+    it is a known one, and `details` is the end of its log."""
 
     cause: Told
+    code: str = ""
+    details: Told = ""
 
 
 AnyEvent = (

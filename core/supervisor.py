@@ -109,9 +109,8 @@ class Supervisor:
         return None
 
     def _give_up_next(self, log: str) -> None:
-        error = UserError(
-            "worker_failed", "worker", " ".join(self.command), "a worker that starts", "See the details; then resume."
-        )
+        what = "The process that does the work could not be started."
+        error = UserError("worker_failed", "worker", what, "", "Nothing is lost: see the details, then resume.")
         for run_id in self.workspace.queued()[:1]:
             run = self.workspace.run(run_id)
             run.emit(RunFailed({**error.to_json(), "message": str(error)}, log))
@@ -158,7 +157,7 @@ class Supervisor:
             run.emit(RunCancelled())
             return None
         if run.pause_requested():
-            run.emit(RunPaused("Paused before it began."))
+            run.emit(RunPaused("Paused before it began.", "asked"))
             return None
         return run
 
@@ -174,7 +173,7 @@ class Supervisor:
     def _bury(self, watch: Watch) -> None:
         """Tells the death, and queues the run again unless it died too often or nobody asked us to do it."""
         run = watch.run
-        told = RunInterrupted(watch.cause())
+        told = watch.death()
         if run.foreground.exists() or run.state().strikes >= self.patience.tries:
             run.emit(told)
             return
@@ -198,7 +197,7 @@ class Supervisor:
         elif run.worker.exists():
             self.watches[run.id] = Watch(run, who, self.patience)
         elif time.time() - (state.last_event or 0.0) > self.patience.orphan:
-            run.emit(RunInterrupted(NEVER_BEGUN))
+            run.emit(RunInterrupted(NEVER_BEGUN, "never_begun"))
 
 
 def _safely(act: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:

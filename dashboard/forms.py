@@ -15,7 +15,7 @@ from core.errors import UserError, UserErrors
 from core.options import Option, Value
 from core.readable import count, size
 from core.text import UserText
-from dashboard import blocks
+from dashboard import faults as mistakes
 from dashboard.session import widget
 from dashboard.words import known, say, spoken
 
@@ -61,7 +61,7 @@ def field(
 
     _draw(shape, option, value, menu, _Words(label(option, value, plain=plain), help_of(option)), key, changed)
     if faults:
-        blocks.refused(UserErrors(faults))
+        mistakes.refused(UserErrors(faults), at_field=True)
 
 
 @dataclass(frozen=True)

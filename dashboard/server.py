@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import ctypes
+import errno
 import gc
 import gzip
 import os
@@ -34,6 +35,7 @@ from streamlit.starlette import App
 
 from core.errors import UserError, UserErrors
 
+SYSTEM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)  # no fault of ours
 TRIM_EVERY = 10.0  # seconds
 SCRIPT = Path(__file__).with_name("app.py")
 CHARTED = ("/live", "/tradeoffs")
@@ -130,9 +132,13 @@ def show_fault(error: Exception) -> bool:
     from dashboard.words import say  # here, that the server starts sooner
 
     if isinstance(error, UserError | UserErrors):
-        from dashboard.blocks import refused
+        from dashboard.faults import refused
 
         refused(error)
+    elif isinstance(error, OSError) and error.errno in SYSTEM:
+        from dashboard.faults import not_done, refused
+
+        refused(not_done(error), "".join(traceback.format_exception(error)))
     else:
         st.error(say("faults.happened"), icon=":material/error:")
         with st.expander(say("faults.details")):

@@ -9,7 +9,7 @@ from core.catalog import load_catalog
 from core.events import Progress
 from core.options import Value
 from core.recipe import Recipe
-from core.state import RunState, Status
+from core.state import RESTED, RunState, Status
 from core.text import UserText
 from dashboard.charts.style import MARKS
 from dashboard.words import known, say, spoken
@@ -37,8 +37,7 @@ def line(state: RunState, steps: int) -> str:
     told = state.last_progress
     parts = []
     if state.status.is_over:
-        lasted = (state.finished or 0.0) - (state.started or state.finished or 0.0)
-        parts.append(say("status.lasted", time=readable.duration(lasted), points=len(state.points)))
+        parts.append(_lasted(state))
     elif state.steps:
         now = state.steps[-1] if told is None else next(s for s in state.steps if s.step == told.step)
         mark = MARKS.get(now.stage, "○")
@@ -54,6 +53,15 @@ def line(state: RunState, steps: int) -> str:
             )
         )
     return " · ".join(parts)
+
+
+def _lasted(state: RunState) -> str:
+    """How long it was worked on; where it rested in between also how long all took."""
+    worked, whole = state.lasted()
+    told = {"points": len(state.points), "time": readable.duration(worked)}
+    if whole - worked < RESTED:
+        return say("status.lasted", **told)
+    return say("status.lasted_with_rests", whole=readable.duration(whole), **told)
 
 
 def _work(told: Progress) -> list[str]:

@@ -34,7 +34,7 @@ def answer(job: Job) -> None:
     except UserErrors as error:
         job.fail(error.errors[0])
     except CancelledError:
-        job.fail(UserError("cancelled", "job", job.id, "a job that runs to its end", "Ask again."))
+        job.fail(UserError("cancelled", job.kind, f"This {job.kind} was cancelled.", "", "Ask again to begin anew."))
     except Exception as error:  # noqa: BLE001 (told to whoever asked, with its traceback)
         fault = UserError("internal", "engine", repr(error), "a fault of the program", "Please report it.")
         job.fail(fault, traceback.format_exc())
@@ -67,7 +67,7 @@ def _result(job: Job, asked: Document) -> Document:
             name = TEXT.validate_python(asked["name"])
             imported = import_data(path, name, workspace / "datasets", side=_number(asked, "side") or 0)
             return TypeAdapter(Document).validate_python(asdict(imported))
-    raise UserError("unknown_job", "kind", job.kind, f"one of {', '.join(KINDS)}", "Ask for one of them.")
+    raise UserError("unknown_kind", "kind", job.kind, f"one of {', '.join(KINDS)}", "Ask for one of them.")
 
 
 def _number(asked: Document, name: str) -> int | None:

@@ -102,7 +102,7 @@ def execute(run: Run) -> None:
         try:
             conduct(run, os.getpid())
         except CancelledError:
-            run.emit(RunCancelled() if run.cancel_requested() else RunPaused("asked for by a person"))
+            run.emit(RunCancelled() if run.cancel_requested() else RunPaused("asked for by a person", "asked"))
         except (UserError, UserErrors) as error:
             run.emit(RunFailed(_told(error), traceback.format_exc()))
         except (MemoryError, torch.OutOfMemoryError) as error:
@@ -111,7 +111,11 @@ def execute(run: Run) -> None:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 run.emit(RunFailed(_fault(error), traceback.format_exc()))
                 raise
-            run.emit(RunPaused(f"the disk is full ({error.filename or run.folder}): free some space, then resume"))
+            run.emit(
+                RunPaused(
+                    f"the disk is full ({error.filename or run.folder}): free some space, then resume", "disk_full"
+                )
+            )
         except RuntimeError as error:
             memory = "not enough memory" in str(error) or "can't allocate memory" in str(error)
             told = _out_of_memory(error) if memory else _fault(error)
