@@ -320,7 +320,8 @@ def show(run: str, *, workspace: Folder = None, json: AsJson = False) -> int:
     if json:
         _print(_document(summary) | ({"damaged": [found.to_json() for found in damaged]} if damaged else {}))
     else:
-        Console(markup=False, highlight=False).print(_run_line(summary), terminal.points_table(summary))
+        told = terminal.standing(shown.state())
+        Console(markup=False, highlight=False).print(_run_line(summary), *told, terminal.points_table(summary))
     return DONE
 
 

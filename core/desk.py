@@ -18,7 +18,7 @@ from core.identity import Identity
 from core.jobs import LONG, QUICK, Job
 from core.launcher import Worker, alive, end, read_identity
 from core.runs import tail
-from core.watch import Patience, cause_of_death
+from core.watch import Patience, death, last_lines
 from core.workspace import Workspace
 
 
@@ -181,8 +181,7 @@ class Desk:
             self._again(sitting.job)
         else:
             log = tail(sitting.worker.log)
-            cause = cause_of_death(sitting.worker.process.poll(), log)
-            sitting.job.fail(_died(_kind(sitting.job), cause), log)
+            sitting.job.fail(_died(_kind(sitting.job), sitting.worker.process.poll(), log), last_lines(log))
 
     def _hurry(self, sitting: Sitting) -> None:
         now = time.monotonic()
@@ -202,12 +201,17 @@ def _kind(job: Job) -> str:
     try:
         return job.kind
     except (OSError, ValueError, KeyError):
-        return job.id
+        return "question"
 
 
-def _died(kind: str, cause: str) -> UserError:
-    return UserError("worker_died", "job", kind, "a worker that lives to answer", cause)
+def _died(kind: str, code: int | None, log: str) -> UserError:
+    """What to say of a question whose worker died."""
+    found = death(code, log)
+    name = found.code if found.code in ("out_of_memory", "disk_full") else "worker_died"
+    why = found.cause.partition(". ")[0].rstrip(".")
+    what = f"No answer to this {kind}: {why[:1].lower()}{why[1:]}."
+    return UserError(name, kind, what, "", "Runs and data are not affected. Ask again.")
 
 
 def _cancelled(kind: str) -> UserError:
-    return UserError("cancelled", "job", kind, "a job that is not cancelled", "Ask again.")
+    return UserError("cancelled", kind, f"This {kind} was cancelled.", "", "Ask again to begin anew.")

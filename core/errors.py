@@ -24,7 +24,8 @@ class Choice:
 class UserError(ValueError):
     """One mistake in a person's input. The CLI and the dashboard show it unchanged; no traceback belongs to it.
 
-    `choices` are ways on that a page can offer as buttons.
+    With an empty `allowed` it is no mistake but something that happened: `given` is a sentence that says what, `fix`
+    what is kept and what to do. `choices` are ways on that a page can offer as buttons.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class UserError(ValueError):
         self.allowed = allowed
         self.fix = fix
         self.choices = tuple(choices)
-        super().__init__(f"{field}: got {self.given}; allowed: {allowed}. {fix}")
+        super().__init__(f"{field}: got {self.given}; allowed: {allowed}. {fix}" if allowed else f"{self.given} {fix}")
 
     def to_json(self) -> dict[str, str]:
         return {

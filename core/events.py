@@ -138,7 +138,10 @@ class StepFinished(Event):
 
 @dataclass(frozen=True, config=STRICT)
 class RunPaused(Event):
+    """`code` names the reason where it is a known one: `asked`, `disk_full`."""
+
     reason: Told
+    code: str = ""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -173,12 +176,15 @@ class RunFailed(Event):
 
 @dataclass(frozen=True, config=STRICT)
 class RunInterrupted(Event):
-    """The worker died without a word; `cause` says of what, as far as is known, and what to do.
+    """The worker died without a word; `cause` says of what, as far as is known, and what to do, `code` names it where
+    it is a known one, and `details` is the end of its log.
 
     `strike` is off where the run had no part in it: it died with the supervisor or the machine, or was asked to end.
     """
 
     cause: Told
+    code: str = ""
+    details: Told = ""
     strike: bool = True
 
 

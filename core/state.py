@@ -34,6 +34,7 @@ from core.points import Point
 DAY = 86400.0  # seconds
 WORK = (Progress, Measured, ArtifactSaved, StepStarted, StepFinished, Warned, RunFinished)  # what only a worker says
 Line = tuple[int, int, str, str]  # step, seed, kind of work, control
+RESTED = 2.0  # seconds; a shorter gap between two workers of a run is no rest worth telling
 
 
 class Status(StrEnum):
@@ -75,8 +76,11 @@ class RunState:
 
     `strikes` counts the deaths that were its own since the run last got further than ever before, `furthest` is how
     far each line of its progress ever got; `damaged` counts the lines of its log that could not be read, `missing` the
-    events whose numbers are not in it.
-    `clock_moved` is on once the clock went back, or forward by a day within a moment of work.
+    events whose numbers are not in it. `clock_moved` is on once the clock went back, or forward by a day within a
+    moment of work.
+
+    `worked` is how long the run has been worked on up to `working_since`, which is None while it is not. `stops` counts
+    all interruptions; `stopped_by` and `stopped_code` say what the last one was.
     """
 
     name: str = ""
@@ -89,9 +93,15 @@ class RunState:
     error: Mapping[str, str] | None = None
     details: str = ""
     cause: str = ""
+    cause_code: str = ""
+    stops: int = 0
+    stopped_by: str = ""
+    stopped_code: str = ""
     queued: float | None = None
     started: float | None = None
     finished: float | None = None
+    worked: float = 0.0
+    working_since: float | None = None
     last_event: float | None = None
     last_progress: Progress | None = None
     seq: int = -1
@@ -106,6 +116,13 @@ class RunState:
     def lost(self) -> int:
         """How much of the log is known to be lost, in lines; 0 for a whole one."""
         return max(self.damaged, self.missing)
+
+    def durations(self, now: float | None = None) -> tuple[float, float]:
+        """Seconds worked, and seconds from the first start to the end; of a run that goes on up to `now`."""
+        begin = self.started or 0.0
+        until = now if self.finished is None or not self.status.is_over else self.finished
+        running = max((now or 0.0) - self.working_since, 0.0) if self.working_since is not None and now else 0.0
+        return self.worked + running, max((until or begin) - begin, 0.0)
 
     @property
     def points(self) -> tuple[Point, ...]:
@@ -176,24 +193,26 @@ def _runs_of_progress(events: Iterable[AnyEvent]) -> Iterable[AnyEvent | list[Pr
 def _told(state: RunState, event: AnyEvent) -> RunState:
     status = Status.RUNNING if state.status is Status.STALLED else state.status
     moved = state.clock_moved or _clock_moved(state, event)
-    state = replace(state, status=status, seq=event.seq, last_event=event.time, clock_moved=moved)
+    state = replace(_timed(state, event), status=status, seq=event.seq, last_event=event.time, clock_moved=moved)
     match event:
         case RunQueued():
             return replace(state, status=Status.QUEUED, queued=event.time, finished=None, error=None, details="")
         case RunStarted():
             environment = MappingProxyType(dict(event.environment))
             started = state.started if state.started is not None else event.time
-            return replace(state, status=Status.RUNNING, started=started, environment=environment, cause="")
+            return replace(
+                state, status=Status.RUNNING, started=started, environment=environment, cause="", cause_code=""
+            )
         case DataLoaded():
             return replace(state, chance=event.chance)
         case RunPaused():
-            return replace(state, status=Status.PAUSED, cause=event.reason)
+            return replace(state, status=Status.PAUSED, cause=event.reason, cause_code=event.code)
         case RunStalled():
             return replace(state, status=Status.STALLED)
         case RunResumed():
-            return replace(state, status=Status.RUNNING, cause="")
+            return replace(state, status=Status.RUNNING, cause="", cause_code="")
         case RunFinished():
-            return replace(state, status=Status.FINISHED, finished=event.time, cause="")
+            return replace(state, status=Status.FINISHED, finished=event.time, cause="", cause_code="")
         case RunCancelled():
             return replace(state, status=Status.CANCELLED, finished=event.time)
         case RunFailed():
@@ -201,7 +220,8 @@ def _told(state: RunState, event: AnyEvent) -> RunState:
             return replace(state, status=Status.FAILED, finished=event.time, error=error, details=event.details)
         case RunInterrupted():
             strikes = state.strikes + event.strike
-            return replace(state, status=Status.INTERRUPTED, finished=event.time, cause=event.cause, strikes=strikes)
+            state = replace(state, status=Status.INTERRUPTED, finished=event.time, cause=event.cause, strikes=strikes)
+            return _interrupted(state, event)
         case Warned():
             kept = tuple(
                 w for w in state.warnings if (w.step, w.code, w.message) != (event.step, event.code, event.message)
@@ -234,6 +254,26 @@ def _clock_moved(state: RunState, event: AnyEvent) -> bool:
         return False
     passed = event.time - state.last_event
     return passed < -1.0 or (state.status is Status.RUNNING and passed > DAY and isinstance(event, WORK))
+
+
+def _interrupted(state: RunState, event: RunInterrupted) -> RunState:
+    told = {"cause_code": event.code, "stopped_by": event.cause, "stopped_code": event.code, "details": event.details}
+    return replace(state, stops=state.stops + 1, **told)  # type: ignore[arg-type]
+
+
+def _timed(state: RunState, event: AnyEvent) -> RunState:
+    """Counts the time that was worked: up to a pause or the end, of a worker that died up to its last word."""
+    began, told = state.working_since, state.last_event
+    match event:
+        case RunStarted() | RunInterrupted():
+            until = told
+        case RunPaused() | RunFinished() | RunCancelled() | RunFailed():
+            until = event.time
+        case _:
+            return state
+    spent = max(until - began, 0.0) if began is not None and until is not None else 0.0
+    since = event.time if isinstance(event, RunStarted) else None
+    return replace(state, worked=state.worked + spent, working_since=since)
 
 
 def _place(event: Measured) -> tuple[str, int, str, int]:

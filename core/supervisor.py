@@ -140,9 +140,8 @@ class Supervisor:
         return None
 
     def _give_up_next(self, log: str) -> None:
-        error = UserError(
-            "worker_failed", "worker", " ".join(self.command), "a worker that starts", "See the details; then resume."
-        )
+        what = "The process that does the work could not be started."
+        error = UserError("worker_failed", "worker", what, "", "Nothing is lost: see the details, then resume.")
         for run_id in self.workspace.queued()[:1]:
             run = self.workspace.run(run_id)
             run.emit(RunFailed({**error.to_json(), "message": str(error)}, log))
@@ -203,7 +202,7 @@ class Supervisor:
             run.emit(RunCancelled())
             return None
         if run.pause_requested():
-            run.emit(RunPaused("Paused before it began."))
+            run.emit(RunPaused("Paused before it began.", "asked"))
             return None
         return run
 
@@ -230,10 +229,10 @@ class Supervisor:
         """Tells the death, and queues the run again unless it died too often or nobody asked us to do it."""
         run = watch.run
         if full := watch.full_disk():
-            run.emit(RunPaused(full))
+            run.emit(RunPaused(full, "disk_full"))
             return
         strike = watch.own_fault()
-        told = RunInterrupted(watch.cause(), strike)
+        told = watch.death(strike=strike)
         if run.foreground.exists() or (strike and run.state().strikes >= self.patience.tries):
             run.emit(told)
             return
@@ -259,7 +258,7 @@ class Supervisor:
         elif run.worker.exists():
             self.watches[run.id] = Watch(run, who, self.patience)
         elif time.monotonic() - self._strays.setdefault(run.id, time.monotonic()) > self.patience.orphan:
-            run.emit(RunInterrupted(NEVER_BEGUN, strike=False))
+            run.emit(RunInterrupted(NEVER_BEGUN, "never_begun", strike=False))
             del self._strays[run.id]
 
     def _safely(self, act: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:

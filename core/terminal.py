@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Console
@@ -16,12 +17,24 @@ from rich.text import Text
 
 from core.catalog import Facts, load_catalog
 from core.damage import Condition, Finding
-from core.events import AnyEvent, Measured, Progress, RunCancelled, RunInterrupted, StepFinished, StepStarted, Warned
+from core.events import AnyEvent, Measured, Progress, RunCancelled, StepFinished, StepStarted, Warned
 from core.points import Point
-from core.readable import AT_CHANCE, NOT_MEASURED, Amount, accuracy, chance, milliseconds, on_target, percent, size
+from core.readable import (
+    AT_CHANCE,
+    NOT_MEASURED,
+    Amount,
+    accuracy,
+    chance,
+    duration,
+    milliseconds,
+    on_target,
+    percent,
+    size,
+)
 from core.recipe import Recipe
 from core.runs import Run, RunSummary
-from core.state import Status
+from core.state import RESTED, RunState, Status
+from core.watch import Patience, death
 from core.workspace import Workspace
 
 POLL = 0.1  # seconds
@@ -88,9 +101,9 @@ def _settle(run: Run, code: int, *, cancelled: bool) -> None:
     status = run.state().status
     if status.is_over or status is Status.PAUSED:
         return
-    how = f"signal {-code}" if code < 0 else f"exit code {code}"
-    cause = f"the worker ended by itself ({how}); `condenser resume {run.id}` goes on from there"
-    run.emit(RunCancelled() if cancelled else RunInterrupted(cause))
+    found = death(code, run.log_tail())
+    cause = f"{found.cause} What was measured is kept: `condenser resume {run.id}` goes on from the last checkpoint."
+    run.emit(RunCancelled() if cancelled else replace(found, cause=cause))
 
 
 def _show(event: AnyEvent, bar: Bar, task: object, steps: list[str], console: Console) -> None:
@@ -132,6 +145,24 @@ def point_line(point: Point, role: str = "point") -> str:
         f"{point.step} {point.stage:<9} {accuracy(point)}  {size(point.bytes):>8}  "
         f"{milliseconds(point.latency_ms):>9}  {point.name}{mark}{there}"
     )
+
+
+def standing(state: RunState) -> list[str]:
+    """What a person must know of a run besides its points: why it stands still, that it is being tried again, and how
+    long it was worked on where it rested."""
+    told = []
+    if state.status in (Status.FAILED, Status.INTERRUPTED, Status.PAUSED):
+        why = (state.error or {}).get("message") or state.cause
+        told.append(f"{why} What was measured is kept; resume goes on from the last checkpoint.")
+    elif state.strikes and not state.status.is_over:
+        again = f"stopped by itself, {state.strikes} of {Patience().tries}, trying again"
+        told.append(f"{again}: {state.stopped_by}")
+    elif state.stops:
+        told.append(f"stopped by itself {state.stops} times and went on; the last time: {state.stopped_by}")
+    worked, whole = state.durations()
+    if state.status.is_over and whole - worked >= RESTED:
+        told.append(f"worked on for {duration(worked)}, {duration(whole)} from the first start to the end")
+    return told
 
 
 def points_table(summary: RunSummary) -> Table:

@@ -28,6 +28,10 @@ class UserText(str):
         joined = FOUND_LATER.sub(lambda found: found[0] + JOINER, text)
         return PUNCTUATION.sub(r"\\\1", joined)
 
+    def plain(self) -> str:
+        """For a place that shows any text as it is, such as an alternative text or a menu: on one line."""
+        return _isolated(_one_line(self))
+
     def plot(self) -> str:
         """For Plotly's labels and hover texts, which know some HTML, `%{x}` and, with MathJax, `$…$`."""
         return escape(_isolated(_one_line(self)), quote=False).replace("%{", f"%{JOINER}{{").replace("$", "&#36;")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from core.disk import free_bytes
-from core.events import RunCancelled, RunResumed, RunStalled
+from core.events import RunCancelled, RunInterrupted, RunResumed, RunStalled
 from core.launcher import Identity, Worker, alive, end
 from core.readable import size
 from core.runs import Run, RunState, Status
@@ -110,10 +110,10 @@ class Watch:
             return Outcome.ENDED
         return Outcome.DIED
 
-    def cause(self) -> str:
+    def death(self, *, strike: bool) -> RunInterrupted:
         """What the process died of."""
         code = self.worker.process.poll() if self.worker else None
-        return cause_of_death(code, self.run.log_tail(), self.run.state())
+        return death(code, self.run.log_tail(), self.run.state(), strike=strike)
 
     def full_disk(self) -> str:
         """What to say where it died of a full disk; empty where it did not."""
@@ -132,6 +132,12 @@ class Watch:
         return begun and self._seen_alive and not _names(self.run) - self._checkpoints
 
 
+def death(code: int | None, log: str, state: RunState | None = None, *, strike: bool = True) -> RunInterrupted:
+    """How a worker's death is recorded: why it ended and what to do, and the end of its log as details."""
+    name, why = _why(code, log, state)
+    return RunInterrupted(why, name, last_lines(log), strike)
+
+
 def _names(run: Run) -> set[str]:
     """The files of its checkpoints, whole ones only; a folder that cannot be read has none."""
     found = (path for path in run.checkpoints.rglob("*") if not path.name.startswith("."))
@@ -140,18 +146,38 @@ def _names(run: Run) -> set[str]:
 
 def cause_of_death(code: int | None, log: str, state: RunState | None = None) -> str:
     """Why a worker ended, from its exit code (None: not ours to see) and the end of its log, and what to do."""
-    last = "\n".join(log.splitlines()[-5:])
-    said = f"\nThe log ends with:\n{last}" if last else ""
+    return _why(code, log, state)[1]
+
+
+def last_lines(log: str, count: int = 12) -> str:
+    """The end of a log for "copy diagnostics", without the modules that Python lists after a crash."""
+    return "\n".join([line for line in log.splitlines() if not line.startswith("Extension modules:")][-count:])
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal has no name of its own
+        return "without a name"
+
+
+def _why(code: int | None, log: str, state: RunState | None) -> tuple[str, str]:
+    """The cause's name and its sentences."""
     if any(word in log for word in DISK_FULL):
-        return f"The disk is full. Free some space, then resume.{said}"
+        return "disk_full", "The disk is full. Free some space, then resume."
     if any(word in log for word in NO_MEMORY):
-        return f"Out of memory. Try a smaller batch or image size, then resume.{said}"
+        return "out_of_memory", "Out of memory. Try a smaller batch or image size, then resume."
     if code == -signal.SIGKILL:
-        return f"Killed from outside (signal 9), possibly out of memory: try a smaller batch, then resume.{said}"
+        fix = "Try a smaller batch or close other programs, then resume."
+        return "killed", f"Killed from outside (signal 9), possibly because memory ran out. {fix}"
     if code is not None and code < 0:
-        return f"Ended by signal {-code} ({signal.Signals(-code).name}).{said}"
+        fix = "Resume; if it happens again, please report it with the details."
+        return "crashed", f"The process crashed: signal {-code} ({_signal(-code)}). {fix}"
     if code is not None:
-        return f"Ended with exit code {code} without a word.{said}"
+        return "exited", f"The process ended with exit code {code} without saying why. The details hold its last words."
     if state is not None and state.started is None:
-        return f"Ended before it began.{said}"
-    return f"Ended while nobody watched: killed from outside, or the machine restarted.{said}"
+        return "not_begun", "The process ended before the run began. Resume it to try again."
+    return (
+        "unwatched",
+        "The process ended while nobody watched: killed from outside, or the machine restarted. Resume it.",
+    )

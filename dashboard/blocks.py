@@ -12,7 +12,7 @@ from core import readable
 from core.errors import UserError, UserErrors
 from core.points import Point
 from core.text import UserText
-from dashboard import chance, receipt
+from dashboard import chance, faults, receipt
 from dashboard.charts.style import MARKS
 from dashboard.live_plot import Picked, live_plot
 from dashboard.session import widget
@@ -31,10 +31,8 @@ def empty(message: str, action: str, page: str, icon: str) -> None:
 
 
 def refused(error: UserError | UserErrors) -> None:
-    """What was wrong with what a person asked for, as the command line says it too."""
-    for one in error.errors if isinstance(error, UserErrors) else (error,):
-        given, allowed, fix = (UserText(text).md() for text in (one.given, one.allowed, one.fix))
-        st.error(say("blocks.refused", field=UserText(one.field).md(), given=given, allowed=allowed, fix=fix))
+    """What was wrong with what a person asked for, or what happened; see `faults.refused`."""
+    faults.refused(error)
 
 
 def chart(

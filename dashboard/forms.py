@@ -14,7 +14,8 @@ from core.catalog import Facts, load_catalog
 from core.errors import UserError, UserErrors
 from core.options import Option, Value
 from core.readable import count, size
-from dashboard import blocks
+from core.text import UserText
+from dashboard import faults as mistakes
 from dashboard.session import widget
 from dashboard.words import known, say, spoken
 
@@ -60,7 +61,7 @@ def field(
 
     _draw(shape, option, value, menu, _Words(label(option, value, plain=plain), help_of(option)), key, changed)
     if faults:
-        blocks.refused(UserErrors(faults))
+        mistakes.refused(UserErrors(faults), at_field=True)
 
 
 @dataclass(frozen=True)
@@ -165,10 +166,10 @@ def help_of(option: Option) -> str:
 
 
 def told(value: Value | None) -> str:
-    """A value as a recipe writes it, without quotes."""
+    """A value as a recipe writes it, without quotes; for Markdown, which the words of every field are."""
     if isinstance(value, bool):
         return say("forms.on") if value else say("forms.off")
-    return f"{value:,.10g}" if isinstance(value, int | float) else str(value)
+    return f"{value:,.10g}" if isinstance(value, int | float) else UserText(value).md()
 
 
 def _range(option: Option) -> str:

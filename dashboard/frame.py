@@ -6,6 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from core.text import UserText
 from dashboard.session import LANGUAGES, Language, choose_language, language, read_only, widget, workspace
 from dashboard.words import say
 
@@ -26,7 +27,7 @@ def navigate() -> None:
         st.header(chosen.title, anchor=False)
         _languages()
     if read_only():
-        st.warning(say("frame.read_only", path=str(workspace().path)), icon=":material/lock:")
+        st.warning(say("frame.read_only", path=UserText(workspace().path).md()), icon=":material/lock:")
     chosen.run()
 
 

@@ -10,10 +10,8 @@ import streamlit as st
 from core.assets import RECIPES, shipped
 from core.errors import UserError, UserErrors
 from core.launcher import ensure_supervisor
-from core.text import UserText
-from dashboard import blocks
+from dashboard import faults
 from dashboard.session import recall, remember, workspace
-from dashboard.words import say
 
 AGAIN_AFTER = 3.0  # seconds within which the same recipe is taken for the same click
 
@@ -29,7 +27,6 @@ def start(recipe_text: str) -> str:
         return before[2]
     run = workspace().submit(recipe_text)
     remember("launch", (mark, time.time(), run.id))
-    ensure_supervisor(workspace())
     return run.id
 
 
@@ -38,9 +35,15 @@ def begin(recipe_text: str) -> None:
     try:
         run_id = start(recipe_text)
     except (UserError, UserErrors) as error:
-        blocks.refused(error)
+        faults.refused(error)
+        return
+    except OSError as error:
+        faults.refused(UserError("not_started", "workspace", str(error), "", ""), str(error))
+        return
+    try:
+        ensure_supervisor(workspace())
     except (OSError, RuntimeError) as error:
-        st.error(say("launch.not_started", reason=UserText(error).md()))
+        faults.refused(UserError("no_supervisor", "workspace", str(error), "", ""), str(error))
     else:
         st.switch_page("app_pages/live.py", query_params={"run": run_id})
 

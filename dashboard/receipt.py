@@ -24,7 +24,7 @@ def show(point: Point, heading: str) -> None:
     st.markdown(heading)
     rows = [*measured(point), *taught(point.receipt), *changed(point.receipt), *comparisons(point.receipt)]
     table = pd.DataFrame(rows, columns=[say("receipt.fact"), say("receipt.value")])
-    st.table(table, hide_index=True, border="horizontal", alt=say("receipt.alt", name=UserText(point.name).md()))
+    st.table(table, hide_index=True, border="horizontal", alt=say("receipt.alt", name=UserText(point.name).plain()))
     for sentence in _sentences(point, "no_gain"):
         st.info(UserText(sentence).md(), icon=":material/info:")
     for sentence in _sentences(point, "notes"):
@@ -54,7 +54,8 @@ def measured(point: Point) -> Iterator[tuple[str, str]]:
         yield say("receipt.chance"), f"{told} {chance.badge()}" if point.is_at_chance else told
     latency = point.latency_ms
     if latency is not None:
-        told = latency.model_dump(include={"runtime", "device", "threads", "batch", "n"})
+        told = latency.model_dump(include={"threads", "batch", "n"})
+        told |= {"runtime": UserText(latency.runtime).md(), "device": UserText(latency.device).md()}
         p50, p95 = readable.two_digits(latency.p50), readable.two_digits(latency.p95)
         noisy = say("receipt.noisy") if latency.noisy else ""
         yield say("receipt.latency"), say("receipt.latency_of", p50=p50, p95=p95, **told) + noisy
@@ -83,7 +84,7 @@ def changed(receipt: Receipt) -> Iterator[tuple[str, str]]:
         whole = sum(kernel["count"] for kernel in receipt.get("kernels", ()))
         yield say("receipt.int8"), say("receipt.of", part=receipt.get("int8_layers", 0), whole=whole)
     if kernels := receipt.get("kernels"):
-        yield say("receipt.kernels"), ", ".join(f"{k['count']} × {k['op']} ({k['type']})" for k in kernels)
+        yield say("receipt.kernels"), ", ".join(map(kernel, kernels))
     if file := receipt.get("file"):
         folded = file["folded_params"]
         yield say("receipt.numbers"), say("receipt.numbers_of", numbers=f"{file['numbers']:,}", folded=f"{folded:,}")
@@ -95,6 +96,11 @@ def changed(receipt: Receipt) -> Iterator[tuple[str, str]]:
         yield say("receipt.agreement"), readable.percent(same)
     if (error := receipt.get("calibration_error")) is not None:
         yield say("receipt.calibration"), readable.percent(error)
+
+
+def kernel(found: Receipt) -> str:
+    """One kind of kernel: how many ran, of which operator and type of numbers."""
+    return f"{found['count']} × {UserText(found['op']).md()} ({UserText(found['type']).md()})"
 
 
 def comparisons(receipt: Receipt) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import ctypes
+import errno
 import gc
 import gzip
 import os
@@ -33,6 +34,7 @@ from core.assets import shipped
 from core.errors import UserError, UserErrors
 from dashboard.guard import PLOTLY, Guard
 
+SYSTEM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)  # no fault of ours
 TRIM_EVERY = 10.0  # seconds
 HERE = Path(__file__).parent
 SCRIPT = HERE / "app.py"
@@ -69,9 +71,13 @@ def show_fault(error: Exception) -> bool:
     from dashboard.words import say  # here, that the server starts sooner
 
     if isinstance(error, UserError | UserErrors):
-        from dashboard.blocks import refused
+        from dashboard.faults import refused
 
         refused(error)
+    elif isinstance(error, OSError) and error.errno in SYSTEM:
+        from dashboard.faults import not_done, refused
+
+        refused(not_done(error), "".join(traceback.format_exception(error)))
     else:
         st.error(say("faults.happened"), icon=":material/error:")
         with st.expander(say("faults.details")):

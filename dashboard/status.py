@@ -7,8 +7,9 @@ import time
 from core import readable
 from core.catalog import load_catalog
 from core.events import Progress
+from core.options import Value
 from core.recipe import Recipe
-from core.state import RunState, Status
+from core.state import RESTED, RunState, Status
 from core.text import UserText
 from dashboard.charts.style import MARKS
 from dashboard.words import known, say, spoken
@@ -36,7 +37,7 @@ def line(state: RunState, steps: int) -> str:
     told = state.last_progress
     parts = []
     if state.status.is_over:
-        parts.append(say("status.lasted", time=readable.duration(state.lasted), points=len(state.points)))
+        parts.append(_lasted(state))
     elif state.steps:
         now = state.steps[-1] if told is None else next(s for s in state.steps if s.step == told.step)
         mark = MARKS.get(now.stage, "○")
@@ -44,8 +45,23 @@ def line(state: RunState, steps: int) -> str:
     if told is not None and not state.status.is_over:
         parts += _work(told)
     if device := state.environment.get("device"):
-        parts.append(say("status.device", device=UserText(device).md(), threads=state.environment.get("threads", "?")))
+        parts.append(
+            say(
+                "status.device",
+                device=UserText(device).md(),
+                threads=UserText(state.environment.get("threads", "?")).md(),
+            )
+        )
     return " · ".join(parts)
+
+
+def _lasted(state: RunState) -> str:
+    """How long it was worked on; where it rested in between also how long all took."""
+    worked, whole = state.durations()
+    told = {"points": len(state.points), "time": readable.duration(None if state.clock_moved else worked)}
+    if state.clock_moved or whole - worked < RESTED:
+        return say("status.lasted", **told)
+    return say("status.lasted_with_rests", whole=readable.duration(whole), **told)
 
 
 def _work(told: Progress) -> list[str]:
@@ -86,9 +102,14 @@ def happening(state: RunState, recipe: Recipe | None) -> str:
         return say("status.why_control", name=UserText(known(f"controls.{told.control}", told.control)).md())
     step = recipe.steps[told.step]
     method = load_catalog().method(step.stage, step.method)
-    knobs = [f"{spoken(o.title)} {step.options[o.name]}" for o in method.options if o.name in step.options]
+    knobs = [f"{spoken(o.title)} {_written(step.options[o.name])}" for o in method.options if o.name in step.options]
     chosen = say("status.chosen", knobs=", ".join(knobs)) if knobs else say("status.defaults")
     return say("status.why_training", title=spoken(method.title), summary=spoken(method.summary), chosen=chosen)
+
+
+def _written(value: Value) -> str:
+    """A knob's value; what a person typed, such as the name of a class, as they typed it."""
+    return UserText(value).md() if isinstance(value, str) else str(value)
 
 
 def age(since: float | None) -> str:

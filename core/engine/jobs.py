@@ -38,7 +38,7 @@ def answer(job: Job) -> None:
     except UserErrors as error:
         job.fail(error.errors[0])
     except CancelledError:
-        job.fail(UserError("cancelled", "job", job.id, "a job that runs to its end", "Ask again."))
+        job.fail(UserError("cancelled", job.kind, f"This {job.kind} was cancelled.", "", "Ask again to begin anew."))
     except OSError as error:
         found = disk_error(error, job.folder)
         fault = UserError("internal", "engine", repr(error), "a fault of the program", "Please report it.")
@@ -79,7 +79,7 @@ def _result(job: Job, asked: Document) -> Document:
                 encoding=TEXT.validate_python(asked.get("encoding") or "") or None, progress=Telling(job),
             )  # fmt: skip
             return TypeAdapter(Document).validate_python(asdict(imported))
-    raise UserError("unknown_job", "kind", job.kind, f"one of {', '.join(KINDS)}", "Ask for one of them.")
+    raise UserError("unknown_kind", "kind", job.kind, f"one of {', '.join(KINDS)}", "Ask for one of them.")
 
 
 def _wishes(asked: Document) -> Wishes:

@@ -8,13 +8,14 @@ from core import readable
 from core.machine import machine
 from core.runs import Run, RunSummary
 from core.text import UserText
-from dashboard import blocks, launch, status
+from dashboard import blocks, faults, launch, status
 from dashboard.charts.style import MARKS
 from dashboard.session import read_only, workspace
 from dashboard.words import say
 
 LATEST = 8
 EVERY = 2.0  # seconds
+SELDOM = 5.0  # seconds between two looks while nothing goes on: another window may start a run
 STAGES = ("transfer", "distill", "prune", "quantize")
 
 
@@ -33,7 +34,7 @@ def main() -> None:
         st.page_link("app_pages/design.py", label=say("home.design"), icon=":material/tune:")
         st.page_link("app_pages/tradeoffs.py", label=say("home.samples"), icon=":material/scatter_plot:")
     moving = any(not s.status.is_over for s in latest())
-    st.fragment(runs, run_every=EVERY if moving else None)()
+    st.fragment(runs, run_every=EVERY if moving else SELDOM)()
     this_machine()
 
 
@@ -81,6 +82,15 @@ def recent(summaries: list[RunSummary]) -> None:
             best = max(summary.points, key=lambda p: p.step, default=None)
             facts = [blocks.one_line(best)] if best else []
             st.caption(" · ".join([*facts, status.age(summary.created)]), width="content")
+            if again := trying_again(summary):
+                st.caption(again, width="content")
+
+
+def trying_again(summary: RunSummary) -> str:
+    """That a run stopped by itself and is tried again; empty for any other."""
+    if summary.status.is_over:
+        return ""
+    return faults.trying_again(Run(workspace().path / "runs" / summary.id).state())
 
 
 def this_machine() -> None:

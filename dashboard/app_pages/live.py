@@ -17,6 +17,7 @@ from dashboard.session import dark, followed, raw_query, recall, remember, works
 from dashboard.words import known, say, template
 
 EVERY = 1.0  # seconds between two looks at a run that goes on
+SELDOM = 3.0  # seconds between two looks at one that stands still
 SMOOTHINGS = (0.0, 0.5, 0.8, 0.9, 0.95)
 
 
@@ -31,7 +32,8 @@ def main() -> None:
         conduct.choose(run)
         conduct.buttons(run, state)
     conduct.ending(run, state)
-    pulse(run, recipe, steps, active=not state.status.is_over and state.status is not Status.PAUSED)
+    pulse(run, recipe, steps, drawn=state)
+    attend(run, drawn=state)
     blocks.point_strip(state.points, state.controls)
     conduct.queue(run)
     curtain.draw(run, state)
@@ -63,13 +65,29 @@ def readable_recipe(run: Run) -> Recipe | None:
         return None
 
 
-def pulse(run: Run, recipe: Recipe | None, steps: int, *, active: bool) -> None:
-    """The part that moves: looked at once a second while the run goes on. A new point or state redraws the page."""
-    drawn_at = landmarks(run.state())
+def is_moving(state: RunState) -> bool:
+    return not state.status.is_over and state.status is not Status.PAUSED
+
+
+def attend(run: Run, *, drawn: RunState) -> None:
+    """Draws the page again when a run that stands still is taken up again elsewhere."""
+    drawn_at = landmarks(run, drawn)
+
+    def look() -> None:
+        if run.folder.is_dir() and landmarks(run, run.state()) != drawn_at:
+            st.rerun()
+
+    st.fragment(look, run_every=None if is_moving(drawn) else SELDOM)()
+
+
+def pulse(run: Run, recipe: Recipe | None, steps: int, *, drawn: RunState) -> None:
+    """The part that moves: looked at once a second while the run goes on. A new point or state redraws the page, as
+    does one that came while the page was being `drawn`."""
+    drawn_at = landmarks(run, drawn)
 
     def look() -> None:
         state = run.state()
-        if landmarks(state) != drawn_at:
+        if landmarks(run, state) != drawn_at:
             st.rerun()
         where(state, recipe, steps)
         left, right = st.columns([3, 2])
@@ -78,12 +96,14 @@ def pulse(run: Run, recipe: Recipe | None, steps: int, *, active: bool) -> None:
         with right:
             draw_landing(state)
 
-    st.fragment(look, run_every=EVERY if active else None)()
+    st.fragment(look, run_every=EVERY if is_moving(drawn) else None)()
 
 
-def landmarks(state: RunState) -> tuple[object, ...]:
-    """What changes the page outside the charts."""
-    return state.status, len(state.measured), len(state.warnings), state.error is None
+def landmarks(run: Run, state: RunState) -> tuple[object, ...]:
+    """What changes the page outside the charts, whoever did it."""
+    asked = run.cancel_requested(), run.pause_requested()
+    told = len(state.measured), len(state.warnings), state.error is None, state.strikes, state.stops
+    return state.status, asked, told
 
 
 def where(state: RunState, recipe: Recipe | None, steps: int) -> None:

@@ -45,7 +45,7 @@ def texts(points: pd.DataFrame, form: str, sample: str, settings: Mapping[str, s
                 macs=readable.count(_known(macs)),
                 p50=milliseconds(p50, noisy),
                 p95=milliseconds(p95, noisy),
-                runtime=runtime or readable.NOT_MEASURED,
+                runtime=escaped(runtime) or readable.NOT_MEASURED,
                 threads=Amount(int(threads) if threads == threads else readable.NOT_MEASURED),
                 settings=settings.get(ident, ""),
             )

@@ -60,7 +60,7 @@ def _soft_labels(place: int, step: Step, temperature: float) -> None:
             say("effects.image"), range(len(names)), format_func=lambda n: names[n],
             key=f"effects_image_{place}", width=200,
         )  # fmt: skip
-        st.image(known["images"][chosen], width=84, alt=UserText(names[chosen]))
+        st.image(known["images"][chosen], width=84, alt=UserText(names[chosen]).plain())
     table = effects.soft_table(known["logits"][chosen].astype(np.float64), names, temperature)
     told = f"{temperature:g}"
     figure = effects.soft_figure(table, say("effects.plain"), say("effects.soft", temperature=told), dark=dark())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import tomllib
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from core.jobs import Document, Job
 from core.launcher import supervisor
 from core.recipe import Recipe
 from core.text import UserText
-from dashboard import blocks
+from dashboard import blocks, faults
 from dashboard.charts.style import MARKS
 from dashboard.session import read_only, recall, remember, workspace
 from dashboard.words import say, spoken
@@ -31,6 +32,7 @@ SETTLE = 0.5  # seconds without a change before one asks again
 PATIENCE = 60.0  # seconds: a worker that has to import torch first takes about ten
 KEEP = 1.0  # seconds that an answered job's folder stays, so that the supervisor sees the answer too
 LONG = 120.0  # seconds; from here on minutes are told
+SUBJECT = ("dataset", "target", "backbone", "weights")  # with another of these, other numbers
 UNBROKEN = "\u00a0"
 IMMUTABLE = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
@@ -77,10 +79,11 @@ class Outlook(BaseModel):
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back for a recipe: an outlook, or why there is none."""
+    """What came back for a recipe: an outlook, or why there is none, with the details of what went wrong."""
 
     text: str
     found: Outlook | UserError
+    details: str = ""
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ class Inquiry:
 
 
 def panel(recipe: Recipe | None) -> None:
-    """The preview of a checked recipe; of none while the draft is wrong: then the last one stays, dimmed."""
+    """The preview of a checked recipe; of none while the draft is wrong."""
     wanted = "" if recipe is None else replace(recipe, name="").to_toml()
     with st.container(border=True, gap="small", key="design_preview"):
         st.markdown(say("design.preview"))
@@ -170,10 +173,10 @@ def _collected(kept: Inquiry, now: float) -> Inquiry:
         return replace(kept, job="")
     over = (*kept.over, (kept.job, now))
     if job.done():
-        return replace(kept, job="", over=over, answer=Answer(kept.asked, answered(job)))
+        return replace(kept, job="", over=over, answer=Answer(kept.asked, answered(job), job.details()))
     if now - kept.at > PATIENCE:
         job.cancel()
-        late = UserError("no_answer", KIND, say("design.late"), say("design.late_allowed"), say("design.late_fix"))
+        late = UserError("no_answer", KIND, f"No answer within {PATIENCE:.0f} seconds.", "", "")
         return replace(kept, job="", over=over, answer=Answer(kept.asked, late))
     if kept.asked != kept.wanted:
         job.cancel()
@@ -189,7 +192,7 @@ def answered(job: Job) -> Outlook | UserError:
     except UserError as error:
         return error
     except ValidationError as error:
-        return UserError("internal", KIND, f"{error.error_count()} fields", "an outlook", str(error.errors()[0]["msg"]))
+        return UserError("internal", KIND, f"{error.error_count()} fields", "", str(error.errors()[0]["msg"]))
 
 
 def _not_cleared(kept: Inquiry, now: float) -> Iterator[tuple[str, float]]:
@@ -216,8 +219,9 @@ def _job(name: str) -> Job | None:
 
 
 def show(kept: Inquiry) -> None:
-    """The answer; dimmed, and said so, where it is one to an earlier recipe."""
-    answer = kept.answer
+    """The answer; dimmed, and said so, where it is one to an earlier recipe of the same data and backbone. Beside an
+    error, or another data set, the numbers of a former recipe would be taken for those of this one."""
+    answer = kept.answer if _about_the_same(kept) else None
     old = answer is not None and answer.text != kept.wanted
     if answer is None:
         if kept.waiting():
@@ -225,13 +229,21 @@ def show(kept: Inquiry) -> None:
         return
     if isinstance(answer.found, UserError):
         if not old:
-            blocks.refused(answer.found)
+            faults.refused(answer.found, answer.details)
     else:
         _outlook(answer.found, old)
     if old and kept.waiting():
         st.caption(say("design.preview_again"))
     elif not old and isinstance(answer.found, Outlook):
         st.caption(say("design.preview_now"))
+
+
+def _about_the_same(kept: Inquiry) -> bool:
+    """Whether the answer there is belongs to the data and the backbone on the page."""
+    if kept.answer is None or not kept.wanted:
+        return False
+    asked, wanted = (tomllib.loads(text) for text in (kept.answer.text, kept.wanted))
+    return all(asked.get(name) == wanted.get(name) for name in SUBJECT)
 
 
 def _outlook(found: Outlook, old: bool) -> None:

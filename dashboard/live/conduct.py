@@ -13,7 +13,7 @@ from core.launcher import ensure_supervisor
 from core.runs import Run
 from core.state import RunState, Status
 from core.text import UserText
-from dashboard import blocks, status
+from dashboard import faults, status
 from dashboard.session import put_query, read_only, recall, remember, widget, workspace
 from dashboard.words import say
 
@@ -97,38 +97,37 @@ def _act(action: Callable[[], object]) -> None:
     try:
         action()
     except UserError as error:
-        remember("conduct_refused", error)
+        remember("conduct_refused", (error, ""))
     except (OSError, RuntimeError) as error:
-        remember("conduct_refused", UserError("not_done", "workspace", str(error), say("conduct.writable"), ""))
+        remember("conduct_refused", (faults.not_done(error), str(error)))
     st.rerun()
 
 
 def ending(run: Run, state: RunState) -> None:
     """How the run ended, if not well, with what to do; and what it warned of."""
-    error: UserError | None = recall("conduct_refused", None)
-    if error is not None:
+    refusal: tuple[UserError, str] | None = recall("conduct_refused", None)
+    if refusal is not None:
         remember("conduct_refused", None)
-        blocks.refused(error)
-    if state.status is Status.FAILED and state.error is not None:
-        st.error(UserText(state.error.get("message") or say("conduct.failed")).md(), icon=status.ICONS[state.status])
-        _diagnostics(run, state)
-    elif state.status in (Status.INTERRUPTED, Status.PAUSED, Status.STALLED) and (state.cause or run.log_tail(1)):
-        st.warning(
-            say(f"conduct.{state.status.value}", cause=UserText(state.cause).md()), icon=status.ICONS[state.status]
-        )
-        if state.status is not Status.PAUSED:
-            _diagnostics(run, state)
+        faults.refused(*refusal)
+    told = faults.of_run(state)
+    if told is not None:
+        mild = state.status is not Status.FAILED
+        details = "" if state.cause_code == "asked" else diagnostics(run, state)
+        faults.show(told, details, status.ICONS[state.status], mild=mild)
+    elif again := faults.trying_again(state):
+        st.warning(again, icon=":material/restart_alt:")
     for warned in state.warnings:
         st.warning(UserText(warned.message).md(), icon=":material/info:")
     for found in of_run(run, state):
         st.warning(say(f"conduct.{found.what}", count=found.count), icon=":material/healing:")
 
 
-def _diagnostics(run: Run, state: RunState) -> None:
-    with st.expander(say("conduct.details"), icon=":material/bug_report:"):
-        environment = "\n".join(f"{name} {value}" for name, value in state.environment.items())
-        told = [f"run {run.id}: {state.status.value}", state.cause, state.details, run.log_tail(), environment]
-        st.code("\n\n".join(part for part in told if part), language=None, wrap_lines=True)
+def diagnostics(run: Run, state: RunState) -> str:
+    """What somebody who looks into it has to know."""
+    environment = "\n".join(f"{name} {value}" for name, value in state.environment.items())
+    error = "\n".join(f"{name}: {value}" for name, value in (state.error or {}).items())
+    told = [f"run {run.id}: {state.status.value}", state.cause, error, state.details, run.log_tail(), environment]
+    return "\n\n".join(part for part in told if part)
 
 
 def queue(run: Run) -> None:

@@ -55,7 +55,8 @@ def _recipe(run: Run, state: RunState) -> None:
 
 
 def _environment(state: RunState) -> None:
-    rows = pd.DataFrame(list(state.environment.items()), columns=[say("curtain.what"), say("curtain.value")])
+    told = [(UserText(name).md(), UserText(value).md()) for name, value in state.environment.items()]
+    rows = pd.DataFrame(told, columns=[say("curtain.what"), say("curtain.value")])
     st.table(rows, hide_index=True, border="horizontal", alt=say("curtain.machine"))
 
 

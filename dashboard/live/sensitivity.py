@@ -14,7 +14,7 @@ from core.runs import Run
 from core.sensitivity import KIND, LIMIT, VALUES, Row, question, rows
 from core.state import RunState
 from core.text import UserText
-from dashboard import blocks
+from dashboard import blocks, faults
 from dashboard.charts import sensitivity as chart
 from dashboard.session import dark, read_only, recall, remember, workspace
 from dashboard.words import named, say, template
@@ -33,6 +33,7 @@ class Asked:
     images: int = 0
     over: bool = False
     error: UserError | None = None
+    details: str = ""
 
 
 def draw(run: Run, state: RunState) -> None:
@@ -82,8 +83,7 @@ def _start(run: Run, step: int, what: str) -> None:
     except UserError as error:
         _remember(run, Asked("", step, what, over=True, error=error))
     except (OSError, RuntimeError) as error:
-        told = UserError("not_done", "workspace", str(error), say("conduct.writable"), "")
-        _remember(run, Asked("", step, what, over=True, error=told))
+        _remember(run, Asked("", step, what, over=True, error=faults.not_done(error), details=str(error)))
 
 
 def _asked(run: Run) -> Asked | None:
@@ -112,9 +112,12 @@ def _looked_at(asked: Asked) -> Asked:
     """The question with what its job has told since."""
     try:
         job = workspace().job(asked.job)
-        document = job.result() if job.done() else job.partial()
     except UserError as error:
         return replace(asked, over=True, error=error)
+    try:
+        document = job.result() if job.done() else job.partial()
+    except UserError as error:
+        return replace(asked, over=True, error=error, details=job.details())
     images = (document or {}).get("images", 0)
     return replace(asked, found=rows(document), images=images if isinstance(images, int) else 0, over=job.done())
 
@@ -124,7 +127,7 @@ def show(asked: Asked) -> None:
     if asked.error is not None and asked.error.code == "cancelled":
         st.caption(say("sensitivity.stopped"))
     elif asked.error is not None:
-        blocks.refused(asked.error)
+        faults.refused(asked.error, asked.details)
     elif not asked.over:
         _progress(asked)
     if not asked.found:
@@ -133,7 +136,7 @@ def show(asked: Asked) -> None:
     labels = chart.Labels(x=say(f"sensitivity.axis_{asked.what}"), hover=template("sensitivity.hover"))
     figure = chart.figure(table, labels, dark=dark())
     layers = table["layer"].nunique()
-    alt = say("sensitivity.alt", layers=layers, weakest=UserText(chart.weakest(table)).md())
+    alt = say("sensitivity.alt", layers=layers, weakest=UserText(chart.weakest(table)).plain())
     st.caption(say("sensitivity.measured", step=asked.step, images=asked.images))
     blocks.chart(figure, table, key="sensitivity", alt=alt, file="sensitivity")
 

@@ -82,7 +82,7 @@ def draw(picked: pd.DataFrame, same: dict[int, Answers]) -> None:
     few = classes.most_different(table)
     figure = classes.figure(few, labels, dark=dark())
     worst, change = classes.largest_loss(table)
-    alt = say("tradeoffs.classes_alt", points=len(same), name=UserText(worst).md(), change=f"{100 * change:+.1f}")
+    alt = say("tradeoffs.classes_alt", points=len(same), name=UserText(worst).plain(), change=f"{100 * change:+.1f}")
     blocks.chart(figure, table, key="tradeoffs_classes", alt=alt, file="classes")
     if (shown := few["class"].nunique()) < (count := table["class"].nunique()):
         st.caption(say("tradeoffs.classes_part", shown=shown, count=count))
@@ -123,7 +123,7 @@ def show_changed(same: Mapping[int, Answers]) -> None:
         for place in order:
             words = change(first, last, place)
             with st.container(width=TILE, gap="xxsmall"):
-                st.image(images[place], width=TILE - 24, alt=UserText(words))
+                st.image(images[place], width=TILE - 24, alt=UserText(words).plain())
                 st.caption(UserText(words).md())
 
 

@@ -8,8 +8,7 @@ import streamlit as st
 
 from core.errors import UserError, UserErrors
 from core.runs import Notes
-from core.text import UserText
-from dashboard import blocks
+from dashboard import faults
 from dashboard.session import forget, read_only, recall, remember, widget, workspace
 from dashboard.words import say
 
@@ -145,9 +144,9 @@ def news() -> None:
     if wrong is not None:
         forget(WRONG)
         if isinstance(wrong, UserError | UserErrors):
-            blocks.refused(wrong)
+            faults.refused(wrong)
         else:
-            st.error(say("tradeoffs.not_written", reason=UserText(wrong).md()))
+            faults.refused(faults.not_done(wrong), str(wrong))
     deleted: tuple[str, ...] = recall(DELETED, ())
     if deleted:
         with st.container(border=True, horizontal=True, vertical_alignment="center", key="tradeoffs_deleted"):

@@ -404,7 +404,7 @@ def test_answered_jobs_are_cleared_away(page: AppTest, store: Workspace, monkeyp
 
 
 def test_an_error_of_the_engine_is_shown_as_it_is(page: AppTest, answers: Answers) -> None:
-    answers.give = UserError("unknown_job", "kind", "preview", "one of profile, rank", "Ask for one of them.")
+    answers.give = UserError("unknown_kind", "kind", "preview", "one of profile, rank", "Ask for one of them.")
     page.run()
     (error,) = page.error
     assert error.value.startswith("**kind**: got preview.")

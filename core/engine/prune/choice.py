@@ -27,7 +27,7 @@ from core.engine.prune.target import COUNTED, measure, milliseconds, refuse_unre
 from core.files import make_folder, remove_tree, write_atomic
 from core.machine import processor
 from core.ratios import read_names, read_ratios
-from core.sealed import seal
+from core.sealed import read_sealed, seal
 
 MULTIPLES = (1, 2, 4, 8, 16)
 WORTH = 0.97  # of the time of unrounded widths: a rounded cut keeps more channels, and must be faster for it
