@@ -16,6 +16,10 @@ from core.errors import UserError
 from core.events import Work
 
 
+def _unheard(code: str, message: str) -> None:
+    return None
+
+
 class CancelledError(Exception):
     """The person asked the run to stop; raised between two batches."""
 
@@ -56,7 +60,7 @@ class Bench:
 
     `labelled` is the part of the training split whose labels may be used, `pool` the images [M, C, H, W] uint8 whose
     labels may not. `source` is the float ONNX file of the incoming model, `artifact` the file of the step before, as
-    far as they were saved. `target` is the recipe's second domain, to adapt to. `folder` holds this step's
+    far as they were saved. `target` is the recipe's second domain, to adapt to. `note` is given what belongs on the receipt. `folder` holds this step's
     checkpoints, `cache` what other runs may reuse, keyed by content. `place` seeds every draw: (seed, step, purpose).
     """
 
@@ -78,6 +82,12 @@ class Bench:
     artifact: Path | None = None
     target: Unlabelled | None = None
     latency_threads: int = 1
+    note: Callable[[str, str], None] = _unheard
+
+    def remark(self, code: str, message: str) -> None:
+        """Warns of what training came to, and notes it for the receipt of what it made."""
+        self.warn(code, message)
+        self.note(code, message)
 
     def stop_if_cancelled(self) -> None:
         """Raises CancelledError when the person asked to stop; called between batches."""

@@ -117,13 +117,15 @@ class Performance:
 
     def _step(self, number: int, method: Method, before: Product | None, first: Product | None) -> Product:
         started = time.monotonic()
-        step, bench = self.recipe.steps[number], self._bench(number, before)
+        notes: list[tuple[str, str]] = []
+        step, bench = self.recipe.steps[number], self._bench(number, before, notes)
         key = self.shelf.key(number, self.seed)
         kept = self.shelf.take(key) if _trains(method) else None
         self.run.emit(
             StepStarted(number, step.stage, step.method, method.title.en, _epochs(method), key if kept else None)
         )
-        model = kept or method.apply(before.model if before else start(self.recipe.backbone, bench), bench)
+        came = before.model if before else start(self.recipe.backbone, bench)
+        model = self._remarked(number, kept, lambda: method.apply(came, bench), notes)
         if _trains(method) and kept is None:
             self.shelf.put(key, model)
         artifact = make_folder(self._artifacts(number)) / "model.onnx"

@@ -30,7 +30,8 @@ class Preprocessing:
 class Model:
     """`net` maps [N, channels, size, size] float32 to logits [N, len(classes)]; `backbone` and `width` name its
     architecture, which pruning may have thinned (see core.engine.plan). `ranges` are (layer, low, high): between which
-    values training for 8 bits let the inputs of a layer lie."""
+    values training for 8 bits let the inputs of a layer lie; `remarks` (code, message)
+    say what the step that made it came to, for its receipt."""
 
     net: nn.Module
     backbone: str
@@ -38,6 +39,7 @@ class Model:
     preprocessing: Preprocessing
     width: int = 0
     ranges: tuple[tuple[str, float, float], ...] = ()
+    remarks: tuple[tuple[str, str], ...] = ()
 
     def with_net(self, net: nn.Module) -> Model:
         return replace(self, net=net)

@@ -32,7 +32,25 @@ __all__ = ["UNLABELLED", "Batch", "Evaluation", "Examples", "Loss", "Schedule", 
 REPORT_EVERY = 0.25  # seconds between two reports inside an epoch
 FALLBACK_RATE = 1e-3  # where a range test found no rate at which the loss falls
 
+KEPT = "kept_incoming"  # the code of a remark: training gave nothing better than what there was
+
 Loss = Callable[[Output, Batch], Tensor]
+
+
+@dataclass(frozen=True)
+class Incumbent:
+    """The working network that training has to beat on validation, under the `name` a person knows it by.
+
+    It is the one that comes in, or `net`, another of the same shapes. `drop`, a share of 1, is how far below its
+    accuracy training may end: what aims at something else than this accuracy pays for it.
+    """
+
+    name: str = "the network that came in"
+    net: nn.Module | None = None
+    drop: float = 0.0
+
+
+ITSELF = Incumbent()
 
 
 @dataclass(frozen=True)
@@ -55,17 +73,19 @@ def fit(
     frozen: Sequence[nn.Module] = (),
     features: bool = False,
     extra: nn.Module | None = None,
-    compete: bool = False,
+    incumbent: Incumbent | None = ITSELF,
 ) -> Model:
     """Trains `model.net` in place on `loss` and returns the model with the weights of its best validation accuracy.
+
+    Where no epoch is better than the `incumbent`, its weights are kept and that is said; it is reported as epoch 0. Of
+    equal accuracies the lower loss is better. None: the network knows nothing yet, and there is nothing to keep.
 
     SGD with Nesterov momentum or AdamW at the schedule's rate, one step a batch. `parameters` are optimizer groups,
     each with an optional `lr` of its own, a share where the schedule's is found (default: every parameter that requires
     a gradient); modules in `frozen` stay in evaluation mode; `extra` are layers of the loss that learn beside the
-    network, such as a regressor of features or a domain discriminator, and are left behind. With `compete` the weights
-    that come in may stay the best, and are reported as epoch 0. Bit-identical when resumed: draws are seeded by (place,
-    epoch, batch), and an epoch's end is checkpointed. Raises CancelledError between batches, UserError `diverged` when
-    the loss stays NaN.
+    network, such as a regressor of features or a domain discriminator, and are left behind. Bit-identical when resumed:
+    draws are seeded by (place, epoch, batch), and an epoch's end is checkpointed. Raises CancelledError between batches,
+    UserError `diverged` when the loss stays NaN.
     """
     feed = Feed(examples, schedule, model, bench)
     net = model.net.to(bench.device)
@@ -80,6 +100,7 @@ def fit(
     state = restored or checkpoints.start(learner, optimizer, averaged=schedule.average > 0)
     precision = state.precision or choose_precision(model, size, bench)
     total = batches * schedule.epochs
+    _tell_few(feed)
     try:
         with Observer(net, features=features) as observe:
 
@@ -93,15 +114,18 @@ def fit(
                     optimizer.step()
                 return value.detach(), output
 
-            if restored is None and compete:
-                judged = evaluate(model, bench.data.validation, bench, precision)
-                state = replace(state, best_accuracy=judged.accuracy)
+            if restored is None and incumbent is not None:
+                rival = net if incumbent.net is None else incumbent.net.to(bench.device)
+                judged = evaluate(model.with_net(rival), bench.data.validation, bench, precision)
+                best = learner.state_dict() if incumbent.net is None else rival.state_dict()
+                bar = (judged.accuracy - incumbent.drop, math.inf if incumbent.drop else judged.loss)
+                state = checkpoints.defend(state, best, judged.accuracy, bar)
                 start = Figures(validation_loss=judged.loss, validation_accuracy=judged.accuracy)
                 bench.report("training", 0, schedule.epochs, 0, batches, start)
             if restored is None and not schedule.learning_rate:
                 _train_mode(learner, frozen)
-                found = find_rate(feed, learner, optimizer, lambda batch: learn(batch)[0], bench)
-                state = replace(state, rate=_told(found, bench))
+                fastest = find_rate(feed, learner, optimizer, lambda batch: learn(batch)[0], bench)
+                state = replace(state, rate=_told(fastest, bench))
             clock = Clock(state.epoch, schedule.epochs, batches, size)
             while state.epoch < schedule.epochs and not _out_of_patience(state, schedule.patience):
                 epoch = state.epoch
@@ -128,7 +152,8 @@ def fit(
                 figures = clock.figures(tally, epoch, batches)
                 with standing_in(average, learner):
                     judged = evaluate(model, bench.data.validation, bench, precision)
-                state = checkpoints.advance(state, learner, optimizer, judged.accuracy, precision, average)
+                found = (judged.accuracy, judged.loss)
+                state = checkpoints.advance(state, learner, optimizer, found, precision, average)
                 state = checkpoints.save(bench.folder, state, due=state.epoch == schedule.epochs)
                 told = replace(figures, validation_loss=judged.loss, validation_accuracy=judged.accuracy)
                 bench.report("training", state.epoch, schedule.epochs, 0, batches, told)
@@ -137,6 +162,8 @@ def fit(
             checkpoints.save(bench.folder, state, due=True)
         raise
     learner.load_state_dict(state.best)
+    if incumbent is not None and not state.best_epoch:
+        _tell_kept(state, incumbent, bench)
     net.eval()
     return model.with_net(net)
 
@@ -239,6 +266,30 @@ def _told(found: float | None, bench: Bench) -> float:
     where = "".join(f", {part}" for part in bench.place[2:])  # a phase, a round, a control
     bench.warn("learning_rate_found", f"A range test of up to {BATCHES} batches{where}: learning_rate = {found:g}.")
     return found
+
+
+def _tell_few(feed: Feed) -> None:
+    """Says where a set is so small that its batches are smaller, or its images pass more often, than was asked for."""
+    images, size, steps = len(feed.examples), feed.size, feed.batches
+    asked = min(feed.schedule.batch, images)
+    passes = feed.schedule.drawn(images) / images
+    if not feed.schedule.least or (size == asked and passes <= 1):
+        return
+    smaller = f"batches of {size} instead of {asked}, " if size < asked else f"batches of {size}, "
+    often = f", in which each passes about {passes:.1f} times" if passes > 1 else ""
+    feed.bench.remark("few_images", f"{images} images are few: {smaller}{steps} steps an epoch{often}.")
+
+
+def _tell_kept(state: checkpoints.State, incumbent: Incumbent, bench: Bench) -> None:
+    """Says that training gave nothing better than what there was."""
+    where = f" ({', '.join(map(str, bench.place[2:]))})" if bench.place[2:] else ""  # a phase, a round, a control
+    had = f"{incumbent.name} ({100 * state.best_accuracy:.1f} % on validation)"
+    if incumbent.drop:
+        points = f"{100 * incumbent.drop:g} percentage points"
+        message = f"Every epoch of training{where} lost more than {points} on {had}: its weights are kept."
+    else:
+        message = f"Training{where} did not improve on {had}: its weights are kept."
+    bench.remark(KEPT, message)
 
 
 def _train_mode(net: nn.Module, frozen: Sequence[nn.Module]) -> None:

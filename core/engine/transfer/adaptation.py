@@ -27,7 +27,8 @@ from core.engine.method import knob
 from core.engine.model import Model
 from core.engine.output import Output
 from core.engine.seeds import counter_seed
-from core.engine.train import UNLABELLED, Batch, Examples, Schedule, fit
+from core.engine.small_sets import steps_at_least
+from core.engine.train import KEPT, UNLABELLED, Batch, Examples, Incumbent, Schedule, evaluate, fit
 from core.engine.transfer import Transfer
 from core.errors import UserError
 from core.rules.domains import no_target
@@ -53,6 +54,7 @@ class Adaptation(Transfer, ABC):
         64, "Batch size", "Source images per optimizer step; as many target images stand beside them.",
         zh=("批大小", "每次参数更新使用的源域图像数;同时使用同样多的目标域图像。"), ge=2, le=4096, unit="images",
     )  # fmt: skip
+    least_steps: int = steps_at_least()
     learning_rate: float = knob(
         1e-2, "Learning rate", "Peak step size of the head (AdamW).",
         zh=("学习率", "分类头的最大步长(AdamW)。"), ge=1e-6, le=1.0,
@@ -64,6 +66,13 @@ class Adaptation(Transfer, ABC):
     weight_decay: float = knob(
         1e-2, "Weight decay", "Pull of the weights towards zero (decoupled, as in AdamW).",
         zh=("权重衰减", "把权重拉向零的力度(AdamW 的解耦形式)。"), ge=0.0, le=1.0,
+    )  # fmt: skip
+    source_drop: float = knob(
+        0.1, "Largest loss on the source",
+        "Share of the source's validation accuracy that adapting may cost: beyond it the network before is kept, and "
+        "the run says so. Target labels cannot judge. 1 accepts any loss.",
+        zh=("源域最大损失", "域适应最多可损失的源域验证准确率(比例):超过则保留适应之前的网络,并在运行中说明。"
+            "目标域标签不能用于判断。1 表示接受任何损失。"), ge=0.0, le=1.0,
     )  # fmt: skip
     augment: str = knob(
         "none", "Augmentation", "Random changes drawn anew for every image of both domains.",
@@ -101,10 +110,15 @@ class Adaptation(Transfer, ABC):
         learner = copied(model)
         return fit(learner, examples, loss, self.schedule(), bench, parameters=self.groups(learner.net))
 
+    def before(self, name: str) -> Incumbent:
+        """The network that is kept where adapting costs too much on the source."""
+        return Incumbent(name, drop=self.source_drop)
+
     def schedule(self) -> Schedule:
         """How long and how fast, with a target or without."""
         return Schedule(
-            self.epochs, self.batch, self.learning_rate, "adamw", self.weight_decay, augment=self.augment
+            self.epochs, self.batch, self.learning_rate, "adamw", self.weight_decay, augment=self.augment,
+            least=self.least_steps,
         )  # fmt: skip
 
     def groups(self, net: nn.Module) -> list[dict[str, object]]:
@@ -116,8 +130,7 @@ class Adaptation(Transfer, ABC):
 
     def source_labour(self, model: Model, bench: Bench, beside: int = 1) -> tuple[Labour, ...]:
         """Training on the source's images; `beside` 2 where as many of the target stand in each batch."""
-        validation = len(bench.data.validation)
-        return training(model, self.epochs, beside * self.batch, beside * len(bench.labelled), validation)
+        return training(model, self.schedule(), len(bench.labelled), len(bench.data.validation), beside)
 
 
 class Alignment(Adaptation, ABC):
@@ -159,7 +172,10 @@ class Alignment(Adaptation, ABC):
         examples = replace(Examples.of(bench.labelled), beside=target.images)
         learner, schedule = copied(model), self.schedule()
         groups = self.groups(learner.net)
-        return fit(learner, examples, loss, schedule, bench, parameters=groups, features=True, extra=critic)
+        return fit(
+            learner, examples, loss, schedule, bench,
+            parameters=groups, features=True, extra=critic, incumbent=self.before("the network before adapting"),
+        )  # fmt: skip
 
     def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
         """Twice the source's images pass; the control is told as if it saw as many."""
@@ -195,7 +211,21 @@ class Settling(Adaptation, ABC):
         """The control is what this step stands on before it looks at the target, bit for bit."""
         source = replace(bench, folder=bench.folder / "source").after(0, self.epochs + self.more_epochs())
         learned = self.learn_source(model, source) if self.epochs else copied(model)
-        return self.settle(copied(learned), bench, target)
+        settled = self.settle(copied(learned), bench, target)
+        return learned if self._collapsed(learned, settled, bench) else settled
+
+    def _collapsed(self, learned: Model, settled: Model, bench: Bench) -> bool:
+        """Whether settling cost more on the source's validation images than it may; says so."""
+        before, after = (evaluate(model, bench.data.validation, bench).accuracy for model in (learned, settled))
+        if after >= before - self.source_drop:
+            return False
+        fell = f"from {100 * before:.1f} % to {100 * after:.1f} %"
+        most = f"more than {100 * self.source_drop:g} percentage points"
+        bench.remark(
+            KEPT, f"Adapting to the target took the source's validation accuracy {fell}, {most}: the network before "
+            "adapting is kept. Set source_drop higher to accept that.",
+        )  # fmt: skip
+        return True
 
     def controls(self, model: Model, bench: Bench) -> dict[str, Callable[[], Model]]:
         """None where the step before is itself the model that learned from the source only."""

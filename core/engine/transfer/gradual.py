@@ -11,7 +11,7 @@ from core.engine.bench import Bench
 from core.engine.forecast import Labour
 from core.engine.method import knob
 from core.engine.model import Model
-from core.engine.train import Examples
+from core.engine.train import ITSELF, Examples, Incumbent
 from core.engine.transfer.fine_tune import FineTune
 from core.engine.transfer.objective import Objective
 from core.engine.transfer.training import Trainable, shared_out
@@ -47,7 +47,8 @@ class Gradual(FineTune):
         part = bench.part(f"phase-{number}").after(done, self.epochs)
         return self.train(
             model, Examples.of(bench.labelled), part, self.thawed(model.net, number, len(bench.labelled)),
-            start=start, schedule=self.schedule(end - done), compete=number > 0,
+            start=start, schedule=self.schedule(end - done),
+            incumbent=Incumbent(f"the network after phase {number}") if number else ITSELF,
         )  # fmt: skip
 
     def thawed(self, net: nn.Module, number: int, images: int) -> Trainable:
@@ -71,5 +72,5 @@ class Gradual(FineTune):
         for number, (done, end) in enumerate(self._parts()):
             learner = after.with_net(copy.deepcopy(after.net))
             self.thawed(learner.net, number, images)
-            work += self.training(learner, end - done, images, bench)
+            work += self.training(learner, self.schedule(end - done), images, bench)
         return tuple(work)

@@ -19,7 +19,8 @@ from core.engine.method import knob
 from core.engine.model import Model
 from core.engine.range_test import BATCHES
 from core.engine.schedule import CURVES, Schedule
-from core.engine.train import Examples, fit
+from core.engine.small_sets import steps_at_least
+from core.engine.train import ITSELF, Examples, Incumbent, fit
 from core.engine.transfer import Transfer
 from core.engine.transfer.objective import Objective, dropping
 from core.errors import UserError
@@ -50,6 +51,7 @@ class TrainedTransfer(Transfer, ABC):
         "Peak step size of the head; the backbone learns more slowly. 0 finds one by a short test and tells it.",
         zh=("学习率", "分类头的最大步长;骨干网络学得更慢。0 表示通过简短测试自动寻找并告知。"), ge=0.0, le=1.0,
     )  # fmt: skip
+    least_steps: int = steps_at_least()
     curve: str = knob(
         "cosine", "Rate's course",
         "After a warm-up the rate falls along a cosine, to a tenth at half and at three quarters (step), or not at all "
@@ -127,11 +129,11 @@ class TrainedTransfer(Transfer, ABC):
         *,
         start: Objective | None = None,
         schedule: Schedule | None = None,
-        compete: bool = False,
+        incumbent: Incumbent = ITSELF,
     ) -> Model:
         """Trains `what` (default: `trainable`) on labelled examples with every option of this method.
 
-        `start` is the objective of an earlier part, whose pretrained weights still pull; `compete`: see train.fit.
+        `start` is the objective of an earlier part, whose pretrained weights still pull; `incumbent`: see train.fit.
         """
         net = model.net.to(bench.device)
         what = what or self.shares().trainable(net, len(examples))
@@ -142,7 +144,7 @@ class TrainedTransfer(Transfer, ABC):
             with dropping(net, self.dropout):
                 return fit(
                     model, examples, loss, schedule or self.schedule(), bench,
-                    parameters=groups, frozen=what.frozen, compete=compete,
+                    parameters=groups, frozen=what.frozen, incumbent=incumbent,
                 )  # fmt: skip
         finally:
             net.requires_grad_()  # what is frozen is this method's matter: a later step decides for itself
@@ -164,7 +166,7 @@ class TrainedTransfer(Transfer, ABC):
         return Schedule(
             epochs or self.epochs, self.batch, self.learning_rate, "adamw", self.weight_decay, augment=self.augment,
             patience=self.patience, curve=curve, mixup=self.mixup, cutmix=self.cutmix, erasing=self.erasing,
-            average=self.average,
+            average=self.average, least=self.least_steps,
         )  # fmt: skip
 
     def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
@@ -172,11 +174,11 @@ class TrainedTransfer(Transfer, ABC):
         images = len(bench.labelled)
         learner = after.with_net(copy.deepcopy(after.net))
         self.trainable(learner.net, images)
-        return self.training(learner, self.epochs, images, bench)
+        return self.training(learner, self.schedule(), images, bench)
 
-    def training(self, learner: Model, epochs: int, images: int, bench: Bench) -> tuple[Labour, ...]:
-        """So many epochs of what requires a gradient in `learner`, and the range test before them if there is one."""
-        train, judge = training(learner, epochs, self.batch, images, len(bench.data.validation))
+    def training(self, learner: Model, schedule: Schedule, images: int, bench: Bench) -> tuple[Labour, ...]:
+        """Training by this schedule of what requires a gradient in `learner`, and the range test before it if any."""
+        train, judge = training(learner, schedule, images, len(bench.data.validation))
         searched = 0 if self.learning_rate else BATCHES * train.batch
         return replace(train, images=train.images + searched), judge
 
