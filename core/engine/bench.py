@@ -60,8 +60,9 @@ class Bench:
 
     `labelled` is the part of the training split whose labels may be used, `pool` the images [M, C, H, W] uint8 whose
     labels may not. `source` is the float ONNX file of the incoming model, `artifact` the file of the step before, as
-    far as they were saved. `target` is the recipe's second domain, to adapt to. `note` is given what belongs on the receipt. `folder` holds this step's
+    far as they were saved. `target` is the recipe's second domain, to adapt to. `folder` holds this step's
     checkpoints, `cache` what other runs may reuse, keyed by content. `place` seeds every draw: (seed, step, purpose).
+    `note` takes what belongs on the receipt.
     """
 
     data: Dataset

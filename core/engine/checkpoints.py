@@ -68,8 +68,8 @@ def advance(
     precision: torch.dtype,
     average: dict[str, Tensor] | None = None,
 ) -> State:
-    """After one more epoch with this validation (accuracy, loss), of the averaged weights where there are any; the later
-    of two equals is the better, and what came in is better than its equal unless the loss fell."""
+    """After one more epoch with this validation (accuracy, loss), of the averaged weights where there are any; the
+    later of two equals is the better, and what came in is better than its equal unless the loss fell."""
     weights = _copy(net.state_dict())
     average = copied(average)
     ahead = replace(

@@ -21,7 +21,7 @@ from core.engine.bench import Bench, choose_device
 from core.engine.data import Dataset, Target, labelled_part, load_dataset, matched, own_datasets
 from core.engine.environment import environment
 from core.engine.measure.size import file_hash
-from core.engine.method import Method, build, check_data
+from core.engine.method import Method, Saved, build, check_data
 from core.engine.model import Model
 from core.engine.plan import load_model, save_model
 from core.engine.rehearsal import rehearse
@@ -109,11 +109,12 @@ class Performance:
             incoming = self._kept(number - 1) if number else None
             if type(method).controls is Method.controls or (number and incoming is None):
                 continue
-            bench = self._bench(number, incoming)
+            notes: list[tuple[str, str]] = []
+            bench = self._bench(number, incoming, notes)
             model = incoming.model if incoming else start(self.recipe.backbone, bench)
             for name, make in method.controls(model, bench).items():
                 if (number, name) not in told:
-                    self._control(number, method, name, make, incoming)
+                    self._control(number, method, name, make, incoming, notes)
 
     def _step(self, number: int, method: Method, before: Product | None, first: Product | None) -> Product:
         started = time.monotonic()
@@ -125,12 +126,14 @@ class Performance:
             StepStarted(number, step.stage, step.method, method.title.en, _epochs(method), key if kept else None)
         )
         came = before.model if before else start(self.recipe.backbone, bench)
-        model = self._remarked(number, kept, lambda: method.apply(came, bench), notes)
+        model = kept or _remarked(lambda: method.apply(came, bench), notes)
+        for code, message in kept.remarks if kept else ():
+            self._warn(number, code, message)
         if _trains(method) and kept is None:
             self.shelf.put(key, model)
         artifact = make_folder(self._artifacts(number)) / "model.onnx"
         bench.report("exporting", 0, 1, 0, 1)
-        saved = method.save(model, artifact, bench)
+        saved = _noted(method.save(model, artifact, bench), model)
         for path in saved.files:
             self._tell_file(number, path)
         if not method.makes_point:
@@ -148,16 +151,22 @@ class Performance:
         return product
 
     def _control(
-        self, number: int, method: Method, name: str, make: Callable[[], Model], incoming: Product | None
+        self,
+        number: int,
+        method: Method,
+        name: str,
+        make: Callable[[], Model],
+        incoming: Product | None,
+        notes: list[tuple[str, str]],
     ) -> None:
         key = self.shelf.key(number, self.seed, name)
         kept = self.shelf.take(key)
-        model = kept or make()
+        model = kept or _remarked(make, notes)
         if kept is None:
             self.shelf.put(key, model)
         bench = self._bench(number, incoming).beside(name)
         artifact = make_folder(self._artifacts(number) / name.replace(" ", "-")) / "model.onnx"
-        saved = method.save(model, artifact, bench)
+        saved = _noted(method.save(model, artifact, bench), model)
         deed = replace(self._deed(number, method, model), title=name)
         point, _ = self._witness(bench).point(deed, model, artifact, saved, self._kept(number), None)
         _write_card(model, artifact)
@@ -167,7 +176,14 @@ class Performance:
 
     # what a step stands on
 
-    def _bench(self, number: int, before: Product | None) -> Bench:
+    def _warn(self, number: int, code: str, message: str) -> None:
+        """Says it once: a step that is resumed, or done for another seed, would repeat itself."""
+        if not any((w.step, w.code, w.message) == (number, code, message) for w in self.run.state().warnings):
+            self.run.emit(Warned(number, code, message))
+
+    def _bench(self, number: int, before: Product | None, notes: list[tuple[str, str]] | None = None) -> Bench:
+        """`notes` are what is remarked on while the step is done."""
+        heard: list[tuple[str, str]] = [] if notes is None else notes
         recipe = self.recipe
         labelled, pool = labelled_part(
             self.data.train, recipe.labels, recipe.shots, self.data.classes, self.seed
@@ -177,7 +193,8 @@ class Performance:
             precision=recipe.precision, image_size=recipe.image_size, weights=recipe.weights,
             folder=self._folder(number), cache=self.workspace.cache, place=(self.seed, number),
             report=Reporter(self.run, number, self.seed),
-            warn=lambda code, message: self.run.emit(Warned(number, code, message)),
+            warn=lambda code, message: self._warn(number, code, message),
+            note=lambda code, message: heard.append((code, message)),
             cancelled=lambda: self.run.cancel_requested() or self.run.pause_requested(),
             source=before.source if before else None, artifact=before.artifact if before else None,
             target=self.target.unlabelled if self.target else None,
@@ -241,6 +258,17 @@ def _target(run: Run, recipe: Recipe, data: Dataset, size: int, folder: Path) ->
         return None
     found = load_dataset(recipe.target, size, folder=folder, progress=Reporter(run, 0, recipe.seed).loading)
     return matched(data, found, lambda code, message: run.emit(Warned(None, code, message)))
+
+
+def _remarked(make: Callable[[], Model], notes: list[tuple[str, str]]) -> Model:
+    """The model that `make` makes, with what was noted on the way."""
+    notes.clear()
+    return replace(make(), remarks=tuple(dict.fromkeys(notes)))
+
+
+def _noted(saved: Saved, model: Model) -> Saved:
+    """What was written, with what a person should know of how the model was made."""
+    return replace(saved, notes=(*(message for _, message in model.remarks), *saved.notes))
 
 
 def _write_card(model: Model, artifact: Path) -> None:

@@ -31,7 +31,8 @@ class Model:
     """`net` maps [N, channels, size, size] float32 to logits [N, len(classes)]; `backbone` and `width` name its
     architecture, which pruning may have thinned (see core.engine.plan). `ranges` are (layer, low, high): between which
     values training for 8 bits let the inputs of a layer lie; `remarks` (code, message)
-    say what the step that made it came to, for its receipt."""
+    say what the step that made it came to, for its receipt. `fresh`: the backbone's weights are random, nothing has
+    trained them yet; its head may have learned."""
 
     net: nn.Module
     backbone: str
@@ -40,6 +41,7 @@ class Model:
     width: int = 0
     ranges: tuple[tuple[str, float, float], ...] = ()
     remarks: tuple[tuple[str, str], ...] = ()
+    fresh: bool = False
 
     def with_net(self, net: nn.Module) -> Model:
         return replace(self, net=net)

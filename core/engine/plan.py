@@ -112,6 +112,7 @@ class Manifest(_Strict):
     sha256: str
     parts: list[PartCard] = []
     ranges: dict[str, Annotated[list[float], Field(min_length=2, max_length=2)]] = {}
+    fresh: bool = False
     remarks: list[Annotated[list[str], Field(min_length=2, max_length=2)]] = []
 
 
@@ -127,7 +128,7 @@ def save_model(model: Model, folder: Path) -> None:
         format=FORMAT, backbone=model.backbone, width=model.width, classes=list(model.classes),
         preprocessing=_pixels(p), plan=plan, sha256=sha256(data).hexdigest(), parts=cards,
         ranges={name: [low, high] for name, low, high in model.ranges},
-        remarks=[[code, message] for code, message in model.remarks],
+        fresh=model.fresh, remarks=[[code, message] for code, message in model.remarks],
     )  # fmt: skip
     write_atomic(folder / WEIGHTS, data)
     write_atomic(folder / MANIFEST, manifest.model_dump_json(indent=1).encode())
@@ -148,7 +149,7 @@ def load_model(folder: Path) -> Model:
     classes = tuple(manifest.classes)
     ranges = tuple((name, low, high) for name, (low, high) in manifest.ranges.items())
     remarks = tuple((code, message) for code, message in manifest.remarks)
-    return Model(net, manifest.backbone, classes, preprocessing, manifest.width, ranges, remarks)
+    return Model(net, manifest.backbone, classes, preprocessing, manifest.width, ranges, remarks, manifest.fresh)
 
 
 def _original(backbone: str, classes: int, pixels: Preprocessing, width: int, parts: Sequence[Part]) -> nn.Module:

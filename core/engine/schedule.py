@@ -11,7 +11,9 @@ CURVES: tuple[Curve, ...] = get_args(Curve)
 RISE = 0.3  # share of all steps in which one_cycle rises; Smith & Topin 2018, arXiv:1708.07120, as torch's OneCycleLR
 START, END = 1 / 25, 1 / 25e4  # of the peak, where one_cycle begins and ends
 MOMENTA = (0.95, 0.85)  # one_cycle's: where the rate is lowest, and at its peak
-SMALLEST_BATCH = 16  # images that `least` shrinks a batch to, no further; chosen with `least`, see tests/bench/small_sets.py
+SMALLEST_BATCH = (
+    16  # images that `least` shrinks a batch to, no further; chosen with `least`, see tests/bench/small_sets.py
+)
 TOO_FEW = 3  # images in a last batch: batch norm's variances over them would be noise, over one of them nothing at all
 FALLS = (0.5, 0.75)  # shares of all steps after which `step` takes a tenth; He et al. 2016, arXiv:1512.03385
 
@@ -23,9 +25,10 @@ class Schedule:
     `curve`: its course, with the share `warmup` of linear rise before it (one_cycle rises by itself). `views` 0
     augments anew every epoch; V > 0 cycles through V fixed views, the first without augmentation, so that a teacher's
     outputs can be cached. `batches` fixes the length of an epoch; `least` is the number of steps that it has at least:
-    a set too small for them is trained in smaller batches, down to 16 images, and then passes more than once. `mixup` and `cutmix` are the α of Beta(α, α), 0
-    mixes nothing; `erasing` the chance that a rectangle of an image is erased; `average` the decay of an exponential
-    average of the weights, which is then judged and kept in their place, 0 keeps none.
+    a set too small for them is trained in smaller batches, down to 16 images, and then passes more than once. `mixup`
+    and `cutmix` are the α of Beta(α, α), 0 mixes nothing; `erasing` the chance that a rectangle of an image is erased;
+    `average` the decay of an exponential average of the weights, which is then judged and kept in their place, 0 keeps
+    none.
     """
 
     epochs: int

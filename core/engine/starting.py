@@ -24,7 +24,8 @@ def start(backbone: str, bench: Bench) -> Model:
         backbone, classes=len(bench.data.classes), weights=bench.weights, image_size=size,
         folder=bench.cache / "weights", progress=progress,
     )  # fmt: skip
-    return Model(net, backbone, bench.data.classes, info.preprocessing(size))
+    fresh = bench.weights == "none" or (bench.weights == "default" and not info.fixed)
+    return Model(net, backbone, bench.data.classes, info.preprocessing(size), fresh=fresh)
 
 
 def side_of(backbone: str, wanted: int) -> int:

@@ -26,13 +26,13 @@ from core.engine.range_test import BATCHES, find_rate
 from core.engine.schedule import Schedule
 from core.engine.seeds import counter_seed
 from core.errors import UserError
+from core.gap import KEPT
 
 __all__ = ["UNLABELLED", "Batch", "Evaluation", "Examples", "Loss", "Schedule", "evaluate", "fit", "view"]
 
 REPORT_EVERY = 0.25  # seconds between two reports inside an epoch
 FALLBACK_RATE = 1e-3  # where a range test found no rate at which the loss falls
 
-KEPT = "kept_incoming"  # the code of a remark: training gave nothing better than what there was
 
 Loss = Callable[[Output, Batch], Tensor]
 
@@ -84,8 +84,8 @@ def fit(
     each with an optional `lr` of its own, a share where the schedule's is found (default: every parameter that requires
     a gradient); modules in `frozen` stay in evaluation mode; `extra` are layers of the loss that learn beside the
     network, such as a regressor of features or a domain discriminator, and are left behind. Bit-identical when resumed:
-    draws are seeded by (place, epoch, batch), and an epoch's end is checkpointed. Raises CancelledError between batches,
-    UserError `diverged` when the loss stays NaN.
+    draws are seeded by (place, epoch, batch), and an epoch's end is checkpointed. Raises CancelledError between
+    batches, UserError `diverged` when the loss stays NaN.
     """
     feed = Feed(examples, schedule, model, bench)
     net = model.net.to(bench.device)
@@ -165,7 +165,7 @@ def fit(
     if incumbent is not None and not state.best_epoch:
         _tell_kept(state, incumbent, bench)
     net.eval()
-    return model.with_net(net)
+    return replace(model, net=net, fresh=False)
 
 
 @dataclass

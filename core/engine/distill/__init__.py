@@ -213,7 +213,9 @@ class Distill(Method, ABC):
         """The student's training, and the teacher's answers: beside every batch, or once a view."""
         images = len(self.examples(bench))
         schedule = self.schedule()
-        seen = self.epochs * schedule.drawn(images) if self.reads_features else min(self.epochs, schedule.views) * images
+        seen = (
+            self.epochs * schedule.drawn(images) if self.reads_features else min(self.epochs, schedule.views) * images
+        )
         teacher = Labour("forward" if self.reads_features else "answer", before, seen, control=False)
         return (*training(after, schedule, images, len(bench.data.validation)), teacher)
 

@@ -31,7 +31,7 @@ class Subject:
 class Receipt:
     """`first` is the run's first point, `before` the step before, `twin` the same network in float32 in the same
     runtime, for a quantized file; `recall` the share of right answers among the test images of classes that the step
-    watches."""
+    watches; `remarks` the codes of what making it came to."""
 
     after: Subject
     first: Subject | None
@@ -44,6 +44,7 @@ class Receipt:
     calibration_error: float | None = None
     noisy: bool = False
     recall: dict[str, float] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; what does not apply is absent."""
@@ -65,6 +66,7 @@ class Receipt:
             "same_answer_as_before": self.agreement,
             "recall": self.recall or None,
             "notes": list(self.saved.notes),
+            "remarks": list(self.remarks) or None,
         }
         for name, other in (("first", self.first), ("before", self.before), ("fp32", self.twin)):
             if other is not None:

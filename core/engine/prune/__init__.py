@@ -163,10 +163,8 @@ class Prune(Method, ABC):
         fresh = whole.with_net(afresh(whole.with_net(shape), self.leaves_zeros, blank))
         return self._recover(fresh, whole, self.scratch, blank, None)
 
-    def _recover(
-        self, thinned: Model, whole: Model, epochs: int, bench: Bench, incumbent: Incumbent | None
-    ) -> Model:
-        """Renews the statistics, then trains; without a gain the network stays as the cut and the statistics left it."""
+    def _recover(self, thinned: Model, whole: Model, epochs: int, bench: Bench, incumbent: Incumbent | None) -> Model:
+        """Renews the statistics, then trains; without a gain the network stays as it was before training."""
         examples = Examples.of(bench.labelled, bench.pool if self.recovery == "teacher" else None)
         reestimate_batch_norm(thinned.net, map(torch.from_numpy, prepared(examples.images, thinned.preprocessing, 256)))
         if not epochs:

@@ -28,12 +28,14 @@ from core.engine.model import Model
 from core.engine.output import Output
 from core.engine.seeds import counter_seed
 from core.engine.small_sets import steps_at_least
-from core.engine.train import KEPT, UNLABELLED, Batch, Examples, Incumbent, Schedule, evaluate, fit
+from core.engine.train import UNLABELLED, Batch, Examples, Incumbent, Schedule, evaluate, fit
 from core.engine.transfer import Transfer
 from core.errors import UserError
+from core.gap import KEPT
 from core.rules.domains import no_target
 
 CONTROL = "source only"
+PRETRAINED_RATE = 0.1  # of the backbone, as a share of the head's
 
 
 class Adaptation(Transfer, ABC):
@@ -60,8 +62,9 @@ class Adaptation(Transfer, ABC):
         zh=("学习率", "分类头的最大步长(AdamW)。"), ge=1e-6, le=1.0,
     )  # fmt: skip
     backbone_rate: float = knob(
-        0.1, "Backbone's learning rate", "As a share of the head's; 1 for a network without pretrained weights.",
-        zh=("骨干学习率比例", "与分类头学习率之比;没有预训练权重的网络用 1。"), ge=0.0001, le=1.0,
+        0.0, "Backbone's learning rate",
+        "As a share of the head's. 0 decides: a tenth for pretrained weights, 1 for random ones.",
+        zh=("骨干学习率比例", "与分类头学习率之比。0 表示自动:预训练权重取十分之一,随机权重取 1。"), ge=0.0, le=1.0,
     )  # fmt: skip
     weight_decay: float = knob(
         1e-2, "Weight decay", "Pull of the weights towards zero (decoupled, as in AdamW).",
@@ -108,7 +111,7 @@ class Adaptation(Transfer, ABC):
 
         examples = Examples.of(bench.labelled)
         learner = copied(model)
-        return fit(learner, examples, loss, self.schedule(), bench, parameters=self.groups(learner.net))
+        return fit(learner, examples, loss, self.schedule(), bench, parameters=self.groups(learner))
 
     def before(self, name: str) -> Incumbent:
         """The network that is kept where adapting costs too much on the source."""
@@ -121,11 +124,11 @@ class Adaptation(Transfer, ABC):
             least=self.least_steps,
         )  # fmt: skip
 
-    def groups(self, net: nn.Module) -> list[dict[str, object]]:
+    def groups(self, model: Model) -> list[dict[str, object]]:
         """The head at the full rate, the backbone at its share of it."""
-        parts = blocks(net)
+        parts = blocks(model.net)
         body = [parameter for block in parts.body for parameter in block.parameters]
-        rate = self.learning_rate * self.backbone_rate
+        rate = self.learning_rate * (self.backbone_rate or (1.0 if model.fresh else PRETRAINED_RATE))
         return [{"params": parts.head, "lr": self.learning_rate}, {"params": body, "lr": rate}]
 
     def source_labour(self, model: Model, bench: Bench, beside: int = 1) -> tuple[Labour, ...]:
@@ -171,7 +174,7 @@ class Alignment(Adaptation, ABC):
 
         examples = replace(Examples.of(bench.labelled), beside=target.images)
         learner, schedule = copied(model), self.schedule()
-        groups = self.groups(learner.net)
+        groups = self.groups(learner)
         return fit(
             learner, examples, loss, schedule, bench,
             parameters=groups, features=True, extra=critic, incumbent=self.before("the network before adapting"),

@@ -69,7 +69,7 @@ class PseudoLabels(FineTune):
     def _learn(self, model: Model, bench: Bench, *, joining: bool) -> Model:
         examples = Examples.of(bench.labelled)
         parts = shared_out(self.epochs, self.rounds + 1, "rounds", self.rounds)
-        start = self.objective(model, examples, bench)
+        start, fresh = self.objective(model, examples, bench), model.fresh
         for number, (done, end) in enumerate(parts):
             part = bench.part(f"round-{number}").after(done, self.epochs)
             if number and joining:
@@ -78,7 +78,7 @@ class PseudoLabels(FineTune):
                 start = replace(start, class_weights=self.objective(model, examples, bench).class_weights)
             schedule = self._paced(end - done, bench)
             known = Incumbent(f"the network before round {number}") if number else ITSELF
-            what = self.shares().trainable(model.net, len(examples))
+            what = self.suited(replace(model, fresh=fresh)).trainable(model.net, len(examples))
             model = self.train(model, examples, part, what, start=start, schedule=schedule, incumbent=known)
         return model
 

@@ -136,21 +136,23 @@ class TrainedTransfer(Transfer, ABC):
         `start` is the objective of an earlier part, whose pretrained weights still pull; `incumbent`: see train.fit.
         """
         net = model.net.to(bench.device)
-        what = what or self.shares().trainable(net, len(examples))
+        what = what or self.suited(model).trainable(net, len(examples))
         head = {id(p) for p in blocks(net).head}
         groups = [g if _of(g, head) or not self.l2_sp else {**g, "weight_decay": 0.0} for g in what.groups]
         loss = start or self.objective(model, examples, bench)
         try:
             with dropping(net, self.dropout):
-                return fit(
+                made = fit(
                     model, examples, loss, schedule or self.schedule(), bench,
                     parameters=groups, frozen=what.frozen, incumbent=incumbent,
                 )  # fmt: skip
         finally:
             net.requires_grad_()  # what is frozen is this method's matter: a later step decides for itself
+        return replace(made, fresh=model.fresh and not _whole(net, what.groups))
 
-    def shares(self) -> Self:
-        """This method with rates as shares of one that is still to be found, or itself."""
+    def suited(self, model: Model) -> Self:
+        """This method with what depends on the network: rates as shares of one that is still to be found, and the
+        backbone's share where the option leaves it open."""
         return self if self.learning_rate else self.model_copy(update={"learning_rate": 1.0})
 
     def objective(self, model: Model, examples: Examples, bench: Bench) -> Objective:
@@ -173,7 +175,7 @@ class TrainedTransfer(Transfer, ABC):
         """Training of what learns; early stopping is not foreseen."""
         images = len(bench.labelled)
         learner = after.with_net(copy.deepcopy(after.net))
-        self.trainable(learner.net, images)
+        self.suited(learner).trainable(learner.net, images)
         return self.training(learner, self.schedule(), images, bench)
 
     def training(self, learner: Model, schedule: Schedule, images: int, bench: Bench) -> tuple[Labour, ...]:
@@ -198,6 +200,18 @@ def _of(group: dict[str, object], parameters: set[int]) -> bool:
     return isinstance(held, list) and any(id(p) in parameters for p in held)
 
 
-def batch_norms(net: nn.Module) -> list[nn.Module]:
+def _whole(net: nn.Module, groups: Sequence[dict[str, object]]) -> bool:
+    """Whether all of the network learns."""
+    return all(any(_of(group, {id(parameter)}) for group in groups) for parameter in net.parameters())
+
+
+def batch_norms(net: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
     """All batch-normalisation layers."""
     return [m for m in net.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+
+
+def knows_images(norm: nn.modules.batchnorm._BatchNorm) -> bool:
+    """Whether running statistics were ever taken from images: a random network begins with means 0 and variances 1."""
+    if norm.running_mean is None or norm.running_var is None:
+        return False
+    return bool(norm.running_mean.any()) or bool((norm.running_var != 1).any())
