@@ -136,7 +136,10 @@ class Bench:
         ) -> None:
             self.report(what, epoch, epochs, batch, batches, figures, control or name)
 
-        return replace(self.part(control), report=report)
+        def warn(code: str, message: str) -> None:
+            self.warn(code, f"{name}: {message}")
+
+        return replace(self.part(control), report=report, warn=warn)
 
 
 def choose_device(name: str) -> torch.device:

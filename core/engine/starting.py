@@ -28,6 +28,16 @@ def start(backbone: str, bench: Bench) -> Model:
     return Model(net, backbone, bench.data.classes, info.preprocessing(size), fresh=fresh)
 
 
+def tell_random(model: Model, bench: Bench) -> None:
+    """Says that a step leaves layers as they are whose weights are random."""
+    if model.fresh:
+        message = (
+            f"{model.backbone} has random weights, and this step leaves layers of it as they are: nothing has trained "
+            "them. Choose a backbone with pretrained weights, or fine_tune, which trains all layers."
+        )
+        bench.remark("random_layers", message)
+
+
 def side_of(backbone: str, wanted: int) -> int:
     """Pixels a side at which `backbone` works beside others that take `wanted`: its own where that is 0, and always for
     a small network, which is made for small images."""

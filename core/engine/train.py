@@ -25,6 +25,7 @@ from core.engine.precision import autocast, choose_precision
 from core.engine.range_test import BATCHES, find_rate
 from core.engine.schedule import Schedule
 from core.engine.seeds import counter_seed
+from core.engine.small_sets import tell_few
 from core.errors import UserError
 from core.gap import KEPT
 
@@ -100,7 +101,7 @@ def fit(
     state = restored or checkpoints.start(learner, optimizer, averaged=schedule.average > 0)
     precision = state.precision or choose_precision(model, size, bench)
     total = batches * schedule.epochs
-    _tell_few(feed)
+    tell_few(len(examples), schedule, bench)
     try:
         with Observer(net, features=features) as observe:
 
@@ -268,27 +269,14 @@ def _told(found: float | None, bench: Bench) -> float:
     return found
 
 
-def _tell_few(feed: Feed) -> None:
-    """Says where a set is so small that its batches are smaller, or its images pass more often, than was asked for."""
-    images, size, steps = len(feed.examples), feed.size, feed.batches
-    asked = min(feed.schedule.batch, images)
-    passes = feed.schedule.drawn(images) / images
-    if not feed.schedule.least or (size == asked and passes <= 1):
-        return
-    smaller = f"batches of {size} instead of {asked}, " if size < asked else f"batches of {size}, "
-    often = f", in which each passes about {passes:.1f} times" if passes > 1 else ""
-    feed.bench.remark("few_images", f"{images} images are few: {smaller}{steps} steps an epoch{often}.")
-
-
 def _tell_kept(state: checkpoints.State, incumbent: Incumbent, bench: Bench) -> None:
     """Says that training gave nothing better than what there was."""
-    where = f" ({', '.join(map(str, bench.place[2:]))})" if bench.place[2:] else ""  # a phase, a round, a control
     had = f"{incumbent.name} ({100 * state.best_accuracy:.1f} % on validation)"
     if incumbent.drop:
         points = f"{100 * incumbent.drop:g} percentage points"
-        message = f"Every epoch of training{where} lost more than {points} on {had}: its weights are kept."
+        message = f"Every epoch of training lost more than {points} on {had}: its weights are kept."
     else:
-        message = f"Training{where} did not improve on {had}: its weights are kept."
+        message = f"Training did not improve on {had}: its weights are kept."
     bench.remark(KEPT, message)
 
 

@@ -13,6 +13,7 @@ from core.engine.forecast import Labour
 from core.engine.method import knob
 from core.engine.model import Model
 from core.engine.schedule import Schedule
+from core.engine.small_sets import tell_few
 from core.engine.train import ITSELF, Examples, Incumbent
 from core.engine.transfer.fine_tune import FineTune
 from core.engine.transfer.training import shared_out
@@ -69,6 +70,7 @@ class PseudoLabels(FineTune):
     def _learn(self, model: Model, bench: Bench, *, joining: bool) -> Model:
         examples = Examples.of(bench.labelled)
         parts = shared_out(self.epochs, self.rounds + 1, "rounds", self.rounds)
+        tell_few(len(bench.labelled) + len(bench.pool), self._small(self.epochs, bench), bench)
         start, fresh = self.objective(model, examples, bench), model.fresh
         for number, (done, end) in enumerate(parts):
             part = bench.part(f"round-{number}").after(done, self.epochs)
@@ -85,9 +87,13 @@ class PseudoLabels(FineTune):
     def _paced(self, epochs: int, bench: Bench) -> Schedule:
         """For all rounds and the twin alike, an equal budget: epochs as long as if the whole pool had joined."""
         seen = len(bench.labelled) + len(bench.pool)
-        given = self.schedule(epochs)
-        small = replace(given, batch=min(given.batch, len(bench.labelled)))
+        small = self._small(epochs, bench)
         return replace(small, batch=small.size(seen), batches=max(small.least, -(-seen // small.size(seen))))
+
+    def _small(self, epochs: int, bench: Bench) -> Schedule:
+        """In batches that the labelled images alone can fill."""
+        given = self.schedule(epochs)
+        return replace(given, batch=min(given.batch, len(bench.labelled)))
 
     def _joined(self, model: Model, number: int, bench: Bench) -> Examples:
         """The labelled images and those of the pool that the model is sure of, with its labels."""

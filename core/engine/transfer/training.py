@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Self
 
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from core.engine.backbones.blocks import blocks
 from core.engine.bench import Bench
@@ -20,6 +21,7 @@ from core.engine.model import Model
 from core.engine.range_test import BATCHES
 from core.engine.schedule import CURVES, Schedule
 from core.engine.small_sets import steps_at_least
+from core.engine.starting import tell_random
 from core.engine.train import ITSELF, Examples, Incumbent, fit
 from core.engine.transfer import Transfer
 from core.engine.transfer.objective import Objective, dropping
@@ -137,6 +139,9 @@ class TrainedTransfer(Transfer, ABC):
         """
         net = model.net.to(bench.device)
         what = what or self.suited(model).trainable(net, len(examples))
+        whole = _whole(net, what.groups)
+        if not whole or any(isinstance(m, _BatchNorm) and not knows_images(m) for m in what.frozen):
+            tell_random(model, bench)
         head = {id(p) for p in blocks(net).head}
         groups = [g if _of(g, head) or not self.l2_sp else {**g, "weight_decay": 0.0} for g in what.groups]
         loss = start or self.objective(model, examples, bench)
@@ -148,7 +153,7 @@ class TrainedTransfer(Transfer, ABC):
                 )  # fmt: skip
         finally:
             net.requires_grad_()  # what is frozen is this method's matter: a later step decides for itself
-        return replace(made, fresh=model.fresh and not _whole(net, what.groups))
+        return replace(made, fresh=model.fresh and not whole)
 
     def suited(self, model: Model) -> Self:
         """This method with what depends on the network: rates as shares of one that is still to be found, and the
@@ -205,12 +210,12 @@ def _whole(net: nn.Module, groups: Sequence[dict[str, object]]) -> bool:
     return all(any(_of(group, {id(parameter)}) for group in groups) for parameter in net.parameters())
 
 
-def batch_norms(net: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
+def batch_norms(net: nn.Module) -> list[_BatchNorm]:
     """All batch-normalisation layers."""
-    return [m for m in net.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    return [m for m in net.modules() if isinstance(m, _BatchNorm)]
 
 
-def knows_images(norm: nn.modules.batchnorm._BatchNorm) -> bool:
+def knows_images(norm: _BatchNorm) -> bool:
     """Whether running statistics were ever taken from images: a random network begins with means 0 and variances 1."""
     if norm.running_mean is None or norm.running_var is None:
         return False

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from core.engine.backbones.blocks import blocks
-from core.engine.data import Dataset, Split
+from core.engine.data import Dataset, Split, load_dataset
 from core.engine.model import Model
 from core.engine.output import Output
 from core.engine.train import Batch, evaluate
