@@ -8,7 +8,9 @@ from statistics import fmean, stdev
 from pydantic import JsonValue
 
 from core.events import Measured
+from core.points import Point
 
+KEPT = "kept_incoming"  # the remark of a step whose training gave nothing better than what there was
 TWIN = "twin without a teacher"  # the name of the control, see core.engine.distill
 # two-sided 95 % quantiles of Student's t for 1, 2, … degrees of freedom; a recipe has at most ten seeds
 STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
@@ -20,7 +22,8 @@ def gap_recovered(measured: Iterable[Measured], step: int) -> dict[str, JsonValu
 
     `share` is absent where the teacher is no better than the twin: there is no gap. From two seeds on `gain_low` and
     `gain_high` bound the gain at 95 % (Student's t on the differences, seed by seed), and `low` and `high` the share,
-    the teacher's lead taken as it was measured. None where there is no such twin.
+    the teacher's lead taken as it was measured. None where there is no such twin, and of a seed whose student stayed
+    below a teacher that was then kept in its place: the step's model is the teacher, and recovered no gap.
     """
     trios = list(_trios(list(measured), step))
     if not trios:
@@ -40,6 +43,11 @@ def gap_recovered(measured: Iterable[Measured], step: int) -> dict[str, JsonValu
     return found
 
 
+def _remarks(point: Point) -> list[JsonValue]:
+    found = point.receipt.get("remarks", [])
+    return found if isinstance(found, list) else []
+
+
 def _trios(measured: list[Measured], step: int) -> Iterable[tuple[float, float, float]]:
     """(teacher, twin, distilled) of each seed that has all three; the teacher is the model the step began with."""
     for seed in sorted({m.seed for m in measured}):
@@ -47,7 +55,7 @@ def _trios(measured: list[Measured], step: int) -> Iterable[tuple[float, float, 
         twins = [m.point for m in measured if (m.seed, m.role) == (seed, "control") and m.point.step == step]
         before = max((n for n in chain if n < step), default=None)
         twin = next((point.accuracy for point in twins if point.name == TWIN), None)
-        if before is None or step not in chain or twin is None:
+        if before is None or step not in chain or twin is None or KEPT in _remarks(chain[step]):
             continue
         teacher, distilled = chain[before].accuracy, chain[step].accuracy
         if teacher is not None and distilled is not None:

@@ -101,19 +101,18 @@ class Feed:
 
     @property
     def size(self) -> int:
-        return min(self.schedule.batch, len(self.examples))
+        return self.schedule.size(len(self.examples))
 
     @property
     def batches(self) -> int:
-        # a last batch of one image has no variance: it is left out
-        return self.schedule.batches or max(1, math.ceil((len(self.examples) - 1) / self.size))
+        return self.schedule.length(len(self.examples))
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """The batches of one epoch, in the order and with the changes that belong to it."""
         examples, schedule, place = self.examples, self.schedule, self.bench.place
         number = epoch % schedule.views if schedule.views else 0
         images = view(examples.images, schedule, self.bench, number) if schedule.views else examples.images
-        wanted = self.size * self.batches if schedule.batches else len(examples)
+        wanted = schedule.drawn(len(examples))
         drawn = order(len(examples), wanted, generator(*place, "shuffle", epoch))
         others = self._others(wanted, epoch)
         for step, index in enumerate(torch.split(drawn, self.size)[: self.batches]):

@@ -16,6 +16,10 @@ from core.errors import UserError
 from core.events import Work
 
 
+def _unheard(code: str, message: str) -> None:
+    return None
+
+
 class CancelledError(Exception):
     """The person asked the run to stop; raised between two batches."""
 
@@ -59,6 +63,7 @@ class Bench:
     far as they were saved. `target` is the recipe's second domain, to adapt to. `folder` holds this step's
     checkpoints, `cache` what other runs may reuse, keyed by content. `place` seeds every draw: (seed, step, purpose).
     `bfloat16` names the device's units for that number format, or `none`: by it and the network `auto` chooses.
+    `note` takes what belongs on the receipt.
     """
 
     data: Dataset
@@ -80,6 +85,12 @@ class Bench:
     target: Unlabelled | None = None
     latency_threads: int = 1
     bfloat16: str = "none"
+    note: Callable[[str, str], None] = _unheard
+
+    def remark(self, code: str, message: str) -> None:
+        """Warns of what training came to, and notes it for the receipt of what it made."""
+        self.warn(code, message)
+        self.note(code, message)
 
     def stop_if_cancelled(self) -> None:
         """Raises CancelledError when the person asked to stop; called between batches."""
@@ -127,7 +138,10 @@ class Bench:
         ) -> None:
             self.report(what, epoch, epochs, batch, batches, figures, control or name)
 
-        return replace(self.part(control), report=report)
+        def warn(code: str, message: str) -> None:
+            self.warn(code, f"{name}: {message}")
+
+        return replace(self.part(control), report=report, warn=warn)
 
 
 def choose_device(name: str) -> torch.device:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -20,6 +21,7 @@ from core.sealed import read_sealed, seal
 
 SAVE_EVERY = 10.0  # seconds: an epoch of a tiny network is shorter than its own flush to disk
 KEPT = 2
+NO_BAR = (-1.0, math.inf)
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -29,7 +31,8 @@ class State:
 
     `good` and `good_optimizer` are the state at the end of the last whole epoch, to roll back to; `rate` scales the
     learning rate and is halved by a roll-back; `average` is the exponential average of the weights, None where none is
-    kept: `best` then holds averaged weights.
+    kept: `best` then holds averaged weights. While `best_epoch` is 0, `best` may be a network that training has to
+    beat: `best_accuracy` is its own, `bar` the accuracy to exceed, or to reach with at most so high a loss.
     """
 
     epoch: int
@@ -43,6 +46,7 @@ class State:
     precision: torch.dtype | None = None
     saved_at: float = 0.0
     average: dict[str, Tensor] | None = None
+    bar: tuple[float, float] = NO_BAR
 
 
 def start(net: nn.Module, optimizer: torch.optim.Optimizer, *, averaged: bool = False) -> State:
@@ -52,16 +56,21 @@ def start(net: nn.Module, optimizer: torch.optim.Optimizer, *, averaged: bool = 
     return State(0, weights, 0, -1.0, weights, _copy_optimizer(optimizer), saved_at=time.monotonic(), average=average)
 
 
+def defend(state: State, best: dict[str, Tensor], accuracy: float, bar: tuple[float, float]) -> State:
+    """The weights `best`, of this validation accuracy, are kept unless an epoch passes the bar."""
+    return replace(state, best=_copy(best), best_accuracy=accuracy, bar=bar)
+
+
 def advance(
     state: State,
     net: nn.Module,
     optimizer: torch.optim.Optimizer,
-    accuracy: float,
+    judged: tuple[float, float],
     precision: torch.dtype,
     average: dict[str, Tensor] | None = None,
 ) -> State:
-    """After one more epoch with this validation accuracy, of the averaged weights where there are any; the later of two
-    equals is the better."""
+    """After one more epoch with this validation (accuracy, loss), of the averaged weights where there are any; the
+    later of two equals is the better, and what came in is better than its equal unless the loss fell."""
     weights = _copy(net.state_dict())
     average = copied(average)
     ahead = replace(
@@ -73,7 +82,9 @@ def advance(
         precision=precision,
         average=average,
     )
-    if accuracy >= state.best_accuracy:
+    accuracy, loss = judged
+    passed = accuracy > state.bar[0] or (accuracy == state.bar[0] and loss <= state.bar[1])
+    if accuracy >= state.best_accuracy if state.best_epoch else passed:
         best = weights if average is None else average
         return replace(ahead, best=best, best_epoch=state.epoch + 1, best_accuracy=accuracy)
     return ahead
@@ -103,6 +114,7 @@ def save(folder: Path, state: State, *, due: bool) -> State:
         "epoch": state.epoch,
         "best_epoch": state.best_epoch,
         "best_accuracy": state.best_accuracy,
+        "bar": [state.bar[0], None if math.isinf(state.bar[1]) else state.bar[1]],
         "rate": state.rate,
         "precision": str(state.precision).removeprefix("torch."),
         "optimizer": scalars,
@@ -136,6 +148,7 @@ def restore(folder: Path, net: nn.Module, optimizer: torch.optim.Optimizer) -> S
         net.load_state_dict(weights)
         _unflatten(optimizer, _part(tensors, "optimizer."), manifest["optimizer"])
         device = next(net.parameters()).device
+        accuracy, loss = manifest["bar"]
         if average is not None:
             average = {k: v.to(device) for k, v in average.items()}
         return State(
@@ -149,6 +162,7 @@ def restore(folder: Path, net: nn.Module, optimizer: torch.optim.Optimizer) -> S
             precision=PRECISIONS[manifest["precision"]],
             saved_at=time.monotonic(),
             average=average,
+            bar=(accuracy, math.inf if loss is None else loss),
         )
     return None
 

@@ -22,7 +22,7 @@ from core.engine.backbones import find
 from core.engine.bench import Bench, choose_device
 from core.engine.data import Dataset, Target, chance_of, labelled_part, load_dataset, matched, own_datasets
 from core.engine.environment import environment
-from core.engine.method import Method, build, check_data
+from core.engine.method import Method, Saved, build, check_data
 from core.engine.model import Model
 from core.engine.plan import MANIFEST, WEIGHTS, load_model, save_model
 from core.engine.precision import NONE, bfloat16_of, kind_of
@@ -135,29 +135,33 @@ class Performance:
             incoming = self._kept(number - 1) if number else None
             if type(method).controls is Method.controls or (number and incoming is None):
                 continue
-            bench = self._as_its_subject(number, self._bench(number, incoming))
+            notes: list[tuple[str, str]] = []
+            bench = self._as_its_subject(number, self._bench(number, incoming, notes))
             model = _undecided(incoming.model) if incoming else start(self.recipe.backbone, bench)
             for name, make in method.controls(model, bench).items():
                 if (number, name) not in told:
-                    self._control(number, method, name, make, incoming)
+                    self._control(number, method, name, make, incoming, notes)
 
     def _step(self, number: int, method: Method, before: Product | None, first: Product | None) -> Product:
         started = time.monotonic()
         if before is not None:
             self._refuse_damaged(before)
-        step, bench = self.recipe.steps[number], self._bench(number, before)
+        notes: list[tuple[str, str]] = []
+        step, bench = self.recipe.steps[number], self._bench(number, before, notes)
         key = self.shelf.key(number, self.seed)
         kept = self.shelf.take(key) if _trains(method) else None
         self.run.emit(
             StepStarted(number, step.stage, step.method, method.title.en, _epochs(method), key if kept else None)
         )
         came = _undecided(before.model) if before else start(self.recipe.backbone, bench)
-        model = kept or method.apply(came, bench)
+        model = kept or _remarked(lambda: method.apply(came, bench), notes)
+        for code, message in kept.remarks if kept else ():
+            self._warn(number, code, message)
         if _trains(method) and kept is None:
             self.shelf.put(key, model)
         artifact = make_folder(self._artifacts(number)) / "model.onnx"
         bench.report("exporting", 0, 1, 0, 1)
-        saved = method.save(model, artifact, bench)
+        saved = _noted(method.save(model, artifact, bench), model)
         for path in saved.files:
             self._tell_file(number, path)
         if not method.makes_point:
@@ -175,16 +179,22 @@ class Performance:
         return product
 
     def _control(
-        self, number: int, method: Method, name: str, make: Callable[[], Model], incoming: Product | None
+        self,
+        number: int,
+        method: Method,
+        name: str,
+        make: Callable[[], Model],
+        incoming: Product | None,
+        notes: list[tuple[str, str]],
     ) -> None:
         key = self.shelf.key(number, self.seed, name)
         kept = self.shelf.take(key)
-        model = kept or make()
+        model = kept or _remarked(make, notes)
         if kept is None:
             self.shelf.put(key, model)
         bench = self._bench(number, incoming).beside(name)
         artifact = make_folder(self._artifacts(number) / name.replace(" ", "-")) / "model.onnx"
-        saved = method.save(model, artifact, bench)
+        saved = _noted(method.save(model, artifact, bench), model)
         deed = replace(self._deed(number, method, model), title=name)
         point, _ = self._witness(bench).point(deed, model, artifact, saved, self._kept(number), None)
         _write_card(model, artifact, self.data)
@@ -194,7 +204,14 @@ class Performance:
 
     # what a step stands on
 
-    def _bench(self, number: int, before: Product | None) -> Bench:
+    def _warn(self, number: int, code: str, message: str) -> None:
+        """Says it once: a step that is resumed, or done for another seed, would repeat itself."""
+        if not any((w.step, w.code, w.message) == (number, code, message) for w in self.run.state().warnings):
+            self.run.emit(Warned(number, code, message))
+
+    def _bench(self, number: int, before: Product | None, notes: list[tuple[str, str]] | None = None) -> Bench:
+        """`notes` are what is remarked on while the step is done."""
+        heard: list[tuple[str, str]] = [] if notes is None else notes
         recipe = self.recipe
         labelled, pool = labelled_part(
             self.data.train, recipe.labels, recipe.shots, self.data.classes, self.seed
@@ -204,7 +221,8 @@ class Performance:
             precision=recipe.precision, image_size=recipe.image_size, weights=recipe.weights,
             folder=self._folder(number), cache=self.workspace.cache, place=(self.seed, number),
             report=Reporter(self.run, number, self.seed),
-            warn=lambda code, message: self.run.emit(Warned(number, code, message)),
+            warn=lambda code, message: self._warn(number, code, message),
+            note=lambda code, message: heard.append((code, message)),
             cancelled=self.run.asked_to_stop,
             source=before.source if before else None, artifact=before.artifact if before else None,
             target=self.target.unlabelled if self.target else None,
@@ -302,6 +320,17 @@ def _target(run: Run, recipe: Recipe, data: Dataset, size: int, folder: Path) ->
         return None
     found = load_dataset(recipe.target, size, folder=folder, progress=Reporter(run, 0, recipe.seed).loading)
     return matched(data, found, lambda code, message: run.emit(Warned(None, code, message)))
+
+
+def _remarked(make: Callable[[], Model], notes: list[tuple[str, str]]) -> Model:
+    """The model that `make` makes, with what was noted on the way."""
+    notes.clear()
+    return replace(make(), remarks=tuple(dict.fromkeys(notes)))
+
+
+def _noted(saved: Saved, model: Model) -> Saved:
+    """What was written, with what a person should know of how the model was made."""
+    return replace(saved, notes=(*(message for _, message in model.remarks), *saved.notes))
 
 
 def _write_card(model: Model, artifact: Path, data: Dataset) -> None:

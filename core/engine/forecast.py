@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from core.engine.schedule import Schedule
+
 if TYPE_CHECKING:  # methods are listed without torch
     from core.engine.measure.anatomy import Anatomy
     from core.engine.model import Model
@@ -36,11 +38,13 @@ class Labour:
     operations: float = 0.0
 
 
-def training(model: Model, epochs: int, batch: int, images: int, validation: int) -> tuple[Labour, ...]:
-    """So many epochs of core.engine.train.fit over `images` images, each with a look at the validation images."""
+def training(model: Model, schedule: Schedule, images: int, validation: int, passes: int = 1) -> tuple[Labour, ...]:
+    """core.engine.train.fit by this schedule on `images` images, with a look at the validation images before the first
+    epoch and after each; `passes` networks or domains take as many images beside."""
+    epochs, batch = schedule.epochs, max(2, schedule.size(images))
     return (
-        Labour("train", model, epochs * images, max(2, min(batch, images))),
-        Labour("forward", model, epochs * validation, JUDGED_AT_ONCE),
+        Labour("train", model, epochs * passes * schedule.drawn(images), passes * batch),
+        Labour("forward", model, (epochs + 1) * validation, JUDGED_AT_ONCE),
     )
 
 

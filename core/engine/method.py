@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from core.engine.forecast import Labour, Outline, Packing, training
+from core.engine.schedule import Schedule
 from core.errors import UserError, nearest
 from core.options import Option, Value, Words
 
@@ -117,9 +118,9 @@ class Method(BaseModel, ABC):
     def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
         """What `apply` and `save` will do with images; by default train `epochs` in batches of `batch`, if it has such
         options."""
-        epochs, batch = getattr(self, "epochs", 0), getattr(self, "batch", 64)
+        schedule = Schedule(getattr(self, "epochs", 0), getattr(self, "batch", 64), 0.0)
         images, validation = len(bench.labelled), len(bench.data.validation)
-        return training(after, epochs, batch, images, validation) if epochs else ()
+        return training(after, schedule, images, validation) if schedule.epochs else ()
 
     def control_labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
         """What making all of its controls will do with images; by default the step's own work, once for each."""

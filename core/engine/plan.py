@@ -114,6 +114,8 @@ class Manifest(_Strict):
     parts: list[PartCard] = []
     ranges: dict[str, Annotated[list[float], Field(min_length=2, max_length=2)]] = {}
     decided: dict[str, str] = {}
+    fresh: bool = False
+    remarks: list[Annotated[list[str], Field(min_length=2, max_length=2)]] = []
 
 
 def save_model(model: Model, folder: Path) -> None:
@@ -129,6 +131,7 @@ def save_model(model: Model, folder: Path) -> None:
         preprocessing=_pixels(p), plan=plan, sha256=sha256(data).hexdigest(), parts=cards,
         ranges={name: [low, high] for name, low, high in model.ranges},
         decided=dict(model.decided),
+        fresh=model.fresh, remarks=[[code, message] for code, message in model.remarks],
     )  # fmt: skip
     write_atomic(folder / WEIGHTS, data)
     write_atomic(folder / MANIFEST, seal(manifest.model_dump_json(indent=1).encode()))
@@ -148,7 +151,18 @@ def load_model(folder: Path) -> Model:
     net = rebuild(net, manifest.plan, tensors)
     classes = tuple(manifest.classes)
     ranges = tuple((name, low, high) for name, (low, high) in manifest.ranges.items())
-    return Model(net, manifest.backbone, classes, preprocessing, manifest.width, ranges, manifest.decided)
+    remarks = tuple((code, message) for code, message in manifest.remarks)
+    return Model(
+        net,
+        manifest.backbone,
+        classes,
+        preprocessing,
+        manifest.width,
+        ranges,
+        manifest.decided,
+        remarks,
+        manifest.fresh,
+    )
 
 
 def _original(backbone: str, classes: int, pixels: Preprocessing, width: int, parts: Sequence[Part]) -> nn.Module:

@@ -11,6 +11,10 @@ CURVES: tuple[Curve, ...] = get_args(Curve)
 RISE = 0.3  # share of all steps in which one_cycle rises; Smith & Topin 2018, arXiv:1708.07120, as torch's OneCycleLR
 START, END = 1 / 25, 1 / 25e4  # of the peak, where one_cycle begins and ends
 MOMENTA = (0.95, 0.85)  # one_cycle's: where the rate is lowest, and at its peak
+SMALLEST_BATCH = (
+    16  # images that `least` shrinks a batch to, no further; chosen with `least`, see tests/bench/small_sets.py
+)
+TOO_FEW = 3  # images in a last batch: batch norm's variances over them would be noise, over one of them nothing at all
 FALLS = (0.5, 0.75)  # shares of all steps after which `step` takes a tenth; He et al. 2016, arXiv:1512.03385
 
 
@@ -20,9 +24,11 @@ class Schedule:
 
     `curve`: its course, with the share `warmup` of linear rise before it (one_cycle rises by itself). `views` 0
     augments anew every epoch; V > 0 cycles through V fixed views, the first without augmentation, so that a teacher's
-    outputs can be cached. `batches` fixes the length of an epoch. `mixup` and `cutmix` are the α of Beta(α, α), 0
-    mixes nothing; `erasing` the chance that a rectangle of an image is erased; `average` the decay of an exponential
-    average of the weights, which is then judged and kept in their place, 0 keeps none.
+    outputs can be cached. `batches` fixes the length of an epoch; `least` is the number of steps that it has at least:
+    a set too small for them is trained in smaller batches, down to 16 images, and then passes more than once. `mixup`
+    and `cutmix` are the α of Beta(α, α), 0 mixes nothing; `erasing` the chance that a rectangle of an image is erased;
+    `average` the decay of an exponential average of the weights, which is then judged and kept in their place, 0 keeps
+    none.
     """
 
     epochs: int
@@ -40,6 +46,27 @@ class Schedule:
     cutmix: float = 0.0
     erasing: float = 0.0
     average: float = 0.0
+    least: int = 0
+
+    def size(self, images: int) -> int:
+        """Images in a batch, of a set of so many."""
+        whole = min(self.batch, images)
+        if not self.least or self.batches:
+            return whole
+        return min(whole, max(SMALLEST_BATCH, images // self.least))
+
+    def length(self, images: int) -> int:
+        """Steps in an epoch, for a set of so many images."""
+        return self.batches or max(self._whole(images), self.least)
+
+    def drawn(self, images: int) -> int:
+        """How many images pass in an epoch, of a set of so many; more than there are where some pass again."""
+        again = bool(self.batches) or self._whole(images) < self.least
+        return self.size(images) * self.length(images) if again else images
+
+    def _whole(self, images: int) -> int:
+        """Steps in which every image passes once; a last batch of so few that their variance is noise is left out."""
+        return max(1, math.ceil((images - TOO_FEW) / self.size(images)))
 
     def rate(self, step: int, total: int) -> float:
         """The share of the peak learning rate in `step` of `total`, from 0 to 1."""

@@ -24,7 +24,18 @@ def start(backbone: str, bench: Bench) -> Model:
         backbone, classes=len(bench.data.classes), weights=bench.weights, image_size=size,
         folder=bench.cache / "weights", progress=progress,
     )  # fmt: skip
-    return Model(net, backbone, bench.data.classes, info.preprocessing(size))
+    fresh = bench.weights == "none" or (bench.weights == "default" and not info.fixed)
+    return Model(net, backbone, bench.data.classes, info.preprocessing(size), fresh=fresh)
+
+
+def tell_random(model: Model, bench: Bench) -> None:
+    """Says that a step leaves layers as they are whose weights are random."""
+    if model.fresh:
+        message = (
+            f"{model.backbone} has random weights, and this step leaves layers of it as they are: nothing has trained "
+            "them. Choose a backbone with pretrained weights, or fine_tune, which trains all layers."
+        )
+        bench.remark("random_layers", message)
 
 
 def side_of(backbone: str, wanted: int) -> int:

@@ -26,14 +26,33 @@ from core.engine.precision import autocast, choose_precision, name_of
 from core.engine.range_test import BATCHES, find_rate
 from core.engine.schedule import Schedule
 from core.engine.seeds import counter_seed
+from core.engine.small_sets import tell_few
 from core.errors import UserError
+from core.gap import KEPT
 
 __all__ = ["UNLABELLED", "Batch", "Evaluation", "Examples", "Loss", "Schedule", "evaluate", "fit", "view"]
 
 REPORT_EVERY = 0.25  # seconds between two reports inside an epoch
 FALLBACK_RATE = 1e-3  # where a range test found no rate at which the loss falls
 
+
 Loss = Callable[[Output, Batch], Tensor]
+
+
+@dataclass(frozen=True)
+class Incumbent:
+    """The working network that training has to beat on validation, under the `name` a person knows it by.
+
+    It is the one that comes in, or `net`, another of the same shapes. `drop`, a share of 1, is how far below its
+    accuracy training may end: what aims at something else than this accuracy pays for it.
+    """
+
+    name: str = "the network that came in"
+    net: nn.Module | None = None
+    drop: float = 0.0
+
+
+ITSELF = Incumbent()
 
 
 @dataclass(frozen=True)
@@ -56,17 +75,19 @@ def fit(
     frozen: Sequence[nn.Module] = (),
     features: bool = False,
     extra: nn.Module | None = None,
-    compete: bool = False,
+    incumbent: Incumbent | None = ITSELF,
 ) -> Model:
     """Trains `model.net` in place on `loss` and returns the model with the weights of its best validation accuracy.
+
+    Where no epoch is better than the `incumbent`, its weights are kept and that is said; it is reported as epoch 0. Of
+    equal accuracies the lower loss is better. None: the network knows nothing yet, and there is nothing to keep.
 
     SGD with Nesterov momentum or AdamW at the schedule's rate, one step a batch. `parameters` are optimizer groups,
     each with an optional `lr` of its own, a share where the schedule's is found (default: every parameter that requires
     a gradient); modules in `frozen` stay in evaluation mode; `extra` are layers of the loss that learn beside the
-    network, such as a regressor of features or a domain discriminator, and are left behind. With `compete` the weights
-    that come in may stay the best, and are reported as epoch 0. Bit-identical when resumed: draws are seeded by (place,
-    epoch, batch), and an epoch's end is checkpointed. Raises CancelledError between batches, UserError `diverged` when
-    the loss stays NaN.
+    network, such as a regressor of features or a domain discriminator, and are left behind. Bit-identical when resumed:
+    draws are seeded by (place, epoch, batch), and an epoch's end is checkpointed. Raises CancelledError between
+    batches, UserError `diverged` when the loss stays NaN.
     """
     net = model.net.to(bench.device)
     learner = net if extra is None else nn.ModuleDict({"net": net, "extra": extra.to(bench.device)})
@@ -82,6 +103,7 @@ def fit(
     state = restored or checkpoints.start(learner, optimizer, averaged=schedule.average > 0)
     precision = state.precision or choose_precision(learner, bench)
     total = batches * schedule.epochs
+    tell_few(len(examples), schedule, bench)
     try:
         with Observer(net, features=features) as observe:
 
@@ -95,15 +117,18 @@ def fit(
                     optimizer.step()
                 return value.detach(), output
 
-            if restored is None and compete:
-                judged = evaluate(model, bench.data.validation, bench, precision)
-                state = replace(state, best_accuracy=judged.accuracy)
+            if restored is None and incumbent is not None:
+                rival = net if incumbent.net is None else incumbent.net.to(bench.device)
+                judged = evaluate(model.with_net(rival), bench.data.validation, bench, precision)
+                best = learner.state_dict() if incumbent.net is None else rival.state_dict()
+                bar = (judged.accuracy - incumbent.drop, math.inf if incumbent.drop else judged.loss)
+                state = checkpoints.defend(state, best, judged.accuracy, bar)
                 start = Figures(validation_loss=judged.loss, validation_accuracy=judged.accuracy)
                 bench.report("training", 0, schedule.epochs, 0, batches, start)
             if restored is None and not schedule.learning_rate:
                 _train_mode(learner, frozen)
-                found = find_rate(feed, learner, optimizer, lambda batch: learn(batch)[0], bench)
-                state = replace(state, rate=_told(found, bench))
+                fastest = find_rate(feed, learner, optimizer, lambda batch: learn(batch)[0], bench)
+                state = replace(state, rate=_told(fastest, bench))
             clock = Clock(state.epoch, schedule.epochs, batches, size)
             while state.epoch < schedule.epochs and not _out_of_patience(state, schedule.patience):
                 epoch = state.epoch
@@ -130,7 +155,8 @@ def fit(
                 figures = clock.figures(tally, epoch, batches)
                 with standing_in(average, learner):
                     judged = evaluate(model, bench.data.validation, bench, precision)
-                state = checkpoints.advance(state, learner, optimizer, judged.accuracy, precision, average)
+                found = (judged.accuracy, judged.loss)
+                state = checkpoints.advance(state, learner, optimizer, found, precision, average)
                 state = checkpoints.save(bench.folder, state, due=state.epoch == schedule.epochs)
                 told = replace(figures, validation_loss=judged.loss, validation_accuracy=judged.accuracy)
                 bench.report("training", state.epoch, schedule.epochs, 0, batches, told)
@@ -140,8 +166,11 @@ def fit(
         raise
     learner.load_state_dict(state.best)
     arrange(net, torch.contiguous_format)  # what follows computes as it would on a network read from disk
+    if incumbent is not None and not state.best_epoch:
+        _tell_kept(state, incumbent, bench)
     net.eval()
-    return model.with_net(net).having_decided({"precision": name_of(precision), "layout": NAMES[layout]})
+    made = replace(model, net=net, fresh=False)
+    return made.having_decided({"precision": name_of(precision), "layout": NAMES[layout]})
 
 
 @dataclass
@@ -242,6 +271,17 @@ def _told(found: float | None, bench: Bench) -> float:
     where = "".join(f", {part}" for part in bench.place[2:])  # a phase, a round, a control
     bench.warn("learning_rate_found", f"A range test of up to {BATCHES} batches{where}: learning_rate = {found:g}.")
     return found
+
+
+def _tell_kept(state: checkpoints.State, incumbent: Incumbent, bench: Bench) -> None:
+    """Says that training gave nothing better than what there was."""
+    had = f"{incumbent.name} ({100 * state.best_accuracy:.1f} % on validation)"
+    if incumbent.drop:
+        points = f"{100 * incumbent.drop:g} percentage points"
+        message = f"Every epoch of training lost more than {points} on {had}: its weights are kept."
+    else:
+        message = f"Training did not improve on {had}: its weights are kept."
+    bench.remark(KEPT, message)
 
 
 def _train_mode(net: nn.Module, frozen: Sequence[nn.Module]) -> None:

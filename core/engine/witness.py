@@ -84,6 +84,7 @@ class Witness:
             parity=None if product.quantized else parity(model.net, judged.logits, images, model.preprocessing),
             calibration_error=judged.calibration_error,
             noisy=latency.noisy,
+            remarks=tuple(dict.fromkeys(code for code, _ in model.remarks)),
             recall=_recall(deed.method, judged.recall, model.classes),
             decided=model.decided,
         )

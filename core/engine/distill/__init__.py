@@ -25,7 +25,8 @@ from core.engine.method import Method, Saved, knob
 from core.engine.model import Model
 from core.engine.output import Output
 from core.engine.seeds import counter_seed
-from core.engine.train import UNLABELLED, Batch, Examples, Schedule, fit
+from core.engine.small_sets import steps_at_least
+from core.engine.train import UNLABELLED, Batch, Examples, Incumbent, Schedule, fit
 from core.errors import UserError, nearest
 from core.gap import TWIN
 
@@ -71,6 +72,7 @@ class Distill(Method, ABC):
         128, "Batch size", "Images per optimizer step.",
         zh=("批大小", "每次参数更新使用的图像数。"), ge=2, le=4096, unit="images",
     )  # fmt: skip
+    least_steps: int = steps_at_least()
     learning_rate: float = knob(
         0.1, "Learning rate", "Peak step size of SGD with momentum; it rises, then falls to zero along a cosine.",
         zh=("学习率", "带动量 SGD 的最大步长;先上升,再沿余弦降到零。"), ge=1e-5, le=10.0,
@@ -135,6 +137,10 @@ class Distill(Method, ABC):
         """The student before training; here the one that is chosen, whoever teaches it."""
         return self.new_student(bench)
 
+    def incumbent(self, model: Model) -> Incumbent | None:
+        """A working network that the student has to beat; None, as it knows nothing yet."""
+        return None
+
     def teach(self, model: Model, student: Model, bench: Bench) -> Model:
         """`student`, taught by `model`; raises UserError, before any work, where their classes differ."""
         _refuse_other_classes(model, student)
@@ -148,7 +154,10 @@ class Distill(Method, ABC):
                 soft = self.share(batch) * soft_loss(output, teacher(batch), batch.target)
                 return self.balanced(soft, output.logits, batch.target)
 
-            return fit(student, examples, loss, schedule, bench, features=self.reads_features, extra=layers)
+            return fit(
+                student, examples, loss, schedule, bench,
+                features=self.reads_features, extra=layers, incumbent=self.incumbent(model),
+            )  # fmt: skip
 
     def _layers(self, model: Model, student: Model, examples: Examples, bench: Bench) -> nn.Module | None:
         """What the loss learns, drawn from the bench's seed; the example are the first two images."""
@@ -187,13 +196,14 @@ class Distill(Method, ABC):
 
     def _alone(self, model: Model, bench: Bench) -> Model:
         seen = len(self.examples(bench))
-        schedule = replace(self.schedule(), batches=-(-seen // min(self.batch, seen)))
+        given = self.schedule()
+        schedule = replace(given, batch=given.size(seen), batches=max(given.least, -(-seen // given.size(seen))))
 
         def loss(output: Output, batch: Batch) -> Tensor:
             return F.cross_entropy(output.logits, batch.target)
 
         examples = Examples.of(self._labelled(bench))
-        return fit(self.student_of(model, bench), examples, loss, schedule, bench.beside("twin"))
+        return fit(self.student_of(model, bench), examples, loss, schedule, bench.beside("twin"), incumbent=None)
 
     def outline(self, before: Outline, bench: Bench) -> Outline:
         """The student, whoever teaches it."""
@@ -202,14 +212,19 @@ class Distill(Method, ABC):
     def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
         """The student's training, and the teacher's answers: beside every batch, or once a view."""
         images = len(self.examples(bench))
-        seen = self.epochs if self.reads_features else min(self.epochs, self.schedule().views)
-        teacher = Labour("forward" if self.reads_features else "answer", before, seen * images, control=False)
-        return (*training(after, self.epochs, self.batch, images, len(bench.data.validation)), teacher)
+        schedule = self.schedule()
+        seen = (
+            self.epochs * schedule.drawn(images) if self.reads_features else min(self.epochs, schedule.views) * images
+        )
+        teacher = Labour("forward" if self.reads_features else "answer", before, seen, control=False)
+        return (*training(after, schedule, images, len(bench.data.validation)), teacher)
 
     def schedule(self) -> Schedule:
         """How the student is trained, with a teacher or without."""
         views = self.views if self.augment != "none" else 1
-        return Schedule(self.epochs, self.batch, self.learning_rate, augment=self.augment, views=views)
+        return Schedule(
+            self.epochs, self.batch, self.learning_rate, augment=self.augment, views=views, least=self.least_steps
+        )  # fmt: skip
 
     def new_student(self, bench: Bench) -> Model:
         """The student before training, drawn from the bench's seed."""

@@ -56,7 +56,8 @@ class Mutual(Distill):
             mine = self.loss(output, Output(other.logits.detach()), batch.target)
             return mine + self.loss(other, Output(output.logits.detach()), batch.target)
 
-        return fit(self.new_student(bench), self.examples(bench), loss, self.schedule(), bench, extra=peer.net)
+        student, examples = self.new_student(bench), self.examples(bench)
+        return fit(student, examples, loss, self.schedule(), bench, extra=peer.net, incumbent=None)
 
     def controls(self, model: Model, bench: Bench) -> dict[str, Callable[[], Model]]:
         """The twin: same student, same number of steps, labels only."""
@@ -65,5 +66,5 @@ class Mutual(Distill):
     def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
         """Two students' training."""
         images = len(self.examples(bench))
-        own = training(after, self.epochs, self.batch, images, len(bench.data.validation))
+        own = training(after, self.schedule(), images, len(bench.data.validation))
         return (*own, replace(own[0], control=False))

@@ -18,6 +18,7 @@ from core.engine.method import knob
 from core.engine.model import Model
 from core.engine.output import Output
 from core.engine.seeds import counter_seed
+from core.engine.train import Incumbent
 from core.options import Words
 
 
@@ -52,6 +53,10 @@ class SelfDistillation(Distill):
         """The teacher's network with weights as before any training."""
         torch.manual_seed(counter_seed(*bench.place, "student"))
         return model.with_net(_reborn(model))
+
+    def incumbent(self, model: Model) -> Incumbent:
+        """The teacher: nothing shrinks, so a student that stays below it is worth nothing."""
+        return Incumbent("the teacher", model.net)
 
     def outline(self, before: Outline, bench: Bench) -> Outline:
         """The network that comes in."""

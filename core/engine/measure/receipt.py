@@ -37,7 +37,8 @@ class Subject:
 class Receipt:
     """`first` is the run's first point, `before` the step before, `twin` the same network in float32 in the same
     runtime, for a quantized file; `recall` the share of right answers among the test images of classes that the step
-    watches; `decided` what the step left to a rule or a measurement, and what that came to."""
+    watches; `decided` what the step left to a rule or a measurement, and what that came to; `remarks` the codes of what
+    making it came to."""
 
     after: Subject
     first: Subject | None
@@ -51,6 +52,7 @@ class Receipt:
     noisy: bool = False
     recall: dict[str, float] = field(default_factory=dict)
     decided: Mapping[str, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; what does not apply is absent."""
@@ -73,6 +75,7 @@ class Receipt:
             "recall": self.recall or None,
             "decided": dict(self.decided) or None,
             "notes": list(self.saved.notes),
+            "remarks": list(self.remarks) or None,
         }
         for name, other in (("first", self.first), ("before", self.before), ("fp32", self.twin)):
             if other is not None:

@@ -26,7 +26,8 @@ from core.engine.output import Output
 from core.engine.prune.afresh import afresh
 from core.engine.prune.masks import zeros_kept
 from core.engine.prune.statistics import reestimate_batch_norm
-from core.engine.train import Batch, Examples, Schedule, fit
+from core.engine.small_sets import steps_at_least
+from core.engine.train import Batch, Examples, Incumbent, Schedule, fit
 from core.options import Option
 
 TEMPERATURE = 2.0  # of the recovery's teacher, which is the network itself before the cut
@@ -53,6 +54,7 @@ class Prune(Method, ABC):
         128, "Batch", "Images in one step of the recovery.",
         zh=("批大小", "恢复训练每一步的图片数。"), ge=2, le=4096, unit="images",
     )  # fmt: skip
+    least_steps: int = steps_at_least()
     recovery: str = knob(
         "teacher", "Recover from",
         "teacher: the network before the cut teaches, on unlabelled images too; labels: cross-entropy alone.",
@@ -119,7 +121,9 @@ class Prune(Method, ABC):
     def schedule(self, epochs: int) -> Schedule:
         """How a round trains for `epochs`."""
         views = 4 if self.augment != "none" else 1
-        return Schedule(epochs, self.batch, self.learning_rate, augment=self.augment, views=views)
+        return Schedule(
+            epochs, self.batch, self.learning_rate, augment=self.augment, views=views, least=self.least_steps
+        )  # fmt: skip
 
     @classmethod
     def options(cls) -> tuple[Option, ...]:
@@ -136,7 +140,8 @@ class Prune(Method, ABC):
         return len(bench.labelled) + (len(bench.pool) if self.recovery == "teacher" else 0)
 
     def _training(self, model: Model, epochs: int, bench: Bench) -> tuple[Labour, ...]:
-        return training(model, epochs, self.batch, self._images(bench), len(bench.data.validation)) if epochs else ()
+        schedule = self.schedule(epochs)
+        return training(model, schedule, self._images(bench), len(bench.data.validation)) if epochs else ()
 
     def _answers(self, teacher: Model, epochs: int, bench: Bench) -> tuple[Labour, ...]:
         views = min(self.schedule(epochs).views, epochs)
@@ -146,7 +151,8 @@ class Prune(Method, ABC):
         thinned, done = whole, 0
         for number, (net, epochs) in enumerate(zip(cuts, self._shares(), strict=True)):
             part = bench.part(f"round-{number}").after(done, self.epochs)
-            thinned = self._recover(whole.with_net(net), whole, epochs, part)
+            cut = "the cut network" if self.rounds == 1 else f"the network after cut {number + 1} of {self.rounds}"
+            thinned = self._recover(whole.with_net(net), whole, epochs, part, Incumbent(cut))
             thinned.net.cpu()
             done += epochs
         return thinned
@@ -155,10 +161,10 @@ class Prune(Method, ABC):
         for net in self.cuts(whole, bench):
             shape = net
         fresh = whole.with_net(afresh(whole.with_net(shape), self.leaves_zeros, blank))
-        return self._recover(fresh, whole, self.scratch, blank)
+        return self._recover(fresh, whole, self.scratch, blank, None)
 
-    def _recover(self, thinned: Model, whole: Model, epochs: int, bench: Bench) -> Model:
-        """Renews the statistics, then trains."""
+    def _recover(self, thinned: Model, whole: Model, epochs: int, bench: Bench, incumbent: Incumbent | None) -> Model:
+        """Renews the statistics, then trains; without a gain the network stays as it was before training."""
         examples = Examples.of(bench.labelled, bench.pool if self.recovery == "teacher" else None)
         reestimate_batch_norm(thinned.net, map(torch.from_numpy, prepared(examples.images, thinned.preprocessing, 256)))
         if not epochs:
@@ -166,12 +172,12 @@ class Prune(Method, ABC):
         schedule = self.schedule(epochs)
         with zeros_kept(thinned.net) if self.leaves_zeros else nullcontext():
             if self.recovery == "labels":
-                return fit(thinned, examples, _cross_entropy, schedule, bench)
+                return fit(thinned, examples, _cross_entropy, schedule, bench, incumbent=incumbent)
             with cached_teacher(whole, examples, schedule, bench) as teacher:
                 return fit(
                     thinned, examples,
                     lambda output, batch: softened_divergence(output.logits, teacher(batch).logits, TEMPERATURE),
-                    schedule, bench,
+                    schedule, bench, incumbent=incumbent,
                 )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from core.engine.quantize.learned import grids, integers, write_learned
 from core.engine.quantize.storing import store
 from core.engine.quantize.training import Rounding, train_rounded
 from core.engine.quantize.weights import NATIVE, WIDTH, float_layers
+from core.engine.small_sets import steps_at_least
 from core.engine.train import Schedule
 from core.errors import UserError
 from core.files import make_folder, remove_file
@@ -72,6 +73,7 @@ class Qat(Quantize):
         64, "Batch size", "Images per optimizer step.",
         zh=("批大小", "每次参数更新使用的图像数。"), ge=2, le=4096, unit="images",
     )  # fmt: skip
+    least_steps: int = steps_at_least()
     augment: str = knob(
         "shift", "Augmentation", "Random changes of the images.",
         zh=("数据增强", "对图像的随机变换。"), choices=AUGMENTATIONS,
@@ -118,7 +120,7 @@ class Qat(Quantize):
         images = len(bench.labelled) + (len(bench.pool) if self.teacher else 0)
         views = min(self.epochs, self._schedule().views) if self.teacher else 0
         looks = 4 * min(self.calibration_images, images) if self.bits == FULL else 0
-        trained = training(after, self.epochs, self.batch, images, len(bench.data.validation))
+        trained = training(after, self._schedule(), images, len(bench.data.validation))
         return (*trained, Labour("answer", before, views * images + looks))
 
     def packing(self) -> Packing:
@@ -129,4 +131,6 @@ class Qat(Quantize):
 
     def _schedule(self) -> Schedule:
         views = 4 if self.augment != "none" else 1
-        return Schedule(self.epochs, self.batch, self.learning_rate, augment=self.augment, views=views)
+        return Schedule(
+            self.epochs, self.batch, self.learning_rate, augment=self.augment, views=views, least=self.least_steps
+        )  # fmt: skip

@@ -27,7 +27,7 @@ from core.engine.quantize.learning import (
     same_inputs,
 )
 from core.engine.seeds import generator
-from core.engine.train import UNLABELLED, Batch, Examples, Loss, Schedule, fit
+from core.engine.train import UNLABELLED, Batch, Examples, Incumbent, Loss, Schedule, fit
 
 TEMPERATURE = 2.0  # of the teacher, which is the network itself in float
 AT_ONCE = 32  # images whose activations are looked at together
@@ -56,7 +56,9 @@ def train_rounded(model: Model, how: Rounding, schedule: Schedule, teacher_weigh
     examples = Examples.of(bench.labelled, bench.pool if teacher_weight else None)
     with attached_ranges(net, inputs), cached_teacher(model, examples, schedule, bench) as teacher:
         loss = _loss(teacher_weight, teacher)
-        fit(learner, examples, loss, schedule, bench, extra=quantizers if len(quantizers) else None)
+        rounded = Incumbent("the network that was rounded without training")
+        extra = quantizers if len(quantizers) else None
+        fit(learner, examples, loss, schedule, bench, extra=extra, incumbent=rounded)
     bake_weights(net)
     return replace(learner, ranges=_ranges(inputs))
 

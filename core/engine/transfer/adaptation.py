@@ -27,12 +27,15 @@ from core.engine.method import knob
 from core.engine.model import Model
 from core.engine.output import Output
 from core.engine.seeds import counter_seed
-from core.engine.train import UNLABELLED, Batch, Examples, Schedule, fit
+from core.engine.small_sets import steps_at_least
+from core.engine.train import UNLABELLED, Batch, Examples, Incumbent, Schedule, evaluate, fit
 from core.engine.transfer import Transfer
 from core.errors import UserError
+from core.gap import KEPT
 from core.rules.domains import no_target
 
 CONTROL = "source only"
+PRETRAINED_RATE = 0.1  # of the backbone, as a share of the head's
 
 
 class Adaptation(Transfer, ABC):
@@ -53,17 +56,26 @@ class Adaptation(Transfer, ABC):
         64, "Batch size", "Source images per optimizer step; as many target images stand beside them.",
         zh=("批大小", "每次参数更新使用的源域图像数;同时使用同样多的目标域图像。"), ge=2, le=4096, unit="images",
     )  # fmt: skip
+    least_steps: int = steps_at_least()
     learning_rate: float = knob(
         1e-2, "Learning rate", "Peak step size of the head (AdamW).",
         zh=("学习率", "分类头的最大步长(AdamW)。"), ge=1e-6, le=1.0,
     )  # fmt: skip
     backbone_rate: float = knob(
-        0.1, "Backbone's learning rate", "As a share of the head's; 1 for a network without pretrained weights.",
-        zh=("骨干学习率比例", "与分类头学习率之比;没有预训练权重的网络用 1。"), ge=0.0001, le=1.0,
+        0.0, "Backbone's learning rate",
+        "As a share of the head's. 0 decides: a tenth for pretrained weights, 1 for random ones.",
+        zh=("骨干学习率比例", "与分类头学习率之比。0 表示自动:预训练权重取十分之一,随机权重取 1。"), ge=0.0, le=1.0,
     )  # fmt: skip
     weight_decay: float = knob(
         1e-2, "Weight decay", "Pull of the weights towards zero (decoupled, as in AdamW).",
         zh=("权重衰减", "把权重拉向零的力度(AdamW 的解耦形式)。"), ge=0.0, le=1.0,
+    )  # fmt: skip
+    source_drop: float = knob(
+        0.1, "Largest loss on the source",
+        "Share of the source's validation accuracy that adapting may cost: beyond it the network before is kept, and "
+        "the run says so. Target labels cannot judge. 1 accepts any loss.",
+        zh=("源域最大损失", "域适应最多可损失的源域验证准确率(比例):超过则保留适应之前的网络,并在运行中说明。"
+            "目标域标签不能用于判断。1 表示接受任何损失。"), ge=0.0, le=1.0,
     )  # fmt: skip
     augment: str = knob(
         "none", "Augmentation", "Random changes drawn anew for every image of both domains.",
@@ -99,25 +111,29 @@ class Adaptation(Transfer, ABC):
 
         examples = Examples.of(bench.labelled)
         learner = copied(model)
-        return fit(learner, examples, loss, self.schedule(), bench, parameters=self.groups(learner.net))
+        return fit(learner, examples, loss, self.schedule(), bench, parameters=self.groups(learner))
+
+    def before(self, name: str) -> Incumbent:
+        """The network that is kept where adapting costs too much on the source."""
+        return Incumbent(name, drop=self.source_drop)
 
     def schedule(self) -> Schedule:
         """How long and how fast, with a target or without."""
         return Schedule(
-            self.epochs, self.batch, self.learning_rate, "adamw", self.weight_decay, augment=self.augment
+            self.epochs, self.batch, self.learning_rate, "adamw", self.weight_decay, augment=self.augment,
+            least=self.least_steps,
         )  # fmt: skip
 
-    def groups(self, net: nn.Module) -> list[dict[str, object]]:
+    def groups(self, model: Model) -> list[dict[str, object]]:
         """The head at the full rate, the backbone at its share of it."""
-        parts = blocks(net)
+        parts = blocks(model.net)
         body = [parameter for block in parts.body for parameter in block.parameters]
-        rate = self.learning_rate * self.backbone_rate
+        rate = self.learning_rate * (self.backbone_rate or (1.0 if model.fresh else PRETRAINED_RATE))
         return [{"params": parts.head, "lr": self.learning_rate}, {"params": body, "lr": rate}]
 
     def source_labour(self, model: Model, bench: Bench, beside: int = 1) -> tuple[Labour, ...]:
         """Training on the source's images; `beside` 2 where as many of the target stand in each batch."""
-        validation = len(bench.data.validation)
-        return training(model, self.epochs, beside * self.batch, beside * len(bench.labelled), validation)
+        return training(model, self.schedule(), len(bench.labelled), len(bench.data.validation), beside)
 
 
 class Alignment(Adaptation, ABC):
@@ -158,8 +174,11 @@ class Alignment(Adaptation, ABC):
 
         examples = replace(Examples.of(bench.labelled), beside=target.images)
         learner, schedule = copied(model), self.schedule()
-        groups = self.groups(learner.net)
-        return fit(learner, examples, loss, schedule, bench, parameters=groups, features=True, extra=critic)
+        groups = self.groups(learner)
+        return fit(
+            learner, examples, loss, schedule, bench,
+            parameters=groups, features=True, extra=critic, incumbent=self.before("the network before adapting"),
+        )  # fmt: skip
 
     def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
         """Twice the source's images pass; the control is told as if it saw as many."""
@@ -197,7 +216,21 @@ class Settling(Adaptation, ABC):
         """The control is what this step stands on before it looks at the target, bit for bit."""
         source = replace(bench, folder=bench.folder / "source").after(0, self.epochs + self.more_epochs())
         learned = self.learn_source(model, source) if self.epochs else copied(model)
-        return self.settle(copied(learned), bench, target)
+        settled = self.settle(copied(learned), bench, target)
+        return learned if self._collapsed(learned, settled, bench) else settled
+
+    def _collapsed(self, learned: Model, settled: Model, bench: Bench) -> bool:
+        """Whether settling cost more on the source's validation images than it may; says so."""
+        before, after = (evaluate(model, bench.data.validation, bench).accuracy for model in (learned, settled))
+        if after >= before - self.source_drop:
+            return False
+        fell = f"from {100 * before:.1f} % to {100 * after:.1f} %"
+        most = f"more than {100 * self.source_drop:g} percentage points"
+        bench.remark(
+            KEPT, f"Adapting to the target took the source's validation accuracy {fell}, {most}: the network before "
+            "adapting is kept. Set source_drop higher to accept that.",
+        )  # fmt: skip
+        return True
 
     def controls(self, model: Model, bench: Bench) -> dict[str, Callable[[], Model]]:
         """None where the step before is itself the model that learned from the source only."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 from torch import nn
 
 from core.engine.backbones.blocks import blocks
 from core.engine.method import knob
-from core.engine.transfer.training import Trainable, TrainedTransfer, batch_norms
+from core.engine.model import Model
+from core.engine.transfer.training import Trainable, TrainedTransfer, batch_norms, knows_images
 from core.options import Words
 
 ENOUGH_FOR_STATISTICS = 5000  # labelled images; with fewer, the target's batch statistics are noisier than the source's
+PRETRAINED_RATE = 0.1  # of the head's
 
 
 class FineTune(TrainedTransfer):
@@ -23,8 +27,11 @@ class FineTune(TrainedTransfer):
     source = "https://arxiv.org/abs/1801.06146"
 
     backbone_rate: float = knob(
-        0.1, "Backbone's learning rate", "The deepest block's learning rate as a share of the head's.",
-        zh=("骨干学习率比例", "最深一块的学习率与分类头学习率之比。"), ge=0.0001, le=1.0,
+        0.0, "Backbone's learning rate",
+        "The deepest block's learning rate as a share of the head's. 0 decides: a tenth for pretrained weights; where "
+        "they are random, all layers learn at the head's rate.",
+        zh=("骨干学习率比例", "最深一块的学习率与分类头学习率之比。0 表示自动:预训练权重取十分之一;"
+            "权重随机时,所有层都用分类头的学习率。"), ge=0.0, le=1.0,
     )  # fmt: skip
     layer_decay: float = knob(
         0.9, "Layer-wise decay", "Each block learns at this share of the rate of the block after it; 1 is no decay.",
@@ -32,18 +39,32 @@ class FineTune(TrainedTransfer):
     )  # fmt: skip
     statistics: str = knob(
         "auto", "Batch-norm statistics",
-        "frozen keeps the source's means and variances, learned follows the target; auto freezes below 5,000 images.",
-        zh=("批归一化统计量", "frozen 保留源域均值方差,learned 跟随目标域;auto 在少于 5000 张图像时冻结。"),
+        "frozen keeps the source's means and variances, learned follows the target; auto freezes "
+        "those of pretrained weights below 5,000 images.",
+        zh=("批归一化统计量", "frozen 保留源域均值方差,learned 跟随目标域;"
+            "auto 在少于 5000 张图像时冻结预训练权重的统计量。"),
         choices=("auto", "frozen", "learned"),
     )  # fmt: skip
+
+    def suited(self, model: Model) -> Self:
+        """Random layers have nothing to keep: there all learn alike, and statistics follow the images."""
+        found = super().suited(model)
+        if found.backbone_rate:
+            return found
+        alike = {"backbone_rate": 1.0, "layer_decay": 1.0} if model.fresh else {"backbone_rate": PRETRAINED_RATE}
+        return found.model_copy(update=alike)
 
     def trainable(self, net: nn.Module, images: int) -> Trainable:
         """Head at the full rate, block i from the end at backbone_rate · layer_decay^i of it."""
         parts = blocks(net)
         groups: list[dict[str, object]] = [{"params": parts.head, "lr": self.learning_rate}]
-        rate = self.learning_rate * self.backbone_rate
+        rate = self.learning_rate * (self.backbone_rate or PRETRAINED_RATE)
         for block in reversed(parts.body):
             groups.append({"params": block.parameters, "lr": rate})
             rate *= self.layer_decay
-        frozen = self.statistics == "frozen" or (self.statistics == "auto" and images < ENOUGH_FOR_STATISTICS)
-        return Trainable(groups, batch_norms(net) if frozen else ())
+        return Trainable(groups, self._frozen(net, images))
+
+    def _frozen(self, net: nn.Module, images: int) -> list[nn.Module]:
+        """The batch norms that keep their statistics; with `auto` only where some were ever taken from images."""
+        keeps = self.statistics == "frozen" or (self.statistics == "auto" and images < ENOUGH_FOR_STATISTICS)
+        return [norm for norm in batch_norms(net) if keeps and (self.statistics == "frozen" or knows_images(norm))]

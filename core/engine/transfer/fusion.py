@@ -15,7 +15,7 @@ from core.engine.export.graph import no_linear_head
 from core.engine.forecast import Outline
 from core.engine.method import knob
 from core.engine.model import Model
-from core.engine.starting import side_of, start
+from core.engine.starting import side_of, start, tell_random
 from core.engine.transfer.embedding import extractor
 from core.engine.transfer.logistic import Problem
 from core.engine.transfer.probing import Frozen, ProbedTransfer, There
@@ -44,6 +44,8 @@ class Fusion(ProbedTransfer):
     def frozen(self, model: Model, bench: Bench) -> Frozen:
         """The fused network; features come from each backbone's own cache."""
         parts = self._parts(model, bench)
+        for part in parts[1:]:
+            tell_random(part, bench)
         extractors = [extractor(part) for part in parts]
 
         def embed(images: Tensor) -> Tensor:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import copy
 
-from torch import nn
-
 from core.engine.backbones.blocks import blocks
 from core.engine.bench import Bench
 from core.engine.forecast import Labour
 from core.engine.method import knob
 from core.engine.model import Model
-from core.engine.train import Examples
+from core.engine.train import ITSELF, Examples, Incumbent
 from core.engine.transfer.fine_tune import FineTune
 from core.engine.transfer.objective import Objective
 from core.engine.transfer.training import Trainable, shared_out
@@ -46,13 +44,15 @@ class Gradual(FineTune):
         done, end = self._parts()[number]
         part = bench.part(f"phase-{number}").after(done, self.epochs)
         return self.train(
-            model, Examples.of(bench.labelled), part, self.thawed(model.net, number, len(bench.labelled)),
-            start=start, schedule=self.schedule(end - done), compete=number > 0,
+            model, Examples.of(bench.labelled), part, self.thawed(model, number, len(bench.labelled)),
+            start=start, schedule=self.schedule(end - done),
+            incumbent=Incumbent(f"the network after phase {number}") if number else ITSELF,
         )  # fmt: skip
 
-    def thawed(self, net: nn.Module, number: int, images: int) -> Trainable:
+    def thawed(self, model: Model, number: int, images: int) -> Trainable:
         """What learns in phase `number`; every parameter requires a gradient or not accordingly."""
-        whole = self.shares().trainable(net, images)
+        net = model.net
+        whole = self.suited(model).trainable(net, images)
         body = blocks(net).body
         count = len(body) * number // (self.phases - 1)
         frozen = body[: len(body) - count]
@@ -70,6 +70,6 @@ class Gradual(FineTune):
         images = len(bench.labelled)
         for number, (done, end) in enumerate(self._parts()):
             learner = after.with_net(copy.deepcopy(after.net))
-            self.thawed(learner.net, number, images)
-            work += self.training(learner, end - done, images, bench)
+            self.thawed(learner, number, images)
+            work += self.training(learner, self.schedule(end - done), images, bench)
         return tuple(work)

@@ -8,7 +8,7 @@ from core.engine.bench import NOTHING, Bench, Figures
 from core.engine.forecast import Labour
 from core.engine.method import knob
 from core.engine.model import Model
-from core.engine.train import Examples
+from core.engine.train import Examples, Incumbent
 from core.engine.transfer.fine_tune import FineTune
 from core.engine.transfer.linear_probe import LinearProbe
 from core.events import Work
@@ -33,7 +33,7 @@ class LpFt(FineTune):
     def apply(self, model: Model, bench: Bench) -> Model:
         """Fine-tuning that starts with the probe's head; epoch 0 of its curve is the probe itself."""
         probed = LinearProbe(l2=self.l2).apply(model, _quiet(bench.part("probe")))
-        return self.train(probed, Examples.of(bench.labelled), bench, compete=True)
+        return self.train(probed, Examples.of(bench.labelled), bench, incumbent=Incumbent("the probe"))
 
     def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
         """The probe's work and the fine-tuning's."""

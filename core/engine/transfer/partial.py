@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 from torch import nn
 
 from core.engine.backbones.blocks import blocks
 from core.engine.method import knob
+from core.engine.model import Model
 from core.engine.transfer.training import Trainable, TrainedTransfer
 from core.options import Words
+
+PRETRAINED_RATE = 0.3  # of the head's
 
 
 class Partial(TrainedTransfer):
@@ -25,9 +30,18 @@ class Partial(TrainedTransfer):
         zh=("训练块数", "从末尾数起与分类头一起训练的块数;0 表示只训练分类头。"), ge=0, le=200,
     )  # fmt: skip
     backbone_rate: float = knob(
-        0.3, "Blocks' learning rate", "The trained blocks' learning rate as a share of the head's.",
-        zh=("块学习率比例", "被训练的块的学习率与分类头学习率之比。"), ge=0.0001, le=1.0,
+        0.0, "Blocks' learning rate",
+        "The trained blocks' learning rate as a share of the head's. 0 decides: 0.3 for pretrained weights, 1 for "
+        "random ones.",
+        zh=("块学习率比例", "被训练的块的学习率与分类头学习率之比。0 表示自动:预训练权重取 0.3,随机权重取 1。"),
+        ge=0.0, le=1.0,
     )  # fmt: skip
+
+    def suited(self, model: Model) -> Self:
+        """Random blocks have nothing to keep and learn as fast as the head."""
+        found = super().suited(model)
+        rate = found.backbone_rate or (1.0 if model.fresh else PRETRAINED_RATE)
+        return found.model_copy(update={"backbone_rate": rate})
 
     def trainable(self, net: nn.Module, images: int) -> Trainable:
         """Head and last blocks; parameters of the others stop requiring gradients."""
@@ -38,6 +52,6 @@ class Partial(TrainedTransfer):
         for parameter in (p for block in kept for p in block.parameters):
             parameter.requires_grad_(False)
         groups: list[dict[str, object]] = [{"params": parts.head, "lr": self.learning_rate}]
-        rate = self.learning_rate * self.backbone_rate
+        rate = self.learning_rate * (self.backbone_rate or PRETRAINED_RATE)
         groups += [{"params": block.parameters, "lr": rate} for block in learning]
         return Trainable(groups, frozen)

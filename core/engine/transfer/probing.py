@@ -17,10 +17,12 @@ from core.engine.export.graph import describe, with_head
 from core.engine.forecast import Labour
 from core.engine.method import Saved, knob
 from core.engine.model import Model
+from core.engine.starting import tell_random
 from core.engine.transfer import Transfer
 from core.engine.transfer.embedding import extractor, template
 from core.engine.transfer.logistic import Problem, operations
 from core.files import write_atomic
+from core.gap import KEPT
 
 GRID = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
 
@@ -75,6 +77,8 @@ class ProbedTransfer(Transfer, ABC):
         several each is searched for roughly, and the best to its end; what is told is of the rough ones. One that
         adapts to the target is chosen as it sees the source, where labels may be looked at.
         """
+        tell_random(model, bench)
+        came = model if bench.artifact and not self.adapts() else None
         model, embed = self.frozen(model, bench)
         split, validation = bench.labelled, bench.data.validation
         features = embed(split.images)
@@ -95,6 +99,8 @@ class ProbedTransfer(Transfer, ABC):
             figures = Figures(loss=loss, accuracy=accuracy, validation_loss=told, validation_accuracy=right)
             bench.report("training", number + 1, len(searches), 0, 1, figures)
             rights.append(right)
+        if came is model and self._stays(model, judged, max(rights), bench):
+            return model
         problem, l2 = searches[rights.index(max(rights))]
         if several:
             problem.solve(l2)
@@ -105,6 +111,21 @@ class ProbedTransfer(Transfer, ABC):
             layer.weight.copy_(head.weight)
             layer.bias.copy_(head.bias)
         return model
+
+    def _stays(self, model: Model, judged: Tensor, reached: float, bench: Bench) -> bool:
+        """Whether the head that came in, of a network that an earlier step trained, is better than any found here on
+        validation features [N, D]; says so."""
+        layer = head_layer(model.net)
+        assert isinstance(layer, nn.Linear)
+        with torch.no_grad():
+            had = judge(layer(judged.to(layer.weight.device)).cpu(), bench.data.validation.labels)[1]
+        if had <= reached:
+            return False
+        bench.remark(
+            KEPT, f"The probe reached {100 * reached:.1f} % on validation, below the {100 * had:.1f} % of the network "
+            "that came in: its head is kept.",
+        )  # fmt: skip
+        return True
 
     def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
         """Every labelled and validation image once through the backbone, and the target's where it adapts; then the

@@ -12,7 +12,9 @@ from core.engine.bench import Bench
 from core.engine.forecast import Labour
 from core.engine.method import knob
 from core.engine.model import Model
-from core.engine.train import Examples
+from core.engine.schedule import Schedule
+from core.engine.small_sets import tell_few
+from core.engine.train import ITSELF, Examples, Incumbent
 from core.engine.transfer.fine_tune import FineTune
 from core.engine.transfer.training import shared_out
 from core.errors import UserError
@@ -63,24 +65,35 @@ class PseudoLabels(FineTune):
         """Epochs as long as if the whole pool had joined, and the pool's answers once a round."""
         images = len(bench.labelled) + len(bench.pool)
         answered = Labour("forward", after, self.rounds * len(bench.pool), AT_ONCE, control=False)
-        return (*self.training(after, self.epochs, images, bench), answered)
+        return (*self.training(after, self._paced(self.epochs, bench), images, bench), answered)
 
     def _learn(self, model: Model, bench: Bench, *, joining: bool) -> Model:
         examples = Examples.of(bench.labelled)
         parts = shared_out(self.epochs, self.rounds + 1, "rounds", self.rounds)
-        start = self.objective(model, examples, bench)
-        seen = len(bench.labelled) + len(bench.pool)
-        batches = -(-seen // min(self.batch, len(examples)))  # for all rounds and the twin alike: an equal budget
+        tell_few(len(bench.labelled) + len(bench.pool), self._small(self.epochs, bench), bench)
+        start, fresh = self.objective(model, examples, bench), model.fresh
         for number, (done, end) in enumerate(parts):
             part = bench.part(f"round-{number}").after(done, self.epochs)
             if number and joining:
                 examples = self._joined(model, number, part)
             if self.balance:
                 start = replace(start, class_weights=self.objective(model, examples, bench).class_weights)
-            schedule = replace(self.schedule(end - done), batches=batches)
-            what = self.shares().trainable(model.net, len(examples))
-            model = self.train(model, examples, part, what, start=start, schedule=schedule, compete=number > 0)
+            schedule = self._paced(end - done, bench)
+            known = Incumbent(f"the network before round {number}") if number else ITSELF
+            what = self.suited(replace(model, fresh=fresh)).trainable(model.net, len(examples))
+            model = self.train(model, examples, part, what, start=start, schedule=schedule, incumbent=known)
         return model
+
+    def _paced(self, epochs: int, bench: Bench) -> Schedule:
+        """For all rounds and the twin alike, an equal budget: epochs as long as if the whole pool had joined."""
+        seen = len(bench.labelled) + len(bench.pool)
+        small = self._small(epochs, bench)
+        return replace(small, batch=small.size(seen), batches=max(small.least, -(-seen // small.size(seen))))
+
+    def _small(self, epochs: int, bench: Bench) -> Schedule:
+        """In batches that the labelled images alone can fill."""
+        given = self.schedule(epochs)
+        return replace(given, batch=min(given.batch, len(bench.labelled)))
 
     def _joined(self, model: Model, number: int, bench: Bench) -> Examples:
         """The labelled images and those of the pool that the model is sure of, with its labels."""

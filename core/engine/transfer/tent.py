@@ -55,7 +55,10 @@ class Tent(Settling):
         unlabelled = Examples(images, torch.full((len(images),), UNLABELLED))
         schedule = Schedule(self.passes, self.batch, self.target_rate, "adamw", 0.0, warmup=0.0)
         after = bench.part("tent").after(self.epochs, self.epochs + self.passes)
-        made = fit(model, unlabelled, entropy, schedule, after, parameters=[{"params": learning}], frozen=others)
+        made = fit(
+            model, unlabelled, entropy, schedule, after, parameters=[{"params": learning}], frozen=others,
+            incumbent=self.before("the network with the target's statistics"),
+        )  # fmt: skip
         made.net.requires_grad_(True)
         return with_statistics(made, bench, target)
 

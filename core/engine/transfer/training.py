@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Self
 
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from core.engine.backbones.blocks import blocks
 from core.engine.bench import Bench
@@ -19,7 +20,9 @@ from core.engine.method import knob
 from core.engine.model import Model
 from core.engine.range_test import BATCHES
 from core.engine.schedule import CURVES, Schedule
-from core.engine.train import Examples, fit
+from core.engine.small_sets import steps_at_least
+from core.engine.starting import tell_random
+from core.engine.train import ITSELF, Examples, Incumbent, fit
 from core.engine.transfer import Transfer
 from core.engine.transfer.objective import Objective, dropping
 from core.errors import UserError
@@ -50,6 +53,7 @@ class TrainedTransfer(Transfer, ABC):
         "Peak step size of the head; the backbone learns more slowly. 0 finds one by a short test and tells it.",
         zh=("学习率", "分类头的最大步长;骨干网络学得更慢。0 表示通过简短测试自动寻找并告知。"), ge=0.0, le=1.0,
     )  # fmt: skip
+    least_steps: int = steps_at_least()
     curve: str = knob(
         "cosine", "Rate's course",
         "After a warm-up the rate falls along a cosine, to a tenth at half and at three quarters (step), or not at all "
@@ -127,28 +131,33 @@ class TrainedTransfer(Transfer, ABC):
         *,
         start: Objective | None = None,
         schedule: Schedule | None = None,
-        compete: bool = False,
+        incumbent: Incumbent = ITSELF,
     ) -> Model:
         """Trains `what` (default: `trainable`) on labelled examples with every option of this method.
 
-        `start` is the objective of an earlier part, whose pretrained weights still pull; `compete`: see train.fit.
+        `start` is the objective of an earlier part, whose pretrained weights still pull; `incumbent`: see train.fit.
         """
         net = model.net.to(bench.device)
-        what = what or self.shares().trainable(net, len(examples))
+        what = what or self.suited(model).trainable(net, len(examples))
+        whole = _whole(net, what.groups)
+        if not whole or any(isinstance(m, _BatchNorm) and not knows_images(m) for m in what.frozen):
+            tell_random(model, bench)
         head = {id(p) for p in blocks(net).head}
         groups = [g if _of(g, head) or not self.l2_sp else {**g, "weight_decay": 0.0} for g in what.groups]
         loss = start or self.objective(model, examples, bench)
         try:
             with dropping(net, self.dropout):
-                return fit(
+                made = fit(
                     model, examples, loss, schedule or self.schedule(), bench,
-                    parameters=groups, frozen=what.frozen, compete=compete,
+                    parameters=groups, frozen=what.frozen, incumbent=incumbent,
                 )  # fmt: skip
         finally:
             net.requires_grad_()  # what is frozen is this method's matter: a later step decides for itself
+        return replace(made, fresh=model.fresh and not whole)
 
-    def shares(self) -> Self:
-        """This method with rates as shares of one that is still to be found, or itself."""
+    def suited(self, model: Model) -> Self:
+        """This method with what depends on the network: rates as shares of one that is still to be found, and the
+        backbone's share where the option leaves it open."""
         return self if self.learning_rate else self.model_copy(update={"learning_rate": 1.0})
 
     def objective(self, model: Model, examples: Examples, bench: Bench) -> Objective:
@@ -164,19 +173,19 @@ class TrainedTransfer(Transfer, ABC):
         return Schedule(
             epochs or self.epochs, self.batch, self.learning_rate, "adamw", self.weight_decay, augment=self.augment,
             patience=self.patience, curve=curve, mixup=self.mixup, cutmix=self.cutmix, erasing=self.erasing,
-            average=self.average,
+            average=self.average, least=self.least_steps,
         )  # fmt: skip
 
     def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
         """Training of what learns; early stopping is not foreseen."""
         images = len(bench.labelled)
         learner = after.with_net(copy.deepcopy(after.net))
-        self.trainable(learner.net, images)
-        return self.training(learner, self.epochs, images, bench)
+        self.suited(learner).trainable(learner.net, images)
+        return self.training(learner, self.schedule(), images, bench)
 
-    def training(self, learner: Model, epochs: int, images: int, bench: Bench) -> tuple[Labour, ...]:
-        """So many epochs of what requires a gradient in `learner`, and the range test before them if there is one."""
-        train, judge = training(learner, epochs, self.batch, images, len(bench.data.validation))
+    def training(self, learner: Model, schedule: Schedule, images: int, bench: Bench) -> tuple[Labour, ...]:
+        """Training by this schedule of what requires a gradient in `learner`, and the range test before it if any."""
+        train, judge = training(learner, schedule, images, len(bench.data.validation))
         searched = 0 if self.learning_rate else BATCHES * train.batch
         return replace(train, images=train.images + searched), judge
 
@@ -196,6 +205,18 @@ def _of(group: dict[str, object], parameters: set[int]) -> bool:
     return isinstance(held, list) and any(id(p) in parameters for p in held)
 
 
-def batch_norms(net: nn.Module) -> list[nn.Module]:
+def _whole(net: nn.Module, groups: Sequence[dict[str, object]]) -> bool:
+    """Whether all of the network learns."""
+    return all(any(_of(group, {id(parameter)}) for group in groups) for parameter in net.parameters())
+
+
+def batch_norms(net: nn.Module) -> list[_BatchNorm]:
     """All batch-normalisation layers."""
-    return [m for m in net.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    return [m for m in net.modules() if isinstance(m, _BatchNorm)]
+
+
+def knows_images(norm: _BatchNorm) -> bool:
+    """Whether running statistics were ever taken from images: a random network begins with means 0 and variances 1."""
+    if norm.running_mean is None or norm.running_var is None:
+        return False
+    return bool(norm.running_mean.any()) or bool((norm.running_var != 1).any())

@@ -21,6 +21,7 @@ from core.engine.output import Output
 from core.engine.range_test import choose, find_rate
 from core.engine.train import UNLABELLED, Batch, Examples, Schedule, evaluate, fit, view
 from core.errors import UserError
+from core.gap import KEPT
 from tests.core.engine.conftest import MakeBench, Reported
 
 SHORT = Schedule(epochs=3, batch=128, learning_rate=0.1, augment="shift")
@@ -56,7 +57,7 @@ def test_learns_digits(make_bench: MakeBench, make_model: Maker, digits: Dataset
     trained = fit(make_model(), Examples.of(digits.train), cross_entropy, schedule, bench)
     assert evaluate(trained, digits.test, bench).accuracy > 0.85
     curve = [r for r in reports if r[0] == "training" and r[5].validation_accuracy is not None]
-    assert [r[1] for r in curve] == [1, 2, 3, 4, 5, 6]
+    assert [r[1] for r in curve] == [0, 1, 2, 3, 4, 5, 6], "epoch 0 is what came in"
     best = max(r[5].validation_accuracy or 0 for r in curve)
     assert evaluate(trained, digits.validation, bench).accuracy == pytest.approx(best)
 
@@ -129,9 +130,9 @@ def test_the_average_is_judged_and_kept(make_bench: MakeBench, make_model: Maker
         return cross_entropy(output, batch)
 
     bench = make_bench()
-    kept = weights(fit(model, Examples.of(digits.train), loss, schedule, bench))
+    kept = weights(fit(model, Examples.of(digits.train), loss, schedule, bench, incumbent=None))
     again = weights(fit(make_model(), Examples.of(digits.train), cross_entropy, replace(schedule, average=0.0),
-                        replace(bench, folder=bench.folder / "raw")))  # fmt: skip
+                        replace(bench, folder=bench.folder / "raw"), incumbent=None))  # fmt: skip
     average = {name: tensor.double() for name, tensor in seen[0].items()}
     for number, now in enumerate([*seen[2:], again]):
         decay = min(0.6, (1 + number) / (10 + number))
@@ -164,7 +165,7 @@ def test_weights_that_come_in_may_stay_the_best(
         return output.logits.softmax(1).gather(1, batch.target[:, None]).mean()
 
     part = replace(bench, folder=bench.folder / "away")
-    after = fit(good, Examples.of(digits.train), away, replace(SHORT, learning_rate=0.5), part, compete=True)
+    after = fit(good, Examples.of(digits.train), away, replace(SHORT, learning_rate=0.5), part)
     assert equal(before, weights(after))
     assert (reports[0][1], reports[0][3], reports[0][5].validation_accuracy) == (0, 0, accuracy)
 
@@ -268,7 +269,7 @@ def test_where_no_rate_helps_a_person_is_told(make_bench: MakeBench, make_model:
 
     bench = make_bench(warn=lambda code, message: codes.append(code))
     fit(make_model(), Examples.of(digits.train), rising, replace(SHORT, learning_rate=0.0, epochs=1), bench)
-    assert codes == ["no_learning_rate_found"]
+    assert codes == ["no_learning_rate_found", KEPT]
 
 
 # courses of the rate
