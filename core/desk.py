@@ -95,7 +95,7 @@ class Desk:
             self._settled.add(job.id)
         elif who is not None and (not self._ours(who) or job.id in self._told):
             if not alive(who) and not job.done():
-                job.fail(_died(_kind(job), "The process that worked on it ended."))
+                job.fail(_died(_kind(job), None, ""))
         elif job.cancel_requested():
             job.fail(_cancelled(_kind(job)))
         elif not job.readable():

@@ -89,7 +89,7 @@ class Misread(Failpoint):
         super().__init__("kill", 1)
         self.given = given
 
-    def strike(self, file: int | None, data: bytes) -> None:
+    def strike(self, path: Path, file: int | None, data: bytes) -> None:
         allowed = f"nothing, or one of {', '.join(KINDS)} with a number, such as enospc:3 or eio:1+"
         fix = "Unset CONDENSER_FAILPOINT; it is there for tests."
         raise UserError("bad_failpoint", "CONDENSER_FAILPOINT", self.given, allowed, fix)
