@@ -27,7 +27,7 @@ from core.workspace import Workspace
 
 EVERYTHING = {
     "model.onnx", "labels.json", "preprocessing.json", "MODEL_CARD.md", "recipe.toml", "receipt.json",
-    "environment.json", "predict.py", "benchmark.py", "samples.npz",
+    "environment.json", "requirements.txt", "predict.py", "benchmark.py", "samples.npz",
 }  # fmt: skip
 ALONE = """
 import runpy, sys
@@ -92,6 +92,33 @@ def test_alone_it_gives_the_stored_predictions(
     np.testing.assert_allclose(sure, predictions["test_confidences"], atol=2e-6)
     share = float(np.mean(predictions["test_answers"] == test.labels.numpy()))
     assert share == finished.summary().points[step].accuracy
+
+
+def test_a_label_stands_beside_every_probability(bundles: dict[int, Path], alone: Path, tmp_path: Path) -> None:
+    Image.new("L", (8, 8)).save(tmp_path / "名 🦊.png")
+    told = json.loads(run_alone(alone, bundles[0] / "predict.py", str(tmp_path / "名 🦊.png")))
+    assert set(told) == {"file", "index", "label", "probabilities", "labels"}
+    assert told["labels"] == json.loads((bundles[0] / "labels.json").read_text())
+    assert len(told["labels"]) == len(told["probabilities"])
+    assert told["labels"][told["index"]] == told["label"]
+
+
+@pytest.mark.parametrize("script", ["predict.py", "benchmark.py"])
+def test_an_onnxruntime_that_is_too_old_is_told_in_a_sentence(
+    script: str, bundles: dict[int, Path], alone: Path, tmp_path: Path
+) -> None:
+    assert "onnxruntime>=1.18\n" in (bundles[0] / "requirements.txt").read_text()
+    assert "onnxruntime>=1.18" in (bundles[0] / "MODEL_CARD.md").read_text()
+    future = tmp_path / "future"
+    shutil.copytree(bundles[0], future)
+    (future / "requirements.txt").write_text("numpy\nonnxruntime>=97.1\npillow\n")
+    words = [sys.executable, "-I", "-S", "-c", ALONE, str(alone), str(future / script), "x.png"][
+        : 7 + (script[0] == "p")
+    ]
+    done = subprocess.run(words, capture_output=True, text=True, cwd="/", timeout=120, check=False)
+    assert done.returncode == 2
+    told = f"needs onnxruntime 97.1 or newer; this is {onnxruntime.__version__}. Run: pip install -r requirements.txt"
+    assert done.stderr.strip() == f"model.onnx {told}"
 
 
 @pytest.mark.parametrize("step", [0, 2])
