@@ -398,7 +398,7 @@ def _answer(words: Sequence[str]) -> int:
     try:
         check_failpoint()
         _refuse_blanks(words)
-        return app(list(words), exit_on_error=False, print_error=False) or DONE
+        return app(_with_stdin(words), exit_on_error=False, print_error=False) or DONE
     except (UserError, UserErrors) as error:
         return _refuse(error.errors if isinstance(error, UserErrors) else (error,), "--json" in words)
     except CycloptsError as error:
@@ -457,6 +457,16 @@ def _refuse_missing(path: Path) -> None:
     except UnicodeEncodeError:
         fix = "Rename the folder, or make a link to it under a plain name."
         raise UserError("path_not_utf8", "path", str(path), "a path whose name is UTF-8", fix) from None
+
+
+def _with_stdin(words: Sequence[str]) -> list[str]:
+    """A lone `-` in place of a recipe as the path `./-`: the parser would take it for an option."""
+    takes = bool(words) and words[0] in ("run", "submit", "check")
+    before = ["", *words]
+    return [
+        "./-" if takes and word == "-" and last not in ("--set", "--workspace") else word
+        for last, word in zip(before, words, strict=False)
+    ]
 
 
 def _refuse_blanks(words: Sequence[str]) -> None:
