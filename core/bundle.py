@@ -34,10 +34,14 @@ def write_bundle(run: Run, step: int | None, folder: Path, *, images: bool = Tru
     if not point.artifact or not source.exists() or not source.with_name(CARD).exists():
         fix = "Run the recipe again."
         raise UserError("missing_artifact", "step", point.step, "a step whose files are still there", fix)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError("folder_not_empty", "out", str(folder), "a new or empty folder", "Name another one.")
     contents = _contents(run, point, source, images=images)
-    make_folder(folder, private=False)
+    try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise UserError("folder_not_empty", "out", str(folder), "a new or empty folder", "Name another one.")
+        make_folder(folder, private=False)
+    except OSError as error:
+        given = f"{folder} ({error.strerror})"
+        raise UserError("unusable_folder", "out", given, "a folder that can be made", "Name another one.") from None
     try:
         for name, data in contents.items():
             write_atomic(folder / name, data, private=False)

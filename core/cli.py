@@ -206,7 +206,7 @@ def rank(
     _bounded("image_size", image_size, 0, MOST_PIXELS)
     catalog = load_catalog().with_datasets(imported_datasets(Workspace.to_read(workspace)))
     catalog.dataset(dataset)
-    names = [name.strip() for name in backbones.split(",") if name.strip()]
+    names = list(dict.fromkeys(name.strip() for name in backbones.split(",") if name.strip()))
     if not names:
         raise UserError("no_backbones", "backbones", backbones, "one name or more", "Name them: --backbones A,B.")
     for name in names:
@@ -446,17 +446,19 @@ def _store_with(run: str, workspace: Path | None) -> Workspace:
 
 def _refuse_missing(path: Path) -> None:
     """What is not there is refused before a workspace is made for it."""
+    allowed = "a folder or file that may be read"
     try:
-        path.lstat()
         str(path.absolute()).encode()
+        path.stat()
     except OSError as error:
-        fix = "Check the path."
-        raise UserError(
-            "missing_path", "path", f"{path} ({error.strerror})", "what exists and may be read", fix
-        ) from None
+        given = f"{path} ({error.strerror})"
+        raise UserError("missing_path", "path", given, allowed, "Check the path.") from None
     except UnicodeEncodeError:
         fix = "Rename the folder, or make a link to it under a plain name."
         raise UserError("path_not_utf8", "path", str(path), "a path whose name is UTF-8", fix) from None
+    if not path.is_dir() and not path.is_file():
+        given = f"{path} (not a file or folder)"
+        raise UserError("missing_path", "path", given, allowed, "Check the path.")
 
 
 def _with_stdin(words: Sequence[str]) -> list[str]:

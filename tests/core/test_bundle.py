@@ -22,6 +22,7 @@ from core.bundle import write_bundle
 from core.catalog import load_catalog
 from core.engine.data import load_dataset, prepare_numpy
 from core.engine.model import Preprocessing
+from core.errors import UserError
 from core.runs import Run
 from core.workspace import Workspace
 
@@ -92,6 +93,33 @@ def test_alone_it_gives_the_stored_predictions(
     np.testing.assert_allclose(sure, predictions["test_confidences"], atol=2e-6)
     share = float(np.mean(predictions["test_answers"] == test.labels.numpy()))
     assert share == finished.summary().points[step].accuracy
+
+
+def test_a_bundle_that_is_interrupted_leaves_no_file(
+    finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[Path] = []
+
+    def writes(path: Path, data: bytes, *, private: bool = True) -> None:
+        if len(written) == 4:
+            raise KeyboardInterrupt
+        written.append(path)
+        path.write_bytes(data)
+
+    monkeypatch.setattr("core.bundle.write_atomic", writes)
+    with pytest.raises(KeyboardInterrupt):
+        write_bundle(finished, 0, tmp_path / "b")
+    assert len(written) == 4
+    assert list((tmp_path / "b").iterdir()) == []
+
+
+@pytest.mark.parametrize("out", ["x" * 300, "file/below", "file"])
+def test_a_folder_that_cannot_be_made_is_refused(out: str, finished: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"mine")
+    with pytest.raises(UserError) as told:
+        write_bundle(finished, 0, tmp_path / out)
+    assert told.value.field == "out"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_label_stands_beside_every_probability(bundles: dict[int, Path], alone: Path, tmp_path: Path) -> None:

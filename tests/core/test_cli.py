@@ -148,7 +148,8 @@ NOBODY = "0" * 13 + "-ffffff"
         (("rank", "--dataset", "digits", "--backbones", " , "), "backbones", "one name"),
         (("dashboard", "--port", "0"), "port", "1 to 65535"),
         (("dashboard", "--port", "99999999999"), "port", "1 to 65535"),
-        (("import", "/nowhere/at/all", "--name", "x"), "path", "exists"),
+        (("import", "/nowhere/at/all", "--name", "x"), "path", "may be read"),
+        (("import", "/dev/null", "--name", "x"), "path", "may be read"),
         (("import", "half \udcff", "--name", "x"), "path", ""),
         (("profile", "resnet18", "--classes", "nan"), "command", "--help"),
         (("profile", "resnet18", "--classes", "1e400"), "command", "--help"),
@@ -185,6 +186,26 @@ def test_a_blank_workspace_is_not_the_folder_we_are_in(
     run(*command, *words, "--json", code=2)
     assert printed(capsys)["errors"][0]["code"] == "blank_path"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "outcome"),
+    [
+        (("profile", "resnet18"), "Nothing was counted."),
+        (("rank", "--dataset", "digits", "--backbones", "resnet8"), "nothing of it is kept"),
+        (("import", ".", "--name", "x"), "Nothing was imported."),
+    ],
+)
+def test_ctrl_c_says_what_became_of_it(
+    words: tuple[str, ...], outcome: str, workspace: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "ask", interrupted)
+    run(*words, code=130)
+    assert f"Interrupted. {outcome}" in capsys.readouterr().err.replace("The ranking was given up; ", "")
 
 
 def test_a_junk_failpoint_is_refused(workspace: Path) -> None:
