@@ -10,7 +10,7 @@ from core.artifacts import read_artifact
 from core.assets import BENCHMARK, PREDICT, shipped
 from core.catalog import Facts, load_catalog
 from core.errors import UserError
-from core.files import make_folder, remove_file, write_atomic
+from core.files import FULL, make_folder, remove_file, write_atomic
 from core.points import Point
 from core.readable import AT_CHANCE, Amount, chance
 from core.runs import Run
@@ -37,10 +37,16 @@ def write_bundle(run: Run, step: int | None, folder: Path, *, images: bool = Tru
         fix = "Run the recipe again."
         raise UserError("missing_artifact", "step", point.step, "a step whose files are still there", fix)
     source = PurePosixPath(point.artifact)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError("folder_not_empty", "out", str(folder), "a new or empty folder", "Name another one.")
     contents = _contents(run, point, source, images=images)
-    make_folder(folder, private=False)
+    try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise UserError("folder_not_empty", "out", str(folder), "a new or empty folder", "Name another one.")
+        make_folder(folder, private=False)
+    except OSError as error:
+        if error.errno in FULL:
+            raise
+        given = f"{folder} ({error.strerror})"
+        raise UserError("unusable_folder", "out", given, "a folder that can be made", "Name another one.") from None
     try:
         for name, data in contents.items():
             write_atomic(folder / name, data, private=False)

@@ -211,7 +211,7 @@ def rank(
     _bounded("image_size", image_size, 0, MOST_PIXELS)
     catalog = load_catalog().with_datasets(imported_datasets(Workspace.open_to_read(workspace)))
     catalog.dataset(dataset)
-    names = [name.strip() for name in backbones.split(",") if name.strip()]
+    names = list(dict.fromkeys(name.strip() for name in backbones.split(",") if name.strip()))
     if not names:
         raise UserError("no_backbones", "backbones", backbones, "one name or more", "Name them: --backbones A,B.")
     for name in names:
@@ -448,7 +448,7 @@ def _answer(words: Sequence[str]) -> int:
     try:
         check_failpoint()
         _refuse_blanks(words)
-        return app(list(words), exit_on_error=False, print_error=False) or DONE
+        return app(_with_stdin(words), exit_on_error=False, print_error=False) or DONE
     except (UserError, UserErrors) as error:
         return _refuse(error.errors if isinstance(error, UserErrors) else (error,), "--json" in words)
     except CycloptsError as error:
@@ -502,17 +502,29 @@ def _store_with(run: str, workspace: Path | None) -> Workspace:
 
 def _refuse_missing(path: Path) -> None:
     """What is not there is refused before a workspace is made for it."""
+    allowed = "a folder or file that may be read"
     try:
-        path.lstat()
         str(path.absolute()).encode()
+        path.stat()
     except OSError as error:
-        fix = "Check the path."
-        raise UserError(
-            "missing_path", "path", f"{path} ({error.strerror})", "what exists and may be read", fix
-        ) from None
+        given = f"{path} ({error.strerror})"
+        raise UserError("missing_path", "path", given, allowed, "Check the path.") from None
     except UnicodeEncodeError:
         fix = "Rename the folder, or make a link to it under a plain name."
         raise UserError("path_not_utf8", "path", str(path), "a path whose name is UTF-8", fix) from None
+    if not path.is_dir() and not path.is_file():
+        given = f"{path} (not a file or folder)"
+        raise UserError("missing_path", "path", given, allowed, "Check the path.")
+
+
+def _with_stdin(words: Sequence[str]) -> list[str]:
+    """A lone `-` in place of a recipe as the path `./-`: the parser would take it for an option."""
+    takes = bool(words) and words[0] in ("run", "submit", "check")
+    before = ["", *words]
+    return [
+        "./-" if takes and word == "-" and last not in ("--set", "--workspace") else word
+        for last, word in zip(before, words, strict=False)
+    ]
 
 
 def _refuse_blanks(words: Sequence[str]) -> None:

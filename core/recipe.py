@@ -20,6 +20,7 @@ from core.catalog import Catalog, load_catalog
 from core.errors import UserError, UserErrors
 from core.knobs import RECIPE_OPTIONS
 from core.options import Value
+from core.rules.conflicts import idle_cuts
 from core.rules.counts import count_faults
 from core.rules.domains import target_faults
 from core.rules.facts import Given
@@ -104,7 +105,8 @@ class Recipe:
 
     def warnings(self, catalog: Catalog | None = None) -> tuple[str, ...]:
         """What is allowed but probably not meant, a sentence each."""
-        return tuple(larger_students(self.backbone, _given(self.resolved(catalog).steps), catalog or load_catalog()))
+        steps = _given(self.resolved(catalog).steps)
+        return (*larger_students(self.backbone, steps, catalog or load_catalog()), *idle_cuts(steps))
 
 
 def load_recipe(

@@ -8,6 +8,8 @@ import os
 import sys
 from contextlib import suppress
 
+NARROWEST = 20  # columns that a table is laid out for, however few a terminal claims to have
+
 
 def prepare() -> None:
     """Makes stdout and stderr take any text: what an encoding lacks is escaped (`\\u4e2d`), never an error.
@@ -20,6 +22,9 @@ def prepare() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+    given = os.environ.get("COLUMNS", "")
+    if given.isdigit() and int(given) < NARROWEST:
+        os.environ["COLUMNS"] = str(NARROWEST)
     sys.stdout = _able(sys.stdout)
     sys.stderr = _able(sys.stderr)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from core.errors import UserError
 from core.options import Value
 from core.ratios import read_ratios
+from core.rules.facts import Given
 
 
 def share_faults(values: Mapping[str, Value], place: str) -> Iterator[UserError]:
@@ -44,6 +45,14 @@ def prune_faults(values: Mapping[str, Value], place: str) -> Iterator[UserError]
         yield from _search_faults(str(target), values, place)
     if isinstance(n, int) and isinstance(m, int) and n >= m:
         yield UserError("conflicting_options", f"{place}.n", n, f"fewer than m = {m}", f"Set n to {m // 2}.")
+
+
+def idle_cuts(steps: Iterable[Given]) -> Iterator[str]:
+    """A sentence for each step that is allowed to prune nothing; a ratio of 0 gives the network back as it was."""
+    for n, (stage, _, values) in enumerate(steps):
+        idle = values.get("ratio") == 0 and values.get("target", "none") == "none"
+        if stage == "prune" and idle and not values.get("layer_ratios"):
+            yield f"steps.{n}: ratio = 0 removes nothing."
 
 
 def _search_faults(target: str, values: Mapping[str, Value], place: str) -> Iterator[UserError]:

@@ -22,12 +22,13 @@ from core.bundle import write_bundle
 from core.catalog import load_catalog
 from core.engine.data import load_dataset, prepare_numpy
 from core.engine.model import Preprocessing
+from core.errors import UserError
 from core.runs import Run
 from core.workspace import Workspace
 
 EVERYTHING = {
     "model.onnx", "labels.json", "preprocessing.json", "MODEL_CARD.md", "recipe.toml", "receipt.json",
-    "environment.json", "predict.py", "benchmark.py", "samples.npz",
+    "environment.json", "requirements.txt", "predict.py", "benchmark.py", "samples.npz",
 }  # fmt: skip
 ALONE = """
 import runpy, sys
@@ -92,6 +93,60 @@ def test_alone_it_gives_the_stored_predictions(
     np.testing.assert_allclose(sure, predictions["test_confidences"], atol=2e-6)
     share = float(np.mean(predictions["test_answers"] == test.labels.numpy()))
     assert share == finished.summary().points[step].accuracy
+
+
+def test_a_bundle_that_is_interrupted_leaves_no_file(
+    finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[Path] = []
+
+    def writes(path: Path, data: bytes, *, private: bool = True) -> None:
+        if len(written) == 4:
+            raise KeyboardInterrupt
+        written.append(path)
+        path.write_bytes(data)
+
+    monkeypatch.setattr("core.bundle.write_atomic", writes)
+    with pytest.raises(KeyboardInterrupt):
+        write_bundle(finished, 0, tmp_path / "b")
+    assert len(written) == 4
+    assert list((tmp_path / "b").iterdir()) == []
+
+
+@pytest.mark.parametrize("out", ["x" * 300, "file/below", "file"])
+def test_a_folder_that_cannot_be_made_is_refused(out: str, finished: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"mine")
+    with pytest.raises(UserError) as told:
+        write_bundle(finished, 0, tmp_path / out)
+    assert told.value.field == "out"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_label_stands_beside_every_probability(bundles: dict[int, Path], alone: Path, tmp_path: Path) -> None:
+    Image.new("L", (8, 8)).save(tmp_path / "名 🦊.png")
+    told = json.loads(run_alone(alone, bundles[0] / "predict.py", str(tmp_path / "名 🦊.png")))
+    assert set(told) == {"file", "index", "label", "probabilities", "labels"}
+    assert told["labels"] == json.loads((bundles[0] / "labels.json").read_text())
+    assert len(told["labels"]) == len(told["probabilities"])
+    assert told["labels"][told["index"]] == told["label"]
+
+
+@pytest.mark.parametrize("script", ["predict.py", "benchmark.py"])
+def test_an_onnxruntime_that_is_too_old_is_told_in_a_sentence(
+    script: str, bundles: dict[int, Path], alone: Path, tmp_path: Path
+) -> None:
+    assert "onnxruntime>=1.18\n" in (bundles[0] / "requirements.txt").read_text()
+    assert "onnxruntime>=1.18" in (bundles[0] / "MODEL_CARD.md").read_text()
+    future = tmp_path / "future"
+    shutil.copytree(bundles[0], future)
+    (future / "requirements.txt").write_text("numpy\nonnxruntime>=97.1\npillow\n")
+    words = [sys.executable, "-I", "-S", "-c", ALONE, str(alone), str(future / script), "x.png"][
+        : 7 + (script[0] == "p")
+    ]
+    done = subprocess.run(words, capture_output=True, text=True, cwd="/", timeout=120, check=False)
+    assert done.returncode == 2
+    told = f"needs onnxruntime 97.1 or newer; this is {onnxruntime.__version__}. Run: pip install -r requirements.txt"
+    assert done.stderr.strip() == f"model.onnx {told}"
 
 
 @pytest.mark.parametrize("step", [0, 2])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from core import cli
+from core import cli, server
 from core.catalog import load_catalog
 from core.workspace import Workspace
 
@@ -126,6 +127,135 @@ def test_refusals_are_told_without_a_traceback(
     assert "Traceback" not in captured.err
 
 
+NOBODY = "0" * 13 + "-ffffff"
+
+
+@pytest.mark.parametrize(
+    ("words", "field", "allowed"),
+    [
+        *(((verb, NOBODY), "run", "a run in this workspace")
+          for verb in ("show", "cancel", "resume", "delete", "sensitivity")),
+        (("export", NOBODY, "--out", "b"), "run", "a run in this workspace"),
+        (("profile", "resnet18", "--classes", "1000000000000"), "classes", "from 1 to 100000"),
+        (("profile", "resnet18", "--classes", "-1"), "classes", "from 1 to 100000"),
+        (("profile", "resnet18", "--image-size", "0"), "image_size", "from 1 to 1024"),
+        (("profile", "resnet18", "--image-size", "100000"), "image_size", "from 1 to 1024"),
+        (("profile", "vit_b_32", "--image-size", "100"), "image_size", "a multiple of 32"),
+        (("profile", "vit_b_32", "--image-size", "16"), "image_size", "from 32"),
+        (("rank", "--dataset", "digits", "--backbones", "resnet8", "--limit", "-1"), "limit", "from 0"),
+        (("rank", "--dataset", "digits", "--backbones", "resnet8", "--limit", str(10**12)), "limit", "from 0"),
+        (("rank", "--dataset", "digits", "--backbones", "resnet8", "--image-size", "-1"), "image_size", "from 0"),
+        (("rank", "--dataset", "digits", "--backbones", " , "), "backbones", "one name"),
+        (("dashboard", "--port", "0"), "port", "1 to 65535"),
+        (("dashboard", "--port", "99999999999"), "port", "1 to 65535"),
+        (("import", "/nowhere/at/all", "--name", "x"), "path", "may be read"),
+        (("import", "/dev/null", "--name", "x"), "path", "may be read"),
+        (("import", "half \udcff", "--name", "x"), "path", ""),
+        (("profile", "resnet18", "--classes", "nan"), "command", "--help"),
+        (("profile", "resnet18", "--classes", "1e400"), "command", "--help"),
+        (("export", NOBODY, "--out", ""), "--out", "a folder"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_refused_command_makes_no_workspace(
+    workspace: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], field: str, allowed: str
+) -> None:
+    run(*words, "--json", code=2)
+    (error,) = printed(capsys)["errors"]
+    assert error["field"] == field
+    assert allowed in error["allowed"]
+    assert error["fix"]
+    assert not workspace.exists()
+
+
+def test_what_only_looks_makes_no_workspace(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words, told in ((("runs",), []), (("stop",), {"stopped": False, "dashboard": False})):
+        run(*words, "--json")
+        assert printed(capsys) == told
+    run("list", "datasets", "--json")
+    assert not workspace.exists()
+
+
+@pytest.mark.parametrize("words", [("--workspace", ""), ("--workspace=",), ("--workspace", "  ")])
+@pytest.mark.parametrize("command", [("runs",), ("list", "datasets"), ("dashboard",)])
+def test_a_blank_workspace_is_not_the_folder_we_are_in(
+    command: tuple[str, ...], words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    run(*command, *words, "--json", code=2)
+    assert printed(capsys)["errors"][0]["code"] == "blank_path"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "outcome"),
+    [
+        (("profile", "resnet18"), "Nothing was counted."),
+        (("rank", "--dataset", "digits", "--backbones", "resnet8"), "nothing of it is kept"),
+        (("import", ".", "--name", "x"), "Nothing was imported."),
+    ],
+)
+def test_ctrl_c_says_what_became_of_it(
+    words: tuple[str, ...], outcome: str, workspace: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "ask", interrupted)
+    run(*words, code=130)
+    assert f"Interrupted. {outcome}" in capsys.readouterr().err.replace("The ranking was given up; ", "")
+
+
+def test_a_junk_failpoint_is_refused(workspace: Path) -> None:
+    environment = {**os.environ, "CONDENSER_FAILPOINT": "junk"}
+    words = [sys.executable, "-m", "core.cli", "list", "backbones", "--json"]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    (error,) = json.loads(done.stdout)["errors"]
+    assert (error["code"], error["field"]) == ("bad_failpoint", "CONDENSER_FAILPOINT")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_recipe_comes_on_stdin(
+    workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for text, code in ((SMALL, 0), (SMALL + "epochs = 3", 2), ("x" * 300_000, 2)):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+        run("check", "-", "--json", code=code)
+        assert printed(capsys)["ok"] is (code == 0)
+
+
+def test_submit_says_where_the_run_is(
+    workspace: Path, recipe: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "ensure_supervisor", lambda store: None)
+    run("submit", str(recipe))
+    first = capsys.readouterr()
+    assert Workspace.named(workspace).queued() == [first.out.strip()], "the id alone, for a script"
+    assert "place 1 in the queue" in first.err
+    assert str(workspace) in first.err.replace("\n", "")
+    url = "http://127.0.0.1:8765"
+    address = server.Address(url, 8765, server.Identity(1, 1.0, "x"), False, workspace / "dashboard.log")
+    monkeypatch.setattr(server, "dashboard", lambda store: address)
+    run("submit", str(recipe), "--json")
+    told = printed(capsys)
+    assert told == {"run": Workspace.named(workspace).queued()[1], "place": 2, "workspace": str(workspace), "url": url}
+
+
+def test_a_ratio_of_nothing_is_accepted_and_removes_nothing(
+    workspace: Path, recipe: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    step = '[[steps]]\nstage = "prune"\nmethod = "l2"\nratio = 0\nepochs = 0\n'
+    recipe.write_text(SMALL.replace("epochs = 2", "epochs = 1") + step)
+    run("check", str(recipe), "--json")
+    assert printed(capsys)["warnings"] == ["steps.1: ratio = 0 removes nothing."]
+    run("run", str(recipe), "--json")
+    before, after = printed(capsys)["points"]
+    assert (before["params"], before["accuracy"]) == (after["params"], after["accuracy"])
+
+
 def test_a_workspace_that_is_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     taken = tmp_path / "taken"
     taken.write_text("mine")
@@ -220,7 +350,7 @@ def test_ctrl_c_cancels_and_keeps_the_curve(workspace: Path, tmp_path: Path) -> 
     process = subprocess.Popen(
         [sys.executable, "-m", "core.cli", "run", str(path), "--json"],
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
     )
     store = Workspace.named(workspace)
     wait_for(lambda: workspace.exists() and store.run_ids())
@@ -228,8 +358,11 @@ def test_ctrl_c_cancels_and_keeps_the_curve(workspace: Path, tmp_path: Path) -> 
     wait_for(lambda: any(p.validation_accuracy for s in begun.state().steps for p in s.curve))
     process.send_signal(signal.SIGINT)
     asked = time.monotonic()
-    process.communicate(timeout=30)
+    told, said = process.communicate(timeout=30)
     assert time.monotonic() - asked < 10
+    assert (json.loads(told)["run"], json.loads(told)["status"]) == (begun.id, "cancelled")
+    assert f"Run {begun.id} is cancelled. Kept: " in said.decode()
+    assert f"condenser resume {begun.id}" in said.decode()
     assert process.returncode == 130
     state = begun.state()
     assert state.status.value == "cancelled"

@@ -18,9 +18,12 @@ from core.files import (
     Failpoint,
     append_line,
     breaking,
+    check_failpoint,
+    close_to_others,
     lock,
     make_folder,
     move,
+    open_log,
     remove_tree,
     replacing,
     safe_join,
@@ -204,3 +207,60 @@ def test_the_lock_is_exclusive_and_ends_with_its_process(tmp_path: Path) -> None
     os.close(write)
     with lock(path, wait=False) as mine:
         assert mine
+
+
+# who may read what is written
+
+
+def rights(path: Path) -> str:
+    return oct(path.stat().st_mode & 0o777)
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_what_is_written_is_its_owners_alone(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        folder = make_folder(tmp_path / "a" / "b")
+        write_atomic(folder / "whole", b"1")
+        append_line(folder / "lines", b"1")
+        with open_log(folder / "log") as log, lock(folder / "lock"):
+            log.write(b"1")
+        with replacing(folder / "of a library") as temporary:
+            temporary.write_bytes(b"1")
+    finally:
+        os.umask(before)
+    assert {rights(path) for path in folder.iterdir()} == {"0o600"}
+    assert rights(folder) == rights(folder.parent) == "0o700"
+
+
+def test_what_is_taken_away_has_the_rights_that_a_person_chose(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        folder = make_folder(tmp_path / "bundle", private=False)
+        write_atomic(folder / "file", b"1", private=False)
+    finally:
+        os.umask(before)
+    assert (rights(folder), rights(folder / "file")) == ("0o750", "0o640")
+
+
+def test_a_folder_is_closed_to_others(tmp_path: Path) -> None:
+    (tmp_path / "open").mkdir(0o755)
+    close_to_others(tmp_path / "open")
+    assert rights(tmp_path / "open") == "0o700"
+
+
+@pytest.mark.parametrize("given", ["junk", "kill", "kill:0", "enospc:x", "eio:-1", "kill:1e3", "torn:²"])
+def test_a_failpoint_that_is_none_is_refused_at_the_first_operation(
+    given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A test that breaks nothing in silence would prove nothing."""
+    monkeypatch.setenv("CONDENSER_FAILPOINT", given)
+    misread = files._from_environment()
+    assert misread is not None
+    with breaking(misread), pytest.raises(UserError) as told:
+        write_atomic(tmp_path / "file", b"1")
+    assert (told.value.code, told.value.field, told.value.given) == ("bad_failpoint", "CONDENSER_FAILPOINT", given)
+    with breaking(misread), pytest.raises(UserError):
+        check_failpoint()
+    check_failpoint()
+    assert list(tmp_path.iterdir()) == []

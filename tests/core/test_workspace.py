@@ -14,7 +14,7 @@ from core.files import Failpoint, breaking
 from core.jobs import JobProgress
 from core.points import Point
 from core.runs import RunSummary, Status
-from core.workspace import KEEP_TRASH, Workspace, new_id
+from core.workspace import FOLDERS, KEEP_TRASH, Workspace, new_id
 from tests.core.test_files import survives
 
 RECIPE = 'schema = 1\nname = "small"\ndataset = "fashion-mini"\nbackbone = "resnet8"\n'
@@ -62,6 +62,43 @@ def test_a_folder_that_cannot_be_written_is_refused_and_nothing_written(
     with pytest.raises(UserError):
         Workspace.open_or_create(tmp_path / "new")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_workspace_is_closed_to_others_an_older_one_too(tmp_path: Path) -> None:
+    for name in ("new", "older"):
+        path = tmp_path / name
+        if name == "older":
+            for folder in FOLDERS:
+                (path / folder).mkdir(parents=True)
+                (path / folder).chmod(0o755)
+            path.chmod(0o755)
+            (path / "supervisor.json").write_text("{}")
+        Workspace.open_or_create(path)
+        assert {p.stat().st_mode & 0o777 for p in (path, *(path / name for name in FOLDERS))} == {0o700}
+
+
+def test_a_folder_with_other_things_in_it_keeps_its_rights(tmp_path: Path) -> None:
+    """A home folder, for one: only what is ours in it is closed."""
+    (tmp_path / "letters").mkdir()
+    tmp_path.chmod(0o755)
+    Workspace.open_or_create(tmp_path)
+    assert tmp_path.stat().st_mode & 0o777 == 0o755
+    assert {(tmp_path / name).stat().st_mode & 0o777 for name in FOLDERS} == {0o700}
+
+
+def test_looking_makes_nothing(tmp_path: Path) -> None:
+    store = Workspace.to_read(tmp_path / "not there")
+    assert (store.runs(), store.job_ids()) == ([], [])
+    with pytest.raises(UserError):
+        store.run(new_id())
+    (tmp_path / "file").write_bytes(b"mine")
+    for path in (tmp_path / "file", tmp_path / ("x" * 300), tmp_path / "/".join(["x" * 200] * 30)):
+        for opening in (Workspace.to_read, Workspace.open_or_create):
+            with pytest.raises(UserError) as told:
+                opening(path)
+            assert told.value.code in ("workspace_is_file", "workspace_path")
+            assert told.value.field == "workspace"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_opening_twice_changes_nothing(workspace: Workspace) -> None:

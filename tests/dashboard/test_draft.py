@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shlex
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 
 from core.catalog import STAGES
 from core.errors import UserError, UserErrors
-from core.recipe import Recipe, load_recipe, recipe_from
+from core.recipe import Recipe, load_recipe, parse_recipe, recipe_from
 from dashboard.design import draft, presets
 from dashboard.design.draft import Draft
 
@@ -161,12 +163,16 @@ def test_a_preset_keeps_ones_own_transfer_and_export(now: Draft) -> None:
 # the command
 
 
-def _run(command: str, file: Path | None = None) -> Recipe:
+def _run(command: str) -> Recipe:
     """What the command line makes of it."""
-    program, verb, path, *rest = shlex.split(command)
-    assert (program, verb) == ("condenser", "run")
+    words = shlex.split(command)
+    start = draft.program()
+    assert words[: len(start) + 1] == [*start, "run"]
+    path, *rest = words[len(start) + 1 :]
+    assert Path(start[0]).is_absolute()
+    assert Path(path).is_absolute()
     assert set(rest[::2]) <= {"--set"}
-    return load_recipe(file or ROOT / path, settings=rest[1::2])
+    return load_recipe(path, settings=rest[1::2])
 
 
 @pytest.mark.parametrize(
@@ -189,16 +195,17 @@ def _run(command: str, file: Path | None = None) -> Recipe:
 def test_settings_on_a_bundled_recipe_give_the_same_run(now: Draft, change: object) -> None:
     assert callable(change)
     recipe: Recipe = change(now).recipe
-    assert not draft.is_file(recipe)
     made = _run(draft.command(recipe))
     assert (made.hash(), made.name) == (recipe.hash(), recipe.name)
 
 
-def test_another_chain_is_run_from_its_file(now: Draft, tmp_path: Path) -> None:
-    recipe = draft.set_knob(draft.add_step(now, "prune"), "name", "../up & away 名").recipe
-    words = shlex.split(draft.command(recipe, workspace=Path("/a b/ws")))
-    assert words == ["condenser", "run", "up-away-名.toml", "--workspace", "/a b/ws"]
-    assert draft.is_file(recipe)
-    file = tmp_path / words[2]
-    file.write_text(recipe.to_toml(), encoding="utf-8")
-    assert _run(draft.command(recipe), file) == recipe
+def test_another_chain_is_handed_over_by_a_shell_in_any_folder(now: Draft, tmp_path: Path) -> None:
+    """What the page shows, run as it stands: quotes, dollars and Chinese arrive as they were."""
+    recipe = draft.set_knob(draft.add_step(now, "prune"), "name", "../up & `away` $HOME 名 'x' %s").recipe
+    command = draft.command(recipe, workspace=tmp_path / "a b")
+    assert " run - --workspace " in command
+    checked = command.replace(" run - ", " check - ") + " --json"
+    done = subprocess.run(["/bin/sh", "-c", checked], cwd="/", capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, json.loads(done.stdout)["ok"]) == (0, True), done.stderr
+    handed = subprocess.run(["/bin/sh", "-c", command.rpartition(" | ")[0]], capture_output=True, check=True).stdout
+    assert parse_recipe(handed) == recipe

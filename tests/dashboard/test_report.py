@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import plotly.graph_objects as go
 import pytest
@@ -12,6 +15,7 @@ from core.samples import samples
 from dashboard.charts import points
 from dashboard.tradeoffs import plotting, report
 from dashboard.words import speaking
+from tests.browser import Watched
 from tests.dashboard.test_pages import NASTY
 
 
@@ -43,6 +47,30 @@ def test_every_point_is_a_row_and_what_was_typed_is_text(page: str) -> None:
     assert reader.rows >= len(points.info(samples(), sample=True)) + 2
     assert not reader.tags & {"img", "iframe", "a", "link"}
     assert "&lt;img src=x onerror=alert(1)&gt;" in page
+
+
+def test_it_brings_a_policy_of_its_own(page: str) -> None:
+    """Its own scripts run, by their hashes; nothing else does, and nobody is asked."""
+    found = re.search(r'<meta http-equiv="Content-Security-Policy" content="([^"]+)">', page)
+    assert found is not None
+    assert found.start() < page.index("<script")
+    policy = dict(part.split(" ", 1) for part in found[1].split("; "))
+    assert (policy["default-src"], policy["base-uri"], policy["form-action"]) == ("'none'",) * 3
+    bodies = re.findall(r"<script[^>]*>(.*?)</script>", page, re.DOTALL)
+    digests = [base64.b64encode(hashlib.sha256(body.encode()).digest()).decode() for body in bodies]
+    assert policy["script-src"].split() == [f"'sha256-{digest}'" for digest in digests]
+    assert "name='referrer' content='no-referrer'" in page
+
+
+def test_it_is_drawn_under_its_policy_and_runs_nothing_else(page: str, watched: Watched, tmp_path: Path) -> None:
+    (tmp_path / "report.html").write_text(page, encoding="utf-8")
+    watched.page.goto((tmp_path / "report.html").as_uri())
+    watched.page.wait_for_selector(".main-svg")
+    assert watched.errors == []
+    assert [url for url in watched.foreign if not url.startswith("file://")] == []
+    watched.page.evaluate("document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=window.ran=1>')")
+    watched.page.wait_for_function("() => [...document.images].every((image) => image.complete)")
+    assert watched.page.evaluate("window.ran") is None
 
 
 def test_the_picked_stand_beside_each_other(page: str) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
+import hashlib
 import json
+import re
 import socket
 import subprocess
 import time
@@ -213,6 +216,101 @@ def test_no_other_site_may_frame_the_page_or_be_asked_by_it(address: Address) ->
     assert json.loads(ask(address, "/_stcore/host-config").body)["allowedOrigins"] == []
 
 
+def test_a_page_of_another_site_cannot_embed_anything_of_ours(address: Address) -> None:
+    """Without an Origin, as browsers fetch images and scripts; following a link is allowed."""
+    for site in ("cross-site", "same-site"):  # another port of this machine is of the same site
+        for path in ("/", "/favicon.png", JS, "/_stcore/health"):
+            assert ask(address, path, sec_fetch_site=site, sec_fetch_mode="no-cors").status == 403
+        assert ask(address, "/", sec_fetch_site=site, sec_fetch_mode="navigate").status == 200
+    assert ask(address, "/", sec_fetch_site="same-origin", sec_fetch_mode="cors").status == 200
+
+
+EVERYWHERE = {
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/", 200), ("/home", 200), (JS, 200), ("/_stcore/health", 200), ("/docs", 404), ("/media/x", 404), ("//x", 404)],
+)
+def test_every_answer_carries_the_policies(address: Address, path: str, status: int) -> None:
+    for headers in ({}, {"host": "evil.org"}, {"origin": "http://evil.org"}):
+        reply = ask(address, path, **headers)
+        assert reply.status == (403 if headers else status)
+        assert EVERYWHERE.items() <= reply.headers.items()
+        assert "frame-ancestors 'none'" in reply.headers["content-security-policy"]
+        assert "camera=()" in reply.headers["permissions-policy"]
+
+
+def test_a_refused_websocket_carries_the_policies(address: Address) -> None:
+    lines = ["GET /_stcore/stream HTTP/1.1", "Host: evil.org", "Upgrade: websocket", "Connection: Upgrade",
+             "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="]  # fmt: skip
+    with socket.create_connection(("127.0.0.1", address.port), timeout=20) as raw:
+        raw.sendall("\r\n".join([*lines, "", ""]).encode())
+        reply = raw.recv(8192).decode().lower()
+    assert reply.startswith("http/1.1 403")
+    assert all(f"{name}: {value.lower()}" in reply for name, value in EVERYWHERE.items())
+
+
+def test_no_text_can_become_a_script(address: Address) -> None:
+    """No eval, no inline script but Streamlit's own, by its hash; the browser tests see that the pages work so."""
+    policy = ask(address).headers["content-security-policy"]
+    (scripts,) = [part.split() for part in policy.split("; ") if part.startswith("script-src ")]
+    assert not {"'unsafe-eval'", "'unsafe-inline'", "'unsafe-hashes'", "*", "data:", "https:", "http:"} & set(scripts)
+    inline = re.findall(rb"<script>(.*?)</script>", ask(address).body, re.DOTALL)
+    digests = {f"'sha256-{base64.b64encode(hashlib.sha256(text).digest()).decode()}'" for text in inline}
+    assert digests == {source for source in scripts if source.startswith("'sha")}
+
+
+NOBODY_ASKED_FOR = (
+    "/docs", "/redoc", "/openapi.json", "/metrics", "/_stcore/metrics", "/_stcore/script-health-check",
+    "/_stcore/agent/openapi.json", "/_stcore/agent/mcp", "/_stcore/agent/interact", "/_stcore/allowed-message-origins",
+    "/_stcore/stream", "/healthz", "/st-allowed-message-origins", "/component/x/index.html", "/app/static/x",
+    "/auth/login", "/oauth2callback", "/wp-admin", "/.git/config", "/.env", "/home/x", "/home/_stcore/health",
+    "/docs/", "//docs", "/%2e%2e/etc/passwd", "/static", "/health",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("path", NOBODY_ASKED_FOR)
+def test_pages_of_the_framework_that_nobody_asked_for_are_absent(address: Address, path: str) -> None:
+    for method in ("GET", "HEAD", "POST"):
+        assert ask(address, path, method, content_length="0").status == 404
+
+
+@pytest.mark.parametrize("path", ["/media/../../../etc/passwd", "/static/../../../../etc/passwd",
+                                  "/media/%2e%2e/%2e%2e/etc/passwd", "/static/%2e%2e%2f%2e%2e%2fetc%2fpasswd",
+                                  "/static/..%5c..%5cx", "/_stcore/bidi-components/live_plot/../../../server.py",
+                                  "/_stcore/bidi-components/x/%2e%2e/server.py", "/static//etc/passwd"])  # fmt: skip
+def test_no_path_leads_out(address: Address, path: str) -> None:
+    reply = ask(address, path)
+    assert reply.status in (400, 404) or b"<title>Streamlit</title>" in reply.body
+    assert b"root:" not in reply.body
+    assert b"import" not in reply.body.replace(b"important", b"")[:40]
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
+def test_a_page_takes_no_method_that_changes_something(address: Address, method: str) -> None:
+    for path in ("/", "/home", JS, "/_stcore/health", "/media/x"):
+        assert ask(address, path, method, content_length="0").status == 405
+
+
+def test_an_upload_needs_a_token_and_a_session_and_has_a_limit(address: Address) -> None:
+    upload = "/_stcore/upload_file/session/file"
+    assert ask(address, upload, "PUT", content_length="0").status == 403, "without a token"
+    token = re.search(r"_streamlit_xsrf=([^;]+)", ask(address, "/_stcore/health").headers.get("set-cookie", ""))
+    assert token is not None
+    known = {"cookie": f"_streamlit_xsrf={token[1]}", "X_Xsrftoken": token[1]}
+    assert ask(address, upload, "PUT", content_length="0", **known).status == 400, "no such session"
+    assert ask(address, upload, "PUT", content_length="0", cookie=known["cookie"]).status == 403
+    for method in ("GET", "POST", "OPTIONS"):
+        assert ask(address, upload, method, content_length="0", **known).status == 405
+
+
 # what is served
 
 
@@ -297,6 +395,13 @@ def test_a_taken_port_ends_it_at_once(address: Address, workspace: Workspace) ->
     ended = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, timeout=30, check=False)
     assert ended.returncode == 1
     assert str(address.port) in ended.stderr + ended.stdout
+
+
+def test_without_its_configuration_it_does_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Streamlit would serve by rules of its own: to every interface, for one."""
+    monkeypatch.setattr(server, "NEEDED", (tmp_path / "config.toml",))
+    with pytest.raises(SystemExit, match=r"config\.toml.*Install Condenser again"):
+        server.main(["--port", "8599", "--workspace", str(tmp_path / "w")])
 
 
 def test_it_ends_when_told_though_a_page_is_open(tmp_path: Path) -> None:

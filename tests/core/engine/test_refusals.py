@@ -10,20 +10,24 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 from core import cli
 from core.catalog import load_catalog
 from core.engine import build
-from core.engine.backbones import backbones, load_backbone
+from core.engine.backbones import backbones, load_backbone, skeleton
 from core.engine.backbones.features import observe
+from core.engine.backbones.heads import head_layer
 from core.engine.conductor import conduct
 from core.engine.data import import_images
 from core.engine.method import methods
 from core.engine.model import Model
 from core.engine.prune.channels import ChannelPrune
 from core.engine.rehearsal import rehearse
+from core.engine.transfer.adaptation import statistics_layers
 from core.errors import UserError, UserErrors
 from core.recipe import parse_recipe
+from core.rules.networks import size_faults
 from core.runs import Run
 from core.workspace import Workspace
 from tests.core.engine.conftest import MakeBench, Reported
@@ -71,6 +75,49 @@ KNOWN_FROM_THE_RECIPE = {
     },
     "maps of a teacher of vectors": (
         recipe(TUNED, step("distill", "attention"), backbone="mlp"), "no_features", "backbone", "steps.1.method",
+    ),
+    "a size that cuts no whole patches": (
+        recipe(TUNED, backbone="vit_b_32", size=100), "wrong_image_size", "image_size", "multiple of 32",
+    ),
+    "a size below a student's smallest": (
+        recipe(TUNED, step("distill", "kd", student="vit_b_32"), size=16), "out_of_range", "image_size", "vit_b_32",
+    ),
+    "a student's own size below its smallest": (
+        recipe(TUNED, step("distill", "kd", student="vit_b_32", student_size=16)),
+        "out_of_range", "steps.1.student_size", "nearest allowed value is 32",
+    ),
+    "a student's own size that cuts no whole patches": (
+        recipe(TUNED, step("distill", "kd", student="vit_b_16", student_size=50)),
+        "wrong_image_size", "steps.1.student_size", "value is 48",
+    ),
+    "an assistant that cuts no whole patches": (
+        recipe(TUNED, step("distill", "assistant", assistant="maxvit_t", student="resnet8"), size=100),
+        "out_of_range", "image_size", "maxvit_t",
+    ),
+    "a fused backbone that cuts no whole patches": (
+        recipe(step("transfer", "fusion", with_backbones="vit_b_16"), size=100), "wrong_image_size", "image_size", "16",
+    ),
+    "adaptation of statistics that a network does not have": (
+        recipe(step("transfer", "tent"), more='target = "glyphs"', backbone="convnext_tiny", size=64),
+        "no_batch_norm", "steps.0.method", "set backbone to",
+    ),
+    "scales of norms that a student does not have": (
+        recipe(TUNED, step("distill", "kd", student="mlp"), cut("bn_scale")),
+        "no_batch_norm", "steps.2.method", "set steps.1.student to",
+    ),
+    "a linear head on a network without": (
+        recipe(step("transfer", "linear_probe"), backbone="squeezenet1_0", size=64),
+        "no_linear_head", "steps.0.method", "squeezenet1_0",
+    ),
+    "a linear head on fused networks without": (
+        recipe(step("transfer", "fusion", with_backbones="squeezenet1_1"), size=64),
+        "no_linear_head", "steps.0.with_backbones", "squeezenet1_1",
+    ),
+    "adaptation before anything was learned": (
+        recipe(step("transfer", "adabn", epochs=0), more='target = "glyphs"'), "nothing_trained", "steps.0.epochs", "1",
+    ),
+    "a class that the data do not have": (
+        recipe(TUNED, step("distill", "kd", omit="eleven")), "unknown_class", "steps.1.omit", "digits",
     ),
     "maps of a student that now teaches": (
         recipe(TUNED, step("distill", "kd", student="mlp"), step("distill", "fitnet")),
@@ -121,9 +168,6 @@ SHOWN_BY_THE_NETWORK = {
     ),
     "more directions than there are": (
         recipe(step("transfer", "transform", components=999)), "out_of_range", "steps.0.components", "0 to 64",
-    ),
-    "a class that the data do not have": (
-        recipe(TUNED, step("distill", "kd", omit="eleven")), "unknown_class", "steps.1.omit", "digits",
     ),
     "more shots than the smallest class has": (recipe(TUNED, more="shots = 118"), "out_of_range", "shots", "dataset"),
 }  # fmt: skip
@@ -249,6 +293,41 @@ def test_the_catalogue_knows_which_networks_and_methods_have_to_do_with_maps() -
             channels = 1 if backbone.channels == 1 else 3
             found = observe(load_backbone(name, 10, "none", 28, channels=channels), torch.rand(2, channels, 28, 28))
             assert bool(found.features) == backbone.maps == load_catalog().backbone(name).get("maps", True), name
+
+
+OF_EACH_FAMILY = (
+    "alexnet", "convnext_tiny", "densenet121", "efficientnet_b0", "efficientnet_lite0", "mlp", "mobilenet_v2",
+    "regnet_x_400mf", "resnet8", "resnet18", "shufflenet_v2_x0_5", "squeezenet1_0", "swin_t", "vgg11", "vgg11_bn",
+    "vit_b_32",
+)  # fmt: skip
+
+
+def agrees_with_the_catalogue(name: str) -> None:
+    facts, info = load_catalog().backbone(name), backbones()[name]
+    size = info.image_size if facts.get("multiple", 1) == 1 else max(facts["multiple"], facts["smallest"])
+    net = skeleton(name, classes=10, image_size=size)
+    norms = [m for m in net.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.affine]
+    assert facts.get("norms", True) == bool(norms) == bool(statistics_layers(net)), name
+    assert facts.get("linear_head", True) == isinstance(head_layer(net), nn.Linear), name
+    if facts.get("multiple", 1) > 1:
+        with pytest.raises(UserError, match="multiple of"):
+            skeleton(name, classes=10, image_size=size + 1 if size + 1 > facts["smallest"] else size + 3)
+
+
+@pytest.mark.parametrize("name", OF_EACH_FAMILY)
+def test_the_catalogue_knows_what_a_network_has(name: str) -> None:
+    agrees_with_the_catalogue(name)
+
+
+@pytest.mark.slow
+def test_the_catalogue_knows_what_every_network_has() -> None:
+    for name in backbones():
+        agrees_with_the_catalogue(name)
+
+
+def test_every_networks_own_size_is_one_it_bears() -> None:
+    for name, facts in load_catalog().backbones.items():
+        assert not list(size_faults(facts["image_size"], facts, name)), name
 
 
 def test_all_that_is_wrong_is_told_at_once() -> None:
