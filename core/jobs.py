@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import JsonValue, TypeAdapter
 
-from core.errors import UserError
+from core.errors import UserError, UserErrors
 from core.files import write_atomic
 
 LONG = ("rank", "sensitivity")  # kinds that rest again and again, so that others are answered meanwhile
@@ -30,6 +30,10 @@ class JobProgress:
     done: int
     total: int
     what: str
+
+
+def _read(error: Document) -> UserError:
+    return UserError(**{key: str(error.get(key, "")) for key in ("code", "field", "given", "allowed", "fix")})
 
 
 class Job:
@@ -63,14 +67,15 @@ class Job:
         return self.answer_path.exists()
 
     def result(self) -> Document:
-        """The answer; raises the UserError it ended with, or RuntimeError if there is no answer yet."""
+        """The answer; raises the UserError it ended with, UserErrors where there were several, or RuntimeError if there
+        is no answer yet."""
         if not self.done():
             raise RuntimeError(f"job {self.id} is not done; ask done() first")
         answer = DOCUMENT.validate_json(self.answer_path.read_bytes())
-        error = answer.get("error")
-        if isinstance(error, dict):
-            words = {key: str(error.get(key, "")) for key in ("code", "field", "given", "allowed", "fix")}
-            raise UserError(**words)
+        found = answer.get("errors", [answer.get("error")])
+        told = [_read(one) for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+        if told:
+            raise told[0] if len(told) == 1 else UserErrors(told)
         return DOCUMENT.validate_python(answer["result"])
 
     def details(self) -> str:
@@ -115,9 +120,11 @@ class Job:
         """Ends the job with an answer; raises ValueError on NaN and infinity."""
         self._end({"result": dict(result)})
 
-    def fail(self, error: UserError, details: str = "") -> None:
-        """Ends the job with an error; `details` is a traceback if the fault is ours."""
-        self._end({"error": dict(error.to_json()), "details": details})
+    def fail(self, error: UserError | UserErrors, details: str = "") -> None:
+        """Ends the job with one error or several; `details` is a traceback if the fault is ours."""
+        every = error.errors if isinstance(error, UserErrors) else (error,)
+        told: list[JsonValue] = [dict(one.to_json()) for one in every]
+        self._end({"error": told[0], "errors": told, "details": details})
 
     def _end(self, document: Document) -> None:
         write_atomic(self.answer_path, json.dumps(document, ensure_ascii=False, allow_nan=False).encode())

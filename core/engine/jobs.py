@@ -29,10 +29,8 @@ def answer(job: Job) -> None:
     """Answers the job; what goes wrong becomes its answer, so that a worker serves the next one."""
     try:
         job.answer(_result(job, job.request))
-    except UserError as error:
+    except (UserError, UserErrors) as error:
         job.fail(error)
-    except UserErrors as error:
-        job.fail(error.errors[0])
     except CancelledError:
         job.fail(UserError("cancelled", "job", job.id, "a job that runs to its end", "Ask again."))
     except Exception as error:  # noqa: BLE001 (told to whoever asked, with its traceback)

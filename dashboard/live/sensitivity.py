@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import streamlit as st
 
-from core.errors import UserError
+from core.errors import UserError, UserErrors
 from core.jobs import Job
 from core.launcher import ensure_supervisor
 from core.points import Point
@@ -32,7 +32,7 @@ class Asked:
     found: tuple[Row, ...] = ()
     images: int = 0
     over: bool = False
-    error: UserError | None = None
+    error: UserError | UserErrors | None = None
 
 
 def draw(run: Run, state: RunState) -> None:
@@ -113,7 +113,7 @@ def _looked_at(asked: Asked) -> Asked:
     try:
         job = workspace().job(asked.job)
         document = job.result() if job.done() else job.partial()
-    except UserError as error:
+    except (UserError, UserErrors) as error:
         return replace(asked, over=True, error=error)
     images = (document or {}).get("images", 0)
     return replace(asked, found=rows(document), images=images if isinstance(images, int) else 0, over=job.done())
@@ -121,7 +121,7 @@ def _looked_at(asked: Asked) -> Asked:
 
 def show(asked: Asked) -> None:
     """How far it is, and every row there is."""
-    if asked.error is not None and asked.error.code == "cancelled":
+    if isinstance(asked.error, UserError) and asked.error.code == "cancelled":
         st.caption(say("sensitivity.stopped"))
     elif asked.error is not None:
         blocks.refused(asked.error)
