@@ -8,13 +8,13 @@ partial.json   as much of the answer as there is while the job goes on
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import JsonValue, TypeAdapter
 
-from core.errors import Choice, UserError
+from core.errors import Choice, UserError, UserErrors
 from core.files import write_atomic
 from core.sealed import read_sealed, seal
 
@@ -32,6 +32,11 @@ class JobProgress:
     done: int
     total: int
     what: str
+
+
+def _error(found: Document, choices: Sequence[Choice] = ()) -> UserError:
+    words = {key: str(found.get(key, "")) for key in ("code", "field", "given", "allowed", "fix")}
+    return UserError(**words, choices=choices)
 
 
 class Job:
@@ -84,14 +89,17 @@ class Job:
         return self.answer_path.exists()
 
     def result(self) -> Document:
-        """The answer; raises the UserError it ended with, or RuntimeError if there is no answer yet."""
+        """The answer; raises the UserError it ended with, UserErrors where there were several, or RuntimeError if there
+        is no answer yet."""
         if not self.done():
             raise RuntimeError(f"job {self.id} is not done; ask done() first")
         answer = self._read("result.json")
-        error = answer.get("error")
-        if isinstance(error, dict):
-            words = {key: str(error.get(key, "")) for key in ("code", "field", "given", "allowed", "fix")}
-            raise UserError(**words, choices=CHOICES.validate_python(answer.get("choices", [])))
+        found = answer.get("errors", [answer.get("error")])
+        every = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+        if len(every) > 1:
+            raise UserErrors(_error(one) for one in every)
+        if every:
+            raise _error(every[0], CHOICES.validate_python(answer.get("choices", [])))
         return DOCUMENT.validate_python(answer["result"])
 
     def details(self) -> str:
@@ -143,10 +151,13 @@ class Job:
         """Ends the job with an answer; raises ValueError on NaN and infinity."""
         self._end({"result": dict(result)})
 
-    def fail(self, error: UserError, details: str = "") -> None:
-        """Ends the job with an error; `details` is a traceback if the fault is ours."""
-        choices = DOCUMENT.validate_python({"choices": [choice.to_json() for choice in error.choices]})
-        self._end({"error": dict(error.to_json()), "details": details, **(choices if error.choices else {})})
+    def fail(self, error: UserError | UserErrors, details: str = "") -> None:
+        """Ends the job with one error or several; `details` is a traceback if the fault is ours."""
+        every = error.errors if isinstance(error, UserErrors) else (error,)
+        errors: list[JsonValue] = [dict(one.to_json()) for one in every]
+        choices = error.choices if isinstance(error, UserError) else ()
+        ways = DOCUMENT.validate_python({"choices": [choice.to_json() for choice in choices]}) if choices else {}
+        self._end({"error": errors[0], "errors": errors, "details": details, **ways})
 
     def _end(self, document: Document) -> None:
         write_atomic(self.answer_path, seal(json.dumps(document, ensure_ascii=False, allow_nan=False).encode()))

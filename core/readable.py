@@ -39,14 +39,14 @@ def chance(point: Point) -> str:
 
 
 class Amount:
-    """A number for a phrase: `{count:point|points}` becomes `1 point`, `2 points`; of what is no number, the many."""
+    """A value for a phrase: of a number `{count:point|points}` becomes `1 point`, `2 points`; all else is as ever."""
 
     def __init__(self, value: object) -> None:
         self.value = value
 
     def __format__(self, spec: str) -> str:
         one, plural, many = spec.partition("|")
-        return f"{self.value} {one if self.value == 1 else many}" if plural else format(self.value, spec)
+        return f"{self.value} {one if str(self.value) == '1' else many}" if plural else format(self.value, spec)
 
 
 def size(count: float | None) -> str:

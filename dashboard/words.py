@@ -40,7 +40,7 @@ def say(key: str, **values: object) -> str:
 
     Values a person wrote go in as `UserText(...).md()`.
     """
-    told = {name: readable.Amount(value) if type(value) is int else value for name, value in values.items()}
+    told = {name: readable.Amount(value) for name, value in values.items()}
     return phrase(key, language()).format(**told)
 
 

@@ -33,10 +33,8 @@ def answer(job: Job) -> None:
     """Answers the job; what goes wrong becomes its answer, so that a worker serves the next one."""
     try:
         job.answer(_result(job, job.request))
-    except UserError as error:
+    except (UserError, UserErrors) as error:
         job.fail(error)
-    except UserErrors as error:
-        job.fail(error.errors[0])
     except CancelledError:
         job.fail(UserError("cancelled", job.kind, f"This {job.kind} was cancelled.", "", "Ask again to begin anew."))
     except OSError as error:

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -45,7 +45,7 @@ def knob(
     `zh` is (title, help) in Simplified Chinese. Pass `choices` for a menu, `ge` and `le` for a range.
     """
     extra: Any = {"zh": {"title": zh[0], "help": zh[1]}, "choices": list(choices), "unit": unit, "ge": ge, "le": le}
-    return Field(default=default, title=title, description=help, json_schema_extra=extra)
+    return Field(default=default, title=title, description=help, json_schema_extra=extra, ge=ge, le=le)
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,10 @@ class Saved:
 
 
 class Method(BaseModel, ABC):
-    """One way to do a stage. Immutable: its fields are exactly the options a recipe may set."""
+    """One way to do a stage. Immutable: its fields are exactly the options a recipe may set, within their bounds and
+    choices however it is made."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     title: ClassVar[Words]
     summary: ClassVar[Words]
@@ -77,6 +78,15 @@ class Method(BaseModel, ABC):
     makes_point: ClassVar[bool] = True  # False: adds files to the model so far, which stays the same
     writes_float: ClassVar[bool] = True  # False: its file is rounded, and stands beside the float file before it
     takes_quantized: ClassVar[bool] = True  # False: works on the network in torch, so no quantized file can come in
+
+    @field_validator("*")
+    @classmethod
+    def _within_choices(cls, value: Value, info: ValidationInfo) -> Value:
+        extra = cls.model_fields[str(info.field_name)].json_schema_extra
+        choices = extra.get("choices") if isinstance(extra, dict) else None
+        if isinstance(choices, list) and choices and value not in choices:
+            raise ValueError(f"got {value!r}; allowed: one of {', '.join(map(str, choices))}")
+        return value
 
     def check_machine(self) -> None:
         """Raises UserError where this machine lacks what the method needs; asked before the run does any work."""

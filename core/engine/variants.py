@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from core.engine.model import Model
 from core.engine.prune.attention import widths_settled
 from core.engine.prune.ranking import EPSILON, ChannelSet, channel_sets, remove
-from core.engine.prune.structured import LIBRARY_FAULTS
+from core.engine.prune.structured import LIBRARY_FAULTS, is_of_library
 from core.engine.prune.trace import last_layers, release, shuffle_entries, trace, traceable
 from core.engine.quantize.arithmetic import fake_quantize
 from core.errors import UserError
@@ -96,7 +96,7 @@ def _at_work(
             work(graph, channel_sets(graph, protected, filter_norm, sizes))
             release(graph)
     except LIBRARY_FAULTS as fault:
-        if isinstance(fault, UserError):
+        if isinstance(fault, UserError) or not is_of_library(fault):
             raise
         allowed = "networks whose channels torch-pruning can follow"
         given = f"{model.backbone} ({type(fault).__name__}: {fault})"

@@ -122,6 +122,8 @@ def execute(run: Run) -> None:
             memory = "not enough memory" in str(error) or "can't allocate memory" in str(error)
             told = _out_of_memory(error) if memory else _fault(error)
             run.emit(RunFailed(told, traceback.format_exc()))
+            if not memory:
+                raise
         except Exception as error:
             run.emit(RunFailed(_fault(error), traceback.format_exc()))
             raise

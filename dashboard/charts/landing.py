@@ -103,7 +103,7 @@ def figure(
             shapes=chance.lines(levels, dark), annotations=chance.notes(levels, visible, dark),
         )
     )  # fmt: skip
-    blank = {"range": [4, 8]} if table.empty else {}  # from 10 KB to 100 MB
+    blank = {"range": [4, 8]} if table.empty else {}  # from 10 kB to 100 MB
     drawn.update_xaxes(style.axis(dark, labels.x, type="log", exponentformat="SI", ticksuffix="B", dtick="D2", **blank))
     drawn.update_yaxes(style.axis(dark, labels.y, tickformat=".3~p", range=visible))
     return drawn

@@ -28,8 +28,8 @@ class Preset:
     image_size: int = 0
 
 
-# Measured with the demo's data and backbone: a file of 20,000 numbers is 82 KB and 0.05 ms in float, 38 KB and 0.06 ms
-# in 8-bit integers, 27 KB and 0.05 ms with 8-bit weights. So the fastest stays in float and the smallest does not.
+# Measured with the demo's data and backbone: a file of 20,000 numbers is 82 kB and 0.05 ms in float, 38 kB and 0.06 ms
+# in 8-bit integers, 27 kB and 0.05 ms with 8-bit weights. So the fastest stays in float and the smallest does not.
 PRESETS: tuple[Preset, ...] = (
     Preset(
         "quick",

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from core import readable
 from core.catalog import load_catalog
-from core.errors import UserError
+from core.errors import UserError, UserErrors
 from core.files import remove_tree
 from core.jobs import Document, Job
 from core.launcher import supervisor
@@ -82,7 +82,7 @@ class Answer:
     """What came back for a recipe: an outlook, or why there is none, with the details of what went wrong."""
 
     text: str
-    found: Outlook | UserError
+    found: Outlook | UserError | UserErrors
     details: str = ""
 
 
@@ -184,12 +184,12 @@ def _collected(kept: Inquiry, now: float) -> Inquiry:
     return kept
 
 
-def answered(job: Job) -> Outlook | UserError:
+def answered(job: Job) -> Outlook | UserError | UserErrors:
     """The job's answer as the page needs it."""
     try:
         document: Document = job.result()
         return Outlook.model_validate(document)
-    except UserError as error:
+    except (UserError, UserErrors) as error:
         return error
     except ValidationError as error:
         return UserError("internal", KIND, f"{error.error_count()} fields", "", str(error.errors()[0]["msg"]))
@@ -211,7 +211,7 @@ def _not_cleared(kept: Inquiry, now: float) -> Iterator[tuple[str, float]]:
 def _job(name: str) -> Job | None:
     try:
         return workspace().job(name) if name else None
-    except UserError:
+    except (UserError, UserErrors):
         return None
 
 
@@ -227,7 +227,7 @@ def show(kept: Inquiry) -> None:
         if kept.waiting():
             st.caption(say("design.preview_waiting"))
         return
-    if isinstance(answer.found, UserError):
+    if isinstance(answer.found, UserError | UserErrors):
         if not old:
             faults.refused(answer.found, answer.details)
     else:

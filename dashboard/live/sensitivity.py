@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import streamlit as st
 
-from core.errors import UserError
+from core.errors import UserError, UserErrors
 from core.jobs import Job
 from core.launcher import ensure_supervisor
 from core.points import Point
@@ -32,7 +32,7 @@ class Asked:
     found: tuple[Row, ...] = ()
     images: int = 0
     over: bool = False
-    error: UserError | None = None
+    error: UserError | UserErrors | None = None
     details: str = ""
 
 
@@ -116,7 +116,7 @@ def _looked_at(asked: Asked) -> Asked:
         return replace(asked, over=True, error=error)
     try:
         document = job.result() if job.done() else job.partial()
-    except UserError as error:
+    except (UserError, UserErrors) as error:
         return replace(asked, over=True, error=error, details=job.details())
     images = (document or {}).get("images", 0)
     return replace(asked, found=rows(document), images=images if isinstance(images, int) else 0, over=job.done())
@@ -124,7 +124,7 @@ def _looked_at(asked: Asked) -> Asked:
 
 def show(asked: Asked) -> None:
     """How far it is, and every row there is."""
-    if asked.error is not None and asked.error.code == "cancelled":
+    if isinstance(asked.error, UserError) and asked.error.code == "cancelled":
         st.caption(say("sensitivity.stopped"))
     elif asked.error is not None:
         faults.refused(asked.error, asked.details)

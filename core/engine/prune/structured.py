@@ -6,12 +6,15 @@ The library follows which layers share channels (`trace`); ranking, counting and
 from __future__ import annotations
 
 import copy
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import torch
+import torch_pruning
 from torch import Tensor, nn
 from torch_pruning.dependency import Group
 
@@ -33,6 +36,9 @@ from core.errors import UserError, nearest
 from core.ratios import refuse_unknown, speaks_of
 
 LIBRARY_FAULTS = (RuntimeError, ValueError, AssertionError, IndexError, KeyError, TypeError, AttributeError)
+NETWORKS = Path(__file__).parents[1] / "backbones"  # what runs there runs as a part of a network
+OURS = Path(__file__).parents[1]
+THEIRS = (Path(torch_pruning.__file__).parent, Path(nn.modules.module.__file__))  # they follow channels, run a network
 Look = Callable[[nn.Module], None]
 NO_RATIOS: Mapping[str, float] = MappingProxyType({})
 
@@ -164,6 +170,19 @@ def _examined(
     return graph, sets, own_ratios(sets, layer_ratios)
 
 
+def is_of_library(fault: BaseException) -> bool:
+    """Whether a fault arose while torch-pruning followed a network or while the network ran, and not in this program's
+    own code, which they may have called in turn: the last frame that is of either decides."""
+    theirs = False
+    for frame, _ in traceback.walk_tb(fault.__traceback__):
+        path = Path(frame.f_code.co_filename)
+        if any(path.is_relative_to(place) for place in THEIRS):
+            theirs = True
+        elif path.is_relative_to(OURS) and not path.is_relative_to(NETWORKS):
+            theirs = False
+    return theirs
+
+
 @contextmanager
 def _told(net: nn.Module, example: Tensor) -> Iterator[None]:
     """Turns what the library cannot follow into a UserError, and checks that the answers keep their shape."""
@@ -174,8 +193,8 @@ def _told(net: nn.Module, example: Tensor) -> Iterator[None]:
     except UserError:
         raise
     except LIBRARY_FAULTS as fault:
-        if "allocate memory" in str(fault):
-            raise  # the machine's limit, not the network's
+        if "allocate memory" in str(fault) or not is_of_library(fault):
+            raise  # the machine's limit, or a fault of ours: not the network's
         raise _not_prunable(net, f"{type(fault).__name__}: {fault}") from fault
     if after != before:
         raise _not_prunable(net, f"its output changed from {before} to {after}")

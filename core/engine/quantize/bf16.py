@@ -31,7 +31,7 @@ class Bf16(Quantize):
         "Stores the weights in 16 bits: half the bytes with next to no loss; not faster on a CPU.",
         "用 16 位存储权重：字节减半，几乎没有损失；在 CPU 上不会更快。",
     )
-    source: ClassVar[str] = "Kalamkar et al. 2019, arXiv:1905.12322"
+    source: ClassVar[str] = "https://arxiv.org/abs/1905.12322"
 
     def packing(self) -> Packing:
         """Two bytes a weight; a node that widens a tensor."""

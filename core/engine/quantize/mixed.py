@@ -47,7 +47,7 @@ class Mixed(Quantize):
         "Sensitive layers get more bits, the others fewer, within a budget of bytes; computes in float.",
         "在字节预算内，敏感层用更多位，其余层用更少位；仍以浮点数计算。",
     )
-    source: ClassVar[str] = "Hubara et al. 2020, arXiv:2006.10518"
+    source: ClassVar[str] = "https://arxiv.org/abs/2006.10518"
 
     budget: int = knob(
         0, "Byte budget", "Most bytes that all weights together may take; 0 is half of what 8 bits need.",

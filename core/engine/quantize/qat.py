@@ -40,7 +40,7 @@ class Qat(Quantize):
         "Trains on with rounded weights: recovers what rounding to few bits loses, and takes the time of a training.",
         "在权重取整的状态下继续训练：找回低位量化损失的准确率，代价是训练时间。",
     )
-    source: ClassVar[str] = "Esser et al. 2020, arXiv:1902.08153"
+    source: ClassVar[str] = "https://arxiv.org/abs/1902.08153"
 
     bits: int = knob(
         4, "Bits", "Bits for each weight. 8 also rounds activations and runs integer kernels; fewer only save bytes.",

@@ -38,7 +38,7 @@ class Static(Quantize):
         "Computes in 8-bit integers: about a quarter of the size, and on most convolutional networks faster.",
         "以 8 位整数计算：体积约为四分之一，多数卷积网络还会更快。",
     )
-    source: ClassVar[str] = "Jacob et al. 2018, arXiv:1712.05877"
+    source: ClassVar[str] = "https://arxiv.org/abs/1712.05877"
 
     bits: int = knob(
         8, "Bits", "Bits for weights and activations; integer kernels exist for 8.",

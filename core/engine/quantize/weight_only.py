@@ -29,7 +29,7 @@ class WeightOnly(Quantize):
         "Stores the weights in 2 to 8 bits and computes in float: a smaller file, not a faster one.",
         "用 2 到 8 位存储权重，仍以浮点数计算：文件更小，但不会更快。",
     )
-    source: ClassVar[str] = "Nagel et al. 2021, A White Paper on Neural Network Quantization, arXiv:2106.08295"
+    source: ClassVar[str] = "https://arxiv.org/abs/2106.08295"
 
     bits: int = knob(
         8,

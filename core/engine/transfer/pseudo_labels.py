@@ -35,7 +35,7 @@ class PseudoLabels(FineTune):
         "Fine-tunes on the labels, lets the network label the unlabelled images it is sure of, and goes on with both.",
         "先用标签微调,再让网络为有把握的无标签图像打标签,然后用两者继续训练。",
     )
-    source = "Lee 2013, Pseudo-Label, ICML workshop on challenges in representation learning"
+    source = "https://api.semanticscholar.org/CorpusID:18507866"
 
     confidence: float = knob(
         0.95, "Confidence", "An unlabelled image joins when the probability of its likeliest class is at least this.",
