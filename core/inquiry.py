@@ -94,6 +94,7 @@ def imported_datasets(workspace: Workspace) -> dict[str, Facts]:
             found[card["name"]] = {
                 "name": card["name"], "title": card["name"], "classes": len(card["classes"]),
                 "images": len(card["images"]), "where": "own", "class_names": list(card["classes"]),
+                "train": sum(image["split"] == "train" for image in card["images"]),
             }  # fmt: skip
         except (OSError, ValueError, KeyError, TypeError):
             continue

@@ -58,12 +58,22 @@ def mistake(error: UserError, *, at_field: bool = False) -> str:
     it."""
     given, allowed, fix = (UserText(text).md() for text in (error.given, error.allowed, error.fix))
     option = option_of(error.field)
-    if option is not None and error.code == "out_of_range" and (bounds := range_of(option)):
-        allowed, fix = bounds, ""
+    if option is not None and _outside(error.given, option):
+        allowed, fix = range_of(option), ""
     name = "" if at_field and option is not None else say("faults.field", field=name_of(error.field))
     form = known(f"faults.wrong_{error.code}", "")
     told = form.format(given=given, allowed=allowed, fix=fix) if form else ""
     return f"{name}{told or say('faults.wrong', given=given, allowed=allowed, fix=fix)}".strip()
+
+
+def _outside(given: str, option: Option) -> bool:
+    """Whether a value breaks the option's own bounds, and not those of, say, a network."""
+    try:
+        value = float(given)
+    except ValueError:
+        return False
+    low, high = option.minimum, option.maximum
+    return low is not None and (value < low or (high is not None and value > high))
 
 
 def name_of(field: str) -> str:

@@ -126,6 +126,8 @@ def _slides(option: Option, value: Value | None) -> bool:
     low, high = option.minimum, option.maximum
     if low is None or high is None or not isinstance(value, int | float):
         return False
+    if not low <= value <= high:
+        return False  # a slider cannot stand there; a field says what is wrong
     stops = (high - low) / _grid(option)
     start = float(option.default or 0) - low
     crowded = 0 < start < (high - low) / CROWDED and stops > MOST_STOPS / 2
@@ -209,8 +211,11 @@ def _draw(
             low, high, step, now = _numbers(option, value, _grid(option))
             st.slider(words.label, low, high, now, step, **told)
         case "number":
-            low, high, step, now = _numbers(option, value, step_of(option))
-            st.number_input(words.label, low, high, now, step, format="%d" if option.type == "int" else "%g", **told)
+            _, _, step, now = _numbers(option, value, step_of(option))
+            # Without bounds: the browser keeps a number outside of them to itself, and the page would go on with the
+            # former one. So it comes here, is told to be wrong below the field, and Start waits.
+            form = "%d" if option.type == "int" else "%.10g"
+            st.number_input(words.label, None, None, now, step, format=form, **told)
 
 
 def _numbers(option: Option, value: Value | None, step: float) -> tuple[Any, Any, Any, Any]:

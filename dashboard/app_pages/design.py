@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import streamlit as st
 
+from core.catalog import Facts
 from core.errors import UserError, UserErrors
 from core.recipe import Recipe, recipe_from
 from core.text import UserText
-from dashboard import blocks, forms, launch
+from dashboard import blocks, forms, launch, status
+from dashboard import faults as mistakes
 from dashboard.design import board, cards, chain, draft, presets, preview
 from dashboard.design.draft import Draft
 from dashboard.session import read_only, recall, remember, widget, workspace
@@ -22,10 +24,12 @@ def main() -> None:
     now, own = board.current(), board.own_data()
     faults = draft.faults(now.recipe, own)
     checked = None if faults else recipe_from(now.recipe.to_data(), known_datasets=own)
-    head(now, checked, faults)
+    head(now, checked, faults, own)
     if (refusal := board.refused()) is not None:
         blocks.refused(refusal)
     tell_preset(now)
+    tell_fitted(now)
+    tell_kept()
     left, right = st.columns((3, 2), gap="medium")
     with left:
         cards.data_card(now, own, faults)
@@ -42,13 +46,13 @@ def main() -> None:
 # the head: name, presets, history, files
 
 
-def head(now: Draft, checked: Recipe | None, faults: Sequence[UserError]) -> None:
+def head(now: Draft, checked: Recipe | None, faults: Sequence[UserError], own: Mapping[str, Facts]) -> None:
     """What the recipe is called, presets, undo and redo, and the recipe as a file."""
     name, choice, tools = st.columns((4, 6, 3), vertical_alignment="bottom")
     with name:
         cards.name_field(now, faults)
     with choice:
-        preset_field(now)
+        preset_field(now, own)
     with tools, st.container(horizontal=True, horizontal_alignment="right", gap="small"):
         history("undo", not now.past, draft.undo)
         history("redo", not now.future, draft.redo)
@@ -56,9 +60,9 @@ def head(now: Draft, checked: Recipe | None, faults: Sequence[UserError]) -> Non
             files(now.recipe, checked)
 
 
-def preset_field(now: Draft) -> None:
+def preset_field(now: Draft, own: Mapping[str, Facts]) -> None:
     """The presets; the one that is in force is lit. Another in force makes another widget, see `forms.field`."""
-    lit = presets.in_force(now.recipe)
+    lit = presets.in_force(now.recipe, own)
     key = f"design_{now.edition}_preset_{lit}"
     st.segmented_control(
         say("design.presets"),
@@ -78,7 +82,7 @@ def choose_preset(key: str, lit: str | None, edition: int) -> None:
     chosen: str | None = widget(key, None)
     if chosen not in (None, lit):
         before = board.current().recipe
-        board.edit(partial(presets.apply, name=chosen), edition)
+        board.edit(partial(presets.apply, name=chosen, own=board.own_data()), edition)
         remember("design.before_preset", before)
 
 
@@ -91,6 +95,32 @@ def tell_preset(now: Draft) -> None:
     what = ", ".join(told) if told else say("presets.nothing")
     title, does = say(f"presets.{now.preset}"), say(f"presets.{now.preset}_does")
     st.info(say("presets.applied", preset=title, does=does, what=what), icon=":material/auto_awesome:")
+
+
+def tell_fitted(now: Draft) -> None:
+    """What was adjusted to the data, and a way back, until the next change."""
+    if now.unfitted is None:
+        return
+    what = ", ".join(tell(change) for change in presets.changes(now.unfitted, now.recipe))
+    with st.container(horizontal=True, vertical_alignment="center", key="design_fitted"):
+        st.info(say("design.fitted", what=what), icon=":material/straighten:")
+        st.button(
+            say("design.fitted_undo"), key="design_fitted_undo", icon=":material/undo:",
+            on_click=board.edit, args=(draft.undo,),
+        )  # fmt: skip
+
+
+def tell_kept() -> None:
+    """That an earlier draft can be taken up again, or that this one could not be kept."""
+    if board.unkept():
+        st.warning(say("design.not_kept"), icon=":material/warning:")
+    earlier = board.earlier()
+    if earlier is not None:
+        name, changed = earlier
+        st.button(
+            say("design.continue", age=status.age(changed)), key="design_continue", icon=":material/history:",
+            on_click=board.take_up, args=(name,), type="tertiary",
+        )  # fmt: skip
 
 
 def tell(change: presets.Change) -> str:
@@ -149,7 +179,7 @@ def start(recipe: Recipe, checked: Recipe | None, faults: Sequence[UserError]) -
         st.warning(UserText(warning).md(), icon=":material/warning:")
     why = say("design.start_read_only") if read_only() else ""
     if faults:
-        fields = ", ".join(UserText(fault.field).md() for fault in faults)
+        fields = ", ".join(dict.fromkeys(mistakes.name_of(fault.field) for fault in faults))
         why = say("design.start_wrong", count=len(faults), fields=fields)
     pressed = st.button(
         say("design.start"), type="primary", icon=":material/play_arrow:", key="design_start", width="stretch",

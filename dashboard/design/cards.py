@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from core.errors import UserError
 from core.knobs import RECIPE_OPTIONS
 from core.options import Words
 from core.text import UserText
-from dashboard.design import board, draft
+from dashboard.design import board, draft, fit
 from dashboard.design.draft import Draft
 from dashboard.forms import Menu, backbone_menu, field
 from dashboard.session import workspace
@@ -40,7 +40,8 @@ def data_card(now: Draft, own: Mapping[str, Facts], faults: Sequence[UserError])
         wide, narrow = st.columns((3, 2), vertical_alignment="bottom")
         with wide:
             names = tuple(sorted(facts, key=lambda name: _near(facts[name])))
-            knob(now, "dataset", faults, Menu(names, lambda name: title(facts[name])), plain=True)
+            menu = Menu(names, lambda name: title(facts[name]))
+            knob(now, "dataset", faults, menu, plain=True, change=partial(fit.choose_dataset, own=own))
         with narrow:
             knob(now, "labels", faults)
         if now.recipe.dataset in facts:
@@ -71,13 +72,23 @@ def more_knobs(now: Draft, faults: Sequence[UserError]) -> None:
                 knob(now, option.name, faults)
 
 
-def knob(now: Draft, name: str, faults: Sequence[UserError], menu: Menu | None = None, *, plain: bool = False) -> None:
-    """The field of one of RECIPE_OPTIONS."""
+def knob(
+    now: Draft,
+    name: str,
+    faults: Sequence[UserError],
+    menu: Menu | None = None,
+    *,
+    plain: bool = False,
+    change: Callable[[Draft, str], Draft] | None = None,
+) -> None:
+    """The field of one of RECIPE_OPTIONS; `change` makes another draft of a chosen text than one with it set."""
     mine = [fault for fault in faults if fault.field == name]
     value = now.recipe.knobs()[name]
     field(
         KNOBS[name], value, key=f"design_{now.edition}_{name}", menu=menu, faults=mine, plain=plain,
-        on_change=lambda given: board.edit(lambda newest: draft.set_knob(newest, name, given), now.edition),
+        on_change=lambda given: board.edit(
+            lambda newest: change(newest, str(given)) if change else draft.set_knob(newest, name, given), now.edition
+        ),
     )  # fmt: skip
 
 

@@ -29,7 +29,8 @@ BARE = re.compile(r"(?!true\b|false\b|inf\b|nan\b)[A-Za-z_][A-Za-z0-9_-]*")
 
 @dataclass(frozen=True)
 class Draft:
-    """A recipe with its history; `origin` is what was loaded last, `preset` what was applied just now.
+    """A recipe with its history; `origin` is what was loaded last, `preset` what was applied just now, `unfitted` what
+    the recipe was before it was fitted to its data just now.
 
     `edition` counts the changes that no field made itself: fields of another edition are other fields.
     """
@@ -40,13 +41,14 @@ class Draft:
     future: tuple[Recipe, ...] = ()
     preset: str = ""
     edition: int = 0
+    unfitted: Recipe | None = None
 
     def changed(self, recipe: Recipe) -> Draft:
         """The draft with `recipe` in it, from which `undo` leads back here."""
         if recipe == self.recipe:
             return self
         past = (*self.past, self.recipe)[-KEPT:]
-        return replace(self, recipe=recipe, past=past, future=(), preset="")
+        return replace(self, recipe=recipe, past=past, future=(), preset="", unfitted=None)
 
     def replaced(self, recipe: Recipe, preset: str = "") -> Draft:
         """The same for a recipe that comes as a whole."""
@@ -134,7 +136,9 @@ def undo(draft: Draft) -> Draft:
     if not draft.past:
         return draft
     future = (draft.recipe, *draft.future)
-    return replace(draft, recipe=draft.past[-1], past=draft.past[:-1], future=future, preset="").renewed()
+    return replace(
+        draft, recipe=draft.past[-1], past=draft.past[:-1], future=future, preset="", unfitted=None
+    ).renewed()
 
 
 def redo(draft: Draft) -> Draft:
@@ -142,7 +146,9 @@ def redo(draft: Draft) -> Draft:
     if not draft.future:
         return draft
     past = (*draft.past, draft.recipe)
-    return replace(draft, recipe=draft.future[0], past=past, future=draft.future[1:], preset="").renewed()
+    return replace(
+        draft, recipe=draft.future[0], past=past, future=draft.future[1:], preset="", unfitted=None
+    ).renewed()
 
 
 # what may follow what

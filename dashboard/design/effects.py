@@ -41,7 +41,11 @@ def knob(step: Step, entry: MethodEntry) -> float | None:
     """The value of the knob that the drawing follows; None where the method has no such number."""
     option = next((option for option in entry.options if option.name == KNOBS.get(step.stage)), None)
     value: Value | None = None if option is None else step.options.get(option.name, option.default)
-    return float(value) if isinstance(value, int | float) and value > 0 else None
+    if option is None or not isinstance(value, int | float) or not value > 0:
+        return None
+    low, high = option.minimum, option.maximum
+    within = (low is None or value >= low) and (high is None or value <= high)
+    return float(value) if within else None  # a number that is not allowed has no drawing
 
 
 def drawable(step: Step) -> bool:

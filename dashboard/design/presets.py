@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 
-from core.catalog import load_catalog
+from core.catalog import Facts, load_catalog
 from core.knobs import RECIPE_OPTIONS
 from core.options import Value, Words
 from core.recipe import Recipe, Step
 from dashboard.design.draft import Draft, fitted
+from dashboard.design.fit import adjusted, fit
 
+NO_DATA: Mapping[str, Facts] = {}
 LARGEST_QUICK = 64  # pixels: what a backbone of photos takes on a CPU without making one wait
 
 
@@ -86,10 +88,10 @@ class _Pair:
     stage: str
 
 
-def apply(draft: Draft, name: str) -> Draft:
-    """The draft with the preset's chain in place of its own."""
+def apply(draft: Draft, name: str, own: Mapping[str, Facts] = NO_DATA) -> Draft:
+    """The draft with the preset's chain in place of its own, fitted to the data."""
     recipe = prepared(draft.recipe, _preset(name))
-    return draft.replaced(recipe, name)
+    return adjusted(draft.replaced(recipe, name), own)
 
 
 def prepared(recipe: Recipe, preset: Preset) -> Recipe:
@@ -101,10 +103,10 @@ def prepared(recipe: Recipe, preset: Preset) -> Recipe:
     return replace(recipe, steps=chain, image_size=_image_size(recipe, preset))
 
 
-def in_force(recipe: Recipe) -> str | None:
+def in_force(recipe: Recipe, own: Mapping[str, Facts] = NO_DATA) -> str | None:
     """The preset that would change nothing, if there is one."""
     now = recipe.hash()
-    return next((preset.name for preset in PRESETS if prepared(recipe, preset).hash() == now), None)
+    return next((preset.name for preset in PRESETS if fit(prepared(recipe, preset), own).hash() == now), None)
 
 
 def _transfer(recipe: Recipe) -> Step:
