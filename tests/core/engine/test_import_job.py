@@ -190,8 +190,9 @@ def test_the_progress_line(terminal: bool, store: Workspace, capsys: pytest.Capt
 
 def test_ctrl_c_leaves_nothing_behind(store: Workspace, tmp_path: Path) -> None:
     """Interrupted while files are decoded by a worker of its own."""
-    noise = [encoded(picture(n, (700, 700))) for n in range(8)]
-    given = unpacked(tmp_path / "many", {f"{'ab'[n % 2]}/{n}.png": noise[n % 8] + bytes(n % 256) for n in range(2000)})
+    given = unpacked(tmp_path / "many", {f"{'ab'[n % 2]}/{n}.png": encoded(picture(n, (700, 700))) for n in range(8)})
+    for n in range(8, 3000):
+        (given / "ab"[n % 2] / f"{n}.png").hardlink_to(given / "ab"[n % 2] / f"{n % 8}.png")
     process = subprocess.Popen(
         [sys.executable, "-m", "core.cli", "import", str(given), "--name", "many", "--json"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
