@@ -12,6 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -555,3 +556,42 @@ def test_an_early_end_leaves_nothing(tmp_path: Path) -> None:
         with pytest.raises(InterruptedError):
             import_images(path, "mine", tmp_path / "datasets", progress=halt)
         assert not list((tmp_path / "datasets").glob("*")) + list((tmp_path / "datasets").glob(".*"))
+
+
+def test_what_cannot_be_read_is_not_called_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder and a file without permission, as they are for anyone but root."""
+    given = unpacked(tmp_path / "given", {**TWO, **pngs("birds", 3, 50)})
+    walk, opens = os.scandir, Path.open
+
+    def scandir(path: str) -> Any:
+        if os.path.basename(path) == "birds":
+            raise PermissionError(13, "Permission denied", path)
+        return walk(path)
+
+    def open_(self: Path, *words: Any, **more: Any) -> Any:
+        if self.parts[-2:] == ("cats", "1.png"):
+            raise PermissionError(13, "Permission denied", str(self))
+        return opens(self, *words, **more)
+
+    monkeypatch.setattr("os.scandir", scandir)
+    monkeypatch.setattr(Path, "open", open_)
+    got = import_images(given, "mine", tmp_path / "datasets")
+    assert got.skipped == [
+        {"file": "cats/1.png", "reason": "damaged: it cannot be read: Permission denied"},
+        {"file": "birds", "reason": "the folder cannot be read: Permission denied"},
+    ]
+    assert any("birds (1 × the folder cannot be read" in warning for warning in got.warnings)
+
+
+def test_a_stream_that_breaks_at_once_is_damaged_and_not_empty(tmp_path: Path) -> None:
+    path = tmp_path / "given.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in TWO.items():
+            archive.writestr(name, data)
+        archive.writestr("cats/broken.png", encoded(picture(70)) * 9, zipfile.ZIP_DEFLATED)
+    data = bytearray(path.read_bytes())
+    start = data.find(b"cats/broken.png") + len(b"cats/broken.png")
+    data[start : start + 20] = b"\xff" * 20
+    path.write_bytes(data)
+    got = import_images(path, "mine", tmp_path / "datasets")
+    assert got.skipped == [{"file": "cats/broken.png", "reason": "damaged: it cannot be unpacked"}]
