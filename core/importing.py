@@ -45,7 +45,7 @@ class _Lines:
         far = job.progress() if time.monotonic() >= self._next else None
         if far is not None:
             self._next = time.monotonic() + EVERY
-            self.console.print(f"{far.what} {_count(far)}", soft_wrap=True)
+            self.console.print(f"{far.what} {_count(far)}", soft_wrap=True, markup=False)
 
 
 def _count(far: JobProgress) -> str:

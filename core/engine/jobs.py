@@ -100,7 +100,7 @@ class Telling:
     def __call__(self, what: str, done: int, total: int | None) -> None:
         if time.monotonic() < self._next and what == self._what and done != total:
             return
-        if self.job.cancel_requested():
+        if self.job.cancel_requested() or not self.job.folder.is_dir():  # whoever asked may have gone
             raise CancelledError
         self.job.tell(done, total or 0, what)
         self.job.rest()

@@ -105,11 +105,8 @@ class Archive:
             self._lying(entry, f"{total} bytes, but it declares {entry.size}")
 
     def head(self, entry: Entry) -> bytes:
-        """The first bytes of the content, empty where it cannot be unpacked."""
-        try:
-            return next(self.chunks(entry), b"")[:HEAD]
-        except DamagedEntry:
-            return b""
+        """The first bytes of the content; raises DamagedEntry where it cannot be unpacked."""
+        return next(self.chunks(entry), b"")[:HEAD]
 
     def _directory(self) -> tuple[int, int, int]:
         """(start, size, entries) of the central directory, checked against the file's length."""

@@ -135,13 +135,13 @@ def deep_pixels(data: bytes) -> np.ndarray | None:
         return grey.astype(np.int64).clip(0, WHITE).astype(np.uint16)
     if image.mode not in ("RGB", "RGBA") or not any(";16" in str(tile[3]) for tile in image.tile):
         return None
-    low = Image.open(io.BytesIO(data), formats=FORMATS)
-    low.tile = [type(tile)(*tile[:3], other_bytes(tile[3])) for tile in low.tile]
-    high, low = (np.asarray(ImageOps.exif_transpose(half)).astype(np.uint16) for half in (image, low))
-    return high * 256 + low
+    other = Image.open(io.BytesIO(data), formats=FORMATS)
+    other.tile = [type(tile)(*tile[:3], other_bytes(tile[3])) for tile in other.tile]
+    high, low = (np.asarray(ImageOps.exif_transpose(half)).astype(np.uint16) for half in (image, other))
+    return high * np.uint16(256) + low
 
 
-def other_bytes(args):  # type: ignore[no-untyped-def]
+def other_bytes(args: Any) -> Any:
     """The arguments of a decoder with the other byte of each sample."""
     if isinstance(args, tuple):
         return (other_bytes(args[0]), *args[1:])
@@ -156,9 +156,9 @@ def eight_bits(image: Image.Image, deep: np.ndarray | None, white: int) -> tuple
     white too.
     """
     if deep is not None:
-        scaled = np.round(deep * (255 / white)).clip(0, 255).astype(np.uint8)
+        scaled = np.round(np.arange(WHITE + 1) * (255 / white)).clip(0, 255).astype(np.uint8)[deep]
         if deep.ndim == 3 and deep.shape[2] == 4 and int(deep[:, :, 3].max(initial=0)) > white:
-            scaled[:, :, 3] = np.round(deep[:, :, 3] / 257)
+            scaled[:, :, 3] = deep[:, :, 3] // 256
         image = Image.fromarray(scaled)
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         image = image.convert("RGBA")

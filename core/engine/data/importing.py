@@ -12,6 +12,7 @@ from typing import Any
 
 import psutil
 
+from core.engine.data.archive import DamagedEntry
 from core.engine.data.catalog import datasets
 from core.engine.data.cleaning import Filled, cleaned, plain_path, skip
 from core.engine.data.depth import WHITE
@@ -169,7 +170,10 @@ def _candidates(files: list[Found], report: Progress) -> tuple[list[Found], list
     candidates, skipped = [], []
     for done, found in enumerate(files):
         report("looking at files", done, len(files))
-        reason = found.skip or _foreign(found.head())
+        try:
+            reason = found.skip or _foreign(found.head())
+        except DamagedEntry as problem:
+            reason = f"damaged: {problem}"
         if reason:
             skipped.append(skip(found.path, reason))
         else:

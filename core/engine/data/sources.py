@@ -20,7 +20,8 @@ MOST_FILE = 512 * 2**20  # bytes of one image file: 50 megapixels, uncompressed,
 
 @dataclass(frozen=True)
 class Found:
-    """One file: its path with `/`, why it is skipped (or ''), and how to read its first bytes and all of it."""
+    """One file: its path with `/`, why it is skipped (or ''), and how to read its first bytes and all of it; both raise
+    DamagedEntry."""
 
     path: str
     skip: str
@@ -96,7 +97,8 @@ def _zipped(archive: Archive, entry: Entry) -> Found:
 def _folder_files(root: Path, source: Source, tick: Callable[[int], None]) -> Iterator[Found]:
     """The plain files below `root`; its folders and what is ignored are put down in `source`."""
     count = total = 0
-    for folder, inner, files in os.walk(root):
+    closed: list[OSError] = []
+    for folder, inner, files in os.walk(root, onerror=closed.append):
         here = Path(folder)
         for name in filter(is_ignored, inner):
             source.ignored[name] += sum(len(inside) for _, _, inside in os.walk(here / name))
@@ -117,6 +119,9 @@ def _folder_files(root: Path, source: Source, tick: Callable[[int], None]) -> It
                 raise UserError("folder_too_large", "path", given, "at most that many", fix)
             tick(count)
             yield found
+    for problem in closed:
+        place = Path(problem.filename).relative_to(root).as_posix()
+        yield Found(place, f"the folder cannot be read: {problem.strerror}", bytes, bytes)
 
 
 def _on_disk(file: Path, root: Path) -> tuple[Found, int]:
@@ -137,8 +142,8 @@ def _head(file: Path) -> bytes:
     try:
         with file.open("rb") as opened_file:
             return opened_file.read(HEAD)
-    except OSError:
-        return b""
+    except OSError as error:
+        raise DamagedEntry(f"it cannot be read: {error.strerror}") from error
 
 
 def _read(file: Path) -> bytes:

@@ -83,7 +83,7 @@ def read_table(path: Path, encoding: str | None = None) -> Table:
 
 def _decoded(data: bytes, encoding: str | None, table: Table) -> str:
     marked = next((name for mark, name in MARKS if data.startswith(mark)), "")
-    guessed = "" if encoding or marked or decodes(data, "utf-8") else _guessed(data)
+    guessed = "" if encoding or marked else _guessed(data)
     table.encoding = encoding or marked or guessed or "utf-8"
     try:
         text = data.decode(table.encoding)
@@ -102,8 +102,11 @@ def _decoded(data: bytes, encoding: str | None, table: Table) -> str:
 
 
 def _guessed(data: bytes) -> str:
+    """The encoding of text without a mark; empty where it is UTF-8, which nothing else is by chance."""
     if found := utf16_without_mark(data):
         return found
+    if decodes(data, "utf-8"):
+        return ""
     likely = guess(data, GUESSES, "")
     if likely and decodes(data, likely):
         return likely

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import struct
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -459,3 +461,137 @@ def test_a_damaged_cache_is_made_again_and_a_damaged_image_is_told(tmp_path: Pat
     cache.unlink()
     with pytest.raises(UserError, match="can be decoded"):
         load_dataset("mine", 16, folder=folder)
+
+
+# further rows of the table, and their siblings
+
+
+def test_a_damaged_entry_and_an_unknown_compression_cost_one_file_each(tmp_path: Path) -> None:
+    path = tmp_path / "given.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in TWO.items():
+            archive.writestr(name, data)
+        archive.writestr("cats/flipped.png", encoded(picture(70)), zipfile.ZIP_STORED)
+        archive.writestr("cats/packed.png", encoded(picture(71)), zipfile.ZIP_LZMA)
+        archive.writestr(f"cats/{'x' * 260}.png", encoded(picture(72)))
+    data = bytearray(path.read_bytes())
+    data[data.find(encoded(picture(70))) + 60] ^= 1
+    path.write_bytes(data)
+    got = import_images(path, "mine", tmp_path / "datasets")
+    assert (got.images, got.classes) == (8, 2)
+    reasons = {entry["file"][:14]: entry["reason"] for entry in got.skipped}
+    assert "CRC" in reasons["cats/flipped.p"]
+    assert "method 14" in reasons["cats/packed.pn"]
+    assert "longer than 255 bytes" in reasons["cats/xxxxxxxxx"]
+    assert len(got.skipped) == 3
+
+
+OLD_NAMES = {"gb18030": ("猫咪照片", "小狗照片"), "big5": ("貓咪照片", "小狗圖片"), "cp932": ("ねこ", "いぬの写真")}
+
+
+@pytest.mark.parametrize("encoding", OLD_NAMES)
+def test_old_encodings_of_names_are_told_with_an_example(encoding: str, tmp_path: Path) -> None:
+    names = OLD_NAMES[encoding]
+    raw = [name.encode(encoding) for name in names]
+    data = zipped(tmp_path / "x.zip", {f"{'PQ'[c] * len(raw[c])}/{n}.png": encoded(picture(9 * c + n))
+                                       for c in (0, 1) for n in range(4)}).read_bytes()  # fmt: skip
+    for letter, name in zip((b"P", b"Q"), raw, strict=True):
+        data = data.replace(letter * len(name), name)
+    (tmp_path / "given.zip").write_bytes(data)
+    got = import_images(tmp_path / "given.zip", "mine", tmp_path / "datasets")
+    assert got.encoding == encoding
+    (told,) = [warning for warning in got.warnings if "names are written" in warning]
+    assert f"read as {encoding}, for example {names[0]}/" in told
+    assert "--encoding" in told
+    assert set(load_dataset("mine", 16, folder=tmp_path / "datasets").classes) == set(names)
+    other = import_images(tmp_path / "given.zip", "other", tmp_path / "datasets", encoding="cp437")
+    assert other.encoding == "cp437"
+
+
+def test_one_to_ten_thousand_is_accepted_with_a_warning(tmp_path: Path) -> None:
+    """As far as the split goes; the pictures themselves are the same few."""
+    from core.engine.data.splitting import Picture, assign
+
+    pictures = [Picture(f"much/{n}.png", "much", None, f"m{n}") for n in range(30_000)]
+    pictures += [Picture(f"rare/{n}.png", "rare", None, f"r{n}") for n in range(3)]
+    chosen, told = assign(pictures)
+    assert sorted(chosen[f"rare/{n}.png"] for n in range(3)) == ["test", "train", "validation"]
+    assert told == []
+
+
+def test_odd_things_in_a_folder(tmp_path: Path) -> None:
+    """Names that are no text, a pipe, pictures of formats that are not read: a reason each, and the rest is read."""
+    given = unpacked(tmp_path / "given", TWO)
+    heads = {
+        "AVIF": b"\0\0\0\x1cftypavif" + bytes(20), "JPEG 2000": b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(20),
+        "JPEG XL": b"\xff\x0a" + bytes(30), "Photoshop": b"8BPS" + bytes(30), "icon": b"\0\0\1\0" + bytes(30),
+    }  # fmt: skip
+    for kind, head in heads.items():
+        (given / "cats" / f"{kind}.png").write_bytes(head)
+    os.mkfifo(given / "cats" / "pipe.png")
+    with open(os.path.join(os.fsencode(given), b"cats", b"\xff\xfe.png"), "wb") as odd:
+        odd.write(TWO["cats/0.png"])
+    os.mkdir(os.path.join(os.fsencode(given), b"\xff\xfe"))
+    got = import_images(given, "mine", tmp_path / "datasets")
+    assert got.images == 8
+    reasons = {entry["file"]: entry["reason"] for entry in got.skipped}
+    for kind in heads:
+        assert reasons[f"cats/{kind}.png"].startswith(kind)
+    assert "device" in reasons["cats/pipe.png"]
+    assert len(reasons) == len(heads) + 2
+    json.dumps(got.to_json()).encode()
+
+
+def test_an_early_end_leaves_nothing(tmp_path: Path) -> None:
+    """Whatever the receiver of progress raises, at any word."""
+    path = zipped(tmp_path / "given.zip", TWO)
+    for stop in (1, 6, 11, 16):  # looking at each of eight files, decoding each
+        left = [stop]
+
+        def halt(what: str, done: int, total: int | None, left: list[int] = left) -> None:
+            left[0] -= 1
+            if not left[0]:
+                raise InterruptedError(what)
+
+        with pytest.raises(InterruptedError):
+            import_images(path, "mine", tmp_path / "datasets", progress=halt)
+        assert not list((tmp_path / "datasets").glob("*")) + list((tmp_path / "datasets").glob(".*"))
+
+
+def test_what_cannot_be_read_is_not_called_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder and a file without permission, as they are for anyone but root."""
+    given = unpacked(tmp_path / "given", {**TWO, **pngs("birds", 3, 50)})
+    walk, opens = os.scandir, Path.open
+
+    def scandir(path: str) -> Any:
+        if os.path.basename(path) == "birds":
+            raise PermissionError(13, "Permission denied", path)
+        return walk(path)
+
+    def open_(self: Path, *words: Any, **more: Any) -> Any:
+        if self.parts[-2:] == ("cats", "1.png"):
+            raise PermissionError(13, "Permission denied", str(self))
+        return opens(self, *words, **more)
+
+    monkeypatch.setattr("os.scandir", scandir)
+    monkeypatch.setattr(Path, "open", open_)
+    got = import_images(given, "mine", tmp_path / "datasets")
+    assert got.skipped == [
+        {"file": "cats/1.png", "reason": "damaged: it cannot be read: Permission denied"},
+        {"file": "birds", "reason": "the folder cannot be read: Permission denied"},
+    ]
+    assert any("birds (1 × the folder cannot be read" in warning for warning in got.warnings)
+
+
+def test_a_stream_that_breaks_at_once_is_damaged_and_not_empty(tmp_path: Path) -> None:
+    path = tmp_path / "given.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in TWO.items():
+            archive.writestr(name, data)
+        archive.writestr("cats/broken.png", encoded(picture(70)) * 9, zipfile.ZIP_DEFLATED)
+    data = bytearray(path.read_bytes())
+    start = data.find(b"cats/broken.png") + len(b"cats/broken.png")
+    data[start : start + 20] = b"\xff" * 20
+    path.write_bytes(data)
+    got = import_images(path, "mine", tmp_path / "datasets")
+    assert got.skipped == [{"file": "cats/broken.png", "reason": "damaged: it cannot be unpacked"}]
