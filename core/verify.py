@@ -121,7 +121,7 @@ def _checkpoints(run: Run) -> Iterator[Finding]:
     for path in _files(run.checkpoints):
         relative = path.relative_to(run.folder).as_posix()
         if path.name.startswith("epoch-"):
-            yield _checkpoint(run.folder, relative)
+            yield from _checkpoint(run.folder, relative)
         elif path.name == "choice.json":
             yield _document(run.folder, relative, MADE)
         elif path.parent.name != MADE_FOLDER:
@@ -144,12 +144,15 @@ def _made(run: Run, relative: str) -> Iterator[Finding]:
         yield _hashed(run.folder, path, listed[name], MADE) if name in listed else Finding(path, Condition.UNSEALED)
 
 
-def _checkpoint(root: Path, relative: str) -> Finding:
+def _checkpoint(root: Path, relative: str) -> Iterator[Finding]:
+    """A state of training: its tensors by the hash in its manifest; of tensors without one nothing is known."""
     path = root / relative
     if path.suffix == ".json":
-        return _document(root, relative, RESUMED)
-    digest = _listed(path.with_suffix(".json")).get("sha256", "")
-    return _hashed(root, relative, digest, RESUMED) if digest else Finding(relative, Condition.UNKNOWN)
+        yield _document(root, relative, RESUMED)
+        if digest := _listed(path).get("sha256", ""):
+            yield _hashed(root, relative.removesuffix(".json") + ".safetensors", digest, RESUMED)
+    elif not _listed(path.with_suffix(".json")):
+        yield Finding(relative, Condition.UNKNOWN)
 
 
 def _listed(path: Path) -> dict[str, str]:
