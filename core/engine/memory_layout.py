@@ -1,9 +1,10 @@
-"""Memory layout of a network while it trains, by rule: channels last where it is faster and known to be safe.
+"""Memory layout of a network while it trains, by rule: channels last where it is known to be safe.
 
-In float32 on a CPU, oneDNN (torch 2.10 … 2.15) overruns its buffers in the backward pass of convolutions with few
-channels when tensors lie with their channels last: the process dies by signal 11 or 6, or never returns. Widths of 4,
-5 and 8 were seen to die (AMD Zen 4; any processor with ONEDNN_MAX_CPU_ISA=AVX2 or AVX512_CORE), 16 and wider were not.
-Contiguous tensors take other kernels. tests/core/engine/test_crash_matrix.py tries both instruction sets in children.
+In float32 on a CPU, oneDNN (torch 2.15) overruns its buffers in the backward pass of a strided 1 × 1 convolution whose
+channels lie last and are fewer than a vector holds: below 16 with AVX-512, below 8 with AVX2. The process dies by
+signal 11 or 6, or never returns. Residual networks have such a shortcut in every stage, so narrow ones, and pruned
+ones, died. 16 and more channels and contiguous tensors ran clean with either instruction set (tests/core/engine/
+test_crash_matrix.py); the rule keeps clear of every narrow convolution, strided or not.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ NAMES = {torch.channels_last: "channels last", torch.contiguous_format: "contigu
 def choose_layout(net: nn.Module, device: torch.device) -> torch.memory_format:
     """`torch.channels_last` where every convolution of `net` is at least 16 channels wide, else contiguous.
 
-    Channels last makes dense training 1.3 to 1.7 times as fast on a CPU. A GPU of NVIDIA's computes so by nature,
-    whatever the width; on Apple's nothing was measured, so its tensors stay as torch makes them.
+    Measured on one thread of a CPU with AMX in float32, contiguous over channels last: resnet8 of width 16 1.34 (28 px)
+    and 1.65 (64 px), EfficientNet-Lite0 1.42, ShuffleNet 1.30, resnet18 0.86. NVIDIA's kernels take channels last
+    whatever the width; on Apple's GPU nothing was measured, so its tensors stay as torch makes them.
     """
     if device.type == "cuda":
         return torch.channels_last

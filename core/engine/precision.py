@@ -33,9 +33,9 @@ def choose_precision(net: nn.Module, bench: Bench) -> torch.dtype:
     """What the recipe names; for `auto` bfloat16 where the device has units for it (`bench.bfloat16`) and the network
     is dense and wide, else float32.
 
-    A training step was 1.5 to 3 times as fast in bfloat16 for dense networks at least 16 channels wide, on processors
-    with AMX or AVX512-BF16, and slower for those with depthwise convolutions; narrower ones gain little and keep their
-    digits.
+    Float32 over bfloat16, seconds of a training step on one thread with AMX: resnet8 of width 16 1.9 (28 px) and 2.2
+    (64 px), resnet18 1.3; but with grouped convolutions ShuffleNet 0.62, MobileNet-V3 0.64, EfficientNet-Lite0 0.56,
+    RegNet 1.07, and ViT-B/32 0.73, an mlp 1.0. Resnet8 of width 8 gains 1.4, and keeps its digits: it has few to lose.
     """
     if bench.precision != "auto":
         return FORMATS[bench.precision]
@@ -43,9 +43,11 @@ def choose_precision(net: nn.Module, bench: Bench) -> torch.dtype:
 
 
 def dense_and_wide(net: nn.Module) -> bool:
-    """Whether no convolution is grouped, or narrower than 16 channels, images aside."""
+    """Whether it is made of convolutions, none grouped or narrower than 16 channels (images aside), without attention,
+    which comes with layer norms."""
     convolutions = [module for module in net.modules() if isinstance(module, nn.Conv2d)]
-    return not any(layer.groups > 1 or narrow(layer) for layer in convolutions)
+    attends = any(isinstance(module, nn.LayerNorm) for module in net.modules())
+    return bool(convolutions) and not attends and not any(layer.groups > 1 or narrow(layer) for layer in convolutions)
 
 
 def bfloat16_of(device: torch.device) -> str:
