@@ -79,13 +79,13 @@ class Worker:
 
         `before` is done between the two. Raises OSError when the disk does; the worker was then not told.
         """
-        with suppress(OSError):  # where the output of an earlier life lies matters less than the run
+        self._sign(run.worker)
+        before()
+        with suppress(OSError):  # where its output lies matters less than the run
             if run.log.exists():
                 move(run.log, run.folder / f"log-{time.time_ns()}.txt")
             if self.log.exists():
                 move(self.log, run.log)
-        self._sign(run.worker)
-        before()
         self._tell({"run": str(run.folder)})
         self.dismiss()
 

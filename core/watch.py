@@ -11,7 +11,7 @@ from core.disk import free_bytes
 from core.events import RunCancelled, RunInterrupted, RunResumed, RunStalled
 from core.launcher import Identity, Worker, alive, end
 from core.readable import size
-from core.runs import Run, RunState, Status
+from core.runs import Run, RunState, Status, tail
 
 DISK_FULL = ("No space left on device", "ENOSPC", "Disk quota exceeded")
 DISK_FULL_EXIT = 28  # a worker's, when even the pause finds no space to be told: ENOSPC
@@ -113,12 +113,17 @@ class Watch:
     def death(self, *, strike: bool) -> RunInterrupted:
         """What the process died of."""
         code = self.worker.process.poll() if self.worker else None
-        return death(code, self.run.log_tail(), self.run.state(), strike=strike)
+        return death(code, self._log(), self.run.state(), strike=strike)
+
+    def _log(self) -> str:
+        """The end of what this process said, also where the disk let its file not be moved to the run."""
+        moved = self.worker is None or not self.worker.log.exists()
+        return self.run.log_tail() if moved or self.worker is None else tail(self.worker.log)
 
     def full_disk(self) -> str:
         """What to say where it died of a full disk; empty where it did not."""
         code = self.worker.process.poll() if self.worker else None
-        if code != DISK_FULL_EXIT and not any(word in self.run.log_tail() for word in DISK_FULL):
+        if code != DISK_FULL_EXIT and not any(word in self._log() for word in DISK_FULL):
             return ""
         free = free_bytes(self.run.folder)
         return f"the disk is full ({self.run.folder}; {size(free)} are free now): free some space, then resume"

@@ -174,7 +174,13 @@ class Workspace:
     def submit(self, recipe_text: str, name: str = "") -> Run:
         """Creates a run and queues it."""
         run = self.create_run(recipe_text, name)
-        self.queue(run)
+        try:
+            self.queue(run)
+        except OSError:
+            with suppress(OSError):  # what was refused leaves no trace
+                self.unqueue(run.id)
+                remove_tree(run.folder)
+            raise
         return run
 
     def queue(self, run: Run, *, front: bool = False) -> None:
@@ -270,9 +276,9 @@ class Workspace:
                     _forget(self.path / folder / name, KEEP_HALF, now)
 
     def _find(self, folder: str, given: str, code: str, noun: str) -> Path:
-        if ID.fullmatch(given):
+        if ID.fullmatch(given) and not (self.path / folder / given).is_symlink():
             path = safe_join(self.path / folder, given)
-            if os.path.isdir(path) and not path.is_symlink():
+            if os.path.isdir(path):
                 return path
         raise UserError(code, noun, given, f"the id of a {noun} in this workspace", f"List the {noun}s to see them.")
 

@@ -24,6 +24,8 @@ from core.runs import Run
 def main() -> None:
     if "unready" in sys.argv:
         raise SystemExit("cannot import torch")
+    if "mute" in sys.argv:
+        time.sleep(600)
     print("ready", flush=True)
     for line in iter(sys.stdin.readline, ""):
         asked = json.loads(line)
@@ -54,6 +56,9 @@ def work(run: Run) -> None:
             return
         run.emit(Progress(0, 0, "training", epoch, epochs, 1, 1, loss=1 / (epoch + 1)))
         misbehave(mode, epoch)
+        if mode == "once" and not (run.folder / "died").exists():
+            (run.folder / "died").touch()
+            os._exit(1)
         time.sleep(seconds)
         write_atomic(checkpoint, str(epoch + 1).encode())
     point = Point(step=0, stage="transfer", method="linear_probe", name="probe", accuracy=0.5, bytes=100)
@@ -73,6 +78,8 @@ def stop(run: Run) -> bool:
 
 
 def misbehave(mode: str, epoch: int) -> None:
+    if mode == "full":
+        os._exit(28)
     if mode == "crash":
         print("Traceback: it broke", file=sys.stderr, flush=True)
         os._exit(7)
