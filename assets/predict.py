@@ -120,7 +120,7 @@ def own_white(image: Image.Image) -> int:
     """What is white in a TIFF whose samples have 9 to 15 bits, packed; 0 for any other file."""
     bits = getattr(image, "tag_v2", {}).get(BITS_PER_SAMPLE, (8,))
     deepest: int = max(bits) if isinstance(bits, tuple) else bits
-    return 2**deepest - 1 if 8 < deepest < 16 else 0
+    return (1 << deepest) - 1 if 8 < deepest < 16 else 0
 
 
 def deep_pixels(data: bytes) -> np.ndarray | None:

@@ -84,7 +84,7 @@ def _check(image: Image.Image) -> list[str]:
         raise Unreadable("32-bit float pixels; 8 and 16 bits are read")
     if image.mode == "I" and image.format != "PNG":
         raise Unreadable("32-bit or signed whole-number pixels; 8 and 16 bits without a sign are read")
-    if any("LA;16" in str(tile[3]) for tile in image.tile):
+    if any("LA;16" in str(tile[3]) for tile in getattr(image, "tile", [])):
         raise Unreadable("16-bit grey with transparency; save it without transparency")
     return ["animated"] if getattr(image, "n_frames", 1) > 1 and image.format != "MPO" else []
 
@@ -102,7 +102,7 @@ def _stated(image: Image.Image, data: bytes) -> int:
     if image.format == "PNG" and (bits := _significant(data)):
         values.append(2**bits - 1)
     usable = [int(value) for value in values if isinstance(value, int | float) and 255 <= value <= WHITE]
-    return 2 ** max(usable).bit_length() - 1 if usable else 0
+    return (1 << max(usable).bit_length()) - 1 if usable else 0
 
 
 def _significant(data: bytes) -> int:
@@ -120,7 +120,7 @@ def own_white(image: Image.Image) -> int:
     """What is white in a TIFF whose samples have 9 to 15 bits, packed; 0 for any other file."""
     bits = getattr(image, "tag_v2", {}).get(BITS_PER_SAMPLE, (8,))
     deepest: int = max(bits) if isinstance(bits, tuple) else bits
-    return 2**deepest - 1 if 8 < deepest < 16 else 0
+    return (1 << deepest) - 1 if 8 < deepest < 16 else 0
 
 
 def deep_pixels(data: bytes) -> np.ndarray | None:

@@ -27,7 +27,7 @@ def white_of(images: Sequence[Deep]) -> int:
 
 
 def _white(image: Deep) -> int:
-    return image.stated if image.stated >= max(image.peak, 1) else max(255, 2 ** image.peak.bit_length() - 1)
+    return image.stated if image.stated >= max(image.peak, 1) else max(255, (1 << image.peak.bit_length()) - 1)
 
 
 def told(images: Sequence[Deep], white: int) -> str:

@@ -11,10 +11,11 @@ from core.engine.data.encodings import ZIP_GUESSES, decodes, guess
 # is hidden, and ignored as well.
 IGNORED = frozenset((
     "__macosx", "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "picasa.ini", "ntuser.dat", "icon\r",
-    "$recycle.bin", "recycler", "recycled", "system volume information", "found.000", "lost+found", "lost.dir",
-    "network trash folder", "temporary items", "thevolumesettingsfolder", "@eadir", "@recycle", "#recycle", "#snapshot",
-    "@recently-snapshot", "@tmp", "__pycache__", "node_modules", "cvs",
+    "$recycle.bin", "system volume information", "found.000", "lost+found", "lost.dir", "network trash folder",
+    "temporary items", "thevolumesettingsfolder", "@eadir", "@recycle", "#recycle", "#snapshot", "@recently-snapshot",
+    "@tmp", "__pycache__", "node_modules",
 ))  # fmt: skip
+IGNORED_AS_WRITTEN = frozenset({"RECYCLER", "RECYCLED", "CVS"})  # in small letters they are words for a class
 TEMPORARY = ("~$", "~lock", ".~lock")  # of office programs
 DEEPEST = 32
 LONGEST = 255  # bytes in one name
@@ -53,7 +54,9 @@ def ignored(path: str) -> str:
 
 def is_ignored(name: str) -> bool:
     """Whether a file or folder of this name is hidden or no work of a person."""
-    return name.startswith((".", *TEMPORARY)) or name.casefold() in IGNORED
+    if name in (".", ".."):  # steps of a path
+        return False
+    return name.startswith((".", *TEMPORARY)) or name.casefold() in IGNORED or name in IGNORED_AS_WRITTEN
 
 
 def skip_reason(name: str) -> str:

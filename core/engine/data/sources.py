@@ -120,8 +120,8 @@ def _folder_files(root: Path, source: Source, tick: Callable[[int], None]) -> It
             tick(count)
             yield found
     for problem in closed:
-        place = Path(problem.filename).relative_to(root).as_posix()
-        yield Found(place, f"the folder cannot be read: {problem.strerror}", bytes, bytes)
+        where = Path(problem.filename).relative_to(root).as_posix()
+        yield Found(where, f"the folder cannot be read: {problem.strerror}", bytes, bytes)
 
 
 def _on_disk(file: Path, root: Path) -> tuple[Found, int]:

@@ -189,7 +189,7 @@ def test_pad_and_stretch_keep_the_ends(tmp_path: Path) -> None:
              for c in "ab" for i in range(4)}  # fmt: skip
     given = unpacked(tmp_path / "given", files)
     looks: dict[str, Callable[[np.ndarray], bool]] = {
-        "crop": lambda image: image.max() < 140,
+        "crop": lambda image: bool(image.max() < 140),
         "pad": lambda image: bool((image[:9] == 128).all() and (image[-9:] == 128).all() and image[15, 1] > 220),
         "stretch": lambda image: bool(image[:, :8].min() > 220 and image[:, 12:18].max() < 40),
     }

@@ -469,8 +469,8 @@ def test_a_damaged_cache_is_made_again_and_a_damaged_image_is_told(tmp_path: Pat
 def test_a_damaged_entry_and_an_unknown_compression_cost_one_file_each(tmp_path: Path) -> None:
     path = tmp_path / "given.zip"
     with zipfile.ZipFile(path, "w") as archive:
-        for name, data in TWO.items():
-            archive.writestr(name, data)
+        for name, content in TWO.items():
+            archive.writestr(name, content)
         archive.writestr("cats/flipped.png", encoded(picture(70)), zipfile.ZIP_STORED)
         archive.writestr("cats/packed.png", encoded(picture(71)), zipfile.ZIP_LZMA)
         archive.writestr(f"cats/{'x' * 260}.png", encoded(picture(72)))
@@ -586,8 +586,8 @@ def test_what_cannot_be_read_is_not_called_empty(tmp_path: Path, monkeypatch: py
 def test_a_stream_that_breaks_at_once_is_damaged_and_not_empty(tmp_path: Path) -> None:
     path = tmp_path / "given.zip"
     with zipfile.ZipFile(path, "w") as archive:
-        for name, data in TWO.items():
-            archive.writestr(name, data)
+        for name, content in TWO.items():
+            archive.writestr(name, content)
         archive.writestr("cats/broken.png", encoded(picture(70)) * 9, zipfile.ZIP_DEFLATED)
     data = bytearray(path.read_bytes())
     start = data.find(b"cats/broken.png") + len(b"cats/broken.png")

@@ -314,7 +314,7 @@ LITTER = (
     "cats/@eaDir/0.png/SYNOFILE_THUMB_M.png", "#recycle/a.png", "cats/.thumbnails/a.png", "lost+found/a.png",
     ".idea/a.xml", ".vscode/a.json", "node_modules/a/b.png", "cats/.DS_Store", "cats/._0.png", "dogs/desktop.ini",
     "dogs/Thumbs.db", "dogs/.~lock.a#", "dogs/.picasa.ini", "dogs/Picasa.ini", "__MACOSX/cats/._0.png",
-    "DOGS.tmp/.hidden", "cats/~$a.png",
+    "DOGS.tmp/.hidden", "cats/~$a.png", "RECYCLER/a.png", "CVS/a.png",
 )  # fmt: skip
 
 
@@ -334,6 +334,6 @@ def test_a_set_of_hidden_files_alone_is_refused_with_their_number(tmp_path: Path
         imported(tmp_path, {".cats/1.png": encoded(picture(1)), ".dogs/1.png": encoded(picture(2))})
 
 
-@pytest.mark.parametrize("name", ["cats", "git", "lost and found", "...", "recycle", "icon", "CVS2"])
+@pytest.mark.parametrize("name", ["cats", "git", "lost and found", "..", ".", "recycled", "icon", "cvs", "CVS2"])
 def test_names_that_only_resemble_litter_are_kept(name: str) -> None:
-    assert is_ignored(name) == (name == "...")
+    assert not is_ignored(name)
