@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from contextlib import suppress
+from typing import TextIO
 
 NARROWEST = 20  # columns that a table is laid out for, however few a terminal claims to have
 
@@ -29,12 +30,11 @@ def prepare() -> None:
     sys.stderr = _able(sys.stderr)
 
 
-def _able(stream: object) -> io.TextIOBase:
+def _able(stream: TextIO | None) -> TextIO:
     if stream is None:
         return open(os.devnull, "w", encoding="utf-8", errors="backslashreplace")
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="backslashreplace")
-    assert isinstance(stream, io.TextIOBase)
     return stream
 
 
@@ -65,7 +65,7 @@ def finish() -> str:
     return wrong
 
 
-def _discard(stream: io.TextIOBase) -> None:
+def _discard(stream: TextIO) -> None:
     with suppress(OSError, ValueError):
         sink = os.open(os.devnull, os.O_WRONLY)
         os.dup2(sink, stream.fileno())

@@ -142,7 +142,7 @@ def installed(built: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) 
 
 def say(installed: Path, *words: str, cwd: Path | str, workspace: Path, code: int = 0) -> str:
     environment = {"PATH": os.environ["PATH"], "HOME": str(workspace.parent), "CONDENSER_WORKSPACE": str(workspace)}
-    command = [installed / "condenser", *words]
+    command = [str(installed / "condenser"), *words]
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == code, done.stderr
     return done.stdout
@@ -179,7 +179,7 @@ def test_an_installed_wheel_works_from_any_folder(installed: Path, tmp_path: Pat
     assert done["status"] == "finished"
     assert "predict.py" in told("export", done["run"], "--out", str(tmp_path / "b"))["files"]
     photo = str(tmp_path / "photos" / "dark" / "1.png")
-    words = [installed / "python", str(tmp_path / "b" / "predict.py"), photo]
+    words = [str(installed / "python"), str(tmp_path / "b" / "predict.py"), photo]
     answer = subprocess.run(words, cwd=cwd, capture_output=True, text=True, check=True).stdout
     assert json.loads(answer)["labels"] == [str(digit) for digit in range(10)]
 
@@ -188,7 +188,7 @@ def test_an_installed_wheel_works_from_any_folder(installed: Path, tmp_path: Pat
 def test_an_installed_wheel_serves_its_pages(installed: Path, tmp_path: Path) -> None:
     """Every page draws something, with the words, the style, the charts' script and the settings of the wheel."""
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
-    words = [installed / "condenser", "dashboard", "--json", "--no-browser", "--workspace", str(tmp_path / "w")]
+    words = [str(installed / "condenser"), "dashboard", "--json", "--no-browser", "--workspace", str(tmp_path / "w")]
     with subprocess.Popen(words, cwd="/", env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

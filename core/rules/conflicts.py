@@ -52,7 +52,7 @@ def idle_cuts(steps: Iterable[Given]) -> Iterator[str]:
     for n, (stage, _, values) in enumerate(steps):
         idle = values.get("ratio") == 0 and values.get("target", "none") == "none"
         if stage == "prune" and idle and not values.get("layer_ratios"):
-            yield f"steps.{n}: ratio = 0 removes nothing."
+            yield f"steps.{n}: ratio = 0 removes nothing; the step only renews batch-norm statistics and trains."
 
 
 def _search_faults(target: str, values: Mapping[str, Value], place: str) -> Iterator[UserError]:

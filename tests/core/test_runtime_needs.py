@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from core.runtime_needs import NEWEST, least_onnxruntime
 
 
-def model(opset: int, stored: int = TensorProto.FLOAT, how: str = "") -> bytes:
+def model(opset: int, stored: TensorProto.DataType = TensorProto.FLOAT, how: str = "") -> bytes:
     """A matrix product whose weight is stored in a type and widened in a way; found in the same places in our files."""
     width = {
         TensorProto.INT2: 1,
