@@ -100,7 +100,7 @@ def started(own: Site, visitor: Watched, preset: str) -> str:
     wait_until_drawn(page)
     page.locator("[class*='_dataset_menu'] input").click()
     page.get_by_role("option", name="my photos").click()
-    expect(page.locator(".st-key-design_fitted")).to_contain_text("Labels used 300 → 0")
+    expect(page.locator(".st-key-design_fitted")).to_contain_text("Labels used 300 → all")
     chosen = page.get_by_role("radio", name=TITLES[preset])
     chosen.click()
     expect(chosen).to_have_attribute("aria-checked", "true")

@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from core.events import (
+    Event,
     Progress,
     RunCancelled,
     RunFinished,
@@ -117,7 +118,7 @@ def test_own_data_adjusts_the_recipe_with_a_note_and_undo(site: Site, watched: W
     field(page, "dataset").click()
     page.get_by_role("option", name="my photos").click()
     note = page.locator(".st-key-design_fitted")
-    expect(note).to_contain_text("Labels used 300 → 0")
+    expect(note).to_contain_text("Labels used 300 → all")
     expect(page.locator(".st-key-design_start button").first).to_be_enabled()
     note.get_by_role("button").first.click()
     expect(note).to_have_count(0)
@@ -172,6 +173,16 @@ def test_every_end_says_what_is_kept_and_what_to_do(workspace: Workspace) -> Non
             assert marks[0] in told
             assert marks[1] in told or end in (ends[-1],) or getattr(end, "reason", "") == "for a reason"
             assert "Extension" not in told
+
+
+@pytest.mark.parametrize("rest", [RunPaused("asked", "asked"), RunInterrupted("died", "killed"), RunQueued()], ids=str)
+def test_a_run_that_rests_has_no_speed_and_no_time_left(workspace: Workspace, rest: Event) -> None:
+    run = make(workspace, steps=1)
+    assert "100 images/s" in status.line(run.state(), 4)
+    run.emit(rest)
+    told = status.line(run.state(), 4)
+    assert "images/s" not in told
+    assert "left" not in told
 
 
 # time
