@@ -26,6 +26,7 @@ from tests.photos import make_photos
 BUSY = 900  # seconds a run may take on a machine that does other things beside
 TITLES = {"quick": "Quick look", "balanced": "Balanced", "smallest": "Smallest", "fastest": "Fastest"}
 
+expect.set_options(timeout=SLOW)
 pytestmark = pytest.mark.timeout(2 * BUSY)
 
 

@@ -27,10 +27,12 @@ from core.state import RunState, fold
 from core.terminal import standing
 from core.workspace import Workspace
 from dashboard import status
-from tests.browser import Site, Watched, wait_until_drawn
+from tests.browser import SLOW, Site, Watched, wait_until_drawn
 from tests.dashboard.test_pages import make, shown, text
 
-PATIENT = 20_000  # milliseconds until a page that looks every few seconds must have seen it
+PATIENT = SLOW  # milliseconds until a page that looks every few seconds must have seen it
+
+expect.set_options(timeout=SLOW)
 
 
 @pytest.fixture
