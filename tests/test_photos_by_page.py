@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -80,13 +81,15 @@ def test_every_preset_from_photos_to_bundle(
 def by_page(own: Site, visitor: Watched, preset: str, photos: Path, folder: Path) -> None:
     """The whole way with one preset."""
     run_id = started(own, visitor, preset)
-    page = visitor.page
-    page.wait_for_selector(".st-key-where >> text=/finished|failed|interrupted/", timeout=1000 * BUSY)
     run = own.workspace.run(run_id)
-    state = run.state()
+    until = time.monotonic() + BUSY
+    while not (state := run.state()).status.is_over:
+        assert time.monotonic() < until, state.status
+        time.sleep(0.5)
     assert state.status is Status.FINISHED, (state.error, state.cause, run.log_tail())
     assert state.stops == 0, state.stopped_by
     assert len(state.points) == len({step.step for step in state.steps})
+    expect(visitor.page.locator(".st-key-where")).to_contain_text("finished")
     visitor.is_clean()
     bundle = folder / preset
     condenser(own.workspace, "export", run_id, "--out", str(bundle))
