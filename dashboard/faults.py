@@ -143,9 +143,9 @@ def of_run(state: RunState) -> Told | None:
     """Why a run stands still that did not end well; None for any other."""
     kept = say("faults.run_kept")
     if state.status is Status.FAILED and state.error is not None:
-        message = UserText(state.error.get("message") or say("conduct.failed")).md()
-        own = Told(message, kept, "" if state.error.get("fix", "-") in message else UserText(state.error["fix"]).md())
-        return of_code(str(state.error.get("code")), own) if state.error.get("allowed") is not None else own
+        return of_code(
+            state.error.get("code", ""), Told(_md(state.error.get("message") or say("conduct.failed")), kept)
+        )
     if state.status is Status.INTERRUPTED:
         return of_code(f"run_{state.cause_code}", Told(say("faults.run_stopped", cause=_md(state.cause)), kept))
     if state.status is Status.PAUSED:

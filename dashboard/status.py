@@ -43,7 +43,7 @@ def line(state: RunState, steps: int) -> str:
         mark = MARKS.get(now.stage, "○")
         parts.append(say("status.step", mark=mark, stage=say(f"status.{now.stage}"), step=now.step + 1, steps=steps))
     if told is not None and not state.status.is_over:
-        parts += _work(told)
+        parts += _work(told, moving=state.status is Status.RUNNING)
     if device := state.environment.get("device"):
         parts.append(
             say(
@@ -64,7 +64,8 @@ def _lasted(state: RunState) -> str:
     return say("status.lasted_with_rests", whole=readable.duration(whole), **told)
 
 
-def _work(told: Progress) -> list[str]:
+def _work(told: Progress, *, moving: bool) -> list[str]:
+    """What it is at; how fast and for how long yet only while it moves."""
     parts = [say(f"status.what_{told.what}")]
     if told.control:
         parts.insert(0, say("status.control", name=UserText(known(f"controls.{told.control}", told.control)).md()))
@@ -72,9 +73,9 @@ def _work(told: Progress) -> list[str]:
         parts.append(say("status.epoch", epoch=min(told.epoch + 1, told.epochs), epochs=told.epochs))
     elif told.batches > 1:
         parts.append(say("status.images", done=told.batch, total=told.batches))
-    if told.samples_per_second:
+    if moving and told.samples_per_second:
         parts.append(say("status.speed", speed=f"{told.samples_per_second:,.0f}"))
-    if told.eta_seconds:
+    if moving and told.eta_seconds:
         parts.append(say("status.left", time=readable.duration(told.eta_seconds)))
     return parts
 

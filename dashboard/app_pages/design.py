@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import streamlit as st
@@ -101,7 +102,8 @@ def tell_fitted(now: Draft) -> None:
     """What was adjusted to the data, and a way back, until the next change."""
     if now.unfitted is None:
         return
-    what = ", ".join(tell(change) for change in presets.changes(now.unfitted, now.recipe))
+    changes = presets.changes(now.unfitted, now.recipe)
+    what = ", ".join(tell(replace(c, after=say("design.all")) if c.after == 0 else c) for c in changes)  # of labels
     with st.container(horizontal=True, vertical_alignment="center", key="design_fitted"):
         st.info(say("design.fitted", what=what), icon=":material/straighten:")
         st.button(

@@ -37,7 +37,7 @@ def data_card(now: Draft, own: Mapping[str, Facts], faults: Sequence[UserError])
     """The data set, what is known of it, how many of its labels are used, and the target to adapt to."""
     facts = load_catalog().with_datasets(own).datasets
     with st.container(border=True, gap="small", key="design_data"):
-        wide, narrow = st.columns((3, 2), vertical_alignment="bottom")
+        wide, narrow = st.columns((3, 2))
         with wide:
             names = tuple(sorted(facts, key=lambda name: _near(facts[name])))
             menu = Menu(names, lambda name: title(facts[name]))

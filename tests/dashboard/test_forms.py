@@ -120,7 +120,8 @@ def test_all_fields_are_drawn_with_help_and_default(page: AppTest) -> None:
     assert all(widget.help and "In a recipe: `" in widget.help for widget in drawn)
     assert page.slider(key="t_share_slider").value == 0.5
     rate = page.number_input(key="t_rate_number")
-    assert (rate.value, rate.min, rate.max) == (0.1, 1e-05, 10.0)
+    assert rate.value == 0.1
+    assert rate.min is None or rate.min < 1e-05, "a number out of bounds reaches the page, which says what is wrong"
     assert "From 0.00001 to 10" in rate.help.replace("1e-05", "0.00001")
 
 

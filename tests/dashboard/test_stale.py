@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from core.events import (
+    Event,
     Progress,
     RunCancelled,
     RunFinished,
@@ -26,10 +27,12 @@ from core.state import RunState, fold
 from core.terminal import standing
 from core.workspace import Workspace
 from dashboard import status
-from tests.browser import Site, Watched, wait_until_drawn
+from tests.browser import SLOW, Site, Watched, wait_until_drawn
 from tests.dashboard.test_pages import make, shown, text
 
-PATIENT = 20_000  # milliseconds until a page that looks every few seconds must have seen it
+PATIENT = SLOW  # milliseconds until a page that looks every few seconds must have seen it
+
+expect.set_options(timeout=SLOW)
 
 
 @pytest.fixture
@@ -45,8 +48,8 @@ def design(site: Site, page: Page, address: str = "design") -> None:
 
 
 def field(page: Page, name: str) -> Locator:
-    """The field of one of the recipe's knobs, whichever edition of it is there."""
-    return page.locator(f"[class*='st-key-design_'][class*='_{name}_'] input")
+    """The field of one of the recipe's knobs in its newest edition; a former one may not have gone yet."""
+    return page.locator(f"[class*='st-key-design_'][class*='_{name}_'] input").last
 
 
 def typed(page: Page, name: str, value: str) -> None:
@@ -117,11 +120,10 @@ def test_own_data_adjusts_the_recipe_with_a_note_and_undo(site: Site, watched: W
     field(page, "dataset").click()
     page.get_by_role("option", name="my photos").click()
     note = page.locator(".st-key-design_fitted")
-    expect(note).to_contain_text("Labels used 300 → 0")
+    expect(note).to_contain_text("Labels used 300 → all")
     expect(page.locator(".st-key-design_start button").first).to_be_enabled()
     note.get_by_role("button").first.click()
     expect(note).to_have_count(0)
-    expect(field(page, "labels")).to_have_count(1)
     expect(field(page, "labels")).to_have_value("300")
     expect(page.locator(".st-key-design_start button").first).to_be_disabled()
     watched.is_clean()
@@ -172,6 +174,16 @@ def test_every_end_says_what_is_kept_and_what_to_do(workspace: Workspace) -> Non
             assert marks[0] in told
             assert marks[1] in told or end in (ends[-1],) or getattr(end, "reason", "") == "for a reason"
             assert "Extension" not in told
+
+
+@pytest.mark.parametrize("rest", [RunPaused("asked", "asked"), RunInterrupted("died", "killed"), RunQueued()], ids=str)
+def test_a_run_that_rests_has_no_speed_and_no_time_left(workspace: Workspace, rest: Event) -> None:
+    run = make(workspace, steps=1)
+    assert "100 images/s" in status.line(run.state(), 4)
+    run.emit(rest)
+    told = status.line(run.state(), 4)
+    assert "images/s" not in told
+    assert "left" not in told
 
 
 # time
