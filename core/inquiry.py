@@ -25,8 +25,8 @@ def ask(
     """The answer to a question, from the supervisor's worker if there is one, else from a worker of our own.
 
     `look` is called again and again while one waits, for what the job tells meanwhile. Raises the UserError or
-    UserErrors it ended with, RuntimeError if the worker died. Leaves nothing in the workspace; Ctrl-C takes the question
-    back.
+    UserErrors it ended with, RuntimeError if the worker died. Leaves nothing in the workspace; Ctrl-C takes the
+    question back.
     """
     job = workspace.create_job(kind, request)
     try:
