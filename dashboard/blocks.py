@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Literal
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -102,16 +103,16 @@ def _point(point: Point, first: Point, *, control: bool = False) -> None:
             receipt.show(point, heading(point, control=control))
 
 
-def at_chance(point: Point) -> None:
+def at_chance(point: Point, width: Literal["stretch", "content"] = "stretch") -> None:
     """A badge with its reason where the point is no better than chance; else nothing."""
     if point.is_at_chance and point.chance is not None:
-        st.markdown(chance.badge(), help=say("chance.badge_help", told=chance.told(point.chance.test, point.chance)))
+        told = chance.told(point.chance.test, point.chance)
+        st.markdown(chance.badge(), help=say("chance.badge_help", told=told), width=width)
 
 
 def one_line(point: Point) -> str:
-    """Accuracy, size and time of a point, and the badge of one that is no better than chance."""
-    figures = f"{readable.accuracy(point)} · {readable.size(point.bytes)} · {readable.milliseconds(point.latency_ms)}"
-    return f"{figures}{chance.badge_of(point)}"
+    """Accuracy, size and time of a point."""
+    return f"{readable.accuracy(point)} · {readable.size(point.bytes)} · {readable.milliseconds(point.latency_ms)}"
 
 
 def heading(point: Point, *, control: bool = False) -> str:

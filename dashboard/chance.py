@@ -6,7 +6,6 @@ import pandas as pd
 
 from core import readable
 from core.chance import Chance
-from core.points import Point
 from dashboard.charts.chance import Level
 from dashboard.words import say
 
@@ -22,11 +21,6 @@ def told(share: float, chance: Chance) -> str:
 def badge() -> str:
     """The mark of a point that is no better than chance, for Markdown: a symbol, words and a colour."""
     return f":orange-badge[:material/casino: {say('chance.badge')}]"
-
-
-def badge_of(point: Point) -> str:
-    """The badge, with a blank in front, where the point is no better than chance; else empty."""
-    return f" {badge()}" if point.is_at_chance else ""
 
 
 def level(share: float, chance: Chance) -> Level:

@@ -12,6 +12,7 @@ from dashboard.words import say
 
 PAGES = ("home", "design", "live", "tradeoffs")  # the names of their files and addresses, the same in every language
 STYLE = Path(__file__).with_name("frame.css")
+SCRIPT = Path(__file__).with_name("frame.js")
 NAMES = {"en": "EN", "zh": "中文"}
 
 
@@ -26,9 +27,16 @@ def navigate() -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="frame"):
         st.header(chosen.title, anchor=False)
         _languages()
+        _copies()
     if read_only():
         st.warning(say("frame.read_only", path=UserText(workspace().path).md()), icon=":material/lock:")
     chosen.run()
+
+
+def _copies() -> None:
+    """What is copied from a page comes without the joiners that keep a person's text as typed."""
+    js = SCRIPT.read_text(encoding="utf-8")
+    st.components.v2.component("copies", html="<span></span>", js=js, isolate_styles=False)(key="frame_copies")
 
 
 def _languages() -> None:

@@ -80,6 +80,8 @@ def recent(summaries: list[RunSummary]) -> None:
             st.page_link("app_pages/live.py", label=name, query_params={"run": summary.id})
             st.markdown(status.badge(summary.status), width="content")
             best = max(summary.points, key=lambda p: p.step, default=None)
+            if best:
+                blocks.at_chance(best, width="content")
             facts = [blocks.one_line(best)] if best else []
             st.caption(" · ".join([*facts, status.age(summary.created)]), width="content")
             if again := trying_again(summary):

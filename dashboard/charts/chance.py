@@ -42,7 +42,7 @@ def lines(levels: Sequence[Level], dark: bool, axis: str = "y") -> list[dict[str
     """Dashed lines across the plot, for a layout's `shapes`; those that lie outside of the span come into view when a
     person zooms out."""
     line = {"color": style.look(dark).ink, "width": 1.5, "dash": "dash"}
-    across = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "yref": axis, "layer": "below", "line": line}
+    across = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "yref": axis, "layer": "between", "line": line}
     return [{**across, "y0": level.share, "y1": level.share} for level in levels]
 
 

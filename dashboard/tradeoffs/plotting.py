@@ -249,9 +249,11 @@ def columns() -> dict[str, ColumnConfig]:
     numbers = {n: st.column_config.NumberColumn(say(f"tradeoffs.column_{n}"), format=form) for n, form in FORMS.items()}
     texts = {
         n: st.column_config.TextColumn(say(f"tradeoffs.column_{n}"))
-        for n in ("front", "stage", "backbone", "tags", "sample", "chance")
+        for n in ("front", "stage", "backbone", "tags", "sample")
     }
-    wide = {n: st.column_config.TextColumn(say(f"tradeoffs.column_{n}"), width="medium") for n in ("name", "run")}
+    wide = {
+        n: st.column_config.TextColumn(say(f"tradeoffs.column_{n}"), width="medium") for n in ("name", "run", "chance")
+    }
     return {**numbers, **texts, **wide}
 
 

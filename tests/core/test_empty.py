@@ -1,0 +1,73 @@
+"""What a recipe leaves empty is empty wherever it is shown, and a stored recipe is read whatever became of its data."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from core.errors import UserError, UserErrors
+from core.events import RunFinished, RunStarted
+from core.recipe import parse_recipe, stored_recipe
+from core.runs import Run
+from core.workspace import Workspace
+from dashboard.blocks import csv
+from dashboard.charts import points
+from dashboard.tradeoffs.plotting import for_file
+from tests.core.test_chance import measured
+
+EMPTY = """
+name = ""
+dataset = "digits"
+target = ""
+backbone = "resnet8"
+
+[[steps]]
+stage = "transfer"
+method = "linear_probe"
+"""
+
+
+def test_a_run_without_a_target_has_an_empty_one(tmp_path: Path) -> None:
+    store = Workspace.open_or_create(tmp_path)
+    run = store.create_run(EMPTY)
+    run.emit(RunStarted(os.getpid(), {}), RunFinished())
+    assert (run.headline().name, run.headline().target) == ("", "")
+    for summary in (run.summary(), Run(run.folder).summary()):
+        assert (summary.target, summary.name) == ("", run.id), "a run without a name is called by its id"
+    assert '\\"\\"' not in run.result.read_text()
+
+
+@pytest.mark.parametrize("field", ["target", "dataset", "backbone", "name"])
+def test_what_an_earlier_version_stored_as_two_quotation_marks_is_read_as_empty(tmp_path: Path, field: str) -> None:
+    run = measured(Workspace.open_or_create(tmp_path), "digits")
+    stored = json.loads(run.result.read_bytes())
+    run.result.write_text(json.dumps({**stored, field: '""'}))
+    summary = Run(run.folder).summary()
+    assert getattr(summary, field) == (run.id if field == "name" else "")
+    table = points.info([summary])
+    assert '""""""' not in csv(for_file(table)).decode("utf-8-sig")
+    assert not table.map(lambda cell: cell == '""').any().any()
+
+
+def test_nothing_is_called_nothing() -> None:
+    assert UserError("x", "f", None, "a", "b").given == "nothing"
+    assert UserError("x", "f", "", "a", "b").given == '""', "in a refusal an empty text is told as one"
+
+
+@pytest.mark.parametrize("names", [("my own photos", ""), ("digits", "my own photos"), ("gone", "gone too")])
+def test_a_stored_recipe_names_data_that_only_its_workspace_knew(names: tuple[str, str]) -> None:
+    text = EMPTY.replace('"digits"', f'"{names[0]}"').replace('target = ""', f'target = "{names[1]}"')
+    with pytest.raises(UserErrors):
+        parse_recipe(text)
+    found = stored_recipe(text)
+    assert (found.dataset, found.target) == names
+    assert len(found.steps) == 1
+
+
+def test_what_is_no_recipe_is_still_refused() -> None:
+    for text in ("not = = toml", "dataset = 3", EMPTY.replace("linear_probe", "nonsense")):
+        with pytest.raises(UserErrors):
+            stored_recipe(text)
