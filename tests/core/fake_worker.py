@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import sys
 import time
 import tomllib
@@ -94,6 +95,8 @@ def misbehave(mode: str, epoch: int) -> None:
 def job(job: Job) -> None:
     if job.kind == "crash":
         os._exit(3)
+    if job.kind == "segfault":
+        os.kill(os.getpid(), signal.SIGSEGV)
     if job.kind == "sensitivity":
         rest(job)
     if job.kind == "sleep":

@@ -375,6 +375,20 @@ def test_a_job_that_kills_its_worker_is_told_and_the_next_one_answered(
     assert jobs[3].result()["asked"] == {}
 
 
+def test_a_question_that_dies_by_a_signal_does_not_take_the_next_answer_with_it(workspace: Workspace) -> None:
+    """With a real supervisor, whether its worker had answered before or not."""
+    ensure_supervisor(workspace, worker=FAKE)
+    for number in range(2):
+        crash, following = (workspace.create_job(kind, {"n": number}) for kind in ("segfault", "echo"))
+        until(lambda crash=crash, following=following: crash.done() and following.done(), 60)  # type: ignore[misc]
+        with pytest.raises(UserError) as told:
+            crash.result()
+        assert told.value.code == "worker_died"
+        assert "signal 11" in told.value.fix
+        assert following.result()["asked"] == {"n": number}
+        assert ask(workspace, "echo", {"n": "again"})["pid"] == following.result()["pid"]
+
+
 def test_a_job_can_be_cancelled_waiting_or_begun(workspace: Workspace, keeper: Supervisor) -> None:
     begun, waiting = workspace.create_job("sleep", {}), workspace.create_job("sleep", {})
     turn_until(keeper, begun.worker.exists)
