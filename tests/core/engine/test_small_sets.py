@@ -128,7 +128,7 @@ def test_the_twin_has_as_many_steps_in_batches_as_large(
     method.apply(make_model(), bench)
     for make in method.controls(make_model(), bench).values():
         make()
-    assert told == {"": {16}, "twin without a teacher": {16}}
+    assert told == {"": {16}, "twin": {16}}
 
 
 @pytest.mark.parametrize(
