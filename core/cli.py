@@ -19,12 +19,13 @@ from core.assets import RECIPES, shipped
 from core.bundle import write_bundle
 from core.catalog import Catalog, load_catalog
 from core.damage import of_run
+from core.datasets import damaged, telling_damage
 from core.disk import disk_error
 from core.errors import UserError, UserErrors
 from core.files import check_failpoint
 from core.identity import described, holder
 from core.importing import progress_line, report
-from core.inquiry import ask, imported_datasets
+from core.inquiry import ask, damaged_datasets, imported_datasets
 from core.jobs import Job
 from core.launcher import SupervisorError, ensure_supervisor, lock_of, run_in_foreground, stop_supervisor
 from core.recipe import Recipe, load_recipe, with_settings
@@ -164,7 +165,10 @@ def show_catalogue(
     what
         The kind of thing.
     """
-    rows = _rows(what, load_catalog().with_datasets(imported_datasets(Workspace.named(workspace))))
+    store = Workspace.named(workspace)
+    rows = _rows(what, load_catalog().with_datasets(imported_datasets(store)))
+    for home in damaged_datasets(store) if what == "datasets" else ():
+        screen.print(f"left out: {damaged(home)}", style="yellow", soft_wrap=True)
     return _say(json, rows, "\n".join(_line(row) for row in rows))
 
 
@@ -314,11 +318,11 @@ def show(run: str, *, workspace: Folder = None, json: AsJson = False) -> int:
         The run's id.
     """
     shown = Workspace.open_to_read(workspace).run(run)
-    summary, damaged = shown.summary(), of_run(shown, shown.state())
-    for found in damaged:
+    summary, wrong = shown.summary(), of_run(shown, shown.state())
+    for found in wrong:
         screen.print(f"{found.file} is {found.state.value}. {found.fix}", style="yellow", soft_wrap=True)
     if json:
-        _print(_document(summary) | ({"damaged": [found.to_json() for found in damaged]} if damaged else {}))
+        _print(_document(summary) | ({"damaged": [found.to_json() for found in wrong]} if wrong else {}))
     else:
         told = terminal.standing(shown.state())
         Console(markup=False, highlight=False).print(_run_line(summary), *told, terminal.points_table(summary))
@@ -558,7 +562,8 @@ def _checked(
     known = imported_datasets(Workspace.named(workspace))
     if str(recipe) == "-":
         checked = with_settings(sys.stdin.buffer.read(MAX_BYTES + 1), settings or (), known_datasets=known)
-    else:
+        return checked, lambda: Workspace.open_or_create(workspace)
+    with telling_damage(Workspace.named(workspace).datasets):
         checked = load_recipe(recipe, known_datasets=known, settings=settings or ())
     return checked, lambda: Workspace.open_or_create(workspace)
 

@@ -59,7 +59,7 @@ def _log(run: Run, state: RunState) -> Iterator[Finding]:
         if run.artifacts.is_dir() or not run.result.exists():  # else handed in as recipe and result alone
             yield Finding("events.jsonl", Condition.MISSING, LOG_LOST, "log_gone")
     elif state.lost:
-        told = f"{state.lost} lines of it are lost. " + (
+        told = f"Lines lost: {state.lost}. " + (
             "The run's summary stands in for them." if state.status.is_over else "What they measured is measured again."
         )
         yield Finding("events.jsonl", Condition.DAMAGED, told, "log_damaged", state.lost)

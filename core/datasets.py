@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from core.errors import UserError, UserErrors
 
 CARD = "dataset.json"  # what it holds; sealed
 
@@ -17,3 +21,24 @@ def normal_name(name: str) -> str:
 def home_of(name: str, folder: Path) -> Path:
     """Where the data set of this name lives, whether or not it is there."""
     return folder / f"own-{hashlib.sha256(normal_name(name).encode('utf-8', 'replace')).hexdigest()[:16]}"
+
+
+def damaged(home: Path) -> UserError:
+    """What to say of an imported data set whose labels cannot be read."""
+    fix = f"Delete the folder datasets/{home.name} of the workspace and import the images again."
+    return UserError("damaged_dataset", "dataset", home.name, "a whole dataset.json", fix)
+
+
+@contextmanager
+def telling_damage(folder: Path) -> Iterator[None]:
+    """Where a recipe is refused in the block because it names an unknown data set, and one was imported under that
+    name: says that its labels are damaged, which is why nobody knows it."""
+    try:
+        yield
+    except UserErrors as error:
+        homes = {one: home_of(one.given, folder) for one in error.errors if one.code == "unknown_dataset"}
+        if not any(home.is_dir() for home in homes.values()):
+            raise
+        raise UserErrors(
+            damaged(homes[one]) if one in homes and homes[one].is_dir() else one for one in error.errors
+        ) from error

@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from core.catalog import Facts
+from core.datasets import CARD
 from core.files import remove_file, remove_tree
 from core.jobs import Document, Job
 from core.launcher import alive, read_identity, start_worker, supervisor
@@ -98,6 +99,17 @@ def imported_datasets(workspace: Workspace) -> dict[str, Facts]:
             }  # fmt: skip
         except (OSError, ValueError, KeyError, TypeError):
             continue
+    return found
+
+
+def damaged_datasets(workspace: Workspace) -> list[Path]:
+    """The folders of imported data sets whose labels cannot be read, and which no list shows therefore."""
+    found = []
+    for home in sorted(workspace.datasets.glob("own-*")):
+        try:
+            read_sealed(home / CARD)
+        except (OSError, ValueError):
+            found.append(home)
     return found
 
 

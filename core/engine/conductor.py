@@ -18,6 +18,7 @@ from torch import Tensor
 from core.artifacts import refuse_damaged
 from core.bundle import CARD, PREDICTIONS, SAMPLES
 from core.damage import RECIPE, of_run
+from core.datasets import telling_damage
 from core.engine.backbones import find
 from core.engine.bench import Bench, choose_device
 from core.engine.data import Dataset, Target, chance_of, labelled_part, load_dataset, matched, own_datasets
@@ -60,7 +61,8 @@ def conduct(run: Run, pid: int) -> None:
     each further seed.
     """
     workspace = Workspace(run.folder.parent.parent)
-    recipe = parse_recipe(run.recipe_text, known_datasets=tuple(own_datasets(workspace.datasets)))
+    with telling_damage(workspace.datasets):
+        recipe = parse_recipe(run.recipe_text, known_datasets=tuple(own_datasets(workspace.datasets)))
     methods = [build(step.stage, step.method, **step.options) for step in recipe.steps]
     for method in methods:
         method.check_machine()

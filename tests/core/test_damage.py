@@ -236,8 +236,8 @@ KINDS = [
     Kind("runs/*/checkpoints/seed-0/step-0/made/files.json"),
     Kind("runs/*/checkpoints/seed-0/step-0/made/model.json", ("network",), whole=False),
     Kind("runs/*/checkpoints/seed-0/step-0/made/model.safetensors", ("network",), whole=False),
-    Kind("runs/*/checkpoints/seed-0/step-1/epoch-*.json", optional=True),
-    Kind("runs/*/checkpoints/seed-0/step-1/epoch-*.safetensors"),
+    Kind("runs/*/checkpoints/seed-0/**/epoch-*.json", optional=True),
+    Kind("runs/*/checkpoints/seed-0/**/epoch-*.safetensors"),
     Kind("datasets/own-*/dataset.json", ("loaded",), whole=False),
     Kind("datasets/own-*/images/*.png"),
     Kind("datasets/own-*/cache/*.safetensors", ("loaded",), optional=True),
@@ -490,6 +490,22 @@ def test_show_names_a_changed_recipe_and_a_damaged_log(made: Made, capsys: pytes
     with damaged(recipe, lambda data: data + b"# later"):
         _, _, err = ran(capsys, "show", made.run.id, "--workspace", str(made.store.path))
         assert "recipe.toml is changed" in err
+
+
+def test_a_recipe_on_damaged_labels_is_refused_for_that_reason(
+    made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "recipe.toml").write_text(RECIPE)
+    place = ("--workspace", str(made.store.path))
+    with damaged(made.home / "dataset.json", lambda data: data.replace(b'"label":0', b'"label":1', 1)):
+        code, out, _ = ran(capsys, "check", str(tmp_path / "recipe.toml"), *place, "--json")
+        (error,) = json.loads(out)["errors"]
+        assert (code, error["code"]) == (2, "damaged_dataset")
+        assert made.home.name in error["fix"]
+        _, out, err = ran(capsys, "list", "datasets", *place)
+        assert "stripes" not in out
+        assert made.home.name in err, "what is left out of the list is named"
+    assert ran(capsys, "check", str(tmp_path / "recipe.toml"), *place)[0] == 0
 
 
 def test_the_cache_is_shown_and_cleared_and_nothing_depends_on_it(

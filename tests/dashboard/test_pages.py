@@ -189,7 +189,17 @@ def test_a_broken_recipe_and_a_damaged_log_still_show(workspace: Workspace) -> N
     for page in PAGES:
         shown(page)
     app = shown("live", run=run.id)
-    assert "damaged" in text(app)
+    assert "damaged or missing: 1" in text(app)
+    assert "keeps the recipe it was launched with" in text(app)
+    (run.folder / "notes.json").write_bytes(b"")
+    run.events.unlink()
+    app = shown("live", run=run.id)
+    assert "events.jsonl, is missing" in text(app)
+    assert "notes.json is damaged" in text(app)
+    run.result.write_bytes(run.result.read_bytes()[:-1])
+    for page in PAGES:
+        shown(page)
+    assert "result.json is damaged" in text(shown("live", run=run.id))
 
 
 @pytest.fixture

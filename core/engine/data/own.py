@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from core.datasets import CARD, home_of, normal_name
+from core.datasets import CARD, damaged, home_of, normal_name
 from core.engine.data.cache import read_cache, write_cache
 from core.engine.data.dataset import SPLITS, Cut, Dataset, DatasetInfo, Split
 from core.engine.data.photos import Progress, photo_part
@@ -84,8 +84,7 @@ def read_own(home: Path) -> Stored:
     try:
         card = OwnDataset.model_validate_json(read_sealed(home / CARD))
     except (ValidationError, DamagedError, OSError) as error:
-        fix = f"Delete the folder datasets/{home.name} of the workspace and import the images again."
-        raise UserError("damaged_dataset", "dataset", home.name, "a whole dataset.json", fix) from error
+        raise damaged(home) from error
     return Stored(home, card)
 
 
