@@ -560,11 +560,11 @@ def _checked(
 ) -> tuple[Recipe, Callable[[], Workspace]]:
     """The recipe, and how to open the workspace: only a good recipe makes one."""
     known = imported_datasets(Workspace.named(workspace))
-    if str(recipe) == "-":
-        checked = with_settings(sys.stdin.buffer.read(MAX_BYTES + 1), settings or (), known_datasets=known)
-        return checked, lambda: Workspace.open_or_create(workspace)
     with telling_damage(Workspace.named(workspace).datasets):
-        checked = load_recipe(recipe, known_datasets=known, settings=settings or ())
+        if str(recipe) == "-":
+            checked = with_settings(sys.stdin.buffer.read(MAX_BYTES + 1), settings or (), known_datasets=known)
+        else:
+            checked = load_recipe(recipe, known_datasets=known, settings=settings or ())
     return checked, lambda: Workspace.open_or_create(workspace)
 
 

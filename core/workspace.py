@@ -130,13 +130,14 @@ class Workspace:
     @contextmanager
     def _half_made(self, kind: str, new: str) -> Iterator[Path]:
         """A folder to fill, in its place when the block ends well; what a full disk left of it goes at once."""
-        half = self.path / kind / (HALF_MADE + new)
+        half, whole = self.path / kind / (HALF_MADE + new), self.path / kind / new
         try:
             yield make_folder(half)
-            move(half, self.path / kind / new)
+            move(half, whole)
         except OSError:
-            with suppress(OSError):
-                remove_tree(half)
+            for folder in (half, whole):  # it may have been moved before its flush failed
+                with suppress(OSError):
+                    remove_tree(folder)
             raise
 
     def run(self, run_id: str) -> Run:

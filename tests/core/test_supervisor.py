@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from core import server
 from core.errors import UserError
 from core.events import Progress, RunCancelled, RunInterrupted, RunResumed, RunStalled, RunStarted
 from core.inquiry import ask
@@ -33,6 +35,7 @@ from core.watch import Patience, cause_of_death, last_lines
 from core.workspace import Workspace
 from tests.core.test_launcher import FAKE, recipe
 
+FAKE_DASHBOARD = (sys.executable, str(Path(__file__).with_name("fake_dashboard.py")))
 QUICK = Patience(cancel=0.3, terminate=0.2, linger=0.3, stall=0.4, scan=0.1, orphan=0.5, idle=0.3, spare=0.1)
 
 
@@ -500,6 +503,71 @@ def test_five_kills(workspace: Workspace) -> None:
 @pytest.mark.timeout(900)
 def test_fifty_kills(workspace: Workspace) -> None:
     campaign(workspace, 50, seed=2)
+
+
+def keepers_killed(workspace: Workspace, kills: int, command: tuple[str, ...]) -> None:
+    """Kills the supervisor, the dashboard or both, again and again: the run goes on, in the one process it began in."""
+    chance = random.Random(kills)
+    run = workspace.submit(recipe(epochs=100_000, milliseconds=20))
+    ensure_supervisor(workspace, worker=FAKE)
+    until(lambda: run.state().last_progress is not None, limit=60)
+    for number in range(kills):
+        victims = [ensure_supervisor(workspace, worker=FAKE)]
+        if number % 5 == 0:
+            victims.append(server.ensure_dashboard(workspace, command=command).who)
+        for who in victims[chance.randrange(len(victims)) :]:
+            os.kill(who.pid, signal.SIGKILL)
+            until(lambda who=who: not alive(who))  # type: ignore[misc]
+        ensure_supervisor(workspace, worker=FAKE)
+        reached = len(run.state().curves[0])
+        until(lambda reached=reached: len(run.state().curves[0]) > reached)  # type: ignore[misc]
+        assert [pid for pid in pids(run) if identity(pid) is not None] == pids(run), "exactly one process, the first"
+        assert len(pids(run)) == 1
+    server.stop_dashboard(workspace)
+    workspace.cancel(run.id)
+    until(over(run), limit=60)
+    assert "RunInterrupted" not in kinds(run)
+
+
+def test_three_kills_of_supervisor_and_dashboard(workspace: Workspace) -> None:
+    keepers_killed(workspace, 3, FAKE_DASHBOARD)
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(3600)
+def test_fifty_kills_of_supervisor_and_dashboard(workspace: Workspace) -> None:
+    begun = time.monotonic()
+    keepers_killed(workspace, 50, server.DASHBOARD)
+    print(f"50 of 50 kills of supervisor and dashboard, one run process ({time.monotonic() - begun:.0f} s)")
+
+
+def queue_of(workspace: Workspace, keeper: Supervisor, count: int, kept: int) -> float:
+    """Queues `count` runs, cancels all but the last `kept`, and lets those be done; the slowest cancel in seconds."""
+    runs = [workspace.submit(recipe(epochs=1)) for _ in range(count)]
+    assert workspace.queued() == [run.id for run in runs], "order exact"
+    slowest = 0.0
+    for run in runs[: count - kept]:
+        begun = time.perf_counter()
+        workspace.cancel(run.id)
+        slowest = max(slowest, time.perf_counter() - begun)
+    rest = runs[count - kept :]
+    assert workspace.queued() == [run.id for run in rest]
+    turn_until(keeper, lambda: all(run.result.exists() for run in rest) and not keeper.watches, limit=600)
+    started = [run.state().started or 0.0 for run in rest]
+    assert started == sorted(started)
+    assert [run.state().status for run in rest] == [Status.FINISHED] * kept
+    return slowest
+
+
+def test_a_queue_is_done_in_order_and_a_cancel_is_quick(workspace: Workspace, keeper: Supervisor) -> None:
+    assert queue_of(workspace, keeper, 20, kept=3) < 2.0, "ten times slower than it may be would show; 0.2 s is allowed"
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(3600)
+def test_a_queue_of_five_hundred(workspace: Workspace, keeper: Supervisor) -> None:
+    slowest = queue_of(workspace, keeper, 500, kept=100)
+    print(f"500 queued: order exact, the slowest of 400 cancels took {slowest:.3f} s, 100 done in order")
 
 
 def _workers(workspace: Workspace) -> list[int]:
