@@ -468,7 +468,7 @@ def _answer(words: Sequence[str]) -> int:
         screen.print(str(error), style="bold red", soft_wrap=True)
         return FAULT
     except OSError as error:  # a disk or a stream that takes nothing
-        found = disk_error(error)
+        found = disk_error(error) if error.filename else None  # none: our own output
         if found is not None:
             return _refuse((found,), "--json" in words)
         where = f": {error.filename}" if error.filename else ""

@@ -109,7 +109,7 @@ failpoint: Failpoint | None = _from_environment()
 def check_failpoint() -> None:
     """Raises UserError `bad_failpoint` if CONDENSER_FAILPOINT holds anything else than a failpoint."""
     if isinstance(failpoint, Misread):
-        failpoint.strike(None, b"")
+        failpoint.strike(Path(), None, b"")
 
 
 @contextmanager

@@ -11,11 +11,11 @@ import zipfile
 import zlib
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from core.sealed import DamagedError, unseal, unwrap
 
-FLOATS = {"F32": "f", "F64": "d"}
+FLOATS: dict[str, Literal["f", "d"]] = {"F32": "f", "F64": "d"}
 BLANK = "0" * 64  # stands in the place of the seal while the hash is taken
 
 
@@ -54,7 +54,7 @@ def is_finite(path: Path) -> bool:
 def _finite(body: memoryview, entry: dict[str, Any]) -> bool:
     kind = FLOATS.get(entry["dtype"])
     begin, end = entry["data_offsets"]
-    return kind is None or math.isfinite(sum(body[begin:end].cast(kind)))
+    return kind is None or math.isfinite(sum(memoryview(body[begin:end]).cast(kind)))
 
 
 def _parts(data: bytes) -> tuple[dict[str, Any], memoryview]:

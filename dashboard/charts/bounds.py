@@ -73,7 +73,7 @@ def cheaper(points: pd.DataFrame, bounds: Bounds, than: str) -> list[str]:
 
 def _faster(points: pd.DataFrame, top: pd.Series[Any]) -> pd.Series[bool]:
     """Which points are faster than `top` beyond the noise, as far as `comparison.delta` would say so."""
-    found = (
+    found: pd.Series[bool] = (
         ~points["noisy"] & (not top["noisy"]) & (points["p95"] < top["p50"]) & (points["p50"] * MATTERS < top["p50"])
     )
     for name in CONDITIONS:

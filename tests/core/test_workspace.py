@@ -87,13 +87,13 @@ def test_a_folder_with_other_things_in_it_keeps_its_rights(tmp_path: Path) -> No
 
 
 def test_looking_makes_nothing(tmp_path: Path) -> None:
-    store = Workspace.to_read(tmp_path / "not there")
+    store = Workspace.open_to_read(tmp_path / "not there")
     assert (store.runs(), store.job_ids()) == ([], [])
     with pytest.raises(UserError):
         store.run(new_id())
     (tmp_path / "file").write_bytes(b"mine")
     for path in (tmp_path / "file", tmp_path / ("x" * 300), tmp_path / "/".join(["x" * 200] * 30)):
-        for opening in (Workspace.to_read, Workspace.open_or_create):
+        for opening in (Workspace.open_to_read, Workspace.open_or_create):
             with pytest.raises(UserError) as told:
                 opening(path)
             assert told.value.code in ("workspace_is_file", "workspace_path")

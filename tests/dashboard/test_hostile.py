@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Page
+from playwright.sync_api import BrowserContext, Dialog, Page
 
 from core.runs import Run
 from tests.browser import Site, Watched, wait_until_drawn
@@ -33,7 +33,12 @@ INVISIBLE = re.compile("[\u2060\u2068\u2069]")
 def quiet(context: BrowserContext) -> Iterator[Watched]:
     """A page on which a dialog is a failure."""
     watched = Watched(context.new_page()).listen()
-    watched.page.on("dialog", lambda dialog: (watched.errors.append(dialog.message), dialog.dismiss()))
+
+    def refuse(dialog: Dialog) -> None:
+        watched.errors.append(dialog.message)
+        dialog.dismiss()
+
+    watched.page.on("dialog", refuse)
     yield watched
     watched.is_clean()
 

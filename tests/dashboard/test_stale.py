@@ -190,23 +190,24 @@ def test_a_run_that_rests_has_no_speed_and_no_time_left(workspace: Workspace, re
 
 
 def test_time_is_that_of_the_work_not_of_the_rests() -> None:
+    state = RunState()
+
     def at(seconds: float, *events: object) -> RunState:
         nonlocal state
         for event in events:
             state = fold([replace(event, seq=state.seq + 1, time=seconds)], state)  # type: ignore[type-var, list-item]
         return state
 
-    state = RunState()
     at(100, RunQueued(), RunStarted(1, {}), StepStarted(0, "transfer", "kd", "x", 9))
     at(110, Progress(0, 0, "training", 1, 9, 0, 1), RunPaused("asked", "asked"))
     at(500, RunQueued())
     at(600, RunStarted(2, {}))
     at(605, Progress(0, 0, "training", 2, 9, 0, 1))
-    assert at(605).lasted(610) == (20, 510), "10 before the pause, 10 up to now"
+    assert at(605).durations(610) == (20, 510), "10 before the pause, 10 up to now"
     at(9000, RunInterrupted("died", "unwatched"), RunQueued())  # noticed hours later
     at(9010, RunStarted(3, {}))
     at(9020, Progress(0, 0, "training", 3, 9, 0, 1), StepFinished(0, 1.0), RunFinished())
-    assert state.lasted() == (25, 8920)
+    assert state.durations() == (25, 8920)
     assert "0:25 of work, 2:28:40 from the first start" in status.line(state, 1)
     assert "worked on for 0:25" in "\n".join(standing(state))
 
@@ -217,6 +218,6 @@ def test_a_death_without_any_word_and_a_clock_set_back_count_nothing() -> None:
 
     told = [(RunStarted(1, {}), 100.0), (RunPaused("x"), 50.0), (RunStarted(1, {}), 60.0), (RunFinished(), 61.0)]
     state = fold([event(kind, time, seq) for seq, (kind, time) in enumerate(told)])  # type: ignore[misc]
-    worked, whole = state.lasted()
+    worked, whole = state.durations()
     assert worked == 1
     assert whole >= 0

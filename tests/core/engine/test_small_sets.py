@@ -17,9 +17,9 @@ from core.engine.method import STAGES, methods
 from core.engine.model import Model
 from core.engine.schedule import SMALLEST_BATCH, TOO_FEW, Schedule
 from core.engine.small_sets import LEAST_STEPS
-from core.engine.train import evaluate
+from core.engine.train import evaluate, fit
 from tests.core.engine.conftest import MakeBench
-from tests.core.engine.test_train import SHORT, cross_entropy, equal, fit, weights
+from tests.core.engine.test_train import SHORT, cross_entropy, equal, weights
 
 Maker = Callable[..., Model]
 

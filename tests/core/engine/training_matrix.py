@@ -119,4 +119,5 @@ def _bench(folder: Path, threads: int, side: int) -> Bench:
 
 if __name__ == "__main__":
     given = sys.argv[1:]
-    main(int(given[0]), *([int(n) for n in part.split(",")] for part in given[1:3]), given[3].split(","))
+    sizes, widths = ([int(number) for number in part.split(",")] for part in given[1:3])
+    main(int(given[0]), sizes, widths, given[3].split(","))

@@ -32,9 +32,9 @@ def scene(width: int, height: int, seed: int) -> np.ndarray:
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float64)
     waves = [128 + 90 * np.sin(columns / (5 + n) + seed) * np.cos(rows / (7 - n)) for n in range(3)]
     noise = np.random.default_rng(seed).integers(-30, 31, (height, width, 3))
-    return (
-        (np.stack(waves, 2) + noise + 60 * ((columns // 9 + rows // 11) % 2)[:, :, None]).clip(0, 255).astype(np.uint8)
-    )
+    board = 60 * ((columns // 9 + rows // 11) % 2)[:, :, None]
+    drawn: np.ndarray = (np.stack(waves, 2) + noise + board).clip(0, 255).astype(np.uint8)
+    return drawn
 
 
 def file_of(kind: str, pixels: np.ndarray, turn: int) -> bytes:
