@@ -86,11 +86,11 @@ def dashboard(workspace: Workspace) -> Address | None:
         if alive(who) and place == str(workspace.path.resolve()):  # else a copy of another one's folder
             return Address(_url(port), port, who, False, _log(workspace))
         return None
-    return _serving(workspace)
+    return _serving(workspace) if _record(workspace).exists() else None
 
 
 def _serving(workspace: Workspace) -> Address | None:
-    """The workspace's dashboard by its command line, where what was written down about it is damaged or gone."""
+    """The workspace's dashboard by its command line, where what was written down about it is damaged."""
     for process in psutil.process_iter():
         words = command_of(process.pid)
         if words[-4:-3] == ["--port"] and words[-2:] == ["--workspace", str(workspace.path)] and words[-3].isdecimal():

@@ -361,6 +361,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 def test_a_clock_a_year_ahead_stalls_nothing(
     workspace: Workspace, keeper: Supervisor, clock: Callable[[float], None]
 ) -> None:
+    keeper.patience = replace(QUICK, stall=60.0, orphan=60.0)
     run, stray = workspace.submit(recipe("deaf")), workspace.create_run(recipe())
     turn_until(keeper, lambda: len(run.state().curves.get(0, ())) == 2)
     watch = Watch(run, read_identity(run.worker), Patience())

@@ -357,7 +357,7 @@ def test_ctrl_c_cancels_and_keeps_the_curve(workspace: Path, tmp_path: Path) -> 
     store = Workspace.named(workspace)
     wait_for(lambda: workspace.exists() and store.run_ids())
     begun = store.run(store.run_ids()[0])
-    wait_for(lambda: any(p.validation_accuracy for s in begun.state().steps for p in s.curve))
+    wait_for(lambda: any(p.epoch and p.validation_accuracy for s in begun.state().steps for p in s.curve))
     process.send_signal(signal.SIGINT)
     asked = time.monotonic()
     told, said = process.communicate(timeout=30)

@@ -197,8 +197,12 @@ def test_strikes_count_the_deaths_since_the_run_last_got_further() -> None:
     assert strikes(live(0), live(0), live(0, 1)) == 1
     assert strikes(live(0, 1), live(1), live(1, 2), live(2)) == 2
     assert strikes(live(0, 1, 2), live(0), live(1), live(2)) == 4, "further than ever before, not than the last time"
-    restarted = RunInterrupted("the machine restarted", strike=False)
-    alone: list[AnyEvent] = [RunStarted(1, {}), step(), restarted, RunQueued()]
+    alone: list[AnyEvent] = [
+        RunStarted(1, {}),
+        step(),
+        RunInterrupted("the machine restarted", strike=False),
+        RunQueued(),
+    ]
     assert strikes(*[alone] * 9) == 0
     assert strikes(live(), *[alone] * 9) == 1
 
