@@ -96,6 +96,8 @@ def changed(receipt: Receipt) -> Iterator[tuple[str, str]]:
         yield say("receipt.agreement"), readable.percent(same)
     if (error := receipt.get("calibration_error")) is not None:
         yield say("receipt.calibration"), readable.percent(error)
+    if found := receipt.get("decided"):
+        yield say("receipt.decided"), "; ".join(say(f"receipt.decided_{name}", value=v) for name, v in found.items())
 
 
 def kernel(found: Receipt) -> str:

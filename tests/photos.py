@@ -37,5 +37,5 @@ def _photo(label: int, classes: int, side: int, draw: np.random.Generator) -> ND
     stripes = np.sin(2 * np.pi * (draw.choice(WAVES) * along + draw.uniform()))
     tint = np.asarray(TINTS[label % len(TINTS)]) + draw.normal(0, 30, 3)
     pixels = tint + 35 * stripes[..., None] + draw.normal(0, NOISE, (side, side, 3))
-    made: NDArray[np.uint8] = pixels.clip(0, 255).round().astype(np.uint8)
-    return made
+    rounded: NDArray[np.uint8] = pixels.clip(0, 255).round().astype(np.uint8)
+    return rounded

@@ -118,6 +118,5 @@ def _bench(folder: Path, threads: int, side: int) -> Bench:
 
 
 if __name__ == "__main__":
-    given = sys.argv[1:]
-    sizes, widths = ([int(number) for number in part.split(",")] for part in given[1:3])
-    main(int(given[0]), sizes, widths, given[3].split(","))
+    wanted, sizes, widths, chosen = sys.argv[1:]
+    main(int(wanted), [int(n) for n in sizes.split(",")], [int(n) for n in widths.split(",")], chosen.split(","))
