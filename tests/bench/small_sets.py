@@ -74,7 +74,7 @@ def taught(name: str, seed: int, least: int, batch: int) -> Score:
         student = method.apply(teacher, replace(bench, place=(seed, 1), folder=Path(folder) / "student"))
         seconds = time.process_time() - began
         judged = [100 * evaluate(student, split, bench).accuracy for split in (held_out, data.test)]
-    return Score(*judged, seconds)
+    return Score(judged[0], judged[1], seconds)
 
 
 def bench_of(data: Dataset, seed: int, folder: Path) -> Bench:

@@ -17,9 +17,9 @@ from core.engine.method import STAGES, methods
 from core.engine.model import Model
 from core.engine.schedule import SMALLEST_BATCH, TOO_FEW, Schedule
 from core.engine.small_sets import LEAST_STEPS
-from core.engine.train import evaluate
+from core.engine.train import evaluate, fit
 from tests.core.engine.conftest import MakeBench
-from tests.core.engine.test_train import SHORT, cross_entropy, equal, fit, weights
+from tests.core.engine.test_train import SHORT, cross_entropy, equal, weights
 
 Maker = Callable[..., Model]
 
@@ -109,8 +109,8 @@ def test_eighty_eight_images_teach_a_student(make_bench: MakeBench, make_model: 
     assert reached[0] < 0.5
     assert reached[1] > 0.7
     assert told == [
-        ("few_images", "88 images are few: batches of 16 instead of 88, 16 steps an epoch, in which each passes about "
-         "2.9 times.")
+        ("few_images", "88 images make fewer than 16 batches of 88: batches of 16, 16 steps an epoch, in which each "
+         "passes about 2.9 times.")
     ]  # fmt: skip
 
 
