@@ -28,6 +28,6 @@ def tell_few(images: int, schedule: Schedule, bench: Bench) -> None:
     passes = schedule.drawn(images) / images
     if not schedule.least or schedule.batches or (size == asked and passes <= 1):
         return
-    smaller = f"batches of {size} instead of {asked}, " if size < asked else f"batches of {size}, "
+    too_few = f"{images:,} images make fewer than {schedule.least} batches of {asked:,}"
     often = f", in which each passes about {passes:.1f} times" if passes > 1 else ""
-    bench.remark("few_images", f"{images} images are few: {smaller}{steps} steps an epoch{often}.")
+    bench.remark("few_images", f"{too_few}: batches of {size:,}, {steps} steps an epoch{often}.")

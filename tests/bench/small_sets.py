@@ -73,8 +73,8 @@ def taught(name: str, seed: int, least: int, batch: int) -> Score:
         began = time.process_time()
         student = method.apply(teacher, replace(bench, place=(seed, 1), folder=Path(folder) / "student"))
         seconds = time.process_time() - began
-        chosen, reported = (100 * evaluate(student, split, bench).accuracy for split in (held_out, data.test))
-    return Score(chosen, reported, seconds)
+        judged = [100 * evaluate(student, split, bench).accuracy for split in (held_out, data.test)]
+    return Score(judged[0], judged[1], seconds)
 
 
 def bench_of(data: Dataset, seed: int, folder: Path) -> Bench:

@@ -240,7 +240,7 @@ def test_a_method_that_says_nothing_is_foreseen_by_its_stage(make_bench: MakeBen
     student = method.new_student(bench)
     train, judge, taught = method.labour(teacher, student, bench)
     assert (train.kind, train.images) == ("train", 3 * len(bench.data.train))
-    assert (judge.kind, judge.images) == ("forward", 3 * len(bench.data.validation))
+    assert (judge.kind, judge.images) == ("forward", 4 * len(bench.data.validation)), "before the first epoch too"
     assert (taught.kind, taught.images, taught.control) == ("forward", 3 * len(bench.data.train), False)
     assert method.packing() == Packing()
     assert type(method).packing is Method.packing
@@ -271,7 +271,9 @@ def test_seeds_multiply_points_and_controls(tmp_path: Path) -> None:
 
 
 def test_a_larger_batch_needs_more_memory(tmp_path: Path) -> None:
-    small, large = (preview(DEMO.replace("views = 2", f"batch = {b}"), tmp_path).memory_bytes for b in (32, 4096))
+    small, large = (
+        preview(DEMO.replace("views = 2", f"batch = {b}\nleast_steps = 0"), tmp_path).memory_bytes for b in (32, 4096)
+    )
     assert large - small > 4064 * 4 * 2 * 100_000
 
 

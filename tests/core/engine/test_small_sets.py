@@ -109,8 +109,8 @@ def test_eighty_eight_images_teach_a_student(make_bench: MakeBench, make_model: 
     assert reached[0] < 0.5
     assert reached[1] > 0.7
     assert told == [
-        ("few_images", "88 images are few: batches of 16 instead of 88, 16 steps an epoch, in which each passes about "
-         "2.9 times.")
+        ("few_images", "88 images make fewer than 16 batches of 88: batches of 16, 16 steps an epoch, in which each "
+         "passes about 2.9 times.")
     ]  # fmt: skip
 
 
