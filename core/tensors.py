@@ -11,11 +11,11 @@ import zipfile
 import zlib
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from core.sealed import DamagedError, unseal, unwrap
 
-FLOATS = {"F32": "f", "F64": "d"}
+FLOATS: dict[str, Literal["f", "d"]] = {"F32": "f", "F64": "d"}
 BLANK = "0" * 64  # stands in the place of the seal while the hash is taken
 
 

@@ -103,8 +103,8 @@ def _artifacts(run: Run) -> Iterator[Finding]:
     known = {saved.path: saved.sha256 for saved in run.state().artifacts}
     for path, digest in sorted(known.items()):
         yield _hashed(run.folder, path, digest, AGAIN)
-    for path in _files(run.artifacts):
-        relative = path.relative_to(run.folder).as_posix()
+    for file in _files(run.artifacts):
+        relative = file.relative_to(run.folder).as_posix()
         if relative not in known:
             yield _unhashed(run.folder, relative)
 

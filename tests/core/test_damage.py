@@ -8,6 +8,7 @@ import random
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
@@ -107,10 +108,7 @@ def ways(size: int, flips: int, seed: int) -> Iterator[tuple[str, Callable[[byte
     chance = random.Random(seed)
     for _ in range(flips):
         place, bit = chance.randrange(size), chance.randrange(8)
-        yield (
-            f"bit {bit} of byte {place} flipped",
-            lambda d, p=place, b=bit: d[:p] + bytes([d[p] ^ 1 << b]) + d[p + 1 :],
-        )  # type: ignore[misc]
+        yield f"bit {bit} of byte {place} flipped", partial(flipped, place=place, bit=bit)
     cut = chance.randrange(1, size)
     yield f"cut to {cut} bytes", lambda data: data[:cut]
     yield "emptied", lambda data: b""

@@ -39,7 +39,8 @@ def write_graph(model: Model, path: Path) -> None:
 
 def graph_bytes(model: Model) -> bytes:
     """What `write_graph` writes."""
-    return describe(model, _export(model)).SerializeToString(deterministic=True)
+    data: bytes = describe(model, _export(model)).SerializeToString(deterministic=True)
+    return data
 
 
 def save_float(model: Model, path: Path) -> Saved:
