@@ -78,7 +78,7 @@ def ensure_dashboard(
 def dashboard(workspace: Workspace) -> Address | None:
     """The workspace's dashboard as it was written down, if that process still runs; it may not answer yet."""
     who = read_identity(_record(workspace))
-    with suppress(OSError, ValueError, KeyError, TypeError):
+    with suppress(OSError, ValueError, KeyError, TypeError, OverflowError):
         written = json.loads(read_sealed(_record(workspace)))
         port, place = int(written["port"]), str(written["workspace"])
         if who is None or not 1 <= port <= 65535:

@@ -94,6 +94,15 @@ def test_several_starts_at_once_end_with_one_server(workspace: Workspace) -> Non
     assert serving(workspace.path) == [int(told[0][0])]
 
 
+@pytest.mark.parametrize("damage", [b"", b"{", b'{"port": 1e999}'])
+def test_a_damaged_note_beside_a_living_dashboard_starts_no_second_one(workspace: Workspace, damage: bytes) -> None:
+    first = started(workspace)
+    (workspace.path / "dashboard.json").write_bytes(damage)
+    assert started(workspace).who == first.who
+    assert stop_dashboard(workspace)
+    assert not alive(first.who)
+
+
 def test_a_busy_port_moves_on_and_a_wrong_one_is_refused(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
