@@ -50,7 +50,8 @@ def test_controls_have_the_shapes_of_the_cut_but_not_its_choice(
     assert not torch.equal(weights[0], weights[1])
     kept = {float(x) for x in model.net.get_parameter("stage3.0.conv2.weight").detach().flatten()}
     assert {float(x) for x in weights[1].detach().flatten()} <= kept
-    assert not {float(x) for x in weights[2].detach().flatten()} & kept
+    fresh = {float(x) for x in weights[2].detach().flatten()}
+    assert len(fresh & kept) < 0.01 * len(fresh), "of thousands of 24-bit numbers a few are equal by chance"
 
 
 def test_controls_keep_to_what_was_measured_for_the_cut(
