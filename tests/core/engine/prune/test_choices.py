@@ -135,7 +135,7 @@ def test_a_bound_already_met_cuts_nothing(make_model: MakeModel, make_bench: Mak
 
 
 def test_latency_is_searched_with_the_clock_and_only_once(
-    make_model: MakeModel, make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+    make_model: MakeModel, make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The clock here counts bytes: a millisecond for 1,000."""
     asked: list[Path] = []
@@ -155,6 +155,15 @@ def test_latency_is_searched_with_the_clock_and_only_once(
     again = cut(make_model(), make_bench(), target="latency", limit=40.0)  # resumed in the same folder
     assert len(asked) == timed
     assert torch.equal(made.head.weight, again.head.weight)
+    elsewhere = make_bench(folder=tmp_path / "another run")  # the same recipe once more
+    method = build("prune", "l2", epochs=0, target="latency", limit=40.0)
+    model = method.apply(make_model(), elsewhere)
+    assert len(asked) == timed
+    assert torch.equal(made.head.weight, model.net.get_parameter("head.weight"))
+    ratio = json.loads((elsewhere.folder / "choice.json").read_text())["ratio"]
+    assert model.decided == {"ratio": f"{ratio:.6g}"}
+    method.apply(make_model(seed=1), make_bench(folder=tmp_path / "other weights"))
+    assert len(asked) > timed
 
 
 @pytest.mark.parametrize(("fastest", "widths"), [(8, 8), (1, 6)])
