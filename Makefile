@@ -30,10 +30,10 @@ check: $(VENV)/.developing
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_walls.py
-	$(BIN)/python -m core.engine.catalogue --check
+	$(BIN)/python -m core.engine.catalog_writer --check
 
 catalog: $(VENV)/.installed
-	$(BIN)/python -m core.engine.catalogue
+	$(BIN)/python -m core.engine.catalog_writer
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m tests.bench.speed

@@ -20,7 +20,7 @@ from PIL import Image
 
 from core.engine.data.bundled import FASHION_MINI, FASHION_SIZES, SEED
 from core.engine.data.dataset import draw
-from core.engine.data.idx import read_idx
+from core.engine.data.published.idx import read_idx
 from core.files import write_atomic
 
 

@@ -2,7 +2,7 @@
 
     python assets/make_text_sample.py
 
-The sentences are ARTIFICIAL: filled templates, written for this project, so that there is a text data set without a
+The sentences are ARTIFICIAL: filled templates, written for this project, so that there is a text dataset without a
 download and without anyone's rights. People, places, times and adjectives are shared by all topics; what tells them
 apart is one or two words. Seeded, so the file comes out the same every time.
 """
@@ -16,7 +16,7 @@ import json
 from core.assets import ASSETS
 from core.engine.data.bundled import text_sample
 from core.engine.data.dataset import shuffled
-from core.engine.data.texts import Bag, bag_of_words
+from core.engine.data.imports.texts import Bag, bag_of_words
 from core.files import make_folder, write_atomic
 
 TARGET = ASSETS / "text-sample" / "sentences.csv"

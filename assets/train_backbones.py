@@ -20,13 +20,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from core.engine.backbones import load_backbone
-from core.engine.bench import NOTHING, Bench, Figures
+from core.engine.context import NOTHING, Context, Figures
 from core.engine.data import load_dataset
 from core.engine.data.bundled import FASHION_LICENCE
 from core.engine.model import Model, Preprocessing
 from core.engine.output import Output
 from core.engine.seeds import counter_seed
-from core.engine.train import Batch, Examples, Schedule, evaluate, fit
+from core.engine.training.loop import Batch, Examples, Schedule, evaluate, fit
 from core.events import Work
 from core.files import make_folder, write_atomic
 
@@ -61,7 +61,7 @@ def main() -> None:
 def train(name: str, plan: Plan, threads: int) -> None:
     """Trains one backbone and writes NAME.safetensors and NAME.json."""
     data = load_dataset("fashion-mnist", 28)
-    bench = Bench(
+    context = Context(
         data=data,
         labelled=data.train,
         pool=data.train.images[:0],
@@ -77,14 +77,14 @@ def train(name: str, plan: Plan, threads: int) -> None:
         warn=lambda code, message: print(message),
         cancelled=lambda: False,
     )
-    torch.manual_seed(counter_seed(*bench.place, "first weights"))
+    torch.manual_seed(counter_seed(*context.place, "first weights"))
     net = load_backbone(plan.architecture, 10, "none", 28, width=plan.width, channels=1)
     model = Model(net, plan.architecture, data.classes, Preprocessing(28, 1, (MEAN,), (STD,)), plan.width)
     schedule = Schedule(plan.epochs, 128, 0.1, weight_decay=5e-4, augment="flip_crop")
-    trained = fit(model, Examples.of(data.train), cross_entropy, schedule, bench)
+    trained = fit(model, Examples.of(data.train), cross_entropy, schedule, context)
     facts = {
-        "accuracy": round(100 * evaluate(trained, data.test, bench).accuracy, 2),
-        "validation_accuracy": round(100 * evaluate(trained, data.validation, bench).accuracy, 2),
+        "accuracy": round(100 * evaluate(trained, data.test, context).accuracy, 2),
+        "validation_accuracy": round(100 * evaluate(trained, data.validation, context).accuracy, 2),
         "mean": [MEAN],
         "std": [STD],
         "params": sum(p.numel() for p in net.parameters()),

@@ -1,1 +1,1 @@
-"""The shared language of Condenser: recipes, events, runs and the catalogue. Imports neither torch nor Streamlit."""
+"""The shared language of Condenser: recipes, events, runs and the catalog. Imports neither torch nor Streamlit."""

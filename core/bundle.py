@@ -11,8 +11,8 @@ from core.assets import BENCHMARK, PREDICT, shipped
 from core.catalog import Facts, load_catalog
 from core.errors import UserError
 from core.files import FULL, make_folder, remove_file, write_atomic
+from core.formatting import AT_CHANCE, Amount, chance
 from core.points import Point
-from core.readable import AT_CHANCE, Amount, chance
 from core.runs import Run
 from core.runtime_needs import least_onnxruntime
 
@@ -124,7 +124,7 @@ def model_card(
         "# Model card",
         "",
         f"An image classifier of {len(card['classes'])} classes, made by the recipe {_code(summary.name)} "
-        f"(recipe.toml) from the backbone {_code(summary.backbone)} and the data set {_code(summary.dataset)}, "
+        f"(recipe.toml) from the backbone {_code(summary.backbone)} and the dataset {_code(summary.dataset)}, "
         f"step {point.step} ({point.stage}, {point.method}). Its own architecture: {_code(card['backbone'])}.",
         "",
         "## Input and output",
@@ -145,11 +145,11 @@ def model_card(
         "",
         "## Licence and source",
         *(f"- {line}" for line in _origins(summary.dataset, summary.backbone, card["backbone"])),
-        *(["- samples.npz holds images of the data set, under its licence."] if images else []),
+        *(["- samples.npz holds images of the dataset, under its licence."] if images else []),
         "",
         "## Limits",
         *([f"- Its accuracy is {AT_CHANCE}."] if point.is_at_chance else []),
-        "- Accuracy holds for images like those of the data set; other images were not tested.",
+        "- Accuracy holds for images like those of the dataset; other images were not tested.",
         *(f"- {note}" for note in [*point.receipt.get("no_gain", []), *point.receipt.get("notes", [])]),  # type: ignore[misc]
         "",
     ]
@@ -166,10 +166,10 @@ def _cut(given: dict[str, Any] | None) -> str:
 
 
 def _origins(dataset: str, backbone: str, architecture: str) -> list[str]:
-    """Where data and weights come from and what may be done with them, as far as the catalogue knows."""
+    """Where data and weights come from and what may be done with them, as far as the catalog knows."""
     catalog = load_catalog()
     own: Facts = {"licence": "your own"}
-    lines = [_origin("data set", dataset, catalog.datasets.get(dataset, own))]
+    lines = [_origin("dataset", dataset, catalog.datasets.get(dataset, own))]
     for name in dict.fromkeys((backbone, architecture)):
         lines.append(_origin("backbone", name, catalog.backbones.get(name, {})))
     return lines
@@ -189,7 +189,7 @@ def _measured(point: Point) -> list[str]:
     if point.chance is not None:
         found.append(f"chance on the test split: {chance(point)}")
     if point.target_accuracy is not None:
-        found.append(f"accuracy on the test split of the target data set: {100 * point.target_accuracy:.2f} %")
+        found.append(f"accuracy on the test split of the target dataset: {100 * point.target_accuracy:.2f} %")
     if point.validation_accuracy is not None:
         found.append(f"accuracy on the validation split: {100 * point.validation_accuracy:.2f} %")
     if point.bytes is not None:

@@ -32,7 +32,7 @@ class Cached:
 
 
 def cached(workspace: Workspace) -> list[Cached]:
-    """The folders of the cache that hold something, and the decoded images of imported data sets."""
+    """The folders of the cache that hold something, and the decoded images of imported datasets."""
     folders = [*workspace.cache.glob("*"), *workspace.datasets.glob("own-*/cache")]
     return [found for folder in sorted(folders) if folder.is_dir() and (found := _measured(workspace, folder)).files]
 

@@ -1,4 +1,4 @@
-"""The catalogue as data: every stage, method, option, backbone and data set, read from the generated `catalog.json`."""
+"""The catalog as data: every stage, method, option, backbone and dataset, read from the generated `catalog.json`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STAGES = ("transfer", "distill", "prune", "quantize", "export")
 CATALOG_FILE = Path(__file__).with_name("catalog.json")
 
 T = TypeVar("T")
-Facts = Mapping[str, Any]  # what a backbone or a data set tells of itself, as JSON
+Facts = Mapping[str, Any]  # what a backbone or a dataset tells of itself, as JSON
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class MethodEntry:
 
 @dataclass(frozen=True)
 class Catalog:
-    """What can be chosen: methods by stage and name, backbones and data sets by name."""
+    """What can be chosen: methods by stage and name, backbones and datasets by name."""
 
     methods: Mapping[str, Mapping[str, MethodEntry]] = field(default_factory=dict)
     backbones: Mapping[str, Facts] = field(default_factory=dict)
@@ -81,11 +81,11 @@ class Catalog:
         return _known(self.backbones, name, "backbone", field)
 
     def dataset(self, name: str, field: str = "dataset") -> Facts:
-        """The facts of a data set; raises UserError naming the nearest one."""
+        """The facts of a dataset; raises UserError naming the nearest one."""
         return _known(self.datasets, name, "dataset", field)
 
     def with_datasets(self, imported: Mapping[str, Facts] | Iterable[str]) -> Catalog:
-        """This catalogue with the data sets a person imported, by name alone or with their facts."""
+        """This catalog with the datasets a person imported, by name alone or with their facts."""
         facts = imported if isinstance(imported, Mapping) else {name: {} for name in imported}
         return replace(self, datasets={**facts, **self.datasets})
 
@@ -100,13 +100,13 @@ class Catalog:
         return cls(methods, data["backbones"], data["datasets"])
 
     def dumps(self) -> str:
-        """The text of `catalog.json`: the same catalogue gives the same bytes."""
+        """The text of `catalog.json`: the same catalog gives the same bytes."""
         return json.dumps(self.to_json(), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 @cache
 def load_catalog(path: Path = CATALOG_FILE) -> Catalog:
-    """The committed catalogue, read once a process. `make catalog` writes the file."""
+    """The committed catalog, read once a process. `make catalog` writes the file."""
     return Catalog.from_json(json.loads(shipped(path).read_text(encoding="utf-8")))
 
 

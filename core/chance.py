@@ -29,7 +29,7 @@ class Chance(BaseModel):
 
 
 def assumed(dataset: str, target: str = "") -> Chance | None:
-    """1 / classes of a catalogued data set; None where the catalogue does not know the number of classes."""
+    """1 / classes of a catalogd dataset; None where the catalog does not know the number of classes."""
     classes = load_catalog().datasets.get(dataset, {}).get("classes")
     if not isinstance(classes, int) or classes < 1:
         return None

@@ -14,7 +14,7 @@ from cyclopts import App, CycloptsError, Parameter
 from pydantic import JsonValue
 from rich.console import Console
 
-from core import cache, foreground, readable, server, streams, terminal
+from core import cache, foreground, formatting, streams, terminal
 from core.assets import RECIPES, shipped
 from core.bundle import write_bundle
 from core.catalog import Catalog, load_catalog
@@ -23,11 +23,12 @@ from core.datasets import damaged, telling_damage
 from core.disk import disk_error
 from core.errors import UserError, UserErrors
 from core.files import check_failpoint
-from core.identity import described, holder
-from core.importing import progress_line, report
-from core.inquiry import ask, damaged_datasets, imported_datasets
+from core.import_report import progress_line, report
 from core.jobs import Job
-from core.launcher import SupervisorError, ensure_supervisor, lock_of, run_in_foreground, stop_supervisor
+from core.processes import dashboard as dashboard_process
+from core.processes.ask import ask, damaged_datasets, imported_datasets
+from core.processes.identity import described, holder
+from core.processes.workers import SupervisorError, ensure_supervisor, lock_of, run_in_foreground, stop_supervisor
 from core.recipe import Recipe, load_recipe, with_settings
 from core.rules.networks import size_faults
 from core.runs import Run, RunSummary
@@ -132,7 +133,7 @@ def submit(recipe: Path, *, set: Settings = None, workspace: Folder = None, json
     ensure_supervisor(store)  # first: a refused command leaves the workspace as it was
     queued = store.submit(checked.to_toml())
     place = terminal.place(store, queued.id)
-    running = server.dashboard(store)
+    running = dashboard_process.running_dashboard(store)
     document = {"run": queued.id, "place": place, "workspace": str(store.path), "url": running.url if running else None}
     if not json:
         told = terminal.whereabouts(queued.id, place, store, running.url if running else "")
@@ -155,7 +156,7 @@ def check(recipe: Path, *, set: Settings = None, workspace: Folder = None, json:
 
 
 @app.command(name="list")
-def show_catalogue(
+def show_catalog(
     what: Literal["backbones", "datasets", "methods"], *, workspace: Folder = None, json: AsJson = False
 ) -> int:
     """List what can be chosen.
@@ -202,7 +203,7 @@ def rank(
     image_size: Annotated[int, Parameter(help="Pixels a side, but for small networks; 0: each one's own.")] = 0,
     workspace: Folder = None, json: AsJson = False,
 ) -> int:  # fmt: skip
-    """Score how well backbones suit a data set, beside a linear probe on the same features.
+    """Score how well backbones suit a dataset, beside a linear probe on the same features.
 
     From three backbones on it also says how well each score orders them as the probe does (Kendall, Spearman).
 
@@ -278,7 +279,7 @@ def import_data(
     side: Annotated[int, Parameter(help="Texts: pixels a side of the squares they are drawn in; 0: 96.")] = 0,
     workspace: Folder = None, json: AsJson = False,
 ) -> int:  # fmt: skip
-    """Import images as a data set: a folder or zip with one folder a class; or texts, drawn as images.
+    """Import images as a dataset: a folder or zip with one folder a class; or texts, drawn as images.
 
     Where several folder levels could be the classes, it names them with the flag that chooses each. Ctrl-C leaves the
     workspace as it was.
@@ -288,7 +289,7 @@ def import_data(
     path
         The folder or zip file; or a CSV file of texts with the columns text and label.
     name
-        What to call the data set.
+        What to call the dataset.
     """
     _refuse_missing(path)
     store = Workspace.open_or_create(workspace)
@@ -400,7 +401,7 @@ def verify_files(name: str = "", *, workspace: Folder = None, json: AsJson = Fal
     Parameters
     ----------
     name
-        The id of a run or the name of an imported data set; default everything in the workspace.
+        The id of a run or the name of an imported dataset; default everything in the workspace.
     """
     found = verify(Workspace.named(workspace), name)
     _say(json, [one.to_json() for one in found], terminal.findings(found))
@@ -415,7 +416,7 @@ def show_cache(
     """Show what is kept only to be faster, with its size; no result depends on it."""
     store = Workspace.named(workspace)
     found, state = (cache.clear(store), "cleared") if clear else (cache.cached(store), "kept")
-    lines = [f"{readable.size(one.bytes):>10}  {one.files:>6} files  {one.file}  {state}" for one in found]
+    lines = [f"{formatting.size(one.bytes):>10}  {one.files:>6} files  {one.file}  {state}" for one in found]
     return _say(json, [one.to_json(state) for one in found], "\n".join(lines) or "The cache is empty.")
 
 
@@ -423,7 +424,7 @@ def show_cache(
 def stop(*, workspace: Folder = None, json: AsJson = False) -> int:
     """End the workspace's supervisor and dashboard; a run that is going on goes on."""
     store = Workspace.open_to_read(workspace)
-    closed, stopped = server.stop_dashboard(store), stop_supervisor(store)
+    closed, stopped = dashboard_process.stop_dashboard(store), stop_supervisor(store)
     told = ["The dashboard has ended."] if closed else []
     told.append("The supervisor has ended." if stopped else "No supervisor was running.")
     stranger = None if stopped else holder(lock_of(store))
@@ -607,8 +608,8 @@ def _line(row: dict[str, Any]) -> str:
 
 def _run_line(summary: RunSummary) -> str:
     best = max(summary.points, key=lambda p: p.step, default=None)
-    luck = f", {readable.AT_CHANCE}" if best and best.is_at_chance else ""
-    last = f"{readable.accuracy(best)}{luck}, {readable.size(best.bytes)}" if best else "no points"
+    luck = f", {formatting.AT_CHANCE}" if best and best.is_at_chance else ""
+    last = f"{formatting.accuracy(best)}{luck}, {formatting.size(best.bytes)}" if best else "no points"
     return f"{summary.id}  {summary.status.value:<11}  {last}  {summary.name}"
 
 

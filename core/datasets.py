@@ -1,4 +1,4 @@
-"""Where the data sets that a person imported live: in folders named by a hash of the person's name for them."""
+"""Where the datasets that a person imported live: in folders named by a hash of the person's name for them."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ def normal_name(name: str) -> str:
 
 
 def home_of(name: str, folder: Path) -> Path:
-    """Where the data set of this name lives, whether or not it is there."""
+    """Where the dataset of this name lives, whether or not it is there."""
     return folder / f"own-{hashlib.sha256(normal_name(name).encode('utf-8', 'replace')).hexdigest()[:16]}"
 
 
 def damaged(home: Path) -> UserError:
-    """What to say of an imported data set whose labels cannot be read."""
+    """What to say of an imported dataset whose labels cannot be read."""
     fix = f"Delete the folder datasets/{home.name} of the workspace and import the images again."
     return UserError("damaged_dataset", "dataset", home.name, "a whole dataset.json", fix)
 
 
 @contextmanager
 def telling_damage(folder: Path) -> Iterator[None]:
-    """Where a recipe is refused in the block because it names an unknown data set, and one was imported under that
+    """Where a recipe is refused in the block because it names an unknown dataset, and one was imported under that
     name: says that its labels are damaged, which is why nobody knows it."""
     try:
         yield

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from core.errors import UserError
 from core.files import FULL, FullDiskError
-from core.readable import size
+from core.formatting import size
 
 HEALTH = (errno.ENXIO, errno.ENODEV, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT)  # of a network drive, too
 FORBIDDEN = (errno.EACCES, errno.EPERM)

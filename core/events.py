@@ -22,7 +22,7 @@ def _whole(text: object) -> object:
     return text.encode(errors="replace").decode() if isinstance(text, str) else text
 
 
-Told = Annotated[str, BeforeValidator(_whole)]  # may quote file names that are not Unicode: those bytes become `?`
+Utf8Text = Annotated[str, BeforeValidator(_whole)]  # may quote file names that are not Unicode: those bytes become `?`
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -124,7 +124,7 @@ class Warned(Event):
 
     step: int | None
     code: str
-    message: Told
+    message: Utf8Text
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -133,14 +133,14 @@ class StepFinished(Event):
 
     step: int
     seconds: float
-    notes: tuple[Told, ...] = ()
+    notes: tuple[Utf8Text, ...] = ()
 
 
 @dataclass(frozen=True, config=STRICT)
 class RunPaused(Event):
     """`code` names the reason where it is a known one: `asked`, `disk_full`."""
 
-    reason: Told
+    reason: Utf8Text
     code: str = ""
 
 
@@ -170,8 +170,8 @@ class RunCancelled(Event):
 class RunFailed(Event):
     """`error` is a UserError's JSON (code, field, given, allowed, fix) with its `message`; `details` a traceback."""
 
-    error: dict[str, Told]
-    details: Told = ""
+    error: dict[str, Utf8Text]
+    details: Utf8Text = ""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -182,9 +182,9 @@ class RunInterrupted(Event):
     `strike` is off where the run had no part in it: it died with the supervisor or the machine, or was asked to end.
     """
 
-    cause: Told
+    cause: Utf8Text
     code: str = ""
-    details: Told = ""
+    details: Utf8Text = ""
     strike: bool = True
 
 

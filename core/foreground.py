@@ -9,11 +9,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from core import server
 from core.errors import UserError
-from core.launcher import ensure_supervisor
+from core.processes import dashboard as dashboard_process
+from core.processes.dashboard import Address
+from core.processes.workers import ensure_supervisor
 from core.runs import tail
-from core.server import Address
 from core.workspace import Workspace
 
 
@@ -23,17 +23,17 @@ def show_dashboard(folder: Path | None, port: int | None, screen: Console, *, br
     False is a fault of ours, told on `screen`. Raises UserError on an unusable workspace or port, and
     KeyboardInterrupt before there is a dashboard to end.
     """
-    server.check_port(port)  # before anything is made
+    dashboard_process.check_port(port)  # before anything is made
     _end_as_with_ctrl_c()
     store, writable = _workspace_to_show(folder)
     found = None
     try:
         found, writable = _serve(store, port, screen, writable=writable)
-        _tell_address(found, port or server.PORT, screen, as_json=as_json)
+        _tell_address(found, port or dashboard_process.PORT, screen, as_json=as_json)
         if writable:
             ensure_supervisor(store)
         if browser:
-            server.open_browser(found.url)
+            dashboard_process.open_browser(found.url)
         return found.process is None or _wait_for(found, screen)
     except RuntimeError as error:
         screen.print(str(error), style="bold red", soft_wrap=True)
@@ -45,7 +45,7 @@ def show_dashboard(folder: Path | None, port: int | None, screen: Console, *, br
         return True
     finally:
         if found is not None and found.started_here:
-            server.stop(found)
+            dashboard_process.stop(found)
 
 
 def _end_as_with_ctrl_c() -> None:
@@ -70,12 +70,12 @@ def _serve(store: Workspace, port: int | None, screen: Console, *, writable: boo
     """The dashboard's address, and whether the workspace could be written to after all."""
     if writable:
         try:
-            return server.ensure_dashboard(store, port), True
+            return dashboard_process.ensure_dashboard(store, port), True
         except OSError as error:  # a full disk, or one that turned read-only
             screen.print(f"{error.strerror}: {error.filename or store.path}", style="bold", soft_wrap=True)
     told = f"The workspace {store.path} cannot be written to: you can look at everything, but start nothing."
     screen.print(told, style="bold", soft_wrap=True)
-    return server.ensure_dashboard(store, port, keep=False), False
+    return dashboard_process.ensure_dashboard(store, port, keep=False), False
 
 
 def _tell_address(found: Address, wanted: int, screen: Console, *, as_json: bool) -> None:

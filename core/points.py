@@ -31,7 +31,7 @@ class Latency(BaseModel):
 class Point(BaseModel):
     """The model after one step: accuracies as shares of 1 on the saved file, sizes in bytes.
 
-    `accuracy` is that of the test split with its 95 % interval, `target_accuracy` that of the target data set's test
+    `accuracy` is that of the test split with its 95 % interval, `target_accuracy` that of the target dataset's test
     split, in a recipe that has one; `artifact` is relative to the run folder; `seeds` is the number of seeds behind
     `accuracy_mean`, its deviation `accuracy_sd`, both of the target too, and `validation_accuracy_mean`, while all else
     is of the file of the recipe's own seed. `chance` is what would be right without looking at the images. None means:

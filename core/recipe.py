@@ -1,6 +1,6 @@
-"""A recipe: which backbone meets which data set, and the chain of steps between them; text in, text out, checked.
+"""A recipe: which backbone meets which dataset, and the chain of steps between them; text in, text out, checked.
 
-The order of steps: a recipe begins with a transfer, which gives the backbone a head for the data set's classes (train
+The order of steps: a recipe begins with a transfer, which gives the backbone a head for the dataset's classes (train
 from scratch with `weights = "none"`). After it transfer, distill and prune may follow each other freely, a distill
 step taking the model so far as its teacher. One quantize step ends the training; export steps end the recipe.
 """
@@ -18,14 +18,14 @@ from typing import Any
 from core import toml
 from core.catalog import Catalog, load_catalog
 from core.errors import UserError, UserErrors
-from core.knobs import RECIPE_OPTIONS
 from core.options import Value
+from core.recipe_options import RECIPE_OPTIONS
 from core.rules.conflicts import idle_cuts
 from core.rules.counts import count_faults
-from core.rules.domains import target_faults
-from core.rules.facts import Given
 from core.rules.fields import SCHEMA, check_knobs, check_steps
 from core.rules.networks import fellow_faults, larger_students, map_faults, part_faults, part_size_faults
+from core.rules.shared import Given
+from core.rules.target import target_faults
 
 __all__ = [
     "RECIPE_OPTIONS",
@@ -56,7 +56,7 @@ class Step:
 @dataclass(frozen=True)
 class Recipe:
     """What to make and under which conditions. Zero means: the backbone's own `image_size`, all `labels`.
-    `target` names the unlabelled data set to adapt to, empty for none."""
+    `target` names the unlabelled dataset to adapt to, empty for none."""
 
     name: str
     dataset: str
@@ -127,7 +127,7 @@ def parse_recipe(text: str | bytes, catalog: Catalog | None = None, known_datase
 
 
 def stored_recipe(text: str | bytes) -> Recipe:
-    """The recipe of a run that was launched: its data sets are taken as they are named, for one that a person imported,
+    """The recipe of a run that was launched: its datasets are taken as they are named, for one that a person imported,
     or has deleted since, changes nothing of what was done. Raises UserErrors where the text is no recipe."""
     with _together():
         data = toml.read(text)

@@ -348,7 +348,7 @@ class Run:
 
 
 def _with_chance(stored: RunSummary) -> dict[str, tuple[Point, ...]]:
-    """The points of a summary that was written without chance, with what the catalogue knows of it."""
+    """The points of a summary that was written without chance, with what the catalog knows of it."""
     if all(point.chance for point in (*stored.points, *stored.controls)):
         return {}
     told = {"chance": assumed(stored.dataset, stored.target)}

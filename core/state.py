@@ -171,7 +171,7 @@ def fold(events: Iterable[AnyEvent], state: RunState | None = None) -> RunState:
     """The state after `events`, from the beginning or from `state`."""
     state = state or RunState()
     for batch in _runs_of_progress(events):
-        state = _progressed(state, batch) if isinstance(batch, list) else _told(state, batch)
+        state = _progressed(state, batch) if isinstance(batch, list) else _applied(state, batch)
     return state
 
 
@@ -190,7 +190,7 @@ def _runs_of_progress(events: Iterable[AnyEvent]) -> Iterable[AnyEvent | list[Pr
         yield batch
 
 
-def _told(state: RunState, event: AnyEvent) -> RunState:
+def _applied(state: RunState, event: AnyEvent) -> RunState:
     status = Status.RUNNING if state.status is Status.STALLED else state.status
     moved = state.clock_moved or _clock_moved(state, event)
     state = replace(_timed(state, event), status=status, seq=event.seq, last_event=event.time, clock_moved=moved)

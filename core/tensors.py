@@ -65,7 +65,7 @@ def _parts(data: bytes) -> tuple[dict[str, Any], memoryview]:
 
 
 def _matches(path: Path) -> bool:
-    """Whether the hash in the header of a cached data set is that of the file, or in an older one of its tensors."""
+    """Whether the hash in the header of a cached dataset is that of the file, or in an older one of its tensors."""
     data = path.read_bytes()
     header, body = _parts(data)
     known = header["__metadata__"]

@@ -18,8 +18,7 @@ from rich.text import Text
 from core.catalog import Facts, load_catalog
 from core.damage import Condition, Finding
 from core.events import AnyEvent, Measured, Progress, RunCancelled, StepFinished, StepStarted, Warned
-from core.points import Point
-from core.readable import (
+from core.formatting import (
     AT_CHANCE,
     NOT_MEASURED,
     Amount,
@@ -31,10 +30,11 @@ from core.readable import (
     percent,
     size,
 )
+from core.points import Point
+from core.processes.run_monitor import Timeouts, death
 from core.recipe import Recipe
 from core.runs import Run, RunSummary
 from core.state import RESTED, RunState, Status
-from core.watch import Patience, death
 from core.workspace import Workspace
 
 POLL = 0.1  # seconds
@@ -155,7 +155,7 @@ def standing(state: RunState) -> list[str]:
         why = (state.error or {}).get("message") or state.cause
         told.append(f"{why} What was measured is kept; resume goes on from the last checkpoint.")
     elif state.strikes and not state.status.is_over:
-        again = f"stopped by itself, {state.strikes} of {Patience().tries}, trying again"
+        again = f"stopped by itself, {state.strikes} of {Timeouts().tries}, trying again"
         told.append(f"{again}: {state.stopped_by}")
     elif state.stops:
         told.append(f"stopped by itself {state.stops} times and went on; the last time: {state.stopped_by}")

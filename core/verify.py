@@ -1,4 +1,4 @@
-"""Every stored file held against the hash it was written with, for a workspace, one run or one data set.
+"""Every stored file held against the hash it was written with, for a workspace, one run or one dataset.
 
 Nothing is written, so that a workspace that can only be read is verified too.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 from core.damage import RESULT, Condition, Finding, of_run
 from core.datasets import CARD, home_of
 from core.errors import UserError
-from core.launcher import IDENTITY_FILES, read_identity
+from core.processes.workers import IDENTITY_FILES, read_identity
 from core.runs import Run
 from core.sealed import file_hash, read_sealed, unseal
 from core.tensors import has_whole_content, is_finite
@@ -32,7 +32,7 @@ BY_CONTENT = re.compile(r"[0-9a-f]{64}")
 
 
 def verify(workspace: Workspace, name: str = "") -> list[Finding]:
-    """A finding a file, of everything or of the run or imported data set `name`.
+    """A finding a file, of everything or of the run or imported dataset `name`.
 
     Raises UserError `no_workspace`, and `unknown_name` where nothing is called so.
     """
@@ -46,7 +46,7 @@ def verify(workspace: Workspace, name: str = "") -> list[Finding]:
         if home.is_dir() and (home.name == name or home == home_of(name, workspace.datasets)):
             return list(_under(f"datasets/{home.name}", of_dataset(home)))
     fix = "`condenser runs` and `condenser list datasets` name them; leave it out to verify everything."
-    raise UserError("unknown_name", "name", name, "the id of a run or the name of an imported data set", fix)
+    raise UserError("unknown_name", "name", name, "the id of a run or the name of an imported dataset", fix)
 
 
 def _everything(workspace: Workspace) -> Iterator[Finding]:
@@ -164,11 +164,11 @@ def _listed(path: Path) -> dict[str, str]:
     return {key: value for key, value in found.items() if isinstance(value, str)} if isinstance(found, dict) else {}
 
 
-# data sets, caches
+# datasets, caches
 
 
 def of_dataset(home: Path) -> Iterator[Finding]:
-    """An imported data set: its labels, every image by the hash in its name, and the caches made of them."""
+    """An imported dataset: its labels, every image by the hash in its name, and the caches made of them."""
     fix = f"Delete the folder datasets/{home.name} of the workspace and import the images again."
     card = _document(home, CARD, fix) if (home / CARD).exists() else Finding(CARD, Condition.MISSING, fix)
     yield card

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from core import readable
+from core import formatting
 from core.chance import Chance
 from dashboard.charts.chance import Level
-from dashboard.words import say
+from dashboard.i18n import say
 
 COLUMNS = {"validation": "chance_validation", "accuracy": "chance", "on_target": "chance_target"}
 
@@ -15,7 +15,7 @@ COLUMNS = {"validation": "chance_validation", "accuracy": "chance", "on_target":
 def told(share: float, chance: Chance) -> str:
     """How much is right by chance, and by which way of answering without looking."""
     way = "majority" if chance.is_majority(share) else "guessing" if chance.counted else "assumed"
-    return say(f"chance.{way}", share=readable.percent(share), classes=chance.classes)
+    return say(f"chance.{way}", share=formatting.percent(share), classes=chance.classes)
 
 
 def badge() -> str:
@@ -25,7 +25,7 @@ def badge() -> str:
 
 def level(share: float, chance: Chance) -> Level:
     """The line of a chart."""
-    return Level(share, say("chance.line", share=readable.percent(share)), told(share, chance))
+    return Level(share, say("chance.line", share=formatting.percent(share)), told(share, chance))
 
 
 def levels(points: pd.DataFrame, quality: str) -> list[Level]:

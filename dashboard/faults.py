@@ -8,18 +8,18 @@ import streamlit as st
 
 from core.catalog import load_catalog
 from core.errors import UserError, UserErrors
-from core.knobs import RECIPE_OPTIONS
+from core.escaping import UserText
 from core.options import Option
+from core.processes.run_monitor import Timeouts
+from core.recipe_options import RECIPE_OPTIONS
 from core.state import RunState, Status
-from core.text import UserText
-from core.watch import Patience
-from dashboard.words import known, say, spoken
+from dashboard.i18n import known, say, spoken
 
-TRIES = Patience().tries
+TRIES = Timeouts().tries
 
 
 @dataclass(frozen=True)
-class Told:
+class Utf8Text:
     """Three sentences for Markdown; what is not known is empty."""
 
     what: str
@@ -39,7 +39,7 @@ def refused(error: UserError | UserErrors, details: str = "", *, at_field: bool 
             st.error(mistake(one, at_field=at_field))
 
 
-def show(told: Told, details: str = "", icon: str = ":material/error:", *, mild: bool = False) -> None:
+def show(told: Utf8Text, details: str = "", icon: str = ":material/error:", *, mild: bool = False) -> None:
     """The three sentences in one box, and below it the technical details, folded, with a button to copy them."""
     lines = [told.what]
     lines += [say("faults.kept", kept=told.kept)] if told.kept else []
@@ -119,9 +119,9 @@ def happened(code: str) -> bool:
     return bool(known(f"faults.{code}_what", ""))
 
 
-def situation(error: UserError) -> Told:
+def situation(error: UserError) -> Utf8Text:
     """What happened, what is kept, what to do; without words of our own the engine's sentences."""
-    return of_code(error.code, Told(UserText(error.given).md(), "", UserText(error.fix).md()))
+    return of_code(error.code, Utf8Text(UserText(error.given).md(), "", UserText(error.fix).md()))
 
 
 def not_done(error: Exception) -> UserError:
@@ -129,29 +129,29 @@ def not_done(error: Exception) -> UserError:
     return UserError("not_done", "workspace", str(error), "", "")
 
 
-def of_code(code: str, otherwise: Told) -> Told:
+def of_code(code: str, otherwise: Utf8Text) -> Utf8Text:
     """The page's own sentences for a code, else others."""
     if not happened(code):
         return otherwise
-    return Told(*(known(f"faults.{code}_{part}", "") for part in ("what", "kept", "do")))
+    return Utf8Text(*(known(f"faults.{code}_{part}", "") for part in ("what", "kept", "do")))
 
 
 # a run
 
 
-def of_run(state: RunState) -> Told | None:
+def of_run(state: RunState) -> Utf8Text | None:
     """Why a run stands still that did not end well; None for any other."""
     kept = say("faults.run_kept")
     if state.status is Status.FAILED and state.error is not None:
         return of_code(
-            state.error.get("code", ""), Told(_md(state.error.get("message") or say("conduct.failed")), kept)
+            state.error.get("code", ""), Utf8Text(_md(state.error.get("message") or say("run_controls.failed")), kept)
         )
     if state.status is Status.INTERRUPTED:
-        return of_code(f"run_{state.cause_code}", Told(say("faults.run_stopped", cause=_md(state.cause)), kept))
+        return of_code(f"run_{state.cause_code}", Utf8Text(say("faults.run_stopped", cause=_md(state.cause)), kept))
     if state.status is Status.PAUSED:
-        return of_code(f"pause_{state.cause_code}", Told(say("faults.run_paused", cause=_md(state.cause)), kept))
+        return of_code(f"pause_{state.cause_code}", Utf8Text(say("faults.run_paused", cause=_md(state.cause)), kept))
     if state.status is Status.STALLED:
-        return Told(say("faults.run_stalled"), kept, say("faults.run_stalled_do"))
+        return Utf8Text(say("faults.run_stalled"), kept, say("faults.run_stalled_do"))
     return None
 
 

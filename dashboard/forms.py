@@ -12,12 +12,12 @@ import streamlit as st
 
 from core.catalog import Facts, load_catalog
 from core.errors import UserError, UserErrors
+from core.escaping import UserText
+from core.formatting import count, size
 from core.options import Option, Value
-from core.readable import count, size
-from core.text import UserText
 from dashboard import faults as mistakes
+from dashboard.i18n import known, say, spoken
 from dashboard.session import widget
-from dashboard.words import known, say, spoken
 
 Form = Literal["toggle", "segments", "menu", "slider", "number", "text"]
 MOST_SEGMENTS = 8
@@ -155,7 +155,7 @@ def label(option: Option, value: Value | None, *, plain: bool = False) -> str:
 
 
 def unit(name: str) -> str:
-    """A unit in the person's language; one that the catalogue of words does not have, as it is."""
+    """A unit in the person's language; one that the catalog of words does not have, as it is."""
     return known(f"forms.unit_{name}", name) if name else ""
 
 

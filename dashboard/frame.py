@@ -6,9 +6,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.text import UserText
+from core.escaping import UserText
+from dashboard.i18n import say
 from dashboard.session import LANGUAGES, Language, choose_language, language, read_only, widget, workspace
-from dashboard.words import say
 
 PAGES = ("home", "design", "live", "tradeoffs")  # the names of their files and addresses, the same in every language
 STYLE = Path(__file__).with_name("frame.css")

@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.assets import RECIPES, shipped
 from core.errors import UserError, UserErrors
-from core.launcher import ensure_supervisor
+from core.processes.workers import ensure_supervisor
 from dashboard import faults
 from dashboard.session import recall, remember, workspace
 

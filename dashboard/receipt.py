@@ -8,11 +8,11 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core import readable
+from core import formatting
+from core.escaping import UserText
 from core.points import Point
-from core.text import UserText
 from dashboard import chance
-from dashboard.words import say
+from dashboard.i18n import say
 
 Receipt = Mapping[str, Any]
 COMPARED = ("first", "before", "fp32")  # what a file was timed in turns with
@@ -39,16 +39,16 @@ def _sentences(point: Point, name: str) -> list[str]:
 def measured(point: Point) -> Iterator[tuple[str, str]]:
     """The numbers of a point; what was not measured is left out."""
     found = {
-        "accuracy": readable.accuracy(point),
-        "on_target": readable.on_target(point),
-        "validation": readable.percent(point.validation_accuracy),
-        "bytes": readable.size(point.bytes),
-        "compressed": readable.size(point.compressed_bytes),
-        "packed": readable.size(point.packed_bytes),
-        "params": readable.count(point.params),
-        "macs": readable.count(point.macs),
+        "accuracy": formatting.accuracy(point),
+        "on_target": formatting.on_target(point),
+        "validation": formatting.percent(point.validation_accuracy),
+        "bytes": formatting.size(point.bytes),
+        "compressed": formatting.size(point.compressed_bytes),
+        "packed": formatting.size(point.packed_bytes),
+        "params": formatting.count(point.params),
+        "macs": formatting.count(point.macs),
     }
-    yield from ((say(f"receipt.{name}"), value) for name, value in found.items() if value != readable.NOT_MEASURED)
+    yield from ((say(f"receipt.{name}"), value) for name, value in found.items() if value != formatting.NOT_MEASURED)
     if point.chance is not None:
         luck = chance.told(point.chance.test, point.chance)
         yield say("receipt.chance"), f"{luck} {chance.badge()}" if point.is_at_chance else luck
@@ -56,7 +56,7 @@ def measured(point: Point) -> Iterator[tuple[str, str]]:
     if latency is not None:
         told = latency.model_dump(include={"threads", "batch", "n"})
         told |= {"runtime": UserText(latency.runtime).md(), "device": UserText(latency.device).md()}
-        p50, p95 = readable.two_digits(latency.p50), readable.two_digits(latency.p95)
+        p50, p95 = formatting.two_digits(latency.p50), formatting.two_digits(latency.p95)
         noisy = say("receipt.noisy") if latency.noisy else ""
         yield say("receipt.latency"), say("receipt.latency_of", p50=p50, p95=p95, **told) + noisy
 
@@ -64,9 +64,9 @@ def measured(point: Point) -> Iterator[tuple[str, str]]:
 def taught(receipt: Receipt) -> Iterator[tuple[str, str]]:
     """What a teacher was worth beside the twin without one, and what a student knows of a class it never saw."""
     if gap := receipt.get("gap_recovered"):
-        told = {name: readable.percent(gap[name]) for name in ("twin", "distilled", "teacher")}
+        told = {name: formatting.percent(gap[name]) for name in ("twin", "distilled", "teacher")}
         if "share" in gap:
-            text = say("receipt.gap_of", share=readable.percent(gap["share"], 0), seeds=gap["seeds"], **told)
+            text = say("receipt.gap_of", share=formatting.percent(gap["share"], 0), seeds=gap["seeds"], **told)
         else:
             text = say("receipt.gap_none", seeds=gap["seeds"], **told)
         if "gain_low" in gap:
@@ -74,7 +74,7 @@ def taught(receipt: Receipt) -> Iterator[tuple[str, str]]:
             text += say("receipt.gap_interval", low=low, high=high)
         yield say("receipt.gap"), text
     for name, share in receipt.get("recall", {}).items():
-        yield say("receipt.recall", name=UserText(name).md()), readable.percent(share)
+        yield say("receipt.recall", name=UserText(name).md()), formatting.percent(share)
 
 
 def changed(receipt: Receipt) -> Iterator[tuple[str, str]]:
@@ -89,13 +89,13 @@ def changed(receipt: Receipt) -> Iterator[tuple[str, str]]:
         folded = file["folded_params"]
         yield say("receipt.numbers"), say("receipt.numbers_of", numbers=f"{file['numbers']:,}", folded=f"{folded:,}")
         if (empty := file.get("zeros") or 0.0) >= ZEROS_SHOWN:
-            yield say("receipt.zeros"), readable.percent(empty)
+            yield say("receipt.zeros"), formatting.percent(empty)
     if (parity := receipt.get("parity_with_torch")) is not None:
         yield say("receipt.parity"), f"{parity:.1e}"
     if (same := receipt.get("same_answer_as_before")) is not None:
-        yield say("receipt.agreement"), readable.percent(same)
+        yield say("receipt.agreement"), formatting.percent(same)
     if (error := receipt.get("calibration_error")) is not None:
-        yield say("receipt.calibration"), readable.percent(error)
+        yield say("receipt.calibration"), formatting.percent(error)
     if found := receipt.get("decided"):
         yield say("receipt.decided"), "; ".join(say(f"receipt.decided_{name}", value=v) for name, v in found.items())
 
@@ -109,8 +109,8 @@ def comparisons(receipt: Receipt) -> Iterator[tuple[str, str]]:
     """Bytes and milliseconds beside the first point, the step before and the float twin."""
     for name in COMPARED:
         if sizes := receipt.get(f"bytes_{name}"):
-            times = readable.two_digits(sizes["times_smaller"])
-            before, after = readable.size(sizes["before"]), readable.size(sizes["after"])
+            times = formatting.two_digits(sizes["times_smaller"])
+            before, after = formatting.size(sizes["before"]), formatting.size(sizes["after"])
             yield say(f"receipt.bytes_{name}"), say("receipt.smaller", before=before, after=after, times=times)
         if latency := receipt.get(f"latency_{name}"):
             yield say(f"receipt.latency_{name}"), speedup(latency)
@@ -118,9 +118,9 @@ def comparisons(receipt: Receipt) -> Iterator[tuple[str, str]]:
 
 def speedup(latency: Receipt) -> str:
     """How many times faster, as measured and as the multiplications alone would have it; withheld inside the noise."""
-    before, after = readable.two_digits(latency["ms"]), readable.two_digits(latency["ms_now"])
+    before, after = formatting.two_digits(latency["ms"]), formatting.two_digits(latency["ms_now"])
     if "speedup" not in latency:
         return say("receipt.withheld", before=before, after=after, why=UserText(latency.get("withheld", "")).md())
     predicted = latency.get("predicted_by_macs")
-    told = say("receipt.faster", before=before, after=after, times=readable.two_digits(latency["speedup"]))
-    return told + (say("receipt.predicted", times=readable.two_digits(predicted)) if predicted else "")
+    told = say("receipt.faster", before=before, after=after, times=formatting.two_digits(latency["speedup"]))
+    return told + (say("receipt.predicted", times=formatting.two_digits(predicted)) if predicted else "")

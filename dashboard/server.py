@@ -68,7 +68,7 @@ def _zipped_plotly() -> bytes:
 
 def show_fault(error: Exception) -> bool:
     """Shows what a script did not catch, in place of Streamlit's red traceback; True as Streamlit wants it."""
-    from dashboard.words import say  # here, that the server starts sooner
+    from dashboard.i18n import say  # here, that the server starts sooner
 
     if isinstance(error, UserError | UserErrors):
         from dashboard.faults import refused

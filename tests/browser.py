@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import psutil
 from playwright.sync_api import Page
 
-from core.server import Address
+from core.processes.dashboard import Address
 from core.workspace import Workspace
 
 CHROMIUM = next(

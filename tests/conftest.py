@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
-from core.launcher import stop_supervisor
-from core.server import ensure_dashboard, stop_dashboard
+from core.processes.dashboard import ensure_dashboard, stop_dashboard
+from core.processes.workers import stop_supervisor
 from core.workspace import Workspace
 from tests.browser import CHROMIUM, FLAGS, SLOW, Site, Watched
 

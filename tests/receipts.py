@@ -25,7 +25,7 @@ from scipy.stats import binomtest
 
 from core.engine.data import Dataset, prepare, prepare_numpy
 from core.engine.model import Preprocessing
-from core.engine.plan import load_model
+from core.engine.model_file import load_model
 
 Document = dict[str, Any]
 Arrays = dict[str, NDArray[Any]]

@@ -25,8 +25,8 @@ from scipy.stats import binomtest
 
 from core.engine.data import Split, load_dataset, prepare_numpy
 from core.engine.model import Preprocessing
-from core.launcher import ensure_supervisor, stop_supervisor
-from core.server import ensure_dashboard, stop_dashboard
+from core.processes.dashboard import ensure_dashboard, stop_dashboard
+from core.processes.workers import ensure_supervisor, stop_supervisor
 from core.workspace import Workspace
 from tests.browser import CHROMIUM, SLOW, Site, Watched, wait_until_drawn
 from tests.receipts import multiplications, rederive

@@ -16,8 +16,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Browser, expect
 
-from core.launcher import ensure_supervisor, stop_supervisor
-from core.server import ensure_dashboard, stop_dashboard
+from core.processes.dashboard import ensure_dashboard, stop_dashboard
+from core.processes.workers import ensure_supervisor, stop_supervisor
 from core.state import Status
 from core.workspace import Workspace
 from dashboard.design.presets import PRESETS

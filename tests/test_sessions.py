@@ -12,9 +12,9 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from core.events import Progress
-from core.launcher import ensure_supervisor, stop_supervisor
+from core.processes.dashboard import ensure_dashboard, stop_dashboard
+from core.processes.workers import ensure_supervisor, stop_supervisor
 from core.runs import Run
-from core.server import ensure_dashboard, stop_dashboard
 from core.state import Status
 from core.workspace import Workspace
 from tests.browser import SLOW, Site, Watched, wait_until_drawn

@@ -19,7 +19,7 @@ SHIPPED = [*CORE, *ENGINE, *DASHBOARD, *sorted((ROOT / "assets").rglob("*.py"))]
 HEAVY = {"torch", "torchvision", "timm", "onnxruntime", "onnx", "torch_pruning", "sklearn", "scipy", "safetensors"}
 PAGE = {"streamlit", "plotly", "dashboard"}
 LIGHT = {"pydantic", "psutil", "platformdirs", "cyclopts", "rich", "core"}  # what core may import beside the library
-RUNS_IN_A_CHILD = {"core.engine.data.decode"}
+RUNS_IN_A_CHILD = {"core.engine.data.imports.decoder_child"}
 
 
 def imported(path: Path) -> Iterator[str]:
@@ -54,7 +54,7 @@ def test_core_is_light(path: Path) -> None:
 def test_engine_knows_no_page(path: Path) -> None:
     names = set(imported(path))
     assert not {name.partition(".")[0] for name in names} & PAGE
-    assert not names & {"core.cli", "core.supervisor", "core.terminal"}
+    assert not names & {"core.cli", "core.processes.supervisor", "core.terminal"}
 
 
 def test_dashboard_holds_no_torch() -> None:

@@ -16,13 +16,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from core.engine.forecast import Labour, Outline, Packing, training
-from core.engine.schedule import Schedule
+from core.engine.forecast import FileSize, Forecast, Workload, training
+from core.engine.training.schedule import Schedule
 from core.errors import UserError, nearest
 from core.options import Option, Value, Words
 
 if TYPE_CHECKING:
-    from core.engine.bench import Bench
+    from core.engine.context import Context
     from core.engine.data import Dataset
     from core.engine.model import Model
 
@@ -74,7 +74,9 @@ class Method(BaseModel, ABC):
     needs_maps: ClassVar[bool] = False  # True: it compares feature maps, so both networks must have some
     needs_norms: ClassVar[bool] = False  # True: it reads or sets the scales of batch normalisation
     needs_linear_head: ClassVar[bool] = False  # True: it learns a linear layer on the network's embedding
-    leaves_out: ClassVar[tuple[str, ...]] = ()  # options of its stage that would do nothing here: nobody may set them
+    excluded_options: ClassVar[
+        tuple[str, ...]
+    ] = ()  # options of its stage that would do nothing here: nobody may set them
     makes_point: ClassVar[bool] = True  # False: adds files to the model so far, which stays the same
     writes_float: ClassVar[bool] = True  # False: its file is rounded, and stands beside the float file before it
     takes_quantized: ClassVar[bool] = True  # False: works on the network in torch, so no quantized file can come in
@@ -91,22 +93,22 @@ class Method(BaseModel, ABC):
     def check_machine(self) -> None:
         """Raises UserError where this machine lacks what the method needs; asked before the run does any work."""
 
-    def suits(self, data: Dataset) -> None:
-        """Raises UserError, its field an option, where the data set does not go with the options; before any work."""
+    def check_data(self, data: Dataset) -> None:
+        """Raises UserError, its field an option, where the dataset does not go with the options; before any work."""
 
-    def watched(self) -> tuple[str, ...]:
+    def reported_classes(self) -> tuple[str, ...]:
         """Class names whose share of right answers the receipt tells; here none."""
         return ()
 
-    def apply(self, model: Model, bench: Bench) -> Model:
+    def apply(self, model: Model, context: Context) -> Model:
         """The model after this step, still in torch."""
         return model
 
     @abstractmethod
-    def save(self, model: Model, path: Path, bench: Bench) -> Saved:
+    def save(self, model: Model, path: Path, context: Context) -> Saved:
         """Writes the file a user would deploy; raises UserError where the network cannot be written so."""
 
-    def controls(self, model: Model, bench: Bench) -> dict[str, Callable[[], Model]]:
+    def controls(self, model: Model, context: Context) -> dict[str, Callable[[], Model]]:
         """How to make the models to hold beside this step's, by name, from the same incoming `model`; here none."""
         return {}
 
@@ -116,36 +118,36 @@ class Method(BaseModel, ABC):
         """Backbones whose pretrained weights it loads beside the recipe's."""
         return ()
 
-    def outline(self, before: Outline, bench: Bench) -> Outline:
-        """The network after this step, without training; `bench` has the counts of the data, not its pixels."""
+    def forecast(self, before: Forecast, context: Context) -> Forecast:
+        """The network after this step, without training; `context` has the counts of the data, not its pixels."""
         return before
 
-    def foresee(self, before: Outline, bench: Bench) -> Outline | None:
-        """As `outline`, asked before a run does any work, so quick: None where the network after this step takes long
+    def quick_forecast(self, before: Forecast, context: Context) -> Forecast | None:
+        """As `forecast`, asked before a run does any work, so quick: None where the network after this step takes long
         to find, or is only about right. Raises UserError where an option asks for what `before` cannot give."""
-        return self.outline(before, bench)
+        return self.forecast(before, context)
 
-    def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
+    def workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:
         """What `apply` and `save` will do with images; by default train `epochs` in batches of `batch`, if it has such
         options."""
         schedule = Schedule(getattr(self, "epochs", 0), getattr(self, "batch", 64), 0.0)
-        images, validation = len(bench.labelled), len(bench.data.validation)
+        images, validation = len(context.labelled), len(context.data.validation)
         return training(after, schedule, images, validation) if schedule.epochs else ()
 
-    def control_labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
+    def control_workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:
         """What making all of its controls will do with images; by default the step's own work, once for each."""
-        again = tuple(work for work in self.labour(before, after, bench) if work.control)
-        return again * len(self.controls(before, bench))
+        again = tuple(work for work in self.workload(before, after, context) if work.control)
+        return again * len(self.controls(before, context))
 
-    def packing(self) -> Packing:
+    def file_size(self) -> FileSize:
         """How large its file is for a network of given parts."""
-        return Packing()
+        return FileSize()
 
     @classmethod
     def options(cls) -> tuple[Option, ...]:
         """The options in the order they are declared, the stage's shared ones first; `own` are those the class adds."""
         shared = {name for base in cls.__mro__[1:] if issubclass(base, Method) for name in base.model_fields}
-        found = [_option(name, field) for name, field in cls.model_fields.items() if name not in cls.leaves_out]
+        found = [_option(name, field) for name, field in cls.model_fields.items() if name not in cls.excluded_options]
         return tuple(replace(option, own=option.name not in shared) for option in found)
 
 
@@ -196,11 +198,11 @@ def _defined(value: object, base: type[Method], module: str) -> TypeGuard[type[M
     )
 
 
-def check_data(chain: Sequence[Method], data: Dataset) -> None:
-    """Raises UserError with its place in the recipe where a step does not go with the data set."""
+def check_steps(chain: Sequence[Method], data: Dataset) -> None:
+    """Raises UserError with its place in the recipe where a step does not go with the dataset."""
     for number, method in enumerate(chain):
         try:
-            method.suits(data)
+            method.check_data(data)
         except UserError as error:
             raise UserError(
                 error.code, f"steps.{number}.{error.field}", error.given, error.allowed, error.fix

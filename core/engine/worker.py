@@ -1,6 +1,6 @@
 """The worker: a process that has torch loaded and waits on its stdin for a run or a job.
 
-Lines are JSON: {"run": folder} or {"job": folder}; it says `ready` on stdout once it is. See core.launcher.
+Lines are JSON: {"run": folder} or {"job": folder}; it says `ready` on stdout once it is. See core.processes.workers.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ import torch
 import torchvision  # noqa: F401
 
 from core.disk import disk_error, pause_reason
-from core.engine.bench import CancelledError
-from core.engine.conductor import conduct
-from core.engine.jobs import answer
+from core.engine.context import CancelledError
+from core.engine.pipeline.run import run_recipe
+from core.engine.questions.answer import answer
 from core.errors import UserError, UserErrors
 from core.events import RunCancelled, RunFailed, RunPaused
 from core.files import FULL
 from core.jobs import Job
+from core.processes.run_monitor import DISK_FULL_EXIT
 from core.runs import Run
-from core.watch import DISK_FULL_EXIT
 
 OURS = "a fault of the program"
 CHUNK = 65536
@@ -107,7 +107,7 @@ def execute(run: Run) -> None:
             return
         try:
             with _ending_in_order(run):
-                conduct(run, os.getpid())
+                run_recipe(run, os.getpid())
         except CancelledError:
             if not run.cancel_requested() and not run.pause_requested():
                 _end_as_asked()

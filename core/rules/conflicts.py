@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from core.errors import UserError
+from core.layer_patterns import read_ratios
 from core.options import Value
-from core.ratios import read_ratios
-from core.rules.facts import Given
+from core.rules.shared import Given
 
 
 def share_faults(values: Mapping[str, Value], place: str) -> Iterator[UserError]:

@@ -1,4 +1,4 @@
-"""What a data set is too small for."""
+"""What a dataset is too small for."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 
 from core.catalog import Catalog
 from core.errors import UserError, nearest
-from core.rules.facts import Given, whole
+from core.rules.shared import Given, whole
 
 
 def count_faults(
     dataset: str, labels: int, shots: int, steps: Sequence[Given], catalog: Catalog
 ) -> Iterator[UserError]:
-    """What the data set is too small for; nothing where the catalogue does not know its counts."""
+    """What the dataset is too small for; nothing where the catalog does not know its counts."""
     facts = catalog.dataset(dataset)
     images = whole(facts, "train") or whole(facts, "images")  # of all splits, where no one counted train alone
     classes = whole(facts, "classes")

@@ -8,12 +8,12 @@ from itertools import islice
 
 from core.catalog import Catalog
 from core.errors import UserError, nearest, shorten
-from core.knobs import RECIPE_OPTIONS
 from core.options import Option, Value
+from core.recipe_options import RECIPE_OPTIONS
 from core.rules.conflicts import mixing_faults, prune_faults, share_faults
-from core.rules.facts import Given, attempt, kind
 from core.rules.networks import size_faults, student_faults
 from core.rules.order import export_faults, order_faults
+from core.rules.shared import Given, attempt, kind
 
 SCHEMA = 1
 MAX_STEPS = 32

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from core.catalog import Catalog, Facts, MethodEntry
 from core.errors import UserError
 from core.options import Value
-from core.rules.facts import Given, attempt, whole
+from core.rules.shared import Given, attempt, whole
 
 SMALLEST_IMAGE, LARGEST_IMAGE = 8, 1024
 SMALL_WIDTH = 16  # of the small networks' first stage, see core.engine.backbones.small
@@ -152,7 +152,7 @@ def map_faults(backbone: str, steps: Sequence[Given], catalog: Catalog) -> Itera
 
 
 def larger_students(backbone: str, steps: Iterable[Given], catalog: Catalog) -> Iterator[str]:
-    """A sentence for each student with more parameters than its teacher, as far as the catalogue counts them."""
+    """A sentence for each student with more parameters than its teacher, as far as the catalog counts them."""
     teacher, size = backbone, _parameters(catalog, backbone, 0)
     for n, (stage, _, options) in enumerate(steps):
         for name in fellows(str(options.get(FELLOWS, "")), teacher):

@@ -10,24 +10,24 @@ import streamlit as st
 
 from core.catalog import Facts
 from core.errors import UserError, UserErrors
+from core.escaping import UserText
 from core.recipe import Recipe, recipe_from
-from core.text import UserText
-from dashboard import blocks, forms, launch, status
+from dashboard import components, forms, launch, run_status
 from dashboard import faults as mistakes
-from dashboard.design import board, cards, chain, draft, presets, preview
+from dashboard.design import cards, chain, draft, draft_state, presets, preview
 from dashboard.design.draft import Draft
+from dashboard.i18n import say, spoken
 from dashboard.session import read_only, recall, remember, widget, workspace
-from dashboard.words import say, spoken
 
 
 def main() -> None:
-    board.take_from_address()
-    now, own = board.current(), board.own_data()
+    draft_state.take_from_address()
+    now, own = draft_state.current(), draft_state.own_data()
     faults = draft.faults(now.recipe, own)
     checked = None if faults else recipe_from(now.recipe.to_data(), known_datasets=own)
     head(now, checked, faults, own)
-    if (refusal := board.refused()) is not None:
-        blocks.refused(refusal)
+    if (refusal := draft_state.refused()) is not None:
+        components.refused(refusal)
     tell_preset(now)
     tell_fitted(now)
     tell_kept()
@@ -37,7 +37,7 @@ def main() -> None:
         cards.backbone_card(now, faults)
         cards.more_knobs(now, faults)
         if loose := [fault for fault in faults if fault.field in ("steps", "schema")]:
-            blocks.refused(UserErrors(loose))
+            components.refused(UserErrors(loose))
         chain.cards(now, faults, own)
     with right:
         preview.panel(checked)
@@ -82,8 +82,8 @@ def choose_preset(key: str, lit: str | None, edition: int) -> None:
     """Applies the preset that was clicked; not the one that was lit, which a widget on its way out may report."""
     chosen: str | None = widget(key, None)
     if chosen not in (None, lit):
-        before = board.current().recipe
-        board.edit(partial(presets.apply, name=chosen, own=board.own_data()), edition)
+        before = draft_state.current().recipe
+        draft_state.edit(partial(presets.apply, name=chosen, own=draft_state.own_data()), edition)
         remember("design.before_preset", before)
 
 
@@ -108,20 +108,20 @@ def tell_fitted(now: Draft) -> None:
         st.info(say("design.fitted", what=what), icon=":material/straighten:")
         st.button(
             say("design.fitted_undo"), key="design_fitted_undo", icon=":material/undo:",
-            on_click=board.edit, args=(draft.undo,),
+            on_click=draft_state.edit, args=(draft.undo,),
         )  # fmt: skip
 
 
 def tell_kept() -> None:
     """That an earlier draft can be taken up again, or that this one could not be kept."""
-    if board.unkept():
+    if draft_state.unkept():
         st.warning(say("design.not_kept"), icon=":material/warning:")
-    earlier = board.earlier()
+    earlier = draft_state.earlier()
     if earlier is not None:
         name, changed = earlier
         st.button(
-            say("design.continue", age=status.age(changed)), key="design_continue", icon=":material/history:",
-            on_click=board.take_up, args=(name,), type="tertiary",
+            say("design.continue", age=run_status.age(changed)), key="design_continue", icon=":material/history:",
+            on_click=draft_state.take_up, args=(name,), type="tertiary",
         )  # fmt: skip
 
 
@@ -142,7 +142,7 @@ def history(name: str, off: bool, change: Callable[[Draft], Draft]) -> None:
     """The button for one step back or forth."""
     st.button(
         f":material/{name}:", key=f"design_{name}", help=say(f"design.{name}"), disabled=off,
-        on_click=board.edit, args=(change,),
+        on_click=draft_state.edit, args=(change,),
     )  # fmt: skip
 
 
@@ -169,7 +169,7 @@ def take_file() -> None:
     """Loads the uploaded recipe."""
     file = widget("design_upload", None)
     if file is not None:
-        board.load(file.getvalue())
+        draft_state.load(file.getvalue())
 
 
 # start

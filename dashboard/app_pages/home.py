@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core import readable
+from core import formatting
+from core.escaping import UserText
 from core.machine import machine
 from core.runs import Run, RunSummary
-from core.text import UserText
-from dashboard import blocks, faults, launch, status
+from dashboard import components, faults, launch, run_status
 from dashboard.charts.style import MARKS
+from dashboard.i18n import say
 from dashboard.session import read_only, workspace
-from dashboard.words import say
 
 LATEST = 8
 EVERY = 2.0  # seconds
@@ -58,15 +58,15 @@ def chain(summary: RunSummary | None) -> None:
         st.caption(say("home.chain_of", name=UserText(summary.name).md()) if summary else say("home.chain"))
         for column, stage in zip(st.columns(len(STAGES)), STAGES, strict=True):
             with column, st.container(gap="xxsmall"):
-                color = blocks.TEXT_COLORS[stage]
+                color = components.TEXT_COLORS[stage]
                 st.markdown(f":{color}[{MARKS[stage]}] **{say(f'home.{stage}')}**")
                 point = points.get(stage)
                 if point is None:
                     st.caption(say(f"home.{stage}_does"))
                 else:
-                    st.markdown(f"{readable.accuracy(point)} · {readable.size(point.bytes)}")
-                    blocks.at_chance(point)
-                    st.caption(readable.milliseconds(point.latency_ms))
+                    st.markdown(f"{formatting.accuracy(point)} · {formatting.size(point.bytes)}")
+                    components.at_chance(point)
+                    st.caption(formatting.milliseconds(point.latency_ms))
 
 
 def recent(summaries: list[RunSummary]) -> None:
@@ -78,12 +78,12 @@ def recent(summaries: list[RunSummary]) -> None:
         with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"recent_{summary.id}"):
             name = UserText(summary.name).md()
             st.page_link("app_pages/live.py", label=name, query_params={"run": summary.id})
-            st.markdown(status.badge(summary.status), width="content")
+            st.markdown(run_status.badge(summary.status), width="content")
             best = max(summary.points, key=lambda p: p.step, default=None)
             if best:
-                blocks.at_chance(best, width="content")
-            facts = [blocks.one_line(best)] if best else []
-            st.caption(" · ".join([*facts, status.age(summary.created)]), width="content")
+                components.at_chance(best, width="content")
+            facts = [components.one_line(best)] if best else []
+            st.caption(" · ".join([*facts, run_status.age(summary.created)]), width="content")
             if again := trying_again(summary):
                 st.caption(again, width="content")
 
@@ -105,7 +105,7 @@ def this_machine() -> None:
             "home.machine_is",
             processor=UserText(found.processor).md(),
             cores=found.cores,
-            memory=readable.size(found.memory),
+            memory=formatting.size(found.memory),
             accelerator=UserText(found.accelerator).md() if found.accelerator else say("home.no_accelerator"),
             runtimes=runtimes,
         )

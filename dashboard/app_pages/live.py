@@ -6,15 +6,15 @@ import streamlit as st
 
 from core.catalog import STAGES
 from core.errors import UserError, UserErrors
+from core.escaping import UserText
 from core.recipe import Recipe, stored_recipe
 from core.runs import Run
 from core.state import RunState, Status
-from core.text import UserText
-from dashboard import blocks, chance, status
-from dashboard.charts import curves, landing
-from dashboard.live import conduct, curtain
+from dashboard import chance, components, run_status
+from dashboard.charts import curves, run_points
+from dashboard.i18n import known, say, template
+from dashboard.live import details, run_controls
 from dashboard.session import dark, followed, raw_query, recall, remember, workspace
-from dashboard.words import known, say, template
 
 EVERY = 1.0  # seconds between two looks at a run that goes on
 SELDOM = 3.0  # seconds between two looks at one that stands still
@@ -29,14 +29,14 @@ def main() -> None:
     recipe = readable_recipe(run)
     steps = len(recipe.steps) if recipe else max(len(state.steps), 1)
     with st.container(horizontal=True, vertical_alignment="center", key="run_head"):
-        conduct.choose(run)
-        conduct.buttons(run, state)
-    conduct.ending(run, state)
+        run_controls.choose(run)
+        run_controls.buttons(run, state)
+    run_controls.ending(run, state)
     pulse(run, recipe, steps, drawn=state)
     attend(run, drawn=state)
-    blocks.point_strip(state.points, state.controls)
-    conduct.queue(run)
-    curtain.draw(run, state)
+    components.point_strip(state.points, state.controls)
+    run_controls.queue(run)
+    details.draw(run, state)
 
 
 def chosen() -> Run | None:
@@ -46,15 +46,15 @@ def chosen() -> Run | None:
         try:
             return followed(asked)
         except UserError as error:
-            blocks.refused(error)
+            components.refused(error)
     ids = workspace().run_ids()
     if not ids:
-        blocks.empty(say("live.empty"), say("live.empty_action"), "home", ":material/play_arrow:")
+        components.empty(say("live.empty"), say("live.empty_action"), "home", ":material/play_arrow:")
         return None
     if asked is not None:
-        blocks.empty(say("live.unknown"), say("live.unknown_action"), "home", ":material/home:")
+        components.empty(say("live.unknown"), say("live.unknown_action"), "home", ":material/home:")
         return None
-    return followed(conduct.current(ids))
+    return followed(run_controls.current(ids))
 
 
 def readable_recipe(run: Run) -> Recipe | None:
@@ -109,10 +109,10 @@ def landmarks(run: Run, state: RunState) -> tuple[object, ...]:
 def where(state: RunState, recipe: Recipe | None, steps: int) -> None:
     """The state, the step and the time left, as a line and as a bar; and what this is for."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="where"):
-        st.markdown(status.badge(state.status), width="content")
-        st.markdown(status.line(state, steps) or say("live.waiting"), width="content")
-    st.progress(status.share(state, steps))
-    if told := status.happening(state, recipe):
+        st.markdown(run_status.badge(state.status), width="content")
+        st.markdown(run_status.line(state, steps) or say("live.waiting"), width="content")
+    st.progress(run_status.share(state, steps))
+    if told := run_status.happening(state, recipe):
         with st.expander(say("live.happening"), icon=":material/lightbulb:", key="happening"):
             st.markdown(told)
 
@@ -134,7 +134,7 @@ def draw_curves(state: RunState) -> None:
     figure = curves.figure(table, labels, smoothing=recall("smoothing", 0.0), levels=levels, dark=dark())
     last = table.dropna(subset=["validation_accuracy"]).tail(1)
     best = f"{100 * float(last['validation_accuracy'].iloc[0]):.1f} %" if len(last) else "–"
-    blocks.chart(
+    components.chart(
         figure,
         table,
         key="curves",
@@ -173,20 +173,20 @@ def smoothing() -> None:
 def draw_landing(state: RunState) -> None:
     """The points so far: accuracy against size, mark area as latency."""
     st.markdown(f"**{say('live.landing')}** :small[{say('live.marks')}]")
-    table = landing.info(state)
-    labels = landing.Labels(
+    table = run_points.info(state)
+    labels = run_points.Labels(
         x=say("live.size"),
         y=say("live.test_accuracy"),
         stages={stage: say(f"status.{stage}") for stage in STAGES},
-        control=say("blocks.control"),
+        control=say("components.control"),
         hover=template("live.hover"),
         chance=say("chance.badge"),
     )
     luck = state.chance
     levels = [chance.level(luck.test, luck)] if luck else []
-    figure = landing.figure(table, labels, levels=levels, dark=dark())
+    figure = run_points.figure(table, labels, levels=levels, dark=dark())
     alt = " ".join([say("live.landing_alt", points=len(table)), *(level.hint for level in levels)])
-    blocks.chart(figure, table, key="landing", alt=alt, file="points", newest=state.last_event)
+    components.chart(figure, table, key="landing", alt=alt, file="points", newest=state.last_event)
 
 
 main()

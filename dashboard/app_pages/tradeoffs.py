@@ -5,10 +5,10 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from dashboard import blocks
-from dashboard.tradeoffs import answers, choosing, filters, managing, picking, plotting
-from dashboard.tradeoffs.stored import sample_points, stored
-from dashboard.words import say
+from dashboard import components
+from dashboard.i18n import say
+from dashboard.tradeoffs import answers, chart, controls, manage_runs, selection, view_state
+from dashboard.tradeoffs.points_cache import sample_points, stored
 
 POLL = 3.0  # seconds between two looks for new points while a run is going on
 
@@ -16,12 +16,12 @@ POLL = 3.0  # seconds between two looks for new points while a run is going on
 def main() -> None:
     own = stored().table()
     watch(own)
-    managing.news()
+    manage_runs.news()
     samples = sample_points()
     samples = samples[~samples["run"].isin(own["run"])]
-    view = filters.current()
+    view = view_state.current()
     if own.empty:
-        blocks.empty(
+        components.empty(
             say("tradeoffs.empty") if len(samples) else say("tradeoffs.empty_at_all"),
             say("tradeoffs.go_home"),
             "home",
@@ -32,33 +32,33 @@ def main() -> None:
     pool = everything if with_samples else own
     if everything.empty:
         return
-    same = filters.comparable(pool, view)
-    choosing.axes(view)
-    choosing.filters_of(view, pool, same, with_samples)
-    points = filters.apply(same, view)
+    same = view_state.comparable(pool, view)
+    controls.axes(view)
+    controls.filters_of(view, pool, same, with_samples)
+    points = view_state.apply(same, view)
     explore(points, everything, view)
-    filters.write(view)
+    view_state.write(view)
 
 
-def explore(points: pd.DataFrame, everything: pd.DataFrame, view: filters.View) -> None:
+def explore(points: pd.DataFrame, everything: pd.DataFrame, view: view_state.View) -> None:
     """The chart and what can be afforded on the left, what is picked on the right, the table below."""
-    picked = picking.chosen(everything, view)
+    picked = selection.chosen(everything, view)
     left, right = st.columns([2, 1], gap="medium")
     if points.empty:
         left.info(say("tradeoffs.nothing"), icon=":material/filter_alt_off:")
     else:
         with left:
-            table = plotting.show(points, everything, view)
-            choosing.affordable(points, everything, view)
-            plotting.show_parallel(points)
-            picking.differences(picked)
+            table = chart.show(points, everything, view)
+            controls.affordable(points, everything, view)
+            chart.show_parallel(points)
+            selection.differences(picked)
             answers.show(picked)
     with right:
-        picking.show(picked, view)
+        selection.show(picked, view)
         runs = [str(run) for run in pd.unique(picked["run"][~picked["sample"]])]
-        managing.show(runs, filters.tags(everything))
+        manage_runs.show(runs, view_state.tags(everything))
     if len(points):
-        plotting.show_table(table, view)
+        chart.show_table(table, view)
 
 
 def watch(seen: pd.DataFrame) -> None:

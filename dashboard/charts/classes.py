@@ -11,7 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from core.text import UserText
+from core.escaping import UserText
 from dashboard.charts import style
 
 COLUMNS = ["point", "stage", "control", "class", "right", "images", "share"]
@@ -36,10 +36,10 @@ class Labels:
     hover: str
 
 
-Told = tuple[Sequence[str], NDArray[np.bool_], NDArray[np.int64]]  # names [C], right [N], labels [N]
+Utf8Text = tuple[Sequence[str], NDArray[np.bool_], NDArray[np.int64]]  # names [C], right [N], labels [N]
 
 
-def info(points: Mapping[Mark, Told]) -> pd.DataFrame:
+def info(points: Mapping[Mark, Utf8Text]) -> pd.DataFrame:
     """A row a point and class that has test images, the points in their order: how many of how many are right."""
     rows = []
     for mark, (names, right, labels) in points.items():

@@ -13,7 +13,7 @@ from dashboard.charts import chance, style
 from dashboard.charts.bounds import Bounds, feasible, usable
 from dashboard.charts.chance import Level
 from dashboard.charts.hover import texts
-from dashboard.charts.landing import diameters
+from dashboard.charts.run_points import diameters
 
 COSTS = ("bytes", "p50", "params", "macs")  # columns of the points; less is better
 INTERVALS = {"accuracy": ("low", "high"), "on_target": ("target_low", "target_high")}  # columns of a quality's ends

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from core import readable
-from core.readable import Amount
-from core.text import UserText
+from core import formatting
+from core.escaping import UserText
+from core.formatting import Amount
 from dashboard.charts.points import spread
 
 LONGEST = 60  # characters of a name
@@ -39,14 +39,14 @@ def texts(points: pd.DataFrame, form: str, sample: str, settings: Mapping[str, s
                 step=int(step) + 1,
                 accuracy=plus_minus(accuracy, around),
                 chance=f" ({chance})" if luck else "",
-                validation=readable.percent(_known(validation)),
-                bytes=readable.size(_known(size)),
-                params=readable.count(_known(params)),
-                macs=readable.count(_known(macs)),
+                validation=formatting.percent(_known(validation)),
+                bytes=formatting.size(_known(size)),
+                params=formatting.count(_known(params)),
+                macs=formatting.count(_known(macs)),
                 p50=milliseconds(p50, noisy),
                 p95=milliseconds(p95, noisy),
-                runtime=escaped(runtime) or readable.NOT_MEASURED,
-                threads=Amount(int(threads) if threads == threads else readable.NOT_MEASURED),
+                runtime=escaped(runtime) or formatting.NOT_MEASURED,
+                threads=Amount(int(threads) if threads == threads else formatting.NOT_MEASURED),
                 settings=settings.get(ident, ""),
             )
         )
@@ -61,13 +61,13 @@ def escaped(name: str) -> str:
 def plus_minus(share: float, around: float) -> str:
     """A test accuracy with its ±; a missing figure is NaN."""
     if share != share:
-        return readable.NOT_MEASURED
-    return readable.percent(share) if around != around else f"{100 * share:.1f} ± {100 * around:.1f} %"
+        return formatting.NOT_MEASURED
+    return formatting.percent(share) if around != around else f"{100 * share:.1f} ± {100 * around:.1f} %"
 
 
 def milliseconds(value: float, noisy: bool = False) -> str:
     """A time with two digits, a tilde where the machine was busy; a missing figure is NaN."""
-    return readable.NOT_MEASURED if value != value else f"{'~' if noisy else ''}{readable.two_digits(value)} ms"
+    return formatting.NOT_MEASURED if value != value else f"{'~' if noisy else ''}{formatting.two_digits(value)} ms"
 
 
 def _known(value: float) -> float | None:

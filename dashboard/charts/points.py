@@ -37,7 +37,7 @@ Row = tuple[Any, ...]
 
 def info(summaries: Iterable[RunSummary], *, sample: bool = False) -> pd.DataFrame:
     """One row a point and control: shares of 1, bytes, milliseconds, seconds since 1970; NaN is: not measured.
-    `target` names a data set that `on_target` is the accuracy on; `at_chance` marks what is no better than `chance`.
+    `target` names a dataset that `on_target` is the accuracy on; `at_chance` marks what is no better than `chance`.
 
     `id` is `<run>:<step>`, that of a control `<run>:<step>:<name>`; `tags` holds tuples; a run's points stand together.
     """

@@ -1,4 +1,4 @@
-"""What is known of the data set and the backbone that a person chose, and the fields to choose them with."""
+"""What is known of the dataset and the backbone that a person chose, and the fields to choose them with."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Any
 
 import streamlit as st
 
-from core import readable
+from core import formatting
 from core.catalog import CATALOG_FILE, Facts, load_catalog
 from core.errors import UserError
-from core.knobs import RECIPE_OPTIONS
+from core.escaping import UserText
 from core.options import Words
-from core.text import UserText
-from dashboard.design import board, draft, fit
+from core.recipe_options import RECIPE_OPTIONS
+from dashboard.design import draft, draft_state, fit
 from dashboard.design.draft import Draft
 from dashboard.forms import Menu, backbone_menu, field
+from dashboard.i18n import say, spoken
 from dashboard.session import workspace
-from dashboard.words import say, spoken
 
 KNOBS = {option.name: option for option in RECIPE_OPTIONS}
 OWN_FIELDS = ("name", "dataset", "labels", "target", "backbone")  # in a place of their own; the others: "More"
@@ -34,7 +34,7 @@ def name_field(now: Draft, faults: Sequence[UserError]) -> None:
 
 
 def data_card(now: Draft, own: Mapping[str, Facts], faults: Sequence[UserError]) -> None:
-    """The data set, what is known of it, how many of its labels are used, and the target to adapt to."""
+    """The dataset, what is known of it, how many of its labels are used, and the target to adapt to."""
     facts = load_catalog().with_datasets(own).datasets
     with st.container(border=True, gap="small", key="design_data"):
         wide, narrow = st.columns((3, 2))
@@ -86,7 +86,7 @@ def knob(
     value = now.recipe.knobs()[name]
     field(
         KNOBS[name], value, key=f"design_{now.edition}_{name}", menu=menu, faults=mine, plain=plain,
-        on_change=lambda given: board.edit(
+        on_change=lambda given: draft_state.edit(
             lambda newest: change(newest, str(given)) if change else draft.set_knob(newest, name, given), now.edition
         ),
     )  # fmt: skip
@@ -96,7 +96,7 @@ def knob(
 
 
 def title(facts: Facts) -> str:
-    """What a data set is called in the person's language; one's own as it was named."""
+    """What a dataset is called in the person's language; one's own as it was named."""
     return spoken(Words(str(facts["title"]), str(facts.get("title_zh") or facts["title"])))
 
 
@@ -113,11 +113,11 @@ def data_line(facts: Facts) -> str:
 
 def backbone_line(facts: Facts) -> str:
     """Size, arithmetic, published accuracy, and where its weights come from."""
-    parts = [say("design.params", count=readable.count(facts["params"]))]
-    parts.append(say("design.macs", count=readable.count(facts["macs"]), side=facts["image_size"]))
+    parts = [say("design.params", count=formatting.count(facts["params"]))]
+    parts.append(say("design.macs", count=formatting.count(facts["macs"]), side=facts["image_size"]))
     if accuracy := facts["accuracy"]:
         parts.append(say("design.published", accuracy=f"{accuracy:.1f}", classes=f"{facts['classes']:,}"))
-    parts.append(say(f"design.weights_{_weights(facts)}", size=readable.size(facts["download_bytes"])))
+    parts.append(say(f"design.weights_{_weights(facts)}", size=formatting.size(facts["download_bytes"])))
     return " · ".join((*parts, *source(facts.get("source", ""))))
 
 

@@ -9,17 +9,17 @@ import streamlit as st
 
 from core.catalog import STAGES, Facts, MethodEntry, load_catalog
 from core.errors import UserError, UserErrors
+from core.escaping import UserText
 from core.options import Option
 from core.recipe import Recipe, Step
-from core.text import UserText
-from dashboard import blocks
+from dashboard import components
 from dashboard.charts.style import MARKS
-from dashboard.design import board, draft, effects
+from dashboard.design import draft, draft_state, effects
 from dashboard.design.cards import source
 from dashboard.design.draft import Draft
 from dashboard.forms import field
+from dashboard.i18n import say, spoken
 from dashboard.session import widget
-from dashboard.words import say, spoken
 
 SHOWN = 4  # options on a card, besides those that are set; the others are under "More options"
 OWN_SHOWN = 3
@@ -35,7 +35,7 @@ def cards(now: Draft, faults: Sequence[UserError], own: Mapping[str, Facts]) -> 
 
 def heading(stage: str) -> str:
     """A stage's mark in its colour, and its name."""
-    return f":{blocks.TEXT_COLORS[stage]}[{MARKS[stage]}] **{say(f'design.stage_{stage}')}**"
+    return f":{components.TEXT_COLORS[stage]}[{MARKS[stage]}] **{say(f'design.stage_{stage}')}**"
 
 
 def _card(now: Draft, place: int, faults: Sequence[UserError]) -> None:
@@ -47,7 +47,7 @@ def _card(now: Draft, place: int, faults: Sequence[UserError]) -> None:
         st.caption(" · ".join((say("design.place", place=place), spoken(entry.summary), *about)))
         known = {f"steps.{place}.{option.name}" for option in entry.options}
         if elsewhere := [fault for fault in faults if fault.field not in known]:
-            blocks.refused(UserErrors(elsewhere))
+            components.refused(UserErrors(elsewhere))
         _options(now, place, entry, faults)
         effects.show(place, step, entry)
 
@@ -73,7 +73,7 @@ def _move(place: int, to: int) -> Callable[[Draft], Draft]:
 def _button(now: Draft, name: str, icon: str, help: str, off: bool, change: Callable[[Draft], Draft]) -> None:
     st.button(
         f":material/{icon}:", key=f"design_{name}", help=help, type="tertiary", disabled=off,
-        on_click=board.edit, args=(change, now.edition),
+        on_click=draft_state.edit, args=(change, now.edition),
     )  # fmt: skip
 
 
@@ -83,7 +83,7 @@ def _method(now: Draft, place: int) -> None:
 
     def changed() -> None:
         chosen: str = widget(key, step.method)
-        board.edit(lambda newest: draft.set_method(newest, place, chosen), now.edition)
+        draft_state.edit(lambda newest: draft.set_method(newest, place, chosen), now.edition)
 
     st.selectbox(
         say("design.method", stage=say(f"design.stage_{step.stage}")),
@@ -132,7 +132,7 @@ def _field(now: Draft, place: int, option: Option, faults: Sequence[UserError]) 
         step.options.get(option.name, option.default),
         key=f"design_{now.edition}_{place}_{step.method}_{option.name}",
         faults=faults,
-        on_change=lambda given: board.edit(
+        on_change=lambda given: draft_state.edit(
             lambda newest: draft.set_option(newest, place, option.name, given), now.edition
         ),
     )
@@ -167,11 +167,11 @@ def _additions(recipe: Recipe, own: Mapping[str, Facts]) -> None:
             refusal = place if isinstance(place, UserError) else None
             help = say("design.not_here", why=UserText(refusal.fix).md()) if refusal else say(f"design.does_{stage}")
             st.button(
-                f":{blocks.TEXT_COLORS[stage]}[{MARKS[stage]}] {say(f'design.stage_{stage}')}",
+                f":{components.TEXT_COLORS[stage]}[{MARKS[stage]}] {say(f'design.stage_{stage}')}",
                 key=f"design_add_{stage}",
                 icon=":material/add:",
                 disabled=refusal is not None,
                 help=help,
-                on_click=board.edit,
+                on_click=draft_state.edit,
                 args=(partial(draft.add_step, stage=stage, known_datasets=tuple(own)),),
             )

@@ -17,9 +17,9 @@ from core import toml
 from core.assets import RECIPES, shipped
 from core.catalog import Catalog, load_catalog
 from core.errors import UserError, UserErrors
+from core.escaping import UserText
 from core.options import Option, Value
 from core.recipe import Recipe, Step, parse_recipe, recipe_from, with_settings
-from core.text import UserText
 
 BUNDLED = ("demo", "bundled-teacher")
 KEPT = 200  # recipes to go back to

@@ -10,16 +10,16 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from core import readable
+from core import formatting
 from core.assets import EFFECTS, shipped
 from core.catalog import MethodEntry
+from core.escaping import UserText
 from core.options import Value
 from core.recipe import Step
-from core.text import UserText
-from dashboard import blocks
+from dashboard import components
 from dashboard.charts import effects
+from dashboard.i18n import say
 from dashboard.session import dark
-from dashboard.words import say
 
 KNOBS = {"distill": "temperature", "prune": "ratio", "quantize": "bits"}
 
@@ -70,10 +70,10 @@ def _soft_labels(place: int, step: Step, temperature: float) -> None:
     figure = effects.soft_figure(table, say("effects.plain"), say("effects.soft", temperature=told), dark=dark())
     first, second = table.nlargest(2, "softened").itertuples(index=False)
     alt = say(
-        "effects.soft_alt", temperature=told, first=first[0], p=readable.percent(first[2]), second=second[0],
-        q=readable.percent(second[2]),
+        "effects.soft_alt", temperature=told, first=first[0], p=formatting.percent(first[2]), second=second[0],
+        q=formatting.percent(second[2]),
     )  # fmt: skip
-    blocks.chart(figure, table, key=f"effects_chart_{place}_distill", alt=alt, file="soft-labels")
+    components.chart(figure, table, key=f"effects_chart_{place}_distill", alt=alt, file="soft-labels")
 
 
 def _channels(place: int, step: Step, ratio: float) -> None:
@@ -81,7 +81,7 @@ def _channels(place: int, step: Step, ratio: float) -> None:
     words = effects.Fate(say("effects.stays"), say("effects.goes"), say("effects.channel"), say("effects.score"))
     figure = effects.rank_figure(table, words, dark=dark())
     alt = say("effects.rank_alt", gone=int((~table["stays"]).sum()), count=len(table))
-    blocks.chart(figure, table, key=f"effects_chart_{place}_prune", alt=alt, file="channels")
+    components.chart(figure, table, key=f"effects_chart_{place}_prune", alt=alt, file="channels")
 
 
 def _levels(place: int, step: Step, bits: float) -> None:
@@ -89,9 +89,9 @@ def _levels(place: int, step: Step, bits: float) -> None:
     error = float(np.sqrt(np.mean((table["weight"] - table["rounded"]) ** 2) / np.mean(table["weight"] ** 2)))
     figure = effects.level_figure(table, say("effects.weight"), say("effects.rounded"), dark=dark())
     levels = 2 ** int(bits) - 1
-    alt = say("effects.level_alt", bits=int(bits), levels=levels, error=readable.percent(error))
+    alt = say("effects.level_alt", bits=int(bits), levels=levels, error=formatting.percent(error))
     st.markdown(alt)
-    blocks.chart(figure, table, key=f"effects_chart_{place}_quantize", alt=alt, file="levels")
+    components.chart(figure, table, key=f"effects_chart_{place}_quantize", alt=alt, file="levels")
 
 
 @cache

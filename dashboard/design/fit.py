@@ -1,4 +1,4 @@
-"""A recipe fitted to the counts of its data: what the data set is too small for, set to what it can give."""
+"""A recipe fitted to the counts of its data: what the dataset is too small for, set to what it can give."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MOST = 100  # values set in one recipe
 
 
 def choose_dataset(now: Draft, name: str, own: Mapping[str, Facts]) -> Draft:
-    """The draft with another data set, and what that is too small for adjusted: a change of its own, which Undo takes
+    """The draft with another dataset, and what that is too small for adjusted: a change of its own, which Undo takes
     back alone."""
     return adjusted(draft.set_knob(now, "dataset", name), own)
 
@@ -39,7 +39,7 @@ def adjusted(now: Draft, own: Mapping[str, Facts]) -> Draft:
 
 
 def fit(recipe: Recipe, own: Mapping[str, Facts]) -> Recipe:
-    """The recipe with every value that its data set is too small for set to the nearest that works: labels and images
+    """The recipe with every value that its dataset is too small for set to the nearest that works: labels and images
     of each class to as many as there are, a batch to a power of two within the data, calibration to all images."""
     for _ in range(MOST):
         faults = (fault for fault in draft.faults(recipe, own) if fault.code in FITTED)

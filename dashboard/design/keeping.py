@@ -7,9 +7,9 @@ from typing import Any, get_args
 
 from core.catalog import load_catalog
 from core.drafts import Document
-from core.knobs import RECIPE_OPTIONS
 from core.options import PYTHON_TYPES, Value
 from core.recipe import Recipe, Step
+from core.recipe_options import RECIPE_OPTIONS
 from dashboard.design.draft import Draft
 
 KEPT = 50  # recipes to go back to, and forth

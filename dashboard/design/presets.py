@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 
 from core.catalog import Facts, load_catalog
-from core.knobs import RECIPE_OPTIONS
 from core.options import Value, Words
 from core.recipe import Recipe, Step
+from core.recipe_options import RECIPE_OPTIONS
 from dashboard.design.draft import Draft, fitted
 from dashboard.design.fit import adjusted, fit
 

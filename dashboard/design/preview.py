@@ -13,18 +13,18 @@ import pandas as pd
 import streamlit as st
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from core import readable
+from core import formatting
 from core.catalog import load_catalog
 from core.errors import UserError, UserErrors
+from core.escaping import UserText
 from core.files import remove_tree
 from core.jobs import Document, Job
-from core.launcher import supervisor
+from core.processes.workers import supervisor
 from core.recipe import Recipe
-from core.text import UserText
-from dashboard import blocks, faults
+from dashboard import components, faults
 from dashboard.charts.style import MARKS
+from dashboard.i18n import say, spoken
 from dashboard.session import read_only, recall, remember, workspace
-from dashboard.words import say, spoken
 
 KIND = "preview"
 POLL = 0.3  # seconds
@@ -220,7 +220,7 @@ def _job(name: str) -> Job | None:
 
 def show(kept: Inquiry) -> None:
     """The answer; dimmed, and said so, where it is one to an earlier recipe of the same data and backbone. Beside an
-    error, or another data set, the numbers of a former recipe would be taken for those of this one."""
+    error, or another dataset, the numbers of a former recipe would be taken for those of this one."""
     answer = kept.answer if _about_the_same(kept) else None
     old = answer is not None and answer.text != kept.wanted
     if answer is None:
@@ -265,9 +265,9 @@ def table(found: Outlook, old: bool = False) -> pd.DataFrame:
 def _cells(row: Row) -> tuple[str, ...]:
     """The size of a file is always an estimate, as its column says; the other two where the row is not exact."""
     about = "" if row.exact else "≈ "
-    mark = f":{blocks.TEXT_COLORS.get(row.stage, 'gray')}[{MARKS.get(row.stage, '○')}]"
-    params, macs = (about + readable.count(number) for number in (row.params, row.macs))
-    numbers = (cell.replace(" ", UNBROKEN) for cell in (params, macs, readable.size(row.bytes)))
+    mark = f":{components.TEXT_COLORS.get(row.stage, 'gray')}[{MARKS.get(row.stage, '○')}]"
+    params, macs = (about + formatting.count(number) for number in (row.params, row.macs))
+    numbers = (cell.replace(" ", UNBROKEN) for cell in (params, macs, formatting.size(row.bytes)))
     return f"{mark} {UserText(_name(row)).md()}", *numbers
 
 
@@ -285,7 +285,7 @@ def cost(found: Outlook) -> str:
     if found.seconds is not None:
         parts.append(_time(found.seconds, found.seconds_low, found.seconds_high))
     if found.memory_bytes is not None:
-        parts.append(say("design.memory", size=readable.size(found.memory_bytes)))
+        parts.append(say("design.memory", size=formatting.size(found.memory_bytes)))
     if found.device:
         parts.append(UserText(found.device.upper()).md())
     if found.image_size:
@@ -296,7 +296,7 @@ def cost(found: Outlook) -> str:
 def _time(seconds: float, low: float | None, high: float | None) -> str:
     """Seconds and their span; minutes where two of them may pass."""
     short = (seconds if high is None else high) < LONG
-    told = readable.two_digits if short else readable.duration
+    told = formatting.two_digits if short else formatting.duration
     span = "" if low is None or high is None else say("design.span", low=told(low), high=told(high))
     return say("design.about_seconds" if short else "design.about_minutes", time=told(seconds), span=span)
 

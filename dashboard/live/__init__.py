@@ -1,1 +1,1 @@
-"""The Live page's own rooms: what can be done to a run, and what lies behind its curtain."""
+"""The Live page's own rooms: what can be done to a run, and its details."""

@@ -7,17 +7,17 @@ from dataclasses import dataclass, replace
 import streamlit as st
 
 from core.errors import UserError, UserErrors
+from core.escaping import UserText
 from core.jobs import Job
-from core.launcher import ensure_supervisor
 from core.points import Point
+from core.processes.workers import ensure_supervisor
 from core.runs import Run
 from core.sensitivity import KIND, LIMIT, VALUES, Row, question, rows
 from core.state import RunState
-from core.text import UserText
-from dashboard import blocks, faults
+from dashboard import components, faults
 from dashboard.charts import sensitivity as chart
+from dashboard.i18n import named, say, template
 from dashboard.session import dark, read_only, recall, remember, workspace
-from dashboard.words import named, say, template
 
 EVERY = 1.0  # seconds between two looks at a job that goes on
 
@@ -138,7 +138,7 @@ def show(asked: Asked) -> None:
     layers = table["layer"].nunique()
     alt = say("sensitivity.alt", layers=layers, weakest=UserText(chart.weakest(table)).plain())
     st.caption(say("sensitivity.measured", step=asked.step, images=asked.images))
-    blocks.chart(figure, table, key="sensitivity", alt=alt, file="sensitivity")
+    components.chart(figure, table, key="sensitivity", alt=alt, file="sensitivity")
 
 
 def _progress(asked: Asked) -> None:

@@ -13,8 +13,8 @@ from typing import Any, Literal
 import plotly.graph_objects as go
 import streamlit as st
 
+from dashboard.i18n import say
 from dashboard.session import language, widget
-from dashboard.words import say
 
 HERE = Path(__file__).parent
 PHRASES = {"Zoom": "zoom", "Pan": "pan", "Box Select": "box", "Lasso Select": "lasso", "Reset axes": "reset"}

@@ -16,17 +16,17 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from core import readable
+from core import formatting
 from core.artifacts import read_artifact
 from core.bundle import CARD, PREDICTIONS, SAMPLES
+from core.escaping import UserText
 from core.points import Point
 from core.runs import Run
-from core.text import UserText
-from dashboard import blocks
+from dashboard import components
 from dashboard.charts import classes
+from dashboard.i18n import say, template
 from dashboard.session import dark, workspace
-from dashboard.tradeoffs import picking
-from dashboard.words import say, template
+from dashboard.tradeoffs import selection
 
 UNREADABLE = (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)  # a UserError is a ValueError
 SURE = 0.05  # from here on chance is not believed
@@ -50,7 +50,7 @@ class Answers(NamedTuple):
 def show(picked: pd.DataFrame) -> None:
     """The right answers of each class, and what the others answer better and worse than the first; nothing for fewer
     than two points."""
-    picked = picked.head(picking.MOST_CARDS)
+    picked = picked.head(selection.MOST_CARDS)
     if len(picked) < 2:
         return
     st.markdown(f"**{say('tradeoffs.classes')}**")
@@ -73,7 +73,7 @@ def show(picked: pd.DataFrame) -> None:
 def draw(picked: pd.DataFrame, same: dict[int, Answers]) -> None:
     """A mark a class and point."""
     marked = {
-        n: classes.Mark(f"{n} {picking.name(row)}", str(row["stage"]), bool(row["control"]))
+        n: classes.Mark(f"{n} {selection.name(row)}", str(row["stage"]), bool(row["control"]))
         for n, (_, row) in enumerate(picked.iterrows(), start=1)
         if n in same
     }
@@ -83,7 +83,7 @@ def draw(picked: pd.DataFrame, same: dict[int, Answers]) -> None:
     figure = classes.figure(few, labels, dark=dark())
     worst, change = classes.largest_loss(table)
     alt = say("tradeoffs.classes_alt", points=len(same), name=UserText(worst).plain(), change=f"{100 * change:+.1f}")
-    blocks.chart(figure, table, key="tradeoffs_classes", alt=alt, file="classes")
+    components.chart(figure, table, key="tradeoffs_classes", alt=alt, file="classes")
     if (shown := few["class"].nunique()) < (count := table["class"].nunique()):
         st.caption(say("tradeoffs.classes_part", shown=shown, count=count))
 
@@ -101,8 +101,8 @@ def verdict(gained: int, lost: int) -> str:
     """Whether chance explains the split of the images that only one of the two gets right."""
     p = classes.sign_test(gained, lost)
     if p >= SURE:
-        return say("tradeoffs.classes_chance", p=readable.two_digits(p))
-    return say("tradeoffs.classes_real", p="< 0.001" if p < 0.001 else f"= {readable.two_digits(p)}")
+        return say("tradeoffs.classes_chance", p=formatting.two_digits(p))
+    return say("tradeoffs.classes_real", p="< 0.001" if p < 0.001 else f"= {formatting.two_digits(p)}")
 
 
 # the images themselves
@@ -149,7 +149,7 @@ def pictures(folder: Path) -> list[NDArray[np.uint8]]:
 
 def of(row: Any) -> Answers | None:
     """What the point of a row answered; None where it was not kept, as for the samples that come along."""
-    point = None if row["sample"] else picking.point_of(row)
+    point = None if row["sample"] else selection.point_of(row)
     return None if point is None else kept(workspace().run(row["run"]), point)
 
 

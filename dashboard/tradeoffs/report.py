@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator
 import pandas as pd
 import plotly.graph_objects as go
 
-from core.text import UserText
+from core.escaping import UserText
 from dashboard.charts.comparison import delta
 from dashboard.charts.style import MARKS, look, standalone
-from dashboard.tradeoffs import picking
-from dashboard.words import say
+from dashboard.i18n import say
+from dashboard.tradeoffs import selection
 
 STYLE = """
 body {{ font: 15px/1.5 system-ui, sans-serif; color: {ink}; background: {paper}; max-width: 72rem; margin: 2rem auto; padding: 0 1rem }}
@@ -29,7 +29,7 @@ SCRIPT = re.compile(r"<script[^>]*>(.*?)</script>", re.DOTALL)
 def write(figure: go.Figure, points: pd.DataFrame, picked: pd.DataFrame, table: pd.DataFrame, *, dark: bool) -> str:
     """The page; `points` are those of the chart, `table` what a person reads of them. It asks for nothing from outside,
     and whatever a person typed is text in it."""
-    picked = picked.head(picking.MOST_CARDS)
+    picked = picked.head(selection.MOST_CARDS)
     title, theme = text(say("frame.tradeoffs")), look(dark)
     style = STYLE.format(ink=theme.ink, paper=theme.paper, grid=theme.grid, quiet=theme.quiet)
     chart = standalone(figure, dark=dark)
@@ -72,15 +72,15 @@ def chosen(picked: pd.DataFrame) -> Iterator[str]:
     beside = picked.iloc[0]
     for number, (_, row) in enumerate(picked.iterrows(), start=1):
         stage = str(row["stage"])
-        word = say("blocks.control") + " " if row["control"] else ""
-        lines = [f"{row['run_name']} · {picking.figures(row)}"]
+        word = say("components.control") + " " if row["control"] else ""
+        lines = [f"{row['run_name']} · {selection.figures(row)}"]
         lines += [say("chance.badge")] if row["at_chance"] else []
-        lines += picking.gains(delta(row, beside)) if row["id"] != beside["id"] else []
-        point = picking.point_of(row)
+        lines += selection.gains(delta(row, beside)) if row["id"] != beside["id"] else []
+        point = selection.point_of(row)
         lines += map(str, point.receipt.get("no_gain", ()) if point else ())  # type: ignore[arg-type]
-        heading = f"{number} {MARKS.get(stage, '○')} {word}{picking.name(row)}"
+        heading = f"{number} {MARKS.get(stage, '○')} {word}{selection.name(row)}"
         yield f"<section><h3>{text(heading)}</h3>{''.join(f'<div>{text(line)}</div>' for line in lines)}</section>"
-    changed = picking.changed(picked)
+    changed = selection.changed(picked)
     if len(changed):
         yield f"<h2>{text(say('tradeoffs.settings'))}</h2>{rows(changed)}"
 

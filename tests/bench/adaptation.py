@@ -19,10 +19,10 @@ from statistics import mean, stdev
 import torch
 
 from core.engine import build
-from core.engine.bench import NOTHING, Bench, Figures
+from core.engine.context import NOTHING, Context, Figures
 from core.engine.data import few_labels, load_dataset, matched
-from core.engine.starting import start
-from core.engine.train import evaluate
+from core.engine.pipeline.first_model import start
+from core.engine.training.loop import evaluate
 from core.engine.transfer.adaptation import CONTROL, Adaptation
 from core.events import Work
 from core.options import Value
@@ -85,16 +85,16 @@ def score(method: str, setting: Mapping[str, Value], seed: int, epochs: int, lab
     target = matched(data, other, lambda code, message: print(message))
     labelled = few_labels(data.train, labels, 10, seed)[0] if labels else data.train
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(
+        context = Context(
             data=data, labelled=labelled, pool=data.train.images[:0], device=torch.device("cpu"), threads=1,
             precision="float32", image_size=8, weights="none", folder=Path(folder), cache=Path(folder),
             place=(seed, 0), report=silent, warn=lambda code, message: print(message), cancelled=lambda: False,
             target=target.unlabelled,
         )  # fmt: skip
-        model = start("resnet8", bench)
-        trained = made.controls(model, bench)[CONTROL]() if method == CONTROL else made.apply(model, bench)
+        model = start("resnet8", context)
+        trained = made.controls(model, context)[CONTROL]() if method == CONTROL else made.apply(model, context)
         parts = (data.validation, data.test, target.test)
-        return Score(*(evaluate(trained, part, bench).accuracy for part in parts))
+        return Score(*(evaluate(trained, part, context).accuracy for part in parts))
 
 
 def silent(

@@ -25,10 +25,10 @@ from rich.console import Console
 from core import terminal
 from core.engine.measure.latency import time_files
 from core.engine.measure.runtime import open_session
-from core.engine.plan import load_model
-from core.launcher import run_in_foreground
+from core.engine.model_file import load_model
 from core.options import Value
 from core.points import Point
+from core.processes.workers import run_in_foreground
 from core.recipe import Recipe, parse_recipe, recipe_from
 from core.runs import Run
 from core.state import Status
@@ -58,7 +58,7 @@ SCRATCH: Step = {
     "statistics": "learned",
 }  # fmt: skip
 SUBJECTS = {
-    "resnet18": Subject(  # thin: half the channels of the catalogue's, cut before the training that counts
+    "resnet18": Subject(  # thin: half the channels of the catalog's, cut before the training that counts
         {"dataset": "fashion-mini", "backbone": "resnet18", "weights": "none", "image_size": 28},
         (
             {**SCRATCH, "epochs": 1},

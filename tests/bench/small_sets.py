@@ -20,11 +20,12 @@ from statistics import mean
 
 import torch
 
-from core.engine import build, schedule
-from core.engine.bench import NOTHING, Bench, Figures
+from core.engine import build
+from core.engine.context import NOTHING, Context, Figures
 from core.engine.data import Dataset, Split, few_labels, load_dataset
-from core.engine.starting import start
-from core.engine.train import evaluate
+from core.engine.pipeline.first_model import start
+from core.engine.training import schedule
+from core.engine.training.loop import evaluate
 from core.events import Work
 
 SIDE = 72  # pixels of a photograph
@@ -66,24 +67,24 @@ def taught(name: str, seed: int, least: int, batch: int) -> Score:
     schedule.SMALLEST_BATCH = batch
     data, held_out = SETS[name](seed)
     with tempfile.TemporaryDirectory() as folder:
-        bench = bench_of(data, seed, Path(folder))
-        teacher = build("transfer", "linear_probe").apply(start("efficientnet_lite0", bench), bench)
+        context = bench_of(data, seed, Path(folder))
+        teacher = build("transfer", "linear_probe").apply(start("efficientnet_lite0", context), context)
         size = 32 if data.size > 64 else 0
         method = build("distill", "kd", student_size=size, twin=False, least_steps=least)
         began = time.process_time()
-        student = method.apply(teacher, replace(bench, place=(seed, 1), folder=Path(folder) / "student"))
+        student = method.apply(teacher, replace(context, place=(seed, 1), folder=Path(folder) / "student"))
         seconds = time.process_time() - began
-        judged = [100 * evaluate(student, split, bench).accuracy for split in (held_out, data.test)]
+        judged = [100 * evaluate(student, split, context).accuracy for split in (held_out, data.test)]
     return Score(judged[0], judged[1], seconds)
 
 
-def bench_of(data: Dataset, seed: int, folder: Path) -> Bench:
+def bench_of(data: Dataset, seed: int, folder: Path) -> Context:
     def report(
         what: Work, epoch: int, epochs: int, batch: int, batches: int, figures: Figures = NOTHING, control: str = ""
     ) -> None:
         return None
 
-    return Bench(
+    return Context(
         data=data, labelled=data.train, pool=data.train.images[:0], device=torch.device("cpu"), threads=1,
         precision="float32", image_size=64, weights="default", folder=folder / "probe", cache=folder / "cache",
         place=(seed, 0), report=report, warn=lambda code, message: None, cancelled=lambda: False,

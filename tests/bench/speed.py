@@ -23,16 +23,16 @@ from torch.nn import functional as F
 from core.engine import build
 from core.engine.backbones import find, load_backbone
 from core.engine.backbones.heads import head_layer
-from core.engine.bench import Bench
+from core.engine.context import Context
 from core.engine.data import load_dataset, prepare
 from core.engine.distill.divergence import softened_divergence
 from core.engine.export.graph import write_graph
 from core.engine.measure.latency import ratio, time_files
 from core.engine.measure.runtime import open_session
 from core.engine.model import Model
-from core.engine.precision import autocast
 from core.engine.prune.structured import prune_channels
 from core.engine.quantize import Calibration, Quantize
+from core.engine.training.precision import autocast
 from core.engine.transfer.linear_probe import LinearProbe
 from core.machine import processor
 
@@ -106,8 +106,8 @@ def probe(folder: Path) -> tuple[Row, list[str]]:
     size = 224  # the backbone's own
     data = load_dataset("fashion-mini", size)
 
-    def bench(cache: Path) -> Bench:
-        return Bench(
+    def context(cache: Path) -> Context:
+        return Context(
             data=data, labelled=data.train, pool=data.train.images[:0], device=torch.device("cpu"), threads=1,
             precision="float32", image_size=size, weights="none", folder=folder, cache=cache, place=(0, 0),
             report=lambda *told: None, warn=lambda code, message: None, cancelled=lambda: False,
@@ -116,7 +116,7 @@ def probe(folder: Path) -> tuple[Row, list[str]]:
     def ours(l2: float) -> tuple[float, float]:
         began, worked = time.perf_counter(), time.process_time()
         model = classifier("efficientnet_lite0", size, weights="default")  # how long a search takes depends on them
-        LinearProbe(l2=l2).apply(model, bench(folder / "probe"))
+        LinearProbe(l2=l2).apply(model, context(folder / "probe"))
         return time.perf_counter() - began, time.process_time() - worked
 
     def plain() -> float:
@@ -171,7 +171,7 @@ def training() -> Row:
 def distillation(
     what: str, teacher: nn.Module, student: nn.Module, large: Tensor, small: Tensor, precision: torch.dtype
 ) -> Row:
-    """A distillation step as a person would write it, the teacher beside the student, against one of core.engine.train
+    """A distillation step as a person would write it, the teacher next to the student, against one of `training.loop`
     with the teacher's answers cached; images of both [N, C, S, S], the same number format for all.
 
     Filling the cache, a pass of the teacher over each fixed view, is not in it: see `whole_distillation`.
@@ -208,7 +208,7 @@ def distillation_steps(
 
         return work
 
-    last = torch.channels_last  # and a fused optimizer: as core.engine.train.fit has it
+    last = torch.channels_last  # and a fused optimizer: as core.engine.training.loop.fit has it
     twin = copy.deepcopy(student).train().to(memory_format=last)
     plain = step(student.train(), small, answer, fused=False)
     return plain, step(twin, small.contiguous(memory_format=last), lambda: known, fused=True)

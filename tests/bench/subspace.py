@@ -18,10 +18,10 @@ import torch
 
 from core.engine import build
 from core.engine.backbones import find
-from core.engine.bench import NOTHING, Bench, Figures
+from core.engine.context import NOTHING, Context, Figures
 from core.engine.data import few_labels, load_dataset, matched
-from core.engine.starting import start
-from core.engine.train import evaluate
+from core.engine.pipeline.first_model import start
+from core.engine.training.loop import evaluate
 from core.events import Work
 from core.options import Value
 from tests.bench.adaptation import Score, spread
@@ -64,13 +64,13 @@ def score(name: str, seed: int, labels: int, backbone: str, folder: Path) -> Sco
     data, other = load_dataset("glyphs", size), load_dataset("digits", size)
     target = matched(data, other, lambda code, message: print(message))
     labelled = few_labels(data.train, labels, len(data.classes), seed)[0] if labels else data.train
-    bench = Bench(
+    context = Context(
         data=data, labelled=labelled, pool=data.train.images[:0], device=torch.device("cpu"), threads=1,
         precision="float32", image_size=size, weights="default", folder=folder, cache=folder, place=(seed, 0),
         report=report, warn=lambda code, message: print(message), cancelled=lambda: False, target=target.unlabelled,
     )  # fmt: skip
-    model = build("transfer", method, **options).apply(start(backbone, bench), bench)
-    quiet = replace(bench, report=lambda *told, **more: None)
+    model = build("transfer", method, **options).apply(start(backbone, context), context)
+    quiet = replace(context, report=lambda *told, **more: None)
     return Score(best[0], *(evaluate(model, part, quiet).accuracy for part in (data.test, target.test)))
 
 

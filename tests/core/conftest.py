@@ -7,7 +7,7 @@ import os
 import pytest
 import torch
 
-from core.engine.conductor import conduct
+from core.engine.pipeline.run import run_recipe
 from core.runs import Run
 from core.workspace import Workspace
 
@@ -51,19 +51,19 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 @pytest.fixture(scope="session")
 def finished(store: Workspace) -> Run:
     """Points 0 (trained), 1 (pruned), 2 (int8); step 3 exports the last as ONNX."""
-    return conducted(store, TRAINED + PRUNED + export("onnx"))
+    return finished_run(store, TRAINED + PRUNED + export("onnx"))
 
 
 @pytest.fixture(scope="session")
 def exported(store: Workspace, finished: Run) -> Run:
     """The same trained network, exported from torch in step 1 as a program and in step 2 as tensors."""
-    return conducted(store, TRAINED + export("torch_export") + export("safetensors"))
+    return finished_run(store, TRAINED + export("torch_export") + export("safetensors"))
 
 
-def conducted(store: Workspace, recipe: str) -> Run:
+def finished_run(store: Workspace, recipe: str) -> Run:
     run = store.create_run(recipe)
     try:
-        conduct(run, os.getpid())
+        run_recipe(run, os.getpid())
     finally:
         torch.set_flush_denormal(False)  # a run owns its process, a test does not
     return run

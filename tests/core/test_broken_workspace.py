@@ -15,19 +15,19 @@ from pathlib import Path
 
 import pytest
 
-from core import server
 from core.errors import UserError
 from core.events import Progress, RunFinished, RunInterrupted, RunStalled, RunStarted
 from core.files import Failpoint, breaking
-from core.identity import Identity, alive, described, holder, identity, read_identity
 from core.jobs import Job
-from core.launcher import end, ensure_supervisor, lock_of, stop_supervisor, supervisor
+from core.processes import dashboard as dashboard_process
+from core.processes.identity import Identity, alive, described, holder, identity, read_identity
+from core.processes.run_monitor import DISK_FULL_EXIT, RunMonitor, Timeouts
+from core.processes.supervisor import Supervisor
+from core.processes.workers import end, ensure_supervisor, lock_of, stop_supervisor, supervisor
 from core.runs import Run, Status
-from core.supervisor import Supervisor
-from core.watch import DISK_FULL_EXIT, Patience, Watch
 from core.workspace import KEEP_TRASH, Workspace
-from tests.core.test_launcher import FAKE, recipe
-from tests.core.test_supervisor import QUICK, keeper, over, pids, turn_until, until, workspace
+from tests.core.processes.test_supervisor import QUICK, keeper, over, pids, turn_until, until, workspace
+from tests.core.processes.test_workers import FAKE, recipe
 
 __all__ = ["keeper", "workspace"]
 YEAR = 365 * 86400.0
@@ -36,14 +36,16 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux says who 
 
 
 @contextmanager
-def keeping(place: Workspace, command: tuple[str, ...] = FAKE, patience: Patience = QUICK) -> Iterator[Supervisor]:
+def keeping(place: Workspace, command: tuple[str, ...] = FAKE, timeouts: Timeouts = QUICK) -> Iterator[Supervisor]:
     """A supervisor inside the test; what it started has ended afterwards."""
-    found = Supervisor(place, command, patience)
+    found = Supervisor(place, command, timeouts)
     try:
         yield found
     finally:
-        desk = found.desk
-        seated = [w for w in (desk._idle, desk._sitting.worker if desk._sitting else None) if w is not None]
+        dispatcher = found.dispatcher
+        seated = [
+            w for w in (dispatcher._idle, dispatcher._running.worker if dispatcher._running else None) if w is not None
+        ]
         found.close()
         for worker in {worker.who.pid: worker for worker in (*found._children, *seated)}.values():
             end(worker.who, kill=True)
@@ -103,7 +105,7 @@ def test_a_folder_that_is_none_keeps_no_run_from_its_turn(tmp_path: Path, name: 
     served = Workspace.open_to_serve(tmp_path / "w")
     with keeping(served) as keeper:
         run = served.submit(recipe(epochs=1))
-        turn_until(keeper, lambda: over(run)() and not keeper.watches)
+        turn_until(keeper, lambda: over(run)() and not keeper.monitors)
     assert run.state().status is Status.FINISHED
 
 
@@ -122,7 +124,7 @@ def test_a_run_or_job_whose_folder_is_broken_strands_no_later_one(workspace: Wor
 def test_the_trash_is_emptied_again_and_again_but_by_no_clock_set_ahead(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with keeping(workspace, patience=replace(QUICK, tidy=0.05)) as keeper:
+    with keeping(workspace, timeouts=replace(QUICK, tidy=0.05)) as keeper:
         keeper.turn()
         old, young = workspace.create_run(recipe()), workspace.create_run(recipe())
         for run in (old, young):
@@ -155,7 +157,7 @@ def test_dying_with_the_supervisor_is_no_strike_however_often(workspace: Workspa
     with keeping(workspace) as keeper:
         turn_until(keeper, lambda: lived(run, 7))
         workspace.cancel(run.id)
-        turn_until(keeper, lambda: over(run)() and not keeper.watches)
+        turn_until(keeper, lambda: over(run)() and not keeper.monitors)
     told = [event for event in run.read()[0] if isinstance(event, RunInterrupted)]
     assert len(told) == 6
     assert not any(event.strike for event in told)
@@ -187,12 +189,12 @@ def test_a_worker_asked_to_end_is_taken_up_again_without_a_strike(workspace: Wor
 def test_a_checkpoint_is_progress(workspace: Workspace, keeper: Supervisor) -> None:
     run = workspace.create_run(recipe())
     mine = identity(os.getpid())
-    watch = Watch(run, mine, Patience())
+    monitor = RunMonitor(run, mine, Timeouts())
     run.emit(RunStarted(1, {}))
-    watch.look()
-    assert watch.own_fault()
+    monitor.look()
+    assert monitor.own_fault()
     (run.checkpoints / "epoch-00001.json").write_bytes(b"")
-    assert not watch.own_fault()
+    assert not monitor.own_fault()
 
 
 def test_a_worker_that_died_of_a_full_disk_pauses_the_run(workspace: Workspace, keeper: Supervisor) -> None:
@@ -236,7 +238,7 @@ def faults(folder: Path, kind: str, step: int) -> int:
         place = Workspace.open_or_create(folder / str(at))
         runs = [place.submit(recipe("once")), place.submit(recipe(epochs=1))]
         jobs = [place.create_job("echo", {"n": n}) for n in range(2)]
-        with keeping(place, patience=replace(QUICK, retry=0.1)) as keeper, breaking(Failpoint(kind, at)) as fault:
+        with keeping(place, timeouts=replace(QUICK, retry=0.1)) as keeper, breaking(Failpoint(kind, at)) as fault:
             keeper.me = identity(os.getpid())
             turn_until(keeper, lambda r=runs, j=jobs, k=keeper: settled(r, j, k))  # type: ignore[misc]
         assert [run.state().status for run in runs] == [Status.FINISHED] * 2, at
@@ -251,7 +253,7 @@ def faults(folder: Path, kind: str, step: int) -> int:
 
 def settled(runs: list[Run], jobs: list[Job], keeper: Supervisor) -> bool:
     done = all(over(run)() and run.result.exists() for run in runs) and all(job.done() for job in jobs)
-    return done and not keeper.watches and not keeper.workspace.queued()
+    return done and not keeper.monitors and not keeper.workspace.queued()
 
 
 def refusal(job: Job) -> str:
@@ -313,9 +315,9 @@ def test_a_lock_in_other_hands_is_told_with_its_process(workspace: Workspace) ->
 
 @linux
 def test_a_dashboard_lock_in_other_hands_is_told(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "LOCK_LIMIT", 0.1)
+    monkeypatch.setattr(dashboard_process, "LOCK_LIMIT", 0.1)
     with held(workspace.path / "dashboard.lock") as pid, pytest.raises(UserError, match=f"process {pid}"):
-        server.ensure_dashboard(workspace)
+        dashboard_process.ensure_dashboard(workspace)
 
 
 def test_a_process_is_described_as_a_person_finds_it() -> None:
@@ -361,13 +363,13 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 def test_a_clock_a_year_ahead_stalls_nothing(
     workspace: Workspace, keeper: Supervisor, clock: Callable[[float], None]
 ) -> None:
-    keeper.patience = replace(QUICK, stall=60.0, orphan=60.0)
+    keeper.timeouts = replace(QUICK, stall=60.0, orphan=60.0)
     run, stray = workspace.submit(recipe("deaf")), workspace.create_run(recipe())
     turn_until(keeper, lambda: len(run.state().curves.get(0, ())) == 2)
-    watch = Watch(run, read_identity(run.worker), Patience())
+    monitor = RunMonitor(run, read_identity(run.worker), Timeouts())
     clock(YEAR)
     for _ in range(3):
-        watch.look()
+        monitor.look()
         keeper.adopt()
     assert not any(isinstance(event, RunStalled) for event in run.read()[0])
     assert not stray.state().status.is_over

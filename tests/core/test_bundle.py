@@ -196,7 +196,7 @@ def test_the_card_tells_what_was_measured_and_whose_it_is(finished: Run, bundles
     for told in (
         f"{100 * point.accuracy:.2f} %", f"{point.bytes:,} bytes", f"{latency.p50:.3f} ms", "onnxruntime on cpu",
         f"{latency.threads} thread", digits["licence"], digits["source"], "`resnet8`", "`small [digits]`",
-        "samples.npz holds images of the data set",
+        "samples.npz holds images of the dataset",
     ):  # fmt: skip
         assert told in card
     assert json.loads((bundles[2] / "receipt.json").read_text()) == point.to_json()

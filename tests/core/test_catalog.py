@@ -1,4 +1,4 @@
-"""The catalogue as data: what is written is read back, and a wrong name is answered with the nearest."""
+"""The catalog as data: what is written is read back, and a wrong name is answered with the nearest."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def measured(store: Workspace, dataset: str, *, counted: Chance | None = None, l
     return run
 
 
-def test_a_run_carries_what_was_counted_and_an_old_one_what_the_catalogue_knows(tmp_path: Path) -> None:
+def test_a_run_carries_what_was_counted_and_an_old_one_what_the_catalog_knows(tmp_path: Path) -> None:
     store = Workspace.open_or_create(tmp_path)
     counted = Chance(classes=10, test=0.3, validation=0.2)
     for run in (measured(store, "digits", counted=counted), measured(store, "my own", counted=counted)):

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from core import cli, server
+from core import cli
 from core.catalog import load_catalog
-from core.launcher import Identity
+from core.processes import dashboard as dashboard_process
+from core.processes.workers import Identity
 from core.workspace import Workspace
 
 RECIPE = """
@@ -238,8 +239,8 @@ def test_submit_says_where_the_run_is(
     assert "place 1 in the queue" in first.err
     assert str(workspace) in first.err.replace("\n", "")
     url = "http://127.0.0.1:8765"
-    address = server.Address(url, 8765, Identity(1, 1.0, "x"), False, workspace / "dashboard.log")
-    monkeypatch.setattr(server, "dashboard", lambda store: address)
+    address = dashboard_process.Address(url, 8765, Identity(1, 1.0, "x"), False, workspace / "dashboard.log")
+    monkeypatch.setattr(dashboard_process, "dashboard", lambda store: address)
     run("submit", str(recipe), "--json")
     told = printed(capsys)
     assert told == {"run": Workspace.named(workspace).queued()[1], "place": 2, "workspace": str(workspace), "url": url}

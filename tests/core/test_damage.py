@@ -21,14 +21,14 @@ from PIL import Image
 from core.bundle import write_bundle
 from core.cli import main
 from core.damage import Condition, of_run
-from core.engine.conductor import conduct
 from core.engine.data import load_dataset
-from core.engine.data.importing import import_images
-from core.engine.plan import load_model
+from core.engine.data.imports.images import import_images
+from core.engine.model_file import load_model
+from core.engine.pipeline.run import run_recipe
 from core.errors import UserError
 from core.events import Event, Measured, RunInterrupted
-from core.inquiry import imported_datasets
-from core.launcher import IDENTITY_FILES, identity, read_identity
+from core.processes.ask import imported_datasets
+from core.processes.workers import IDENTITY_FILES, identity, read_identity
 from core.runs import Run
 from core.state import Status
 from core.summary import Notes
@@ -61,7 +61,7 @@ calibration_images = 16
 
 
 class Made(NamedTuple):
-    """A workspace with all kinds of files in it, a finished run of it and its imported data set."""
+    """A workspace with all kinds of files in it, a finished run of it and its imported dataset."""
 
     store: Workspace
     run: Run
@@ -81,7 +81,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     store = Workspace.open_or_create(root / "store")
     import_images(root / "stripes", "stripes", store.datasets)
     run = store.create_run(RECIPE)
-    conducted(run)
+    finished_run(run)
     run.annotate(Notes(tags=("kept",), note="why"))
     who = identity(os.getpid())
     assert who is not None
@@ -93,9 +93,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     return Made(store, run, home, job.folder)
 
 
-def conducted(run: Run) -> None:
+def finished_run(run: Run) -> None:
     try:
-        conduct(run, os.getpid())
+        run_recipe(run, os.getpid())
     finally:
         torch.set_flush_denormal(False)  # a run owns its process, a test does not
 
@@ -190,7 +190,7 @@ def network(made: Made) -> object:
 
 
 def loaded(made: Made) -> object:
-    """The imported data set, as a run and the lists get it."""
+    """The imported dataset, as a run and the lists get it."""
     data = load_dataset("stripes", 8, folder=made.store.datasets)
     pixels = [digest(split.images.numpy().tobytes()) for split in (data.train, data.validation, data.test)]
     return pixels, data.train.labels.tolist(), data.classes, imported_datasets(made.store)
@@ -340,7 +340,7 @@ def test_a_resumed_run_does_damaged_steps_again_and_ends_the_same(made: Made, tm
         flip(kept, 0.7)
     (run.folder / "recipe.toml").write_text(RECIPE.replace("ratio = 0.5", "ratio = 0.25"))
     run.requeue()
-    conducted(run)
+    finished_run(run)
     assert run.state().status is Status.FINISHED
     assert hashes(run) == hashes(made.run)
     assert accuracies(run) == accuracies(made.run)
@@ -361,7 +361,7 @@ def test_a_point_whose_line_was_damaged_is_named_and_measured_again(made: Made, 
     assert (state.damaged, state.missing, len(state.points)) == (1, 1, 1)
     (finding,) = of_run(run, state)
     assert (finding.file, finding.state, finding.count) == ("events.jsonl", Condition.DAMAGED, 1)
-    conducted(run)
+    finished_run(run)
     assert accuracies(Run(run.folder)) == accuracies(made.run)
 
 
@@ -377,12 +377,12 @@ def test_a_model_damaged_between_two_steps_is_not_built_on(made: Made, tmp_path:
 
     run.emit = spoil  # type: ignore[method-assign]
     with pytest.raises(UserError, match=r"step-1/model\.onnx") as refused:
-        conducted(run)
+        finished_run(run)
     assert (refused.value.code, "Resume" in refused.value.fix) == ("damaged_artifact", True)
     again = Run(run.folder)
     again.emit(RunInterrupted("refused"))
     again.requeue()
-    conducted(again)
+    finished_run(again)
     assert hashes(again) == hashes(made.run)
     assert "damaged_artifact" in warned(again)
 

@@ -12,7 +12,7 @@ import pytest
 
 from core import cli, files
 from core.disk import CODES, disk_error, free_bytes, pause_reason
-from core.engine import jobs
+from core.engine.questions import answer as answering
 from core.errors import UserError
 from core.events import Measured, RunFinished, RunStarted
 from core.files import Failpoint, FullDiskError, breaking
@@ -256,8 +256,8 @@ def test_a_job_that_meets_a_full_disk_is_answered_in_words(tmp_path: Path, monke
         def fail(*_: object, error: OSError = error) -> None:
             raise error
 
-        monkeypatch.setattr(jobs, "_result", fail)
-        jobs.answer(job)
+        monkeypatch.setattr(answering, "_result", fail)
+        answering.answer(job)
         with pytest.raises(UserError) as told:
             job.result()
         assert told.value.code == code

@@ -13,9 +13,9 @@ from core.events import RunFinished, RunStarted
 from core.recipe import parse_recipe, stored_recipe
 from core.runs import Run
 from core.workspace import Workspace
-from dashboard.blocks import csv
 from dashboard.charts import points
-from dashboard.tradeoffs.plotting import for_file
+from dashboard.components import csv
+from dashboard.tradeoffs.chart import for_file
 from tests.core.test_chance import measured
 
 EMPTY = """

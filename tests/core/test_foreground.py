@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from core.launcher import alive, read_identity, stop_supervisor, supervisor
-from core.server import answers, dashboard, is_free, stop_dashboard
+from core.processes.dashboard import answers, is_free, running_dashboard, stop_dashboard
+from core.processes.workers import alive, read_identity, stop_supervisor, supervisor
 from core.workspace import Workspace
-from tests.core.test_launcher import FAKE as FAKE_WORKER
-from tests.core.test_launcher import until
-from tests.core.test_server import FAKE as FAKE_DASHBOARD
-from tests.core.test_server import free_port, serving
+from tests.core.processes.test_dashboard import FAKE as FAKE_DASHBOARD
+from tests.core.processes.test_dashboard import free_port, serving
+from tests.core.processes.test_workers import FAKE as FAKE_WORKER
+from tests.core.processes.test_workers import until
 
 # The command line with a worker and a dashboard that load neither torch nor Streamlit.
 COMMAND = f"""
@@ -75,7 +75,7 @@ def test_ctrl_c_ends_the_dashboard_and_nothing_else(workspace: Workspace, how: s
     port = free_port()
     terminal = Terminal(workspace.path, "dashboard", "--no-browser", "--port", str(port))
     assert terminal.told == {"url": f"http://127.0.0.1:{port}", "port": port, "reused": False}
-    running = dashboard(workspace)
+    running = running_dashboard(workspace)
     assert running is not None
     assert answers(port, running.who.pid)
     until(lambda: supervisor(workspace) is not None)
@@ -91,7 +91,7 @@ def test_a_second_one_finds_the_first_and_returns_at_once(workspace: Workspace) 
     second = Terminal(workspace.path, "dashboard", "--no-browser")
     assert second.told == {**first.told, "reused": True}
     second.ends(0)
-    running = dashboard(workspace)
+    running = running_dashboard(workspace)
     assert running is not None
     assert answers(first.told["port"], running.who.pid), "the second one did not end it"
     words = [sys.executable, "-m", "core.cli", "stop", "--workspace", str(workspace.path), "--json"]
@@ -103,7 +103,7 @@ def test_a_second_one_finds_the_first_and_returns_at_once(workspace: Workspace) 
 
 def test_one_that_dies_by_itself_is_told_with_its_log(workspace: Workspace) -> None:
     terminal = Terminal(workspace.path, "dashboard", "--no-browser", "--port", str(free_port()))
-    running = dashboard(workspace)
+    running = running_dashboard(workspace)
     assert running is not None
     os.kill(running.who.pid, signal.SIGKILL)
     written = terminal.ends(1)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from core.engine import jobs, worker
+from core.engine import worker
+from core.engine.questions import answer as answering
 from core.errors import UserError, UserErrors
 from core.runs import Status
 from core.workspace import Workspace
@@ -18,7 +19,7 @@ TWO = [UserError("a", "steps.0.epochs", 0, "1 to 9", "Set 1."), UserError("b", "
 def test_all_mistakes_of_a_recipe_come_back(tmp_path: Path) -> None:
     store = Workspace.open_or_create(tmp_path)
     job = store.create_job("preview", {"recipe": EMPTY.replace("resnet8", "nonsense").replace("digits", "gone")})
-    jobs.answer(job)
+    answering.answer(job)
     with pytest.raises(UserErrors) as told:
         job.result()
     assert {error.field for error in told.value.errors} == {"dataset", "backbone"}

@@ -69,7 +69,7 @@ def on_one_line(text: str) -> str:
 
 
 def furnish(workspace: Workspace, text: str) -> dict[str, Run]:
-    """A run that finished, one that failed, one interrupted, one paused and one that goes on, and a data set; `text` is
+    """A run that finished, one that failed, one interrupted, one paused and one that goes on, and a dataset; `text` is
     whatever a person or a file may have put into them."""
     dataset(workspace, text)
     ends: dict[str, AnyEvent | None] = {
@@ -108,7 +108,7 @@ def run(workspace: Workspace, text: str, end: AnyEvent | None) -> Run:
 
 
 def recipe(text: str) -> Recipe:
-    """With the text wherever a recipe has room for one; a data set's name is what a person called it."""
+    """With the text wherever a recipe has room for one; a dataset's name is what a person called it."""
     options: tuple[dict[str, Value], ...] = ({}, {"omit": on_one_line(text), "pool": False}, {}, {})
     steps = tuple(Step(*link, given) for link, given in zip(STAGES, options, strict=True))
     return Recipe(on_one_line(text), on_one_line(text), "efficientnet_lite0", steps, image_size=64)
@@ -145,7 +145,7 @@ def answers(made: Run, step: int, text: str) -> str:
 
 
 def dataset(workspace: Workspace, text: str) -> Path:
-    """A data set of one's own, called `text`, with such classes and files."""
+    """A dataset of one's own, called `text`, with such classes and files."""
     folder = make_folder(workspace.datasets / f"own-{len(list(workspace.datasets.iterdir())):064x}")
     images = [{"file": "0" * 64, "label": n % 2, "split": "train", "name": text} for n in range(40)]
     card = {

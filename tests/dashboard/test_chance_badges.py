@@ -12,7 +12,7 @@ from core.chance import Chance
 from core.events import DataLoaded, Measured, Progress, RunFinished, RunStarted, StepStarted
 from core.runs import Run
 from core.workspace import Workspace
-from dashboard import blocks
+from dashboard import components
 from tests.dashboard.test_pages import DEMO, point, shown, text
 
 WORDS = {"en": "no better than chance", "zh": "不优于随机"}
@@ -60,7 +60,7 @@ def charts_of_live(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[list[floa
     def chart(figure, data, *, key, alt, **more):  # type: ignore[no-untyped-def]
         seen[key] = ([shape.y0 for shape in figure.layout.shapes if shape.line.dash == "dash"], alt)
 
-    monkeypatch.setattr(blocks, "chart", chart)
+    monkeypatch.setattr(components, "chart", chart)
     return seen
 
 
@@ -76,7 +76,7 @@ def test_the_charts_of_a_run_have_the_line_of_their_own_images(
     assert "always answering with the most frequent of the 4 classes" in seen["landing"][1]
 
 
-def test_a_run_that_waits_has_the_line_of_the_catalogue(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_waits_has_the_line_of_the_catalog(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = charts_of_live(monkeypatch)
     workspace.create_run(DEMO)
     shown("live")

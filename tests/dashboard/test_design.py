@@ -16,11 +16,11 @@ from core.assets import SAMPLES
 from core.catalog import load_catalog
 from core.errors import UserError
 from core.jobs import Job
-from core.launcher import identity
+from core.processes.workers import identity
 from core.recipe import Recipe, Step, load_recipe, parse_recipe
 from core.workspace import Workspace
-from dashboard import blocks, launch
-from dashboard.design import board, chain, draft, effects, presets, preview
+from dashboard import components, launch
+from dashboard.design import chain, draft, draft_state, effects, presets, preview
 from tests.browser import Site, Watched, wait_until_drawn
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -183,7 +183,7 @@ def test_a_target_is_chosen_beside_the_data_set_and_asked_for_where_it_is_needed
     assert "no class of dataset = glyphs" in told(page).replace("\\", "")
 
 
-def test_every_method_of_the_catalogue_is_shown_whole(page: AppTest) -> None:
+def test_every_method_of_the_catalog_is_shown_whole(page: AppTest) -> None:
     """A card for each method with all its options: what the engine adds appears without an edit."""
     for stage, menu in load_catalog().methods.items():
         for method, entry in menu.items():
@@ -480,10 +480,10 @@ def test_what_the_loaded_recipe_sets_is_shown() -> None:
 
 
 def test_damaged_data_sets_of_ones_own_are_left_out(store: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(board, "workspace", lambda: store)
+    monkeypatch.setattr(draft_state, "workspace", lambda: store)
     (store.datasets / "own-1").mkdir()
     (store.datasets / "own-1" / "dataset.json").write_text("{")
-    assert board.own_data() == {}
+    assert draft_state.own_data() == {}
     shutil.rmtree(store.datasets / "own-1")
 
 
@@ -544,7 +544,7 @@ def test_a_quick_hand_sets_only_what_it_sets(site: Site, watched: Watched) -> No
 def test_the_drawing_follows_the_knob(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each stage's main knob is drawn where its effect is known before training, and told in words."""
     seen: dict[str, str] = {}
-    monkeypatch.setattr(blocks, "chart", lambda *_, key, alt, **more: seen.update({key: alt}))
+    monkeypatch.setattr(components, "chart", lambda *_, key, alt, **more: seen.update({key: alt}))
     page.run()
     assert seen == {}, "drawn only when it is opened"
     for place, stage in enumerate(("distill", "prune", "quantize"), start=1):

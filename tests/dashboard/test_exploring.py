@@ -15,7 +15,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from core.events import RunFinished
-from core.server import ensure_dashboard, stop_dashboard
+from core.processes.dashboard import ensure_dashboard, stop_dashboard
 from core.workspace import Workspace, new_id
 from tests.browser import SLOW, Site, Watched, wait_until_drawn
 from tests.dashboard.test_pages import make

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from core.errors import UserError
-from core.watch import death
+from core.processes.run_monitor import death
 from dashboard import faults
-from dashboard.words import speaking, vocabulary
+from dashboard.i18n import speaking, vocabulary
 
 CODES = sorted(name.removesuffix("_what") for name in vocabulary("en")["faults"] if name.endswith("_what"))
 
@@ -23,7 +23,7 @@ def spoken(request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.mark.parametrize("code", CODES)
 def test_every_situation_has_all_three_sentences(code: str, spoken: str) -> None:
-    told = faults.of_code(code, faults.Told("-"))
+    told = faults.of_code(code, faults.Utf8Text("-"))
     assert all((told.what, told.kept, told.fix))
     assert told.what[-1] in ".。"
     assert (re.search(r"[一-鿿]", told.what) is not None) == (spoken == "zh")
@@ -44,7 +44,7 @@ def test_every_death_of_a_worker_has_words(code: int | None, log: str, spoken: s
 def test_a_situation_of_the_engine_is_a_sentence() -> None:
     error = UserError("new", "preview", "The engine is gone.", "", "Nothing is lost. Ask again.")
     assert str(error) == "The engine is gone. Nothing is lost. Ask again."
-    assert faults.situation(error) == faults.Told("The engine is gone\\.", "", "Nothing is lost\\. Ask again\\.")
+    assert faults.situation(error) == faults.Utf8Text("The engine is gone\\.", "", "Nothing is lost\\. Ask again\\.")
 
 
 def test_a_mistake_names_the_field_as_the_page_does(spoken: str) -> None:

@@ -1,4 +1,4 @@
-"""Every option of the catalogue becomes a field by its type and bounds alone, and says what it is."""
+"""Every option of the catalog becomes a field by its type and bounds alone, and says what it is."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.catalog import load_catalog
-from core.knobs import RECIPE_OPTIONS
 from core.options import Kind, Option, Value, Words
+from core.recipe_options import RECIPE_OPTIONS
 from dashboard import forms
-from dashboard.words import vocabulary
+from dashboard.i18n import vocabulary
 
 CATALOGUE = [
     *RECIPE_OPTIONS,
@@ -57,7 +57,7 @@ def test_a_value_between_the_stops_of_a_slider_is_not_rounded() -> None:
 
 
 @pytest.mark.parametrize("one", CATALOGUE, ids=lambda one: one.name)
-def test_every_option_of_the_catalogue_has_words_and_a_fair_step(one: Option) -> None:
+def test_every_option_of_the_catalog_has_words_and_a_fair_step(one: Option) -> None:
     assert one.help.en
     assert one.help.zh
     step = forms.step_of(one) if one.type in ("int", "float") else 1.0

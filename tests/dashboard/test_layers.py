@@ -34,9 +34,9 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
 
 
 def opened(run: Run, language: str = "en") -> AppTest:
-    """The Live page with its curtain open."""
+    """The Live page with its details open."""
     app = AppTest.from_file(str(APP), default_timeout=30)
-    app.session_state["curtain"] = True
+    app.session_state["details"] = True
     app.query_params["lang"] = language
     app.run()
     app.switch_page("app_pages/live.py")

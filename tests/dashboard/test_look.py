@@ -12,14 +12,14 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from core.events import RunFinished
-from core.launcher import alive, end, ensure_supervisor, stop_supervisor
+from core.processes.dashboard import ensure_dashboard, stop_dashboard
+from core.processes.workers import alive, end, ensure_supervisor, stop_supervisor
 from core.runs import Notes, Run
-from core.server import ensure_dashboard, stop_dashboard
 from core.state import Status
 from core.workspace import Workspace
 from tests.browser import SLOW, Site, Watched, wait_until_drawn
-from tests.core.test_launcher import FAKE, recipe
-from tests.core.test_supervisor import pids, until
+from tests.core.processes.test_supervisor import pids, until
+from tests.core.processes.test_workers import FAKE, recipe
 from tests.dashboard.test_pages import NASTY, PAGES, make
 
 SAMPLES = Path(__file__).resolve().parents[2] / "assets" / "samples"

@@ -138,7 +138,7 @@ def test_accuracy_on_a_target_is_shown_where_it_was_measured(workspace: Workspac
     run.emit(Measured("control", 0, point(0).model_copy(update={"name": "source only", **there})), RunFinished())
     app = shown("live", run=run.id)
     assert text(app).count("on the target: 66.0 ± 5.0 %") == 1
-    assert any("Test accuracy on the target data set" in table.value.to_string() for table in app.table)
+    assert any("Test accuracy on the target dataset" in table.value.to_string() for table in app.table)
     assert "目标集：66.0 ± 5.0 %" in text(shown("live", "zh", run=run.id))
 
 
@@ -278,7 +278,7 @@ def test_the_curtain_shows_log_recipe_machine_and_files(workspace: Workspace) ->
     app = shown("live", run=run.id)
     assert "last words" not in text(app), "shut until it is asked for"
     told = AppTest.from_file(str(APP), default_timeout=30)
-    told.session_state["curtain"] = True
+    told.session_state["details"] = True
     told.query_params["run"] = run.id
     told.run()
     told.switch_page("app_pages/live.py").run()

@@ -13,8 +13,8 @@ import pytest
 
 from core.samples import samples
 from dashboard.charts import points
-from dashboard.tradeoffs import plotting, report
-from dashboard.words import speaking
+from dashboard.i18n import speaking
+from dashboard.tradeoffs import chart, report
 from tests.browser import Watched
 from tests.dashboard.test_pages import NASTY
 
@@ -25,7 +25,7 @@ def page() -> str:
     table.loc[table.index[0], "run_name"] = NASTY[0] + NASTY[2]
     marked = table.assign(front=False)
     with speaking("en"):
-        return report.write(go.Figure(), marked, table.head(3), plotting.worded(marked), dark=False)
+        return report.write(go.Figure(), marked, table.head(3), chart.worded(marked), dark=False)
 
 
 class Reader(HTMLParser):
@@ -83,6 +83,6 @@ def test_the_picked_stand_beside_each_other(page: str) -> None:
 def test_nothing_picked_leaves_that_part_out() -> None:
     table = points.info(samples(), sample=True).assign(front=True)
     with speaking("zh"):
-        page = report.write(go.Figure(), table, table.head(0), plotting.worded(table), dark=True)
+        page = report.write(go.Figure(), table, table.head(0), chart.worded(table), dark=True)
     assert page.count("<h2>") == 1
     assert "<h1>权衡</h1>" in page

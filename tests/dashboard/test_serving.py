@@ -26,8 +26,8 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
-from core.launcher import ROOT, alive
-from core.server import DASHBOARD, Address, ensure_dashboard, stop, stop_dashboard
+from core.processes.dashboard import DASHBOARD, Address, ensure_dashboard, stop, stop_dashboard
+from core.processes.workers import ROOT, alive
 from core.workspace import Workspace
 from dashboard import server
 from dashboard.charts.style import DAY, NIGHT

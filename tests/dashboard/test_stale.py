@@ -26,7 +26,7 @@ from core.files import make_folder
 from core.state import RunState, fold
 from core.terminal import standing
 from core.workspace import Workspace
-from dashboard import status
+from dashboard import run_status
 from tests.browser import SLOW, Site, Watched, wait_until_drawn
 from tests.dashboard.test_pages import make, shown, text
 
@@ -179,9 +179,9 @@ def test_every_end_says_what_is_kept_and_what_to_do(workspace: Workspace) -> Non
 @pytest.mark.parametrize("rest", [RunPaused("asked", "asked"), RunInterrupted("died", "killed"), RunQueued()], ids=str)
 def test_a_run_that_rests_has_no_speed_and_no_time_left(workspace: Workspace, rest: Event) -> None:
     run = make(workspace, steps=1)
-    assert "100 images/s" in status.line(run.state(), 4)
+    assert "100 images/s" in run_status.line(run.state(), 4)
     run.emit(rest)
-    told = status.line(run.state(), 4)
+    told = run_status.line(run.state(), 4)
     assert "images/s" not in told
     assert "left" not in told
 
@@ -208,7 +208,7 @@ def test_time_is_that_of_the_work_not_of_the_rests() -> None:
     at(9010, RunStarted(3, {}))
     at(9020, Progress(0, 0, "training", 3, 9, 0, 1), StepFinished(0, 1.0), RunFinished())
     assert state.durations() == (25, 8920)
-    assert "0:25 of work, 2:28:40 from the first start" in status.line(state, 1)
+    assert "0:25 of work, 2:28:40 from the first start" in run_status.line(state, 1)
     assert "worked on for 0:25" in "\n".join(standing(state))
 
 

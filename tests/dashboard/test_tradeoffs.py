@@ -24,14 +24,14 @@ from core.points import Latency, Point
 from core.runs import Run, RunSummary
 from core.samples import sample, samples
 from core.workspace import Workspace
-from dashboard import blocks, chance
+from dashboard import chance, components
 from dashboard.charts import points
 from dashboard.charts.bounds import Bounds, best, cheaper
 from dashboard.charts.front import AREAS, COSTS, QUALITIES
 from dashboard.live_plot import Picked
-from dashboard.tradeoffs import answers, filters, plotting
-from dashboard.tradeoffs.filters import View
-from dashboard.tradeoffs.stored import Stored
+from dashboard.tradeoffs import answers, chart, view_state
+from dashboard.tradeoffs.points_cache import Stored
+from dashboard.tradeoffs.view_state import View
 from tests.dashboard.test_pages import DEMO, point
 
 APP = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"
@@ -69,7 +69,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
             seen["ticked"] = st.session_state[key]["selection"]["rows"]
             st.text_input("tick", key="fake_tick", on_change=tick)
 
-    monkeypatch.setattr(plotting, "live_plot", chart)
+    monkeypatch.setattr(chart, "live_plot", chart)
     monkeypatch.setattr(st, "dataframe", table)
     return seen
 
@@ -146,7 +146,7 @@ def test_samples_are_shown_and_named_as_such_until_there_are_own_points(
 def test_without_samples_and_points_there_is_one_thing_to_do(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dashboard.tradeoffs.stored.samples", lambda: ())
+    monkeypatch.setattr("dashboard.tradeoffs.points_cache.samples", lambda: ())
     app = page()
     assert [b.label for b in app.button if b.proto.type == "primary"] == ["Go to Home and run the demo"]
 
@@ -188,13 +188,13 @@ def test_the_table_and_its_file_tell_the_spread_on_a_target() -> None:
     several = {"target_accuracy": 0.5, "target_accuracy_mean": 0.55, "target_accuracy_sd": 0.04}
     told = tuple(p.model_copy(update=several) for p in found.points)
     table = points.info([found.model_copy(update={"points": told})]).assign(front=False)
-    eyes = plotting.for_eyes(table)
+    eyes = chart.for_eyes(table)
     assert eyes["on_target"].tolist()[0] == pytest.approx(55)
     assert eyes["target_spread"].tolist()[0] == pytest.approx(4)
-    assert {"on_target", "target_low", "target_high", "target_sd"} <= set(plotting.for_file(table))
-    plain = plotting.for_eyes(points.info([found]).assign(front=False))
+    assert {"on_target", "target_low", "target_high", "target_sd"} <= set(chart.for_file(table))
+    plain = chart.for_eyes(points.info([found]).assign(front=False))
     assert not {"on_target", "target_spread"} & set(plain)
-    assert set(eyes) <= set(plotting.columns())
+    assert set(eyes) <= set(chart.columns())
 
 
 def test_filters_make_the_points_fewer(workspace: Workspace, drawn: dict[str, Any]) -> None:
@@ -212,7 +212,7 @@ def test_filters_make_the_points_fewer(workspace: Workspace, drawn: dict[str, An
     app.multiselect(key="tradeoffs_backbone").set_value(["resnet8_fashion"])
     ran(app)
     assert ids_drawn(drawn) == set(kept[kept["backbone"] == "resnet8_fashion"]["id"])
-    assert len(drawn[plotting.TABLE]) == len(ids_drawn(drawn))
+    assert len(drawn[chart.TABLE]) == len(ids_drawn(drawn))
 
 
 # the selection
@@ -283,7 +283,7 @@ def test_coming_back_from_another_page_finds_what_was_left(workspace: Workspace,
 def test_ticking_rows_selects_without_a_mouse_on_the_chart(workspace: Workspace, drawn: dict[str, Any]) -> None:
     copy(workspace, *IDS[:2])
     app = page(stage="prune", sel=f"{IDS[0]}:0")
-    table = drawn[plotting.TABLE]
+    table = drawn[chart.TABLE]
     assert drawn["ticked"] == []
     app.text_input(key="fake_tick").set_value("0 1")
     ran(app)
@@ -303,8 +303,8 @@ def test_too_many_points_are_not_selected_and_that_is_said(workspace: Workspace,
     ids = [name for name in everything["id"] if " " not in name]
     many = [*ids, *(f"{name}0" for name in ids)]
     app = pick(page(), *many, how="replace")
-    assert f"{len(many) - filters.MOST_SELECTED} points were too many" in said(app)
-    assert len(asked(app, "sel").split(",")) == filters.MOST_SELECTED
+    assert f"{len(many) - view_state.MOST_SELECTED} points were too many" in said(app)
+    assert len(asked(app, "sel").split(",")) == view_state.MOST_SELECTED
 
 
 # comparing
@@ -370,7 +370,7 @@ def test_a_run_is_renamed_tagged_and_annotated_as_typed(workspace: Workspace, dr
     ran(app)
     notes = workspace.run(IDS[0]).notes()
     assert (notes.name, notes.note) == (name, "a note")
-    assert name in drawn[plotting.TABLE]["run"].tolist()
+    assert name in drawn[chart.TABLE]["run"].tolist()
     assert not any("<b>$" in element.value for element in app.markdown), "escaped wherever Markdown is read"
 
 
@@ -389,7 +389,7 @@ def test_deleted_runs_come_back_with_undo_and_are_selected_again(
     workspace: Workspace, drawn: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy(workspace, *IDS[:3])
-    monkeypatch.setattr("dashboard.tradeoffs.stored.samples", lambda: ())
+    monkeypatch.setattr("dashboard.tradeoffs.points_cache.samples", lambda: ())
     app = page(sel=f"{IDS[0]}:3,{IDS[1]}:3")
     app.button(key="manage_delete").click()
     ran(app)
@@ -427,7 +427,7 @@ def test_samples_and_read_only_workspaces_are_not_changed(
 # the address and the store
 
 
-NUMBERS = hs.one_of(hs.none(), hs.floats(0, filters.LARGEST).map(lambda number: float(f"{number:.10g}")))
+NUMBERS = hs.one_of(hs.none(), hs.floats(0, view_state.LARGEST).map(lambda number: float(f"{number:.10g}")))
 NAMES = hs.lists(hs.text(min_size=1, max_size=12), max_size=5, unique=True).map(tuple)
 VIEWS = hs.builds(
     View,
@@ -440,16 +440,16 @@ VIEWS = hs.builds(
 
 @given(VIEWS)
 def test_every_view_comes_back_from_its_address(view: View) -> None:
-    assert filters.from_address(filters.to_address(view).get) == view
+    assert view_state.from_address(view_state.to_address(view).get) == view
 
 
-@given(hs.dictionaries(hs.sampled_from(filters.NAMES), hs.text(max_size=40)))
+@given(hs.dictionaries(hs.sampled_from(view_state.NAMES), hs.text(max_size=40)))
 def test_whatever_the_address_says_there_is_a_view(query: dict[str, str]) -> None:
-    view = filters.from_address(query.get)
+    view = view_state.from_address(query.get)
     assert view.x in COSTS
     assert view.y in QUALITIES
     assert all(number is None or (math.isfinite(number) and number >= 0) for number in (view.mb, view.ms, view.drop))
-    assert filters.from_address(filters.to_address(view).get) == view
+    assert view_state.from_address(view_state.to_address(view).get) == view
 
 
 @pytest.mark.parametrize(
@@ -470,7 +470,7 @@ def test_a_bad_parameter_is_a_default(workspace: Workspace, drawn: dict[str, Any
 
 def test_a_selection_too_long_for_an_address_is_cut_between_two_ids() -> None:
     ids = tuple(f"{place}{'é' * 100}" for place in range(60))
-    found = filters.from_address(filters.to_address(View(sel=ids)).get).sel
+    found = view_state.from_address(view_state.to_address(View(sel=ids)).get).sel
     assert 0 < len(found) < 60
     assert found == ids[: len(found)]
 
@@ -522,14 +522,14 @@ def test_a_crowd_of_points_says_what_is_left_out(
     workspace: Workspace, drawn: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy(workspace, *IDS)
-    monkeypatch.setattr("dashboard.charts.crowd.MOST", 20)
-    monkeypatch.setattr(plotting, "MOST_ROWS", 10)
+    monkeypatch.setattr("dashboard.charts.thinning.MOST", 20)
+    monkeypatch.setattr(chart, "MOST_ROWS", 10)
     app = page(sel=f"{IDS[0]}:0")
     count = len(points.info(workspace.runs()))
     assert f"{len(ids_drawn(drawn))} of {count} points are drawn" in said(app)
     assert len(ids_drawn(drawn)) < count
     assert f"The first 10 of {count} points" in said(app)
-    assert len(drawn[plotting.TABLE]) in (10, 11)
+    assert len(drawn[chart.TABLE]) in (10, 11)
     assert len(drawn["ticked"]) == 1
 
 
@@ -546,7 +546,7 @@ def test_right_answers_are_compared_by_class_and_in_pairs(
     workspace: Workspace, drawn: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: dict[str, pd.DataFrame] = {}
-    monkeypatch.setattr(blocks, "chart", lambda figure, data, *, key, **more: seen.update({key: data}))
+    monkeypatch.setattr(components, "chart", lambda figure, data, *, key, **more: seen.update({key: data}))
     run = workspace.create_run(DEMO)
     labels = [0, 0, 0, 1, 1, 1]
     for step, told_by in enumerate(([0, 0, 1, 1, 1, 0], [0, 1, 1, 1, 1, 1])):
@@ -568,7 +568,7 @@ def test_right_answers_are_compared_by_class_and_in_pairs(
 
 
 def luckless(workspace: Workspace, name: str, *, p50: float = 1.0, **figures: float) -> str:
-    """A run of one point, in a data set of ten classes; returns the point's id."""
+    """A run of one point, in a dataset of ten classes; returns the point's id."""
     told = {"validation": 0.5, "low": 0.45, "high": 0.55, "bytes": 1e6} | figures
     run = workspace.create_run(DEMO.replace("demo: few labels, big teacher", name))
     middle = (told["low"] + told["high"]) / 2
@@ -624,7 +624,7 @@ def test_a_point_at_chance_is_marked_in_card_table_hover_and_report(
     cards = [e.value for e in app.markdown if "no better than chance" in e.value]
     assert len(cards) == 1
     assert "**lucky**" in cards[0]
-    table = drawn[plotting.TABLE]
+    table = drawn[chart.TABLE]
     assert dict(zip(table["name"], table["chance"], strict=True)) == {"lucky": "✗ no better than chance", "good": ""}
     hovers = {row[0]: row[1] for t in drawn["figure"].data if t.customdata is not None for row in t.customdata}
     assert "(no better than chance)" in hovers[lucky]
@@ -632,14 +632,14 @@ def test_a_point_at_chance_is_marked_in_card_table_hover_and_report(
     assert [s.y0 for s in drawn["figure"].layout.shapes] == [0.1], "digits and clothes have ten classes"
     assert "Chance is 10.0 %: guessing among 10 classes" in drawn["alt"]
     whole = points.info(workspace.runs())
-    file = plotting.for_file(whole)
+    file = chart.for_file(whole)
     assert file.set_index("id")["at_chance"].to_dict() == {lucky: True, good: False}
 
 
 def test_without_a_point_at_chance_there_is_no_column_for_it(workspace: Workspace, drawn: dict[str, Any]) -> None:
     luckless(workspace, "good")
     page()
-    assert "chance" not in drawn[plotting.TABLE]
+    assert "chance" not in drawn[chart.TABLE]
 
 
 def test_what_was_counted_decides_the_line(workspace: Workspace) -> None:

@@ -1,4 +1,4 @@
-"""The catalogue of backbones, and the one way to build and load them."""
+"""The catalog of backbones, and the one way to build and load them."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ FAMILIES: dict[str, Family] = {
 @cache
 def backbones() -> dict[str, Backbone]:
     """Every backbone by name, sorted."""
-    entries = [entry for family in FAMILIES.values() for entry in family.catalogue()]
+    entries = [entry for family in FAMILIES.values() for entry in family.catalog()]
     return {entry.name: entry for entry in sorted(entries, key=lambda entry: entry.name)}
 
 
 def find(name: str) -> Backbone:
     """The backbone called `name`; raises UserError naming the nearest."""
     if name not in backbones():
-        allowed = "a backbone of the catalogue (condenser list backbones)"
+        allowed = "a backbone of the catalog (condenser list backbones)"
         raise UserError("unknown_backbone", "backbone", name, allowed, nearest(name, backbones()))
     return backbones()[name]
 
@@ -65,7 +65,7 @@ def load_backbone(
 ) -> nn.Module:
     """The network `name` in eval mode, mapping [N, channels, image_size, image_size] to logits [N, classes].
 
-    `weights`: "default" (pretrained, or fresh where the catalogue has none), "none" (fresh), or a .safetensors file.
+    `weights`: "default" (pretrained, or fresh where the catalog has none), "none" (fresh), or a .safetensors file.
     `classes` None keeps the original head; another number gets a fresh one. `width` and `channels` (1 or 3) are for
     the small networks without weights of their own. `folder` holds downloaded weights, by default torch.hub's.
     Raises UserError on every wrong argument and when the weights can't be had.

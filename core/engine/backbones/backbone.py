@@ -1,4 +1,4 @@
-"""One entry of the catalogue of backbones, and what a family of them must be able to do."""
+"""One entry of the catalog of backbones, and what a family of them must be able to do."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class Family(ABC):
     """Backbones built and loaded in one way."""
 
     @abstractmethod
-    def catalogue(self) -> list[Backbone]:
+    def catalog(self) -> list[Backbone]:
         """Its backbones, without touching any weights."""
 
     @abstractmethod

@@ -56,7 +56,7 @@ PLAIN = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw"
 class EfficientNetLite(Family):
     """EfficientNets without squeeze-and-excite and with ReLU6: made to quantize well."""
 
-    def catalogue(self) -> list[Backbone]:
+    def catalog(self) -> list[Backbone]:
         return [_entry(name, facts) for name, facts in FACTS.items()]
 
     def architecture(self, backbone: Backbone, classes: int, image_size: int, width: int, channels: int) -> nn.Module:

@@ -86,7 +86,7 @@ def fuse(models: Sequence[Model], size: int, channels: int) -> Model:
 
 
 def bare(parts: Sequence[Part], classes: int) -> Fused:
-    """The architecture of a fused network, its backbones as the catalogue has them."""
+    """The architecture of a fused network, its backbones as the catalog has them."""
     nets = [
         load_backbone(
             part.backbone, classes, "none", part.preprocessing.size, width=part.width,

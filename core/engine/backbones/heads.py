@@ -40,7 +40,7 @@ def head_name(net: nn.Module, example: Tensor) -> str:
     name = _nearest(logits, made)
     if name is None or classes_of(net.get_submodule(name)) != logits.shape[1]:
         allowed = "a classifier whose last layer is a Linear or Conv2d layer with one output a class"
-        raise UserError("no_head", "backbone", type(net).__name__, allowed, "Choose a backbone of the catalogue.")
+        raise UserError("no_head", "backbone", type(net).__name__, allowed, "Choose a backbone of the catalog.")
     return name
 
 
@@ -52,12 +52,12 @@ def head(net: nn.Module, example: Tensor) -> nn.Module:
 def head_layer(net: nn.Module) -> nn.Module:
     """The last layer by order of definition, for when there is no image at hand.
 
-    Equals `head` for every catalogued backbone (a test says so). Raises UserError in a net without such a layer.
+    Equals `head` for every catalogd backbone (a test says so). Raises UserError in a net without such a layer.
     """
     layers = [module for module in net.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
     if not layers:
         allowed = "a network with a Linear or Conv2d layer"
-        raise UserError("no_head", "backbone", type(net).__name__, allowed, "Choose a backbone of the catalogue.")
+        raise UserError("no_head", "backbone", type(net).__name__, allowed, "Choose a backbone of the catalog.")
     return layers[-1]
 
 

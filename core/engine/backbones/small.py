@@ -93,7 +93,7 @@ def _stage(blocks: int, inputs: int, outputs: int, stride: int) -> nn.Sequential
 
 
 def params(depth: int, width: int, channels: int, classes: int) -> int:
-    """Trainable parameters, by counting on paper: the catalogue needs them without building anything."""
+    """Trainable parameters, by counting on paper: the catalog needs them without building anything."""
     w, blocks = width, (depth - 2) // 6
     total = 9 * channels * w + 2 * w
     for stage, u in enumerate((w, 2 * w, 4 * w)):
@@ -118,7 +118,7 @@ def macs(depth: int, width: int, channels: int, classes: int, size: int) -> int:
 class Small(Family):
     """Our own small residual networks."""
 
-    def catalogue(self) -> list[Backbone]:
+    def catalog(self) -> list[Backbone]:
         return [*map(_bare, DEPTHS), _perceptron(), *map(_bundled, BUNDLED)]
 
     def architecture(self, backbone: Backbone, classes: int, image_size: int, width: int, channels: int) -> nn.Module:

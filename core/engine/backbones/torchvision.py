@@ -38,7 +38,7 @@ class Torchvision(Family):
     with or without those weights, so that a network rebuilt from its architecture computes the same function.
     """
 
-    def catalogue(self) -> list[Backbone]:
+    def catalog(self) -> list[Backbone]:
         return [_entry(name) for name in names()]
 
     def architecture(self, backbone: Backbone, classes: int, image_size: int, width: int, channels: int) -> nn.Module:

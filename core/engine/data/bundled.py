@@ -1,4 +1,4 @@
-"""The data sets that need no download: scikit-learn's digits, a part of Fashion-MNIST, drawn digits and sentences."""
+"""The datasets that need no download: scikit-learn's digits, a part of Fashion-MNIST, drawn digits and sentences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One file a data set and size: uint8 images and labels in safetensors form, memory-mapped when read.
+"""One file a dataset and size: uint8 images and labels in safetensors form, memory-mapped when read.
 
 The layout is safetensors' (https://huggingface.co/docs/safetensors): 8 bytes of header length, JSON, plain tensors.
 Written by streaming, so that a set larger than memory can be cached, and checked by sha256 when read: `seal` is the
@@ -88,7 +88,7 @@ def _view(body: Pixels, entry: dict[str, Any]) -> NDArray[Any]:
 
 
 def read_cache(path: Path) -> Dataset | None:
-    """The data set in a cache file; None where there is none. A damaged file is removed: it can be made again."""
+    """The dataset in a cache file; None where there is none. A damaged file is removed: it can be made again."""
     if not path.is_file():
         return None
     try:

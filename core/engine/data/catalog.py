@@ -1,4 +1,4 @@
-"""Every data set by name, and the one way to load one."""
+"""Every dataset by name, and the one way to load one."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from core.engine.data.bundled import (
     load_text_sample,
 )
 from core.engine.data.dataset import Dataset, DatasetInfo
-from core.engine.data.fetched import at_hand, installed, load_installed, load_published
-from core.engine.data.own import home_of, load_own, normal_name, own_datasets, own_info, read_own
+from core.engine.data.imports.imported import home_of, load_own, normal_name, own_datasets, own_info, read_own
 from core.engine.data.photos import Progress
-from core.engine.data.published import PUBLISHED, Published
+from core.engine.data.published.load import at_hand, installed, load_installed, load_published
+from core.engine.data.published.sets import PUBLISHED, Published
 from core.errors import UserError, nearest
 
 SIZES = (8, 1024)  # pixels of a square photo's side
@@ -104,7 +104,7 @@ def datasets(workspace_datasets: Path | None = None) -> dict[str, DatasetInfo]:
 def load_dataset(
     name: str, image_size: int, *, folder: Path | None = None, progress: Progress | None = None
 ) -> Dataset:
-    """The data set called `name`, as square uint8 images.
+    """The dataset called `name`, as square uint8 images.
 
     Small sets of one size come at that size; photos come at `image_size`, their shorter side resized and the middle
     kept; texts are drawn at it. `folder` is the workspace's datasets folder: imported sets live there and fetched ones
@@ -132,7 +132,7 @@ def load_dataset(
     home = home_of(name, folder)
     if not home.is_dir():
         known = datasets(folder)
-        raise UserError("unknown_dataset", "dataset", name, "a data set of the list", nearest(normal_name(name), known))
+        raise UserError("unknown_dataset", "dataset", name, "a dataset of the list", nearest(normal_name(name), known))
     return load_own(read_own(home), image_size, report)
 
 

@@ -1,4 +1,4 @@
-"""How many images a data set has, known without decoding them: its splits as long as they are, but without pixels."""
+"""How many images a dataset has, known without decoding them: its splits as long as they are, but without pixels."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import torch
 from core.engine.data.cache import read_cache
 from core.engine.data.catalog import datasets, load_dataset
 from core.engine.data.dataset import SPLITS, Dataset, DatasetInfo, Split
-from core.engine.data.fetched import TEST, VALIDATION, cache_path
-from core.engine.data.own import home_of, read_own
-from core.engine.data.published import PUBLISHED
+from core.engine.data.imports.imported import home_of, read_own
+from core.engine.data.published.load import TEST, VALIDATION, cache_path
+from core.engine.data.published.sets import PUBLISHED
 from core.errors import UserError, nearest
 
 
 @dataclass(frozen=True)
 class Counted:
-    """`data` has every field of the data set but pixels: its images are [N, C, 0, 0]. `exact`: whether the counts are
+    """`data` has every field of the dataset but pixels: its images are [N, C, 0, 0]. `exact`: whether the counts are
     those of the splits on disk, or only shares of the published total."""
 
     data: Dataset
@@ -31,7 +31,7 @@ def count_dataset(name: str, image_size: int, folder: Path) -> Counted:
     home = home_of(name, folder)
     known = datasets(folder)
     if name not in known and not home.is_dir():
-        raise UserError("unknown_dataset", "dataset", name, "a data set of the list", nearest(name, known))
+        raise UserError("unknown_dataset", "dataset", name, "a dataset of the list", nearest(name, known))
     if name not in known or known[name].where == "own":
         return Counted(_own(home, image_size), True)
     if known[name].where in ("bundled", "installed"):
@@ -59,7 +59,7 @@ def _stored(path: Path, changed: int) -> Dataset:
     """The file at `path` as it was `changed`, in nanoseconds."""
     data = read_cache(path)
     if data is None:
-        fix = "Load it again: a run with this data set makes the file anew."
+        fix = "Load it again: a run with this dataset makes the file anew."
         raise UserError("damaged_dataset", "dataset", path.parent.name, "a whole cache file", fix)
     return _emptied(data)
 

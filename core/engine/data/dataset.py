@@ -1,4 +1,4 @@
-"""A data set as the engine holds it: uint8 images and labels in three splits, and the card that describes it."""
+"""A dataset as the engine holds it: uint8 images and labels in three splits, and the card that describes it."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """A data set's card, known without loading it. `size` is None for photos, which come at the size asked for;
+    """A dataset's card, known without loading it. `size` is None for photos, which come at the size asked for;
     `bytes` is about what remains to download (0 when `at_hand`); `class_names` are empty where only loading tells."""
 
     name: str

@@ -11,7 +11,7 @@ from torch import Tensor
 from core.chance import Chance
 from core.engine.data.dataset import Dataset, Split
 from core.errors import UserError
-from core.rules.domains import nothing_in_common
+from core.rules.target import nothing_in_common
 
 NAMED = 6  # classes named in a warning
 

@@ -14,19 +14,19 @@ from torch.nn import functional as F
 
 from core.engine.backbones import find, load_backbone
 from core.engine.backbones.features import observe
-from core.engine.bench import Bench
+from core.engine.context import Context
 from core.engine.data import Dataset, Split
 from core.engine.data.augment import AUGMENTATIONS, prepare
 from core.engine.distill.balance import gain_of, weight_of
 from core.engine.distill.teacher import cached_teacher, live_teacher
 from core.engine.export.graph import save_float
-from core.engine.forecast import Labour, Outline, training
+from core.engine.forecast import Forecast, Workload, training
 from core.engine.method import Method, Saved, knob
 from core.engine.model import Model
 from core.engine.output import Output
 from core.engine.seeds import counter_seed
-from core.engine.small_sets import steps_at_least
-from core.engine.train import UNLABELLED, Batch, Examples, Incumbent, Schedule, fit
+from core.engine.training.loop import UNLABELLED, Batch, Examples, Incumbent, Schedule, fit
+from core.engine.training.small_sets import steps_at_least
 from core.errors import UserError, nearest
 from core.gap import TWIN
 
@@ -43,7 +43,7 @@ class Distill(Method, ABC):
     reads_features: ClassVar[bool] = False
 
     student: str = knob(
-        "resnet8", "Student", "The small network that learns: any backbone of the catalogue, without its weights.",
+        "resnet8", "Student", "The small network that learns: any backbone of the catalog, without its weights.",
         zh=("学生网络", "要训练的小网络:目录中的任何骨干,不带预训练权重。"),
     )  # fmt: skip
     width: int = knob(
@@ -129,95 +129,95 @@ class Distill(Method, ABC):
             return soft
         return soft + (1 - self.weight) * F.cross_entropy(logits, target, ignore_index=UNLABELLED)
 
-    def apply(self, model: Model, bench: Bench) -> Model:
+    def apply(self, model: Model, context: Context) -> Model:
         """The student, taught by `model`, on labelled images and, with `pool`, on unlabelled ones."""
-        return self.teach(model, self.student_of(model, bench), bench)
+        return self.teach(model, self.student_of(model, context), context)
 
-    def student_of(self, model: Model, bench: Bench) -> Model:
+    def student_of(self, model: Model, context: Context) -> Model:
         """The student before training; here the one that is chosen, whoever teaches it."""
-        return self.new_student(bench)
+        return self.new_student(context)
 
     def incumbent(self, model: Model) -> Incumbent | None:
         """A working network that the student has to beat; None, as it knows nothing yet."""
         return None
 
-    def teach(self, model: Model, student: Model, bench: Bench) -> Model:
+    def teach(self, model: Model, student: Model, context: Context) -> Model:
         """`student`, taught by `model`; raises UserError, before any work, where their classes differ."""
         _refuse_other_classes(model, student)
-        examples, schedule = self.examples(bench), self.schedule()
-        layers = self._layers(model, student, examples, bench)
+        examples, schedule = self.examples(context), self.schedule()
+        layers = self._layers(model, student, examples, context)
         soft_loss = self.soft_loss if layers is None else layers
         teach = live_teacher if self.reads_features else cached_teacher
-        with teach(model, examples, schedule, bench) as teacher:
+        with teach(model, examples, schedule, context) as teacher:
 
             def loss(output: Output, batch: Batch) -> Tensor:
                 soft = self.share(batch) * soft_loss(output, teacher(batch), batch.target)
                 return self.balanced(soft, output.logits, batch.target)
 
             return fit(
-                student, examples, loss, schedule, bench,
+                student, examples, loss, schedule, context,
                 features=self.reads_features, extra=layers, incumbent=self.incumbent(model),
             )  # fmt: skip
 
-    def _layers(self, model: Model, student: Model, examples: Examples, bench: Bench) -> nn.Module | None:
-        """What the loss learns, drawn from the bench's seed; the example are the first two images."""
+    def _layers(self, model: Model, student: Model, examples: Examples, context: Context) -> nn.Module | None:
+        """What the loss learns, drawn from the context's seed; the example are the first two images."""
         if not self.reads_features:
             return None
-        raw = examples.images[:2].to(bench.device)
+        raw = examples.images[:2].to(context.device)
         with torch.no_grad():
-            shown = [observe(m.net.to(bench.device).eval(), prepare(raw, m.preprocessing)) for m in (student, model)]
-        torch.manual_seed(counter_seed(*bench.place, "layers"))
+            shown = [observe(m.net.to(context.device).eval(), prepare(raw, m.preprocessing)) for m in (student, model)]
+        torch.manual_seed(counter_seed(*context.place, "layers"))
         return self.learner(*shown)
 
-    def examples(self, bench: Bench) -> Examples:
+    def examples(self, context: Context) -> Examples:
         """What the student learns from."""
-        return Examples.of(self._labelled(bench), bench.pool if self.pool else None)
+        return Examples.of(self._labelled(context), context.pool if self.pool else None)
 
-    def _labelled(self, bench: Bench) -> Split:
+    def _labelled(self, context: Context) -> Split:
         """The labelled images, without those of the class to leave out."""
         if not self.omit:
-            return bench.labelled
-        left = bench.labelled.labels != bench.data.classes.index(self.omit)
-        return Split(bench.labelled.images[left], bench.labelled.labels[left])
+            return context.labelled
+        left = context.labelled.labels != context.data.classes.index(self.omit)
+        return Split(context.labelled.images[left], context.labelled.labels[left])
 
-    def suits(self, data: Dataset) -> None:
-        """Refuses a class to leave out that the data set does not have."""
+    def check_data(self, data: Dataset) -> None:
+        """Refuses a class to leave out that the dataset does not have."""
         if self.omit and self.omit not in data.classes:
             allowed = f"nothing, or one of the classes of {data.name}: {', '.join(data.classes[:20])}"
             raise UserError("unknown_class", "omit", self.omit, allowed, nearest(self.omit, data.classes))
 
-    def watched(self) -> tuple[str, ...]:
+    def reported_classes(self) -> tuple[str, ...]:
         """The class the student never saw."""
         return (self.omit,) if self.omit else ()
 
-    def controls(self, model: Model, bench: Bench) -> dict[str, Callable[[], Model]]:
+    def controls(self, model: Model, context: Context) -> dict[str, Callable[[], Model]]:
         """The twin: same student, same first weights, same number of steps, labels only."""
-        return {TWIN: lambda: self._alone(model, bench)} if self.twin else {}
+        return {TWIN: lambda: self._alone(model, context)} if self.twin else {}
 
-    def _alone(self, model: Model, bench: Bench) -> Model:
-        seen = len(self.examples(bench))
+    def _alone(self, model: Model, context: Context) -> Model:
+        seen = len(self.examples(context))
         given = self.schedule()
         schedule = replace(given, batch=given.size(seen), batches=max(given.least, -(-seen // given.size(seen))))
 
         def loss(output: Output, batch: Batch) -> Tensor:
             return F.cross_entropy(output.logits, batch.target)
 
-        examples = Examples.of(self._labelled(bench))
-        return fit(self.student_of(model, bench), examples, loss, schedule, bench.beside("twin"), incumbent=None)
+        examples = Examples.of(self._labelled(context))
+        return fit(self.student_of(model, context), examples, loss, schedule, context.beside("twin"), incumbent=None)
 
-    def outline(self, before: Outline, bench: Bench) -> Outline:
+    def forecast(self, before: Forecast, context: Context) -> Forecast:
         """The student, whoever teaches it."""
-        return Outline(self.new_student(bench))
+        return Forecast(self.new_student(context))
 
-    def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
+    def workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:
         """The student's training, and the teacher's answers: beside every batch, or once a view."""
-        images = len(self.examples(bench))
+        images = len(self.examples(context))
         schedule = self.schedule()
         seen = (
             self.epochs * schedule.drawn(images) if self.reads_features else min(self.epochs, schedule.views) * images
         )
-        teacher = Labour("forward" if self.reads_features else "answer", before, seen, control=False)
-        return (*training(after, schedule, images, len(bench.data.validation)), teacher)
+        teacher = Workload("forward" if self.reads_features else "answer", before, seen, control=False)
+        return (*training(after, schedule, images, len(context.data.validation)), teacher)
 
     def schedule(self) -> Schedule:
         """How the student is trained, with a teacher or without."""
@@ -226,21 +226,21 @@ class Distill(Method, ABC):
             self.epochs, self.batch, self.learning_rate, augment=self.augment, views=views, least=self.least_steps
         )  # fmt: skip
 
-    def new_student(self, bench: Bench) -> Model:
-        """The student before training, drawn from the bench's seed."""
+    def new_student(self, context: Context) -> Model:
+        """The student before training, drawn from the context's seed."""
         info = find(self.student)
-        data = bench.data
-        own = min(data.size, SMALL_SIDE) if info.small_images else bench.image_size or info.image_size
+        data = context.data
+        own = min(data.size, SMALL_SIDE) if info.small_images else context.image_size or info.image_size
         size = self.student_size or own
         channels = data.channels if info.small_images else info.channels
-        torch.manual_seed(counter_seed(*bench.place, "student"))
+        torch.manual_seed(counter_seed(*context.place, "student"))
         net = load_backbone(
             self.student, classes=len(data.classes), weights="none", image_size=size, width=self.width,
             channels=channels,
         )  # fmt: skip
         return Model(net, self.student, data.classes, info.preprocessing(size, channels), self.width)
 
-    def save(self, model: Model, path: Path, bench: Bench) -> Saved:
+    def save(self, model: Model, path: Path, context: Context) -> Saved:
         """The network as float32 ONNX."""
         return save_float(model, path)
 

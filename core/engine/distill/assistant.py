@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from core.engine.bench import Bench
+from core.engine.context import Context
 from core.engine.distill import Distill
 from core.engine.distill.divergence import softened_divergence
-from core.engine.forecast import Labour
+from core.engine.forecast import Workload
 from core.engine.method import knob
 from core.engine.model import Model
 from core.engine.output import Output
@@ -28,7 +28,7 @@ class Assistant(Distill):
     source = "https://arxiv.org/abs/1902.03393"
 
     assistant: str = knob(
-        "resnet20", "Assistant", "The network between teacher and student: any of the catalogue, without its weights.",
+        "resnet20", "Assistant", "The network between teacher and student: any of the catalog, without its weights.",
         zh=("助教网络", "介于教师与学生之间的网络:目录中的任何骨干,不带预训练权重。"),
     )  # fmt: skip
     assistant_width: int = knob(
@@ -46,18 +46,18 @@ class Assistant(Distill):
         """T² · KL, mean over the batch; logits [N, C] of both."""
         return softened_divergence(student.logits, teacher.logits, self.temperature)
 
-    def apply(self, model: Model, bench: Bench) -> Model:
+    def apply(self, model: Model, context: Context) -> Model:
         """The student; the assistant is left behind. One curve: first the assistant's epochs, then the student's."""
-        first = bench.part("assistant").after(0, 2 * self.epochs)
-        second = replace(bench, source=None).after(self.epochs, 2 * self.epochs)  # the assistant has no saved file
+        first = context.part("assistant").after(0, 2 * self.epochs)
+        second = replace(context, source=None).after(self.epochs, 2 * self.epochs)  # the assistant has no saved file
         between = self.teach(model, self._assistant(first), first)
-        return self.teach(between, self.new_student(bench), second)
+        return self.teach(between, self.new_student(context), second)
 
-    def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
+    def workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:
         """Both trainings, and the answers of both teachers."""
-        between = self._assistant(bench)
-        leap = super().labour(before, between, bench)
-        return (*(replace(work, control=False) for work in leap), *super().labour(between, after, bench))
+        between = self._assistant(context)
+        leap = super().workload(before, between, context)
+        return (*(replace(work, control=False) for work in leap), *super().workload(between, after, context))
 
-    def _assistant(self, bench: Bench) -> Model:
-        return self.model_copy(update={"student": self.assistant, "width": self.assistant_width}).new_student(bench)
+    def _assistant(self, context: Context) -> Model:
+        return self.model_copy(update={"student": self.assistant, "width": self.assistant_width}).new_student(context)

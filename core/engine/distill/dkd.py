@@ -10,7 +10,7 @@ from core.engine.distill.balance import weight_of
 from core.engine.distill.divergence import softened_divergence
 from core.engine.method import knob
 from core.engine.output import Output
-from core.engine.train import UNLABELLED, Batch
+from core.engine.training.loop import UNLABELLED, Batch
 from core.options import Words
 
 

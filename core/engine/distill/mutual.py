@@ -7,15 +7,15 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from core.engine.bench import Bench
+from core.engine.context import Context
 from core.engine.distill import Distill
 from core.engine.distill.balance import weight_of
 from core.engine.distill.divergence import softened_divergence
-from core.engine.forecast import Labour, training
+from core.engine.forecast import Workload, training
 from core.engine.method import knob
 from core.engine.model import Model
 from core.engine.output import Output
-from core.engine.train import Batch, fit
+from core.engine.training.loop import Batch, fit
 from core.gap import TWIN
 from core.options import Words
 
@@ -47,24 +47,24 @@ class Mutual(Distill):
         """T² · KL(peer ‖ student), mean over the batch; `teacher` is the peer."""
         return softened_divergence(student.logits, teacher.logits, self.temperature)
 
-    def apply(self, model: Model, bench: Bench) -> Model:
+    def apply(self, model: Model, context: Context) -> Model:
         """The student; its peer sees the same batches."""
-        peer = self.new_student(bench.part("peer"))
+        peer = self.new_student(context.part("peer"))
 
         def loss(output: Output, batch: Batch) -> Tensor:
             other = Output(peer.net(batch.images).float())
             mine = self.loss(output, Output(other.logits.detach()), batch.target)
             return mine + self.loss(other, Output(output.logits.detach()), batch.target)
 
-        student, examples = self.new_student(bench), self.examples(bench)
-        return fit(student, examples, loss, self.schedule(), bench, extra=peer.net, incumbent=None)
+        student, examples = self.new_student(context), self.examples(context)
+        return fit(student, examples, loss, self.schedule(), context, extra=peer.net, incumbent=None)
 
-    def controls(self, model: Model, bench: Bench) -> dict[str, Callable[[], Model]]:
+    def controls(self, model: Model, context: Context) -> dict[str, Callable[[], Model]]:
         """The twin: same student, same number of steps, labels only."""
-        return {PEERLESS: super().controls(model, bench)[TWIN]} if self.twin else {}
+        return {PEERLESS: super().controls(model, context)[TWIN]} if self.twin else {}
 
-    def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
+    def workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:
         """Two students' training."""
-        images = len(self.examples(bench))
-        own = training(after, self.schedule(), images, len(bench.data.validation))
+        images = len(self.examples(context))
+        own = training(after, self.schedule(), images, len(context.data.validation))
         return (*own, replace(own[0], control=False))

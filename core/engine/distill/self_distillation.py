@@ -9,16 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from core.engine.backbones import load_backbone
-from core.engine.bench import Bench
+from core.engine.context import Context
 from core.engine.distill import Distill
 from core.engine.distill.balance import weight_of
 from core.engine.distill.divergence import softened_divergence
-from core.engine.forecast import Outline
+from core.engine.forecast import Forecast
 from core.engine.method import knob
 from core.engine.model import Model
 from core.engine.output import Output
 from core.engine.seeds import counter_seed
-from core.engine.train import Incumbent
+from core.engine.training.loop import Incumbent
 from core.options import Words
 
 
@@ -30,7 +30,7 @@ class SelfDistillation(Distill):
     generations. The paper's temperature is 1.
     """
 
-    leaves_out: ClassVar[tuple[str, ...]] = ("student", "width", "student_size")
+    excluded_options: ClassVar[tuple[str, ...]] = ("student", "width", "student_size")
     title = Words("Born again", "自蒸馏(重生网络)")
     summary = Words(
         "A fresh copy of the network, with random weights, is taught by the trained one: nothing shrinks, accuracy may "
@@ -49,22 +49,22 @@ class SelfDistillation(Distill):
         """T² · KL, mean over the batch; logits [N, C] of both."""
         return softened_divergence(student.logits, teacher.logits, self.temperature)
 
-    def student_of(self, model: Model, bench: Bench) -> Model:
+    def student_of(self, model: Model, context: Context) -> Model:
         """The teacher's network with weights as before any training."""
-        torch.manual_seed(counter_seed(*bench.place, "student"))
+        torch.manual_seed(counter_seed(*context.place, "student"))
         return model.with_net(_reborn(model))
 
     def incumbent(self, model: Model) -> Incumbent:
         """The teacher: nothing shrinks, so a student that stays below it is worth nothing."""
         return Incumbent("the teacher", model.net)
 
-    def outline(self, before: Outline, bench: Bench) -> Outline:
+    def forecast(self, before: Forecast, context: Context) -> Forecast:
         """The network that comes in."""
         return before
 
 
 def _reborn(model: Model) -> nn.Module:
-    """The architecture's own first weights, cut to the network's shapes; what the catalogue's architecture does not
+    """The architecture's own first weights, cut to the network's shapes; what the catalog's architecture does not
     have, a new head for instance, by the layer's own rule."""
     net = copy.deepcopy(model.net)
     for module in net.modules():

@@ -8,36 +8,36 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from core.engine.answers import answers
 from core.engine.backbones.features import Observer
-from core.engine.bench import Bench
+from core.engine.context import Context
 from core.engine.data.augment import prepare
+from core.engine.measure.evaluate import answers
 from core.engine.measure.runtime import open_session, predict
 from core.engine.model import Model
 from core.engine.output import Output
-from core.engine.train import Batch, Examples, Schedule, view
+from core.engine.training.loop import Batch, Examples, Schedule, view
 
 Teacher = Callable[[Batch], Output]
 
 
 @contextmanager
-def cached_teacher(model: Model, examples: Examples, schedule: Schedule, bench: Bench) -> Iterator[Teacher]:
+def cached_teacher(model: Model, examples: Examples, schedule: Schedule, context: Context) -> Iterator[Teacher]:
     """Answers with logits computed once per fixed view, by the teacher's saved file where it runs on the CPU."""
     answers: dict[int, Tensor] = {}
 
     def answer(batch: Batch) -> Output:
         if batch.view not in answers:
-            images = view(examples.images, schedule, bench, batch.view)
-            answers[batch.view] = _logits(model, images, bench, batch.view, schedule.views)
-        return Output(answers[batch.view][batch.index].to(bench.device))
+            images = view(examples.images, schedule, context, batch.view)
+            answers[batch.view] = _logits(model, images, context, batch.view, schedule.views)
+        return Output(answers[batch.view][batch.index].to(context.device))
 
     yield answer
 
 
 @contextmanager
-def live_teacher(model: Model, examples: Examples, schedule: Schedule, bench: Bench) -> Iterator[Teacher]:
+def live_teacher(model: Model, examples: Examples, schedule: Schedule, context: Context) -> Iterator[Teacher]:
     """Answers with logits, features and embedding, computed for each batch from the images the student sees."""
-    net = model.net.to(bench.device).eval()
+    net = model.net.to(context.device).eval()
     with Observer(net, features=True) as observe:
 
         def answer(batch: Batch) -> Output:
@@ -47,11 +47,11 @@ def live_teacher(model: Model, examples: Examples, schedule: Schedule, bench: Be
         yield answer
 
 
-def _logits(model: Model, images: Tensor, bench: Bench, number: int, views: int) -> Tensor:
+def _logits(model: Model, images: Tensor, context: Context, number: int, views: int) -> Tensor:
     def step(done: int) -> None:
-        bench.stop_if_cancelled()
-        bench.report("teacher", number, views, done, len(images))
+        context.stop_if_cancelled()
+        context.report("teacher", number, views, done, len(images))
 
-    if bench.device.type == "cpu" and bench.source is not None:
-        return predict(open_session(bench.source, bench.threads), images, model.preprocessing, step=step)
-    return answers(model, images, bench, "teacher", number, views)
+    if context.device.type == "cpu" and context.source is not None:
+        return predict(open_session(context.source, context.threads), images, model.preprocessing, step=step)
+    return answers(model, images, context, "teacher", number, views)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from core.bundle import CARD, described
-from core.engine.bench import Bench
+from core.engine.context import Context
 from core.engine.export.parity import Answer, Parity, compare
 from core.engine.method import Method, Saved
 from core.engine.model import Model
@@ -38,16 +38,16 @@ class Export(Method, ABC):
     def reload(self, folder: Path, threads: int) -> Answer:
         """What the files in `folder` answer, read anew in their own runtime."""
 
-    def save(self, model: Model, path: Path, bench: Bench) -> Saved:
+    def save(self, model: Model, path: Path, context: Context) -> Saved:
         """The files of this format in the folder of `path`, with labels, preprocessing and `export.json`.
 
         Raises UserError `export_differs` where a float file does not answer as the network in torch does.
         """
-        assert bench.artifact is not None
+        assert context.artifact is not None
         folder = make_folder(path.parent)
-        files = (*self.write(model, bench.artifact, folder), *_beside(bench.artifact, folder))
-        quantized = bench.artifact != bench.source
-        found = compare(model, bench.artifact, self.reload(folder, bench.threads), bench, quantized=quantized)
+        files = (*self.write(model, context.artifact, folder), *_beside(context.artifact, folder))
+        quantized = context.artifact != context.source
+        found = compare(model, context.artifact, self.reload(folder, context.threads), context, quantized=quantized)
         found.check(self.title.en)
         receipt = folder / RECEIPT
         write_atomic(receipt, json.dumps(_receipt(self, files, found), ensure_ascii=False, indent=1).encode())

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from core.engine.bench import Bench
+from core.engine.context import Context
 from core.engine.measure.runtime import open_session, prepared
 from core.engine.model import Model
 from core.errors import UserError
@@ -52,11 +52,11 @@ class Parity:
         return f"{title}, read back: {same}, logits at most {far:.1e} away from those of {of}."
 
 
-def compare(model: Model, artifact: Path, answer: Answer, bench: Bench, *, quantized: bool) -> Parity:
+def compare(model: Model, artifact: Path, answer: Answer, context: Context, *, quantized: bool) -> Parity:
     """`answer` beside `model` in torch and beside its measured file, on the first validation images."""
-    images = bench.data.validation.images[:COMPARED]
+    images = context.data.validation.images[:COMPARED]
     (batch,) = prepared(images, model.preprocessing, COMPARED)
-    session = open_session(artifact, bench.threads)
+    session = open_session(artifact, context.threads)
     theirs: NDArray[np.float32] = session.run(["logits"], {session.get_inputs()[0].name: batch})[0]
     net = model.net.cpu().eval()
     with torch.inference_mode():

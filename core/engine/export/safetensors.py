@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from core.engine.export import Export
 from core.engine.export.parity import Answer
 from core.engine.model import Model
-from core.engine.plan import MANIFEST, WEIGHTS, load_model, save_model
+from core.engine.model_file import MANIFEST, WEIGHTS, load_model, save_model
 from core.options import Words
 
 

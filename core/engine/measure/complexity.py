@@ -30,7 +30,7 @@ class Complexity:
 
 @dataclass(frozen=True)
 class Profile:
-    """The complexity of a backbone of the catalogue for images of `image_size` pixels a side."""
+    """The complexity of a backbone of the catalog for images of `image_size` pixels a side."""
 
     backbone: str
     params: int
@@ -60,7 +60,7 @@ def complexity(model: nn.Module, input_shape: Sequence[int]) -> Complexity:
 
 
 def profile(backbone: str, classes: int | None = None, image_size: int | None = None) -> Profile:
-    """The complexity of a catalogued backbone as its authors count it, without weights and without memory.
+    """The complexity of a catalogd backbone as its authors count it, without weights and without memory.
 
     With its own classes and image size, params and MACs are torchvision's published figures. (inception_v3's count
     includes the auxiliary classifier that load_backbone leaves out.) Raises UserError on a wrong argument.

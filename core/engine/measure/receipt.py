@@ -15,8 +15,8 @@ from core.engine.measure.graph import KernelUse, count, integer_layers, kernels,
 from core.engine.measure.latency import Timing, inside_noise, ratio
 from core.engine.measure.size import compressed_bytes
 from core.engine.method import Saved
-from core.readable import count as count_of
-from core.readable import size
+from core.formatting import count as count_of
+from core.formatting import size
 
 SPARSE = 0.1  # a share of zeros that someone meant
 MATTERS = 1.05  # a ratio nearer to one than this is no gain

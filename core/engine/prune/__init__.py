@@ -13,21 +13,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from core.engine.bench import Bench
+from core.engine.context import Context
 from core.engine.data import AUGMENTATIONS
 from core.engine.distill.divergence import softened_divergence
 from core.engine.distill.teacher import cached_teacher
 from core.engine.export.graph import save_float
-from core.engine.forecast import Labour, training
+from core.engine.forecast import Workload, training
 from core.engine.measure.runtime import prepared
 from core.engine.method import Method, Saved, knob
 from core.engine.model import Model
 from core.engine.output import Output
-from core.engine.prune.afresh import afresh
+from core.engine.prune.batch_norm import reestimate_batch_norm
 from core.engine.prune.masks import zeros_kept
-from core.engine.prune.statistics import reestimate_batch_norm
-from core.engine.small_sets import steps_at_least
-from core.engine.train import Batch, Examples, Incumbent, Schedule, fit
+from core.engine.prune.reinitialize import reinitialize
+from core.engine.training.loop import Batch, Examples, Incumbent, Schedule, fit
+from core.engine.training.small_sets import steps_at_least
 from core.options import Option
 
 TEMPERATURE = 2.0  # of the recovery's teacher, which is the network itself before the cut
@@ -66,7 +66,7 @@ class Prune(Method, ABC):
         zh=("数据增强", "恢复训练时对图像的随机变换。"), choices=AUGMENTATIONS,
     )  # fmt: skip
     twin: bool = knob(
-        False, "Cut a twin at random", "The same shape cut by lot, with the same recovery: what the choice was worth.",
+        False, "Cut a twin at random", "The same shape cut at random, with the same recovery: what choosing was worth.",
         zh=("随机剪枝孪生", "随机剪到同样的形状并同样恢复:显示重要性排序的价值。"),
     )  # fmt: skip
     scratch: int = knob(
@@ -77,10 +77,10 @@ class Prune(Method, ABC):
     )  # fmt: skip
 
     @abstractmethod
-    def cuts(self, model: Model, bench: Bench, lot: Bench | None = None) -> Iterator[nn.Module]:
+    def cuts(self, model: Model, context: Context, random_context: Context | None = None) -> Iterator[nn.Module]:
         """A copy of `model.net` after each round's cut, on the CPU; it is trained before the next is asked for.
 
-        `lot`: the shapes of the cut that `bench` makes, but what goes is drawn from the seed of `lot`.
+        `random_context`: the shapes of the cut that `context` makes, but what is removed is drawn from its seed.
         """
 
     @property
@@ -88,33 +88,33 @@ class Prune(Method, ABC):
         """How many cuts there are."""
         return 1
 
-    def apply(self, model: Model, bench: Bench) -> Model:
+    def apply(self, model: Model, context: Context) -> Model:
         """The network after its last recovery; the weights of the best validation accuracy are kept."""
-        return self._recovered(model, self.cuts(model, bench), bench)
+        return self._recovered(model, self.cuts(model, context), context)
 
-    def controls(self, model: Model, bench: Bench) -> dict[str, Callable[[], Model]]:
-        """The twin cut by lot, and the network of the same shape that never was a large one."""
-        lot, blank = bench.beside("random-twin"), bench.beside("scratch")
+    def controls(self, model: Model, context: Context) -> dict[str, Callable[[], Model]]:
+        """The twin cut at random, and the network of the same shape that never was a large one."""
+        random_context, blank = context.beside("random-twin"), context.beside("scratch")
         made: dict[str, Callable[[], Model]] = {}
         if self.twin:
-            made[TWIN] = lambda: self._recovered(model, self.cuts(model, bench, lot), lot)
+            made[TWIN] = lambda: self._recovered(model, self.cuts(model, context, random_context), random_context)
         if self.scratch:
-            made[SCRATCH] = lambda: self._from_scratch(model, bench, blank)
+            made[SCRATCH] = lambda: self._from_scratch(model, context, blank)
         return made
 
-    def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
+    def workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:
         """A round renews the statistics, asks the teacher once a view, and trains."""
-        taught = [work for epochs in self._shares() for work in self._answers(before, epochs, bench)]
-        renewed = Labour("forward", after, self.rounds * self._images(bench), 256)
-        return (renewed, *self._training(after, self.epochs, bench), *taught)
+        taught = [work for epochs in self._shares() for work in self._answers(before, epochs, context)]
+        renewed = Workload("forward", after, self.rounds * self._images(context), 256)
+        return (renewed, *self._training(after, self.epochs, context), *taught)
 
-    def control_labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
+    def control_workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:
         """The twin's recovery is the method's own; the other trains for its own number of epochs."""
-        twin = Prune.labour(self, before, after, bench) if self.twin else ()
-        taught = self._answers(before, self.scratch, bench) if self.scratch else ()
-        return (*twin, *self._training(after, self.scratch, bench), *taught)
+        twin = Prune.workload(self, before, after, context) if self.twin else ()
+        taught = self._answers(before, self.scratch, context) if self.scratch else ()
+        return (*twin, *self._training(after, self.scratch, context), *taught)
 
-    def save(self, model: Model, path: Path, bench: Bench) -> Saved:
+    def save(self, model: Model, path: Path, context: Context) -> Saved:
         """The smaller network as float32 ONNX."""
         return save_float(model, path)
 
@@ -136,48 +136,50 @@ class Prune(Method, ABC):
         ends = [self.epochs * number // self.rounds for number in range(self.rounds + 1)]
         return [end - start for start, end in pairwise(ends)]
 
-    def _images(self, bench: Bench) -> int:
-        return len(bench.labelled) + (len(bench.pool) if self.recovery == "teacher" else 0)
+    def _images(self, context: Context) -> int:
+        return len(context.labelled) + (len(context.pool) if self.recovery == "teacher" else 0)
 
-    def _training(self, model: Model, epochs: int, bench: Bench) -> tuple[Labour, ...]:
+    def _training(self, model: Model, epochs: int, context: Context) -> tuple[Workload, ...]:
         schedule = self.schedule(epochs)
-        return training(model, schedule, self._images(bench), len(bench.data.validation)) if epochs else ()
+        return training(model, schedule, self._images(context), len(context.data.validation)) if epochs else ()
 
-    def _answers(self, teacher: Model, epochs: int, bench: Bench) -> tuple[Labour, ...]:
+    def _answers(self, teacher: Model, epochs: int, context: Context) -> tuple[Workload, ...]:
         views = min(self.schedule(epochs).views, epochs)
-        return (Labour("answer", teacher, views * self._images(bench)),) if self.recovery == "teacher" else ()
+        return (Workload("answer", teacher, views * self._images(context)),) if self.recovery == "teacher" else ()
 
-    def _recovered(self, whole: Model, cuts: Iterator[nn.Module], bench: Bench) -> Model:
+    def _recovered(self, whole: Model, cuts: Iterator[nn.Module], context: Context) -> Model:
         thinned, done = whole, 0
         for number, (net, epochs) in enumerate(zip(cuts, self._shares(), strict=True)):
-            part = bench.part(f"round-{number}").after(done, self.epochs)
+            part = context.part(f"round-{number}").after(done, self.epochs)
             cut = "the cut network" if self.rounds == 1 else f"the network after cut {number + 1} of {self.rounds}"
             thinned = self._recover(whole.with_net(net), whole, epochs, part, Incumbent(cut))
             thinned.net.cpu()
             done += epochs
         return thinned
 
-    def _from_scratch(self, whole: Model, bench: Bench, blank: Bench) -> Model:
-        for net in self.cuts(whole, bench):
+    def _from_scratch(self, whole: Model, context: Context, blank: Context) -> Model:
+        for net in self.cuts(whole, context):
             shape = net
-        fresh = whole.with_net(afresh(whole.with_net(shape), self.leaves_zeros, blank))
+        fresh = whole.with_net(reinitialize(whole.with_net(shape), self.leaves_zeros, blank))
         return self._recover(fresh, whole, self.scratch, blank, None)
 
-    def _recover(self, thinned: Model, whole: Model, epochs: int, bench: Bench, incumbent: Incumbent | None) -> Model:
+    def _recover(
+        self, thinned: Model, whole: Model, epochs: int, context: Context, incumbent: Incumbent | None
+    ) -> Model:
         """Renews the statistics, then trains; without a gain the network stays as it was before training."""
-        examples = Examples.of(bench.labelled, bench.pool if self.recovery == "teacher" else None)
+        examples = Examples.of(context.labelled, context.pool if self.recovery == "teacher" else None)
         reestimate_batch_norm(thinned.net, map(torch.from_numpy, prepared(examples.images, thinned.preprocessing, 256)))
         if not epochs:
             return thinned
         schedule = self.schedule(epochs)
         with zeros_kept(thinned.net) if self.leaves_zeros else nullcontext():
             if self.recovery == "labels":
-                return fit(thinned, examples, _cross_entropy, schedule, bench, incumbent=incumbent)
-            with cached_teacher(whole, examples, schedule, bench) as teacher:
+                return fit(thinned, examples, _cross_entropy, schedule, context, incumbent=incumbent)
+            with cached_teacher(whole, examples, schedule, context) as teacher:
                 return fit(
                     thinned, examples,
                     lambda output, batch: softened_divergence(output.logits, teacher(batch).logits, TEMPERATURE),
-                    schedule, bench, incumbent=incumbent,
+                    schedule, context, incumbent=incumbent,
                 )  # fmt: skip
 
 

@@ -43,7 +43,7 @@ class Projections:
 
 
 def projections(layer: nn.Module) -> Projections:
-    """The packed projections of any attention block of the catalogue."""
+    """The packed projections of any attention block of the catalog."""
     if isinstance(layer, nn.MultiheadAttention):
         return Projections(layer, "in_proj_weight", "in_proj_bias", layer.out_proj, layer.num_heads, True)
     if isinstance(layer, RelativePositionalMultiHeadAttention):

@@ -8,18 +8,18 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from core.engine.bench import Bench
-from core.engine.forecast import Labour, Outline
+from core.engine.context import Context
+from core.engine.forecast import Forecast, Workload
 from core.engine.method import knob
 from core.engine.model import Model
 from core.engine.prune import Prune
-from core.engine.prune.choice import blank
-from core.engine.prune.depth import Unit, influence, removable, without
+from core.engine.prune.block_removal import Unit, influence, removable, without
+from core.engine.prune.ratio_search import blank
 from core.engine.seeds import generator
-from core.engine.train import evaluate
+from core.engine.training.loop import evaluate
 from core.errors import UserError
+from core.layer_patterns import read_names, refuse_unknown, speaks_of
 from core.options import Words
-from core.ratios import read_names, refuse_unknown, speaks_of
 
 UNSURE = "Which blocks go depends on the trained weights, so this network's shapes may differ."
 
@@ -52,33 +52,33 @@ class Blocks(Prune):
         zh=("保留的块", "保留的块名,用逗号分隔;* 代表任意字符。"),
     )  # fmt: skip
 
-    def cuts(self, model: Model, bench: Bench, lot: Bench | None = None) -> Iterator[nn.Module]:
-        """The network without its least important blocks, or without as many drawn by lot."""
+    def cuts(self, model: Model, context: Context, random_context: Context | None = None) -> Iterator[nn.Module]:
+        """The network without its least important blocks, or without as many drawn at random."""
         # in one memory layout, so that a network fresh from training and one read from disk give the same bits
         net: nn.Module = copy.deepcopy(model.net).to("cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
         net.eval()
         units = self._removable(model.with_net(net))
-        draw = generator(*(lot or bench).place, "lot")
+        draw = generator(*(random_context or context).place, "lot")
         order = [units[int(place)] for place in torch.randperm(len(units), generator=draw)]
         for number in range(self.removed):
-            gone = order[number] if lot else self._least(model.with_net(net), units, bench)
+            gone = order[number] if random_context else self._least(model.with_net(net), units, context)
             units = [unit for unit in units if unit != gone]
             net = without(net, gone)
         yield net
 
-    def outline(self, before: Outline, bench: Bench) -> Outline:
+    def forecast(self, before: Forecast, context: Context) -> Forecast:
         """As many blocks fewer, the last ones: which they will be shows in the run."""
         net, units = before.model.net, self._removable(before.model)
         for unit in units[len(units) - self.removed :]:
             net = without(net, unit)
-        return Outline(before.model.with_net(net), UNSURE)
+        return Forecast(before.model.with_net(net), UNSURE)
 
-    def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
+    def workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:
         """Beside the recovery: the validation images pass once for each block that may go, before each that goes."""
         blocks = len(self._removable(before))
         looks = sum(blocks - number for number in range(self.removed)) if self.measure == "loss" else self.removed
-        images = looks * len(bench.data.validation)
-        return (*super().labour(before, after, bench), Labour("forward", before, images, 256, control=False))
+        images = looks * len(context.data.validation)
+        return (*super().workload(before, after, context), Workload("forward", before, images, 256, control=False))
 
     def _removable(self, model: Model) -> list[Unit]:
         """Raises UserError unknown_module, no_blocks, too_many_blocks."""
@@ -95,12 +95,12 @@ class Blocks(Prune):
             raise UserError("too_many_blocks", "removed", self.removed, allowed, f"Set removed to {len(free)} or less.")
         return free
 
-    def _least(self, model: Model, units: list[Unit], bench: Bench) -> Unit:
+    def _least(self, model: Model, units: list[Unit], context: Context) -> Unit:
         if self.measure == "influence":
-            scores = influence(model, units, bench)
+            scores = influence(model, units, context)
             return min(units, key=lambda unit: scores[unit])
         losses = [
-            evaluate(model.with_net(without(model.net, unit).to(bench.device)), bench.data.validation, bench).loss
+            evaluate(model.with_net(without(model.net, unit).to(context.device)), context.data.validation, context).loss
             for unit in units
         ]
         return units[min(range(len(units)), key=lambda place: losses[place])]

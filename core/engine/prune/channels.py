@@ -8,19 +8,18 @@ from typing import ClassVar
 
 from torch import nn
 
-from core.engine.bench import Bench
-from core.engine.forecast import Outline
+from core.engine.context import Context
+from core.engine.forecast import Forecast
 from core.engine.method import knob
 from core.engine.model import Model
 from core.engine.prune import Prune
 from core.engine.prune.attention import Score
-from core.engine.prune.choice import blank, chosen, decisions, refuse_early
+from core.engine.prune.channel_selection import Scope
 from core.engine.prune.cutter import Choice
-from core.engine.prune.ranking import Scope
+from core.engine.prune.ratio_search import KINDS, blank, chosen, decisions, refuse_early
 from core.engine.prune.structured import prune_rounds, random_scores, widths
-from core.engine.prune.target import KINDS
 from core.engine.seeds import counter_seed
-from core.ratios import read_names, read_ratios
+from core.layer_patterns import read_names, read_ratios
 
 UNSURE = "Which channels go from which layer depends on the trained weights, so this network's shapes may differ."
 MEASURED = "How much goes depends on what will be measured in the run, so this network's shapes may differ."
@@ -81,57 +80,57 @@ class ChannelPrune(Prune, ABC):
     def refuse(self, net: nn.Module) -> None:
         """Raises UserError where the importance has nothing to go by in `net`."""
 
-    def look(self, model: Model, bench: Bench) -> None:
+    def look(self, model: Model, context: Context) -> None:
         """Leaves in the gradients of `model.net`, on the CPU, what the importance reads there."""
 
     @property
     def rounds(self) -> int:
         return self.iterations
 
-    def apply(self, model: Model, bench: Bench) -> Model:
+    def apply(self, model: Model, context: Context) -> Model:
         """The network after its last recovery, which knows what was measured for its cut."""
-        return super().apply(model, bench).having_decided(decisions(self, chosen(self, model, bench)))
+        return super().apply(model, context).having_decided(decisions(self, chosen(self, model, context)))
 
-    def cuts(self, model: Model, bench: Bench, lot: Bench | None = None) -> Iterator[nn.Module]:
-        """The network after each round. By lot, layers are as wide as after the real cut made in one go."""
-        choice = chosen(self, model, bench)
-        if lot is None:
-            yield from self.cut(model, choice, bench)
+    def cuts(self, model: Model, context: Context, random_context: Context | None = None) -> Iterator[nn.Module]:
+        """The network after each round. At random, layers are as wide as after the real cut made in one go."""
+        choice = chosen(self, model, context)
+        if random_context is None:
+            yield from self.cut(model, choice, context)
             return
         example, ignored = blank(model), read_names(self.ignored)
-        for net in self.cut(model, choice, bench):
+        for net in self.cut(model, choice, context):
             shape = net
         yield from prune_rounds(
-            model.net.cpu(), example, 0.0, random_scores(counter_seed(*lot.place, "importance")),
+            model.net.cpu(), example, 0.0, random_scores(counter_seed(*random_context.place, "importance")),
             ignored=ignored, iterations=self.iterations,
             layer_ratios=widths(model.net, shape, example, ignored),
         )  # fmt: skip
 
-    def cut(self, model: Model, choice: Choice, bench: Bench, score: Score | None = None) -> Iterator[nn.Module]:
+    def cut(self, model: Model, choice: Choice, context: Context, score: Score | None = None) -> Iterator[nn.Module]:
         """The network after each round; `score` stands in for the method's own where no image may be read."""
         self.refuse(model.net)
         return prune_rounds(
             model.net.cpu(), blank(model), choice.ratio,
-            score or self.importance(counter_seed(*bench.place, "importance")),
+            score or self.importance(counter_seed(*context.place, "importance")),
             scope=self._scope, round_to=choice.round_to, iterations=self.iterations,
             ignored=read_names(self.ignored), layer_ratios=read_ratios(self.layer_ratios),
-            look=(lambda net: self.look(model.with_net(net), bench)) if score is None else (lambda net: None),
+            look=(lambda net: self.look(model.with_net(net), context)) if score is None else (lambda net: None),
         )  # fmt: skip
 
-    def outline(self, before: Outline, bench: Bench) -> Outline:
+    def forecast(self, before: Forecast, context: Context) -> Forecast:
         """The network after the cut. A local cut takes as many channels from a layer whatever their scores are."""
         picks = self.scope == "global" and self.reads_network
-        choice = chosen(self, before.model, bench, real=False)
-        *_, net = self.cut(before.model, choice, bench, random_scores(0) if self.reads_images else None)
+        choice = chosen(self, before.model, context, real=False)
+        *_, net = self.cut(before.model, choice, context, random_scores(0) if self.reads_images else None)
         why = MEASURED if choice.guessed else UNSURE if picks else before.why
-        return Outline(before.model.with_net(net), why)
+        return Forecast(before.model.with_net(net), why)
 
-    def foresee(self, before: Outline, bench: Bench) -> Outline | None:
+    def quick_forecast(self, before: Forecast, context: Context) -> Forecast | None:
         """What is searched for or measured takes long: only its bounds are looked at."""
         if self.target == "none" and self.round_to:
-            return super().foresee(before, bench)
+            return super().quick_forecast(before, context)
         self.refuse(before.model.net)
-        refuse_early(self, before.model, bench)
+        refuse_early(self, before.model, context)
         return None
 
     @property

@@ -8,8 +8,8 @@ from typing import Protocol, runtime_checkable
 
 from torch import nn
 
-from core.engine.bench import Bench
-from core.engine.forecast import Packing
+from core.engine.context import Context
+from core.engine.forecast import FileSize
 from core.engine.model import Model
 from core.engine.prune.attention import Score
 
@@ -59,6 +59,8 @@ class Cutter(Ranker, Protocol):
     @property
     def layer_ratios(self) -> str: ...
 
-    def cut(self, model: Model, choice: Choice, bench: Bench, score: Score | None = None) -> Iterator[nn.Module]: ...
+    def cut(
+        self, model: Model, choice: Choice, context: Context, score: Score | None = None
+    ) -> Iterator[nn.Module]: ...
 
-    def packing(self) -> Packing: ...
+    def file_size(self) -> FileSize: ...

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch_pruning.dependency import Group
 
-from core.engine.bench import Bench
+from core.engine.context import Context
 from core.engine.data.augment import prepare
-from core.engine.forecast import Labour
+from core.engine.forecast import Workload
 from core.engine.method import knob
 from core.engine.model import Model
 from core.engine.prune.attention import Score
@@ -50,26 +50,29 @@ class GradientPrune(ChannelPrune, ABC):
         """A channel's sum of weight² · gradient over all its layers, as `look` left it; `seed` plays no part."""
         return weighted_squares
 
-    def look(self, model: Model, bench: Bench) -> None:
-        """On the first images of an order drawn from the bench's seed; in one memory layout, so that a network fresh
+    def look(self, model: Model, context: Context) -> None:
+        """On the first images of an order drawn from the context's seed; in one memory layout, so that a network fresh
         from training and one read from disk give the same bits."""
-        place = (*bench.place, "gradients")
-        order = torch.randperm(len(bench.labelled), generator=generator(*place))[: self.images]
-        net = model.net.to(bench.device, memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-        draw = generator(*place, "probes", device=bench.device)
-        self.weigh(net, self._batches(order, model, bench), draw)
+        place = (*context.place, "gradients")
+        order = torch.randperm(len(context.labelled), generator=generator(*place))[: self.images]
+        net = model.net.to(context.device, memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        draw = generator(*place, "probes", device=context.device)
+        self.weigh(net, self._batches(order, model, context), draw)
         net.cpu()
 
-    def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
+    def workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:
         """Beside the recovery: one look before each round."""
-        looks = self.rounds * self.passes * min(self.images, len(bench.labelled))
-        return (*super().labour(before, after, bench), Labour("train", before, looks, self.at_once, control=False))
+        looks = self.rounds * self.passes * min(self.images, len(context.labelled))
+        return (
+            *super().workload(before, after, context),
+            Workload("train", before, looks, self.at_once, control=False),
+        )
 
-    def _batches(self, order: Tensor, model: Model, bench: Bench) -> Iterator[Labelled]:
+    def _batches(self, order: Tensor, model: Model, context: Context) -> Iterator[Labelled]:
         for chosen in torch.split(order, self.at_once):
-            bench.stop_if_cancelled()
-            images = prepare(bench.labelled.images[chosen].to(bench.device), model.preprocessing)
-            yield images, bench.labelled.labels[chosen].to(bench.device)
+            context.stop_if_cancelled()
+            images = prepare(context.labelled.images[chosen].to(context.device), model.preprocessing)
+            yield images, context.labelled.labels[chosen].to(context.device)
 
 
 def weighted_squares(group: Group) -> Tensor:

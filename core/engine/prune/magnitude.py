@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from core.engine.method import knob
 from core.engine.prune.sparse import SparsePrune
 from core.errors import UserError
+from core.layer_patterns import read_ratios, refuse_unknown, speaks_of
 from core.options import Words
-from core.ratios import read_ratios, refuse_unknown, speaks_of
 
 
 class Magnitude(SparsePrune):

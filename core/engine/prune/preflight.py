@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from core.engine.backbones import backbones, load_backbone
 from core.engine.export.graph import write_graph
 from core.engine.model import Model
-from core.engine.plan import load_model, save_model
+from core.engine.model_file import load_model, save_model
 from core.engine.prune.structured import prune_channels
 from core.errors import UserError
 from core.files import write_atomic
@@ -39,7 +39,7 @@ RATIO, CLASSES, SIDE, BATCH = 0.5, 10, 64, 2
 
 
 def main() -> None:
-    """Runs over the catalogue, or over the backbones named; `--one` is the child that checks a single one."""
+    """Runs over the catalog, or over the backbones named; `--one` is the child that checks a single one."""
     parser = argparse.ArgumentParser(prog="python -m core.engine.prune.preflight", description=__doc__)
     parser.add_argument("names", nargs="*", help="backbones; all of them when none is named")
     parser.add_argument("--one", help=argparse.SUPPRESS)

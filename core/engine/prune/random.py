@@ -11,11 +11,11 @@ from core.options import Words
 
 
 class Random(ChannelPrune):
-    """Channels go by lot (a strong control: Mittal et al. 2018, arXiv:1801.10447)."""
+    """Channels go at random (a strong control: Mittal et al. 2018, arXiv:1801.10447)."""
 
     title = Words("Random", "随机")
     summary = Words(
-        "Removes channels by lot, by the recipe's seed: what any clever choice must beat.",
+        "Removes channels at random, by the recipe's seed: what any clever choice must beat.",
         "按配方的种子随机移除通道:任何精巧的选择都应胜过它。",
     )
     source = "https://arxiv.org/abs/1801.10447"

@@ -10,15 +10,15 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from core.engine.bench import Bench
-from core.engine.forecast import Outline
+from core.engine.context import Context
+from core.engine.forecast import Forecast
 from core.engine.method import knob
 from core.engine.model import Model
 from core.engine.prune import Prune
 from core.engine.prune.masks import kernels, mask
 from core.engine.seeds import generator
+from core.layer_patterns import read_names, refuse_unknown, speaks_of
 from core.options import Option
-from core.ratios import read_names, refuse_unknown, speaks_of
 
 
 class SparsePrune(Prune, ABC):
@@ -46,17 +46,17 @@ class SparsePrune(Prune, ABC):
     def refuse(self, net: nn.Module, weights: Mapping[str, Tensor]) -> None:
         """Raises UserError where the options ask for what these weights cannot give."""
 
-    def cuts(self, model: Model, bench: Bench, lot: Bench | None = None) -> Iterator[nn.Module]:
-        """By lot, the sizes of each layer's weights are shuffled before they are ranked: as many go from each layer."""
+    def cuts(self, model: Model, context: Context, random_context: Context | None = None) -> Iterator[nn.Module]:
+        """At random: the sizes of each layer's weights are shuffled before they are ranked, so each layer loses as many."""
         net = copy.deepcopy(model.net).cpu()
         self.refuse(net, self._weights(net))
-        draw = generator(*(lot or bench).place, "lot")
+        draw = generator(*(random_context or context).place, "lot")
         drawn = {name: _shuffled(weight, draw) for name, weight in self._weights(net).items()}
         for number in range(self.rounds):
-            mask(net, self.kept(drawn if lot else self._weights(net), number))
+            mask(net, self.kept(drawn if random_context else self._weights(net), number))
             yield net
 
-    def outline(self, before: Outline, bench: Bench) -> Outline:
+    def forecast(self, before: Forecast, context: Context) -> Forecast:
         """The same shapes; the options are checked against them."""
         self.refuse(before.model.net, self._weights(before.model.net))
         return before

@@ -20,8 +20,7 @@ from torch_pruning.dependency import Group
 
 from core.engine.method import methods
 from core.engine.prune.attention import Score, widths_settled
-from core.engine.prune.cutter import Ranker
-from core.engine.prune.ranking import (
+from core.engine.prune.channel_selection import (
     ChannelSet,
     Scope,
     channel_sets,
@@ -31,9 +30,10 @@ from core.engine.prune.ranking import (
     refuse_empty,
     remove,
 )
+from core.engine.prune.cutter import Ranker
 from core.engine.prune.trace import last_layers, release, shuffle_entries, trace, traceable
 from core.errors import UserError, nearest
-from core.ratios import refuse_unknown, speaks_of
+from core.layer_patterns import refuse_unknown, speaks_of
 
 LIBRARY_FAULTS = (RuntimeError, ValueError, AssertionError, IndexError, KeyError, TypeError, AttributeError)
 NETWORKS = Path(__file__).parents[1] / "backbones"  # what runs there runs as a part of a network

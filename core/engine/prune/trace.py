@@ -1,4 +1,4 @@
-"""Which layers share channels: torch-pruning's dependency graph of a network, with the catalogue's hard parts fenced.
+"""Which layers share channels: torch-pruning's dependency graph of a network, with the catalog's hard parts fenced.
 
 Its outputs keep their channels (the last layers are found by walking back from them, whatever their type); attention
 is one node; training-time heads are dropped; shufflenet_v2's shuffle is a wall.

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from core.engine.bench import Bench
-from core.engine.forecast import Labour, Packing
+from core.engine.context import Context
+from core.engine.forecast import FileSize, Workload
 from core.engine.measure.runtime import prepared
 from core.engine.method import Method, Saved
 from core.engine.model import Model
-from core.engine.quantize.judging import Judge, jury, unjudged
+from core.engine.quantize.validation import Evaluator, cached_evaluator, no_evaluator
 from core.engine.seeds import generator
 
 
@@ -59,40 +59,42 @@ class Quantize(Method, ABC):
     writes_float: ClassVar[bool] = False
 
     @abstractmethod
-    def convert(self, source: Path, target: Path, calibration: Calibration, judge: Judge = unjudged) -> Conversion:
+    def convert(
+        self, source: Path, target: Path, calibration: Calibration, evaluator: Evaluator = no_evaluator
+    ) -> Conversion:
         """Writes the quantized twin of the float ONNX file `source` to `target`, its metadata kept; a method that
-        chooses asks `judge`.
+        chooses asks `evaluator`.
 
         Raises UserError when the network has no weights to quantize or the calibration images do not suit it.
         """
 
-    def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
+    def workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:
         """Two looks at the calibration images, for a method that asks for some."""
         wanted = getattr(self, "calibration_images", 0)
-        return (Labour("answer", before, 2 * min(wanted, len(bench.labelled) + len(bench.pool))),)
+        return (Workload("answer", before, 2 * min(wanted, len(context.labelled) + len(context.pool))),)
 
-    def packing(self) -> Packing:
+    def file_size(self) -> FileSize:
         """`bits` for a weight if it has that option, else 8; a float scale for a channel."""
-        return Packing(weight=getattr(self, "bits", 8) / 8, channel=8.0, layer=275.0)
+        return FileSize(weight=getattr(self, "bits", 8) / 8, channel=8.0, layer=275.0)
 
-    def save(self, model: Model, path: Path, bench: Bench) -> Saved:
+    def save(self, model: Model, path: Path, context: Context) -> Saved:
         """Converts the float file of the incoming model, calibrated on training images (labels are not needed)."""
-        assert bench.source is not None
-        return self.saved(bench.source, model, path, bench)
+        assert context.source is not None
+        return self.saved(context.source, model, path, context)
 
-    def saved(self, source: Path, model: Model, path: Path, bench: Bench) -> Saved:
+    def saved(self, source: Path, model: Model, path: Path, context: Context) -> Saved:
         """Converts the float file `source` of `model` to `path`."""
-        images = torch.cat([bench.labelled.images, bench.pool])
-        order = torch.randperm(len(images), generator=generator(*bench.place, "calibration"))
+        images = torch.cat([context.labelled.images, context.pool])
+        order = torch.randperm(len(images), generator=generator(*context.place, "calibration"))
 
         def batches() -> Iterator[NDArray[np.float32]]:
             for start in range(0, len(order), 64):
-                bench.stop_if_cancelled()
-                bench.report("calibrating", 0, 1, start, len(order))
+                context.stop_if_cancelled()
+                context.report("calibrating", 0, 1, start, len(order))
                 yield from prepared(images[order[start : start + 64]], model.preprocessing)
 
-        calibration = Calibration(batches, bench.stop_if_cancelled)
-        done = self.convert(source, path, calibration, jury(model, bench))
+        calibration = Calibration(batches, context.stop_if_cancelled)
+        done = self.convert(source, path, calibration, cached_evaluator(model, context))
         return Saved(
             done.layers_touched, done.layers_total, (done.packed_path,) if done.packed_path else (), done.packed_bytes,
             done.notes,

@@ -10,9 +10,8 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 
 from core.engine.measure.graph import Layer
 from core.engine.quantize.arithmetic import packed_size
-from core.engine.quantize.judging import Judge
-from core.engine.quantize.steps import least_error_rounding
-from core.engine.quantize.weights import shrink
+from core.engine.quantize.validation import Evaluator
+from core.engine.quantize.weights import least_error_rounding, shrink
 from core.errors import UserError
 
 Losses = Mapping[tuple[str, int], float]  # by weight and bits: what rounding it alone adds to the validation loss
@@ -20,17 +19,17 @@ TIE = 1e-9  # of equal losses, the one with more bits: a difference too small to
 
 
 def sensitivities(
-    model: onnx.ModelProto, chosen: tuple[Layer, ...], bits: tuple[int, ...], judge: Judge, images: int
+    model: onnx.ModelProto, chosen: tuple[Layer, ...], bits: tuple[int, ...], evaluator: Evaluator, images: int
 ) -> Losses:
     """The rise of the validation loss over so many images when one layer alone is rounded; a fall counts as none."""
-    exact = judge(model, images).loss
+    exact = evaluator(model, images).loss
     found = {}
     for layer in chosen:
         for number in bits:
             graph = onnx.ModelProto()
             graph.CopyFrom(model)
             shrink(graph, (layer,), least_error_rounding(number), "cast")
-            found[layer.weight, number] = max(0.0, judge(graph, images).loss - exact)
+            found[layer.weight, number] = max(0.0, evaluator(graph, images).loss - exact)
     return found
 
 

@@ -11,12 +11,12 @@ import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from core.engine.bench import Bench
-from core.engine.forecast import Labour, Packing
+from core.engine.context import Context
+from core.engine.forecast import FileSize, Workload
 from core.engine.measure.graph import layers, weight_bytes_of
 from core.engine.model import Model
 from core.engine.quantize import Calibration, Conversion, Quantize
-from core.engine.quantize.judging import Judge, unjudged
+from core.engine.quantize.validation import Evaluator, no_evaluator
 from core.engine.quantize.weights import float_layers
 from core.files import write_atomic
 from core.options import Words
@@ -33,15 +33,17 @@ class Bf16(Quantize):
     )
     source: ClassVar[str] = "https://arxiv.org/abs/1905.12322"
 
-    def packing(self) -> Packing:
+    def file_size(self) -> FileSize:
         """Two bytes a weight; a node that widens a tensor."""
-        return Packing(weight=2.0, layer=110.0)
+        return FileSize(weight=2.0, layer=110.0)
 
-    def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
+    def workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:
         """No image is looked at."""
         return ()
 
-    def convert(self, source: Path, target: Path, calibration: Calibration, judge: Judge = unjudged) -> Conversion:
+    def convert(
+        self, source: Path, target: Path, calibration: Calibration, evaluator: Evaluator = no_evaluator
+    ) -> Conversion:
         """Writes the weights of `source` as bfloat16, rounded half to even."""
         model = onnx.load(source)
         total, before = len(layers(model)), weight_bytes_of(model)

@@ -175,7 +175,7 @@ def _sample(value: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _check(ranges: dict[str, Range], seen: int) -> None:
     if not seen:
-        allowed, fix = "at least one image", "Check the data set's training split."
+        allowed, fix = "at least one image", "Check the dataset's training split."
         raise UserError("no_images", "calibration", "no images", allowed, fix)
     for name, found in ranges.items():
         if not np.isfinite(found).all():

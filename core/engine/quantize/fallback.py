@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import onnx
 
 from core.engine.measure.graph import layers
-from core.engine.quantize.judging import Judge, Judged
+from core.engine.quantize.validation import Evaluator, GraphEvaluation
 
 LOOKED_AT = 512  # validation images behind each layer's sensitivity; the bound is checked on all of them
 Writer = Callable[[Set[str]], onnx.ModelProto]  # the quantized graph in which the nodes of these names stay float
@@ -23,22 +23,22 @@ class Fallback:
     note: str
 
 
-def within_drop(source: onnx.ModelProto, write: Writer, judge: Judge, points: float) -> Fallback:
+def within_drop(source: onnx.ModelProto, write: Writer, evaluator: Evaluator, points: float) -> Fallback:
     """As few float layers as keep the validation accuracy within `points` of the float graph's, the most sensitive
     first; where no graph with a quantized layer in it does, the most accurate one seen, and the note says so."""
-    wanted = judge(source).accuracy - points / 100 - 1e-9
+    wanted = evaluator(source).accuracy - points / 100 - 1e-9
     parts = segments(source)
     order: tuple[str, ...] = ()
-    tried: dict[int, tuple[onnx.ModelProto, Judged]] = {}
+    tried: dict[int, tuple[onnx.ModelProto, GraphEvaluation]] = {}
 
     def meets(count: int) -> bool:
         graph = write(_nodes(parts, order[:count]))
-        tried[count] = (graph, judge(graph))
+        tried[count] = (graph, evaluator(graph))
         return tried[count][1].accuracy >= wanted
 
     if meets(0):
         return _told(tried, 0, order, wanted, points)
-    order = by_sensitivity(source, write, judge)
+    order = by_sensitivity(source, write, evaluator)
     low = 0
     for high in _counts(len(order) - 1):
         if meets(high):
@@ -63,11 +63,12 @@ def _counts(most: int) -> Iterator[int]:
         yield most
 
 
-def by_sensitivity(source: onnx.ModelProto, write: Writer, judge: Judge) -> tuple[str, ...]:
+def by_sensitivity(source: onnx.ModelProto, write: Writer, evaluator: Evaluator) -> tuple[str, ...]:
     """The layers, the one that raises the validation loss most when it alone is quantized first."""
     parts = segments(source)
     losses = {
-        name: judge(write(_nodes(parts, [other for other in parts if other != name])), LOOKED_AT).loss for name in parts
+        name: evaluator(write(_nodes(parts, [other for other in parts if other != name])), LOOKED_AT).loss
+        for name in parts
     }
     return tuple(sorted(losses, key=lambda name: -losses[name]))
 
@@ -92,15 +93,19 @@ def _nodes(parts: dict[str, tuple[str, ...]], chosen: tuple[str, ...] | list[str
 
 
 def _told(
-    tried: dict[int, tuple[onnx.ModelProto, Judged]], count: int, order: tuple[str, ...], wanted: float, points: float
+    tried: dict[int, tuple[onnx.ModelProto, GraphEvaluation]],
+    count: int,
+    order: tuple[str, ...],
+    wanted: float,
+    points: float,
 ) -> Fallback:
-    graph, judged = tried[count]
+    graph, evaluation = tried[count]
     kept = f"{count} of the layers stay float32" if count else "no layer had to stay float32"
-    if judged.accuracy >= wanted:
+    if evaluation.accuracy >= wanted:
         note = f"Validation accuracy is within {points:g} points of float32: {kept}."
     else:
         note = (
             f"The bound of {points:g} points can't be met with any layer quantized: this is the most accurate file "
-            f"found, {100 * (wanted - judged.accuracy):.2f} points of validation accuracy below it; {kept}."
+            f"found, {100 * (wanted - evaluation.accuracy):.2f} points of validation accuracy below it; {kept}."
         )
     return Fallback(graph, order[:count], note)

@@ -10,25 +10,23 @@ from typing import ClassVar
 import onnx
 from torch import nn
 
-from core.engine.bench import Bench
-from core.engine.forecast import Labour, Outline, Packing
+from core.engine.context import Context
+from core.engine.forecast import FileSize, Forecast, Workload
 from core.engine.measure.anatomy import Anatomy
 from core.engine.method import knob
 from core.engine.model import Model
 from core.engine.quantize import Calibration, Conversion, Quantize
 from core.engine.quantize.allocation import allocate, check_budget, sensitivities
 from core.engine.quantize.arithmetic import packed_size
-from core.engine.quantize.judging import Judge, unjudged
-from core.engine.quantize.steps import least_error_rounding
-from core.engine.quantize.storing import store
-from core.engine.quantize.weights import float_layers
+from core.engine.quantize.validation import Evaluator, no_evaluator
+from core.engine.quantize.weights import float_layers, least_error_rounding, store
 from core.options import Words
 
 CANDIDATES = {"native": (2, 4, 8), "all": (2, 3, 4, 5, 6, 7, 8)}
 
 
 @dataclass(frozen=True)
-class Budgeted(Packing):
+class Budgeted(FileSize):
     """A file whose weights take so many bytes, or half of a byte each where `budget` is 0."""
 
     budget: int = 0
@@ -64,14 +62,16 @@ class Mixed(Quantize):
         zh=("敏感度图像数", "用多少张验证图像测量各层的承受力，至多全部。"), ge=64, le=100_000, unit="images",
     )  # fmt: skip
 
-    def convert(self, source: Path, target: Path, calibration: Calibration, judge: Judge = unjudged) -> Conversion:
+    def convert(
+        self, source: Path, target: Path, calibration: Calibration, evaluator: Evaluator = no_evaluator
+    ) -> Conversion:
         """Raises UserError also when the budget is below what is reachable."""
         model, bits = onnx.load(source), CANDIDATES[self.widths]
         chosen = tuple({layer.weight: layer for layer in float_layers(model, source.name)}.values())
         sizes = {layer.weight: layer.size for layer in chosen}
         budget = self.budget or sum(sizes.values()) // 2
         check_budget(budget, sizes, bits)
-        losses = sensitivities(model, chosen, bits, judge, self.sensitivity_images)
+        losses = sensitivities(model, chosen, bits, evaluator, self.sensitivity_images)
         given = allocate(sizes, bits, losses, budget)
         roundings = {name: least_error_rounding(number) for name, number in given.items()}
         made = store(
@@ -82,7 +82,7 @@ class Mixed(Quantize):
         told = f"{used:,} of {budget:,} bytes for weights: {counts}."
         return replace(made, notes=(told, *made.notes))
 
-    def outline(self, before: Outline, bench: Bench) -> Outline:
+    def forecast(self, before: Forecast, context: Context) -> Forecast:
         """The same network; raises UserError where its weights cannot be brought under the budget."""
         held = (m for m in before.model.net.modules() if isinstance(m, nn.Conv2d | nn.Linear))
         sizes = {str(number): layer.weight.numel() for number, layer in enumerate(held)}
@@ -90,12 +90,12 @@ class Mixed(Quantize):
             check_budget(self.budget, sizes, CANDIDATES[self.widths])
         return before
 
-    def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
+    def workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:
         """A look at the validation images for each layer and number of bits."""
         held = sum(isinstance(m, nn.Conv2d | nn.Linear) for m in before.net.modules())
-        images = min(self.sensitivity_images, len(bench.data.validation))
-        return (Labour("answer", before, (1 + held * len(CANDIDATES[self.widths])) * images),)
+        images = min(self.sensitivity_images, len(context.data.validation))
+        return (Workload("answer", before, (1 + held * len(CANDIDATES[self.widths])) * images),)
 
-    def packing(self) -> Packing:
+    def file_size(self) -> FileSize:
         """As the weights alone, within the budget."""
         return Budgeted(weight=0.0, channel=8.0, layer=275.0, budget=self.budget)

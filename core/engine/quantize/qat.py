@@ -9,19 +9,18 @@ from typing import ClassVar
 
 import onnx
 
-from core.engine.bench import Bench
+from core.engine.context import Context
 from core.engine.data.augment import AUGMENTATIONS
-from core.engine.forecast import Labour, Packing, training
+from core.engine.forecast import FileSize, Workload, training
 from core.engine.method import Saved, knob
 from core.engine.model import Model
 from core.engine.quantize import Calibration, Conversion, Quantize
-from core.engine.quantize.judging import Judge, unjudged
-from core.engine.quantize.learned import grids, integers, write_learned
-from core.engine.quantize.storing import store
-from core.engine.quantize.training import Rounding, train_rounded
-from core.engine.quantize.weights import NATIVE, WIDTH, float_layers
-from core.engine.small_sets import steps_at_least
-from core.engine.train import Schedule
+from core.engine.quantize.qat_file import grids, integers, write_learned
+from core.engine.quantize.qat_training import Rounding, train_rounded
+from core.engine.quantize.validation import Evaluator, no_evaluator
+from core.engine.quantize.weights import NATIVE, WIDTH, float_layers, store
+from core.engine.training.loop import Schedule
+from core.engine.training.small_sets import steps_at_least
 from core.errors import UserError
 from core.files import make_folder, remove_file
 from core.options import Words
@@ -83,23 +82,25 @@ class Qat(Quantize):
         zh=("校准图像数", "用多少张训练图像来确定激活值的初始范围。"), ge=16, le=4096, unit="images",
     )  # fmt: skip
 
-    def apply(self, model: Model, bench: Bench) -> Model:
+    def apply(self, model: Model, context: Context) -> Model:
         """The network with every weight on its grid, of the best validation accuracy with rounded numbers."""
         ends = FULL if self.ends else self.bits
         looked_at = self.calibration_images if self.bits == FULL else 0
         how = Rounding(ends, self.bits, self.learner == "lsq", looked_at)
-        return train_rounded(model, how, self._schedule(), self.teacher, bench)
+        return train_rounded(model, how, self._schedule(), self.teacher, context)
 
-    def save(self, model: Model, path: Path, bench: Bench) -> Saved:
+    def save(self, model: Model, path: Path, context: Context) -> Saved:
         """Converts the trained network's own float file, which is not kept."""
-        source = make_folder(bench.folder) / "rounded.onnx"
+        source = make_folder(context.folder) / "rounded.onnx"
         write_learned(model, source)
         try:
-            return self.saved(source, model, path, bench)
+            return self.saved(source, model, path, context)
         finally:
             remove_file(source)
 
-    def convert(self, source: Path, target: Path, calibration: Calibration, judge: Judge = unjudged) -> Conversion:
+    def convert(
+        self, source: Path, target: Path, calibration: Calibration, evaluator: Evaluator = no_evaluator
+    ) -> Conversion:
         """Writes the grids that the weights of `source` lie on; raises UserError where they lie on none."""
         model = onnx.load(source)
         held = float_layers(model, source.name)
@@ -115,19 +116,19 @@ class Qat(Quantize):
         told = (f"{left} layers stay float32: training could not round them.",) if left else ()
         return replace(made, notes=(*made.notes, *told))
 
-    def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
+    def workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:
         """Training, the teacher's answers once a view, and two looks at the calibration images."""
-        images = len(bench.labelled) + (len(bench.pool) if self.teacher else 0)
+        images = len(context.labelled) + (len(context.pool) if self.teacher else 0)
         views = min(self.epochs, self._schedule().views) if self.teacher else 0
         looks = 4 * min(self.calibration_images, images) if self.bits == FULL else 0
-        trained = training(after, self._schedule(), images, len(bench.data.validation))
-        return (*trained, Labour("answer", before, views * images + looks))
+        trained = training(after, self._schedule(), images, len(context.data.validation))
+        return (*trained, Workload("answer", before, views * images + looks))
 
-    def packing(self) -> Packing:
+    def file_size(self) -> FileSize:
         """As the static file at 8 bits, else as the weights alone."""
         if self.bits == FULL:
-            return Packing(weight=1.0, channel=17.0, node=700.0)
-        return Packing(weight=WIDTH[NATIVE[self.bits]] / 8, channel=8.0, layer=275.0)
+            return FileSize(weight=1.0, channel=17.0, node=700.0)
+        return FileSize(weight=WIDTH[NATIVE[self.bits]] / 8, channel=8.0, layer=275.0)
 
     def _schedule(self) -> Schedule:
         views = 4 if self.augment != "none" else 1

@@ -172,7 +172,7 @@ def _moments(model: onnx.ModelProto, readers: list[Reader], images: Calibration,
         found = [reader.moments(values[reader.node.input[0]]) for reader in readers]
         totals = found if not totals else [old + new for old, new in zip(totals, found, strict=True)]
     if not totals:
-        fix = "Check the data set's training split."
+        fix = "Check the dataset's training split."
         raise UserError("no_images", "calibration", "no images", "at least one image", fix)
     return totals
 

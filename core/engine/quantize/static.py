@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from core.engine.bench import Bench
-from core.engine.forecast import Labour, Packing
+from core.engine.context import Context
+from core.engine.forecast import FileSize, Workload
 from core.engine.measure.graph import BITS, Layer, layers, weight_bytes_of
 from core.engine.method import knob
 from core.engine.model import Model
@@ -23,8 +23,8 @@ from core.engine.quantize.calibration import observe
 from core.engine.quantize.correction import correct_biases
 from core.engine.quantize.equalization import equalize
 from core.engine.quantize.fallback import LOOKED_AT, segments, within_drop
-from core.engine.quantize.judging import Judge, unjudged
 from core.engine.quantize.qdq import activations, finish, insert_pairs, operators, with_shapes
+from core.engine.quantize.validation import Evaluator, no_evaluator
 from core.engine.quantize.weights import float_layers
 from core.files import write_atomic
 from core.options import Words
@@ -86,27 +86,29 @@ class Static(Quantize):
         ge=0.0, le=50.0, unit="points",
     )  # fmt: skip
 
-    def packing(self) -> Packing:
+    def file_size(self) -> FileSize:
         """A channel has an int32 bias and, scaled by itself, scales and zero points of weight and bias; an operation
         700 bytes with the pairs around it (632 … 831 measured on 22 networks)."""
-        return Packing(weight=self.bits / 8, channel=17.0 if self.per_channel else 4.0, node=700.0)
+        return FileSize(weight=self.bits / 8, channel=17.0 if self.per_channel else 4.0, node=700.0)
 
-    def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
+    def workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:
         """Looks at the calibration images; with a bound, a look at validation images for each layer."""
-        looks = super().labour(before, after, bench)
+        looks = super().workload(before, after, context)
         if not self.max_drop:
             return looks
-        judged = len(bench.data.validation)
+        evaluation = len(context.data.validation)
         held = sum(isinstance(m, nn.Conv2d | nn.Linear) for m in before.net.modules())
-        return (*looks, Labour("answer", before, held * min(LOOKED_AT, judged) + 8 * judged))
+        return (*looks, Workload("answer", before, held * min(LOOKED_AT, evaluation) + 8 * evaluation))
 
-    def convert(self, source: Path, target: Path, calibration: Calibration, judge: Judge = unjudged) -> Conversion:
+    def convert(
+        self, source: Path, target: Path, calibration: Calibration, evaluator: Evaluator = no_evaluator
+    ) -> Conversion:
         """Writes the int8 twin; raises UserError also when `calibration` yields nothing or activations overflow."""
         model = onnx.load(source)
         total, before = len(layers(model)), weight_bytes_of(model)
         float_layers(model, source.name)
         notes = list(self._prepare(model, calibration))
-        result, told = self._quantized(onnx.load(source), model, calibration, judge)
+        result, told = self._quantized(onnx.load(source), model, calibration, evaluator)
         touched = [layer for layer in layers(result) if BITS[layer.data_type] == self.bits]
         finish(result, model)
         write_atomic(target, result.SerializeToString(deterministic=True))
@@ -130,7 +132,7 @@ class Static(Quantize):
         return fake_quantize(torch.from_numpy(weight.copy()), self.bits, axis).numpy()
 
     def _quantized(
-        self, source: onnx.ModelProto, model: onnx.ModelProto, calibration: Calibration, judge: Judge
+        self, source: onnx.ModelProto, model: onnx.ModelProto, calibration: Calibration, evaluator: Evaluator
     ) -> tuple[onnx.ModelProto, list[str]]:
         """`model` in int8, as far as the bound on what `source` loses lets it."""
         shaped, ops = with_shapes(model), operators(model)
@@ -149,5 +151,5 @@ class Static(Quantize):
             notes.append("The last layer stays float32, as asked.")
         if not self.max_drop:
             return write(frozenset()), notes
-        kept = within_drop(source, write, judge, self.max_drop)
+        kept = within_drop(source, write, evaluator, self.max_drop)
         return kept.graph, [*notes, kept.note]

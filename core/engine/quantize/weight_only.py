@@ -8,16 +8,14 @@ from typing import ClassVar
 import onnx
 from torch import nn
 
-from core.engine.bench import Bench
-from core.engine.forecast import Labour, Packing
+from core.engine.context import Context
+from core.engine.forecast import FileSize, Workload
 from core.engine.method import knob
 from core.engine.model import Model
 from core.engine.quantize import Calibration, Conversion, Quantize
-from core.engine.quantize.judging import Judge, unjudged
 from core.engine.quantize.reconstruction import STEPS, adaptive
-from core.engine.quantize.steps import least_error_rounding
-from core.engine.quantize.storing import store
-from core.engine.quantize.weights import NATIVE, WIDTH, float_layers, nearest
+from core.engine.quantize.validation import Evaluator, no_evaluator
+from core.engine.quantize.weights import NATIVE, WIDTH, float_layers, least_error_rounding, nearest, store
 from core.options import Words
 
 
@@ -72,21 +70,23 @@ class WeightOnly(Quantize):
         zh=("校准图像数", "adaround 使用多少张训练图像。"), ge=16, le=4096, unit="images",
     )  # fmt: skip
 
-    def packing(self) -> Packing:
+    def file_size(self) -> FileSize:
         """The bits of the type that holds them; float bias and scale a channel; the nodes that widen a tensor."""
         widened = 275.0 if self.form == "cast" else 200.0  # measured on 24 networks
-        return Packing(weight=WIDTH[NATIVE[self.bits]] / 8, channel=8.0, layer=widened)
+        return FileSize(weight=WIDTH[NATIVE[self.bits]] / 8, channel=8.0, layer=widened)
 
-    def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
+    def workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:
         """None for nearest rounding; adaround looks at the images once, then optimises each layer."""
         if self.rounding == "nearest":
             return ()
-        images = min(self.calibration_images, len(bench.labelled) + len(bench.pool))
+        images = min(self.calibration_images, len(context.labelled) + len(context.pool))
         held = (m.weight for m in before.net.modules() if isinstance(m, nn.Conv2d | nn.Linear))
         operations = sum(6.0 * STEPS * weight.numel() * weight[0].numel() for weight in held)
-        return (Labour("answer", before, 4 * images, operations=operations),)
+        return (Workload("answer", before, 4 * images, operations=operations),)
 
-    def convert(self, source: Path, target: Path, calibration: Calibration, judge: Judge = unjudged) -> Conversion:
+    def convert(
+        self, source: Path, target: Path, calibration: Calibration, evaluator: Evaluator = no_evaluator
+    ) -> Conversion:
         """Writes integer weights into `target`; for 3, 5, 6 and 7 bits also the bit-packed file beside it."""
         model = onnx.load(source)
         chosen = float_layers(model, source.name)

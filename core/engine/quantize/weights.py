@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
+from torch import Tensor
 
-from core.engine.measure.graph import Layer, layers
-from core.engine.quantize.arithmetic import pack, quantize, unpack
+from core.engine.measure.graph import Layer, layers, weight_bytes_of
+from core.engine.quantize import Conversion
+from core.engine.quantize.arithmetic import Quantized, pack, quantize, spread, unpack
 from core.errors import UserError
 from core.files import write_atomic
 
@@ -199,3 +201,49 @@ def _restore(
         scale = tensors[f"scale:{name}"].astype(np.float32).reshape(spread)
         restored[name] = integers.astype(np.float32) * scale
     return restored
+
+
+def store(
+    model: onnx.ModelProto, target: Path, chosen: tuple[Layer, ...], rounding: Rounding, bits: int, form: str = "cast"
+) -> Conversion:
+    """Writes `model`, the chosen layers' weights in the integers that `rounding` makes, and the bit-packed file beside
+    it where some have no type of their width. `bits` are the method's; `form` as in `shrink`."""
+    total, before = len(layers(model)), weight_bytes_of(model)
+    stored = shrink(model, chosen, rounding, form)
+    write_atomic(target, model.SerializeToString(deterministic=True))
+    names = {f"{weight.name}_integers" for weight in stored}
+    touched = sum(layer.weight in names for layer in layers(model))
+    packed = packed_twin(target, model, stored)
+    size = packed.stat().st_size if packed else None
+    notes = storage_notes(stored, form)
+    return Conversion(bits, touched, total, before, weight_bytes_of(model), packed, size, notes)
+
+
+SHARES = torch.linspace(1.0, 0.1, 91).tolist()  # of the step that the largest weight asks for
+
+
+def least_error(values: Tensor, bits: int, axis: int) -> Quantized:
+    """As `arithmetic.quantize`, symmetric, but each channel with that of 91 steps which leaves its weights the least
+    squared error; larger weights are cut. Source: Nagel et al. 2021, arXiv:2106.08295, section 3.1."""
+    widest = quantize(values, bits, axis).scale
+    top = 2 ** (bits - 1) - 1
+    best = torch.full_like(widest, float("inf"))
+    scale = widest.clone()
+    for share in SHARES:
+        step = spread(widest * share, axis, values.ndim)
+        error = ((values / step).round().clamp(-top, top) * step - values).square()
+        total = error.movedim(axis, 0).reshape(len(widest), -1).sum(1)
+        scale = torch.where(total < best, widest * share, scale)
+        best = torch.minimum(total, best)
+    integers = (values / spread(scale, axis, values.ndim)).round().clamp(-top, top).to(torch.int32)
+    return Quantized(integers, scale, torch.zeros(len(scale), dtype=torch.int32))
+
+
+def least_error_rounding(bits: int) -> Rounding:
+    """Every weight to the nearest of its channel's levels, over steps of least error."""
+
+    def rounding(tensor: TensorProto, layer: Layer) -> Stored:
+        made = least_error(torch.from_numpy(numpy_helper.to_array(tensor).copy()), bits, layer.axis)
+        return Stored(layer.weight, bits, layer.axis, made.integers.numpy(), made.scale.numpy())
+
+    return rounding

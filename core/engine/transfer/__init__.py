@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from pathlib import Path
 
-from core.engine.bench import Bench
+from core.engine.context import Context
 from core.engine.export.graph import save_float
 from core.engine.method import Method, Saved
 from core.engine.model import Model
@@ -15,9 +15,9 @@ class Transfer(Method, ABC):
     """A way to make a classifier of the target's classes from a pretrained backbone."""
 
     @abstractmethod
-    def apply(self, model: Model, bench: Bench) -> Model:
+    def apply(self, model: Model, context: Context) -> Model:
         """The classifier; `model` comes with its pretrained backbone and a new, untrained head."""
 
-    def save(self, model: Model, path: Path, bench: Bench) -> Saved:
+    def save(self, model: Model, path: Path, context: Context) -> Saved:
         """The network as float32 ONNX."""
         return save_float(model, path)

@@ -6,16 +6,16 @@ import math
 
 import torch
 
-from core.engine.bench import Bench
+from core.engine.context import Context
 from core.engine.data import Unlabelled, prepare
 from core.engine.model import Model
-from core.engine.transfer.adaptation import Settling, statistics_layers
+from core.engine.transfer.adaptation import SourceFreeAdaptation, statistics_layers
 from core.options import Words
 
 AT_ONCE = 256  # images whose statistics are taken together
 
 
-class Adabn(Settling):
+class Adabn(SourceFreeAdaptation):
     """Every weight stays; means and variances become those of the target's images (Li et al. 2016, arXiv:1603.04779).
 
     They are averages over equal batches of about 256, each normalised by its own, in one pass.
@@ -28,14 +28,14 @@ class Adabn(Settling):
     )
     source = "https://arxiv.org/abs/1603.04779"
 
-    def settle(self, model: Model, bench: Bench, target: Unlabelled) -> Model:
+    def fit_to_target(self, model: Model, context: Context, target: Unlabelled) -> Model:
         """Statistics of all target images."""
-        return with_statistics(model, bench, target)
+        return with_statistics(model, context, target)
 
 
-def with_statistics(model: Model, bench: Bench, target: Unlabelled) -> Model:
+def with_statistics(model: Model, context: Context, target: Unlabelled) -> Model:
     """`model`, changed in place: its running means and variances are the averages over the target's images."""
-    net, layers = model.net.to(bench.device).eval(), statistics_layers(model.net)
+    net, layers = model.net.to(context.device).eval(), statistics_layers(model.net)
     momenta = [layer.momentum for layer in layers]
     for layer in layers:
         layer.reset_running_stats()
@@ -43,8 +43,8 @@ def with_statistics(model: Model, bench: Bench, target: Unlabelled) -> Model:
         layer.train()
     with torch.no_grad():
         for part in torch.tensor_split(target.images, math.ceil(len(target.images) / AT_ONCE)):
-            bench.stop_if_cancelled()
-            net(prepare(part.to(bench.device), model.preprocessing))
+            context.stop_if_cancelled()
+            net(prepare(part.to(context.device), model.preprocessing))
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
     net.eval()

@@ -19,20 +19,20 @@ from torch.nn import functional as F
 
 from core.engine.backbones.blocks import blocks
 from core.engine.backbones.features import observe
-from core.engine.bench import Bench
+from core.engine.context import Context
 from core.engine.data import Unlabelled, prepare
 from core.engine.data.augment import AUGMENTATIONS
-from core.engine.forecast import Labour, training
+from core.engine.forecast import Workload, training
 from core.engine.method import knob
 from core.engine.model import Model
 from core.engine.output import Output
 from core.engine.seeds import counter_seed
-from core.engine.small_sets import steps_at_least
-from core.engine.train import UNLABELLED, Batch, Examples, Incumbent, Schedule, evaluate, fit
+from core.engine.training.loop import UNLABELLED, Batch, Examples, Incumbent, Schedule, evaluate, fit
+from core.engine.training.small_sets import steps_at_least
 from core.engine.transfer import Transfer
 from core.errors import UserError
 from core.gap import KEPT
-from core.rules.domains import no_target
+from core.rules.target import no_target
 
 CONTROL = "source only"
 PRETRAINED_RATE = 0.1  # of the backbone, as a share of the head's
@@ -82,36 +82,36 @@ class Adaptation(Transfer, ABC):
         zh=("数据增强", "对两个域的每张图像独立随机变换。"), choices=AUGMENTATIONS,
     )  # fmt: skip
 
-    def refuse(self, model: Model, bench: Bench) -> None:
+    def refuse(self, model: Model, context: Context) -> None:
         """Raises UserError, before any work, where this network cannot be adapted so; here never."""
 
     @abstractmethod
-    def adapt(self, model: Model, bench: Bench, target: Unlabelled) -> Model:
+    def adapt(self, model: Model, context: Context, target: Unlabelled) -> Model:
         """The adapted model."""
 
-    def apply(self, model: Model, bench: Bench) -> Model:
+    def apply(self, model: Model, context: Context) -> Model:
         """The model that learned the source's labels and saw the target's images; raises UserError without a target."""
-        if bench.target is None:
+        if context.target is None:
             raise no_target("method", type(self).title.en)
-        self.refuse(model, bench)
-        return self.adapt(model, bench, bench.target)
+        self.refuse(model, context)
+        return self.adapt(model, context, context.target)
 
-    def controls(self, model: Model, bench: Bench) -> dict[str, Callable[[], Model]]:
+    def controls(self, model: Model, context: Context) -> dict[str, Callable[[], Model]]:
         """Source only: the same first weights, the same order of the same images, no target."""
         if not self.source_only:
             return {}
-        alone = replace(bench.beside(CONTROL), place=bench.place, folder=bench.folder / "source")
+        alone = replace(context.beside(CONTROL), place=context.place, folder=context.folder / "source")
         return {CONTROL: lambda: self.learn_source(model, alone)}
 
-    def learn_source(self, model: Model, bench: Bench) -> Model:
+    def learn_source(self, model: Model, context: Context) -> Model:
         """`model` after training on the source's labels alone."""
 
         def loss(output: Output, batch: Batch) -> Tensor:
             return F.cross_entropy(output.logits, batch.target)
 
-        examples = Examples.of(bench.labelled)
+        examples = Examples.of(context.labelled)
         learner = copied(model)
-        return fit(learner, examples, loss, self.schedule(), bench, parameters=self.groups(learner))
+        return fit(learner, examples, loss, self.schedule(), context, parameters=self.groups(learner))
 
     def before(self, name: str) -> Incumbent:
         """The network that is kept where adapting costs too much on the source."""
@@ -131,9 +131,9 @@ class Adaptation(Transfer, ABC):
         rate = self.learning_rate * (self.backbone_rate or (1.0 if model.fresh else PRETRAINED_RATE))
         return [{"params": parts.head, "lr": self.learning_rate}, {"params": body, "lr": rate}]
 
-    def source_labour(self, model: Model, bench: Bench, beside: int = 1) -> tuple[Labour, ...]:
+    def source_workload(self, model: Model, context: Context, beside: int = 1) -> tuple[Workload, ...]:
         """Training on the source's images; `beside` 2 where as many of the target stand in each batch."""
-        return training(model, self.schedule(), len(bench.labelled), len(bench.data.validation), beside)
+        return training(model, self.schedule(), len(context.labelled), len(context.data.validation), beside)
 
 
 class Alignment(Adaptation, ABC):
@@ -156,10 +156,10 @@ class Alignment(Adaptation, ABC):
         """Layers that learn to tell the domains apart from embeddings of `width`; by default none."""
         return None
 
-    def adapt(self, model: Model, bench: Bench, target: Unlabelled) -> Model:
+    def adapt(self, model: Model, context: Context, target: Unlabelled) -> Model:
         """One loop over both domains; source images of classes that the target lacks are not aligned."""
-        shared = torch.tensor(target.shared, device=bench.device)
-        torch.manual_seed(counter_seed(*bench.place, "critic"))
+        shared = torch.tensor(target.shared, device=context.device)
+        torch.manual_seed(counter_seed(*context.place, "critic"))
         critic = self.critic(_width(model, target))
 
         def loss(output: Output, batch: Batch) -> Tensor:
@@ -172,20 +172,20 @@ class Alignment(Adaptation, ABC):
             apart = self.distance(output.embedding[alike], output.embedding[~here], batch.progress, critic)
             return classified + self.weight * apart
 
-        examples = replace(Examples.of(bench.labelled), beside=target.images)
+        examples = replace(Examples.of(context.labelled), beside=target.images)
         learner, schedule = copied(model), self.schedule()
         groups = self.groups(learner)
         return fit(
-            learner, examples, loss, schedule, bench,
+            learner, examples, loss, schedule, context,
             parameters=groups, features=True, extra=critic, incumbent=self.before("the network before adapting"),
         )  # fmt: skip
 
-    def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
+    def workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:
         """Twice the source's images pass; the control is told as if it saw as many."""
-        return self.source_labour(after, bench, beside=2)
+        return self.source_workload(after, context, beside=2)
 
 
-class Settling(Adaptation, ABC):
+class SourceFreeAdaptation(Adaptation, ABC):
     """Learns the source first, then fits the network to the target's images; a method fills `settle`."""
 
     needs_norms = True
@@ -196,51 +196,54 @@ class Settling(Adaptation, ABC):
     )  # fmt: skip
 
     @abstractmethod
-    def settle(self, model: Model, bench: Bench, target: Unlabelled) -> Model:
+    def fit_to_target(self, model: Model, context: Context, target: Unlabelled) -> Model:
         """The model, trained on the source, after it was fitted to the target's images in place."""
 
     def more_epochs(self) -> int:
         """How many epochs `settle` adds to the curve."""
         return 0
 
-    def refuse(self, model: Model, bench: Bench) -> None:
+    def refuse(self, model: Model, context: Context) -> None:
         """Needs batch normalisation, and a trained model."""
         if not statistics_layers(model.net):
             allowed, fix = "a network with batch normalisation", "Choose coral, mk_mmd or dann, or such a backbone."
             raise UserError("no_batch_norm", "backbone", model.backbone, allowed, fix)
-        if self.epochs == 0 and bench.artifact is None:
+        if self.epochs == 0 and context.artifact is None:
             fix = "Set epochs, or put a transfer step before this one."
             raise UserError("nothing_trained", "epochs", 0, "at least 1 in the first step of a recipe", fix)
 
-    def adapt(self, model: Model, bench: Bench, target: Unlabelled) -> Model:
+    def adapt(self, model: Model, context: Context, target: Unlabelled) -> Model:
         """The control is what this step stands on before it looks at the target, bit for bit."""
-        source = replace(bench, folder=bench.folder / "source").after(0, self.epochs + self.more_epochs())
+        source = replace(context, folder=context.folder / "source").after(0, self.epochs + self.more_epochs())
         learned = self.learn_source(model, source) if self.epochs else copied(model)
-        settled = self.settle(copied(learned), bench, target)
-        return learned if self._collapsed(learned, settled, bench) else settled
+        settled = self.fit_to_target(copied(learned), context, target)
+        return learned if self._collapsed(learned, settled, context) else settled
 
-    def _collapsed(self, learned: Model, settled: Model, bench: Bench) -> bool:
+    def _collapsed(self, learned: Model, settled: Model, context: Context) -> bool:
         """Whether settling cost more on the source's validation images than it may; says so."""
-        before, after = (evaluate(model, bench.data.validation, bench).accuracy for model in (learned, settled))
+        before, after = (evaluate(model, context.data.validation, context).accuracy for model in (learned, settled))
         if after >= before - self.source_drop:
             return False
         fell = f"from {100 * before:.1f} % to {100 * after:.1f} %"
         most = f"more than {100 * self.source_drop:g} percentage points"
-        bench.remark(
+        context.remark(
             KEPT, f"Adapting to the target took the source's validation accuracy {fell}, {most}: the network before "
             "adapting is kept. Set source_drop higher to accept that.",
         )  # fmt: skip
         return True
 
-    def controls(self, model: Model, bench: Bench) -> dict[str, Callable[[], Model]]:
+    def controls(self, model: Model, context: Context) -> dict[str, Callable[[], Model]]:
         """None where the step before is itself the model that learned from the source only."""
-        return super().controls(model, bench) if self.epochs else {}
+        return super().controls(model, context) if self.epochs else {}
 
-    def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
+    def workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:
         """The source's training, which the control takes from this step, and a look at every target image."""
-        learned = self.source_labour(after, bench) if self.epochs else ()
-        seen = len(bench.target.images) if bench.target else 0
-        return (*(replace(work, control=False) for work in learned), Labour("forward", after, seen, 256, control=False))
+        learned = self.source_workload(after, context) if self.epochs else ()
+        seen = len(context.target.images) if context.target else 0
+        return (
+            *(replace(work, control=False) for work in learned),
+            Workload("forward", after, seen, 256, control=False),
+        )
 
 
 def copied(model: Model) -> Model:

@@ -19,13 +19,13 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from core.engine.backbones.heads import head_layer, without_head
-from core.engine.bench import Bench
+from core.engine.context import Context
 from core.engine.data.augment import prepare
 from core.engine.export.graph import EMBEDDING, fingerprint, graph_bytes, no_linear_head, with_embedding
 from core.engine.measure.runtime import open_session, predict
-from core.engine.memory_layout import arrange, arranged, choose_layout
 from core.engine.model import Model
 from core.engine.threads import side_by_side
+from core.engine.training.memory_layout import arrange, arranged, choose_layout
 from core.files import make_folder
 from core.sealed import read_kept, write_kept
 
@@ -40,49 +40,49 @@ class Extractor:
     model: Model
     key: str
 
-    def embed(self, images: Tensor, bench: Bench) -> Tensor:
+    def embed(self, images: Tensor, context: Context) -> Tensor:
         """Embeddings [N, D] of uint8 images [N, C, H, W]; raises CancelledError between batches."""
         content = blake2b(images.contiguous().numpy().tobytes(), digest_size=16).hexdigest()
-        path = bench.cache / "embeddings" / f"{self.key}-{content}.kept"
+        path = context.cache / "embeddings" / f"{self.key}-{content}.kept"
         if (kept := read_kept(path)) is not None:
             return load(kept)["embedding"]
-        found = self._compute(images, bench)
+        found = self._compute(images, context)
         make_folder(path.parent)
         write_kept(path, save({"embedding": found.contiguous()}))
         return found
 
-    def _compute(self, images: Tensor, bench: Bench) -> Tensor:
+    def _compute(self, images: Tensor, context: Context) -> Tensor:
         def step(done: int) -> None:
-            bench.stop_if_cancelled()
-            bench.report("features", 0, 1, done, len(images))
+            context.stop_if_cancelled()
+            context.report("features", 0, 1, done, len(images))
 
-        if bench.device.type == "cpu" and len(images) * self.model.preprocessing.size**2 > FEW:
-            graph = template(self.model, bench)
-            session = open_session(graph.SerializeToString(), bench.threads)
+        if context.device.type == "cpu" and len(images) * self.model.preprocessing.size**2 > FEW:
+            graph = template(self.model, context)
+            session = open_session(graph.SerializeToString(), context.threads)
             return predict(session, images, self.model.preprocessing, EMBEDDING, step)
         rows: list[Tensor] = []
-        with closing(self._in_torch(images, bench)) as found:
+        with closing(self._in_torch(images, context)) as found:
             for row in found:
                 rows.append(row)
                 step(sum(map(len, rows)))
         return torch.cat(rows)
 
-    def _in_torch(self, images: Tensor, bench: Bench) -> Generator[Tensor, None, None]:
+    def _in_torch(self, images: Tensor, context: Context) -> Generator[Tensor, None, None]:
         """The embeddings of one batch after the other."""
-        net = without_head(self.model.net).to(bench.device)
-        layout = choose_layout(net, bench.device)
+        net = without_head(self.model.net).to(context.device)
+        layout = choose_layout(net, context.device)
         arrange(net, layout)
         preprocessing = self.model.preprocessing
 
         def embed(block: Tensor) -> Tensor:
             with torch.no_grad():
-                pixels = prepare(block.to(bench.device), preprocessing)
+                pixels = prepare(block.to(context.device), preprocessing)
                 found: Tensor = net(arranged(pixels, layout))
             if found.ndim != 2:
                 raise no_linear_head(f"a layer on {found.ndim - 1} dimensions")
             return found.float().cpu()
 
-        threads = bench.threads if bench.device.type == "cpu" else 1
+        threads = context.threads if context.device.type == "cpu" else 1
         yield from side_by_side(embed, torch.split(images, AT_ONCE), threads)
 
 
@@ -97,16 +97,16 @@ def extractor(model: Model) -> Extractor:
     return Extractor(model, fingerprint(model))
 
 
-def template(model: Model, bench: Bench) -> onnx.ModelProto:
+def template(model: Model, context: Context) -> onnx.ModelProto:
     """The graph of a model's backbone with the outputs `logits`, from a head without meaning, and `embedding`.
 
     Exported the first time and cached: models that differ in their heads alone share it, byte for byte.
     Raises UserError `no_linear_head` where the network does not end in a linear layer on an embedding.
     """
-    path: Path = bench.cache / "extractors" / f"{fingerprint(model)}.kept"
+    path: Path = context.cache / "extractors" / f"{fingerprint(model)}.kept"
     kept = read_kept(path)
     if kept is None:
-        bench.report("exporting", 0, 1, 0, 1)
+        context.report("exporting", 0, 1, 0, 1)
         make_folder(path.parent)
         kept = graph_bytes(_neutral(model))
         write_kept(path, kept)

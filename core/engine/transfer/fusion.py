@@ -10,15 +10,15 @@ from torch import Tensor, nn
 
 from core.engine.backbones.fused import fuse
 from core.engine.backbones.heads import head_layer
-from core.engine.bench import Bench
+from core.engine.context import Context
 from core.engine.export.graph import no_linear_head
-from core.engine.forecast import Outline
+from core.engine.forecast import Forecast
 from core.engine.method import knob
 from core.engine.model import Model
-from core.engine.starting import side_of, start, tell_random
+from core.engine.pipeline.first_model import side_of, start, tell_random
 from core.engine.transfer.embedding import extractor
 from core.engine.transfer.logistic import Problem
-from core.engine.transfer.probing import Frozen, ProbedTransfer, There
+from core.engine.transfer.probing import Frozen, ProbedTransfer, TargetFeatures
 from core.options import Words
 from core.rules.networks import fellows
 
@@ -41,19 +41,21 @@ class Fusion(ProbedTransfer):
         zh=("同时使用的骨干", "除配方自身的骨干之外,用逗号分隔名称;小网络按自己的尺寸看图像。"),
     )  # fmt: skip
 
-    def frozen(self, model: Model, bench: Bench) -> Frozen:
+    def frozen(self, model: Model, context: Context) -> Frozen:
         """The fused network; features come from each backbone's own cache."""
-        parts = self._parts(model, bench)
+        parts = self._parts(model, context)
         for part in parts[1:]:
-            tell_random(part, bench)
+            tell_random(part, context)
         extractors = [extractor(part) for part in parts]
 
         def embed(images: Tensor) -> Tensor:
-            return torch.cat([each.embed(images, bench) for each in extractors], 1)
+            return torch.cat([each.embed(images, context) for each in extractors], 1)
 
-        return Frozen(fuse(parts, bench.data.size, bench.data.channels), embed)
+        return Frozen(fuse(parts, context.data.size, context.data.channels), embed)
 
-    def problems(self, features: Tensor, labels: Tensor, classes: int, there: There | None) -> Sequence[Problem]:
+    def candidates(
+        self, features: Tensor, labels: Tensor, classes: int, there: TargetFeatures | None
+    ) -> Sequence[Problem]:
         """One: the features of all backbones."""
         return (Problem.of(features, labels, classes),)
 
@@ -61,10 +63,10 @@ class Fusion(ProbedTransfer):
         """All that are named."""
         return tuple(fellows(self.with_backbones, ""))
 
-    def outline(self, before: Outline, bench: Bench) -> Outline:
+    def forecast(self, before: Forecast, context: Context) -> Forecast:
         """All backbones in one network."""
-        parts = self._parts(before.model, bench)
-        return Outline(fuse(parts, bench.data.size, bench.data.channels), before.why)
+        parts = self._parts(before.model, context)
+        return Forecast(fuse(parts, context.data.size, context.data.channels), before.why)
 
     def notes(self, model: Model) -> tuple[str, ...]:
         """Whose features stand side by side."""
@@ -72,10 +74,10 @@ class Fusion(ProbedTransfer):
         assert isinstance(layer, nn.Linear)
         return (f"{model.backbone.replace('+', ' + ')}: {layer.in_features} features of all of them in one file",)
 
-    def _parts(self, model: Model, bench: Bench) -> list[Model]:
+    def _parts(self, model: Model, context: Context) -> list[Model]:
         """The recipe's backbone first; raises UserError `no_linear_head` where one ends in something else."""
         names = fellows(self.with_backbones, model.backbone)
-        others = [start(name, replace(bench, image_size=side_of(name, bench.image_size))) for name in names]
+        others = [start(name, replace(context, image_size=side_of(name, context.image_size))) for name in names]
         for part in (model, *others):
             if not isinstance(layer := head_layer(part.net), nn.Linear):
                 raise no_linear_head(f"{type(layer).__name__} ({part.backbone})")

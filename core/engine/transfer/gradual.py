@@ -5,11 +5,11 @@ from __future__ import annotations
 import copy
 
 from core.engine.backbones.blocks import blocks
-from core.engine.bench import Bench
-from core.engine.forecast import Labour
+from core.engine.context import Context
+from core.engine.forecast import Workload
 from core.engine.method import knob
 from core.engine.model import Model
-from core.engine.train import ITSELF, Examples, Incumbent
+from core.engine.training.loop import ITSELF, Examples, Incumbent
 from core.engine.transfer.fine_tune import FineTune
 from core.engine.transfer.objective import Objective
 from core.engine.transfer.training import Trainable, shared_out
@@ -31,20 +31,20 @@ class Gradual(FineTune):
         zh=("阶段数", "第一阶段只训练分类头,最后阶段训练全部;训练轮数均分。"), ge=2, le=100,
     )  # fmt: skip
 
-    def apply(self, model: Model, bench: Bench) -> Model:
+    def apply(self, model: Model, context: Context) -> Model:
         """Phase after phase, each from the best weights so far, as one curve; raises UserError for empty phases."""
         self._parts()
-        start = self.objective(model, Examples.of(bench.labelled), bench)
+        start = self.objective(model, Examples.of(context.labelled), context)
         for number in range(self.phases):
-            model = self.phase(model, number, start, bench)
+            model = self.phase(model, number, start, context)
         return model
 
-    def phase(self, model: Model, number: int, start: Objective, bench: Bench) -> Model:
+    def phase(self, model: Model, number: int, start: Objective, context: Context) -> Model:
         """The model after phase `number`, from 0, which trains the head and that many shares of the blocks."""
         done, end = self._parts()[number]
-        part = bench.part(f"phase-{number}").after(done, self.epochs)
+        part = context.part(f"phase-{number}").after(done, self.epochs)
         return self.train(
-            model, Examples.of(bench.labelled), part, self.thawed(model, number, len(bench.labelled)),
+            model, Examples.of(context.labelled), part, self.thawed(model, number, len(context.labelled)),
             start=start, schedule=self.schedule(end - done),
             incumbent=Incumbent(f"the network after phase {number}") if number else ITSELF,
         )  # fmt: skip
@@ -64,12 +64,12 @@ class Gradual(FineTune):
     def _parts(self) -> list[tuple[int, int]]:
         return shared_out(self.epochs, self.phases, "phases", self.phases)
 
-    def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
+    def workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:
         """Each phase trains what has joined."""
-        work: list[Labour] = []
-        images = len(bench.labelled)
+        work: list[Workload] = []
+        images = len(context.labelled)
         for number, (done, end) in enumerate(self._parts()):
             learner = after.with_net(copy.deepcopy(after.net))
             self.thawed(learner, number, images)
-            work += self.training(learner, self.schedule(end - done), images, bench)
+            work += self.training(learner, self.schedule(end - done), images, context)
         return tuple(work)

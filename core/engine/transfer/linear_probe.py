@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from core.engine.transfer.logistic import Head, Problem, solve
-from core.engine.transfer.probing import ProbedTransfer, There
+from core.engine.transfer.probing import ProbedTransfer, TargetFeatures
 from core.options import Words
 
 __all__ = ["Head", "LinearProbe", "solve"]
@@ -23,6 +23,8 @@ class LinearProbe(ProbedTransfer):
     )
     source = "https://arxiv.org/abs/1610.01644"
 
-    def problems(self, features: Tensor, labels: Tensor, classes: int, there: There | None) -> Sequence[Problem]:
+    def candidates(
+        self, features: Tensor, labels: Tensor, classes: int, there: TargetFeatures | None
+    ) -> Sequence[Problem]:
         """One: all features."""
         return (Problem.of(features, labels, classes),)

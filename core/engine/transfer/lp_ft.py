@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from core.engine.bench import NOTHING, Bench, Figures
-from core.engine.forecast import Labour
+from core.engine.context import NOTHING, Context, Figures
+from core.engine.forecast import Workload
 from core.engine.method import knob
 from core.engine.model import Model
-from core.engine.train import Examples, Incumbent
+from core.engine.training.loop import Examples, Incumbent
 from core.engine.transfer.fine_tune import FineTune
 from core.engine.transfer.linear_probe import LinearProbe
 from core.events import Work
@@ -30,23 +30,23 @@ class LpFt(FineTune):
         zh=("探测的 L2 惩罚", "对探测权重平方的惩罚(的一半);0 表示按验证集自动选择。"), ge=0.0, le=100.0,
     )  # fmt: skip
 
-    def apply(self, model: Model, bench: Bench) -> Model:
+    def apply(self, model: Model, context: Context) -> Model:
         """Fine-tuning that starts with the probe's head; epoch 0 of its curve is the probe itself."""
-        probed = LinearProbe(l2=self.l2).apply(model, _quiet(bench.part("probe")))
-        return self.train(probed, Examples.of(bench.labelled), bench, incumbent=Incumbent("the probe"))
+        probed = LinearProbe(l2=self.l2).apply(model, _quiet(context.part("probe")))
+        return self.train(probed, Examples.of(context.labelled), context, incumbent=Incumbent("the probe"))
 
-    def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
+    def workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:
         """The probe's work and the fine-tuning's."""
-        return (*LinearProbe(l2=self.l2).labour(before, after, bench), *super().labour(before, after, bench))
+        return (*LinearProbe(l2=self.l2).workload(before, after, context), *super().workload(before, after, context))
 
 
-def _quiet(bench: Bench) -> Bench:
+def _quiet(context: Context) -> Context:
     """The probe's search over penalties is no learning curve and is left out; its features' progress is told."""
 
     def report(
         what: Work, epoch: int, epochs: int, batch: int, batches: int, figures: Figures = NOTHING, control: str = ""
     ) -> None:
         if what != "training":
-            bench.report(what, epoch, epochs, batch, batches, figures, control)
+            context.report(what, epoch, epochs, batch, batches, figures, control)
 
-    return replace(bench, report=report)
+    return replace(context, report=report)

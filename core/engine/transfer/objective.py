@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from core.engine.backbones.heads import head_layer
-from core.engine.mixing import cross_entropy
 from core.engine.output import Output
-from core.engine.train import Batch
+from core.engine.training.loop import Batch
+from core.engine.training.mixup import cross_entropy
 
 
 @dataclass(frozen=True)

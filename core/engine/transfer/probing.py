@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from core.engine.backbones.heads import head_layer
-from core.engine.bench import Bench, Figures
+from core.engine.context import Context, Figures
 from core.engine.export.graph import describe, with_head
-from core.engine.forecast import Labour
+from core.engine.forecast import Workload
 from core.engine.method import Saved, knob
 from core.engine.model import Model
-from core.engine.starting import tell_random
+from core.engine.pipeline.first_model import tell_random
 from core.engine.transfer import Transfer
 from core.engine.transfer.embedding import extractor, template
 from core.engine.transfer.logistic import Problem, operations
@@ -35,7 +35,7 @@ class Frozen(NamedTuple):
     embed: Callable[[Tensor], Tensor]
 
 
-class There(NamedTuple):
+class TargetFeatures(NamedTuple):
     """The recipe's target as a head may know it: its images' features [M, D], and which classes they can be of."""
 
     features: Tensor
@@ -56,7 +56,9 @@ class ProbedTransfer(Transfer, ABC):
     )  # fmt: skip
 
     @abstractmethod
-    def problems(self, features: Tensor, labels: Tensor, classes: int, there: There | None) -> Sequence[Problem]:
+    def candidates(
+        self, features: Tensor, labels: Tensor, classes: int, there: TargetFeatures | None
+    ) -> Sequence[Problem]:
         """What the head is searched on, from features [N, D] and labels [N]; of several the best on validation. `there`
         is the target where it `adapts`."""
 
@@ -64,42 +66,46 @@ class ProbedTransfer(Transfer, ABC):
         """Whether the head is fitted to the recipe's target too; here not."""
         return False
 
-    def frozen(self, model: Model, bench: Bench) -> Frozen:
+    def frozen(self, model: Model, context: Context) -> Frozen:
         """The network that gets the head, and how its features come about; raises UserError, before any work, where an
         option does not suit it."""
         extract = extractor(model)
-        return Frozen(model, lambda images: extract.embed(images, bench))
+        return Frozen(model, lambda images: extract.embed(images, context))
 
-    def apply(self, model: Model, bench: Bench) -> Model:
+    def apply(self, model: Model, context: Context) -> Model:
         """The backbone unchanged, with the optimal head; `l2` 0 tries a grid and keeps the best on validation.
 
         The heads come first: something moves on the screen while the validation images are still on their way. Of
         several each is searched for roughly, and the best to its end; what is told is of the rough ones. One that
         adapts to the target is chosen as it sees the source, where labels may be looked at.
         """
-        tell_random(model, bench)
-        came = model if bench.artifact and not self.adapts() else None
-        model, embed = self.frozen(model, bench)
-        split, validation = bench.labelled, bench.data.validation
+        tell_random(model, context)
+        came = model if context.artifact and not self.adapts() else None
+        model, embed = self.frozen(model, context)
+        split, validation = context.labelled, context.data.validation
         features = embed(split.images)
         heads, learned, rights = [], [], []
-        there = There(embed(bench.target.images), bench.target.shared) if self.adapts() and bench.target else None
-        problems = self.problems(features, split.labels, len(model.classes), there)
-        searches = [(problem, l2) for problem in problems for l2 in ((self.l2,) if self.l2 else GRID)]
+        there = (
+            TargetFeatures(embed(context.target.images), context.target.shared)
+            if self.adapts() and context.target
+            else None
+        )
+        candidates = self.candidates(features, split.labels, len(model.classes), there)
+        searches = [(problem, l2) for problem in candidates for l2 in ((self.l2,) if self.l2 else GRID)]
         several = len(searches) > 1
         for number, (problem, l2) in enumerate(searches):
-            bench.stop_if_cancelled()
+            context.stop_if_cancelled()
             heads.append(problem.solve(l2, rough=several))
-            learned.append(judge(heads[-1](features), split.labels))
+            learned.append(evaluator(heads[-1](features), split.labels))
             loss, accuracy = learned[-1]
-            bench.report("training", number + 1, len(searches), 0, 1, Figures(loss=loss, accuracy=accuracy))
-        judged = embed(validation.images)
+            context.report("training", number + 1, len(searches), 0, 1, Figures(loss=loss, accuracy=accuracy))
+        evaluation = embed(validation.images)
         for number, (head, (loss, accuracy)) in enumerate(zip(heads, learned, strict=True)):
-            told, right = judge(head(judged), validation.labels)
+            told, right = evaluator(head(evaluation), validation.labels)
             figures = Figures(loss=loss, accuracy=accuracy, validation_loss=told, validation_accuracy=right)
-            bench.report("training", number + 1, len(searches), 0, 1, figures)
+            context.report("training", number + 1, len(searches), 0, 1, figures)
             rights.append(right)
-        if came is model and self._stays(model, judged, max(rights), bench):
+        if came is model and self._stays(model, evaluation, max(rights), context):
             return model
         problem, l2 = searches[rights.index(max(rights))]
         if several:
@@ -112,38 +118,38 @@ class ProbedTransfer(Transfer, ABC):
             layer.bias.copy_(head.bias)
         return model
 
-    def _stays(self, model: Model, judged: Tensor, reached: float, bench: Bench) -> bool:
+    def _stays(self, model: Model, evaluation: Tensor, reached: float, context: Context) -> bool:
         """Whether the head that came in, of a network that an earlier step trained, is better than any found here on
         validation features [N, D]; says so."""
         layer = head_layer(model.net)
         assert isinstance(layer, nn.Linear)
         with torch.no_grad():
-            had = judge(layer(judged.to(layer.weight.device)).cpu(), bench.data.validation.labels)[1]
+            had = evaluator(layer(evaluation.to(layer.weight.device)).cpu(), context.data.validation.labels)[1]
         if had <= reached:
             return False
-        bench.remark(
+        context.remark(
             KEPT, f"The probe reached {100 * reached:.1f} % on validation, below the {100 * had:.1f} % of the network "
             "that came in: its head is kept.",
         )  # fmt: skip
         return True
 
-    def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
+    def workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:
         """Every labelled and validation image once through the backbone, and the target's where it adapts; then the
         search on their features."""
-        images, judged = len(bench.labelled), len(bench.data.validation)
-        judged += len(bench.target.images) if self.adapts() and bench.target else 0
+        images, evaluation = len(context.labelled), len(context.data.validation)
+        evaluation += len(context.target.images) if self.adapts() and context.target else 0
         layer = head_layer(after.net)
         assert isinstance(layer, nn.Linear | nn.Conv2d)
         width = layer.weight[0].numel()
         search = self.effort * operations(images, width, len(after.classes), 1 if self.l2 else len(GRID))
-        return (Labour("answer", after, images + judged, operations=search),)
+        return (Workload("answer", after, images + evaluation, operations=search),)
 
-    def save(self, model: Model, path: Path, bench: Bench) -> Saved:
+    def save(self, model: Model, path: Path, context: Context) -> Saved:
         """The cached graph of the backbone with the new head: a backbone is exported once."""
         layer = head_layer(model.net)
         assert isinstance(layer, nn.Linear)
         weight, bias = layer.weight.detach().cpu().numpy(), layer.bias.detach().cpu().numpy()
-        graph = describe(model, with_head(template(model, bench), weight, bias))
+        graph = describe(model, with_head(template(model, context), weight, bias))
         write_atomic(path, graph.SerializeToString(deterministic=True))
         return Saved(notes=self.notes(model))
 
@@ -152,6 +158,6 @@ class ProbedTransfer(Transfer, ABC):
         return ()
 
 
-def judge(logits: Tensor, labels: Tensor) -> tuple[float, float]:
+def evaluator(logits: Tensor, labels: Tensor) -> tuple[float, float]:
     """(mean cross-entropy, share of right answers) of logits [N, C]."""
     return float(F.cross_entropy(logits, labels)), float((logits.argmax(1) == labels).float().mean())

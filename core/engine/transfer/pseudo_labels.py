@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import torch
 
-from core.engine.answers import AT_ONCE, answers
-from core.engine.bench import Bench
-from core.engine.forecast import Labour
+from core.engine.context import Context
+from core.engine.forecast import Workload
+from core.engine.measure.evaluate import AT_ONCE, answers
 from core.engine.method import knob
 from core.engine.model import Model
-from core.engine.schedule import Schedule
-from core.engine.small_sets import tell_few
-from core.engine.train import ITSELF, Examples, Incumbent
+from core.engine.training.loop import ITSELF, Examples, Incumbent
+from core.engine.training.schedule import Schedule
+from core.engine.training.small_sets import tell_few
 from core.engine.transfer.fine_tune import FineTune
 from core.engine.transfer.training import shared_out
 from core.errors import UserError
@@ -51,63 +51,65 @@ class PseudoLabels(FineTune):
         zh=("训练只用标签的孪生", "同样的轮次和步数,不用无标签图像:显示它们的价值。"),
     )  # fmt: skip
 
-    def apply(self, model: Model, bench: Bench) -> Model:
+    def apply(self, model: Model, context: Context) -> Model:
         """Round after round, each from the best weights so far, as one curve; raises UserError without a pool, with
         mixed images, or with rounds that have no epoch."""
-        self._refuse(bench)
-        return self._learn(model, bench, joining=True)
+        self._refuse(context)
+        return self._learn(model, context, joining=True)
 
-    def controls(self, model: Model, bench: Bench) -> dict[str, Callable[[], Model]]:
+    def controls(self, model: Model, context: Context) -> dict[str, Callable[[], Model]]:
         """The twin: same start, same rounds, same number of steps, labels only."""
-        return {TWIN: lambda: self._learn(model, bench.beside(TWIN), joining=False)} if self.twin else {}
+        return {TWIN: lambda: self._learn(model, context.beside(TWIN), joining=False)} if self.twin else {}
 
-    def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
+    def workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:
         """Epochs as long as if the whole pool had joined, and the pool's answers once a round."""
-        images = len(bench.labelled) + len(bench.pool)
-        answered = Labour("forward", after, self.rounds * len(bench.pool), AT_ONCE, control=False)
-        return (*self.training(after, self._paced(self.epochs, bench), images, bench), answered)
+        images = len(context.labelled) + len(context.pool)
+        answered = Workload("forward", after, self.rounds * len(context.pool), AT_ONCE, control=False)
+        return (*self.training(after, self._paced(self.epochs, context), images, context), answered)
 
-    def _learn(self, model: Model, bench: Bench, *, joining: bool) -> Model:
-        examples = Examples.of(bench.labelled)
+    def _learn(self, model: Model, context: Context, *, joining: bool) -> Model:
+        examples = Examples.of(context.labelled)
         parts = shared_out(self.epochs, self.rounds + 1, "rounds", self.rounds)
-        tell_few(len(bench.labelled) + len(bench.pool), self._small(self.epochs, bench), bench)
-        start, fresh = self.objective(model, examples, bench), model.fresh
+        tell_few(len(context.labelled) + len(context.pool), self._small(self.epochs, context), context)
+        start, fresh = self.objective(model, examples, context), model.fresh
         for number, (done, end) in enumerate(parts):
-            part = bench.part(f"round-{number}").after(done, self.epochs)
+            part = context.part(f"round-{number}").after(done, self.epochs)
             if number and joining:
                 examples = self._joined(model, number, part)
             if self.balance:
-                start = replace(start, class_weights=self.objective(model, examples, bench).class_weights)
-            schedule = self._paced(end - done, bench)
+                start = replace(start, class_weights=self.objective(model, examples, context).class_weights)
+            schedule = self._paced(end - done, context)
             known = Incumbent(f"the network before round {number}") if number else ITSELF
             what = self.suited(replace(model, fresh=fresh)).trainable(model.net, len(examples))
             model = self.train(model, examples, part, what, start=start, schedule=schedule, incumbent=known)
         return model
 
-    def _paced(self, epochs: int, bench: Bench) -> Schedule:
+    def _paced(self, epochs: int, context: Context) -> Schedule:
         """For all rounds and the twin alike, an equal budget: epochs as long as if the whole pool had joined."""
-        seen = len(bench.labelled) + len(bench.pool)
-        small = self._small(epochs, bench)
+        seen = len(context.labelled) + len(context.pool)
+        small = self._small(epochs, context)
         return replace(small, batch=small.size(seen), batches=max(small.least, -(-seen // small.size(seen))))
 
-    def _small(self, epochs: int, bench: Bench) -> Schedule:
+    def _small(self, epochs: int, context: Context) -> Schedule:
         """In batches that the labelled images alone can fill."""
         given = self.schedule(epochs)
-        return replace(given, batch=min(given.batch, len(bench.labelled)))
+        return replace(given, batch=min(given.batch, len(context.labelled)))
 
-    def _joined(self, model: Model, number: int, bench: Bench) -> Examples:
+    def _joined(self, model: Model, number: int, context: Context) -> Examples:
         """The labelled images and those of the pool that the model is sure of, with its labels."""
-        probability, label = answers(model, bench.pool, bench, "features").softmax(1).max(1)
+        probability, label = answers(model, context.pool, context, "features").softmax(1).max(1)
         sure = probability >= self.confidence
-        split, joined, pool = bench.labelled, int(sure.sum()), len(bench.pool)
+        split, joined, pool = context.labelled, int(sure.sum()), len(context.pool)
         message = f"Round {number}: {joined:,} of {pool:,} unlabelled images joined, with p ≥ {self.confidence:g}."
-        bench.warn("pseudo_labels", message)
-        return Examples(torch.cat([split.images, bench.pool[sure]]), torch.cat([split.labels, label[sure]]))
+        context.warn("pseudo_labels", message)
+        return Examples(torch.cat([split.images, context.pool[sure]]), torch.cat([split.labels, label[sure]]))
 
-    def _refuse(self, bench: Bench) -> None:
-        if not len(bench.pool):
+    def _refuse(self, context: Context) -> None:
+        if not len(context.pool):
             fix = "Set labels below the number of training images: the rest is the unlabelled pool."
-            raise UserError("no_pool", "labels", len(bench.labelled), "fewer labels than images, with confidence", fix)
+            raise UserError(
+                "no_pool", "labels", len(context.labelled), "fewer labels than images, with confidence", fix
+            )
         for name, given in (("mixup", self.mixup), ("cutmix", self.cutmix)):
             if given:
                 fix = f"Set {name} to 0: a mixture of guessed labels teaches neither."

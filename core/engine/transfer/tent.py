@@ -5,19 +5,19 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from core.engine.bench import Bench
+from core.engine.context import Context
 from core.engine.data import Unlabelled
-from core.engine.forecast import Labour
+from core.engine.forecast import Workload
 from core.engine.method import knob
 from core.engine.model import Model
 from core.engine.output import Output
-from core.engine.train import UNLABELLED, Batch, Examples, Schedule, fit
+from core.engine.training.loop import UNLABELLED, Batch, Examples, Schedule, fit
 from core.engine.transfer.adabn import with_statistics
-from core.engine.transfer.adaptation import Settling, statistics_layers
+from core.engine.transfer.adaptation import SourceFreeAdaptation, statistics_layers
 from core.options import Words
 
 
-class Tent(Settling):
+class Tent(SourceFreeAdaptation):
     """Entropy of the answers on target images, minimised over the scales and shifts of batch normalisation, whose
     statistics are the target's (Wang et al. 2021, arXiv:2006.10726); offline, on the target's training images."""
 
@@ -41,9 +41,9 @@ class Tent(Settling):
         """One a pass."""
         return self.passes
 
-    def settle(self, model: Model, bench: Bench, target: Unlabelled) -> Model:
+    def fit_to_target(self, model: Model, context: Context, target: Unlabelled) -> Model:
         """Statistics of the target, sure answers, and the statistics again, which the new scales have moved."""
-        model = with_statistics(model, bench, target)
+        model = with_statistics(model, context, target)
         norms = statistics_layers(model.net)
         learning = [p for norm in norms for p in norm.parameters()]
         for parameter in model.net.parameters():
@@ -54,18 +54,18 @@ class Tent(Settling):
         images = target.images
         unlabelled = Examples(images, torch.full((len(images),), UNLABELLED))
         schedule = Schedule(self.passes, self.batch, self.target_rate, "adamw", 0.0, warmup=0.0)
-        after = bench.part("tent").after(self.epochs, self.epochs + self.passes)
+        after = context.part("tent").after(self.epochs, self.epochs + self.passes)
         made = fit(
             model, unlabelled, entropy, schedule, after, parameters=[{"params": learning}], frozen=others,
             incumbent=self.before("the network with the target's statistics"),
         )  # fmt: skip
         made.net.requires_grad_(True)
-        return with_statistics(made, bench, target)
+        return with_statistics(made, context, target)
 
-    def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
+    def workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:
         """As AdaBN, and training on the target."""
-        seen = self.passes * (len(bench.target.images) if bench.target else 0)
-        return (*super().labour(before, after, bench), Labour("train", after, seen, self.batch, control=False))
+        seen = self.passes * (len(context.target.images) if context.target else 0)
+        return (*super().workload(before, after, context), Workload("train", after, seen, self.batch, control=False))
 
 
 def entropy(output: Output, batch: Batch) -> Tensor:

@@ -13,16 +13,16 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from core.engine.backbones.blocks import blocks
-from core.engine.bench import Bench
+from core.engine.context import Context
 from core.engine.data.augment import AUGMENTATIONS
-from core.engine.forecast import Labour, training
+from core.engine.forecast import Workload, training
 from core.engine.method import knob
 from core.engine.model import Model
-from core.engine.range_test import BATCHES
-from core.engine.schedule import CURVES, Schedule
-from core.engine.small_sets import steps_at_least
-from core.engine.starting import tell_random
-from core.engine.train import ITSELF, Examples, Incumbent, fit
+from core.engine.pipeline.first_model import tell_random
+from core.engine.training.loop import ITSELF, Examples, Incumbent, fit
+from core.engine.training.lr_finder import BATCHES
+from core.engine.training.schedule import CURVES, Schedule
+from core.engine.training.small_sets import steps_at_least
 from core.engine.transfer import Transfer
 from core.engine.transfer.objective import Objective, dropping
 from core.errors import UserError
@@ -118,15 +118,15 @@ class TrainedTransfer(Transfer, ABC):
     def trainable(self, net: nn.Module, images: int) -> Trainable:
         """What of `net` is trained, given how many labelled images there are; the rest keeps its exact bits."""
 
-    def apply(self, model: Model, bench: Bench) -> Model:
+    def apply(self, model: Model, context: Context) -> Model:
         """Cross-entropy on the labelled images; the weights of the best validation accuracy are kept."""
-        return self.train(model, Examples.of(bench.labelled), bench)
+        return self.train(model, Examples.of(context.labelled), context)
 
     def train(
         self,
         model: Model,
         examples: Examples,
-        bench: Bench,
+        context: Context,
         what: Trainable | None = None,
         *,
         start: Objective | None = None,
@@ -137,18 +137,18 @@ class TrainedTransfer(Transfer, ABC):
 
         `start` is the objective of an earlier part, whose pretrained weights still pull; `incumbent`: see train.fit.
         """
-        net = model.net.to(bench.device)
+        net = model.net.to(context.device)
         what = what or self.suited(model).trainable(net, len(examples))
         whole = _whole(net, what.groups)
         if not whole or any(isinstance(m, _BatchNorm) and not knows_images(m) for m in what.frozen):
-            tell_random(model, bench)
+            tell_random(model, context)
         head = {id(p) for p in blocks(net).head}
         groups = [g if _of(g, head) or not self.l2_sp else {**g, "weight_decay": 0.0} for g in what.groups]
-        loss = start or self.objective(model, examples, bench)
+        loss = start or self.objective(model, examples, context)
         try:
             with dropping(net, self.dropout):
                 made = fit(
-                    model, examples, loss, schedule or self.schedule(), bench,
+                    model, examples, loss, schedule or self.schedule(), context,
                     parameters=groups, frozen=what.frozen, incumbent=incumbent,
                 )  # fmt: skip
         finally:
@@ -160,10 +160,10 @@ class TrainedTransfer(Transfer, ABC):
         backbone's share where the option leaves it open."""
         return self if self.learning_rate else self.model_copy(update={"learning_rate": 1.0})
 
-    def objective(self, model: Model, examples: Examples, bench: Bench) -> Objective:
+    def objective(self, model: Model, examples: Examples, context: Context) -> Objective:
         """What training minimises, from the weights that the model has now."""
         return Objective.of(
-            model.net.to(bench.device), examples.target.to(bench.device), len(model.classes),
+            model.net.to(context.device), examples.target.to(context.device), len(model.classes),
             smoothing=self.label_smoothing, balance=self.balance, l1=self.l1, l2_sp=self.l2_sp,
         )  # fmt: skip
 
@@ -176,18 +176,18 @@ class TrainedTransfer(Transfer, ABC):
             average=self.average, least=self.least_steps,
         )  # fmt: skip
 
-    def labour(self, before: Model, after: Model, bench: Bench) -> tuple[Labour, ...]:
+    def workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:
         """Training of what learns; early stopping is not foreseen."""
-        images = len(bench.labelled)
+        images = len(context.labelled)
         learner = after.with_net(copy.deepcopy(after.net))
         self.suited(learner).trainable(learner.net, images)
-        return self.training(learner, self.schedule(), images, bench)
+        return self.training(learner, self.schedule(), images, context)
 
-    def training(self, learner: Model, schedule: Schedule, images: int, bench: Bench) -> tuple[Labour, ...]:
+    def training(self, learner: Model, schedule: Schedule, images: int, context: Context) -> tuple[Workload, ...]:
         """Training by this schedule of what requires a gradient in `learner`, and the range test before it if any."""
-        train, judge = training(learner, schedule, images, len(bench.data.validation))
+        train, evaluator = training(learner, schedule, images, len(context.data.validation))
         searched = 0 if self.learning_rate else BATCHES * train.batch
-        return replace(train, images=train.images + searched), judge
+        return replace(train, images=train.images + searched), evaluator
 
 
 def shared_out(epochs: int, parts: int, option: str, given: int) -> list[tuple[int, int]]:

@@ -10,18 +10,18 @@ import torch
 from torch import Tensor, nn
 
 from core.engine.backbones.heads import head_layer
-from core.engine.bench import Bench
+from core.engine.context import Context
 from core.engine.export.graph import no_linear_head
-from core.engine.forecast import Outline
+from core.engine.forecast import Forecast
 from core.engine.method import Saved, knob
 from core.engine.model import Model
 from core.engine.transfer.adaptation import CONTROL, copied
 from core.engine.transfer.logistic import Problem, View, standardised
-from core.engine.transfer.probing import Frozen, ProbedTransfer, There
+from core.engine.transfer.probing import Frozen, ProbedTransfer, TargetFeatures
 from core.engine.transfer.transformations import NAMES, Facts, transformation
 from core.errors import UserError
 from core.options import Value, Words
-from core.rules.domains import no_target
+from core.rules.target import no_target
 
 PARTS = (1, 2, 4, 8)  # 0 components: all, a half, a quarter and an eighth of them are tried
 
@@ -65,16 +65,16 @@ class Transform(ProbedTransfer):
         """Where the transformation does."""
         return bool(transformation(self.kind).without_target)
 
-    def frozen(self, model: Model, bench: Bench) -> Frozen:
+    def frozen(self, model: Model, context: Context) -> Frozen:
         """Raises UserError `out_of_range` where there are not so many directions, `no_target` where it is missing."""
-        self._refuse(model, bench)
-        return super().frozen(model, bench)
+        self._refuse(model, context)
+        return super().frozen(model, context)
 
-    def _refuse(self, model: Model, bench: Bench) -> None:
+    def _refuse(self, model: Model, context: Context) -> None:
         layer = head_layer(model.net)
         if not isinstance(layer, nn.Linear):
             raise no_linear_head(type(layer).__name__)
-        images, classes = self._images(bench), len(model.classes)
+        images, classes = self._images(context), len(model.classes)
         most = transformation(self.kind).most(layer.in_features, images, classes)
         if self.components > most:
             allowed = (
@@ -82,16 +82,18 @@ class Transform(ProbedTransfer):
             )
             raise UserError("out_of_range", "components", self.components, allowed, f"Set components to {most} or 0.")
 
-    def _images(self, bench: Bench) -> int:
+    def _images(self, context: Context) -> int:
         """Those that the directions are taken from; of two domains the fewer."""
         if not self.adapts():
-            return len(bench.labelled)
-        if bench.target is None:
+            return len(context.labelled)
+        if context.target is None:
             raise no_target("kind", self.kind)
-        alike = torch.isin(bench.labelled.labels, torch.tensor(bench.target.shared))
-        return min(int(alike.sum()), len(bench.target.images))
+        alike = torch.isin(context.labelled.labels, torch.tensor(context.target.shared))
+        return min(int(alike.sum()), len(context.target.images))
 
-    def problems(self, features: Tensor, labels: Tensor, classes: int, there: There | None) -> Sequence[Problem]:
+    def candidates(
+        self, features: Tensor, labels: Tensor, classes: int, there: TargetFeatures | None
+    ) -> Sequence[Problem]:
         """One for each number of directions. What aligns two domains looks at the classes that both have."""
         kind = transformation(self.kind)
         alike = torch.isin(labels, torch.tensor(there.shared)) if there else torch.ones_like(labels, dtype=torch.bool)
@@ -105,22 +107,22 @@ class Transform(ProbedTransfer):
         views = [(View(mean, scale, kind.aligned(facts, cut).T), View(there_mean, there_scale, cut.T)) for cut in cuts]
         return [Problem.across(features, labels, classes, *both) for both in views]
 
-    def controls(self, model: Model, bench: Bench) -> dict[str, Callable[[], Model]]:
+    def controls(self, model: Model, context: Context) -> dict[str, Callable[[], Model]]:
         """Where it adapts: the same classifier in the source's own directions, which never saw the target."""
-        return {CONTROL: lambda: self._alone().apply(copied(model), bench.beside(CONTROL))} if self.adapts() else {}
+        return {CONTROL: lambda: self._alone().apply(copied(model), context.beside(CONTROL))} if self.adapts() else {}
 
     def _alone(self) -> Transform:
         return self.model_copy(update={"kind": transformation(self.kind).without_target})
 
-    def outline(self, before: Outline, bench: Bench) -> Outline:
+    def forecast(self, before: Forecast, context: Context) -> Forecast:
         """The same network with another head."""
-        self._refuse(before.model, bench)
+        self._refuse(before.model, context)
         return before
 
-    def save(self, model: Model, path: Path, bench: Bench) -> Saved:
+    def save(self, model: Model, path: Path, context: Context) -> Saved:
         """As any probe; the control's notes are its own."""
-        alone = self.adapts() and CONTROL in bench.place
-        return self._alone().save(model, path, bench) if alone else super().save(model, path, bench)
+        alone = self.adapts() and CONTROL in context.place
+        return self._alone().save(model, path, context) if alone else super().save(model, path, context)
 
     def notes(self, model: Model) -> tuple[str, ...]:
         """What became of the transformation."""

@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from core.engine.backbones import find, load_backbone
-from core.engine.bench import NOTHING, Bench, Figures
+from core.engine.context import NOTHING, Context, Figures
 from core.engine.data import Dataset, load_dataset
 from core.engine.model import Model
 from core.events import Work
 
 Reported = tuple[Work, int, int, int, int, Figures, str]
-MakeBench = Callable[..., Bench]
+MakeContext = Callable[..., Context]
 
 
 @pytest.fixture(scope="session")
@@ -29,8 +29,8 @@ def reports() -> list[Reported]:
 
 
 @pytest.fixture
-def make_bench(digits: Dataset, reports: list[Reported], tmp_path: Path) -> MakeBench:
-    """Makes a bench; keyword arguments replace its fields."""
+def make_context(digits: Dataset, reports: list[Reported], tmp_path: Path) -> MakeContext:
+    """Makes a context; keyword arguments replace its fields."""
     torch.set_num_threads(1)
 
     def report(
@@ -38,7 +38,7 @@ def make_bench(digits: Dataset, reports: list[Reported], tmp_path: Path) -> Make
     ) -> None:
         reports.append((what, epoch, epochs, batch, batches, figures, control))
 
-    def make(**changes: object) -> Bench:
+    def make(**changes: object) -> Context:
         fields: dict[str, object] = {
             "data": digits,
             "labelled": digits.train,
@@ -55,7 +55,7 @@ def make_bench(digits: Dataset, reports: list[Reported], tmp_path: Path) -> Make
             "warn": lambda code, message: None,
             "cancelled": lambda: False,
         }
-        return Bench(**{**fields, **changes})  # type: ignore[arg-type]
+        return Context(**{**fields, **changes})  # type: ignore[arg-type]
 
     return make
 

@@ -1,4 +1,4 @@
-"""A contributor's method: ONE file in a stage's folder, and it is in catalogue, help, checks and run."""
+"""A contributor's method: ONE file in a stage's folder, and it is in catalog, help, checks and run."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(ROOT / "core", copy / "core", ignore=shutil.ignore_patterns("__pycache__"))
     (copy / "assets").symlink_to(ROOT / "assets")
     (copy / "core" / "engine" / "distill" / "cosine.py").write_text(METHOD, encoding="utf-8")
-    call(copy, "core.engine.catalogue")
+    call(copy, "core.engine.catalog_writer")
     return copy
 
 
@@ -83,7 +83,7 @@ def call(checkout: Path, module: str, *arguments: str, code: int = 0) -> subproc
     return done
 
 
-def test_it_is_in_the_catalogue_with_its_option(checkout: Path) -> None:
+def test_it_is_in_the_catalog_with_its_option(checkout: Path) -> None:
     listed = json.loads(call(checkout, "core.cli", "list", "methods", "--json").stdout)
     (entry,) = [row for row in listed if row["method"] == "cosine"]
     options = {option["name"]: option for option in entry["options"]}

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.samples import samples
-from dashboard.charts import chance, curves, front, landing, points
+from dashboard.charts import chance, curves, front, points, run_points
 from dashboard.charts.chance import Level
 from dashboard.charts.front import Axes, Shown
 from tests.dashboard.charts.test_front import LABELS
@@ -46,8 +46,8 @@ def test_every_chart_of_accuracies_has_the_line() -> None:
     words = curves.Labels("epoch", "accuracy", "loss", {})
     rows = pd.DataFrame([(0, "transfer", "0", 0.0, 1.0, 0.2, 0.3)], columns=curves.COLUMNS)
     assert dashed(curves.figure(rows, words, levels=[TEN])) == [0.1]
-    empty: Any = pd.DataFrame(columns=landing.COLUMNS)
-    assert dashed(landing.figure(empty, landing.Labels("", "", {}, "", ""), levels=[TEN])) == [0.1]
+    empty: Any = pd.DataFrame(columns=run_points.COLUMNS)
+    assert dashed(run_points.figure(empty, run_points.Labels("", "", {}, "", ""), levels=[TEN])) == [0.1]
     table = front.info(points.info(samples(), sample=True), Axes())
     assert dashed(front.figure(table, Axes(), LABELS, Shown(chance=(TEN,)))) == [0.1]
     assert dashed(curves.figure(rows, words)) == []

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.samples import samples
-from dashboard.charts import bounds, crowd, front, points
+from dashboard.charts import bounds, front, points, thinning
 from dashboard.charts.bounds import Bounds
 from dashboard.charts.front import Axes, Labels, Shown
 
@@ -193,17 +193,17 @@ def test_many_marks_are_drawn_by_webgl_one_trace_a_stage_and_role(table: pd.Data
 
 
 def test_a_crowd_is_thinned_and_keeps_the_front_and_the_picked(table: pd.DataFrame) -> None:
-    many = pd.concat([table] * (crowd.MOST // len(table) + 2), ignore_index=True)
+    many = pd.concat([table] * (thinning.MOST // len(table) + 2), ignore_index=True)
     many["bytes"] *= 1 + many.index / len(many)
     many["id"] = [str(place) for place in many.index]
     known = front.info(many, Axes())
     picked = known["id"] == "77"
-    few = crowd.thinned(known, Axes(), known["front"] | picked)
+    few = thinning.thinned(known, Axes(), known["front"] | picked)
     assert len(few) < len(known) / 2
     assert set(known[known["front"] | picked]["id"]) <= set(few["id"])
     assert set(zip(few["stage"], few["control"], strict=True)) == set(zip(many["stage"], many["control"], strict=True))
-    assert crowd.thinned(front.info(table, Axes()), Axes(), picked) is not None
-    assert len(crowd.thinned(front.info(table, Axes()), Axes(), pd.Series(False, index=table.index))) == len(table)
+    assert thinning.thinned(front.info(table, Axes()), Axes(), picked) is not None
+    assert len(thinning.thinned(front.info(table, Axes()), Axes(), pd.Series(False, index=table.index))) == len(table)
 
 
 # bounds

@@ -11,9 +11,9 @@ import pytest
 from core.events import Measured, RunStarted
 from core.points import Latency, Point
 from core.state import RunState, fold
-from dashboard.charts import landing, style
+from dashboard.charts import run_points, style
 
-LABELS = landing.Labels(
+LABELS = run_points.Labels(
     "size", "accuracy", {"transfer": "transfer"}, "control:", "<b>{name}</b> {accuracy} {size} {latency}"
 )
 
@@ -34,24 +34,24 @@ def state() -> RunState:
 
 
 def test_a_row_for_each_point_and_control(state: RunState) -> None:
-    table = landing.info(state)
+    table = run_points.info(state)
     assert table["bytes"].tolist() == [1_000_000, 100_000, 100_000]
     assert table["control"].tolist() == [False, False, True]
 
 
 def test_what_was_not_measured_is_not_shown() -> None:
-    assert landing.info(fold([Measured("point", 0, point(0, 1.0, accuracy=None))])).empty
+    assert run_points.info(fold([Measured("point", 0, point(0, 1.0, accuracy=None))])).empty
 
 
 def test_areas_are_as_latencies() -> None:
-    wide = landing.diameters(pd.Series([4.0, 1.0, math.nan]))
+    wide = run_points.diameters(pd.Series([4.0, 1.0, math.nan]))
     assert (wide[0] / wide[1]) ** 2 == pytest.approx(4.0)
-    assert wide[2] == landing.SMALLEST
-    assert landing.diameters(pd.Series([math.nan])) == [landing.SMALLEST]
+    assert wide[2] == run_points.SMALLEST
+    assert run_points.diameters(pd.Series([math.nan])) == [run_points.SMALLEST]
 
 
 def test_whiskers_path_and_symbols(state: RunState) -> None:
-    drawn = landing.figure(landing.info(state), LABELS)
+    drawn = run_points.figure(run_points.info(state), LABELS)
     path, teacher, student, twin = drawn.data
     assert path.x == (1_000_000, 100_000), "the chain in the order of its steps, controls left out"
     assert teacher.error_y.array[0] == pytest.approx(0.02)
@@ -92,5 +92,5 @@ def test_labels_of_marks_beside_each_other_do_not_share_a_line(near: bool) -> No
             "bytes": [10_000_000, 80_000, 40_000], "p50": 1.0, "noisy": False, "at_chance": False,
         }
     )  # fmt: skip
-    _, *marks = landing.figure(table, LABELS).data
+    _, *marks = run_points.figure(table, LABELS).data
     assert [mark.textposition for mark in marks] == ["top left", "bottom right" if near else "top right", "top right"]

@@ -1,4 +1,4 @@
-"""The catalogue is complete and true to its sources; every wrong argument is answered in words."""
+"""The catalog is complete and true to its sources; every wrong argument is answered in words."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_holds_every_torchvision_classifier_with_its_own_figures() -> None:
     assert find("efficientnet_v2_l").mean == (0.5, 0.5, 0.5)  # not ImageNet's
 
 
-def test_the_whole_catalogue() -> None:
+def test_the_whole_catalog() -> None:
     entries = backbones()
     assert list(entries) == sorted(entries)
     assert {"efficientnet_lite0", "resnet8", "resnet56", "resnet8_fashion", "resnet18", "vit_b_16"} <= set(entries)

@@ -58,7 +58,7 @@ def assets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _entry() -> Backbone:
-    return next(entry for entry in small.Small().catalogue() if entry.name == "resnet8_fashion")
+    return next(entry for entry in small.Small().catalog() if entry.name == "resnet8_fashion")
 
 
 def test_bundled_weights_missing_is_told(assets: Path) -> None:

@@ -15,8 +15,8 @@ from sklearn.datasets import load_digits as bunch
 from core.assets import ASSETS
 from core.engine.data import Dataset, Split, datasets, fashion_mini_indices, load_dataset
 from core.engine.data.bundled import FASHION_MINI, GLYPHS, split_fashion_mnist
-from core.engine.data.fetched import INSTALLED, installed
-from core.engine.data.idx import read_idx
+from core.engine.data.published.idx import read_idx
+from core.engine.data.published.load import INSTALLED, installed
 from core.errors import UserError
 
 needs_fashion = pytest.mark.skipif(not installed(), reason="Debian's dataset-fashion-mnist is not installed")
@@ -29,7 +29,7 @@ def mini() -> Dataset:
 
 @pytest.fixture(scope="module")
 def fashion() -> Dataset:
-    """Fashion-MNIST as the catalogue splits it: the real one where it is installed, else noise of the same shape."""
+    """Fashion-MNIST as the catalog splits it: the real one where it is installed, else noise of the same shape."""
     if installed():
         return load_dataset("fashion-mnist", 28)
     rng = np.random.default_rng(0)
@@ -141,7 +141,7 @@ def test_fashion_mnist_keeps_mini_apart(fashion: Dataset, mini: Dataset) -> None
     assert rows(mini.test) <= rows(fashion.test)
 
 
-def test_catalogue_cards_agree_with_what_loads(mini: Dataset, fashion: Dataset) -> None:
+def test_catalog_cards_agree_with_what_loads(mini: Dataset, fashion: Dataset) -> None:
     for data in (mini, fashion, load_dataset("digits", 8), load_dataset("glyphs", 8)):
         card = datasets()[data.name]
         loaded = (data.title, len(data.classes), data.size, data.channels, data.licence, data.source)

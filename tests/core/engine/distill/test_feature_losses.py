@@ -16,14 +16,14 @@ from torchdistill.losses.mid_level import ATLoss, PKTLoss, RKDLoss, SPKDLoss, VI
 from core.engine import build
 from core.engine.backbones import find, load_backbone
 from core.engine.backbones.features import observe
-from core.engine.bench import CancelledError
+from core.engine.context import CancelledError
 from core.engine.distill import Distill
 from core.engine.model import Model
 from core.engine.output import Output
 from core.engine.prune.structured import prune_channels
 from core.errors import UserError
 from core.options import Value
-from tests.core.engine.conftest import MakeBench
+from tests.core.engine.conftest import MakeContext
 from tests.core.engine.distill import reference
 
 MAPS = ("fitnet", "attention", "similarity", "vid")
@@ -311,15 +311,15 @@ def teacher(make_model: MakeModel) -> Model:
 
 
 @pytest.mark.parametrize("method", FEATURE)
-def test_training_lowers_the_soft_loss(method: str, make_bench: MakeBench, teacher: Model) -> None:
+def test_training_lowers_the_soft_loss(method: str, make_context: MakeContext, teacher: Model) -> None:
     """Without labels the student itself comes nearer, not only the layers that learn along."""
-    bench = make_bench()
+    context = make_context()
     kind = made(method, weight=1.0, **QUICK)
-    pixels = bench.data.validation.images[:64].float()
-    before = kind.new_student(bench)
-    taught = kind.apply(teacher, bench)
-    judge = partial(nearness, images=pixels, model=teacher)
-    assert judge(taught) > judge(before), method
+    pixels = context.data.validation.images[:64].float()
+    before = kind.new_student(context)
+    taught = kind.apply(teacher, context)
+    evaluator = partial(nearness, images=pixels, model=teacher)
+    assert evaluator(taught) > evaluator(before), method
     assert {p.shape for p in taught.net.parameters()} == {p.shape for p in before.net.parameters()}
 
 
@@ -334,10 +334,10 @@ def nearness(student: Model, images: Tensor, model: Model) -> float:
     return 1 - float(rest.square().sum() / theirs.square().sum())
 
 
-def test_a_stopped_training_ends_bit_identical(make_bench: MakeBench, teacher: Model) -> None:
+def test_a_stopped_training_ends_bit_identical(make_context: MakeContext, teacher: Model) -> None:
     """With layers of the loss that learn along."""
     kind = made("fitnet", **QUICK)
-    whole = kind.apply(teacher, make_bench(folder=make_bench().folder / "whole"))
+    whole = kind.apply(teacher, make_context(folder=make_context().folder / "whole"))
     asked = 0
 
     def soon() -> bool:
@@ -346,14 +346,14 @@ def test_a_stopped_training_ends_bit_identical(make_bench: MakeBench, teacher: M
         return asked > 30
 
     with pytest.raises(CancelledError):
-        kind.apply(teacher, make_bench(cancelled=soon))
-    again = kind.apply(teacher, make_bench())
+        kind.apply(teacher, make_context(cancelled=soon))
+    again = kind.apply(teacher, make_context())
     for name, tensor in whole.net.state_dict().items():
         assert torch.equal(tensor, again.net.state_dict()[name]), name
 
 
-def test_the_teacher_keeps_its_weights(make_bench: MakeBench, teacher: Model) -> None:
+def test_the_teacher_keeps_its_weights(make_context: MakeContext, teacher: Model) -> None:
     before = {name: tensor.clone() for name, tensor in teacher.net.state_dict().items()}
-    made("vid", **{**QUICK, "epochs": 1}).apply(teacher, make_bench())
+    made("vid", **{**QUICK, "epochs": 1}).apply(teacher, make_context())
     assert all(torch.equal(tensor, teacher.net.state_dict()[name]) for name, tensor in before.items())
     assert find(teacher.backbone).name == "resnet8"

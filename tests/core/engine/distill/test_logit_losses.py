@@ -14,9 +14,9 @@ from core.engine import build
 from core.engine.distill import Distill
 from core.engine.model import Model
 from core.engine.output import Output
-from core.engine.train import Batch
+from core.engine.training.loop import Batch
 from core.options import Value
-from tests.core.engine.conftest import MakeBench
+from tests.core.engine.conftest import MakeContext
 from tests.core.engine.distill import reference
 
 LOGIT = ("kd", "dkd", "dist", "logit_std")
@@ -177,16 +177,16 @@ def test_dkd_warms_up() -> None:
     assert made("kd").share(batch(0)) == 1
 
 
-def test_the_loop_obeys_the_warm_up(make_bench: MakeBench, make_model: Callable[..., Model]) -> None:
+def test_the_loop_obeys_the_warm_up(make_context: MakeContext, make_model: Callable[..., Model]) -> None:
     """With all the weight on a soft loss that has not begun, the first steps hardly move the student."""
 
     def moved(warmup: int) -> float:
         method = made(
             "dkd", warmup=warmup, weight=1.0, student="resnet8", width=4, epochs=1, augment="none", learning_rate=0.01
         )
-        bench = make_bench(folder=make_bench().folder / str(warmup))
-        before = method.new_student(bench).net.state_dict()["head.weight"]
-        after = method.apply(make_model(), bench).net.state_dict()["head.weight"]
+        context = make_context(folder=make_context().folder / str(warmup))
+        before = method.new_student(context).net.state_dict()["head.weight"]
+        after = method.apply(make_model(), context).net.state_dict()["head.weight"]
         return float((after - before).norm())
 
     assert moved(1000) < 0.1 * moved(0)

@@ -10,23 +10,23 @@ import torch
 from torch import Tensor
 
 from core.engine import build
-from core.engine.bench import CancelledError
+from core.engine.context import CancelledError
 from core.engine.data import Dataset
 from core.engine.data.augment import prepare
 from core.engine.distill import Distill
 from core.engine.distill.divergence import softened_divergence
-from core.engine.forecast import Outline
-from core.engine.method import check_data
+from core.engine.forecast import Forecast
+from core.engine.method import check_steps
 from core.engine.model import Model
 from core.engine.output import Output
+from core.engine.pipeline.first_model import start
 from core.engine.prune.structured import prune_channels
-from core.engine.starting import start
-from core.engine.train import UNLABELLED
+from core.engine.training.loop import UNLABELLED
 from core.errors import UserError, UserErrors
 from core.events import Work
 from core.options import Value
 from core.recipe import parse_recipe
-from tests.core.engine.conftest import MakeBench, Reported
+from tests.core.engine.conftest import MakeContext, Reported
 
 MakeModel = Callable[..., Model]
 SMALL: dict[str, Value] = {"student": "resnet8", "width": 4}
@@ -60,9 +60,9 @@ def test_their_loss_is_that_of_soft_labels(method: str, t: float) -> None:
 
 
 @pytest.mark.parametrize("method", OTHERS)
-def test_a_stopped_training_ends_bit_identical(method: str, make_bench: MakeBench, make_model: MakeModel) -> None:
-    kind, root = made(method, **OTHERS[method]), make_bench().folder
-    whole = state(kind.apply(make_model(), make_bench(folder=root / "whole")))
+def test_a_stopped_training_ends_bit_identical(method: str, make_context: MakeContext, make_model: MakeModel) -> None:
+    kind, root = made(method, **OTHERS[method]), make_context().folder
+    whole = state(kind.apply(make_model(), make_context(folder=root / "whole")))
     asked = 0
 
     def late() -> bool:
@@ -71,31 +71,31 @@ def test_a_stopped_training_ends_bit_identical(method: str, make_bench: MakeBenc
         return asked > (65 if method == "assistant" else 25)
 
     with pytest.raises(CancelledError):
-        kind.apply(make_model(), make_bench(folder=root / "cut", cancelled=late))
-    again = kind.apply(make_model(), make_bench(folder=root / "cut"))
+        kind.apply(make_model(), make_context(folder=root / "cut", cancelled=late))
+    again = kind.apply(make_model(), make_context(folder=root / "cut"))
     assert equal(state(again), whole)
 
 
 # mutual
 
 
-def test_the_model_so_far_does_not_teach_a_pair(make_bench: MakeBench, make_model: MakeModel) -> None:
-    kind, root = made("mutual", **OTHERS["mutual"]), make_bench().folder
-    one, two = (kind.apply(make_model(seed=s), make_bench(folder=root / str(s))) for s in (0, 1))
+def test_the_model_so_far_does_not_teach_a_pair(make_context: MakeContext, make_model: MakeModel) -> None:
+    kind, root = made("mutual", **OTHERS["mutual"]), make_context().folder
+    one, two = (kind.apply(make_model(seed=s), make_context(folder=root / str(s))) for s in (0, 1))
     assert equal(state(one), state(two))
 
 
-def test_the_peer_learns_and_matters(make_bench: MakeBench, make_model: MakeModel) -> None:
+def test_the_peer_learns_and_matters(make_context: MakeContext, make_model: MakeModel) -> None:
     """With all the weight on the other's probabilities no label is read; two that begin apart come together."""
-    root = make_bench().folder
+    root = make_context().folder
     alone, pair = (made("mutual", **OTHERS["mutual"], weight=w) for w in (0.0, 0.5))
-    a = alone.apply(make_model(), make_bench(folder=root / "a"))
-    b = pair.apply(make_model(), make_bench(folder=root / "b"))
+    a = alone.apply(make_model(), make_context(folder=root / "a"))
+    b = pair.apply(make_model(), make_context(folder=root / "b"))
     assert not equal(state(a), state(b))
-    bench = make_bench()
-    assert list(pair.controls(make_model(), bench)) == ["twin without a peer"]
-    assert list(made("mutual", twin=False).controls(make_model(), bench)) == []
-    first, second = (pair.new_student(place) for place in (bench, bench.part("peer")))
+    context = make_context()
+    assert list(pair.controls(make_model(), context)) == ["twin without a peer"]
+    assert list(made("mutual", twin=False).controls(make_model(), context)) == []
+    first, second = (pair.new_student(place) for place in (context, context.part("peer")))
     assert not equal(state(first), state(second)), "the peer begins elsewhere"
 
 
@@ -103,30 +103,30 @@ def test_the_peer_learns_and_matters(make_bench: MakeBench, make_model: MakeMode
 
 
 def test_the_student_has_the_teachers_shapes_and_none_of_its_weights(
-    make_bench: MakeBench, make_model: MakeModel
+    make_context: MakeContext, make_model: MakeModel
 ) -> None:
     kind = made("self_distillation")
     for teacher in (make_model(), thinned(make_model())):
-        student = kind.student_of(teacher, make_bench())
+        student = kind.student_of(teacher, make_context())
         mine, theirs = state(student), state(teacher)
         assert {n: t.shape for n, t in mine.items()} == {n: t.shape for n, t in theirs.items()}
         weights = [name for name in mine if mine[name].ndim > 1]
         assert not any(torch.equal(mine[name], theirs[name]) for name in weights)
         assert float(mine["stem.1.running_mean"].abs().sum()) == 0
-        assert kind.outline(Outline(teacher), make_bench()).model is teacher
+        assert kind.forecast(Forecast(teacher), make_context()).model is teacher
 
 
 def thinned(model: Model) -> Model:
     return model.with_net(prune_channels(model.net, torch.zeros(2, 1, 8, 8), 0.4))
 
 
-def test_it_learns_and_its_twin_begins_as_it_did(make_bench: MakeBench, make_model: MakeModel) -> None:
+def test_it_learns_and_its_twin_begins_as_it_did(make_context: MakeContext, make_model: MakeModel) -> None:
     kind, teacher = made("self_distillation", **QUICK), make_model()
     before = state(teacher)
-    student = kind.apply(teacher, make_bench())
+    student = kind.apply(teacher, make_context())
     assert equal(state(teacher), before)
-    assert not equal(state(student), state(kind.student_of(teacher, make_bench())))
-    twin = kind.controls(teacher, make_bench())["twin without a teacher"]()
+    assert not equal(state(student), state(kind.student_of(teacher, make_context())))
+    twin = kind.controls(teacher, make_context())["twin without a teacher"]()
     assert twin.net.state_dict().keys() == before.keys()
 
 
@@ -141,18 +141,18 @@ def test_what_would_do_nothing_is_no_option(option: str) -> None:
 
 
 def test_the_assistant_is_one_curve_with_the_student(
-    make_bench: MakeBench, make_model: MakeModel, reports: list[Reported]
+    make_context: MakeContext, make_model: MakeModel, reports: list[Reported]
 ) -> None:
-    made("assistant", **OTHERS["assistant"]).apply(make_model(), make_bench())
+    made("assistant", **OTHERS["assistant"]).apply(make_model(), make_context())
     what: Work = "training"
     ends = [(epoch, epochs) for kind, epoch, epochs, batch, _, _, _ in reports if kind == what and batch == 0]
     assert ends == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 
-def test_the_student_hears_the_teacher_through_the_assistant(make_bench: MakeBench, make_model: MakeModel) -> None:
-    kind, root = made("assistant", **OTHERS["assistant"]), make_bench().folder
-    direct = made("kd", **SMALL, **QUICK).apply(make_model(), make_bench(folder=root / "kd"))
-    heard = kind.apply(make_model(), make_bench(folder=root / "assistant"))
+def test_the_student_hears_the_teacher_through_the_assistant(make_context: MakeContext, make_model: MakeModel) -> None:
+    kind, root = made("assistant", **OTHERS["assistant"]), make_context().folder
+    direct = made("kd", **SMALL, **QUICK).apply(make_model(), make_context(folder=root / "kd"))
+    heard = kind.apply(make_model(), make_context(folder=root / "assistant"))
     assert direct.net.state_dict().keys() == heard.net.state_dict().keys()
     assert not equal(state(direct), state(heard))
 
@@ -185,24 +185,24 @@ method = "{method}"
 # a class left out
 
 
-def test_the_student_and_its_twin_never_see_it(make_bench: MakeBench, make_model: MakeModel) -> None:
-    bench = make_bench()
-    found = made("kd", omit="3").examples(bench)
+def test_the_student_and_its_twin_never_see_it(make_context: MakeContext, make_model: MakeModel) -> None:
+    context = make_context()
+    found = made("kd", omit="3").examples(context)
     assert 3 not in set(found.target.tolist())
-    assert len(found) == int((bench.labelled.labels != 3).sum())
-    assert torch.equal(found.images, bench.labelled.images[bench.labelled.labels != 3])
-    pool = replace(bench, pool=bench.labelled.images[:5])
+    assert len(found) == int((context.labelled.labels != 3).sum())
+    assert torch.equal(found.images, context.labelled.images[context.labelled.labels != 3])
+    pool = replace(context, pool=context.labelled.images[:5])
     assert int((made("kd", omit="3").examples(pool).target == UNLABELLED).sum()) == 5
 
 
-def test_hard_labels_know_none_of_it_and_distilled_most(make_bench: MakeBench) -> None:
+def test_hard_labels_know_none_of_it_and_distilled_most(make_context: MakeContext) -> None:
     """Hinton et al. 2015, section 3, on scikit-learn's digits; the recipe omitted-digit does it over three seeds."""
-    bench = make_bench(image_size=8)
+    context = make_context(image_size=8)
     teacher = build("transfer", "fine_tune", epochs=40, learning_rate=0.003, backbone_rate=1.0).apply(
-        start("mlp", bench), make_bench(folder=bench.folder / "teacher", image_size=8)
+        start("mlp", context), make_context(folder=context.folder / "teacher", image_size=8)
     )
     kind = made("kd", student="mlp", width=64, omit="3", temperature=20.0, weight=1.0, epochs=60, views=8)
-    place = make_bench(place=(0, 1), image_size=8)
+    place = make_context(place=(0, 1), image_size=8)
     assert recognised(kind.controls(teacher, place)["twin without a teacher"](), place.data) == 0
     assert recognised(kind.apply(teacher, place), place.data) >= 0.7
 
@@ -213,11 +213,11 @@ def recognised(model: Model, data: Dataset) -> float:
         return float((model.net.eval()(prepare(images, model.preprocessing)).argmax(1) == 3).float().mean())
 
 
-def test_an_unknown_class_is_refused_before_any_work(make_bench: MakeBench) -> None:
-    data = make_bench().data
-    check_data([build("transfer", "fine_tune"), made("kd", omit="3")], data)
+def test_an_unknown_class_is_refused_before_any_work(make_context: MakeContext) -> None:
+    data = make_context().data
+    check_steps([build("transfer", "fine_tune"), made("kd", omit="3")], data)
     with pytest.raises(UserError) as caught:
-        check_data([build("transfer", "fine_tune"), made("dkd", omit="three")], data)
+        check_steps([build("transfer", "fine_tune"), made("dkd", omit="three")], data)
     assert (caught.value.code, caught.value.field) == ("unknown_class", "steps.1.omit")
     assert "0, 1, 2" in caught.value.allowed
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from core.bundle import CARD
 from core.engine.backbones import find, load_backbone
-from core.engine.bench import Bench
+from core.engine.context import Context
 from core.engine.data import Dataset, prepare
 from core.engine.export import RECEIPT, Export
 from core.engine.export.graph import write_graph
@@ -26,12 +26,12 @@ from core.engine.export.parity import Answer
 from core.engine.measure.runtime import open_session, prepared
 from core.engine.method import Saved, build, methods
 from core.engine.model import Model
-from core.engine.plan import load_model
+from core.engine.model_file import load_model
 from core.engine.prune.structured import prune_channels
 from core.engine.quantize import Calibration, Quantize
 from core.errors import UserError
 
-MakeBench = Callable[..., Bench]
+MakeContext = Callable[..., Context]
 HERE = [name for name in methods("export") if name != "openvino" or find_spec("openvino")]
 FROM_NETWORK = [name for name, method in methods("export").items() if not method.takes_quantized]
 
@@ -84,8 +84,8 @@ def measured(model: Model, digits: Dataset, folder: Path) -> Measured:
     return Measured(model, *files)
 
 
-def exported(name: str, made: Measured, bench: Bench, folder: Path, **options: int) -> Saved:
-    return build("export", name, **options).save(made.model, folder / "model.onnx", bench)
+def exported(name: str, made: Measured, context: Context, folder: Path, **options: int) -> Saved:
+    return build("export", name, **options).save(made.model, folder / "model.onnx", context)
 
 
 def images(model: Model, digits: Dataset, count: int) -> NDArray[np.float32]:
@@ -107,10 +107,10 @@ def reloaded(name: str, folder: Path, **options: int) -> Answer:
 
 @pytest.mark.parametrize("name", HERE)
 def test_a_format_answers_as_the_network(
-    name: str, made: Measured, digits: Dataset, make_bench: MakeBench, tmp_path: Path
+    name: str, made: Measured, digits: Dataset, make_context: MakeContext, tmp_path: Path
 ) -> None:
     """And every number of its export.json again, from the files alone."""
-    saved = exported(name, made, make_bench(artifact=made.source, source=made.source), tmp_path)
+    saved = exported(name, made, make_context(artifact=made.source, source=made.source), tmp_path)
     assert {path.name for path in saved.files} == {path.name for path in tmp_path.iterdir()}, "every file is told"
     assert json.loads((tmp_path / "labels.json").read_text()) == list(made.model.classes)
     assert json.loads((tmp_path / "preprocessing.json").read_text())["size"] == 8
@@ -132,19 +132,19 @@ def test_a_format_answers_as_the_network(
     assert f"{parity['difference_from_torch']:.1e}" in saved.notes[0]
 
 
-def test_equal_models_give_equal_files(whole: Measured, make_bench: MakeBench, tmp_path: Path) -> None:
+def test_equal_models_give_equal_files(whole: Measured, make_context: MakeContext, tmp_path: Path) -> None:
     """And no file says where on this machine it was made. (OpenVINO numbers its nodes through a whole process.)"""
-    bench = make_bench(artifact=whole.source, source=whole.source)
+    context = make_context(artifact=whole.source, source=whole.source)
     for name in HERE:
-        written = [exported(name, whole, bench, tmp_path / name / twin).files for twin in ("one", "two")]
+        written = [exported(name, whole, context, tmp_path / name / twin).files for twin in ("one", "two")]
         for one, two in zip(*written, strict=True):
             assert one.read_bytes() == two.read_bytes() or one.suffix == ".xml", one.name
             assert str(Path.cwd()).encode() not in one.read_bytes()
             assert str(tmp_path).encode() not in one.read_bytes()
 
 
-def test_safetensors_hold_every_tensor_bit_for_bit(made: Measured, make_bench: MakeBench, tmp_path: Path) -> None:
-    exported("safetensors", made, make_bench(artifact=made.source, source=made.source), tmp_path)
+def test_safetensors_hold_every_tensor_bit_for_bit(made: Measured, make_context: MakeContext, tmp_path: Path) -> None:
+    exported("safetensors", made, make_context(artifact=made.source, source=made.source), tmp_path)
     again = load_model(tmp_path)
     mine, theirs = made.model.net.state_dict(), again.net.state_dict()
     assert mine.keys() == theirs.keys()
@@ -152,8 +152,8 @@ def test_safetensors_hold_every_tensor_bit_for_bit(made: Measured, make_bench: M
     assert (again.classes, again.preprocessing) == (made.model.classes, made.model.preprocessing)
 
 
-def test_a_program_of_torch_needs_nothing_of_ours(whole: Measured, make_bench: MakeBench, tmp_path: Path) -> None:
-    exported("torch_export", whole, make_bench(artifact=whole.source, source=whole.source), tmp_path)
+def test_a_program_of_torch_needs_nothing_of_ours(whole: Measured, make_context: MakeContext, tmp_path: Path) -> None:
+    exported("torch_export", whole, make_context(artifact=whole.source, source=whole.source), tmp_path)
     labels = {"labels.json": ""}
     program = torch.export.load(tmp_path / "model.pt2", extra_files=labels)
     assert json.loads(labels["labels.json"]) == list(whole.model.classes)
@@ -162,12 +162,12 @@ def test_a_program_of_torch_needs_nothing_of_ours(whole: Measured, make_bench: M
 
 @pytest.mark.parametrize("quantized", [False, True])
 def test_onnx_for_a_fixed_batch(
-    quantized: bool, whole: Measured, digits: Dataset, make_bench: MakeBench, tmp_path: Path
+    quantized: bool, whole: Measured, digits: Dataset, make_context: MakeContext, tmp_path: Path
 ) -> None:
     artifact = whole.quantized if quantized else whole.source
-    bench = make_bench(artifact=artifact, source=whole.source)
-    exported("onnx", whole, bench, tmp_path / "free")
-    exported("onnx", whole, bench, tmp_path / "three", fixed_batch=3)
+    context = make_context(artifact=artifact, source=whole.source)
+    exported("onnx", whole, context, tmp_path / "free")
+    exported("onnx", whole, context, tmp_path / "three", fixed_batch=3)
     assert (tmp_path / "free" / "model.onnx").read_bytes() == artifact.read_bytes(), "the measured file, bit for bit"
     path = tmp_path / "three" / "model.onnx"
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
@@ -181,9 +181,11 @@ def test_onnx_for_a_fixed_batch(
 
 
 @pytest.mark.parametrize("name", [name for name in HERE if name not in FROM_NETWORK])
-def test_a_quantized_file_stays_quantized(name: str, whole: Measured, make_bench: MakeBench, tmp_path: Path) -> None:
-    bench = make_bench(artifact=whole.quantized, source=whole.source)
-    saved = exported(name, whole, bench, tmp_path)
+def test_a_quantized_file_stays_quantized(
+    name: str, whole: Measured, make_context: MakeContext, tmp_path: Path
+) -> None:
+    context = make_context(artifact=whole.quantized, source=whole.source)
+    saved = exported(name, whole, context, tmp_path)
     parity = json.loads((tmp_path / RECEIPT).read_text())["parity"]
     assert parity["quantized"] is True
     assert parity["same_answers"] >= 60 / 64
@@ -206,10 +208,10 @@ class Broken(Export):
 Broken.title = methods("export")["onnx"].title
 
 
-def test_a_file_that_answers_otherwise_is_refused(whole: Measured, make_bench: MakeBench, tmp_path: Path) -> None:
-    bench = make_bench(artifact=whole.source, source=whole.source)
+def test_a_file_that_answers_otherwise_is_refused(whole: Measured, make_context: MakeContext, tmp_path: Path) -> None:
+    context = make_context(artifact=whole.source, source=whole.source)
     with pytest.raises(UserError) as refused:
-        Broken().save(whole.model, tmp_path / "model.onnx", bench)
+        Broken().save(whole.model, tmp_path / "model.onnx", context)
     assert refused.value.code == "export_differs"
 
 

@@ -14,7 +14,7 @@ from core.engine.export.graph import fingerprint, with_embedding, with_head, wri
 from core.engine.measure.file import parity
 from core.engine.measure.runtime import open_session, predict
 from core.engine.model import Model
-from core.engine.plan import load_model, save_model
+from core.engine.model_file import load_model, save_model
 
 Maker = Callable[..., Model]
 

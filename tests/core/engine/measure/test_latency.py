@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.engine.bench import CancelledError
+from core.engine.context import CancelledError
 from core.engine.export.graph import write_graph
 from core.engine.measure.latency import Timing, inside_noise, ratio, time_files
 from core.engine.model import Model

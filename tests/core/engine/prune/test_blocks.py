@@ -17,11 +17,11 @@ from torchvision.models.vision_transformer import VisionTransformer
 from core.engine.measure.runtime import open_session
 from core.engine.method import build
 from core.engine.model import Model
-from core.engine.plan import load_model, save_model
+from core.engine.model_file import load_model, save_model
+from core.engine.prune.block_removal import Unit, influence, removable, without
 from core.engine.prune.blocks import Blocks
-from core.engine.prune.depth import Unit, influence, removable, without
 from core.errors import UserError
-from tests.core.engine.conftest import MakeBench
+from tests.core.engine.conftest import MakeContext
 
 MakeModel = Callable[..., Model]
 
@@ -87,17 +87,17 @@ def deep(make_model: MakeModel) -> Model:
     return model
 
 
-def test_a_block_that_does_nothing_goes_without_a_trace(deep: Model, make_bench: MakeBench) -> None:
-    made = cut(deep, make_bench(), measure="influence")
+def test_a_block_that_does_nothing_goes_without_a_trace(deep: Model, make_context: MakeContext) -> None:
+    made = cut(deep, make_context(), measure="influence")
     assert isinstance(made.stage2[1], nn.Identity)
     inputs = torch.randn(4, 1, 8, 8)
     assert torch.equal(made.eval()(inputs), deep.net.eval()(inputs))
 
 
-def test_the_block_whose_absence_costs_least_on_validation_goes(deep: Model, make_bench: MakeBench) -> None:
-    bench = make_bench()
-    trained = build("transfer", "fine_tune", epochs=2, augment="none").apply(deep, make_bench(place=(0, 7)))
-    split, p = bench.data.validation, deep.preprocessing
+def test_the_block_whose_absence_costs_least_on_validation_goes(deep: Model, make_context: MakeContext) -> None:
+    context = make_context()
+    trained = build("transfer", "fine_tune", epochs=2, augment="none").apply(deep, make_context(place=(0, 7)))
+    split, p = context.data.validation, deep.preprocessing
     images = (split.images.float() / 255 - p.mean[0]) / p.std[0]
     left = ["stage1.0", "stage1.1", "stage2.1", "stage3.1"]
     gone: list[str] = []
@@ -111,27 +111,27 @@ def test_the_block_whose_absence_costs_least_on_validation_goes(deep: Model, mak
                 losses[name] = float(nn.functional.cross_entropy(net.eval()(images), split.labels))
         gone.append(min(losses, key=lambda name: losses[name]))
         left.remove(gone[-1])
-    made = cut(trained, bench, removed=2)
+    made = cut(trained, context, removed=2)
     assert {name for name, module in made.named_modules() if isinstance(module, nn.Identity)} == set(gone)
 
 
-def cut(model: Model, bench: Any, **options: Any) -> Any:
+def cut(model: Model, context: Any, **options: Any) -> Any:
     method = build("prune", "blocks", epochs=0, **options)
     assert isinstance(method, Blocks)
-    *_, made = method.cuts(model, bench)
+    *_, made = method.cuts(model, context)
     return made
 
 
-def test_influence_is_one_minus_the_mean_cosine(deep: Model, make_bench: MakeBench) -> None:
-    bench = make_bench()
+def test_influence_is_one_minus_the_mean_cosine(deep: Model, make_context: MakeContext) -> None:
+    context = make_context()
     units = removable(deep.net, torch.zeros(2, 1, 8, 8))
-    found = {unit.name: score for unit, score in influence(deep, units, bench).items()}
+    found = {unit.name: score for unit, score in influence(deep, units, context).items()}
     assert found["stage2.1"] == pytest.approx(0, abs=1e-6)
     assert all(0 < score < 1 for name, score in found.items() if name != "stage2.1")
     pairs: list[tuple[Any, Any]] = []
     net: Any = deep.net.eval()
     hook = net.stage1[1].register_forward_hook(lambda m, entry, answer: pairs.append((entry[0], answer)))
-    images = bench.data.validation.images[:, :1].float()
+    images = context.data.validation.images[:, :1].float()
     p = deep.preprocessing
     net((images / 255 - p.mean[0]) / p.std[0])
     hook.remove()
@@ -140,9 +140,9 @@ def test_influence_is_one_minus_the_mean_cosine(deep: Model, make_bench: MakeBen
     assert found["stage1.1"] == pytest.approx(1 - float(np.mean(cosines)), abs=1e-4)
 
 
-def test_what_is_left_learns_is_saved_and_exported(deep: Model, make_bench: MakeBench, tmp_path: Path) -> None:
+def test_what_is_left_learns_is_saved_and_exported(deep: Model, make_context: MakeContext, tmp_path: Path) -> None:
     method = build("prune", "blocks", removed=2, measure="influence", epochs=1, augment="none", twin=True, scratch=1)
-    made = method.apply(deep, make_bench())
+    made = method.apply(deep, make_context())
     gone = [name for name, m in made.net.named_modules() if isinstance(m, nn.Identity)]
     assert len(gone) == 2
     save_model(made, tmp_path)
@@ -150,21 +150,21 @@ def test_what_is_left_learns_is_saved_and_exported(deep: Model, make_bench: Make
     with torch.no_grad():
         expected = made.net.eval()(images)
         torch.testing.assert_close(again.net.eval()(images), expected)
-    method.save(made, tmp_path / "model.onnx", make_bench())
+    method.save(made, tmp_path / "model.onnx", make_context())
     found = open_session(tmp_path / "model.onnx", 1).run(None, {"image": images.numpy()})[0]
     np.testing.assert_allclose(found, expected.numpy(), atol=1e-4)
-    twin, scratch = (make() for make in method.controls(deep, make_bench()).values())
+    twin, scratch = (make() for make in method.controls(deep, make_context()).values())
     assert len([m for m in twin.net.modules() if isinstance(m, nn.Identity)]) == 2
     assert [name for name, m in scratch.net.named_modules() if isinstance(m, nn.Identity)] == gone
 
 
-def test_blocks_go_after_channels_and_are_saved(deep: Model, make_bench: MakeBench, tmp_path: Path) -> None:
-    thin = build("prune", "l2", epochs=0).apply(deep, make_bench())
-    made = build("prune", "blocks", measure="influence", epochs=0).apply(thin, make_bench())
+def test_blocks_go_after_channels_and_are_saved(deep: Model, make_context: MakeContext, tmp_path: Path) -> None:
+    thin = build("prune", "l2", epochs=0).apply(deep, make_context())
+    made = build("prune", "blocks", measure="influence", epochs=0).apply(thin, make_context())
     save_model(made, tmp_path)
     images = torch.randn(3, 1, 8, 8)
     assert torch.equal(load_model(tmp_path).net.eval()(images), made.net.eval()(images))
-    thinner = build("prune", "l2", epochs=0, ratio=0.25).apply(made, make_bench())
+    thinner = build("prune", "l2", epochs=0, ratio=0.25).apply(made, make_context())
     assert sum(p.numel() for p in thinner.net.parameters()) < sum(p.numel() for p in made.net.parameters())
 
 
@@ -178,8 +178,8 @@ def test_blocks_go_after_channels_and_are_saved(deep: Model, make_bench: MakeBen
     ],
 )
 def test_more_than_there_is_is_refused(
-    options: dict[str, Any], code: str, word: str, deep: Model, make_bench: MakeBench
+    options: dict[str, Any], code: str, word: str, deep: Model, make_context: MakeContext
 ) -> None:
     with pytest.raises(UserError, match=word) as caught:
-        build("prune", "blocks", **options).apply(deep, make_bench())
+        build("prune", "blocks", **options).apply(deep, make_context())
     assert caught.value.code == code

@@ -16,14 +16,14 @@ from core.engine.export.graph import write_graph
 from core.engine.measure.complexity import complexity
 from core.engine.method import build
 from core.engine.model import Model
-from core.engine.preview import preview
-from core.engine.prune import choice, target
+from core.engine.prune import ratio_search
 from core.engine.prune.channels import ChannelPrune
 from core.engine.prune.structured import prune_channels
+from core.engine.questions.preview import preview
 from core.errors import UserError, UserErrors
-from core.ratios import read_ratios, speaks_of
+from core.layer_patterns import read_ratios, speaks_of
 from core.recipe import parse_recipe
-from tests.core.engine.conftest import MakeBench
+from tests.core.engine.conftest import MakeContext
 
 IMAGES = torch.zeros(2, 1, 8, 8)
 SMALLER = {"parameters": 9000.0, "macs": 120_000.0, "bytes": 70_000.0}
@@ -32,12 +32,12 @@ MakeModel = Callable[..., Model]
 
 @pytest.fixture(autouse=True)
 def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(target, "STEPS", 4)
-    monkeypatch.setattr(choice, "MULTIPLES", (1, 8))
+    monkeypatch.setattr(ratio_search, "STEPS", 4)
+    monkeypatch.setattr(ratio_search, "MULTIPLES", (1, 8))
 
 
-def cut(model: Model, bench: Any, **options: Any) -> Any:
-    return build("prune", "l2", epochs=0, **options).apply(model, bench).net
+def cut(model: Model, context: Any, **options: Any) -> Any:
+    return build("prune", "l2", epochs=0, **options).apply(model, context).net
 
 
 def test_texts_of_ratios() -> None:
@@ -52,8 +52,8 @@ def test_texts_of_ratios() -> None:
     assert not speaks_of("conv1", "stage1.0.conv1")
 
 
-def test_single_layers_have_ratios_of_their_own(make_model: MakeModel, make_bench: MakeBench) -> None:
-    net = cut(make_model(), make_bench(), ratio=0.5, layer_ratios="stage2.0.conv1=0.25, stage3.0.conv1 = 0")
+def test_single_layers_have_ratios_of_their_own(make_model: MakeModel, make_context: MakeContext) -> None:
+    net = cut(make_model(), make_context(), ratio=0.5, layer_ratios="stage2.0.conv1=0.25, stage3.0.conv1 = 0")
     widths = [net.stage1[0].conv1.out_channels, net.stage2[0].conv1.out_channels, net.stage3[0].conv1.out_channels]
     assert widths == [4, 12, 32]
 
@@ -72,8 +72,8 @@ def test_layers_of_their_own_take_no_part_in_a_global_ranking() -> None:
     assert thinned[1].out_channels + thinned[2].out_channels == 12
 
 
-def test_layers_left_whole(make_model: MakeModel, make_bench: MakeBench) -> None:
-    net = cut(make_model(), make_bench(), ratio=0.5, ignored="stage1, stage*.conv1")
+def test_layers_left_whole(make_model: MakeModel, make_context: MakeContext) -> None:
+    net = cut(make_model(), make_context(), ratio=0.5, ignored="stage1, stage*.conv1")
     assert net.stage1[0].conv1.out_channels == net.stem[0].out_channels == 8  # they share their channels
     assert (net.stage2[0].conv1.out_channels, net.stage2[0].conv2.out_channels) == (16, 8)
 
@@ -89,10 +89,10 @@ def test_layers_left_whole(make_model: MakeModel, make_bench: MakeBench) -> None
     ],
 )
 def test_what_the_network_does_not_have_is_named(
-    options: dict[str, Any], field: str, word: str, make_model: MakeModel, make_bench: MakeBench
+    options: dict[str, Any], field: str, word: str, make_model: MakeModel, make_context: MakeContext
 ) -> None:
     with pytest.raises(UserError, match=word) as caught:
-        cut(make_model(), make_bench(), **options)
+        cut(make_model(), make_context(), **options)
     assert caught.value.field == field
 
 
@@ -109,33 +109,35 @@ def sized(kind: str, model: Model, folder: Path) -> float:
 
 @pytest.mark.parametrize("kind", SMALLER)
 def test_the_smallest_ratio_that_meets_a_bound_is_found(
-    kind: str, make_model: MakeModel, make_bench: MakeBench, tmp_path: Path
+    kind: str, make_model: MakeModel, make_context: MakeContext, tmp_path: Path
 ) -> None:
-    model, bench, limit = make_model(), make_bench(), SMALLER[kind]
-    made = build("prune", "l2", epochs=0, target=kind, limit=limit).apply(model, bench)
-    ratio = json.loads((bench.folder / "choice.json").read_text())["ratio"]
+    model, context, limit = make_model(), make_context(), SMALLER[kind]
+    made = build("prune", "l2", epochs=0, target=kind, limit=limit).apply(model, context)
+    ratio = json.loads((context.folder / "choice.json").read_text())["ratio"]
     assert sized(kind, made, tmp_path) <= limit
-    less = model.with_net(prune_channels(model.net, IMAGES, ratio - 0.875 / target.STEPS))
+    less = model.with_net(prune_channels(model.net, IMAGES, ratio - 0.875 / ratio_search.STEPS))
     assert sized(kind, less, tmp_path) > limit
 
 
-def test_a_bound_that_no_cut_meets_names_the_smallest_there_is(make_model: MakeModel, make_bench: MakeBench) -> None:
+def test_a_bound_that_no_cut_meets_names_the_smallest_there_is(
+    make_model: MakeModel, make_context: MakeContext
+) -> None:
     model = make_model()
     smallest = complexity(prune_channels(model.net, IMAGES, 0.875), (1, 8, 8)).params
     with pytest.raises(UserError, match=f"at least {smallest:,}") as caught:
-        cut(model, make_bench(), target="parameters", limit=smallest - 1)
+        cut(model, make_context(), target="parameters", limit=smallest - 1)
     assert (caught.value.code, caught.value.field) == ("unreachable_target", "limit")
-    assert complexity(cut(model, make_bench(), target="parameters", limit=smallest), (1, 8, 8)).params == smallest
+    assert complexity(cut(model, make_context(), target="parameters", limit=smallest), (1, 8, 8)).params == smallest
 
 
-def test_a_bound_already_met_cuts_nothing(make_model: MakeModel, make_bench: MakeBench) -> None:
+def test_a_bound_already_met_cuts_nothing(make_model: MakeModel, make_context: MakeContext) -> None:
     model = make_model()
-    made = cut(model, make_bench(), target="macs", limit=1e9)
+    made = cut(model, make_context(), target="macs", limit=1e9)
     assert torch.equal(made.head.weight, model.net.get_parameter("head.weight"))
 
 
 def test_latency_is_searched_with_the_clock_and_only_once(
-    make_model: MakeModel, make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    make_model: MakeModel, make_context: MakeContext, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The clock here counts bytes: a millisecond for 1,000."""
     asked: list[Path] = []
@@ -143,47 +145,47 @@ def test_latency_is_searched_with_the_clock_and_only_once(
     def write(model: Model, path: Path) -> None:
         path.write_bytes(bytes(4 * complexity(model.net, (1, 8, 8)).params))
 
-    def clock(files: dict[str, Path], bench: Any) -> dict[str, float]:
+    def clock(files: dict[str, Path], context: Any) -> dict[str, float]:
         asked.extend(files.values())
         return {name: path.stat().st_size / 1000 for name, path in files.items()}
 
-    monkeypatch.setattr(target, "write_graph", write)
-    monkeypatch.setattr(target, "milliseconds", clock)
-    made = cut(make_model(), make_bench(), target="latency", limit=40.0)
+    monkeypatch.setattr(ratio_search, "write_graph", write)
+    monkeypatch.setattr(ratio_search, "milliseconds", clock)
+    made = cut(make_model(), make_context(), target="latency", limit=40.0)
     timed = len(asked)
     assert 0 < timed <= 6
-    again = cut(make_model(), make_bench(), target="latency", limit=40.0)  # resumed in the same folder
+    again = cut(make_model(), make_context(), target="latency", limit=40.0)  # resumed in the same folder
     assert len(asked) == timed
     assert torch.equal(made.head.weight, again.head.weight)
-    elsewhere = make_bench(folder=tmp_path / "another run")  # the same recipe once more
+    elsewhere = make_context(folder=tmp_path / "another run")  # the same recipe once more
     method = build("prune", "l2", epochs=0, target="latency", limit=40.0)
     model = method.apply(make_model(), elsewhere)
     assert len(asked) == timed
     assert torch.equal(made.head.weight, model.net.get_parameter("head.weight"))
     ratio = json.loads((elsewhere.folder / "choice.json").read_text())["ratio"]
     assert model.decided == {"ratio": f"{ratio:.6g}"}
-    method.apply(make_model(seed=1), make_bench(folder=tmp_path / "other weights"))
+    method.apply(make_model(seed=1), make_context(folder=tmp_path / "other weights"))
     assert len(asked) > timed
 
 
 @pytest.mark.parametrize(("fastest", "widths"), [(8, 8), (1, 6)])
 def test_the_multiple_is_found_by_timing(
-    fastest: int, widths: int, make_model: MakeModel, make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+    fastest: int, widths: int, make_model: MakeModel, make_context: MakeContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def clock(files: dict[str, Path], bench: Any) -> dict[str, float]:
+    def clock(files: dict[str, Path], context: Any) -> dict[str, float]:
         return {name: 1.0 if int(name) == fastest else 1.02 if name == "1" else 2.0 for name in files}
 
-    monkeypatch.setattr(choice, "write_graph", lambda model, path: None)
-    monkeypatch.setattr(choice, "milliseconds", clock)
-    monkeypatch.setattr(choice, "WORTH", 0.99)
-    net = cut(make_model(), make_bench(), ratio=0.25, round_to=0)
+    monkeypatch.setattr(ratio_search, "write_graph", lambda model, path: None)
+    monkeypatch.setattr(ratio_search, "milliseconds", clock)
+    monkeypatch.setattr(ratio_search, "WORTH", 0.99)
+    net = cut(make_model(), make_context(), ratio=0.25, round_to=0)
     assert net.stage1[0].conv1.out_channels == widths
 
 
-def test_real_clocks_answer(make_model: MakeModel, make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(target, "SECONDS", 0.05)
+def test_real_clocks_answer(make_model: MakeModel, make_context: MakeContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ratio_search, "SECONDS", 0.05)
     with pytest.raises(UserError, match="at least"):
-        cut(make_model(), make_bench(), target="latency", limit=1e-6)
+        cut(make_model(), make_context(), target="latency", limit=1e-6)
 
 
 # what is told before anything runs
@@ -222,7 +224,7 @@ def test_recipes_that_contradict_themselves_are_refused(method: str, options: st
 
 
 def test_a_preview_knows_counted_bounds_exactly_and_says_where_a_clock_decides(
-    make_model: MakeModel, make_bench: MakeBench, tmp_path: Path
+    make_model: MakeModel, make_context: MakeContext, tmp_path: Path
 ) -> None:
     row = preview(RECIPE.format(method="taylor", options='target = "macs"\nlimit = 200000.0'), tmp_path).rows[1]
     assert row.exact
@@ -244,21 +246,21 @@ def test_every_importance_takes_the_same_options() -> None:
         ]  # fmt: skip
 
 
-def test_a_preview_counts_the_controls_that_are_asked_for(make_model: MakeModel, make_bench: MakeBench) -> None:
-    """Labour of controls: the twin's recovery again, and from scratch its own number of epochs."""
-    model, bench = make_model(), make_bench()
-    images = len(bench.labelled)
+def test_a_preview_counts_the_controls_that_are_asked_for(make_model: MakeModel, make_context: MakeContext) -> None:
+    """Workload of controls: the twin's recovery again, and from scratch its own number of epochs."""
+    model, context = make_model(), make_context()
+    images = len(context.labelled)
 
     def trained(**options: Any) -> int:
         method = build("prune", "taylor", epochs=2, **options)
-        works = method.control_labour(model, model, bench)
+        works = method.control_workload(model, model, context)
         return sum(work.images for work in works if work.kind == "train")
 
     assert trained() == 0
     assert trained(twin=True) == 2 * images
     assert trained(scratch=7) == 7 * images
     assert trained(twin=True, scratch=7) == 9 * images
-    own = build("prune", "taylor", epochs=2, images=64, iterations=2).labour(model, model, bench)
+    own = build("prune", "taylor", epochs=2, images=64, iterations=2).workload(model, model, context)
     assert sum(work.images for work in own if work.kind == "train") == 2 * images + 2 * 64
 
 

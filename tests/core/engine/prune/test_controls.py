@@ -1,4 +1,4 @@
-"""What stands beside a cut: the same shapes by lot, and the same shapes that never were a large network."""
+"""What stands beside a cut: the same shapes at random, and the same shapes that never were a large network."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from core.engine.measure.latency import Timing
 from core.engine.measure.receipt import Receipt, Subject
 from core.engine.method import Saved, build
 from core.engine.model import Model
-from core.engine.prune import choice
-from core.engine.prune.afresh import afresh
-from tests.core.engine.conftest import MakeBench, Reported
+from core.engine.prune import ratio_search
+from core.engine.prune.reinitialize import reinitialize
+from tests.core.engine.conftest import MakeContext, Reported
 
 MakeModel = Callable[..., Model]
 
@@ -37,12 +37,12 @@ def test_controls_are_made_when_asked_for() -> None:
     [{"scope": "local"}, {"scope": "global"}, {"scope": "global", "iterations": 2}, {"layer_ratios": "stage1=0.25"}],
 )
 def test_controls_have_the_shapes_of_the_cut_but_not_its_choice(
-    options: dict[str, Any], make_model: MakeModel, make_bench: MakeBench
+    options: dict[str, Any], make_model: MakeModel, make_context: MakeContext
 ) -> None:
-    model, bench = make_model(), make_bench()
+    model, context = make_model(), make_context()
     widths: dict[str, Any] = {"epochs": 0, "twin": True, "scratch": 1, "augment": "none", "recovery": "labels"}
     method = build("prune", "lamp", **widths, **options)
-    made, controls = method.apply(model, bench), method.controls(model, bench)
+    made, controls = method.apply(model, context), method.controls(model, context)
     assert list(controls) == ["twin cut at random", "same shape from scratch"]
     twin, scratch = (make() for make in controls.values())
     assert shapes(twin) == shapes(scratch) == shapes(made)
@@ -55,43 +55,43 @@ def test_controls_have_the_shapes_of_the_cut_but_not_its_choice(
 
 
 def test_controls_keep_to_what_was_measured_for_the_cut(
-    make_model: MakeModel, make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+    make_model: MakeModel, make_context: MakeContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, bench = make_model(), make_bench()
+    model, context = make_model(), make_context()
     method = build(
         "prune", "l2", target="parameters", limit=30_000.0, epochs=0, twin=True, scratch=1, augment="none",
         recovery="labels",
     )  # fmt: skip
-    made = method.apply(model, bench)
+    made = method.apply(model, context)
 
     def refuse(*arguments: object) -> float:
         raise AssertionError("measured again")
 
-    monkeypatch.setattr(choice, "measure", refuse)
-    assert all(shapes(make()) == shapes(made) for make in method.controls(model, bench).values())
+    monkeypatch.setattr(ratio_search, "measure", refuse)
+    assert all(shapes(make()) == shapes(made) for make in method.controls(model, context).values())
 
 
 def test_progress_of_controls_is_told_apart(
-    make_model: MakeModel, make_bench: MakeBench, reports: list[Reported]
+    make_model: MakeModel, make_context: MakeContext, reports: list[Reported]
 ) -> None:
     method = build("prune", "l1", epochs=2, iterations=2, twin=True, scratch=1, augment="none", recovery="labels")
-    for make in method.controls(make_model(), make_bench()).values():
+    for make in method.controls(make_model(), make_context()).values():
         make()
     told = {report[-1] for report in reports if report[0] == "training"}
     assert told == {"random-twin", "scratch"}
 
 
 def test_weights_from_scratch_are_the_backbones_own_and_keep_their_scale(
-    make_model: MakeModel, make_bench: MakeBench
+    make_model: MakeModel, make_context: MakeContext
 ) -> None:
     model = make_model(width=32)
-    thin = build("prune", "l2", epochs=0).apply(model, make_bench())
+    thin = build("prune", "l2", epochs=0).apply(model, make_context())
     with torch.no_grad():
         for parameter in thin.net.parameters():
             parameter.fill_(7.0)
-    fresh: Any = afresh(thin, False, make_bench())
-    again = afresh(thin, False, make_bench())
-    other = afresh(thin, False, make_bench(place=(1, 0)))
+    fresh: Any = reinitialize(thin, False, make_context())
+    again = reinitialize(thin, False, make_context())
+    other = reinitialize(thin, False, make_context(place=(1, 0)))
     weight: Tensor = fresh.stage3[0].conv2.weight
     assert torch.equal(weight, again.get_parameter("stage3.0.conv2.weight"))
     assert not torch.equal(weight, other.get_parameter("stage3.0.conv2.weight"))
@@ -101,13 +101,15 @@ def test_weights_from_scratch_are_the_backbones_own_and_keep_their_scale(
     torch.testing.assert_close(weight.std(), expected, rtol=0.1, atol=0)
 
 
-def test_a_receipt_says_that_zeros_bring_no_time(make_model: MakeModel, make_bench: MakeBench, tmp_path: Path) -> None:
+def test_a_receipt_says_that_zeros_bring_no_time(
+    make_model: MakeModel, make_context: MakeContext, tmp_path: Path
+) -> None:
     model = make_model()
-    made = build("prune", "magnitude", ratio=0.6, epochs=0, iterations=1).apply(model, make_bench())
+    made = build("prune", "magnitude", ratio=0.6, epochs=0, iterations=1).apply(model, make_context())
     subjects = []
     for number, one in enumerate((model, made)):
         path = tmp_path / f"{number}.onnx"
-        saved = build("prune", "magnitude").save(one, path, make_bench())
+        saved = build("prune", "magnitude").save(one, path, make_context())
         timing = Timing((0.3 - 0.1 * number,) * 30, 1.0, 1.0, 1)  # faster by a third: this machine's mood
         subjects.append(Subject(path, 100, 100, timing))
     before, after = subjects

@@ -18,7 +18,7 @@ from core.engine.prune.channels import ChannelPrune
 from core.engine.prune.gradients import curvature, squared_gradients, weighted_squares
 from core.engine.prune.structured import prune_channels
 from core.errors import UserError
-from tests.core.engine.conftest import MakeBench
+from tests.core.engine.conftest import MakeContext
 
 IMAGES = torch.randn(2, 3, 9, 9, generator=torch.Generator().manual_seed(7))
 BY_NAME = ("l1", "l2", "bn_scale", "fpgm", "lamp", "random")
@@ -219,7 +219,9 @@ def test_curvature_nears_the_diagonal_of_the_gauss_newton_matrix() -> None:
 
 
 @pytest.mark.parametrize("name", ["taylor", "hessian"])
-def test_channels_the_loss_does_not_feel_go(name: str, make_bench: MakeBench, make_model: Callable[..., Model]) -> None:
+def test_channels_the_loss_does_not_feel_go(
+    name: str, make_context: MakeContext, make_model: Callable[..., Model]
+) -> None:
     """The readers of half the channels are zero: nothing the loss does depends on them but through dead weights."""
     model = make_model()
     stage: Any = model.net.stage1[0]  # type: ignore[index]
@@ -227,14 +229,14 @@ def test_channels_the_loss_does_not_feel_go(name: str, make_bench: MakeBench, ma
         stage.conv2.weight[:, ::2] = 0
         stage.conv1.weight[::2] *= 10  # large weights, to fool whoever looks at sizes
     method = build("prune", name, images=64, epochs=0, ratio=0.5)
-    thinned: Any = method.apply(model, make_bench()).net
+    thinned: Any = method.apply(model, make_context()).net
     assert bool((thinned.stage1[0].conv2.weight.abs().sum((0, 2, 3)) > 0).all())
-    by_size: Any = build("prune", "l2", epochs=0).apply(model, make_bench()).net
+    by_size: Any = build("prune", "l2", epochs=0).apply(model, make_context()).net
     assert bool((by_size.stage1[0].conv2.weight.abs().sum((0, 2, 3)) == 0).any())
 
 
 def test_the_look_is_seeded_and_happens_before_every_round(
-    make_bench: MakeBench, make_model: Callable[..., Model], monkeypatch: pytest.MonkeyPatch
+    make_context: MakeContext, make_model: Callable[..., Model], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from core.engine.prune.taylor import Taylor
 
@@ -248,7 +250,7 @@ def test_the_look_is_seeded_and_happens_before_every_round(
 
     monkeypatch.setattr(Taylor, "weigh", spy)
     method = build("prune", "taylor", images=16, at_once=8, epochs=0, iterations=2)
-    made = [method.apply(make_model(), make_bench()).net.state_dict() for _ in range(2)]
+    made = [method.apply(make_model(), make_context()).net.state_dict() for _ in range(2)]
     assert len(seen) == 4
     assert torch.equal(seen[0], seen[1])
     assert all(torch.equal(made[0][key], made[1][key]) for key in made[0])

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from core.engine import build
 from core.engine.method import methods
+from core.engine.prune.batch_norm import reestimate_batch_norm
 from core.engine.prune.channels import ChannelPrune
-from core.engine.prune.statistics import reestimate_batch_norm
 from core.engine.prune.structured import prune_channels
 from core.errors import UserError
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import torch
 
-from core.engine.bench import CancelledError
+from core.engine.context import CancelledError
 from core.engine.method import build
 from core.engine.model import Model
-from tests.core.engine.conftest import MakeBench, Reported
+from tests.core.engine.conftest import MakeContext, Reported
 
 CASES: dict[str, dict[str, Any]] = {
     "taylor": {"images": 128, "iterations": 2, "scope": "global"},
@@ -26,14 +26,14 @@ CASES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_interrupted_and_resumed_it_ends_bit_identical(
-    name: str, make_model: Callable[..., Model], make_bench: MakeBench, reports: list[Reported], tmp_path: Path
+    name: str, make_model: Callable[..., Model], make_context: MakeContext, reports: list[Reported], tmp_path: Path
 ) -> None:
     method = build("prune", name, epochs=4, batch=256, **CASES[name])
 
-    def finished(bench: Any) -> dict[str, torch.Tensor]:
-        return method.apply(make_model(), bench).net.state_dict()
+    def finished(context: Any) -> dict[str, torch.Tensor]:
+        return method.apply(make_model(), context).net.state_dict()
 
-    whole = finished(make_bench())
+    whole = finished(make_context())
     shutil.rmtree(tmp_path / "checkpoints")
     reports.clear()
 
@@ -41,7 +41,7 @@ def test_interrupted_and_resumed_it_ends_bit_identical(
         return any(report[0] == "training" and report[1] == 3 for report in reports)  # in the last round's fit
 
     with pytest.raises(CancelledError):
-        finished(make_bench(cancelled=late))
-    again = finished(make_bench())
+        finished(make_context(cancelled=late))
+    again = finished(make_context())
     assert list(again) == list(whole)
     assert all(torch.equal(again[key], whole[key]) for key in whole)

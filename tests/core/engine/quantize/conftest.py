@@ -15,13 +15,13 @@ from sklearn.datasets import load_sample_images
 from torch import Tensor, nn
 
 from core.engine.backbones import find, load_backbone
-from core.engine.bench import NOTHING, Bench, Figures
+from core.engine.context import NOTHING, Context, Figures
 from core.engine.data import Dataset
 from core.engine.export.graph import write_graph
 from core.engine.measure.runtime import prepared
 from core.engine.model import Model, Preprocessing
 from core.engine.quantize import Calibration
-from core.engine.train import Examples, Schedule, fit
+from core.engine.training.loop import Examples, Schedule, fit
 from core.events import Work
 
 SIZE = 32
@@ -94,15 +94,15 @@ def _corners(count: int) -> list[tuple[int, int]]:
 
 @dataclass(frozen=True)
 class Learned:
-    """A small network that knows the digits, its float file, and the bench it learned at."""
+    """A small network that knows the digits, its float file, and the context it learned at."""
 
     model: Model
-    bench: Bench
+    context: Context
 
     @property
     def source(self) -> Path:
-        assert self.bench.source is not None
-        return self.bench.source
+        assert self.context.source is not None
+        return self.context.source
 
     def planted(self, path: Path, factor: float) -> Path:
         """The float file of the same function with one channel inside the second stage `factor` times larger, which
@@ -118,7 +118,7 @@ class Learned:
 
     @property
     def calibration(self) -> Calibration:
-        return Calibration(lambda: prepared(self.bench.labelled.images[:128], self.model.preprocessing))
+        return Calibration(lambda: prepared(self.context.labelled.images[:128], self.model.preprocessing))
 
 
 def silent(
@@ -134,7 +134,7 @@ def learned(digits: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Learne
     torch.manual_seed(0)
     net = load_backbone("resnet8", 10, "none", 8, width=8, channels=1)
     model = Model(net, "resnet8", digits.classes, find("resnet8").preprocessing(8, 1), 8)
-    bench = Bench(
+    context = Context(
         data=digits, labelled=digits.train, pool=digits.train.images[:0], device=torch.device("cpu"), threads=1,
         precision="float32", image_size=0, weights="none", folder=folder / "checkpoints", cache=folder / "cache",
         place=(0, 0), report=silent, warn=lambda code, message: None, cancelled=lambda: False,
@@ -145,10 +145,10 @@ def learned(digits: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Learne
     def loss(output, batch):  # type: ignore[no-untyped-def]
         return nn.functional.cross_entropy(output.logits, batch.target)
 
-    model = fit(model, Examples.of(digits.train), loss, schedule, bench)
-    assert bench.source is not None
-    write_graph(model, bench.source)
-    return Learned(model, bench)
+    model = fit(model, Examples.of(digits.train), loss, schedule, context)
+    assert context.source is not None
+    write_graph(model, context.source)
+    return Learned(model, context)
 
 
 @pytest.fixture(scope="session")

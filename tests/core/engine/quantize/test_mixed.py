@@ -12,15 +12,14 @@ import pytest
 import torch
 from onnx import TensorProto
 
-from core.engine.forecast import Outline
+from core.engine.forecast import Forecast
 from core.engine.measure.graph import layers, weight_bytes
 from core.engine.method import build
 from core.engine.quantize import Conversion, Quantize
 from core.engine.quantize.allocation import allocate, sensitivities
 from core.engine.quantize.arithmetic import packed_size, quantize
-from core.engine.quantize.judging import jury
-from core.engine.quantize.steps import least_error
-from core.engine.quantize.weights import float_layers, unpack_file
+from core.engine.quantize.validation import cached_evaluator
+from core.engine.quantize.weights import float_layers, least_error, unpack_file
 from core.errors import UserError
 
 BITS = (2, 4, 8)
@@ -70,7 +69,7 @@ def test_least_error_is_no_worse_than_the_largest_weights_step(bits: int) -> Non
 def convert(learned, source: Path, target: Path, method: str = "mixed", **options: object) -> Conversion:  # type: ignore[no-untyped-def]
     made = build("quantize", method, **options)  # type: ignore[arg-type]
     assert isinstance(made, Quantize)
-    return made.convert(source, target, learned.calibration, jury(learned.model, learned.bench))
+    return made.convert(source, target, learned.calibration, cached_evaluator(learned.model, learned.context))
 
 
 @pytest.fixture(scope="module")
@@ -83,10 +82,10 @@ def sensitive(learned, tmp_path_factory: pytest.TempPathFactory) -> Path:  # typ
 def test_at_equal_bytes_it_beats_equal_bits_where_a_layer_is_sensitive(  # type: ignore[no-untyped-def]
     learned, sensitive: Path, tmp_path: Path
 ) -> None:
-    judge = jury(learned.model, learned.bench)
+    evaluator = cached_evaluator(learned.model, learned.context)
     convert(learned, sensitive, tmp_path / "equal.onnx", "weight_only", bits=4, step="least_error")
     convert(learned, sensitive, tmp_path / "mixed.onnx", sensitivity_images=200)
-    equal, mixed = (judge(onnx.load(tmp_path / f"{name}.onnx")) for name in ("equal", "mixed"))
+    equal, mixed = (evaluator(onnx.load(tmp_path / f"{name}.onnx")) for name in ("equal", "mixed"))
     assert weight_bytes(tmp_path / "mixed.onnx") <= weight_bytes(tmp_path / "equal.onnx")
     assert mixed.loss < 0.7 * equal.loss
     assert mixed.accuracy > equal.accuracy
@@ -102,7 +101,7 @@ def test_a_budget_below_the_smallest_file_is_refused(learned, tmp_path: Path) ->
     assert not (tmp_path / "none.onnx").exists()
     method = build("quantize", "mixed", budget=least - 1)
     with pytest.raises(UserError, match=f"at least {least} bytes"):
-        method.outline(Outline(learned.model), learned.bench)
+        method.forecast(Forecast(learned.model), learned.context)
     made = convert(learned, learned.source, tmp_path / "least.onnx", budget=least, sensitivity_images=64)
     assert weight_bytes(tmp_path / "least.onnx") == least
     assert made.notes[0].startswith(f"{least:,} of {least:,} bytes")
@@ -125,11 +124,11 @@ def test_sensitivities_are_measured_and_remembered(learned) -> None:  # type: ig
     model = onnx.load(learned.source)
     chosen = float_layers(model, "x")[:2]
     asked = []
-    judge = jury(learned.model, learned.bench)
+    evaluator = cached_evaluator(learned.model, learned.context)
 
     def counting(graph: onnx.ModelProto, images: int = 0):  # type: ignore[no-untyped-def]
         asked.append(images)
-        return judge(graph, images)
+        return evaluator(graph, images)
 
     found = sensitivities(model, chosen, BITS, counting, 100)
     assert asked == [100] * 7

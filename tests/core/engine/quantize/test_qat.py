@@ -14,23 +14,22 @@ from onnx import TensorProto, numpy_helper
 from torch import Tensor, nn
 from torchvision.models import VisionTransformer
 
-from core.engine.bench import Bench, CancelledError
-from core.engine.conductor import Performance
+from core.engine.context import CancelledError, Context
 from core.engine.data import load_dataset, prepare
 from core.engine.measure.graph import integer_layers, kernels, layers, weight_bytes
 from core.engine.measure.runtime import open_session, predict
 from core.engine.method import build
 from core.engine.model import Model, Preprocessing
-from core.engine.plan import load_model, save_model
+from core.engine.model_file import load_model, save_model
+from core.engine.pipeline.run import StepChain
+from core.engine.pipeline.step_cache import StepCache
 from core.engine.quantize import Quantize
 from core.engine.quantize.arithmetic import fake_quantize, quantize
-from core.engine.quantize.grid import read_grid
-from core.engine.quantize.learned import only_places, write_learned
-from core.engine.quantize.learning import LearnedRange, LearnedStep, StraightThrough, weight_layers
+from core.engine.quantize.fake_quantizers import LearnedRange, LearnedStep, StraightThrough, weight_layers
+from core.engine.quantize.qat_file import only_places, read_grid, write_learned
 from core.engine.quantize.weights import unpack_file
-from core.engine.shelf import Shelf
 from core.errors import UserError
-from core.launcher import run_in_foreground
+from core.processes.workers import run_in_foreground
 from core.recipe import parse_recipe
 from core.workspace import Workspace
 
@@ -117,11 +116,11 @@ def test_a_grid_is_read_back_from_the_weights(bits: int) -> None:
     assert read_grid(torch.randn(6, 40), bits, 0) is None
 
 
-def train(learned, folder: Path, **options: object) -> tuple[Quantize, Model, Bench]:  # type: ignore[no-untyped-def]
+def train(learned, folder: Path, **options: object) -> tuple[Quantize, Model, Context]:  # type: ignore[no-untyped-def]
     method = build("quantize", "qat", **{"epochs": 1, "augment": "none", **options})  # type: ignore[arg-type]
     assert isinstance(method, Quantize)
-    bench = replace(learned.bench, folder=folder / "checkpoints", cache=folder / "cache", place=(0, 1))
-    return method, method.apply(learned.model, bench), bench
+    context = replace(learned.context, folder=folder / "checkpoints", cache=folder / "cache", place=(0, 1))
+    return method, method.apply(learned.model, context), context
 
 
 def stored(path: Path) -> dict[str, NDArray[np.float32]]:
@@ -137,18 +136,18 @@ def stored(path: Path) -> dict[str, NDArray[np.float32]]:
 @pytest.mark.parametrize(("bits", "kind"), [(2, TensorProto.INT2), (4, TensorProto.INT4)])
 def test_the_file_holds_exactly_the_trained_grid(learned, tmp_path: Path, bits: int, kind: int) -> None:  # type: ignore[no-untyped-def]
     before = {name: tensor.clone() for name, tensor in learned.model.net.state_dict().items()}
-    method, model, bench = train(learned, tmp_path, bits=bits)
+    method, model, context = train(learned, tmp_path, bits=bits)
     for name, tensor in learned.model.net.state_dict().items():
         assert torch.equal(tensor, before[name]), "the incoming network is left alone"
     write_learned(model, tmp_path / "float.onnx")
-    saved = method.saved(tmp_path / "float.onnx", model, tmp_path / "qat.onnx", bench)
+    saved = method.saved(tmp_path / "float.onnx", model, tmp_path / "qat.onnx", context)
     assert (saved.touched, saved.total, saved.packed_bytes) == (10, 10, None)
     kinds = [layer.data_type for layer in layers(onnx.load(tmp_path / "qat.onnx"))]
     assert kinds == [TensorProto.INT8, *[kind] * 8, TensorProto.INT8]
     exact = {t.name: numpy_helper.to_array(t) for t in onnx.load(tmp_path / "float.onnx").graph.initializer}
     for name, values in stored(tmp_path / "qat.onnx").items():
         np.testing.assert_allclose(values, exact[name.removesuffix("_integers")], rtol=1e-6, atol=0)
-    images, p = bench.data.test.images[:100], model.preprocessing
+    images, p = context.data.test.images[:100], model.preprocessing
     found = predict(open_session(tmp_path / "qat.onnx", 1), images, p)
     expected = predict(open_session(tmp_path / "float.onnx", 1), images, p)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
@@ -158,8 +157,8 @@ def test_the_file_holds_exactly_the_trained_grid(learned, tmp_path: Path, bits: 
 
 
 def test_three_bits_are_packed_to_their_size(learned, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    method, model, bench = train(learned, tmp_path, bits=3, ends=False)
-    saved = method.save(model, tmp_path / "qat.onnx", bench)
+    method, model, context = train(learned, tmp_path, bits=3, ends=False)
+    saved = method.save(model, tmp_path / "qat.onnx", context)
     (packed,) = saved.files
     weights = sum(layer.weight.numel() for layer in weight_layers(model.net).values())
     assert saved.packed_bytes == packed.stat().st_size
@@ -170,11 +169,11 @@ def test_three_bits_are_packed_to_their_size(learned, tmp_path: Path) -> None:  
 
 
 def test_eight_bits_run_integer_kernels_over_learned_ranges(learned, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    method, model, bench = train(learned, tmp_path, bits=8)
+    method, model, context = train(learned, tmp_path, bits=8)
     save_model(model, tmp_path)
-    assert load_model(tmp_path).ranges == model.ranges, "ranges survive on the shelf"
+    assert load_model(tmp_path).ranges == model.ranges, "ranges survive in the cache"
     write_learned(load_model(tmp_path), tmp_path / "float.onnx")
-    saved = method.saved(tmp_path / "float.onnx", model, tmp_path / "qat.onnx", bench)
+    saved = method.saved(tmp_path / "float.onnx", model, tmp_path / "qat.onnx", context)
     assert (saved.touched, saved.total) == (10, 10)
     assert integer_layers(kernels(tmp_path / "qat.onnx")) == (10, 10)
     assert "condenser.ranges" not in {p.key for p in onnx.load(tmp_path / "qat.onnx").metadata_props}
@@ -205,15 +204,15 @@ def attention(learned) -> Model:  # type: ignore[no-untyped-def]
 def test_attention_is_trained_on_its_grid_too(learned, tmp_path: Path, bits: int) -> None:  # type: ignore[no-untyped-def]
     """Queries, keys and values included: no weight stays float, and at 8 bits the learned ranges reach the file."""
     whole = replace(learned, model=attention(learned))
-    method, model, bench = train(whole, tmp_path, bits=bits, batch=64, teacher=0.0)
+    method, model, context = train(whole, tmp_path, bits=bits, batch=64, teacher=0.0)
     attentions = [m for m in model.net.modules() if isinstance(m, nn.MultiheadAttention)]
     assert len(attentions) == 2
     for held in (m.in_proj_weight for m in attentions):
         assert isinstance(held, nn.Parameter)
         assert max(len(row.unique()) for row in held) <= 2**bits - 1
-    saved = method.save(model, tmp_path / "qat.onnx", bench)
+    saved = method.save(model, tmp_path / "qat.onnx", context)
     assert (saved.touched, saved.total) == (10, 10)
-    images = bench.data.test.images[:50]
+    images = context.data.test.images[:50]
     found = predict(open_session(tmp_path / "qat.onnx", 1), images, model.preprocessing)
     with torch.no_grad():
         expected = model.net(prepare(images, model.preprocessing))
@@ -234,12 +233,12 @@ def test_layers_are_found_again_only_where_there_is_one_way() -> None:
 
 def test_training_recovers_what_rounding_to_two_bits_breaks(learned, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     """The float network has 95 % or more of the digits; its weights rounded to 2 bits next to none."""
-    method, model, bench = train(learned, tmp_path, bits=2, epochs=3, learning_rate=0.05)
+    method, model, context = train(learned, tmp_path, bits=2, epochs=3, learning_rate=0.05)
     plain = build("quantize", "weight_only", bits=2)
     assert isinstance(plain, Quantize)
-    plain.save(learned.model, tmp_path / "plain.onnx", bench)
-    method.save(model, tmp_path / "qat.onnx", bench)
-    test = bench.data.test
+    plain.save(learned.model, tmp_path / "plain.onnx", context)
+    method.save(model, tmp_path / "qat.onnx", context)
+    test = context.data.test
 
     def accuracy(path: Path) -> float:
         logits = predict(open_session(path, 1), test.images, model.preprocessing)
@@ -253,7 +252,7 @@ def test_training_recovers_what_rounding_to_two_bits_breaks(learned, tmp_path: P
 def test_it_resumes_bit_identically(learned, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     """Steps and ranges are in the checkpoint: cancelled after the first epoch, it ends as if it had not been."""
     options = {"bits": 8, "epochs": 2, "teacher": 0.0}
-    _, undisturbed, bench = train(learned, tmp_path / "calm", **options)
+    _, undisturbed, context = train(learned, tmp_path / "calm", **options)
     done: list[int] = []
 
     def stop() -> bool:
@@ -265,10 +264,10 @@ def test_it_resumes_bit_identically(learned, tmp_path: Path) -> None:  # type: i
 
     method = build("quantize", "qat", augment="none", **options)
     assert isinstance(method, Quantize)
-    shaken = replace(bench, folder=tmp_path / "shaken", cancelled=stop, report=report)
+    shaken = replace(context, folder=tmp_path / "shaken", cancelled=stop, report=report)
     with pytest.raises(CancelledError):
         method.apply(learned.model, shaken)
-    resumed = method.apply(learned.model, replace(bench, folder=tmp_path / "shaken"))
+    resumed = method.apply(learned.model, replace(context, folder=tmp_path / "shaken"))
     assert done
     assert resumed.ranges == undisturbed.ranges
     for name, tensor in undisturbed.net.state_dict().items():
@@ -321,8 +320,8 @@ def test_in_a_recipe_it_stands_beside_the_float_file_before_it(tmp_path: Path) -
     recipe = parse_recipe(RECIPE)
     methods = [build(step.stage, step.method, **step.options) for step in recipe.steps]
     data, device = load_dataset("digits", 8), torch.device("cpu")
-    shelf = Shelf(workspace.cache / "models", recipe, data, device)
-    kept = Performance(run, workspace, recipe, methods, data, device, shelf, recipe.seed)._kept(1)
+    step_cache = StepCache(workspace.cache / "models", recipe, data, device)
+    kept = StepChain(run, workspace, recipe, methods, data, device, step_cache, recipe.seed)._kept(1)
     assert kept is not None
     assert kept.source == run.folder / str(first.artifact)
     assert kept.artifact == run.folder / str(second.artifact)
@@ -330,7 +329,7 @@ def test_in_a_recipe_it_stands_beside_the_float_file_before_it(tmp_path: Path) -
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_catalogued_vision_transformer_goes_all_the_way(tmp_path: Path) -> None:
+def test_a_catalogd_vision_transformer_goes_all_the_way(tmp_path: Path) -> None:
     """From random weights at four patches an image: trained for 4 bits, saved, measured, every layer on its grid."""
     recipe = RECIPE.replace('"resnet8"', '"vit_b_16"\nweights = "none"').replace("image_size = 8", "image_size = 32")
     recipe = recipe.replace("labels = 300", "labels = 32").replace('"fine_tune"\nepochs = 1', '"linear_probe"')

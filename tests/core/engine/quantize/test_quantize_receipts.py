@@ -9,15 +9,15 @@ from typing import Any
 import onnx
 import pytest
 
-from core.engine.estimate import parts
 from core.engine.measure.calibration import expected_calibration_error
 from core.engine.measure.file import quality
 from core.engine.measure.graph import FLOATS, count, integer_layers, kernels, layers
 from core.engine.measure.runtime import open_session, predict
 from core.engine.measure.size import compressed_bytes
 from core.engine.method import build
+from core.engine.pipeline.measure_step import StepInfo, StepMeasurement, StepOutput
 from core.engine.quantize import Quantize
-from core.engine.witness import Deed, Product, Witness
+from core.engine.questions.estimate import parts
 from core.points import Point
 
 METHODS: dict[str, dict[str, Any]] = {
@@ -39,20 +39,22 @@ def told(request: pytest.FixtureRequest, learned, tmp_path_factory: pytest.TempP
     folder = tmp_path_factory.mktemp(str(request.param))
     method = build("quantize", request.param, **METHODS[request.param])
     assert isinstance(method, Quantize)
-    bench = replace(learned.bench, folder=folder / "checkpoints", place=(0, 1))
-    made = method.apply(learned.model, bench)
-    saved = method.save(made, folder / "model.onnx", bench)
-    logits = quality(learned.source, learned.model.preprocessing, bench.data, 1, lambda done, total: None).logits
-    before = Product(learned.model, learned.source, learned.source, logits)
-    deed = Deed(1, method, "quantize", request.param, "net", folder)
-    point, product = Witness(bench, folder / "lock").point(deed, made, folder / "model.onnx", saved, before, before)
+    context = replace(learned.context, folder=folder / "checkpoints", place=(0, 1))
+    made = method.apply(learned.model, context)
+    saved = method.save(made, folder / "model.onnx", context)
+    logits = quality(learned.source, learned.model.preprocessing, context.data, 1, lambda done, total: None).logits
+    before = StepOutput(learned.model, learned.source, learned.source, logits)
+    step_info = StepInfo(1, method, "quantize", request.param, "net", folder)
+    point, product = StepMeasurement(context, folder / "lock").point(
+        step_info, made, folder / "model.onnx", saved, before, before
+    )
     assert product.quantized
     return point, folder / "model.onnx", learned
 
 
 def test_every_number_is_found_again_in_the_files(told) -> None:  # type: ignore[no-untyped-def]
     point, path, learned = told
-    receipt, data, p = point.receipt, learned.bench.data, learned.model.preprocessing
+    receipt, data, p = point.receipt, learned.context.data, learned.model.preprocessing
     rounded = [
         layer for layer in layers(onnx.load(path)) if layer.data_type not in FLOATS - {onnx.TensorProto.BFLOAT16}
     ]
@@ -95,14 +97,14 @@ def test_its_size_was_foreseen(told) -> None:  # type: ignore[no-untyped-def]
     point, path, learned = told
     method = build("quantize", point.method, **METHODS[point.method])
     labels = sum(len(entry.value) for entry in onnx.load(path).metadata_props)
-    foreseen = method.packing().bytes(parts(learned.model)) + labels
+    foreseen = method.file_size().bytes(parts(learned.model)) + labels
     assert foreseen == pytest.approx(path.stat().st_size, rel=0.1)
 
 
 @pytest.mark.parametrize("name", sorted(METHODS))
 def test_it_tells_its_work_beforehand(learned, name: str) -> None:  # type: ignore[no-untyped-def]
     method = build("quantize", name, **METHODS[name])
-    works = method.labour(learned.model, learned.model, learned.bench)
+    works = method.workload(learned.model, learned.model, learned.context)
     images = {work.kind: work.images for work in works}
     assert ("train" in images) == (name == "qat")
     assert (sum(images.values()) == 0) == (name in ("bf16", "weight_only"))

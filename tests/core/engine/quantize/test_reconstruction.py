@@ -13,7 +13,7 @@ import torch
 from onnx import helper, numpy_helper
 from torch.nn import functional as F
 
-from core.engine.bench import CancelledError
+from core.engine.context import CancelledError
 from core.engine.measure.graph import Layer, layers
 from core.engine.method import build
 from core.engine.quantize import Calibration, Quantize, reconstruction
@@ -93,7 +93,7 @@ def test_every_layer_answers_nearer_to_float_on_images_it_never_saw(  # type: ig
     monkeypatch.setattr(reconstruction, "STEPS", 120)
     model = onnx.load(learned.source)
     ours, plain = (convert(learned, tmp_path / f"{way}.onnx", way) for way in ("adaround", "nearest"))
-    images = next(prepared(learned.bench.data.test.images[:64], learned.model.preprocessing))
+    images = next(prepared(learned.context.data.test.images[:64], learned.model.preprocessing))
     nodes = {node.name: node for node in model.graph.node}
     held = [layer for layer in layers(model) if layer.op == "Conv"]
     values = runner(model, [nodes[layer.name].input[0] for layer in held])(images)

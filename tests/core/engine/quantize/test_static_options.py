@@ -21,7 +21,7 @@ from core.engine.quantize.arithmetic import fake_quantize
 from core.engine.quantize.correction import correct_biases, mean_shifts
 from core.engine.quantize.equalization import equalize, pairs
 from core.engine.quantize.fallback import by_sensitivity, segments
-from core.engine.quantize.judging import Judged, jury
+from core.engine.quantize.validation import GraphEvaluation, cached_evaluator
 from core.errors import UserError
 
 
@@ -91,15 +91,15 @@ def test_no_pair_where_the_function_would_change(between: list[onnx.NodeProto]) 
 
 
 def test_equalisation_undoes_a_planted_outlier(learned, planted: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    judge = jury(learned.model, learned.bench)
+    evaluator = cached_evaluator(learned.model, learned.context)
     found = {}
     for mode in ("none", "exact"):
         method = build("quantize", "static", equalize=mode, calibration="minmax")
         assert isinstance(method, Quantize)
         conversion = method.convert(planted, tmp_path / f"{mode}.onnx", learned.calibration)
-        found[mode] = judge(onnx.load(tmp_path / f"{mode}.onnx")).accuracy
-    assert judge(onnx.load(planted)).accuracy - found["none"] > 0.05
-    assert judge(onnx.load(planted)).accuracy - found["exact"] < 0.01
+        found[mode] = evaluator(onnx.load(tmp_path / f"{mode}.onnx")).accuracy
+    assert evaluator(onnx.load(planted)).accuracy - found["none"] > 0.05
+    assert evaluator(onnx.load(planted)).accuracy - found["exact"] < 0.01
     assert "3 pairs" in conversion.notes[0]
 
 
@@ -151,13 +151,13 @@ def test_bias_correction_brings_a_coarse_network_nearer(learned) -> None:  # typ
 def convert(learned, source: Path, target: Path, **options: object) -> Conversion:  # type: ignore[no-untyped-def]
     method = build("quantize", "static", calibration="minmax", calibration_images=128, **options)  # type: ignore[arg-type]
     assert isinstance(method, Quantize)
-    return method.convert(source, target, learned.calibration, jury(learned.model, learned.bench))
+    return method.convert(source, target, learned.calibration, cached_evaluator(learned.model, learned.context))
 
 
 def test_the_most_sensitive_layer_stays_float_and_the_bound_is_met(learned, planted: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     made = convert(learned, planted, tmp_path / "bound.onnx", max_drop=1.0)
-    judge = jury(learned.model, learned.bench)
-    assert judge(onnx.load(planted)).accuracy - judge(onnx.load(tmp_path / "bound.onnx")).accuracy <= 0.01
+    evaluator = cached_evaluator(learned.model, learned.context)
+    assert evaluator(onnx.load(planted)).accuracy - evaluator(onnx.load(tmp_path / "bound.onnx")).accuracy <= 0.01
     assert 0 < made.layers_touched < made.layers_total == 10
     assert "within 1 points" in made.notes[0]
     kept = [layer for layer in layers(onnx.load(tmp_path / "bound.onnx")) if BITS[layer.data_type] == 32]
@@ -179,13 +179,13 @@ def test_the_last_layer_stays_float_on_request(learned, tmp_path: Path) -> None:
 
 
 def test_says_when_the_bound_cannot_be_met(learned, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    """A judge that finds any quantized graph worthless: no bound can be met."""
+    """An evaluator that finds any quantized graph worthless: no bound can be met."""
     method = build("quantize", "static", calibration="minmax", calibration_images=128, max_drop=1.0)
     assert isinstance(method, Quantize)
 
-    def harsh(graph: onnx.ModelProto, images: int = 0) -> Judged:
+    def harsh(graph: onnx.ModelProto, images: int = 0) -> GraphEvaluation:
         quantized = sum(node.op_type == "QuantizeLinear" for node in graph.graph.node)
-        return Judged(float(quantized), 0.5 - quantized / 1000 if quantized else 0.9, 100)
+        return GraphEvaluation(float(quantized), 0.5 - quantized / 1000 if quantized else 0.9, 100)
 
     made = method.convert(learned.source, tmp_path / "harsh.onnx", learned.calibration, harsh)
     assert "can't be met" in made.notes[0]
@@ -208,7 +208,7 @@ def test_sensitivity_puts_the_layer_that_hurts_most_first(learned) -> None:  # t
         asked.append(frozenset(floats))
         return model
 
-    order = by_sensitivity(model, write, lambda graph, images=0: Judged(float(len(asked)), 0.5, images))
+    order = by_sensitivity(model, write, lambda graph, images=0: GraphEvaluation(float(len(asked)), 0.5, images))
     assert order == tuple(reversed(names))  # the last one asked about had the highest loss
     for name, floats in zip(names, asked, strict=True):
         assert name not in floats
@@ -217,18 +217,20 @@ def test_sensitivity_puts_the_layer_that_hurts_most_first(learned) -> None:  # t
 
 def test_a_judgement_is_remembered(learned, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     stops = []
-    judge = jury(learned.model, learned.bench)
-    judge = type(judge)(judge.split, judge.preprocessing, tmp_path / "memory", judge.data, lambda *_: stops.append(1))
+    evaluator = cached_evaluator(learned.model, learned.context)
+    evaluator = type(evaluator)(
+        evaluator.split, evaluator.preprocessing, tmp_path / "memory", evaluator.data, lambda *_: stops.append(1)
+    )
     graph = onnx.load(learned.source)
-    first = judge(graph, 100)
+    first = evaluator(graph, 100)
     looked = len(stops)
-    assert judge(graph, 100) == first
+    assert evaluator(graph, 100) == first
     assert len(stops) == looked > 0
     assert first.images == 100
     (path,) = (tmp_path / "memory").iterdir()
     path.write_text(json.dumps("damaged"))
-    assert judge(graph, 100) == first
-    assert judge(graph).images == len(judge.split)
+    assert evaluator(graph, 100) == first
+    assert evaluator(graph).images == len(evaluator.split)
 
 
 def test_a_bound_needs_images_to_judge_by(learned, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -11,20 +11,20 @@ import torch
 from torch import Tensor, nn
 
 from core.engine import build
-from core.engine.bench import Bench, CancelledError
+from core.engine.context import CancelledError, Context
 from core.engine.data import Dataset, Split, Unlabelled, few_labels, load_dataset, matched
 from core.engine.data.augment import prepare
 from core.engine.method import methods
 from core.engine.model import Model
 from core.engine.output import Output
-from core.engine.train import UNLABELLED, Batch, Examples, Schedule, evaluate, fit
+from core.engine.training.loop import UNLABELLED, Batch, Examples, Schedule, evaluate, fit
 from core.engine.transfer.adaptation import CONTROL, Adaptation
 from core.engine.transfer.dann import reverse, strength
 from core.engine.transfer.tent import entropy
 from core.errors import UserError
 from core.options import Value
-from tests.core.engine.conftest import MakeBench, Reported
-from tests.core.engine.test_train import Stop, equal, weights
+from tests.core.engine.conftest import MakeContext, Reported
+from tests.core.engine.training.test_loop import Stop, equal, weights
 
 Maker = Callable[..., Model]
 ALIGNED = ("coral", "mk_mmd", "dann")
@@ -38,11 +38,11 @@ def glyphs() -> Dataset:
 
 
 @pytest.fixture
-def bench(make_bench: MakeBench, glyphs: Dataset, digits: Dataset) -> Bench:
+def context(make_context: MakeContext, glyphs: Dataset, digits: Dataset) -> Context:
     """Few labelled glyphs, and digits without labels."""
     labelled, _ = few_labels(glyphs.train, 400, 10, 0)
     target = matched(glyphs, digits, refuse_to_warn)
-    return make_bench(data=glyphs, labelled=labelled, target=target.unlabelled)
+    return make_context(data=glyphs, labelled=labelled, target=target.unlabelled)
 
 
 def refuse_to_warn(code: str, message: str) -> None:
@@ -73,10 +73,10 @@ def test_these_are_all_methods_of_adaptation() -> None:
 
 
 @pytest.mark.parametrize("name", [*ALIGNED, *SETTLED])
-def test_the_incoming_model_is_left_alone_and_another_comes_out(name: str, bench: Bench, make_model: Maker) -> None:
+def test_the_incoming_model_is_left_alone_and_another_comes_out(name: str, context: Context, make_model: Maker) -> None:
     model = make_model()
     before = weights(model)
-    found = made(name).apply(model, bench)
+    found = made(name).apply(model, context)
     assert equal(before, weights(model))
     assert not equal(before, weights(found))
     assert found.net.state_dict().keys() == model.net.state_dict().keys(), "a discriminator stays behind"
@@ -85,44 +85,44 @@ def test_the_incoming_model_is_left_alone_and_another_comes_out(name: str, bench
 
 
 @pytest.mark.parametrize("name", [*ALIGNED, *SETTLED])
-def test_without_a_target_it_is_refused(name: str, bench: Bench, make_model: Maker) -> None:
+def test_without_a_target_it_is_refused(name: str, context: Context, make_model: Maker) -> None:
     with pytest.raises(UserError, match="target") as caught:
-        made(name).apply(make_model(), replace(bench, target=None))
+        made(name).apply(make_model(), replace(context, target=None))
     assert caught.value.code == "no_target"
 
 
 @pytest.mark.parametrize("name", ALIGNED)
-def test_without_weight_only_batch_norm_knows_of_the_target(name: str, bench: Bench, make_model: Maker) -> None:
+def test_without_weight_only_batch_norm_knows_of_the_target(name: str, context: Context, make_model: Maker) -> None:
     """In a network without batch norm an alignment of weight 0 is source only, bit for bit: the same draws."""
     model = make_model()
     plain = model.with_net(nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, 10)))
     method = made(name, weight=0.0)
-    control = weights(method.controls(plain, bench)[CONTROL]())
-    adapted = weights(method.apply(plain, bench))
+    control = weights(method.controls(plain, context)[CONTROL]())
+    adapted = weights(method.apply(plain, context))
     assert all(torch.allclose(adapted[key], control[key], atol=1e-5) for key in control)
-    strong = weights(made(name, weight=100.0).apply(plain, replace(bench, folder=bench.folder / "strong")))
+    strong = weights(made(name, weight=100.0).apply(plain, replace(context, folder=context.folder / "strong")))
     assert not all(torch.allclose(strong[key], control[key], atol=1e-2) for key in control)
 
 
 @pytest.mark.parametrize(("name", "stop"), [("dann", 5), ("dann", 14), ("coral", 9), ("tent", 16), ("tent", 30)])
-def test_it_goes_on_bit_for_bit(name: str, stop: int, bench: Bench, make_model: Maker) -> None:
+def test_it_goes_on_bit_for_bit(name: str, stop: int, context: Context, make_model: Maker) -> None:
     method = made(name, augment="shift")
-    undisturbed = weights(method.apply(make_model(), replace(bench, folder=bench.folder / "calm")))
+    undisturbed = weights(method.apply(make_model(), replace(context, folder=context.folder / "calm")))
     with pytest.raises(CancelledError):
-        method.apply(make_model(), replace(bench, cancelled=Stop(stop)))
-    assert equal(undisturbed, weights(method.apply(make_model(), bench)))
+        method.apply(make_model(), replace(context, cancelled=Stop(stop)))
+    assert equal(undisturbed, weights(method.apply(make_model(), context)))
 
 
-def test_source_only_can_be_left_out(bench: Bench, make_model: Maker) -> None:
-    assert list(made("coral").controls(make_model(), bench)) == [CONTROL]
-    assert made("coral", source_only=False).controls(make_model(), bench) == {}
-    assert made("adabn", epochs=0).controls(make_model(), bench) == {}, "the step before is source only"
+def test_source_only_can_be_left_out(context: Context, make_model: Maker) -> None:
+    assert list(made("coral").controls(make_model(), context)) == [CONTROL]
+    assert made("coral", source_only=False).controls(make_model(), context) == {}
+    assert made("adabn", epochs=0).controls(make_model(), context) == {}, "the step before is source only"
 
 
 # batches of two domains
 
 
-def test_each_batch_holds_as_many_of_the_target(bench: Bench, make_model: Maker) -> None:
+def test_each_batch_holds_as_many_of_the_target(context: Context, make_model: Maker) -> None:
     model = make_model()
     seen: list[Tensor] = []
     other = torch.randint(0, 256, (30, 3, 20, 20), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -131,22 +131,22 @@ def test_each_batch_holds_as_many_of_the_target(bench: Bench, make_model: Maker)
         count = len(batch.index)
         assert len(output.logits) == len(batch.images) == len(batch.target) == 2 * count
         assert torch.equal(batch.images[:count], prepare(batch.raw, model.preprocessing))
-        assert torch.equal(batch.target[:count], bench.labelled.labels[batch.index])
+        assert torch.equal(batch.target[:count], context.labelled.labels[batch.index])
         assert set(batch.target[count:].tolist()) == {UNLABELLED}
         seen.append(batch.images[count:])
         return output.logits.square().mean()
 
-    examples = replace(Examples.of(bench.labelled), beside=other)
-    fit(model, examples, loss, Schedule(1, 64, 0.01), bench)
-    assert sum(map(len, seen)) == len(bench.labelled), "the target is gone through as often as it takes"
+    examples = replace(Examples.of(context.labelled), beside=other)
+    fit(model, examples, loss, Schedule(1, 64, 0.01), context)
+    assert sum(map(len, seen)) == len(context.labelled), "the target is gone through as often as it takes"
     brought = prepare(other, model.preprocessing)
     apart = torch.cdist(torch.cat(seen).flatten(1), brought.flatten(1))
     assert float(apart.min(1).values.max()) < 1e-2, "its images come in the source's size and channels"
     assert sorted(set(apart.argmin(1).tolist())) == list(range(30))
 
 
-def test_images_of_classes_that_the_target_lacks_are_not_aligned(bench: Bench, make_model: Maker) -> None:
-    assert bench.target is not None
+def test_images_of_classes_that_the_target_lacks_are_not_aligned(context: Context, make_model: Maker) -> None:
+    assert context.target is not None
     seen: list[int] = []
 
     class Spy(type(made("coral"))):  # type: ignore[misc]
@@ -155,9 +155,9 @@ def test_images_of_classes_that_the_target_lacks_are_not_aligned(bench: Bench, m
             assert len(target) >= len(source)
             return super().distance(source, target, progress, critic)  # type: ignore[no-any-return]
 
-    few = replace(bench, target=Unlabelled(bench.target.images, (3, 7)))
+    few = replace(context, target=Unlabelled(context.target.images, (3, 7)))
     Spy(epochs=1, batch=400, least_steps=0).apply(make_model(), few)
-    wanted = int(torch.isin(bench.labelled.labels, torch.tensor([3, 7])).sum())
+    wanted = int(torch.isin(context.labelled.labels, torch.tensor([3, 7])).sum())
     assert seen == [wanted]
 
 
@@ -205,11 +205,11 @@ def test_the_discriminator_learns_to_tell_and_the_features_to_deceive() -> None:
 # AdaBN and TENT
 
 
-def test_adabn_changes_the_statistics_and_nothing_else(bench: Bench, make_model: Maker) -> None:
-    assert bench.target is not None
+def test_adabn_changes_the_statistics_and_nothing_else(context: Context, make_model: Maker) -> None:
+    assert context.target is not None
     method = made("adabn")
-    control = method.controls(make_model(), bench)[CONTROL]()
-    adapted = method.apply(make_model(), bench)
+    control = method.controls(make_model(), context)[CONTROL]()
+    adapted = method.apply(make_model(), context)
     differing = changed(weights(control), weights(adapted))
     layers = list(norms(adapted.net))
     assert differing == {f"{n}.{s}" for n in layers for s in ("running_mean", "running_var", "num_batches_tracked")}
@@ -217,7 +217,7 @@ def test_adabn_changes_the_statistics_and_nothing_else(bench: Bench, make_model:
     inputs: list[Tensor] = []
     hook = adapted.net.get_submodule(first).register_forward_pre_hook(lambda module, given: inputs.append(given[0]))
     with torch.no_grad():
-        adapted.net(prepare(bench.target.images, adapted.preprocessing))
+        adapted.net(prepare(context.target.images, adapted.preprocessing))
     hook.remove()
     exact = inputs[0].double().transpose(0, 1).flatten(1)
     state = adapted.net.state_dict()
@@ -225,32 +225,32 @@ def test_adabn_changes_the_statistics_and_nothing_else(bench: Bench, make_model:
     assert torch.allclose(state[f"{first}.running_var"].double(), exact.var(1), rtol=0.02)
 
 
-def test_adabn_is_the_same_whatever_statistics_it_starts_from(bench: Bench, make_model: Maker) -> None:
+def test_adabn_is_the_same_whatever_statistics_it_starts_from(context: Context, make_model: Maker) -> None:
     model, other = make_model(), make_model()
     for module in other.net.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.running_mean.fill_(7.0)  # type: ignore[union-attr]
-    trained = replace(bench, artifact=bench.folder)
+    trained = replace(context, artifact=context.folder)
     found = [weights(made("adabn", epochs=0).apply(m, trained)) for m in (model, other)]
     assert equal(*found)
 
 
-def test_tent_changes_batch_norm_and_nothing_else(bench: Bench, make_model: Maker) -> None:
-    assert bench.target is not None
+def test_tent_changes_batch_norm_and_nothing_else(context: Context, make_model: Maker) -> None:
+    assert context.target is not None
     method = made("tent", target_rate=0.01, weight_decay=0.5, source_drop=1.0)
-    control = method.controls(make_model(), bench)[CONTROL]()
-    adapted = method.apply(make_model(), bench)
+    control = method.controls(make_model(), context)[CONTROL]()
+    adapted = method.apply(make_model(), context)
     layers = list(norms(adapted.net))
     parts = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
     assert changed(weights(control), weights(adapted)) == {f"{n}.{part}" for n in layers for part in parts}
 
 
-def test_tent_makes_answers_on_the_target_surer_than_adabn(bench: Bench, make_model: Maker) -> None:
-    assert bench.target is not None
-    images = prepare(bench.target.images, make_model().preprocessing)
+def test_tent_makes_answers_on_the_target_surer_than_adabn(context: Context, make_model: Maker) -> None:
+    assert context.target is not None
+    images = prepare(context.target.images, make_model().preprocessing)
 
     def unsure(name: str, **options: Value) -> float:
-        model = made(name, **options).apply(make_model(), replace(bench, folder=bench.folder / name))
+        model = made(name, **options).apply(make_model(), replace(context, folder=context.folder / name))
         with torch.no_grad():
             return entropy(Output(model(images)), Batch(images, images, images, images, 0)).item()
 
@@ -265,24 +265,24 @@ def test_entropy_is_shannons_and_stays_finite() -> None:
 
 
 @pytest.mark.parametrize("name", SETTLED)
-def test_it_stands_on_the_control_and_can_take_the_step_before(name: str, bench: Bench, make_model: Maker) -> None:
+def test_it_stands_on_the_control_and_can_take_the_step_before(name: str, context: Context, make_model: Maker) -> None:
     """Learning and then adapting is adapting what was learned: the two ways to write it give the same bits."""
-    trained = made(name).controls(make_model(), bench)[CONTROL]()
-    folder = bench.folder / "whole"
-    whole = weights(made(name).apply(make_model(), replace(bench, folder=folder)))
-    after = replace(bench, folder=bench.folder / "after", artifact=bench.folder)
+    trained = made(name).controls(make_model(), context)[CONTROL]()
+    folder = context.folder / "whole"
+    whole = weights(made(name).apply(make_model(), replace(context, folder=folder)))
+    after = replace(context, folder=context.folder / "after", artifact=context.folder)
     assert equal(whole, weights(made(name, epochs=0).apply(trained, after)))
 
 
 @pytest.mark.parametrize("name", SETTLED)
-def test_what_cannot_be_settled_is_refused_before_any_work(name: str, bench: Bench, make_model: Maker) -> None:
+def test_what_cannot_be_settled_is_refused_before_any_work(name: str, context: Context, make_model: Maker) -> None:
     with pytest.raises(UserError, match="first step") as caught:
-        made(name, epochs=0).apply(make_model(), bench)
+        made(name, epochs=0).apply(make_model(), context)
     assert caught.value.field == "epochs"
     plain = make_model().with_net(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)))
     with pytest.raises(UserError, match="batch normalisation"):
-        made(name).apply(plain, bench)
-    assert not bench.folder.exists()
+        made(name).apply(plain, context)
+    assert not context.folder.exists()
 
 
 # the target
@@ -328,9 +328,9 @@ def test_a_target_with_next_to_no_images_of_shared_classes_is_refused(digits: Da
 
 
 def test_the_curve_of_tent_goes_on_behind_that_of_the_source(
-    bench: Bench, make_model: Maker, reports: list[Reported]
+    context: Context, make_model: Maker, reports: list[Reported]
 ) -> None:
-    made("tent", passes=2).apply(make_model(), bench)
+    made("tent", passes=2).apply(make_model(), context)
     curve = [(r[1], r[2]) for r in reports if r[0] == "training" and r[5].validation_accuracy is not None]
     assert curve == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
 
@@ -339,20 +339,22 @@ def test_a_method_cannot_see_the_targets_labels() -> None:
     assert set(Unlabelled.__dataclass_fields__) == {"images", "shared"}
 
 
-def test_labels_of_the_target_change_nothing(bench: Bench, make_model: Maker, glyphs: Dataset, digits: Dataset) -> None:
+def test_labels_of_the_target_change_nothing(
+    context: Context, make_model: Maker, glyphs: Dataset, digits: Dataset
+) -> None:
     """Shuffled labels of the target give the same model; only what is told of it differs."""
     order = torch.randperm(len(digits.train), generator=torch.Generator().manual_seed(1))
     wrong = replace(digits, train=Split(digits.train.images, digits.train.labels[order]))
     other = matched(glyphs, wrong, refuse_to_warn).unlabelled
     one, two = (
-        made("coral").apply(make_model(), replace(bench, target=target, folder=bench.folder / str(place)))
-        for place, target in enumerate((bench.target, other))
+        made("coral").apply(make_model(), replace(context, target=target, folder=context.folder / str(place)))
+        for place, target in enumerate((context.target, other))
     )
     assert equal(weights(one), weights(two))
 
 
 @pytest.mark.slow
-def test_aligned_features_lie_closer(bench: Bench, make_model: Maker, digits: Dataset) -> None:
+def test_aligned_features_lie_closer(context: Context, make_model: Maker, digits: Dataset) -> None:
     """What an alignment makes small is small afterwards, on images it was not trained on."""
     from core.engine.backbones.features import observe
     from core.engine.transfer.alignment import mmd
@@ -361,14 +363,14 @@ def test_aligned_features_lie_closer(bench: Bench, make_model: Maker, digits: Da
         with torch.no_grad():
             here, there = (
                 observe(model.net, prepare(split.images[:200], model.preprocessing)).embedding
-                for split in (bench.data.test, digits.test)
+                for split in (context.data.test, digits.test)
             )
         assert here is not None
         assert there is not None
         return mmd(here, there).item()
 
     method = made("mk_mmd", epochs=8, weight=1.0)
-    alone = method.controls(make_model(), bench)[CONTROL]()
-    adapted = method.apply(make_model(), bench)
+    alone = method.controls(make_model(), context)[CONTROL]()
+    adapted = method.apply(make_model(), context)
     assert apart(adapted) < 0.7 * apart(alone)
-    assert evaluate(adapted, bench.data.test, bench).accuracy > 0.8
+    assert evaluate(adapted, context.data.test, context).accuracy > 0.8

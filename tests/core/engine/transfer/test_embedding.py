@@ -14,7 +14,7 @@ from torch import nn
 from core.engine.backbones import find, load_backbone
 from core.engine.backbones.features import observe
 from core.engine.backbones.heads import head_layer
-from core.engine.bench import CancelledError
+from core.engine.context import CancelledError
 from core.engine.data.augment import prepare
 from core.engine.export.graph import fingerprint
 from core.engine.method import build
@@ -23,19 +23,19 @@ from core.engine.threads import one_thread, side_by_side
 from core.engine.transfer import embedding
 from core.engine.transfer.embedding import extractor, template
 from core.errors import UserError
-from tests.core.engine.conftest import MakeBench, Reported
+from tests.core.engine.conftest import MakeContext, Reported
 
 MakeModel = Callable[..., Model]
 
 
 def test_torch_and_onnxruntime_agree(
-    make_model: MakeModel, make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    make_model: MakeModel, make_context: MakeContext, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    model, images = make_model(), make_bench().labelled.images[:130]
-    in_torch = extractor(model).embed(images, make_bench(cache=tmp_path / "a"))
+    model, images = make_model(), make_context().labelled.images[:130]
+    in_torch = extractor(model).embed(images, make_context(cache=tmp_path / "a"))
     assert not (tmp_path / "a" / "extractors").exists()
     monkeypatch.setattr(embedding, "FEW", 0)
-    by_file = extractor(model).embed(images, make_bench(cache=tmp_path / "b"))
+    by_file = extractor(model).embed(images, make_context(cache=tmp_path / "b"))
     assert (tmp_path / "b" / "extractors").exists()
     expected = observe(model.net, prepare(images, model.preprocessing)).embedding
     assert expected is not None
@@ -43,49 +43,53 @@ def test_torch_and_onnxruntime_agree(
         torch.testing.assert_close(found, expected.detach(), atol=1e-4, rtol=1e-4)
 
 
-def test_the_number_of_threads_changes_no_bit(make_model: MakeModel, make_bench: MakeBench, tmp_path: Path) -> None:
-    model, images = make_model(), make_bench().labelled.images[:300]
-    found = [extractor(model).embed(images, make_bench(threads=n, cache=tmp_path / str(n))) for n in (1, 3)]
+def test_the_number_of_threads_changes_no_bit(make_model: MakeModel, make_context: MakeContext, tmp_path: Path) -> None:
+    model, images = make_model(), make_context().labelled.images[:300]
+    found = [extractor(model).embed(images, make_context(threads=n, cache=tmp_path / str(n))) for n in (1, 3)]
     assert torch.equal(found[0], found[1])
     assert torch.get_num_threads() == 1
 
 
-def test_progress_is_told_batch_by_batch(make_model: MakeModel, make_bench: MakeBench, reports: list[Reported]) -> None:
-    bench = make_bench()
-    extractor(make_model()).embed(bench.labelled.images[:130], bench)
+def test_progress_is_told_batch_by_batch(
+    make_model: MakeModel, make_context: MakeContext, reports: list[Reported]
+) -> None:
+    context = make_context()
+    extractor(make_model()).embed(context.labelled.images[:130], context)
     assert [(what, batch, batches) for what, _, _, batch, batches, _, _ in reports] == [
         *(("features", done, 130) for done in (32, 64, 96, 128, 130)),
     ]  # fmt: skip
 
 
-def test_it_stops_when_asked(make_model: MakeModel, make_bench: MakeBench) -> None:
-    bench = make_bench(cancelled=lambda: True, threads=2)
+def test_it_stops_when_asked(make_model: MakeModel, make_context: MakeContext) -> None:
+    context = make_context(cancelled=lambda: True, threads=2)
     with pytest.raises(CancelledError):
-        extractor(make_model()).embed(bench.labelled.images[:130], bench)
+        extractor(make_model()).embed(context.labelled.images[:130], context)
 
 
-def test_the_graph_does_not_depend_on_the_head(make_model: MakeModel, make_bench: MakeBench, tmp_path: Path) -> None:
+def test_the_graph_does_not_depend_on_the_head(
+    make_model: MakeModel, make_context: MakeContext, tmp_path: Path
+) -> None:
     """So a run writes the same file whether it, or an earlier run with another head, exported the backbone."""
     fresh, trained = make_model(), make_model()
     head = head_layer(trained.net)
     assert isinstance(head, nn.Linear)
     nn.init.ones_(head.bias)
     assert fingerprint(fresh) == fingerprint(trained)
-    graphs = [template(m, make_bench(cache=tmp_path / str(n))) for n, m in enumerate((fresh, trained))]
+    graphs = [template(m, make_context(cache=tmp_path / str(n))) for n, m in enumerate((fresh, trained))]
     assert graphs[0] == graphs[1]
     assert float(head.bias.detach().sum()) == 10
 
 
 def test_a_probe_is_saved_the_same_by_whoever_holds_it(
-    make_model: MakeModel, make_bench: MakeBench, tmp_path: Path
+    make_model: MakeModel, make_context: MakeContext, tmp_path: Path
 ) -> None:
     probe = build("transfer", "linear_probe", l2=0.1)
-    bench = make_bench(cache=tmp_path / "cache")
-    model = probe.apply(make_model(), bench)
+    context = make_context(cache=tmp_path / "cache")
+    model = probe.apply(make_model(), context)
     again = model.with_net(load_backbone("resnet8", 10, "none", 8, width=8, channels=1))
     again.net.load_state_dict(model.net.state_dict())
-    probe.save(model, tmp_path / "first.onnx", bench)
-    probe.save(again, tmp_path / "again.onnx", make_bench(cache=tmp_path / "elsewhere"))
+    probe.save(model, tmp_path / "first.onnx", context)
+    probe.save(again, tmp_path / "again.onnx", make_context(cache=tmp_path / "elsewhere"))
     assert (tmp_path / "first.onnx").read_bytes() == (tmp_path / "again.onnx").read_bytes()
 
 

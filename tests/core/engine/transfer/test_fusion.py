@@ -14,22 +14,22 @@ from torch.nn import functional as F
 from core.engine.backbones import find, load_backbone
 from core.engine.backbones.fused import Fused, fuse
 from core.engine.backbones.heads import without_head
-from core.engine.bench import Bench
+from core.engine.context import Context
 from core.engine.data import Dataset, few_labels, prepare
 from core.engine.distill import Distill
 from core.engine.measure.complexity import complexity
 from core.engine.measure.runtime import open_session, predict
 from core.engine.method import build
 from core.engine.model import Model
-from core.engine.plan import load_model, save_model
-from core.engine.preview import preview
+from core.engine.model_file import load_model, save_model
 from core.engine.prune.structured import prune_channels
-from core.engine.train import evaluate
+from core.engine.questions.preview import preview
+from core.engine.training.loop import evaluate
 from core.errors import UserError, UserErrors
 from core.recipe import parse_recipe
 from core.sealed import read_sealed, seal
 
-MakeBench = Callable[..., Bench]
+MakeContext = Callable[..., Context]
 RECIPE = """
 schema = 1
 name = "x"
@@ -132,17 +132,17 @@ def test_a_damaged_part_is_refused(fused: Model, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def bench(make_bench: MakeBench, digits: Dataset) -> Bench:
+def context(make_context: MakeContext, digits: Dataset) -> Context:
     labelled, _ = few_labels(digits.train, 200, 10, 0)
-    return make_bench(labelled=labelled, weights="default")
+    return make_context(labelled=labelled, weights="default")
 
 
 def test_the_deployed_file_is_one_graph_that_answers_as_torch_does(
-    bench: Bench, digits: Dataset, tmp_path: Path
+    context: Context, digits: Dataset, tmp_path: Path
 ) -> None:
     fusion = build("transfer", "fusion", l2=0.1, with_backbones="resnet20_fashion")
-    model = fusion.apply(own("resnet8_fashion", digits.classes, 28), bench)
-    saved = fusion.save(model, tmp_path / "model.onnx", bench)
+    model = fusion.apply(own("resnet8_fashion", digits.classes, 28), context)
+    saved = fusion.save(model, tmp_path / "model.onnx", context)
     assert "192 features" in saved.notes[0]
     images = digits.test.images[:50]
     session = open_session(tmp_path / "model.onnx", 1)
@@ -150,9 +150,9 @@ def test_the_deployed_file_is_one_graph_that_answers_as_torch_does(
     with torch.no_grad():
         expected = model(prepare(images, model.preprocessing))
     torch.testing.assert_close(predict(session, images, model.preprocessing), expected, atol=1e-3, rtol=1e-4)
-    fused = evaluate(model, digits.validation, bench).accuracy
+    fused = evaluate(model, digits.validation, context).accuracy
     alone = [
-        evaluate(build("transfer", "linear_probe", l2=0.1).apply(own(name, digits.classes, 28), bench), part, bench)
+        evaluate(build("transfer", "linear_probe", l2=0.1).apply(own(name, digits.classes, 28), context), part, context)
         for name, part in (("resnet8_fashion", digits.validation), ("resnet20_fashion", digits.validation))
     ]
     assert fused > min(each.accuracy for each in alone)
@@ -166,15 +166,15 @@ def test_the_deployed_file_is_one_graph_that_answers_as_torch_does(
 
 @pytest.mark.parametrize("live", [False, True])
 def test_a_small_student_learns_from_it(
-    live: bool, fused: Model, bench: Bench, digits: Dataset, monkeypatch: pytest.MonkeyPatch
+    live: bool, fused: Model, context: Context, digits: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From its logits, and from a teacher that runs beside the student and shows its features."""
     kd = build("distill", "kd", student="resnet8", width=4, epochs=2, batch=50, twin=False, weight=1.0, temperature=1.0)
     assert isinstance(kd, Distill)
     monkeypatch.setattr(type(kd), "reads_features", live)
     teacher = replace(fused)
-    before, student = (kd.new_student(bench) for _ in range(2))
-    learned = kd.apply(teacher, bench)
+    before, student = (kd.new_student(context) for _ in range(2))
+    learned = kd.apply(teacher, context)
 
     def distance(model: Model) -> float:
         images = digits.test.images
@@ -190,11 +190,11 @@ def test_a_small_student_learns_from_it(
 
 
 def test_a_backbone_without_an_embedding_is_refused_before_any_work(
-    bench: Bench, digits: Dataset, reports: list[object]
+    context: Context, digits: Dataset, reports: list[object]
 ) -> None:
     fusion = build("transfer", "fusion", with_backbones="squeezenet1_1")
     with pytest.raises(UserError, match="squeezenet1_1") as caught:
-        fusion.apply(own("resnet8_fashion", digits.classes, 28), replace(bench, weights="none"))
+        fusion.apply(own("resnet8_fashion", digits.classes, 28), replace(context, weights="none"))
     assert caught.value.code == "no_linear_head"
     assert not reports
 

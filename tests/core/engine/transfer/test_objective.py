@@ -17,11 +17,11 @@ from core.engine.backbones.blocks import blocks
 from core.engine.data import Dataset, Split, load_dataset
 from core.engine.model import Model
 from core.engine.output import Output
-from core.engine.train import Batch, evaluate
+from core.engine.training.loop import Batch, evaluate
 from core.engine.transfer.fine_tune import FineTune
 from core.engine.transfer.objective import Objective, class_weights, dropping
 from core.engine.transfer.partial import Partial
-from tests.core.engine.conftest import MakeBench
+from tests.core.engine.conftest import MakeContext
 
 Maker = Callable[..., Model]
 
@@ -82,18 +82,18 @@ def distance(model: Model, start: dict[str, Tensor]) -> float:
     return math.sqrt(sum(float((p.detach() - start[n]).square().sum()) for n, p in named if id(p) not in head))
 
 
-def test_a_strong_pull_keeps_the_backbone_near(make_model: Maker, make_bench: MakeBench) -> None:
+def test_a_strong_pull_keeps_the_backbone_near(make_model: Maker, make_context: MakeContext) -> None:
     start = {name: p.detach().clone() for name, p in make_model().net.named_parameters()}
     ways = []
     for strength in (0.0, 1.0, 100.0):
         method = FineTune(epochs=1, learning_rate=0.01, backbone_rate=1.0, l2_sp=strength)
-        bench = make_bench()
-        model = method.apply(make_model(), replace(bench, folder=bench.folder / str(strength)))
+        context = make_context()
+        model = method.apply(make_model(), replace(context, folder=context.folder / str(strength)))
         ways.append(distance(model, start))
     assert ways[0] > 2 * ways[1] > 4 * ways[2]
 
 
-def test_the_pull_to_the_start_replaces_the_pull_to_zero(make_model: Maker, make_bench: MakeBench) -> None:
+def test_the_pull_to_the_start_replaces_the_pull_to_zero(make_model: Maker, make_context: MakeContext) -> None:
     """Where the loss has no gradient, weight decay alone shrinks the backbone; L2-SP keeps it in place."""
     black = Split(torch.zeros(64, 1, 8, 8, dtype=torch.uint8), torch.zeros(64, dtype=torch.long))
     first = next(name for name, p in make_model().net.named_parameters() if p.ndim == 4)
@@ -101,11 +101,11 @@ def test_the_pull_to_the_start_replaces_the_pull_to_zero(make_model: Maker, make
     sizes = []
     for strength in (0.0, 1e-9):
         data = replace(load_dataset("digits", 8), validation=black)  # learned at once, so that training is kept
-        model, bench = make_model(), make_bench(labelled=black, data=data)
+        model, context = make_model(), make_context(labelled=black, data=data)
         with torch.no_grad():
             for norm in (m for m in model.net.modules() if isinstance(m, nn.BatchNorm2d)):
                 norm.weight.zero_()  # and so nothing above depends on the first convolution
-        frozen = replace(bench, folder=bench.folder / str(strength))
+        frozen = replace(context, folder=context.folder / str(strength))
         method = FineTune(epochs=2, learning_rate=0.01, backbone_rate=1.0, weight_decay=1.0, l2_sp=strength,
                           batch=16, least_steps=0)  # fmt: skip
         trained = method.apply(model, frozen)
@@ -131,7 +131,7 @@ def test_class_weights_are_scikit_learns() -> None:
     assert class_weights(labels, 4)[3] == 1.0
 
 
-def test_balance_lifts_a_rare_class(make_model: Maker, make_bench: MakeBench, digits: Dataset) -> None:
+def test_balance_lifts_a_rare_class(make_model: Maker, make_context: MakeContext, digits: Dataset) -> None:
     """Ten images of the ones among hundreds of the others."""
     ones = torch.nonzero(digits.train.labels == 1).flatten()
     others = torch.nonzero(digits.train.labels != 1).flatten()
@@ -139,10 +139,10 @@ def test_balance_lifts_a_rare_class(make_model: Maker, make_bench: MakeBench, di
     test = digits.test.subset(torch.nonzero(digits.test.labels == 1).flatten())
     found = []
     for balance in (False, True):
-        bench = make_bench(labelled=labelled)
+        context = make_context(labelled=labelled)
         method = FineTune(epochs=3, learning_rate=0.01, backbone_rate=1.0, statistics="learned", balance=balance)
-        model = method.apply(make_model(), replace(bench, folder=bench.folder / str(balance)))
-        found.append(evaluate(model, Split(test.images, test.labels), bench).accuracy)
+        model = method.apply(make_model(), replace(context, folder=context.folder / str(balance)))
+        found.append(evaluate(model, Split(test.images, test.labels), context).accuracy)
     assert found[1] > found[0] + 0.1
 
 

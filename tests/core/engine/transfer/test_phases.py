@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from core.engine import build
 from core.engine.backbones.blocks import blocks
-from core.engine.bench import Bench, CancelledError
+from core.engine.context import CancelledError, Context
 from core.engine.data import Dataset, few_labels
 from core.engine.model import Model
-from core.engine.train import Examples, evaluate
+from core.engine.training.loop import Examples, evaluate
 from core.engine.transfer.fine_tune import FineTune
 from core.engine.transfer.gradual import Gradual
 from core.engine.transfer.linear_probe import LinearProbe
@@ -22,7 +22,7 @@ from core.engine.transfer.lp_ft import LpFt
 from core.engine.transfer.pseudo_labels import TWIN, PseudoLabels
 from core.errors import UserError
 from core.options import Value
-from tests.core.engine.conftest import MakeBench, Reported
+from tests.core.engine.conftest import MakeContext, Reported
 
 Maker = Callable[..., Model]
 
@@ -52,16 +52,16 @@ class Stop:
 
 
 @pytest.fixture
-def few(make_bench: MakeBench, digits: Dataset) -> Bench:
+def few(make_context: MakeContext, digits: Dataset) -> Context:
     """100 labels, the other images unlabelled."""
     labelled, pool = few_labels(digits.train, 100, 10, 0)
-    return make_bench(labelled=labelled, pool=pool)
+    return make_context(labelled=labelled, pool=pool)
 
 
-def trained(maker: Maker, bench: Bench) -> Model:
+def trained(maker: Maker, context: Context) -> Model:
     """A backbone that knows the digits, with a fresh head."""
     method = FineTune(epochs=2, learning_rate=0.01, backbone_rate=1.0, statistics="learned")
-    model = method.apply(maker(), bench.part("before"))
+    model = method.apply(maker(), context.part("before"))
     head = list(blocks(model.net).head)
     with torch.no_grad():
         for parameter in head:
@@ -74,7 +74,7 @@ def trained(maker: Maker, bench: Bench) -> Model:
 
 @pytest.mark.parametrize("statistics", ["frozen", "learned"])
 def test_lp_ft_starts_where_the_probe_ends(
-    make_model: Maker, few: Bench, reports: list[Reported], statistics: str
+    make_model: Maker, few: Context, reports: list[Reported], statistics: str
 ) -> None:
     start = weights(trained(make_model, few))
     probed = LinearProbe().apply(_with(make_model(), start), few.part("alone"))
@@ -89,10 +89,10 @@ def test_lp_ft_starts_where_the_probe_ends(
     assert evaluate(after, few.data.validation, few).accuracy >= expected
 
 
-def test_lp_ft_moves_the_whole_network(make_model: Maker, make_bench: MakeBench) -> None:
+def test_lp_ft_moves_the_whole_network(make_model: Maker, make_context: MakeContext) -> None:
     start = weights(make_model())  # a random backbone: with all labels, fine-tuning is bound to beat its probe
     method = LpFt(epochs=4, learning_rate=0.01, backbone_rate=1.0, statistics="learned")
-    after = weights(method.apply(make_model(), make_bench()))
+    after = weights(method.apply(make_model(), make_context()))
     assert all(not torch.equal(after[name], start[name]) for name, _ in make_model().net.named_parameters())
 
 
@@ -101,7 +101,7 @@ def _with(model: Model, state: dict[str, Tensor]) -> Model:
     return model
 
 
-def test_the_probe_leaves_the_backbone_bit_for_bit(make_model: Maker, few: Bench) -> None:
+def test_the_probe_leaves_the_backbone_bit_for_bit(make_model: Maker, few: Context) -> None:
     before, model = weights(make_model()), make_model()
     head = {id(p) for p in blocks(model.net).head}
     own = {name for name, p in model.net.named_parameters() if id(p) in head}
@@ -112,7 +112,7 @@ def test_the_probe_leaves_the_backbone_bit_for_bit(make_model: Maker, few: Bench
 # gradual unfreezing
 
 
-def test_gradual_keeps_what_is_still_frozen_bit_for_bit(make_model: Maker, few: Bench) -> None:
+def test_gradual_keeps_what_is_still_frozen_bit_for_bit(make_model: Maker, few: Context) -> None:
     """Parameters and statistics, in every phase; what has joined moves, each block once it has."""
     method = Gradual(epochs=6, phases=3, learning_rate=0.01, backbone_rate=1.0, statistics="learned")
     model = make_model()
@@ -130,7 +130,7 @@ def _state(module: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.clone() for name, tensor in module.state_dict().items()}
 
 
-def test_gradual_is_one_curve(make_model: Maker, few: Bench, reports: list[Reported]) -> None:
+def test_gradual_is_one_curve(make_model: Maker, few: Context, reports: list[Reported]) -> None:
     after = Gradual(epochs=7, phases=3, learning_rate=0.01).apply(make_model(), few)
     told = curve(reports)
     assert [(r[1], r[2]) for r in told] == [(n, 7) for n in range(8)]
@@ -146,7 +146,7 @@ def test_gradual_rates_are_fine_tunings(make_model: Maker) -> None:
     assert last.frozen == []
 
 
-def test_gradual_resumes_bit_identically(make_model: Maker, few: Bench) -> None:
+def test_gradual_resumes_bit_identically(make_model: Maker, few: Context) -> None:
     method = Gradual(epochs=4, phases=2, learning_rate=0.01, l2_sp=0.1, dropout=0.2, average=0.9, least_steps=0)
     undisturbed = weights(method.apply(make_model(), replace(few, folder=few.folder / "a")))
     with pytest.raises(CancelledError):
@@ -155,7 +155,7 @@ def test_gradual_resumes_bit_identically(make_model: Maker, few: Bench) -> None:
     assert equal(undisturbed, weights(method.apply(make_model(), few)))
 
 
-def test_more_phases_than_epochs_are_refused(make_model: Maker, few: Bench) -> None:
+def test_more_phases_than_epochs_are_refused(make_model: Maker, few: Context) -> None:
     with pytest.raises(UserError, match=r"phases.*epochs"):
         Gradual(epochs=3, phases=4).apply(make_model(), few)
 
@@ -163,11 +163,11 @@ def test_more_phases_than_epochs_are_refused(make_model: Maker, few: Bench) -> N
 # pseudo-labels
 
 
-def test_pseudo_labels_join_when_the_network_is_sure(make_model: Maker, few: Bench, reports: list[Reported]) -> None:
+def test_pseudo_labels_join_when_the_network_is_sure(make_model: Maker, few: Context, reports: list[Reported]) -> None:
     told: list[tuple[str, str]] = []
-    bench = replace(few, warn=lambda code, message: told.append((code, message)))
+    context = replace(few, warn=lambda code, message: told.append((code, message)))
     method = PseudoLabels(epochs=4, rounds=1, learning_rate=0.01, backbone_rate=1.0, statistics="learned", batch=32)
-    after = method.apply(make_model(), bench)
+    after = method.apply(make_model(), context)
     ((code, message),) = [said for said in told if said[0] != "few_images"]
     assert code == "pseudo_labels"
     joined = int(message.partition(": ")[2].partition(" ")[0].replace(",", ""))
@@ -177,7 +177,7 @@ def test_pseudo_labels_join_when_the_network_is_sure(make_model: Maker, few: Ben
     assert evaluate(after, few.data.test, few).accuracy > 0.7
 
 
-def test_nothing_joins_a_network_that_is_never_sure(make_model: Maker, few: Bench, reports: list[Reported]) -> None:
+def test_nothing_joins_a_network_that_is_never_sure(make_model: Maker, few: Context, reports: list[Reported]) -> None:
     """Then it is its twin, to the last bit: the same parts, steps and draws."""
     method = PseudoLabels(epochs=2, rounds=1, confidence=1.0, learning_rate=1e-4, batch=64)
     alone = method.controls(make_model(), few)[TWIN]
@@ -186,18 +186,18 @@ def test_nothing_joins_a_network_that_is_never_sure(make_model: Maker, few: Benc
     assert [r[1] for r in curve(reports)] == [r[1] for r in curve(reports, TWIN)] == [0, 1, 2]
 
 
-def test_the_twin_may_be_left_out(make_model: Maker, few: Bench) -> None:
+def test_the_twin_may_be_left_out(make_model: Maker, few: Context) -> None:
     assert PseudoLabels(twin=False).controls(make_model(), few) == {}
 
 
 @pytest.mark.parametrize(("option", "value"), [("mixup", 0.2), ("cutmix", 1.0), ("rounds", 4)])
-def test_pseudo_labels_refuse(make_model: Maker, few: Bench, option: str, value: Value) -> None:
+def test_pseudo_labels_refuse(make_model: Maker, few: Context, option: str, value: Value) -> None:
     with pytest.raises(UserError) as caught:
         build("transfer", "pseudo_labels", **{"epochs": 4, option: value}).apply(make_model(), few)
     assert caught.value.field == option
 
 
-def test_pseudo_labels_need_a_pool(make_model: Maker, make_bench: MakeBench) -> None:
+def test_pseudo_labels_need_a_pool(make_model: Maker, make_context: MakeContext) -> None:
     with pytest.raises(UserError, match="pool") as caught:
-        PseudoLabels().apply(make_model(), make_bench())
+        PseudoLabels().apply(make_model(), make_context())
     assert caught.value.field == "labels"

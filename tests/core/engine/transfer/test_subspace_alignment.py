@@ -17,24 +17,24 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from core.engine.backbones.heads import head_layer
-from core.engine.bench import Bench
+from core.engine.context import Context
 from core.engine.data import Dataset, Unlabelled, few_labels, load_dataset, matched
 from core.engine.measure.runtime import open_session, predict
 from core.engine.method import build
 from core.engine.model import Model
-from core.engine.plan import load_model
-from core.engine.preview import preview
+from core.engine.model_file import load_model
+from core.engine.questions.preview import preview
 from core.engine.transfer.adaptation import CONTROL
 from core.engine.transfer.embedding import extractor
-from core.engine.transfer.probing import ProbedTransfer, There
+from core.engine.transfer.probing import ProbedTransfer, TargetFeatures
 from core.engine.transfer.transform import Transform
 from core.errors import UserError, UserErrors
 from core.recipe import parse_recipe
 from core.runs import Run
 from core.state import Status
 from core.workspace import Workspace
-from tests.core.engine.conftest import MakeBench, Reported
-from tests.core.engine.test_target_run import conducted
+from tests.core.engine.conftest import MakeContext, Reported
+from tests.core.engine.pipeline.test_target_run import finished_run
 
 Array = NDArray[np.float64]
 MakeModel = Callable[..., Model]
@@ -84,8 +84,8 @@ def test_the_head_is_the_references(d: int) -> None:
     source, y, target = domains()
     method = build("transfer", "transform", kind="subspace_alignment", components=d)
     assert isinstance(method, ProbedTransfer)
-    features, there = torch.from_numpy(source), There(torch.from_numpy(target), (0, 1, 2))
-    (problem,) = method.problems(features, torch.from_numpy(y), 3, there)
+    features, there = torch.from_numpy(source), TargetFeatures(torch.from_numpy(target), (0, 1, 2))
+    (problem,) = method.candidates(features, torch.from_numpy(y), 3, there)
     learned = problem.solve(0.05)
     on_target, on_source = reference(source, y, target, d, 0.05)
     np.testing.assert_allclose(centred(problem.deployed()(there.features)), centred(on_target), atol=2e-4)
@@ -99,7 +99,7 @@ def test_an_aligned_map_recovers_a_target_that_is_the_source_stretched_and_moved
     moved = features * torch.arange(2, 9) - 11
     method = build("transfer", "transform", kind="subspace_alignment", components=4)
     assert isinstance(method, ProbedTransfer)
-    (problem,) = method.problems(features, torch.from_numpy(y), 3, There(moved, (0, 1, 2)))
+    (problem,) = method.candidates(features, torch.from_numpy(y), 3, TargetFeatures(moved, (0, 1, 2)))
     learned = problem.solve(0.05)
     torch.testing.assert_close(problem.deployed()(moved), learned(features), atol=1e-8, rtol=0)
 
@@ -109,12 +109,12 @@ def test_classes_that_the_target_lacks_do_not_turn_the_source() -> None:
     source, y, target = domains()
     method = build("transfer", "transform", kind="subspace_alignment", components=3)
     assert isinstance(method, ProbedTransfer)
-    there = There(torch.from_numpy(target), (0, 1))
+    there = TargetFeatures(torch.from_numpy(target), (0, 1))
     labels = torch.from_numpy(y)
-    (problem,) = method.problems(torch.from_numpy(source), labels, 3, there)
+    (problem,) = method.candidates(torch.from_numpy(source), labels, 3, there)
     far = torch.from_numpy(source).clone()
     far[labels == 2] *= 100
-    (other,) = method.problems(far, labels, 3, there)
+    (other,) = method.candidates(far, labels, 3, there)
     one, two = problem.view, other.view
     assert torch.equal(one.mean, two.mean)
     assert torch.equal(one.scale, two.scale)
@@ -132,28 +132,28 @@ def glyphs() -> Dataset:
 
 
 @pytest.fixture
-def bench(make_bench: MakeBench, glyphs: Dataset, digits: Dataset) -> Bench:
+def context(make_context: MakeContext, glyphs: Dataset, digits: Dataset) -> Context:
     labelled, _ = few_labels(glyphs.train, 300, 10, 0)
     target = matched(glyphs, digits, lambda code, message: None)
-    return make_bench(data=glyphs, labelled=labelled, target=target.unlabelled)
+    return make_context(data=glyphs, labelled=labelled, target=target.unlabelled)
 
 
 def test_the_choice_is_made_on_the_source_as_the_classifier_learned_it(
-    bench: Bench, make_model: MakeModel, reports: list[Reported]
+    context: Context, make_model: MakeModel, reports: list[Reported]
 ) -> None:
     """The accuracy by which a setting is chosen is not that of the deployed head, which is for the target."""
     method = build("transfer", "transform", kind="subspace_alignment", components=5, l2=0.1)
-    model = method.apply(make_model(), bench)
+    model = method.apply(make_model(), context)
     told = [report[5].validation_accuracy for report in reports if report[0] == "training"][-1]
-    features = extractor(make_model()).embed(bench.data.validation.images, bench)
+    features = extractor(make_model()).embed(context.data.validation.images, context)
     layer = head_layer(model.net)
-    deployed = float((layer(features).argmax(1) == bench.data.validation.labels).float().mean())
+    deployed = float((layer(features).argmax(1) == context.data.validation.labels).float().mean())
     assert told is not None
     assert told > deployed
 
 
 def test_without_a_target_it_is_refused_before_any_work(
-    bench: Bench, make_model: MakeModel, reports: list[Reported]
+    context: Context, make_model: MakeModel, reports: list[Reported]
 ) -> None:
     with pytest.raises(UserErrors) as caught:
         parse_recipe(RECIPE.replace('target = "digits"', ""))
@@ -163,34 +163,34 @@ def test_without_a_target_it_is_refused_before_any_work(
     assert 'target = "…"' in error.fix
     assert "another kind" in error.fix
     with pytest.raises(UserError, match="kind") as refused:
-        build("transfer", "transform", kind="subspace_alignment").apply(make_model(), replace(bench, target=None))
+        build("transfer", "transform", kind="subspace_alignment").apply(make_model(), replace(context, target=None))
     assert refused.value.code == "no_target"
     assert not reports
-    assert not bench.cache.exists()
+    assert not context.cache.exists()
 
 
-def test_the_fewer_of_both_domains_bound_the_directions(bench: Bench, make_model: MakeModel) -> None:
-    assert bench.target is not None
-    few = replace(bench, target=Unlabelled(bench.target.images[:8], bench.target.shared))
+def test_the_fewer_of_both_domains_bound_the_directions(context: Context, make_model: MakeModel) -> None:
+    assert context.target is not None
+    few = replace(context, target=Unlabelled(context.target.images[:8], context.target.shared))
     method = build("transfer", "transform", kind="subspace_alignment", components=8)
     with pytest.raises(UserError, match="0 to 7"):
         method.apply(make_model(), few)
 
 
-def test_other_transformations_take_no_notice_of_a_target(bench: Bench, make_model: MakeModel) -> None:
+def test_other_transformations_take_no_notice_of_a_target(context: Context, make_model: MakeModel) -> None:
     method = build("transfer", "transform", kind="pca", components=5, l2=0.1)
-    one, two = (method.apply(make_model(), b).net.state_dict() for b in (bench, replace(bench, target=None)))
+    one, two = (method.apply(make_model(), b).net.state_dict() for b in (context, replace(context, target=None)))
     assert all(torch.equal(one[name], two[name]) for name in one)
-    assert not method.controls(make_model(), bench)
+    assert not method.controls(make_model(), context)
 
 
-def test_its_control_is_the_same_classifier_that_never_saw_the_target(bench: Bench, make_model: MakeModel) -> None:
+def test_its_control_is_the_same_classifier_that_never_saw_the_target(context: Context, make_model: MakeModel) -> None:
     method = build("transfer", "transform", kind="subspace_alignment", components=5, l2=0.1)
     model = make_model()
     before = {name: tensor.clone() for name, tensor in model.net.state_dict().items()}
-    control = method.controls(model, bench)[CONTROL]().net.state_dict()
+    control = method.controls(model, context)[CONTROL]().net.state_dict()
     assert all(torch.equal(before[name], tensor) for name, tensor in model.net.state_dict().items())
-    plain = build("transfer", "transform", kind="pca", components=5, l2=0.1).apply(make_model(), bench)
+    plain = build("transfer", "transform", kind="pca", components=5, l2=0.1).apply(make_model(), context)
     assert all(torch.equal(control[name], tensor) for name, tensor in plain.net.state_dict().items())
 
 
@@ -200,7 +200,7 @@ def test_its_control_is_the_same_classifier_that_never_saw_the_target(bench: Ben
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     run = Workspace.open_or_create(tmp_path_factory.mktemp("aligned")).create_run(RECIPE)
-    conducted(run)
+    finished_run(run)
     assert run.state().status is Status.FINISHED, run.state().details
     return run
 
@@ -220,13 +220,13 @@ def test_a_recipe_tells_both_domains_and_what_they_mean(run: Run) -> None:
 
 
 def test_the_saved_file_holds_the_aligned_map(
-    run: Run, digits: Dataset, glyphs: Dataset, make_bench: MakeBench
+    run: Run, digits: Dataset, glyphs: Dataset, make_context: MakeContext
 ) -> None:
     """What onnxruntime answers on the target's images is what the reference says of their features."""
     model = load_model(run.checkpoints / "seed-0" / "step-0" / "made")
     labelled, _ = few_labels(glyphs.train, 200, 10, 0)
-    embed, bench = extractor(model).embed, make_bench()
-    here, there = (embed(images, bench).double().numpy() for images in (labelled.images, digits.train.images))
+    embed, context = extractor(model).embed, make_context()
+    here, there = (embed(images, context).double().numpy() for images in (labelled.images, digits.train.images))
     expected, _ = reference(here, labelled.labels.numpy(), there, 6, 0.1)
     file = run.folder / str(run.summary().points[0].artifact)
     told = predict(open_session(file, 1), digits.train.images, model.preprocessing)

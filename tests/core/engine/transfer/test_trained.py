@@ -13,10 +13,10 @@ from core.engine.backbones import backbones, skeleton
 from core.engine.backbones.blocks import blocks
 from core.engine.data import Dataset
 from core.engine.model import Model
-from core.engine.train import evaluate
+from core.engine.training.loop import evaluate
 from core.engine.transfer import Transfer
 from core.engine.transfer.fine_tune import FineTune
-from tests.core.engine.conftest import MakeBench
+from tests.core.engine.conftest import MakeContext
 
 Maker = Callable[..., Model]
 SAMPLE = [
@@ -66,7 +66,7 @@ def test_statistics_freeze_below_5000_images(make_model: Maker, images: int, sta
 
 @pytest.mark.parametrize("last", [0, 1, 3])
 def test_partial_leaves_the_rest_bit_for_bit(
-    make_model: Maker, make_bench: MakeBench, digits: Dataset, last: int
+    make_model: Maker, make_context: MakeContext, digits: Dataset, last: int
 ) -> None:
     model = make_model()
     parts = blocks(model.net).body
@@ -77,7 +77,7 @@ def test_partial_leaves_the_rest_bit_for_bit(
     first = [{k: v.clone() for k, v in module.state_dict().items()} for module in moving]
     method = build("transfer", "partial", blocks=last, epochs=2)
     assert isinstance(method, Transfer)
-    method.apply(model, make_bench())
+    method.apply(model, make_context())
     for module, old in zip(kept, before, strict=True):
         assert all(torch.equal(v, old[k]) for k, v in module.state_dict().items())
     for module, old in zip(moving, first, strict=True):
@@ -85,9 +85,9 @@ def test_partial_leaves_the_rest_bit_for_bit(
     assert all(p.requires_grad for p in model.net.parameters()), "a later step may train all of it"
 
 
-def test_fine_tuning_learns(make_model: Maker, make_bench: MakeBench, digits: Dataset) -> None:
+def test_fine_tuning_learns(make_model: Maker, make_context: MakeContext, digits: Dataset) -> None:
     method = build("transfer", "fine_tune", epochs=6, learning_rate=0.01, backbone_rate=1.0, statistics="learned")
-    bench = make_bench()
-    trained = method.apply(make_model(), bench)
-    assert evaluate(trained, digits.test, bench).accuracy > 0.85
+    context = make_context()
+    trained = method.apply(make_model(), context)
+    assert evaluate(trained, digits.test, context).accuracy > 0.85
     assert not isinstance(trained.net, nn.Linear)

@@ -16,12 +16,12 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
 from core.engine.backbones.heads import head_layer
-from core.engine.bench import Bench
+from core.engine.context import Context
 from core.engine.data import Dataset, few_labels
 from core.engine.measure.runtime import open_session, predict
 from core.engine.method import build
 from core.engine.model import Model
-from core.engine.preview import preview
+from core.engine.questions.preview import preview
 from core.engine.rank import ledoit_wolf
 from core.engine.transfer.embedding import extractor
 from core.engine.transfer.linear_probe import solve
@@ -32,7 +32,7 @@ from core.engine.transfer.transformations import NAMES, Facts, Transformation, t
 from core.errors import UserError
 from tests.core.engine.conftest import Reported
 
-MakeBench = Callable[..., Bench]
+MakeContext = Callable[..., Context]
 MakeModel = Callable[..., Model]
 
 
@@ -143,61 +143,63 @@ def test_what_a_file_defines_is_what_the_menu_offers() -> None:
 
 
 @pytest.fixture
-def bench(make_bench: MakeBench, digits: Dataset) -> Bench:
+def context(make_context: MakeContext, digits: Dataset) -> Context:
     labelled, _ = few_labels(digits.train, 300, 10, 0)
-    return make_bench(labelled=labelled)
+    return make_context(labelled=labelled)
 
 
 def test_the_saved_file_is_a_linear_probes_and_says_what_it_became(
-    bench: Bench, make_model: MakeModel, tmp_path: Path
+    context: Context, make_model: MakeModel, tmp_path: Path
 ) -> None:
     method = build("transfer", "transform", kind="cca", components=9)
-    model = method.apply(make_model(), bench)
-    saved = method.save(model, tmp_path / "model.onnx", bench)
+    model = method.apply(make_model(), context)
+    saved = method.save(model, tmp_path / "model.onnx", context)
     (note,) = saved.notes
     assert "cca with 9 directions" in note
     assert "10 × 32" in note
-    images = bench.data.test.images[:50]
+    images = context.data.test.images[:50]
     told = predict(open_session(tmp_path / "model.onnx", 1), images, model.preprocessing)
     layer = head_layer(model.net)
     assert isinstance(layer, nn.Linear)
-    features = extractor(model).embed(images, bench)
+    features = extractor(model).embed(images, context)
     torch.testing.assert_close(told, layer(features).detach(), atol=1e-4, rtol=1e-4)
     assert np.linalg.matrix_rank(layer.weight.detach().numpy(), tol=1e-5) == 9
-    assert (told.argmax(1) == bench.data.test.labels[:50]).float().mean() > 0.5  # chance is 0.1
+    assert (told.argmax(1) == context.data.test.labels[:50]).float().mean() > 0.5  # chance is 0.1
     probe = build("transfer", "linear_probe", l2=0.1)
-    probe.save(probe.apply(make_model(), bench), tmp_path / "probe.onnx", bench)
+    probe.save(probe.apply(make_model(), context), tmp_path / "probe.onnx", context)
     assert (tmp_path / "model.onnx").stat().st_size == (tmp_path / "probe.onnx").stat().st_size
 
 
-def test_zero_tries_several_numbers_of_directions(bench: Bench, make_model: MakeModel, reports: list[Reported]) -> None:
-    build("transfer", "transform", kind="whitening", l2=0.1).apply(make_model(), bench)
+def test_zero_tries_several_numbers_of_directions(
+    context: Context, make_model: MakeModel, reports: list[Reported]
+) -> None:
+    build("transfer", "transform", kind="whitening", l2=0.1).apply(make_model(), context)
     training = [report for report in reports if report[0] == "training"]
-    learned, judged = training[:4], training[4:]  # 32, 16, 8, 4 directions at one penalty
-    assert [report[1] for report in learned] == [report[1] for report in judged] == [1, 2, 3, 4]
+    learned, evaluation = training[:4], training[4:]  # 32, 16, 8, 4 directions at one penalty
+    assert [report[1] for report in learned] == [report[1] for report in evaluation] == [1, 2, 3, 4]
     assert all(report[5].validation_accuracy is None and report[5].accuracy is not None for report in learned)
-    assert all(report[5].validation_accuracy is not None for report in judged)
+    assert all(report[5].validation_accuracy is not None for report in evaluation)
     assert all(report[2] == 4 for report in training)
 
 
 @pytest.mark.parametrize(("kind", "components", "most"), [("pca", 33, 32), ("cca", 10, 9), ("whitening", 99, 32)])
 def test_more_directions_than_there_are_is_refused_before_any_work(
-    kind: str, components: int, most: int, bench: Bench, make_model: MakeModel, reports: list[object]
+    kind: str, components: int, most: int, context: Context, make_model: MakeModel, reports: list[object]
 ) -> None:
     method = build("transfer", "transform", kind=kind, components=components)
     with pytest.raises(UserError, match=f"0 to {most}") as caught:
-        method.apply(make_model(), bench)
+        method.apply(make_model(), context)
     assert (caught.value.field, caught.value.code) == ("components", "out_of_range")
     assert str(most) in caught.value.fix
     assert not reports
-    assert not bench.cache.exists()
+    assert not context.cache.exists()
 
 
-def test_few_images_bound_the_directions(bench: Bench, make_model: MakeModel) -> None:
-    labelled, _ = few_labels(bench.labelled, 12, 10, 0)
+def test_few_images_bound_the_directions(context: Context, make_model: MakeModel) -> None:
+    labelled, _ = few_labels(context.labelled, 12, 10, 0)
     method = build("transfer", "transform", kind="pca", components=12)
     with pytest.raises(UserError, match="0 to 11"):
-        method.apply(make_model(), replace(bench, labelled=labelled))
+        method.apply(make_model(), replace(context, labelled=labelled))
 
 
 def test_a_preview_refuses_it_at_its_place(tmp_path: Path) -> None:

@@ -1,0 +1,124 @@
+"""Writes `core/catalog.json`: everything the engine offers, as data for the rooms without torch.
+
+`python -m core.engine.catalog_writer` writes it, with `--check` it only says whether the committed file is still true.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import sys
+from collections.abc import Iterable
+from dataclasses import replace
+from difflib import unified_diff
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from core.catalog import CATALOG_FILE, STAGES, Catalog, Facts, MethodEntry
+from core.engine.method import Method, methods
+from core.files import write_atomic
+from core.options import Option, Words
+
+RESERVED = ("stage", "method")  # the keys of a step that are not options
+OF_THIS_MACHINE = ("at_hand", "bytes")  # facts of a dataset that another machine would state otherwise
+
+
+class BrokenMethod(Exception):
+    """A method file that the catalog cannot take: which file, and what to mend."""
+
+
+def collect(stages: Iterable[str] = STAGES) -> Catalog:
+    """The catalog of this code. Raises BrokenMethod, or whatever a broken file raises on import."""
+    from core.engine.backbones import backbones
+    from core.engine.data import datasets
+
+    return Catalog(
+        methods={stage: stage_entries(stage) for stage in stages},
+        backbones={name: entry.to_json() for name, entry in backbones().items()},
+        datasets={name: _everywhere(entry.to_json()) for name, entry in datasets().items()},
+    )
+
+
+def stage_entries(stage: str) -> dict[str, MethodEntry]:
+    """Every method of a stage, by name. Raises BrokenMethod where a file says too little or too much."""
+    menu = methods(stage)
+    _refuse_doubles(stage, menu)
+    if not menu:
+        raise BrokenMethod(f"core/engine/{stage}: no method; a method is a file with one subclass of the stage's base")
+    return {name: method_entry(stage, name, method) for name, method in menu.items()}
+
+
+def method_entry(stage: str, name: str, method: type[Method]) -> MethodEntry:
+    """What one method says of itself, every default in its option's type. Raises BrokenMethod."""
+    place = f"core/engine/{stage}/{name}.py"
+    for attribute in ("title", "summary"):
+        _require_words(getattr(method, attribute, None), f"{place}: {attribute}")
+    try:
+        options = method.options()
+    except (AssertionError, AttributeError, KeyError, TypeError) as error:
+        raise BrokenMethod(f"{place}: {error}") from error
+    checked = tuple(_checked_option(option, place) for option in options)
+    kinds = (
+        method.needs_target, method.takes_quantized, method.target_choices, method.needs_maps, method.needs_norms,
+        method.needs_linear_head,
+    )  # fmt: skip
+    return MethodEntry(method.title, method.summary, method.source, checked, *kinds)
+
+
+def main(arguments: list[str] | None = None, path: Path = CATALOG_FILE) -> int:
+    """Writes the file and returns 0; with `--check` returns 1, and shows the first differences, if it is stale."""
+    parser = argparse.ArgumentParser(prog="python -m core.engine.catalog_writer", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if the file is stale")
+    check = parser.parse_args(arguments).check
+    text = collect().dumps()
+    if not check:
+        write_atomic(path, text.encode("utf-8"), private=False)
+        return 0
+    committed = path.read_text(encoding="utf-8") if path.exists() else ""
+    if committed == text:
+        return 0
+    lines = unified_diff(committed.splitlines(), text.splitlines(), str(path), "this code", n=1, lineterm="")
+    print(f"{path.name} is stale: run `make catalog` and commit it.", *islice(lines, 30), sep="\n", file=sys.stderr)
+    return 1
+
+
+def _everywhere(facts: dict[str, Any]) -> Facts:
+    """A dataset's facts that hold on every machine: what is installed here counts as a download."""
+    kept = {key: value for key, value in facts.items() if key not in OF_THIS_MACHINE}
+    return kept | ({"where": "download"} if kept.get("where") == "installed" else {})
+
+
+def _refuse_doubles(stage: str, menu: dict[str, type[Method]]) -> None:
+    """Two methods in one file would both be missing from the menu, silently."""
+    package = sys.modules[f"core.engine.{stage}"]
+    base = getattr(package, stage.capitalize())
+    for name, module in list(sys.modules.items()):
+        if name.rpartition(".")[0] == package.__name__ and name.rpartition(".")[2] not in menu:
+            own = [c for c in vars(module).values() if inspect.isclass(c) and c.__module__ == name]
+            concrete = [c.__name__ for c in own if issubclass(c, base) and not inspect.isabstract(c)]
+            if concrete:
+                raise BrokenMethod(f"{name}: one file, one method; got {', '.join(concrete)}")
+
+
+def _checked_option(option: Option, place: str) -> Option:
+    where = f"{place}: option {option.name}"
+    if not option.name.isidentifier() or not option.name.isascii() or option.name in RESERVED:
+        raise BrokenMethod(f"{where}: choose another name; a recipe could not set it")
+    _require_words(option.title, f"{where}: title")
+    _require_words(option.help, f"{where}: help")
+    if option.minimum is not None and option.maximum is not None and option.minimum > option.maximum:
+        raise BrokenMethod(f"{where}: no value lies from {option.minimum} to {option.maximum}")
+    try:
+        return replace(option, default=option.check(option.default))
+    except ValueError as error:
+        raise BrokenMethod(f"{where}: its own default is refused. {error}") from error
+
+
+def _require_words(words: object, where: str) -> None:
+    if not isinstance(words, Words) or not words.en.strip() or not words.zh.strip():
+        raise BrokenMethod(f"{where}: say it in English and in Chinese")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,80 @@
+"""A person's pictures turned into clean ones: each decoded in a child process, written once, and known by its path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from core.engine.data.imports.decoder_pool import Decoded, Unreadable, decode_all
+from core.engine.data.imports.depth import WHITE, Deep, told, white_of
+from core.engine.data.imports.sources import Found
+from core.engine.data.imports.zip_reader import DamagedEntry
+from core.engine.data.photos import Progress
+from core.errors import shorten
+
+
+@dataclass(frozen=True)
+class Filled:
+    """The clean pictures by path, what is white in those of 16 bits, and what to say about that."""
+
+    images: dict[str, Decoded]
+    white: int = WHITE
+    warnings: Sequence[str] = ()
+
+
+def cleaned(wanted: list[Found], folder: Path, skipped: list[dict[str, str]], report: Progress) -> Filled:
+    """The clean images by path, each written once; what cannot be read goes to `skipped`.
+
+    Images of 16 bits are read twice: what is white in them is known when all were seen.
+    """
+    answers, deep = Decoding(folder, skipped, report), dict[str, Deep]()
+    answers.run(wanted, 0, deep)
+    white = white_of(list(deep.values()))
+    answers.run([found for found in wanted if found.path in deep], white, {})
+    ordered = {found.path: answers.clean[found.path] for found in wanted if found.path in answers.clean}
+    return Filled(ordered, white, [told(list(deep.values()), white)] if deep else [])
+
+
+@dataclass
+class Decoding:
+    """Images on their way through the decoders: the clean ones by path, and the file of each by its pixels."""
+
+    folder: Path
+    skipped: list[dict[str, str]]
+    report: Progress
+    clean: dict[str, Decoded] = field(default_factory=dict)
+    stored: dict[str, str] = field(default_factory=dict)
+
+    def run(self, wanted: Sequence[Found], white: int, deep: dict[str, Deep]) -> None:
+        """Decodes `wanted`; what has 16 bits goes to `deep` where `white` is 0."""
+        for done, (path, answer) in enumerate(decode_all(self._contents(wanted), len(wanted), white), 1):
+            self.report("decoding", done, len(wanted))
+            if isinstance(answer, Unreadable):
+                self.skipped.append(skip(path, answer.reason))
+            elif isinstance(answer, Deep):
+                deep[path] = answer
+            else:
+                self._keep(path, answer)
+
+    def _keep(self, path: str, image: Decoded) -> None:
+        if image.pixels not in self.stored:
+            self.stored[image.pixels] = image.file
+            (self.folder / image.file).write_bytes(image.data)
+        self.clean[path] = replace(image, file=self.stored[image.pixels], data=b"")
+
+    def _contents(self, wanted: Sequence[Found]) -> Iterator[tuple[str, bytes]]:
+        for found in wanted:
+            try:
+                yield found.path, found.read()
+            except DamagedEntry as problem:
+                self.skipped.append(skip(found.path, f"damaged: {problem}"))
+
+
+def skip(path: str, reason: str) -> dict[str, str]:
+    return {"file": shorten(plain_path(path), 300), "reason": reason}
+
+
+def plain_path(path: str) -> str:
+    """The path without bytes that are no text in it."""
+    return path.encode("utf-8", "replace").decode()

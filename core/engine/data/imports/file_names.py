@@ -1,0 +1,126 @@
+"""The names in a person's folder or zip: what is refused, what is skipped, and how bytes become text."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+from core.engine.data.imports.encodings import ZIP_GUESSES, decodes, guess
+
+# What operating systems, file managers, editors and version control leave behind, folded. A name that begins with a dot
+# is hidden, and ignored as well.
+IGNORED = frozenset((
+    "__macosx", "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "picasa.ini", "ntuser.dat", "icon\r",
+    "$recycle.bin", "system volume information", "found.000", "lost+found", "lost.dir", "network trash folder",
+    "temporary items", "thevolumesettingsfolder", "@eadir", "@recycle", "#recycle", "#snapshot", "@recently-snapshot",
+    "@tmp", "__pycache__", "node_modules",
+))  # fmt: skip
+IGNORED_AS_WRITTEN = frozenset({"RECYCLER", "RECYCLED", "CVS"})  # in small letters they are words for a class
+TEMPORARY = ("~$", "~lock", ".~lock")  # of office programs
+DEEPEST = 32
+LONGEST = 255  # bytes in one name
+
+
+class Unsafe(ValueError):
+    """A name that could leave its folder."""
+
+
+def check_path(name: str) -> None:
+    """Raises Unsafe on names that no honest archive holds."""
+    parts = name.rstrip("/").split("/")
+    if name.startswith("/"):
+        raise Unsafe("an absolute path")
+    if "\\" in name:
+        raise Unsafe("a backslash")
+    if "\0" in name:
+        raise Unsafe("a NUL character")
+    if ".." in parts:
+        raise Unsafe("it climbs out of its folder")
+    if len(parts[0]) >= 2 and parts[0][1] == ":" and parts[0][0].isalpha():
+        raise Unsafe("a drive letter")
+    if len(parts) > DEEPEST:
+        raise Unsafe(f"{len(parts)} folders deep")
+
+
+def plain(name: str) -> str:
+    """The path without `.` steps, so that `./a/b` and `a/b` are seen to be the same file."""
+    return "/".join(part for part in name.split("/") if part != ".")
+
+
+def ignored(path: str) -> str:
+    """The part of a path that is hidden or left behind by a system, outermost first; empty where none is."""
+    return next((part for part in path.split("/") if is_ignored(part)), "")
+
+
+def is_ignored(name: str) -> bool:
+    """Whether a file or folder of this name is hidden or no work of a person."""
+    if name in (".", ".."):  # steps of a path
+        return False
+    return name.startswith((".", *TEMPORARY)) or name.casefold() in IGNORED or name in IGNORED_AS_WRITTEN
+
+
+def skip_reason(name: str) -> str:
+    """Why a file of this name is left out, or an empty text."""
+    if any(unicodedata.category(c) in ("Cc", "Cs") for c in name):
+        return "its name holds control characters"
+    if any(len(part.encode()) > LONGEST for part in name.split("/")):
+        return f"its name is longer than {LONGEST} bytes"
+    return ""
+
+
+def choose_encoding(unmarked: list[bytes], encoding: str | None) -> str:
+    """The encoding of a zip's names that carry no UTF-8 mark and are not ASCII; empty where there are none.
+
+    All names decide together: the given one, else UTF-8, else the most plausible (see `encodings`), else the format's own cp437,
+    which reads anything.
+    """
+    if not unmarked:
+        return ""
+    if encoding:
+        return encoding if all(decodes(raw, encoding) for raw in unmarked) else "cp437"
+    together = b"\n".join(unmarked)
+    return "utf-8" if decodes(together, "utf-8") else guess(together, ZIP_GUESSES, "cp437")
+
+
+def decode_name(raw: bytes, encoding: str) -> str:
+    """The name as text; bytes that do not fit become lone surrogates, and such names are skipped."""
+    return raw.decode(encoding or "utf-8", "surrogateescape")
+
+
+def folded(name: str) -> str:
+    """The same text for names that differ only in case or Unicode form."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+
+
+def alike(name: str) -> str:
+    """The same text for names that a person may take for one: equal but for case, Unicode form, full-width forms,
+    blanks, invisible characters and dots at the end."""
+    seen = "".join(c for c in folded(name) if unicodedata.category(c)[0] not in "ZC" and not _selects_form(c))
+    return seen.rstrip(".") or seen
+
+
+def _selects_form(character: str) -> bool:
+    return 0xFE00 <= ord(character) <= 0xFE0F or character in "\u034f\u115f\u1160\u3164\uffa0\u2800"
+
+
+def plainest(names: Sequence[str]) -> str:
+    """Of names that are alike, the one with the fewest blanks and odd characters; the first in order among equals."""
+    return min(
+        names, key=lambda name: (len(name) - len(alike(name)), name != unicodedata.normalize("NFKC", name), name)
+    )
+
+
+def shown(name: str) -> str:
+    """A name in a sentence: what cannot be seen in it is spelled out, and blanks at its ends stand in quotes."""
+    spelled = "".join(f"\\u{ord(c):04x}" if _unseen(c) else c for c in name)
+    return f'"{spelled}"' if spelled != spelled.strip() or not spelled else spelled
+
+
+def _unseen(character: str) -> bool:
+    odd = unicodedata.category(character)[0] == "C" or _selects_form(character)
+    return odd or (unicodedata.category(character) in ("Zs", "Zl", "Zp") and character not in " \u3000")
+
+
+def blank(name: str) -> bool:
+    """Whether nothing of a name can be seen."""
+    return not any(unicodedata.category(c)[0] not in "ZC" for c in name)

@@ -1,0 +1,114 @@
+"""The folders around a person's images: which of them mean a split, and what a folder's name says about its use."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from core.engine.data.imports.file_names import folded
+
+Parts = tuple[str, ...]
+SPLIT_WORDS = {
+    **dict.fromkeys(("train", "training", "trn", "训练", "训练集"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev", "eval", "evaluation", "验证", "验证集"), "validation"),
+    **dict.fromkeys(("test", "testing", "tst", "holdout", "测试", "测试集"), "test"),
+}
+# Names of folders that hold whatever lies in them; a whole level of such names is no level of classes.
+CONTAINERS = frozenset((
+    "batch", "chunk", "data", "dataset", "datasets", "disc", "disk", "download", "downloads", "export", "exports",
+    "file", "files", "folder", "folders", "fold", "img", "imgs", "image", "images", "part", "parts", "photo", "photos",
+    "pic", "pics", "picture", "pictures", "roll", "session", "sessions", "set", "shard", "subset", "sample", "samples",
+    "vol", "volume", "raw", "new", "old", "misc", "all", "backup", "copy", "archive", "crops", "frames", "jpg", "jpeg",
+    "png", "scans", "upload", "uploads",
+))  # fmt: skip
+_YEAR = re.compile(r"(19|20)\d\d([-_. ]?(0[1-9]|1[0-2])([-_. ]?([0-2]\d|3[01]))?)?")
+_WORD = re.compile(r"[A-Z]?[^\W\d_A-Z]+|[A-Z]+(?![^\W\d_A-Z])|[^\W\d_]+")
+
+
+def words(name: str) -> list[str]:
+    """The words of a name, folded; they end at blanks, marks, digits, and where capitals begin (`TrainImages2`)."""
+    return [folded(word) for word in _WORD.findall(unicodedata.normalize("NFKC", name))]
+
+
+def split_of(name: str) -> str:
+    """The split that a folder's name means: one kind of split word, as the whole or as one of its words; else ''."""
+    kinds = {SPLIT_WORDS[word] for word in words(name) if word in SPLIT_WORDS}
+    return kinds.pop() if len(kinds) == 1 else ""
+
+
+def named_exactly(name: str) -> bool:
+    """Whether the whole name is a split word."""
+    return folded(name.strip()) in SPLIT_WORDS
+
+
+def is_container(name: str) -> bool:
+    """Whether a name says when or how files were put there (`2019`, `2020-05`, `batch 3`), not what they show."""
+    plain = folded(name.strip())
+    found = words(name)
+    return bool(_YEAR.fullmatch(plain)) or (bool(found) and all(word in CONTAINERS for word in found))
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Folders that hold images themselves, with the names of these."""
+
+    files: Mapping[Parts, frozenset[str]]
+
+    @classmethod
+    def of(cls, paths: Iterable[str]) -> Tree:
+        found: dict[Parts, set[str]] = defaultdict(set)
+        for path in paths:
+            *folder, name = path.split("/")
+            found[tuple(folder)].add(name)
+        return cls({folder: frozenset(names) for folder, names in found.items()})
+
+    @cached_property
+    def images(self) -> dict[Parts, int]:
+        """How many images lie in each folder itself."""
+        return {folder: len(names) for folder, names in self.files.items()}
+
+    @cached_property
+    def children(self) -> dict[Parts, set[str]]:
+        """The names of the folders in each folder."""
+        found: dict[Parts, set[str]] = defaultdict(set)
+        for folder in self.images:
+            for depth in range(len(folder)):
+                found[folder[:depth]].add(folder[depth])
+        return dict(found)
+
+    def inside(self, folder: Parts) -> set[str]:
+        return self.children.get(folder, set())
+
+    @cached_property
+    def marks(self) -> dict[Parts, str]:
+        """The folders that mean a split, with the split."""
+        found: dict[Parts, str] = {}
+        for parent in sorted(self.children, key=len):
+            kinds = self._kinds(parent)
+            if len(set(kinds.values())) > 1 and (self._hold_classes(parent, kinds) or self._below_class(parent, kinds)):
+                found |= {(*parent, name): kind for name, kind in kinds.items()}
+            elif len(kinds) == 1 == len(self.inside(parent)) and found.get(parent) in kinds.values():
+                found |= {(*parent, name): kind for name, kind in kinds.items()}  # train/train_images
+        return found
+
+    def _kinds(self, parent: Parts) -> dict[str, str]:
+        return {name: kind for name in sorted(self.inside(parent)) if (kind := split_of(name))}
+
+    def _hold_classes(self, parent: Parts, kinds: dict[str, str]) -> bool:
+        """Split folders around class folders. What lies next to them may be classes; where a split word is but a part
+        of a name (`train station`), only classes that are inside them too."""
+        classes = {folded(inner) for name in kinds for inner in self.inside((*parent, name))}
+        others = {folded(name) for name in self.inside(parent) - set(kinds)}
+        sure = all(map(named_exactly, kinds))
+        return bool(classes) and (sure or others <= classes)
+
+    def _below_class(self, parent: Parts, kinds: dict[str, str]) -> bool:
+        """Split folders inside a class folder (`cats/train/1.jpg`): nothing else is in it, and it is not the root of
+        all images."""
+        outside = any(folder[: len(parent)] != parent for folder in self.images)
+        alone = len(kinds) == len(self.inside(parent))
+        return outside and alone and not any(self.inside((*parent, name)) for name in kinds)

@@ -1,0 +1,249 @@
+"""Import of a person's own images: judged, decoded in a child process, split, and moved into place by one rename."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from core.engine.data.catalog import datasets
+from core.engine.data.imports.class_folders import Arrangement, Wishes, arrange
+from core.engine.data.imports.cleaning import Filled, cleaned, plain_path, skip
+from core.engine.data.imports.depth import WHITE
+from core.engine.data.imports.encodings import GUESSES
+from core.engine.data.imports.file_names import blank, folded
+from core.engine.data.imports.file_type import READ_FORMATS, kind_of
+from core.engine.data.imports.imported import SCHEMA, OwnDataset, OwnImage, home_of, normal_name
+from core.engine.data.imports.remarks import accounts, imbalance, remarks, shapes, without_images
+from core.engine.data.imports.sources import Found, opened
+from core.engine.data.imports.splitting import Picture, assign
+from core.engine.data.imports.zip_reader import DamagedEntry
+from core.engine.data.photos import Progress
+from core.errors import UserError, nearest
+from core.files import make_folder, move, remove_tree, write_atomic
+from core.sealed import seal
+
+LONGEST_NAME = 80
+SHAPES = ("crop", "pad", "stretch")
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What became of a folder or zip. `dataset` is the name to load it by; `classes` and `images` are counts.
+
+    `ignored` counts hidden and system files by the name that says so; `folders` account for each folder of the class
+    level (folder, class, split, images, reason); `shape` and `white` are how pictures become images (see Cut);
+    `encoding` is that of a table, or of a zip's unmarked names.
+    """
+
+    dataset: str
+    classes: int
+    images: int
+    skipped: list[dict[str, str]]
+    warnings: list[str]
+    ignored: dict[str, int] = field(default_factory=dict)
+    folders: list[dict[str, str | int]] = field(default_factory=list)
+    shape: str = "crop"
+    white: int = WHITE
+    encoding: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def import_images(
+    path: Path,
+    name: str,
+    folder: Path,
+    *,
+    wishes: Wishes = Wishes(),  # noqa: B008 (frozen)
+    shape: str = "crop",
+    encoding: str | None = None,
+    progress: Progress | None = None,
+) -> Imported:
+    """The images at `path` (a folder or zip, one folder a class) as the dataset `name` in `folder`.
+
+    `wishes` are what a person has decided about the folders; `shape`, how pictures become square: crop, pad or stretch;
+    `encoding` is that of a zip's unmarked names. `progress` may raise to end the import. Raises UserError where the
+    whole is refused. Whatever ends it early, `folder` is as it was.
+    """
+    check_shape(shape)
+    check_encoding(encoding)
+    name = checked_name(name, folder)
+    report = progress or _silent
+    with opened(path, encoding, lambda files: report("counting files", files, None)) as source:
+        candidates, skipped = _candidates(source.files, report)
+        layout = arrange([found.path for found in candidates], wishes, map(plain_path, source.folders))
+        skipped += [skip(left, reason) for left, reason in layout.left_out.items()]
+        wanted = [found for found in candidates if found.path in layout.classes]
+        _require_classes(layout, skipped, source.ignored)
+        delivery = Delivery(
+            layout, skipped, source.warnings, shape=shape, ignored=dict(source.ignored), encoding=source.encoding
+        )
+        return store(name, folder, delivery, lambda place: cleaned(wanted, place, skipped, report))
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What is to become a dataset: the class and split of each picture by its path, what is left out, warnings, and
+    `remark`, which says more once the splits are drawn."""
+
+    layout: Arrangement
+    skipped: list[dict[str, str]]
+    warnings: list[str]
+    remark: Callable[[OwnDataset], list[str]] = lambda card: []
+    shape: str = "crop"
+    ignored: dict[str, int] = field(default_factory=dict)
+    encoding: str = ""
+
+
+def store(name: str, folder: Path, delivery: Delivery, fill: Callable[[Path], Filled]) -> Imported:
+    """The dataset `name` in `folder`, moved there whole; `fill` writes its pictures into a given folder and tells them
+    by path. Raises UserError where no split is possible, and then `folder` is as it was."""
+    sweep(folder)
+    stage = folder / f".import-{os.getpid()}-{secrets.token_hex(4)}"
+    try:
+        make_folder(stage / "images")
+        filled = fill(stage / "images")
+        accounted = accounts(delivery.layout, filled.images, delivery.skipped)
+        card = _card(name, delivery, filled, list(without_images(accounted)))
+        card = card.model_copy(update={"warnings": [*card.warnings, *delivery.remark(card)]})
+        write_atomic(stage / "dataset.json", seal(card.model_dump_json().encode()))
+        os.sync()  # one flush for thousands of small files, before the rename makes them a dataset
+        move(stage, home_of(name, folder))
+    except BaseException:
+        remove_tree(stage)
+        raise
+    return Imported(
+        name, len(card.classes), len(card.images), card.skipped, card.warnings, delivery.ignored, accounted,
+        card.shape, card.white, delivery.encoding,
+    )  # fmt: skip
+
+
+def sweep(folder: Path) -> None:
+    """Removes what an import that was killed left behind."""
+    for stage in folder.glob(".import-*"):
+        process = stage.name.split("-")[1]
+        if not (process.isdecimal() and psutil.pid_exists(int(process))):
+            remove_tree(stage)
+
+
+def checked_name(name: str, folder: Path) -> str:
+    """The name as it is kept; raises UserError where it is no name or another dataset has it."""
+    kept = normal_name(name)
+    if blank(kept) or not kept.isprintable() or len(kept) > LONGEST_NAME:
+        allowed = f"1 to {LONGEST_NAME} visible characters"
+        raise UserError("bad_name", "name", name, allowed, "Give the dataset a short name.")
+    taken = {folded(known): known for known in datasets(folder)}
+    if folded(kept) in taken or home_of(kept, folder).exists():
+        given = taken.get(folded(kept), kept)
+        fix = "Choose another name, or delete that dataset first."
+        raise UserError("name_taken", "name", given, "a name no other dataset has", fix)
+    return kept
+
+
+def check_shape(shape: str) -> None:
+    """Raises UserError where pictures cannot become square so."""
+    if shape not in SHAPES:
+        raise UserError("unknown_choice", "shape", shape, f"one of {', '.join(SHAPES)}", nearest(shape, SHAPES))
+
+
+def check_encoding(encoding: str | None) -> None:
+    """Raises UserError where Python knows no text encoding of this name."""
+    try:
+        known = not encoding or codecs.lookup(encoding)._is_text_encoding
+    except (LookupError, ValueError):
+        known = False
+    if not known:
+        allowed = f"an encoding such as utf-8, {', '.join(dict.fromkeys(each.encoding for each in GUESSES))}"
+        raise UserError("unknown_choice", "encoding", encoding, allowed, "Leave it out to have it guessed.")
+
+
+def _candidates(files: list[Found], report: Progress) -> tuple[list[Found], list[dict[str, str]]]:
+    """Files that are images by their first bytes, and the others with the reason they are skipped."""
+    candidates, skipped = [], []
+    for done, found in enumerate(files):
+        report("looking at files", done, len(files))
+        try:
+            reason = found.skip or _foreign(found.head())
+        except DamagedEntry as problem:
+            reason = f"damaged: {problem}"
+        if reason:
+            skipped.append(skip(found.path, reason))
+        else:
+            candidates.append(found)
+    return candidates, skipped
+
+
+def _foreign(head: bytes) -> str:
+    kind = kind_of(head)
+    if kind in READ_FORMATS:
+        return ""
+    readable = ", ".join(READ_FORMATS)
+    if kind == "ZIP":
+        return "a zip inside: unpack it first"
+    if kind in ("empty", "unknown"):
+        return f"{'empty' if kind == 'empty' else 'not an image'}; read are {readable}"
+    return f"{kind}, not a picture we read; read are {readable}"
+
+
+def _silent(what: str, done: int, total: int | None) -> None:
+    return None
+
+
+def _require_classes(layout: Arrangement, skipped: list[dict[str, str]], ignored: Mapping[str, int]) -> None:
+    classes = sorted(set(layout.classes.values()))
+    if not classes:
+        given = f"{len(skipped)} files, none an image" if skipped else "no files"
+        hidden = f"; {sum(ignored.values())} hidden or system files were ignored" if ignored else ""
+        first = f" The first was skipped: {skipped[0]['file']}: {skipped[0]['reason']}." if skipped else ""
+        fix = f"Give a folder or zip with one folder of images a class.{first}"
+        raise UserError("no_images", "path", given + hidden, f"images ({', '.join(READ_FORMATS)})", fix)
+    _at_least_two(classes)
+
+
+def _at_least_two(classes: list[str]) -> None:
+    if len(classes) < 2:
+        fix = "Add a folder with images of another class."
+        raise UserError("one_class", "path", f"only the class {classes[0]}", "two classes or more", fix)
+
+
+def _card(name: str, delivery: Delivery, filled: Filled, empty: list[str]) -> OwnDataset:
+    """The description of the stored images; raises UserError where no split is possible."""
+    layout, decoded, skipped = delivery.layout, filled.images, delivery.skipped
+    classes = sorted({layout.classes[path] for path in decoded})
+    if not classes:
+        fix = f"Mend the images. The first: {skipped[0]['file']}: {skipped[0]['reason']}."
+        raise UserError("no_images", "path", f"{len(skipped)} files, none readable", "readable images", fix)
+    _at_least_two(classes)
+    splits, short = assign(
+        [Picture(path, layout.classes[path], layout.splits[path], image.pixels) for path, image in decoded.items()]
+    )
+    label = {known: index for index, known in enumerate(classes)}
+    images = [
+        OwnImage(file=image.file, label=label[layout.classes[path]], split=splits[path], name=path)
+        for path, image in decoded.items()
+    ]
+    sides = {(image.width, image.height) for image in decoded.values()}
+    side = next(iter(sides)) if len(sides) == 1 else (0, 1)
+    emptied = sorted(set(layout.classes.values()) - set(classes))
+    left = [f"no readable image in the class {', '.join(emptied)}: left out"] if emptied else []
+    about = [*remarks(decoded), *filled.warnings, *shapes(decoded.values(), delivery.shape)]
+    return OwnDataset(
+        schema_version=SCHEMA,
+        name=name,
+        classes=classes,
+        channels=max(image.channels for image in decoded.values()),
+        side=side[0] if side[0] == side[1] else 0,
+        images=images,
+        skipped=skipped,
+        warnings=[*delivery.warnings, *layout.warnings, *left, *empty, *short, *about, *imbalance(layout, decoded)],
+        shape=delivery.shape,
+        white=filled.white,
+    )

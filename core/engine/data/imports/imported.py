@@ -1,0 +1,164 @@
+"""A person's own images once imported: `dataset.json` beside `images/`, in a folder named by a hash.
+
+The names a person gave (of the set, its classes, its files) are data in dataset.json and never part of a path.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from core.datasets import CARD, damaged, home_of, normal_name
+from core.engine.data.cache import read_cache, write_cache
+from core.engine.data.dataset import SPLITS, Cut, Dataset, DatasetInfo, Split
+from core.engine.data.photos import Progress, photo_part
+from core.errors import UserError
+from core.files import safe_join
+from core.sealed import DamagedError, read_sealed
+
+__all__ = [
+    "SCHEMA", "OwnDataset", "OwnImage", "Stored", "home_of", "load_own", "normal_name", "own_datasets", "own_info",
+    "read_own",
+]  # fmt: skip
+SCHEMA = 1
+
+
+class OwnImage(BaseModel):
+    """One image: its stored file (content hash), class, split, and the name it came with."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    file: str
+    label: int
+    split: str
+    name: str
+
+
+class OwnDataset(BaseModel):
+    """What dataset.json says. `side` is the images' common side where all are square and equal, else 0; `shape` and
+    `white` are how pictures become images of the set (see Cut)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    schema_version: int
+    name: str
+    classes: list[str]
+    channels: int
+    side: int
+    images: list[OwnImage]
+    skipped: list[dict[str, str]]
+    warnings: list[str]
+    shape: str = "crop"
+    white: int = 65535
+
+    def content_hash(self) -> str:
+        """Over classes, files (themselves content hashes), labels, splits and shape; not over names."""
+        images = [(image.file, image.label, image.split) for image in self.images]
+        facts = [self.classes, self.channels, images, *([self.shape] if self.shape != "crop" else [])]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+    def counts(self) -> dict[str, int]:
+        """Images a class, in the order of the classes."""
+        counted = Counter(image.label for image in self.images)
+        return {name: counted[label] for label, name in enumerate(self.classes)}
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An imported dataset and the folder it lives in."""
+
+    home: Path
+    card: OwnDataset
+
+
+def read_own(home: Path) -> Stored:
+    """The card of an imported set; raises UserError on a damaged one."""
+    try:
+        card = OwnDataset.model_validate_json(read_sealed(home / CARD))
+    except (ValidationError, DamagedError, OSError) as error:
+        raise damaged(home) from error
+    return Stored(home, card)
+
+
+def own_datasets(folder: Path) -> dict[str, Stored]:
+    """All imported sets by name; a damaged one is left out (loading it by name says what is wrong)."""
+    found = {}
+    for home in sorted(folder.glob("own-*")):
+        try:
+            stored = read_own(home)
+        except UserError:
+            continue
+        found[stored.card.name] = stored
+    return found
+
+
+def own_info(stored: Stored) -> DatasetInfo:
+    card = stored.card
+    return DatasetInfo(
+        name=card.name,
+        title=card.name,
+        classes=len(card.classes),
+        images=len(card.images),
+        size=card.side or None,
+        channels=card.channels,
+        licence="your own",
+        source="imported",
+        where="own",
+        bytes=0,
+        at_hand=True,
+        class_names=tuple(card.classes),
+    )
+
+
+def load_own(stored: Stored, image_size: int, progress: Progress) -> Dataset:
+    """The imported images at `image_size`; equal squares that are smaller come at their own size."""
+    size = min(image_size, stored.card.side or image_size)
+    digest = stored.card.content_hash()
+    path = stored.home / "cache" / f"{digest[:16]}-{size}.safetensors"
+    card, done = stored.card, 0
+    cut = Cut(card.shape, card.white, stored=True)
+    cached = read_cache(path)
+    if cached is not None:
+        return replace(cached, cut=cut)
+
+    def tick(images: int) -> None:
+        nonlocal done
+        done += images
+        progress("decoding", done, len(card.images))
+
+    parts = {}
+    for split in SPLITS:
+        images = [image for image in card.images if image.split == split]
+        paths = [safe_join(stored.home, "images", image.file) for image in images]
+        labels = np.array([image.label for image in images], np.int64)
+        parts[split] = photo_part(paths, labels, size, card.channels, tick, card.shape)
+    write_cache(path, _described(card, size, digest), parts)
+    written = read_cache(path)
+    assert written is not None
+    return replace(written, cut=cut)
+
+
+def _described(card: OwnDataset, size: int, digest: str) -> Dataset:
+    nothing: Any = Split(torch.empty(0, dtype=torch.uint8), torch.empty(0, dtype=torch.int64))
+    return Dataset(
+        name=card.name,
+        title=card.name,
+        classes=tuple(card.classes),
+        train=nothing,
+        validation=nothing,
+        test=nothing,
+        licence="your own",
+        source="imported",
+        size=size,
+        channels=card.channels,
+        content_hash=digest,
+        notes=tuple(card.warnings),
+    )

@@ -1,0 +1,108 @@
+"""What a person should know about their pictures once they are imported: one sentence a kind."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from core.engine.data.imports.class_folders import Arrangement
+from core.engine.data.imports.decoder_pool import Decoded
+from core.engine.data.imports.file_names import shown
+
+IMBALANCE = 20  # from this ratio of the largest class to the smallest a warning is given
+LISTED = 10  # names in one warning
+SMALL = 8  # pixels of the shorter side, below which a warning is given
+LOST, OFTEN = 0.25, 0.1  # a crop that takes more than this share, of more than this share of the pictures, is reported
+SUFFIXES = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "MPO": (".jpg", ".jpeg", ".mpo"),
+    "PNG": (".png", ".apng"),
+    "TIFF": (".tif", ".tiff"),
+    "BMP": (".bmp", ".dib"),
+}
+NOTES = {
+    "rotated": "turned upright as their EXIF data say",
+    "animated": "animated or with several pages: the first frame was taken",
+    "transparent": "transparent: laid on white",
+    "16 bits": "16 bits a pixel: scaled to 8",
+}
+
+
+def remarks(decoded: Mapping[str, Decoded]) -> Iterator[str]:
+    """What was done to images, and what is odd about them."""
+    kinds: dict[str, list[str]] = defaultdict(list)
+    for path, image in decoded.items():
+        for note in image.notes:
+            kinds[NOTES[note]].append(path)
+        suffix = Path(path).suffix.lower()
+        if suffix not in SUFFIXES.get(image.kind, (f".{image.kind.lower()}",)):
+            kinds["named as another format than they are (the content was believed)"].append(path)
+        if min(image.width, image.height) < SMALL:
+            kinds[f"smaller than {SMALL} pixels"].append(path)
+    for what, paths in kinds.items():
+        more = " …" if len(paths) > LISTED else ""
+        yield f"{len(paths)} {'image' if len(paths) == 1 else 'images'} {what}: {', '.join(paths[:LISTED])}{more}"
+
+
+def imbalance(layout: Arrangement, decoded: Mapping[str, Decoded]) -> Iterator[str]:
+    counts = Counter(layout.classes[path] for path in decoded)
+    (most, largest), (least, smallest) = counts.most_common()[0], counts.most_common()[-1]
+    if largest >= IMBALANCE * smallest:
+        yield f"classes are unequal: {least} has {smallest} images, {most} has {largest}"
+
+
+def shapes(images: Iterable[Decoded], shape: str) -> Iterator[str]:
+    """How much of the pictures is lost or added where they become square, if that is much of many."""
+    outside = [1 - min(image.width, image.height) / max(image.width, image.height) for image in images]
+    much = sum(share > LOST for share in outside) / len(outside)
+    mean = sum(outside) / len(outside)
+    if much <= OFTEN:
+        return
+    if shape == "crop":
+        yield (
+            f"{much:.0%} of the pictures lose more than a quarter when they are cut to their middle square ({mean:.0%} "
+            "of a picture on average): import with --shape pad or --shape stretch to keep all of it"
+        )
+    elif shape == "pad":
+        yield f"padded to squares: {mean:.0%} of a square is grey on average"
+    else:
+        yield f"stretched to squares: {much:.0%} of the pictures are squeezed to less than three quarters"
+
+
+def accounts(
+    layout: Arrangement, decoded: Iterable[str], skipped: Sequence[Mapping[str, str]]
+) -> list[dict[str, str | int]]:
+    """For every folder of the class level its class, split and images, and why it has none where that is so."""
+    images = Counter(folder for path in decoded for folder in _above(path) if folder in layout.folders)
+    reasons: dict[str, Counter[str]] = defaultdict(Counter)
+    for entry in skipped:
+        for folder in (*_above(entry["file"]), entry["file"]):
+            if folder in layout.folders:
+                reasons[folder][entry["reason"]] += 1
+    found: list[dict[str, str | int]] = []
+    for folder, (name, split) in sorted(layout.folders.items()):
+        why = "" if images[folder] else _reason(reasons[folder])
+        found.append({"folder": folder, "class": name, "split": split or "", "images": images[folder], "reason": why})
+    return found
+
+
+def without_images(accounted: Iterable[Mapping[str, str | int]]) -> Iterator[str]:
+    """The class folders that gave no image, each with the reason."""
+    empty = [f"{shown(str(each['folder']))} ({each['reason']})" for each in accounted if not each["images"]]
+    if empty:
+        more = " …" if len(empty) > LISTED else ""
+        yield f"class folders without an image: {'; '.join(empty[:LISTED])}{more}"
+
+
+def _reason(reasons: Counter[str]) -> str:
+    if not reasons:
+        return "empty, or hidden files alone"
+    return ", ".join(f"{count} × {reason}" for reason, count in reasons.most_common(3))
+
+
+def _above(path: str) -> Iterator[str]:
+    at = path.find("/")
+    while at >= 0:
+        yield path[:at]
+        at = path.find("/", at + 1)

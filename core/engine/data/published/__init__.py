@@ -1,0 +1,1 @@
+"""Datasets that others publish: downloaded, checked, read and cached."""

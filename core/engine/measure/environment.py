@@ -1,0 +1,38 @@
+"""What a number was measured on: machine, device and versions."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+import torch
+
+from core.engine.context import describe_device
+from core.machine import processor
+
+PACKAGES = ("torch", "torchvision", "timm", "torch-pruning", "onnx", "onnxruntime", "onnxscript", "numpy")
+
+
+def environment(device: torch.device, threads: int, bfloat16: str) -> dict[str, str]:
+    """Machine, processor, device, threads, and the versions that can change a figure; `bfloat16` are the units that
+    `precision = "auto"` goes by in this run."""
+    versions = {name: _version(name) for name in ("condenser", *PACKAGES)}
+    return {
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "processor": processor(),
+        "cores": str(os.cpu_count()),
+        "device": describe_device(device),
+        "threads": str(threads),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "bfloat16": bfloat16,
+        **{name: number for name, number in versions.items() if number},
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""

@@ -1,0 +1,59 @@
+"""A recipe's networks one after another, without training: what they show to be impossible is told before any work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+from core.engine.backbones import find, load_backbone
+from core.engine.context import Context
+from core.engine.forecast import Forecast
+from core.engine.method import Method
+from core.engine.model import Model
+from core.errors import UserError
+
+
+def dry_run(backbone: str, methods: Sequence[Method], context: Context) -> None:
+    """Raises UserError, with its place in the recipe, where an option asks for what a network cannot give.
+
+    Goes on as long as the shapes are known for certain without training, and no further than a step looks at them. No
+    weights are read or fetched: `context` may name pretrained ones.
+    """
+    last = max((n for n, method in enumerate(methods) if _has_forecast(method)), default=-1)
+    if last < 0:
+        return
+    before = Forecast(untrained(backbone, context.data.classes, context.image_size))
+    for number, method in enumerate(methods[: last + 1]):
+        here = replace(context, weights="none", place=(context.place[0], number))
+        with in_recipe(number, method):
+            after = method.quick_forecast(before, here)
+        if after is None or after.why:
+            return
+        before = after
+
+
+def untrained(backbone: str, classes: tuple[str, ...], image_size: int) -> Model:
+    """The backbone with random weights: none are downloaded."""
+    info = find(backbone)
+    size = image_size or info.image_size
+    return Model(load_backbone(backbone, len(classes), "none", size), backbone, classes, info.preprocessing(size))
+
+
+@contextmanager
+def in_recipe(number: int, method: Method) -> Iterator[None]:
+    """A mistake in an option that only the network shows is told with its place in the recipe."""
+    try:
+        yield
+    except UserError as error:
+        if error.field not in type(method).model_fields:
+            raise
+        raise UserError(
+            error.code, f"steps.{number}.{error.field}", error.given, error.allowed, error.fix
+        ) from error  # fmt: skip
+
+
+def _has_forecast(method: Method) -> bool:
+    """Whether the step has something to say of the network that comes in."""
+    kind = type(method)
+    return kind.forecast is not Method.forecast or kind.quick_forecast is not Method.quick_forecast

@@ -1,0 +1,45 @@
+"""The model a recipe starts from: its backbone, pretrained, with a fresh head for the classes of the data."""
+
+from __future__ import annotations
+
+import torch
+
+from core.engine.backbones import find, load_backbone
+from core.engine.context import Context
+from core.engine.model import Model
+from core.engine.seeds import counter_seed
+
+
+def start(backbone: str, context: Context) -> Model:
+    """The backbone at the recipe's image size; weights are downloaded into the workspace where they must be."""
+    info = find(backbone)
+    size = context.image_size or info.image_size
+    torch.manual_seed(counter_seed(*context.place, "head"))
+
+    def progress(done: int, total: int | None) -> None:
+        context.stop_if_cancelled()
+        context.report("downloading", 0, 1, done, total or 0)
+
+    net = load_backbone(
+        backbone, classes=len(context.data.classes), weights=context.weights, image_size=size,
+        folder=context.cache / "weights", progress=progress,
+    )  # fmt: skip
+    fresh = context.weights == "none" or (context.weights == "default" and not info.fixed)
+    return Model(net, backbone, context.data.classes, info.preprocessing(size), fresh=fresh)
+
+
+def tell_random(model: Model, context: Context) -> None:
+    """Says that a step leaves layers as they are whose weights are random."""
+    if model.fresh:
+        message = (
+            f"{model.backbone} has random weights, and this step leaves layers of it as they are: nothing has trained "
+            "them. Choose a backbone with pretrained weights, or fine_tune, which trains all layers."
+        )
+        context.remark("random_layers", message)
+
+
+def side_of(backbone: str, wanted: int) -> int:
+    """Pixels a side at which `backbone` works beside others that take `wanted`: its own where that is 0, and always for
+    a small network, which is made for small images."""
+    info = find(backbone)
+    return wanted if wanted and not info.small_images else info.image_size

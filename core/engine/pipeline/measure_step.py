@@ -1,0 +1,159 @@
+"""Measures a saved file beside what it is compared to, and writes the point with its receipt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from core.engine.context import Context
+from core.engine.data import Split
+from core.engine.measure.complexity import complexity
+from core.engine.measure.file import Share, parity, quality, share, size
+from core.engine.measure.latency import Timing, time_files
+from core.engine.measure.receipt import Receipt, Subject, changed_layers
+from core.engine.measure.record import write_predictions, write_samples, write_timings
+from core.engine.method import Method, Saved
+from core.engine.model import Model
+from core.files import lock
+from core.points import Point
+
+COMPARED = 64  # images on which the file's answers are held against the network's in torch
+
+
+@dataclass(frozen=True)
+class StepOutput:
+    """What a step made: the model in torch, its saved file, that file in float32, and its validation logits [N, C]."""
+
+    model: Model
+    artifact: Path
+    source: Path
+    logits: Tensor
+
+    @property
+    def quantized(self) -> bool:
+        return self.artifact != self.source
+
+
+@dataclass(frozen=True)
+class StepInfo:
+    """Which step is measured: its number, method, and the folder that artifact paths are told relative to."""
+
+    step: int
+    method: Method
+    stage: str
+    name: str
+    title: str
+    root: Path
+
+
+@dataclass(frozen=True)
+class StepMeasurement:
+    """Measures on one machine: `turn` is a lock that keeps two measurements of a workspace apart; `target` is the test
+    split of the recipe's second domain."""
+
+    context: Context
+    turn: Path
+    latency_threads: int = 1
+    target: Split | None = None
+
+    def point(
+        self,
+        step_info: StepInfo,
+        model: Model,
+        artifact: Path,
+        saved: Saved,
+        before: StepOutput | None,
+        first: StepOutput | None,
+    ) -> tuple[Point, StepOutput]:
+        """Accuracy, size, latency and receipt of `artifact`, and the product for the steps that follow."""
+        context, shape = self.context, _shape(model)
+        source = before.source if before and saved.touched is not None else artifact
+        evaluation = quality(artifact, model.preprocessing, context.data, context.threads, self._tell)
+        cost = complexity(model.net, shape)
+        product = StepOutput(model, artifact, source, evaluation.logits)
+        timings = self._time(artifact, product, before, first)
+        write_predictions(artifact, context.data, evaluation.logits, evaluation.test_logits)
+        write_samples(artifact, model.preprocessing, context.data, self.latency_threads)
+        write_timings(artifact, timings)
+        latency = timings["after"].latency()
+        images = context.data.validation.images[:COMPARED]
+        receipt = Receipt(
+            after=Subject(artifact, cost.params, cost.macs, timings["after"]),
+            first=_subject(first, "first", timings),
+            before=_subject(before, "before", timings),
+            twin=Subject(source, cost.params, cost.macs, timings["fp32"]) if product.quantized else None,
+            saved=saved,
+            touched=_touched(saved, before.model.net if before else None, model.net),
+            agreement=_agreement(before.logits, evaluation.logits) if before else None,
+            parity=None if product.quantized else parity(model.net, evaluation.logits, images, model.preprocessing),
+            calibration_error=evaluation.calibration_error,
+            noisy=latency.noisy,
+            remarks=tuple(dict.fromkeys(code for code, _ in model.remarks)),
+            recall=_recall(step_info.method, evaluation.recall, model.classes),
+            decided=model.decided,
+        )
+        measured, there = size(artifact), self._on_target(artifact, model)
+        point = Point(
+            step=step_info.step, stage=step_info.stage, method=step_info.name, name=step_info.title,
+            accuracy=evaluation.test, accuracy_low=evaluation.low, accuracy_high=evaluation.high,
+            target_accuracy=there.accuracy if there else None, target_accuracy_low=there.low if there else None,
+            target_accuracy_high=there.high if there else None,
+            validation_accuracy=evaluation.validation, bytes=measured.bytes, compressed_bytes=measured.compressed,
+            packed_bytes=saved.packed_bytes, params=cost.params, macs=cost.macs, latency_ms=latency,
+            artifact=artifact.relative_to(step_info.root).as_posix(), receipt=receipt.to_json(),
+        )  # fmt: skip
+        return point, product
+
+    def _on_target(self, artifact: Path, model: Model) -> Share | None:
+        """The accuracy on the target's test split, where the recipe has a target."""
+        if self.target is None:
+            return None
+        return share(artifact, model.preprocessing, self.target, self.context.threads, self._tell)
+
+    def _time(
+        self, artifact: Path, product: StepOutput, before: StepOutput | None, first: StepOutput | None
+    ) -> dict[str, Timing]:
+        files = {"after": artifact}
+        if product.quantized:
+            files["fp32"] = product.source
+        if before is not None:
+            files["before"] = before.artifact
+        if first is not None:
+            files["first"] = first.artifact
+        unique = {str(path): path for path in files.values()}
+        with lock(self.turn):
+            found = time_files(unique, self.latency_threads, stop=self.context.stop_if_cancelled)
+        return {name: found[str(path)] for name, path in files.items()}
+
+    def _tell(self, done: int, total: int) -> None:
+        self.context.stop_if_cancelled()
+        self.context.report("measuring", 0, 1, done, total)
+
+
+def _shape(model: Model) -> tuple[int, int, int]:
+    p = model.preprocessing
+    return (p.channels, p.size, p.size)
+
+
+def _subject(product: StepOutput | None, name: str, timings: dict[str, Timing]) -> Subject | None:
+    if product is None:
+        return None
+    cost = complexity(product.model.net, _shape(product.model))
+    return Subject(product.artifact, cost.params, cost.macs, timings[name])
+
+
+def _touched(saved: Saved, before: nn.Module | None, after: nn.Module) -> tuple[int, int]:
+    if saved.touched is not None and saved.total is not None:
+        return saved.touched, saved.total
+    return changed_layers(before, after)
+
+
+def _recall(method: Method, recall: tuple[float | None, ...], classes: tuple[str, ...]) -> dict[str, float]:
+    found = zip(classes, recall, strict=True)
+    return {name: share for name, share in found if name in method.reported_classes() and share is not None}
+
+
+def _agreement(before: Tensor, after: Tensor) -> float:
+    return float((before.argmax(1) == after.argmax(1)).float().mean())

@@ -1,0 +1,365 @@
+"""A run: build every method, then for each step apply, save, measure the saved file, tell.
+
+What a step does is its method's business; nothing here knows any method by name.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from safetensors.torch import load, save
+from torch import Tensor
+
+from core.artifacts import refuse_damaged
+from core.bundle import CARD, PREDICTIONS, SAMPLES
+from core.damage import RECIPE, of_run
+from core.datasets import telling_damage
+from core.engine.backbones import find
+from core.engine.context import Context, choose_device
+from core.engine.data import Dataset, Target, chance_of, labelled_part, load_dataset, matched, own_datasets
+from core.engine.measure.environment import environment
+from core.engine.method import Method, Saved, build, check_steps
+from core.engine.model import Model
+from core.engine.model_file import MANIFEST, WEIGHTS, load_model, save_model
+from core.engine.pipeline.dry_run import dry_run
+from core.engine.pipeline.first_model import start
+from core.engine.pipeline.measure_step import StepInfo, StepMeasurement, StepOutput
+from core.engine.pipeline.progress import Reporter
+from core.engine.pipeline.step_cache import StepCache
+from core.engine.training.precision import NONE, bfloat16_of, kind_of
+from core.errors import UserError
+from core.events import (
+    ArtifactSaved,
+    DataLoaded,
+    Measured,
+    Role,
+    RunFinished,
+    RunStarted,
+    StepFinished,
+    StepStarted,
+    Warned,
+)
+from core.files import make_folder, write_atomic
+from core.recipe import Recipe, parse_recipe
+from core.runs import Run
+from core.sealed import DamagedError, file_hash, read_sealed, seal
+from core.workspace import Workspace
+
+LOGITS, HASHES = "logits.safetensors", "files.json"  # in a step's folder `made`
+RESUME = "Resume the run: the step is done again, from what is cached where that is whole."
+
+
+def run_recipe(run: Run, pid: int) -> None:
+    """Does the run from where it stands and says RunFinished; raises whatever stopped it.
+
+    First the chain for the recipe's seed, so that points land soon; then the controls beside it; then both again for
+    each further seed.
+    """
+    workspace = Workspace(run.folder.parent.parent)
+    with telling_damage(workspace.datasets):
+        recipe = parse_recipe(run.recipe_text, known_datasets=tuple(own_datasets(workspace.datasets)))
+    methods = [build(step.stage, step.method, **step.options) for step in recipe.steps]
+    for method in methods:
+        method.check_machine()
+    device = choose_device(recipe.device)
+    torch.set_num_threads(recipe.threads)
+    torch.set_flush_denormal(True)  # the numbers of a dying channel would slow every convolution on a CPU
+    bfloat16 = run.state().environment.get("bfloat16") or bfloat16_of(device)  # a resumed run decides as it began
+    run.emit(RunStarted(pid, environment(device, recipe.threads, bfloat16)))
+    for message in recipe.warnings():
+        run.emit(Warned(None, "recipe", message))
+    if any(found.what == "recipe_changed" for found in of_run(run, run.state())):
+        run.emit(Warned(None, "recipe_changed", f"recipe.toml was changed after the run was launched. {RECIPE}"))
+    size = recipe.image_size or find(recipe.backbone).image_size
+    data = load_dataset(recipe.dataset, size, folder=workspace.datasets, progress=Reporter(run, 0, recipe.seed).loading)
+    check_steps(methods, data)
+    target = _target(run, recipe, data, size, workspace.datasets)
+    run.emit(DataLoaded(chance_of(data, target)))
+    step_cache = StepCache(
+        workspace.cache / "models", recipe, data, device, target.content_hash if target else "",
+        f"{kind_of(device)}, bfloat16: {bfloat16}",
+    )  # fmt: skip
+    for note in data.notes:
+        run.emit(Warned(None, "data", note))
+    first = StepChain(
+        run, workspace, recipe, methods, data, device, step_cache, recipe.seed, target=target, bfloat16=bfloat16
+    )  # fmt: skip
+    first.dry_run()
+    first.run_steps()
+    first.controls()
+    for seed in range(recipe.seed + 1, recipe.seed + recipe.seeds):
+        further = replace(first, seed=seed, role="replica")
+        further.run_steps()
+        further.controls()
+    run.emit(RunFinished())
+
+
+@dataclass(frozen=True)
+class StepChain:
+    """The chain of steps for one seed. The recipe's own seed gives points, further ones replicas of them."""
+
+    run: Run
+    workspace: Workspace
+    recipe: Recipe
+    methods: list[Method]
+    data: Dataset
+    device: torch.device
+    step_cache: StepCache
+    seed: int
+    role: Role = "point"
+    target: Target | None = None
+    bfloat16: str = NONE
+
+    def dry_run(self) -> None:
+        """Raises UserError where the recipe asks for what its networks or data cannot give, before any step begins."""
+        if not self.run.state().measured:  # a resumed run was asked when it began
+            dry_run(self.recipe.backbone, self.methods, self._context(0, None))
+
+    def run_steps(self) -> None:
+        """Every step in turn; a step that was finished before an interruption is taken from disk."""
+        before = first = None
+        done = {m.point.step for m in self.run.state().measured if m.role == self.role and m.seed == self.seed}
+        for number, method in enumerate(self.methods):
+            again = self._finished(number) if number in done else None
+            before = again or self._step(number, method, before, first)
+            first = first or before
+
+    def controls(self) -> None:
+        """What stands beside the points: made with the same budget, measured alike."""
+        measured = (m for m in self.run.state().measured if m.role == "control" and m.seed == self.seed)
+        told = {(m.point.step, m.point.name) for m in measured}
+        for number, method in enumerate(self.methods):
+            incoming = self._kept(number - 1) if number else None
+            if type(method).controls is Method.controls or (number and incoming is None):
+                continue
+            notes: list[tuple[str, str]] = []
+            context = self._as_its_subject(number, self._context(number, incoming, notes))
+            model = _undecided(incoming.model) if incoming else start(self.recipe.backbone, context)
+            for name, make in method.controls(model, context).items():
+                if (number, name) not in told:
+                    self._control(number, method, name, make, incoming, notes)
+
+    def _step(self, number: int, method: Method, before: StepOutput | None, first: StepOutput | None) -> StepOutput:
+        started = time.monotonic()
+        if before is not None:
+            self._refuse_damaged(before)
+        notes: list[tuple[str, str]] = []
+        step, context = self.recipe.steps[number], self._context(number, before, notes)
+        key = self.step_cache.key(number, self.seed)
+        kept = self.step_cache.take(key) if _trains(method) else None
+        self.run.emit(
+            StepStarted(number, step.stage, step.method, method.title.en, _epochs(method), key if kept else None)
+        )
+        came = _undecided(before.model) if before else start(self.recipe.backbone, context)
+        model = kept or _remarked(lambda: method.apply(came, context), notes)
+        for code, message in kept.remarks if kept else ():
+            self._warn(number, code, message)
+        if _trains(method) and kept is None:
+            self.step_cache.put(key, model)
+        artifact = make_folder(self._artifacts(number)) / "model.onnx"
+        context.report("exporting", 0, 1, 0, 1)
+        saved = _noted(method.save(model, artifact, context), model)
+        for path in saved.files:
+            self._tell_file(number, path)
+        if not method.makes_point:
+            self.run.emit(StepFinished(number, time.monotonic() - started, saved.notes))
+            assert before is not None
+            return before
+        step_info = self._step_info(number, method, model)
+        point, product = self._measurement(context).point(step_info, model, artifact, saved, before, first)
+        self._keep(number, product)
+        _write_card(model, artifact, self.data)
+        for path in _beside(artifact):
+            self._tell_file(number, path)
+        self.run.emit(Measured(self.role, self.seed, point))
+        self.run.emit(StepFinished(number, time.monotonic() - started))
+        return product
+
+    def _control(
+        self,
+        number: int,
+        method: Method,
+        name: str,
+        make: Callable[[], Model],
+        incoming: StepOutput | None,
+        notes: list[tuple[str, str]],
+    ) -> None:
+        key = self.step_cache.key(number, self.seed, name)
+        kept = self.step_cache.take(key)
+        model = kept or _remarked(make, notes)
+        if kept is None:
+            self.step_cache.put(key, model)
+        context = self._context(number, incoming).beside(name)
+        artifact = make_folder(self._artifacts(number) / name.replace(" ", "-")) / "model.onnx"
+        saved = _noted(method.save(model, artifact, context), model)
+        step_info = replace(self._step_info(number, method, model), title=name)
+        point, _ = self._measurement(context).point(step_info, model, artifact, saved, self._kept(number), None)
+        _write_card(model, artifact, self.data)
+        for path in _beside(artifact):
+            self._tell_file(number, path)
+        self.run.emit(Measured("control", self.seed, point))
+
+    # what a step stands on
+
+    def _warn(self, number: int, code: str, message: str) -> None:
+        """Says it once: a step that is resumed, or done for another seed, would repeat itself."""
+        if not any((w.step, w.code, w.message) == (number, code, message) for w in self.run.state().warnings):
+            self.run.emit(Warned(number, code, message))
+
+    def _context(self, number: int, before: StepOutput | None, notes: list[tuple[str, str]] | None = None) -> Context:
+        """`notes` are what is remarked on while the step is done."""
+        heard: list[tuple[str, str]] = [] if notes is None else notes
+        recipe = self.recipe
+        labelled, pool = labelled_part(
+            self.data.train, recipe.labels, recipe.shots, self.data.classes, self.seed
+        )  # fmt: skip
+        return Context(
+            data=self.data, labelled=labelled, pool=pool, device=self.device, threads=recipe.threads,
+            precision=recipe.precision, image_size=recipe.image_size, weights=recipe.weights,
+            folder=self._folder(number), cache=self.workspace.cache, place=(self.seed, number),
+            report=Reporter(self.run, number, self.seed),
+            warn=lambda code, message: self._warn(number, code, message),
+            note=lambda code, message: heard.append((code, message)),
+            cancelled=self.run.asked_to_stop,
+            source=before.source if before else None, artifact=before.artifact if before else None,
+            target=self.target.unlabelled if self.target else None,
+            latency_threads=recipe.latency_threads, bfloat16=self.bfloat16,
+        )  # fmt: skip
+
+    def _as_its_subject(self, number: int, context: Context) -> Context:
+        """The context of a step for its controls: what a rule decided for the step itself holds for them too."""
+        subject = self._kept(number)
+        precision = subject.model.decided.get("precision") if subject else None
+        return replace(context, precision=precision) if precision else context
+
+    def _measurement(self, context: Context) -> StepMeasurement:
+        told = self.target.test if self.target else None
+        return StepMeasurement(context, self.workspace.cache / "measuring.lock", self.recipe.latency_threads, told)
+
+    def _step_info(self, number: int, method: Method, model: Model) -> StepInfo:
+        step = self.recipe.steps[number]
+        return StepInfo(
+            number, method, step.stage, step.method, f"{model.backbone} · {method.title.en}", self.run.folder
+        )  # fmt: skip
+
+    def _folder(self, number: int) -> Path:
+        return self.run.checkpoints / f"seed-{self.seed}" / f"step-{number}"
+
+    def _artifacts(self, number: int) -> Path:
+        root = self.run.artifacts if self.role == "point" else self.run.artifacts / f"seed-{self.seed}"
+        return root / f"step-{number}"
+
+    # what a step leaves behind
+
+    def _keep(self, number: int, product: StepOutput) -> None:
+        folder = make_folder(self._folder(number) / "made")
+        save_model(product.model, folder)
+        logits = save({"logits": product.logits.contiguous()})
+        write_atomic(folder / LOGITS, logits)
+        hashes = {name: file_hash(folder / name) for name in (MANIFEST, WEIGHTS, LOGITS)}
+        write_atomic(folder / HASHES, seal(json.dumps(hashes, indent=1).encode()))
+
+    def _kept(self, number: int) -> StepOutput | None:
+        """The product of the last step up to `number` that made one; raises UserError `damaged_artifact` or
+        `missing_artifact` where its files are not as they were measured."""
+        while number >= 0 and not self.methods[number].makes_point:
+            number -= 1
+        artifact = self._artifacts(number) / "model.onnx"
+        folder = self._folder(number) / "made"
+        if number < 0:
+            return None
+        source = artifact
+        for earlier in range(number, -1, -1):
+            made = self.methods[earlier]
+            if _trains(made) and made.makes_point and made.writes_float:
+                source = self._artifacts(earlier) / "model.onnx"
+                break
+        self._refuse_damaged_made(number, folder)
+        logits: Tensor = load((folder / LOGITS).read_bytes())["logits"]
+        product = StepOutput(load_model(folder), artifact, source, logits)
+        self._refuse_damaged(product)
+        return product
+
+    def _finished(self, number: int) -> StepOutput | None:
+        """What a step made before an interruption, if all of it is still there as it was measured; else it is done
+        again, and the run says why."""
+        try:
+            return self._kept(number)
+        except UserError as error:
+            told = f"A file of step {number} is not as it was measured, so the step is done again. {error}"
+            self.run.emit(Warned(number, error.code, told))
+            return None
+
+    def _refuse_damaged(self, product: StepOutput) -> None:
+        """Raises UserError where a file that the next step stands on is not as it was measured."""
+        for artifact in {product.artifact, product.source}:
+            for path in (artifact, artifact.with_name(CARD)):
+                refuse_damaged(self.run, path.relative_to(self.run.folder).as_posix(), RESUME)
+
+    def _refuse_damaged_made(self, number: int, folder: Path) -> None:
+        try:
+            hashes: dict[str, str] = json.loads(read_sealed(folder / HASHES))
+            damaged = [name for name, digest in hashes.items() if file_hash(folder / name) != digest]
+        except (OSError, DamagedError) as error:
+            raise UserError("damaged_artifact", f"step {number}", str(error), "its kept files", RESUME) from error
+        if damaged:
+            allowed = "the files as the step wrote them"
+            raise UserError("damaged_artifact", f"step {number}", ", ".join(damaged), allowed, RESUME)
+
+    def _tell_file(self, number: int, path: Path) -> None:
+        relative = path.relative_to(self.run.folder).as_posix()
+        self.run.emit(ArtifactSaved(number, relative, path.stat().st_size, file_hash(path)))
+
+
+def _target(run: Run, recipe: Recipe, data: Dataset, size: int, folder: Path) -> Target | None:
+    """The recipe's second domain; raises UserError where it has no class of `data`."""
+    if not recipe.target:
+        return None
+    found = load_dataset(recipe.target, size, folder=folder, progress=Reporter(run, 0, recipe.seed).loading)
+    return matched(data, found, lambda code, message: run.emit(Warned(None, code, message)))
+
+
+def _remarked(make: Callable[[], Model], notes: list[tuple[str, str]]) -> Model:
+    """The model that `make` makes, with what was noted on the way."""
+    notes.clear()
+    return replace(make(), remarks=tuple(dict.fromkeys(notes)))
+
+
+def _noted(saved: Saved, model: Model) -> Saved:
+    """What was written, with what a person should know of how the model was made."""
+    return replace(saved, notes=(*(message for _, message in model.remarks), *saved.notes))
+
+
+def _write_card(model: Model, artifact: Path, data: Dataset) -> None:
+    """Labels and preprocessing beside the artifact, for those who take it away; with what was done to the pictures of
+    the dataset before."""
+    card = {"classes": model.classes, "preprocessing": model.preprocessing.to_json(), "backbone": model.backbone}
+    if data.cut is not None:
+        card["input"] = {"size": data.size, "channels": data.channels, **asdict(data.cut)}
+    write_atomic(artifact.with_name(CARD), json.dumps(card, ensure_ascii=False, indent=1).encode())
+
+
+def _undecided(model: Model) -> Model:
+    """The model as a step takes it in: what was decided for the steps before is not this one's."""
+    return replace(model, decided={})
+
+
+def _beside(artifact: Path) -> tuple[Path, ...]:
+    """A measured file and what is kept with it, the same in every run; times are not."""
+    return artifact, *(artifact.with_name(name) for name in (CARD, PREDICTIONS, SAMPLES))
+
+
+def _trains(method: Method) -> bool:
+    """Whether the method changes the network itself, not only the form of its file."""
+    return type(method).apply is not Method.apply
+
+
+def _epochs(method: Method) -> int:
+    """How long the step's curve will be; 0 for a step without one."""
+    epochs = getattr(method, "epochs", 0)
+    return epochs if isinstance(epochs, int) else 0

@@ -1,0 +1,180 @@
+"""Which channels go: groups of layer dimensions that shrink together, ranked, counted and rounded.
+
+A group's channels go in steps, the smallest number every member can spare: 1 for plain convolutions, one a head for
+attention, one a block for grouped convolutions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch_pruning.dependency import Group
+
+from core.engine.prune.attention import ATTENTION, Score, projections
+from core.engine.prune.scores import WRITES
+from core.errors import UserError
+from core.layer_patterns import refuse_unknown, speaks_of
+
+Scope = Literal["local", "global"]
+EPSILON = 1e-9  # 10 · (1 − 0.9) is 0.9999999999999998 in floating point, and means 1
+
+
+@dataclass(frozen=True)
+class ChannelSet:
+    """A prunable group: its root, one score a channel, how many channels it began with, and how they may go."""
+
+    name: str
+    makers: tuple[str, ...]  # the layers whose outputs these channels are
+    root: nn.Module
+    function: Callable[..., nn.Module]
+    scores: Tensor
+    size: int  # before the first round
+    blocks: int  # the same places go from each of so many equal blocks (grouped convolutions)
+    step: int  # kept channels are a multiple of this
+
+
+def channel_sets(graph: Any, ignored: list[nn.Module], score: Score, sizes: dict[str, int]) -> list[ChannelSet]:
+    """The groups of torch-pruning's graph whose channels may go; `sizes` remembers their first widths by root name.
+
+    Raises UserError not_prunable when there is none.
+    """
+    roots = [nn.modules.conv._ConvNd, nn.Linear]
+    found = []
+    for group in graph.get_all_groups(ignored_layers=ignored, root_module_types=roots):
+        one = _set(graph, group, score, sizes)
+        if one is not None:
+            found.append(one)
+    if not found:
+        allowed = "networks with a layer whose channels may go"
+        fix = "Choose another backbone, or ignore fewer modules."
+        raise UserError("not_prunable", "model", type(graph.model).__name__, allowed, fix)
+    return found
+
+
+def _set(graph: Any, group: Group, score: Score, sizes: dict[str, int]) -> ChannelSet | None:
+    root, width = group[0].dep.target.module, len(group[0].idxs)
+    blocks = math.lcm(*(_blocks(dep) for dep, _ in group))
+    step = math.lcm(blocks, *(_heads(dep.target.module) for dep, _ in group))
+    name = graph._module2name[root]
+    if width % step or sizes.get(name, width) == step:
+        return None  # a single step is the least a layer may keep
+    with torch.no_grad():
+        scores = score(group)
+    if scores is None:
+        return None
+    scores = torch.nan_to_num(scores.detach().float().cpu())
+    makers = tuple(graph._module2name[dep.target.module] for dep, _ in group if dep.handler in WRITES)
+    size = sizes.setdefault(name, width)
+    return ChannelSet(name, makers, root, group[0].dep.handler, scores, size, blocks, step)
+
+
+def _blocks(dep: Any) -> int:
+    layer = dep.target.module
+    if not isinstance(layer, nn.modules.conv._ConvNd) or layer.groups in (1, layer.out_channels):
+        return 1
+    return layer.groups
+
+
+def _heads(layer: nn.Module) -> int:
+    return projections(layer).heads if isinstance(layer, ATTENTION) else 1
+
+
+def own_ratios(sets: Sequence[ChannelSet], layers: Mapping[str, float]) -> list[float | None]:
+    """The ratio that `layers` (name or pattern → ratio, the first that fits counts) gives each set; None: none.
+
+    Raises UserError unknown_layer for a pattern that speaks of no layer whose channels may go.
+    """
+    names = [name for one in sets for name in one.makers]
+    allowed = f"layers whose channels may go: {', '.join(names[:12])}{' …' if len(names) > 12 else ''}"
+    refuse_unknown(layers, names, "layer_ratios", "unknown_layer", allowed)
+    return [
+        next((r for pattern, r in layers.items() if any(speaks_of(pattern, name) for name in one.makers)), None)
+        for one in sets
+    ]
+
+
+def largest_ratio(sets: Sequence[ChannelSet], own: Sequence[float | None], scope: Scope) -> tuple[float, str]:
+    """The most that may go of the sets without a ratio of their own, and which layer sets the bound; one step a set
+    (a channel, a head) always stays."""
+    free = [one for one, ratio in zip(sets, own, strict=True) if ratio is None]
+    if not free:
+        return 0.0, ""
+    if scope == "local":
+        tightest = min(free, key=lambda one: one.size // one.step)
+        return 1 - tightest.step / tightest.size, tightest.name
+    return 1 - sum(one.step for one in free) / sum(one.size for one in free), "every layer together"
+
+
+def refuse_empty(sets: Sequence[ChannelSet], own: Sequence[float | None], ratio: float, scope: Scope) -> None:
+    """Raises where a ratio asks for more than all but one step of a layer (local) or of all layers (global)."""
+    for one, given in zip(sets, own, strict=True):
+        if given is not None and given > 1 - one.step / one.size + EPSILON:
+            raise _leaves_nothing("layer_ratios", given, 1 - one.step / one.size, one.name)
+    largest, where = largest_ratio(sets, own, scope)
+    if where and ratio > largest + EPSILON:
+        raise _leaves_nothing("ratio", ratio, largest, where)
+
+
+def _leaves_nothing(field: str, given: float, largest: float, where: str) -> UserError:
+    shown = math.floor(largest * 1000 + EPSILON) / 1000
+    allowed = f"at most {shown:g} for this model ({where} would be left without a channel)"
+    return UserError("ratio_leaves_no_channel", field, given, allowed, f"Set ratio to {shown:g} or less.")
+
+
+def kept_channels(
+    sets: Sequence[ChannelSet], own: Sequence[float | None], ratio: float, scope: Scope, round_to: int, share: float = 1
+) -> list[int]:
+    """How many channels each set keeps: at least one step, at most what it has, rounded up to `round_to`.
+
+    `share` of each ratio goes in this round; sets with a ratio of their own take no part in a global ranking.
+    """
+    if scope == "global":
+        free = [one for one, given in zip(sets, own, strict=True) if given is None]
+        ranked = iter(_kept_globally(free, ratio * share))
+        plain = [next(ranked) if r is None else _kept(one, r * share) for one, r in zip(sets, own, strict=True)]
+    else:
+        plain = [_kept(one, (ratio if r is None else r) * share) for one, r in zip(sets, own, strict=True)]
+    return [_rounded(one, max(kept, one.step), round_to) for one, kept in zip(sets, plain, strict=True)]
+
+
+def _kept(one: ChannelSet, ratio: float) -> int:
+    return math.floor(one.size / one.step * (1 - ratio) + EPSILON) * one.step
+
+
+def _kept_globally(sets: Sequence[ChannelSet], ratio: float) -> list[int]:
+    """The least important steps go first, wherever they are, until the share is gone; one step a set always stays."""
+    kept = [len(one.scores) for one in sets]
+    surplus = sum(kept) - math.ceil(sum(one.size for one in sets) * (1 - ratio) - EPSILON)
+    steps = [(value, index) for index, one in enumerate(sets) for value in _step_scores(one)[:-1]]
+    for _, index in sorted(steps):
+        if surplus < sets[index].step:
+            continue
+        kept[index] -= sets[index].step
+        surplus -= sets[index].step
+    return kept
+
+
+def _step_scores(one: ChannelSet) -> list[float]:
+    """The score of each step of a set, least first: the mean of the channels that would go together."""
+    places = one.scores.reshape(one.blocks, -1).mean(dim=0).sort().values
+    return [float(value) for value in places.reshape(-1, one.step // one.blocks).mean(dim=1)]
+
+
+def _rounded(one: ChannelSet, kept: int, round_to: int) -> int:
+    multiple = math.lcm(one.step, round_to)
+    return min(len(one.scores), math.ceil(kept / multiple) * multiple)
+
+
+def remove(graph: Any, one: ChannelSet, kept: int) -> None:
+    """Cuts the least important channels of a set, in every layer that shares them."""
+    per_block = len(one.scores) // one.blocks
+    places = one.scores.reshape(one.blocks, -1).mean(dim=0)
+    gone = places.argsort(stable=True)[: per_block - kept // one.blocks]
+    if len(gone):
+        idxs = [int(place) + block * per_block for block in range(one.blocks) for place in gone]
+        graph.get_pruning_group(one.root, one.function, sorted(idxs)).prune()

@@ -1,0 +1,138 @@
+"""What training on a grid left in a float file: grids of weights, and ranges of activations in the file's metadata."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import onnx
+import torch
+from onnx import TensorProto, numpy_helper
+from torch import Tensor
+
+from core.engine.export.graph import write_graph
+from core.engine.measure.graph import BITS, Layer, layers, weight_bytes_of
+from core.engine.model import Model
+from core.engine.quantize import Calibration, Conversion
+from core.engine.quantize.arithmetic import Quantized, spread
+from core.engine.quantize.calibration import Range, observe
+from core.engine.quantize.fake_quantizers import same_inputs, weight_layers
+from core.engine.quantize.qdq import RANGES, activations, finish, insert_pairs, operators, with_shapes
+from core.engine.quantize.weights import Stored
+from core.files import write_atomic
+
+
+def write_learned(model: Model, path: Path) -> None:
+    """The float file of `model`, with its learned ranges under the names that their tensors have in the file."""
+    write_graph(model, path)
+    found = _by_tensor(model, onnx.load(path))
+    if found:
+        graph = onnx.load(path)
+        graph.metadata_props.add(key=RANGES, value=json.dumps(found))
+        write_atomic(path, graph.SerializeToString(deterministic=True))
+
+
+def learned_ranges(graph: onnx.ModelProto) -> dict[str, Range]:
+    """The learned ranges that `write_learned` left, by tensor."""
+    text = next((entry.value for entry in graph.metadata_props if entry.key == RANGES), "{}")
+    return {str(name): (float(low), float(high)) for name, (low, high) in json.loads(text).items()}
+
+
+def grids(graph: onnx.ModelProto, chosen: tuple[Layer, ...], bits: tuple[int, ...]) -> dict[str, Stored]:
+    """By weight, its integers on the first grid of so many bits that it lies on; one that lies on none is missing."""
+    tensors = {tensor.name: tensor for tensor in graph.graph.initializer}
+    found = {}
+    for layer in chosen:
+        for number in bits:
+            stored = _stored(tensors[layer.weight], layer, number)
+            if stored is not None:
+                found[layer.weight] = stored
+                break
+    return found
+
+
+def _stored(tensor: TensorProto, layer: Layer, bits: int) -> Stored | None:
+    grid = read_grid(torch.from_numpy(numpy_helper.to_array(tensor).copy()), bits, layer.axis)
+    return grid and Stored(layer.weight, bits, layer.axis, grid.integers.numpy(), grid.scale.numpy())
+
+
+def _by_tensor(model: Model, graph: onnx.ModelProto) -> dict[str, Range]:
+    """Layers run in the same order in torch and in the file, which may hold more of them; where their shapes leave
+    open which is which nothing is claimed."""
+    p = model.preprocessing
+    order = list(same_inputs(model.net, torch.zeros(1, p.channels, p.size, p.size)))
+    held = weight_layers(model.net)
+    inputs = {node.name or node.output[0]: node.input[0] for node in graph.graph.node}
+    written = layers(graph)
+    shapes = [tuple(sorted(held[name].weight.shape)) for name in order]
+    places = only_places(shapes, [tuple(sorted(layer.shape)) for layer in written])
+    tensors = {name: inputs[written[place].name] for name, place in zip(order, places, strict=False)}
+    return {tensors[name]: (low, high) for name, low, high in model.ranges if name in tensors}
+
+
+def only_places(some: Sequence[object], every: Sequence[object]) -> list[int]:
+    """Where `some` stand among `every`, in the same order; empty where there is no way, or more than one.
+
+    Attention runs its projections without their layers being called, so a file can hold layers that torch never ran.
+    """
+    first, last = _first_places(some, every), _first_places(some[::-1], every[::-1])
+    return first if first == [len(every) - 1 - place for place in reversed(last)] else []
+
+
+def _first_places(some: Sequence[object], every: Sequence[object]) -> list[int]:
+    """Each of `some` as early as its order lets it; fewer where they are not all there."""
+    found: list[int] = []
+    for place, value in enumerate(every):
+        if len(found) < len(some) and value == some[len(found)]:
+            found.append(place)
+    return found if len(found) == len(some) else []
+
+
+def integers(
+    model: onnx.ModelProto, target: Path, found: dict[str, Stored], calibration: Calibration, limit: int
+) -> Conversion:
+    """Writes the int8 file of `model`: weights in the scales of their grids, activations over the learned ranges, and
+    over measured ones where nothing was learned (sums, the answers themselves)."""
+    shaped, ops = with_shapes(model), operators(model)
+    origin = activations(shaped, ops)
+    ranges, _ = observe(model, sorted(set(origin.values())), calibration, limit, "mse")
+    learned = learned_ranges(model)
+    chosen = {name: learned.get(source, ranges[source]) for name, source in origin.items()}
+    steps = {name: (stored.axis, stored.scale) for name, stored in found.items()}
+    result = insert_pairs(shaped, ops, chosen, True, grids=steps)
+    finish(result, model)
+    write_atomic(target, result.SerializeToString(deterministic=True))
+    held = [layer for layer in layers(result) if BITS[layer.data_type] == 8]
+    used = len(learned.keys() & set(origin.values()))
+    notes = (f"{used} ranges of activations were learned, {len(set(origin.values())) - used} measured.",)
+    before, after = weight_bytes_of(model), weight_bytes_of(result)
+    return Conversion(8, len(held), len(layers(model)), before, after, notes=notes)
+
+
+LOOKED_AT = 64  # weights of a channel that a number of levels must fit before all are looked at
+NEAR = 1e-3  # of a step: float32 leaves about 1e-5 of it after folding
+
+
+def read_grid(values: Tensor, bits: int, axis: int) -> Quantized | None:
+    """The symmetric integers (−(2^(b−1)−1) … 2^(b−1)−1) and the scale of each channel along `axis` that give `values`;
+    None where a channel lies on no such grid. A channel of zeros has scale 1."""
+    rows = values.detach().double().movedim(axis, 0).reshape(values.shape[axis], -1)
+    largest = rows.abs().amax(1)
+    levels = torch.zeros(len(rows), dtype=torch.float64)  # of the largest weight; 0: not found yet
+    few = rows[:, :: max(1, rows.shape[1] // LOOKED_AT)]
+    for top in range(1, 2 ** (bits - 1)):
+        left = (levels == 0).nonzero().flatten()
+        left = left[_fits(few[left], largest[left], top)]
+        levels[left[_fits(rows[left], largest[left], top)]] = top
+    if bool((levels == 0).any()):
+        return None
+    scale = torch.where(largest > 0, largest / levels, torch.ones_like(largest))
+    integers = (values.double() / spread(scale, axis, values.ndim)).round().to(torch.int32)
+    return Quantized(integers, scale.float(), torch.zeros(len(scale), dtype=torch.int32))
+
+
+def _fits(rows: Tensor, largest: Tensor, top: int) -> Tensor:
+    """Which rows lie on whole multiples of their largest magnitude divided by `top`."""
+    scaled = rows * (top / largest.clamp(min=torch.finfo(torch.float64).tiny))[:, None]
+    return (scaled - scaled.round()).abs().amax(1) < NEAR

@@ -1,0 +1,104 @@
+"""How good a graph is on validation images: what methods that choose (bits, layers left in float) choose by."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from torch.nn import functional as F
+
+from core.engine.context import Context
+from core.engine.data.dataset import Split, draw
+from core.engine.measure.runtime import open_session, predict
+from core.engine.model import Model, Preprocessing
+from core.errors import UserError
+from core.files import make_folder
+from core.sealed import read_kept, write_kept
+
+
+@dataclass(frozen=True)
+class GraphEvaluation:
+    """Mean cross-entropy and share of right answers on `images` validation images."""
+
+    loss: float
+    accuracy: float
+    images: int
+
+
+class Evaluator(Protocol):
+    """Runs a graph in its runtime over so many validation images, drawn evenly over the classes; 0 for all."""
+
+    def __call__(self, graph: onnx.ModelProto, images: int = 0) -> GraphEvaluation: ...
+
+
+def no_evaluator(graph: onnx.ModelProto, images: int = 0) -> GraphEvaluation:
+    """For conversions of a file alone; raises UserError."""
+    allowed = "validation images to choose by"
+    raise UserError("no_validation", "validation", "a file without data", allowed, "Use it as a step of a recipe.")
+
+
+@dataclass(frozen=True)
+class CachedEvaluator:
+    """The evaluator of a run. An answer is kept under `folder` by everything it depends on, so that the sensitivity of a
+    layer is measured once for all recipes and budgets; `step` is called with (images done, images in all)."""
+
+    split: Split
+    preprocessing: Preprocessing
+    folder: Path
+    data: str
+    step: Callable[[int, int], None]
+
+    def __call__(self, graph: onnx.ModelProto, images: int = 0) -> GraphEvaluation:
+        split = self._drawn(images)
+        data = graph.SerializeToString(deterministic=True)
+        facts = [self.data, len(split), self.preprocessing.to_json(), onnxruntime.__version__, sha256(data).hexdigest()]
+        path = self.folder / f"{sha256(json.dumps(facts).encode()).hexdigest()[:32]}.kept"
+        kept = _read(path)
+        if kept is not None:
+            return kept
+        found = self._evaluate(data, split)
+        make_folder(self.folder)
+        write_kept(path, json.dumps([found.loss, found.accuracy, found.images]).encode())
+        return found
+
+    def _drawn(self, images: int) -> Split:
+        classes = len(torch.unique(self.split.labels))
+        if not images or max(images, classes) >= len(self.split):
+            return self.split
+        chosen, _ = draw(self.split.labels.numpy().astype(np.int64), max(images, classes), 0)
+        return self.split.subset(chosen)
+
+    def _evaluate(self, data: bytes, split: Split) -> GraphEvaluation:
+        # one thread: the same numbers on every machine
+        session, count = open_session(data, 1), len(split)
+        logits = predict(session, split.images, self.preprocessing, step=lambda done: self.step(done, count))
+        loss = float(F.cross_entropy(logits, split.labels))
+        accuracy = float((logits.argmax(1) == split.labels).float().mean())
+        return GraphEvaluation(loss if np.isfinite(loss) else 1e9, accuracy, len(split))
+
+
+def cached_evaluator(model: Model, context: Context) -> CachedEvaluator:
+    """The evaluator of a step, for graphs of `model`."""
+
+    def step(done: int, total: int) -> None:
+        context.stop_if_cancelled()
+        context.report("measuring", 0, 1, done, total)
+
+    data = context.data
+    return CachedEvaluator(data.validation, model.preprocessing, context.cache / "judged", data.content_hash, step)
+
+
+def _read(path: Path) -> GraphEvaluation | None:
+    kept = read_kept(path)
+    if kept is None:
+        return None
+    loss, accuracy, images = json.loads(kept)
+    return GraphEvaluation(float(loss), float(accuracy), int(images))

@@ -1,0 +1,236 @@
+"""How long work will take and how much memory, from a few batches that were really run on this device."""
+
+from __future__ import annotations
+
+import copy
+import os
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
+from typing import TypeVar
+
+import psutil
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from core.engine.context import Context
+from core.engine.data.augment import prepare
+from core.engine.forecast import Kind, Workload
+from core.engine.measure.anatomy import Anatomy, anatomy
+from core.engine.measure.complexity import Complexity, complexity
+from core.engine.model import Model
+from core.engine.training.memory_layout import arrange, arranged, choose_layout
+from core.engine.training.precision import autocast, choose_precision
+
+BUDGET = 0.8  # seconds of timing for one preview
+PASSES = 2  # timed at most, after one that warms up
+AT_ONCE = 64  # images of a timed forward pass
+GUESS = 5e9  # multiply-accumulates a second and thread: how many images are worth a first try
+PARALLEL = 0.9  # two threads do 2 ** 0.9 times the work of one
+RUNTIME = 0.65  # a saved file's time in onnxruntime over torch's: 0.42 (depthwise) … 0.90 (resnet18), 7 networks
+FLOPS = 1e10  # double-precision operations a second of the probe's search
+POINT = (1.7, 2.0, 2.6)  # seconds to time a file's latency and open its sessions; its accuracy comes on top
+EXPORT = (0.4, 0.02)  # seconds to write a graph: at least, and for each operation (0.01 … 0.04 measured on 7 networks)
+CONVERT = 0.3  # seconds to quantize a file, its calibration's answers aside
+SPREAD = 1.3  # how far times of calm runs lie apart
+LIBRARIES = 260e6  # bytes that the exporter and its libraries add to a worker when the first graph is written
+COPIES = 8  # of the weights while a network trains: gradients, momenta, the best and the last whole epoch's state
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """A likely time, and the range it will lie in."""
+
+    low: float = 0.0
+    likely: float = 0.0
+    high: float = 0.0
+
+    def __add__(self, other: Seconds) -> Seconds:
+        return Seconds(self.low + other.low, self.likely + other.likely, self.high + other.high)
+
+    def __mul__(self, times: float) -> Seconds:
+        return Seconds(self.low * times, self.likely * times, self.high * times)
+
+    @classmethod
+    def about(cls, likely: float, spread: float = SPREAD) -> Seconds:
+        return cls(likely / spread, likely, likely * spread)
+
+
+T = TypeVar("T")
+
+
+def architecture(model: Model) -> str:
+    """Names a network by its shapes and by what of it learns: networks of equal name cost the same."""
+    facts = [model.backbone, model.preprocessing.size, model.preprocessing.channels, len(model.classes)]
+    shapes = [(name, tuple(p.shape), p.requires_grad) for name, p in model.net.named_parameters()]
+    return sha256(repr((facts, shapes)).encode()).hexdigest()
+
+
+def by_architecture(count: Callable[[Model], T]) -> Callable[[Model], T]:
+    """`count`, done once for all networks of one architecture; keeps no network alive."""
+    known: dict[str, T] = {}
+
+    def counted(model: Model) -> T:
+        name = architecture(model)
+        if name not in known:
+            known[name] = count(model)
+        return known[name]
+
+    return counted
+
+
+@by_architecture
+def cost(model: Model) -> Complexity:
+    """Params and MACs as a point reports them."""
+    return complexity(model.net, _shape(model))
+
+
+@by_architecture
+def parts(model: Model) -> Anatomy:
+    """What its file and its activations are made of."""
+    return anatomy(model.net, _shape(model))
+
+
+def _shape(model: Model) -> tuple[int, int, int]:
+    p = model.preprocessing
+    return (p.channels, p.size, p.size)
+
+
+class Stopwatch:
+    """Times work on one context. What it timed once it remembers for as long as the process lives."""
+
+    known: dict[tuple[object, ...], Seconds] = {}  # noqa: RUF012 (shared on purpose: a worker keeps it between previews)
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.waiting = 1  # kinds of work not timed yet: they share the budget
+
+    def seconds(self, works: Iterable[Workload]) -> Seconds:
+        """How long all of them take, one after another."""
+        total = Seconds()
+        for work in works:
+            total += Seconds.about(work.operations / FLOPS, 2.5)
+            if work.images:
+                total += self._pace(work) * (work.images * self._share(work))
+        return total
+
+    def _share(self, work: Workload) -> float:
+        """The threads of the run share the work of one; a saved file needs less than torch."""
+        if self.context.device.type != "cpu":
+            return 1.0
+        threads = min(self.context.threads, os.cpu_count() or 1)
+        return (RUNTIME if work.kind == "answer" else 1.0) / float(threads**PARALLEL)
+
+    def expect(self, works: Iterable[Workload]) -> None:
+        """Announces work, so that the budget is shared fairly."""
+        self.waiting = len({self._key(work) for work in works if work.images} - self.known.keys())
+
+    def _pace(self, work: Workload) -> Seconds:
+        """Seconds an image."""
+        key = self._key(work)
+        if key not in self.known:
+            self.known[key] = _timed(work, self.context, BUDGET / max(1, self.waiting))
+        return self.known[key]
+
+    def _key(self, work: Workload) -> tuple[object, ...]:
+        context = self.context
+        batch = work.batch if work.kind == "train" else AT_ONCE
+        pixels = (context.data.size, context.data.channels)
+        kind = "forward" if work.kind == "answer" else work.kind
+        return (architecture(work.model), kind, batch, str(context.device), context.precision, context.bfloat16, pixels)
+
+
+def _timed(work: Workload, context: Context, budget: float) -> Seconds:
+    """Seconds an image on one thread of a CPU, or on the whole of another device.
+
+    On a CPU processor time is what counts: with one thread it is nearly the same however busy the machine is, where the
+    wall time of several threads that wait for each other grows tenfold. `high` is what the wall said.
+    """
+    macs = max(1, cost(work.model).macs) * (3 if work.kind == "train" else 1)
+    batch = work.batch if work.kind == "train" else AT_ONCE
+    count = max(2, min(batch, int(budget * GUESS / macs / 2)))
+    net = copy.deepcopy(work.model.net).to(context.device)
+    arrange(net, choose_layout(net, context.device))
+    act = _act(net, work.kind, _images(count, context), work.model, context)
+    wall, processor = _fastest(act, budget, context.device)
+    likely = (processor if context.device.type == "cpu" else wall) / count
+    spread = SPREAD * (1.0 if count == batch else 1.2)
+    return Seconds(likely / spread, likely, max(likely, wall / count) * spread)
+
+
+def _fastest(act: Callable[[], object], budget: float, device: torch.device) -> tuple[float, float]:
+    """(wall, processor) seconds of the fastest pass; the first one, which also prepares the kernels for these shapes,
+    counts only when it took several times the budget."""
+    found: list[tuple[float, float]] = []
+    began = time.perf_counter()
+    while len(found) <= PASSES:
+        wall, processor = time.perf_counter(), time.process_time()
+        act()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        found.append((time.perf_counter() - wall, time.process_time() - processor))
+        spent = time.perf_counter() - began
+        if spent > 3 * budget or (len(found) > 1 and spent > budget - found[-1][0]):
+            break
+    return min(found[1:] or found, key=lambda pair: pair[device.type == "cpu"])
+
+
+def _images(count: int, context: Context) -> Tensor:
+    data = context.data
+    draw = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (count, data.channels, data.size, data.size), dtype=torch.uint8, generator=draw)
+
+
+def _act(net: nn.Module, kind: Kind, raw: Tensor, model: Model, context: Context) -> Callable[[], object]:
+    """One pass over `raw`, from pixels to logits or to the optimizer's step."""
+    raw = raw.to(context.device)
+    precision = choose_precision(net, context)
+    layout = choose_layout(net, context.device)
+    target = torch.arange(len(raw), device=context.device) % len(model.classes)
+    net.train(kind == "train")
+    learning = [p for p in net.parameters() if p.requires_grad]
+    optimizer = torch.optim.SGD(learning, lr=0.0, momentum=0.9)
+
+    def answer() -> Tensor:
+        images = arranged(prepare(raw, model.preprocessing), layout)
+        with autocast(context.device, precision):
+            logits: Tensor = net(images)
+        return logits.float()
+
+    def train() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        F.cross_entropy(answer(), target).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+    return train if kind == "train" else torch.no_grad()(answer)
+
+
+# memory
+
+
+@lru_cache(1)
+def resting() -> int:
+    """Bytes this process held when it was first asked: a worker with its libraries, before its first network."""
+    return int(psutil.Process().memory_info().rss)
+
+
+def held(work: Workload, context: Context) -> float:
+    """Bytes that a piece of work adds to what rests, at its height."""
+    found = parts(work.model)
+    weights = 4.0 * cost(work.model).params
+    if work.kind == "train":
+        return COPIES * weights + 2 * 4.0 * found.activations * work.batch
+    return 2 * weights + 3 * 4.0 * found.largest * work.batch
+
+
+def pixels(context: Context) -> float:
+    """Bytes of all images: three splits, the labelled part and the pool apart, joined, and one view of them, and those
+    of the target."""
+    data = context.data
+    image = data.channels * data.size**2
+    trained = len(context.labelled) + len(context.pool)
+    other = len(context.target.images) if context.target else 0
+    return float(image * (len(data.train) + len(data.validation) + len(data.test) + 3 * trained + other))

@@ -1,0 +1,281 @@
+"""What a recipe will give, before any training: its networks by really making them, time from a few real batches.
+
+Nothing is trained, fetched or written. A network comes with random weights; where the choice of channels will depend on
+trained ones, its row says so.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from time import perf_counter
+
+import torch
+
+from core.engine.backbones import find, weights_at_hand
+from core.engine.context import NOTHING, Context, Figures, choose_device, describe_device
+from core.engine.data import Unlabelled, datasets, labelled_part, own_datasets
+from core.engine.data.counts import Counted, count_dataset
+from core.engine.forecast import Forecast, Workload
+from core.engine.method import Method, build, check_steps
+from core.engine.pipeline.dry_run import in_recipe, untrained
+from core.engine.questions.estimate import (
+    CONVERT,
+    EXPORT,
+    LIBRARIES,
+    POINT,
+    Seconds,
+    Stopwatch,
+    architecture,
+    cost,
+    held,
+    parts,
+    pixels,
+    resting,
+)
+from core.engine.threads import one_thread
+from core.engine.training.precision import bfloat16_of
+from core.events import Work
+from core.recipe import Recipe, parse_recipe
+from core.workspace import Workspace
+
+REMEMBERED = 12  # outlines: a step that did not change is not made again
+
+_start = lru_cache(4)(untrained)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One point to come. `params` and `macs` are the finished point's where `exact`, else about right, `why` says in a
+    sentence; `bytes` of the saved file is always an estimate: tensors counted, names and attributes about."""
+
+    step: int
+    stage: str
+    method: str
+    name: str
+    params: int
+    macs: int
+    bytes: int
+    exact: bool
+    why: str
+
+
+@dataclass(frozen=True)
+class Note:
+    """What a person should know beside the numbers: `code` is one of not_loaded (the dataset was never read at this
+    size: its published counts are used), not_here (nor is it on this machine), download (the weights come first),
+    controls (their share of the time), time (how it was found); `values` fill in the words of whoever shows it."""
+
+    code: str
+    values: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The points to come; `seconds` of the whole run, further seeds and controls with it, between `seconds_low` and
+    `seconds_high`; `memory_bytes` of the worker at its height; `notes` what a person should know."""
+
+    rows: tuple[Row, ...]
+    seconds: float
+    seconds_low: float
+    seconds_high: float
+    memory_bytes: int
+    device: str
+    image_size: int
+    notes: tuple[Note, ...]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the chain: the network before and after it, the seconds it took to make the latter here, the work
+    that the real step is, and that of its controls."""
+
+    number: int
+    method: Method
+    before: Forecast
+    after: Forecast
+    context: Context
+    seconds: float
+    workload: tuple[Workload, ...]
+    beside: tuple[Workload, ...]
+
+
+def preview(text: str, workspace: Path) -> Preview:
+    """The preview of a recipe's TOML `text`; raises UserErrors or UserError where it holds a mistake."""
+    resting()
+    folder = Workspace(workspace).datasets
+    recipe = parse_recipe(text, known_datasets=tuple(own_datasets(folder)))
+    methods = [build(step.stage, step.method, **step.options) for step in recipe.steps]
+    for method in methods:
+        method.check_machine()
+    context, counted, told = _context(recipe, workspace)
+    if counted.exact:
+        check_steps(methods, context.data)
+    with _as_in_a_run():
+        stages = list(_chain(recipe, methods, context))
+        points = [stage for stage in stages if stage.method.makes_point]
+        chain, beside = _times(points, context, told)
+    beside = beside * recipe.seeds
+    total = chain * recipe.seeds + beside
+    return Preview(
+        rows=tuple(_row(recipe, stage) for stage in points),
+        seconds=round(total.likely, 1), seconds_low=round(total.low, 1), seconds_high=round(total.high, 1),
+        memory_bytes=round(_memory(points, context)), device=describe_device(context.device),
+        image_size=recipe.image_size or find(recipe.backbone).image_size,
+        notes=tuple(_notes(recipe, methods, counted, beside, folder)),
+    )  # fmt: skip
+
+
+# the chain, without training
+
+
+def _chain(recipe: Recipe, methods: list[Method], context: Context) -> Iterator[Stage]:
+    before = Forecast(_start(recipe.backbone, context.data.classes, context.image_size))
+    for number, method in enumerate(methods):
+        here = replace(context, place=(recipe.seed, number))
+        with in_recipe(number, method):
+            after, seconds = _outline(_Question(method, before, here, _facts(method, before, here)))
+        workload = method.workload(before.model, after.model, here)
+        beside = method.control_workload(before.model, after.model, here)
+        yield Stage(number, method, before, after, here, seconds, workload, beside)
+        before = after
+
+
+@dataclass(frozen=True)
+class _Question:
+    """Equal questions have equal outlines: the same method with the same options on a network of the same shapes."""
+
+    method: Method
+    before: Forecast
+    context: Context
+    facts: str
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Question) and self.facts == other.facts
+
+    def __hash__(self) -> int:
+        return hash(self.facts)
+
+
+def _facts(method: Method, before: Forecast, context: Context) -> str:
+    data = context.data
+    around = [context.place, context.image_size, data.size, data.channels, data.classes, before.why]
+    return repr((type(method), method, architecture(before.model), around))
+
+
+@lru_cache(REMEMBERED)
+def _outline(question: _Question) -> tuple[Forecast, float]:
+    """The network after the step, and the seconds that making it took."""
+    began = perf_counter()
+    made = question.method.forecast(question.before, question.context)
+    return made, perf_counter() - began
+
+
+def _row(recipe: Recipe, stage: Stage) -> Row:
+    step, model = recipe.steps[stage.number], stage.after.model
+    found = cost(model)
+    facts = json.dumps([model.classes, model.preprocessing.to_json()], ensure_ascii=False)
+    return Row(
+        step=stage.number, stage=step.stage, method=step.method, name=f"{model.backbone} · {stage.method.title.en}",
+        params=found.params, macs=found.macs,
+        bytes=stage.method.file_size().bytes(parts(model)) + len(facts.encode()),
+        exact=not stage.after.why, why=stage.after.why,
+    )  # fmt: skip
+
+
+# what it stands on
+
+
+def _context(recipe: Recipe, workspace: Path) -> tuple[Context, Counted, int]:
+    """The context of a run, with datasets that have counts but no pixels; and how many test images a point is told
+    on."""
+    size = recipe.image_size or find(recipe.backbone).image_size
+    counted = count_dataset(recipe.dataset, size, workspace / "datasets")
+    data = counted.data
+    labelled, pool = labelled_part(data.train, recipe.labels, recipe.shots, data.classes, recipe.seed)
+    target, told = None, len(data.test)
+    if recipe.target:
+        other = count_dataset(recipe.target, size, workspace / "datasets").data
+        target, told = Unlabelled(other.train.images, tuple(range(len(data.classes)))), told + len(other.test)
+    device = choose_device(recipe.device)
+    context = Context(
+        data=data, labelled=labelled, pool=pool, device=device, threads=recipe.threads,
+        precision=recipe.precision, image_size=recipe.image_size, weights="none", folder=workspace, cache=workspace,
+        place=(recipe.seed, 0), report=_silent, warn=lambda code, message: None, cancelled=lambda: False,
+        target=target, bfloat16=bfloat16_of(device),
+    )  # fmt: skip
+    return context, counted, told
+
+
+def _silent(
+    what: Work, epoch: int, epochs: int, batch: int, batches: int, figures: Figures = NOTHING, control: str = ""
+) -> None:
+    return None
+
+
+@contextmanager
+def _as_in_a_run() -> Iterator[None]:
+    """One thread, whose processor time says what work costs; and a run's treatment of numbers near zero."""
+    torch.set_flush_denormal(True)
+    try:
+        with one_thread():
+            yield
+    finally:
+        torch.set_flush_denormal(False)
+
+
+# time and memory
+
+
+def _times(points: list[Stage], context: Context, told: int) -> tuple[Seconds, Seconds]:
+    """(the points of one seed, the controls beside them)."""
+    watch = Stopwatch(context)
+    on_cpu = Stopwatch(replace(context, device=torch.device("cpu")))
+    evaluation = len(context.data.validation) + told
+    watch.expect(
+        work for stage in points for work in (*stage.workload, Workload("answer", stage.after.model, evaluation))
+    )
+    chain, beside = Seconds(), Seconds()
+    for stage in points:
+        measured = Seconds(*POINT) + on_cpu.seconds([Workload("answer", stage.after.model, evaluation)])
+        written = _writing(stage)
+        chain += watch.seconds(stage.workload) + Seconds.about(stage.seconds, 1.5) + written + measured
+        beside += watch.seconds(stage.beside)
+        beside += (written + measured) * len(stage.method.controls(stage.before.model, stage.context))
+    return chain, beside
+
+
+def _writing(stage: Stage) -> Seconds:
+    """Writing the file: from torch where the step changes the network, else from the file before."""
+    if type(stage.method).apply is Method.apply:
+        return Seconds.about(CONVERT, 2)
+    least, each = EXPORT
+    return Seconds.about(least + each * parts(stage.after.model).nodes, 1.6)
+
+
+def _memory(points: list[Stage], context: Context) -> float:
+    """What rests, the images, the exporter, every network made so far, and the most that one piece of work adds."""
+    networks = {architecture(stage.after.model): 4.0 * cost(stage.after.model).params for stage in points}
+    evaluation = [Workload("answer", stage.after.model, 1) for stage in points]
+    most = max(
+        held(work, context) for work in (*(w for stage in points for w in stage.workload if w.images), *evaluation)
+    )
+    return resting() + pixels(context) + LIBRARIES + sum(networks.values()) + most
+
+
+def _notes(recipe: Recipe, methods: list[Method], counted: Counted, beside: Seconds, folder: Path) -> Iterator[Note]:
+    facts = datasets(folder).get(recipe.dataset)
+    if not counted.exact and facts is not None:
+        code = "not_loaded" if facts.at_hand else "not_here"
+        yield Note(code, {"dataset": recipe.dataset, "images": f"{facts.images:,}"})
+    for name in dict.fromkeys([recipe.backbone, *(name for method in methods for name in method.needs())]):
+        if recipe.weights == "default" and find(name).fixed and not weights_at_hand(name, folder):
+            size = find(name).download_bytes / 1e6
+            yield Note("download", {"backbone": name, "megabytes": f"{size:.0f}"})
+    if beside.likely:
+        yield Note("controls", {"seconds": f"{beside.likely:.0f}"})
+    yield Note("time")

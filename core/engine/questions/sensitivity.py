@@ -1,0 +1,150 @@
+"""What a network loses when one layer alone is cut or rounded, layer by layer, on validation images.
+
+Li et al. 2017, arXiv:1608.08710. A layer that is done is kept by content, so that asking again, or after a
+cancellation, goes on from there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import torch
+from pydantic import TypeAdapter
+from torch import nn
+
+from core.engine.backbones import find
+from core.engine.context import CancelledError
+from core.engine.data import Split, load_dataset, own_datasets, prepare
+from core.engine.data.dataset import draw
+from core.engine.model import Model
+from core.engine.model_file import MANIFEST, WEIGHTS, load_model
+from core.engine.pipeline.step_cache import code_version
+from core.engine.questions.one_layer import Layer, prunable, weighted
+from core.engine.threads import one_thread
+from core.errors import UserError
+from core.files import make_folder
+from core.jobs import Document, Job
+from core.recipe import parse_recipe
+from core.sealed import read_kept, write_kept
+from core.sensitivity import VALUES, Row
+from core.workspace import Workspace
+
+BATCH = 128
+Tell = Callable[[int, int, tuple[Row, ...]], None]  # layers done, layers in all, every row so far
+ROWS = TypeAdapter(list[Row])
+
+
+def sensitivity(run_id: str, step: int, what: str, limit: int, workspace: Path, job: Job) -> Document:
+    """The answer of a job: `rows`, a row a layer and value, `images` they were measured on, and whether they were
+    `cached`. Raises UserError, and CancelledError between two networks once the person asks to stop."""
+    store = Workspace(workspace)
+    run = store.run(run_id)
+    recipe = parse_recipe(run.recipe_text, known_datasets=tuple(own_datasets(store.datasets)))
+    made = run.checkpoints / f"seed-{recipe.seed}" / f"step-{step}" / "made"
+    if not (made / WEIGHTS).exists():
+        raise UserError(
+            "missing_artifact", "step", step, "a step whose network is still there", "Run the recipe again."
+        )
+    model = load_model(made)
+    size = recipe.image_size or find(recipe.backbone).image_size
+    data = load_dataset(recipe.dataset, size, folder=store.datasets)
+    split = subset(data.validation, limit, len(data.classes))
+    asked = (what, json.dumps(VALUES[what]), str(len(split)))
+    parts = (digest(made), data.content_hash, *asked, code_version(), torch.__version__)
+    kept = Kept(store.cache / "sensitivity" / f"{sha256('/'.join(parts).encode()).hexdigest()[:32]}.kept")
+
+    def tell(done: int, total: int, found: tuple[Row, ...]) -> None:
+        job.tell(done, total, what)
+        job.show({"rows": [row.model_dump() for row in found], "images": len(split)})
+
+    def cancelled() -> bool:
+        job.rest()
+        return job.cancel_requested()
+
+    found, cached = measure(model, what, VALUES[what], split, kept, tell, cancelled)
+    return {"rows": [row.model_dump() for row in found], "images": len(split), "cached": cached}
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The rows of the layers that were done before, in one file."""
+
+    path: Path
+
+    def read(self) -> list[Row]:
+        found = read_kept(self.path)
+        return [] if found is None else ROWS.validate_json(found)
+
+    def write(self, found: list[Row]) -> None:
+        make_folder(self.path.parent)
+        write_kept(self.path, ROWS.dump_json(found))
+
+
+def measure(
+    model: Model,
+    what: str,
+    values: tuple[float, ...],
+    split: Split,
+    kept: Kept,
+    tell: Tell,
+    cancelled: Callable[[], bool],
+) -> tuple[tuple[Row, ...], bool]:
+    """Every row, and whether all of them were there already; the first value of `values` leaves a layer as it is."""
+    model = model.with_net(model.net.cpu().eval())
+    found = kept.read()
+    layers = prunable(model) if what == "ratio" else weighted(model)
+    done = {row.layer for row in found}
+    cached = all(layer.name in done for layer in layers)
+
+    def accuracy(net: nn.Module) -> float:
+        if cancelled():
+            raise CancelledError
+        return right(model.with_net(net), split)
+
+    with one_thread():
+        whole = None if cached else accuracy(model.net)
+        for layer in layers:
+            if layer.name not in done:
+                assert whole is not None
+                found += _of_layer(layer, values, whole, accuracy)
+                kept.write(found)
+            tell(len({row.layer for row in found}), len(layers), tuple(found))
+    return tuple(found), cached
+
+
+def _of_layer(
+    layer: Layer, values: tuple[float, ...], whole: float, accuracy: Callable[[nn.Module], float]
+) -> list[Row]:
+    rows = [Row(layer=layer.name, value=values[0], validation_accuracy=whole)]
+    for value, net in zip(values[1:], layer.variants(values[1:]), strict=True):
+        share = rows[-1].validation_accuracy if net is None else accuracy(net)
+        rows.append(Row(layer=layer.name, value=value, validation_accuracy=share))
+    return rows
+
+
+def right(model: Model, split: Split) -> float:
+    """The share of right answers in torch."""
+    with torch.inference_mode():
+        blocks = [
+            model.net(prepare(block, model.preprocessing)).argmax(1) for block in torch.split(split.images, BATCH)
+        ]
+    return float((torch.cat(blocks) == split.labels).double().mean())
+
+
+def subset(split: Split, limit: int, classes: int) -> Split:
+    """At most `limit` images, stratified by class; all for 0. Raises UserError on fewer than one a class."""
+    if not 0 < limit < len(split):
+        return split
+    if limit < classes:
+        raise UserError("out_of_range", "limit", limit, f"0 for all, or at least {classes}", "One image a class.")
+    chosen, _ = draw(split.labels.numpy(), limit, seed=0)
+    return split.subset(chosen)
+
+
+def digest(made: Path) -> str:
+    """The content of a saved network."""
+    return sha256((made / MANIFEST).read_bytes() + (made / WEIGHTS).read_bytes()).hexdigest()

@@ -1,0 +1,321 @@
+"""The one training loop, and evaluation. A method gives it a loss; everything else is here, read top to bottom."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from core.engine.backbones.features import Observer
+from core.engine.context import CancelledError, Context, Figures
+from core.engine.data import Split
+from core.engine.data.augment import prepare
+from core.engine.model import Model
+from core.engine.output import Output
+from core.engine.seeds import counter_seed
+from core.engine.training import checkpoints
+from core.engine.training.batches import UNLABELLED, Batch, Examples, Feed, view
+from core.engine.training.ema import swapped_in, update_average
+from core.engine.training.lr_finder import BATCHES, find_learning_rate
+from core.engine.training.memory_layout import NAMES, arrange, choose_layout
+from core.engine.training.mixup import Mixture
+from core.engine.training.precision import autocast, choose_precision, name_of
+from core.engine.training.schedule import Schedule
+from core.engine.training.small_sets import tell_few
+from core.errors import UserError
+from core.gap import KEPT
+
+__all__ = ["UNLABELLED", "Batch", "Evaluation", "Examples", "Loss", "Schedule", "evaluate", "fit", "view"]
+
+REPORT_EVERY = 0.25  # seconds between two reports inside an epoch
+FALLBACK_RATE = 1e-3  # where a range test found no rate at which the loss falls
+
+
+Loss = Callable[[Output, Batch], Tensor]
+
+
+@dataclass(frozen=True)
+class Incumbent:
+    """The working network that training has to beat on validation, under the `name` a person knows it by.
+
+    It is the one that comes in, or `net`, another of the same shapes. `drop`, a share of 1, is how far below its
+    accuracy training may end: what aims at something else than this accuracy pays for it.
+    """
+
+    name: str = "the network that came in"
+    net: nn.Module | None = None
+    drop: float = 0.0
+
+
+ITSELF = Incumbent()
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Mean cross-entropy and share of right answers on `n` images."""
+
+    loss: float
+    accuracy: float
+    n: int
+
+
+def fit(
+    model: Model,
+    examples: Examples,
+    loss: Loss,
+    schedule: Schedule,
+    context: Context,
+    *,
+    parameters: Sequence[dict[str, object]] | None = None,
+    frozen: Sequence[nn.Module] = (),
+    features: bool = False,
+    extra: nn.Module | None = None,
+    incumbent: Incumbent | None = ITSELF,
+) -> Model:
+    """Trains `model.net` in place on `loss` and returns the model with the weights of its best validation accuracy.
+
+    Where no epoch is better than the `incumbent`, its weights are kept and that is said; it is reported as epoch 0. Of
+    equal accuracies the lower loss is better. None: the network knows nothing yet, and there is nothing to keep.
+
+    SGD with Nesterov momentum or AdamW at the schedule's rate, one step a batch. `parameters` are optimizer groups,
+    each with an optional `lr` of its own, a share where the schedule's is found (default: every parameter that requires
+    a gradient); modules in `frozen` stay in evaluation mode; `extra` are layers of the loss that learn beside the
+    network, such as a regressor of features or a domain discriminator, and are left behind. Bit-identical when resumed:
+    draws are seeded by (place, epoch, batch), and an epoch's end is checkpointed. Raises CancelledError between
+    batches, UserError `diverged` when the loss stays NaN.
+    """
+    net = model.net.to(context.device)
+    learner = net if extra is None else nn.ModuleDict({"net": net, "extra": extra.to(context.device)})
+    layout = choose_layout(learner, context.device)
+    feed = Feed(examples, schedule, model, context, layout)
+    arrange(learner, layout)
+    size, batches = feed.size, feed.batches
+    groups: list[dict[str, object]] = list(parameters or [{"params": [p for p in net.parameters() if p.requires_grad]}])
+    if extra is not None and (own := [p for p in extra.parameters() if p.requires_grad]):
+        groups.append({"params": own})
+    optimizer = _optimizer(groups, schedule, context.device)
+    restored = checkpoints.restore(context.folder, learner, optimizer)
+    state = restored or checkpoints.start(learner, optimizer, averaged=schedule.average > 0)
+    precision = state.precision or choose_precision(learner, context)
+    total = batches * schedule.epochs
+    tell_few(len(examples), schedule, context)
+    try:
+        with Observer(net, features=features) as observe:
+
+            def learn(batch: Batch) -> tuple[Tensor, Output]:
+                with autocast(context.device, precision):
+                    output = _float(observe(batch.images))
+                value = loss(output, batch)
+                if math.isfinite(float(value.detach())):
+                    optimizer.zero_grad(set_to_none=True)
+                    value.backward()  # type: ignore[no-untyped-call]
+                    optimizer.step()
+                return value.detach(), output
+
+            if restored is None and incumbent is not None:
+                rival = net if incumbent.net is None else incumbent.net.to(context.device)
+                evaluation = evaluate(model.with_net(rival), context.data.validation, context, precision)
+                best = learner.state_dict() if incumbent.net is None else rival.state_dict()
+                bar = (evaluation.accuracy - incumbent.drop, math.inf if incumbent.drop else evaluation.loss)
+                state = checkpoints.defend(state, best, evaluation.accuracy, bar)
+                start = Figures(validation_loss=evaluation.loss, validation_accuracy=evaluation.accuracy)
+                context.report("training", 0, schedule.epochs, 0, batches, start)
+            if restored is None and not schedule.learning_rate:
+                _train_mode(learner, frozen)
+                fastest = find_learning_rate(feed, learner, optimizer, lambda batch: learn(batch)[0], context)
+                state = replace(state, rate=_reported_rate(fastest, context))
+            clock = Clock(state.epoch, schedule.epochs, batches, size)
+            while state.epoch < schedule.epochs and not _out_of_patience(state, schedule.patience):
+                epoch = state.epoch
+                average = checkpoints.copied(state.average)
+                tally = Tally()
+                _train_mode(learner, frozen)
+                for step, batch in enumerate(feed.epoch(epoch)):
+                    context.stop_if_cancelled()
+                    torch.manual_seed(counter_seed(*context.place, "dropout", epoch, step))
+                    done = epoch * batches + step
+                    _set_pace(optimizer, state.rate * schedule.rate(done, total), schedule.momentum(done, total))
+                    value, output = learn(batch)
+                    tally.add(value, output.logits, batch.target, batch.mixture)
+                    if not tally.finite:
+                        break
+                    if average is not None:
+                        update_average(average, learner, schedule.average, done)
+                    if clock.due():
+                        figures = clock.figures(tally, epoch, step + 1)
+                        context.report("training", epoch, schedule.epochs, step + 1, batches, figures)
+                if not tally.finite:
+                    state = _roll_back(state, learner, optimizer, schedule, context)
+                    continue
+                figures = clock.figures(tally, epoch, batches)
+                with swapped_in(average, learner):
+                    evaluation = evaluate(model, context.data.validation, context, precision)
+                found = (evaluation.accuracy, evaluation.loss)
+                state = checkpoints.advance(state, learner, optimizer, found, precision, average)
+                state = checkpoints.save(context.folder, state, due=state.epoch == schedule.epochs)
+                told = replace(figures, validation_loss=evaluation.loss, validation_accuracy=evaluation.accuracy)
+                context.report("training", state.epoch, schedule.epochs, 0, batches, told)
+    except CancelledError:
+        if state.epoch:
+            checkpoints.save(context.folder, state, due=True)
+        raise
+    learner.load_state_dict(state.best)
+    arrange(net, torch.contiguous_format)  # what follows computes as it would on a network read from disk
+    if incumbent is not None and not state.best_epoch:
+        _tell_kept(state, incumbent, context)
+    net.eval()
+    made = replace(model, net=net, fresh=False)
+    return made.having_decided({"precision": name_of(precision), "layout": NAMES[layout]})
+
+
+@dataclass
+class Tally:
+    """Loss and right answers of the epoch so far; unlabelled images count in the loss alone. An answer to a mixed image
+    is right by the share of the label it names, as in the paper of mixup."""
+
+    loss: float = 0.0
+    seen: int = 0
+    right: float = 0.0
+    labelled: int = 0
+    finite: bool = True
+
+    def add(self, value: Tensor, logits: Tensor, target: Tensor, mixture: Mixture | None = None) -> None:
+        """One batch: its loss (a mean), logits [N, C] and target [N]."""
+        number = float(value.detach())
+        self.finite = math.isfinite(number)
+        known = target != UNLABELLED
+        answers = logits.detach().argmax(1)
+        right = (answers == target).double()
+        if mixture is not None:
+            share = mixture.share.double()
+            right = share * right + (1 - share) * (answers == target[mixture.partner]).double()
+        self.right += float(right[known].sum())
+        self.labelled += int(known.sum())
+        self.seen += len(target)
+        self.loss += number * len(target)
+
+
+class Clock:
+    """How fast training goes, and when to say so."""
+
+    def __init__(self, first_epoch: int, epochs: int, batches: int, size: int) -> None:
+        self.first_epoch, self.epochs, self.batches, self.size = first_epoch, epochs, batches, size
+        self.began = self.last = time.monotonic()
+
+    def due(self) -> bool:
+        """Whether a report inside the epoch is due."""
+        now = time.monotonic()
+        if now - self.last < REPORT_EVERY:
+            return False
+        self.last = now
+        return True
+
+    def figures(self, tally: Tally, epoch: int, step: int) -> Figures:
+        """Loss and accuracy so far, and speed and time left, measured since training began or was resumed."""
+        done = (epoch - self.first_epoch) * self.batches + step
+        seconds = time.monotonic() - self.began
+        left = (self.epochs - self.first_epoch) * self.batches - done
+        return Figures(
+            loss=tally.loss / tally.seen,
+            accuracy=tally.right / tally.labelled if tally.labelled else None,
+            samples_per_second=done * self.size / seconds,
+            eta_seconds=left * seconds / done,
+        )
+
+
+def evaluate(model: Model, split: Split, context: Context, precision: torch.dtype = torch.float32) -> Evaluation:
+    """Loss and accuracy of `model` in evaluation mode on a split, in batches of 256; raises CancelledError."""
+    model.net.eval()
+    total = right = 0.0
+    with torch.inference_mode(), autocast(context.device, precision):
+        for start in range(0, len(split), 256):
+            context.stop_if_cancelled()
+            images, labels = split.images[start : start + 256], split.labels[start : start + 256].to(context.device)
+            logits = model.net(prepare(images.to(context.device), model.preprocessing)).float()
+            total += float(F.cross_entropy(logits, labels, reduction="sum"))
+            right += int((logits.argmax(1) == labels).sum())
+    return Evaluation(total / len(split), right / len(split), len(split))
+
+
+def _optimizer(groups: Sequence[dict[str, object]], schedule: Schedule, device: torch.device) -> torch.optim.Optimizer:
+    based = [{**g, "base": g.get("lr", schedule.learning_rate or 1.0), "lr": 0.0} for g in groups]
+    if schedule.optimizer == "adamw":
+        return torch.optim.AdamW(based, weight_decay=schedule.weight_decay, fused=device.type != "mps")
+    return torch.optim.SGD(
+        based, lr=0.0, momentum=0.9, nesterov=True, weight_decay=schedule.weight_decay, fused=device.type != "mps"
+    )
+
+
+def _set_pace(optimizer: torch.optim.Optimizer, rate: float, momentum: float | None) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = group["base"] * rate
+        if momentum is not None and "betas" in group:
+            group["betas"] = (momentum, group["betas"][1])
+        elif momentum is not None:
+            group["momentum"] = momentum
+
+
+def _reported_rate(found: float | None, context: Context) -> float:
+    """The rate that a range test found, after saying so."""
+    if found is None:
+        message = (
+            f"The loss fell at none of the learning rates a range test tried; training goes on at {FALLBACK_RATE:g}."
+        )
+        context.warn("no_learning_rate_found", message)
+        return FALLBACK_RATE
+    where = "".join(f", {part}" for part in context.place[2:])  # a phase, a round, a control
+    context.warn("learning_rate_found", f"A range test of up to {BATCHES} batches{where}: learning_rate = {found:g}.")
+    return found
+
+
+def _tell_kept(state: checkpoints.State, incumbent: Incumbent, context: Context) -> None:
+    """Says that training gave nothing better than what there was."""
+    had = f"{incumbent.name} ({100 * state.best_accuracy:.1f} % on validation)"
+    if incumbent.drop:
+        points = f"{100 * incumbent.drop:g} percentage points"
+        message = f"Every epoch of training lost more than {points} on {had}: its weights are kept."
+    else:
+        message = f"Training did not improve on {had}: its weights are kept."
+    context.remark(KEPT, message)
+
+
+def _train_mode(net: nn.Module, frozen: Sequence[nn.Module]) -> None:
+    net.train()
+    for module in frozen:
+        module.eval()
+
+
+def _float(output: Output) -> Output:
+    """Losses are computed in float32, whatever the network computed in."""
+    embedding = None if output.embedding is None else output.embedding.float()
+    return Output(output.logits.float(), [f.float() for f in output.features], embedding)
+
+
+def _out_of_patience(state: checkpoints.State, patience: int) -> bool:
+    return bool(patience) and state.epoch - state.best_epoch >= patience
+
+
+def _roll_back(
+    state: checkpoints.State,
+    net: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    schedule: Schedule,
+    context: Context,
+) -> checkpoints.State:
+    """Back to the last epoch's end with half the learning rate; the third time in a row it is an error."""
+    if state.halvings == 2:
+        rate = schedule.learning_rate or state.rate * 4
+        raise UserError(
+            "diverged",
+            "learning_rate",
+            f"{rate:g} (NaN loss in epoch {state.epoch + 1}, also at a half and a quarter of it)",
+            "a rate at which the loss stays finite",
+            f"Set learning_rate to {rate / 10:g} or less.",
+        )
+    context.warn("nan_loss", f"The loss became NaN in epoch {state.epoch + 1}; trying again at half the learning rate.")
+    return checkpoints.roll_back(state, net, optimizer)

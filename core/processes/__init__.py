@@ -1,0 +1,1 @@
+"""Everything that starts, watches or ends a process: workers, supervisor, dashboard."""

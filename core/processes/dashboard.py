@@ -1,0 +1,239 @@
+"""The dashboard's server as a process, seen from outside: found again, started, stopped. Never imports it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import webbrowser
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from threading import Thread
+
+import psutil
+
+from core.errors import UserError
+from core.files import PRIVATE_UMASK, lock, open_log, remove_file, write_atomic
+from core.processes.identity import Identity, alive, boot, command_of, described, holder, identity, read_identity
+from core.processes.workers import ROOT, end
+from core.runs import tail
+from core.sealed import read_sealed, seal
+from core.workspace import Workspace
+
+DASHBOARD = (sys.executable, "-m", "dashboard.server")
+HOST = "127.0.0.1"
+PORT = 8501
+MORE_PORTS = 50  # tried after the one that was wanted
+START_LIMIT = 15.0  # seconds a server may take until it answers
+ANSWER_LIMIT = 5.0  # seconds a server that runs already may take, on a busy machine
+STOP_LIMIT = 5.0  # seconds it may take to end
+LOCK_LIMIT = 30.0  # seconds another command may take to start or replace the dashboard
+POLL = 0.02
+# A thread of each session would otherwise keep memory of its own: 199 MB with five sessions, with these 191.
+LEAN = {"MALLOC_ARENA_MAX": "2", "ARROW_DEFAULT_MEMORY_POOL": "system"}
+MARK = "Condenser-Process"  # its pid on every answer: another server may hold the port by now
+
+
+@dataclass(frozen=True)
+class Address:
+    """A dashboard that answers. `process` is there if it was started here; `log` holds what it wrote."""
+
+    url: str
+    port: int
+    who: Identity
+    started_here: bool
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+
+
+def ensure_dashboard(
+    workspace: Workspace, port: int | None = None, *, keep: bool = True, command: tuple[str, ...] = DASHBOARD
+) -> Address:
+    """The workspace's dashboard, started if none answers; two callers at once get the same one.
+
+    `port` is the one to start on (default 8501), or the next free one. With `keep` off nothing is written to the
+    workspace, and so the server is not found again. Raises UserError `out_of_range` or `port_busy`, and RuntimeError
+    with the end of its log if the server does not answer in 15 seconds.
+    """
+    check_port(port)
+    if not keep:
+        file, name = tempfile.mkstemp(prefix="condenser-dashboard-", suffix=".log")
+        os.close(file)
+        return _start(workspace, port or PORT, Path(name), command, keep=False)
+    path = workspace.path / "dashboard.lock"
+    with lock(path, limit=LOCK_LIMIT) as mine:
+        if not mine:
+            allowed = f"a workspace whose dashboard.lock is free; {described(holder(path))} holds it"
+            fix = "End that process, or name another workspace with --workspace."
+            raise UserError("workspace_locked", "workspace", str(workspace.path), allowed, fix)
+        return _found(workspace) or _start(workspace, port or PORT, _log(workspace), command, keep=True)
+
+
+def running_dashboard(workspace: Workspace) -> Address | None:
+    """The workspace's dashboard as it was written down, if that process still runs; it may not answer yet."""
+    who = read_identity(_record(workspace))
+    with suppress(OSError, ValueError, KeyError, TypeError, OverflowError):
+        written = json.loads(read_sealed(_record(workspace)))
+        port, place = int(written["port"]), str(written["workspace"])
+        if who is None or not 1 <= port <= 65535:
+            return _serving(workspace)
+        if alive(who) and place == str(workspace.path.resolve()):  # else a copy of another one's folder
+            return Address(_url(port), port, who, False, _log(workspace))
+        return None
+    return _serving(workspace) if _record(workspace).exists() else None
+
+
+def _serving(workspace: Workspace) -> Address | None:
+    """The workspace's dashboard by its command line, where what was written down about it is damaged."""
+    for process in psutil.process_iter():
+        words = command_of(process.pid)
+        if words[-4:-3] == ["--port"] and words[-2:] == ["--workspace", str(workspace.path)] and words[-3].isdecimal():
+            who = identity(process.pid)
+            if who is not None:
+                return Address(_url(int(words[-3])), int(words[-3]), who, False, _log(workspace))
+    return None
+
+
+def stop_dashboard(workspace: Workspace) -> bool:
+    """Ends the workspace's dashboard; the pages in browsers say that they lost it. False if none ran."""
+    running = running_dashboard(workspace)
+    if running is None:
+        return False
+    stop(running)
+    return True
+
+
+def stop(address: Address) -> None:
+    """Ends that dashboard: SIGTERM, and SIGKILL after 5 seconds."""
+    end(address.who)
+    until = time.monotonic() + STOP_LIMIT
+    while alive(address.who):
+        if time.monotonic() > until:
+            end(address.who, kill=True)
+        time.sleep(POLL)
+
+
+def answers(port: int, pid: int, limit: float = 2.0) -> bool:
+    """Whether the process `pid` is ready for browsers on `port`; no proxy is asked."""
+    connection = HTTPConnection(HOST, port, timeout=limit)
+    try:
+        connection.request("GET", "/_stcore/health")
+        response = connection.getresponse()
+        return response.status == 200 and response.getheader(MARK) == str(pid)
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def check_port(port: int | None) -> None:
+    """Raises UserError `out_of_range` if that is no port; None is the default one."""
+    if port is not None and not 1 <= port <= 65535:
+        raise UserError("out_of_range", "port", port, "1 to 65535", "Leave it out for 8501, or the next free one.")
+
+
+def open_browser(url: str) -> None:
+    """Shows the page in the person's browser, if there is one and a screen for it."""
+    if sys.platform == "darwin" or any(os.environ.get(name) for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY")):
+        opening = Thread(target=webbrowser.open, args=(url,), daemon=True)  # some browsers hold their caller up
+        opening.start()
+        opening.join(3.0)
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could take the port on loopback now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # one that was just left is free
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+        return True
+
+
+def _found(workspace: Workspace) -> Address | None:
+    """The dashboard that runs, once it answers; one that does not is ended."""
+    running = running_dashboard(workspace)
+    if running is None:
+        return None
+    until = time.monotonic() + ANSWER_LIMIT
+    while alive(running.who):
+        if answers(running.port, running.who.pid):
+            return running
+        if time.monotonic() > until:
+            stop(running)
+        time.sleep(POLL)
+    return None
+
+
+def _start(workspace: Workspace, wanted: int, log: Path, command: tuple[str, ...], *, keep: bool) -> Address:
+    last = min(wanted + MORE_PORTS, 65535)
+    for port in filter(is_free, range(wanted, last + 1)):
+        address = _try_port(workspace, port, log, command, keep=keep)
+        if address is not None:
+            return address
+    raise UserError("port_busy", "port", wanted, f"a port that is free, or one of those up to {last}", "Name another.")
+
+
+def _try_port(workspace: Workspace, port: int, log: Path, command: tuple[str, ...], *, keep: bool) -> Address | None:
+    """The server on `port`; None if somebody else took the port meanwhile."""
+    with open_log(log) as output:
+        process = subprocess.Popen(
+            (*command, "--port", str(port), "--workspace", str(workspace.path)),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=ROOT,
+            env={**LEAN, **os.environ},
+            start_new_session=True,
+            umask=PRIVATE_UMASK,
+        )
+    Thread(target=process.wait, daemon=True).start()  # reaps it when it ends
+    who = identity(process.pid) or Identity(process.pid, 0.0, boot())  # dead already: alive() says no
+    address = Address(_url(port), port, who, True, log, process)
+    try:
+        if keep:
+            _write_down(workspace, address)  # before it answers: if we die now, the next one finds it
+        if _comes_up(address):
+            return address
+        if process.poll() is not None and not is_free(port):
+            return None
+        raise RuntimeError(f"the dashboard of {workspace.path} did not start:\n{tail(log)}")
+    except BaseException:
+        stop(address)
+        if keep:
+            remove_file(_record(workspace))
+        raise
+
+
+def _comes_up(address: Address) -> bool:
+    assert address.process is not None
+    until = time.monotonic() + START_LIMIT
+    while time.monotonic() < until and address.process.poll() is None:
+        if answers(address.port, address.who.pid):
+            return True
+        time.sleep(POLL)
+    return False
+
+
+def _write_down(workspace: Workspace, address: Address) -> None:
+    written = {**asdict(address.who), "port": address.port, "workspace": str(workspace.path.resolve())}
+    write_atomic(_record(workspace), seal(json.dumps(written).encode()))
+
+
+def _record(workspace: Workspace) -> Path:
+    return workspace.path / "dashboard.json"
+
+
+def _log(workspace: Workspace) -> Path:
+    return workspace.path / "dashboard.log"  # not in logs/, from where old files go away
+
+
+def _url(port: int) -> str:
+    return f"http://{HOST}:{port}"

@@ -1,0 +1,188 @@
+"""Watches one run: ends its worker when a person wants that, says when it hangs, and tells what it died of."""
+
+from __future__ import annotations
+
+import signal
+import time
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from core.disk import free_bytes
+from core.events import RunCancelled, RunInterrupted, RunResumed, RunStalled
+from core.formatting import size
+from core.processes.workers import Identity, Worker, alive, end
+from core.runs import Run, RunState, Status, tail
+
+DISK_FULL = ("No space left on device", "ENOSPC", "Disk quota exceeded")
+DISK_FULL_EXIT = 28  # a worker's, when even the pause finds no space to be told: ENOSPC
+NO_MEMORY = ("MemoryError", "allocate memory", "out of memory", "bad_alloc", "Unable to allocate")
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """How long the supervisor waits, in seconds, and how often it tries again."""
+
+    poll: float = 0.1
+    cancel: float = 2.0  # for the worker to stop by itself at a batch
+    terminate: float = 1.0  # between SIGTERM and SIGKILL
+    linger: float = 5.0  # for a worker that has said its last word
+    stall: float = 120.0  # without any event
+    scan: float = 5.0  # between two looks for runs that nobody watches
+    orphan: float = 30.0  # for a new run to be queued by whoever made it
+    idle: float = 60.0  # a job's worker keeps its models in memory
+    hang: float = 120.0  # for a spare to be ready
+    retry: float = 5.0  # before a run or job is handed over again whose folder could not be written
+    tidy: float = 3600.0  # between two clean-ups
+    spare: float = 2.0  # after a spare that died before it was ready; doubled each time, up to 30
+    tries: int = 3  # resumes after deaths of its own, without getting further
+
+
+class Outcome(Enum):
+    WORKING = auto()
+    ENDED = auto()
+    DIED = auto()
+
+
+class RunMonitor:
+    """One run and the process that works on it, whether we started it or found it running."""
+
+    def __init__(self, run: Run, who: Identity | None, timeouts: Timeouts, worker: Worker | None = None) -> None:
+        self.run = run
+        self.who = who
+        self.worker = worker
+        self.timeouts = timeouts
+        self._leave_since: float | None = None
+        self._stalled = False
+        self._seen_alive = worker is not None
+        self._heard = (-1, time.monotonic())  # the newest event, and when we saw it: no change of the clock moves that
+        self._checkpoints = _names(run)
+
+    def look(self) -> Outcome:
+        """Does what is due now and says how the run stands."""
+        if not self.run.folder.is_dir():  # deleted under our hands
+            self._end(kill=True)
+            return Outcome.ENDED
+        if self.working():
+            self._seen_alive = True
+            self._enforce_cancel()
+            self._mind_stall()
+            return Outcome.WORKING
+        return self._settle()
+
+    def working(self) -> bool:
+        """Whether its process lives."""
+        return self.worker.alive() if self.worker else alive(self.who)
+
+    def _enforce_cancel(self) -> None:
+        """Ends a worker that should have ended by itself: at a cancel, or after its last word."""
+        over = self.run.state().status.is_over
+        if not over and not self.run.cancel_requested():
+            return
+        now = time.monotonic()
+        self._leave_since = self._leave_since or now
+        waited = now - self._leave_since - (self.timeouts.linger if over else self.timeouts.cancel)
+        if waited > 0:
+            self._end(kill=waited > self.timeouts.terminate)
+
+    def _end(self, *, kill: bool) -> None:
+        if self.who is not None:
+            end(self.who, kill=kill)
+
+    def _mind_stall(self) -> None:
+        state = self.run.state()
+        if self._stalled and state.status is Status.RUNNING:
+            self.run.emit(RunResumed())
+            self._stalled = False
+        if state.seq != self._heard[0]:
+            self._heard = (state.seq, time.monotonic())
+        silent = time.monotonic() - self._heard[1]
+        if state.status in (Status.RUNNING, Status.QUEUED) and silent > self.timeouts.stall:
+            self.run.emit(RunStalled(silent))
+            self._stalled = True
+
+    def _settle(self) -> Outcome:
+        """The process is gone: whatever a person must know is said, by it or now."""
+        state = self.run.state()
+        if state.status.is_over or state.status is Status.PAUSED:
+            return Outcome.ENDED
+        if self.run.cancel_requested():
+            self.run.emit(RunCancelled())
+            return Outcome.ENDED
+        return Outcome.DIED
+
+    def death(self, *, strike: bool) -> RunInterrupted:
+        """What the process died of."""
+        code = self.worker.process.poll() if self.worker else None
+        return death(code, self._log(), self.run.state(), strike=strike)
+
+    def _log(self) -> str:
+        """The end of what this process said, also where the disk let its file not be moved to the run."""
+        moved = self.worker is None or not self.worker.log.exists()
+        return self.run.log_tail() if moved or self.worker is None else tail(self.worker.log)
+
+    def full_disk(self) -> str:
+        """What to say where it died of a full disk; empty where it did not."""
+        code = self.worker.process.poll() if self.worker else None
+        if code != DISK_FULL_EXIT and not any(word in self._log() for word in DISK_FULL):
+            return ""
+        free = free_bytes(self.run.folder)
+        return f"the disk is full ({self.run.folder}; {size(free)} are free now): free some space, then resume"
+
+    def own_fault(self) -> bool:
+        """Whether the death counts against the run: it had begun and we saw it live, it was not asked to end, and it
+        left no checkpoint that was not there when we took up the watch."""
+        if self.worker is not None and self.worker.process.poll() == -signal.SIGTERM:
+            return False
+        begun = self.worker is not None or self.run.state().status in (Status.RUNNING, Status.STALLED)
+        return begun and self._seen_alive and not _names(self.run) - self._checkpoints
+
+
+def death(code: int | None, log: str, state: RunState | None = None, *, strike: bool = True) -> RunInterrupted:
+    """How a worker's death is recorded: why it ended and what to do, and the end of its log as details."""
+    name, why = _why(code, log, state)
+    return RunInterrupted(why, name, last_lines(log), strike)
+
+
+def _names(run: Run) -> set[str]:
+    """The files of its checkpoints, whole ones only; a folder that cannot be read has none."""
+    found = (path for path in run.checkpoints.rglob("*") if not path.name.startswith("."))
+    return {str(path) for path in found}
+
+
+def cause_of_death(code: int | None, log: str, state: RunState | None = None) -> str:
+    """Why a worker ended, from its exit code (None: not ours to see) and the end of its log, and what to do."""
+    return _why(code, log, state)[1]
+
+
+def last_lines(log: str, count: int = 12) -> str:
+    """The end of a log for "copy diagnostics", without the modules that Python lists after a crash."""
+    return "\n".join([line for line in log.splitlines() if not line.startswith("Extension modules:")][-count:])
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal has no name of its own
+        return "without a name"
+
+
+def _why(code: int | None, log: str, state: RunState | None) -> tuple[str, str]:
+    """The cause's name and its sentences."""
+    if any(word in log for word in DISK_FULL):
+        return "disk_full", "The disk is full. Free some space, then resume."
+    if any(word in log for word in NO_MEMORY):
+        return "out_of_memory", "Out of memory. Try a smaller batch or image size, then resume."
+    if code == -signal.SIGKILL:
+        fix = "Try a smaller batch or close other programs, then resume."
+        return "killed", f"Killed from outside (signal 9), possibly because memory ran out. {fix}"
+    if code is not None and code < 0:
+        fix = "Resume; if it happens again, please report it with the details."
+        return "crashed", f"The process crashed: signal {-code} ({_signal(-code)}). {fix}"
+    if code is not None:
+        return "exited", f"The process ended with exit code {code} without saying why. The details hold its last words."
+    if state is not None and state.started is None:
+        return "not_begun", "The process ended before the run began. Resume it to try again."
+    return (
+        "unwatched",
+        "The process ended while nobody watched: killed from outside, or the machine restarted. Resume it.",
+    )

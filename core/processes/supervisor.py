@@ -1,0 +1,308 @@
+"""One process per workspace: gives queued runs and jobs to workers, keeps a spare one warm, and misses no death.
+
+It may be killed at any time: everything it knows is in the workspace, and the next one takes up the watch. A running
+worker goes on meanwhile, since nothing it needs passes through here.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import ParamSpec
+
+from core.disk import told as told_by_disk
+from core.errors import UserError
+from core.events import RunCancelled, RunFailed, RunInterrupted, RunPaused, RunQueued
+from core.files import FULL, lock, write_atomic
+from core.processes.identity import Identity
+from core.processes.job_dispatch import JobDispatcher
+from core.processes.run_monitor import Outcome, RunMonitor, Timeouts
+from core.processes.workers import TAKEN, WORKER, Worker, alive, end, identity, lock_of, read_identity, start_worker
+from core.runs import Run, Status, tail
+from core.workspace import Workspace
+
+P = ParamSpec("P")
+WORKER_TRIES = 3  # spares that die before they are ready, before we say so
+SAY_AGAIN = 60.0  # seconds until a fault that goes on is written to the log again
+NEVER_BEGUN = "Never begun: whoever made this run ended before queueing it. Resume it to queue it."
+
+
+class Supervisor:
+    """The loop and what it holds: a spare worker, the runs it watches, the dispatcher of jobs."""
+
+    def __init__(
+        self, workspace: Workspace, command: tuple[str, ...] = WORKER, timeouts: Timeouts | None = None
+    ) -> None:
+        self.workspace = workspace
+        self.command = command
+        self.timeouts = timeouts or Timeouts()
+        self.stopping = False
+        self.spare: Worker | None = None
+        self.monitors: dict[str, RunMonitor] = {}
+        self.dispatcher = JobDispatcher(workspace, self.timeouts, self.take_spare)
+        self.me: Identity | None = None  # while it serves
+        self._children: list[Worker] = []
+        self._failures = 0
+        self._start_after = 0.0
+        self._spare_since = 0.0
+        self._scan_after = 0.0
+        self._tidy_after = 0.0
+        self._later: dict[str, float] = {}  # runs whose folder could not be written, and when to try again
+        self._strays: dict[str, float] = {}  # runs that nobody has queued, and since when we know
+        self._said: dict[str, tuple[str, float]] = {}
+        self._started = (time.time(), time.monotonic())
+
+    def serve(self) -> bool:
+        """Looks after the workspace until told to stop, or until it is gone; False, at once, if another one does."""
+        with lock(lock_of(self.workspace), wait=False) as mine:
+            if not mine:
+                return False
+            self.me = identity(os.getpid())
+            place = _place(self.workspace.path)
+            try:
+                while not self.stopping and _place(self.workspace.path) == place:
+                    self.turn()
+                    time.sleep(self.timeouts.poll)
+            finally:
+                self.close()
+        return True
+
+    def turn(self) -> None:
+        """Does what is due now; a fault in one part, such as a full disk, keeps no other from its turn."""
+        self._safely(self.sign)
+        self._safely(self.keep_spare)
+        if time.monotonic() >= self._scan_after:
+            self._safely(self.adopt)
+            self._scan_after = time.monotonic() + self.timeouts.scan
+        for monitor in list(self.monitors.values()):
+            self._safely(self._look, monitor)
+        self._safely(self.begin_next)
+        self._safely(self.dispatcher.turn)
+        if time.monotonic() >= self._tidy_after:
+            self._safely(self._tidy)
+            self._tidy_after = time.monotonic() + self.timeouts.tidy
+
+    def sign(self) -> None:
+        """Writes down who serves the workspace, again if that was damaged or taken away."""
+        path = self.workspace.path / "supervisor.json"
+        if self.me is not None and read_identity(path) != self.me:
+            write_atomic(path, self.me.to_json().encode())
+
+    def _tidy(self) -> None:
+        """By a clock that nobody moves while we live: set ahead by a year, it must not empty the trash."""
+        wall, steady = self._started
+        self.workspace.tidy(wall + time.monotonic() - steady)
+
+    def close(self) -> None:
+        """Ends the spare; a worker at a run or job goes on."""
+        if self.spare is not None:
+            self.spare.dismiss()
+            end(self.spare.who, kill=True)
+            self.spare.process.wait()
+        self.dispatcher.close()
+
+    # workers
+
+    def keep_spare(self) -> None:
+        """Has one worker warm; says so when none can be had. One that hangs at its start is ended."""
+        self._children = [worker for worker in self._children if worker.alive()]  # reaps those that ended
+        if self.spare is not None and not self.spare.alive():
+            self._failures += 1
+            self._start_after = time.monotonic() + min(self.timeouts.spare * 2 ** (self._failures - 1), 30.0)
+            if self._failures >= WORKER_TRIES:
+                self._give_up_next(tail(self.spare.log))
+            self.spare = None
+        if self.spare is None and time.monotonic() >= self._start_after:
+            self.spare = start_worker(self.workspace.logs, self.command)
+            self._spare_since = time.monotonic()
+        elif self.spare is not None and self._failures and self.spare.ready():
+            self._failures = 0
+        elif self.spare is not None and self._hangs(self.spare):
+            end(self.spare.who, kill=True)
+
+    def _hangs(self, spare: Worker) -> bool:
+        return time.monotonic() - self._spare_since > self.timeouts.hang and not spare.ready()
+
+    def take_spare(self) -> Worker | None:
+        """The spare worker, for good; None while there is none that is ready."""
+        worker = self.spare
+        if worker is not None and worker.ready() and worker.alive():
+            self._children.append(worker)
+            self.spare = None
+            return worker
+        return None
+
+    def _give_up_next(self, log: str) -> None:
+        what = "The process that does the work could not be started."
+        error = UserError("worker_failed", "worker", what, "", "Nothing is lost: see the details, then resume.")
+        for run_id in self.workspace.queued()[:1]:
+            run = self.workspace.run(run_id)
+            run.emit(RunFailed({**error.to_json(), "message": str(error)}, log))
+            self.workspace.unqueue(run_id)
+        self.dispatcher.fail_next(error, log)
+
+    # runs
+
+    def begin_next(self) -> None:
+        """Gives the next waiting run to the spare worker, one run at a time."""
+        if self.monitors or self.spare is None:
+            return
+        now = time.monotonic()
+        self._later = {run_id: due for run_id, due in self._later.items() if due > now}
+        for run_id in self.workspace.queued():
+            if run_id in self._later:
+                continue
+            try:
+                begun = self._begin(run_id)
+            except OSError as error:
+                if error.errno not in FULL:  # its own folder, perhaps: the others need not wait for it
+                    self._later[run_id] = now + self.timeouts.retry
+                raise
+            if begun:
+                return
+
+    def _begin(self, run_id: str) -> bool:
+        """Gives that run to the spare; False if it is not to be begun. True too where no spare is ready yet."""
+        run = self._startable(run_id)
+        if run is None:
+            self.workspace.unqueue(run_id)
+            return bool(self.monitors)
+        worker = self.take_spare()
+        if worker is None:
+            return True
+        try:
+            worker.give_run(run, before=lambda: self.workspace.unqueue(run_id))
+        except OSError:  # the disk, before the worker was told: it can wait for better times
+            self._children.remove(worker)
+            self.spare = worker
+            raise
+        self.monitors[run_id] = RunMonitor(run, worker.who, self.timeouts, worker)
+        return True
+
+    def _startable(self, run_id: str) -> Run | None:
+        """The run, unless it is gone, over, no longer wanted, or in other hands already."""
+        try:
+            run = self.workspace.run(run_id)
+        except UserError:
+            return None
+        who = self._at_work(run)
+        if alive(who):  # the supervisor before us died while handing it over
+            self.monitors[run_id] = RunMonitor(run, who, self.timeouts)
+            return None
+        if run.state().status.is_over or _foreground(run):
+            return None
+        if run.cancel_requested():
+            run.emit(RunCancelled())
+            return None
+        if run.pause_requested():
+            run.emit(RunPaused("Paused before it began.", "asked"))
+            return None
+        return run
+
+    def _at_work(self, run: Run) -> Identity | None:
+        """Whose the run is by its folder; our spare is not told of any, though a full disk may have left its name."""
+        who = read_identity(run.worker)
+        return None if self.spare is not None and who == self.spare.who else who
+
+    def _look(self, monitor: RunMonitor) -> None:
+        if _foreground(monitor.run):
+            return
+        try:
+            outcome = monitor.look()
+            if outcome is Outcome.DIED:
+                self._record_death(monitor)
+        except Exception:
+            if not monitor.working():  # its death cannot be told now; the next scan tries again, and no other run waits
+                del self.monitors[monitor.run.id]
+            raise
+        if outcome is not Outcome.WORKING:
+            del self.monitors[monitor.run.id]
+
+    def _record_death(self, monitor: RunMonitor) -> None:
+        """Tells the death, and queues the run again unless it died too often or nobody asked us to do it."""
+        run = monitor.run
+        if full := monitor.full_disk():
+            run.emit(RunPaused(full, "disk_full"))
+            return
+        strike = monitor.own_fault()
+        told = monitor.death(strike=strike)
+        if run.foreground.exists() or (strike and run.state().strikes >= self.timeouts.tries):
+            run.emit(told)
+            return
+        self.workspace.queue(run, front=True)  # first: dying between the two, we begin it again all the same
+        run.emit(told, RunQueued())
+
+    def adopt(self) -> None:
+        """Takes up the runs that are not over and that nobody watches: alive or dead, their worker is known."""
+        waiting = set(self.workspace.queued())
+        for run_id in self.workspace.run_ids():
+            run = Run(self.workspace.path / "runs" / run_id)
+            if run_id not in self.monitors and run_id not in waiting:
+                self._safely(self._adopt, run)
+
+    def _adopt(self, run: Run) -> None:
+        if run.result.exists():
+            return
+        state, who = run.state(), self._at_work(run)
+        if state.status.is_over:
+            run.settle()
+        elif _foreground(run) or (state.status is Status.PAUSED and not alive(who)):
+            return
+        elif run.worker.exists():
+            self.monitors[run.id] = RunMonitor(run, who, self.timeouts)
+        elif time.monotonic() - self._strays.setdefault(run.id, time.monotonic()) > self.timeouts.orphan:
+            run.emit(RunInterrupted(NEVER_BEGUN, "never_begun", strike=False))
+            del self._strays[run.id]
+
+    def _safely(self, act: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+        """The watch must go on, whatever one part of it meets; the log says so, the same thing once a minute."""
+        try:
+            act(*args, **kwargs)
+        except Exception as error:  # noqa: BLE001
+            said, now = f"{type(error).__name__}: {error}", time.monotonic()
+            before, since = self._said.get(act.__name__, ("", 0.0))
+            if said != before or now - since > SAY_AGAIN:
+                self._said[act.__name__] = (said, now)
+                with suppress(OSError, ValueError):  # a log that cannot be written to
+                    traceback.print_exc()
+
+
+def _place(folder: Path) -> tuple[int, int] | None:
+    """Which folder it is, wherever it is moved; None if there is none."""
+    try:
+        stat = folder.stat()
+    except OSError:
+        return None
+    return (stat.st_dev, stat.st_ino)
+
+
+def _foreground(run: Run) -> bool:
+    """Whether a person waits for the run at a terminal: then it is not ours to touch."""
+    return alive(read_identity(run.foreground))
+
+
+def main(arguments: list[str]) -> None:
+    """`python -m core.processes.supervisor WORKSPACE [WORKER COMMAND …]`"""
+    workspace = Workspace.open_to_serve(Path(arguments[0]))
+    supervisor = Supervisor(workspace, tuple(arguments[1:]) or WORKER)
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        supervisor.stopping = True
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    try:
+        sys.exit(None if supervisor.serve() else TAKEN)
+    except OSError as error:  # not even its lock
+        sys.exit(told_by_disk(error, workspace.path))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

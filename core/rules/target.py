@@ -1,0 +1,46 @@
+"""The second dataset of a recipe: whether there must be one, and whether it can be one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from core.catalog import Catalog
+from core.errors import UserError
+from core.rules.shared import Given
+
+
+def target_faults(dataset: str, target: str, steps: Sequence[Given], catalog: Catalog) -> Iterator[UserError]:
+    """Adaptation without a target, and a target that cannot be one, as far as the catalog knows its classes."""
+    if not target:
+        for n, (stage, method, options) in enumerate(steps):
+            entry = catalog.method(stage, method)
+            if entry.needs_target:
+                yield no_target(f"steps.{n}.method", f"{stage}.{method}")
+            for name, values in entry.target_choices.items():
+                if options.get(name) in values:
+                    yield no_target(f"steps.{n}.{name}", str(options[name]))
+        return
+    if target == dataset:
+        fix = "Leave target out, or name the dataset that the model should adapt to."
+        yield UserError("target_is_dataset", "target", target, f"another dataset than dataset = {dataset}", fix)
+        return
+    ours, theirs = (catalog.dataset(name).get("class_names") or () for name in (dataset, target))
+    if ours and theirs and not set(ours) & set(theirs):
+        yield nothing_in_common(dataset, ours, target, theirs)
+
+
+def no_target(field: str, given: str) -> UserError:
+    """The refusal of adaptation, asked for by `field`, in a recipe that names nothing to adapt to."""
+    allowed = "with a target, the name of a second dataset"
+    fix = f'Add a line target = "…" with the dataset to adapt to, or choose another {field.rpartition(".")[2]}.'
+    return UserError("no_target", field, f"{given} without a target", allowed, fix)
+
+
+def nothing_in_common(dataset: str, ours: Sequence[str], target: str, theirs: Sequence[str]) -> UserError:
+    """The refusal of two datasets of which no class of the one is called as one of the other."""
+    both = [f"{name} ({', '.join(names[:4])}{' …' if len(names) > 4 else ''})" for name, names in
+            ((target, theirs), (dataset, ours))]  # fmt: skip
+    given = f"{both[0]}: no class of dataset = {both[1]}"
+    allowed = f"a dataset that has classes called as those of dataset = {dataset}"
+    fix = "Name another target or another dataset; classes are matched by their names, letter by letter."
+    return UserError("nothing_in_common", "target", given, allowed, fix)

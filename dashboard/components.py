@@ -1,0 +1,132 @@
+"""Blocks that several pages are built of: an empty state, a refusal, a chart with its data, a run's points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Literal
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from core import formatting
+from core.errors import UserError, UserErrors
+from core.escaping import UserText
+from core.points import Point
+from dashboard import chance, faults, receipt
+from dashboard.charts.style import MARKS
+from dashboard.i18n import named, say
+from dashboard.live_plot import Picked, live_plot
+from dashboard.session import widget
+
+CARD = 186  # pixels: five beside each other on a desk, two on a telephone
+TEXT_COLORS = {"transfer": "blue", "distill": "orange", "prune": "green", "quantize": "red", "export": "gray"}
+
+
+def empty(message: str, action: str, page: str, icon: str) -> None:
+    """What will be here, and the one thing to do: a link to another page of `app_pages/`."""
+    with st.container(border=True, horizontal_alignment="center", key="empty"):
+        st.markdown(message, text_alignment="center")
+        if st.button(action, type="primary", icon=icon, key="empty_action"):
+            st.switch_page(f"app_pages/{page}.py")
+
+
+def refused(error: UserError | UserErrors) -> None:
+    """What was wrong with what a person asked for, or what happened; see `faults.refused`."""
+    faults.refused(error)
+
+
+def chart(
+    figure: go.Figure,
+    data: pd.DataFrame,
+    *,
+    key: str,
+    alt: str,
+    file: str,
+    newest: float | None = None,
+    on_pick: Callable[[Picked], None] | None = None,
+    extra: Callable[[], None] | None = None,
+) -> None:
+    """A chart that is updated in place, and under it its data, as a table and as CSV, and an `extra` control."""
+    live_plot(figure, key=key, alt=alt, file=file, newest=newest, on_pick=on_pick)
+    show_data(data, key=key, alt=alt, file=file, extra=extra)
+
+
+def show_data(data: pd.DataFrame, *, key: str, alt: str, file: str, extra: Callable[[], None] | None = None) -> None:
+    """The numbers behind a chart that `alt` describes. The table is built only when it is asked for."""
+    with st.container(horizontal=True, vertical_alignment="center", key=f"{key}_tools"):
+        if extra is not None:
+            extra()
+        shown = st.toggle(say("components.show_data"), key=f"{key}_shown")
+        if shown:
+            st.download_button(
+                say("components.csv"),
+                csv(data),
+                f"{file}.csv",
+                "text/csv",
+                key=f"{key}_csv",
+                icon=":material/download:",
+                on_click="ignore",
+            )
+    if widget(f"{key}_shown", False):
+        st.dataframe(data, hide_index=True, key=f"{key}_table", alt=say("components.data_of", chart=alt))
+
+
+def csv(data: pd.DataFrame) -> bytes:
+    """The table for a spreadsheet: UTF-8 with its mark, and no cell is taken for a formula."""
+    safe = data.map(lambda cell: UserText(cell).csv() if isinstance(cell, str) else cell)
+    return safe.to_csv(index=False).encode("utf-8-sig")
+
+
+def point_strip(points: Sequence[Point], controls: Iterable[Point] = ()) -> None:
+    """The points of a run beside each other, with what each gained and lost; each opens its receipt."""
+    if not points:
+        return
+    with st.container(horizontal=True, key="points"):
+        for point in points:
+            _point(point, points[0])
+        for control in controls:
+            _point(control, points[0], control=True)
+
+
+def _point(point: Point, first: Point, *, control: bool = False) -> None:
+    with st.container(border=True, width=CARD, gap="xxsmall"):
+        st.markdown(heading(point, control=control))
+        st.markdown(f"**{formatting.accuracy(point)}**")
+        at_chance(point)
+        if point.target_accuracy is not None:
+            there = say("components.on_target", accuracy=formatting.on_target(point))
+            st.markdown(f"{there} {chance.badge()}" if point.is_at_chance_on_target else there)
+        st.markdown(f"{formatting.size(point.bytes)} · {formatting.milliseconds(point.latency_ms)}")
+        st.caption(" · ".join(gains(point, first)) or say("components.baseline"))
+        with st.popover(say("components.receipt"), width="stretch"):
+            receipt.show(point, heading(point, control=control))
+
+
+def at_chance(point: Point, width: Literal["stretch", "content"] = "stretch") -> None:
+    """A badge with its reason where the point is no better than chance; else nothing."""
+    if point.is_at_chance and point.chance is not None:
+        told = chance.told(point.chance.test, point.chance)
+        st.markdown(chance.badge(), help=say("chance.badge_help", told=told), width=width)
+
+
+def one_line(point: Point) -> str:
+    """Accuracy, size and time of a point."""
+    return (
+        f"{formatting.accuracy(point)} · {formatting.size(point.bytes)} · {formatting.milliseconds(point.latency_ms)}"
+    )
+
+
+def heading(point: Point, *, control: bool = False) -> str:
+    """The point's mark in its colour, and its name."""
+    word = say("components.control") + " " if control else ""
+    mark = MARKS.get(point.stage, "○")
+    name = UserText(named(point.stage, point.method, point.name)).md()
+    return f":{TEXT_COLORS.get(point.stage, 'gray')}[{mark}] {word}{name}"
+
+
+def gains(point: Point, first: Point) -> list[str]:
+    """How many times smaller than the first point."""
+    if point is first or not point.bytes or not first.bytes:
+        return []
+    return [say("components.smaller", times=formatting.two_digits(first.bytes / point.bytes))]

@@ -1,0 +1,80 @@
+"""Every word a person reads on the pages, in the language they chose: `text/<language>/<room>.toml`."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+from pathlib import Path
+
+from core import formatting
+from core.catalog import load_catalog
+from core.options import Words
+from dashboard import session
+from dashboard.session import Language
+
+FOLDER = Path(__file__).with_name("text")
+CHOSEN: ContextVar[Language | None] = ContextVar("CHOSEN", default=None)
+
+
+def language() -> Language:
+    """The person's language; outside of a page's script that of the `speaking` around it."""
+    return CHOSEN.get() or session.language()
+
+
+@contextmanager
+def speaking(chosen: Language) -> Iterator[None]:
+    """For what is written later, in another thread, where nobody knows the session: a download."""
+    token = CHOSEN.set(chosen)
+    try:
+        yield
+    finally:
+        CHOSEN.reset(token)
+
+
+def say(key: str, **values: object) -> str:
+    """The phrase `room.name` with its `{values}` filled in, `{count:run|runs}` as the number with the word that goes
+    with it; raises KeyError on a key that is not in the catalog.
+
+    Values a person wrote go in as `UserText(...).md()`.
+    """
+    told = {name: formatting.Amount(value) for name, value in values.items()}
+    return phrase(key, language()).format(**told)
+
+
+def known(key: str, otherwise: str) -> str:
+    """The phrase `room.name` if the catalog has it, else `otherwise`: for names that methods bring along."""
+    room, _, name = key.partition(".")
+    return vocabulary(language())[room].get(name, otherwise)
+
+
+def template(key: str) -> str:
+    """The phrase `room.name` with its places still open, for a chart that fills them in."""
+    return phrase(key, language())
+
+
+def phrase(key: str, spoken: Language) -> str:
+    """The phrase `room.name` as the catalog has it, its places still open."""
+    room, _, name = key.partition(".")
+    return vocabulary(spoken)[room][name]
+
+
+def spoken(words: Words) -> str:
+    """What a method or an option brings along, in the person's language."""
+    return words.zh if language() == "zh" else words.en
+
+
+def named(stage: str, method: str, name: str) -> str:
+    """A point's or control's name with its method's title in the person's language; a new control's own as it is."""
+    entry = load_catalog().methods.get(stage, {}).get(method)
+    title = name.replace(entry.title.en, spoken(entry.title)) if entry else name
+    return known(f"controls.{name}", title)
+
+
+@cache
+def vocabulary(spoken: Language) -> dict[str, dict[str, str]]:
+    """All phrases of a language, by room and name."""
+    files = sorted((FOLDER / spoken).glob("*.toml"))
+    return {file.stem: tomllib.loads(file.read_text(encoding="utf-8")) for file in files}

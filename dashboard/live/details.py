@@ -1,0 +1,73 @@
+"""Details of a run: its log, its recipe, what it was measured on, the files it left, its layers."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from core import formatting
+from core.escaping import UserText
+from core.runs import Run
+from core.state import RunState
+from dashboard.i18n import say
+from dashboard.live import sensitivity
+
+LINES = 200
+
+
+def draw(run: Run, state: RunState) -> None:
+    """Shut until it is asked for; then read anew at every redraw of the page."""
+    shown = st.expander(say("details.title"), icon=":material/terminal:", key="details", on_change="rerun")
+    if not shown.open:
+        return
+    with shown:
+        log, recipe, environment, files, layers = st.tabs(
+            [say(f"details.{name}") for name in ("log", "recipe", "machine", "files", "layers")]
+        )
+        with log:
+            _log(run)
+        with recipe:
+            _recipe(run, state)
+        with environment:
+            _environment(state)
+        with files:
+            _files(run, state)
+        with layers:
+            sensitivity.draw(run, state)
+
+
+@st.fragment(run_every=2.0)
+def _log(run: Run) -> None:
+    st.code(run.log_tail(LINES) or say("details.no_log"), language=None, wrap_lines=True, height=320)
+
+
+def _recipe(run: Run, state: RunState) -> None:
+    try:
+        text = run.recipe_text
+    except (OSError, ValueError):
+        st.warning(say("details.no_recipe"))
+        return
+    file = f"{UserText(state.name).path()}.toml"
+    st.download_button(
+        say("details.download"), text, file, "application/toml", icon=":material/download:", on_click="ignore"
+    )
+    st.code(text, language="toml")
+
+
+def _environment(state: RunState) -> None:
+    told = [(UserText(name).md(), UserText(value).md()) for name, value in state.environment.items()]
+    rows = pd.DataFrame(told, columns=[say("details.what"), say("details.value")])
+    st.table(rows, hide_index=True, border="horizontal", alt=say("details.machine"))
+
+
+def _files(run: Run, state: RunState) -> None:
+    """Artifacts with size and hash, and the checkpoints; the path is for the person's own file manager."""
+    rows = [(a.step, a.path, formatting.size(a.bytes), a.sha256) for a in state.artifacts]
+    names = [say(f"details.{name}") for name in ("step", "file", "size", "hash")]
+    st.dataframe(pd.DataFrame(rows, columns=names), hide_index=True, alt=say("details.files"))
+    for step in state.steps:
+        for note in step.notes:
+            st.caption(f"{step.step}: {UserText(note).md()}")
+    kept = sorted(path for path in run.checkpoints.glob("seed-*/step-*/epoch-*"))
+    st.caption(say("details.checkpoints", count=len(kept), folder=UserText(run.folder).md()))
+    st.code(f"condenser export {run.id} --out bundle", language="bash")

@@ -1,0 +1,171 @@
+"""What a person can do to a run on the Live page: choose it, stop it, take it up again; and how it ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import streamlit as st
+
+from core.damage import of_run
+from core.errors import UserError
+from core.escaping import UserText
+from core.processes.workers import ensure_supervisor
+from core.runs import Run
+from core.state import RunState, Status
+from dashboard import faults, run_status
+from dashboard.i18n import say
+from dashboard.session import put_query, read_only, recall, remember, widget, workspace
+
+LATEST = 20  # runs to choose from; the others are on the Trade-offs page
+QUEUE_EVERY = 2.0  # seconds
+
+
+def current(ids: list[str]) -> str:
+    """The run that goes on, else the newest."""
+    for run_id in reversed(ids[-LATEST:]):
+        if workspace().run(run_id).state().status in (Status.RUNNING, Status.STALLED):
+            return run_id
+    return ids[-1]
+
+
+def choose(run: Run) -> None:
+    """A menu of the newest runs, the shown one among them."""
+    ids = list(reversed(workspace().run_ids()[-LATEST:]))
+    if run.id not in ids:
+        ids.append(run.id)
+    put_query("run", run.id)
+    key = f"live_run_{run.id}"  # a widget of its own for each: one that is set from here may answer its old value
+    st.selectbox(
+        say("run_controls.run"), ids, ids.index(run.id), format_func=_title, key=key, on_change=_choose, args=(key,),
+        label_visibility="collapsed", width=420,
+    )  # fmt: skip
+
+
+def _choose(key: str) -> None:
+    chosen = widget(key, "")
+    if chosen in workspace().run_ids():
+        put_query("run", chosen)
+
+
+def _title(run_id: str) -> str:
+    """The name and when it was asked for, in plain text: a menu shows what was typed.
+
+    Nothing that changes while the run goes on: the browser answers with this text, and Streamlit looks it up.
+    """
+    try:
+        state = workspace().run(run_id).state()
+    except UserError:
+        return run_id
+    return f"{state.name} · {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(state.queued))}"
+
+
+def buttons(run: Run, state: RunState) -> None:
+    """What can be asked of a run in its state."""
+    if not state.status.is_over:
+        asked = run.cancel_requested()
+        label = say("run_controls.cancelling") if asked else say("run_controls.cancel")
+        if st.button(label, icon=":material/stop_circle:", key="cancel", disabled=asked or read_only()):
+            _act(lambda: workspace().cancel(run.id))
+        if state.status is not Status.PAUSED and st.button(
+            say("run_controls.pause"),
+            icon=":material/pause:",
+            key="pause",
+            disabled=run.pause_requested() or read_only(),
+        ):
+            _act(run.pause)
+    if state.status in (Status.PAUSED, Status.CANCELLED, Status.FAILED, Status.INTERRUPTED) and st.button(
+        say("run_controls.resume"), icon=":material/play_arrow:", key="resume", type="primary", disabled=read_only()
+    ):
+        _act(lambda: _resume(run.id))
+    if state.points:
+        st.page_link(
+            "app_pages/tradeoffs.py",
+            label=say("run_controls.compare"),
+            icon=":material/scatter_plot:",
+            query_params={"sel": ",".join(f"{run.id}:{point.step}" for point in state.points)},
+        )
+    st.page_link(
+        "app_pages/design.py", label=say("run_controls.variant"), icon=":material/tune:", query_params={"from": run.id}
+    )
+
+
+def _resume(run_id: str) -> None:
+    workspace().resume(run_id)
+    ensure_supervisor(workspace())
+
+
+def _act(action: Callable[[], object]) -> None:
+    """Does it and draws the page again; what could not be done is told on the page drawn next."""
+    try:
+        action()
+    except UserError as error:
+        remember("run_controls_refused", (error, ""))
+    except (OSError, RuntimeError) as error:
+        remember("run_controls_refused", (faults.not_done(error), str(error)))
+    st.rerun()
+
+
+def ending(run: Run, state: RunState) -> None:
+    """How the run ended, if not well, with what to do; and what it warned of."""
+    refusal: tuple[UserError, str] | None = recall("run_controls_refused", None)
+    if refusal is not None:
+        remember("run_controls_refused", None)
+        faults.refused(*refusal)
+    told = faults.of_run(state)
+    if told is not None:
+        mild = state.status is not Status.FAILED
+        details = "" if state.cause_code == "asked" else diagnostics(run, state)
+        faults.show(told, details, run_status.ICONS[state.status], mild=mild)
+    elif again := faults.trying_again(state):
+        st.warning(again, icon=":material/restart_alt:")
+    for warned in state.warnings:
+        st.warning(UserText(warned.message).md(), icon=":material/info:")
+    for found in of_run(run, state):
+        st.warning(say(f"run_controls.{found.what}", count=found.count), icon=":material/healing:")
+
+
+def diagnostics(run: Run, state: RunState) -> str:
+    """What somebody who looks into it has to know."""
+    environment = "\n".join(f"{name} {value}" for name, value in state.environment.items())
+    error = "\n".join(f"{name}: {value}" for name, value in (state.error or {}).items())
+    told = [f"run {run.id}: {state.status.value}", state.cause, error, state.details, run.log_tail(), environment]
+    return "\n\n".join(part for part in told if part)
+
+
+def queue(run: Run) -> None:
+    """The waiting runs, to be moved and taken out."""
+
+    def look() -> None:
+        waiting = workspace().queued()
+        if not waiting:
+            return
+        st.markdown(f"**{say('run_controls.queue', count=len(waiting))}**")
+        for place, run_id in enumerate(waiting):
+            _waiting(place, run_id, len(waiting))
+
+    st.fragment(look, run_every=QUEUE_EVERY if workspace().queued() else None)()
+
+
+def _waiting(place: int, run_id: str, count: int) -> None:
+    locked = read_only()
+    with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="small", key=f"waiting_{run_id}"):
+        label = f"{place + 1}. {UserText(_name(run_id)).md()}"
+        if st.button(label, type="tertiary", key=f"open_{run_id}"):
+            put_query("run", run_id)
+            st.rerun()
+        for name, icon, target in (("earlier", "arrow_upward", place - 1), ("later", "arrow_downward", place + 1)):
+            off = locked or not 0 <= target < count
+            if st.button(
+                "", icon=f":material/{icon}:", key=f"{name}_{run_id}", help=say(f"run_controls.{name}"), disabled=off
+            ):
+                _act(lambda target=target: workspace().reorder(run_id, target))  # type: ignore[misc]
+        if st.button("", icon=":material/close:", key=f"drop_{run_id}", help=say("run_controls.drop"), disabled=locked):
+            _act(lambda: workspace().cancel(run_id))
+
+
+def _name(run_id: str) -> str:
+    try:
+        return workspace().run(run_id).state().name
+    except UserError:
+        return run_id

@@ -1,0 +1,272 @@
+"""The chart of Trade-offs and the table of its points; both show the same selection and change it."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+from streamlit.elements.lib.column_types import ColumnConfig
+
+from core.escaping import UserText
+from core.options import Value
+from dashboard import chance, components
+from dashboard.charts import front, hover, parallel
+from dashboard.charts.bounds import best
+from dashboard.charts.comparison import Setting, changes
+from dashboard.charts.points import spread, target_spread
+from dashboard.charts.style import MARKS
+from dashboard.charts.thinning import thinned
+from dashboard.components import csv
+from dashboard.i18n import language, named, phrase, say, speaking
+from dashboard.live_plot import Picked, live_plot
+from dashboard.session import Language, dark, recall, remember, set_widget, widget
+from dashboard.tradeoffs import controls, report, selection, view_state
+from dashboard.tradeoffs.view_state import View
+
+FEW_RUNS = 60  # up to here the hover tells what was set otherwise than for the baseline
+MOST_SETTINGS = 5
+MOST_ROWS = 2000  # of the table; more take seconds to reach the browser
+TICKED = {True: "✓", False: ""}  # in a table whose rows have boxes to tick already
+FORMS = {  # of the numbers a person reads
+    "accuracy": "%.1f", "spread": "%.1f", "on_target": "%.1f", "target_spread": "%.1f", "validation": "%.1f",
+    "bytes": "%.1f", "p50": "%.3f", "p95": "%.3f", "params": "%d", "macs": "%d",
+}  # fmt: skip
+ROWS, TABLE = "tradeoffs.rows", "tradeoffs_table"
+
+
+# the chart
+
+
+def show(points: pd.DataFrame, everything: pd.DataFrame, view: View) -> pd.DataFrame:
+    """Draws the points and says what is to be seen; returns them with their place on the front."""
+    table = front.info(points, view.axes)
+    base = view.base or best(points)
+    shown = front.Shown(
+        view.sel,
+        view.base,
+        controls.drawn_paths(view, points),
+        controls.bounds(points, everything, view),
+        set_otherwise(table, everything, base),
+        chance.levels(table, view.y),
+    )
+    few = thinned(table, view.axes, table["front"] | table["id"].isin({*view.sel, view.base}))
+    drawn = front.figure(few, view.axes, labels(view, brief=len(few) > front.MOST_SVG), shown, dark=dark())
+    live_plot(drawn, key="tradeoffs_chart", alt=alt(table, view), file="trade-offs", on_pick=take)
+    target = UserText(view_state.target_of(points) or "–").md()
+    told = [say(f"tradeoffs.told_{view.y}", target=target), samples_told(table)]
+    if len(few) < len(table):
+        told.append(say("tradeoffs.told_thinned", drawn=f"{len(few):,}", count=f"{len(table):,}"))
+    if missing := len(points) - len(table):
+        told.append(say("tradeoffs.told_missing", count=missing))
+    st.caption("  \n".join(filter(None, told)))
+    marked = points.assign(front=table["front"].reindex(points.index, fill_value=False).astype(bool))
+    page = partial(_report, drawn, marked, selection.chosen(everything, view), dark(), language())
+    st.download_button(
+        say("tradeoffs.html"), page, "trade-offs.html", "text/html",
+        key="tradeoffs_html", icon=":material/download:", type="tertiary", on_click="ignore",
+        help=say("tradeoffs.html_help"),
+    )  # fmt: skip
+    return marked
+
+
+def _report(drawn: go.Figure, points: pd.DataFrame, picked: pd.DataFrame, night: bool, spoken: Language) -> str:
+    ordered = points.sort_values("front", ascending=False, kind="stable").head(MOST_ROWS)
+    with speaking(spoken):
+        return report.write(drawn, points, picked, worded(ordered), dark=night)
+
+
+def show_parallel(points: pd.DataFrame) -> None:
+    """All figures of all points at once, behind a fold that draws only when it is open."""
+    fold = st.expander(
+        say("tradeoffs.parallel"), icon=":material/line_axis:", key="tradeoffs_parallel_fold", on_change="rerun"
+    )
+    if not fold.open:
+        return
+    with fold:
+        table = parallel.info(points)
+        axes = {name: say(f"tradeoffs.column_{name}") for name in ("stage", *parallel.SHARES, *parallel.COSTS)}
+        axes["bytes"] = say("tradeoffs.parallel_bytes")
+        words = parallel.Labels(axes, {stage: say(f"tradeoffs.{stage}") for stage in parallel.STAGES})
+        st.caption(say("tradeoffs.parallel_hint"))
+        alt = say("tradeoffs.parallel_alt", count=len(table), axes=", ".join(axes.values()))
+        drawn = parallel.figure(table, words, dark=dark())
+        components.chart(drawn, table, key="tradeoffs_parallel", alt=alt, file="parallel-coordinates")
+
+
+def take(picked: Picked) -> None:
+    """A click takes a point into the selection or out of it; a frame replaces the selection."""
+    view_state.select(picked.ids) if picked.how == "replace" else view_state.toggle(picked.ids)
+
+
+def labels(view: View, *, brief: bool = False) -> front.Labels:
+    """The chart's words; `brief` for thousands of points, whose hover texts all travel to the browser."""
+    return front.Labels(
+        x=say(f"tradeoffs.axis_{view.x}"),
+        y=say(f"tradeoffs.axis_{view.y}"),
+        front=say("tradeoffs.front"),
+        baseline=say("tradeoffs.baseline"),
+        control=phrase("tradeoffs.control_of", language()),
+        sample=say("tradeoffs.sample"),
+        hover=phrase("tradeoffs.hover_brief" if brief else "tradeoffs.hover", language()),
+        stages={stage: say(f"tradeoffs.{stage}") for stage in view_state.STAGES},
+        chance=say("chance.badge"),
+    )
+
+
+def alt(table: pd.DataFrame, view: View) -> str:
+    """The chart in words."""
+    names = [f"{name} ({run})" for name, run in table[table["front"]][["name", "run_name"]].head(5).to_numpy()]
+    x, y = say(f"tradeoffs.axis_{view.x}"), say(f"tradeoffs.axis_{view.y}")
+    front_count = int(table["front"].sum())
+    told = say("tradeoffs.alt", count=len(table), x=x, y=y, front=front_count, best="; ".join(names))
+    return " ".join([told, *(level.hint for level in chance.levels(table, view.y))])
+
+
+def samples_told(table: pd.DataFrame) -> str:
+    """Where and when the sample points were measured; empty if none is shown."""
+    came = table[table["sample"]]
+    if came.empty:
+        return ""
+    where = ", ".join(UserText(name).md() for name in pd.unique(came["processor"]) if name)
+    date = time.strftime("%Y-%m-%d", time.gmtime(came["finished"].max()))
+    return say("tradeoffs.told_samples", count=len(came), processor=where, date=date)
+
+
+def set_otherwise(table: pd.DataFrame, everything: pd.DataFrame, base: str) -> dict[str, str]:
+    """For each point the settings that both it and the baseline have, with other values; for few runs only."""
+    first = everything[everything["id"] == base]
+    if first.empty or table["run"].nunique() > FEW_RUNS:
+        return {}
+    theirs = selection.settings_of(first.iloc[0])
+    found = {}
+    for _, row in table.iterrows():
+        mine = selection.settings_of(row)
+        if mine is not None and theirs is not None and (line := _line([theirs, mine])):
+            found[str(row["id"])] = say("tradeoffs.hover_settings", settings=line)
+    return found
+
+
+def _line(both: list[selection.Given]) -> str:
+    told = [
+        f"{selection.words_of(change.setting)} " + " → ".join(_told(change.setting, value) for value in change.values)
+        for change in changes(both)
+        if None not in change.values
+    ]
+    return "<br>".join([*told[:MOST_SETTINGS], *(["…"] if len(told) > MOST_SETTINGS else [])])
+
+
+def _told(setting: Setting, value: Value | None) -> str:
+    return hover.escaped(selection.plain(setting, value))
+
+
+# the table
+
+
+def show_table(points: pd.DataFrame, view: View) -> None:
+    """All points as rows, those on the front first; ticking rows selects their points."""
+    ordered = points.sort_values("front", ascending=False, kind="stable")
+    with st.container(horizontal=True, vertical_alignment="center", key="tradeoffs_table_head"):
+        st.subheader(say("tradeoffs.table"), anchor=False, width="content")
+        st.download_button(
+            say("tradeoffs.csv"), lambda: csv(for_file(ordered)), "trade-offs.csv", "text/csv",
+            key="tradeoffs_csv", icon=":material/download:", on_click="ignore",
+        )  # fmt: skip
+    st.caption(say("tradeoffs.table_hint"))
+    if len(ordered) > MOST_ROWS:
+        st.caption(say("tradeoffs.table_part", most=f"{MOST_ROWS:,}", count=f"{len(ordered):,}"))
+    rows = pd.concat([ordered.head(MOST_ROWS), ordered.iloc[MOST_ROWS:][lambda rest: rest["id"].isin(view.sel)]])
+    follow(rows["id"], view)
+    st.dataframe(
+        for_eyes(rows),
+        hide_index=True,
+        key=TABLE,
+        on_select=tick,
+        selection_mode="multi-row",
+        column_config=columns(),
+        placeholder="–",
+        alt=say("tradeoffs.table_alt"),
+        lazy=False,
+    )
+
+
+def follow(ids: pd.Series[str], view: View) -> None:
+    """Ticks the rows of the selected points; leaves the table alone where they are ticked already."""
+    wanted = [place for place, chosen in enumerate(ids.isin(view.sel)) if chosen]
+    state = widget(TABLE, None)
+    if state is None or sorted(state["selection"]["rows"]) != wanted:
+        set_widget(TABLE, {"selection": {"rows": wanted, "columns": [], "cells": []}})
+    remember(ROWS, ids)
+
+
+def tick() -> None:
+    """Takes the ticked rows over; selected points that the table does not show stay selected."""
+    ids: pd.Series[str] | None = recall(ROWS, None)
+    state = widget(TABLE, None)
+    if ids is None or state is None:
+        return
+    ticked = set(ids.iloc[[place for place in state["selection"]["rows"] if place < len(ids)]])
+    before = recall(view_state.KEPT, View()).sel
+    shown = set(ids)
+    kept = [ident for ident in before if ident not in shown or ident in ticked]
+    view_state.select([*kept, *(ident for ident in ids if ident in ticked and ident not in before)])
+
+
+def for_eyes(points: pd.DataFrame) -> pd.DataFrame:
+    """The columns a person reads, in percent, kilobytes and milliseconds."""
+    marks = {stage: f"{MARKS[stage]} {say(f'tradeoffs.{stage}')}" for stage in view_state.STAGES}
+    hollow = {stage: say("tradeoffs.control_of", stage=told) for stage, told in marks.items()}
+    stage = points["stage"].map(marks).where(~points["control"], points["stage"].map(hollow))
+    there = {"on_target": 100 * points["on_target"], "target_spread": 100 * target_spread(points)}
+    at_chance = points["at_chance"].map({True: f"✗ {say('chance.badge')}", False: ""})
+    return pd.DataFrame(
+        {
+            "front": points["front"].map(TICKED),
+            "stage": stage,
+            "name": [named(*row) for row in zip(points["stage"], points["method"], points["name"], strict=True)],
+            "run": points["run_name"],
+            "accuracy": 100 * points["accuracy"],
+            "spread": 100 * spread(points),
+            **({"chance": at_chance} if points["at_chance"].any() else {}),
+            **(there if points["on_target"].notna().any() else {}),
+            "validation": 100 * points["validation"],
+            "bytes": points["bytes"] / 1e3,
+            "p50": points["p50"],
+            "p95": points["p95"],
+            "params": points["params"],
+            "macs": points["macs"],
+            "backbone": points["backbone"],
+            "tags": points["tags"].map(", ".join),
+            "sample": points["sample"].map(TICKED),
+        }
+    )
+
+
+def columns() -> dict[str, ColumnConfig]:
+    """How the table's columns are headed and written."""
+    numbers = {n: st.column_config.NumberColumn(say(f"tradeoffs.column_{n}"), format=form) for n, form in FORMS.items()}
+    texts = {
+        n: st.column_config.TextColumn(say(f"tradeoffs.column_{n}"))
+        for n in ("front", "stage", "backbone", "tags", "sample")
+    }
+    wide = {
+        n: st.column_config.TextColumn(say(f"tradeoffs.column_{n}"), width="medium") for n in ("name", "run", "chance")
+    }
+    return {**numbers, **texts, **wide}
+
+
+def worded(points: pd.DataFrame) -> pd.DataFrame:
+    """The same columns as text under their words, for a page."""
+    eyes = for_eyes(points)
+    told = {
+        name: [FORMS[name] % cell if cell == cell else "–" for cell in eyes[name]] if name in FORMS else eyes[name]
+        for name in eyes
+    }
+    return pd.DataFrame(told).rename(columns={name: say(f"tradeoffs.column_{name}") for name in told})
+
+
+def for_file(points: pd.DataFrame) -> pd.DataFrame:
+    """Every column of the points as measured: shares of 1, bytes, milliseconds."""
+    return points.assign(tags=points["tags"].map(", ".join))

@@ -1,0 +1,259 @@
+"""The panel beside the chart of Trade-offs: the picked points, what differs between them, and what to do with them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core import formatting
+from core.catalog import load_catalog
+from core.errors import UserError
+from core.escaping import UserText
+from core.options import Value
+from core.points import Point
+from core.recipe_options import RECIPE_OPTIONS
+from core.runs import Run
+from core.samples import sample
+from dashboard import chance, receipt
+from dashboard.charts import hover
+from dashboard.charts.comparison import CONTROL, METHOD, RECIPE, Change, Delta, Setting, changes, delta, settings
+from dashboard.charts.points import spread
+from dashboard.charts.style import MARKS
+from dashboard.components import TEXT_COLORS
+from dashboard.forms import told
+from dashboard.i18n import named, say, spoken
+from dashboard.session import recall, workspace
+from dashboard.tradeoffs import view_state
+from dashboard.tradeoffs.points_cache import recipe
+from dashboard.tradeoffs.view_state import View
+
+MOST_CARDS = 6  # points compared beside each other; more do not fit into a panel
+ZERO = {"image_size": "own", "labels": "all", "shots": "none"}  # what 0 means for a knob of the recipe
+Given = dict[Setting, Value]
+PointRow = pd.Series  # one row of the points
+
+
+def show(picked: pd.DataFrame, view: View) -> None:
+    """The picked points as cards, each beside the first of them: the baseline, if one is pinned."""
+    selected = int(picked["id"].isin(view.sel).sum())
+    with st.container(horizontal=True, vertical_alignment="center", key="tradeoffs_picked"):
+        st.subheader(say("tradeoffs.selection", count=selected), anchor=False, width="content")
+        if view.sel or view.base:
+            st.button(
+                say("tradeoffs.clear"), key="tradeoffs_clear", type="tertiary", on_click=clear, icon=":material/close:"
+            )
+    if left_out := recall("tradeoffs.left_out", 0):
+        st.warning(say("tradeoffs.selection_left_out", count=left_out, most=view_state.MOST_SELECTED))
+    if picked.empty:
+        st.caption(say("tradeoffs.selection_none"))
+        return
+    beside = picked.iloc[0]
+    if len(picked) > 1:
+        pinned = beside["id"] == view.base
+        st.caption(say("tradeoffs.reference_pinned" if pinned else "tradeoffs.reference"))
+    for number, (_, row) in enumerate(picked.head(MOST_CARDS).iterrows(), start=1):
+        card(number, row, beside, view)
+    if len(picked) > MOST_CARDS:
+        st.caption(say("tradeoffs.selection_more", count=len(picked) - MOST_CARDS, most=MOST_CARDS))
+
+
+def chosen(points: pd.DataFrame, view: View) -> pd.DataFrame:
+    """The rows of the baseline, if one is pinned, and of the selection, in the order they were picked."""
+    order = {ident: place for place, ident in enumerate(dict.fromkeys([view.base, *view.sel]))}
+    rows = points[points["id"].isin(order)]
+    return rows.sort_values("id", key=lambda ids: ids.map(order))
+
+
+def clear() -> None:
+    view_state.select(())
+    view_state.alter(base="")
+
+
+# a card
+
+
+def card(number: int, row: PointRow[Any], beside: PointRow[Any], view: View) -> None:
+    """One point: its figures, what it gains and loses beside the first one, and what can be done with it."""
+    pinned = row["id"] == view.base
+    with st.container(border=True, gap="small", key=f"tradeoffs_card_{number}"):
+        badge = f" :gray-badge[{say('tradeoffs.baseline')}]" if pinned else ""
+        word = say("tradeoffs.sample") + " " if row["sample"] else ""
+        luck = f" {chance.badge()}" if row["at_chance"] else ""
+        st.markdown(f"{number} {title(row)}{badge}  \n{word}{UserText(row['run_name']).md()}  \n{figures(row)}{luck}")
+        if row["id"] != beside["id"]:
+            st.caption("  \n".join(gains(delta(row, beside))))
+        with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+            actions(number, row, pinned)
+
+
+def title(row: PointRow[Any]) -> str:
+    """The point's mark in its stage's colour, and its name."""
+    stage = str(row["stage"])
+    word = say("components.control") + " " if row["control"] else ""
+    return f":{TEXT_COLORS.get(stage, 'gray')}[{MARKS.get(stage, '○')}] {word}**{UserText(name(row)).md()}**"
+
+
+def name(row: PointRow[Any]) -> str:
+    """What the point is called in the person's language, not escaped."""
+    return named(str(row["stage"]), str(row["method"]), str(row["name"]))
+
+
+def figures(row: PointRow[Any]) -> str:
+    """Test accuracy, size and latency."""
+    around = spread(row.to_frame().T).iloc[0]
+    size = formatting.size(None if pd.isna(row["bytes"]) else row["bytes"])
+    return " · ".join([hover.plus_minus(row["accuracy"], around), size, hover.milliseconds(row["p50"], row["noisy"])])
+
+
+def gains(found: Delta) -> list[str]:
+    """What a point gains and loses, a line each; overlapping intervals leave open whether there is a difference."""
+    lines = []
+    if found.accuracy is not None:
+        key = "delta_within" if found.overlap else "delta_accuracy"
+        lines.append(say(f"tradeoffs.{key}", points=signed(found.accuracy)))
+    if found.validation is not None:
+        lines.append(say("tradeoffs.delta_validation", points=signed(found.validation)))
+    ratios = [
+        say(f"tradeoffs.delta_{name}", times=formatting.two_digits(times))
+        for name, times in (("bytes", found.bytes), ("latency", found.latency))
+        if times is not None
+    ]
+    withheld = [say(f"tradeoffs.withheld_{found.withheld}")] if found.withheld else []
+    return [*lines, " · ".join(ratios), *withheld] if ratios else [*lines, *withheld]
+
+
+def signed(share: float) -> str:
+    """A difference of shares in points of percent, with its sign."""
+    points = round(100 * share, 1)
+    return f"{points:+.1f}".replace("-", "−") if points else "±0.0"
+
+
+def actions(number: int, row: PointRow[Any], pinned: bool) -> None:
+    """Pin, take out, open the run, start a recipe from it, read its receipt."""
+    ident, run, came = str(row["id"]), str(row["run"]), bool(row["sample"])
+    st.button(
+        say("tradeoffs.unpin") if pinned else say("tradeoffs.pin"),
+        key=f"tradeoffs_pin_{number}",
+        icon=":material/keep_off:" if pinned else ":material/keep:",
+        type="tertiary",
+        help=say("tradeoffs.pin_help"),
+        on_click=pin,
+        args=("" if pinned else ident,),
+    )
+    if not came:
+        st.page_link(
+            "app_pages/live.py",
+            label=say("tradeoffs.open"),
+            icon=":material/monitoring:",
+            query_params={"run": run},
+        )
+    source = {"sample" if came else "from": run}
+    st.page_link(
+        "app_pages/design.py",
+        label=say("tradeoffs.variant"),
+        icon=":material/tune:",
+        query_params=source,
+        help=say("tradeoffs.variant_help"),
+    )
+    with st.popover(say("tradeoffs.receipt"), icon=":material/receipt_long:", type="tertiary"):
+        if (point := point_of(row)) is not None:
+            receipt.show(point, title(row))
+
+
+def pin(ident: str) -> None:
+    """Makes a point the one that others are compared with; it stays visible although it is not selected."""
+    view_state.alter(base=ident)
+
+
+def point_of(row: PointRow[Any]) -> Point | None:
+    """The whole point with its receipt; None if its run was deleted meanwhile."""
+    try:
+        run: Run = sample(row["run"]) if row["sample"] else workspace().run(row["run"])
+    except UserError:
+        return None
+    summary = run.summary()
+    found = (p for p in (summary.controls if row["control"] else summary.points) if p.step == row["step"])
+    return next((p for p in found if p.name == row["name"]), None)
+
+
+# settings
+
+
+def differences(picked: pd.DataFrame) -> None:
+    """A table of the settings on which the picked points differ, a column a point; nothing for fewer than two."""
+    picked = picked.head(MOST_CARDS)
+    if len(picked) < 2:
+        return
+    st.markdown(f"**{say('tradeoffs.settings')}**")
+    for _, row in picked.iterrows():
+        if settings_of(row) is None:
+            st.caption(say("tradeoffs.settings_unreadable", name=UserText(row["run_name"]).md()))
+    table = changed(picked)
+    if table.empty:
+        st.caption(say("tradeoffs.settings_same"))
+        return
+    wide = {str(number): st.column_config.TextColumn(width=150) for number in table.columns[1:]}
+    st.dataframe(
+        table,
+        hide_index=True,
+        height="content",
+        column_config=wide,
+        key="tradeoffs_settings",
+        alt=say("tradeoffs.settings"),
+    )
+
+
+def changed(picked: pd.DataFrame) -> pd.DataFrame:
+    """The settings on which the points differ, a row a setting, a column a point whose recipe can be read."""
+    given = {str(n): settings_of(row) for n, (_, row) in enumerate(picked.iterrows(), start=1)}
+    known = {number: found for number, found in given.items() if found is not None}
+    rows = [
+        [label(change), *(plain(change.setting, value) for value in change.values)]
+        for change in changes(list(known.values()))
+    ]
+    return pd.DataFrame(rows, columns=[say("tradeoffs.setting"), *known])
+
+
+def settings_of(row: PointRow[Any]) -> Given | None:
+    """Everything that led to a point; None where its recipe cannot be read."""
+    found = recipe(row["run"], sample=bool(row["sample"]))
+    if found is None:
+        return None
+    return settings(found, int(row["step"]), str(row["name"]) if row["control"] else "")
+
+
+def label(change: Change) -> str:
+    """Where a setting belongs and what it is called."""
+    setting = change.setting
+    if setting.step == RECIPE:
+        return f"{say('tradeoffs.of_recipe')} · {words_of(setting, change.values)}"
+    mark = MARKS.get(setting.stage, "")
+    return f"{say('tradeoffs.of_step', mark=mark, step=setting.step + 1)} · {words_of(setting, change.values)}".strip()
+
+
+def words_of(setting: Setting, values: tuple[Value | None, ...] = ()) -> str:
+    """The setting's own words, from the catalog."""
+    if setting.name in (METHOD, CONTROL) and not setting.stage:
+        return say(f"tradeoffs.{setting.name}")
+    if setting.step == RECIPE:
+        options = RECIPE_OPTIONS
+    else:
+        menu = load_catalog().methods.get(setting.stage, {})
+        options = tuple(option for entry in menu.values() for option in entry.options)
+    found = next((option for option in options if option.name == setting.name), None)
+    return spoken(found.title) if found else setting.name
+
+
+def plain(setting: Setting, value: Value | None) -> str:
+    """A setting's value; of a method its name in the person's language."""
+    if value is None:
+        return formatting.NOT_MEASURED
+    if setting.name == METHOD and not setting.stage:
+        stage, _, name = str(value).partition(".")
+        entry = load_catalog().methods.get(stage, {}).get(name)
+        return f"{MARKS.get(stage, '○')} {spoken(entry.title)}" if entry else str(value)
+    if value == "" or (setting.step == RECIPE and setting.name in ZERO and value == 0):
+        return say(f"tradeoffs.value_{ZERO.get(setting.name, 'none') if value == 0 else 'none'}")
+    return told(value)

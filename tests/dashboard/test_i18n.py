@@ -1,0 +1,156 @@
+"""Every word a person reads is in the catalog, in both languages, and the code writes none of its own."""
+
+from __future__ import annotations
+
+import ast
+import re
+import string
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.catalog import load_catalog
+from dashboard.i18n import FOLDER, phrase, vocabulary
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = sorted((ROOT / "dashboard").rglob("*.py"))
+SPOKEN = {"say", "template", "known"}
+# of Streamlit's and plotly's calls: what a person reads
+READ = {
+    "button", "caption", "checkbox", "download_button", "error", "expander", "header", "info", "markdown", "metric",
+    "number_input", "page_link", "popover", "radio", "segmented_control", "select_slider", "selectbox", "slider",
+    "subheader", "success", "tabs", "text", "text_area", "text_input", "title", "toast", "toggle", "warning", "write",
+    "multiselect", "file_uploader", "dialog", "pills", "link_button",
+}  # fmt: skip
+READ_BY_NAME = {"label", "help", "placeholder", "alt", "body"}
+LETTERS = re.compile(r"[A-Za-z\u4e00-\u9fff]{2,}")
+QUIET = re.compile(r":material/(?:[a-z_]+:)?|:[a-z-]+\[|\bTOML\b|\bCSV\b|\bPNG\b")
+
+
+def keys(language: str) -> set[str]:
+    rooms = vocabulary("zh" if language == "zh" else "en")
+    return {f"{room}.{name}" for room, names in rooms.items() for name in names}
+
+
+def calls(tree: ast.AST) -> Iterator[ast.Call]:
+    return (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+
+
+def name_of(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+
+
+def pattern(node: ast.expr) -> str | None:
+    """A key as a regular expression; what is filled in at run time stands for anything."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return re.escape(node.value)
+    if isinstance(node, ast.JoinedStr):
+        parts = (re.escape(str(p.value)) if isinstance(p, ast.Constant) else r".+" for p in node.values)
+        return "".join(parts)
+    return None
+
+
+def asked() -> Iterator[tuple[Path, str]]:
+    """Every key that the code asks for, as a pattern."""
+    for path in FILES:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for call in calls(tree):
+            if name_of(call) in SPOKEN and call.args and (found := pattern(call.args[0])) is not None:
+                yield path, found
+
+
+def mentioned() -> Iterator[str]:
+    """Those, and every text of the shape `room.name`: a key that goes through a variable."""
+    yield from (found for _, found in asked())
+    rooms = "|".join(vocabulary("en"))
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant | ast.JoinedStr):
+                found = pattern(node)
+                if found and re.match(rf"(?:{rooms})\\\..", found):
+                    yield found
+
+
+def test_both_languages_have_the_same_phrases() -> None:
+    assert keys("en") == keys("zh")
+    for file in FOLDER.glob("*/*.toml"):
+        assert all(isinstance(v, str) and v for v in tomllib.loads(file.read_text(encoding="utf-8")).values()), file
+
+
+@pytest.mark.parametrize("key", sorted(keys("en")))
+def test_a_phrase_has_the_same_places_in_both(key: str) -> None:
+    places = [
+        {name for _, name, _, _ in string.Formatter().parse(phrase(key, spoken)) if name} for spoken in ("en", "zh")
+    ]
+    assert places[0] == places[1]
+
+
+def test_every_data_set_of_the_catalog_has_a_chinese_name() -> None:
+    for name, facts in load_catalog().datasets.items():
+        assert facts["title_zh"], name
+        assert facts["title_zh"] != facts["title"] or len(facts["title"].split()) <= 2, name
+
+
+def test_chinese_is_chinese() -> None:
+    same = {
+        k: re.sub(r"<[^>]*>|{[^}]*}", "", phrase(k, "en")) for k in keys("en") if phrase(k, "zh") == phrase(k, "en")
+    }
+    assert not {key for key, words in same.items() if LETTERS.search(words) and len(words.split()) > 2}
+
+
+def test_every_key_asked_for_exists() -> None:
+    known = keys("en")
+    missing = [(p.name, found) for p, found in asked() if not any(re.fullmatch(found, key) for key in known)]
+    assert not missing
+
+
+def test_no_phrase_is_left_over() -> None:
+    patterns = [re.compile(found) for found in mentioned()]
+    unused = [key for key in sorted(keys("en")) if not any(p.fullmatch(key) for p in patterns)]
+    assert not unused
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT / "dashboard")))
+def test_no_words_in_the_code(path: Path) -> None:
+    for call in calls(ast.parse(path.read_text(encoding="utf-8"))):
+        if name_of(call) not in READ or not isinstance(call.func, ast.Attribute):
+            continue
+        first = call.args[:1] if name_of(call) != "page_link" else []
+        shown = [*first, *(k.value for k in call.keywords if k.arg in READ_BY_NAME)]
+        for node in shown:
+            for text in literals(node):
+                assert not LETTERS.search(QUIET.sub("", text)), f"{path.name}:{call.lineno}: {text!r}"
+
+
+def literals(node: ast.expr) -> Iterator[str]:
+    """The text that stands in the code itself."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value
+    elif isinstance(node, ast.JoinedStr):
+        yield from (str(p.value) for p in node.values if isinstance(p, ast.Constant))
+
+
+def name_of_value(node: ast.Attribute) -> str:
+    return node.value.id if isinstance(node.value, ast.Name) else ""
+
+
+def test_only_the_session_touches_streamlits_memory() -> None:
+    for path in FILES:
+        if path.name != "session.py":
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                names = {"session_state", "query_params"}
+                touched = isinstance(node, ast.Attribute) and node.attr in names and name_of_value(node) == "st"
+                assert not touched, f"{path.name}:{getattr(node, 'lineno', 0)}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT / "dashboard")))
+def test_every_chart_table_and_image_is_described(path: Path) -> None:
+    """For those who cannot see it; what is described by its caller takes `alt` from there."""
+    drawn = {"table", "dataframe", "image", "plotly_chart", "live_plot", "chart"}
+    for call in calls(ast.parse(path.read_text(encoding="utf-8"))):
+        ours = isinstance(call.func, ast.Name) and name_of(call) == "live_plot"
+        theirs = isinstance(call.func, ast.Attribute) and name_of_value(call.func) in ("st", "blocks")
+        if (ours or theirs) and name_of(call) in drawn:
+            assert "alt" in {keyword.arg for keyword in call.keywords}, f"{path.name}:{call.lineno}"
