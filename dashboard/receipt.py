@@ -50,8 +50,8 @@ def measured(point: Point) -> Iterator[tuple[str, str]]:
     }
     yield from ((say(f"receipt.{name}"), value) for name, value in found.items() if value != readable.NOT_MEASURED)
     if point.chance is not None:
-        told = chance.told(point.chance.test, point.chance)
-        yield say("receipt.chance"), f"{told} {chance.badge()}" if point.is_at_chance else told
+        luck = chance.told(point.chance.test, point.chance)
+        yield say("receipt.chance"), f"{luck} {chance.badge()}" if point.is_at_chance else luck
     latency = point.latency_ms
     if latency is not None:
         told = latency.model_dump(include={"runtime", "device", "threads", "batch", "n"})

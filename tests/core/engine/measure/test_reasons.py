@@ -34,13 +34,13 @@ def file(
             stored.append(numpy_helper.from_array(weight.astype(np.float32), matrix))
         else:
             stored.append(numpy_helper.from_array(weight.astype(np.int8), f"{matrix}q"))
-            stored.append(numpy_helper.from_array(np.float32(0.1), f"{matrix}s"))
-            stored.append(numpy_helper.from_array(np.int8(0), f"{matrix}z"))
+            stored.append(numpy_helper.from_array(np.array(0.1, np.float32), f"{matrix}s"))
+            stored.append(numpy_helper.from_array(np.array(0, np.int8), f"{matrix}z"))
             widen = [f"{matrix}q", f"{matrix}s", f"{matrix}z"]
             nodes.append(helper.make_node("DequantizeLinear", widen, [matrix]))
         if kind == "int8":
-            stored += [numpy_helper.from_array(np.float32(0.1), f"s{number}")]
-            stored += [numpy_helper.from_array(np.uint8(128), f"z{number}")]
+            stored += [numpy_helper.from_array(np.array(0.1, np.float32), f"s{number}")]
+            stored += [numpy_helper.from_array(np.array(128, np.uint8), f"z{number}")]
             pair = [f"s{number}", f"z{number}"]
             nodes.append(helper.make_node("QuantizeLinear", [name, *pair], [f"q{number}"]))
             nodes.append(helper.make_node("DequantizeLinear", [f"q{number}", *pair], [f"d{number}"]))
