@@ -30,8 +30,8 @@ class Preprocessing:
 @dataclass(frozen=True)
 class Model:
     """`net` maps [N, channels, size, size] float32 to logits [N, len(classes)]; `backbone` and `width` name its
-    architecture, which pruning may have thinned (see `model_file`). `ranges` are (layer, low, high): between which values
-    training for 8 bits let the inputs of a layer lie. `decided` names what its step left to a rule or a
+    architecture, which pruning may have thinned (see `model_file`). `ranges` are (layer, low, high): between which
+    values training for 8 bits let the inputs of a layer lie. `decided` names what its step left to a rule or a
     measurement and what that came to: precision and layout of its training, the ratio of a cut. `remarks` (code,
     message) say what the step that made it came to, for its receipt. `fresh`: the backbone's weights are random,
     nothing has trained them yet; its head may have learned.

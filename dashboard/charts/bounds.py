@@ -78,4 +78,5 @@ def _faster(points: pd.DataFrame, top: pd.Series[Any]) -> pd.Series[bool]:
     )
     for name in CONDITIONS:
         found &= points[name] == top[name]
-    return found
+    result: pd.Series[bool] = found.astype(bool)
+    return result

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from core.escaping import UserText
-from dashboard.charts import style
+from dashboard.charts import chance, style
 
 COLUMNS = ["point", "stage", "control", "class", "right", "images", "share"]
 MOST = 30  # classes drawn
@@ -115,7 +115,7 @@ def figure(table: pd.DataFrame, labels: Labels, *, dark: bool = False) -> go.Fig
             height=110 + TALL * max(len(names), 4),
             hovermode="closest",
             showlegend=True,
-            xaxis=style.axis(dark, labels.x, tickformat=".0%"),
+            xaxis=style.axis(dark, labels.x, tickformat=".0%", range=chance.span(table["share"])),
             yaxis=style.axis(
                 dark,
                 "",

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from dashboard.charts import style
+from dashboard.charts import chance, style
 
 SHARES = ("validation", "accuracy")
 COSTS = ("bytes", "p50", "params", "macs")
@@ -42,7 +42,11 @@ def figure(table: pd.DataFrame, labels: Labels, *, dark: bool = False) -> go.Fig
     axes = [
         {"label": labels.axes["stage"], "values": place.tolist(), "range": [0, last], "tickvals": list(range(last + 1)),
          "ticktext": [f"{style.MARKS[stage]} {labels.stages[stage]}" for stage in STAGES]},
-        *({"label": labels.axes[name], "values": (100 * table[name]).tolist()} for name in SHARES),
+        *(
+            {"label": labels.axes[name], "values": (100 * table[name]).tolist(),
+             "range": [100 * end for end in chance.span(table[name])]}
+            for name in SHARES
+        ),
         *(_logarithmic(table[name], labels.axes[name]) for name in COSTS),
     ]  # fmt: skip
     font = {"family": style.FONT, "size": 12}

@@ -47,7 +47,7 @@ def no_evaluator(graph: onnx.ModelProto, images: int = 0) -> GraphEvaluation:
 
 @dataclass(frozen=True)
 class CachedEvaluator:
-    """The evaluator of a run. An answer is kept under `folder` by everything it depends on, so that the sensitivity of a
+    """The evaluator of a run. An answer is kept under `folder` by all that it depends on, so that the sensitivity of a
     layer is measured once for all recipes and budgets; `step` is called with (images done, images in all)."""
 
     split: Split

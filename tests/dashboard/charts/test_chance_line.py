@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.samples import samples
-from dashboard.charts import chance, curves, front, points, run_points
+from dashboard.charts import chance, classes, curves, front, parallel, points, run_points
 from dashboard.charts.chance import Level
 from dashboard.charts.front import Axes, Shown
 from tests.dashboard.charts.test_front import LABELS
@@ -68,3 +68,16 @@ def test_what_is_at_chance_is_never_on_the_front(y: str) -> None:
     told = front.figure(found, Axes(y=y), LABELS, Shown()).data
     texts = [row[1] for trace in told if trace.customdata is not None for row in trace.customdata]
     assert len(texts) == len(table)
+
+
+def test_axes_of_shares_elsewhere_end_at_100_percent_too() -> None:
+    one = pd.DataFrame([("a", "prune", False, "cat", 5, 5, 1.0)], columns=classes.COLUMNS)
+    low, high = classes.figure(one, classes.Labels("right", "{point}{name}{right}{images}{share}")).layout.xaxis.range
+    assert 0 <= low < high == 1
+    table = parallel.info(points.info(samples(), sample=True)).head(1).assign(validation=1.0, accuracy=1.0)
+    names = {name: name for name in ("stage", *parallel.SHARES, *parallel.COSTS)}
+    words = parallel.Labels(names, {stage: stage for stage in parallel.STAGES})
+    (drawn,) = parallel.figure(table, words).data
+    for axis in drawn.dimensions:
+        if axis.label in parallel.SHARES:
+            assert 0 <= axis.range[0] < axis.range[1] == 100

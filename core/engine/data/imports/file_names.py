@@ -71,8 +71,8 @@ def skip_reason(name: str) -> str:
 def choose_encoding(unmarked: list[bytes], encoding: str | None) -> str:
     """The encoding of a zip's names that carry no UTF-8 mark and are not ASCII; empty where there are none.
 
-    All names decide together: the given one, else UTF-8, else the most plausible (see `encodings`), else the format's own cp437,
-    which reads anything.
+    All names decide together: the given one, else UTF-8, else the most plausible (see `encodings`), else the
+    format's own cp437, which reads anything.
     """
     if not unmarked:
         return ""
