@@ -47,7 +47,7 @@ class SparsePrune(Prune, ABC):
         """Raises UserError where the options ask for what these weights cannot give."""
 
     def cuts(self, model: Model, context: Context, random_context: Context | None = None) -> Iterator[nn.Module]:
-        """At random: the sizes of each layer's weights are shuffled before they are ranked; each layer loses as many."""
+        """At random: the sizes of each layer's weights are shuffled before ranking: each layer loses as many."""
         net = copy.deepcopy(model.net).cpu()
         self.refuse(net, self._weights(net))
         draw = generator(*(random_context or context).place, "lot")
