@@ -9,8 +9,9 @@ from typing import Any
 from core.artifacts import read_artifact
 from core.assets import BENCHMARK, PREDICT, shipped
 from core.catalog import Facts, load_catalog
+from core.disk import disk_error
 from core.errors import UserError
-from core.files import FULL, make_folder, remove_file, write_atomic
+from core.files import make_folder, remove_file, write_atomic
 from core.formatting import AT_CHANCE, Amount, chance
 from core.points import Point
 from core.runs import Run
@@ -43,7 +44,7 @@ def write_bundle(run: Run, step: int | None, folder: Path, *, images: bool = Tru
             raise UserError("folder_not_empty", "out", str(folder), "a new or empty folder", "Name another one.")
         make_folder(folder, private=False)
     except OSError as error:
-        if error.errno in FULL:
+        if (found := disk_error(error, folder)) is not None and found.code not in ("unusable_path", "no_permission"):
             raise
         given = f"{folder} ({error.strerror})"
         raise UserError("unusable_folder", "out", given, "a folder that can be made", "Name another one.") from None

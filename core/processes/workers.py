@@ -34,7 +34,7 @@ __all__ = [
     "Identity", "SupervisorError", "Worker", "alive", "end", "ensure_supervisor", "identity", "read_identity",
     "run_in_foreground", "start_worker", "stop_supervisor", "supervisor",
 ]  # fmt: skip
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 WORKER = (sys.executable, "-m", "core.engine.worker")
 SUPERVISOR = (sys.executable, "-m", "core.processes.supervisor")
 NICE = 5  # a busy worker leaves the dashboard its share: rerun p95 stays under a second

@@ -269,6 +269,7 @@ def refusal(job: Job) -> str:
 def test_a_damaged_note_beside_a_living_supervisor_is_written_again(workspace: Workspace, damage: bytes | None) -> None:
     who = ensure_supervisor(workspace, worker=FAKE)
     note = workspace.path / "supervisor.json"
+    until(note.exists)  # its lock names it before its note does
     note.unlink() if damage is None else note.write_bytes(damage)
     assert ensure_supervisor(workspace, worker=FAKE) == who
     until(lambda: read_identity(note) == who)

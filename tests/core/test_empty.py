@@ -12,6 +12,7 @@ from core.errors import UserError, UserErrors
 from core.events import RunFinished, RunStarted
 from core.recipe import parse_recipe, stored_recipe
 from core.runs import Run
+from core.sealed import read_sealed
 from core.workspace import Workspace
 from dashboard.charts import points
 from dashboard.components import csv
@@ -43,7 +44,7 @@ def test_a_run_without_a_target_has_an_empty_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize("field", ["target", "dataset", "backbone", "name"])
 def test_what_an_earlier_version_stored_as_two_quotation_marks_is_read_as_empty(tmp_path: Path, field: str) -> None:
     run = measured(Workspace.open_or_create(tmp_path), "digits")
-    stored = json.loads(run.result.read_bytes())
+    stored = json.loads(read_sealed(run.result))  # earlier versions did not seal it
     run.result.write_text(json.dumps({**stored, field: '""'}))
     summary = Run(run.folder).summary()
     assert getattr(summary, field) == (run.id if field == "name" else "")

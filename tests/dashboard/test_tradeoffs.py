@@ -409,7 +409,7 @@ def test_a_running_run_is_not_deleted_and_that_is_said(workspace: Workspace, dra
         app.button(key="manage_delete").click()
         ran(app)
     assert workspace.run_ids() == [IDS[0]]
-    assert "a run that is not running" in said(app)
+    assert "This run is still being worked on." in said(app)
 
 
 def test_samples_and_read_only_workspaces_are_not_changed(

@@ -52,6 +52,6 @@ class StepCache:
 def code_version() -> str:
     """A hash of the engine's source: a changed loss must not find yesterday's models."""
     digest = sha256()
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
+    for path in sorted(Path(__file__).parents[1].rglob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -19,7 +19,7 @@ from typing import Any
 from core.engine.data.imports.depth import WHITE, Deep
 
 SECONDS = 5.0
-CHILD = Path(__file__).with_name("decode.py")
+CHILD = Path(__file__).with_name("decoder_child.py")
 MOST_CHILDREN = 4
 PER_CHILD = 64  # images that make another child worth its 0.2 s start
 

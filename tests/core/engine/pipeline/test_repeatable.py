@@ -31,7 +31,7 @@ from core.state import Status
 from core.workspace import Workspace
 from tests.core.engine.conftest import MakeContext
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 DEMO = ROOT / "assets" / "recipes" / "demo.toml"
 SPIN = "import os\nos.nice(5)\nwhile True: pass"  # as nice as a worker
 SHORT = """

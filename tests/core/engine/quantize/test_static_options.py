@@ -145,7 +145,7 @@ def test_bias_correction_brings_a_coarse_network_nearer(learned) -> None:  # typ
             coarse: NDArray[np.float32] = rounded(layer, numpy_helper.to_array(tensor))  # type: ignore[no-untyped-call]
             tensor.CopyFrom(numpy_helper.from_array(coarse, layer.weight))
         distances.append(float(np.abs(answer(model, images) - expected).mean()))
-    assert distances[1] < 0.9 * distances[0]
+    assert distances[1] < 0.95 * distances[0]
 
 
 def convert(learned, source: Path, target: Path, **options: object) -> Conversion:  # type: ignore[no-untyped-def]

@@ -172,7 +172,7 @@ def test_what_was_ignored_is_told_with_its_number(tmp_path: Path, capsys: pytest
 
 def test_a_missing_path_makes_no_workspace(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("import", str(tmp_path / "none"), "--name", "x", "--workspace", str(tmp_path / "ws")) == 2
-    assert "nothing is there" in capsys.readouterr().err
+    assert "No such file or directory" in capsys.readouterr().err
     assert not (tmp_path / "ws").exists()
 
 

@@ -33,7 +33,7 @@ from core.recipe import parse_recipe
 from core.workspace import Workspace
 from tests.core.engine.conftest import MakeContext
 
-DEMO = (Path(__file__).resolve().parents[3] / "assets" / "recipes" / "demo.toml").read_text("utf-8")
+DEMO = (Path(__file__).resolve().parents[4] / "assets" / "recipes" / "demo.toml").read_text("utf-8")
 SMALL = """
 dataset = "{dataset}"
 backbone = "resnet8"
@@ -340,10 +340,10 @@ def test_it_answers_as_a_job(tmp_path: Path) -> None:
     assert list(first) == ["step", "stage", "method", "name", "params", "macs", "bytes", "exact", "why"]
 
 
-def test_several_mistakes_fail_the_job_with_the_first(tmp_path: Path) -> None:
+def test_several_mistakes_fail_the_job_with_all_of_them(tmp_path: Path) -> None:
     workspace = Workspace.open_or_create(tmp_path / "w")
     job: Job = workspace.create_job("preview", {"recipe": DEMO.replace("0.5", "2.0").replace("bits = 8", "bits = 9")})
     answer(job)
-    with pytest.raises(UserError) as caught:
+    with pytest.raises(UserErrors) as caught:
         job.result()
-    assert caught.value.field == "steps.2.ratio"
+    assert [error.field for error in caught.value.errors] == ["steps.2.ratio", "steps.3.bits"]

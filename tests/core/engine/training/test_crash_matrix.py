@@ -19,7 +19,7 @@ from torch import nn
 from core.engine.training.memory_layout import NAMES, arrange, choose_layout
 from tests.core.engine.training.training_matrix import chains
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 INSTRUCTIONS = ("AVX2", "AVX512_CORE", "AVX512_CORE_BF16", "DEFAULT")
 CUT = (8, 10, 14, 16, 24)  # widths that a half leaves at 4, 5, 7, 8 and 12
 
