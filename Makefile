@@ -9,7 +9,7 @@ TORCH_INDEX ?=
 run: $(VENV)/.installed
 	$(BIN)/condenser dashboard
 
-ALONE := tests/test_demo.py $(addprefix tests/dashboard/test_,exploring.py live.py look.py serving.py)
+ALONE := tests/test_demo.py tests/test_sessions.py $(addprefix tests/dashboard/test_,exploring.py live.py look.py serving.py)
 
 # Most tests share the cores; those that look at a page's speed then have the machine to themselves.
 test: $(VENV)/.developing

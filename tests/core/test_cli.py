@@ -246,6 +246,7 @@ def test_submit_says_where_the_run_is(
     assert told == {"run": Workspace.named(workspace).queued()[1], "place": 2, "workspace": str(workspace), "url": url}
 
 
+@pytest.mark.slow
 def test_a_ratio_of_nothing_is_accepted_and_removes_nothing(
     workspace: Path, recipe: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

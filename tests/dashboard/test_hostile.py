@@ -125,6 +125,7 @@ def test_each_hostile_text_alone(site: Site, quiet: Watched, text: str) -> None:
     assert one_line(f"{text} was skipped") in texts(quiet.page)
 
 
+@pytest.mark.slow
 def test_a_long_text_makes_no_page_wider(site: Site, quiet: Watched) -> None:
     runs = hostile.furnish(site.workspace, LONG)
     quiet.page.set_viewport_size({"width": 420, "height": 900})

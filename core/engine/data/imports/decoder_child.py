@@ -1,6 +1,6 @@
 """The child process that decodes a person's images, so that a hostile file meets no secrets and can be killed.
 
-Started as a plain script (`python -I decoder_child.py`), so it imports Pillow and nothing of ours. It reads `white, length,
+Started as a plain script (`python -I`), so it imports Pillow and nothing of ours. It reads `white, length,
 bytes` from its standard input and answers `length, JSON, length, bytes`: the image rotated upright, grey or RGB, its
 shorter side at most 512 pixels, encoded anew as PNG or JPEG without any metadata. Lengths are 8 bytes, little-endian,
 and so is `white`: the value that counts as white in images of 16 bits. Where it is 0 such an image is only looked at:

@@ -262,6 +262,7 @@ method = "weight_only"
 """
 
 
+@pytest.mark.slow
 def test_warning_and_receipt_say_it_once_also_where_the_step_is_reused(tmp_path: Path) -> None:
     workspace = Workspace.open_or_create(tmp_path)
     for reused in (False, True):
