@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from core.processes.dashboard import ensure_dashboard, stop_dashboard
@@ -14,6 +15,8 @@ from core.processes.workers import stop_supervisor
 from core.workspace import Workspace
 from tests.browser import CHROMIUM, FLAGS, SLOW, Site, Watched
 
+settings.register_profile("ours", deadline=None)  # a busy machine proves nothing wrong
+settings.load_profile("ours")
 pytest.register_assert_rewrite("tests.receipts")  # its assertions tell what they compared
 
 

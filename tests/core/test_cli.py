@@ -240,7 +240,7 @@ def test_submit_says_where_the_run_is(
     assert str(workspace) in first.err.replace("\n", "")
     url = "http://127.0.0.1:8765"
     address = dashboard_process.Address(url, 8765, Identity(1, 1.0, "x"), False, workspace / "dashboard.log")
-    monkeypatch.setattr(dashboard_process, "dashboard", lambda store: address)
+    monkeypatch.setattr(dashboard_process, "running_dashboard", lambda store: address)
     run("submit", str(recipe), "--json")
     told = printed(capsys)
     assert told == {"run": Workspace.named(workspace).queued()[1], "place": 2, "workspace": str(workspace), "url": url}

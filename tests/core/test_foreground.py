@@ -26,9 +26,10 @@ from tests.core.processes.test_workers import until
 COMMAND = f"""
 import sys
 from functools import partial
-from core import cli, foreground, server
+from core import cli, foreground
+from core.processes import dashboard as dashboard_process
 foreground.ensure_supervisor = partial(foreground.ensure_supervisor, worker={FAKE_WORKER!r})
-server.ensure_dashboard = partial(server.ensure_dashboard, command={FAKE_DASHBOARD!r})
+dashboard_process.ensure_dashboard = partial(dashboard_process.ensure_dashboard, command={FAKE_DASHBOARD!r})
 cli.main(sys.argv[1:])
 """
 open_terminals: list[subprocess.Popen[str]] = []

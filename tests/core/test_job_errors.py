@@ -52,7 +52,7 @@ def test_a_runtime_error_of_ours_ends_the_process_with_an_error(
     def broken(run: object, pid: int) -> None:
         raise RuntimeError(message)
 
-    monkeypatch.setattr(worker, "conduct", broken)
+    monkeypatch.setattr(worker, "run_recipe", broken)
     run = Workspace.open_or_create(tmp_path).create_run(EMPTY)
     if raised:
         with pytest.raises(RuntimeError, match=message):

@@ -493,8 +493,8 @@ def test_a_field_of_an_earlier_edition_is_not_heard(page: AppTest) -> None:
     old = lies(page).edition
     click(page, "remove_1")
     stale = f"""
-from dashboard.design import board, draft
-board.edit(lambda now: draft.remove_step(now, 1), {old})
+from dashboard.design import draft, draft_state
+draft_state.edit(lambda now: draft.remove_step(now, 1), {old})
 """
     late = AppTest.from_string(stale)
     late.session_state["kept:design.draft"] = lies(page)

@@ -49,7 +49,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The last chart; picking points in it and ticking rows are done through text inputs."""
     seen: dict[str, Any] = {}
 
-    def chart(figure: Any, *, on_pick: Callable[[Picked], None], **more: Any) -> None:
+    def fake_chart(figure: Any, *, on_pick: Callable[[Picked], None], **more: Any) -> None:
         def pick() -> None:
             how, *ids = st.session_state["fake_pick"].split()
             on_pick(Picked(tuple(ids), how))
@@ -69,7 +69,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
             seen["ticked"] = st.session_state[key]["selection"]["rows"]
             st.text_input("tick", key="fake_tick", on_change=tick)
 
-    monkeypatch.setattr(chart, "live_plot", chart)
+    monkeypatch.setattr(chart, "live_plot", fake_chart)
     monkeypatch.setattr(st, "dataframe", table)
     return seen
 

@@ -93,7 +93,6 @@ def test_receipts_say_what_changed(undisturbed: Run) -> None:
     for receipt in (student, pruned, weights):
         assert receipt["bytes_before"]["times_smaller"] > 1  # type: ignore[index, call-overload, operator]
     assert weights["int8_layers"] == 0
-    assert any("no gain in latency" in str(reason) for reason in weights["no_gain"])  # type: ignore[union-attr]
     assert "5 bits" in str(weights["notes"])
     for receipt in (first, student, pruned):
         assert float(str(receipt["parity_with_torch"])) < 1e-3

@@ -61,7 +61,7 @@ def away(output: object, batch: object) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(
-    ("bar", "judged", "kept"),
+    ("bar", "evaluation", "kept"),
     [
         ((0.9, 0.5), (0.8, 0.1), True),
         ((0.9, 0.5), (0.9, 0.6), True),

@@ -244,7 +244,7 @@ def test_a_resumed_run_keeps_its_found_rate(
     def never(*arguments: object) -> float:
         raise AssertionError("the rate is in the checkpoint")
 
-    monkeypatch.setattr(loop, "find_rate", never)
+    monkeypatch.setattr(loop, "find_learning_rate", never)
     assert equal(undisturbed, weights(fit(make_model(), examples, cross_entropy, schedule, context)))
 
 
