@@ -65,7 +65,7 @@ def test_a_draft_survives_a_reload_and_is_found_from_elsewhere(site: Site, watch
     page = watched.page
     design(site, page)
     typed(page, "name", "kept [x](y)")
-    page.wait_for_function("new URL(location).searchParams.get('draft')")
+    page.wait_for_function("() => new URL(location).searchParams.get('draft')")
     typed(page, "labels", "123")
     page.reload()
     page.wait_for_selector("[data-testid=stMain] h2")
