@@ -158,6 +158,9 @@ def _check(name: str) -> None:
     assert found.embedding is not None
     layer = head(net, images)
     assert found.embedding.shape == (2, layer.in_features if isinstance(layer, nn.Linear) else layer.in_channels)
+    if not any(isinstance(module, nn.Conv2d) for module in net.modules()):
+        assert not found.features, "without convolutions there are no maps"
+        return
     assert 3 <= len(found.features) <= 7
     if found.features[0].ndim == 4:
         sides = [f.shape[2] for f in found.features]
