@@ -65,11 +65,6 @@ def condenser(store: Workspace, *words: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.slow
-def test_the_quick_preset_from_photos_to_bundle(own: Site, visitor: Watched, photos: Path, tmp_path: Path) -> None:
-    by_page(own, visitor, "quick", photos, tmp_path)
-
-
 @pytest.mark.faults
 @pytest.mark.parametrize("preset", [preset.name for preset in PRESETS])
 def test_every_preset_from_photos_to_bundle(
