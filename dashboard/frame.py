@@ -36,7 +36,8 @@ def navigate() -> None:
 def _copies() -> None:
     """What is copied from a page comes without the joiners that keep a person's text as typed."""
     js = SCRIPT.read_text(encoding="utf-8")
-    st.components.v2.component("copies", html="<span></span>", js=js, isolate_styles=False)(key="frame_copies", width="content")
+    copies = st.components.v2.component("copies", html="<span></span>", js=js, isolate_styles=False)
+    copies(key="frame_copies", width="content")
 
 
 def _languages() -> None:
