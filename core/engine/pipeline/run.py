@@ -20,7 +20,7 @@ from core.bundle import CARD, PREDICTIONS, SAMPLES
 from core.damage import RECIPE, of_run
 from core.datasets import telling_damage
 from core.engine.backbones import find
-from core.engine.context import Context, choose_device
+from core.engine.context import Context, Progress, choose_device
 from core.engine.data import Dataset, Target, chance_of, labelled_part, load_dataset, matched, own_datasets
 from core.engine.measure.environment import environment
 from core.engine.method import Method, Saved, build, check_steps
@@ -162,7 +162,7 @@ class StepChain:
         if _trains(method) and kept is None:
             self.step_cache.put(key, model)
         artifact = make_folder(self._artifacts(number)) / "model.onnx"
-        context.report("exporting", 0, 1, 0, 1)
+        context.report(Progress("exporting"))
         saved = _noted(method.save(model, artifact, context), model)
         for path in saved.files:
             self._tell_file(number, path)

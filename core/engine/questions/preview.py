@@ -17,7 +17,7 @@ from time import perf_counter
 import torch
 
 from core.engine.backbones import find, weights_at_hand
-from core.engine.context import NOTHING, Context, Figures, choose_device, describe_device
+from core.engine.context import Context, choose_device, describe_device, silent
 from core.engine.data import Unlabelled, datasets, labelled_part, own_datasets
 from core.engine.data.counts import Counted, count_dataset
 from core.engine.forecast import Forecast, Workload
@@ -39,7 +39,6 @@ from core.engine.questions.estimate import (
 )
 from core.engine.threads import one_thread
 from core.engine.training.precision import bfloat16_of
-from core.events import Work
 from core.recipe import Recipe, parse_recipe
 from core.workspace import Workspace
 
@@ -205,16 +204,10 @@ def _context(recipe: Recipe, workspace: Path) -> tuple[Context, Counted, int]:
     context = Context(
         data=data, labelled=labelled, pool=pool, device=device, threads=recipe.threads,
         precision=recipe.precision, image_size=recipe.image_size, weights="none", folder=workspace, cache=workspace,
-        place=(recipe.seed, 0), report=_silent, warn=lambda code, message: None, cancelled=lambda: False,
+        place=(recipe.seed, 0), report=silent, warn=lambda code, message: None, cancelled=lambda: False,
         target=target, bfloat16=bfloat16_of(device),
     )  # fmt: skip
     return context, counted, told
-
-
-def _silent(
-    what: Work, epoch: int, epochs: int, batch: int, batches: int, figures: Figures = NOTHING, control: str = ""
-) -> None:
-    return None
 
 
 @contextmanager

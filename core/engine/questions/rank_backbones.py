@@ -14,14 +14,13 @@ from torch import Tensor
 
 from core.engine.backbones import find, load_backbone
 from core.engine.backbones.heads import head_layer
-from core.engine.context import NOTHING, Context, Figures
+from core.engine.context import Context, Progress
 from core.engine.data import few_labels, load_dataset
 from core.engine.pipeline.first_model import side_of, start
 from core.engine.rank import h_score, knn_accuracy, leep, logme, nce, transrate
 from core.engine.transfer.embedding import extractor
 from core.engine.transfer.linear_probe import solve
 from core.errors import UserError
-from core.events import Work
 from core.jobs import Job
 
 L2 = 0.1  # one penalty for all, so that only the features differ
@@ -146,10 +145,8 @@ def _context(dataset: str, name: str, limit: int, workspace: Path, job: Job, lab
     if 0 < limit < len(labelled):
         labelled, _ = few_labels(labelled, limit, len(data.classes), seed=0)
 
-    def report(
-        what: Work, epoch: int, epochs: int, batch: int, batches: int, figures: Figures = NOTHING, control: str = ""
-    ) -> None:
-        job.tell(batch, batches, f"{label}: {what}")
+    def report(progress: Progress) -> None:
+        job.tell(progress.done, progress.total, f"{label}: {progress.what}")
 
     def stop() -> bool:
         return job.cancel_requested()
