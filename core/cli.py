@@ -19,14 +19,14 @@ from core.assets import RECIPES, shipped
 from core.bundle import write_bundle
 from core.catalog import Catalog, load_catalog
 from core.damage import of_run
-from core.datasets import damaged, telling_damage
+from core.datasets import damaged, damaged_datasets, telling_damage
 from core.disk import disk_error
 from core.errors import UserError, UserErrors
 from core.files import check_failpoint
 from core.import_report import progress_line, report
 from core.jobs import Job
 from core.processes import dashboard as dashboard_process
-from core.processes.ask import ask, damaged_datasets, imported_datasets
+from core.processes.ask import ask
 from core.processes.identity import described, holder
 from core.processes.workers import SupervisorError, ensure_supervisor, lock_of, run_in_foreground, stop_supervisor
 from core.recipe import Recipe, load_recipe, with_settings
@@ -167,8 +167,8 @@ def show_catalog(
         The kind of thing.
     """
     store = Workspace.named(workspace)
-    rows = _rows(what, load_catalog().with_datasets(imported_datasets(store)))
-    for home in damaged_datasets(store) if what == "datasets" else ():
+    rows = _rows(what, store.catalog())
+    for home in damaged_datasets(store.datasets) if what == "datasets" else ():
         screen.print(f"left out: {damaged(home)}", style="yellow", soft_wrap=True)
     return _say(json, rows, "\n".join(_line(row) for row in rows))
 
@@ -214,7 +214,7 @@ def rank(
     """
     _bounded("limit", limit, 0, MOST_IMAGES)
     _bounded("image_size", image_size, 0, MOST_PIXELS)
-    catalog = load_catalog().with_datasets(imported_datasets(Workspace.open_to_read(workspace)))
+    catalog = Workspace.open_to_read(workspace).catalog()
     catalog.dataset(dataset)
     names = list(dict.fromkeys(name.strip() for name in backbones.split(",") if name.strip()))
     if not names:
@@ -560,12 +560,12 @@ def _checked(
     recipe: Path, settings: list[str] | None, workspace: Path | None
 ) -> tuple[Recipe, Callable[[], Workspace]]:
     """The recipe, and how to open the workspace: only a good recipe makes one."""
-    known = imported_datasets(Workspace.named(workspace))
-    with telling_damage(Workspace.named(workspace).datasets):
+    store = Workspace.named(workspace)
+    with telling_damage(store.datasets):
         if str(recipe) == "-":
-            checked = with_settings(sys.stdin.buffer.read(MAX_BYTES + 1), settings or (), known_datasets=known)
+            checked = with_settings(sys.stdin.buffer.read(MAX_BYTES + 1), settings or (), store.catalog())
         else:
-            checked = load_recipe(recipe, known_datasets=known, settings=settings or ())
+            checked = load_recipe(recipe, store.catalog(), settings or ())
     return checked, lambda: Workspace.open_or_create(workspace)
 
 

@@ -18,6 +18,8 @@ from pathlib import Path
 from platformdirs import user_data_dir
 from pydantic import JsonValue
 
+from core.catalog import Catalog, load_catalog
+from core.datasets import imported_datasets
 from core.disk import disk_error
 from core.errors import UserError
 from core.files import (
@@ -104,6 +106,10 @@ class Workspace:
             with suppress(UserError):
                 workspace._make(name)
         return workspace
+
+    def catalog(self) -> Catalog:
+        """All that can be chosen here: what comes with the program, and what a person added to this workspace."""
+        return load_catalog().with_datasets(imported_datasets(self.datasets))
 
     def _make(self, name: str) -> None:
         folder = self.path / name

@@ -1,8 +1,7 @@
-"""Asking the engine something from a process without torch, and what can be read without asking."""
+"""Asking the engine something from a process without torch."""
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,12 +9,10 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from core.catalog import Facts
-from core.datasets import CARD
 from core.files import remove_file, remove_tree
 from core.jobs import Document, Job
+from core.processes.process import end
 from core.processes.workers import alive, read_identity, start_worker, supervisor
-from core.sealed import read_sealed
 from core.workspace import Workspace
 
 POLL = 0.05  # seconds
@@ -81,36 +78,9 @@ def _answer_here(workspace: Workspace, job: Job, look: Callable[[Job], None]) ->
         until = time.monotonic() + GRACE
         while worker.alive() and not job.done() and time.monotonic() < until:  # it may have something to clear away
             time.sleep(POLL)
-        worker.process.terminate()
+        end(worker.who)
         raise
     remove_file(worker.log)
-
-
-def imported_datasets(workspace: Workspace) -> dict[str, Facts]:
-    """The datasets a person imported, by name, with classes and counts; damaged ones are left out."""
-    found: dict[str, Facts] = {}
-    for path in sorted(workspace.datasets.glob("own-*/dataset.json")):
-        try:
-            card = json.loads(read_sealed(path))
-            found[card["name"]] = {
-                "name": card["name"], "title": card["name"], "classes": len(card["classes"]),
-                "images": len(card["images"]), "where": "own", "class_names": list(card["classes"]),
-                "train": sum(image["split"] == "train" for image in card["images"]),
-            }  # fmt: skip
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-    return found
-
-
-def damaged_datasets(workspace: Workspace) -> list[Path]:
-    """The folders of imported datasets whose labels cannot be read, and which no list shows therefore."""
-    found = []
-    for home in sorted(workspace.datasets.glob("own-*")):
-        try:
-            read_sealed(home / CARD)
-        except (OSError, ValueError):
-            found.append(home)
-    return found
 
 
 def _tail(log: Path) -> str:

@@ -18,7 +18,7 @@ import torch
 
 from core.engine.backbones import find, weights_at_hand
 from core.engine.context import Context, choose_device, describe_device, silent
-from core.engine.data import Unlabelled, datasets, labelled_part, own_datasets
+from core.engine.data import Unlabelled, datasets, labelled_part
 from core.engine.data.counts import Counted, count_dataset
 from core.engine.forecast import Forecast, Workload
 from core.engine.method import Method, build, check_steps
@@ -106,8 +106,8 @@ class Stage:
 def preview(text: str, workspace: Path) -> Preview:
     """The preview of a recipe's TOML `text`; raises UserErrors or UserError where it holds a mistake."""
     resting()
-    folder = Workspace(workspace).datasets
-    recipe = parse_recipe(text, known_datasets=tuple(own_datasets(folder)))
+    store = Workspace(workspace)
+    recipe = parse_recipe(text, store.catalog())
     methods = [build(step.stage, step.method, **step.options) for step in recipe.steps]
     for method in methods:
         method.check_machine()
@@ -125,7 +125,7 @@ def preview(text: str, workspace: Path) -> Preview:
         seconds=round(total.likely, 1), seconds_low=round(total.low, 1), seconds_high=round(total.high, 1),
         memory_bytes=round(_memory(points, context)), device=describe_device(context.device),
         image_size=recipe.image_size or find(recipe.backbone).image_size,
-        notes=tuple(_notes(recipe, methods, counted, beside, folder)),
+        notes=tuple(_notes(recipe, methods, counted, beside, store.datasets)),
     )  # fmt: skip
 
 

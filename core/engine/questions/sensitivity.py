@@ -18,7 +18,7 @@ from torch import nn
 
 from core.engine.backbones import find
 from core.engine.context import CancelledError
-from core.engine.data import Split, load_dataset, own_datasets, prepare
+from core.engine.data import Split, load_dataset, prepare
 from core.engine.data.dataset import draw
 from core.engine.model import Model
 from core.engine.model_file import MANIFEST, WEIGHTS, load_model
@@ -28,7 +28,6 @@ from core.engine.threads import one_thread
 from core.errors import UserError
 from core.files import make_folder
 from core.jobs import Document, Job
-from core.recipe import parse_recipe
 from core.sealed import read_kept, write_kept
 from core.sensitivity import VALUES, Row
 from core.workspace import Workspace
@@ -43,7 +42,7 @@ def sensitivity(run_id: str, step: int, what: str, limit: int, workspace: Path, 
     `cached`. Raises UserError, and CancelledError between two networks once the person asks to stop."""
     store = Workspace(workspace)
     run = store.run(run_id)
-    recipe = parse_recipe(run.recipe_text, known_datasets=tuple(own_datasets(store.datasets)))
+    recipe = run.recipe()
     made = run.checkpoints / f"seed-{recipe.seed}" / f"step-{step}" / "made"
     if not (made / WEIGHTS).exists():
         raise UserError(
