@@ -7,12 +7,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from pydantic import JsonValue
-
 from core.files import remove_file, remove_tree
-from core.jobs import Document, Job
+from core.jobs import Job
 from core.processes.process import end
 from core.processes.workers import alive, read_identity, start_worker, supervisor
+from core.questions.request import A, Request
 from core.workspace import Workspace
 
 POLL = 0.05  # seconds
@@ -20,21 +19,19 @@ CHECK = 2.0  # seconds between two looks whether somebody will answer at all
 GRACE = 5.0  # seconds that a worker may take to notice that nobody waits any more
 
 
-def ask(
-    workspace: Workspace, kind: str, request: dict[str, JsonValue], look: Callable[[Job], None] = lambda job: None
-) -> Document:
+def ask(workspace: Workspace, request: Request[A], look: Callable[[Job], None] = lambda job: None) -> A:
     """The answer to a question, from the supervisor's worker if there is one, else from a worker of our own.
 
     `look` is called again and again while one waits, for what the job reports meanwhile. Raises the UserError or
     UserErrors it ended with, RuntimeError if the worker died, OSError if the disk takes no answer. Leaves nothing in
     the workspace; Ctrl-C takes the question back.
     """
-    job = workspace.create_job(kind, request)
+    job = workspace.ask(request)
     try:
         if supervisor(workspace) is None or not _wait(workspace, job, look):
             _answer_here(workspace, job, look)
         look(job)
-        return job.result()
+        return request.answer_from_document(job.result())
     finally:
         with suppress(OSError):  # it is tidied up later
             remove_tree(job.folder)
