@@ -211,7 +211,7 @@ def _given(steps: Iterable[Step]) -> list[Given]:
 
 
 def _resolved(step: Step, catalog: Catalog) -> Step:
-    entry = catalog.methods.get(step.stage, {}).get(step.method)  # None in an old run, of a method that is no more
+    entry = catalog.methods.get(step.stage, {}).get(step.method)  # None in an old run, of a method that was removed
     options = entry.options if entry else ()
     defaults = {option.name: option.default for option in options if option.default is not None}
     return replace(step, options=defaults | dict(step.options))

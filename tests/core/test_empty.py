@@ -88,7 +88,7 @@ def test_an_old_run_opens_whatever_is_allowed_today(tmp_path: Path) -> None:
     found = store.run(store.create_run(text).id).recipe()
     assert (found.dataset, found.seeds) == ("deleted since", 1_000_000)
     assert (found.steps[0].method, found.steps[0].options) == ("renamed", {"strength": 3})
-    assert found.hash() == stored_recipe(found.to_toml()).hash(), "options of a method that is no more are kept"
+    assert found.hash() == stored_recipe(found.to_toml()).hash(), "options of a method that no longer exists are kept"
     with pytest.raises(UserErrors) as refused:
         parse_recipe(text, store.catalog())
     assert {error.code for error in refused.value.errors} >= {"unknown_dataset", "unknown_method", "unknown_field"}

@@ -35,8 +35,8 @@ def make_context(digits: Dataset, reports: list[Reported], tmp_path: Path) -> Ma
 
     def report(progress: Progress) -> None:
         batch, batches = progress.done, progress.total
-        told = (progress.what, progress.epoch, progress.epochs, batch, batches, progress.figures, progress.control)
-        reports.append(told)
+        reported = (progress.what, progress.epoch, progress.epochs, batch, batches, progress.figures, progress.control)
+        reports.append(reported)
 
     def make(**changes: object) -> Context:
         fields: dict[str, object] = {
