@@ -46,10 +46,11 @@ class MethodEntry:
         return self._described() | {"options": [option.to_json() for option in self.options]}
 
     def to_short_json(self, shared: Mapping[str, Option]) -> dict[str, Any]:
-        """As `to_json`, but options that are those of `shared` by name alone, what follows one another in one string."""
+        """As `to_json`, but an option that is the same in `shared` by its name alone, a row of them as one string."""
         items: list[Any] = []
         for together, options in groupby(self.options, lambda option: shared.get(option.name) == option):
-            items += [" ".join(o.name for o in options)] if together else [o.to_json() for o in options]
+            row = list(options)
+            items += [" ".join(option.name for option in row)] if together else [option.to_json() for option in row]
         return self._described() | {"options": items}
 
     def _described(self) -> dict[str, Any]:
@@ -103,7 +104,7 @@ class Catalog:
         return replace(self, datasets={**facts, **self.datasets})
 
     def to_json(self) -> dict[str, Any]:
-        """As in `catalog.json`: what the methods of a stage share is there once, so that a new one adds only its own."""
+        """As in `catalog.json`: what the methods of a stage share is there once, so a new one adds only its own."""
         shared = {stage: _shared(menu) for stage, menu in self.methods.items()}
         return {
             "options": {s: {n: option.to_json() for n, option in found.items()} for s, found in shared.items()},
