@@ -14,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from core.engine.backbones import find, skeleton
 from core.engine.backbones.heads import evaluating
+from core.engine.backbones.skeleton import on_meta
 from core.errors import UserError
 
 Watch = TypeVar("Watch", bound=AbstractContextManager[Any])
@@ -69,6 +70,12 @@ def profile(backbone: str, classes: int | None = None, image_size: int | None = 
     size = image_size or entry.image_size
     found = complexity(skeleton(backbone, classes, size), (entry.channels, size, size))
     return Profile(backbone, found.params, found.macs, found.bytes, size)
+
+
+def counted(make: Callable[[], nn.Module], channels: int, size: int) -> dict[str, int]:
+    """`params` and `macs` of what `make` builds, for one image of `size` pixels a side, without weights or memory."""
+    found = complexity(on_meta(make), (channels, size, size))
+    return {"params": found.params, "macs": found.macs}
 
 
 def _macs(model: nn.Module, shape: tuple[int, ...]) -> int:
