@@ -96,14 +96,13 @@ class ProbedTransfer(Transfer, ABC):
         for number, (problem, l2) in enumerate(searches):
             context.stop_if_cancelled()
             heads.append(problem.solve(l2, rough=several))
-            learned.append(scored(heads[-1](features), split.labels))
-            context.report("training", number + 1, len(searches), 0, 1, Figures(learned[-1].loss, learned[-1].accuracy))
+            seen = scored(heads[-1](features), split.labels)
+            learned.append((seen.loss, seen.accuracy))
+            context.report("training", number + 1, len(searches), 0, 1, Figures(*learned[-1]))
         evaluation = embed(validation.images)
-        for number, (head, seen) in enumerate(zip(heads, learned, strict=True)):
+        for number, (head, fitted) in enumerate(zip(heads, learned, strict=True)):
             held_out = scored(head(evaluation), validation.labels)
-            figures = Figures(
-                seen.loss, seen.accuracy, validation_loss=held_out.loss, validation_accuracy=held_out.accuracy
-            )
+            figures = Figures(*fitted, validation_loss=held_out.loss, validation_accuracy=held_out.accuracy)
             context.report("training", number + 1, len(searches), 0, 1, figures)
             rights.append(held_out.accuracy)
         if came is model and self._stays(model, evaluation, max(rights), context):
