@@ -1,6 +1,6 @@
 """A workspace is a folder with everything of one person: runs, jobs, datasets, caches, and the queue.
 
-runs/<id>/  jobs/<id>/  datasets/  cache/  trash/  logs/
+runs/<id>/  jobs/<id>/  datasets/  models/  cache/  trash/  logs/
 queue/<rank>.<id>   one empty file a waiting run; the lowest rank is next
 """
 
@@ -38,7 +38,7 @@ from core.sealed import seal
 __all__ = ["Job", "Workspace"]
 
 ID = re.compile(r"[0-9a-f]{13}-[0-9a-f]{6}")
-FOLDERS = ("runs", "jobs", "datasets", "cache", "queue", "trash", "logs")
+FOLDERS = ("runs", "jobs", "datasets", "models", "cache", "queue", "trash", "logs")
 HALF_MADE = ".new-"
 KEEP_JOBS = 24 * 3600.0  # seconds
 KEEP_TRASH = 7 * 24 * 3600.0
@@ -53,6 +53,7 @@ class Workspace:
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
         self.datasets = self.path / "datasets"
+        self.models = self.path / "models"
         self.cache = self.path / "cache"
         self.logs = self.path / "logs"
 

@@ -10,11 +10,12 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from core.engine.model import Preprocessing
+from core.engine.model import Preprocessing, side_before_crop
 from core.errors import UserError
+from core.rules.networks import LARGEST_IMAGE
 
 Progress = Callable[[int, int | None], None]  # (bytes done, bytes in all or None)
-FamilyName = Literal["torchvision", "efficientnet_lite", "small"]
+FamilyName = Literal["torchvision", "efficientnet_lite", "small", "own"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,9 @@ class Backbone:
     by torchvision or counted its way; `accuracy` is top-1 in percent as published for these weights, None without.
     `maps`: whether it works on feature maps (or tokens), so that another network's may be held against them.
     `multiple`: what the side of its images must be a multiple of. `norms`: whether it has batch normalisation with
-    scales. `linear_head`: whether it ends in a linear layer on an embedding.
+    scales. `linear_head`: whether it ends in a linear layer on an embedding. `class_names` are those its weights know,
+    where they are few; `crop` is the share of a picture's side that its weights were trained to see. A person's own
+    network has the `architecture` it was built from, and its `width` where that is a small network.
     """
 
     name: str
@@ -44,12 +47,16 @@ class Backbone:
     classes: int
     licence: str
     source: str
-    weights: Literal["packaged", "bundled", "download", "none"]
+    weights: Literal["packaged", "bundled", "download", "own", "none"]
     download_bytes: int = 0
     maps: bool = True
     multiple: int = 1
     norms: bool = True
     linear_head: bool = True
+    class_names: tuple[str, ...] = ()
+    crop: float = 1.0
+    architecture: str = ""
+    width: int = 0
 
     @property
     def fixed(self) -> bool:
@@ -60,9 +67,13 @@ class Backbone:
         """What images of `size` pixels a side need before this network; raises UserError on a wrong channel count."""
         channels = self.checked_channels(channels)
         if channels == self.channels:
-            return Preprocessing(size, channels, self.mean, self.std)
+            return Preprocessing(size, channels, self.mean, self.std, self.crop)
         grey = (sum(self.mean) / len(self.mean),), (sum(self.std) / len(self.std),)
-        return Preprocessing(size, channels, grey[0] * channels, grey[1] * channels)
+        return Preprocessing(size, channels, grey[0] * channels, grey[1] * channels, self.crop)
+
+    def side(self, image_size: int = 0) -> int:
+        """Pixels a side at which pictures are loaded for it, where it sees `image_size` of them (0: its own)."""
+        return min(side_before_crop(image_size or self.image_size, self.crop), LARGEST_IMAGE)
 
     def checked_channels(self, channels: int | None) -> int:
         """`channels` or this backbone's own; only a small network without weights of its own can choose."""
@@ -76,7 +87,10 @@ class Backbone:
 
     def to_json(self) -> dict[str, Any]:
         """Its facts; what holds for nearly all of them is left out."""
-        usual = {"maps": True, "multiple": 1, "norms": True, "linear_head": True}
+        usual = {
+            "maps": True, "multiple": 1, "norms": True, "linear_head": True, "class_names": (), "crop": 1.0,
+            "architecture": "", "width": 0,
+        }  # fmt: skip
         return {name: value for name, value in asdict(self).items() if usual.get(name, object()) != value}
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from core.disk import disk_error
+from core.engine.backbones.own import look_in
+from core.engine.backbones.own_import import Wanted, import_network
 from core.engine.context import CancelledError
 from core.engine.data import import_data
 from core.engine.data.imports.class_folders import Wishes
@@ -21,12 +23,14 @@ from core.engine.questions.sensitivity import sensitivity
 from core.errors import UserError, UserErrors
 from core.jobs import Document, Job
 
-KINDS = ("preview", "profile", "rank", "import", "sensitivity")
+KINDS = ("preview", "profile", "rank", "import", "import_model", "sensitivity")
 INTERVAL = 0.2  # seconds between two reports of a job that goes from file to file
 TEXT = TypeAdapter(str)
 WHOLE = TypeAdapter(int)
 FLAG = TypeAdapter(bool)
 TEXTS = TypeAdapter(list[str])
+NUMBER = TypeAdapter(float)
+NUMBERS = TypeAdapter(list[float])
 
 
 def answer(job: Job) -> None:
@@ -48,6 +52,7 @@ def answer(job: Job) -> None:
 
 def _result(job: Job, asked: Document) -> Document:
     workspace = job.folder.parent.parent
+    look_in(workspace / "models")
     match job.kind:
         case "preview":
             foreseen = preview(TEXT.validate_python(asked["recipe"]), workspace)
@@ -77,6 +82,10 @@ def _result(job: Job, asked: Document) -> Document:
                 encoding=TEXT.validate_python(asked.get("encoding") or "") or None, progress=Telling(job),
             )  # fmt: skip
             return TypeAdapter(Document).validate_python(asdict(imported))
+        case "import_model":
+            path = Path(TEXT.validate_python(asked["path"]))
+            kept = import_network(path, _wanted(asked), workspace / "models", Telling(job))
+            return TypeAdapter(Document).validate_python(asdict(kept))
     raise UserError("unknown_kind", "kind", job.kind, f"one of {', '.join(KINDS)}", "Ask for one of them.")
 
 
@@ -86,6 +95,15 @@ def _wishes(asked: Document) -> Wishes:
         splits=FLAG.validate_python(asked.get("splits", True)),
         merge=FLAG.validate_python(asked.get("merge", False)),
     )
+
+
+def _wanted(asked: Document) -> Wanted:
+    return Wanted(
+        TEXT.validate_python(asked["backbone"]), TEXT.validate_python(asked["name"]),
+        TEXTS.validate_python(asked.get("labels", [])), NUMBERS.validate_python(asked.get("mean", [])),
+        NUMBERS.validate_python(asked.get("std", [])), _number(asked, "size") or 0,
+        NUMBER.validate_python(asked.get("crop", 0.0)),
+    )  # fmt: skip
 
 
 class Telling:
