@@ -89,6 +89,10 @@ class Catalog:
         facts = imported if isinstance(imported, Mapping) else {name: {} for name in imported}
         return replace(self, datasets={**facts, **self.datasets})
 
+    def with_backbones(self, imported: Mapping[str, Facts]) -> Catalog:
+        """This catalog with the networks a person imported."""
+        return replace(self, backbones={**imported, **self.backbones})
+
     def to_json(self) -> dict[str, Any]:
         methods = {s: {n: entry.to_json() for n, entry in menu.items()} for s, menu in self.methods.items()}
         return {"methods": methods, "backbones": dict(self.backbones), "datasets": dict(self.datasets)}

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
-from core.jobs import Document, Job, JobProgress
+from core.jobs import Job, JobProgress
+from core.questions.import_data import Imported
+from core.questions.import_network import ImportedNetwork
 
 EVERY = 2.0  # seconds between two lines where the output is no terminal
 
@@ -52,13 +53,22 @@ def _count(far: JobProgress) -> str:
     return f"{far.done:,} of {far.total:,}" if far.total else f"{far.done:,}"
 
 
-def report(found: Document) -> Iterator[str]:
+def report(found: Imported) -> Iterator[str]:
     """What was imported, what to know of it, what was ignored and what was skipped, a line each."""
-    data: dict[str, Any] = dict(found)
-    yield f"{data['dataset']}: {data['images']} images of {data['classes']} classes"
-    yield from data.get("warnings", [])
-    ignored = data.get("ignored", {})
+    yield f"{found.dataset}: {found.images} images of {found.classes} classes"
+    yield from found.warnings
+    ignored = found.ignored
     if ignored:
         named = ", ".join(f"{name} ({count})" for name, count in sorted(ignored.items()))
         yield f"ignored {sum(ignored.values())} hidden and system files: {named}"
-    yield from (f"skipped {each['file']}: {each['reason']}" for each in data["skipped"])
+    yield from (f"skipped {each['file']}: {each['reason']}" for each in found.skipped)
+
+
+def network_report(found: ImportedNetwork) -> Iterator[str]:
+    """What was imported, what its images go through, and what to know of it, a line each."""
+    yield f"{found.model}: {found.backbone}, {found.classes} classes, {found.params:,} parameters"
+    mean, std = (", ".join(f"{value:g}" for value in values) for values in (found.mean, found.std))
+    cut = f", the middle {100 * found.crop:g} % of a picture's side" if found.crop < 1 else ""
+    yield f"images of {found.size} px{cut}; mean {mean}; std {std} (--size, --crop, --mean and --std set them)"
+    yield from found.notes
+    yield f'In a recipe: backbone = "{found.model}", and keep as its first step to leave it as it is.'

@@ -192,7 +192,9 @@ def checked_labels(names: list[str]) -> list[str]:
         raise _bad_labels("no name", "Write one class name a line.")
     for number, name in enumerate(names, 1):
         if not name or any(unicodedata.category(c) in ("Cc", "Cs") for c in name):
-            raise _bad_labels(f"line {number}: {shorten(name)}", "Write a name without control characters on each line.")
+            raise _bad_labels(
+                f"line {number}: {shorten(name)}", "Write a name without control characters on each line."
+            )
     if twice := next((name for name, count in Counter(names).items() if count > 1), None):
         raise _bad_labels(f"{shorten(twice)} twice", "Give each class a name of its own.")
     return names

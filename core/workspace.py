@@ -14,10 +14,13 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from platformdirs import user_data_dir
 from pydantic import JsonValue
 
+from core.catalog import Catalog, load_catalog
+from core.datasets import imported_datasets
 from core.disk import disk_error
 from core.errors import UserError
 from core.files import (
@@ -32,6 +35,8 @@ from core.files import (
     write_atomic,
 )
 from core.jobs import Job
+from core.models import PREFIX, bare_name, catalog_entries, remove_network
+from core.questions.request import Request
 from core.runs import Run, RunSummary
 from core.sealed import seal
 
@@ -105,6 +110,12 @@ class Workspace:
             with suppress(UserError):
                 workspace._make(name)
         return workspace
+
+    def catalog(self) -> Catalog:
+        """All that can be chosen here: what comes with the program, and what a person added to this workspace."""
+        shipped = load_catalog()
+        networks = catalog_entries(self.models, shipped.backbones)
+        return shipped.with_datasets(imported_datasets(self.datasets)).with_backbones(networks)
 
     def _make(self, name: str) -> None:
         folder = self.path / name
@@ -245,8 +256,12 @@ class Workspace:
 
     # jobs
 
-    def create_job(self, kind: str, request: dict[str, JsonValue]) -> Job:
+    def ask(self, request: Request[Any]) -> Job:
         """A question to the engine; the supervisor gives it to a worker at once."""
+        return self.create_job(request.kind, request.to_document())
+
+    def create_job(self, kind: str, request: dict[str, JsonValue]) -> Job:
+        """A question as it is stored; see `ask`."""
         document = seal(json.dumps({"kind": kind, "request": request}, allow_nan=False).encode())
         job_id = new_id(after=self.job_ids())
         with self._half_made("jobs", job_id) as half:
@@ -260,6 +275,18 @@ class Workspace:
     def job_ids(self) -> list[str]:
         """The ids of all jobs, oldest first."""
         return _ids(self.path / "jobs")
+
+    # a person's own networks
+
+    def remove_network(self, name: str) -> str:
+        """Moves an imported network to the trash and gives its name; raises UserError `unknown_network`, and
+        `network_in_use` where a run that is not over begins with it."""
+        called = re.compile(re.escape(PREFIX + bare_name(name)) + r"\s*[\",']")
+        users = [s.id for s in self.runs() if not s.status.is_over and called.search(self.run(s.id).recipe_text)]
+        if users:
+            fix = f"Let it end or cancel it first: condenser cancel {users[0]}."
+            raise UserError("network_in_use", "model", name, "a network that no waiting or running run needs", fix)
+        return remove_network(name, self.models, self.path / "trash")
 
     # housekeeping
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 def side_before_crop(size: int, crop: float) -> int:
-    """Pixels a side of an image of which the middle `crop` of each side, `size` pixels, is kept (256 for 224, 0.875)."""
+    """Pixels a side of an image of which the middle `size` pixels are kept, a share of `crop` (256 for 224, 0.875)."""
     return max(size, round(size / crop))
 
 

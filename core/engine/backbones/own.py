@@ -1,4 +1,4 @@
-"""Networks that a person trained and imported: an architecture of the catalog with their weights, from the workspace."""
+"""Networks that a person trained and imported: an architecture of the catalog with weights from the workspace."""
 
 from __future__ import annotations
 

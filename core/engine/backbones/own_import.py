@@ -1,4 +1,4 @@
-"""Import of a network that a person trained: read, recognised, checked against its architecture, and kept with a hash."""
+"""Import of a network that a person trained: read, recognised, checked against its architecture, kept with a hash."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from core.engine.measure.complexity import complexity
 from core.errors import UserError
 from core.files import make_folder, move, remove_tree, write_atomic
 from core.models import CARD, PREFIX, SCHEMA, WEIGHTS, OwnNetwork, checked_labels, network_home, new_name
+from core.questions.import_network import ImportedNetwork, ImportNetworkRequest
 from core.rules.networks import LARGEST_IMAGE, SMALLEST_IMAGE, size_faults
 from core.sealed import file_hash, seal
 
@@ -36,45 +37,13 @@ MOST_CLASSES = 100_000
 LEAST_CROP = 0.1
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """What a person says of the network; empty and 0 take the architecture's own."""
-
-    backbone: str
-    name: str
-    labels: Sequence[str] = ()
-    mean: Sequence[float] = ()
-    std: Sequence[float] = ()
-    size: int = 0
-    crop: float = 0.0
-
-
-@dataclass(frozen=True)
-class ImportedNetwork:
-    """What became of the file: `model` is the name to use it by, `classes` and `size` are counts and pixels."""
-
-    model: str
-    backbone: str
-    classes: int
-    size: int
-    labels: list[str]
-    named: bool
-    mean: list[float]
-    std: list[float]
-    crop: float
-    params: int
-    macs: int
-    bytes: int
-    notes: list[str]
-
-
-def import_network(path: Path, wanted: Wanted, folder: Path, report: Progress) -> ImportedNetwork:
-    """The network in the file at `path`, kept in `folder` (a workspace's `models`).
+def import_network(wanted: ImportNetworkRequest, folder: Path, report: Progress) -> ImportedNetwork:
+    """The network in the file that is asked about, kept in `folder` (a workspace's `models`).
 
     Raises UserError and leaves the folder as it was where the file is none, holds another architecture, or what a
     person says of it does not fit.
     """
-    name = new_name(wanted.name, folder)
+    path, name = Path(wanted.path), new_name(wanted.name, folder)
     base = _architecture(wanted.backbone)
     report("reading", 0, None)
     digest = _hash(path)
@@ -132,7 +101,7 @@ def _with_form(base: Backbone, weights: OpenedWeights) -> Backbone:
 # which tensors
 
 
-def _fitted(path: Path, weights: OpenedWeights, base: Backbone, wanted: Wanted) -> tuple[Fit, int]:
+def _fitted(path: Path, weights: OpenedWeights, base: Backbone, wanted: ImportNetworkRequest) -> tuple[Fit, int]:
     """How the file fits, and the pixels a side; raises UserError where it does not."""
     size = wanted.size or base.image_size
     _refuse_size(size, base)
@@ -141,7 +110,7 @@ def _fitted(path: Path, weights: OpenedWeights, base: Backbone, wanted: Wanted) 
     if not whole:
         raise _unfit(path, weights, base, found, size)
     chosen = [fit for fit in whole if fit.averaged] or whole
-    if len({fit.place + (fit.prefix,) for fit in chosen}) > 1:
+    if len({(*fit.place, fit.prefix) for fit in chosen}) > 1:
         given = f"{path.name} holds {listed([fit.where or 'one without a name' for fit in chosen])}"
         fix = "Save the one you mean alone: torch.save(model.state_dict(), 'weights.pth')."
         raise UserError("several_networks", "path", given, f"one network of the architecture {base.name}", fix)
@@ -177,7 +146,7 @@ def _unfit(path: Path, weights: OpenedWeights, base: Backbone, found: Sequence[F
         fix = f"Import it with --size {other}."
         return UserError("wrong_image_size", "size", given, f"weights for size {size}", fix)
     near = _nearest(weights, base)
-    if near and near[0][0] == base.name or not best.missing and not best.surplus:
+    if (near and near[0][0] == base.name) or (not best.missing and not best.surplus):
         return _differing(path, best, base, size)
     given = f"{path.name} with {count} tensors, of which {len(best.keys)} are called as in {base.name}"
     names = [f"{name} ({100 * alike:.0f} % of the tensors have the same shapes)" for name, alike in near]
@@ -273,7 +242,7 @@ def _labels(given: Sequence[str], classes: int) -> list[str]:
     return names
 
 
-def _pixels(wanted: Wanted, base: Backbone) -> tuple[list[float], list[float], float]:
+def _pixels(wanted: ImportNetworkRequest, base: Backbone) -> tuple[list[float], list[float], float]:
     """Mean, deviation and crop; raises UserError out_of_range."""
     own = base.preprocessing(base.image_size, base.channels)
     mean = _values("mean", wanted.mean or own.mean, base.channels, 0.0)

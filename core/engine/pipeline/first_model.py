@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from core.engine.backbones import Backbone, find, labels, load_backbone
-from core.engine.context import Context
+from core.engine.context import Context, Progress
 from core.engine.model import Model
 from core.engine.seeds import counter_seed
 
@@ -19,7 +19,7 @@ def start(backbone: str, context: Context) -> Model:
 
     def progress(done: int, total: int | None) -> None:
         context.stop_if_cancelled()
-        context.report("downloading", 0, 1, done, total or 0)
+        context.report(Progress("downloading", done, total or 0))
 
     net = load_backbone(
         backbone, classes=len(context.data.classes), weights=context.weights, image_size=size,

@@ -12,7 +12,6 @@ from core.engine.context import Context
 from core.engine.forecast import Forecast
 from core.engine.model import Model
 from core.engine.transfer import Transfer
-from core.errors import UserError
 from core.options import Words
 from core.rules.keep import nothing_to_keep, other_classes
 
@@ -26,11 +25,12 @@ class Keep(Transfer):
     summary = Words(
         "The network as it is, without training: for one whose classes are the dataset's. Import your own with "
         "condenser import-model, then prune and quantize it.",
-        "网络保持原样，不做训练：用于类别与数据集相同的网络。先用 condenser import-model 导入自己的网络，再剪枝和量化。",
+        "网络保持原样，不做训练：用于类别与数据集相同的网络。"
+        "先用 condenser import-model 导入自己的网络，再剪枝和量化。",
     )
 
     def apply(self, model: Model, context: Context) -> Model:
-        """The network with its outputs in the dataset's order; raises UserError `nothing_to_keep` or `other_classes`."""
+        """The network, outputs in the dataset's order; raises UserError `nothing_to_keep` or `other_classes`."""
         _refuse_unknown(model)
         _refuse_other(model, context)
         if model.knows == model.classes:
@@ -41,8 +41,8 @@ class Keep(Transfer):
         moved = sum(place != old for place, old in enumerate(order))
         context.remark(
             "classes_mapped",
-            f"{model.name} has the classes of {context.data.name} in another order: {moved} of {len(order)} outputs were "
-            "moved to the dataset's order by their names. No weight changed.",
+            f"{model.name} has the classes of {context.data.name} in another order: {moved} of {len(order)} outputs "
+            "were moved to the dataset's order by their names. No weight changed.",
         )
         return model
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
-from tests.core.engine.backbones import hostile_weights as hostile
 
 from core.engine.backbones import own_child
 from core.engine.backbones.own_weights import opened
 from core.engine.context import CancelledError
 from core.errors import UserError
+from tests.core.engine.backbones import hostile_weights as hostile
 
 Make = Callable[[Path], object]
 
