@@ -164,7 +164,7 @@ def facts(card: OwnNetwork, architecture: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def catalog_entries(folder: Path, backbones: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Entries for the catalog of backbones, by name; a network of an architecture that `backbones` lacks is left out."""
+    """Entries for the catalog of backbones, by name; those of an architecture that `backbones` lacks are left out."""
     networks = [stored.card for stored in own_networks(folder)]
     known = [card for card in networks if card.architecture in backbones]
     return {PREFIX + card.name: facts(card, backbones[card.architecture]) for card in known}
