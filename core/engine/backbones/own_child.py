@@ -18,6 +18,7 @@ import resource
 import sys
 import warnings
 import zipfile
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
@@ -44,9 +45,11 @@ class Refused(ValueError):
 def read(path: str) -> dict[str, Tensor]:
     """The tensors in the file, by their place in it as a JSON list of keys; raises Refused."""
     try:
-        check_archive(path)
-        found = torch.load(path, map_location="cpu", weights_only=True)
-        return dict(tensors(found, (), 0))
+        stored = check_archive(path)
+        found = dict(tensors(torch.load(path, map_location="cpu", weights_only=True), (), 0))
+        if stored is not None:
+            refuse_lying(found, stored)
+        return found
     except Refused:
         raise
     except (pickle.UnpicklingError, AttributeError, ImportError, TypeError) as error:
@@ -79,10 +82,11 @@ def _broken(told: str) -> Refused:
     return Refused("broken", " ".join(told.split())[:200])
 
 
-def check_archive(path: str) -> None:
-    """Raises Refused where the file is a zip that says it holds more than it has: torch.save compresses nothing."""
+def check_archive(path: str) -> Counter[int] | None:
+    """The sizes in bytes of what lies in a zip file, None for any other file. Raises Refused where it says that it holds
+    more than it has: torch.save compresses nothing."""
     if not _starts_as_zip(path):
-        return
+        return None
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
@@ -98,6 +102,14 @@ def check_archive(path: str) -> None:
         raise Refused("compressed", packed.filename[:80])
     if sum(entry.file_size for entry in entries) > os.path.getsize(path):
         raise Refused("overlap")
+    return Counter(entry.file_size for entry in entries)
+
+
+def refuse_lying(found: Mapping[str, Tensor], stored: Counter[int]) -> None:
+    """Raises Refused where numbers are said to be more than lie in the file: torch would read what lies behind them."""
+    storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in found.values()}
+    if Counter(size for size in storages.values() if size) - stored:
+        raise Refused("stretched", "a storage")
 
 
 def _starts_as_zip(path: str) -> bool:

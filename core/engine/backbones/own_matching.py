@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -27,7 +27,7 @@ class Architecture:
 
     net: nn.Module
     head: str
-    renamed: object  # a callable (state, net) -> state; kept as it is by the family
+    renamed: Callable[[Mapping[str, Tensor], nn.Module], Mapping[str, Tensor]]
 
     @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -108,7 +108,7 @@ def _fit(place: Place, specs: Specs, prefix: str, wanted: Architecture) -> Fit:
     inside = {name: key for name, key in inside.items() if name.rpartition(".")[2] not in COUNTERS}
     blank = {name: torch.empty(specs[key].shape, device="meta") for name, key in inside.items()}
     given = {id(tensor): inside[name] for name, tensor in blank.items()}
-    fitted = {name: given[id(t)] for name, t in _renamed(blank, wanted).items() if id(t) in given}
+    fitted = {name: given[id(t)] for name, t in wanted.renamed(blank, wanted.net).items() if id(t) in given}
     found = {name: key for name, key in fitted.items() if name in wanted.shapes}
     own = {name: specs[key] for name, key in found.items()}
     return Fit(
@@ -119,12 +119,6 @@ def _fit(place: Place, specs: Specs, prefix: str, wanted: Architecture) -> Fit:
         len(specs) - len(inside),
         next((specs[key] for name, key in inside.items() if name.endswith(("pos_embedding", "pos_embed"))), None),
     )  # fmt: skip
-
-
-def _renamed(state: dict[str, Tensor], wanted: Architecture) -> Mapping[str, Tensor]:
-    assert callable(wanted.renamed)
-    found: Mapping[str, Tensor] = wanted.renamed(state, wanted.net)
-    return found
 
 
 def _same(name: str, shape: tuple[int, ...], wanted: Architecture) -> bool:

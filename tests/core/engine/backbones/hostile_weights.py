@@ -79,14 +79,19 @@ def rewritten(path: Path, change: Callable[[str, bytes], bytes], compression: in
             new.writestr(entry.filename, change(entry.filename, old.read(entry)))
 
 
-def lying_size(path: Path) -> None:
-    """A storage that says it has 2³¹ − 1 numbers, of which 1,000 are there."""
+def lying_size(path: Path, numbers: int = 2**31 - 1) -> None:
+    """A storage that says it has so many numbers, of which 1,000 are there."""
 
     def change(name: str, data: bytes) -> bytes:
         number = b"M" + struct.pack("<H", 1000)
-        return data.replace(number, b"J" + struct.pack("<i", 2**31 - 1)) if name.endswith("data.pkl") else data
+        return data.replace(number, b"J" + struct.pack("<i", numbers)) if name.endswith("data.pkl") else data
 
     rewritten(path, change)
+
+
+def lying_a_little(path: Path) -> None:
+    """What torch would read beyond the numbers is no tensor of the file."""
+    lying_size(path, 1200)
 
 
 def bomb(path: Path) -> None:
@@ -115,9 +120,7 @@ def stretched(path: Path) -> None:
 
 
 def nested(path: Path) -> None:
-    inner: object = torch.zeros(1)
-    for _ in range(5000):
-        inner = [inner]
+    """Lists in lists, 100,000 deep."""
     path.write_bytes(b"\x80\x02" + b"]" * 100_000 + b"a" * 99_999 + b".")
 
 

@@ -54,6 +54,7 @@ PICKLES: dict[str, tuple[Make, str]] = {
     "tar": (lambda p: hostile.tar(p, p.parent), "tar"),
     "compressed": (hostile.bomb, "compressed"),
     "overlapping": (hostile.overlapping, "overlap"),
+    "lying by a little": (hostile.lying_a_little, "stretched"),
     "stretched": (hostile.stretched, "stretched"),
     "cut": (lambda p: hostile.cut(p, 0.5), "broken"),
     "cut at the end": (lambda p: hostile.cut(p, 0.98), "broken"),
