@@ -83,8 +83,8 @@ def _broken(told: str) -> Refused:
 
 
 def check_archive(path: str) -> Counter[int] | None:
-    """The sizes in bytes of what lies in a zip file, None for any other file. Raises Refused where it says that it holds
-    more than it has: torch.save compresses nothing."""
+    """The sizes in bytes of what lies in a zip file; None for any other file. Raises Refused where it says that it
+    holds more than it has: torch.save compresses nothing."""
     if not _starts_as_zip(path):
         return None
     try:
