@@ -26,6 +26,7 @@ CARD, WEIGHTS = "network.json", "network.safetensors"
 SCHEMA = 1
 MOST_NAME = 64  # characters
 MOST_LABELS = 4 * 2**20  # bytes of a file of labels
+NOT_ITS_OWN = ("accuracy", "download_bytes", "width", "width_power")  # facts of an architecture, not of its weights
 OTHER = " ._-"  # what a name may hold beside letters and digits
 
 
@@ -153,10 +154,10 @@ def remove_network(name: str, folder: Path, trash: Path) -> str:
 
 def facts(card: OwnNetwork, architecture: Mapping[str, Any]) -> dict[str, Any]:
     """The network as an entry of the catalog of backbones; `architecture` is the entry it was built from."""
-    known = {name: value for name, value in architecture.items() if name not in ("accuracy", "download_bytes")}
+    known = {name: value for name, value in architecture.items() if name not in NOT_ITS_OWN}
     return {
         **known, "name": PREFIX + card.name, "title": f"{card.name} ({architecture['title']})", "family": "own",
-        "architecture": card.architecture, "width": card.width, "channels": card.channels, "image_size": card.size,
+        "architecture": card.architecture, "own_width": card.width, "channels": card.channels, "image_size": card.size,
         "mean": list(card.mean), "std": list(card.std), "crop": card.crop, "params": card.params, "macs": card.macs,
         "accuracy": None, "classes": len(card.classes), "class_names": list(card.classes), "licence": "your own",
         "source": f"imported from {card.file}", "weights": "own", "download_bytes": 0,

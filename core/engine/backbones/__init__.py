@@ -7,64 +7,53 @@ from pathlib import Path
 
 from torch import nn
 
+from core.engine.backbones import own
 from core.engine.backbones import state as weight_files
 from core.engine.backbones.backbone import Backbone, Family, Progress
 from core.engine.backbones.efficientnet_lite import EfficientNetLite
 from core.engine.backbones.heads import classes_of, head_layer, set_head
-from core.engine.backbones.own import Own, stored
 from core.engine.backbones.skeleton import on_meta
 from core.engine.backbones.small import Small
 from core.engine.backbones.torchvision import Torchvision
 from core.errors import UserError, nearest
 from core.models import PREFIX
 
-__all__ = ["Backbone", "backbones", "family_of", "find", "labels", "load_backbone", "skeleton", "weights_at_hand"]
+__all__ = ["Backbone", "backbones", "families", "find", "labels", "load_backbone", "skeleton", "weights_at_hand"]
 
-FAMILIES: dict[str, Family] = {
-    "efficientnet_lite": EfficientNetLite(),
-    "small": Small(),
-    "torchvision": Torchvision(),
-}
+
+@cache
+def families() -> dict[str, Family]:
+    """Every family by the name of its file."""
+    return {"efficientnet_lite": EfficientNetLite(), "own": own.Own(), "small": Small(), "torchvision": Torchvision()}
 
 
 @cache
 def backbones() -> dict[str, Backbone]:
     """Every backbone of the catalog by name, sorted; not those that a person imported."""
-    entries = [entry for family in FAMILIES.values() for entry in family.catalog()]
+    entries = [entry for family in families().values() for entry in family.catalog()]
     return {entry.name: entry for entry in sorted(entries, key=lambda entry: entry.name)}
-
-
-@cache
-def own() -> Own:
-    """The family of networks that a person imported, which are built by the others."""
-    return Own(FAMILIES, backbones())
 
 
 def find(name: str) -> Backbone:
     """The backbone called `name`, of the catalog or `own/…`; raises UserError naming the nearest."""
     if name.startswith(PREFIX):
-        return own().entry(stored(name))
+        return own.entry(name)
     if name not in backbones():
         allowed = "a backbone of the catalog (condenser list backbones)"
         raise UserError("unknown_backbone", "backbone", name, allowed, nearest(name, backbones()))
     return backbones()[name]
 
 
-def family_of(backbone: Backbone) -> Family:
-    """What builds and loads it."""
-    return own() if backbone.family == "own" else FAMILIES[backbone.family]
-
-
 def weights_at_hand(name: str, folder: Path | None = None) -> bool:
     """Whether the pretrained weights of `name` can be loaded without a network; False where there are none."""
     backbone = find(name)
-    return family_of(backbone).at_hand(backbone, folder)
+    return families()[backbone.family].at_hand(backbone, folder)
 
 
 def labels(name: str) -> tuple[str, ...]:
     """The class names that the weights of `name` know, in the order of the logits; empty without weights."""
     backbone = find(name)
-    return family_of(backbone).labels(backbone)
+    return families()[backbone.family].labels(backbone)
 
 
 def load_backbone(
@@ -86,7 +75,7 @@ def load_backbone(
     Raises UserError on every wrong argument and when the weights can't be had.
     """
     backbone = find(name)
-    family = family_of(backbone)
+    family = families()[backbone.family]
     size, channels = _checked(backbone, classes, image_size, width, channels)
     fresh = weights == "none" or (weights == "default" and backbone.weights == "none")
     if fresh:
@@ -107,14 +96,14 @@ def skeleton(name: str, classes: int | None = None, image_size: int | None = Non
     """The network `name` on the meta device, as its authors count it: shapes without memory, in milliseconds."""
     backbone = find(name)
     size, _ = _checked(backbone, classes, image_size, width, None)
-    family = family_of(backbone)
+    family = families()[backbone.family]
     net = on_meta(lambda: family.published(backbone, classes or backbone.classes, size, width))
     return net.to("meta").eval()
 
 
 def _filled(backbone: Backbone, path: Path, size: int, width: int, channels: int) -> nn.Module:
     """The architecture with the weights of a file, and the head the file has."""
-    family = family_of(backbone)
+    family = families()[backbone.family]
     state = weight_files.read(path)
     net = on_meta(lambda: family.architecture(backbone, backbone.classes, size, width, channels))
     state = dict(family.fit(state, net))

@@ -29,7 +29,7 @@ class Backbone:
     `multiple`: what the side of its images must be a multiple of. `norms`: whether it has batch normalisation with
     scales. `linear_head`: whether it ends in a linear layer on an embedding. `class_names` are those its weights know,
     where they are few; `crop` is the share of a picture's side that its weights were trained to see. A person's own
-    network has the `architecture` it was built from, and its `width` where that is a small network.
+    network has the `architecture` it was built from, and its `own_width` where that is a small network.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Backbone:
     class_names: tuple[str, ...] = ()
     crop: float = 1.0
     architecture: str = ""
-    width: int = 0
+    own_width: int = 0
 
     @property
     def fixed(self) -> bool:
@@ -89,7 +89,7 @@ class Backbone:
         """Its facts; what holds for nearly all of them is left out."""
         usual = {
             "maps": True, "multiple": 1, "norms": True, "linear_head": True, "class_names": (), "crop": 1.0,
-            "architecture": "", "width": 0,
+            "architecture": "", "own_width": 0,
         }  # fmt: skip
         return {name: value for name, value in asdict(self).items() if usual.get(name, object()) != value}
 

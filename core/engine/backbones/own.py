@@ -13,7 +13,9 @@ from torch import Tensor, nn
 
 from core.engine.backbones.backbone import Backbone, Family, Progress
 from core.errors import UserError
-from core.models import PREFIX, StoredNetwork, facts, find_network, own_networks
+from core.models import PREFIX, StoredNetwork, facts, find_network
+
+FAMILY = "own"
 
 
 class Workspaces:
@@ -49,24 +51,13 @@ def content(names: Iterable[str]) -> str:
 class Own(Family):
     """Own networks, built by the family of the architecture that each was trained in."""
 
-    def __init__(self, families: Mapping[str, Family], known: Mapping[str, Backbone]) -> None:
-        self.families, self.known = families, known
-
     def catalog(self) -> list[Backbone]:
-        return [self.entry(one) for one in own_networks(Workspaces.folder)] if Workspaces.folder is not None else []
-
-    def entry(self, network: StoredNetwork) -> Backbone:
-        """The catalog's entry of an imported network; raises UserError where its architecture is unknown here."""
-        card = network.card
-        if card.architecture not in self.known:
-            fix = "It was imported by another version: update this one."
-            raise UserError("unknown_backbone", "backbone", card.architecture, "an architecture of the catalog", fix)
-        described: dict[str, Any] = facts(card, self.known[card.architecture].to_json())
-        return Backbone(**{key: tuple(v) if isinstance(v, list) else v for key, v in described.items()})
+        """None that comes with the program: see `entry`."""
+        return []
 
     def architecture(self, backbone: Backbone, classes: int, image_size: int, width: int, channels: int) -> nn.Module:
-        base = self.known[backbone.architecture]
-        return self.families[base.family].architecture(base, classes, image_size, backbone.width, channels)
+        base = _base(backbone.architecture)
+        return _families()[base.family].architecture(base, classes, image_size, backbone.own_width, channels)
 
     def published(self, backbone: Backbone, classes: int, image_size: int, width: int) -> nn.Module:
         return self.architecture(backbone, classes, image_size, width, backbone.channels)
@@ -90,6 +81,29 @@ class Own(Family):
 
     def fit(self, state: Mapping[str, Tensor], net: nn.Module) -> Mapping[str, Tensor]:
         """As each family does for its own: position embeddings stretched to another image size, old names."""
-        for family in self.families.values():
-            state = family.fit(state, net)
+        for name, family in _families().items():
+            state = state if name == FAMILY else family.fit(state, net)
         return state
+
+
+def entry(name: str) -> Backbone:
+    """The network called `name`, with `own/` before it, as an entry of the catalog; raises UserError."""
+    card = stored(name).card
+    described: dict[str, Any] = facts(card, _base(card.architecture).to_json())
+    return Backbone(**{key: tuple(value) if isinstance(value, list) else value for key, value in described.items()})
+
+
+def _base(architecture: str) -> Backbone:
+    """Raises UserError `unknown_backbone` where a network was imported with an architecture that is none here."""
+    from core.engine.backbones import backbones  # the package is made of its families
+
+    if architecture not in backbones():
+        fix = "It was imported by another version: update this one."
+        raise UserError("unknown_backbone", "backbone", architecture, "an architecture of the catalog", fix)
+    return backbones()[architecture]
+
+
+def _families() -> Mapping[str, Family]:
+    from core.engine.backbones import families
+
+    return families()

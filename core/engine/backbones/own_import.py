@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from core.engine.backbones import Backbone, backbones, family_of, find, skeleton
+from core.engine.backbones import Backbone, backbones, families, find, skeleton
 from core.engine.backbones import state as weight_files
 from core.engine.backbones.heads import head_layer
 from core.engine.backbones.own_matching import Architecture, Fit, clean, fits, likeness, listed
@@ -60,7 +60,7 @@ def import_network(wanted: ImportNetworkRequest, folder: Path, report: Progress)
     kept = {key: tensor.contiguous() for key, tensor in net.state_dict().items()}
     data = save(kept)
     card = OwnNetwork(
-        schema_version=SCHEMA, name=name, architecture=base.name, width=base.width, channels=base.channels,
+        schema_version=SCHEMA, name=name, architecture=base.name, width=base.own_width, channels=base.channels,
         classes=labels or [str(number) for number in range(classes)], named=bool(labels), size=size, mean=mean, std=std,
         crop=crop, params=cost.params, macs=cost.macs, sha256=sha256(data).hexdigest(), bytes=len(data),
         file=path.name.encode("utf-8", "replace").decode(), file_sha256=digest, notes=_notes(fit, weights, labels),
@@ -94,7 +94,7 @@ def _with_form(base: Backbone, weights: OpenedWeights) -> Backbone:
     for specs in weights.groups.values():
         for key, spec in specs.items():
             if clean(key).endswith("stem.0.weight") and len(spec.shape) == 4:
-                return replace(base, width=spec.shape[0], channels=3 if spec.shape[1] == 3 else 1)
+                return replace(base, own_width=spec.shape[0], channels=3 if spec.shape[1] == 3 else 1)
     return base
 
 
@@ -127,8 +127,8 @@ def _refuse_size(size: int, base: Backbone) -> None:
 
 
 def _empty(base: Backbone, size: int) -> Architecture:
-    family = family_of(base)
-    net = on_meta(lambda: family.architecture(base, base.classes, size, base.width, base.channels))
+    family = families()[base.family]
+    net = on_meta(lambda: family.architecture(base, base.classes, size, base.own_width, base.channels))
     head = head_layer(net)
     return Architecture(net, next(name for name, module in net.named_modules() if module is head), family.fit)
 
@@ -212,8 +212,8 @@ def _filled(base: Backbone, state: Mapping[str, Tensor], size: int) -> tuple[nn.
     if not 2 <= classes <= MOST_CLASSES:
         fix = "Only classifiers of two classes or more can be imported."
         raise UserError("out_of_range", "path", f"a head of {classes} outputs", f"2 to {MOST_CLASSES:,}", fix)
-    family = family_of(base)
-    net = on_meta(lambda: family.architecture(base, classes, size, base.width, base.channels))
+    family = families()[base.family]
+    net = on_meta(lambda: family.architecture(base, classes, size, base.own_width, base.channels))
     whole = {**_counters(net), **state}
     weight_files.fill(net, whole, base.name)
     net.eval()

@@ -34,7 +34,7 @@ def as_model(net: nn.Module, info: Backbone, classes: tuple[str, ...], size: int
     that what is made of it can be loaded where the person's weights are not."""
     known = () if fresh else labels(info.name)
     return Model(
-        net, info.architecture or info.name, classes, info.preprocessing(size), info.width, fresh=fresh,
+        net, info.architecture or info.name, classes, info.preprocessing(size), info.own_width, fresh=fresh,
         alias=info.name if info.architecture else "", knows=known,
     )  # fmt: skip
 
