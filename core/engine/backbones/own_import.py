@@ -94,7 +94,9 @@ def _with_form(base: Backbone, weights: OpenedWeights) -> Backbone:
     for specs in weights.groups.values():
         for key, spec in specs.items():
             if clean(key).endswith("stem.0.weight") and len(spec.shape) == 4:
-                return replace(base, own_width=spec.shape[0], channels=3 if spec.shape[1] == 3 else 1)
+                channels = 3 if spec.shape[1] == 3 else 1
+                pixels = base.preprocessing(base.image_size, channels)
+                return replace(base, own_width=spec.shape[0], channels=channels, mean=pixels.mean, std=pixels.std)
     return base
 
 

@@ -21,7 +21,7 @@ from core.files import Failpoint, breaking
 from core.models import own_networks, read_network
 from core.questions.import_network import ImportedNetwork, ImportNetworkRequest
 from tests.core.engine.backbones import hostile_weights as hostile
-from tests.core.engine.backbones.trained import MEAN, SIDE, STD, Trained, save_wrapped, trained, wrappings
+from tests.core.engine.backbones.trained import MEAN, SIDE, STD, Trained, begun, save_wrapped, trained, wrappings
 
 
 def quiet(what: str, done: int, total: int | None) -> None:
@@ -38,7 +38,13 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def theirs() -> Trained:
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
+    return begun()
+
+
+@pytest.fixture(scope="module")
+def learned() -> Trained:
+    torch.set_num_threads(1)
     return trained()
 
 
@@ -68,8 +74,8 @@ def test_a_wrapping_is_seen_through(habit: str, theirs: Trained, models: Path, t
 @pytest.mark.parametrize(
     "habit", ["imagenet example", "compiled", "timm", "averaged and spread", "compiled inside", "legacy"]
 )
-def test_every_wrapping_is_seen_through(habit: str, theirs: Trained, models: Path, tmp_path: Path) -> None:
-    _wrapped(habit, theirs, models, tmp_path)
+def test_every_wrapping_is_seen_through(habit: str, learned: Trained, models: Path, tmp_path: Path) -> None:
+    _wrapped(habit, learned, models, tmp_path)
 
 
 def _wrapped(habit: str, theirs: Trained, models: Path, tmp_path: Path) -> None:
