@@ -147,8 +147,10 @@ def _unfit(path: Path, weights: OpenedWeights, base: Backbone, found: Sequence[F
         given = f"position embeddings for {other} pixels a side"
         fix = f"Import it with --size {other}."
         return UserError("wrong_image_size", "size", given, f"weights for size {size}", fix)
+    if not best.missing and not best.surplus:
+        return _differing(path, best, base, size)
     near = _nearest(weights, base)
-    if (near and near[0][0] == base.name) or (not best.missing and not best.surplus):
+    if near and near[0][0] == base.name:
         return _differing(path, best, base, size)
     given = f"{path.name} with {count} tensors, of which {len(best.keys)} are called as in {base.name}"
     names = [f"{name} ({100 * alike:.0f} % of the tensors have the same shapes)" for name, alike in near]
