@@ -217,7 +217,7 @@ def normalise(planes: tuple[Image.Image, ...], pixels: dict) -> np.ndarray:  # t
     """One or three planes of 8 bits: shorter side resized, centre cropped, minus mean, divided by deviation."""
     size = pixels["size"]
     side = max(size, round(size / pixels.get("crop", 1.0)))
-    first = (side - size) // 2
+    first = round((side - size) / 2)
     inside = slice(first, first + size)
     values = [fit(plane.convert("F"), side)[inside, inside] for plane in planes]
     if pixels["channels"] == 1 and len(values) == 3:

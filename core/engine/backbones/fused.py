@@ -47,7 +47,7 @@ class Branch(nn.Module):
         if x.shape[-1] != self.side:
             x = F.interpolate(x, size=(self.side, self.side), mode="bilinear", antialias=True)
         if self.side != self.size:
-            first = (self.side - self.size) // 2
+            first = round((self.side - self.size) / 2)
             x = x[..., first : first + self.size, first : first + self.size]
         if self.channels > x.shape[1]:
             x = x.expand(-1, self.channels, -1, -1)

@@ -117,7 +117,9 @@ def _plain(path: Path) -> OpenedWeights:
     except (SafetensorError, ValueError, KeyError, OSError, MemoryError, AttributeError) as error:
         told = " ".join(str(error).split())[:120]
         raise _refused(path, "weights_damaged", f"is cut short or no safetensors ({told})", COPY) from error
-    groups = {(): {key: Spec(tuple(t.shape), str(t.dtype).removeprefix("torch.")) for key, t in held.items()}}
+    groups: dict[Place, Specs] = {
+        (): {key: Spec(tuple(t.shape), str(t.dtype).removeprefix("torch.")) for key, t in held.items()}
+    }
     return OpenedWeights(groups, lambda place, keys: {key: held[key] for key in keys})
 
 

@@ -124,7 +124,7 @@ def prepare(images: Tensor, preprocessing: Preprocessing) -> Tensor:
 
 
 def _middle(pixels: Tensor, size: int) -> Tensor:
-    first = (pixels.shape[-1] - size) // 2
+    first = round((pixels.shape[-1] - size) / 2)  # as torchvision rounds
     return pixels[..., first : first + size, first : first + size]
 
 
@@ -144,7 +144,7 @@ def prepare_numpy(images: NDArray[np.uint8], preprocessing: Preprocessing) -> ND
     pixels = images.astype(np.float32)
     if images.shape[2:] != (side, side):
         pixels = np.stack([[_resize_plane(plane, side) for plane in image] for image in pixels])
-    first = (side - size) // 2
+    first = round((side - size) / 2)
     pixels = pixels[:, :, first : first + size, first : first + size]
     if preprocessing.channels == 1 and pixels.shape[1] == 3:
         shares = np.array(LUMINANCE, np.float32)

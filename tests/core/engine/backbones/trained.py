@@ -60,9 +60,9 @@ def trained() -> Trained:
     pixels, optimizer = found.prepared(images), torch.optim.Adam(net.parameters(), 1e-3)
     for _ in range(3):
         net.train()
-        for part in torch.randperm(500).split(25):
+        for part in torch.split(torch.randperm(500), 25):
             optimizer.zero_grad()
-            functional.cross_entropy(net(pixels[part]), target[part]).backward()
+            functional.cross_entropy(net(pixels[part]), target[part]).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
     return found
 

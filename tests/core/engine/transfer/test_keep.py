@@ -111,9 +111,9 @@ def plain_loop(data: Dataset) -> torch.nn.Module:
     optimizer = torch.optim.Adam(net.parameters(), 3e-3)
     for _ in range(3):
         net.train()
-        for part in torch.randperm(len(target)).split(50):
+        for part in torch.split(torch.randperm(len(target)), 50):
             optimizer.zero_grad()
-            functional.cross_entropy(net(plain(data.train.images[part])), target[part]).backward()
+            functional.cross_entropy(net(plain(data.train.images[part])), target[part]).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
     return net.eval()
 
