@@ -89,8 +89,9 @@ class Own(Family):
 def entry(name: str) -> Backbone:
     """The network called `name`, with `own/` before it, as an entry of the catalog; raises UserError."""
     card = stored(name).card
-    described: dict[str, Any] = facts(card, _base(card.architecture).to_json())
-    return Backbone(**{key: tuple(value) if isinstance(value, list) else value for key, value in described.items()})
+    known = facts(card, _base(card.architecture).to_json())
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in known.items()}
+    return Backbone(**values)
 
 
 def _base(architecture: str) -> Backbone:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def test_safetensors_need_no_child(tmp_path: Path) -> None:
 PICKLES: dict[str, tuple[Make, str]] = {
     "os.system": (lambda p: hostile.saved(p, hostile.system(p.parent)), "code"),
     "os.system, legacy": (lambda p: hostile.saved(p, hostile.system(p.parent), legacy=True), "code"),
-    "os.system, bare": (lambda p: p.write_bytes(hostile.pickle.dumps(hostile.system(p.parent))), "code|pickle"),
+    "os.system, bare": (lambda p: p.write_bytes(pickle.dumps(hostile.system(p.parent))), "code|pickle"),
     "os.system, nested": (lambda p: hostile.saved(p, {"model": [{"w": hostile.system(p.parent)}]}), "code"),
     "eval": (lambda p: hostile.saved(p, {"w": hostile.evaluated(p.parent)}), "code"),
     "eval, legacy": (lambda p: hostile.saved(p, {"w": hostile.evaluated(p.parent)}, legacy=True), "code"),
