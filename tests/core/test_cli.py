@@ -163,6 +163,11 @@ NOBODY = "0" * 13 + "-ffffff"
         (("import", "/nowhere/at/all", "--name", "x"), "path", "may be read"),
         (("import", "/dev/null", "--name", "x"), "path", "may be read"),
         (("import", "half \udcff", "--name", "x"), "path", ""),
+        (("import-model", "/nowhere.pth", "--name", "x", "--backbone", "resnet18"), "path", "may be read"),
+        (("import-model", "Makefile", "--name", "x", "--backbone", "resnet19"), "backbone", "one of"),
+        (("import-model", "Makefile", "--name", "x", "--backbone", "resnet18", "--mean", "half"), "mean", "commas"),
+        (("import-model", "Makefile", "--name", "x", "--backbone", "resnet18", "--labels", "none"), "labels", "a line"),
+        (("remove-model", "mine"), "model", "imported"),
         (("profile", "resnet18", "--classes", "nan"), "command", "--help"),
         (("profile", "resnet18", "--classes", "1e400"), "command", "--help"),
         (("export", NOBODY, "--out", ""), "--out", "a folder"),
@@ -358,6 +363,7 @@ def test_a_persons_own_images_from_import_to_predict(
     assert json.loads(told.stdout)["label"] == "dark night"
 
 
+@pytest.mark.slow
 def test_a_persons_own_network_from_import_to_removal(
     workspace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -10,11 +11,9 @@ from torch import nn
 from core.engine.backbones import own
 from core.engine.backbones import state as weight_files
 from core.engine.backbones.backbone import Backbone, Family, Progress
-from core.engine.backbones.efficientnet_lite import EfficientNetLite
 from core.engine.backbones.heads import classes_of, head_layer, set_head
 from core.engine.backbones.skeleton import on_meta
-from core.engine.backbones.small import Small
-from core.engine.backbones.torchvision import Torchvision
+from core.engine.members import members
 from core.errors import UserError, nearest
 from core.models import PREFIX
 
@@ -24,13 +23,14 @@ __all__ = ["Backbone", "backbones", "families", "find", "labels", "load_backbone
 @cache
 def families() -> dict[str, Family]:
     """Every family by the name of its file."""
-    return {"efficientnet_lite": EfficientNetLite(), "own": own.Own(), "small": Small(), "torchvision": Torchvision()}
+    kinds = members(__name__, Family)  # type: ignore[type-abstract]
+    return {name: kind() for name, kind in kinds.items()}
 
 
 @cache
 def backbones() -> dict[str, Backbone]:
     """Every backbone of the catalog by name, sorted; not those that a person imported."""
-    entries = [entry for family in families().values() for entry in family.catalog()]
+    entries = [replace(entry, family=name) for name, family in families().items() for entry in family.catalog()]
     return {entry.name: entry for entry in sorted(entries, key=lambda entry: entry.name)}
 
 
@@ -131,7 +131,7 @@ def _checked(
         allowed = f"at least {backbone.smallest} pixels a side for {backbone.name}"
         fix = f"Its own size is {backbone.image_size}; for smaller images choose a small network such as resnet20."
         raise UserError("image_too_small", "image_size", size, allowed, fix)
-    if width and backbone.family != "small":
+    if width and not backbone.width:
         fix = "Leave width out, or choose a small network such as resnet20."
         raise UserError("no_width", "width", width, f"0 for {backbone.name}: its widths are given", fix)
     return size, backbone.checked_channels(channels)

@@ -15,7 +15,6 @@ from core.errors import UserError
 from core.rules.networks import LARGEST_IMAGE
 
 Progress = Callable[[int, int | None], None]  # (bytes done, bytes in all or None)
-FamilyName = Literal["torchvision", "efficientnet_lite", "small", "own"]
 
 
 @dataclass(frozen=True)
@@ -27,14 +26,15 @@ class Backbone:
     by torchvision or counted its way; `accuracy` is top-1 in percent as published for these weights, None without.
     `maps`: whether it works on feature maps (or tokens), so that another network's may be held against them.
     `multiple`: what the side of its images must be a multiple of. `norms`: whether it has batch normalisation with
-    scales. `linear_head`: whether it ends in a linear layer on an embedding. `class_names` are those its weights know,
-    where they are few; `crop` is the share of a picture's side that its weights were trained to see. A person's own
-    network has the `architecture` it was built from, and its `own_width` where that is a small network.
+    scales. `linear_head`: whether it ends in a linear layer on an embedding. `width`: the channels or units of its own
+    by which a person may widen it, 0 where there is no such number; its parameters grow with the power `width_power`
+    of it. `class_names` are those its weights know, where they are few; `crop` is the share of a picture's side that
+    its weights were trained to see. A person's own network has the `architecture` it was built from, and its
+    `own_width` where that is a small network. `family` is the name of the family's file, filled in by the catalog.
     """
 
     name: str
     title: str
-    family: FamilyName
     image_size: int
     smallest: int
     channels: int
@@ -57,6 +57,9 @@ class Backbone:
     crop: float = 1.0
     architecture: str = ""
     own_width: int = 0
+    width: int = 0
+    width_power: int = 2
+    family: str = ""
 
     @property
     def fixed(self) -> bool:
@@ -88,14 +91,15 @@ class Backbone:
     def to_json(self) -> dict[str, Any]:
         """Its facts; what holds for nearly all of them is left out."""
         usual = {
-            "maps": True, "multiple": 1, "norms": True, "linear_head": True, "class_names": (), "crop": 1.0,
-            "architecture": "", "own_width": 0,
+            "maps": True, "multiple": 1, "norms": True, "linear_head": True, "width": 0, "width_power": 2,
+            "class_names": (), "crop": 1.0, "architecture": "", "own_width": 0,
         }  # fmt: skip
         return {name: value for name, value in asdict(self).items() if usual.get(name, object()) != value}
 
 
 class Family(ABC):
-    """Backbones built and loaded in one way."""
+    """Backbones built and loaded in one way: one file of this folder with one concrete subclass. They then are in the
+    catalog, on the pages and in recipes with no other edit."""
 
     @abstractmethod
     def catalog(self) -> list[Backbone]:
