@@ -1,4 +1,4 @@
-"""Every stored file held against the hash it was written with, for a workspace, one run or one dataset.
+"""Every stored file held against the hash it was written with, for a workspace, one run, dataset or network.
 
 Nothing is written, so that a workspace that can only be read is verified too.
 """
@@ -13,6 +13,8 @@ from pathlib import Path
 from core.damage import RESULT, Condition, Finding, of_run
 from core.datasets import CARD, home_of
 from core.errors import UserError
+from core.models import CARD as NETWORK_CARD
+from core.models import WEIGHTS, network_home
 from core.processes.workers import IDENTITY_FILES, read_identity
 from core.runs import Run
 from core.sealed import file_hash, read_sealed, unseal
@@ -32,7 +34,7 @@ BY_CONTENT = re.compile(r"[0-9a-f]{64}")
 
 
 def verify(workspace: Workspace, name: str = "") -> list[Finding]:
-    """A finding a file, of everything or of the run or imported dataset `name`.
+    """A finding a file, of everything or of the run, imported dataset or imported network `name`.
 
     Raises UserError `no_workspace`, and `unknown_name` where nothing is called so.
     """
@@ -45,8 +47,12 @@ def verify(workspace: Workspace, name: str = "") -> list[Finding]:
     for home in (home_of(name, workspace.datasets), *workspace.datasets.glob("own-*")):
         if home.is_dir() and (home.name == name or home == home_of(name, workspace.datasets)):
             return list(_under(f"datasets/{home.name}", of_dataset(home)))
+    network = network_home(name, workspace.models)
+    if network.is_dir():
+        return list(_under(f"models/{network.name}", of_network(network)))
     fix = "`condenser runs` and `condenser list datasets` name them; leave it out to verify everything."
-    raise UserError("unknown_name", "name", name, "the id of a run or the name of an imported dataset", fix)
+    allowed = "the id of a run, or the name of an imported dataset or network"
+    raise UserError("unknown_name", "name", name, allowed, fix)
 
 
 def _everything(workspace: Workspace) -> Iterator[Finding]:
@@ -56,6 +62,8 @@ def _everything(workspace: Workspace) -> Iterator[Finding]:
     for home in sorted(path for path in workspace.datasets.glob("*") if path.is_dir()):
         found = of_dataset(home) if home.name.startswith("own-") else _caches(home, home.glob("*.safetensors"), FETCH)
         yield from _under(f"datasets/{home.name}", found)
+    for home in sorted(path for path in workspace.models.glob("own-*") if path.is_dir()):
+        yield from _under(f"models/{home.name}", of_network(home))
     yield from _under("cache", of_cache(workspace.cache))
     for job_id in workspace.job_ids():
         folder = workspace.path / "jobs" / job_id
@@ -179,6 +187,15 @@ def of_dataset(home: Path) -> Iterator[Finding]:
         if name in images or BY_CONTENT.fullmatch(digest):
             yield _hashed(home, f"images/{name}", digest, fix)
     yield from _caches(home, (home / "cache").glob("*.safetensors"), CACHED)
+
+
+def of_network(home: Path) -> Iterator[Finding]:
+    """An imported network: its card, and its weights by the hash in it."""
+    fix = f"Delete the folder models/{home.name} of the workspace and import the network again."
+    card = _document(home, NETWORK_CARD, fix)
+    yield card
+    if not card.state.is_bad:
+        yield _hashed(home, WEIGHTS, str(_listed(home / NETWORK_CARD).get("sha256", "")), fix)
 
 
 def _images(home: Path) -> set[str]:

@@ -117,10 +117,15 @@ def resize(images: Tensor, size: int) -> Tensor:
 
 def prepare(images: Tensor, preprocessing: Preprocessing) -> Tensor:
     """The network's input float32 [N, channels, size, size] for uint8 images [N, 1 or 3, H, W]."""
-    pixels = _channels(resize(images, preprocessing.size), preprocessing.channels)
+    pixels = _channels(_middle(resize(images, preprocessing.side), preprocessing.size), preprocessing.channels)
     mean = torch.tensor(preprocessing.mean, device=images.device).view(1, -1, 1, 1)
     std = torch.tensor(preprocessing.std, device=images.device).view(1, -1, 1, 1)
     return (pixels - mean * 255).mul_(1 / (std * 255))
+
+
+def _middle(pixels: Tensor, size: int) -> Tensor:
+    first = round((pixels.shape[-1] - size) / 2)  # as torchvision rounds
+    return pixels[..., first : first + size, first : first + size]
 
 
 def _channels(pixels: Tensor, channels: int) -> Tensor:
@@ -135,10 +140,12 @@ def _channels(pixels: Tensor, channels: int) -> Tensor:
 def prepare_numpy(images: NDArray[np.uint8], preprocessing: Preprocessing) -> NDArray[np.float32]:
     """`prepare` with NumPy and Pillow alone, within 1e-3, and bit for bit as a bundle's predict.py does it: what is
     measured with this is what a user gets where there is no torch."""
-    size = preprocessing.size
+    size, side = preprocessing.size, preprocessing.side
     pixels = images.astype(np.float32)
-    if images.shape[2:] != (size, size):
-        pixels = np.stack([[_resize_plane(plane, size) for plane in image] for image in pixels])
+    if images.shape[2:] != (side, side):
+        pixels = np.stack([[_resize_plane(plane, side) for plane in image] for image in pixels])
+    first = round((side - size) / 2)
+    pixels = pixels[:, :, first : first + size, first : first + size]
     if preprocessing.channels == 1 and pixels.shape[1] == 3:
         shares = np.array(LUMINANCE, np.float32)
         pixels = (pixels[:, 0] * shares[0] + pixels[:, 1] * shares[1] + pixels[:, 2] * shares[2])[:, None]

@@ -230,17 +230,20 @@ class Distill(Method, ABC):
 
     def new_student(self, context: Context) -> Model:
         """The student before training, drawn from the context's seed."""
-        info = find(self.student)
+        named = find(self.student)
+        info = find(
+            named.architecture or named.name
+        )  # of a person's own network its architecture: weights are not used
         data = context.data
         own = min(data.size, SMALL_SIDE) if info.small_images else context.image_size or info.image_size
-        size = self.student_size or own
+        size, width = self.student_size or own, self.width or named.own_width
         channels = data.channels if info.small_images else info.channels
         torch.manual_seed(counter_seed(*context.place, "student"))
         net = load_backbone(
-            self.student, classes=len(data.classes), weights="none", image_size=size, width=self.width,
+            info.name, classes=len(data.classes), weights="none", image_size=size, width=width,
             channels=channels,
         )  # fmt: skip
-        return Model(net, self.student, data.classes, info.preprocessing(size, channels), self.width)
+        return Model(net, info.name, data.classes, info.preprocessing(size, channels), width)
 
     def save(self, model: Model, path: Path, context: Context) -> Saved:
         """The network as float32 ONNX."""

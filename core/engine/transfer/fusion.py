@@ -76,7 +76,7 @@ class Fusion(ProbedTransfer):
 
     def _parts(self, model: Model, context: Context) -> list[Model]:
         """The recipe's backbone first; raises UserError `no_linear_head` where one ends in something else."""
-        names = fellows(self.with_backbones, model.backbone)
+        names = fellows(self.with_backbones, model.name)
         others = [start(name, replace(context, image_size=side_of(name, context.image_size))) for name in names]
         for part in (model, *others):
             if not isinstance(layer := head_layer(part.net), nn.Linear):
