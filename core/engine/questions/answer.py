@@ -15,13 +15,14 @@ from core.engine.context import CancelledError
 from core.engine.data import import_data
 from core.engine.data.imports.class_folders import Wishes
 from core.engine.measure.complexity import profile
+from core.engine.questions.bundle import bundle
 from core.engine.questions.preview import preview
 from core.engine.questions.rank_backbones import agreement, rank
 from core.engine.questions.sensitivity import sensitivity
 from core.errors import UserError, UserErrors
 from core.jobs import Document, Job
 
-KINDS = ("preview", "profile", "rank", "import", "sensitivity")
+KINDS = ("preview", "profile", "rank", "import", "sensitivity", "bundle")
 INTERVAL = 0.2  # seconds between two reports of a job that goes from file to file
 TEXT = TypeAdapter(str)
 WHOLE = TypeAdapter(int)
@@ -68,6 +69,10 @@ def _result(job: Job, asked: Document) -> Document:
             run, what = (TEXT.validate_python(asked[name]) for name in ("run", "what"))
             step, limit = (WHOLE.validate_python(asked[name]) for name in ("step", "limit"))
             return sensitivity(run, step, what, limit, workspace, job)
+        case "bundle":
+            formats = TEXTS.validate_python(asked.get("formats", []))
+            run, step = TEXT.validate_python(asked["run"]), WHOLE.validate_python(asked["step"])
+            return bundle(run, step, formats, workspace, job)
         case "import":
             path = Path(TEXT.validate_python(asked["path"]))
             name = TEXT.validate_python(asked["name"])
