@@ -110,7 +110,7 @@ DELTAS = {"accuracy": 1, "bytes": -1, "p50": -1}  # columns of the points: which
 def deltas(points: pd.DataFrame, baseline: pd.Series[Any]) -> pd.DataFrame:
     """What `delta` says of every point at once, two columns a figure of DELTAS: `accuracy` as a difference of shares,
     `bytes` and `p50` as a share more (+) or less (−) than the baseline's; and `<figure>_is` BETTER, WORSE, OPEN (no
-    difference was shown), UNKNOWN (measured so that it cannot be compared), or empty where nothing was measured.
+    difference was shown), UNKNOWN (measured so that it cannot be compared), or empty where nothing was measured, and for the baseline itself.
     """
     same = points["dataset"] == baseline["dataset"]
     apart = ~((points["low"] <= baseline["high"]) & (baseline["low"] <= points["high"]))
@@ -131,6 +131,7 @@ def deltas(points: pd.DataFrame, baseline: pd.Series[Any]) -> pd.DataFrame:
     found["p50_is"] = _verdicts(ratio, -1, open_=within, unknown=unknown)
     own = points["id"] == baseline["id"]
     found.loc[own, [f"{name}_is" for name in DELTAS]] = ""
+    found.loc[own, list(DELTAS)] = np.nan
     return found
 
 

@@ -18,10 +18,11 @@ LONGEST = 60  # characters of a name
 
 @dataclass(frozen=True)
 class Spread:
-    """What ± is, in words: of one seed, and of several, with a place for their `count`."""
+    """What ± is, in words: of one seed, and of several, with a place for their `count`; and where the words go."""
 
     interval: str = ""
     seeds: str = ""
+    form: str = "{value} ({what})"
 
 
 PLAIN = Spread()
@@ -83,7 +84,8 @@ def plus_minus(share: float, around: float, seeds: float = nan, spread_of: Sprea
     if around != around:
         return formatting.percent(share)
     words = spread_of.interval if seeds != seeds else spread_of.seeds.format(count=f"{seeds:.0f}")
-    return f"{100 * share:.1f} ± {100 * around:.1f} %" + (f" ({words})" if words else "")
+    told = f"{100 * share:.1f} ± {100 * around:.1f} %"
+    return spread_of.form.format(value=told, what=words) if words else told
 
 
 def milliseconds(value: float, noisy: bool = False) -> str:

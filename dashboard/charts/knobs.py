@@ -129,11 +129,13 @@ def wanted(text: str) -> Wanted | None:
 
 
 def _end(text: str, otherwise: float) -> float | None:
+    if not text:
+        return otherwise
     try:
-        number = float(text) if text else otherwise
+        number = float(f"{float(text):.10g}")  # as it is written
     except ValueError:
         return None
-    return None if number != number else number
+    return number if math.isfinite(number) else None
 
 
 def passing(table: pd.DataFrame, filters: Sequence[Wanted]) -> pd.Series[bool]:

@@ -30,6 +30,7 @@ from dashboard.tradeoffs.view_state import View
 FEW_RUNS = 60  # up to here the hover tells what was set otherwise than for the baseline
 MOST_SETTINGS = 5
 MOST_ROWS = 2000  # of the table; more take seconds to reach the browser
+MOST_COMPARED = 500  # of those with a mark at every difference, which cost a millisecond each
 HEIGHT = 385  # pixels of the table: ten rows
 MOST_AXES = 5  # settings drawn as axes at first
 SIGNS = {BETTER: "✓", WORSE: "✗", OPEN: "≈", UNKNOWN: "?"}  # behind a difference
@@ -211,9 +212,10 @@ def show_table(drawn: go.Figure, points: pd.DataFrame, everything: pd.DataFrame,
     if base is not None:
         told[1] = say("tradeoffs.table_pinned", name=UserText(selection.name(base)).md())
     st.caption("  \n".join(told))
-    if len(ordered) > MOST_ROWS:
-        st.caption(say("tradeoffs.table_part", most=f"{MOST_ROWS:,}", count=f"{len(ordered):,}"))
-    rows = pd.concat([ordered.head(MOST_ROWS), ordered.iloc[MOST_ROWS:][lambda rest: rest["id"].isin(view.sel)]])
+    most = MOST_ROWS if base is None else min(MOST_ROWS, MOST_COMPARED)
+    if len(ordered) > most:
+        st.caption(say("tradeoffs.table_part", most=f"{most:,}", count=f"{len(ordered):,}"))
+    rows = pd.concat([ordered.head(most), ordered.iloc[most:][lambda rest: rest["id"].isin(view.sel)]])
     follow(rows["id"], view)
     eyes = for_eyes(rows, base)
     st.dataframe(

@@ -130,7 +130,8 @@ def accuracy(row: PointRow[Any]) -> str:
 
 def spread_words() -> hover.Spread:
     """What ± is, in the person's language."""
-    return hover.Spread(say("tradeoffs.spread_interval"), template("tradeoffs.spread_seeds"))
+    words = (template(f"tradeoffs.spread_{name}") for name in ("interval", "seeds", "form"))
+    return hover.Spread(*words)
 
 
 def gains(found: Delta) -> list[str]:
