@@ -110,7 +110,8 @@ DELTAS = {"accuracy": 1, "bytes": -1, "p50": -1}  # columns of the points: which
 def deltas(points: pd.DataFrame, baseline: pd.Series[Any]) -> pd.DataFrame:
     """What `delta` says of every point at once, two columns a figure of DELTAS: `accuracy` as a difference of shares,
     `bytes` and `p50` as a share more (+) or less (−) than the baseline's; and `<figure>_is` BETTER, WORSE, OPEN (no
-    difference was shown), UNKNOWN (measured so that it cannot be compared), or empty where nothing was measured, and for the baseline itself.
+    difference was shown) or UNKNOWN (measured so that it cannot be compared). Both are empty where nothing was
+    measured, and for the baseline itself.
     """
     same = points["dataset"] == baseline["dataset"]
     apart = ~((points["low"] <= baseline["high"]) & (baseline["low"] <= points["high"]))
