@@ -107,6 +107,8 @@ def draw(picked: pd.DataFrame, same: dict[int, Answers]) -> None:
 def told(number: int, one: Answers, first: Answers) -> str:
     """How many test images the one alone gets right, and the first alone: the difference without what both share."""
     gained, lost = int((one.right & ~first.right).sum()), int((first.right & ~one.right).sum())
+    if np.array_equal(one.given, first.given):
+        return say("tradeoffs.classes_same", number=number, images=f"{len(first.labels):,}")
     return say(
         "tradeoffs.classes_paired", number=number, gained=gained, lost=lost, images=f"{len(first.labels):,}",
         other=int((one.given != first.given).sum()), verdict=verdict(gained, lost),
@@ -131,7 +133,7 @@ def show_changed(same: Mapping[int, Answers]) -> None:
     images = pictures(first.folder)
     count = len(images)
     others = [n for n in range(count) if first.given[n] != last.given[n]]
-    if not count:
+    if not others:
         return
     st.caption(say("tradeoffs.images", number=number, count=count, others=len(others)))
     order = sorted(others, key=lambda n: (not first.right[n], not last.right[n], n))[:MOST_IMAGES]
