@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
@@ -62,15 +62,16 @@ def knobs(given: Mapping[Setting, Value]) -> dict[Knob, Value]:
     return found
 
 
-def info(points: Mapping[str, Mapping[Setting, Value]]) -> pd.DataFrame:
-    """A row a point by its id, a column a knob, by its text, on which at least two of the points differ; None where
-    a point has no such knob."""
-    rows = {ident: knobs(given) for ident, given in points.items()}
-    names = dict.fromkeys(name for row in rows.values() for name in row)
-    varying = [name for name in names if len({row[name] for row in rows.values() if name in row}) > 1]
-    table = {
-        str(name): pd.Series([row.get(name) for row in rows.values()], list(rows), dtype=object) for name in varying
-    }
+def info(points: Mapping[str, Mapping[Setting, Value]], also: Collection[str] = ()) -> pd.DataFrame:
+    """A row a point by its id, a column a knob, by its text, on which at least two of the points differ, or that is one
+    of `also`; None where a point has no such knob."""
+    rows = {ident: {str(name): value for name, value in knobs(given).items()} for ident, given in points.items()}
+    values: dict[str, set[Value]] = {}
+    for row in rows.values():
+        for name, value in row.items():
+            values.setdefault(name, set()).add(value)
+    kept = [name for name, different in values.items() if len(different) > 1 or name in also]
+    table = {name: pd.Series([row.get(name) for row in rows.values()], list(rows), dtype=object) for name in kept}
     return pd.DataFrame(table, index=pd.Index(list(rows), dtype="str"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -22,14 +23,16 @@ MOST_RUNS = 1000  # whose recipes are read: a recipe takes some milliseconds the
 CHOSEN = "tradeoffs_knobs"
 
 
-def known(points: pd.DataFrame) -> pd.DataFrame:
-    """The settings on which the points differ, a row a point, a column a knob; of the newest MOST_RUNS runs."""
+def known(points: pd.DataFrame, filters: Sequence[Wanted] = ()) -> pd.DataFrame:
+    """The settings on which the points differ or that are filtered by, a row a point, a column a knob; of the newest
+    MOST_RUNS runs."""
     runs = pd.unique(points["run"])[:MOST_RUNS]
     rows = points[points["run"].isin(runs)]
     where = str(workspace().path)
     keys = zip(rows["id"], rows["run"], rows["sample"], rows["step"], rows["control"], rows["name"], strict=True)
     found = {str(ident): _settings(where, *map(_plain, key)) for ident, *key in keys}
-    return knobs.info({ident: given for ident, given in found.items() if given is not None})
+    named = {one.knob for one in filters}
+    return knobs.info({ident: given for ident, given in found.items() if given is not None}, named)
 
 
 def _plain(value: Any) -> Any:
@@ -49,7 +52,7 @@ def apply(points: pd.DataFrame, view: View) -> pd.DataFrame:
     asked = [one for one in view_state.filters(view) if one.is_set]
     if not asked:
         return points
-    table = known(points)
+    table = known(points, asked)
     kept = knobs.passing(table, asked)
     if not any(one.knob in table for one in asked):
         return points
@@ -86,13 +89,14 @@ def _setting(knob: Knob) -> Setting:
 def fields(points: pd.DataFrame, view: View) -> None:
     """Which settings to filter by, and for each the values or the span that pass. `points` are those before the
     filters by settings."""
-    table = known(points)
+    filters = view_state.filters(view)
+    table = known(points, filters)
     if (runs := points["run"].nunique()) > MOST_RUNS:
         st.caption(say("tradeoffs.knobs_part", most=f"{MOST_RUNS:,}", count=f"{runs:,}"))
     if table.columns.empty:
         st.caption(say("tradeoffs.knobs_none"))
         return
-    asked = {one.knob: one for one in view_state.filters(view) if one.knob in table}
+    asked = {one.knob: one for one in filters if one.knob in table}
     set_widget(CHOSEN, list(asked))
     st.multiselect(
         say("tradeoffs.knobs"), list(table), format_func=title, key=CHOSEN,
