@@ -43,6 +43,9 @@ def test_only_what_differs_is_a_column() -> None:
     assert table["prune.ratio"].tolist()[:2] == [0.5, 0.75]
     assert table["prune.ratio"].isna().tolist() == [False, False, True]
     assert knobs.is_number(table["prune.ratio"])
+    alike = {"a": settings(recipe(), 1), "b": settings(recipe(), 1)}
+    assert list(knobs.info(alike)) == []
+    assert list(knobs.info(alike, ["prune.ratio"])) == ["prune.ratio"], "one that is filtered by"
 
 
 @pytest.mark.parametrize(
