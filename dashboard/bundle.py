@@ -13,13 +13,14 @@ from pathlib import Path
 import streamlit as st
 
 from core import formatting
-from core.bundling import KIND, ZIP, Bundled, Compared, Format, formats_of, question
+from core.bundling import ZIP
 from core.catalog import load_catalog
 from core.errors import UserError, UserErrors
 from core.escaping import UserText
 from core.files import remove_tree
 from core.jobs import JobProgress
 from core.processes.workers import ensure_supervisor
+from core.questions.bundle import Bundled, BundleRequest, Compared, Format, formats_of, question
 from dashboard import faults
 from dashboard.i18n import known, say, spoken
 from dashboard.session import forget, read_only, recall, remember, widget, workspace
@@ -69,7 +70,7 @@ def _start(run: str, step: int, formats: Sequence[str]) -> None:
     if before is not None:
         _clear(before)
     try:
-        job = workspace().create_job(KIND, question(workspace().run(run), step, formats))
+        job = workspace().ask(question(workspace().run(run), step, formats))
         ensure_supervisor(workspace())
         _remember(run, step, Asked(job.id, tuple(formats)))
     except (UserError, UserErrors) as error:
@@ -118,7 +119,7 @@ def _looked_at(asked: Asked) -> Asked:
     job = None
     try:
         job = workspace().job(asked.job)
-        return replace(asked, found=Bundled.model_validate(job.result())) if job.done() else asked
+        return replace(asked, found=BundleRequest.answer_from_document(job.result())) if job.done() else asked
     except (UserError, UserErrors) as error:
         return replace(asked, error=error, details=job.details() if job else "")
 

@@ -13,8 +13,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from core.catalog import load_catalog
+from core.datasets import imported_datasets
 from core.escaping import UserText
-from core.processes.ask import imported_datasets
 from dashboard.charts.comparison import delta
 from dashboard.charts.style import MARKS, look, standalone
 from dashboard.i18n import say
@@ -105,7 +105,7 @@ def class_chart(picked: pd.DataFrame, *, dark: bool) -> str:
 
 def datasets(points: pd.DataFrame) -> Iterator[str]:
     """What is known of each dataset that the points were measured on."""
-    known = {**load_catalog().datasets, **imported_datasets(workspace())}
+    known = {**load_catalog().datasets, **imported_datasets(workspace().datasets)}
     yield f"<h2>{text(say('tradeoffs.report_dataset'))}</h2>"
     for name in pd.unique(points["dataset"]):
         facts = known.get(str(name))

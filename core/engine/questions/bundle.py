@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 from core.artifacts import read_artifact
 from core.assets import PREDICT
 from core.bundle import PREDICTIONS, SAMPLES, point_of, write_bundle
-from core.bundling import QUANTIZE, ZIP, Bundled, Compared, Format, file_name, unpack, write_zip
+from core.bundling import ZIP, file_name, unpack, write_zip
 from core.engine import build
 from core.engine.backbones import find
 from core.engine.context import CancelledError
@@ -29,9 +29,10 @@ from core.engine.model import Model
 from core.engine.model_file import WEIGHTS, load_model
 from core.errors import UserError
 from core.files import remove_file
-from core.jobs import Document, Job
+from core.jobs import Job
 from core.points import Point
-from core.recipe import Recipe, stored_recipe
+from core.questions.bundle import QUANTIZE, Bundled, BundleRequest, Compared, Format
+from core.recipe import Recipe
 from core.runs import Run
 from core.workspace import Workspace
 
@@ -39,18 +40,17 @@ Pixels = NDArray[np.uint8]
 Prepare = Callable[[Pixels], NDArray[np.float32]]  # an image [C, H, W] as the network wants it, [1, channels, S, S]
 
 
-def bundle(run_id: str, step: int, formats: list[str], workspace: Path, job: Job) -> Document:
-    """The answer of a job, a `Bundled`; the zip lies in the job's folder. Raises UserError where the point's files are
+def answer(request: BundleRequest, job: Job) -> Bundled:
+    """What was packed, and how it answers; the zip is in the job's folder. Raises UserError where the point's files are
     gone or not as they were measured, and CancelledError once the person asks to stop: then no zip is left."""
-    store = Workspace(workspace)
-    run = store.run(run_id)
+    store = Workspace(job.workspace)
+    run = store.run(request.run)
     try:
         with TemporaryDirectory(prefix="condenser-bundle-") as drafts:
-            found = _Packing(run, point_of(run, step), store, job).bundle(Path(drafts), formats)
+            return _Packing(run, point_of(run, request.step), store, job).bundle(Path(drafts), request.formats)
     except BaseException:
         remove_file(job.folder / ZIP)
         raise
-    return TypeAdapter(Document).validate_python(found.model_dump(mode="json"))
 
 
 class _Packing:
@@ -58,10 +58,10 @@ class _Packing:
 
     def __init__(self, run: Run, point: Point, store: Workspace, job: Job) -> None:
         self.run, self.point, self.store, self.job = run, point, store, job
-        self.recipe: Recipe = stored_recipe(run.recipe_text)
+        self.recipe: Recipe = run.recipe()
         self.artifact = run.folder / (point.artifact or "")
 
-    def bundle(self, drafts: Path, formats: list[str]) -> Bundled:
+    def bundle(self, drafts: Path, formats: tuple[str, ...]) -> Bundled:
         """Writes, packs, unpacks and compares."""
         self.tell("packing")
         home, name = drafts / "packed", file_name(self.run, self.point.step)

@@ -12,19 +12,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.bundling import ZIP, Bundled, file_name, formats_of, question, unpack
+from core.bundling import ZIP, file_name, unpack
 from core.engine.data import load_dataset
 from core.engine.questions import bundle as engine
 from core.engine.questions.answer import answer
 from core.errors import UserError
 from core.jobs import Job
+from core.questions.bundle import Bundled, formats_of, question
 from core.runs import Run
 from core.workspace import Workspace
 
 
 def asked(store: Workspace, run: Run, step: int, *formats: str) -> Job:
     """A job that is over."""
-    job = store.create_job("bundle", question(run, step, formats))
+    job = store.ask(question(run, step, formats))
     answer(job)
     return job
 
@@ -115,7 +116,7 @@ def test_what_cannot_be_packed_is_said_and_leaves_no_zip(store: Workspace, finis
         job.result()
     assert told.value.code == "damaged_artifact"
     assert not (job.folder / ZIP).exists()
-    stopped = store.create_job("bundle", question(finished, 0))
+    stopped = store.ask(question(finished, 0))
     stopped.cancel()
     answer(stopped)
     with pytest.raises(UserError) as told:
