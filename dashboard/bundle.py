@@ -212,7 +212,7 @@ def _format(one: Format) -> str:
     title = spoken(load_catalog().methods["export"][one.name].title)
     if one.compared is None:
         reason = one.refused or {}
-        allowed, fix = (UserText(str(reason.get(key, ""))).md() for key in ("allowed", "fix"))
+        allowed, fix = (UserText(reason.get(key, "")).md() for key in ("allowed", "fix"))
         return "✗ " + say("bundle.format_missing", title=title, allowed=allowed, fix=fix)
     return _line("format", one.compared, title=title)
 

@@ -9,8 +9,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict, JsonValue
-
 from core.bundle import point_of
 from core.catalog import Catalog, load_catalog
 from core.errors import UserError, nearest
@@ -18,35 +16,31 @@ from core.questions.request import Request
 from core.runs import Run
 
 QUANTIZE, INSIDE = "quantize", "onnx"  # a stage whose integers only some formats hold; what every bundle has
-STRICT = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Compared(BaseModel):
+@dataclass(frozen=True)
+class Compared:
     """On how many of `images` the answer is the one that was measured, and the largest difference: of a logit where
     logits were kept, else of the probability of the answer."""
-
-    model_config = STRICT
 
     images: int
     same: int
     difference: float
 
 
-class Format(BaseModel):
+@dataclass(frozen=True)
+class Format:
     """A further format in the zip: how it answers beside the measured file, or why it is not there."""
-
-    model_config = STRICT
 
     name: str
     compared: Compared | None = None
-    refused: dict[str, JsonValue] | None = None
+    refused: dict[str, str] | None = None
 
 
-class Bundled(BaseModel):
+@dataclass(frozen=True)
+class Bundled:
     """What was packed. `test` compares the whole test split, `samples` the logits of the images inside; None where the
     images are not here any more, or were not kept."""
-
-    model_config = STRICT
 
     name: str
     bytes: int

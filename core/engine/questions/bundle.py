@@ -165,7 +165,7 @@ class _Packing:
         except UserError as error:
             for written in folder.glob("*") if folder.is_dir() else ():
                 remove_file(written)
-            return Format(name=name, refused=dict(error.to_json()))
+            return Format(name=name, refused={key: str(value) for key, value in error.to_json().items()})
         same = round(found.same_answers * found.images)
         return Format(
             name=name, compared=Compared(images=found.images, same=same, difference=found.difference_from_file)

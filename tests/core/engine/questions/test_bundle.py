@@ -18,7 +18,7 @@ from core.engine.questions import bundle as engine
 from core.engine.questions.answer import answer
 from core.errors import UserError
 from core.jobs import Job
-from core.questions.bundle import Bundled, formats_of, question
+from core.questions.bundle import Bundled, BundleRequest, formats_of, question
 from core.runs import Run
 from core.workspace import Workspace
 
@@ -31,7 +31,7 @@ def asked(store: Workspace, run: Run, step: int, *formats: str) -> Job:
 
 
 def built(job: Job) -> Bundled:
-    return Bundled.model_validate(job.result())
+    return BundleRequest.answer_from_document(job.result())
 
 
 @pytest.mark.parametrize("step", [0, 2])
