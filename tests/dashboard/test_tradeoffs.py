@@ -678,7 +678,7 @@ def test_right_answers_are_compared_by_class_and_in_pairs(
     assert seen["tradeoffs_classes"]["share"].round(3).tolist() == [0.667, 0.667, 0.333, 1.0]
     (run.artifacts / "step-1" / "predictions.npz").unlink()
     answers._read.cache_clear()
-    assert "Their answers to the same test images are not here" in said(page(sel=f"{run.id}:0,{run.id}:1"))
+    assert "Their answers to the same test images are not available" in said(page(sel=f"{run.id}:0,{run.id}:1"))
 
 
 # chance
