@@ -99,10 +99,15 @@ def show_parallel(points: pd.DataFrame) -> None:
             axes, {stage: say(f"tradeoffs.{stage}") for stage in parallel.STAGES}, titles,
             say("tradeoffs.parallel_none"),
         )  # fmt: skip
-        told = {knob: partial(knob_filter.value, knob) for knob in chosen}
+        told = {knob: partial(_value, knob) for knob in chosen}
         alt = say("tradeoffs.parallel_alt", count=len(table), axes=", ".join([*titles.values(), *axes.values()]))
         drawn = parallel.figure(table, words, told, dark=dark())
         components.chart(drawn, table, key="tradeoffs_parallel", alt=alt, file="parallel-coordinates")
+
+
+def _value(knob: str, found: object) -> str:
+    """A setting's value at an axis; a person may have typed it."""
+    return hover.escaped(knob_filter.value(knob, found))
 
 
 def _parallel_knobs(settings: pd.DataFrame) -> list[str]:
