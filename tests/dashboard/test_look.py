@@ -78,7 +78,10 @@ def test_every_page_is_readable_and_keeps_to_itself(furnished: Site, seen: tuple
         assert main.evaluate("node => node.scrollWidth - node.clientWidth") <= 0, f"{name} scrolls sideways"
         assert page.evaluate("[...document.images].every((image) => image.alt !== null)"), name
         for plot in page.locator(".live-plot").all():
-            assert re.search(r"\d", plot.get_attribute("aria-label") or ""), f"{name}: a chart without words"
+            assert plot.get_attribute("role") == "group", f"{name}: an image would hide the chart's buttons"
+            told = page.locator(f"#{plot.get_attribute('aria-describedby')}").text_content() or ""
+            assert re.search(r"\d", told), f"{name}: a chart without words"
+            assert told.startswith(plot.get_attribute("aria-label") or "?"), f"{name}: a chart without a name"
         assert page.evaluate(UNNAMED) == [], name
     watched.is_clean()
 
