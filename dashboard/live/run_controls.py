@@ -78,7 +78,7 @@ def buttons(run: Run, state: RunState) -> None:
         say("run_controls.resume"), icon=":material/play_arrow:", key="resume", type="primary", disabled=read_only()
     ):
         _act(lambda: _resume(run.id))
-    if state.points:
+    if state.points and not state.status.is_over:  # then it is next to what the run came to
         st.page_link(
             "app_pages/tradeoffs.py",
             label=say("run_controls.compare"),

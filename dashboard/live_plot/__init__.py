@@ -18,7 +18,7 @@ from dashboard.session import language, widget
 
 HERE = Path(__file__).parent
 PHRASES = {"Zoom": "zoom", "Pan": "pan", "Box Select": "box", "Lasso Select": "lasso", "Reset axes": "reset"}
-HTML = '<div class="live-plot" role="img" tabindex="0"></div>'
+HTML = '<div class="live-plot" role="group" tabindex="0"></div>'
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,22 @@ function listen(node, tell) {
   node.on("plotly_selected", (event) => event && event.points.length && tell(names(event.points), "replace"));
 }
 
+// Plotly's own buttons are links without an address: here they are buttons with a name, in reach of Tab and of Enter.
+// The drawing itself is for eyes alone; the group around it says in words what is to be seen.
+function expose(node) {
+  for (const button of node.querySelectorAll(".modebar-btn:not([role=button])")) {
+    button.setAttribute("role", "button");
+    button.setAttribute("tabindex", "0");
+    button.setAttribute("aria-label", button.dataset.title ?? "");
+    button.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault();
+      button.click();
+    });
+  }
+  for (const drawing of node.querySelectorAll(".main-svg:not([aria-hidden])")) drawing.setAttribute("aria-hidden", "true");
+}
+
 export default function ({ data, parentElement, setTriggerValue }) {
   const node = parentElement.querySelector(".live-plot");
   node.style.height = `${data.figure.layout.height}px`;
@@ -52,6 +68,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
         node.heard = true;
         if (data.selectable) listen(node, (ids, how) => node.tell(ids, how));
       }
+      expose(node);
       node.dataset.newest = data.newest ?? "";
       node.dataset.drawn = Number(node.dataset.drawn ?? 0) + 1;
     });
