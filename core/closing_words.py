@@ -25,7 +25,7 @@ PHRASES = {
     "status_cancelled": "was cancelled",
     "status_interrupted": "was interrupted",
     "one": "One model: {model}. There is nothing yet to compare it with.",
-    "head": "{size}{speed} {than}; {accuracy}.",
+    "head": "{size}{speed} {than}{aside}; {accuracy}.",
     "than_teacher": "than its teacher",
     "than_first": "than the network it began with",
     "size_smaller": "{times} times smaller",
@@ -35,10 +35,10 @@ PHRASES = {
     "speed_faster": " and {times} times faster",
     "speed_slower": " but {times} times slower",
     "speed_same": " and no faster",
-    "speed_noisy": " (faster or not: withheld, the machine was busy)",
-    "speed_noise": " (faster or not: the difference lies inside the noise)",
-    "speed_conditions": " (faster or not: not timed alike)",
-    "speed_unknown": " (its time was not measured)",
+    "aside_noisy": " (whether it is faster is withheld: the machine was busy)",
+    "aside_noise": " (whether it is faster is lost in the noise)",
+    "aside_conditions": " (whether it is faster is not known: they were not timed alike)",
+    "aside_unknown": " (its time was not measured)",
     "accuracy_more": "{points:point|points} more right on the test images{verdict}",
     "accuracy_fewer": "{points:point|points} fewer right on the test images{verdict}",
     "accuracy_same": "as many right on the test images{verdict}",
@@ -66,8 +66,8 @@ PHRASES = {
     "not_faster": "{step} made it smaller, not faster{why}.",
     "not_smaller": "{step} made it faster, not smaller{why}.",
     "neither": "{step} made it neither smaller nor faster{why}.",
-    "smaller_noisy": "{step} made it smaller; whether it made it faster is not known: the machine was busy.",
-    "smaller_noise": "{step} made it smaller; whether it made it faster is lost in the noise.",
+    "smaller_noisy": "Made it smaller, whether also faster is not known, as the machine was busy: {steps}.",
+    "smaller_noise": "Made it smaller, whether also faster is lost in the noise: {steps}.",
     "larger_noisy": "{step} made it no smaller{why}; whether it made it faster is not known: the machine was busy.",
     "larger_noise": "{step} made it no smaller{why}; whether it made it faster is lost in the noise.",
     "because": ": {why}",
@@ -162,7 +162,7 @@ def _head(found: Closing, voice: Voice) -> str:
     if len(found.points) == 1:
         return say("one", model=model(found.last, voice))
     told = say(
-        "head", size=_size(found.smaller, voice), speed=_speed(found.speed, voice),
+        "head", size=_size(found.smaller, voice), speed=_speed(found.speed, voice), aside=_aside(found.speed, voice),
         than=say("than_teacher" if found.taught else "than_first"),
         accuracy=_difference("accuracy", found.accuracy, voice),
     )  # fmt: skip
@@ -178,13 +178,18 @@ def _size(smaller: float | None, voice: Voice) -> str:
 
 
 def _speed(speed: Speed | None, voice: Voice) -> str:
-    if speed is None:
-        return voice.phrase("speed_unknown")
-    if speed.times is None:
-        return voice.phrase(f"speed_{speed.withheld}")
+    if speed is None or speed.times is None:
+        return ""
     if 1 / MATTERS < speed.times < MATTERS:
         return voice.phrase("speed_same")
     return _times("speed_faster", "speed_slower", speed.times, voice)
+
+
+def _aside(speed: Speed | None, voice: Voice) -> str:
+    """Why nothing is said of its speed."""
+    if speed is None:
+        return voice.phrase("aside_unknown")
+    return voice.phrase(f"aside_{speed.withheld}") if speed.withheld else ""
 
 
 def _times(more: str, less: str, ratio: float, voice: Voice) -> str:
@@ -221,8 +226,7 @@ def _details(found: Closing, voice: Voice) -> Iterator[str]:
         yield from _worth_lines(worth, found, voice)
     for point in found.kept:
         yield say("kept", step=step_name(point, found, voice))
-    for short in found.shortfalls:
-        yield _shortfall(short, found, voice)
+    yield from _shortfalls(found, voice)
     yield from _take(found, voice)
 
 
@@ -250,11 +254,21 @@ def _names(worth: Worth, found: Closing, voice: Voice) -> dict[str, str]:
     return {"step": step_name(worth.point, found, voice), "control": voice.control(worth.name)}
 
 
+def _shortfalls(found: Closing, voice: Voice) -> Iterator[str]:
+    """What did not help and why; the steps whose time is not known for the same reason in one sentence."""
+    for short in found.shortfalls:
+        if short.bytes or not short.unsure:
+            yield _shortfall(short, found, voice)
+    for unsure in ("noisy", "noise"):
+        alike = [short.point for short in found.shortfalls if short.unsure == unsure and not short.bytes]
+        if alike:
+            names = voice.phrase("list").join(step_name(point, found, voice) for point in alike)
+            yield voice.phrase(f"smaller_{unsure}", steps=names)
+
+
 def _shortfall(short: Shortfall, found: Closing, voice: Voice) -> str:
     step, say = step_name(short.point, found, voice), voice.phrase
     sizes, times = (reason(text, voice) for text in (short.why_bytes, short.why_latency))
-    if short.unsure and not short.bytes:
-        return say(f"smaller_{short.unsure}", step=step)
     if short.unsure:
         return say(f"larger_{short.unsure}", step=step, why=_because(sizes, voice))
     if short.bytes and short.latency:

@@ -16,7 +16,7 @@ from core.state import RunState, Status
 from dashboard import chance, closing, components, frame, run_status
 from dashboard.charts import curves, run_points
 from dashboard.i18n import known, say, template
-from dashboard.live import busy, details, estimate, parent, run_controls, stepper, story
+from dashboard.live import busy, details, estimate, parent, queue, run_controls, stepper, story
 from dashboard.session import dark, followed, raw_query, recall, remember, widget, workspace
 
 EVERY = 1.0  # seconds between two looks at a run that goes on
@@ -39,7 +39,7 @@ def main() -> None:
     pulse(run, recipe, steps, drawn=state)
     attend(run, drawn=state)
     components.point_strip(state.points, state.controls)
-    run_controls.queue(run)
+    queue.draw(readable_recipe)
     details.draw(run, state)
 
 
