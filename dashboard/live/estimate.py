@@ -1,9 +1,9 @@
-"""How long a run will still take: asked of the engine once, before its first model is measured, and corrected since."""
+"""How long a run will still take: asked of the engine while nothing is timed, and corrected by what its steps took."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import streamlit as st
 
@@ -17,20 +17,23 @@ from dashboard.design.preview import KIND, Outlook, answered, attended, inquiry
 from dashboard.session import read_only, workspace
 
 CALM = 2.0  # seconds after its start that a run is left alone: its first curve comes first
-QUIET = ("downloading", "measuring")  # what is not disturbed: a question would be in the latencies
+QUIET = ("downloading", "exporting", "measuring")  # what is not disturbed: a question would be in the latencies
+TRIES = 4  # a question is taken back where a model is about to be timed, and asked again later
 
 
 @dataclass
 class Known:
-    """What this process knows of runs, by their ids: how long they were expected to take, and who is being asked."""
+    """What this process knows of runs, by their ids: how long they were expected to take, which job is asked, and how
+    often one was."""
 
-    plans: dict[str, Plan]
-    jobs: dict[str, str]
+    plans: dict[str, Plan] = field(default_factory=dict)
+    jobs: dict[str, str] = field(default_factory=dict)
+    tries: dict[str, int] = field(default_factory=dict)
 
 
 @st.cache_resource(show_spinner=False)
 def _known(folder: str) -> Known:
-    return Known({}, {})
+    return Known()
 
 
 def known() -> Known:
@@ -57,16 +60,17 @@ def planned(run: Run, recipe: Recipe | None, state: RunState) -> Plan | None:
         _keep(held, run, recipe, answer.found)
     elif run.id in held.jobs:
         _collect(held, run, recipe, state)
-    elif _may_ask(state):
+    elif held.tries.get(run.id, 0) < TRIES and _may_ask(state):
+        held.tries[run.id] = held.tries.get(run.id, 0) + 1
         held.jobs[run.id] = workspace().create_job(KIND, {"recipe": text}).id
     return held.plans.get(run.id)
 
 
 def _may_ask(state: RunState) -> bool:
-    """Only while nothing is timed: a run that was opened late goes without."""
+    """Only while nothing is timed or about to be."""
     told = state.last_progress
-    early = state.status is Status.RUNNING and not state.measured and told is not None and told.what not in QUIET
-    return early and time.time() - (state.started or 0.0) >= CALM and not read_only() and attended()
+    calm = state.status is Status.RUNNING and told is not None and told.what not in QUIET
+    return calm and time.time() - (state.started or 0.0) >= CALM and not read_only() and attended()
 
 
 def _collect(held: Known, run: Run, recipe: Recipe, state: RunState) -> None:
@@ -75,12 +79,13 @@ def _collect(held: Known, run: Run, recipe: Recipe, state: RunState) -> None:
         job = workspace().job(held.jobs[run.id])
         if not job.done():
             told = state.last_progress
-            if told is not None and told.what == "measuring" and not job.cancel_requested():
+            if told is not None and told.what in QUIET and not job.cancel_requested():
                 job.cancel()
             return
         found = answered(job)
-    except (UserError, UserErrors, OSError):
-        return
+    except (UserError, UserErrors, OSError):  # gone, or cancelled
+        found = None
+    held.jobs.pop(run.id, None)
     if isinstance(found, Outlook):
         _keep(held, run, recipe, found)
 
