@@ -1,4 +1,4 @@
-"""The frame as it is seen: the product's name, titles, one Stop, a ring around what has the focus, buttons of charts."""
+"""The frame as it is seen: name, titles, one Stop, a ring around what has the focus, buttons of charts."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_live_has_no_second_stop(furnished: Site, watched: Watched) -> None:
 
 
 def test_a_charts_buttons_are_in_reach(furnished: Site, watched: Watched) -> None:
-    """The chart is a group with words; in it are buttons with names, which keys press; the drawing is for eyes alone."""
+    """The chart is a group with words; in it are buttons with names, which keys press; the drawing is hidden."""
     page = watched.page
     visit(furnished, page, "live")
     for chart in page.locator(".live-plot").all():
