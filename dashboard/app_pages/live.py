@@ -167,6 +167,7 @@ def draw_curves(run: Run, recipe: Recipe | None, state: RunState) -> None:
     luck = state.chance
     levels = [chance.level(luck.validation, luck)] if luck else []
     before = parent.of(run, recipe)
+    earlier = curves.info(parent.state(str(workspace().path), before.run)) if before else None
     figure = curves.figure(
         table,
         labels,
@@ -174,7 +175,7 @@ def draw_curves(run: Run, recipe: Recipe | None, state: RunState) -> None:
         levels=levels,
         dark=dark(),
         training=training,
-        earlier=curves.info(parent.state(str(workspace().path), before.run)) if before else None,
+        earlier=earlier,
     )
     last = table.dropna(subset=["validation_accuracy"]).tail(1)
     best = f"{100 * float(last['validation_accuracy'].iloc[0]):.1f} %" if len(last) else "–"
@@ -187,7 +188,7 @@ def draw_curves(run: Run, recipe: Recipe | None, state: RunState) -> None:
         newest=state.last_event,
         extra=drawing,
     )
-    if before is not None:
+    if before is not None and earlier is not None and earlier["validation_accuracy"].notna().any():
         st.caption(say("live.earlier", name=UserText(before.name).md(), count=before.differ))
 
 
