@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import psutil
@@ -26,21 +27,31 @@ def sample(roots: Iterable[int]) -> Sample:
     counted = times._asdict()
     guests = counted.get("guest", 0.0) + counted.get("guest_nice", 0.0)  # user and nice hold them already
     busy = sum(seconds for name, seconds in counted.items() if name not in IDLE) - guests
-    return Sample(time.monotonic(), busy, {pid: seconds for root in set(roots) for pid, seconds in _family(root)})
+    return Sample(time.monotonic(), busy, dict(_worked(_family(set(roots)))))
 
 
-def _family(root: int) -> Iterable[tuple[int, float]]:
-    try:
-        process = psutil.Process(root)
-        family = [process, *process.children(recursive=True)]
-    except psutil.Error:
-        return
+def _family(roots: set[int]) -> Iterator[psutil.Process]:
+    """The processes and their descendants; the table of processes is read once."""
+    children: dict[int, list[psutil.Process]] = {}
+    ours = []
+    for process in psutil.process_iter(["ppid"]):
+        children.setdefault(process.info["ppid"] or 0, []).append(process)
+        if process.pid in roots:
+            ours.append(process)
+    seen: set[int] = set()
+    while ours:
+        process = ours.pop()
+        if process.pid not in seen:
+            seen.add(process.pid)
+            ours += children.get(process.pid, [])
+            yield process
+
+
+def _worked(family: Iterable[psutil.Process]) -> Iterator[tuple[int, float]]:
     for member in family:
-        try:
+        with suppress(psutil.Error):
             times = member.cpu_times()
-        except psutil.Error:
-            continue
-        yield member.pid, times.user + times.system
+            yield member.pid, times.user + times.system
 
 
 def others(before: Sample, now: Sample) -> float | None:

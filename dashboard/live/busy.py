@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import deque
 
 import streamlit as st
@@ -26,13 +27,12 @@ def _samples(folder: str) -> deque[Sample]:
 def share(run: Run) -> float | None:
     """How much of the machine other programs used in the last seconds, 0 to 1; None where that is not known yet."""
     kept = _samples(str(workspace().path))
-    found = (supervisor(workspace()), read_identity(run.worker))
-    now = sample([os.getpid(), *(who.pid for who in found if who is not None)])
-    if not kept or now.clock - kept[-1].clock >= 1.0:
-        kept.append(now)
-    while kept and now.clock - kept[0].clock > 3 * OVER:  # nobody looked for a while
+    if not kept or time.monotonic() - kept[-1].clock >= 1.0:  # however many look
+        found = (supervisor(workspace()), read_identity(run.worker))
+        kept.append(sample([os.getpid(), *(who.pid for who in found if who is not None)]))
+    while kept[-1].clock - kept[0].clock > 3 * OVER:  # nobody looked for a while
         kept.popleft()
-    return others(kept[0], now) if kept else None
+    return others(kept[0], kept[-1])
 
 
 def draw(run: Run) -> None:
