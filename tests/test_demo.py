@@ -125,8 +125,8 @@ def landed(page: Page, count: int) -> None:
 
 
 def visible(page: Page) -> str:
-    """What can be read without opening anything."""
-    return page.locator("[data-testid=stMain]").inner_text()
+    """What can be read without opening anything; the joiners that keep a text as typed are not seen."""
+    return page.locator("[data-testid=stMain]").inner_text().replace("\u2060", "")
 
 
 @pytest.fixture(scope="module")
