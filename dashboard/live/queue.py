@@ -20,7 +20,7 @@ from dashboard.session import put_query, read_only, workspace
 EVERY = 2.0  # seconds
 OPEN = 5  # rows that are in sight; the others are folded
 MOST = 50  # rows shown at all
-LOOKED_AT = 20  # earlier runs among which the same recipe is sought
+LOOKED_AT = 20  # newest runs, among which are the one that goes on and some of the same recipe
 Reader = Callable[[Run], Recipe | None]
 
 
@@ -88,35 +88,20 @@ def _name(run_id: str) -> str:
 def expected(waiting: Sequence[str], recipe_of: Reader) -> Iterator[float | None]:
     """When each waiting run is likely to begin, in seconds since 1970: after what goes on now and those before it. None
     from the first on whose length is not known."""
-    ids = workspace().run_ids()
-    at: float | None = _free_at(ids, recipe_of)
-    lengths = _lengths(ids, recipe_of)
+    at: float | None = time.time()
+    lengths: dict[str, float] = {}
+    for run_id in workspace().run_ids()[-LOOKED_AT:]:
+        run = workspace().run(run_id)
+        summary = run.summary()  # of a run that is over without its log
+        if summary.status is Status.FINISHED and summary.lasted:
+            lengths[_text(recipe_of(run))] = summary.lasted
+        elif summary.status is Status.RUNNING:
+            left = estimate.left(run, recipe_of(run), run.state())
+            at = None if left is None else time.time() + left
     for run_id in waiting:
         yield at
         length = _length(run_id, recipe_of, lengths) if at is not None else None
         at = None if at is None or length is None else at + length
-
-
-def _free_at(ids: Sequence[str], recipe_of: Reader) -> float | None:
-    """When what goes on now will be over; now, where nothing does."""
-    for run_id in reversed(ids[-run_controls.LATEST :]):
-        run = workspace().run(run_id)
-        state = run.state()
-        if state.status is Status.RUNNING:
-            left = estimate.left(run, recipe_of(run), state)
-            return None if left is None else time.time() + left
-    return time.time()
-
-
-def _lengths(ids: Sequence[str], recipe_of: Reader) -> dict[str, float]:
-    """How long recent runs took, by what they were of."""
-    found = {}
-    for run_id in ids[-LOOKED_AT:]:
-        run = workspace().run(run_id)
-        summary = run.summary()
-        if summary.status is Status.FINISHED and summary.lasted:
-            found[_text(recipe_of(run))] = summary.lasted
-    return found
 
 
 def _length(run_id: str, recipe_of: Reader, lengths: dict[str, float]) -> float | None:

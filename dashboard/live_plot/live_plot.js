@@ -66,6 +66,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     return Plotly.react(node, data.figure.data, data.figure.layout, node.config).then(() => {
       if (!node.heard) {
         node.heard = true;
+        node.on("plotly_afterplot", () => expose(node)); // a resize makes the buttons anew
         if (data.selectable) listen(node, (ids, how) => node.tell(ids, how));
       }
       expose(node);
