@@ -90,7 +90,8 @@ def expected(waiting: Sequence[str], recipe_of: Reader) -> Iterator[float | None
     from the first on whose length is not known."""
     at: float | None = time.time()
     lengths: dict[str, float] = {}
-    for run_id in workspace().run_ids()[-LOOKED_AT:]:
+    queued = set(workspace().queued())
+    for run_id in [each for each in workspace().run_ids() if each not in queued][-LOOKED_AT:]:
         run = workspace().run(run_id)
         summary = run.summary()  # of a run that is over without its log
         if summary.status is Status.FINISHED and summary.lasted:
