@@ -48,7 +48,7 @@ PHRASES = {
     "target_same": "On the target it gets as many right{verdict}.",
     "intervals_proven": " (the 95 % intervals do not overlap)",
     "intervals_open": " (the 95 % intervals overlap: no proven difference)",
-    "images_proven": " (more than chance, tested on the same images)",
+    "images_proven": " (a proven difference, tested on the same images)",
     "images_open": " (no proven difference, tested on the same images)",
     "seeds_proven": " (more than the spread over {seeds} seeds)",
     "seeds_open": " (within the spread over {seeds} seeds: no proven difference)",
@@ -132,7 +132,8 @@ def sentence(found: Closing, voice: Voice = ENGLISH) -> str:
 def lines(found: Closing, voice: Voice = ENGLISH) -> list[str]:
     """The sentences one by one: what it came to, what its parts were worth, what did not help, which model to take."""
     if not found.points:
-        return [voice.phrase("nothing", status=_status(found, voice))] if found.status.is_over else []
+        ended = found.status.is_over and found.status is not Status.FINISHED
+        return [voice.phrase("nothing", status=_status(found, voice))] if ended else []
     return [_opening(found, voice) + _head(found, voice), *_details(found, voice)]
 
 
@@ -153,8 +154,7 @@ def _opening(found: Closing, voice: Voice) -> str:
 
 
 def _status(found: Closing, voice: Voice) -> str:
-    over = found.status if found.status is not Status.FINISHED else Status.INTERRUPTED
-    return voice.phrase(f"status_{over.value}")
+    return voice.phrase(f"status_{found.status.value}")
 
 
 def _head(found: Closing, voice: Voice) -> str:

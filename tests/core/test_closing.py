@@ -145,7 +145,7 @@ def judged(one: Document, other: Document, counts: Paired | None, prefix: str = 
         return share, f" (within the spread over {seeds} seeds: no proven difference)"
     if counts is not None and not prefix:
         p = stats.binomtest(counts.gained, counts.gained + counts.lost).pvalue if sum(counts) else 1.0
-        sure = "more than chance, tested" if p < 0.05 else "no proven difference, tested"
+        sure = "a proven difference, tested" if p < 0.05 else "no proven difference, tested"
         return share, f" ({sure} on the same images)"
     apart = a["accuracy_low"] > b["accuracy_high"] or b["accuracy_low"] > a["accuracy_high"]
     return share, f" (the 95 % intervals {'do not overlap' if apart else 'overlap: no proven difference'})"
@@ -324,7 +324,7 @@ def test_all_methods_seeds_failures_noise_and_chance_are_among_them() -> None:
 
 
 def test_a_run_without_models_says_only_that() -> None:
-    assert sentence(closing((), (), Status.RUNNING)) == ""
+    assert sentence(closing((), (), Status.RUNNING)) == sentence(closing((), (), Status.FINISHED)) == ""
     assert sentence(closing((), (), Status.FAILED)) == "The run failed before any model was measured."
 
 
