@@ -10,10 +10,12 @@ import streamlit as st
 from core import eta
 from core.errors import UserError, UserErrors
 from core.eta import Plan
+from core.processes.workers import supervisor
+from core.questions.preview import Preview, PreviewRequest
 from core.recipe import Recipe
 from core.runs import Run
 from core.state import RunState, Status
-from dashboard.design.preview import KIND, Outlook, answered, attended, inquiry
+from dashboard.design.preview import inquiry
 from dashboard.session import read_only, workspace
 
 CALM = 2.0  # seconds after its start that a run is left alone: its first curve comes first
@@ -56,13 +58,13 @@ def planned(run: Run, recipe: Recipe | None, state: RunState) -> Plan | None:
         return held.plans.get(run.id)
     text = replace(recipe, name="").to_toml()
     answer = inquiry().answer
-    if answer is not None and answer.text == text and isinstance(answer.found, Outlook):
+    if answer is not None and answer.text == text and isinstance(answer.found, Preview):
         _keep(held, run, recipe, answer.found)
     elif run.id in held.jobs:
         _collect(held, run, recipe, state)
     elif held.tries.get(run.id, 0) < TRIES and _may_ask(state):
         held.tries[run.id] = held.tries.get(run.id, 0) + 1
-        held.jobs[run.id] = workspace().create_job(KIND, {"recipe": text}).id
+        held.jobs[run.id] = workspace().ask(PreviewRequest(text)).id
     return held.plans.get(run.id)
 
 
@@ -70,7 +72,12 @@ def _may_ask(state: RunState) -> bool:
     """Only while nothing is timed or about to be."""
     told = state.last_progress
     calm = state.status is Status.RUNNING and told is not None and told.what not in QUIET
-    return calm and time.time() - (state.started or 0.0) >= CALM and not read_only() and attended()
+    return (
+        calm
+        and time.time() - (state.started or 0.0) >= CALM
+        and not read_only()
+        and supervisor(workspace()) is not None
+    )
 
 
 def _collect(held: Known, run: Run, recipe: Recipe, state: RunState) -> None:
@@ -82,17 +89,15 @@ def _collect(held: Known, run: Run, recipe: Recipe, state: RunState) -> None:
             if told is not None and told.what in QUIET and not job.cancel_requested():
                 job.cancel()
             return
-        found = answered(job)
-    except (UserError, UserErrors, OSError):  # gone, or cancelled
-        found = None
-    held.jobs.pop(run.id, None)
-    if isinstance(found, Outlook):
+        found = PreviewRequest.answer_from_document(job.result())
+    except (UserError, UserErrors, OSError):  # gone, or taken back
+        held.jobs.pop(run.id, None)
+    else:
+        held.jobs.pop(run.id, None)
         _keep(held, run, recipe, found)
 
 
-def _keep(held: Known, run: Run, recipe: Recipe, found: Outlook) -> None:
-    if found.seconds is None:
-        return
+def _keep(held: Known, run: Run, recipe: Recipe, found: Preview) -> None:
     beside = next((float(n.values.get("seconds", 0.0)) for n in found.notes if n.code == "controls"), 0.0)
-    macs = {row.step: row.macs or 0 for row in found.rows}
+    macs = {row.step: row.macs for row in found.rows}
     held.plans[run.id] = eta.plan(recipe, found.seconds, beside, macs)
