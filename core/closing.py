@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any, Literal
 
-from core.gap import KEPT, STUDENT, TWIN
+from core.controls import WITHOUT_TEACHER
+from core.gap import KEPT, STUDENT
 from core.paired import Paired
 from core.points import Latency, Point
 from core.state import Status
@@ -52,16 +53,16 @@ class Speed:
 
 @dataclass(frozen=True)
 class Worth:
-    """A step's model minus its control `name`, on the test images and on the target's."""
+    """A step's model minus its control (a code of `core.controls`), on the test images and on the target's."""
 
     point: Point
-    name: str
+    control: str
     test: Difference | None
     target: Difference | None = None
 
     @property
     def of_teacher(self) -> bool:
-        return self.name == TWIN
+        return self.control == WITHOUT_TEACHER
 
 
 @dataclass(frozen=True)
@@ -251,12 +252,13 @@ def _worths(chain: Sequence[Point], controls: Sequence[Point], pairing: Pairing)
     """Each control beside the model of its step; the teacher's twin first. None for a step that kept what came in: its
     model is not what the control is a twin of."""
     steps = {point.step: point for point in chain if KEPT not in _listed(point, "remarks")}
-    for control in sorted(controls, key=lambda c: (c.name != TWIN, c.step)):
+    for control in sorted(controls, key=lambda c: (c.control != WITHOUT_TEACHER, c.step)):
         point = steps.get(control.step)
         if point is None:
             continue
-        test = _gap(point) if control.name == TWIN else None
-        worth = Worth(point, control.name, test or difference(point, control, pairing), on_target(point, control))
+        code = control.control or control.name
+        test = _gap(point) if code == WITHOUT_TEACHER else None
+        worth = Worth(point, code, test or difference(point, control, pairing), on_target(point, control))
         if worth.test or worth.target:
             yield worth
 

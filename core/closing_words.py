@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
-from core import formatting
+from core import controls, formatting
 from core.closing import MATTERS, NEAR, Closing, Difference, Shortfall, Speed, Worth
 from core.points import Point
 from core.state import Status
@@ -117,7 +117,7 @@ class Voice:
 
     phrase: Phrase = english
     point: Callable[[Point], str] = lambda point: point.name
-    control: Callable[[str], str] = lambda name: f"“{name}”"
+    control: Callable[[str], str] = lambda code: f"“{controls.english(code)}”"
     between: str = " "
 
 
@@ -251,7 +251,7 @@ def _worth(worth: Worth, found: Closing, voice: Voice) -> str:
 
 
 def _names(worth: Worth, found: Closing, voice: Voice) -> dict[str, str]:
-    return {"step": step_name(worth.point, found, voice), "control": voice.control(worth.name)}
+    return {"step": step_name(worth.point, found, voice), "control": voice.control(worth.control)}
 
 
 def _shortfalls(found: Closing, voice: Voice) -> Iterator[str]:

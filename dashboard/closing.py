@@ -18,7 +18,7 @@ from core.points import Point
 from core.runs import Run, RunSummary
 from core.samples import sample
 from core.state import RunState
-from dashboard.i18n import known, language, named, say
+from dashboard.i18n import control_name, language, named, say
 from dashboard.session import workspace
 
 
@@ -89,5 +89,4 @@ def _point(point: Point) -> str:
 
 
 def _control(name: str) -> str:
-    quoted = known(f"controls.{name}", name)
-    return f"“{quoted}”"
+    return f"“{control_name(name)}”"

@@ -16,8 +16,9 @@ from core.catalog import load_catalog
 from core.chance import Chance
 from core.closing import Closing, closing, difference
 from core.closing_words import ENGLISH, PHRASES, brief, english, lines, reason, sentence
+from core.controls import RANDOM_PRUNING
 from core.events import Measured, RunFailed, RunFinished, RunStarted
-from core.gap import KEPT, TWIN
+from core.gap import KEPT
 from core.paired import Paired
 from core.points import Latency, Point
 from core.runs import Run
@@ -27,6 +28,7 @@ SAMPLES = sorted((Path(__file__).resolve().parents[2] / "assets" / "samples").it
 MADE = 40 - len(SAMPLES)
 STAGES = ("transfer", "distill", "prune", "quantize")
 NAMES = {"distill": "Distillation", "prune": "Pruning", "quantize": "Quantization", "transfer": "Transfer"}
+TWIN = "twin without a teacher"
 Document = dict[str, Any]
 
 
@@ -72,7 +74,9 @@ def made_up(number: int) -> Told:
             )
             events.append(Measured("control", seed, twin))
         if steps > 2 and number % 6 == 5:
-            cut = model(draw, 2, "prune", "l2", shared, known).model_copy(update={"name": "twin cut at random"})
+            cut = model(draw, 2, "prune", "l2", shared, known).model_copy(
+                update={"name": "twin cut at random", "control": RANDOM_PRUNING}
+            )
             events.append(Measured("control", seed, cut))
     points = [m.point for m in events if isinstance(m, Measured) and m.role == "point"]
     if number % 2 and len(points) > 1:

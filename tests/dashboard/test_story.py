@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.controls import WITHOUT_TEACHER
 from core.eta import Plan
 from core.events import Measured, Progress, RunFailed, RunFinished, StepStarted
-from core.gap import TWIN
 from core.recipe import stored_recipe
 from core.runs import Run
 from core.workspace import Workspace
@@ -25,7 +25,13 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
 
 
 def twin() -> Measured:
-    lower = {"name": TWIN, "accuracy": 0.7, "accuracy_low": 0.68, "accuracy_high": 0.72}
+    lower = {
+        "name": "twin without a teacher",
+        "control": WITHOUT_TEACHER,
+        "accuracy": 0.7,
+        "accuracy_low": 0.68,
+        "accuracy_high": 0.72,
+    }
     return Measured("control", 0, point(1).model_copy(update=lower))
 
 
