@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any, Literal
 
-from core.controls import WITHOUT_TEACHER
+from core.controls import WITHOUT_TEACHER, code_of
 from core.gap import KEPT, STUDENT
 from core.paired import Paired
 from core.points import Latency, Point
@@ -256,7 +256,7 @@ def _worths(chain: Sequence[Point], controls: Sequence[Point], pairing: Pairing)
         point = steps.get(control.step)
         if point is None:
             continue
-        code = control.control or control.name
+        code = control.control or code_of(control.name)
         test = _gap(point) if code == WITHOUT_TEACHER else None
         worth = Worth(point, code, test or difference(point, control, pairing), on_target(point, control))
         if worth.test or worth.target:

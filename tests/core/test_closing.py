@@ -70,7 +70,7 @@ def made_up(number: int) -> Told:
             events.append(Measured("replica" if seed else "point", seed, point))
         if steps > 1 and number % 3:
             twin = model(draw, 1, "distill", "kd", shared - 0.02 + draw.gauss(0, 0.02), known).model_copy(
-                update={"name": TWIN}
+                update={"name": TWIN, "control": WITHOUT_TEACHER}
             )
             events.append(Measured("control", seed, twin))
         if steps > 2 and number % 6 == 5:
