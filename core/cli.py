@@ -120,7 +120,7 @@ def run(recipe: Path, *, set: Settings = None, workspace: Folder = None, json: A
     if json:
         _print(_document(summary))
     else:
-        Console(markup=False, highlight=False).print(terminal.points_table(summary))
+        _print_points(begun, summary)
     return _ended(begun, summary)
 
 
@@ -379,7 +379,8 @@ def show(run: str, *, workspace: Folder = None, json: AsJson = False) -> int:
         _print(_document(summary) | ({"damaged": [found.to_json() for found in wrong]} if wrong else {}))
     else:
         told = terminal.standing(shown.state())
-        Console(markup=False, highlight=False).print(_run_line(summary), *told, terminal.points_table(summary))
+        Console(markup=False, highlight=False).print(_run_line(summary), *told, sep="\n")
+        _print_points(shown, summary)
     return DONE
 
 
@@ -673,6 +674,14 @@ def _run_line(summary: RunSummary) -> str:
     luck = f", {formatting.AT_CHANCE}" if best and best.is_at_chance else ""
     last = f"{formatting.accuracy(best)}{luck}, {formatting.size(best.bytes)}" if best else "no points"
     return f"{summary.id}  {summary.status.value:<11}  {last}  {summary.name}"
+
+
+def _print_points(run: Run, summary: RunSummary) -> None:
+    """The table of a run's points, and below it what the run came to."""
+    told = Console(markup=False, highlight=False)
+    told.print(terminal.points_table(summary))
+    if conclusion := terminal.conclusion(run, summary):
+        told.print(conclusion)
 
 
 def _say(as_json: bool, document: object, text: str) -> int:

@@ -16,6 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from core.catalog import Facts, load_catalog
+from core.closing import closing
+from core.closing_words import sentence
 from core.damage import Condition, Finding
 from core.events import AnyEvent, Measured, Progress, RunCancelled, StepFinished, StepStarted, Warned
 from core.formatting import (
@@ -30,6 +32,7 @@ from core.formatting import (
     percent,
     size,
 )
+from core.paired import paired
 from core.points import Point
 from core.processes.run_monitor import Timeouts, death
 from core.recipe import Recipe
@@ -163,6 +166,12 @@ def standing(state: RunState) -> list[str]:
     if state.status.is_over and whole - worked >= RESTED:
         told.append(f"worked on for {duration(worked)}, {duration(whole)} from the first start to the end")
     return told
+
+
+def conclusion(run: Run, summary: RunSummary) -> str:
+    """What the run came to, in words; empty where nothing was measured yet."""
+    found = closing(summary.points, summary.controls, summary.status, lambda one, other: paired(run, one, other))
+    return sentence(found)
 
 
 def points_table(summary: RunSummary) -> Table:

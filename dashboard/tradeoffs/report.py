@@ -15,6 +15,7 @@ import plotly.graph_objects as go
 from core.catalog import load_catalog
 from core.datasets import imported_datasets
 from core.escaping import UserText
+from dashboard import closing
 from dashboard.charts.comparison import delta
 from dashboard.charts.style import MARKS, look, standalone
 from dashboard.i18n import say
@@ -89,6 +90,7 @@ def chosen(picked: pd.DataFrame) -> Iterator[str]:
         lines += map(str, point.receipt.get("no_gain", ()) if point else ())  # type: ignore[arg-type]
         heading = f"{number} {MARKS.get(stage, '○')} {word}{selection.name(row)}"
         yield f"<section><h3>{text(heading)}</h3>{''.join(f'<div>{text(line)}</div>' for line in lines)}</section>"
+    yield from (f"<p>{text(line)}</p>" for line in closing.report_lines(picked))
     changed = selection.changed(picked)
     if len(changed):
         yield f"<h2>{text(say('tradeoffs.settings'))}</h2>{rows(changed)}"

@@ -18,7 +18,7 @@ from core.points import Point
 from core.recipe_options import RECIPE_OPTIONS
 from core.runs import Run
 from core.samples import sample
-from dashboard import bundle, chance, receipt
+from dashboard import bundle, chance, closing, receipt
 from dashboard.charts import hover
 from dashboard.charts.comparison import CONTROL, METHOD, RECIPE, Change, Delta, Setting, changes, delta, settings
 from dashboard.charts.front import HEIGHT
@@ -72,6 +72,7 @@ def cards(picked: pd.DataFrame, view: View) -> None:
         card(number, row, beside, view)
     if len(picked) > MOST_CARDS:
         st.caption(say("tradeoffs.selection_more", count=len(picked) - MOST_CARDS, most=MOST_CARDS))
+    closing.show_picked(picked.head(MOST_CARDS))
 
 
 def chosen(points: pd.DataFrame, view: View) -> pd.DataFrame:
