@@ -32,11 +32,13 @@ def collect(stages: Iterable[str] = STAGES) -> Catalog:
     """The catalog of this code. Raises BrokenMethod, or whatever a broken file raises on import."""
     from core.engine.backbones import backbones
     from core.engine.data import datasets
+    from core.engine.data.published.sets import PUBLISHED
 
+    sizes = {name: published.bytes for name, published in PUBLISHED.items()}
     return Catalog(
         methods={stage: stage_entries(stage) for stage in stages},
         backbones={name: entry.to_json() for name, entry in backbones().items()},
-        datasets={name: _everywhere(entry.to_json()) for name, entry in datasets().items()},
+        datasets={name: _everywhere(entry.to_json(), sizes.get(name, 0)) for name, entry in datasets().items()},
     )
 
 
@@ -83,10 +85,10 @@ def main(arguments: list[str] | None = None, path: Path = CATALOG_FILE) -> int:
     return 1
 
 
-def _everywhere(facts: dict[str, Any]) -> Facts:
-    """A dataset's facts that hold on every machine: what is installed here counts as a download."""
+def _everywhere(facts: dict[str, Any], download_bytes: int) -> Facts:
+    """A dataset's facts that hold on every machine: what is installed here counts as a download of so many bytes."""
     kept = {key: value for key, value in facts.items() if key not in OF_THIS_MACHINE}
-    return kept | ({"where": "download"} if kept.get("where") == "installed" else {})
+    return kept | {"download_bytes": download_bytes} | ({"where": "download"} if kept.get("where") == "installed" else {})
 
 
 def _refuse_doubles(stage: str, menu: dict[str, type[Method]]) -> None:
@@ -109,10 +111,14 @@ def _checked_option(option: Option, place: str) -> Option:
     _require_words(option.help, f"{where}: help")
     if option.minimum is not None and option.maximum is not None and option.minimum > option.maximum:
         raise BrokenMethod(f"{where}: no value lies from {option.minimum} to {option.maximum}")
+    for value, words in option.names:
+        _require_words(words, f"{where}: name of {value}")
     try:
+        for value in (*(value for value, _ in option.names), *([] if option.usual is None else [option.usual])):
+            option.check(value)
         return replace(option, default=option.check(option.default))
     except ValueError as error:
-        raise BrokenMethod(f"{where}: its own default is refused. {error}") from error
+        raise BrokenMethod(f"{where}: it refuses a value that it declares. {error}") from error
 
 
 def _require_words(words: object, where: str) -> None:
