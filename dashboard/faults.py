@@ -60,7 +60,7 @@ def mistake(error: UserError, *, at_field: bool = False) -> str:
     option = option_of(error.field)
     if option is not None and _outside(error.given, option):
         allowed, fix = range_of(option), ""
-    name = "" if at_field and option is not None else say("faults.field", field=name_of(error.field))
+    name = "" if at_field else say("faults.field", field=name_of(error.field))
     form = known(f"faults.wrong_{error.code}", "")
     told = form.format(given=given, allowed=allowed, fix=fix) if form else ""
     return f"{name}{told or say('faults.wrong', given=given, allowed=allowed, fix=fix)}".strip()

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import streamlit as st
@@ -14,14 +14,19 @@ from core.catalog import Facts, load_catalog
 from core.errors import UserError, UserErrors
 from core.escaping import UserText
 from core.formatting import count, size
-from core.options import Option, Value
+from core.options import Option, Value, Words
 from dashboard import faults as mistakes
-from dashboard.i18n import known, say, spoken
+from dashboard.i18n import known, language, say, spoken
 from dashboard.session import widget
 
+Group = Literal["own", "hand", "download"]
+GROUPS: tuple[Group, ...] = ("own", "hand", "download")  # the order of a menu
 Form = Literal["toggle", "segments", "menu", "slider", "number", "text"]
 MOST_SEGMENTS = 8
+LONGEST_SEGMENTS = 40  # letters of all of them, with three for the edges of each; more are a menu
+NUMBER = "number"  # the segment beside the words of an option whose values are amounts
 MOST_STOPS = 100  # of a slider; with more a finger cannot hit the one it wants
+ENDLESS = 1e12  # a bound from here on is there for computers alone
 CROWDED = 20  # a default below a twentieth of the range has the useful values at a slider's very end
 LONGEST = 200  # characters of a text
 
@@ -51,15 +56,14 @@ def field(
     and then answers with its old value. `plain` leaves out the mark of a changed value.
     """
     menu = menu or menu_of(option)
-    shape = form(option, value, menu)
-    key = f"{key}_{shape}"
-
-    def changed() -> None:
-        given = widget(key, None)
-        if given is not None:
-            on_change(float(given) if option.type == "float" else given)
-
-    _draw(shape, option, value, menu, _Words(label(option, value, plain=plain), help_of(option)), key, changed)
+    words = _Words(label(option, value, plain=plain), help_of(option))
+    if has_words(option):
+        _word_or_number(option, value, key, words, on_change)
+        words = replace(words, visibility="collapsed")
+    if not has_words(option) or option.name_of(value) is None:
+        shape = form(option, value, menu)
+        key = f"{key}_{shape}"
+        _draw(shape, option, value, menu, words, key, lambda: _hand_over(option, key, on_change))
     if faults:
         mistakes.refused(UserErrors(faults), at_field=True)
 
@@ -68,6 +72,49 @@ def field(
 class _Words:
     label: str
     help: str
+    visibility: Literal["visible", "collapsed"] = "visible"
+
+
+def _hand_over(option: Option, key: str, on_change: Callable[[Value], None]) -> None:
+    given = widget(key, None)
+    if given is not None:
+        on_change(float(given) if option.type == "float" else given)
+
+
+# a word or a number
+
+
+def has_words(option: Option) -> bool:
+    """Whether some of its numbers are no amounts but mean a word: all, its own, automatic, off."""
+    return option.type in ("int", "float") and bool(option.names) and not option.choices
+
+
+def _word_or_number(
+    option: Option, value: Value | None, key: str, words: _Words, on_change: Callable[[Value], None]
+) -> None:
+    """A segment for each word, and one for a number; with the latter the option's usual amount is set."""
+    meant = {f"{named:g}": (named, called) for named, called in option.names if isinstance(named, int | float)}
+    lit = next((name for name, (named, _) in meant.items() if named == value), NUMBER)
+    key = f"{key}_word_{lit}"
+
+    def chosen() -> None:
+        name = widget(key, None)
+        if name not in (None, lit):
+            on_change(meant[name][0] if name in meant else amount(option))
+
+    st.segmented_control(
+        words.label, [*meant, NUMBER], default=lit, required=True, wrap=True, key=key, help=words.help,
+        format_func=lambda name: spoken(meant[name][1]) if name in meant else say("forms.number"), on_change=chosen,
+    )  # fmt: skip
+
+
+def amount(option: Option) -> Value:
+    """The number to begin with where a word was before."""
+    for candidate in (option.usual, option.default, option.minimum):
+        if candidate is not None and option.name_of(candidate) is None:
+            return candidate
+    least = (option.minimum or 0) + step_of(option)
+    return least if option.type == "float" else int(least)
 
 
 # which widget
@@ -78,7 +125,7 @@ def form(option: Option, value: Value | None, menu: Menu | None = None) -> Form:
     if option.type == "bool":
         return "toggle"
     if option.choices:
-        return "segments" if len(option.choices) <= MOST_SEGMENTS else "menu"
+        return "segments" if _short(option) else "menu"
     if menu is not None:
         return "menu"
     if option.type == "str":
@@ -86,25 +133,51 @@ def form(option: Option, value: Value | None, menu: Menu | None = None) -> Form:
     return "slider" if _slides(option, value) else "number"
 
 
+def _short(option: Option) -> bool:
+    """Whether its choices fit beside each other, in the language with the longer words."""
+    names = [option.name_of(choice) or Words(str(choice), str(choice)) for choice in option.choices]
+    letters = max(sum(len(name.en) + 3 for name in names), sum(2 * len(name.zh) + 3 for name in names if name.zh))
+    return len(names) <= MOST_SEGMENTS and letters <= LONGEST_SEGMENTS
+
+
 def menu_of(option: Option) -> Menu | None:
-    """Every backbone, where the default is one of them: such an option names a network."""
+    """Every network, where the default is one of them: such an option names one that learns from scratch."""
     if option.type != "str" or option.choices or option.default not in load_catalog().backbones:
         return None
-    return backbone_menu()
+    facts = load_catalog().backbones
+    names = sorted(facts, key=lambda name: (group(facts[name]) != "own", facts[name]["params"]))
+    return Menu(tuple(names), lambda name: network_title(facts[name]))
 
 
 def backbone_menu() -> Menu:
-    """All backbones: those whose weights are here first, then by their number of parameters."""
+    """All backbones by group, the smallest of each first."""
     facts = load_catalog().backbones
-    names = sorted(facts, key=lambda name: (facts[name]["weights"] == "download", facts[name]["params"]))
+    names = sorted(facts, key=lambda name: (GROUPS.index(group(facts[name])), facts[name]["params"]))
     return Menu(tuple(names), lambda name: backbone_title(facts[name]))
 
 
+def group(facts: Facts) -> Group:
+    """Where a dataset, or a backbone's weights, come from: one's own, at hand, or to be fetched."""
+    where = str(facts.get("where") or facts.get("weights"))
+    return "own" if where == "own" else "download" if where == "download" else "hand"
+
+
+def grouped(title: str, where: Group, download_bytes: int = 0) -> str:
+    """A title of a menu behind the name of its group, and what a download costs."""
+    return say(f"forms.group_{where}", title=title, size=size(download_bytes))
+
+
 def backbone_title(facts: Facts) -> str:
-    """A backbone on one line: title, parameters, and what its weights cost to have."""
-    where = str(facts["weights"])
-    weights = say(f"forms.weights_{where}", size=size(facts["download_bytes"]))
-    return " · ".join((facts["title"], count(facts["params"]), weights))
+    """A backbone on one line: its group, title and parameters, and whether it has weights at all."""
+    bare = say("forms.no_weights") if facts["weights"] == "none" else ""
+    title = " · ".join(filter(None, (facts["title"], count(facts["params"]), bare)))
+    return grouped(title, group(facts), facts.get("download_bytes", 0))
+
+
+def network_title(facts: Facts) -> str:
+    """A network that begins without weights, so that there is nothing to fetch: title and parameters."""
+    title = f"{facts['title']} · {count(facts['params'])}"
+    return grouped(title, "own") if group(facts) == "own" else title
 
 
 def step_of(option: Option) -> float:
@@ -149,9 +222,9 @@ def label(option: Option, value: Value | None, *, plain: bool = False) -> str:
     told_unit = unit(option.unit)
     if told_unit and told_unit.lower() not in words.lower():
         words = say("forms.with_unit", title=words, unit=told_unit)
-    if plain or value == option.default or option.default is None:
+    if plain or value == option.default or option.default is None or has_words(option):
         return words
-    return say("forms.changed", title=words, default=told(option.default))
+    return say("forms.changed", title=words, default=told_of(option, option.default))
 
 
 def unit(name: str) -> str:
@@ -160,11 +233,26 @@ def unit(name: str) -> str:
 
 
 def help_of(option: Option) -> str:
-    """What the option does, what it may be, its default, and its name in a recipe."""
+    """What the option does, what it may be, its default, and its name and the names of its values in a recipe."""
     parts = [spoken(option.help), _range(option)]
-    if option.default not in (None, ""):
-        parts.append(say("forms.default", default=told(option.default)))
-    return "\n\n".join((" ".join(parts), say("forms.name", name=option.name)))
+    if option.default is not None and (option.type != "str" or option.choices):
+        parts.append(say("forms.default", default=told_of(option, option.default)))
+    values = [(written_as(value), spoken(words)) for value, words in option.names]
+    names = [say("forms.value", value=value, words=words) for value, words in values if value != words]
+    written = say("forms.name", name=option.name)
+    between = "" if language() == "zh" else " "
+    return "\n\n".join((between.join(filter(None, parts)), "".join((written, *names))))
+
+
+def written_as(value: Value) -> str:
+    """A value as a recipe writes it, for a code span."""
+    return f"{value:g}" if isinstance(value, int | float) else value or '""'
+
+
+def told_of(option: Option, value: Value | None) -> str:
+    """What a value of that option is called, else the value itself; for Markdown."""
+    words = option.name_of(value)
+    return told(value) if words is None else spoken(words)
 
 
 def told(value: Value | None) -> str:
@@ -177,9 +265,16 @@ def told(value: Value | None) -> str:
 def _range(option: Option) -> str:
     if option.choices or option.type in ("bool", "str"):
         return ""
-    if option.minimum is not None and option.maximum is not None:
-        return say("forms.range", low=told(option.minimum), high=told(option.maximum))
-    return "" if option.minimum is None else say("forms.at_least", low=told(option.minimum))
+    low, high = option.minimum, option.maximum
+    if low is None:
+        return ""
+    whole = option.type == "int"
+    if whole:  # the bounds of the amounts: those that mean a word are said by it
+        low, high = _amounts(option).minimum or 0, _amounts(option).maximum
+    if high is None or high >= ENDLESS:
+        return say("forms.above" if option.name_of(low) else "forms.at_least", low=told(low))
+    between = not whole and (option.name_of(low) or option.name_of(high))
+    return say("forms.between" if between else "forms.range", low=told(low), high=told(high))
 
 
 # the widgets
@@ -194,21 +289,30 @@ def _draw(
     key: str,
     changed: Callable[[], None],
 ) -> None:
-    told: dict[str, Any] = {"key": key, "help": words.help, "on_change": changed}
+    told: dict[str, Any] = {
+        "key": key, "help": words.help, "on_change": changed, "label_visibility": words.visibility
+    }  # fmt: skip
+
+    def called(choice: Value) -> str:
+        name = option.name_of(choice)
+        return str(choice) if name is None else spoken(name)
+
     match shape:
         case "toggle":
             st.toggle(words.label, bool(value), **told)
         case "segments":
-            st.segmented_control(words.label, option.choices, default=value, required=True, wrap=True, **told)
+            st.segmented_control(
+                words.label, option.choices, default=value, required=True, wrap=True, format_func=called, **told
+            )
         case "menu":
             names = menu.names if menu else tuple(str(choice) for choice in option.choices)
-            titles = {name: menu.told(name) if menu else name for name in names}
+            titles = {name: menu.told(name) if menu else called(name) for name in names}
             shown = names if value in titles else (str(value), *names)
             st.selectbox(words.label, shown, shown.index(str(value)), lambda name: titles.get(name, name), **told)
         case "text":
-            st.text_input(words.label, str(value or ""), LONGEST, **told)
+            st.text_input(words.label, str(value or ""), LONGEST, placeholder=called(""), **told)
         case "slider":
-            low, high, step, now = _numbers(option, value, _grid(option))
+            low, high, step, now = _numbers(_amounts(option), value, _grid(option))
             st.slider(words.label, low, high, now, step, **told)
         case "number":
             _, _, step, now = _numbers(option, value, step_of(option))
@@ -216,6 +320,16 @@ def _draw(
             # former one. So it comes here, is told to be wrong below the field, and Start waits.
             form = "%d" if option.type == "int" else "%.10g"
             st.number_input(words.label, None, None, now, step, format=form, **told)
+
+
+def _amounts(option: Option) -> Option:
+    """The option without the bounds that mean a word, which a slider has no stops for."""
+    low, high = option.minimum, option.maximum
+    if low is not None and option.name_of(low):
+        low += _grid(option)
+    if high is not None and option.name_of(high):
+        high -= _grid(option)
+    return replace(option, minimum=low, maximum=high)
 
 
 def _numbers(option: Option, value: Value | None, step: float) -> tuple[Any, Any, Any, Any]:

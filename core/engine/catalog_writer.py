@@ -88,7 +88,8 @@ def main(arguments: list[str] | None = None, path: Path = CATALOG_FILE) -> int:
 def _everywhere(facts: dict[str, Any], download_bytes: int) -> Facts:
     """A dataset's facts that hold on every machine: what is installed here counts as a download of so many bytes."""
     kept = {key: value for key, value in facts.items() if key not in OF_THIS_MACHINE}
-    return kept | {"download_bytes": download_bytes} | ({"where": "download"} if kept.get("where") == "installed" else {})
+    where = {"where": "download"} if kept.get("where") == "installed" else {}
+    return kept | {"download_bytes": download_bytes} | where
 
 
 def _refuse_doubles(stage: str, menu: dict[str, type[Method]]) -> None:

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import streamlit as st
 
-from core.catalog import Facts
+from core.catalog import Facts, load_catalog
 from core.errors import UserError, UserErrors
 from core.escaping import UserText
 from core.recipe import Recipe, recipe_from
-from dashboard import components, forms, launch, run_status
-from dashboard import faults as mistakes
+from dashboard import components, forms, launch, run_status, step_names
 from dashboard.design import cards, chain, draft, draft_state, presets, preview
+from dashboard.design.changes import Change, changes
 from dashboard.design.draft import Draft
 from dashboard.i18n import say, spoken
 from dashboard.session import read_only, recall, remember, widget, workspace
 
+STYLE = Path(draft.__file__).with_name("design.css")
+
 
 def main() -> None:
+    st.html(STYLE)
     draft_state.take_from_address()
     now, own = draft_state.current(), draft_state.own_data()
-    faults = draft.faults(now.recipe, own)
+    stages = [step.stage for step in now.recipe.steps]
+    faults = step_names.mistakes(draft.faults(now.recipe, own), stages)
     checked = None if faults else recipe_from(now.recipe.to_data(), known_datasets=own)
     head(now, checked, faults, own)
     if (refusal := draft_state.refused()) is not None:
@@ -39,9 +43,12 @@ def main() -> None:
         if loose := [fault for fault in faults if fault.field in ("steps", "schema")]:
             components.refused(UserErrors(loose))
         chain.cards(now, faults, own)
-    with right:
-        preview.panel(checked)
-        start(now.recipe, checked, faults)
+    with right, st.container(gap="small", key="design_side"):
+        with st.container(gap="small", key="design_outlook"):
+            preview.panel(checked)
+            for warning in now.recipe.warnings():
+                st.warning(UserText(step_names.in_words(warning, stages)).md(), icon=":material/warning:")
+        start(checked, faults, stages)
 
 
 # the head: name, presets, history, files
@@ -92,7 +99,7 @@ def tell_preset(now: Draft) -> None:
     if not now.preset:
         return
     before: Recipe = recall("design.before_preset", now.recipe)
-    told = [tell(change) for change in presets.changes(before, now.recipe)]
+    told = [tell(change) for change in changes(before, now.recipe)]
     what = ", ".join(told) if told else say("presets.nothing")
     title, does = say(f"presets.{now.preset}"), say(f"presets.{now.preset}_does")
     st.info(say("presets.applied", preset=title, does=does, what=what), icon=":material/auto_awesome:")
@@ -102,8 +109,7 @@ def tell_fitted(now: Draft) -> None:
     """What was adjusted to the data, and a way back, until the next change."""
     if now.unfitted is None:
         return
-    changes = presets.changes(now.unfitted, now.recipe)
-    what = ", ".join(tell(replace(c, after=say("design.all")) if c.after == 0 else c) for c in changes)  # of labels
+    what = ", ".join(tell(change) for change in changes(now.unfitted, now.recipe))
     with st.container(horizontal=True, vertical_alignment="center", key="design_fitted"):
         st.info(say("design.fitted", what=what), icon=":material/straighten:")
         st.button(
@@ -125,17 +131,20 @@ def tell_kept() -> None:
         )  # fmt: skip
 
 
-def tell(change: presets.Change) -> str:
+def tell(change: Change) -> str:
     """One change: `Pruning ratio 0.5 → 0.75`."""
-    if change.title is not None:
-        title = spoken(change.title)
-        return say("presets.changed", title=title, before=forms.told(change.before), after=forms.told(change.after))
+    option = change.option
+    if option is not None:
+        before, after = (forms.told_of(option, value) for value in (change.before, change.after))
+        return say("presets.changed", title=spoken(option.title), before=before, after=after)
     stage = say(f"design.stage_{change.stage}")
-    if change.before is None:
-        return say("presets.added", stage=stage, method=change.after)
-    if change.after is None:
-        return say("presets.removed", stage=stage, method=change.before)
-    return say("presets.changed", title=stage, before=change.before, after=change.after)
+    menu = load_catalog().methods[change.stage]
+    before, after = (spoken(menu[str(name)].title) if name else "" for name in (change.before, change.after))
+    if not before:
+        return say("presets.added", stage=stage, method=after)
+    if not after:
+        return say("presets.removed", stage=stage, method=before)
+    return say("presets.changed", title=stage, before=before, after=after)
 
 
 def history(name: str, off: bool, change: Callable[[Draft], Draft]) -> None:
@@ -175,21 +184,24 @@ def take_file() -> None:
 # start
 
 
-def start(recipe: Recipe, checked: Recipe | None, faults: Sequence[UserError]) -> None:
-    """The page's one primary action, and what is in its way."""
-    for warning in recipe.warnings():
-        st.warning(UserText(warning).md(), icon=":material/warning:")
+def start(checked: Recipe | None, faults: Sequence[UserError], stages: Sequence[str]) -> None:
+    """What it will come to in short, the page's one primary action, and what is in its way.
+
+    One button at any width: `design.css` makes the whole a bar at the window's end where the window is narrow.
+    """
     why = say("design.start_read_only") if read_only() else ""
     if faults:
-        fields = ", ".join(dict.fromkeys(mistakes.name_of(fault.field) for fault in faults))
+        fields = "; ".join(dict.fromkeys(step_names.field(fault.field, stages) for fault in faults))
         why = say("design.start_wrong", count=len(faults), fields=fields)
-    pressed = st.button(
-        say("design.start"), type="primary", icon=":material/play_arrow:", key="design_start", width="stretch",
-        shortcut="Ctrl+Enter", disabled=bool(why), help=say("design.start_help"),
-    )  # fmt: skip
-    if why:
-        st.caption(why)
+    with st.container(gap="small", key="design_bar"):
+        if told := why or preview.in_short():
+            (st.caption if why else st.markdown)(told)
+        pressed = st.button(
+            say("design.start"), type="primary", icon=":material/play_arrow:", key="design_start", width="stretch",
+            shortcut="Ctrl+Enter", disabled=bool(why), help=say("design.start_help"),
+        )  # fmt: skip
     if pressed and checked is not None and not why:
+        draft_state.started(checked)
         launch.begin(checked.to_toml())
 
 

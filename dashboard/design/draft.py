@@ -9,6 +9,7 @@ import re
 import shlex
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,28 +21,33 @@ from core.errors import UserError, UserErrors
 from core.escaping import UserText
 from core.options import Option, Value
 from core.recipe import Recipe, Step, parse_recipe, recipe_from, with_settings
+from dashboard.design.documents import from_data
 
 BUNDLED = ("demo", "bundled-teacher")
 KEPT = 200  # recipes to go back to
+RANKS = {"quantize": 2, "export": 3}  # of a stage in a chain; what trains is 1
+UNFIXABLE = ("unknown_field", "unknown_stage", "unknown_method", "unknown_backbone", "missing_field", "newer_schema")
 MOST_SETTINGS = 12  # of a command; with more a file is easier to read
 BARE = re.compile(r"(?!true\b|false\b|inf\b|nan\b)[A-Za-z_][A-Za-z0-9_-]*")
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A recipe with its history; `origin` is what was loaded last, `preset` what was applied just now, `unfitted` what
-    the recipe was before it was fitted to its data just now.
+    """A recipe with its history; `preset` is what was applied just now, `unfitted` what the recipe was before it was
+    fitted to its data just now. `base` is what was loaded or started last: a variant is
+    called by what it changed of it. `wished` is the recipe before and after it was fitted last, see `design.fit`.
 
     `edition` counts the changes that no field made itself: fields of another edition are other fields.
     """
 
     recipe: Recipe
-    origin: Recipe
     past: tuple[Recipe, ...] = ()
     future: tuple[Recipe, ...] = ()
     preset: str = ""
     edition: int = 0
     unfitted: Recipe | None = None
+    base: Recipe | None = None
+    wished: tuple[Recipe, Recipe] | None = None
 
     def changed(self, recipe: Recipe) -> Draft:
         """The draft with `recipe` in it, from which `undo` leads back here."""
@@ -52,7 +58,7 @@ class Draft:
 
     def replaced(self, recipe: Recipe, preset: str = "") -> Draft:
         """The same for a recipe that comes as a whole."""
-        return replace(self.changed(recipe).renewed(), origin=recipe, preset=preset)
+        return replace(self.changed(recipe).renewed(), preset=preset)
 
     def renewed(self) -> Draft:
         """The draft in a new edition."""
@@ -61,8 +67,7 @@ class Draft:
 
 def first(name: str) -> Draft:
     """What a person begins with: the demo's recipe, called `name`."""
-    recipe = replace(bundled("demo"), name=name)
-    return Draft(recipe, recipe)
+    return Draft(replace(bundled("demo"), name=name))
 
 
 def bundled(name: str) -> Recipe:
@@ -71,9 +76,26 @@ def bundled(name: str) -> Recipe:
 
 
 def load(draft: Draft, text: str | bytes, known_datasets: Iterable[str] = ()) -> Draft:
-    """The draft with the recipe that `text` holds; raises UserErrors with every mistake in it."""
-    recipe = parse_recipe(text, known_datasets=known_datasets)
-    return draft.replaced(recipe)
+    """The draft with the recipe that `text` holds, mistakes in its values and all: they are shown at their fields.
+
+    Raises UserErrors where no field could show them: it is no TOML, names a method, an option or a dataset that is
+    unknown, or has a value of another type.
+    """
+    try:
+        recipe = parse_recipe(text, known_datasets=known_datasets)
+    except UserErrors as error:
+        found = as_written(text)
+        if found is None or any(fault.code in UNFIXABLE for fault in error.errors):
+            raise
+        recipe = found
+    return replace(draft.replaced(recipe), base=recipe, wished=None)
+
+
+def as_written(text: str | bytes) -> Recipe | None:
+    """The recipe in `text` unchecked; None where it is none of known methods and right types."""
+    with suppress(UserError, ValueError):
+        return from_data(toml.read(text), complete=False)
+    return None
 
 
 def faults(recipe: Recipe, known_datasets: Iterable[str] = ()) -> tuple[UserError, ...]:
@@ -149,6 +171,26 @@ def redo(draft: Draft) -> Draft:
     return replace(
         draft, recipe=draft.future[0], past=past, future=draft.future[1:], preset="", unfitted=None
     ).renewed()
+
+
+def put_in_order(draft: Draft) -> Draft:
+    """The steps in an order in which they may follow each other: the first transfer, what trains, quantize, export."""
+    return _with_steps(draft, ordered(draft.recipe).steps)
+
+
+def ordered(recipe: Recipe) -> Recipe:
+    """The recipe with its steps in that order; steps of one rank keep theirs."""
+    first = next((place for place, step in enumerate(recipe.steps) if step.stage == "transfer"), -1)
+    ranks = [0 if place == first else RANKS.get(step.stage, 1) for place, step in enumerate(recipe.steps)]
+    steps = [step for _, step in sorted(zip(ranks, recipe.steps, strict=True), key=lambda pair: pair[0])]
+    return replace(recipe, steps=tuple(steps))
+
+
+def misplaced(recipe: Recipe, known_datasets: Iterable[str] = ()) -> bool:
+    """Whether steps are in a wrong order, and nothing else is wrong with their order once they are in the right one."""
+    known = tuple(known_datasets)
+    before, after = (len(_conflicts(one, known)) for one in (recipe, ordered(recipe)))
+    return after < before
 
 
 # what may follow what

@@ -14,6 +14,7 @@ from core.catalog import STAGES
 from core.errors import UserError, UserErrors
 from core.recipe import Recipe, load_recipe, parse_recipe, recipe_from
 from dashboard.design import draft, presets
+from dashboard.design.changes import changes
 from dashboard.design.draft import Draft
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -140,12 +141,12 @@ def test_the_demo_is_balanced(now: Draft) -> None:
 
 def test_a_preset_says_what_it_changed(now: Draft) -> None:
     after = presets.apply(now, "smallest").recipe
-    told = {(c.stage, c.title.en if c.title else ""): (c.before, c.after) for c in presets.changes(now.recipe, after)}
+    told = {(c.stage, c.option.title.en if c.option else ""): (c.before, c.after) for c in changes(now.recipe, after)}
     assert told["prune", "Pruning ratio"] == (0.5, 0.75)
     assert told["quantize", ""] == ("static", "weight_only")
-    quick = presets.changes(now.recipe, presets.apply(now, "quick").recipe)
+    quick = changes(now.recipe, presets.apply(now, "quick").recipe)
     assert any(change.stage == "prune" and change.after is None for change in quick)
-    assert presets.changes(now.recipe, now.recipe) == ()
+    assert changes(now.recipe, now.recipe) == ()
 
 
 def test_random_weights_are_not_probed(now: Draft) -> None:

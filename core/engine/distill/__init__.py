@@ -87,7 +87,8 @@ class Distill(Method, ABC):
         zh=("数据增强", "学生与教师看到的图像同样随机变换。"), choices=AUGMENTATIONS, names=CALLED,
     )  # fmt: skip
     views: int = knob(
-        4, "Fixed views", "So many augmented copies of each image, drawn once: the teacher answers each only once.",
+        4, "Fixed views",
+        "How many augmented copies of each image are drawn, once: the teacher answers each only once.",
         zh=("固定视图数", "每张图像一次性生成这么多增强副本，教师对每个只回答一次。"), ge=1, le=64,
     )  # fmt: skip
     twin: bool = knob(

@@ -49,23 +49,23 @@ class ChannelPrune(Prune, ABC):
         zh=("轮数", "分多少轮等量剪枝，每轮之间恢复训练。"), ge=1, le=10, first=True,
     )  # fmt: skip
     round_to: int = knob(
-        1, "Round to",
+        1, "Round channels to",
         "Kept channels are rounded up to a multiple of this. Fastest: the latency of 1, 2, 4, 8 and 16 is measured "
         "once, and the best is kept.",
         zh=("取整", "保留的通道数向上取整到该数的倍数。最快：实测一次 1、2、4、8、16 的延迟并沿用最快者。"),
         ge=0, le=32, unit="channels", names={0: ("fastest", "最快")},
     )  # fmt: skip
     ignored: str = knob(
-        "", "Layers left whole", "Names of layers whose channels stay, separated by commas; * stands for any letters.",
+        "", "Layers not pruned", "Names of layers whose channels stay, separated by commas; * stands for any letters.",
         zh=("保持完整的层", "通道保持不变的层名，用逗号分隔；* 代表任意字符。"), names={"": ("none", "无")},
     )  # fmt: skip
     layer_ratios: str = knob(
-        "", "Ratios of single layers", 
+        "", "Ratios for single layers",
         "name=ratio, separated by commas, for layers that differ: stage1.*=0.25, stem.0=0.",
         zh=("单层剪枝率", "个别层的剪枝率，形如 stage1.*=0.25, stem.0=0，用逗号分隔。"), names={"": ("none", "无")},
     )  # fmt: skip
     target: str = knob(
-        "none", "Cut until", 
+        "none", "Prune until",
         "What must fall to the bound below: the smallest ratio that does it is found, in place of yours.",
         zh=("剪到满足", "哪一项须降到下面的上限；系统会找到满足它的最小剪枝率，代替上面的值。"),
         choices=("none", *KINDS),

@@ -25,7 +25,7 @@ class Hessian(GradientPrune):
     source = "https://proceedings.neurips.cc/paper/1989/hash/6c9882bbac1c7093bd25041881277658-Abstract.html"
 
     draws: int = knob(
-        4, "Draws a batch", "How often labels are drawn for each batch; more give less noise.",
+        4, "Draws per batch", "How often labels are drawn for each batch; more give less noise.",
         zh=("每批抽样次数", "每个批次抽取标签的次数；越多噪声越小。"), ge=1, le=64,
     )  # fmt: skip
 

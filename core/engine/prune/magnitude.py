@@ -43,7 +43,8 @@ class Magnitude(SparsePrune):
         zh=("轮数", "前几轮剪得多，后几轮剪得少（三次曲线），每轮之间恢复训练。"), ge=1, le=10, first=True,
     )  # fmt: skip
     layer_ratios: str = knob(
-        "", "Ratios of single layers", "name=ratio, separated by commas, for layers that differ: head=0, stage3.*=0.9.",
+        "", "Ratios for single layers",
+        "name=ratio, separated by commas, for layers that differ: head=0, stage3.*=0.9.",
         zh=("单层比例", "个别层的比例，形如 head=0, stage3.*=0.9，用逗号分隔。"), names={"": ("none", "无")},
     )  # fmt: skip
 

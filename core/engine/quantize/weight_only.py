@@ -40,7 +40,7 @@ class WeightOnly(Quantize):
     )
     form: str = knob(
         "cast",
-        "How the file widens its weights",
+        "When weights are widened",
         "At every run: by the standard operator (DequantizeLinear); once: when the file is loaded, so it runs as fast "
         "as float.",
         zh=(

@@ -44,7 +44,7 @@ class Adaptation(Transfer, ABC):
     needs_target: ClassVar[bool] = True
 
     source_only: bool = knob(
-        True, "Train source only beside it",
+        True, "Also train on the source alone",
         "The same network with the same steps on the source's labels alone: shows what adapting was worth.",
         zh=("同时训练仅源域的对照", "同样的网络和步数，只用源域标签：显示域适应的价值。"),
     )  # fmt: skip

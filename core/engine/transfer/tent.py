@@ -29,11 +29,13 @@ class Tent(SourceFreeAdaptation):
     source = "https://arxiv.org/abs/2006.10726"
 
     passes: int = knob(
-        1, "Passes over the target", "Of several, that with the best accuracy on the source's validation is kept.",
+        1, "Passes over the target",
+        "Of several, the one with the best accuracy on the source's validation set is kept.",
         zh=("目标域遍历次数", "多次遍历时，保留源域验证准确率最高的一次。"), ge=1, le=100, first=True,
     )  # fmt: skip
     target_rate: float = knob(
-        1e-3, "Learning rate on the target", "Step size while the answers are made sure (Adam, no weight decay).",
+        1e-3, "Learning rate on the target",
+        "Step size while the answers are made more certain (Adam, no weight decay).",
         zh=("目标域学习率", "使回答更确定时的步长（Adam，无权重衰减）。"), ge=1e-6, le=0.1,
     )  # fmt: skip
 

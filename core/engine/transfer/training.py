@@ -56,7 +56,7 @@ class TrainedTransfer(Transfer, ABC):
     )  # fmt: skip
     least_steps: int = steps_at_least()
     curve: str = knob(
-        "cosine", "Rate's course",
+        "cosine", "Learning-rate schedule",
         "After a warm-up the rate falls along a cosine, to a tenth at half and at three quarters (steps), or not at "
         "all (constant). One cycle rises for 30 % of the time while momentum falls.",
         zh=("学习率曲线", "预热后按余弦下降，或在一半和四分之三处降为十分之一（阶梯），或保持不变（恒定）。"
@@ -74,9 +74,9 @@ class TrainedTransfer(Transfer, ABC):
         names={0.0: ("off", "关")}, usual=1e-5,
     )  # fmt: skip
     l2_sp: float = knob(
-        0.0, "Pull to the start",
+        0.0, "Pull to pretrained weights",
         "L2-SP: pulls the backbone back to its pretrained weights instead of to zero. Try 0.01 to 0.1.",
-        zh=("拉向起点", "L2-SP：把骨干拉回预训练权重而不是零。可试 0.01 至 0.1。"), ge=0.0, le=100.0,
+        zh=("拉向预训练权重", "L2-SP：把骨干拉回预训练权重而不是零。可试 0.01 至 0.1。"), ge=0.0, le=100.0,
         names={0.0: ("off", "关")}, usual=0.01,
     )  # fmt: skip
     dropout: float = knob(
