@@ -19,6 +19,7 @@ from dashboard.design.draft import Draft
 from dashboard.i18n import say, spoken
 from dashboard.session import read_only, recall, remember, widget, workspace
 
+MOST_NAMED = 2  # fields to correct; the others are counted
 STYLE = Path(draft.__file__).with_name("design.css")
 
 
@@ -191,8 +192,9 @@ def start(checked: Recipe | None, faults: Sequence[UserError], stages: Sequence[
     """
     why = say("design.start_read_only") if read_only() else ""
     if faults:
-        fields = "; ".join(dict.fromkeys(step_names.field(fault.field, stages) for fault in faults))
-        why = say("design.start_wrong", count=len(faults), fields=fields)
+        names = list(dict.fromkeys(step_names.field(fault.field, stages) for fault in faults))
+        more = [f"+{len(names) - MOST_NAMED}"] if len(names) > MOST_NAMED else []
+        why = say("design.start_wrong", count=len(faults), fields="; ".join(names[:MOST_NAMED] + more))
     with st.container(gap="small", key="design_bar"):
         if told := why or preview.in_short():
             (st.caption if why else st.markdown)(told)
