@@ -65,7 +65,7 @@ def field(
         key = f"{key}_{shape}"
         _draw(shape, option, value, menu, words, key, lambda: _hand_over(option, key, on_change))
     if faults:
-        mistakes.refused(UserErrors(faults), at_field=True)
+        mistakes.refused(UserErrors(faults), at_field=True, option=option)
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def _word_or_number(
     """A segment for each word, and one for a number; with the latter the option's usual amount is set."""
     meant = {f"{named:g}": (named, called) for named, called in option.names if isinstance(named, int | float)}
     lit = next((name for name, (named, _) in meant.items() if named == value), NUMBER)
-    key = f"{key}_word_{lit}"
+    key = _agreeing((f"{key}_word", f"{key}_other_word"), lit)
 
     def chosen() -> None:
         name = widget(key, None)
@@ -106,6 +106,13 @@ def _word_or_number(
         words.label, [*meant, NUMBER], default=lit, required=True, wrap=True, key=key, help=words.help,
         format_func=lambda name: spoken(meant[name][1]) if name in meant else say("forms.number"), on_change=chosen,
     )  # fmt: skip
+
+
+def _agreeing(keys: tuple[str, str], value: str) -> str:
+    """The key of a widget that holds the value, so that it keeps the focus, else of one that is not on the page: a
+    widget that holds another value would go on with it."""
+    holding = next((key for key in keys if widget(key, None) == value), None)
+    return holding or next((key for key in keys if widget(key, None) is None), keys[0])
 
 
 def amount(option: Option) -> Value:

@@ -11,7 +11,7 @@ import streamlit as st
 from core.catalog import Facts, load_catalog
 from core.errors import UserError, UserErrors
 from core.escaping import UserText
-from core.recipe import Recipe, recipe_from
+from core.recipe import Recipe, Step, recipe_from
 from dashboard import components, forms, launch, run_status, step_names
 from dashboard.design import cards, chain, draft, draft_state, presets, preview
 from dashboard.design.changes import Change, changes
@@ -27,8 +27,8 @@ def main() -> None:
     st.html(STYLE)
     draft_state.take_from_address()
     now, own = draft_state.current(), draft_state.own_data()
-    stages = [step.stage for step in now.recipe.steps]
-    faults = step_names.mistakes(draft.faults(now.recipe, own), stages)
+    steps = now.recipe.steps
+    faults = step_names.mistakes(draft.faults(now.recipe, own), steps)
     checked = None if faults else recipe_from(now.recipe.to_data(), known_datasets=own)
     head(now, checked, faults, own)
     if (refusal := draft_state.refused()) is not None:
@@ -48,8 +48,8 @@ def main() -> None:
         with st.container(gap="small", key="design_outlook"):
             preview.panel(checked)
             for warning in now.recipe.warnings():
-                st.warning(UserText(step_names.in_words(warning, stages)).md(), icon=":material/warning:")
-        start(checked, faults, stages)
+                st.warning(UserText(step_names.in_words(warning, steps)).md(), icon=":material/warning:")
+        start(checked, faults, steps)
 
 
 # the head: name, presets, history, files
@@ -185,14 +185,14 @@ def take_file() -> None:
 # start
 
 
-def start(checked: Recipe | None, faults: Sequence[UserError], stages: Sequence[str]) -> None:
+def start(checked: Recipe | None, faults: Sequence[UserError], steps: Sequence[Step]) -> None:
     """What it will come to in short, the page's one primary action, and what is in its way.
 
     One button at any width: `design.css` makes the whole a bar at the window's end where the window is narrow.
     """
     why = say("design.start_read_only") if read_only() else ""
     if faults:
-        names = list(dict.fromkeys(step_names.field(fault.field, stages) for fault in faults))
+        names = list(dict.fromkeys(step_names.field(fault.field, steps) for fault in faults))
         more = [f"+{len(names) - MOST_NAMED}"] if len(names) > MOST_NAMED else []
         why = say("design.start_wrong", count=len(faults), fields="; ".join(names[:MOST_NAMED] + more))
     with st.container(gap="small", key="design_bar"):

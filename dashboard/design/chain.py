@@ -176,7 +176,7 @@ def _additions(recipe: Recipe, own: Mapping[str, Facts]) -> None:
             refusal = place if isinstance(place, UserError) else None
             help = say(f"design.does_{stage}")
             if refusal:
-                fix = step_names.in_words(refusal.fix, [step.stage for step in recipe.steps])
+                fix = step_names.in_words(refusal.fix, recipe.steps)
                 help = say("design.not_here", why=UserText(fix).md())
             st.button(
                 f":{components.TEXT_COLORS[stage]}[{MARKS[stage]}] {say(f'design.stage_{stage}')}",

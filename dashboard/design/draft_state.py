@@ -69,6 +69,7 @@ def keep(changed: Draft) -> None:
         forget("design.unkept")
         remember("design.id", name)
         remember("design.kept", document)
+        put_query(ADDRESS, name)  # else the next run would take up the draft that the address still names
 
 
 def _changed_elsewhere(name: str) -> bool:

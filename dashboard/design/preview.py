@@ -20,7 +20,7 @@ from core.escaping import UserText
 from core.files import remove_tree
 from core.jobs import Document, Job
 from core.processes.workers import supervisor
-from core.recipe import Recipe
+from core.recipe import Recipe, Step
 from dashboard import components, faults, step_names
 from dashboard.charts.style import MARKS
 from dashboard.i18n import say, spoken
@@ -111,7 +111,7 @@ class Inquiry:
 def panel(recipe: Recipe | None) -> None:
     """The preview of a checked recipe; of none while the draft is wrong."""
     wanted = "" if recipe is None else replace(recipe, name="").to_toml()
-    stages = [] if recipe is None else [step.stage for step in recipe.steps]
+    steps = () if recipe is None else recipe.steps
     with st.container(border=True, gap="small", key="design_preview"):
         st.markdown(say("design.preview"))
         obstacle = _obstacle(recipe)
@@ -120,7 +120,7 @@ def panel(recipe: Recipe | None) -> None:
         _turn("" if obstacle else wanted)
         kept = inquiry()
         poll = POLL if kept.waiting() or kept.over else None
-        st.fragment(_live, run_every=poll)("" if obstacle else wanted, stages)
+        st.fragment(_live, run_every=poll)("" if obstacle else wanted, steps)
 
 
 def in_short() -> str:
@@ -155,12 +155,12 @@ def _obstacle(recipe: Recipe | None) -> str:
     return "" if attended() else say("design.preview_alone")
 
 
-def _live(wanted: str, stages: Sequence[str]) -> None:
+def _live(wanted: str, steps: Sequence[Step]) -> None:
     """What is drawn again and again while one waits; the whole page once the answer is here, which ends the polling."""
     before = inquiry()
     _turn(wanted)
     after = inquiry()
-    show(after, stages)
+    show(after, steps)
     if (before.waiting() or before.over) and not after.waiting() and not after.over:
         st.rerun()
 
@@ -232,7 +232,7 @@ def _job(name: str) -> Job | None:
 # showing
 
 
-def show(kept: Inquiry, stages: Sequence[str] = ()) -> None:
+def show(kept: Inquiry, steps: Sequence[Step] = ()) -> None:
     """The answer; dimmed, and said so, where it is one to an earlier recipe of the same data and backbone. Beside an
     error, or another dataset, the numbers of a former recipe would be taken for those of this one."""
     answer = kept.answer if _about_the_same(kept) else None
@@ -243,7 +243,7 @@ def show(kept: Inquiry, stages: Sequence[str] = ()) -> None:
         return
     if isinstance(answer.found, UserError | UserErrors):
         if not old:
-            faults.refused(in_words(answer.found, stages), answer.details)
+            faults.refused(in_words(answer.found, steps), answer.details)
     else:
         _outlook(answer.found, old)
     if old and kept.waiting():
@@ -252,9 +252,9 @@ def show(kept: Inquiry, stages: Sequence[str] = ()) -> None:
         st.caption(say("design.preview_now"))
 
 
-def in_words(error: UserError | UserErrors, stages: Sequence[str]) -> UserErrors:
+def in_words(error: UserError | UserErrors, steps: Sequence[Step]) -> UserErrors:
     """What the engine refuses, its paths of steps in words."""
-    return UserErrors(step_names.mistakes(error.errors if isinstance(error, UserErrors) else (error,), stages))
+    return UserErrors(step_names.mistakes(error.errors if isinstance(error, UserErrors) else (error,), steps))
 
 
 def _about_the_same(kept: Inquiry) -> bool:
