@@ -12,21 +12,21 @@ import streamlit as st
 
 from core.catalog import Facts, load_catalog
 from core.errors import UserError, UserErrors
-from core.escaping import UserText
 from core.formatting import count, size
 from core.options import Option, Value, Words
 from dashboard import faults as mistakes
-from dashboard.i18n import known, language, say, spoken
+from dashboard.i18n import say, spoken
+from dashboard.option_words import amounts, grid, has_words, help_of, label
 from dashboard.session import widget
 
 Group = Literal["own", "hand", "download"]
 GROUPS: tuple[Group, ...] = ("own", "hand", "download")  # the order of a menu
 Form = Literal["toggle", "segments", "menu", "slider", "number", "text"]
 MOST_SEGMENTS = 8
-LONGEST_SEGMENTS = 40  # letters of all of them, with three for the edges of each; more are a menu
+LONGEST_SEGMENTS = 40  # letters of all of them; more are a menu
+EDGES = 3  # letters that the edges of one are as wide as
 NUMBER = "number"  # the segment beside the words of an option whose values are amounts
 MOST_STOPS = 100  # of a slider; with more a finger cannot hit the one it wants
-ENDLESS = 1e12  # a bound from here on is there for computers alone
 CROWDED = 20  # a default below a twentieth of the range has the useful values at a slider's very end
 LONGEST = 200  # characters of a text
 
@@ -84,11 +84,6 @@ def _hand_over(option: Option, key: str, on_change: Callable[[Value], None]) -> 
 # a word or a number
 
 
-def has_words(option: Option) -> bool:
-    """Whether some of its numbers are no amounts but mean a word: all, its own, automatic, off."""
-    return option.type in ("int", "float") and bool(option.names) and not option.choices
-
-
 def _word_or_number(
     option: Option, value: Value | None, key: str, words: _Words, on_change: Callable[[Value], None]
 ) -> None:
@@ -143,8 +138,13 @@ def form(option: Option, value: Value | None, menu: Menu | None = None) -> Form:
 def _short(option: Option) -> bool:
     """Whether its choices fit beside each other, in the language with the longer words."""
     names = [option.name_of(choice) or Words(str(choice), str(choice)) for choice in option.choices]
-    letters = max(sum(len(name.en) + 3 for name in names), sum(2 * len(name.zh) + 3 for name in names if name.zh))
-    return len(names) <= MOST_SEGMENTS and letters <= LONGEST_SEGMENTS
+    letters = max(sum(_letters(text) for text in texts) for texts in zip(*((n.en, n.zh) for n in names), strict=True))
+    return len(names) <= MOST_SEGMENTS and letters + EDGES * len(names) <= LONGEST_SEGMENTS
+
+
+def _letters(text: str) -> int:
+    """How wide a text is: a Chinese character is as wide as two letters."""
+    return sum(2 if character >= "\u2e80" else 1 for character in text)
 
 
 def menu_of(option: Option) -> Menu | None:
@@ -208,80 +208,11 @@ def _slides(option: Option, value: Value | None) -> bool:
         return False
     if not low <= value <= high:
         return False  # a slider cannot stand there; a field says what is wrong
-    stops = (high - low) / _grid(option)
+    stops = (high - low) / grid(option)
     start = float(option.default or 0) - low
     crowded = 0 < start < (high - low) / CROWDED and stops > MOST_STOPS / 2
-    on_grid = math.isclose((value - low) / _grid(option), round((value - low) / _grid(option)), abs_tol=1e-6)
+    on_grid = math.isclose((value - low) / grid(option), round((value - low) / grid(option)), abs_tol=1e-6)
     return stops <= MOST_STOPS and not crowded and on_grid
-
-
-def _grid(option: Option) -> float:
-    """The distance of a slider's stops."""
-    return 1.0 if option.type == "int" else 0.01
-
-
-# its words
-
-
-def label(option: Option, value: Value | None, *, plain: bool = False) -> str:
-    """Title and unit, and the default where the value is another."""
-    words = spoken(option.title)
-    told_unit = unit(option.unit)
-    if told_unit and told_unit.lower() not in words.lower():
-        words = say("forms.with_unit", title=words, unit=told_unit)
-    if plain or value == option.default or option.default is None or has_words(option):
-        return words
-    return say("forms.changed", title=words, default=told_of(option, option.default))
-
-
-def unit(name: str) -> str:
-    """A unit in the person's language; one that the catalog of words does not have, as it is."""
-    return known(f"forms.unit_{name}", name) if name else ""
-
-
-def help_of(option: Option) -> str:
-    """What the option does, what it may be, its default, and its name and the names of its values in a recipe."""
-    parts = [spoken(option.help), _range(option)]
-    if option.default is not None and (option.type != "str" or option.choices):
-        parts.append(say("forms.default", default=told_of(option, option.default)))
-    values = [(written_as(value), spoken(words)) for value, words in option.names]
-    names = [say("forms.value", value=value, words=words) for value, words in values if value != words]
-    written = say("forms.name", name=option.name)
-    between = "" if language() == "zh" else " "
-    return "\n\n".join((between.join(filter(None, parts)), "".join((written, *names))))
-
-
-def written_as(value: Value) -> str:
-    """A value as a recipe writes it, for a code span."""
-    return f"{value:g}" if isinstance(value, int | float) else value or '""'
-
-
-def told_of(option: Option, value: Value | None) -> str:
-    """What a value of that option is called, else the value itself; for Markdown."""
-    words = option.name_of(value)
-    return told(value) if words is None else spoken(words)
-
-
-def told(value: Value | None) -> str:
-    """A value as a recipe writes it, without quotes; for Markdown, which the words of every field are."""
-    if isinstance(value, bool):
-        return say("forms.on") if value else say("forms.off")
-    return f"{value:,.10g}" if isinstance(value, int | float) else UserText(value).md()
-
-
-def _range(option: Option) -> str:
-    if option.choices or option.type in ("bool", "str"):
-        return ""
-    low, high = option.minimum, option.maximum
-    if low is None:
-        return ""
-    whole = option.type == "int"
-    if whole:  # the bounds of the amounts: those that mean a word are said by it
-        low, high = _amounts(option).minimum or 0, _amounts(option).maximum
-    if high is None or high >= ENDLESS:
-        return say("forms.above" if option.name_of(low) else "forms.at_least", low=told(low))
-    between = not whole and (option.name_of(low) or option.name_of(high))
-    return say("forms.between" if between else "forms.range", low=told(low), high=told(high))
 
 
 # the widgets
@@ -319,7 +250,7 @@ def _draw(
         case "text":
             st.text_input(words.label, str(value or ""), LONGEST, placeholder=called(""), **told)
         case "slider":
-            low, high, step, now = _numbers(_amounts(option), value, _grid(option))
+            low, high, step, now = _numbers(amounts(option), value, grid(option))
             st.slider(words.label, low, high, now, step, **told)
         case "number":
             _, _, step, now = _numbers(option, value, step_of(option))
@@ -327,16 +258,6 @@ def _draw(
             # former one. So it comes here, is told to be wrong below the field, and Start waits.
             form = "%d" if option.type == "int" else "%.10g"
             st.number_input(words.label, None, None, now, step, format=form, **told)
-
-
-def _amounts(option: Option) -> Option:
-    """The option without the bounds that mean a word, which a slider has no stops for."""
-    low, high = option.minimum, option.maximum
-    if low is not None and option.name_of(low):
-        low += _grid(option)
-    if high is not None and option.name_of(high):
-        high -= _grid(option)
-    return replace(option, minimum=low, maximum=high)
 
 
 def _numbers(option: Option, value: Value | None, step: float) -> tuple[Any, Any, Any, Any]:

@@ -18,7 +18,7 @@ from typing import Any
 from core.catalog import CATALOG_FILE, STAGES, Catalog, Facts, MethodEntry
 from core.engine.method import Method, methods
 from core.files import write_atomic
-from core.options import Option, Words
+from core.options import Option, Value, Words
 
 RESERVED = ("stage", "method")  # the keys of a step that are not options
 OF_THIS_MACHINE = ("at_hand", "bytes")  # facts of a dataset that another machine would state otherwise
@@ -85,7 +85,7 @@ def main(arguments: list[str] | None = None, path: Path = CATALOG_FILE) -> int:
     return 1
 
 
-def _everywhere(facts: dict[str, Any], download_bytes: int) -> Facts:
+def _everywhere(facts: dict[str, Any], download_bytes: int = 0) -> Facts:
     """A dataset's facts that hold on every machine: what is installed here counts as a download of so many bytes."""
     kept = {key: value for key, value in facts.items() if key not in OF_THIS_MACHINE}
     where = {"where": "download"} if kept.get("where") == "installed" else {}
@@ -114,12 +114,20 @@ def _checked_option(option: Option, place: str) -> Option:
         raise BrokenMethod(f"{where}: no value lies from {option.minimum} to {option.maximum}")
     for value, words in option.names:
         _require_words(words, f"{where}: name of {value}")
+        _refuse_value(option, value, f"{where}: its named value {value}")
+    if option.usual is not None:
+        _refuse_value(option, option.usual, f"{where}: its usual value {option.usual}")
     try:
-        for value in (*(value for value, _ in option.names), *([] if option.usual is None else [option.usual])):
-            option.check(value)
         return replace(option, default=option.check(option.default))
     except ValueError as error:
-        raise BrokenMethod(f"{where}: it refuses a value that it declares. {error}") from error
+        raise BrokenMethod(f"{where}: its own default is refused. {error}") from error
+
+
+def _refuse_value(option: Option, value: Value, where: str) -> None:
+    try:
+        option.check(value)
+    except ValueError as error:
+        raise BrokenMethod(f"{where} is refused. {error}") from error
 
 
 def _require_words(words: object, where: str) -> None:

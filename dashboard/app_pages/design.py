@@ -12,11 +12,12 @@ from core.catalog import Facts, load_catalog
 from core.errors import UserError, UserErrors
 from core.escaping import UserText
 from core.recipe import Recipe, Step, recipe_from
-from dashboard import components, forms, launch, run_status, step_names
+from dashboard import components, launch, run_status, step_names
 from dashboard.design import cards, chain, draft, draft_state, presets, preview
 from dashboard.design.changes import Change, changes
 from dashboard.design.draft import Draft
 from dashboard.i18n import say, spoken
+from dashboard.option_words import told_of
 from dashboard.session import read_only, recall, remember, widget, workspace
 
 MOST_NAMED = 2  # fields to correct; the others are counted
@@ -136,7 +137,7 @@ def tell(change: Change) -> str:
     """One change: `Pruning ratio 0.5 → 0.75`."""
     option = change.option
     if option is not None:
-        before, after = (forms.told_of(option, value) for value in (change.before, change.after))
+        before, after = (told_of(option, value) for value in (change.before, change.after))
         return say("presets.changed", title=spoken(option.title), before=before, after=after)
     stage = say(f"design.stage_{change.stage}")
     menu = load_catalog().methods[change.stage]

@@ -20,8 +20,9 @@ from core.recipe_options import RECIPE_OPTIONS
 from dashboard.design import draft, draft_state, fit
 from dashboard.design.draft import Draft
 from dashboard.design.naming import automatic
-from dashboard.forms import GROUPS, Group, Menu, backbone_menu, field, grouped, told_of
+from dashboard.forms import GROUPS, Group, Menu, backbone_menu, field, grouped
 from dashboard.i18n import say, spoken
+from dashboard.option_words import told_of
 from dashboard.session import workspace
 
 KNOBS = {option.name: option for option in RECIPE_OPTIONS}

@@ -11,8 +11,8 @@ from core.recipe import Recipe
 from core.rules.fields import MAX_NAME
 from dashboard.design.changes import Change, changes
 from dashboard.design.draft import Draft
-from dashboard.forms import told_of
 from dashboard.i18n import say, spoken
+from dashboard.option_words import told_of
 
 MOST = 3  # changes named; the others are counted
 BETWEEN = " · "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from dashboard import components, launch
 from dashboard.design import chain, draft, draft_state, effects, presets, preview
 from dashboard.design.changes import changes
 from tests.browser import Site, Watched, wait_until_drawn
+from tests.dashboard.test_fit import own
 
 ROOT = Path(__file__).resolve().parents[2]
 HARNESS = """
@@ -228,6 +230,36 @@ def test_data_and_backbone(page: AppTest) -> None:
     assert "weights are downloaded (244.41 MB)" in told(page)
 
 
+def test_menus_are_grouped_and_say_what_a_download_costs(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(draft_state, "own_data", lambda: own(84))
+    page.run()
+    for menu in ("dataset", "target", "backbone"):
+        options = [name for name in page.selectbox(key=key(page, f"{menu}_menu")).options if name != "none"]
+        groups = [option.partition(" · ")[0] for option in options]
+        places = [("Own", "At hand").index(name) if not name.startswith("Download") else 2 for name in groups]
+        assert places == sorted(places), menu
+        assert all(re.fullmatch(r"Download [\d.]+ [MG]B", name) for name in groups if name.startswith("Download"))
+        assert (groups[0] == "Own") == (menu != "backbone")
+    students = page.selectbox(key=key(page, "1_kd_student_menu")).options
+    assert not [name for name in students if "ownload" in name], "a student learns from scratch: nothing is fetched"
+
+
+def test_own_data_adjusts_the_recipe_with_a_note_and_a_way_back(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(draft_state, "own_data", lambda: own(84))
+    page.run()
+    page.selectbox(key=key(page, "dataset_menu")).set_value("photos").run()
+    (note,) = [info.value for info in page.info]
+    assert note.startswith("Adjusted to the dataset: Labels used 300 → all")
+    click(page, "fitted_undo")
+    assert (recipe(page).dataset, recipe(page).labels) == ("photos", 300)
+    assert "are more than there are" in page.error[0].value
+    click(page, "redo")
+    page.selectbox(key=key(page, "dataset_menu")).set_value("fashion-mini").run()
+    assert recipe(page).labels == 300, "with enough images it is as it was"
+    (note,) = [info.value for info in page.info]
+    assert "Labels used all → 300" in note
+
+
 # what is wrong
 
 
@@ -370,6 +402,7 @@ def test_the_preview_is_asked_for_once_and_shown(page: AppTest, store: Workspace
     assert shown.iloc[1, 1] == "≈\u00a020\u00a0k"
     assert "<b>" not in str(shown.iloc[1, 0])
     words = told(page)
+    assert "≈\u00a082.0\u00a0kB · 0:55" in words, "and in short beside Start"
     assert "about **55 s** (40–80) · 900.00 MB memory · CPU · images 64×64" in words
     assert "a global ranking needs trained weights" in words
     assert "![](" not in words
