@@ -13,7 +13,7 @@ from core.errors import UserError, UserErrors
 from core.escaping import UserText
 from core.recipe import Recipe, Step, recipe_from
 from dashboard import components, launch, run_status, step_names
-from dashboard.design import cards, chain, draft, draft_state, presets, preview
+from dashboard.design import cards, chain, command, draft, draft_state, presets, preview
 from dashboard.design.changes import Change, changes
 from dashboard.design.draft import Draft
 from dashboard.i18n import say, spoken
@@ -162,7 +162,7 @@ def files(recipe: Recipe, checked: Recipe | None) -> None:
     st.download_button(
         say("design.download"),
         checked.to_toml() if checked else "",
-        draft.file_name(recipe),
+        command.file_name(recipe),
         "application/toml",
         key="design_download",
         icon=":material/download:",
@@ -173,7 +173,7 @@ def files(recipe: Recipe, checked: Recipe | None) -> None:
     st.file_uploader(say("design.upload"), type="toml", max_upload_size=1, key="design_upload", on_change=take_file)
     if checked is not None:
         st.markdown(say("design.command"))
-        st.code(draft.command(checked, workspace=workspace().path), language="bash", wrap_lines=True)
+        st.code(command.command(checked, workspace=workspace().path), language="bash", wrap_lines=True)
 
 
 def take_file() -> None:

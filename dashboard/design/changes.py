@@ -33,9 +33,10 @@ class _Pair:
 
 
 def changes(before: Recipe, after: Recipe) -> tuple[Change, ...]:
-    """What differs between two recipes, defaults written out."""
+    """What differs between two recipes, defaults written out; not their names, which change nothing."""
     old, new = before.knobs(), after.knobs()
-    knobs = [Change("", o, old[o.name], new[o.name]) for o in RECIPE_OPTIONS if old[o.name] != new[o.name]]
+    others = [option for option in RECIPE_OPTIONS if option.name != "name"]
+    knobs = [Change("", o, old[o.name], new[o.name]) for o in others if old[o.name] != new[o.name]]
     return (*knobs, *(change for pair in _pairs(before, after) for change in _step_changes(pair)))
 
 

@@ -6,29 +6,22 @@ While it is designed a recipe may be wrong; `core.recipe.recipe_from` says what 
 from __future__ import annotations
 
 import re
-import shlex
-import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from core import toml
 from core.assets import RECIPES, shipped
-from core.catalog import Catalog, load_catalog
+from core.catalog import load_catalog
 from core.errors import UserError, UserErrors
-from core.escaping import UserText
 from core.options import Option, Value
-from core.recipe import Recipe, Step, parse_recipe, recipe_from, with_settings
+from core.recipe import Recipe, Step, parse_recipe, recipe_from
 from dashboard.design.documents import from_data
 
-BUNDLED = ("demo", "bundled-teacher")
 KEPT = 200  # recipes to go back to
 RANKS = {"quantize": 2, "export": 3}  # of a stage in a chain; what trains is 1
 UNFIXABLE = ("unknown_field", "unknown_stage", "unknown_method", "unknown_backbone", "missing_field", "newer_schema")
-MOST_SETTINGS = 12  # of a command; with more a file is easier to read
-BARE = re.compile(r"(?!true\b|false\b|inf\b|nan\b)[A-Za-z_][A-Za-z0-9_-]*")
 
 
 @dataclass(frozen=True)
@@ -261,71 +254,3 @@ def _with_step(draft: Draft, place: int, step: Step) -> Draft:
 def _with_steps(draft: Draft, steps: tuple[Step, ...]) -> Draft:
     """With another chain, whose steps may have other places."""
     return draft.changed(replace(draft.recipe, steps=steps)).renewed()
-
-
-# the same from a command line
-
-
-def command(recipe: Recipe, catalog: Catalog | None = None, workspace: Path | None = None) -> str:
-    """The command that does what Start does, for a shell in any folder.
-
-    A bundled recipe with settings where a few are enough, else the whole recipe, handed over on stdin.
-    """
-    catalog = catalog or load_catalog()
-    found = [words for name in BUNDLED if (words := _settings(name, recipe, catalog)) is not None]
-    words = min(found, key=len, default=["-"])
-    where = ["--workspace", str(workspace)] if workspace else []
-    told = shlex.join([*program(), "run", *words, *where])
-    return told if found else f"printf %s {shlex.quote(recipe.to_toml())} | {told}"
-
-
-def program() -> list[str]:
-    """The words that start this installation's command line, wherever a shell is."""
-    script = Path(sys.executable).with_name("condenser")
-    return [str(script)] if script.is_file() else [sys.executable, "-m", "core.cli"]
-
-
-def file_name(recipe: Recipe) -> str:
-    """What the downloaded recipe is called."""
-    return UserText(re.sub(r"[^\w.-]+", "-", recipe.name).strip("-.").lower()).path() + ".toml"
-
-
-def _settings(name: str, recipe: Recipe, catalog: Catalog) -> list[str] | None:
-    """The bundled recipe and settings that make it equal; None where they cannot, or would be many."""
-    start = bundled(name)
-    if [step.stage for step in start.steps] != [step.stage for step in recipe.steps]:
-        return None
-    settings = list(_differences(start, recipe, catalog))
-    if len(settings) > MOST_SETTINGS:
-        return None
-    try:
-        made = with_settings(start, settings, catalog.with_datasets([recipe.dataset]))
-    except UserErrors:  # the bundled recipe sets an option which the other method does not have
-        return None
-    if made.name != recipe.name or made.hash(catalog) != recipe.hash(catalog):
-        return None
-    return [str(RECIPES / f"{name}.toml"), *(word for setting in settings for word in ("--set", setting))]
-
-
-def _differences(start: Recipe, recipe: Recipe, catalog: Catalog) -> Iterable[str]:
-    before = start.knobs()
-    for name, value in recipe.knobs().items():
-        if value != before[name]:
-            yield f"{name}={_written(value)}"
-    resolved = zip(start.resolved(catalog).steps, recipe.resolved(catalog).steps, strict=True)
-    for place, (old, new) in enumerate(resolved):
-        if old.method != new.method:
-            yield f"steps.{place}.method={_written(new.method)}"
-            old = replace(old, options={**_defaults(new, catalog), **start.steps[place].options})
-        for name, value in new.options.items():
-            if value != old.options.get(name):
-                yield f"steps.{place}.{name}={_written(value)}"
-
-
-def _defaults(step: Step, catalog: Catalog) -> dict[str, Value]:
-    options = catalog.method(step.stage, step.method).options
-    return {option.name: option.default for option in options if option.default is not None}
-
-
-def _written(value: Value) -> str:
-    return value if isinstance(value, str) and BARE.fullmatch(value) else toml.write_value(value)

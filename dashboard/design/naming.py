@@ -49,7 +49,7 @@ def variant(base: Recipe, recipe: Recipe) -> str:
 
 
 def _parts(base: Recipe, recipe: Recipe) -> Iterator[tuple[str, str]]:
-    for change in changes(replace(base, name=""), replace(recipe, name="")):
+    for change in changes(base, recipe):
         yield _part(change)
     kinds = [[(step.stage, step.method) for step in one.steps] for one in (base, recipe)]
     if kinds[0] != kinds[1] and sorted(kinds[0]) == sorted(kinds[1]):

@@ -19,7 +19,7 @@ from core.jobs import Job
 from core.recipe import Recipe, Step, load_recipe, parse_recipe
 from core.workspace import Workspace
 from dashboard import components, launch
-from dashboard.design import chain, draft, draft_state, effects, presets, preview
+from dashboard.design import chain, command, draft, draft_state, effects, presets, preview
 from dashboard.design.changes import changes
 from tests.browser import Site, Watched, wait_until_drawn
 from tests.dashboard.test_fit import own
@@ -384,7 +384,7 @@ def test_a_wrong_file_is_told_with_its_line_and_changes_nothing(page: AppTest) -
 def test_the_command_on_the_page_is_the_recipes(page: AppTest, store: Workspace) -> None:
     page.run()
     (code,) = page.code
-    assert code.value == draft.command(recipe(page), workspace=store.path)
+    assert code.value == command.command(recipe(page), workspace=store.path)
 
 
 # the preview

@@ -13,7 +13,7 @@ import pytest
 from core.catalog import STAGES
 from core.errors import UserError, UserErrors
 from core.recipe import Recipe, load_recipe, parse_recipe, recipe_from
-from dashboard.design import draft, presets
+from dashboard.design import command, draft, presets
 from dashboard.design.changes import changes
 from dashboard.design.draft import Draft
 
@@ -164,10 +164,10 @@ def test_a_preset_keeps_ones_own_transfer_and_export(now: Draft) -> None:
 # the command
 
 
-def _run(command: str) -> Recipe:
+def _run(line: str) -> Recipe:
     """What the command line makes of it."""
-    words = shlex.split(command)
-    start = draft.program()
+    words = shlex.split(line)
+    start = command.program()
     assert words[: len(start) + 1] == [*start, "run"]
     path, *rest = words[len(start) + 1 :]
     assert Path(start[0]).is_absolute()
@@ -196,17 +196,17 @@ def _run(command: str) -> Recipe:
 def test_settings_on_a_bundled_recipe_give_the_same_run(now: Draft, change: object) -> None:
     assert callable(change)
     recipe: Recipe = change(now).recipe
-    made = _run(draft.command(recipe))
+    made = _run(command.command(recipe))
     assert (made.hash(), made.name) == (recipe.hash(), recipe.name)
 
 
 def test_another_chain_is_handed_over_by_a_shell_in_any_folder(now: Draft, tmp_path: Path) -> None:
     """What the page shows, run as it stands: quotes, dollars and Chinese arrive as they were."""
     recipe = draft.set_knob(draft.add_step(now, "prune"), "name", "../up & `away` $HOME 名 'x' %s").recipe
-    command = draft.command(recipe, workspace=tmp_path / "a b")
-    assert " run - --workspace " in command
-    checked = command.replace(" run - ", " check - ") + " --json"
+    line = command.command(recipe, workspace=tmp_path / "a b")
+    assert " run - --workspace " in line
+    checked = line.replace(" run - ", " check - ") + " --json"
     done = subprocess.run(["/bin/sh", "-c", checked], cwd="/", capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, json.loads(done.stdout)["ok"]) == (0, True), done.stderr
-    handed = subprocess.run(["/bin/sh", "-c", command.rpartition(" | ")[0]], capture_output=True, check=True).stdout
+    handed = subprocess.run(["/bin/sh", "-c", line.rpartition(" | ")[0]], capture_output=True, check=True).stdout
     assert parse_recipe(handed) == recipe
