@@ -93,8 +93,8 @@ def _word_or_number(
     key = _agreeing((f"{key}_word", f"{key}_other_word"), lit)
 
     def chosen() -> None:
-        name = widget(key, None)
-        if name not in (None, lit):
+        name = _held(key)
+        if name is not None and name != lit:
             on_change(meant[name][0] if name in meant else amount(option))
 
     st.segmented_control(
@@ -106,8 +106,14 @@ def _word_or_number(
 def _agreeing(keys: tuple[str, str], value: str) -> str:
     """The key of a widget that holds the value, so that it keeps the focus, else of one that is not on the page: a
     widget that holds another value would go on with it."""
-    holding = next((key for key in keys if widget(key, None) == value), None)
-    return holding or next((key for key in keys if widget(key, None) is None), keys[0])
+    holding = next((key for key in keys if _held(key) == value), None)
+    return holding or next((key for key in keys if _held(key) is None), keys[0])
+
+
+def _held(key: str) -> str | None:
+    """What a widget of segments holds; None where there is no such widget."""
+    value: str | None = widget(key, None)
+    return value
 
 
 def amount(option: Option) -> Value:

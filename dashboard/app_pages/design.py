@@ -197,8 +197,10 @@ def start(checked: Recipe | None, faults: Sequence[UserError], steps: Sequence[S
         more = [f"+{len(names) - MOST_NAMED}"] if len(names) > MOST_NAMED else []
         why = say("design.start_wrong", count=len(faults), fields="; ".join(names[:MOST_NAMED] + more))
     with st.container(gap="small", key="design_bar"):
-        if told := why or preview.in_short():
-            (st.caption if why else st.markdown)(told)
+        if why:
+            st.caption(why)
+        elif told := preview.in_short():
+            st.markdown(told)
         pressed = st.button(
             say("design.start"), type="primary", icon=":material/play_arrow:", key="design_start", width="stretch",
             shortcut="Ctrl+Enter", disabled=bool(why), help=say("design.start_help"),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from core.catalog import Facts
-from core.drafts import new_draft_id, newest_draft, read_draft, write_draft
+from core.drafts import Document, new_draft_id, newest_draft, read_draft, write_draft
 from core.errors import UserError, UserErrors
 from core.processes.ask import imported_datasets
 from core.recipe import Recipe
@@ -73,7 +73,7 @@ def keep(changed: Draft) -> None:
 
 
 def _changed_elsewhere(name: str) -> bool:
-    kept = recall("design.kept", None)
+    kept: Document | None = recall("design.kept", None)
     try:
         return kept is not None and read_draft(workspace(), name) != kept
     except UserError:  # it was tidied away, or damaged: what lies on the page is written anew

@@ -673,7 +673,7 @@ def test_a_variant_is_called_by_what_it_changed(page: AppTest, store: Workspace)
 def address(page: AppTest) -> str:
     """The draft's id in the page's address."""
     found = page.query_params["draft"]
-    return found if isinstance(found, str) else found[0]
+    return str(found if isinstance(found, str) else found[0])
 
 
 def test_two_windows_do_not_overwrite_each_other(page: AppTest, tmp_path: Path) -> None:
