@@ -11,7 +11,7 @@ import streamlit as st
 from core.catalog import Facts, load_catalog
 from core.errors import UserError, UserErrors
 from core.escaping import UserText
-from core.recipe import Recipe, Step, recipe_from
+from core.recipe import Recipe, Step, check
 from dashboard import components, launch, run_status, step_names
 from dashboard.design import cards, chain, command, draft, draft_state, presets, preview
 from dashboard.design.changes import Change, changes
@@ -28,9 +28,9 @@ def main() -> None:
     st.html(STYLE)
     draft_state.take_from_address()
     now, own = draft_state.current(), draft_state.own_data()
-    steps = now.recipe.steps
-    faults = step_names.mistakes(draft.faults(now.recipe, own), steps)
-    checked = None if faults else recipe_from(now.recipe.to_data(), known_datasets=own)
+    catalog, steps = load_catalog().with_datasets(own), now.recipe.steps
+    found = check(now.recipe.to_data(), catalog)
+    checked, faults = found.recipe, step_names.mistakes(found.errors, steps)
     head(now, checked, faults, own)
     if (refusal := draft_state.refused()) is not None:
         components.refused(refusal)
@@ -44,7 +44,7 @@ def main() -> None:
         cards.more_knobs(now, faults)
         if loose := [fault for fault in faults if fault.field in ("steps", "schema")]:
             components.refused(UserErrors(loose))
-        chain.cards(now, faults, own)
+        chain.cards(now, faults, catalog)
     with right, st.container(gap="small", key="design_side"):
         with st.container(gap="small", key="design_outlook"):
             preview.panel(checked)

@@ -1,22 +1,22 @@
 """The recipe being designed: as it stands, what it was before, and the command that runs it.
 
-While it is designed a recipe may be wrong; `core.recipe.recipe_from` says what is.
+While it is designed a recipe may be wrong; `core.recipe.check` says what is.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 from core import toml
 from core.assets import RECIPES, shipped
-from core.catalog import load_catalog
+from core.catalog import Catalog, load_catalog
 from core.errors import UserError, UserErrors
 from core.options import Option, Value
-from core.recipe import Recipe, Step, parse_recipe, recipe_from
+from core.recipe import Recipe, Step, check, parse_recipe
 from dashboard.design.documents import from_data
 
 KEPT = 200  # recipes to go back to
@@ -68,14 +68,14 @@ def bundled(name: str) -> Recipe:
     return parse_recipe(shipped(RECIPES / f"{name}.toml").read_bytes())
 
 
-def load(draft: Draft, text: str | bytes, known_datasets: Iterable[str] = ()) -> Draft:
+def load(draft: Draft, text: str | bytes, catalog: Catalog | None = None) -> Draft:
     """The draft with the recipe that `text` holds, mistakes in its values and all: they are shown at their fields.
 
-    Raises UserErrors where no field could show them: it is no TOML, names a method, an option or a dataset that is
+    Raises UserErrors where no field could show them: it is no TOML, names a method, an option or a backbone that is
     unknown, or has a value of another type.
     """
     try:
-        recipe = parse_recipe(text, known_datasets=known_datasets)
+        recipe = parse_recipe(text, catalog)
     except UserErrors as error:
         found = as_written(text)
         if found is None or any(fault.code in UNFIXABLE for fault in error.errors):
@@ -91,13 +91,9 @@ def as_written(text: str | bytes) -> Recipe | None:
     return None
 
 
-def faults(recipe: Recipe, known_datasets: Iterable[str] = ()) -> tuple[UserError, ...]:
+def faults(recipe: Recipe, catalog: Catalog | None = None) -> tuple[UserError, ...]:
     """Everything that is wrong with a recipe."""
-    try:
-        recipe_from(recipe.to_data(), known_datasets=known_datasets)
-    except UserErrors as error:
-        return error.errors
-    return ()
+    return check(recipe.to_data(), catalog or load_catalog()).errors
 
 
 # changes
@@ -123,9 +119,9 @@ def set_method(draft: Draft, place: int, method: str) -> Draft:
     return _with_step(draft, place, fitted(Step(step.stage, method, step.options))).renewed()
 
 
-def add_step(draft: Draft, stage: str, known_datasets: Iterable[str] = ()) -> Draft:
+def add_step(draft: Draft, stage: str, catalog: Catalog | None = None) -> Draft:
     """A step of `stage` at the last place where it may stand; the draft as it is if there is none."""
-    place = place_for(draft.recipe, stage, known_datasets)
+    place = place_for(draft.recipe, stage, catalog)
     if isinstance(place, UserError):
         return draft
     return _with_steps(draft, _inserted(draft.recipe, place, usual(stage)))
@@ -179,24 +175,22 @@ def ordered(recipe: Recipe) -> Recipe:
     return replace(recipe, steps=tuple(steps))
 
 
-def misplaced(recipe: Recipe, known_datasets: Iterable[str] = ()) -> bool:
+def misplaced(recipe: Recipe, catalog: Catalog | None = None) -> bool:
     """Whether steps are in a wrong order, and nothing else is wrong with their order once they are in the right one."""
-    known = tuple(known_datasets)
-    before, after = (len(_conflicts(one, known)) for one in (recipe, ordered(recipe)))
+    before, after = (len(_conflicts(one, catalog)) for one in (recipe, ordered(recipe)))
     return after < before
 
 
 # what may follow what
 
 
-def place_for(recipe: Recipe, stage: str, known_datasets: Iterable[str] = ()) -> int | UserError:
+def place_for(recipe: Recipe, stage: str, catalog: Catalog | None = None) -> int | UserError:
     """The last place where a step of `stage` may stand, else why it may not stand at the end."""
-    known = tuple(known_datasets)
-    before = {_key(fault) for fault in _conflicts(recipe, known)}
+    before = {_key(fault) for fault in _conflicts(recipe, catalog)}
     refusal: UserError | None = None
     for place in range(len(recipe.steps), -1, -1):
         longer = replace(recipe, steps=_inserted(recipe, place, usual(stage)))
-        new = [fault for fault in _conflicts(longer, known) if _key(fault) not in before]
+        new = [fault for fault in _conflicts(longer, catalog) if _key(fault) not in before]
         if not new:
             return place
         refusal = refusal or new[0]
@@ -221,8 +215,8 @@ def fitted(step: Step) -> Step:
     return replace(step, options=kept)
 
 
-def _conflicts(recipe: Recipe, known: tuple[str, ...]) -> list[UserError]:
-    return [fault for fault in faults(recipe, known) if fault.code in ("conflicting_steps", "step_count")]
+def _conflicts(recipe: Recipe, catalog: Catalog | None) -> list[UserError]:
+    return [fault for fault in faults(recipe, catalog) if fault.code in ("conflicting_steps", "step_count")]
 
 
 def _key(fault: UserError) -> tuple[str, str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any, TypedDict, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from core.engine.backbones import find, skeleton
 from core.engine.backbones.heads import evaluating
+from core.engine.backbones.skeleton import on_meta
 from core.errors import UserError
+from core.questions.profile import Profile
 
 Watch = TypeVar("Watch", bound=AbstractContextManager[Any])
 
@@ -26,20 +28,6 @@ class Complexity:
     params: int
     macs: int
     bytes: int
-
-
-@dataclass(frozen=True)
-class Profile:
-    """The complexity of a backbone of the catalog for images of `image_size` pixels a side."""
-
-    backbone: str
-    params: int
-    macs: int
-    bytes: int
-    image_size: int
-
-    def to_json(self) -> dict[str, str | int]:
-        return asdict(self)
 
 
 def complexity(model: nn.Module, input_shape: Sequence[int]) -> Complexity:
@@ -69,6 +57,19 @@ def profile(backbone: str, classes: int | None = None, image_size: int | None = 
     size = image_size or entry.image_size
     found = complexity(skeleton(backbone, classes, size), (entry.channels, size, size))
     return Profile(backbone, found.params, found.macs, found.bytes, size)
+
+
+class Counted(TypedDict):
+    """Parameters and multiply-accumulates, as fields of a backbone's card."""
+
+    params: int
+    macs: int
+
+
+def counted(make: Callable[[], nn.Module], channels: int, size: int) -> Counted:
+    """`params` and `macs` of what `make` builds, for one image of `size` pixels a side, without weights or memory."""
+    found = complexity(on_meta(make), (channels, size, size))
+    return {"params": found.params, "macs": found.macs}
 
 
 def _macs(model: nn.Module, shape: tuple[int, ...]) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from core.engine.context import Context
+from core.engine.context import Context, Progress
 from core.engine.data import Split
 from core.engine.measure.complexity import complexity
 from core.engine.measure.file import Share, parity, quality, share, size
@@ -38,7 +38,8 @@ class StepOutput:
 
 @dataclass(frozen=True)
 class StepInfo:
-    """Which step is measured: its number, method, and the folder that artifact paths are told relative to."""
+    """Which step is measured: its number, method, the folder that artifact paths are relative to, and for a control its
+    code."""
 
     step: int
     method: Method
@@ -46,6 +47,7 @@ class StepInfo:
     name: str
     title: str
     root: Path
+    control: str | None = None
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,7 @@ class StepMeasurement:
         measured, there = size(artifact), self._on_target(artifact, model)
         point = Point(
             step=step_info.step, stage=step_info.stage, method=step_info.name, name=step_info.title,
+            backbone=model.backbone, control=step_info.control,
             accuracy=evaluation.test, accuracy_low=evaluation.low, accuracy_high=evaluation.high,
             target_accuracy=there.accuracy if there else None, target_accuracy_low=there.low if there else None,
             target_accuracy_high=there.high if there else None,
@@ -129,7 +132,7 @@ class StepMeasurement:
 
     def _tell(self, done: int, total: int) -> None:
         self.context.stop_if_cancelled()
-        self.context.report("measuring", 0, 1, done, total)
+        self.context.report(Progress("measuring", done, total))
 
 
 def _shape(model: Model) -> tuple[int, int, int]:

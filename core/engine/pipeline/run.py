@@ -17,11 +17,12 @@ from torch import Tensor
 
 from core.artifacts import refuse_damaged
 from core.bundle import CARD, PREDICTIONS, SAMPLES
+from core.controls import english
 from core.damage import RECIPE, of_run
 from core.datasets import telling_damage
 from core.engine.backbones import find
-from core.engine.context import Context, choose_device
-from core.engine.data import Dataset, Target, chance_of, labelled_part, load_dataset, matched, own_datasets
+from core.engine.context import Context, Progress, choose_device
+from core.engine.data import Dataset, Target, chance_of, labelled_part, load_dataset, matched
 from core.engine.measure.environment import environment
 from core.engine.method import Method, Saved, build, check_steps
 from core.engine.model import Model
@@ -61,8 +62,7 @@ def run_recipe(run: Run, pid: int) -> None:
     each further seed.
     """
     workspace = Workspace(run.folder.parent.parent)
-    with telling_damage(workspace.datasets):
-        recipe = parse_recipe(run.recipe_text, known_datasets=tuple(own_datasets(workspace.datasets)))
+    recipe = _recipe(run, workspace)
     methods = [build(step.stage, step.method, **step.options) for step in recipe.steps]
     for method in methods:
         method.check_machine()
@@ -132,7 +132,7 @@ class StepChain:
     def controls(self) -> None:
         """What stands beside the points: made with the same budget, measured alike."""
         measured = (m for m in self.run.state().measured if m.role == "control" and m.seed == self.seed)
-        told = {(m.point.step, m.point.name) for m in measured}
+        done = {(m.point.step, m.point.control or m.point.name) for m in measured}
         for number, method in enumerate(self.methods):
             incoming = self._kept(number - 1) if number else None
             if type(method).controls is Method.controls or (number and incoming is None):
@@ -140,9 +140,9 @@ class StepChain:
             notes: list[tuple[str, str]] = []
             context = self._as_its_subject(number, self._context(number, incoming, notes))
             model = _undecided(incoming.model) if incoming else start(self.recipe.backbone, context)
-            for name, make in method.controls(model, context).items():
-                if (number, name) not in told:
-                    self._control(number, method, name, make, incoming, notes)
+            for code, make in method.controls(model, context).items():
+                if (number, code) not in done:
+                    self._control(number, method, code, make, incoming, notes)
 
     def _step(self, number: int, method: Method, before: StepOutput | None, first: StepOutput | None) -> StepOutput:
         started = time.monotonic()
@@ -162,7 +162,7 @@ class StepChain:
         if _trains(method) and kept is None:
             self.step_cache.put(key, model)
         artifact = make_folder(self._artifacts(number)) / "model.onnx"
-        context.report("exporting", 0, 1, 0, 1)
+        context.report(Progress("exporting"))
         saved = _noted(method.save(model, artifact, context), model)
         for path in saved.files:
             self._tell_file(number, path)
@@ -184,11 +184,12 @@ class StepChain:
         self,
         number: int,
         method: Method,
-        name: str,
+        code: str,
         make: Callable[[], Model],
         incoming: StepOutput | None,
         notes: list[tuple[str, str]],
     ) -> None:
+        name = english(code)
         key = self.step_cache.key(number, self.seed, name)
         kept = self.step_cache.take(key)
         model = kept or _remarked(make, notes)
@@ -197,7 +198,7 @@ class StepChain:
         context = self._context(number, incoming).beside(name)
         artifact = make_folder(self._artifacts(number) / name.replace(" ", "-")) / "model.onnx"
         saved = _noted(method.save(model, artifact, context), model)
-        step_info = replace(self._step_info(number, method, model), title=name)
+        step_info = replace(self._step_info(number, method, model), title=name, control=code)
         point, _ = self._measurement(context).point(step_info, model, artifact, saved, self._kept(number), None)
         _write_card(model, artifact, self.data)
         for path in _beside(artifact):
@@ -314,6 +315,15 @@ class StepChain:
     def _tell_file(self, number: int, path: Path) -> None:
         relative = path.relative_to(self.run.folder).as_posix()
         self.run.emit(ArtifactSaved(number, relative, path.stat().st_size, file_hash(path)))
+
+
+def _recipe(run: Run, workspace: Workspace) -> Recipe:
+    """The run's recipe, checked as it begins: a queue takes any text. A run that began before goes on as it was
+    launched."""
+    if run.state().started is not None:
+        return run.recipe()
+    with telling_damage(workspace.datasets):
+        return parse_recipe(run.recipe_text, workspace.catalog())
 
 
 def _target(run: Run, recipe: Recipe, data: Dataset, size: int, folder: Path) -> Target | None:
