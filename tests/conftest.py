@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import warnings
 from collections.abc import Iterator
 
@@ -11,7 +12,7 @@ from hypothesis import settings
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from core.processes.dashboard import ensure_dashboard, stop_dashboard
-from core.processes.workers import stop_supervisor
+from core.processes.workers import identity, stop_supervisor
 from core.workspace import Workspace
 from tests.browser import CHROMIUM, FLAGS, SLOW, Site, Watched
 
@@ -57,3 +58,16 @@ def context(chromium: Browser) -> Iterator[BrowserContext]:
 @pytest.fixture
 def watched(context: BrowserContext) -> Watched:
     return Watched(context.new_page()).listen()
+
+
+@pytest.fixture
+def attended(site: Site) -> Iterator[None]:
+    """Somebody who seems to answer and does not: the page asks, polls and draws itself again and again."""
+    with subprocess.Popen(["sleep", "600"]) as somebody:
+        who = identity(somebody.pid)
+        assert who is not None
+        path = site.workspace.path / "supervisor.json"
+        path.write_text(who.to_json())
+        yield
+        path.unlink()
+        somebody.kill()

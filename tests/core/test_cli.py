@@ -455,3 +455,6 @@ def test_help_shows_every_method_and_command() -> None:
     for stage, menu in load_catalog().methods.items():
         for name in menu:
             assert f"{stage}.{name}" in text
+    told = " ".join(text.split())
+    assert "labels (a whole number from 0 to 10000000, 0 = all; 0)" in told, "what a number means is said"
+    assert "patience (a whole number from 0 to 1000, 0 = off; 0)" in told

@@ -18,9 +18,18 @@ from torch.nn import functional
 from core.engine.data.policies import auto_augment, rand_augment, trivial_augment
 from core.engine.model import Preprocessing
 from core.errors import UserError, nearest
+from core.options import Value
 
 POLICIES = {"rand_augment": rand_augment, "trivial_augment": trivial_augment, "auto_augment": auto_augment}
 AUGMENTATIONS = ("none", "flip_crop", "shift", *POLICIES)
+CALLED: dict[Value, tuple[str, str]] = {
+    "none": ("none", "无"),
+    "flip_crop": ("flip and crop", "翻转与裁剪"),
+    "shift": ("shift", "平移"),
+    "rand_augment": ("RandAugment", "RandAugment"),
+    "trivial_augment": ("TrivialAugment", "TrivialAugment"),
+    "auto_augment": ("AutoAugment", "AutoAugment"),
+}
 ERASED, SIDES = (0.02, 0.33), (0.3, 3.3)  # of erase: share of the image's area, height to width
 LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601, as PIL's convert("L")
 AT_ONCE = 2**26  # input pixels resized together: 256 MB as float32

@@ -60,10 +60,14 @@ class Published(KnownDataset):
 
     archives: ClassVar[tuple[Archive, ...]]
 
+    @property
+    def download_bytes(self) -> int:
+        """About the bytes of its archives."""
+        return sum(archive.bytes for archive in self.archives)
+
     def info(self, folder: Path | None) -> DatasetInfo:
         """Its card, with what remains to download."""
-        remaining = 0 if self.is_here(folder) else sum(archive.bytes for archive in self.archives)
-        return self.described("download", remaining)
+        return self.described("download", 0 if self.is_here(folder) else self.download_bytes)
 
     def load(self, image_size: int, folder: Path, progress: Progress) -> Dataset:
         """The set at `image_size` (photos) or its own size, fetched into `folder` if need be.
