@@ -7,9 +7,10 @@ second process needs the memory of another torch.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.disk import disk_error
 from core.errors import UserError
@@ -21,14 +22,18 @@ from core.processes.workers import Worker, alive, end, read_identity
 from core.runs import tail
 from core.workspace import Workspace
 
+TRIES = 3  # workers a long job may lose while others' questions are answered by them
+
 
 @dataclass(frozen=True)
 class Running:
-    """A job that a worker is at; `again` if its worker had answered another before."""
+    """A job that a worker is at; `again` if its worker had answered another before, `shared` if it was given others
+    meanwhile."""
 
     job: Job
     worker: Worker
     again: bool
+    shared: bool = False
 
 
 class JobDispatcher:
@@ -42,6 +47,8 @@ class JobDispatcher:
         self._beside: Job | None = None  # handed to the same worker, for when the long job rests
         self._idle: Worker | None = None
         self._idle_since = 0.0
+        self._alone: set[str] = set()  # questions that may have killed the worker of a long job
+        self._lost: Counter[str] = Counter()  # workers of a long job that died while they were shared
         self._settled: set[str] = set()
         self._told: set[str] = set()  # those some worker was given since we are here
         self._later: dict[str, float] = {}  # those whose folder could not be read or written, and when to try again
@@ -73,11 +80,13 @@ class JobDispatcher:
         if job is not None:
             job.fail(error, details)
 
-    def _next(self, kinds: tuple[str, ...] = ()) -> Job | None:
+    def _next(self, kinds: tuple[str, ...] = (), *, beside: bool = False) -> Job | None:
         """The oldest job, of any kind or one of `kinds`, that nobody has begun; those a worker left behind are ended on
-        the way."""
-        for job_id in self.workspace.job_ids():
+        the way. What may have killed a worker comes first, and never `beside` another."""
+        for job_id in sorted(self.workspace.job_ids(), key=lambda one: one not in self._alone):
             if job_id in self._settled or self._later.get(job_id, 0.0) > time.monotonic():
+                continue
+            if beside and job_id in self._alone:
                 continue
             try:
                 job = self._open(self.workspace.job(job_id), kinds)
@@ -140,9 +149,9 @@ class JobDispatcher:
         """Hands a quick question to the worker of a long job, one after another."""
         if self._beside is not None and _over(self._beside):
             self._beside = None
-        if self._beside is None and running.job.kind in LONG and (job := self._next(QUICK)) is not None:
+        if self._beside is None and running.job.kind in LONG and (job := self._next(QUICK, beside=True)) is not None:
             self._give(job, running.worker)
-            self._beside = job
+            self._beside, self._running = job, replace(running, shared=True)
 
     def _mind(self, running: Running) -> None:
         working = running.worker.alive()  # asked first: what it wrote before it died counts
@@ -164,8 +173,9 @@ class JobDispatcher:
         self._beside = None
 
     def _ask_again(self) -> None:
-        """What was handed over beside a job that killed the worker gets its turn with a fresh one."""
+        """What was handed over to a worker that died, beside its long job, gets its turn with one of its own."""
         if self._beside is not None and not _over(self._beside):
+            self._alone.add(self._beside.id)
             self._again(self._beside)
         self._beside = None
 
@@ -177,7 +187,10 @@ class JobDispatcher:
     def _record_death(self, running: Running) -> None:
         if running.job.cancel_requested():
             running.job.fail(_cancelled(_kind(running.job)))
-        elif running.again:  # it may have ended before it saw the job
+        elif running.again and not running.shared:  # it may have ended before it saw the job
+            self._again(running.job)
+        elif running.shared and self._lost[running.job.id] + 1 < TRIES:  # another's question may have killed it
+            self._lost[running.job.id] += 1
             self._again(running.job)
         else:
             log = tail(running.worker.log)

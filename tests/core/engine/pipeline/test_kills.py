@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +21,7 @@ from core.processes.run_monitor import DISK_FULL_EXIT
 from core.runs import Run
 from core.state import Status
 from core.workspace import Workspace
+from tests.core.engine.pipeline.forked import Engine
 
 RECIPE = """
 name = "killed"
@@ -66,40 +63,6 @@ stage = "export"
 method = "onnx"
 """
 TIMED = ("latency_ms", "receipt")  # a receipt tells seconds and latencies; the files it speaks of are compared whole
-
-
-@dataclass
-class Engine:
-    """The forking worker; one life of a run at a time."""
-
-    process: subprocess.Popen[str]
-
-    def begin(self, run: Run, failpoint: str = "") -> int:
-        """Starts a life and returns its pid."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps({"run": str(run.folder), "failpoint": failpoint}) + "\n")
-        self.process.stdin.flush()
-        return int(self.process.stdout.readline())
-
-    def end(self) -> tuple[int, int]:
-        """Exit code and disk operations of that life, −1 where it was killed."""
-        assert self.process.stdout is not None
-        _, code, operations = self.process.stdout.readline().split()
-        return int(code), int(operations)
-
-    def live(self, run: Run, failpoint: str = "") -> tuple[int, int]:
-        self.begin(run, failpoint)
-        return self.end()
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    command = (sys.executable, "-m", "tests.core.engine.pipeline.forking_worker")
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        yield Engine(process)
-        assert process.stdin is not None
-        process.stdin.close()
 
 
 @dataclass
