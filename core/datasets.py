@@ -11,6 +11,7 @@ from pathlib import Path
 from core.errors import UserError, UserErrors
 
 CARD = "dataset.json"  # what it holds; sealed
+UNPACKED = "files.json"  # beside the files of a published set: the SHA-256 of each
 
 
 def normal_name(name: str) -> str:

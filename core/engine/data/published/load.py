@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from core.datasets import UNPACKED
 from core.engine.data.bundled import SEED, split_fashion_mnist
 from core.engine.data.cache import Part, read_cache, write_cache
 from core.engine.data.dataset import Cut, Dataset, Indices, Split, draw
@@ -21,7 +22,8 @@ from core.engine.data.published.sets import FASHION_MNIST, Archive, Published
 from core.engine.data.published.unpack import unpack
 from core.engine.download import download
 from core.errors import UserError
-from core.files import make_folder, move, remove_tree
+from core.files import make_folder, move, remove_tree, write_atomic
+from core.sealed import file_hash, read_sealed, seal
 
 INSTALLED = Path("/usr/share/datasets/fashion-mnist")  # Debian's package dataset-fashion-mnist
 VERSION = 1  # of the splits below: a new one makes new caches
@@ -119,11 +121,28 @@ def _photos(published: Published, home: Path, size: int, path: Path, progress: P
         done += images
         progress("decoding", done, total)
 
-    parts = {
-        split: photo_part(listing.paths[split], listing.labels[split], size, published.channels, tick)
-        for split in ("train", "validation", "test")
-    }
+    known, parts = _digests(home), {}
+    for split in ("train", "validation", "test"):
+        paths = listing.paths[split]
+        digests = [known.get(photo.relative_to(files).as_posix(), "") for photo in paths]
+        parts[split] = photo_part(paths, listing.labels[split], size, published.channels, tick, digests=digests)
     write_cache(path, _card(published, listing.classes, size), parts)
+
+
+def _digests(home: Path) -> dict[str, str]:
+    """The SHA-256 of every unpacked file by its path; none for a set that was unpacked before they were kept.
+
+    Raises UserError `damaged_file`.
+    """
+    try:
+        found: dict[str, str] = json.loads(read_sealed(home / UNPACKED))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        fix = f"Delete the folder datasets/{home.name} of the workspace: the set is fetched again."
+        given = f"{home.name}/{UNPACKED}"
+        raise UserError("damaged_file", "dataset", given, "the hashes of the set's files", fix) from error
+    return found
 
 
 def _unpack_all(published: Published, home: Path, files: Path, progress: Progress) -> None:
@@ -139,6 +158,10 @@ def _unpack_all(published: Published, home: Path, files: Path, progress: Progres
         else:
             (into / file.name).write_bytes(file.read_bytes())
     unpack_inner(published.name, partial)
+    hashes = {
+        path.relative_to(partial).as_posix(): file_hash(path) for path in sorted(partial.rglob("*")) if path.is_file()
+    }
+    write_atomic(home / UNPACKED, seal(json.dumps(hashes).encode()))
     move(partial, files)
     remove_tree(home / "archives")
 
