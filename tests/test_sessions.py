@@ -31,6 +31,8 @@ method = "fine_tune"
 epochs = 1000
 """
 FEW, MANY = 3, 20  # sessions
+
+pytestmark = pytest.mark.alone
 PAGES = ("", "design", "live", "tradeoffs")
 
 

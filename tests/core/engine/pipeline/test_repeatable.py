@@ -32,6 +32,7 @@ from core.workspace import Workspace
 from tests.core.engine.conftest import MakeContext
 from tests.core.engine.pipeline.forked import Engine
 
+pytestmark = pytest.mark.xdist_group("whole runs")  # one process with the engine loaded
 ROOT = Path(__file__).parents[4]
 DEMO = ROOT / "assets" / "recipes" / "demo.toml"
 SPIN = "import os\nos.nice(5)\nwhile True: pass"  # as nice as a worker
@@ -122,6 +123,7 @@ def compared(recipe: str, folder: Path, finished: Callable[[str, Path], Run]) ->
 
 
 @pytest.mark.faults
+@pytest.mark.alone
 @pytest.mark.timeout(3600)
 def test_the_demo_gives_the_same_bytes_five_times(tmp_path: Path) -> None:
     text = load_recipe(DEMO).to_toml()

@@ -1,8 +1,8 @@
 """A child process that trains one network after another and names each before it begins.
 
-    python -m tests.core.engine.training.training_matrix THREADS SIDES WIDTHS NAMES
+    python -m tests.core.engine.training.training_matrix THREADS SIDE:WIDTH:NAME …
 
-Numbers and names are separated by commas. Whoever starts it looks at how it ends: a crash leaves the name of what
+Whoever starts it looks at how it ends: a crash leaves the name of what
 crashed as the last line of its output.
 """
 
@@ -41,24 +41,30 @@ STAGES: dict[str, tuple[Step, ...]] = {
 }
 
 
+Case = tuple[int, int, str]  # side of the images in pixels, width of the network, name of the chain
+
+
+def parsed(word: str) -> Case:
+    side, width, name = word.split(":")
+    return int(side), int(width), name
+
+
 def chains() -> dict[str, tuple[Step, ...]]:
     """Steps by name: every preset, its transfer before it, and further methods that train."""
     presets = {preset.name: (Step("transfer", "fine_tune"), *preset.steps) for preset in PRESETS}
     return {**presets, **STAGES}
 
 
-def main(threads: int, sides: list[int], widths: list[int], names: list[str]) -> None:
-    """Trains each chain at each size and width."""
+def main(threads: int, cases: list[Case]) -> None:
+    """Trains each chain at its size and width."""
     faulthandler.enable()
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
     with tempfile.TemporaryDirectory() as folder:
-        for side in sides:
-            for width in widths:
-                for name in names:
-                    print(f"{name}, {side} px, width {width}, {threads} threads", flush=True)
-                    here = Path(folder) / f"{name}-{side}-{width}"
-                    train(chains()[name], here, threads, side, width)
+        for side, width, name in cases:
+            print(f"{name}, {side} px, width {width}, {threads} threads", flush=True)
+            here = Path(folder) / f"{name}-{side}-{width}"
+            train(chains()[name], here, threads, side, width)
     print("finished", flush=True)
 
 
@@ -118,5 +124,4 @@ def _context(folder: Path, threads: int, side: int) -> Context:
 
 
 if __name__ == "__main__":
-    wanted, sizes, widths, chosen = sys.argv[1:]
-    main(int(wanted), [int(n) for n in sizes.split(",")], [int(n) for n in widths.split(",")], chosen.split(","))
+    main(int(sys.argv[1]), [parsed(word) for word in sys.argv[2:]])
