@@ -220,14 +220,14 @@ def test_the_disk_refuses_at_operations_over_the_whole_run(
     engine: Engine, calm: Calm, tmp_path: Path, kind: str
 ) -> None:
     started, part, ends = time.monotonic(), calm.operations // 5, []
-    for number in range(12):
+    for number in range(6):
         run = new_run(tmp_path / str(number))
-        places = (1 + number * part // 12, part, part + number % 3, part)
+        places = (1 + number * part // 6, part, part + number % 3, part)
         ends += [refused(engine, run, at, kind, lasting=number % 3 == 2) for at in places if not over(run)]
         finish(engine, run)
         assert same(run, calm), number
     counts, seconds = {end: ends.count(end) for end in sorted(set(ends))}, time.monotonic() - started
-    print(f"{kind}: {len(ends)} faults in 12 runs, bit-identical; they ended {counts} ({seconds:.0f} s)")
+    print(f"{kind}: {len(ends)} faults in 6 runs, bit-identical; they ended {counts} ({seconds:.0f} s)")
 
 
 def over(run: Run) -> bool:

@@ -40,7 +40,8 @@ def trained(instructions: str, threads: int, cases: list[Case]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("instructions", "threads", "side", "widths"), [("AVX2", 1, 28, (8, 10)), ("AVX512_CORE", 2, 64, (8,))]
+    ("instructions", "threads", "side", "widths"),
+    [("AVX2", 1, 28, (8, 10)), pytest.param("AVX512_CORE", 2, 64, (8,), marks=pytest.mark.slow)],
 )
 def test_narrow_networks_train_to_the_end(instructions: str, threads: int, side: int, widths: tuple[int, ...]) -> None:
     """What died within a second in channels last: 8 and 10 channels, cut to 4 and 5, on each instruction set."""
