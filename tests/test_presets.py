@@ -66,6 +66,7 @@ def walked(preset: str, photos: Photos, folder: Path) -> None:
     assert any(name in answer.stdout for name in ("bark", "grass", "sand", "water"))
 
 
+@pytest.mark.slow
 def test_the_quick_preset_on_photos_by_command(tmp_path: Path) -> None:
     walked("quick", imported(tmp_path), tmp_path)
 

@@ -277,6 +277,7 @@ def test_lists(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert name in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_profile_of_resnet18(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """torchvision's published figures: 11,689,512 parameters, 1.814 GMACs."""
     run("profile", "resnet18", "--json")
