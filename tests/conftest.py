@@ -20,7 +20,7 @@ settings.load_profile("ours")
 pytest.register_assert_rewrite("tests.receipts")  # its assertions tell what they compared
 
 
-LONG = ("core/engine/pipeline/", "core/processes/", "dashboard/", "test_")  # below tests/: what takes long a group
+LONG = ("test_demo", "core/engine/pipeline/", "core/processes/", "dashboard/", "test_")  # below tests/, longest first
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -30,7 +30,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(item.location[0]))
-    items.sort(key=lambda item: not item.location[0].removeprefix("tests/").startswith(LONG))
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    """The lower the earlier."""
+    path = item.location[0].removeprefix("tests/")
+    return next((place for place, prefix in enumerate(LONG) if path.startswith(prefix)), len(LONG))
 
 
 @pytest.fixture(scope="session")
