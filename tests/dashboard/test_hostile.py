@@ -101,6 +101,7 @@ def all_at_once() -> str:
     return " ".join(TEXTS)
 
 
+@pytest.mark.slow
 def test_hostile_text_is_shown_as_typed_and_nothing_happens(site: Site, quiet: Watched) -> None:
     """All of it in one text, in every place, on every page: no request, no element and no dialog comes of it."""
     text = all_at_once()

@@ -168,7 +168,9 @@ def test_a_deleted_run_is_told(workspace: Workspace) -> None:
     assert "Go home" in primary(app) or "Run the demo on Home" in primary(app)
 
 
-@pytest.mark.parametrize("name", NASTY)
+@pytest.mark.parametrize(
+    "name", [" ".join(NASTY), *NASTY[:2], *(pytest.param(one, marks=pytest.mark.slow) for one in NASTY[2:])]
+)
 def test_what_a_person_typed_is_shown_as_typed(workspace: Workspace, name: str) -> None:
     """No Markdown that is shown holds the raw text: every mark of it is escaped."""
     run = make(workspace, RunFinished())
@@ -229,11 +231,16 @@ def test_the_language_can_be_changed_and_stays(workspace: Workspace) -> None:
     assert "Run the demo on Home" in [b.label for b in app.button]
 
 
-@pytest.mark.parametrize("name", ["lang", "run", "x", "sel", "from"])
+ADDRESS = ("lang", "run", "x", "sel", "from")
+
+
+@pytest.mark.parametrize(
+    "names", [ADDRESS, *(pytest.param((one,), marks=pytest.mark.slow) for one in ADDRESS)], ids=str
+)
 @pytest.mark.parametrize("page", PAGES)
-def test_a_bad_query_parameter_is_a_default(workspace: Workspace, page: str, name: str) -> None:
+def test_a_bad_query_parameter_is_a_default(workspace: Workspace, page: str, names: tuple[str, ...]) -> None:
     make(workspace, RunFinished())
-    shown(page, **{"lang": "en", name: "\u0000<b>" + "y" * 300})
+    shown(page, **{"lang": "en", **dict.fromkeys(names, "\u0000<b>" + "y" * 300)})
 
 
 def test_the_queue_is_moved_and_emptied(workspace: Workspace) -> None:
