@@ -309,6 +309,7 @@ def test_a_run_and_what_can_be_asked_of_it(
     assert printed(capsys) == []
 
 
+@pytest.mark.slow
 def test_a_persons_own_images_from_import_to_predict(
     workspace: Path, recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -349,6 +350,7 @@ def test_a_persons_own_images_from_import_to_predict(
     assert json.loads(told.stdout)["label"] == "dark night"
 
 
+@pytest.mark.slow
 def test_ctrl_c_cancels_and_keeps_the_curve(workspace: Path, tmp_path: Path) -> None:
     path = tmp_path / "long.toml"
     path.write_text(RECIPE.format(epochs=900))

@@ -154,6 +154,7 @@ def test_a_long_text_makes_no_page_wider(site: Site, quiet: Watched) -> None:
         assert main.evaluate("node => node.scrollWidth - node.clientWidth") <= 0, path
 
 
+@pytest.mark.slow
 def test_the_report_of_hostile_text_asks_for_nothing(site: Site, quiet: Watched, tmp_path: Path) -> None:
     runs = hostile.furnish(site.workspace, all_at_once())
     finished = runs["finished"].id

@@ -117,12 +117,24 @@ def test_an_empty_workspace_has_one_thing_to_do(workspace: Workspace, page: str,
     assert text(app)
 
 
-@pytest.mark.parametrize("page", PAGES)
-@pytest.mark.parametrize(
-    "ending",
-    [(), (RunFinished(),), (RunCancelled(),), (RunPaused("asked"),), (RunStalled(30.0),), (RunInterrupted("killed"),)],
-    ids=["running", "finished", "cancelled", "paused", "stalled", "interrupted"],
-)
+ENDINGS: dict[str, tuple[Event, ...]] = {
+    "running": (),
+    "finished": (RunFinished(),),
+    "cancelled": (RunCancelled(),),
+    "paused": (RunPaused("asked"),),
+    "stalled": (RunStalled(30.0),),
+    "interrupted": (RunInterrupted("killed"),),
+}
+SHOWN = [
+    pytest.param(
+        page, ending, id=f"{name}-{page}", marks=() if page == "live" or name == "running" else pytest.mark.slow
+    )
+    for page in PAGES
+    for name, ending in ENDINGS.items()
+]
+
+
+@pytest.mark.parametrize(("page", "ending"), SHOWN)
 def test_every_page_shows_a_run_in_every_state(workspace: Workspace, page: str, ending: tuple[Event, ...]) -> None:
     run = make(workspace, Warned(0, "careful", "be careful"), *ending)
     app = shown(page, **({"run": run.id} if page == "live" else {}))

@@ -166,6 +166,17 @@ def begun(run: Run, step: int) -> bool:
     return any(isinstance(e, StepStarted) and e.step == step for e in run.read()[0])
 
 
+def test_a_killed_run_and_a_full_disk_end_bit_identical(engine: Engine, calm: Calm, tmp_path: Path) -> None:
+    part = calm.operations // 3
+    run = new_run(tmp_path)
+    assert killed(engine, run, part, "torn")
+    assert refused(engine, run, part, "enospc") == Status.PAUSED
+    finish(engine, run)
+    assert same(run, calm)
+    assert sum(isinstance(event, RunStarted) for event in run.read()[0]) == 3
+
+
+@pytest.mark.slow
 def test_a_run_disturbed_in_every_way_ends_bit_identical(engine: Engine, calm: Calm, tmp_path: Path) -> None:
     part = calm.operations // 5
     run = new_run(tmp_path)

@@ -130,6 +130,7 @@ def events(run: Run) -> list[dict[str, Any]]:
     return [json.loads(line) for line in run.events.read_text().splitlines(keepends=True) if line.endswith("\n")]
 
 
+@pytest.mark.slow
 def test_several_seeds_give_a_spread(engine: Engine, tmp_path: Path) -> None:
     workspace = Workspace.open_or_create(tmp_path)
     only_first = RECIPE.split('[[steps]]\nstage = "distill"')[0].replace("epochs = 3", "epochs = 1")
@@ -140,6 +141,7 @@ def test_several_seeds_give_a_spread(engine: Engine, tmp_path: Path) -> None:
     assert point.accuracy_sd > 0
 
 
+@pytest.mark.slow
 def test_a_first_step_has_its_control_too(tmp_path: Path) -> None:
     text = """
     dataset = "digits"

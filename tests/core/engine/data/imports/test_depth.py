@@ -98,7 +98,7 @@ STATED: dict[str, list[Tag]] = {
 
 
 @pytest.mark.parametrize("row", STATED)
-@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("order", ["<", pytest.param(">", marks=pytest.mark.slow)])
 def test_what_a_tiff_states_is_used(row: str, order: str, tmp_path: Path) -> None:
     """Values below 1,024 alone would be taken for 10 bits."""
     files = {
