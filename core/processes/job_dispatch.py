@@ -15,10 +15,11 @@ from dataclasses import dataclass, replace
 from core.disk import disk_error
 from core.errors import UserError
 from core.files import remove_file
-from core.jobs import LONG, QUICK, Job
+from core.jobs import Job
 from core.processes.identity import Identity
 from core.processes.run_monitor import Timeouts, death, last_lines
 from core.processes.workers import Worker, alive, end, read_identity
+from core.questions.request import is_overtaken, overtakes
 from core.runs import tail
 from core.workspace import Workspace
 
@@ -80,16 +81,16 @@ class JobDispatcher:
         if job is not None:
             job.fail(error, details)
 
-    def _next(self, kinds: tuple[str, ...] = (), *, beside: bool = False) -> Job | None:
-        """The oldest job, of any kind or one of `kinds`, that nobody has begun; those a worker left behind are ended on
-        the way. What may have killed a worker comes first, and never `beside` another."""
+    def _next(self, *, quick: bool = False) -> Job | None:
+        """The oldest job, of any kind or a `quick` one to be answered beside another, that nobody has begun; those a
+        worker left behind are ended on the way. What may have killed a worker comes first, and beside no other."""
         for job_id in sorted(self.workspace.job_ids(), key=lambda one: one not in self._alone):
             if job_id in self._settled or self._later.get(job_id, 0.0) > time.monotonic():
                 continue
-            if beside and job_id in self._alone:
+            if quick and job_id in self._alone:
                 continue
             try:
-                job = self._open(self.workspace.job(job_id), kinds)
+                job = self._open(self.workspace.job(job_id), quick=quick)
             except (OSError, ValueError):  # gone meanwhile, or its folder is broken: the others need not wait for it
                 self._later[job_id] = time.monotonic() + self.timeouts.retry
                 continue
@@ -97,7 +98,7 @@ class JobDispatcher:
                 return job
         return None
 
-    def _open(self, job: Job, kinds: tuple[str, ...]) -> Job | None:
+    def _open(self, job: Job, *, quick: bool) -> Job | None:
         """The job if it is one to begin; ends what an earlier worker left, what was cancelled and what is damaged."""
         who = read_identity(job.worker)
         if job.done():
@@ -109,7 +110,7 @@ class JobDispatcher:
             job.fail(_cancelled(_kind(job)))
         elif not job.readable():
             job.fail(UserError("job_damaged", "job", job.id, "a question that can be read", "Ask again."))
-        elif not kinds or job.kind in kinds:
+        elif not quick or overtakes(job.kind):
             return job
         return None
 
@@ -149,7 +150,7 @@ class JobDispatcher:
         """Hands a quick question to the worker of a long job, one after another."""
         if self._beside is not None and _over(self._beside):
             self._beside = None
-        if self._beside is None and running.job.kind in LONG and (job := self._next(QUICK, beside=True)) is not None:
+        if self._beside is None and is_overtaken(running.job.kind) and (job := self._next(quick=True)) is not None:
             self._give(job, running.worker)
             self._beside, self._running = job, replace(running, shared=True)
 

@@ -1,38 +1,23 @@
-"""Questions to the engine that give no points: profile, rank, import; each answered with plain data."""
+"""Answers a job: by the function `answer` in the file here that has the name of its question in core.questions."""
 
 from __future__ import annotations
 
-import json
-import time
+import importlib
 import traceback
-from dataclasses import asdict
-from pathlib import Path
-
-from pydantic import TypeAdapter
+from collections.abc import Callable
+from typing import Any
 
 from core.disk import disk_error
 from core.engine.context import CancelledError
-from core.engine.data import import_data
-from core.engine.data.imports.class_folders import Wishes
-from core.engine.measure.complexity import profile
-from core.engine.questions.preview import preview
-from core.engine.questions.rank_backbones import agreement, rank
-from core.engine.questions.sensitivity import sensitivity
 from core.errors import UserError, UserErrors
 from core.jobs import Document, Job
-
-KINDS = ("preview", "profile", "rank", "import", "sensitivity")
-INTERVAL = 0.2  # seconds between two reports of a job that goes from file to file
-TEXT = TypeAdapter(str)
-WHOLE = TypeAdapter(int)
-FLAG = TypeAdapter(bool)
-TEXTS = TypeAdapter(list[str])
+from core.questions.request import kinds, request_of
 
 
 def answer(job: Job) -> None:
     """Answers the job; what goes wrong becomes its answer, so that a worker serves the next one."""
     try:
-        job.answer(_result(job, job.request))
+        job.answer(_result(job))
     except (UserError, UserErrors) as error:
         job.fail(error)
     except CancelledError:
@@ -46,67 +31,15 @@ def answer(job: Job) -> None:
         job.fail(fault, traceback.format_exc())
 
 
-def _result(job: Job, asked: Document) -> Document:
-    workspace = job.folder.parent.parent
-    match job.kind:
-        case "preview":
-            foreseen = preview(TEXT.validate_python(asked["recipe"]), workspace)
-            return TypeAdapter(Document).validate_python(json.loads(json.dumps(asdict(foreseen))))
-        case "profile":
-            name = TEXT.validate_python(asked["backbone"])
-            return asdict(profile(name, _number(asked, "classes"), _number(asked, "image_size")))
-        case "rank":
-            names = TEXTS.validate_python(asked["backbones"])
-            rows = rank(
-                TEXT.validate_python(asked["dataset"]), names, _number(asked, "limit") or 0, workspace, job,
-                image_size=_number(asked, "image_size") or 0,
-                controls=FLAG.validate_python(asked.get("controls", False)),
-            )  # fmt: skip
-            agreed = [asdict(each) for each in agreement(rows)]
-            return TypeAdapter(Document).validate_python({"rows": [asdict(row) for row in rows], "agreement": agreed})
-        case "sensitivity":
-            run, what = (TEXT.validate_python(asked[name]) for name in ("run", "what"))
-            step, limit = (WHOLE.validate_python(asked[name]) for name in ("step", "limit"))
-            return sensitivity(run, step, what, limit, workspace, job)
-        case "import":
-            path = Path(TEXT.validate_python(asked["path"]))
-            name = TEXT.validate_python(asked["name"])
-            imported = import_data(
-                path, name, workspace / "datasets", side=_number(asked, "side") or 0, wishes=_wishes(asked),
-                shape=TEXT.validate_python(asked.get("shape", "crop")),
-                encoding=TEXT.validate_python(asked.get("encoding") or "") or None, progress=Telling(job),
-            )  # fmt: skip
-            return TypeAdapter(Document).validate_python(asdict(imported))
-    raise UserError("unknown_kind", "kind", job.kind, f"one of {', '.join(KINDS)}", "Ask for one of them.")
+def _result(job: Job) -> Document:
+    request = request_of(job)
+    return request.answer_to_document(ANSWERS[request.kind](request, job))
 
 
-def _wishes(asked: Document) -> Wishes:
-    return Wishes(
-        classes_from=TEXT.validate_python(asked.get("classes_from", "")),
-        splits=FLAG.validate_python(asked.get("splits", True)),
-        merge=FLAG.validate_python(asked.get("merge", False)),
-    )
+def _answers() -> dict[str, Callable[[Any, Job], Any]]:
+    """What answers each kind; all are imported while the worker waits, so that the first question is answered soon."""
+    names = {kind: request.__module__.rpartition(".")[2] for kind, request in kinds().items()}
+    return {kind: importlib.import_module(f"core.engine.questions.{name}").answer for kind, name in names.items()}
 
 
-class Telling:
-    """Progress of a job that goes from file to file: written down now and then, with a rest for quick questions and a
-    look whether it was cancelled. Raises CancelledError."""
-
-    def __init__(self, job: Job) -> None:
-        self.job = job
-        self._next = 0.0
-        self._what = ""
-
-    def __call__(self, what: str, done: int, total: int | None) -> None:
-        if time.monotonic() < self._next and what == self._what and done != total:
-            return
-        if self.job.cancel_requested() or not self.job.folder.is_dir():  # whoever asked may have gone
-            raise CancelledError
-        self.job.tell(done, total or 0, what)
-        self.job.rest()
-        self._next, self._what = time.monotonic() + INTERVAL, what
-
-
-def _number(asked: Document, name: str) -> int | None:
-    value = asked.get(name)
-    return None if value is None else WHOLE.validate_python(value)
+ANSWERS = _answers()
