@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from core.engine.training.memory_layout import NAMES, arrange, choose_layout
-from tests.core.engine.training.training_matrix import Case, chains
+from tests.core.engine.training.training_matrix import Case, chains, methods_of
 
 ROOT = Path(__file__).parents[4]
 INSTRUCTIONS = ("AVX2", "AVX512_CORE", "AVX512_CORE_BF16", "DEFAULT")
@@ -72,6 +72,12 @@ def cases_of(cell: int) -> list[Case]:
 def test_every_preset_and_stage_trains_to_the_end(cell: int) -> None:
     instructions, threads = CELLS[cell]
     trained(instructions, threads, cases_of(cell))
+
+
+@pytest.mark.parametrize("name", chains())
+def test_every_chain_of_the_campaign_is_one_that_can_be_built(name: str) -> None:
+    steps = chains()[name]
+    assert len(list(methods_of(steps, 8))) == len(steps)
 
 
 def test_the_cells_of_the_campaign_cover_every_pair() -> None:

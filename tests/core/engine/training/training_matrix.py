@@ -30,7 +30,7 @@ CHANNELS = {28: 1}  # grey; larger images are in colour
 LAST = 17  # images of every last batch: batches of 33 and 17
 CLASSES = ("a", "b", "c", "d")
 STAGES: dict[str, tuple[Step, ...]] = {
-    "fine_tune": (Step("transfer", "fine_tune", {"unfreeze": "all"}),),
+    "fine_tune": (Step("transfer", "fine_tune"),),
     "lp_ft": (Step("transfer", "lp_ft"),),
     "fitnet": (Step("transfer", "fine_tune"), Step("distill", "fitnet")),
     "mutual": (Step("distill", "mutual"),),
@@ -73,7 +73,7 @@ def train(steps: tuple[Step, ...], folder: Path, threads: int, side: int, width:
     first, so that cuts leave odd widths."""
     context = _context(folder, threads, side)
     model = _network(context, width)
-    for number, method in enumerate(_methods(steps, width)):
+    for number, method in enumerate(methods_of(steps, width)):
         here = replace(context, place=(0, number), folder=folder / str(number))
         model = method.apply(model, here)
         for make in _controls(method, model, here):
@@ -86,7 +86,7 @@ def _controls(method: Method, model: Model, context: Context) -> Iterator[Callab
         yield from method.controls(model, context).values()
 
 
-def _methods(steps: tuple[Step, ...], width: int) -> Iterator[Method]:
+def methods_of(steps: tuple[Step, ...], width: int) -> Iterator[Method]:
     for step in steps:
         probe = build(step.stage, step.method)
         known = {option.name: option for option in probe.options()}
