@@ -455,7 +455,7 @@ def verify_files(name: str = "", *, workspace: Folder = None, json: AsJson = Fal
     Parameters
     ----------
     name
-        The id of a run or the name of an imported dataset; default everything in the workspace.
+        The id of a run or the name of a dataset in the workspace; default everything in the workspace.
     """
     found = verify(Workspace.named(workspace), name)
     _say(json, [one.to_json() for one in found], terminal.findings(found))

@@ -21,6 +21,25 @@ settings.load_profile("ours")
 pytest.register_assert_rewrite("tests.receipts")  # its assertions tell what they compared
 
 
+LONG = ("test_demo", "core/engine/pipeline/", "core/processes/", "dashboard/", "test_")  # below tests/, longest first
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where tests share the cores a file stays on one of them, as do files that name the same group; long ones come
+    first, so that neither core waits long for the other at the end."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.location[0]))
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    """The lower the earlier."""
+    path = item.location[0].removeprefix("tests/")
+    return next((place for place, prefix in enumerate(LONG) if path.startswith(prefix)), len(LONG))
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """The system's Chromium; without one the test is skipped with a loud line, on CI it fails."""

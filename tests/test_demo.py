@@ -291,6 +291,7 @@ def test_the_bundle_runs_alone(demo: Document, workspace: Path, tmp_path: Path) 
     assert all(abs(sum(line["probabilities"]) - 1) < 1e-4 for line in lines)
 
 
+@pytest.mark.slow
 def test_a_second_run_reuses_what_the_first_made(demo: Document, workspace: Path) -> None:
     """The same steps with another quantization: the trained models come from the cache, bit for bit."""
     recipe = workspace / "runs" / demo["run"] / "recipe.toml"

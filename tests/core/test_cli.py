@@ -292,6 +292,7 @@ def test_lists(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert name in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_profile_of_resnet18(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """torchvision's published figures: 11,689,512 parameters, 1.814 GMACs."""
     run("profile", "resnet18", "--json")
@@ -323,6 +324,7 @@ def test_a_run_and_what_can_be_asked_of_it(
     assert printed(capsys) == []
 
 
+@pytest.mark.slow
 def test_a_persons_own_images_from_import_to_predict(
     workspace: Path, recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -404,6 +406,7 @@ def test_a_persons_own_network_from_import_to_removal(
     assert "import-model" in printed(capsys)["errors"][0]["fix"]
 
 
+@pytest.mark.slow
 def test_ctrl_c_cancels_and_keeps_the_curve(workspace: Path, tmp_path: Path) -> None:
     path = tmp_path / "long.toml"
     path.write_text(RECIPE.format(epochs=900))

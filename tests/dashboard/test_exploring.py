@@ -236,6 +236,7 @@ def seconds_until_usable(site: Site, page: Page) -> float:
     return time.monotonic() - began
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("crowded", [1000], indirect=True)
 def test_a_thousand_runs_are_shown_in_three_seconds(crowded: Site, watched: Watched) -> None:
     """The figure is for a calm machine; a busy one is given three times as long."""
@@ -246,6 +247,7 @@ def test_a_thousand_runs_are_shown_in_three_seconds(crowded: Site, watched: Watc
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize("crowded", [10_000], indirect=True)
 def test_ten_thousand_runs_are_shown_in_six_seconds(crowded: Site, watched: Watched) -> None:
     took = seconds_until_usable(crowded, watched.page)
