@@ -16,7 +16,7 @@ from core.catalog import load_catalog
 from core.chance import Chance
 from core.closing import Closing, closing, difference
 from core.closing_words import ENGLISH, PHRASES, brief, english, lines, reason, sentence
-from core.controls import RANDOM_PRUNING
+from core.controls import RANDOM_PRUNING, WITHOUT_TEACHER
 from core.events import Measured, RunFailed, RunFinished, RunStarted
 from core.gap import KEPT
 from core.paired import Paired
