@@ -59,7 +59,7 @@ def box(run: str, step: int, key: str) -> None:
     asked = _asked(run, step)
     if asked is not None:
         with st.container(border=True, gap="small", key=f"{key}_box"):
-            st.fragment(_live, run_every=None if asked.over else EVERY)(run, step, key)
+            st.fragment(_live, run_every=None if asked.over else EVERY)(run, step, key, not asked.over)
 
 
 # asking
@@ -101,11 +101,13 @@ def _clear(asked: Asked) -> None:
         remove_tree(workspace().job(asked.job).folder)
 
 
-def _live(run: str, step: int, key: str) -> None:
-    """Looks at the job; the whole page is drawn once more when it has ended."""
+def _live(run: str, step: int, key: str, polled: bool) -> None:
+    """Looks at the job; the whole page is drawn once more when it has ended, and when another one has begun here."""
     asked = _asked(run, step)
     if asked is None:
         return
+    if not asked.over and not polled:
+        st.rerun()
     if not asked.over:
         asked = _looked_at(asked)
         _remember(run, step, asked)

@@ -104,7 +104,7 @@ def delta(point: pd.Series[Any], baseline: pd.Series[Any]) -> Delta:
 
 
 BETTER, WORSE, OPEN, UNKNOWN = "better", "worse", "open", "unknown"  # of a difference
-DELTAS = {"accuracy": 1, "bytes": -1, "p50": -1}  # columns of the points: which way is better
+DELTAS = ("accuracy", "bytes", "p50")  # columns of the points
 
 
 def deltas(points: pd.DataFrame, baseline: pd.Series[Any]) -> pd.DataFrame:

@@ -20,7 +20,7 @@ from dashboard.session import language, widget
 HERE = Path(__file__).parent
 PHRASES = {"Zoom": "zoom", "Pan": "pan", "Box Select": "box", "Lasso Select": "lasso", "Reset axes": "reset"}
 HTML = '<div class="live-plot" role="group" tabindex="0"></div><p class="live-plot-told"></p>'
-SENTENCE = re.compile(r"(?<=[.。])\s*")
+SENTENCE = re.compile(r"(?<=\.)\s+|(?<=。)")  # where one ends: not at a decimal point
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
+from core import formatting
 from core.escaping import UserText
 from core.options import Value
 from dashboard import chance, components
@@ -268,7 +269,7 @@ def pinned(everything: pd.DataFrame, view: View) -> pd.Series[Any] | None:
 def marked_by_verdict(eyes: pd.DataFrame, found: pd.DataFrame) -> Any:
     """The table with a sign, a mark and a colour at every difference; it is sorted by the numbers all the same."""
     shades = GOOD_AND_BAD[dark()]
-    styled = eyes.style
+    styled = eyes.style.format(na_rep=formatting.NOT_MEASURED)
     for figure in DELTAS:
         for verdict, sign in SIGNS.items():
             rows = eyes.index[found[f"{figure}_is"] == verdict]

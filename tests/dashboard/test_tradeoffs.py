@@ -368,6 +368,7 @@ def test_the_table_says_how_far_each_point_is_from_the_pinned_one(workspace: Wor
     assert rows["better"] == ["+15.0 ✓", "−50.0 % ✓", "−50.0 % ✓"]
     assert rows["worse"] == ["−15.0 ✗", "+20.0 % ✗", "+25.0 % ✗"]
     assert rows["alike"] == ["+2.0 ≈", "+0.0 % ≈", "+0.5 % ≈"]
+    assert rows["base"] == ["–"] * 3
     told = styled.data.set_index("name")["bytes_delta"].dropna().to_dict()
     assert told == pytest.approx({"better": -50, "worse": 20, "alike": 0})
 
