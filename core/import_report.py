@@ -46,11 +46,12 @@ class _Lines:
         far = job.progress() if time.monotonic() >= self._next else None
         if far is not None:
             self._next = time.monotonic() + EVERY
-            self.console.print(f"{far.what} {_count(far)}", soft_wrap=True, markup=False)
+            self.console.print(f"{far.what} {_count(far)}".rstrip(), soft_wrap=True, markup=False)
 
 
 def _count(far: JobProgress) -> str:
-    return f"{far.done:,} of {far.total:,}" if far.total else f"{far.done:,}"
+    """How far it is; nothing where there is nothing to count."""
+    return f"{far.done:,} of {far.total:,}" if far.total else f"{far.done:,}" if far.done else ""
 
 
 def report(found: Imported) -> Iterator[str]:
