@@ -84,6 +84,7 @@ def by_page(own: Site, visitor: Watched, preset: str, photos: Path, folder: Path
     assert state.status is Status.FINISHED, (state.error, state.cause, run.log_tail())
     assert state.stops == 0, state.stopped_by
     assert len(state.points) == len({step.step for step in state.steps})
+    visitor.is_clean()
     expect(visitor.page.locator(".st-key-where")).to_contain_text("finished")
     visitor.is_clean()
     bundle = folder / preset
