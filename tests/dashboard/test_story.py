@@ -132,7 +132,7 @@ def test_the_time_left_of_the_whole_is_said(workspace: Workspace, monkeypatch: p
 
 
 def progress(app: AppTest) -> str:
-    return " ".join(str(found.proto.text) for found in app.get("progress"))  # type: ignore[union-attr]
+    return " ".join(str(found.proto.text) for found in app.get("progress"))
 
 
 def test_a_busy_machine_is_said(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
