@@ -14,6 +14,7 @@ from core.errors import UserError, UserErrors
 from core.sealed import read_sealed
 
 CARD = "dataset.json"  # what it holds; sealed
+UNPACKED = "files.json"  # beside the files of a published set: the SHA-256 of each
 
 
 def normal_name(name: str) -> str:

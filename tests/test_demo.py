@@ -153,8 +153,8 @@ def test_a_person_runs_it_from_the_page(walk: Walk) -> None:
     print(walk)
     assert walk.curve <= 15
     assert "2 selected" in walk.compared
-    assert "Changed settings" in walk.compared
-    assert re.search(r"points on test images.*× [\d.]+ file", walk.compared, re.DOTALL)
+    assert "Settings that differ" in walk.compared
+    assert re.search(r"points of test accuracy.*file × [\d.]+", walk.compared, re.DOTALL)
     assert all(mark in walk.foreseen for mark in "●◆■▲"), "the cost of each step, before any training"
     assert re.search(r"about [\d.]+ s|about \d+:\d\d", walk.foreseen), walk.foreseen
     assert (walk.foreign, walk.errors) == ([], [])
@@ -291,6 +291,7 @@ def test_the_bundle_runs_alone(demo: Document, workspace: Path, tmp_path: Path) 
     assert all(abs(sum(line["probabilities"]) - 1) < 1e-4 for line in lines)
 
 
+@pytest.mark.slow
 def test_a_second_run_reuses_what_the_first_made(demo: Document, workspace: Path) -> None:
     """The same steps with another quantization: the trained models come from the cache, bit for bit."""
     recipe = workspace / "runs" / demo["run"] / "recipe.toml"

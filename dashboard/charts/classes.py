@@ -92,6 +92,7 @@ def figure(table: pd.DataFrame, labels: Labels, *, dark: bool = False) -> go.Fig
             x=rows["share"].tolist(),
             y=[places[str(one)] for one in rows["class"]],
             mode="markers",
+            cliponaxis=False,  # 100 % is at the very edge
             name=name,
             uid=name,
             marker={

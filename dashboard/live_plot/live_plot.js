@@ -35,6 +35,14 @@ function listen(node, tell) {
   node.on("plotly_selected", (event) => event && event.points.length && tell(names(event.points), "replace"));
 }
 
+// A group with a name and a description: as an image it would hide its own buttons from assistive technology.
+function describe(node, told, data) {
+  told.id ||= `told-${crypto.randomUUID()}`;
+  told.textContent = data.alt;
+  node.setAttribute("aria-label", data.name);
+  node.setAttribute("aria-describedby", told.id);
+}
+
 // Plotly's own buttons are links without an address: here they are buttons with a name, in reach of Tab and of Enter.
 // The drawing itself is for eyes alone; the group around it says in words what is to be seen.
 function expose(node) {
@@ -54,7 +62,7 @@ function expose(node) {
 export default function ({ data, parentElement, setTriggerValue }) {
   const node = parentElement.querySelector(".live-plot");
   node.style.height = `${data.figure.layout.height}px`;
-  node.setAttribute("aria-label", data.alt);
+  describe(node, parentElement.querySelector(".live-plot-told"), data);
   node.tell = (ids, how) => ids.length && setTriggerValue("picked", { ids, how });
   node.wanted = data;
   library().then((Plotly) => {

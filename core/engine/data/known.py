@@ -33,6 +33,11 @@ class KnownDataset(ABC):
         """The name of its file, with hyphens."""
         return type(self).__module__.rpartition(".")[2].replace("_", "-")
 
+    @property
+    def download_bytes(self) -> int:
+        """What fetching it takes, whether or not it is on this machine; 0 of one that comes with the program."""
+        return 0
+
     @abstractmethod
     def info(self, folder: Path | None) -> DatasetInfo:
         """Its card on this machine; `folder` is the workspace's datasets folder."""

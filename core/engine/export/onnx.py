@@ -27,7 +27,7 @@ class Onnx(Export):
     title = Words("ONNX bundle", "ONNX 打包")
     summary = Words(
         "The measured file with its labels, preprocessing and predict.py, ready to be copied elsewhere.",
-        "被测量的文件连同标签、预处理和 predict.py,可直接复制到别处使用。",
+        "被测量的文件连同标签、预处理和 predict.py，可直接复制到别处使用。",
     )
     source = "https://onnx.ai"
     takes_quantized = True
@@ -35,11 +35,12 @@ class Onnx(Export):
     fixed_batch: int = knob(
         0,
         "Images at a time",
-        "0: any number at a time. A fixed number suits devices that compile the network beforehand.",
-        zh=("每次图像数", "0 表示任意数量。需要预先编译网络的设备适合固定数量。"),
+        "How many images the file takes in one call. A fixed number suits devices that compile the network beforehand.",
+        zh=("每次图像数", "文件一次接收多少张图像。需要预先编译网络的设备适合固定数量。"),
         ge=0,
         le=1024,
         unit="images",
+        names={0: ("any number", "任意数量")},
     )
 
     def write(self, model: Model, artifact: Path, folder: Path) -> tuple[Path, ...]:

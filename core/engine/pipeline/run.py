@@ -21,6 +21,7 @@ from core.controls import english
 from core.damage import RECIPE, of_run
 from core.datasets import telling_damage
 from core.engine.backbones import find
+from core.engine.backbones.own import content, look_in
 from core.engine.context import Context, Progress, choose_device
 from core.engine.data import Dataset, Target, chance_of, labelled_part, load_dataset, matched
 from core.engine.measure.environment import environment
@@ -46,7 +47,7 @@ from core.events import (
     Warned,
 )
 from core.files import make_folder, write_atomic
-from core.recipe import Recipe, parse_recipe
+from core.recipe import Recipe, named_backbones, parse_recipe
 from core.runs import Run
 from core.sealed import DamagedError, file_hash, read_sealed, seal
 from core.workspace import Workspace
@@ -62,6 +63,7 @@ def run_recipe(run: Run, pid: int) -> None:
     each further seed.
     """
     workspace = Workspace(run.folder.parent.parent)
+    look_in(workspace.models)
     recipe = _recipe(run, workspace)
     methods = [build(step.stage, step.method, **step.options) for step in recipe.steps]
     for method in methods:
@@ -75,14 +77,14 @@ def run_recipe(run: Run, pid: int) -> None:
         run.emit(Warned(None, "recipe", message))
     if any(found.what == "recipe_changed" for found in of_run(run, run.state())):
         run.emit(Warned(None, "recipe_changed", f"recipe.toml was changed after the run was launched. {RECIPE}"))
-    size = recipe.image_size or find(recipe.backbone).image_size
+    size = find(recipe.backbone).side(recipe.image_size)
     data = load_dataset(recipe.dataset, size, folder=workspace.datasets, progress=Reporter(run, 0, recipe.seed).loading)
     check_steps(methods, data)
     target = _target(run, recipe, data, size, workspace.datasets)
     run.emit(DataLoaded(chance_of(data, target)))
     step_cache = StepCache(
         workspace.cache / "models", recipe, data, device, target.content_hash if target else "",
-        f"{kind_of(device)}, bfloat16: {bfloat16}",
+        f"{kind_of(device)}, bfloat16: {bfloat16}", content(named_backbones(recipe)),
     )  # fmt: skip
     for note in data.notes:
         run.emit(Warned(None, "data", note))
@@ -245,7 +247,7 @@ class StepChain:
     def _step_info(self, number: int, method: Method, model: Model) -> StepInfo:
         step = self.recipe.steps[number]
         return StepInfo(
-            number, method, step.stage, step.method, f"{model.backbone} · {method.title.en}", self.run.folder
+            number, method, step.stage, step.method, f"{model.name} · {method.title.en}", self.run.folder
         )  # fmt: skip
 
     def _folder(self, number: int) -> Path:

@@ -48,17 +48,18 @@ class Mixed(Quantize):
     source: ClassVar[str] = "https://arxiv.org/abs/2006.10518"
 
     budget: int = knob(
-        0, "Byte budget", "Most bytes that all weights together may take; 0 is half of what 8 bits need.",
-        zh=("字节预算", "所有权重合计最多占用的字节数；0 表示 8 位所需的一半。"), ge=0, le=10**10, unit="bytes",
+        0, "Byte budget", "Most bytes that all weights together may take: half of what 8 bits need, or another number.",
+        zh=("字节预算", "所有权重合计最多占用的字节数：8 位所需的一半，或另设。"), ge=0, le=10**10, unit="bytes",
+        names={0: ("half of 8 bits", "8 位的一半")}, usual=20_000, first=True,
     )  # fmt: skip
     widths: str = knob(
         "native", "Bits to choose from",
-        "native: 2, 4 and 8, which the runtime's types hold; all: 2 to 8, with a bit-packed file beside the ONNX.",
-        zh=("可选位数", "native：2、4、8 位，运行时有对应类型；all：2 到 8 位，另附按位打包的文件。"),
-        choices=("native", "all"),
+        "2, 4 and 8, which the runtime's types hold, or all from 2 to 8, with a bit-packed file next to the ONNX.",
+        zh=("可选位数", "2、4、8 位：运行时有对应类型；2 到 8 位：另附按位打包的文件。"),
+        choices=("native", "all"), names={"native": ("2, 4, 8", "2、4、8"), "all": ("2 to 8", "2 到 8")}, first=True,
     )  # fmt: skip
     sensitivity_images: int = knob(
-        512, "Images for sensitivity", "How many validation images tell what a layer bears; at most all.",
+        512, "Images for sensitivity", "On how many validation images the loss of each layer is measured; at most all.",
         zh=("敏感度图像数", "用多少张验证图像测量各层的承受力，至多全部。"), ge=64, le=100_000, unit="images",
     )  # fmt: skip
 

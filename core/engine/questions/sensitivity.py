@@ -50,7 +50,7 @@ def answer(request: SensitivityRequest, job: Job) -> Sensitivity:
             "missing_artifact", "step", step, "a step whose network is still there", "Run the recipe again."
         )
     model = load_model(made)
-    size = recipe.image_size or find(recipe.backbone).image_size
+    size = find(recipe.backbone).side(recipe.image_size)
     data = load_dataset(recipe.dataset, size, folder=store.datasets)
     split = subset(data.validation, request.limit, len(data.classes))
     asked = (what, json.dumps(VALUES[what]), str(len(split)))

@@ -18,6 +18,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 
+from core.datasets import UNPACKED
 from core.engine.data.cache import Part, read_cache, write_cache
 from core.engine.data.dataset import SEED, Cut, Dataset, DatasetInfo, Indices, Split, draw
 from core.engine.data.known import KnownDataset
@@ -27,7 +28,8 @@ from core.engine.data.published.readers import Arrays
 from core.engine.data.published.unpack import DAMAGED, unpack
 from core.engine.download import download
 from core.errors import UserError
-from core.files import make_folder, move, remove_tree
+from core.files import make_folder, move, remove_tree, write_atomic
+from core.sealed import file_hash, read_sealed, seal
 
 VERSION = 1  # of the splits below: a new one makes new caches
 VALIDATION, TEST = 0.1, 0.15  # taken out of training where a set brings none (0.15 each where it brings neither)
@@ -60,10 +62,14 @@ class Published(KnownDataset):
 
     archives: ClassVar[tuple[Archive, ...]]
 
+    @property
+    def download_bytes(self) -> int:
+        """About the bytes of its archives."""
+        return sum(archive.bytes for archive in self.archives)
+
     def info(self, folder: Path | None) -> DatasetInfo:
         """Its card, with what remains to download."""
-        remaining = 0 if self.is_here(folder) else sum(archive.bytes for archive in self.archives)
-        return self.described("download", remaining)
+        return self.described("download", 0 if self.is_here(folder) else self.download_bytes)
 
     def load(self, image_size: int, folder: Path, progress: Progress) -> Dataset:
         """The set at `image_size` (photos) or its own size, fetched into `folder` if need be.
@@ -188,10 +194,11 @@ class Photos(Published):
             done += images
             progress("decoding", done, total)
 
-        parts = {
-            split: photo_part(listing.paths[split], listing.labels[split], size, self.channels, tick)
-            for split in ("train", "validation", "test")
-        }
+        known, parts = _digests(home), {}
+        for split in ("train", "validation", "test"):
+            paths = listing.paths[split]
+            digests = [known.get(photo.relative_to(files).as_posix(), "") for photo in paths]
+            parts[split] = photo_part(paths, listing.labels[split], size, self.channels, tick, digests=digests)
         write_cache(path, self.card(listing.classes, size), parts)
 
     def _unpack(self, home: Path, files: Path, progress: Progress) -> None:
@@ -207,8 +214,31 @@ class Photos(Published):
             else:
                 (into / file.name).write_bytes(file.read_bytes())
         self.unpacked(partial)
+        write_atomic(home / UNPACKED, seal(json.dumps(_hashes(partial)).encode()))
         move(partial, files)
         remove_tree(home / "archives")
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    """The SHA-256 of every file below a folder by its path in it."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): file_hash(path) for path in files}
+
+
+def _digests(home: Path) -> dict[str, str]:
+    """The SHA-256 of every unpacked file by its path; none for a set that was unpacked before they were kept.
+
+    Raises UserError `damaged_file`.
+    """
+    try:
+        found: dict[str, str] = json.loads(read_sealed(home / UNPACKED))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        fix = f"Delete the folder datasets/{home.name} of the workspace: the set is fetched again."
+        given = f"{home.name}/{UNPACKED}"
+        raise UserError("damaged_file", "dataset", given, "the hashes of the set's files", fix) from error
+    return found
 
 
 def split_listing(listing: Listing) -> Listing:
