@@ -172,8 +172,8 @@ def test_every_row_says_what_the_two_points_alone_would_say() -> None:
     for place in (0, 5, len(table) - 1):
         base = table.iloc[place]
         found = deltas(table, base)
-        for index, row in table.iterrows():
-            one, told = delta(row, base), found.loc[[index]].iloc[0]
+        for (_, row), (_, told) in zip(table.iterrows(), found.iterrows(), strict=True):
+            one = delta(row, base)
             own = row["id"] == base["id"]
             wide = one.overlap is None
             expected = {
