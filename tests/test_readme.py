@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
+import torchvision
 
 from core.processes.dashboard import stop_dashboard
 from core.processes.workers import stop_supervisor
@@ -37,11 +39,15 @@ SENTENCES = re.findall(r"`(condenser [^`]*)`", README)
 
 
 def reader(folder: Path) -> Path:
-    """What a reader has: an installed checkout, the recipe of README.md, photos and a table of texts."""
+    """What a reader has: an installed checkout, the recipes of README.md, photos, a table of texts and a network."""
     (folder / ".venv").mkdir()
     (folder / ".venv/bin").symlink_to(Path(sys.prefix) / "bin")
-    (folder / "my-recipe.toml").write_text(blocks("toml")[0])
-    make_photos(folder / "photos", count=48)
+    compress, recipe = blocks("toml")
+    (folder / "my-recipe.toml").write_text(recipe)
+    (folder / "compress.toml").write_text(compress)
+    classes = sorted(home.name for home in make_photos(folder / "photos", count=48).iterdir())
+    (folder / "labels.txt").write_text("\n".join(classes))
+    torch.save(torchvision.models.resnet18(num_classes=len(classes)).state_dict(), folder / "best.pth")
     rows = (f"{word} number {n} arrived,{word}" for word in ("invoice", "parcel") for n in range(20))
     (folder / "mails.csv").write_text("text,label\n" + "\n".join(rows) + "\n")
     return folder
@@ -61,7 +67,7 @@ def shell(command: str, folder: Path) -> str:
 
 def test_there_is_something_to_run() -> None:
     assert len(COMMANDS) >= 8
-    assert len(blocks("toml")) == 1
+    assert len(blocks("toml")) == 2
 
 
 @pytest.mark.parametrize("sentence", SENTENCES)
