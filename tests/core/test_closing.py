@@ -254,7 +254,8 @@ def by_twins(state: RunState, step: int) -> tuple[float, str] | None:
     twins = {m.seed: m.point.accuracy for m in chosen if m.role == "control" and m.point.name == TWIN}
     gains = [
         p.accuracy - twin for seed, p in sorted(students.items())
-        if KEPT not in str(p.receipt.get("remarks", "")) and p.accuracy is not None and (twin := twins.get(seed)) is not None
+        if KEPT not in str(p.receipt.get("remarks", ""))
+        and p.accuracy is not None and (twin := twins.get(seed)) is not None
     ]  # fmt: skip
     if len(gains) < 2:
         return None
