@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from core.errors import UserError, UserErrors
+from core.sealed import read_sealed
 
 CARD = "dataset.json"  # what it holds; sealed
 
@@ -21,6 +23,27 @@ def normal_name(name: str) -> str:
 def home_of(name: str, folder: Path) -> Path:
     """Where the dataset of this name lives, whether or not it is there."""
     return folder / f"own-{hashlib.sha256(normal_name(name).encode('utf-8', 'replace')).hexdigest()[:16]}"
+
+
+def find_home(name: str, folder: Path) -> Path | None:
+    """Where the imported dataset of this name lives; also under a name it had before. None where there is none.
+
+    A set that is renamed stays where it is, and no other may take a name that it had.
+    """
+    direct = home_of(name, folder)
+    if direct.is_dir():
+        return direct
+    wanted = normal_name(name)
+    return next((home for home in sorted(folder.glob("own-*")) if wanted in _names(home)), None)
+
+
+def _names(home: Path) -> tuple[str, ...]:
+    """The name of an imported dataset and those it had before; none where its card is damaged."""
+    try:
+        card = json.loads(read_sealed(home / CARD))
+        return (card["name"], *card.get("former_names", ()))
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()
 
 
 def damaged(home: Path) -> UserError:

@@ -18,7 +18,8 @@ from core.errors import Choice, UserError, UserErrors
 from core.files import write_atomic
 from core.sealed import read_sealed, seal
 
-LONG = ("rank", "sensitivity", "import")  # kinds that rest again and again, so that others are answered meanwhile
+# Kinds that rest again and again, so that others are answered meanwhile.
+LONG = ("rank", "sensitivity", "import", "dataset_edit", "dataset_fetch", "dataset_report", "dataset_samples")
 QUICK = ("preview", "profile")  # kinds for which they do
 Document = dict[str, JsonValue]
 DOCUMENT = TypeAdapter(Document)

@@ -22,7 +22,7 @@ from core.engine.data.bundled import (
     load_text_sample,
 )
 from core.engine.data.dataset import Dataset, DatasetInfo
-from core.engine.data.imports.imported import home_of, load_own, normal_name, own_datasets, own_info, read_own
+from core.engine.data.imports.imported import find_home, load_own, normal_name, own_datasets, own_info, read_version
 from core.engine.data.photos import Progress
 from core.engine.data.published.load import at_hand, installed, load_installed, load_published
 from core.engine.data.published.sets import PUBLISHED, Published
@@ -102,14 +102,19 @@ def datasets(workspace_datasets: Path | None = None) -> dict[str, DatasetInfo]:
 
 
 def load_dataset(
-    name: str, image_size: int, *, folder: Path | None = None, progress: Progress | None = None
+    name: str,
+    image_size: int,
+    *,
+    folder: Path | None = None,
+    progress: Progress | None = None,
+    version: str = "",
 ) -> Dataset:
     """The dataset called `name`, as square uint8 images.
 
     Small sets of one size come at that size; photos come at `image_size`, their shorter side resized and the middle
     kept; texts are drawn at it. `folder` is the workspace's datasets folder: imported sets live there and fetched ones
-    are put there. `progress` is told (what, done, total or None). Raises UserError on an unknown name or size, and
-    offline.
+    are put there. `progress` is told (what, done, total or None). `version` is the content hash of an imported set that
+    was changed since; empty for the newest. Raises UserError on an unknown name, size or version, and offline.
     """
     least, most = SIZES
     if not least <= image_size <= most:
@@ -129,11 +134,11 @@ def load_dataset(
     folder = folder or default_folder()
     if name in PUBLISHED:
         return load_published(PUBLISHED[name], image_size, folder, report)
-    home = home_of(name, folder)
-    if not home.is_dir():
+    home = find_home(name, folder)
+    if home is None:
         known = datasets(folder)
         raise UserError("unknown_dataset", "dataset", name, "a dataset of the list", nearest(normal_name(name), known))
-    return load_own(read_own(home), image_size, report)
+    return load_own(read_version(home, version), image_size, report)
 
 
 def default_folder() -> Path:

@@ -10,18 +10,26 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from core.dataset_edits import EDIT
 from core.disk import disk_error
 from core.engine.context import CancelledError
 from core.engine.data import import_data
 from core.engine.data.imports.class_folders import Wishes
+from core.engine.data.imports.editing import edit_dataset
+from core.engine.data.published.load import fetch
+from core.engine.data.published.sets import PUBLISHED
 from core.engine.measure.complexity import profile
+from core.engine.questions.dataset_report import dataset_report, dataset_samples
 from core.engine.questions.preview import preview
 from core.engine.questions.rank_backbones import agreement, rank
 from core.engine.questions.sensitivity import sensitivity
-from core.errors import UserError, UserErrors
-from core.jobs import Document, Job
+from core.errors import UserError, UserErrors, nearest
+from core.jobs import DOCUMENT, Document, Job
 
-KINDS = ("preview", "profile", "rank", "import", "sensitivity")
+KINDS = (
+    "preview", "profile", "rank", "import", "sensitivity", "dataset_edit", "dataset_fetch", "dataset_report",
+    "dataset_samples",
+)  # fmt: skip
 INTERVAL = 0.2  # seconds between two reports of a job that goes from file to file
 TEXT = TypeAdapter(str)
 WHOLE = TypeAdapter(int)
@@ -77,7 +85,27 @@ def _result(job: Job, asked: Document) -> Document:
                 encoding=TEXT.validate_python(asked.get("encoding") or "") or None, progress=Telling(job),
             )  # fmt: skip
             return TypeAdapter(Document).validate_python(asdict(imported))
+        case "dataset_edit":
+            name = TEXT.validate_python(asked["dataset"])
+            edited = edit_dataset(name, EDIT.validate_python(asked["edit"]), workspace / "datasets", Telling(job))
+            return TypeAdapter(Document).validate_python(edited.to_json())
+        case "dataset_report":
+            report = dataset_report(TEXT.validate_python(asked["dataset"]), workspace, Telling(job))
+            return DOCUMENT.validate_python(report.model_dump(mode="json"))
+        case "dataset_samples":
+            made = dataset_samples(TEXTS.validate_python(asked["datasets"]), workspace, Telling(job))
+            return DOCUMENT.validate_python({"datasets": made})
+        case "dataset_fetch":
+            return _fetched(TEXT.validate_python(asked["dataset"]), workspace, job)
     raise UserError("unknown_kind", "kind", job.kind, f"one of {', '.join(KINDS)}", "Ask for one of them.")
+
+
+def _fetched(name: str, workspace: Path, job: Job) -> Document:
+    """A published set put on this machine."""
+    if name not in PUBLISHED:
+        raise UserError("unknown_dataset", "dataset", name, "a dataset to download", nearest(name, PUBLISHED))
+    fetch(name, workspace / "datasets", Telling(job))
+    return {"dataset": name}
 
 
 def _wishes(asked: Document) -> Wishes:

@@ -17,7 +17,7 @@ from core.engine.data.dataset import Cut, Dataset, Indices, Split, draw
 from core.engine.data.photos import Progress, photo_part
 from core.engine.data.published.photo_sets import Listing, list_photos, unpack_inner
 from core.engine.data.published.readers import Arrays, read_arrays, read_idx_files
-from core.engine.data.published.sets import FASHION_MNIST, Archive, Published
+from core.engine.data.published.sets import FASHION_MNIST, PUBLISHED, Archive, Published
 from core.engine.data.published.unpack import unpack
 from core.engine.download import download
 from core.errors import UserError
@@ -69,6 +69,19 @@ def load_published(published: Published, image_size: int, folder: Path, progress
         cached = read_cache(path)
     assert cached is not None
     return replace(cached, cut=Cut()) if photos else cached
+
+
+def fetch(name: str, folder: Path, progress: Progress) -> None:
+    """Puts a published set on this machine without a run; nothing where it is there. Photos stay as they came, to be
+    decoded when a run needs them. `progress` may raise to end it; what was received is kept for the next try."""
+    published = PUBLISHED[name]
+    if at_hand(published, folder) or (published.form == "fashion" and installed()):
+        return
+    home = folder / published.name
+    if published.form == "photos":
+        _unpack_all(published, home, home / "files", progress)
+    else:
+        _small(published, home, cache_path(home, published, published.size or 0), progress)
 
 
 def cache_path(home: Path, published: Published, size: int) -> Path:
