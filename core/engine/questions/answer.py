@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from core.dataset_edits import EDIT
+from core.dataset_edits import EDIT, AddImages
 from core.disk import disk_error
 from core.engine.context import CancelledError
 from core.engine.data import import_data
@@ -25,6 +25,8 @@ from core.engine.questions.rank_backbones import agreement, rank
 from core.engine.questions.sensitivity import sensitivity
 from core.errors import UserError, UserErrors, nearest
 from core.jobs import DOCUMENT, Document, Job
+from core.uploads import drop
+from core.workspace import Workspace
 
 KINDS = (
     "preview", "profile", "rank", "import", "sensitivity", "dataset_edit", "dataset_fetch", "dataset_report",
@@ -84,10 +86,14 @@ def _result(job: Job, asked: Document) -> Document:
                 shape=TEXT.validate_python(asked.get("shape", "crop")),
                 encoding=TEXT.validate_python(asked.get("encoding") or "") or None, progress=Telling(job),
             )  # fmt: skip
+            drop(Workspace(workspace), path)
             return TypeAdapter(Document).validate_python(asdict(imported))
         case "dataset_edit":
             name = TEXT.validate_python(asked["dataset"])
-            edited = edit_dataset(name, EDIT.validate_python(asked["edit"]), workspace / "datasets", Telling(job))
+            edit = EDIT.validate_python(asked["edit"])
+            edited = edit_dataset(name, edit, workspace / "datasets", Telling(job))
+            if isinstance(edit, AddImages):
+                drop(Workspace(workspace), Path(edit.path))
             return TypeAdapter(Document).validate_python(edited.to_json())
         case "dataset_report":
             report = dataset_report(TEXT.validate_python(asked["dataset"]), workspace, Telling(job))

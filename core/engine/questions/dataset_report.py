@@ -13,10 +13,10 @@ from core.engine.data.catalog import datasets, load_dataset
 from core.engine.data.dataset import Split
 from core.engine.data.imports.imported import find_home, own_datasets, read_own
 from core.engine.data.imports.inspection import inspect
+from core.engine.data.photos import read_square
 from core.engine.data.published.load import split_listing
 from core.engine.data.published.photo_sets import list_photos
 from core.engine.data.published.sets import PUBLISHED
-from core.engine.data.photos import read_square
 from core.engine.data.strips import TILE, strip
 from core.errors import UserError, nearest
 from core.files import make_folder

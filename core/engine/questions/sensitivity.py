@@ -18,7 +18,7 @@ from torch import nn
 
 from core.engine.backbones import find
 from core.engine.context import CancelledError
-from core.engine.data import Split, load_dataset, own_datasets, prepare
+from core.engine.data import Split, load_dataset, own_names, prepare
 from core.engine.data.dataset import draw
 from core.engine.model import Model
 from core.engine.model_file import MANIFEST, WEIGHTS, load_model
@@ -43,7 +43,7 @@ def sensitivity(run_id: str, step: int, what: str, limit: int, workspace: Path, 
     `cached`. Raises UserError, and CancelledError between two networks once the person asks to stop."""
     store = Workspace(workspace)
     run = store.run(run_id)
-    recipe = parse_recipe(run.recipe_text, known_datasets=tuple(own_datasets(store.datasets)))
+    recipe = parse_recipe(run.recipe_text, known_datasets=own_names(store.datasets))
     made = run.checkpoints / f"seed-{recipe.seed}" / f"step-{step}" / "made"
     if not (made / WEIGHTS).exists():
         raise UserError(
@@ -51,7 +51,8 @@ def sensitivity(run_id: str, step: int, what: str, limit: int, workspace: Path, 
         )
     model = load_model(made)
     size = recipe.image_size or find(recipe.backbone).image_size
-    data = load_dataset(recipe.dataset, size, folder=store.datasets)
+    version = run.state().environment.get("dataset_version", "")
+    data = load_dataset(recipe.dataset, size, folder=store.datasets, version=version)
     split = subset(data.validation, limit, len(data.classes))
     asked = (what, json.dumps(VALUES[what]), str(len(split)))
     parts = (digest(made), data.content_hash, *asked, code_version(), torch.__version__)

@@ -37,7 +37,7 @@ class Picture:
 
 def assign(
     pictures: Sequence[Picture],
-    shares: Shares = Shares(),  # noqa: B008 (frozen)
+    shares: Shares = Shares(),
 ) -> tuple[dict[str, str], list[str]]:
     """The split of every path, and what a person should know about it.
 
