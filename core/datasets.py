@@ -46,6 +46,15 @@ def _names(home: Path) -> tuple[str, ...]:
         return ()
 
 
+def images_of(home: Path) -> dict[str, str]:
+    """The class of every image of an imported dataset, by the name it came with; none where the card is damaged."""
+    try:
+        card = json.loads(read_sealed(home / CARD))
+        return {str(image["name"]): str(card["classes"][image["label"]]) for image in card["images"]}
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return {}
+
+
 def damaged(home: Path) -> UserError:
     """What to say of an imported dataset whose labels cannot be read."""
     fix = f"Delete the folder datasets/{home.name} of the workspace and import the images again."

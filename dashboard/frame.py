@@ -10,7 +10,13 @@ from core.escaping import UserText
 from dashboard.i18n import say
 from dashboard.session import LANGUAGES, Language, choose_language, language, read_only, widget, workspace
 
-PAGES = ("home", "design", "live", "tradeoffs")  # the names of their files and addresses, the same in every language
+PAGES = (
+    "home",
+    "data",
+    "design",
+    "live",
+    "tradeoffs",
+)  # the names of their files and addresses, the same in every language
 STYLE = Path(__file__).with_name("frame.css")
 SCRIPT = Path(__file__).with_name("frame.js")
 NAMES = {"en": "EN", "zh": "中文"}

@@ -105,7 +105,7 @@ def data_line(facts: Facts) -> str:
     parts = [say("design.classes", count=facts["classes"]), say("design.images", count=f"{facts['images']:,}")]
     if side := facts.get("size"):
         parts.append(say("design.side", side=side))
-    parts.append(say(f"design.data_{_where(facts)}"))
+    parts.append(say(f"design.data_{where(facts)}"))
     if licence := facts.get("licence"):
         parts.append(say("design.licence", licence=UserText(licence).md()))
     return " · ".join((*parts, *source(facts.get("source", ""))))
@@ -149,10 +149,10 @@ def preflight() -> Mapping[str, Any]:
 
 def _near(facts: Facts) -> tuple[int, str]:
     order = ("own", "bundled", "disk", "download")
-    return order.index(_where(facts)), str(facts["title"])
+    return order.index(where(facts)), str(facts["title"])
 
 
-def _where(facts: Facts) -> str:
+def where(facts: Facts) -> str:
     """`own`, `bundled`, `disk` (fetched before) or `download`."""
     home: Path = workspace().datasets / str(facts["name"])
     fetched = (home / "files").is_dir() or any(home.glob("*.safetensors"))

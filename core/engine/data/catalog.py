@@ -162,6 +162,7 @@ def _info(published: Published, folder: Path | None) -> DatasetInfo:
         source=published.source,
         where="installed" if on_disk else "download",
         bytes=0 if here else published.bytes,
+        download_bytes=published.bytes,
         at_hand=here,
         class_names=FASHION_CLASSES if published.form == "fashion" else (),
     )

@@ -1,0 +1,189 @@
+"""What came of the last question: a dataset that is here now, a change with its way back, a refusal with its choices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+from pydantic import JsonValue
+
+from core import formatting
+from core.dataset_trash import delete_dataset, restore_dataset
+from core.errors import Choice, UserError, UserErrors
+from core.escaping import UserText
+from core.uploads import drop
+from dashboard import faults
+from dashboard.data import asking, basket
+from dashboard.data.adding import counted
+from dashboard.data.asking import WORK, Asked, Outcome
+from dashboard.i18n import say
+from dashboard.session import forget, put_query, recall, remember, workspace
+
+NEWS, DELETED, WRONG = "data.news", "data.deleted", "data.wrong"
+CHOSEN = "dataset"  # the parameter that names the set on the page
+
+
+def take() -> None:
+    """Takes what has come; a set that was made or changed is the one on the page."""
+    found = asking.outcome(WORK)
+    if found is None:
+        return
+    remember(NEWS, found)
+    if found.answer is not None:
+        if found.asked.kind != "dataset_fetch":
+            put_query(CHOSEN, str(found.answer["dataset"]))
+        if found.asked.kind == "import" and recall("data.collected", False):
+            basket.empty()
+    if not choices(found):
+        _drop_upload(found.asked)
+
+
+def show() -> None:
+    """Tells it, until something else is asked."""
+    _deletion()
+    wrong: Exception | None = recall(WRONG, None)
+    if wrong is not None:
+        forget(WRONG)
+        refusal = wrong if isinstance(wrong, UserError | UserErrors) else faults.not_done(wrong)
+        faults.refused(refusal, "" if refusal is wrong else str(wrong))
+    found: Outcome | None = recall(NEWS, None)
+    if found is None or asking.asked(WORK) is not None:
+        return
+    if found.error is not None:
+        _refusal(found)
+    elif found.answer is not None:
+        _success(found)
+
+
+def dismiss() -> None:
+    """The next thing has begun: the former news are old."""
+    forget(NEWS)
+
+
+# what went well
+
+
+def _success(found: Outcome) -> None:
+    answer: dict[str, Any] = dict(found.answer or {})
+    kind = found.asked.kind
+    name = UserText(answer["dataset"]).md()
+    with st.container(border=True, horizontal=True, vertical_alignment="center", key="data_news"):
+        if kind == "dataset_fetch":
+            st.markdown(say("data.fetched", name=name))
+            return
+        counts = {"name": name, "images": answer["images"], "classes": answer["classes"]}
+        if kind == "import":
+            st.markdown(say("data.imported", seconds=formatting.duration(found.seconds), **counts))
+            return
+        st.markdown(say("data.edited", **counts))
+        if answer["before"] != answer["version"]:
+            st.button(
+                say("data.undo"), key="data_undo", icon=":material/undo:",
+                on_click=revert, args=(str(answer["dataset"]), str(answer["before"])),
+            )  # fmt: skip
+    for each in answer["skipped"]:
+        st.caption(say("data.skipped_one", file=UserText(each["file"]).md(), reason=UserText(each["reason"]).md()))
+
+
+def revert(name: str, version: str) -> None:
+    """Takes a change back."""
+    asking.begin(WORK, "dataset_edit", {"dataset": name, "edit": {"op": "revert", "to": version}})
+
+
+# what was refused
+
+
+def _refusal(found: Outcome) -> None:
+    error = found.error
+    assert error is not None
+    ways = choices(found)
+    if not ways:
+        faults.refused(error, found.details)
+        if isinstance(error, UserError) and error.code == "image_without_class":
+            st.caption(say("data.class_folders"))
+        return
+    assert isinstance(error, UserError)
+    with st.container(border=True, key="data_choices"):
+        st.markdown(f"**{say(f'data.ask_{error.code}')}**")
+        if error.code == "classes_alike":
+            st.markdown(UserText(error.given).md())
+        for number, choice in enumerate(ways):
+            st.button(
+                _label(choice), key=f"data_choice_{number}", on_click=again, args=(found.asked, choice.request)
+            )  # fmt: skip
+        st.button(say("data.choose_none"), key="data_choose_none", type="tertiary", on_click=give_up, args=(found,))
+
+
+def choices(found: Outcome) -> tuple[Choice, ...]:
+    """The ways on that only a person can decide between."""
+    return found.error.choices if isinstance(found.error, UserError) else ()
+
+
+def _label(choice: Choice) -> str:
+    if "merge" in choice.request:
+        return say("data.choice_merge")
+    if "splits" in choice.request:
+        return say("data.choice_splits", classes=counted(choice.counts, 5))
+    return say("data.choice_level", classes=counted(choice.counts, 5))
+
+
+def again(before: Asked, more: Mapping[str, str | bool]) -> None:
+    """Asks the same with a decision more."""
+    request: dict[str, JsonValue] = dict(before.request)
+    edit = request.get("edit")
+    if isinstance(edit, dict):
+        request["edit"] = {**edit, **more}
+    else:
+        request |= more
+    forget(NEWS)
+    asking.begin(WORK, before.kind, request)
+
+
+def give_up(found: Outcome) -> None:
+    """Drops what was to be imported."""
+    _drop_upload(found.asked)
+    forget(NEWS)
+
+
+def _drop_upload(asked: Asked) -> None:
+    edit = asked.request.get("edit")
+    path = edit.get("path") if isinstance(edit, dict) else asked.request.get("path")
+    if isinstance(path, str):
+        try:
+            drop(workspace(), Path(path))
+        except OSError:
+            return  # it is tidied up later
+
+
+# deleting, with a way back
+
+
+def delete(name: str) -> None:
+    """Moves a set to the trash."""
+    try:
+        remember(DELETED, (name, delete_dataset(workspace(), name)))
+        forget(NEWS)
+        put_query(CHOSEN, None)
+    except (UserError, OSError) as error:
+        remember(WRONG, error)
+
+
+def restore(name: str, home: str) -> None:
+    """Brings it back."""
+    forget(DELETED)
+    try:
+        restore_dataset(workspace(), home)
+        put_query(CHOSEN, name)
+    except (UserError, OSError) as error:
+        remember(WRONG, error)
+
+
+def _deletion() -> None:
+    found: tuple[str, str] | None = recall(DELETED, None)
+    if found is None:
+        return
+    with st.container(border=True, horizontal=True, vertical_alignment="center", key="data_deleted"):
+        st.markdown(say("data.deleted", name=UserText(found[0]).md()))
+        st.button(say("data.undo"), key="data_restore", icon=":material/undo:", on_click=restore, args=found)
