@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from core.datasets import CARD, find_home
 from core.errors import UserError
@@ -50,7 +51,9 @@ def deleted_home(workspace: Workspace, name: str) -> str | None:
 
 def _users(workspace: Workspace, name: str) -> Iterator[str]:
     for summary in workspace.runs():
-        if not summary.status.is_over:
+        if summary.status.is_over:
+            continue
+        with suppress(OSError, ValueError):  # a recipe that cannot be read names no dataset
             recipe = stored_recipe(workspace.run(summary.id).recipe_text)
             if name in (recipe.dataset, recipe.target):
                 yield summary.id

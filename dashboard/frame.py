@@ -16,7 +16,7 @@ PAGES = (
     "design",
     "live",
     "tradeoffs",
-)  # the names of their files and addresses, the same in every language
+)  # names of files and addresses, in every language
 STYLE = Path(__file__).with_name("frame.css")
 SCRIPT = Path(__file__).with_name("frame.js")
 NAMES = {"en": "EN", "zh": "中文"}

@@ -1,4 +1,5 @@
-"""The card of one's own dataset: what it holds, what an accuracy on it will mean, what is suspicious and how to fix it."""
+"""The card of one's own dataset: what it holds, what an accuracy on it will mean, what is suspicious and how to fix
+it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What came of the last question: a dataset that is here now, a change with its way back, a refusal with its choices."""
+"""What came of the last question: a dataset that is here now, a change with its way back, a refusal with choices."""
 
 from __future__ import annotations
 

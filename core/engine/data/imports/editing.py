@@ -237,7 +237,8 @@ def _add(stored: Stored, edit: AddImages, folder: Path, report: Progress) -> Edi
         try:
             return _replace(stored, card, given.skipped)
         except BaseException:
-            remove_all(new)
+            if read_own(stored.home).card == stored.card:  # its flush may have failed after it was in its place
+                remove_all(new)
             raise
     finally:
         remove_tree(stage)
