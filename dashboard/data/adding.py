@@ -51,6 +51,11 @@ def panel(own: Sequence[str], *, first: bool) -> None:
         say("data.add") if into else say("data.import"), type="primary" if first else "secondary",
         icon=":material/upload:", key="data_import", disabled=read_only() or asking.asked(asking.WORK) is not None,
     )  # fmt: skip
+    if not own:
+        st.button(
+            say("data.sample"), key="data_sample", type="tertiary", help=say("data.sample_help"),
+            on_click=sample_photos, disabled=read_only() or asking.asked(asking.WORK) is not None,
+        )  # fmt: skip
     if read_only():
         st.caption(say("data.read_only"))
     if pressed:
@@ -75,6 +80,9 @@ def _folder() -> Given | None:
     )
     st.caption(_limits())
     if not files:
+        return None
+    if not any("/" in file.name for file in files):  # a dropped folder comes without its folders' names
+        st.warning(say("data.flat"), icon=":material/folder_off:")
         return None
     roots = {file.name.partition("/")[0] for file in files}
     root = next(iter(roots)) if len(roots) == 1 else ""
@@ -211,6 +219,11 @@ def _go(given: Given | None, into: str, name: str, options: dict[str, JsonValue]
 
 def import_(name: str, request: Mapping[str, JsonValue]) -> bool:
     return asking.begin(asking.WORK, "import", {"name": name, "side": 0, **request})
+
+
+def sample_photos() -> None:
+    """Draws a set for who has none."""
+    asking.begin(asking.WORK, "import", {"name": say("data.sample_name"), "sample_photos": True})
 
 
 def add(into: str, request: Mapping[str, JsonValue]) -> bool:

@@ -81,3 +81,10 @@ def test_deleted_it_can_be_brought_back_and_one_in_use_stays(
     capsys.readouterr()
     run("verify", "pets", "--json")
     assert {each["state"] for each in json.loads(capsys.readouterr().out)} == {"ok"}
+
+
+def test_sample_images_say_what_they_are(store: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    found = told(capsys, "sample")
+    assert (found["dataset"], found["classes"], found["images"]) == ("sample images", 4, 120)
+    assert "drawn by a script" in " ".join(found["warnings"])
+    assert told(capsys, "show", "sample images")["alike"] == []

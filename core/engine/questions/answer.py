@@ -16,6 +16,7 @@ from core.engine.context import CancelledError
 from core.engine.data import import_data
 from core.engine.data.imports.class_folders import Wishes
 from core.engine.data.imports.editing import edit_dataset
+from core.engine.data.imports.sample_photos import import_sample_photos
 from core.engine.data.published.load import fetch
 from core.engine.data.published.sets import PUBLISHED
 from core.engine.measure.complexity import profile
@@ -78,6 +79,9 @@ def _result(job: Job, asked: Document) -> Document:
             run, what = (TEXT.validate_python(asked[name]) for name in ("run", "what"))
             step, limit = (WHOLE.validate_python(asked[name]) for name in ("step", "limit"))
             return sensitivity(run, step, what, limit, workspace, job)
+        case "import" if asked.get("sample_photos"):
+            drawn = import_sample_photos(TEXT.validate_python(asked["name"]), workspace / "datasets", Telling(job))
+            return TypeAdapter(Document).validate_python(asdict(drawn))
         case "import":
             path = Path(TEXT.validate_python(asked["path"]))
             name = TEXT.validate_python(asked["name"])
