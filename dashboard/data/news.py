@@ -22,6 +22,7 @@ from dashboard.i18n import say
 from dashboard.session import forget, put_query, recall, remember, workspace
 
 NEWS, DELETED, WRONG = "data.news", "data.deleted", "data.wrong"
+MOST_SKIPPED = 20  # files told; the card has all
 CHOSEN = "dataset"  # the parameter that names the set on the page
 
 
@@ -83,7 +84,7 @@ def _success(found: Outcome) -> None:
                 say("data.undo"), key="data_undo", icon=":material/undo:",
                 on_click=revert, args=(str(answer["dataset"]), str(answer["before"])),
             )  # fmt: skip
-    for each in answer["skipped"]:
+    for each in answer["skipped"][:MOST_SKIPPED]:
         st.caption(say("data.skipped_one", file=UserText(each["file"]).md(), reason=UserText(each["reason"]).md()))
 
 
