@@ -125,8 +125,8 @@ def _resplit(report: Report, version: str) -> None:
 
 
 def _share_out(name: str, version: str) -> None:
-    shares = {split: float(widget(f"data_{split}_{version}", 0.15)) for split in ("validation", "test")}
-    ask(name, Resplit(seed=int(widget(f"data_seed_{version}", 0)), **shares))
+    validation, test = (float(widget(f"data_{split}_{version}", 0.15)) for split in ("validation", "test"))
+    ask(name, Resplit(validation=validation, test=test, seed=int(widget(f"data_seed_{version}", 0))))
 
 
 def _more(report: Report, version: str) -> None:

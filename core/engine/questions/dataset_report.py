@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from core.dataset_report import SAMPLES_SHOWN, Report, kept_path, kept_picture, kept_report, key_of
 from core.engine.data.catalog import datasets, load_dataset
-from core.engine.data.dataset import Split
+from core.engine.data.dataset import Indices, Split
 from core.engine.data.imports.imported import find_home, own_datasets, read_own
 from core.engine.data.imports.inspection import inspect
 from core.engine.data.photos import read_square
@@ -84,12 +85,12 @@ def _of(split: Split, place: int) -> Image.Image:
     return _picture(split.images[place].numpy())
 
 
-def _picture(pixels: np.ndarray) -> Image.Image:
+def _picture(pixels: NDArray[np.uint8]) -> Image.Image:
     """uint8 [C, H, W] as an image."""
     return Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0))
 
 
-def _places(labels: np.ndarray) -> list[int]:
+def _places(labels: Indices) -> list[int]:
     """The first image of each class, then the second ones, until there are enough."""
     order = np.argsort(labels, kind="stable")
     _, starts, counts = np.unique(labels[order], return_index=True, return_counts=True)
