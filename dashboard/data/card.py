@@ -170,6 +170,9 @@ def skipped(report: Report) -> None:
 
 def reason(told: str) -> str:
     """Why a file was skipped, in the person's language where the page has words for it."""
+    kind, found, _ = told.partition(", not a picture we read")
+    if found:
+        return say("data.reason_format", kind=kind)
     key = "".join(c if c.isalnum() else "_" for c in told.partition(";")[0].partition(",")[0].partition(":")[0].strip())
     return known(f"data.reason_{key.lower()}", told)
 
