@@ -20,14 +20,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from core.engine.backbones import load_backbone
-from core.engine.context import NOTHING, Context, Figures
+from core.engine.context import Context, Progress
 from core.engine.data import load_dataset
 from core.engine.data.bundled import FASHION_LICENCE
 from core.engine.model import Model, Preprocessing
 from core.engine.output import Output
 from core.engine.seeds import counter_seed
 from core.engine.training.loop import Batch, Examples, Schedule, evaluate, fit
-from core.events import Work
 from core.files import make_folder, write_atomic
 
 FOLDER = Path(__file__).resolve().parent / "backbones"
@@ -104,13 +103,13 @@ def cross_entropy(output: Output, batch: Batch) -> Tensor:
     return F.cross_entropy(output.logits, batch.target)
 
 
-def report(
-    what: Work, epoch: int, epochs: int, batch: int, batches: int, figures: Figures = NOTHING, control: str = ""
-) -> None:
+def report(progress: Progress) -> None:
     """One line an epoch."""
+    figures = progress.figures
     if figures.validation_accuracy is not None:
         speed = figures.samples_per_second or 0
-        print(f"{epoch}/{epochs}: validation {figures.validation_accuracy:.4f}, {speed:.0f} images/s", flush=True)
+        epochs = f"{progress.epoch}/{progress.epochs}"
+        print(f"{epochs}: validation {figures.validation_accuracy:.4f}, {speed:.0f} images/s", flush=True)
 
 
 if __name__ == "__main__":

@@ -7,11 +7,11 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
-from pydantic import JsonValue
 from rich.console import Console
 
 from core import cache, cli_dataset, foreground, formatting, streams, terminal
@@ -19,20 +19,23 @@ from core.assets import RECIPES, shipped
 from core.bundle import write_bundle
 from core.catalog import Catalog, load_catalog
 from core.damage import of_run
-from core.datasets import damaged, telling_damage
+from core.datasets import damaged, damaged_datasets, telling_damage
 from core.disk import disk_error
 from core.errors import UserError, UserErrors
 from core.files import check_failpoint
 from core.import_report import progress_line, report
 from core.jobs import Job
 from core.processes import dashboard as dashboard_process
-from core.processes.ask import ask, damaged_datasets, imported_datasets
+from core.processes.ask import ask
 from core.processes.identity import described, holder
 from core.processes.workers import SupervisorError, ensure_supervisor, lock_of, run_in_foreground, stop_supervisor
+from core.questions.import_data import ImportRequest
+from core.questions.profile import ProfileRequest
+from core.questions.rank_backbones import RankRequest
+from core.questions.sensitivity import LIMIT, Row, question, rows
 from core.recipe import Recipe, load_recipe, with_settings
 from core.rules.networks import size_faults
 from core.runs import Run, RunSummary
-from core.sensitivity import KIND, LIMIT, Row, question, rows
 from core.state import Status
 from core.toml import MAX_BYTES
 from core.verify import verify
@@ -167,8 +170,8 @@ def show_catalog(
         The kind of thing.
     """
     store = Workspace.named(workspace)
-    rows = _rows(what, load_catalog().with_datasets(imported_datasets(store)))
-    for home in damaged_datasets(store) if what == "datasets" else ():
+    rows = _rows(what, store.catalog())
+    for home in damaged_datasets(store.datasets) if what == "datasets" else ():
         screen.print(f"left out: {damaged(home)}", style="yellow", soft_wrap=True)
     return _say(json, rows, "\n".join(_line(row) for row in rows))
 
@@ -190,9 +193,9 @@ def profile(
     refused = list(size_faults(image_size, facts, backbone))
     if refused:
         raise UserErrors(refused)
-    asked: dict[str, JsonValue] = {"backbone": backbone, "classes": classes, "image_size": image_size}
     with _interruptible("Nothing was counted."):
-        found = ask(Workspace.open_or_create(workspace), "profile", asked)
+        answer = ask(Workspace.open_or_create(workspace), ProfileRequest(backbone, classes, image_size))
+    found = asdict(answer)
     return _say(json, found, "\n".join(f"{key}: {value}" for key, value in found.items()))
 
 
@@ -214,18 +217,16 @@ def rank(
     """
     _bounded("limit", limit, 0, MOST_IMAGES)
     _bounded("image_size", image_size, 0, MOST_PIXELS)
-    catalog = load_catalog().with_datasets(imported_datasets(Workspace.open_to_read(workspace)))
+    catalog = Workspace.open_to_read(workspace).catalog()
     catalog.dataset(dataset)
     names = list(dict.fromkeys(name.strip() for name in backbones.split(",") if name.strip()))
     if not names:
         raise UserError("no_backbones", "backbones", backbones, "one name or more", "Name them: --backbones A,B.")
     for name in names:
         catalog.backbone(name, "backbones")
-    asked: dict[str, JsonValue] = {
-        "dataset": dataset, "backbones": list(names), "limit": limit, "image_size": image_size, "controls": random,
-    }  # fmt: skip
+    asked = RankRequest(dataset, tuple(names), limit, image_size, random)
     with _interruptible("The ranking was given up; nothing of it is kept."):
-        found: Any = ask(Workspace.open_or_create(workspace), "rank", asked)
+        found = asdict(ask(Workspace.open_or_create(workspace), asked))
     if json:  # a list of rows by contract, so what holds for all of them stands in each
         _print([{**row, "agreement": found["agreement"]} for row in found["rows"]])
     else:
@@ -260,7 +261,7 @@ def sensitivity(
             screen.print(_row(row), soft_wrap=True)
 
     with _interruptible("The layers measured so far are kept: the same command goes on from there."):
-        found = rows(ask(store, KIND, asked, look))
+        found = ask(store, asked, look).rows
     return _say(json, [row.model_dump() for row in found], "" if told else "\n".join(map(_row, found)))
 
 
@@ -293,13 +294,10 @@ def import_data(
     """
     _refuse_missing(path)
     store = Workspace.open_or_create(workspace)
-    asked: dict[str, JsonValue] = {
-        "path": str(path.absolute()), "name": name, "side": side, "classes_from": classes_from, "splits": splits,
-        "merge": merge, "shape": shape, "encoding": encoding,
-    }  # fmt: skip
+    asked = ImportRequest(str(path.absolute()), name, side, classes_from, splits, merge, shape, encoding)
     with _interruptible("Nothing was imported."), progress_line(screen) as look:
-        found = ask(store, "import", asked, look)
-    return _say(json, found, "\n".join(report(found)))
+        found = ask(store, asked, look)
+    return _say(json, found.to_json(), "\n".join(report(found)))
 
 
 @app.command
@@ -560,12 +558,12 @@ def _checked(
     recipe: Path, settings: list[str] | None, workspace: Path | None
 ) -> tuple[Recipe, Callable[[], Workspace]]:
     """The recipe, and how to open the workspace: only a good recipe makes one."""
-    known = imported_datasets(Workspace.named(workspace))
-    with telling_damage(Workspace.named(workspace).datasets):
+    store = Workspace.named(workspace)
+    with telling_damage(store.datasets):
         if str(recipe) == "-":
-            checked = with_settings(sys.stdin.buffer.read(MAX_BYTES + 1), settings or (), known_datasets=known)
+            checked = with_settings(sys.stdin.buffer.read(MAX_BYTES + 1), settings or (), store.catalog())
         else:
-            checked = load_recipe(recipe, known_datasets=known, settings=settings or ())
+            checked = load_recipe(recipe, store.catalog(), settings or ())
     return checked, lambda: Workspace.open_or_create(workspace)
 
 

@@ -6,10 +6,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import App, Parameter
-from pydantic import JsonValue
 from rich.console import Console
 
 from core import formatting
@@ -25,12 +24,17 @@ from core.dataset_edits import (
     Resplit,
     Revert,
 )
-from core.dataset_report import KIND, Report
+from core.dataset_report import Report
 from core.dataset_trash import delete_dataset, deleted_home, restore_dataset
 from core.errors import UserError
 from core.import_report import progress_line, report
 from core.intervals import wilson
 from core.processes.ask import ask
+from core.questions.dataset_edit import EditRequest
+from core.questions.dataset_fetch import FetchRequest
+from core.questions.dataset_report import ReportRequest
+from core.questions.request import A, Request
+from core.questions.sample_images import SampleImagesRequest
 from core.workspace import Workspace
 
 TYPICAL = 0.9  # the accuracy for which an interval is foretold
@@ -70,8 +74,8 @@ def show(name: str, *, workspace: Folder = None, json: AsJson = False) -> int:
     name
         A dataset of your own.
     """
-    found = _asked(workspace, KIND, {"dataset": name}, "Nothing was changed.")
-    return _speaking[0].say(json, found, "\n".join(_lines(Report.model_validate(found))))
+    found = _asked(workspace, ReportRequest(name), "Nothing was changed.")
+    return _speaking[0].say(json, found.model_dump(mode="json"), "\n".join(_lines(found)))
 
 
 @app.command
@@ -176,8 +180,8 @@ def sample(name: str = "sample images", *, workspace: Folder = None, json: AsJso
     name
         What to call it.
     """
-    found = _asked(workspace, "import", {"name": name, "sample_photos": True}, "Nothing was imported.")
-    return _speaking[0].say(json, found, "\n".join(report(found)))
+    found = _asked(workspace, SampleImagesRequest(name), "Nothing was imported.")
+    return _speaking[0].say(json, found.to_json(), "\n".join(report(found)))
 
 
 @app.command
@@ -189,8 +193,8 @@ def fetch(name: str, *, workspace: Folder = None, json: AsJson = False) -> int:
     name
         A name from `condenser list datasets`.
     """
-    found = _asked(workspace, "dataset_fetch", {"dataset": name}, "What was received is kept for the next try.")
-    return _speaking[0].say(json, found, f"{name} is on this machine.")
+    found = _asked(workspace, FetchRequest(name), "What was received is kept for the next try.")
+    return _speaking[0].say(json, {"dataset": found.dataset}, f"{name} is on this machine.")
 
 
 @app.command
@@ -212,17 +216,16 @@ def restore(name: str, *, workspace: Folder = None, json: AsJson = False) -> int
 
 
 def _edit(name: str, edit: Edit, workspace: Path | None, json: bool) -> int:
-    asked: dict[str, JsonValue] = {"dataset": name, "edit": edit.model_dump(mode="json")}
-    found: dict[str, Any] = dict(_asked(workspace, "dataset_edit", asked, "Nothing was changed."))
-    lines = [f"{found['dataset']}: {found['images']} images of {found['classes']} classes", *found["warnings"]]
-    lines += [f"skipped {each['file']}: {each['reason']}" for each in found["skipped"]]
-    return _speaking[0].say(json, found, "\n".join(lines))
+    found = _asked(workspace, EditRequest(name, edit), "Nothing was changed.")
+    lines = [f"{found.dataset}: {found.images} images of {found.classes} classes", *found.warnings]
+    lines += [f"skipped {each['file']}: {each['reason']}" for each in found.skipped]
+    return _speaking[0].say(json, found.to_json(), "\n".join(lines))
 
 
-def _asked(workspace: Path | None, kind: str, request: dict[str, JsonValue], outcome: str) -> dict[str, JsonValue]:
+def _asked(workspace: Path | None, request: Request[A], outcome: str) -> A:
     terminal = _speaking[0]
     with terminal.interruptible(outcome), progress_line(terminal.screen) as look:
-        return ask(Workspace.open_or_create(workspace), kind, request, look)
+        return ask(Workspace.open_or_create(workspace), request, look)
 
 
 def _lines(report: Report) -> list[str]:

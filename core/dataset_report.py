@@ -1,4 +1,4 @@
-"""What is known of a dataset before any training: the answer of the job `dataset_report`, and where it is kept.
+"""What is known of a dataset before any training: the answer to a question of that name, and where it is kept.
 
 The engine looks at every image once a version; what it found is kept in the cache as files that carry their hash:
 the report, a strip of samples for each class, and one for each group of images that are alike.
@@ -15,7 +15,6 @@ from core.datasets import CARD, find_home
 from core.sealed import read_kept
 from core.workspace import Workspace
 
-KIND, SAMPLES = "dataset_report", "dataset_samples"  # of jobs
 FORMAT = 1  # of what is kept; another one is made anew
 MOST_STRIPS = 60  # classes with samples
 SAMPLES_SHOWN = 8  # images in a strip

@@ -1,4 +1,4 @@
-"""Where the datasets that a person imported live: in folders named by a hash of the person's name for them."""
+"""The datasets that a person imported: folders named by a hash of the person's name for them, and what they hold."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from core.catalog import Facts
 from core.errors import UserError, UserErrors
 from core.sealed import read_sealed
 
@@ -74,3 +75,30 @@ def telling_damage(folder: Path) -> Iterator[None]:
         raise UserErrors(
             damaged(homes[one]) if one in homes and homes[one].is_dir() else one for one in error.errors
         ) from error
+
+
+def imported_datasets(folder: Path) -> dict[str, Facts]:
+    """The datasets a person imported, by name, with classes and counts; damaged ones are left out."""
+    found: dict[str, Facts] = {}
+    for path in sorted(folder.glob(f"own-*/{CARD}")):
+        try:
+            card = json.loads(read_sealed(path))
+            found[card["name"]] = {
+                "name": card["name"], "title": card["name"], "classes": len(card["classes"]),
+                "images": len(card["images"]), "where": "own", "class_names": list(card["classes"]),
+                "train": sum(image["split"] == "train" for image in card["images"]),
+            }  # fmt: skip
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return found
+
+
+def damaged_datasets(folder: Path) -> list[Path]:
+    """The folders of imported datasets whose labels cannot be read, and which no list shows therefore."""
+    found = []
+    for home in sorted(folder.glob("own-*")):
+        try:
+            read_sealed(home / CARD)
+        except (OSError, ValueError):
+            found.append(home)
+    return found

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
-from core.jobs import Document, Job, JobProgress
+from core.jobs import Job, JobProgress
+from core.questions.import_data import Imported
 
 EVERY = 2.0  # seconds between two lines where the output is no terminal
 
@@ -52,13 +52,12 @@ def _count(far: JobProgress) -> str:
     return f"{far.done:,} of {far.total:,}" if far.total else f"{far.done:,}"
 
 
-def report(found: Document) -> Iterator[str]:
+def report(found: Imported) -> Iterator[str]:
     """What was imported, what to know of it, what was ignored and what was skipped, a line each."""
-    data: dict[str, Any] = dict(found)
-    yield f"{data['dataset']}: {data['images']} images of {data['classes']} classes"
-    yield from data.get("warnings", [])
-    ignored = data.get("ignored", {})
+    yield f"{found.dataset}: {found.images} images of {found.classes} classes"
+    yield from found.warnings
+    ignored = found.ignored
     if ignored:
         named = ", ".join(f"{name} ({count})" for name, count in sorted(ignored.items()))
         yield f"ignored {sum(ignored.values())} hidden and system files: {named}"
-    yield from (f"skipped {each['file']}: {each['reason']}" for each in data["skipped"])
+    yield from (f"skipped {each['file']}: {each['reason']}" for each in found.skipped)

@@ -1,4 +1,5 @@
-"""A job is a question to the engine in a folder: a preview, a ranking, an import; answered once, without points.
+"""A job is a question to the engine in a folder: a preview, a ranking, an import; answered once, without points. What
+can be asked is in core.questions.
 
 request.json   kind and what is asked       result.json   the answer, or the error
 worker.json    which process works on it    progress.json how far it is    cancel   a person's flag
@@ -18,9 +19,6 @@ from core.errors import Choice, UserError, UserErrors
 from core.files import write_atomic
 from core.sealed import read_sealed, seal
 
-# Kinds that rest again and again, so that others are answered meanwhile.
-LONG = ("rank", "sensitivity", "import", "dataset_edit", "dataset_fetch", "dataset_report", "dataset_samples")
-QUICK = ("preview", "profile")  # kinds for which they do
 Document = dict[str, JsonValue]
 DOCUMENT = TypeAdapter(Document)
 CHOICES = TypeAdapter(list[Choice])
@@ -52,6 +50,11 @@ class Job:
     @property
     def id(self) -> str:
         return self.folder.name
+
+    @property
+    def workspace(self) -> Path:
+        """The folder of the workspace it is asked in."""
+        return self.folder.parent.parent
 
     @property
     def kind(self) -> str:

@@ -18,19 +18,21 @@ from typing import Any
 from core import toml
 from core.catalog import Catalog, load_catalog
 from core.errors import UserError, UserErrors
-from core.options import Value
+from core.options import PYTHON_TYPES, Option, Value
 from core.recipe_options import RECIPE_OPTIONS
 from core.rules.conflicts import idle_cuts
 from core.rules.counts import count_faults
 from core.rules.fields import SCHEMA, check_knobs, check_steps
 from core.rules.networks import fellow_faults, larger_students, map_faults, part_faults, part_size_faults
-from core.rules.shared import Given
+from core.rules.shared import Given, kind
 from core.rules.target import target_faults
 
 __all__ = [
     "RECIPE_OPTIONS",
+    "Checked",
     "Recipe",
     "Step",
+    "check",
     "load_recipe",
     "parse_recipe",
     "recipe_from",
@@ -39,6 +41,7 @@ __all__ = [
 ]
 
 MAX_ERRORS = 100  # told at once
+NO_RECIPE = "Launch the recipe again from a file that is whole."
 
 
 @dataclass(frozen=True)
@@ -109,51 +112,57 @@ class Recipe:
         return (*larger_students(self.backbone, steps, catalog or load_catalog()), *idle_cuts(steps))
 
 
-def load_recipe(
-    path: Path | str,
-    catalog: Catalog | None = None,
-    known_datasets: Iterable[str] = (),
-    settings: Iterable[str] = (),
-) -> Recipe:
+@dataclass(frozen=True)
+class Checked:
+    """What a check came to: the recipe, or every mistake (None and at most 100 errors)."""
+
+    recipe: Recipe | None
+    errors: tuple[UserError, ...] = ()
+
+    def accepted(self) -> Recipe:
+        """The recipe; raises UserErrors with every mistake where there are some."""
+        if self.recipe is None:
+            raise UserErrors(self.errors)
+        return self.recipe
+
+
+def load_recipe(path: Path | str, catalog: Catalog | None = None, settings: Iterable[str] = ()) -> Recipe:
     """The recipe in a file, after `settings` such as `steps.1.temperature=3`. Raises UserErrors."""
     with _together():
         text = _file_text(Path(path))
-    return with_settings(text, settings, catalog, known_datasets)
+    return with_settings(text, settings, catalog)
 
 
-def parse_recipe(text: str | bytes, catalog: Catalog | None = None, known_datasets: Iterable[str] = ()) -> Recipe:
-    """The recipe in `text`; `known_datasets` were imported by a person. Raises UserErrors with every mistake."""
-    return with_settings(text, (), catalog, known_datasets)
+def parse_recipe(text: str | bytes, catalog: Catalog | None = None) -> Recipe:
+    """The recipe in `text`, checked against `catalog`: by default what comes with the program, `Workspace.catalog()`
+    where a person's own datasets count too. Raises UserErrors with every mistake."""
+    return with_settings(text, (), catalog)
 
 
 def stored_recipe(text: str | bytes) -> Recipe:
-    """The recipe of a run that was launched: its datasets are taken as they are named, for one that a person imported,
-    or has deleted since, changes nothing of what was done. Raises UserErrors where the text is no recipe."""
+    """The recipe of a run that was launched, read and not checked: it was checked then, and what is known or allowed
+    has changed since. Fields that are unknown today are left out. Raises UserErrors where the text is no recipe."""
     with _together():
-        data = toml.read(text)
-    names = (data.get(key) for key in ("dataset", "target"))
-    return recipe_from(data, known_datasets=[name for name in names if isinstance(name, str) and name])
+        return _read_stored(toml.read(text))
 
 
-def with_settings(
-    recipe: Recipe | str | bytes,
-    settings: Iterable[str],
-    catalog: Catalog | None = None,
-    known_datasets: Iterable[str] = (),
-) -> Recipe:
+def with_settings(recipe: Recipe | str | bytes, settings: Iterable[str], catalog: Catalog | None = None) -> Recipe:
     """The recipe after settings `path=value`: a value is TOML, a bare word is text. Raises UserErrors."""
     with _together():
         data = recipe.to_data() if isinstance(recipe, Recipe) else toml.read(recipe)
         for setting in settings:
             _set(data, setting)
-    return recipe_from(data, catalog, known_datasets)
+    return recipe_from(data, catalog)
 
 
-def recipe_from(
-    data: Mapping[str, object], catalog: Catalog | None = None, known_datasets: Iterable[str] = ()
-) -> Recipe:
-    """The one gate: `data` as a TOML file or a form gives it becomes a recipe. Raises UserErrors with every mistake."""
-    catalog = (catalog or load_catalog()).with_datasets(known_datasets)
+def recipe_from(data: Mapping[str, object], catalog: Catalog | None = None) -> Recipe:
+    """The recipe in `data`, as a TOML file or a form gives it. Raises UserErrors with every mistake."""
+    return check(data, catalog or load_catalog()).accepted()
+
+
+def check(data: Mapping[str, object], catalog: Catalog) -> Checked:
+    """The one gate: `data` as a TOML file or a form gives it becomes a recipe, where `catalog` knows all it names and
+    no rule is broken."""
     found: list[UserError] = []
     knobs: dict[str, Any] = check_knobs(data, catalog, found)
     steps = check_steps(data.get("steps", []), catalog, found)
@@ -165,8 +174,36 @@ def recipe_from(
         found.extend(part_size_faults(knobs["image_size"], steps, catalog))
         found.extend(part_faults(knobs["backbone"], steps, catalog))
     if found:
-        raise UserErrors(found[:MAX_ERRORS])
-    return Recipe(**knobs, steps=tuple(Step(*given) for given in steps))
+        return Checked(None, tuple(found[:MAX_ERRORS]))
+    return Checked(Recipe(**knobs, steps=tuple(Step(*given) for given in steps)))
+
+
+def _read_stored(data: Mapping[str, object]) -> Recipe:
+    knobs: dict[str, Any] = {option.name: _stored_value(option, data) for option in RECIPE_OPTIONS}
+    steps = data.get("steps")
+    if not isinstance(steps, list) or not steps:
+        raise UserError("missing_field", "steps", kind(steps), "a list of tables, one a step", NO_RECIPE)
+    return Recipe(**knobs, steps=tuple(_stored_step(step, f"steps.{n}") for n, step in enumerate(steps)))
+
+
+def _stored_value(option: Option, data: Mapping[str, object]) -> Value:
+    value = data.get(option.name, None if option.name in ("dataset", "backbone") else option.default)
+    if type(value) is not PYTHON_TYPES[option.type]:
+        raise UserError("wrong_type", option.name, kind(value), option.allowed(), NO_RECIPE)
+    assert isinstance(value, Value)
+    return value
+
+
+def _stored_step(step: object, place: str) -> Step:
+    table = step if isinstance(step, Mapping) else {}
+    stage, method = table.get("stage"), table.get("method")
+    if not isinstance(stage, str) or not isinstance(method, str):
+        raise UserError("wrong_type", place, kind(step), "a table with a stage and a method", NO_RECIPE)
+    entry = load_catalog().methods.get(stage, {}).get(method)
+    reals = {option.name for option in (entry.options if entry else ()) if option.type == "float"}
+    given = {name: value for name, value in table.items() if name not in ("stage", "method")}
+    options = {n: float(v) if n in reals and type(v) is int else v for n, v in given.items() if isinstance(v, Value)}
+    return Step(stage, method, options)
 
 
 def _given(steps: Iterable[Step]) -> list[Given]:
@@ -174,7 +211,8 @@ def _given(steps: Iterable[Step]) -> list[Given]:
 
 
 def _resolved(step: Step, catalog: Catalog) -> Step:
-    options = catalog.method(step.stage, step.method).options
+    entry = catalog.methods.get(step.stage, {}).get(step.method)  # None in an old run, of a method that was removed
+    options = entry.options if entry else ()
     defaults = {option.name: option.default for option in options if option.default is not None}
     return replace(step, options=defaults | dict(step.options))
 

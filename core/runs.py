@@ -22,6 +22,7 @@ from core.errors import UserError, shorten
 from core.events import AnyEvent, Event, Progress, RunCancelled, RunQueued, parse
 from core.files import append_line, lock, remove_file, write_atomic
 from core.points import Point
+from core.recipe import Recipe, stored_recipe
 from core.recovery import SUMMARY_DAMAGED, completed, lost_between, without_log
 from core.sealed import read_sealed, seal
 from core.state import RunState, Status, fold
@@ -78,6 +79,11 @@ class Run:
         """The recipe the run was launched with, whatever became of recipe.toml; a run from before the log kept the
         recipe has that file alone. Raises OSError and ValueError where neither can be read."""
         return self.launched() or (self.folder / "recipe.toml").read_text(encoding="utf-8")
+
+    def recipe(self) -> Recipe:
+        """The recipe the run was launched with. It was checked then and is not again, so that an old run opens whatever
+        is allowed today. Raises UserErrors where the text is no recipe, OSError and ValueError as `recipe_text`."""
+        return stored_recipe(self.recipe_text)
 
     def launched(self) -> str:
         """The recipe as the log keeps it; empty in a log from before it did."""

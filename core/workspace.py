@@ -14,10 +14,13 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from platformdirs import user_data_dir
 from pydantic import JsonValue
 
+from core.catalog import Catalog, load_catalog
+from core.datasets import imported_datasets
 from core.disk import disk_error
 from core.errors import UserError
 from core.files import (
@@ -32,6 +35,7 @@ from core.files import (
     write_atomic,
 )
 from core.jobs import Job
+from core.questions.request import Request
 from core.runs import Run, RunSummary
 from core.sealed import seal
 
@@ -104,6 +108,10 @@ class Workspace:
             with suppress(UserError):
                 workspace._make(name)
         return workspace
+
+    def catalog(self) -> Catalog:
+        """All that can be chosen here: what comes with the program, and what a person added to this workspace."""
+        return load_catalog().with_datasets(imported_datasets(self.datasets))
 
     def _make(self, name: str) -> None:
         folder = self.path / name
@@ -244,8 +252,12 @@ class Workspace:
 
     # jobs
 
-    def create_job(self, kind: str, request: dict[str, JsonValue]) -> Job:
+    def ask(self, request: Request[Any]) -> Job:
         """A question to the engine; the supervisor gives it to a worker at once."""
+        return self.create_job(request.kind, request.to_document())
+
+    def create_job(self, kind: str, request: dict[str, JsonValue]) -> Job:
+        """A question as it is stored; see `ask`."""
         document = seal(json.dumps({"kind": kind, "request": request}, allow_nan=False).encode())
         job_id = new_id(after=self.job_ids())
         with self._half_made("jobs", job_id) as half:

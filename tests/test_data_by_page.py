@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import expect
 
-from core.processes.ask import imported_datasets
+from core.datasets import imported_datasets
 from core.processes.dashboard import ensure_dashboard, stop_dashboard
 from core.processes.workers import ensure_supervisor, stop_supervisor
 from core.state import Status
@@ -57,13 +57,13 @@ def test_from_a_dropped_folder_to_a_bundle(fresh: Site, watched: Watched, plates
     expect(page.get_by_placeholder("plates")).to_be_visible()
     page.locator(".st-key-data_import button").click()
     expect(page.locator(".st-key-data_choices")).to_contain_text("Are they the same class?")
-    assert not imported_datasets(fresh.workspace)
+    assert not imported_datasets(fresh.workspace.datasets)
     page.locator(".st-key-data_choice_0 button").click()
     card = page.locator(".st-key-data_card")
     expect(card.locator(".st-key-data_group_0")).to_contain_text("bark/cross.png")
     expect(card.locator(".st-key-data_copies")).to_contain_text("bark/copy.png")
     expect(card).to_contain_text("1 file left out")
-    facts = imported_datasets(fresh.workspace)["plates"]
+    facts = imported_datasets(fresh.workspace.datasets)["plates"]
     assert (facts["classes"], facts["images"]) == (4, 122)
     assert not list((fresh.workspace.path / "jobs").glob(".upload-*"))
     card.locator(".st-key-data_it_is_0_1 button").click()

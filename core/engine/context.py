@@ -6,7 +6,6 @@ import platform
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -26,7 +25,7 @@ class CancelledError(Exception):
 
 @dataclass(frozen=True)
 class Figures:
-    """What a report can say beside where the work is; None was not computed. Shares of 1, seconds, images a second."""
+    """Figures of a report; None was not computed. Shares of 1, seconds, images a second."""
 
     loss: float | None = None
     accuracy: float | None = None
@@ -39,19 +38,26 @@ class Figures:
 NOTHING = Figures()
 
 
-class Report(Protocol):
-    """Says where the work is: epochs and batches count from 0 up to their totals; at an epoch's end batch is 0."""
+@dataclass(frozen=True)
+class Progress:
+    """Where the work is: `done` of `total` (batches, images, bytes) in epoch `epoch` of `epochs`, both from 0 up to
+    their totals; 0 where a total is not known. At an epoch's end `epoch` is one more and `done` is 0. `control` names
+    the control that is made, if one is."""
 
-    def __call__(
-        self,
-        what: Work,
-        epoch: int,
-        epochs: int,
-        batch: int,
-        batches: int,
-        figures: Figures = NOTHING,
-        control: str = "",
-    ) -> None: ...
+    what: Work
+    done: int = 0
+    total: int = 1
+    epoch: int = 0
+    epochs: int = 1
+    figures: Figures = NOTHING
+    control: str = ""
+
+
+Report = Callable[[Progress], None]
+
+
+def silent(progress: Progress) -> None:
+    """A report that nobody reads."""
 
 
 @dataclass(frozen=True)
@@ -107,39 +113,22 @@ class Context:
         Where it starts is not told again: the end of the epoch before said so.
         """
 
-        def report(
-            what: Work,
-            epoch: int,
-            epochs: int,
-            batch: int,
-            batches: int,
-            figures: Figures = NOTHING,
-            control: str = "",
-        ) -> None:
-            if what == "training" and before and not epoch and not batch:
-                return
-            shift, of = (before, total) if what == "training" else (0, epochs)
-            self.report(what, epoch + shift, of, batch, batches, figures, control)
+        def report(progress: Progress) -> None:
+            if progress.what != "training":
+                self.report(progress)
+            elif not before or progress.epoch or progress.done:
+                self.report(replace(progress, epoch=progress.epoch + before, epochs=total))
 
         return replace(self, report=report)
 
     def beside(self, control: str) -> Context:
         """The context for a control of this step: a part whose progress is told apart."""
-        name = control
 
-        def report(
-            what: Work,
-            epoch: int,
-            epochs: int,
-            batch: int,
-            batches: int,
-            figures: Figures = NOTHING,
-            control: str = "",
-        ) -> None:
-            self.report(what, epoch, epochs, batch, batches, figures, control or name)
+        def report(progress: Progress) -> None:
+            self.report(replace(progress, control=progress.control or control))
 
         def warn(code: str, message: str) -> None:
-            self.warn(code, f"{name}: {message}")
+            self.warn(code, f"{control}: {message}")
 
         return replace(self.part(control), report=report, warn=warn)
 

@@ -1,21 +1,17 @@
-"""Asking the engine something from a process without torch, and what can be read without asking."""
+"""Asking the engine something from a process without torch."""
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from pydantic import JsonValue
-
-from core.catalog import Facts
-from core.datasets import CARD
 from core.files import remove_file, remove_tree
-from core.jobs import Document, Job
+from core.jobs import Job
+from core.processes.process import end
 from core.processes.workers import alive, read_identity, start_worker, supervisor
-from core.sealed import read_sealed
+from core.questions.request import A, Request
 from core.workspace import Workspace
 
 POLL = 0.05  # seconds
@@ -23,21 +19,19 @@ CHECK = 2.0  # seconds between two looks whether somebody will answer at all
 GRACE = 5.0  # seconds that a worker may take to notice that nobody waits any more
 
 
-def ask(
-    workspace: Workspace, kind: str, request: dict[str, JsonValue], look: Callable[[Job], None] = lambda job: None
-) -> Document:
+def ask(workspace: Workspace, request: Request[A], look: Callable[[Job], None] = lambda job: None) -> A:
     """The answer to a question, from the supervisor's worker if there is one, else from a worker of our own.
 
     `look` is called again and again while one waits, for what the job reports meanwhile. Raises the UserError or
     UserErrors it ended with, RuntimeError if the worker died, OSError if the disk takes no answer. Leaves nothing in
     the workspace; Ctrl-C takes the question back.
     """
-    job = workspace.create_job(kind, request)
+    job = workspace.ask(request)
     try:
         if supervisor(workspace) is None or not _wait(workspace, job, look):
             _answer_here(workspace, job, look)
         look(job)
-        return job.result()
+        return request.answer_from_document(job.result())
     finally:
         with suppress(OSError):  # it is tidied up later
             remove_tree(job.folder)
@@ -81,36 +75,9 @@ def _answer_here(workspace: Workspace, job: Job, look: Callable[[Job], None]) ->
         until = time.monotonic() + GRACE
         while worker.alive() and not job.done() and time.monotonic() < until:  # it may have something to clear away
             time.sleep(POLL)
-        worker.process.terminate()
+        end(worker.who)
         raise
     remove_file(worker.log)
-
-
-def imported_datasets(workspace: Workspace) -> dict[str, Facts]:
-    """The datasets a person imported, by name, with classes and counts; damaged ones are left out."""
-    found: dict[str, Facts] = {}
-    for path in sorted(workspace.datasets.glob("own-*/dataset.json")):
-        try:
-            card = json.loads(read_sealed(path))
-            found[card["name"]] = {
-                "name": card["name"], "title": card["name"], "classes": len(card["classes"]),
-                "images": len(card["images"]), "where": "own", "class_names": list(card["classes"]),
-                "train": sum(image["split"] == "train" for image in card["images"]),
-            }  # fmt: skip
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-    return found
-
-
-def damaged_datasets(workspace: Workspace) -> list[Path]:
-    """The folders of imported datasets whose labels cannot be read, and which no list shows therefore."""
-    found = []
-    for home in sorted(workspace.datasets.glob("own-*")):
-        try:
-            read_sealed(home / CARD)
-        except (OSError, ValueError):
-            found.append(home)
-    return found
 
 
 def _tail(log: Path) -> str:

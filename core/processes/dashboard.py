@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 import webbrowser
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -19,9 +18,9 @@ from threading import Thread
 import psutil
 
 from core.errors import UserError
-from core.files import PRIVATE_UMASK, lock, open_log, remove_file, write_atomic
-from core.processes.identity import Identity, alive, boot, command_of, described, holder, identity, read_identity
-from core.processes.workers import ROOT, end
+from core.files import lock, remove_file, write_atomic
+from core.processes import process
+from core.processes.identity import Identity, alive, command_of, described, holder, identity, read_identity
 from core.runs import tail
 from core.sealed import read_sealed, seal
 from core.workspace import Workspace
@@ -34,7 +33,6 @@ START_LIMIT = 15.0  # seconds a server may take until it answers
 ANSWER_LIMIT = 5.0  # seconds a server that runs already may take, on a busy machine
 STOP_LIMIT = 5.0  # seconds it may take to end
 LOCK_LIMIT = 30.0  # seconds another command may take to start or replace the dashboard
-POLL = 0.02
 # A thread of each session would otherwise keep memory of its own: 199 MB with five sessions, with these 191.
 LEAN = {"MALLOC_ARENA_MAX": "2", "ARROW_DEFAULT_MEMORY_POOL": "system"}
 MARK = "Condenser-Process"  # its pid on every answer: another server may hold the port by now
@@ -91,10 +89,10 @@ def running_dashboard(workspace: Workspace) -> Address | None:
 
 def _serving(workspace: Workspace) -> Address | None:
     """The workspace's dashboard by its command line, where what was written down about it is damaged."""
-    for process in psutil.process_iter():
-        words = command_of(process.pid)
+    for other in psutil.process_iter():
+        words = command_of(other.pid)
         if words[-4:-3] == ["--port"] and words[-2:] == ["--workspace", str(workspace.path)] and words[-3].isdecimal():
-            who = identity(process.pid)
+            who = identity(other.pid)
             if who is not None:
                 return Address(_url(int(words[-3])), int(words[-3]), who, False, _log(workspace))
     return None
@@ -111,12 +109,7 @@ def stop_dashboard(workspace: Workspace) -> bool:
 
 def stop(address: Address) -> None:
     """Ends that dashboard: SIGTERM, and SIGKILL after 5 seconds."""
-    end(address.who)
-    until = time.monotonic() + STOP_LIMIT
-    while alive(address.who):
-        if time.monotonic() > until:
-            end(address.who, kill=True)
-        time.sleep(POLL)
+    process.stop(address.who, STOP_LIMIT)
 
 
 def answers(port: int, pid: int, limit: float = 2.0) -> bool:
@@ -162,13 +155,9 @@ def _found(workspace: Workspace) -> Address | None:
     running = running_dashboard(workspace)
     if running is None:
         return None
-    until = time.monotonic() + ANSWER_LIMIT
-    while alive(running.who):
-        if answers(running.port, running.who.pid):
-            return running
-        if time.monotonic() > until:
-            stop(running)
-        time.sleep(POLL)
+    if process.wait(lambda: answers(running.port, running.who.pid), ANSWER_LIMIT, lambda: alive(running.who)):
+        return running
+    stop(running)
     return None
 
 
@@ -183,26 +172,16 @@ def _start(workspace: Workspace, wanted: int, log: Path, command: tuple[str, ...
 
 def _try_port(workspace: Workspace, port: int, log: Path, command: tuple[str, ...], *, keep: bool) -> Address | None:
     """The server on `port`; None if somebody else took the port meanwhile."""
-    with open_log(log) as output:
-        process = subprocess.Popen(
-            (*command, "--port", str(port), "--workspace", str(workspace.path)),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            cwd=ROOT,
-            env={**LEAN, **os.environ},
-            start_new_session=True,
-            umask=PRIVATE_UMASK,
-        )
-    Thread(target=process.wait, daemon=True).start()  # reaps it when it ends
-    who = identity(process.pid) or Identity(process.pid, 0.0, boot())  # dead already: alive() says no
-    address = Address(_url(port), port, who, True, log, process)
+    words = (*command, "--port", str(port), "--workspace", str(workspace.path))
+    server = process.spawn(words, log, {**LEAN, **os.environ})
+    process.reap(server)
+    address = Address(_url(port), port, process.started(server), True, log, server)
     try:
         if keep:
             _write_down(workspace, address)  # before it answers: if we die now, the next one finds it
         if _comes_up(address):
             return address
-        if process.poll() is not None and not is_free(port):
+        if server.poll() is not None and not is_free(port):
             return None
         raise RuntimeError(f"the dashboard of {workspace.path} did not start:\n{tail(log)}")
     except BaseException:
@@ -213,13 +192,11 @@ def _try_port(workspace: Workspace, port: int, log: Path, command: tuple[str, ..
 
 
 def _comes_up(address: Address) -> bool:
-    assert address.process is not None
-    until = time.monotonic() + START_LIMIT
-    while time.monotonic() < until and address.process.poll() is None:
-        if answers(address.port, address.who.pid):
-            return True
-        time.sleep(POLL)
-    return False
+    server = address.process
+    assert server is not None
+    return bool(
+        process.wait(lambda: answers(address.port, address.who.pid), START_LIMIT, lambda: server.poll() is None)
+    )
 
 
 def _write_down(workspace: Workspace, address: Address) -> None:

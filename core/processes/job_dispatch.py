@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from core.disk import disk_error
 from core.errors import UserError
 from core.files import remove_file
-from core.jobs import LONG, QUICK, Job
+from core.jobs import Job
 from core.processes.identity import Identity
 from core.processes.run_monitor import Timeouts, death, last_lines
 from core.processes.workers import Worker, alive, end, read_identity
+from core.questions.request import is_overtaken, overtakes
 from core.runs import tail
 from core.workspace import Workspace
 
@@ -73,14 +74,14 @@ class JobDispatcher:
         if job is not None:
             job.fail(error, details)
 
-    def _next(self, kinds: tuple[str, ...] = ()) -> Job | None:
-        """The oldest job, of any kind or one of `kinds`, that nobody has begun; those a worker left behind are ended on
+    def _next(self, *, quick: bool = False) -> Job | None:
+        """The oldest job, of any kind or a `quick` one, that nobody has begun; those a worker left behind are ended on
         the way."""
         for job_id in self.workspace.job_ids():
             if job_id in self._settled or self._later.get(job_id, 0.0) > time.monotonic():
                 continue
             try:
-                job = self._open(self.workspace.job(job_id), kinds)
+                job = self._open(self.workspace.job(job_id), quick=quick)
             except (OSError, ValueError):  # gone meanwhile, or its folder is broken: the others need not wait for it
                 self._later[job_id] = time.monotonic() + self.timeouts.retry
                 continue
@@ -88,7 +89,7 @@ class JobDispatcher:
                 return job
         return None
 
-    def _open(self, job: Job, kinds: tuple[str, ...]) -> Job | None:
+    def _open(self, job: Job, *, quick: bool) -> Job | None:
         """The job if it is one to begin; ends what an earlier worker left, what was cancelled and what is damaged."""
         who = read_identity(job.worker)
         if job.done():
@@ -100,7 +101,7 @@ class JobDispatcher:
             job.fail(_cancelled(_kind(job)))
         elif not job.readable():
             job.fail(UserError("job_damaged", "job", job.id, "a question that can be read", "Ask again."))
-        elif not kinds or job.kind in kinds:
+        elif not quick or overtakes(job.kind):
             return job
         return None
 
@@ -140,7 +141,7 @@ class JobDispatcher:
         """Hands a quick question to the worker of a long job, one after another."""
         if self._beside is not None and _over(self._beside):
             self._beside = None
-        if self._beside is None and running.job.kind in LONG and (job := self._next(QUICK)) is not None:
+        if self._beside is None and is_overtaken(running.job.kind) and (job := self._next(quick=True)) is not None:
             self._give(job, running.worker)
             self._beside = job
 

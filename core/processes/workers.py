@@ -1,4 +1,4 @@
-"""Starts and ends processes: workers, the supervisor, a run in the foreground. Never imports the engine.
+"""Workers, the supervisor and a run in the foreground, as processes. Never imports the engine.
 
 A worker is told what to do by lines on its stdin and says `ready` on its stdout when its imports are done:
     {"run": "/…/runs/<id>"}   then end of file: it does the run and ends
@@ -12,7 +12,6 @@ import errno
 import json
 import os
 import secrets
-import signal
 import subprocess
 import sys
 import time
@@ -20,13 +19,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Thread
 
 import psutil
 
 from core.errors import UserError
-from core.files import PRIVATE_UMASK, make_folder, move, open_log, remove_file, write_atomic
-from core.processes.identity import Identity, alive, boot, command_of, described, holder, identity, read_identity
+from core.files import make_folder, move, remove_file, write_atomic
+from core.processes.identity import Identity, alive, command_of, described, holder, identity, read_identity
+from core.processes.process import POLL, end, reap, spawn, started, stop
 from core.runs import Run, tail
 from core.workspace import Job, Workspace
 
@@ -34,7 +33,6 @@ __all__ = [
     "Identity", "SupervisorError", "Worker", "alive", "end", "ensure_supervisor", "identity", "read_identity",
     "run_in_foreground", "start_worker", "stop_supervisor", "supervisor",
 ]  # fmt: skip
-ROOT = Path(__file__).resolve().parents[2]
 WORKER = (sys.executable, "-m", "core.engine.worker")
 SUPERVISOR = (sys.executable, "-m", "core.processes.supervisor")
 NICE = 5  # a busy worker leaves the dashboard its share: rerun p95 stays under a second
@@ -131,20 +129,9 @@ def start_worker(logs: Path, command: tuple[str, ...] = WORKER) -> Worker:
         "PYTHONUNBUFFERED": "1",
         "PYTHONFAULTHANDLER": "1",
     }
-    with open_log(log) as output:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            cwd=ROOT,
-            env=environment,
-            start_new_session=True,
-            umask=PRIVATE_UMASK,
-        )
+    process = spawn(command, log, environment, piped=True)
     _limit(process.pid)
-    who = identity(process.pid) or Identity(process.pid, 0.0, boot())  # dead already: alive() says no
-    return Worker(process, who, log)
+    return Worker(process, started(process), log)
 
 
 def _limit(pid: int) -> None:
@@ -166,14 +153,6 @@ def memory() -> int:
         with suppress(OSError, ValueError):
             total = min(total, int(Path(path).read_text(encoding="ascii")))
     return total
-
-
-def end(who: Identity, *, kill: bool = False) -> None:
-    """SIGTERM, or SIGKILL, to a worker and the processes it started, which share its session."""
-    if not alive(who):
-        return
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(who.pid, signal.SIGKILL if kill else signal.SIGTERM)
 
 
 def run_in_foreground(run: Run, command: tuple[str, ...] = WORKER) -> subprocess.Popen[bytes]:
@@ -207,7 +186,8 @@ def ensure_supervisor(
         if running is not None:
             return running
         log = workspace.path / "supervisor.log"
-        process = _start_supervisor(workspace, worker, command, log)
+        process = spawn((*command, str(workspace.path), *worker), log)
+        reap(process)  # when it ends, also if another one was faster
         running = _comes_up(workspace, process, until)
         if running is not None:
             return running
@@ -216,23 +196,6 @@ def ensure_supervisor(
         pid = holder(lock_of(workspace))
         if pid is not None or time.monotonic() > until:  # else whoever held it has gone meanwhile
             raise locked(workspace, pid)
-
-
-def _start_supervisor(
-    workspace: Workspace, worker: tuple[str, ...], command: tuple[str, ...], log: Path
-) -> subprocess.Popen[bytes]:
-    with open_log(log) as output:
-        process = subprocess.Popen(
-            (*command, str(workspace.path), *worker),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            cwd=ROOT,
-            start_new_session=True,
-            umask=PRIVATE_UMASK,
-        )
-    Thread(target=process.wait, daemon=True).start()  # reaps it when it ends, also if another one was faster
-    return process
 
 
 def _comes_up(workspace: Workspace, process: subprocess.Popen[bytes], until: float) -> Identity | None:
@@ -250,7 +213,7 @@ def _comes_up(workspace: Workspace, process: subprocess.Popen[bytes], until: flo
                 return None
         elif code is not None:
             return None
-        time.sleep(0.02)
+        time.sleep(POLL)
     return None
 
 
@@ -285,12 +248,5 @@ def stop_supervisor(workspace: Workspace, limit: float = 10.0) -> bool:
     who = supervisor(workspace)
     if who is None:
         return False
-    with suppress(ProcessLookupError):
-        os.kill(who.pid, signal.SIGTERM)
-    until = time.monotonic() + limit
-    while alive(who):
-        if time.monotonic() > until:
-            with suppress(ProcessLookupError):
-                os.kill(who.pid, signal.SIGKILL)
-        time.sleep(0.02)
+    stop(who, limit)
     return True

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import streamlit as st
 
 from core.catalog import Facts
+from core.datasets import damaged_datasets, imported_datasets
 from core.errors import UserError
-from core.processes.ask import damaged_datasets, imported_datasets
 from dashboard import components
 from dashboard.data import adding, asking, card, gallery, news
 from dashboard.i18n import say
@@ -18,7 +18,7 @@ from dashboard.session import raw_query, workspace
 def main() -> None:
     asking.adopt()
     news.take()
-    sets = imported_datasets(workspace())
+    sets = imported_datasets(workspace().datasets)
     chosen = the_chosen(sets)
     news.show()
     asking.watch(asking.WORK)
@@ -32,7 +32,7 @@ def main() -> None:
             st.subheader(say("data.bring"), anchor=False)
             adding.panel([], first=True)
     gallery.own(sets, chosen)
-    for home in damaged_datasets(workspace()):
+    for home in damaged_datasets(workspace().datasets):
         st.warning(say("data.damaged", folder=home.name), icon=":material/healing:")
     gallery.catalogued()
 

@@ -8,10 +8,10 @@ from functools import partial
 
 import streamlit as st
 
-from core.catalog import Facts
+from core.catalog import Facts, load_catalog
 from core.errors import UserError, UserErrors
 from core.escaping import UserText
-from core.recipe import Recipe, recipe_from
+from core.recipe import Recipe, check
 from dashboard import components, forms, launch, run_status
 from dashboard import faults as mistakes
 from dashboard.design import cards, chain, draft, draft_state, presets, preview
@@ -23,8 +23,9 @@ from dashboard.session import read_only, recall, remember, widget, workspace
 def main() -> None:
     draft_state.take_from_address()
     now, own = draft_state.current(), draft_state.own_data()
-    faults = draft.faults(now.recipe, own)
-    checked = None if faults else recipe_from(now.recipe.to_data(), known_datasets=own)
+    catalog = load_catalog().with_datasets(own)
+    found = check(now.recipe.to_data(), catalog)
+    checked, faults = found.recipe, found.errors
     head(now, checked, faults, own)
     if (refusal := draft_state.refused()) is not None:
         components.refused(refusal)
@@ -38,7 +39,7 @@ def main() -> None:
         cards.more_knobs(now, faults)
         if loose := [fault for fault in faults if fault.field in ("steps", "schema")]:
             components.refused(UserErrors(loose))
-        chain.cards(now, faults, own)
+        chain.cards(now, faults, catalog)
     with right:
         preview.panel(checked)
         start(now.recipe, checked, faults)

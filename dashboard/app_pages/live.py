@@ -7,7 +7,7 @@ import streamlit as st
 from core.catalog import STAGES
 from core.errors import UserError, UserErrors
 from core.escaping import UserText
-from core.recipe import Recipe, stored_recipe
+from core.recipe import Recipe
 from core.runs import Run
 from core.state import RunState, Status
 from dashboard import chance, components, run_status
@@ -60,7 +60,7 @@ def chosen() -> Run | None:
 def readable_recipe(run: Run) -> Recipe | None:
     """The run's recipe; None where the file was broken by hand."""
     try:
-        return stored_recipe(run.recipe_text)
+        return run.recipe()
     except (UserError, UserErrors, OSError, ValueError):
         return None
 

@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from core.escaping import UserText
-from core.sensitivity import Row
+from core.questions.sensitivity import Row
 from dashboard.charts import style
 
 COLUMNS = ["layer", "value", "accuracy", "lost"]

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
-from pydantic import JsonValue
 
+from core.dataset_edits import AddImages
 from core.datasets import normal_name
 from core.errors import UserError
 from core.escaping import UserText
 from core.formatting import size
+from core.questions.dataset_edit import EditRequest
+from core.questions.import_data import ImportRequest
+from core.questions.request import Request
+from core.questions.sample_images import SampleImagesRequest
 from core.uploads import LARGEST, MOST_FILES, drop, keep_file, keep_files
 from dashboard import faults
 from dashboard.data import asking, basket
@@ -34,6 +38,16 @@ class Given:
     suggestion: str
     store: Callable[[str], Path]
     collected: bool = False
+
+
+@dataclass(frozen=True)
+class Options:
+    """What can be set before an import; see ImportRequest."""
+
+    merge: bool = False
+    splits: bool = True
+    encoding: str = ""
+    shape: str = "crop"
 
 
 def panel(own: Sequence[str], *, first: bool) -> None:
@@ -173,23 +187,23 @@ def _name(given: Given | None) -> str:
     return typed.strip() or suggestion
 
 
-def _options(into: str) -> dict[str, JsonValue]:
+def _options(into: str) -> Options:
     """What can be set before the import; the rest is asked for where it turns out to matter."""
     with st.expander(say("data.options"), key="data_options"):
         merge = st.toggle(say("data.merge"), key=_key("merge"), help=say("data.merge_help"))
         splits = st.toggle(say("data.splits"), value=True, key=_key("splits"), help=say("data.splits_help"))
         encoding = st.text_input(say("data.encoding"), key=_key("encoding"), help=say("data.encoding_help"))
-        options: dict[str, JsonValue] = {"merge": merge, "splits": splits, "encoding": encoding.strip()}
+        options = Options(merge, splits, encoding.strip())
         if into:
             return options
         shape = st.segmented_control(
             say("data.shape"), SHAPES, default="crop", required=True, key=_key("shape"), help=say("data.shape_help"),
             format_func=lambda name: say(f"data.shape_{name}"),
         )  # fmt: skip
-        return {**options, "shape": shape}
+        return replace(options, shape=shape)
 
 
-def _go(given: Given | None, into: str, name: str, options: dict[str, JsonValue]) -> None:
+def _go(given: Given | None, into: str, name: str, options: Options) -> None:
     """Puts the files where the engine reads them, and asks for the import."""
     if given is None:
         st.warning(say("data.nothing_chosen"), icon=":material/info:")
@@ -206,10 +220,7 @@ def _go(given: Given | None, into: str, name: str, options: dict[str, JsonValue]
     except OSError as error:
         faults.refused(faults.not_done(error), str(error))
         return
-    begun = (
-        add(into, {"path": str(path), **options}) if into else import_(name, {"path": str(path), **options})
-    )  # fmt: skip
-    if not begun:
+    if not asking.begin(asking.WORK, _request(path, into, name, options)):
         drop(workspace(), path)
         return
     remember("data.collected", given.collected)
@@ -217,14 +228,14 @@ def _go(given: Given | None, into: str, name: str, options: dict[str, JsonValue]
     st.rerun()
 
 
-def import_(name: str, request: Mapping[str, JsonValue]) -> bool:
-    return asking.begin(asking.WORK, "import", {"name": name, "side": 0, **request})
+def _request(path: Path, into: str, name: str, options: Options) -> Request[Any]:
+    """What to ask of the engine."""
+    merge, splits, encoding = options.merge, options.splits, options.encoding
+    if into:
+        return EditRequest(into, AddImages(path=str(path), merge=merge, splits=splits, encoding=encoding))
+    return ImportRequest(str(path), name, splits=splits, merge=merge, shape=options.shape, encoding=encoding)
 
 
 def sample_photos() -> None:
     """Draws a set for who has none."""
-    asking.begin(asking.WORK, "import", {"name": say("data.sample_name"), "sample_photos": True})
-
-
-def add(into: str, request: Mapping[str, JsonValue]) -> bool:
-    return asking.begin(asking.WORK, "dataset_edit", {"dataset": into, "edit": {"op": "add", **request}})
+    asking.begin(asking.WORK, SampleImagesRequest(say("data.sample_name")))

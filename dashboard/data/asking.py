@@ -4,17 +4,17 @@ request; a page that is loaded again finds the import that goes on."""
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Any
 
 import streamlit as st
-from pydantic import JsonValue
 
 from core.errors import UserError, UserErrors
 from core.files import remove_tree
-from core.jobs import Document, Job
+from core.jobs import Job
 from core.processes.workers import ensure_supervisor, supervisor
+from core.questions.request import Request, request_of
 from dashboard import faults
 from dashboard.i18n import known, say
 from dashboard.session import forget, put_query, raw_query, recall, remember, workspace
@@ -29,8 +29,7 @@ class Asked:
     """A question under way: the job's id, what was asked, and since when."""
 
     job: str
-    kind: str
-    request: Document
+    request: Request[Any]
     since: float
 
 
@@ -39,21 +38,21 @@ class Outcome:
     """What came of it: an answer, or why there is none, with details for a report; and how long it took in seconds."""
 
     asked: Asked
-    answer: Document | None = None
+    answer: Any = None
     error: UserError | UserErrors | None = None
     details: str = ""
     seconds: float = 0.0
 
 
-def begin(slot: str, kind: str, request: Mapping[str, JsonValue]) -> bool:
+def begin(slot: str, request: Request[Any]) -> bool:
     """Asks, and starts whoever answers; False where that failed, which is told on this page."""
     try:
         ensure_supervisor(workspace())
-        job = workspace().create_job(kind, dict(request))
+        job = workspace().ask(request)
     except (OSError, RuntimeError) as error:
         faults.refused(faults.not_done(error), str(error))
         return False
-    remember(slot, Asked(job.id, kind, dict(request), time.time()))
+    remember(slot, Asked(job.id, request, time.time()))
     if slot == WORK:
         put_query(ADDRESS, job.id)
     return True
@@ -77,7 +76,7 @@ def adopt() -> None:
         return
     try:
         job = workspace().job(name)
-        remember(WORK, Asked(name, job.kind, job.request, time.time()))
+        remember(WORK, Asked(name, request_of(job), time.time()))
     except (UserError, OSError, ValueError, KeyError):  # it is over and was cleared away
         put_query(ADDRESS, None)
 
@@ -101,7 +100,7 @@ def _outcome(now: Asked, job: Job | None) -> Outcome:
     if job is None:
         return replace(found, error=UserError("unknown_job", "job", now.job, "an answer that is still kept", ""))
     try:
-        found = replace(found, answer=job.result())
+        found = replace(found, answer=now.request.answer_from_document(job.result()))
     except (UserError, UserErrors) as error:
         found = replace(found, error=error, details=job.details())
     with suppress(OSError):  # else the supervisor tidies up

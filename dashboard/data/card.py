@@ -9,10 +9,11 @@ import pandas as pd
 import streamlit as st
 
 from core import formatting
-from core.dataset_report import KIND, Report, kept_picture, kept_report
+from core.dataset_report import Report, kept_picture, kept_report
 from core.errors import UserError
 from core.escaping import UserText
 from core.intervals import wilson
+from core.questions.dataset_report import ReportRequest
 from dashboard import components, faults
 from dashboard.charts import dataset_counts
 from dashboard.data import asking, changes, fixes, news
@@ -60,7 +61,7 @@ def current(name: str) -> Report | None:
 def look(name: str) -> None:
     """Asks for the report."""
     forget(UNTOLD)
-    asking.begin(REPORT, KIND, {"dataset": name})
+    asking.begin(REPORT, ReportRequest(name))
 
 
 def _waiting(name: str) -> None:

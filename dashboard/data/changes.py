@@ -19,6 +19,7 @@ from core.dataset_edits import (
 from core.dataset_report import Report
 from core.datasets import find_home, images_of
 from core.escaping import UserText
+from core.questions.dataset_edit import EditRequest
 from dashboard.data import asking, news
 from dashboard.i18n import say
 from dashboard.session import read_only, widget, workspace
@@ -36,7 +37,7 @@ def off() -> bool:
 def ask(name: str, edit: Edit) -> None:
     """Asks for a change; a button's callback."""
     news.dismiss()
-    asking.begin(asking.WORK, "dataset_edit", {"dataset": name, "edit": edit.model_dump(mode="json")})
+    asking.begin(asking.WORK, EditRequest(name, edit))
 
 
 def menus(report: Report) -> None:

@@ -8,8 +8,10 @@ import streamlit as st
 
 from core import formatting
 from core.catalog import Facts, load_catalog
-from core.dataset_report import SAMPLES, kept_picture
+from core.dataset_report import kept_picture
 from core.escaping import UserText
+from core.questions.dataset_fetch import FetchRequest
+from core.questions.dataset_samples import SamplesRequest
 from dashboard.data import asking, card, news
 from dashboard.data.asking import WORK
 from dashboard.design import cards
@@ -82,7 +84,7 @@ def _card(facts: Facts, place: str) -> None:
 def fetch(name: str) -> None:
     """Downloads a set."""
     news.dismiss()
-    asking.begin(WORK, "dataset_fetch", {"dataset": name})
+    asking.begin(WORK, FetchRequest(name))
 
 
 def _counts(facts: Facts) -> str:
@@ -102,5 +104,5 @@ def _want(names: Sequence[str]) -> None:
     missing = [name for name in names if name not in tried and kept_picture(workspace(), name, "samples") is None]
     if missing and asking.asked(SLOT) is None and not read_only() and asking.attended():
         remember(TRIED, (*tried, *missing))
-        asking.begin(SLOT, SAMPLES, {"datasets": list(missing)})
+        asking.begin(SLOT, SamplesRequest(missing))
     asking.watch(SLOT, quiet=True)

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
-from pydantic import JsonValue
 
 from core import formatting
+from core.dataset_edits import AddImages, Revert
 from core.dataset_trash import delete_dataset, restore_dataset
 from core.errors import Choice, UserError, UserErrors
 from core.escaping import UserText
+from core.questions.dataset_edit import Edited, EditRequest
+from core.questions.dataset_fetch import Fetched
+from core.questions.import_data import Imported, ImportRequest
+from core.questions.request import Request
 from core.uploads import drop
 from dashboard import faults
 from dashboard.data import asking, basket
 from dashboard.data.adding import counted
-from dashboard.data.asking import WORK, Asked, Outcome
+from dashboard.data.asking import WORK, Outcome
 from dashboard.i18n import say
 from dashboard.session import forget, put_query, recall, remember, workspace
 
@@ -33,12 +39,12 @@ def take() -> None:
         return
     remember(NEWS, found)
     if found.answer is not None:
-        if found.asked.kind != "dataset_fetch":
-            put_query(CHOSEN, str(found.answer["dataset"]))
-        if found.asked.kind == "import" and recall("data.collected", False):
+        if not isinstance(found.answer, Fetched):
+            put_query(CHOSEN, found.answer.dataset)
+        if isinstance(found.answer, Imported) and recall("data.collected", False):
             basket.empty()
     if not choices(found):
-        _drop_upload(found.asked)
+        _drop_upload(found.asked.request)
 
 
 def show() -> None:
@@ -67,30 +73,29 @@ def dismiss() -> None:
 
 
 def _success(found: Outcome) -> None:
-    answer: dict[str, Any] = dict(found.answer or {})
-    kind = found.asked.kind
-    name = UserText(answer["dataset"]).md()
+    answer: Fetched | Imported | Edited = found.answer
+    name = UserText(answer.dataset).md()
     with st.container(border=True, horizontal=True, vertical_alignment="center", key="data_news"):
-        if kind == "dataset_fetch":
+        if isinstance(answer, Fetched):
             st.markdown(say("data.fetched", name=name))
             return
-        counts = {"name": name, "images": answer["images"], "classes": answer["classes"]}
-        if kind == "import":
+        counts = {"name": name, "images": answer.images, "classes": answer.classes}
+        if isinstance(answer, Imported):
             st.markdown(say("data.imported", seconds=formatting.duration(found.seconds), **counts))
             return
         st.markdown(say("data.edited", **counts))
-        if answer["before"] != answer["version"]:
+        if answer.before != answer.version:
             st.button(
                 say("data.undo"), key="data_undo", icon=":material/undo:",
-                on_click=revert, args=(str(answer["dataset"]), str(answer["before"])),
+                on_click=revert, args=(answer.dataset, answer.before),
             )  # fmt: skip
-    for each in answer["skipped"][:MOST_SKIPPED]:
+    for each in answer.skipped[:MOST_SKIPPED]:
         st.caption(say("data.skipped_one", file=UserText(each["file"]).md(), reason=UserText(each["reason"]).md()))
 
 
 def revert(name: str, version: str) -> None:
     """Takes a change back."""
-    asking.begin(WORK, "dataset_edit", {"dataset": name, "edit": {"op": "revert", "to": version}})
+    asking.begin(WORK, EditRequest(name, Revert(to=version)))
 
 
 # what was refused
@@ -112,7 +117,7 @@ def _refusal(found: Outcome) -> None:
             st.markdown(UserText(error.given).md())
         for number, choice in enumerate(ways):
             st.button(
-                _label(choice), key=f"data_choice_{number}", on_click=again, args=(found.asked, choice.request)
+                _label(choice), key=f"data_choice_{number}", on_click=again, args=(found.asked.request, choice.request)
             )  # fmt: skip
         st.button(say("data.choose_none"), key="data_choose_none", type="tertiary", on_click=give_up, args=(found,))
 
@@ -130,32 +135,31 @@ def _label(choice: Choice) -> str:
     return say("data.choice_level", classes=counted(choice.counts, 5))
 
 
-def again(before: Asked, more: Mapping[str, str | bool]) -> None:
+def again(before: Request[Any], more: Mapping[str, str | bool]) -> None:
     """Asks the same with a decision more."""
-    request: dict[str, JsonValue] = dict(before.request)
-    edit = request.get("edit")
-    if isinstance(edit, dict):
-        request["edit"] = {**edit, **more}
-    else:
-        request |= more
     forget(NEWS)
-    asking.begin(WORK, before.kind, request)
+    if isinstance(before, EditRequest) and isinstance(before.edit, AddImages):
+        asking.begin(WORK, replace(before, edit=before.edit.model_copy(update=dict(more))))
+    elif isinstance(before, ImportRequest):
+        asking.begin(WORK, ImportRequest.from_document({**before.to_document(), **more}))
 
 
 def give_up(found: Outcome) -> None:
     """Drops what was to be imported."""
-    _drop_upload(found.asked)
+    _drop_upload(found.asked.request)
     forget(NEWS)
 
 
-def _drop_upload(asked: Asked) -> None:
-    edit = asked.request.get("edit")
-    path = edit.get("path") if isinstance(edit, dict) else asked.request.get("path")
-    if isinstance(path, str):
-        try:
-            drop(workspace(), Path(path))
-        except OSError:
-            return  # it is tidied up later
+def _drop_upload(request: Request[Any]) -> None:
+    """Removes what was uploaded for a question that is over."""
+    if isinstance(request, EditRequest) and isinstance(request.edit, AddImages):
+        path = request.edit.path
+    elif isinstance(request, ImportRequest):
+        path = request.path
+    else:
+        return
+    with suppress(OSError):  # else it is tidied up later
+        drop(workspace(), Path(path))
 
 
 # deleting, with a way back

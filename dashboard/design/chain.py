@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import streamlit as st
 
-from core.catalog import STAGES, Facts, MethodEntry, load_catalog
+from core.catalog import STAGES, Catalog, MethodEntry, load_catalog
 from core.errors import UserError, UserErrors
 from core.escaping import UserText
 from core.options import Option
@@ -26,11 +26,11 @@ OWN_SHOWN = 3
 A_ROW = 3  # options beside each other
 
 
-def cards(now: Draft, faults: Sequence[UserError], own: Mapping[str, Facts]) -> None:
+def cards(now: Draft, faults: Sequence[UserError], catalog: Catalog) -> None:
     """A card for each step, and below them the steps that may be added."""
     for place in range(len(now.recipe.steps)):
         _card(now, place, [fault for fault in faults if f"{fault.field}.".startswith(f"steps.{place}.")])
-    _additions(now.recipe, own)
+    _additions(now.recipe, catalog)
 
 
 def heading(stage: str) -> str:
@@ -158,12 +158,12 @@ def _kind(step: Step) -> tuple[str, str]:
 # adding
 
 
-def _additions(recipe: Recipe, own: Mapping[str, Facts]) -> None:
+def _additions(recipe: Recipe, catalog: Catalog) -> None:
     """A button for each stage; where none may stand, it says why."""
     st.markdown(say("design.add"))
     with st.container(horizontal=True, gap="xsmall", key="design_add"):
         for stage in STAGES:
-            place = draft.place_for(recipe, stage, own)
+            place = draft.place_for(recipe, stage, catalog)
             refusal = place if isinstance(place, UserError) else None
             help = say("design.not_here", why=UserText(refusal.fix).md()) if refusal else say(f"design.does_{stage}")
             st.button(
@@ -173,5 +173,5 @@ def _additions(recipe: Recipe, own: Mapping[str, Facts]) -> None:
                 disabled=refusal is not None,
                 help=help,
                 on_click=draft_state.edit,
-                args=(partial(draft.add_step, stage=stage, known_datasets=tuple(own)),),
+                args=(partial(draft.add_step, stage=stage, catalog=catalog),),
             )

@@ -1,6 +1,6 @@
 """The recipe being designed: as it stands, what it was before, and the command that runs it.
 
-While it is designed a recipe may be wrong; `core.recipe.recipe_from` says what is.
+While it is designed a recipe may be wrong; `core.recipe.check` says what is.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from core.catalog import Catalog, load_catalog
 from core.errors import UserError, UserErrors
 from core.escaping import UserText
 from core.options import Option, Value
-from core.recipe import Recipe, Step, parse_recipe, recipe_from, with_settings
+from core.recipe import Recipe, Step, check, parse_recipe, with_settings
 
 BUNDLED = ("demo", "bundled-teacher")
 KEPT = 200  # recipes to go back to
@@ -70,19 +70,15 @@ def bundled(name: str) -> Recipe:
     return parse_recipe(shipped(RECIPES / f"{name}.toml").read_bytes())
 
 
-def load(draft: Draft, text: str | bytes, known_datasets: Iterable[str] = ()) -> Draft:
+def load(draft: Draft, text: str | bytes, catalog: Catalog | None = None) -> Draft:
     """The draft with the recipe that `text` holds; raises UserErrors with every mistake in it."""
-    recipe = parse_recipe(text, known_datasets=known_datasets)
+    recipe = parse_recipe(text, catalog)
     return draft.replaced(recipe)
 
 
-def faults(recipe: Recipe, known_datasets: Iterable[str] = ()) -> tuple[UserError, ...]:
+def faults(recipe: Recipe, catalog: Catalog | None = None) -> tuple[UserError, ...]:
     """Everything that is wrong with a recipe."""
-    try:
-        recipe_from(recipe.to_data(), known_datasets=known_datasets)
-    except UserErrors as error:
-        return error.errors
-    return ()
+    return check(recipe.to_data(), catalog or load_catalog()).errors
 
 
 # changes
@@ -108,9 +104,9 @@ def set_method(draft: Draft, place: int, method: str) -> Draft:
     return _with_step(draft, place, fitted(Step(step.stage, method, step.options))).renewed()
 
 
-def add_step(draft: Draft, stage: str, known_datasets: Iterable[str] = ()) -> Draft:
+def add_step(draft: Draft, stage: str, catalog: Catalog | None = None) -> Draft:
     """A step of `stage` at the last place where it may stand; the draft as it is if there is none."""
-    place = place_for(draft.recipe, stage, known_datasets)
+    place = place_for(draft.recipe, stage, catalog)
     if isinstance(place, UserError):
         return draft
     return _with_steps(draft, _inserted(draft.recipe, place, usual(stage)))
@@ -154,14 +150,13 @@ def redo(draft: Draft) -> Draft:
 # what may follow what
 
 
-def place_for(recipe: Recipe, stage: str, known_datasets: Iterable[str] = ()) -> int | UserError:
+def place_for(recipe: Recipe, stage: str, catalog: Catalog | None = None) -> int | UserError:
     """The last place where a step of `stage` may stand, else why it may not stand at the end."""
-    known = tuple(known_datasets)
-    before = {_key(fault) for fault in _conflicts(recipe, known)}
+    before = {_key(fault) for fault in _conflicts(recipe, catalog)}
     refusal: UserError | None = None
     for place in range(len(recipe.steps), -1, -1):
         longer = replace(recipe, steps=_inserted(recipe, place, usual(stage)))
-        new = [fault for fault in _conflicts(longer, known) if _key(fault) not in before]
+        new = [fault for fault in _conflicts(longer, catalog) if _key(fault) not in before]
         if not new:
             return place
         refusal = refusal or new[0]
@@ -186,8 +181,8 @@ def fitted(step: Step) -> Step:
     return replace(step, options=kept)
 
 
-def _conflicts(recipe: Recipe, known: tuple[str, ...]) -> list[UserError]:
-    return [fault for fault in faults(recipe, known) if fault.code in ("conflicting_steps", "step_count")]
+def _conflicts(recipe: Recipe, catalog: Catalog | None) -> list[UserError]:
+    return [fault for fault in faults(recipe, catalog) if fault.code in ("conflicting_steps", "step_count")]
 
 
 def _key(fault: UserError) -> tuple[str, str]:

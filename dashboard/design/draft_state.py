@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from core.catalog import Facts
+from core.datasets import imported_datasets
 from core.drafts import new_draft_id, newest_draft, read_draft, write_draft
 from core.errors import UserError, UserErrors
-from core.processes.ask import imported_datasets
 from core.samples import sample
 from dashboard.design import draft
 from dashboard.design.draft import Draft
@@ -85,7 +85,7 @@ def earlier() -> tuple[str, float] | None:
 def load(text: str | bytes) -> None:
     """Takes a recipe from outside; a wrong one is refused and leaves the draft as it was."""
     try:
-        edit(lambda now: draft.load(now, text, own_data()))
+        edit(lambda now: draft.load(now, text, workspace().catalog()))
     except (UserError, UserErrors) as error:
         remember("design.refused", error)
 
@@ -98,7 +98,7 @@ def refused() -> UserError | UserErrors | None:
 
 def own_data() -> Mapping[str, Facts]:
     """The datasets a person imported, by name."""
-    return imported_datasets(workspace())
+    return imported_datasets(workspace().datasets)
 
 
 def take_from_address() -> None:

@@ -42,7 +42,7 @@ def fit(recipe: Recipe, own: Mapping[str, Facts]) -> Recipe:
     """The recipe with every value that its dataset is too small for set to the nearest that works: labels and images
     of each class to as many as there are, a batch to a power of two within the data, calibration to all images."""
     for _ in range(MOST):
-        faults = (fault for fault in draft.faults(recipe, own) if fault.code in FITTED)
+        faults = (fault for fault in draft.faults(recipe, load_catalog().with_datasets(own)) if fault.code in FITTED)
         after = next((_with(recipe, fault, own) for fault in faults), recipe)
         if after == recipe:
             return recipe

@@ -7,26 +7,24 @@ import tomllib
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import pandas as pd
 import streamlit as st
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from core import formatting
 from core.catalog import load_catalog
 from core.errors import UserError, UserErrors
 from core.escaping import UserText
 from core.files import remove_tree
-from core.jobs import Document, Job
+from core.jobs import Job
 from core.processes.workers import supervisor
+from core.questions.preview import Preview, PreviewRequest, Row
 from core.recipe import Recipe
 from dashboard import components, faults
 from dashboard.charts.style import MARKS
 from dashboard.i18n import say, spoken
 from dashboard.session import read_only, recall, remember, workspace
 
-KIND = "preview"
 POLL = 0.3  # seconds
 SETTLE = 0.5  # seconds without a change before one asks again
 PATIENCE = 60.0  # seconds: a worker that has to import torch first takes about ten
@@ -34,47 +32,6 @@ KEEP = 1.0  # seconds that an answered job's folder stays, so that the superviso
 LONG = 120.0  # seconds; from here on minutes are told
 SUBJECT = ("dataset", "target", "backbone", "weights")  # with another of these, other numbers
 UNBROKEN = "\u00a0"
-IMMUTABLE = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
-
-
-class Row(BaseModel):
-    """The network after a step; what is not `exact` depends on training, `why` says how."""
-
-    model_config = IMMUTABLE
-
-    step: int
-    stage: str
-    method: str = ""
-    name: str = ""
-    params: int | None = None
-    macs: int | None = None
-    bytes: int | None = None
-    exact: bool = True
-    why: str = ""
-
-
-class Note(BaseModel):
-    """Something to know beside the numbers; `values` fill in the phrase that goes with the code."""
-
-    model_config = IMMUTABLE
-
-    code: Literal["not_loaded", "not_here", "download", "controls", "time"]
-    values: dict[str, str] = {}
-
-
-class Outlook(BaseModel):
-    """The answer of the engine."""
-
-    model_config = IMMUTABLE
-
-    rows: tuple[Row, ...] = ()
-    seconds: float | None = None
-    seconds_low: float | None = None
-    seconds_high: float | None = None
-    memory_bytes: int | None = None
-    device: str = ""
-    image_size: int | None = None
-    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,7 +39,7 @@ class Answer:
     """What came back for a recipe: an outlook, or why there is none, with the details of what went wrong."""
 
     text: str
-    found: Outlook | UserError | UserErrors
+    found: Preview | UserError | UserErrors
     details: str = ""
 
 
@@ -162,7 +119,7 @@ def _turn(wanted: str) -> None:
         kept = replace(kept, wanted=wanted, since=now)
     kept = _collected(kept, now)
     if kept.due(now):
-        job = workspace().create_job(KIND, {"recipe": wanted})
+        job = workspace().ask(PreviewRequest(wanted))
         kept = replace(kept, asked=wanted, job=job.id, at=now)
     remember("design.inquiry", replace(kept, over=tuple(_not_cleared(kept, now))))
 
@@ -176,7 +133,7 @@ def _collected(kept: Inquiry, now: float) -> Inquiry:
         return replace(kept, job="", over=over, answer=Answer(kept.asked, answered(job), job.details()))
     if now - kept.at > PATIENCE:
         job.cancel()
-        late = UserError("no_answer", KIND, f"No answer within {PATIENCE:.0f} seconds.", "", "")
+        late = UserError("no_answer", PreviewRequest.kind, f"No answer within {PATIENCE:.0f} seconds.", "", "")
         return replace(kept, job="", over=over, answer=Answer(kept.asked, late))
     if kept.asked != kept.wanted:
         job.cancel()
@@ -184,15 +141,12 @@ def _collected(kept: Inquiry, now: float) -> Inquiry:
     return kept
 
 
-def answered(job: Job) -> Outlook | UserError | UserErrors:
+def answered(job: Job) -> Preview | UserError | UserErrors:
     """The job's answer as the page needs it."""
     try:
-        document: Document = job.result()
-        return Outlook.model_validate(document)
+        return PreviewRequest.answer_from_document(job.result())
     except (UserError, UserErrors) as error:
         return error
-    except ValidationError as error:
-        return UserError("internal", KIND, f"{error.error_count()} fields", "", str(error.errors()[0]["msg"]))
 
 
 def _not_cleared(kept: Inquiry, now: float) -> Iterator[tuple[str, float]]:
@@ -234,7 +188,7 @@ def show(kept: Inquiry) -> None:
         _outlook(answer.found, old)
     if old and kept.waiting():
         st.caption(say("design.preview_again"))
-    elif not old and isinstance(answer.found, Outlook):
+    elif not old and isinstance(answer.found, Preview):
         st.caption(say("design.preview_now"))
 
 
@@ -246,7 +200,7 @@ def _about_the_same(kept: Inquiry) -> bool:
     return all(asked.get(name) == wanted.get(name) for name in SUBJECT)
 
 
-def _outlook(found: Outlook, old: bool) -> None:
+def _outlook(found: Preview, old: bool) -> None:
     st.table(table(found, old), hide_index=True, border="horizontal", alt=say("design.preview_alt"))
     st.markdown(dimmed(cost(found), old))
     for reason in dict.fromkeys(row.why for row in found.rows if row.why and not row.exact):
@@ -255,7 +209,7 @@ def _outlook(found: Outlook, old: bool) -> None:
         st.caption(say(f"design.note_{note.code}", **{k: UserText(v).md() for k, v in note.values.items()}))
 
 
-def table(found: Outlook, old: bool = False) -> pd.DataFrame:
+def table(found: Preview, old: bool = False) -> pd.DataFrame:
     """A row a step: mark and name, parameters, multiply-accumulates, bytes of the file."""
     columns = [say(f"design.column_{name}") for name in ("step", "params", "macs", "file")]
     rows = [[dimmed(cell, old) for cell in _cells(row)] for row in found.rows]
@@ -279,7 +233,7 @@ def _name(row: Row) -> str:
     return row.name.removesuffix(method.title.en) + spoken(method.title)
 
 
-def cost(found: Outlook) -> str:
+def cost(found: Preview) -> str:
     """Time, memory, device and image size; what is not known is left out."""
     parts = []
     if found.seconds is not None:

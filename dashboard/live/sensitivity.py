@@ -11,8 +11,8 @@ from core.escaping import UserText
 from core.jobs import Job
 from core.points import Point
 from core.processes.workers import ensure_supervisor
+from core.questions.sensitivity import LIMIT, VALUES, Row, SensitivityRequest, question
 from core.runs import Run
-from core.sensitivity import KIND, LIMIT, VALUES, Row, question, rows
 from core.state import RunState
 from dashboard import components, faults
 from dashboard.charts import sensitivity as chart
@@ -77,7 +77,7 @@ def _ask(run: Run, points: list[Point]) -> None:
 
 def _start(run: Run, step: int, what: str) -> None:
     try:
-        job = workspace().create_job(KIND, question(run, step, what, LIMIT))
+        job = workspace().ask(question(run, step, what, LIMIT))
         ensure_supervisor(workspace())
         _remember(run, Asked(job.id, step, what))
     except UserError as error:
@@ -115,11 +115,11 @@ def _looked_at(asked: Asked) -> Asked:
     except UserError as error:
         return replace(asked, over=True, error=error)
     try:
-        document = job.result() if job.done() else job.partial()
+        document = job.result() if job.done() else job.partial() or {}
+        found = SensitivityRequest.answer_from_document(document)
     except (UserError, UserErrors) as error:
         return replace(asked, over=True, error=error, details=job.details())
-    images = (document or {}).get("images", 0)
-    return replace(asked, found=rows(document), images=images if isinstance(images, int) else 0, over=job.done())
+    return replace(asked, found=found.rows, images=found.images, over=job.done())
 
 
 def show(asked: Asked) -> None:

@@ -12,7 +12,7 @@ import streamlit as st
 
 from core.assets import SAMPLES
 from core.errors import UserErrors
-from core.recipe import Recipe, stored_recipe
+from core.recipe import Recipe
 from core.runs import Run
 from core.samples import samples
 from core.workspace import Workspace
@@ -75,7 +75,7 @@ def recipe(run_id: str, *, sample: bool = False) -> Recipe | None:
 def _recipe(folder: str) -> Recipe | None:
     run = Run(Path(folder))
     try:
-        return stored_recipe(run.recipe_text)
+        return run.recipe()
     except (OSError, ValueError, UserErrors):
         return None
 

@@ -19,12 +19,11 @@ from statistics import mean, stdev
 import torch
 
 from core.engine import build
-from core.engine.context import NOTHING, Context, Figures
+from core.engine.context import Context, silent
 from core.engine.data import few_labels, load_dataset, matched
 from core.engine.pipeline.first_model import start
 from core.engine.training.loop import evaluate
 from core.engine.transfer.adaptation import CONTROL, Adaptation
-from core.events import Work
 from core.options import Value
 
 SHARED: dict[str, Value] = {"learning_rate": 0.01, "backbone_rate": 1.0}
@@ -95,12 +94,6 @@ def score(method: str, setting: Mapping[str, Value], seed: int, epochs: int, lab
         trained = made.controls(model, context)[CONTROL]() if method == CONTROL else made.apply(model, context)
         parts = (data.validation, data.test, target.test)
         return Score(*(evaluate(trained, part, context).accuracy for part in parts))
-
-
-def silent(
-    what: Work, epoch: int, epochs: int, batch: int, batches: int, figures: Figures = NOTHING, control: str = ""
-) -> None:
-    return None
 
 
 def spread(shares: list[float]) -> str:

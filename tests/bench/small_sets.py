@@ -21,12 +21,11 @@ from statistics import mean
 import torch
 
 from core.engine import build
-from core.engine.context import NOTHING, Context, Figures
+from core.engine.context import Context, silent
 from core.engine.data import Dataset, Split, few_labels, load_dataset
 from core.engine.pipeline.first_model import start
 from core.engine.training import schedule
 from core.engine.training.loop import evaluate
-from core.events import Work
 
 SIDE = 72  # pixels of a photograph
 SETS: dict[str, Callable[[int], tuple[Dataset, Split]]] = {
@@ -79,15 +78,10 @@ def taught(name: str, seed: int, least: int, batch: int) -> Score:
 
 
 def bench_of(data: Dataset, seed: int, folder: Path) -> Context:
-    def report(
-        what: Work, epoch: int, epochs: int, batch: int, batches: int, figures: Figures = NOTHING, control: str = ""
-    ) -> None:
-        return None
-
     return Context(
         data=data, labelled=data.train, pool=data.train.images[:0], device=torch.device("cpu"), threads=1,
         precision="float32", image_size=64, weights="default", folder=folder / "probe", cache=folder / "cache",
-        place=(seed, 0), report=report, warn=lambda code, message: None, cancelled=lambda: False,
+        place=(seed, 0), report=silent, warn=lambda code, message: None, cancelled=lambda: False,
     )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from core.engine import build
 from core.engine.backbones import find, load_backbone
 from core.engine.backbones.heads import head_layer
-from core.engine.context import Context
+from core.engine.context import Context, silent
 from core.engine.data import load_dataset, prepare
 from core.engine.distill.divergence import softened_divergence
 from core.engine.export.graph import write_graph
@@ -110,7 +110,7 @@ def probe(folder: Path) -> tuple[Row, list[str]]:
         return Context(
             data=data, labelled=data.train, pool=data.train.images[:0], device=torch.device("cpu"), threads=1,
             precision="float32", image_size=size, weights="none", folder=folder, cache=cache, place=(0, 0),
-            report=lambda *told: None, warn=lambda code, message: None, cancelled=lambda: False,
+            report=silent, warn=lambda code, message: None, cancelled=lambda: False,
         )  # fmt: skip
 
     def ours(l2: float) -> tuple[float, float]:

@@ -18,11 +18,10 @@ import torch
 
 from core.engine import build
 from core.engine.backbones import find
-from core.engine.context import NOTHING, Context, Figures
+from core.engine.context import Context, Progress, silent
 from core.engine.data import few_labels, load_dataset, matched
 from core.engine.pipeline.first_model import start
 from core.engine.training.loop import evaluate
-from core.events import Work
 from core.options import Value
 from tests.bench.adaptation import Score, spread
 
@@ -54,10 +53,8 @@ def score(name: str, seed: int, labels: int, backbone: str, folder: Path) -> Sco
     """One search; `validation` is the best accuracy on the source as the classifier learned it."""
     best = [0.0]
 
-    def report(
-        what: Work, epoch: int, epochs: int, batch: int, batches: int, figures: Figures = NOTHING, control: str = ""
-    ) -> None:
-        best[0] = max(best[0], figures.validation_accuracy or 0.0)
+    def report(progress: Progress) -> None:
+        best[0] = max(best[0], progress.figures.validation_accuracy or 0.0)
 
     method, options = METHODS[name]
     size = find(backbone).image_size
@@ -70,7 +67,7 @@ def score(name: str, seed: int, labels: int, backbone: str, folder: Path) -> Sco
         report=report, warn=lambda code, message: print(message), cancelled=lambda: False, target=target.unlabelled,
     )  # fmt: skip
     model = build("transfer", method, **options).apply(start(backbone, context), context)
-    quiet = replace(context, report=lambda *told, **more: None)
+    quiet = replace(context, report=silent)
     return Score(best[0], *(evaluate(model, part, quiet).accuracy for part in (data.test, target.test)))
 
 

@@ -12,7 +12,8 @@ import pytest
 from core import cli, cli_dataset
 from core.engine.questions.answer import answer
 from core.files import remove_tree
-from core.jobs import Document, Job
+from core.jobs import Job
+from core.questions.request import A, Request
 from core.workspace import Workspace
 from tests.core.engine.data.imports.test_images import pngs, unpacked
 from tests.core.test_cli import RECIPE, printed, run
@@ -22,12 +23,12 @@ from tests.core.test_cli import RECIPE, printed, run
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """With the set `pets`, and whoever answers in this process."""
 
-    def here(workspace: Workspace, kind: str, request: Any, look: Callable[[Job], None] = lambda job: None) -> Document:
-        job = workspace.create_job(kind, request)
+    def here(workspace: Workspace, request: Request[A], look: Callable[[Job], None] = lambda job: None) -> A:
+        job = workspace.ask(request)
         answer(job)
         look(job)
         try:
-            return job.result()
+            return request.answer_from_document(job.result())
         finally:
             remove_tree(job.folder)
 

@@ -21,13 +21,13 @@ from PIL import Image
 from core.bundle import write_bundle
 from core.cli import main
 from core.damage import Condition, of_run
+from core.datasets import imported_datasets
 from core.engine.data import load_dataset
 from core.engine.data.imports.images import import_images
 from core.engine.model_file import load_model
 from core.engine.pipeline.run import run_recipe
 from core.errors import UserError
 from core.events import Event, Measured, RunInterrupted
-from core.processes.ask import imported_datasets
 from core.processes.workers import IDENTITY_FILES, identity, read_identity
 from core.runs import Run
 from core.state import Status
@@ -193,7 +193,7 @@ def loaded(made: Made) -> object:
     """The imported dataset, as a run and the lists get it."""
     data = load_dataset("stripes", 8, folder=made.store.datasets)
     pixels = [digest(split.images.numpy().tobytes()) for split in (data.train, data.validation, data.test)]
-    return pixels, data.train.labels.tolist(), data.classes, imported_datasets(made.store)
+    return pixels, data.train.labels.tolist(), data.classes, imported_datasets(made.store.datasets)
 
 
 def asked(made: Made) -> object:

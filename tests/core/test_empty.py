@@ -10,7 +10,7 @@ import pytest
 
 from core.errors import UserError, UserErrors
 from core.events import RunFinished, RunStarted
-from core.recipe import parse_recipe, stored_recipe
+from core.recipe import load_recipe, parse_recipe, stored_recipe
 from core.runs import Run
 from core.sealed import read_sealed
 from core.workspace import Workspace
@@ -19,6 +19,7 @@ from dashboard.components import csv
 from dashboard.tradeoffs.chart import for_file
 from tests.core.test_chance import measured
 
+ROOT = Path(__file__).resolve().parents[2]
 EMPTY = """
 name = ""
 dataset = "digits"
@@ -69,6 +70,25 @@ def test_a_stored_recipe_names_data_that_only_its_workspace_knew(names: tuple[st
 
 
 def test_what_is_no_recipe_is_still_refused() -> None:
-    for text in ("not = = toml", "dataset = 3", EMPTY.replace("linear_probe", "nonsense")):
+    for text in ("not = = toml", "dataset = 3", 'dataset = "digits"\nbackbone = "resnet8"\nsteps = [1]'):
         with pytest.raises(UserErrors):
             stored_recipe(text)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "assets" / "recipes").glob("*.toml")), ids=lambda path: path.stem)
+def test_a_stored_recipe_is_the_one_that_was_checked(path: Path) -> None:
+    checked = load_recipe(path)
+    assert stored_recipe(path.read_bytes()) == stored_recipe(checked.to_toml()) == checked
+
+
+def test_an_old_run_opens_whatever_is_allowed_today(tmp_path: Path) -> None:
+    text = EMPTY.replace('"digits"', '"deleted since"').replace("linear_probe", "renamed") + "strength = 3\n"
+    text = f"seeds = 1000000\nof_another_version = true\n{text}"
+    store = Workspace.open_or_create(tmp_path)
+    found = store.run(store.create_run(text).id).recipe()
+    assert (found.dataset, found.seeds) == ("deleted since", 1_000_000)
+    assert (found.steps[0].method, found.steps[0].options) == ("renamed", {"strength": 3})
+    assert found.hash() == stored_recipe(found.to_toml()).hash(), "options of a method that no longer exists are kept"
+    with pytest.raises(UserErrors) as refused:
+        parse_recipe(text, store.catalog())
+    assert {error.code for error in refused.value.errors} >= {"unknown_dataset", "unknown_method", "unknown_field"}

@@ -16,7 +16,17 @@ from hypothesis import strategies as st
 from core.catalog import Catalog, MethodEntry
 from core.errors import UserError, UserErrors
 from core.options import Kind, Option, Value, Words
-from core.recipe import RECIPE_OPTIONS, Recipe, Step, load_recipe, parse_recipe, recipe_from, with_settings
+from core.recipe import (
+    RECIPE_OPTIONS,
+    Checked,
+    Recipe,
+    Step,
+    check,
+    load_recipe,
+    parse_recipe,
+    recipe_from,
+    with_settings,
+)
 
 FASHION = """\
 schema = 1
@@ -96,10 +106,10 @@ CATALOG = Catalog(
 )
 
 
-def faults(text: str | bytes, **more: object) -> dict[str, UserError]:
+def faults(text: str | bytes) -> dict[str, UserError]:
     """The mistakes by field; fails when the recipe is accepted."""
     with pytest.raises(UserErrors) as caught:
-        parse_recipe(text, CATALOG, **more)  # type: ignore[arg-type]
+        parse_recipe(text, CATALOG)
     for error in caught.value.errors:
         assert error.field
         assert error.allowed
@@ -364,7 +374,17 @@ def test_a_transfer_sees_only_the_labels_a_distillation_the_whole_pool() -> None
 def test_an_imported_data_set_is_known_only_when_passed() -> None:
     text = BASE.replace("fashion-mini", "my pets 🐈")
     assert fault(text).code == "unknown_dataset"
-    assert parse_recipe(text, CATALOG, ["my pets 🐈"]).dataset == "my pets 🐈"
+    assert parse_recipe(text, CATALOG.with_datasets(["my pets 🐈"])).dataset == "my pets 🐈"
+
+
+def test_a_check_gives_the_recipe_or_every_mistake() -> None:
+    recipe = parse_recipe(FASHION, CATALOG)
+    assert check(recipe.to_data(), CATALOG) == Checked(recipe)
+    wrong = check({**recipe.to_data(), "dataset": "nobody", "seeds": 0}, CATALOG)
+    assert (wrong.recipe, {error.field for error in wrong.errors}) == (None, {"dataset", "seeds"})
+    with pytest.raises(UserErrors) as caught:
+        wrong.accepted()
+    assert caught.value.errors == wrong.errors
 
 
 def test_twenty_thousand_unknown_keys_are_refused_quickly() -> None:

@@ -79,7 +79,7 @@ def test_a_target_that_cannot_be_one(line: str, code: str, told: tuple[str, ...]
 
 def test_sets_whose_classes_only_loading_tells_are_left_for_it() -> None:
     text = RECIPE.format(line='target = "mine"', method="dann")
-    assert parse_recipe(text, known_datasets=("mine",)).target == "mine"
+    assert parse_recipe(text, load_catalog().with_datasets(["mine"])).target == "mine"
 
 
 def test_another_target_is_another_recipe() -> None:

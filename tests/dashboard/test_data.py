@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.dataset_report import SAMPLES
+from core.datasets import imported_datasets
 from core.engine.data import import_data
 from core.engine.questions.answer import answer
 from core.jobs import Job
-from core.processes.ask import imported_datasets
 from core.workspace import Workspace
 from tests.core.engine.data.imports.test_images import TWO, encoded, picture, pngs, unpacked, zipped
 from tests.dashboard.test_pages import primary, shown, text, workspace
@@ -27,7 +26,7 @@ def answered(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
 
     def create(kind: str, request: dict[str, object]) -> Job:
         job = real(kind, request)  # type: ignore[arg-type]
-        if kind == SAMPLES:
+        if kind == "dataset_samples":
             job.answer({"datasets": []})
         else:
             answer(job)
@@ -56,7 +55,7 @@ def files(store: Workspace) -> list[Path]:
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_a_folder_becomes_a_card_with_what_was_planted(workspace: Workspace, tmp_path: Path, language: str) -> None:
     app = imported(shown("data", language), unpacked(tmp_path / "given", CROSSED), "pets")
-    assert imported_datasets(workspace)["pets"]["images"] == 25
+    assert imported_datasets(workspace.datasets)["pets"]["images"] == 25
     told = text(app).replace("\\", "")
     assert "dogs/cat.png" in told
     assert "± " in told
@@ -68,14 +67,14 @@ def test_a_folder_becomes_a_card_with_what_was_planted(workspace: Workspace, tmp
 def test_each_fix_works_and_is_taken_back(workspace: Workspace, tmp_path: Path) -> None:
     app = imported(shown("data"), unpacked(tmp_path / "given", CROSSED), "pets")
     app.button(key="data_it_is_0_0").click().run().run()
-    assert imported_datasets(workspace)["pets"]["images"] == 24
+    assert imported_datasets(workspace.datasets)["pets"]["images"] == 24
     assert not [button for button in app.button if button.key.startswith("data_it_is")]
     app.button(key="data_undo").click().run().run()
-    assert imported_datasets(workspace)["pets"]["images"] == 25
+    assert imported_datasets(workspace.datasets)["pets"]["images"] == 25
     app.button(key="data_delete").click().run()
-    assert "pets" not in imported_datasets(workspace)
+    assert "pets" not in imported_datasets(workspace.datasets)
     app.button(key="data_restore").click().run()
-    assert imported_datasets(workspace)["pets"]["images"] == 25
+    assert imported_datasets(workspace.datasets)["pets"]["images"] == 25
 
 
 def test_design_opens_with_the_set(workspace: Workspace, tmp_path: Path) -> None:
@@ -90,9 +89,9 @@ def test_classes_that_are_alike_are_asked_about(workspace: Workspace, tmp_path: 
     given = unpacked(tmp_path / "given", {**pngs("cats", 5), **pngs("Cats", 5, 20), **pngs("dogs", 5, 50)})
     app = imported(shown("data"), given, "pets")
     assert "Are they the same class?" in text(app)
-    assert not imported_datasets(workspace)
+    assert not imported_datasets(workspace.datasets)
     app.button(key="data_choice_0").click().run().run()
-    assert imported_datasets(workspace)["pets"]["classes"] == 2
+    assert imported_datasets(workspace.datasets)["pets"]["classes"] == 2
 
 
 def test_several_levels_are_offered_with_their_counts(workspace: Workspace, tmp_path: Path) -> None:
@@ -103,7 +102,7 @@ def test_several_levels_are_offered_with_their_counts(workspace: Workspace, tmp_
     assert any("day (8)" in label for label in labels)
     wanted = next(button for button in app.button if "cats (8)" in button.label)
     wanted.click().run().run()
-    assert imported_datasets(workspace)["pets"]["class_names"] == ["cats", "dogs"]
+    assert imported_datasets(workspace.datasets)["pets"]["class_names"] == ["cats", "dogs"]
 
 
 BAD = {

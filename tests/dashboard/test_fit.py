@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from core.catalog import Facts
+from core.catalog import Facts, load_catalog
 from core.recipe import Recipe, Step
 from dashboard.design import draft, presets
 from dashboard.design.fit import FITTED, choose_dataset, fit
@@ -30,7 +30,9 @@ def test_no_count_is_refused_afterwards(train: int, preset: str, knobs: dict[str
     if preset:
         now = presets.apply(now, preset, known)
         assert presets.in_force(now.recipe, known) == preset
-    assert not [fault for fault in draft.faults(now.recipe, known) if fault.code in FITTED]
+    assert not [
+        fault for fault in draft.faults(now.recipe, load_catalog().with_datasets(known)) if fault.code in FITTED
+    ]
 
 
 def test_what_fits_is_left_alone() -> None:

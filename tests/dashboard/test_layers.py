@@ -13,8 +13,8 @@ from streamlit.testing.v1 import AppTest
 from core.errors import UserError
 from core.events import RunFinished
 from core.jobs import Job
+from core.questions.sensitivity import LIMIT, Row
 from core.runs import Run
-from core.sensitivity import LIMIT, Row
 from core.workspace import Workspace
 from dashboard.charts import sensitivity as chart
 from tests.dashboard.test_pages import APP, make, text

@@ -27,7 +27,8 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
 from core.processes.dashboard import DASHBOARD, Address, ensure_dashboard, stop, stop_dashboard
-from core.processes.workers import ROOT, alive
+from core.processes.process import ROOT
+from core.processes.workers import alive
 from core.workspace import Workspace
 from dashboard import server
 from dashboard.charts.style import DAY, NIGHT

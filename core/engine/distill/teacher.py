@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from core.engine.backbones.features import Observer
-from core.engine.context import Context
+from core.engine.context import Context, Progress
 from core.engine.data.augment import prepare
 from core.engine.measure.evaluate import answers
 from core.engine.measure.runtime import open_session, predict
@@ -50,7 +50,7 @@ def live_teacher(model: Model, examples: Examples, schedule: Schedule, context: 
 def _logits(model: Model, images: Tensor, context: Context, number: int, views: int) -> Tensor:
     def step(done: int) -> None:
         context.stop_if_cancelled()
-        context.report("teacher", number, views, done, len(images))
+        context.report(Progress("teacher", done, len(images), number, views))
 
     if context.device.type == "cpu" and context.source is not None:
         return predict(open_session(context.source, context.threads), images, model.preprocessing, step=step)

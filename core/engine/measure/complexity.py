@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
@@ -15,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from core.engine.backbones import find, skeleton
 from core.engine.backbones.heads import evaluating
 from core.errors import UserError
+from core.questions.profile import Profile
 
 Watch = TypeVar("Watch", bound=AbstractContextManager[Any])
 
@@ -26,20 +27,6 @@ class Complexity:
     params: int
     macs: int
     bytes: int
-
-
-@dataclass(frozen=True)
-class Profile:
-    """The complexity of a backbone of the catalog for images of `image_size` pixels a side."""
-
-    backbone: str
-    params: int
-    macs: int
-    bytes: int
-    image_size: int
-
-    def to_json(self) -> dict[str, str | int]:
-        return asdict(self)
 
 
 def complexity(model: nn.Module, input_shape: Sequence[int]) -> Complexity:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from core.engine.context import Context
+from core.engine.context import Context, Progress
 from core.engine.data.augment import prepare
 from core.engine.model import Model
 from core.events import Work
@@ -20,5 +20,5 @@ def answers(model: Model, images: Tensor, context: Context, what: Work, part: in
         for block in torch.split(images, AT_ONCE):
             rows.append(net(prepare(block.to(context.device), model.preprocessing)).float().cpu())
             context.stop_if_cancelled()
-            context.report(what, part, parts, sum(map(len, rows)), len(images))
+            context.report(Progress(what, sum(map(len, rows)), len(images), part, parts))
     return torch.cat(rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from core.engine.backbones import find, load_backbone
-from core.engine.context import Context
+from core.engine.context import Context, Progress
 from core.engine.model import Model
 from core.engine.seeds import counter_seed
 
@@ -18,7 +18,7 @@ def start(backbone: str, context: Context) -> Model:
 
     def progress(done: int, total: int | None) -> None:
         context.stop_if_cancelled()
-        context.report("downloading", 0, 1, done, total or 0)
+        context.report(Progress("downloading", done, total or 0))
 
     net = load_backbone(
         backbone, classes=len(context.data.classes), weights=context.weights, image_size=size,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from core.engine.context import Context
+from core.engine.context import Context, Progress
 from core.engine.data import Split
 from core.engine.measure.complexity import complexity
 from core.engine.measure.file import Share, parity, quality, share, size
@@ -129,7 +129,7 @@ class StepMeasurement:
 
     def _tell(self, done: int, total: int) -> None:
         self.context.stop_if_cancelled()
-        self.context.report("measuring", 0, 1, done, total)
+        self.context.report(Progress("measuring", done, total))
 
 
 def _shape(model: Model) -> tuple[int, int, int]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import asdict
 
-from core.engine.context import NOTHING, Figures
-from core.events import Progress, Work
+from core import events
+from core.engine.context import Progress
 from core.runs import Run
 
 AT_MOST_EVERY = 0.2  # seconds; a page polls once a second
@@ -19,33 +19,24 @@ class Reporter:
         self.run, self.step, self.seed = run, step, seed
         self._last = 0.0
 
-    def __call__(
-        self,
-        what: Work,
-        epoch: int,
-        epochs: int,
-        batch: int,
-        batches: int,
-        figures: Figures = NOTHING,
-        control: str = "",
-    ) -> None:
-        now = time.monotonic()
-        if now - self._last < AT_MOST_EVERY and figures.validation_accuracy is None and batch != batches:
+    def __call__(self, progress: Progress) -> None:
+        now, figures = time.monotonic(), progress.figures
+        if now - self._last < AT_MOST_EVERY and figures.validation_accuracy is None and progress.done != progress.total:
             return
         self._last = now
-        progress = Progress(
+        event = events.Progress(
             step=self.step,
             seed=self.seed,
-            what=what,
-            epoch=epoch,
-            epochs=epochs,
-            batch=batch,
-            batches=batches,
-            control=control,
+            what=progress.what,
+            epoch=progress.epoch,
+            epochs=progress.epochs,
+            batch=progress.done,
+            batches=progress.total,
+            control=progress.control,
             **asdict(figures),
         )
-        self.run.emit(progress)
+        self.run.emit(event)
 
     def loading(self, what: str, done: int, total: int | None) -> None:
         """Progress of loading the data, as `core.engine.data` reports it."""
-        self("downloading", 0, 1, done, total or 0)
+        self(Progress("downloading", done, total or 0))

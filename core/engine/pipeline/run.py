@@ -20,7 +20,7 @@ from core.bundle import CARD, PREDICTIONS, SAMPLES
 from core.damage import RECIPE, of_run
 from core.datasets import telling_damage
 from core.engine.backbones import find
-from core.engine.context import Context, choose_device
+from core.engine.context import Context, Progress, choose_device
 from core.engine.data import Dataset, Target, chance_of, labelled_part, load_dataset, matched, own_names, version_of
 from core.engine.measure.environment import environment
 from core.engine.method import Method, Saved, build, check_steps
@@ -61,8 +61,7 @@ def run_recipe(run: Run, pid: int) -> None:
     each further seed.
     """
     workspace = Workspace(run.folder.parent.parent)
-    with telling_damage(workspace.datasets):
-        recipe = parse_recipe(run.recipe_text, known_datasets=own_names(workspace.datasets))
+    recipe = _recipe(run, workspace)
     methods = [build(step.stage, step.method, **step.options) for step in recipe.steps]
     for method in methods:
         method.check_machine()
@@ -169,7 +168,7 @@ class StepChain:
         if _trains(method) and kept is None:
             self.step_cache.put(key, model)
         artifact = make_folder(self._artifacts(number)) / "model.onnx"
-        context.report("exporting", 0, 1, 0, 1)
+        context.report(Progress("exporting"))
         saved = _noted(method.save(model, artifact, context), model)
         for path in saved.files:
             self._tell_file(number, path)
@@ -321,6 +320,15 @@ class StepChain:
     def _tell_file(self, number: int, path: Path) -> None:
         relative = path.relative_to(self.run.folder).as_posix()
         self.run.emit(ArtifactSaved(number, relative, path.stat().st_size, file_hash(path)))
+
+
+def _recipe(run: Run, workspace: Workspace) -> Recipe:
+    """The run's recipe, checked as it begins: a queue takes any text. A run that began before goes on as it was
+    launched."""
+    if run.state().started is not None:
+        return run.recipe()
+    with telling_damage(workspace.datasets):
+        return parse_recipe(run.recipe_text, workspace.catalog().with_datasets(own_names(workspace.datasets)))
 
 
 def _target(run: Run, recipe: Recipe, data: Dataset, size: int, folder: Path, version: str) -> Target | None:

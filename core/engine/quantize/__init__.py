@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from core.engine.context import Context
+from core.engine.context import Context, Progress
 from core.engine.forecast import FileSize, Workload
 from core.engine.measure.runtime import prepared
 from core.engine.method import Method, Saved
@@ -90,7 +90,7 @@ class Quantize(Method, ABC):
         def batches() -> Iterator[NDArray[np.float32]]:
             for start in range(0, len(order), 64):
                 context.stop_if_cancelled()
-                context.report("calibrating", 0, 1, start, len(order))
+                context.report(Progress("calibrating", start, len(order)))
                 yield from prepared(images[order[start : start + 64]], model.preprocessing)
 
         calibration = Calibration(batches, context.stop_if_cancelled)

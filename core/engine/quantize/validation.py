@@ -15,7 +15,7 @@ import onnxruntime
 import torch
 from torch.nn import functional as F
 
-from core.engine.context import Context
+from core.engine.context import Context, Progress
 from core.engine.data.dataset import Split, draw
 from core.engine.measure.runtime import open_session, predict
 from core.engine.model import Model, Preprocessing
@@ -90,7 +90,7 @@ def cached_evaluator(model: Model, context: Context) -> CachedEvaluator:
 
     def step(done: int, total: int) -> None:
         context.stop_if_cancelled()
-        context.report("measuring", 0, 1, done, total)
+        context.report(Progress("measuring", done, total))
 
     data = context.data
     return CachedEvaluator(data.validation, model.preprocessing, context.cache / "judged", data.content_hash, step)

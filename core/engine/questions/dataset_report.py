@@ -19,12 +19,20 @@ from core.engine.data.published.load import split_listing
 from core.engine.data.published.photo_sets import list_photos
 from core.engine.data.published.sets import PUBLISHED
 from core.engine.data.strips import TILE, strip
+from core.engine.questions.import_data import Telling
 from core.errors import UserError, nearest
 from core.files import make_folder
+from core.jobs import Job
+from core.questions.dataset_report import ReportRequest
 from core.sealed import write_kept
 from core.workspace import Workspace
 
 Tick = Callable[[str, int, int], None]
+
+
+def answer(request: ReportRequest, job: Job) -> Report:
+    """Raises UserError on a set that is none of a person's own, CancelledError when asked to stop."""
+    return dataset_report(request.dataset, job.workspace, Telling(job))
 
 
 def dataset_report(name: str, workspace: Path, tick: Tick) -> Report:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from time import perf_counter
@@ -17,8 +17,8 @@ from time import perf_counter
 import torch
 
 from core.engine.backbones import find, weights_at_hand
-from core.engine.context import NOTHING, Context, Figures, choose_device, describe_device
-from core.engine.data import Unlabelled, datasets, labelled_part, own_datasets
+from core.engine.context import Context, choose_device, describe_device, silent
+from core.engine.data import Unlabelled, datasets, labelled_part
 from core.engine.data.counts import Counted, count_dataset
 from core.engine.forecast import Forecast, Workload
 from core.engine.method import Method, build, check_steps
@@ -39,54 +39,14 @@ from core.engine.questions.estimate import (
 )
 from core.engine.threads import one_thread
 from core.engine.training.precision import bfloat16_of
-from core.events import Work
+from core.jobs import Job
+from core.questions.preview import Note, Preview, PreviewRequest, Row
 from core.recipe import Recipe, parse_recipe
 from core.workspace import Workspace
 
 REMEMBERED = 12  # outlines: a step that did not change is not made again
 
 _start = lru_cache(4)(untrained)
-
-
-@dataclass(frozen=True)
-class Row:
-    """One point to come. `params` and `macs` are the finished point's where `exact`, else about right, `why` says in a
-    sentence; `bytes` of the saved file is always an estimate: tensors counted, names and attributes about."""
-
-    step: int
-    stage: str
-    method: str
-    name: str
-    params: int
-    macs: int
-    bytes: int
-    exact: bool
-    why: str
-
-
-@dataclass(frozen=True)
-class Note:
-    """What a person should know beside the numbers: `code` is one of not_loaded (the dataset was never read at this
-    size: its published counts are used), not_here (nor is it on this machine), download (the weights come first),
-    controls (their share of the time), time (how it was found); `values` fill in the words of whoever shows it."""
-
-    code: str
-    values: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Preview:
-    """The points to come; `seconds` of the whole run, further seeds and controls with it, between `seconds_low` and
-    `seconds_high`; `memory_bytes` of the worker at its height; `notes` what a person should know."""
-
-    rows: tuple[Row, ...]
-    seconds: float
-    seconds_low: float
-    seconds_high: float
-    memory_bytes: int
-    device: str
-    image_size: int
-    notes: tuple[Note, ...]
 
 
 @dataclass(frozen=True)
@@ -104,11 +64,16 @@ class Stage:
     beside: tuple[Workload, ...]
 
 
+def answer(request: PreviewRequest, job: Job) -> Preview:
+    """The preview of the recipe that was asked about."""
+    return preview(request.recipe, job.workspace)
+
+
 def preview(text: str, workspace: Path) -> Preview:
     """The preview of a recipe's TOML `text`; raises UserErrors or UserError where it holds a mistake."""
     resting()
-    folder = Workspace(workspace).datasets
-    recipe = parse_recipe(text, known_datasets=tuple(own_datasets(folder)))
+    store = Workspace(workspace)
+    recipe = parse_recipe(text, store.catalog())
     methods = [build(step.stage, step.method, **step.options) for step in recipe.steps]
     for method in methods:
         method.check_machine()
@@ -126,7 +91,7 @@ def preview(text: str, workspace: Path) -> Preview:
         seconds=round(total.likely, 1), seconds_low=round(total.low, 1), seconds_high=round(total.high, 1),
         memory_bytes=round(_memory(points, context)), device=describe_device(context.device),
         image_size=recipe.image_size or find(recipe.backbone).image_size,
-        notes=tuple(_notes(recipe, methods, counted, beside, folder)),
+        notes=tuple(_notes(recipe, methods, counted, beside, store.datasets)),
     )  # fmt: skip
 
 
@@ -205,16 +170,10 @@ def _context(recipe: Recipe, workspace: Path) -> tuple[Context, Counted, int]:
     context = Context(
         data=data, labelled=labelled, pool=pool, device=device, threads=recipe.threads,
         precision=recipe.precision, image_size=recipe.image_size, weights="none", folder=workspace, cache=workspace,
-        place=(recipe.seed, 0), report=_silent, warn=lambda code, message: None, cancelled=lambda: False,
+        place=(recipe.seed, 0), report=silent, warn=lambda code, message: None, cancelled=lambda: False,
         target=target, bfloat16=bfloat16_of(device),
     )  # fmt: skip
     return context, counted, told
-
-
-def _silent(
-    what: Work, epoch: int, epochs: int, batch: int, batches: int, figures: Figures = NOTHING, control: str = ""
-) -> None:
-    return None
 
 
 @contextmanager
@@ -270,8 +229,9 @@ def _memory(points: list[Stage], context: Context) -> float:
 def _notes(recipe: Recipe, methods: list[Method], counted: Counted, beside: Seconds, folder: Path) -> Iterator[Note]:
     facts = datasets(folder).get(recipe.dataset)
     if not counted.exact and facts is not None:
-        code = "not_loaded" if facts.at_hand else "not_here"
-        yield Note(code, {"dataset": recipe.dataset, "images": f"{facts.images:,}"})
+        yield Note(
+            "not_loaded" if facts.at_hand else "not_here", {"dataset": recipe.dataset, "images": f"{facts.images:,}"}
+        )
     for name in dict.fromkeys([recipe.backbone, *(name for method in methods for name in method.needs())]):
         if recipe.weights == "default" and find(name).fixed and not weights_at_hand(name, folder):
             size = find(name).download_bytes / 1e6

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +14,15 @@ from torch import Tensor
 
 from core.engine.backbones import find, load_backbone
 from core.engine.backbones.heads import head_layer
-from core.engine.context import NOTHING, Context, Figures
+from core.engine.context import Context, Progress
 from core.engine.data import few_labels, load_dataset
 from core.engine.pipeline.first_model import side_of, start
 from core.engine.rank import h_score, knn_accuracy, leep, logme, nce, transrate
 from core.engine.transfer.embedding import extractor
 from core.engine.transfer.linear_probe import solve
 from core.errors import UserError
-from core.events import Work
 from core.jobs import Job
+from core.questions.rank_backbones import Agreement, Ranking, RankRequest, Row
 
 L2 = 0.1  # one penalty for all, so that only the features differ
 NEIGHBOURS = 5
@@ -30,66 +30,28 @@ FEWEST = 3  # backbones that can agree with the probe: two are in the right orde
 SCORES = ("logme", "h_score", "transrate", "knn_accuracy", "leep", "nce")
 
 
-@dataclass(frozen=True)
-class Row:
-    """One backbone's scores on the training images used, and what a probe on them gets right on validation.
-
-    The higher a score the better; scores compare backbones on one dataset, never across datasets. `pretrained` is
-    False for fresh random weights, a control or all there is. `leep` and `nce` need a backbone with classes of its own;
-    without them they are absent (None).
-    """
-
-    backbone: str
-    pretrained: bool
-    probe_accuracy: float
-    logme: float
-    h_score: float
-    transrate: float
-    knn_accuracy: float
-    leep: float | None
-    nce: float | None
-    images: int
+def answer(request: RankRequest, job: Job) -> Ranking:
+    """A row a backbone, the best probe first, and how the scores agree with the probe. Raises UserError on a wrong name
+    or number, CancelledError between two batches once the person asks to stop."""
+    rows = rank(request, job)
+    return Ranking(tuple(rows), tuple(agreement(rows)))
 
 
-@dataclass(frozen=True)
-class Agreement:
-    """How well a score orders backbones as the probe does: Kendall's τ-b and Spearman's ρ, from −1 to 1, over
-    `backbones` rows; `controls` says whether those with random weights are among them."""
-
-    score: str
-    kendall: float
-    spearman: float
-    backbones: int
-    controls: bool
-
-
-def rank(
-    dataset: str,
-    backbones: list[str],
-    limit: int,
-    workspace: Path,
-    job: Job,
-    *,
-    image_size: int = 0,
-    controls: bool = False,
-) -> list[Row]:
-    """A row a backbone, the best probe first, on at most `limit` labelled training images (0 takes all).
-
-    `image_size` is the side in pixels for all but small networks, 0 each one's own. With `controls` each pretrained
-    backbone stands there a second time, with fresh random weights.
-    """
+def rank(request: RankRequest, job: Job) -> list[Row]:
+    """The rows of the answer, the best probe first."""
+    backbones, limit, workspace = request.backbones, request.limit or 0, job.workspace
     if not backbones:
         raise UserError("no_backbones", "backbones", "", "one name or more", "Name them: --backbones A,B.")
     if limit < 0:
         raise UserError("out_of_range", "limit", limit, "0 for all images, or more", "Leave it out for 1,000 images.")
     known = list(dict.fromkeys(backbones))
     wanted = [(name, find(name).weights != "none") for name in known]
-    wanted += [(name, False) for name, pretrained in wanted if controls and pretrained]
+    wanted += [(name, False) for name, pretrained in wanted if request.controls and pretrained]
     rows = []
     for number, (name, pretrained) in enumerate(wanted):
         job.rest()
         label = f"{name}{'' if pretrained else ' with random weights'}, {number + 1} of {len(wanted)}"
-        context = _context(dataset, name, limit, workspace, job, label, side_of(name, image_size))
+        context = _context(request.dataset, name, limit, workspace, job, label, side_of(name, request.image_size or 0))
         rows.append(_row(context, name, pretrained))
     return sorted(rows, key=lambda row: -row.probe_accuracy)
 
@@ -146,10 +108,8 @@ def _context(dataset: str, name: str, limit: int, workspace: Path, job: Job, lab
     if 0 < limit < len(labelled):
         labelled, _ = few_labels(labelled, limit, len(data.classes), seed=0)
 
-    def report(
-        what: Work, epoch: int, epochs: int, batch: int, batches: int, figures: Figures = NOTHING, control: str = ""
-    ) -> None:
-        job.tell(batch, batches, f"{label}: {what}")
+    def report(progress: Progress) -> None:
+        job.tell(progress.done, progress.total, f"{label}: {progress.what}")
 
     def stop() -> bool:
         return job.cancel_requested()

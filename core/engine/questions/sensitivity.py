@@ -18,7 +18,7 @@ from torch import nn
 
 from core.engine.backbones import find
 from core.engine.context import CancelledError
-from core.engine.data import Split, load_dataset, own_names, prepare
+from core.engine.data import Split, load_dataset, prepare
 from core.engine.data.dataset import draw
 from core.engine.model import Model
 from core.engine.model_file import MANIFEST, WEIGHTS, load_model
@@ -27,10 +27,9 @@ from core.engine.questions.one_layer import Layer, prunable, weighted
 from core.engine.threads import one_thread
 from core.errors import UserError
 from core.files import make_folder
-from core.jobs import Document, Job
-from core.recipe import parse_recipe
+from core.jobs import Job
+from core.questions.sensitivity import VALUES, Row, Sensitivity, SensitivityRequest
 from core.sealed import read_kept, write_kept
-from core.sensitivity import VALUES, Row
 from core.workspace import Workspace
 
 BATCH = 128
@@ -38,12 +37,12 @@ Tell = Callable[[int, int, tuple[Row, ...]], None]  # layers done, layers in all
 ROWS = TypeAdapter(list[Row])
 
 
-def sensitivity(run_id: str, step: int, what: str, limit: int, workspace: Path, job: Job) -> Document:
-    """The answer of a job: `rows`, a row a layer and value, `images` they were measured on, and whether they were
-    `cached`. Raises UserError, and CancelledError between two networks once the person asks to stop."""
-    store = Workspace(workspace)
-    run = store.run(run_id)
-    recipe = parse_recipe(run.recipe_text, known_datasets=own_names(store.datasets))
+def answer(request: SensitivityRequest, job: Job) -> Sensitivity:
+    """A row a layer and value. Raises UserError, and CancelledError between two networks once the person asks to
+    stop."""
+    store, what, step = Workspace(job.workspace), request.what, request.step
+    run = store.run(request.run)
+    recipe = run.recipe()
     made = run.checkpoints / f"seed-{recipe.seed}" / f"step-{step}" / "made"
     if not (made / WEIGHTS).exists():
         raise UserError(
@@ -53,21 +52,21 @@ def sensitivity(run_id: str, step: int, what: str, limit: int, workspace: Path, 
     size = recipe.image_size or find(recipe.backbone).image_size
     version = run.state().environment.get("dataset_version", "")
     data = load_dataset(recipe.dataset, size, folder=store.datasets, version=version)
-    split = subset(data.validation, limit, len(data.classes))
+    split = subset(data.validation, request.limit, len(data.classes))
     asked = (what, json.dumps(VALUES[what]), str(len(split)))
     parts = (digest(made), data.content_hash, *asked, code_version(), torch.__version__)
     kept = Kept(store.cache / "sensitivity" / f"{sha256('/'.join(parts).encode()).hexdigest()[:32]}.kept")
 
     def tell(done: int, total: int, found: tuple[Row, ...]) -> None:
         job.tell(done, total, what)
-        job.show({"rows": [row.model_dump() for row in found], "images": len(split)})
+        job.show(request.answer_to_document(Sensitivity(found, len(split))))
 
     def cancelled() -> bool:
         job.rest()
         return job.cancel_requested()
 
     found, cached = measure(model, what, VALUES[what], split, kept, tell, cancelled)
-    return {"rows": [row.model_dump() for row in found], "images": len(split), "cached": cached}
+    return Sensitivity(found, len(split), cached)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from core.engine.backbones.features import Observer
-from core.engine.context import CancelledError, Context, Figures
+from core.engine.context import CancelledError, Context, Figures, Progress
 from core.engine.data import Split
 from core.engine.data.augment import prepare
 from core.engine.model import Model
@@ -124,7 +124,7 @@ def fit(
                 bar = (evaluation.accuracy - incumbent.drop, math.inf if incumbent.drop else evaluation.loss)
                 state = checkpoints.defend(state, best, evaluation.accuracy, bar)
                 start = Figures(validation_loss=evaluation.loss, validation_accuracy=evaluation.accuracy)
-                context.report("training", 0, schedule.epochs, 0, batches, start)
+                context.report(Progress("training", 0, batches, 0, schedule.epochs, start))
             if restored is None and not schedule.learning_rate:
                 _train_mode(learner, frozen)
                 fastest = find_learning_rate(feed, learner, optimizer, lambda batch: learn(batch)[0], context)
@@ -148,7 +148,7 @@ def fit(
                         update_average(average, learner, schedule.average, done)
                     if clock.due():
                         figures = clock.figures(tally, epoch, step + 1)
-                        context.report("training", epoch, schedule.epochs, step + 1, batches, figures)
+                        context.report(Progress("training", step + 1, batches, epoch, schedule.epochs, figures))
                 if not tally.finite:
                     state = _roll_back(state, learner, optimizer, schedule, context)
                     continue
@@ -159,7 +159,7 @@ def fit(
                 state = checkpoints.advance(state, learner, optimizer, found, precision, average)
                 state = checkpoints.save(context.folder, state, due=state.epoch == schedule.epochs)
                 told = replace(figures, validation_loss=evaluation.loss, validation_accuracy=evaluation.accuracy)
-                context.report("training", state.epoch, schedule.epochs, 0, batches, told)
+                context.report(Progress("training", 0, batches, state.epoch, schedule.epochs, told))
     except CancelledError:
         if state.epoch:
             checkpoints.save(context.folder, state, due=True)

@@ -19,7 +19,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from core.engine.backbones.heads import head_layer, without_head
-from core.engine.context import Context
+from core.engine.context import Context, Progress
 from core.engine.data.augment import prepare
 from core.engine.export.graph import EMBEDDING, fingerprint, graph_bytes, no_linear_head, with_embedding
 from core.engine.measure.runtime import open_session, predict
@@ -54,7 +54,7 @@ class Extractor:
     def _compute(self, images: Tensor, context: Context) -> Tensor:
         def step(done: int) -> None:
             context.stop_if_cancelled()
-            context.report("features", 0, 1, done, len(images))
+            context.report(Progress("features", done, len(images)))
 
         if context.device.type == "cpu" and len(images) * self.model.preprocessing.size**2 > FEW:
             graph = template(self.model, context)
@@ -106,7 +106,7 @@ def template(model: Model, context: Context) -> onnx.ModelProto:
     path: Path = context.cache / "extractors" / f"{fingerprint(model)}.kept"
     kept = read_kept(path)
     if kept is None:
-        context.report("exporting", 0, 1, 0, 1)
+        context.report(Progress("exporting"))
         make_folder(path.parent)
         kept = graph_bytes(_neutral(model))
         write_kept(path, kept)

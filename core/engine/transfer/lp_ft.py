@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from core.engine.context import NOTHING, Context, Figures
+from core.engine.context import Context, Progress
 from core.engine.forecast import Workload
 from core.engine.method import knob
 from core.engine.model import Model
 from core.engine.training.loop import Examples, Incumbent
 from core.engine.transfer.fine_tune import FineTune
 from core.engine.transfer.linear_probe import LinearProbe
-from core.events import Work
 from core.options import Words
 
 
@@ -43,10 +42,8 @@ class LpFt(FineTune):
 def _quiet(context: Context) -> Context:
     """The probe's search over penalties is no learning curve and is left out; its features' progress is told."""
 
-    def report(
-        what: Work, epoch: int, epochs: int, batch: int, batches: int, figures: Figures = NOTHING, control: str = ""
-    ) -> None:
-        if what != "training":
-            context.report(what, epoch, epochs, batch, batches, figures, control)
+    def report(progress: Progress) -> None:
+        if progress.what != "training":
+            context.report(progress)
 
     return replace(context, report=report)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from core.engine.backbones.heads import head_layer
-from core.engine.context import Context, Figures
+from core.engine.context import Context, Figures, Progress
 from core.engine.export.graph import describe, with_head
 from core.engine.forecast import Workload
 from core.engine.method import Saved, knob
@@ -98,12 +98,13 @@ class ProbedTransfer(Transfer, ABC):
             heads.append(problem.solve(l2, rough=several))
             learned.append(evaluator(heads[-1](features), split.labels))
             loss, accuracy = learned[-1]
-            context.report("training", number + 1, len(searches), 0, 1, Figures(loss=loss, accuracy=accuracy))
+            figures = Figures(loss=loss, accuracy=accuracy)
+            context.report(Progress("training", 0, 1, number + 1, len(searches), figures))
         evaluation = embed(validation.images)
         for number, (head, (loss, accuracy)) in enumerate(zip(heads, learned, strict=True)):
             told, right = evaluator(head(evaluation), validation.labels)
             figures = Figures(loss=loss, accuracy=accuracy, validation_loss=told, validation_accuracy=right)
-            context.report("training", number + 1, len(searches), 0, 1, figures)
+            context.report(Progress("training", 0, 1, number + 1, len(searches), figures))
             rights.append(right)
         if came is model and self._stays(model, evaluation, max(rights), context):
             return model

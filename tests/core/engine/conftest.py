@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from core.engine.backbones import find, load_backbone
-from core.engine.context import NOTHING, Context, Figures
+from core.engine.context import Context, Figures, Progress
 from core.engine.data import Dataset, load_dataset
 from core.engine.model import Model
 from core.events import Work
@@ -33,10 +33,10 @@ def make_context(digits: Dataset, reports: list[Reported], tmp_path: Path) -> Ma
     """Makes a context; keyword arguments replace its fields."""
     torch.set_num_threads(1)
 
-    def report(
-        what: Work, epoch: int, epochs: int, batch: int, batches: int, figures: Figures = NOTHING, control: str = ""
-    ) -> None:
-        reports.append((what, epoch, epochs, batch, batches, figures, control))
+    def report(progress: Progress) -> None:
+        batch, batches = progress.done, progress.total
+        reported = (progress.what, progress.epoch, progress.epochs, batch, batches, progress.figures, progress.control)
+        reports.append(reported)
 
     def make(**changes: object) -> Context:
         fields: dict[str, object] = {

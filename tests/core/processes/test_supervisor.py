@@ -9,10 +9,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
+from pydantic import JsonValue
 
 from core.errors import UserError
 from core.events import Progress, RunCancelled, RunInterrupted, RunResumed, RunStalled, RunStarted
@@ -31,12 +33,22 @@ from core.processes.workers import (
     stop_supervisor,
     supervisor,
 )
+from core.questions.request import Request
 from core.runs import Run, Status
 from core.workspace import Workspace
 from tests.core.processes.test_workers import FAKE, recipe
 
 FAKE_DASHBOARD = (sys.executable, str(Path(__file__).with_name("fake_dashboard.py")))
 QUICK = Timeouts(cancel=0.3, terminate=0.2, linger=0.3, stall=0.4, scan=0.1, orphan=0.5, idle=0.3, spare=0.1)
+
+
+@dataclass(frozen=True)
+class Echo(Request[dict[str, JsonValue]]):
+    """A question that only the fake worker answers."""
+
+    kind: ClassVar[str] = "echo"
+
+    n: int | str
 
 
 @pytest.fixture
@@ -357,7 +369,7 @@ def test_questions_follow_each_other_though_the_answer_is_taken_away_at_once(wor
     ensure_supervisor(workspace, worker=FAKE)
     for number in range(5):
         begun = time.monotonic()
-        assert ask(workspace, "echo", {"n": number})["asked"] == {"n": number}
+        assert ask(workspace, Echo(number))["asked"] == {"n": number}
         assert time.monotonic() - begun < 15
     assert not workspace.job_ids()
 
@@ -389,7 +401,7 @@ def test_a_question_that_dies_by_a_signal_does_not_take_the_next_answer_with_it(
         assert told.value.code == "worker_died"
         assert "signal 11" in told.value.given
         assert following.result()["asked"] == {"n": number}
-        assert ask(workspace, "echo", {"n": "again"})["pid"] == following.result()["pid"]
+        assert ask(workspace, Echo("again"))["pid"] == following.result()["pid"]
 
 
 def test_a_job_can_be_cancelled_waiting_or_begun(workspace: Workspace, keeper: Supervisor) -> None:

@@ -7,9 +7,7 @@ import os
 import secrets
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from core.dataset_edits import (
     AddImages,
@@ -56,29 +54,13 @@ from core.engine.data.imports.splitting import Picture, Shares, assign, join, kn
 from core.engine.data.photos import Progress
 from core.errors import UserError, nearest, shorten
 from core.files import lock, make_folder, move_into, remove_all, remove_tree, write_atomic
+from core.questions.dataset_edit import Edited
 from core.sealed import seal
 
 LOCK = "edit.lock"
 LONGEST_CLASS = 255  # characters
 MOST_SHARE = 0.8  # of validation and test together
 Files = tuple[OwnImage, str]  # an image and the name of its class
-
-
-@dataclass(frozen=True)
-class Edited:
-    """The set after a change: what it is called, its counts, its content hash and that of the version before; files of
-    added images that were skipped."""
-
-    dataset: str
-    classes: int
-    images: int
-    version: str
-    before: str
-    skipped: list[dict[str, str]]
-    warnings: list[str]
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def edit_dataset(name: str, edit: Edit, folder: Path, progress: Progress | None = None) -> Edited:

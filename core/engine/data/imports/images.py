@@ -7,16 +7,14 @@ import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from core.engine.data.catalog import datasets
 from core.engine.data.imports.class_folders import Arrangement, Wishes, arrange
 from core.engine.data.imports.cleaning import Filled, cleaned, plain_path, skip
-from core.engine.data.imports.depth import WHITE
 from core.engine.data.imports.encodings import GUESSES
 from core.engine.data.imports.file_names import blank, folded
 from core.engine.data.imports.file_type import READ_FORMATS, kind_of
@@ -28,34 +26,11 @@ from core.engine.data.imports.zip_reader import DamagedEntry
 from core.engine.data.photos import Progress
 from core.errors import UserError, nearest
 from core.files import make_folder, move, remove_tree, write_atomic
+from core.questions.import_data import Imported
 from core.sealed import seal
 
 LONGEST_NAME = 80
 SHAPES = ("crop", "pad", "stretch")
-
-
-@dataclass(frozen=True)
-class Imported:
-    """What became of a folder or zip. `dataset` is the name to load it by; `classes` and `images` are counts.
-
-    `ignored` counts hidden and system files by the name that says so; `folders` account for each folder of the class
-    level (folder, class, split, images, reason); `shape` and `white` are how pictures become images (see Cut);
-    `encoding` is that of a table, or of a zip's unmarked names.
-    """
-
-    dataset: str
-    classes: int
-    images: int
-    skipped: list[dict[str, str]]
-    warnings: list[str]
-    ignored: dict[str, int] = field(default_factory=dict)
-    folders: list[dict[str, str | int]] = field(default_factory=list)
-    shape: str = "crop"
-    white: int = WHITE
-    encoding: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def import_images(

@@ -16,8 +16,9 @@ from PIL import Image
 from core.engine.data.imports.class_folders import Arrangement
 from core.engine.data.imports.cleaning import Filled
 from core.engine.data.imports.decoder_pool import Decoded
-from core.engine.data.imports.images import Delivery, Imported, checked_name, store
+from core.engine.data.imports.images import Delivery, checked_name, store
 from core.engine.data.photos import Progress
+from core.questions.import_data import Imported
 
 NAMES = ("bark", "grass", "sand", "water", "brick", "cloud", "leaf", "stone")
 TINTS = ((150, 100, 70), (80, 150, 70), (200, 180, 120), (70, 110, 180))

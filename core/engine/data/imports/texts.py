@@ -17,7 +17,6 @@ from core.engine.data.imports.cleaning import Filled
 from core.engine.data.imports.decoder_pool import Decoded
 from core.engine.data.imports.images import (
     Delivery,
-    Imported,
     check_encoding,
     check_shape,
     checked_name,
@@ -29,6 +28,7 @@ from core.engine.data.imports.tables import Table, is_table, read_table
 from core.engine.data.lettering import draw, lacking, plain, room
 from core.engine.data.photos import Progress
 from core.errors import UserError
+from core.questions.import_data import Imported
 
 SIDE = 96  # pixels of a drawn text: 64 letters of 12 pixels, 256 of 6
 SIDES = (16, 1024)

@@ -15,14 +15,13 @@ from sklearn.datasets import load_sample_images
 from torch import Tensor, nn
 
 from core.engine.backbones import find, load_backbone
-from core.engine.context import NOTHING, Context, Figures
+from core.engine.context import Context, silent
 from core.engine.data import Dataset
 from core.engine.export.graph import write_graph
 from core.engine.measure.runtime import prepared
 from core.engine.model import Model, Preprocessing
 from core.engine.quantize import Calibration
 from core.engine.training.loop import Examples, Schedule, fit
-from core.events import Work
 
 SIZE = 32
 
@@ -119,12 +118,6 @@ class Learned:
     @property
     def calibration(self) -> Calibration:
         return Calibration(lambda: prepared(self.context.labelled.images[:128], self.model.preprocessing))
-
-
-def silent(
-    what: Work, epoch: int, epochs: int, batch: int, batches: int, figures: Figures = NOTHING, control: str = ""
-) -> None:
-    return None
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from onnx import TensorProto, numpy_helper
 from torch import Tensor, nn
 from torchvision.models import VisionTransformer
 
-from core.engine.context import CancelledError, Context
+from core.engine.context import CancelledError, Context, Progress
 from core.engine.data import load_dataset, prepare
 from core.engine.measure.graph import integer_layers, kernels, layers, weight_bytes
 from core.engine.measure.runtime import open_session, predict
@@ -258,9 +258,9 @@ def test_it_resumes_bit_identically(learned, tmp_path: Path) -> None:  # type: i
     def stop() -> bool:
         return len(done) > 0
 
-    def report(what: str, epoch: int, *rest: object, **more: object) -> None:
-        if what == "training" and epoch == 1 and rest[1] == 0:
-            done.append(epoch)
+    def report(progress: Progress) -> None:
+        if progress.what == "training" and progress.epoch == 1 and progress.done == 0:
+            done.append(progress.epoch)
 
     method = build("quantize", "qat", augment="none", **options)
     assert isinstance(method, Quantize)

@@ -16,11 +16,12 @@ from pydantic import JsonValue
 from rich.console import Console
 
 from core import cli
-from core.engine.questions import answer as answering
+from core.engine.questions import import_data as answering
 from core.engine.questions.answer import answer
 from core.errors import UserError
 from core.import_report import progress_line
-from core.jobs import LONG, Document, Job
+from core.jobs import Job
+from core.questions.request import Request, is_overtaken
 from core.workspace import Workspace
 from tests.core.engine.data.imports.test_images import encoded, picture, pngs, unpacked
 
@@ -53,7 +54,7 @@ def test_it_tells_how_far_it_is_and_rests_between_files(
     assert [step for step in seen if step[0] == "decoding"] == [("decoding", n, 20) for n in range(1, 21)]
     assert seen[0][0] == "counting files"
     assert ("looking at files", 19, 20) in seen
-    assert "import" in LONG
+    assert is_overtaken("import")
 
 
 def test_a_preview_is_answered_in_the_middle_of_it(store: Workspace, tmp_path: Path) -> None:
@@ -113,11 +114,11 @@ def test_choices_reach_whoever_asked(store: Workspace, tmp_path: Path) -> None:
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Questions are answered in this process, not by a worker."""
 
-    def ask(store: Workspace, kind: str, asked: dict[str, JsonValue], look: Callable[[Job], None]) -> Document:
-        job = store.create_job(kind, asked)
+    def ask(store: Workspace, request: Request[Any], look: Callable[[Job], None]) -> Any:
+        job = store.ask(request)
         answer(job)
         look(job)
-        return job.result()
+        return request.answer_from_document(job.result())
 
     monkeypatch.setattr(cli, "ask", ask)
 

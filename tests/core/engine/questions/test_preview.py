@@ -26,9 +26,10 @@ from core.engine.prune.structured import prune_channels
 from core.engine.questions import estimate
 from core.engine.questions.answer import answer
 from core.engine.questions.estimate import Stopwatch, cost, parts
-from core.engine.questions.preview import Preview, Row, _context, preview
+from core.engine.questions.preview import _context, preview
 from core.errors import UserError, UserErrors
 from core.jobs import Job
+from core.questions.preview import Preview, Row
 from core.recipe import parse_recipe
 from core.workspace import Workspace
 from tests.core.engine.conftest import MakeContext

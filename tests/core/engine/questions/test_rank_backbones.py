@@ -10,9 +10,10 @@ from rich.console import Console
 
 from core import terminal
 from core.engine.questions.answer import answer
-from core.engine.questions.rank_backbones import Row, agreement
+from core.engine.questions.rank_backbones import agreement
 from core.errors import UserError
 from core.jobs import Document
+from core.questions.rank_backbones import Row
 from core.workspace import Workspace
 
 

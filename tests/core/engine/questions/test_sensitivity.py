@@ -23,8 +23,9 @@ from core.engine.questions.sensitivity import Kept, measure, right, subset
 from core.engine.worker import Orders, answer_others
 from core.errors import UserError
 from core.jobs import Job
+from core.questions.request import Request
+from core.questions.sensitivity import VALUES, Row, question, rows
 from core.runs import Run
-from core.sensitivity import VALUES, Row, question, rows
 from core.workspace import Workspace
 
 HEAVY, IDLE = "stage2.0.conv2", "stage1.0.conv1"
@@ -130,7 +131,7 @@ def test_a_part_of_the_images_holds_every_class(digits: Dataset) -> None:
 
 
 def asked(store: Workspace, finished: Run, **changes: Any) -> Job:
-    request = question(finished, None, "bits", 40)
+    request = question(finished, None, "bits", 40).to_document()
     job = store.create_job("sensitivity", {**request, **changes})
     answer(job)
     return job
@@ -153,7 +154,7 @@ def test_cancelled_it_keeps_what_is_done_and_goes_on_from_there(
     store: Workspace, finished: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request = question(finished, 0, "ratio", 30)
-    job = store.create_job("sensitivity", request)
+    job = store.ask(request)
     shown: list[tuple[Row, ...]] = []
     tell = Job.show
 
@@ -181,7 +182,7 @@ def test_cancelled_it_keeps_what_is_done_and_goes_on_from_there(
         return right(model, split)
 
     monkeypatch.setattr(engine, "right", counted)
-    again = store.create_job("sensitivity", request)
+    again = store.ask(request)
     answer(again)
     found = rows(again.result())
     assert found[: 2 * per_layer] == shown[-1]
@@ -197,7 +198,7 @@ def test_quick_questions_are_answered_in_between_and_change_nothing(store: Works
     orders, seen = Orders(reading), list[tuple[bool, bool]]()
     quick = store.create_job("preview", {"recipe": finished.recipe_text})
     wrong = store.create_job("profile", {"backbone": "nobody"})
-    long = Job(store.create_job("sensitivity", request).folder, lambda: in_between())
+    long = Job(store.ask(request).folder, lambda: in_between())
 
     def in_between() -> None:
         answer_others(orders)
@@ -212,7 +213,7 @@ def test_quick_questions_are_answered_in_between_and_change_nothing(store: Works
     assert quick.result()["rows"]
     with pytest.raises(UserError):
         wrong.result()
-    kept = store.create_job("sensitivity", request)
+    kept = store.ask(request)
     for path in (store.cache / "sensitivity").iterdir():
         path.unlink()
     answer(kept)
@@ -223,11 +224,11 @@ def test_quick_questions_are_answered_in_between_and_change_nothing(store: Works
 def test_the_command_gives_a_list(
     store: Workspace, finished: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def here(workspace: Workspace, kind: str, request: Any, look: Any) -> Any:
-        job = workspace.create_job(kind, request)
+    def here(workspace: Workspace, request: Request[Any], look: Any) -> Any:
+        job = workspace.ask(request)
         answer(job)
         look(job)
-        return job.result()
+        return request.answer_from_document(job.result())
 
     monkeypatch.setattr(cli, "ask", here)
     words = ["sensitivity", finished.id, "--what", "ratio", "--limit", "20", "--workspace", str(store.path), "--json"]
@@ -252,4 +253,4 @@ def test_what_cannot_be_asked_is_refused_at_once(finished: Run, changes: dict[st
 
 
 def test_without_a_step_it_is_the_last_one_in_floats(finished: Run) -> None:
-    assert question(finished, None, "bits", 0)["step"] == 1
+    assert question(finished, None, "bits", 0).step == 1

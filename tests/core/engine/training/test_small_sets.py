@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from core.engine import build
+from core.engine.context import Progress
 from core.engine.data import Dataset, Split, few_shots
 from core.engine.distill import Distill
 from core.engine.forecast import Workload
@@ -119,9 +120,9 @@ def test_the_twin_has_as_many_steps_in_batches_as_large(
 ) -> None:
     told: dict[str, set[int]] = {}
 
-    def report(what: str, epoch: int, epochs: int, batch: int, batches: int, *rest: object) -> None:
-        if what == "training":
-            told.setdefault(str(rest[1] if len(rest) > 1 else ""), set()).add(batches)
+    def report(progress: Progress) -> None:
+        if progress.what == "training":
+            told.setdefault(progress.control, set()).add(progress.total)
 
     context = make_context(labelled=few(digits.train, 60), report=report)
     method = build("distill", "kd", width=4, epochs=1)

@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from core.engine.backbones import find, load_backbone
-from core.engine.context import Context
+from core.engine.context import Context, silent
 from core.engine.data import Dataset, Split
 from core.engine.method import Method, build
 from core.engine.model import Model
@@ -112,7 +112,7 @@ def _context(folder: Path, threads: int, side: int) -> Context:
     return Context(
         data=data, labelled=data.train, pool=data.train.images[:0], device=torch.device("cpu"), threads=threads,
         precision="auto", image_size=0, weights="none", folder=folder, cache=folder / "cache", place=(0, 0),
-        report=lambda *told: None, warn=lambda code, message: None, cancelled=lambda: False,
+        report=silent, warn=lambda code, message: None, cancelled=lambda: False,
         bfloat16=bfloat16_of(torch.device("cpu")),
     )  # fmt: skip
 

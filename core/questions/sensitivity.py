@@ -1,4 +1,4 @@
-"""Sensitivity: what a network loses when one layer alone is cut or rounded; the question, and its rows.
+"""What a network loses when one layer alone is cut or rounded, layer by layer.
 
 Li et al. 2017, Pruning Filters for Efficient ConvNets, arXiv:1608.08710 (figure 2b): the others stay as they are, and
 nothing is trained afterwards.
@@ -6,16 +6,17 @@ nothing is trained afterwards.
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import dataclass
+from typing import ClassVar, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter
+from pydantic import BaseModel, ConfigDict
 
 from core.errors import UserError, nearest
 from core.jobs import Document
 from core.points import Point
+from core.questions.request import Request
 from core.runs import Run
 
-KIND = "sensitivity"
 What = Literal["ratio", "bits"]
 VALUES: dict[str, tuple[float, ...]] = {"ratio": (0.0, 0.25, 0.5, 0.75, 0.9), "bits": (32, 8, 6, 4, 3, 2)}
 LIMIT = 500  # validation images; 0 takes all
@@ -31,13 +32,36 @@ class Row(BaseModel):
     validation_accuracy: float
 
 
-def question(run: Run, step: int | None, what: str, limit: int) -> dict[str, JsonValue]:
-    """The request of a job; raises UserError on what cannot be asked of the run."""
-    if what not in VALUES:
+@dataclass(frozen=True)
+class Sensitivity:
+    """The rows so far, a layer after the other, on so many validation `images`; `cached`, whether none was new."""
+
+    rows: tuple[Row, ...] = ()
+    images: int = 0
+    cached: bool = False
+
+
+@dataclass(frozen=True)
+class SensitivityRequest(Request[Sensitivity]):
+    """What the network of a run's `step` loses by each of VALUES[`what`], on at most `limit` images (0: all)."""
+
+    kind: ClassVar[str] = "sensitivity"
+    overtaken: ClassVar[bool] = True
+
+    run: str
+    step: int
+    what: What
+    limit: int
+
+
+def question(run: Run, step: int | None, what: str, limit: int) -> SensitivityRequest:
+    """The request for a run's step, by default the last one in floats; raises UserError on what cannot be asked."""
+    known: What | None = next((name for name in get_args(What) if name == what), None)
+    if known is None:
         raise UserError("unknown_choice", "what", what, f"one of {', '.join(VALUES)}", nearest(what, VALUES))
     if limit < 0:
         raise UserError("out_of_range", "limit", limit, "0 for all validation images, or how many", "Set it to 0.")
-    return {"run": run.id, "step": float_point(run, step).step, "what": what, "limit": limit}
+    return SensitivityRequest(run.id, float_point(run, step).step, known, limit)
 
 
 def float_point(run: Run, step: int | None) -> Point:
@@ -55,4 +79,4 @@ def float_point(run: Run, step: int | None) -> Point:
 
 def rows(document: Document | None) -> tuple[Row, ...]:
     """The rows of an answer, whole or partial."""
-    return TypeAdapter(tuple[Row, ...]).validate_python((document or {}).get("rows", ()))
+    return SensitivityRequest.answer_from_document(document or {}).rows
