@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -77,8 +78,13 @@ def panel(own: Sequence[str], *, first: bool) -> None:
 
 
 def edition() -> int:
-    """Counts the imports that began: fields of another edition are other, empty fields."""
+    """Counts the imports that went well: fields of another edition are other, empty fields."""
     return recall("data.edition", 0)
+
+
+def renew() -> None:
+    """Empties the fields: what was chosen is imported."""
+    remember("data.edition", edition() + 1)
 
 
 def _key(name: str) -> str:
@@ -221,10 +227,10 @@ def _go(given: Given | None, into: str, name: str, options: Options) -> None:
         faults.refused(faults.not_done(error), str(error))
         return
     if not asking.begin(asking.WORK, _request(path, into, name, options)):
-        drop(workspace(), path)
+        with suppress(OSError):  # else it is tidied up later
+            drop(workspace(), path)
         return
     remember("data.collected", given.collected)
-    remember("data.edition", edition() + 1)
     st.rerun()
 
 

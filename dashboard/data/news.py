@@ -21,13 +21,14 @@ from core.questions.import_data import Imported, ImportRequest
 from core.questions.request import Request
 from core.uploads import drop
 from dashboard import faults
-from dashboard.data import asking, basket
+from dashboard.data import adding, asking, basket
 from dashboard.data.adding import counted
 from dashboard.data.asking import WORK, Outcome
 from dashboard.i18n import say
 from dashboard.session import forget, put_query, recall, remember, workspace
 
 NEWS, DELETED, WRONG = "data.news", "data.deleted", "data.wrong"
+FULL = ("disk_full", "disk_quota")
 MOST_SKIPPED = 20  # files told; the card has all
 CHOSEN = "dataset"  # the parameter that names the set on the page
 
@@ -41,10 +42,18 @@ def take() -> None:
     if found.answer is not None:
         if not isinstance(found.answer, Fetched):
             put_query(CHOSEN, found.answer.dataset)
+        if _brought_images(found.asked.request):
+            adding.renew()
         if isinstance(found.answer, Imported) and recall("data.collected", False):
             basket.empty()
     if not choices(found):
         _drop_upload(found.asked.request)
+
+
+def _brought_images(request: Request[Any]) -> bool:
+    return isinstance(request, ImportRequest) or (
+        isinstance(request, EditRequest) and isinstance(request.edit, AddImages)
+    )
 
 
 def show() -> None:
@@ -105,6 +114,10 @@ def _refusal(found: Outcome) -> None:
     error = found.error
     assert error is not None
     ways = choices(found)
+    if not ways and isinstance(error, UserError) and error.code in FULL:
+        told = faults.situation(error)
+        faults.show(faults.Utf8Text(told.what, say("data.disk_kept"), told.fix), str(error))
+        return
     if not ways:
         faults.refused(error, found.details)
         if isinstance(error, UserError) and error.code == "image_without_class":
