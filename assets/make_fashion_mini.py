@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from core.engine.data.bundled import FASHION_MINI, FASHION_SIZES, SEED
-from core.engine.data.dataset import draw
+from core.engine.data.dataset import SEED, draw
 from core.engine.data.published.idx import read_idx
+from core.engine.data.sets.fashion_mini import FASHION_MINI, FASHION_SIZES
 from core.files import write_atomic
 
 

@@ -14,9 +14,9 @@ import io
 import json
 
 from core.assets import ASSETS
-from core.engine.data.bundled import text_sample
 from core.engine.data.dataset import shuffled
 from core.engine.data.imports.texts import Bag, bag_of_words
+from core.engine.data.sets.text_topics import text_sample
 from core.files import make_folder, write_atomic
 
 TARGET = ASSETS / "text-sample" / "sentences.csv"

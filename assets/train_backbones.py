@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from core.engine.backbones import load_backbone
 from core.engine.context import Context, Progress
 from core.engine.data import load_dataset
-from core.engine.data.bundled import FASHION_LICENCE
+from core.engine.data.sets.fashion_mnist import FashionMnist
 from core.engine.model import Model, Preprocessing
 from core.engine.output import Output
 from core.engine.seeds import counter_seed
@@ -88,7 +88,7 @@ def train(name: str, plan: Plan, threads: int) -> None:
         "std": [STD],
         "params": sum(p.numel() for p in net.parameters()),
         "classes": list(data.classes),
-        "licence": f"Apache-2.0; trained on Fashion-MNIST ({FASHION_LICENCE})",
+        "licence": f"Apache-2.0; trained on Fashion-MNIST ({FashionMnist.licence})",
         "trained": f"{plan.epochs} epochs of {len(data.train)} images, torch {torch.__version__}",
     }
     make_folder(FOLDER)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -41,11 +43,22 @@ class MethodEntry:
     needs_linear_head: bool = False
 
     def to_json(self) -> dict[str, Any]:
+        return self._described() | {"options": [option.to_json() for option in self.options]}
+
+    def to_short_json(self, shared: Mapping[str, Option]) -> dict[str, Any]:
+        """As `to_json`, but an option that is the same in `shared` by its name alone, a row of them as one string."""
+        items: list[Any] = []
+        for together, options in groupby(self.options, lambda option: shared.get(option.name) == option):
+            row = list(options)
+            items += [" ".join(option.name for option in row)] if together else [option.to_json() for option in row]
+        return self._described() | {"options": items}
+
+    def _described(self) -> dict[str, Any]:
+        """Everything but the options."""
         return {
             "title": vars(self.title),
             "summary": vars(self.summary),
             "source": self.source,
-            "options": [option.to_json() for option in self.options],
             "needs_target": self.needs_target,
             **({} if self.takes_quantized else {"takes_quantized": False}),
             **({"target_choices": {n: list(v) for n, v in self.target_choices.items()}} if self.target_choices else {}),
@@ -53,9 +66,10 @@ class MethodEntry:
         }
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> MethodEntry:
+    def from_json(cls, data: dict[str, Any], shared: Mapping[str, Option] | None = None) -> MethodEntry:
+        """The entry that `to_json` or, with the stage's `shared` options, `to_short_json` wrote."""
         title, summary = (Words(**data[key]) for key in ("title", "summary"))
-        options = tuple(Option.from_json(option) for option in data["options"])
+        options = tuple(option for item in data["options"] for option in _options(item, shared or {}))
         choices = {name: tuple(values) for name, values in data.get("target_choices", {}).items()}
         return cls(
             title, summary, data["source"], options, data.get("needs_target", False), data.get("takes_quantized", True),
@@ -90,13 +104,23 @@ class Catalog:
         return replace(self, datasets={**facts, **self.datasets})
 
     def to_json(self) -> dict[str, Any]:
-        methods = {s: {n: entry.to_json() for n, entry in menu.items()} for s, menu in self.methods.items()}
-        return {"methods": methods, "backbones": dict(self.backbones), "datasets": dict(self.datasets)}
+        """As in `catalog.json`: what the methods of a stage share is there once, so a new one adds only its own."""
+        shared = {stage: _shared(menu) for stage, menu in self.methods.items()}
+        return {
+            "options": {s: {n: option.to_json() for n, option in found.items()} for s, found in shared.items()},
+            "methods": {
+                s: {n: e.to_short_json(shared[s]) for n, e in menu.items()} for s, menu in self.methods.items()
+            },
+            "backbones": dict(self.backbones),
+            "datasets": dict(self.datasets),
+        }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Catalog:
         stages = sorted(data["methods"], key=STAGES.index)
-        methods = {s: {n: MethodEntry.from_json(e) for n, e in data["methods"][s].items()} for s in stages}
+        written = data.get("options", {})
+        shared = {s: {n: Option.from_json(o) for n, o in written.get(s, {}).items()} for s in stages}
+        methods = {s: {n: MethodEntry.from_json(e, shared[s]) for n, e in data["methods"][s].items()} for s in stages}
         return cls(methods, data["backbones"], data["datasets"])
 
     def dumps(self) -> str:
@@ -108,6 +132,22 @@ class Catalog:
 def load_catalog(path: Path = CATALOG_FILE) -> Catalog:
     """The committed catalog, read once a process. `make catalog` writes the file."""
     return Catalog.from_json(json.loads(shipped(path).read_text(encoding="utf-8")))
+
+
+def _shared(menu: Mapping[str, MethodEntry]) -> dict[str, Option]:
+    """The options that methods of a stage have from it, in the form in which most have them; of equally many, in that
+    of the method whose name comes first."""
+    forms: dict[str, Counter[Option]] = {}
+    for _, entry in sorted(menu.items()):
+        for option in entry.options:
+            if not option.own:
+                forms.setdefault(option.name, Counter())[option] += 1
+    return {name: counted.most_common(1)[0][0] for name, counted in forms.items()}
+
+
+def _options(item: str | dict[str, Any], shared: Mapping[str, Option]) -> list[Option]:
+    """One item of a method's options: names of shared ones, or an option of its own."""
+    return [shared[name] for name in item.split()] if isinstance(item, str) else [Option.from_json(item)]
 
 
 def _known(menu: Mapping[str, T], name: str, noun: str, field: str) -> T:

@@ -7,11 +7,11 @@ from statistics import fmean, stdev
 
 from pydantic import JsonValue
 
+from core.controls import WITHOUT_TEACHER
 from core.events import Measured
 from core.points import Point
 
 KEPT = "kept_incoming"  # the remark of a step whose training gave nothing better than what there was
-TWIN = "twin without a teacher"  # the name of the control, see core.engine.distill
 # two-sided 95 % quantiles of Student's t for 1, 2, … degrees of freedom; a recipe has at most ten seeds
 STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 
@@ -54,7 +54,7 @@ def _trios(measured: list[Measured], step: int) -> Iterable[tuple[float, float, 
         chain = {m.point.step: m.point for m in measured if m.seed == seed and m.role != "control"}
         twins = [m.point for m in measured if (m.seed, m.role) == (seed, "control") and m.point.step == step]
         before = max((n for n in chain if n < step), default=None)
-        twin = next((point.accuracy for point in twins if point.name == TWIN), None)
+        twin = next((point.accuracy for point in twins if point.control == WITHOUT_TEACHER), None)
         if before is None or step not in chain or twin is None or KEPT in _remarks(chain[step]):
             continue
         teacher, distilled = chain[before].accuracy, chain[step].accuracy

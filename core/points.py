@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from statistics import mean, stdev
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict, JsonValue, model_validator
 
 from core.chance import Chance
+from core.controls import STORED
 
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -31,11 +32,12 @@ class Latency(BaseModel):
 class Point(BaseModel):
     """The model after one step: accuracies as shares of 1 on the saved file, sizes in bytes.
 
-    `accuracy` is that of the test split with its 95 % interval, `target_accuracy` that of the target dataset's test
-    split, in a recipe that has one; `artifact` is relative to the run folder; `seeds` is the number of seeds behind
-    `accuracy_mean`, its deviation `accuracy_sd`, both of the target too, and `validation_accuracy_mean`, while all else
-    is of the file of the recipe's own seed. `chance` is what would be right without looking at the images. None means:
-    not measured; `to_json` leaves it out.
+    `backbone` is the network's, several joined by +; `control` is the code of a control (`core.controls`), None for the
+    step's own model. `accuracy` is that of the test split with its 95 % interval, `target_accuracy` that of the target
+    dataset's test split, in a recipe that has one; `artifact` is relative to the run folder; `seeds` is the number of
+    seeds behind `accuracy_mean`, its deviation `accuracy_sd`, both of the target too, and `validation_accuracy_mean`,
+    while all else is of the file of the recipe's own seed. `chance` is what would be right without looking at the
+    images. None means: not measured; `to_json` leaves it out.
     """
 
     model_config = STRICT
@@ -44,6 +46,8 @@ class Point(BaseModel):
     stage: str
     method: str
     name: str
+    backbone: str | None = None
+    control: str | None = None
     accuracy: float | None = None
     accuracy_low: float | None = None
     accuracy_high: float | None = None
@@ -66,6 +70,15 @@ class Point(BaseModel):
     validation_accuracy_mean: float | None = None
     seeds: int | None = None
     chance: Chance | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_older_runs(cls, data: Any) -> Any:
+        """Points stored before they had codes: their names say the same."""
+        if not isinstance(data, dict) or data.keys() & {"backbone", "control"} or not isinstance(data.get("name"), str):
+            return data
+        code, (backbone, dot, _) = STORED.get(data["name"]), data["name"].partition(" · ")
+        return data | ({"control": code} if code else {"backbone": backbone} if dot else {})
 
     def to_json(self) -> dict[str, Any]:
         """As in the commands' JSON, without what was not measured."""

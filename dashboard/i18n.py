@@ -11,6 +11,7 @@ from pathlib import Path
 
 from core import formatting
 from core.catalog import load_catalog
+from core.controls import code_of
 from core.options import Words
 from dashboard import session
 from dashboard.session import Language
@@ -70,7 +71,12 @@ def named(stage: str, method: str, name: str) -> str:
     """A point's or control's name with its method's title in the person's language; a new control's own as it is."""
     entry = load_catalog().methods.get(stage, {}).get(method)
     title = name.replace(entry.title.en, spoken(entry.title)) if entry else name
-    return known(f"controls.{name}", title)
+    return control_name(name, title)
+
+
+def control_name(name: str, otherwise: str = "") -> str:
+    """What a control is called, given its code or its English words; one that a method brings along as it is."""
+    return known(f"controls.{code_of(name)}", otherwise or name)
 
 
 @cache

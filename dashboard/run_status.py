@@ -12,7 +12,7 @@ from core.options import Value
 from core.recipe import Recipe
 from core.state import RESTED, RunState, Status
 from dashboard.charts.style import MARKS
-from dashboard.i18n import known, say, spoken
+from dashboard.i18n import control_name, say, spoken
 
 ICONS = {
     Status.QUEUED: ":material/schedule:",
@@ -68,7 +68,7 @@ def _work(told: Progress, *, moving: bool) -> list[str]:
     """What it is at; how fast and for how long yet only while it moves."""
     parts = [say(f"status.what_{told.what}")]
     if told.control:
-        parts.insert(0, say("status.control", name=UserText(known(f"controls.{told.control}", told.control)).md()))
+        parts.insert(0, say("status.control", name=UserText(control_name(told.control)).md()))
     if told.what == "training":
         parts.append(say("status.epoch", epoch=min(told.epoch + 1, told.epochs), epochs=told.epochs))
     elif told.batches > 1:
@@ -100,7 +100,7 @@ def happening(state: RunState, recipe: Recipe | None) -> str:
     if told.what != "training":
         return say(f"status.why_{told.what}", total=f"{told.batches:,}")
     if told.control:
-        return say("status.why_control", name=UserText(known(f"controls.{told.control}", told.control)).md())
+        return say("status.why_control", name=UserText(control_name(told.control)).md())
     step = recipe.steps[told.step]
     method = load_catalog().method(step.stage, step.method)
     knobs = [f"{spoken(o.title)} {_written(step.options[o.name])}" for o in method.options if o.name in step.options]

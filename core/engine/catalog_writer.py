@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import inspect
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
@@ -16,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from core.catalog import CATALOG_FILE, STAGES, Catalog, Facts, MethodEntry
-from core.engine.method import Method, methods
+from core.engine.members import crowded
+from core.engine.method import Method, base_of, methods
 from core.files import write_atomic
 from core.options import Option, Words
 
@@ -31,19 +31,24 @@ class BrokenMethod(Exception):
 def collect(stages: Iterable[str] = STAGES) -> Catalog:
     """The catalog of this code. Raises BrokenMethod, or whatever a broken file raises on import."""
     from core.engine.backbones import backbones
+    from core.engine.backbones.backbone import Family
     from core.engine.data import datasets
+    from core.engine.data.known import KnownDataset
 
+    known, found = datasets(), backbones()
+    _refuse_crowded("core.engine.data.sets", KnownDataset, "dataset")
+    _refuse_crowded("core.engine.backbones", Family, "family")
     return Catalog(
         methods={stage: stage_entries(stage) for stage in stages},
-        backbones={name: entry.to_json() for name, entry in backbones().items()},
-        datasets={name: _everywhere(entry.to_json()) for name, entry in datasets().items()},
+        backbones={name: entry.to_json() for name, entry in found.items()},
+        datasets={name: _everywhere(entry.to_json()) for name, entry in known.items()},
     )
 
 
 def stage_entries(stage: str) -> dict[str, MethodEntry]:
     """Every method of a stage, by name. Raises BrokenMethod where a file says too little or too much."""
     menu = methods(stage)
-    _refuse_doubles(stage, menu)
+    _refuse_crowded(f"core.engine.{stage}", base_of(stage), "method")
     if not menu:
         raise BrokenMethod(f"core/engine/{stage}: no method; a method is a file with one subclass of the stage's base")
     return {name: method_entry(stage, name, method) for name, method in menu.items()}
@@ -89,16 +94,10 @@ def _everywhere(facts: dict[str, Any]) -> Facts:
     return kept | ({"where": "download"} if kept.get("where") == "installed" else {})
 
 
-def _refuse_doubles(stage: str, menu: dict[str, type[Method]]) -> None:
-    """Two methods in one file would both be missing from the menu, silently."""
-    package = sys.modules[f"core.engine.{stage}"]
-    base = getattr(package, stage.capitalize())
-    for name, module in list(sys.modules.items()):
-        if name.rpartition(".")[0] == package.__name__ and name.rpartition(".")[2] not in menu:
-            own = [c for c in vars(module).values() if inspect.isclass(c) and c.__module__ == name]
-            concrete = [c.__name__ for c in own if issubclass(c, base) and not inspect.isabstract(c)]
-            if concrete:
-                raise BrokenMethod(f"{name}: one file, one method; got {', '.join(concrete)}")
+def _refuse_crowded(package: str, base: type[object], noun: str) -> None:
+    """Two members in one file would both be missing from the menu, silently."""
+    for name, classes in crowded(package, base).items():
+        raise BrokenMethod(f"{name}: one file, one {noun}; got {', '.join(classes)}")
 
 
 def _checked_option(option: Option, place: str) -> Option:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import importlib
-import inspect
-import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from core.engine.forecast import FileSize, Forecast, Workload, training
+from core.engine.members import members
 from core.engine.training.schedule import Schedule
 from core.errors import UserError, nearest
 from core.options import Option, Value, Words
@@ -109,7 +108,8 @@ class Method(BaseModel, ABC):
         """Writes the file a user would deploy; raises UserError where the network cannot be written so."""
 
     def controls(self, model: Model, context: Context) -> dict[str, Callable[[], Model]]:
-        """How to make the models to hold beside this step's, by name, from the same incoming `model`; here none."""
+        """How to make the models to compare this step's with, by their codes (`core.controls`), from the same incoming
+        `model`; here none."""
         return {}
 
     # said before it is done; a new method is forecast by these, and may know better
@@ -177,25 +177,13 @@ def methods(stage: str) -> dict[str, type[Method]]:
 
     The base is the class of the stage's `__init__.py` that carries the stage's name (`Distill` in `distill`).
     """
-    package = importlib.import_module(f"core.engine.{stage}")
-    base = getattr(package, stage.capitalize())
-    found: dict[str, type[Method]] = {}
-    for info in pkgutil.iter_modules([str(Path(str(package.__file__)).parent)]):
-        module = importlib.import_module(f"{package.__name__}.{info.name}")
-        own = [c for c in vars(module).values() if _defined(c, base, module.__name__)]
-        if len(own) == 1:
-            found[info.name] = own[0]
-    return dict(sorted(found.items()))
+    return members(f"core.engine.{stage}", base_of(stage))
 
 
-def _defined(value: object, base: type[Method], module: str) -> TypeGuard[type[Method]]:
-    """Whether `value` is a whole method that `module` itself defines."""
-    return (
-        inspect.isclass(value)
-        and issubclass(value, base)
-        and value.__module__ == module
-        and not inspect.isabstract(value)
-    )
+def base_of(stage: str) -> type[Method]:
+    """The base class of a stage's methods; raises AttributeError where its `__init__.py` has none."""
+    found: type[Method] = getattr(importlib.import_module(f"core.engine.{stage}"), stage.capitalize())
+    return found
 
 
 def check_steps(chain: Sequence[Method], data: Dataset) -> None:

@@ -21,7 +21,6 @@ EPSILON = float(np.finfo(np.float64).eps)
 TINY = 1e-5  # keeps alpha and beta finite where features fit the labels exactly, as in the authors' code
 MAX_ITERATIONS = 200
 TOLERANCE = 1e-6  # relative change of alpha / beta
-CHUNK = 256  # rows of the distance matrix at a time: 0.12 GB for 60,000 images
 
 
 def logme(features: ArrayLike, labels: ArrayLike) -> float:
@@ -45,12 +44,14 @@ def h_score(features: ArrayLike, labels: ArrayLike) -> float:
     noise). Between 0 and about C − 1. As in the published code the class means' covariance divides by N − 1.
     """
     f, y, classes = _features(features, labels)
+    from sklearn.covariance import ledoit_wolf  # a second to import: only when it is needed
+
     f = f - f.mean(axis=0)
-    covariance, shrinkage = ledoit_wolf(f)
+    covariance, shrinkage = ledoit_wolf(f, assume_centered=True)
     spread = _class_means(f, y, classes)[y]
     between = spread.T @ spread / (len(f) - 1)
     inverse = np.linalg.pinv(covariance, rcond=len(covariance) * EPSILON, hermitian=True)
-    return (1 - shrinkage) * float((inverse * between).sum())
+    return float((1 - shrinkage) * (inverse * between).sum())
 
 
 def leep(probabilities: ArrayLike, labels: ArrayLike) -> float:
@@ -96,32 +97,13 @@ def knn_accuracy(features: ArrayLike, labels: ArrayLike, k: int = 5) -> float:
     f, y, classes = _features(features, labels)
     if not 1 <= k < len(f):
         raise UserError("out_of_range", "k", k, f"a whole number from 1 to {len(f) - 1}", "Choose fewer neighbours.")
-    f = f - f.mean(axis=0)
-    squares = (f * f).sum(axis=1)
-    hits = 0
-    for start in range(0, len(f), CHUNK):
-        rows = slice(start, start + CHUNK)
-        distance = squares[rows, None] + squares - 2 * f[rows] @ f.T
-        here = np.arange(len(distance))
-        distance[here, here + start] = np.inf
-        near = y[np.argpartition(distance, k - 1, axis=1)[:, :k]]
-        votes = np.eye(classes)[near].sum(axis=1)
-        hits += int((votes.argmax(axis=1) == y[rows]).sum())
-    return hits / len(f)
+    from sklearn.neighbors import NearestNeighbors  # a second to import: only when it is needed
 
-
-def ledoit_wolf(centred: Array) -> tuple[Array, float]:
-    """(covariance [D, D], shrinkage α): (1 − α) S + α μ I with S = XᵀX/N and μ its mean variance.
-
-    Ledoit & Wolf 2004, https://doi.org/10.1016/S0047-259X(03)00096-4. `centred` [N, D] has mean 0.
-    """
-    n, d = centred.shape
-    sample = centred.T @ centred / n
-    mean = float(np.trace(sample)) / d
-    distance = float((sample * sample).sum()) - d * mean * mean  # ‖S − μI‖²
-    noise = (float(((centred * centred).sum(axis=1) ** 2).sum()) / n - float((sample * sample).sum())) / n
-    shrinkage = min(max(noise, 0.0) / distance, 1.0) if distance > 0 else 0.0
-    return (1 - shrinkage) * sample + shrinkage * mean * np.eye(d), shrinkage
+    search = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(f - f.mean(axis=0))
+    votes = np.zeros((len(f), classes), np.int32)
+    for neighbour in search.kneighbors(return_distance=False).T:  # of each image but itself
+        votes[np.arange(len(f)), y[neighbour]] += 1
+    return float((votes.argmax(axis=1) == y).mean())
 
 
 def _spectrum(f: Array, targets: Array) -> tuple[Array, Array]:

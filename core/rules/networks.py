@@ -10,8 +10,6 @@ from core.options import Value
 from core.rules.shared import Given, attempt, whole
 
 SMALLEST_IMAGE, LARGEST_IMAGE = 8, 1024
-SMALL_WIDTH = 16  # of the small networks' first stage, see core.engine.backbones.small
-FLAT, FLAT_WIDTH = "mlp", 256  # the one whose parameters grow with its width, not with the square of it
 WIDE = "resnet8"  # a network of any width
 FELLOWS = "with_backbones"  # the option that names backbones beside the recipe's own
 MAX_FELLOWS = 7
@@ -172,11 +170,10 @@ def _parameters(catalog: Catalog, backbone: str, width: int) -> int | None:
     facts: Facts = catalog.backbones.get(backbone, {})
     parameters, own = whole(facts, "params"), _own_width(facts)
     if parameters and own and width:
-        return round(parameters * (width / own) ** (1 if backbone == FLAT else 2))
+        return round(parameters * (width / own) ** (whole(facts, "width_power") or 2))
     return parameters
 
 
 def _own_width(facts: Facts) -> int:
     """The width a person may change; 0 where weights or the architecture fix it."""
-    wide = FLAT_WIDTH if facts.get("name") == FLAT else SMALL_WIDTH
-    return wide if facts.get("family") == "small" and facts.get("weights") == "none" else 0
+    return (whole(facts, "width") or 0) if facts.get("weights") == "none" else 0

@@ -12,7 +12,7 @@ from core.runs import Run
 from core.state import RunState, Status
 from dashboard import chance, components, run_status
 from dashboard.charts import curves, run_points
-from dashboard.i18n import known, say, template
+from dashboard.i18n import control_name, say, template
 from dashboard.live import details, run_controls
 from dashboard.session import dark, followed, raw_query, recall, remember, workspace
 
@@ -150,7 +150,7 @@ def line_name(line: str, names: dict[str, str]) -> str:
     chain, _, seed = line.partition("#")
     step, _, control = chain.partition(":")
     name = names.get(step, step)
-    name += f": {UserText(known(f'controls.{control}', control)).plot()}" if control else ""
+    name += f": {UserText(control_name(control)).plot()}" if control else ""
     return f"{name} (seed {seed})" if seed else name
 
 

@@ -23,7 +23,7 @@ from dashboard.charts.points import spread
 from dashboard.charts.style import MARKS
 from dashboard.components import TEXT_COLORS
 from dashboard.forms import told
-from dashboard.i18n import named, say, spoken
+from dashboard.i18n import control_name, named, say, spoken
 from dashboard.session import recall, workspace
 from dashboard.tradeoffs import view_state
 from dashboard.tradeoffs.points_cache import recipe
@@ -254,6 +254,8 @@ def plain(setting: Setting, value: Value | None) -> str:
         stage, _, name = str(value).partition(".")
         entry = load_catalog().methods.get(stage, {}).get(name)
         return f"{MARKS.get(stage, '○')} {spoken(entry.title)}" if entry else str(value)
+    if setting.name == CONTROL and not setting.stage:
+        return control_name(str(value))
     if value == "" or (setting.step == RECIPE and setting.name in ZERO and value == 0):
         return say(f"tradeoffs.value_{ZERO.get(setting.name, 'none') if value == 0 else 'none'}")
     return told(value)

@@ -18,17 +18,18 @@ from statistics import mean, stdev
 
 import torch
 
+from core.controls import SOURCE_ONLY
 from core.engine import build
 from core.engine.context import Context, silent
 from core.engine.data import few_labels, load_dataset, matched
 from core.engine.pipeline.first_model import start
 from core.engine.training.loop import evaluate
-from core.engine.transfer.adaptation import CONTROL, Adaptation
+from core.engine.transfer.adaptation import Adaptation
 from core.options import Value
 
 SHARED: dict[str, Value] = {"learning_rate": 0.01, "backbone_rate": 1.0}
 GRID: dict[str, tuple[Mapping[str, Value], ...]] = {
-    CONTROL: ({},),
+    SOURCE_ONLY: ({},),
     "coral": tuple({"weight": weight} for weight in (1.0, 10.0, 100.0)),
     "mk_mmd": tuple({"weight": weight} for weight in (0.1, 0.3, 1.0)),
     "dann": tuple({"weight": weight} for weight in (0.1, 0.3, 1.0)),
@@ -55,12 +56,12 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
-    methods = [name for name in GRID if given.only in ("", name) or name == CONTROL]
+    methods = [name for name in GRID if given.only in ("", name) or name == SOURCE_ONLY]
     chosen = {name: choose(name, given.seeds, given.epochs, given.labels) for name in methods}
     print(f"\n{'method':<12} {'source test':<14} {'target test':<14} target, beside source only, by seed")
     for name, scores in chosen.items():
-        gains = [100 * (s.target - base.target) for s, base in zip(scores, chosen[CONTROL], strict=True)]
-        told = "" if name == CONTROL else f"{mean(gains):+.1f} ({', '.join(f'{gain:+.1f}' for gain in gains)})"
+        gains = [100 * (s.target - base.target) for s, base in zip(scores, chosen[SOURCE_ONLY], strict=True)]
+        told = "" if name == SOURCE_ONLY else f"{mean(gains):+.1f} ({', '.join(f'{gain:+.1f}' for gain in gains)})"
         print(f"{name:<12} {spread([s.source for s in scores])}   {spread([s.target for s in scores])}   {told}")
 
 
@@ -78,7 +79,7 @@ def choose(method: str, seeds: int, epochs: int, labels: int) -> list[Score]:
 
 def score(method: str, setting: Mapping[str, Value], seed: int, epochs: int, labels: int) -> Score:
     """One training, from random weights."""
-    made = build("transfer", "coral" if method == CONTROL else method, **SHARED, **setting, epochs=epochs)
+    made = build("transfer", "coral" if method == SOURCE_ONLY else method, **SHARED, **setting, epochs=epochs)
     assert isinstance(made, Adaptation)
     data, other = load_dataset("glyphs", 8), load_dataset("digits", 8)
     target = matched(data, other, lambda code, message: print(message))
@@ -91,7 +92,7 @@ def score(method: str, setting: Mapping[str, Value], seed: int, epochs: int, lab
             target=target.unlabelled,
         )  # fmt: skip
         model = start("resnet8", context)
-        trained = made.controls(model, context)[CONTROL]() if method == CONTROL else made.apply(model, context)
+        trained = made.controls(model, context)[SOURCE_ONLY]() if method == SOURCE_ONLY else made.apply(model, context)
         parts = (data.validation, data.test, target.test)
         return Score(*(evaluate(trained, part, context).accuracy for part in parts))
 

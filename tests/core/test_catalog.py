@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,26 @@ def test_the_text_does_not_depend_on_the_order_of_discovery() -> None:
     assert turned.dumps() == SAMPLE.dumps()
     assert "范数" in SAMPLE.dumps()
     assert SAMPLE.dumps().endswith("}\n")
+
+
+def test_what_methods_share_is_written_once_and_one_that_differs_keeps_its_own() -> None:
+    own = Option("temperature", "float", 4.0, Words("T", "温度"), Words("Softens.", "软化。"), 1, 50, own=True)
+    steep = replace(RATIO, default=0.9)
+    menu = {"a": replace(L2, options=(RATIO, SCOPE)), "b": L2, "c": replace(L2, options=(own, SCOPE, steep))}
+    written = Catalog({"prune": menu}).to_json()
+    assert list(written["options"]["prune"]) == ["ratio", "scope"]
+    assert [written["methods"]["prune"][name]["options"] for name in "ab"] == [["ratio scope"], ["scope ratio"]]
+    assert written["methods"]["prune"]["c"]["options"] == [own.to_json(), "scope", steep.to_json()]
+    assert Catalog.from_json(json.loads(json.dumps(written))).methods["prune"] == menu
+
+
+def test_one_more_method_is_a_small_change_of_the_file() -> None:
+    catalog = load_catalog()
+    menu = catalog.methods["distill"]
+    shared = tuple(map(Option.from_json, catalog.to_json()["options"]["distill"].values()))
+    more = replace(catalog, methods={**catalog.methods, "distill": {**menu, "mine": replace(L2, options=shared)}})
+    assert len(shared) > 10
+    assert len(more.dumps().splitlines()) - len(catalog.dumps().splitlines()) < 20
 
 
 def test_not_a_number_is_never_written() -> None:

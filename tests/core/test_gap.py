@@ -5,15 +5,18 @@ from __future__ import annotations
 import pytest
 from scipy.stats import t, ttest_1samp
 
+from core.controls import RANDOM_PRUNING, WITHOUT_TEACHER
 from core.events import Measured, Role
-from core.gap import STUDENT, TWIN, gap_recovered
+from core.gap import STUDENT, gap_recovered
 from core.points import Point
 from core.state import fold
 from core.terminal import gap_line
 
 
-def measured(role: Role, seed: int, step: int, accuracy: float, name: str = "x") -> Measured:
-    return Measured(role, seed, Point(step=step, stage="distill", method="kd", name=name, accuracy=accuracy))
+def measured(role: Role, seed: int, step: int, accuracy: float, control: str | None = None) -> Measured:
+    name = control or "x"
+    point = Point(step=step, stage="distill", method="kd", name=name, control=control, accuracy=accuracy)
+    return Measured(role, seed, point)
 
 
 def trio(seed: int, teacher: float, twin: float, distilled: float) -> list[Measured]:
@@ -21,8 +24,8 @@ def trio(seed: int, teacher: float, twin: float, distilled: float) -> list[Measu
     return [
         measured(role, seed, 0, teacher),
         measured(role, seed, 2, distilled),
-        measured("control", seed, 2, twin, TWIN),
-        measured("control", seed, 2, 0.1, "twin cut at random"),
+        measured("control", seed, 2, twin, WITHOUT_TEACHER),
+        measured("control", seed, 2, 0.1, RANDOM_PRUNING),
     ]
 
 
@@ -77,3 +80,14 @@ def test_it_is_told_with_the_point() -> None:
     assert student.receipt["gap_recovered"]["seeds"] == 2  # type: ignore[index, call-overload]
     assert gap_line(teacher) == ""
     assert gap_line(student).startswith("step 2: 25 % of the gap recovered (twin 70.0 %, distilled 75.0 %")
+
+
+def test_points_stored_before_controls_had_codes_are_read_by_their_names() -> None:
+    stored = {"step": 2, "stage": "distill", "method": "kd", "accuracy": 0.7}
+    twin = Point.model_validate({**stored, "name": "twin without a teacher"})
+    student = Point.model_validate({**stored, "name": "resnet8 · Knowledge distillation"})
+    assert (twin.control, twin.backbone) == (WITHOUT_TEACHER, None)
+    assert (student.control, student.backbone) == (None, "resnet8")
+    found = gap_recovered([*trio(0, 0.9, 0.7, 0.75)[:2], Measured("control", 0, twin)], 2)
+    assert found is not None
+    assert found["share"] == pytest.approx(0.25)

@@ -99,7 +99,7 @@ CATALOG = Catalog(
     },
     backbones={
         "efficientnet_lite0": {"params": 3_400_000, "smallest": 16},
-        "resnet8": {"params": 78_000, "family": "small", "weights": "none", "smallest": 8},
+        "resnet8": {"params": 78_000, "width": 16, "weights": "none", "smallest": 8},
         "vgg16": {"params": 138_000_000},
     },
     datasets={"fashion-mini": {"classes": 10, "images": 7000, "train": 5000}, "digits": {"classes": 10}},

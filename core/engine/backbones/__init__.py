@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -9,26 +10,25 @@ from torch import nn
 
 from core.engine.backbones import state as weight_files
 from core.engine.backbones.backbone import Backbone, Family, Progress
-from core.engine.backbones.efficientnet_lite import EfficientNetLite
 from core.engine.backbones.heads import classes_of, head_layer, set_head
 from core.engine.backbones.skeleton import on_meta
-from core.engine.backbones.small import Small
-from core.engine.backbones.torchvision import Torchvision
+from core.engine.members import members
 from core.errors import UserError, nearest
 
-__all__ = ["Backbone", "backbones", "find", "labels", "load_backbone", "skeleton", "weights_at_hand"]
+__all__ = ["Backbone", "backbones", "families", "find", "labels", "load_backbone", "skeleton", "weights_at_hand"]
 
-FAMILIES: dict[str, Family] = {
-    "efficientnet_lite": EfficientNetLite(),
-    "small": Small(),
-    "torchvision": Torchvision(),
-}
+
+@cache
+def families() -> dict[str, Family]:
+    """Every family by the name of its file."""
+    kinds = members(__name__, Family)  # type: ignore[type-abstract]
+    return {name: kind() for name, kind in kinds.items()}
 
 
 @cache
 def backbones() -> dict[str, Backbone]:
     """Every backbone by name, sorted."""
-    entries = [entry for family in FAMILIES.values() for entry in family.catalog()]
+    entries = [replace(entry, family=name) for name, family in families().items() for entry in family.catalog()]
     return {entry.name: entry for entry in sorted(entries, key=lambda entry: entry.name)}
 
 
@@ -43,13 +43,13 @@ def find(name: str) -> Backbone:
 def weights_at_hand(name: str, folder: Path | None = None) -> bool:
     """Whether the pretrained weights of `name` can be loaded without a network; False where there are none."""
     backbone = find(name)
-    return FAMILIES[backbone.family].at_hand(backbone, folder)
+    return families()[backbone.family].at_hand(backbone, folder)
 
 
 def labels(name: str) -> tuple[str, ...]:
     """The class names that the weights of `name` know, in the order of the logits; empty without weights."""
     backbone = find(name)
-    return FAMILIES[backbone.family].labels(backbone)
+    return families()[backbone.family].labels(backbone)
 
 
 def load_backbone(
@@ -71,7 +71,7 @@ def load_backbone(
     Raises UserError on every wrong argument and when the weights can't be had.
     """
     backbone = find(name)
-    family = FAMILIES[backbone.family]
+    family = families()[backbone.family]
     size, channels = _checked(backbone, classes, image_size, width, channels)
     fresh = weights == "none" or (weights == "default" and backbone.weights == "none")
     if fresh:
@@ -92,14 +92,14 @@ def skeleton(name: str, classes: int | None = None, image_size: int | None = Non
     """The network `name` on the meta device, as its authors count it: shapes without memory, in milliseconds."""
     backbone = find(name)
     size, _ = _checked(backbone, classes, image_size, width, None)
-    family = FAMILIES[backbone.family]
+    family = families()[backbone.family]
     net = on_meta(lambda: family.published(backbone, classes or backbone.classes, size, width))
     return net.to("meta").eval()
 
 
 def _filled(backbone: Backbone, path: Path, size: int, width: int, channels: int) -> nn.Module:
     """The architecture with the weights of a file, and the head the file has."""
-    family = FAMILIES[backbone.family]
+    family = families()[backbone.family]
     state = weight_files.read(path)
     net = on_meta(lambda: family.architecture(backbone, backbone.classes, size, width, channels))
     state = dict(family.fit(state, net))
@@ -127,7 +127,7 @@ def _checked(
         allowed = f"at least {backbone.smallest} pixels a side for {backbone.name}"
         fix = f"Its own size is {backbone.image_size}; for smaller images choose a small network such as resnet20."
         raise UserError("image_too_small", "image_size", size, allowed, fix)
-    if width and backbone.family != "small":
+    if width and not backbone.width:
         fix = "Leave width out, or choose a small network such as resnet20."
         raise UserError("no_width", "width", width, f"0 for {backbone.name}: its widths are given", fix)
     return size, backbone.checked_channels(channels)

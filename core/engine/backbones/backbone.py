@@ -14,7 +14,6 @@ from core.engine.model import Preprocessing
 from core.errors import UserError
 
 Progress = Callable[[int, int | None], None]  # (bytes done, bytes in all or None)
-FamilyName = Literal["torchvision", "efficientnet_lite", "small"]
 
 
 @dataclass(frozen=True)
@@ -26,12 +25,13 @@ class Backbone:
     by torchvision or counted its way; `accuracy` is top-1 in percent as published for these weights, None without.
     `maps`: whether it works on feature maps (or tokens), so that another network's may be held against them.
     `multiple`: what the side of its images must be a multiple of. `norms`: whether it has batch normalisation with
-    scales. `linear_head`: whether it ends in a linear layer on an embedding.
+    scales. `linear_head`: whether it ends in a linear layer on an embedding. `width`: the channels or units of its own
+    by which a person may widen it, 0 where there is no such number; its parameters grow with the power `width_power`
+    of it. `family` is the name of the family's file, filled in by the catalog.
     """
 
     name: str
     title: str
-    family: FamilyName
     image_size: int
     smallest: int
     channels: int
@@ -50,6 +50,9 @@ class Backbone:
     multiple: int = 1
     norms: bool = True
     linear_head: bool = True
+    width: int = 0
+    width_power: int = 2
+    family: str = ""
 
     @property
     def fixed(self) -> bool:
@@ -76,12 +79,13 @@ class Backbone:
 
     def to_json(self) -> dict[str, Any]:
         """Its facts; what holds for nearly all of them is left out."""
-        usual = {"maps": True, "multiple": 1, "norms": True, "linear_head": True}
+        usual = {"maps": True, "multiple": 1, "norms": True, "linear_head": True, "width": 0, "width_power": 2}
         return {name: value for name, value in asdict(self).items() if usual.get(name, object()) != value}
 
 
 class Family(ABC):
-    """Backbones built and loaded in one way."""
+    """Backbones built and loaded in one way: one file of this folder with one concrete subclass. They then are in the
+    catalog, on the pages and in recipes with no other edit."""
 
     @abstractmethod
     def catalog(self) -> list[Backbone]:

@@ -127,7 +127,6 @@ def _entry(name: str, facts: Facts) -> Backbone:
     return Backbone(
         name=name,
         title=f"EfficientNet-Lite{name[-1]}",
-        family="efficientnet_lite",
         image_size=facts.size,
         smallest=8,
         channels=3,

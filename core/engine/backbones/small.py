@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from core.assets import ASSETS
 from core.engine.backbones.backbone import Backbone, Family, Progress
+from core.engine.measure.complexity import counted
 from core.errors import UserError
 
 WEIGHTS = ASSETS / "backbones"
@@ -92,29 +93,6 @@ def _stage(blocks: int, inputs: int, outputs: int, stride: int) -> nn.Sequential
     return nn.Sequential(Block(inputs, outputs, stride), *later)
 
 
-def params(depth: int, width: int, channels: int, classes: int) -> int:
-    """Trainable parameters, by counting on paper: the catalog needs them without building anything."""
-    w, blocks = width, (depth - 2) // 6
-    total = 9 * channels * w + 2 * w
-    for stage, u in enumerate((w, 2 * w, 4 * w)):
-        inputs = u if stage == 0 else u // 2
-        total += 9 * inputs * u + (2 * blocks - 1) * 9 * u * u + 2 * blocks * 2 * u
-        total += 0 if stage == 0 else inputs * u + 2 * u
-    return total + 4 * w * classes + classes
-
-
-def macs(depth: int, width: int, channels: int, classes: int, size: int) -> int:
-    """Multiply-accumulates for one image of `size` pixels a side, by counting on paper."""
-    w, blocks = width, (depth - 2) // 6
-    total = size * size * 9 * channels * w
-    for stage, u in enumerate((w, 2 * w, 4 * w)):
-        inputs = u if stage == 0 else u // 2
-        size = size if stage == 0 else (size + 1) // 2
-        weights = 9 * inputs * u + (2 * blocks - 1) * 9 * u * u + (0 if stage == 0 else inputs * u)
-        total += size * size * weights
-    return total + 4 * w * classes
-
-
 class Small(Family):
     """Our own small residual networks."""
 
@@ -153,10 +131,10 @@ def _wide(width: int, own: int) -> int:
 
 def _perceptron() -> Backbone:
     """Counted, like its neighbours, for 32-pixel colour images and ten classes."""
-    weights = 3 * 32 * 32 * HIDDEN + HIDDEN * 10
     return replace(
-        _bare(8), name=PERCEPTRON, title="Perceptron with one hidden layer (tiny images)", params=weights + HIDDEN + 10,
-        macs=weights, source="https://doi.org/10.1038/323533a0", maps=False, norms=False,
+        _bare(8), name=PERCEPTRON, title="Perceptron with one hidden layer (tiny images)",
+        source="https://doi.org/10.1038/323533a0", maps=False, norms=False, width=HIDDEN, width_power=1,
+        **counted(lambda: Perceptron(HIDDEN, 3, 32, 10), 3, 32),
     )  # fmt: skip
 
 
@@ -164,20 +142,19 @@ def _bare(depth: int) -> Backbone:
     return Backbone(
         name=f"resnet{depth}",
         title=f"ResNet-{depth} (small images)",
-        family="small",
         image_size=32,
         smallest=8,
         channels=3,
         mean=(0.5, 0.5, 0.5),
         std=(0.5, 0.5, 0.5),
         small_images=True,
-        params=params(depth, WIDTH, 3, 10),
-        macs=macs(depth, WIDTH, 3, 10, 32),
         accuracy=None,
         classes=10,
         licence="Apache-2.0 (part of this project)",
         source=PAPER,
         weights="none",
+        width=WIDTH,
+        **counted(lambda: SmallResNet(depth, WIDTH, 3, 10), 3, 32),
     )
 
 
@@ -189,20 +166,19 @@ def _bundled(name: str) -> Backbone:
     return Backbone(
         name=name,
         title=f"ResNet-{depth}, width {width}, trained on Fashion-MNIST",
-        family="small",
         image_size=28,
         smallest=8,
         channels=1,
         mean=tuple(facts.get("mean", (0.286,))),
         std=tuple(facts.get("std", (0.353,))),
         small_images=True,
-        params=params(depth, width, 1, classes),
-        macs=macs(depth, width, 1, classes, 28),
         accuracy=facts.get("accuracy"),
         classes=classes,
         licence=str(facts.get("licence", "Apache-2.0 (part of this project)")),
         source="assets/train_backbones.py",
         weights="bundled",
+        width=width,
+        **counted(lambda: SmallResNet(depth, width, 1, classes), 1, 28),
     )
 
 

@@ -169,7 +169,6 @@ def _entry(name: str) -> Backbone:
     return Backbone(
         name=name,
         title=type(weights).__name__.removesuffix("_Weights").replace("_", " "),
-        family="torchvision",
         image_size=transforms.crop_size[0],
         smallest=_smallest(name, meta["min_size"][0]),
         channels=3,

@@ -12,8 +12,8 @@ from core.engine.data.cache import read_cache
 from core.engine.data.catalog import datasets, load_dataset
 from core.engine.data.dataset import SPLITS, Dataset, DatasetInfo, Split
 from core.engine.data.imports.imported import find_home, read_own
-from core.engine.data.published.load import TEST, VALIDATION, cache_path
-from core.engine.data.published.sets import PUBLISHED
+from core.engine.data.published.load import TEST, VALIDATION, Published
+from core.engine.data.sets import known_datasets
 from core.errors import UserError, nearest
 
 
@@ -36,9 +36,11 @@ def count_dataset(name: str, image_size: int, folder: Path) -> Counted:
         return Counted(_own(home, image_size), True)
     if known[name].where in ("bundled", "installed"):
         return Counted(_bundled(name, known[name].size or image_size), True)
-    path = cache_path(folder / name, PUBLISHED[name], PUBLISHED[name].size or image_size)
-    if path.is_file():
-        return Counted(_stored(path, path.stat().st_mtime_ns), True)
+    published = known_datasets()[name]
+    if isinstance(published, Published):
+        path = published.cache_path(folder, published.size or image_size)
+        if path.is_file():
+            return Counted(_stored(path, path.stat().st_mtime_ns), True)
     return Counted(_published(known[name], image_size), False)
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from core.controls import WITHOUT_TEACHER
 from core.engine.backbones import find, load_backbone
 from core.engine.backbones.features import observe
 from core.engine.context import Context
@@ -28,7 +29,6 @@ from core.engine.seeds import counter_seed
 from core.engine.training.loop import UNLABELLED, Batch, Examples, Incumbent, Schedule, fit
 from core.engine.training.small_sets import steps_at_least
 from core.errors import UserError, nearest
-from core.gap import TWIN
 
 SMALL_SIDE = 64  # pixels; what the small networks are made for
 
@@ -37,10 +37,12 @@ class Distill(Method, ABC):
     """Trains a student on weight · gain · soft_loss + (1 − weight) · cross-entropy; a method fills `soft_loss`.
 
     A method that compares features sets `reads_features`, and the teacher then runs beside the student; otherwise
-    its logits are computed once per fixed view and cached.
+    its logits are computed once per fixed view and cached. One whose loss is not least where student and teacher answer
+    alike says so with `rests_at_equality` False.
     """
 
     reads_features: ClassVar[bool] = False
+    rests_at_equality: ClassVar[bool] = True
 
     student: str = knob(
         "resnet8", "Student", "The small network that learns: any backbone of the catalog, without its weights.",
@@ -192,7 +194,7 @@ class Distill(Method, ABC):
 
     def controls(self, model: Model, context: Context) -> dict[str, Callable[[], Model]]:
         """The twin: same student, same first weights, same number of steps, labels only."""
-        return {TWIN: lambda: self._alone(model, context)} if self.twin else {}
+        return {WITHOUT_TEACHER: lambda: self._alone(model, context)} if self.twin else {}
 
     def _alone(self, model: Model, context: Context) -> Model:
         seen = len(self.examples(context))

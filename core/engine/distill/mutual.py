@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from torch import Tensor
 
+from core.controls import WITHOUT_PEER, WITHOUT_TEACHER
 from core.engine.context import Context
 from core.engine.distill import Distill
 from core.engine.distill.balance import weight_of
@@ -16,10 +17,7 @@ from core.engine.method import knob
 from core.engine.model import Model
 from core.engine.output import Output
 from core.engine.training.loop import Batch, fit
-from core.gap import TWIN
 from core.options import Words
-
-PEERLESS = "twin without a peer"
 
 
 class Mutual(Distill):
@@ -61,7 +59,7 @@ class Mutual(Distill):
 
     def controls(self, model: Model, context: Context) -> dict[str, Callable[[], Model]]:
         """The twin: same student, same number of steps, labels only."""
-        return {PEERLESS: super().controls(model, context)[TWIN]} if self.twin else {}
+        return {WITHOUT_PEER: super().controls(model, context)[WITHOUT_TEACHER]} if self.twin else {}
 
     def workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:
         """Two students' training."""

@@ -11,8 +11,8 @@ from torch import Tensor
 from core.engine.backbones.features import Observer
 from core.engine.context import Context, Progress
 from core.engine.data.augment import prepare
-from core.engine.measure.evaluate import answers
-from core.engine.measure.runtime import open_session, predict
+from core.engine.measure.evaluate import Network, logits_of
+from core.engine.measure.runtime import open_session
 from core.engine.model import Model
 from core.engine.output import Output
 from core.engine.training.loop import Batch, Examples, Schedule, view
@@ -52,6 +52,7 @@ def _logits(model: Model, images: Tensor, context: Context, number: int, views: 
         context.stop_if_cancelled()
         context.report(Progress("teacher", done, len(images), number, views))
 
+    network: Network = model.net
     if context.device.type == "cpu" and context.source is not None:
-        return predict(open_session(context.source, context.threads), images, model.preprocessing, step=step)
-    return answers(model, images, context, "teacher", number, views)
+        network = open_session(context.source, context.threads)
+    return logits_of(network, images, model.preprocessing, device=context.device, step=step)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from core.engine.backbones import find, skeleton
 from core.engine.backbones.heads import evaluating
+from core.engine.backbones.skeleton import on_meta
 from core.errors import UserError
 from core.questions.profile import Profile
 
@@ -56,6 +57,19 @@ def profile(backbone: str, classes: int | None = None, image_size: int | None = 
     size = image_size or entry.image_size
     found = complexity(skeleton(backbone, classes, size), (entry.channels, size, size))
     return Profile(backbone, found.params, found.macs, found.bytes, size)
+
+
+class Counted(TypedDict):
+    """Parameters and multiply-accumulates, as fields of a backbone's card."""
+
+    params: int
+    macs: int
+
+
+def counted(make: Callable[[], nn.Module], channels: int, size: int) -> Counted:
+    """`params` and `macs` of what `make` builds, for one image of `size` pixels a side, without weights or memory."""
+    found = complexity(on_meta(make), (channels, size, size))
+    return {"params": found.params, "macs": found.macs}
 
 
 def _macs(model: nn.Module, shape: tuple[int, ...]) -> int:

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from onnxruntime import InferenceSession
 from torch import Tensor
 
 from core.engine.data import Dataset, Split
 from core.engine.data.augment import prepare
 from core.engine.measure.calibration import expected_calibration_error, wilson_interval
-from core.engine.measure.runtime import answers, open_session
+from core.engine.measure.evaluate import Evaluation, scored
+from core.engine.measure.runtime import open_session, predict, prepared_as_bundled
 from core.engine.measure.size import compressed_bytes
 from core.engine.model import Preprocessing
 
@@ -59,17 +61,15 @@ def quality(
     """Runs the file over both splits; `step` is called with (images done, images in all)."""
     session = open_session(path, threads)
     total = len(data.validation) + len(data.test)
-    validation = answers(session, data.validation.images, preprocessing, lambda n: step(n, total))
+    validation = _evaluated(session, data.validation, preprocessing, lambda n: step(n, total))
     done = len(data.validation)
-    test = answers(session, data.test.images, preprocessing, lambda n: step(done + n, total))
-    right = _right(test, data.test)
-    low, high = wilson_interval(right, len(data.test))
-    error = expected_calibration_error(test.softmax(1).double().numpy(), data.test.labels.numpy())
+    test = _evaluated(session, data.test, preprocessing, lambda n: step(done + n, total))
+    low, high = wilson_interval(test.right, len(data.test))
+    error = expected_calibration_error(test.logits.softmax(1).double().numpy(), data.test.labels.numpy())
     return Quality(
-        validation=_right(validation, data.validation) / len(data.validation),
-        test=right / len(data.test), low=low, high=high, calibration_error=error,
-        images=len(data.test), logits=validation, test_logits=test,
-        recall=_recall(test, data.test, len(data.classes)),
+        validation=validation.accuracy, test=test.accuracy, low=low, high=high, calibration_error=error,
+        images=len(data.test), logits=validation.logits, test_logits=test.logits,
+        recall=_recall(test.logits, data.test, len(data.classes)),
     )  # fmt: skip
 
 
@@ -78,9 +78,8 @@ def share(
 ) -> Share:
     """Runs the file over one more split."""
     session = open_session(path, threads)
-    told = answers(session, split.images, preprocessing, lambda n: step(n, len(split)))
-    right = _right(told, split)
-    return Share(right / len(split), *wilson_interval(right, len(split)))
+    found = _evaluated(session, split, preprocessing, lambda n: step(n, len(split)))
+    return Share(found.accuracy, *wilson_interval(found.right, len(split)))
 
 
 def size(path: Path) -> Size:
@@ -96,11 +95,14 @@ def parity(net: torch.nn.Module, logits: Tensor, images: Tensor, preprocessing: 
     return float((expected - logits[: len(images)]).abs().max())
 
 
+def _evaluated(
+    session: InferenceSession, split: Split, preprocessing: Preprocessing, step: Callable[[int], None]
+) -> Evaluation:
+    """The file on a split, given images as a bundle's predict.py gives them."""
+    return scored(predict(session, split.images, preprocessing, step=step, prepared=prepared_as_bundled), split.labels)
+
+
 def _recall(logits: Tensor, split: Split, classes: int) -> tuple[float | None, ...]:
     right = logits.argmax(1) == split.labels
     shares = [right[split.labels == label].float() for label in range(classes)]
     return tuple(float(share.mean()) if len(share) else None for share in shares)
-
-
-def _right(logits: Tensor, split: Split) -> int:
-    return int((logits.argmax(1) == split.labels).sum())

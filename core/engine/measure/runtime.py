@@ -36,19 +36,10 @@ def prepared(images: Tensor, preprocessing: Preprocessing, batch: int = BATCH) -
         yield prepare(block, preprocessing).contiguous().numpy()
 
 
-def answers(
-    session: ort.InferenceSession,
-    images: Tensor,
-    preprocessing: Preprocessing,
-    step: Callable[[int], None] = lambda done: None,
-) -> Tensor:
-    """The logits [N, C] for uint8 images, prepared as a bundle's predict.py does it: what a user of the file gets."""
-    rows = []
+def prepared_as_bundled(images: Tensor, preprocessing: Preprocessing) -> Iterator[NDArray[np.float32]]:
+    """As `prepared`, by the code of a bundle's predict.py: what a user of the file gives it."""
     for block in torch.split(images, BATCH):
-        batch = prepare_numpy(block.numpy(), preprocessing)
-        rows.append(torch.from_numpy(session.run(["logits"], {session.get_inputs()[0].name: batch})[0]))
-        step(sum(map(len, rows)))
-    return torch.cat(rows)
+        yield prepare_numpy(block.numpy(), preprocessing)
 
 
 def predict(
@@ -57,8 +48,10 @@ def predict(
     preprocessing: Preprocessing,
     output: str = "logits",
     step: Callable[[int], None] = lambda done: None,
+    prepared: Callable[[Tensor, Preprocessing], Iterator[NDArray[np.float32]]] = prepared,
 ) -> Tensor:
-    """The named output [N, …] of a session for uint8 images; `step` is called with how many are done."""
+    """The named output [N, …] of a session for uint8 images; `step` is called with how many are done, `prepared` makes
+    the batches."""
     rows = []
     name = session.get_inputs()[0].name
     for block in prepared(images, preprocessing):

@@ -38,7 +38,8 @@ class StepOutput:
 
 @dataclass(frozen=True)
 class StepInfo:
-    """Which step is measured: its number, method, and the folder that artifact paths are told relative to."""
+    """Which step is measured: its number, method, the folder that artifact paths are relative to, and for a control its
+    code."""
 
     step: int
     method: Method
@@ -46,6 +47,7 @@ class StepInfo:
     name: str
     title: str
     root: Path
+    control: str | None = None
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,7 @@ class StepMeasurement:
         measured, there = size(artifact), self._on_target(artifact, model)
         point = Point(
             step=step_info.step, stage=step_info.stage, method=step_info.name, name=step_info.title,
+            backbone=model.backbone, control=step_info.control,
             accuracy=evaluation.test, accuracy_low=evaluation.low, accuracy_high=evaluation.high,
             target_accuracy=there.accuracy if there else None, target_accuracy_low=there.low if there else None,
             target_accuracy_high=there.high if there else None,

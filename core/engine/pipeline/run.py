@@ -17,6 +17,7 @@ from torch import Tensor
 
 from core.artifacts import refuse_damaged
 from core.bundle import CARD, PREDICTIONS, SAMPLES
+from core.controls import english
 from core.damage import RECIPE, of_run
 from core.datasets import telling_damage
 from core.engine.backbones import find
@@ -138,7 +139,7 @@ class StepChain:
     def controls(self) -> None:
         """What stands beside the points: made with the same budget, measured alike."""
         measured = (m for m in self.run.state().measured if m.role == "control" and m.seed == self.seed)
-        told = {(m.point.step, m.point.name) for m in measured}
+        done = {(m.point.step, m.point.control or m.point.name) for m in measured}
         for number, method in enumerate(self.methods):
             incoming = self._kept(number - 1) if number else None
             if type(method).controls is Method.controls or (number and incoming is None):
@@ -146,9 +147,9 @@ class StepChain:
             notes: list[tuple[str, str]] = []
             context = self._as_its_subject(number, self._context(number, incoming, notes))
             model = _undecided(incoming.model) if incoming else start(self.recipe.backbone, context)
-            for name, make in method.controls(model, context).items():
-                if (number, name) not in told:
-                    self._control(number, method, name, make, incoming, notes)
+            for code, make in method.controls(model, context).items():
+                if (number, code) not in done:
+                    self._control(number, method, code, make, incoming, notes)
 
     def _step(self, number: int, method: Method, before: StepOutput | None, first: StepOutput | None) -> StepOutput:
         started = time.monotonic()
@@ -190,11 +191,12 @@ class StepChain:
         self,
         number: int,
         method: Method,
-        name: str,
+        code: str,
         make: Callable[[], Model],
         incoming: StepOutput | None,
         notes: list[tuple[str, str]],
     ) -> None:
+        name = english(code)
         key = self.step_cache.key(number, self.seed, name)
         kept = self.step_cache.take(key)
         model = kept or _remarked(make, notes)
@@ -203,7 +205,7 @@ class StepChain:
         context = self._context(number, incoming).beside(name)
         artifact = make_folder(self._artifacts(number) / name.replace(" ", "-")) / "model.onnx"
         saved = _noted(method.save(model, artifact, context), model)
-        step_info = replace(self._step_info(number, method, model), title=name)
+        step_info = replace(self._step_info(number, method, model), title=name, control=code)
         point, _ = self._measurement(context).point(step_info, model, artifact, saved, self._kept(number), None)
         _write_card(model, artifact, self.data)
         for path in _beside(artifact):

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from core.controls import FROM_SCRATCH, RANDOM_PRUNING
 from core.engine.context import Context
 from core.engine.data import AUGMENTATIONS
 from core.engine.distill.divergence import softened_divergence
@@ -31,7 +32,6 @@ from core.engine.training.small_sets import steps_at_least
 from core.options import Option
 
 TEMPERATURE = 2.0  # of the recovery's teacher, which is the network itself before the cut
-TWIN, SCRATCH = "twin cut at random", "same shape from scratch"
 
 
 class Prune(Method, ABC):
@@ -97,9 +97,11 @@ class Prune(Method, ABC):
         random_context, blank = context.beside("random-twin"), context.beside("scratch")
         made: dict[str, Callable[[], Model]] = {}
         if self.twin:
-            made[TWIN] = lambda: self._recovered(model, self.cuts(model, context, random_context), random_context)
+            made[RANDOM_PRUNING] = lambda: self._recovered(
+                model, self.cuts(model, context, random_context), random_context
+            )
         if self.scratch:
-            made[SCRATCH] = lambda: self._from_scratch(model, context, blank)
+            made[FROM_SCRATCH] = lambda: self._from_scratch(model, context, blank)
         return made
 
     def workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:

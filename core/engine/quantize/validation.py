@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
+from math import isfinite
 from pathlib import Path
 from typing import Protocol
 
@@ -13,11 +14,11 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
-from torch.nn import functional as F
 
 from core.engine.context import Context, Progress
 from core.engine.data.dataset import Split, draw
-from core.engine.measure.runtime import open_session, predict
+from core.engine.measure.evaluate import evaluate
+from core.engine.measure.runtime import open_session
 from core.engine.model import Model, Preprocessing
 from core.errors import UserError
 from core.files import make_folder
@@ -79,10 +80,8 @@ class CachedEvaluator:
     def _evaluate(self, data: bytes, split: Split) -> GraphEvaluation:
         # one thread: the same numbers on every machine
         session, count = open_session(data, 1), len(split)
-        logits = predict(session, split.images, self.preprocessing, step=lambda done: self.step(done, count))
-        loss = float(F.cross_entropy(logits, split.labels))
-        accuracy = float((logits.argmax(1) == split.labels).float().mean())
-        return GraphEvaluation(loss if np.isfinite(loss) else 1e9, accuracy, len(split))
+        found = evaluate(session, split, self.preprocessing, step=lambda done: self.step(done, count))
+        return GraphEvaluation(found.loss if isfinite(found.loss) else 1e9, found.accuracy, len(split))
 
 
 def cached_evaluator(model: Model, context: Context) -> CachedEvaluator:
@@ -93,7 +92,7 @@ def cached_evaluator(model: Model, context: Context) -> CachedEvaluator:
         context.report(Progress("measuring", done, total))
 
     data = context.data
-    return CachedEvaluator(data.validation, model.preprocessing, context.cache / "judged", data.content_hash, step)
+    return CachedEvaluator(data.validation, model.preprocessing, context.cache / "evaluated", data.content_hash, step)
 
 
 def _read(path: Path) -> GraphEvaluation | None:

@@ -15,9 +15,9 @@ from core.engine.data.dataset import Indices, Split
 from core.engine.data.imports.imported import find_home, own_datasets, read_own
 from core.engine.data.imports.inspection import inspect
 from core.engine.data.photos import read_square
-from core.engine.data.published.load import split_listing
+from core.engine.data.published.load import Photos, split_listing
 from core.engine.data.published.photo_sets import list_photos
-from core.engine.data.published.sets import PUBLISHED
+from core.engine.data.sets import known_datasets
 from core.engine.data.strips import TILE, strip
 from core.engine.questions.import_data import Telling
 from core.errors import UserError, nearest
@@ -78,9 +78,9 @@ def _keep(store: Workspace, key: str, part: str, data: bytes) -> None:
 
 def _samples(name: str, folder: Path) -> Iterator[Image.Image]:
     """A few training images of different classes."""
-    published = PUBLISHED.get(name)
-    if published is not None and published.form == "photos":
-        listing = split_listing(list_photos(name, folder / name / "files"))
+    published = known_datasets().get(name)
+    if isinstance(published, Photos):
+        listing = split_listing(list_photos(published.layout, folder / name / "files"))
         for place in _places(np.asarray(listing.labels["train"])):
             yield _picture(read_square(listing.paths["train"][place], TILE, published.channels))
         return

@@ -16,6 +16,7 @@ from core.engine.backbones import find, load_backbone
 from core.engine.backbones.heads import head_layer
 from core.engine.context import Context, Progress
 from core.engine.data import few_labels, load_dataset
+from core.engine.measure.evaluate import scored
 from core.engine.pipeline.first_model import side_of, start
 from core.engine.rank import h_score, knn_accuracy, leep, logme, nce, transrate
 from core.engine.transfer.embedding import extractor
@@ -84,7 +85,7 @@ def _row(context: Context, name: str, pretrained: bool) -> Row:
     extract = extractor(model)
     features, evaluation = extract.embed(split.images, context), extract.embed(validation.images, context)
     head = solve(features, split.labels, len(model.classes), L2)
-    accuracy = float((head(evaluation).argmax(1) == validation.labels).float().mean())
+    accuracy = scored(head(evaluation), validation.labels).accuracy
     x, y = features.double().numpy(), split.labels.numpy()
     known = _source_probabilities(name, features, context) if pretrained else None
     return Row(

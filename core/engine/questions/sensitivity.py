@@ -18,8 +18,9 @@ from torch import nn
 
 from core.engine.backbones import find
 from core.engine.context import CancelledError
-from core.engine.data import Split, load_dataset, prepare
+from core.engine.data import Split, load_dataset
 from core.engine.data.dataset import draw
+from core.engine.measure.evaluate import evaluate
 from core.engine.model import Model
 from core.engine.model_file import MANIFEST, WEIGHTS, load_model
 from core.engine.pipeline.step_cache import code_version
@@ -128,11 +129,7 @@ def _of_layer(
 
 def right(model: Model, split: Split) -> float:
     """The share of right answers in torch."""
-    with torch.inference_mode():
-        blocks = [
-            model.net(prepare(block, model.preprocessing)).argmax(1) for block in torch.split(split.images, BATCH)
-        ]
-    return float((torch.cat(blocks) == split.labels).double().mean())
+    return evaluate(model.net, split, model.preprocessing, at_once=BATCH).accuracy
 
 
 def subset(split: Split, limit: int, classes: int) -> Split:

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from core.engine.backbones.features import Observer
 from core.engine.context import CancelledError, Context, Figures, Progress
 from core.engine.data import Split
-from core.engine.data.augment import prepare
+from core.engine.measure import evaluate as measure
+from core.engine.measure.evaluate import Evaluation
 from core.engine.model import Model
 from core.engine.output import Output
 from core.engine.seeds import counter_seed
@@ -53,15 +53,6 @@ class Incumbent:
 
 
 ITSELF = Incumbent()
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Mean cross-entropy and share of right answers on `n` images."""
-
-    loss: float
-    accuracy: float
-    n: int
 
 
 def fit(
@@ -230,16 +221,11 @@ class Clock:
 
 def evaluate(model: Model, split: Split, context: Context, precision: torch.dtype = torch.float32) -> Evaluation:
     """Loss and accuracy of `model` in evaluation mode on a split, in batches of 256; raises CancelledError."""
-    model.net.eval()
-    total = right = 0.0
-    with torch.inference_mode(), autocast(context.device, precision):
-        for start in range(0, len(split), 256):
-            context.stop_if_cancelled()
-            images, labels = split.images[start : start + 256], split.labels[start : start + 256].to(context.device)
-            logits = model.net(prepare(images.to(context.device), model.preprocessing)).float()
-            total += float(F.cross_entropy(logits, labels, reduction="sum"))
-            right += int((logits.argmax(1) == labels).sum())
-    return Evaluation(total / len(split), right / len(split), len(split))
+    context.stop_if_cancelled()
+    with autocast(context.device, precision):
+        return measure.evaluate(
+            model.net, split, model.preprocessing, device=context.device, step=lambda done: context.stop_if_cancelled()
+        )
 
 
 def _optimizer(groups: Sequence[dict[str, object]], schedule: Schedule, device: torch.device) -> torch.optim.Optimizer:

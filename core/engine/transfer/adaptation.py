@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from core.controls import SOURCE_ONLY, english
 from core.engine.backbones.blocks import blocks
 from core.engine.backbones.features import observe
 from core.engine.context import Context
@@ -34,7 +35,6 @@ from core.errors import UserError
 from core.gap import KEPT
 from core.rules.target import no_target
 
-CONTROL = "source only"
 PRETRAINED_RATE = 0.1  # of the backbone, as a share of the head's
 
 
@@ -100,8 +100,8 @@ class Adaptation(Transfer, ABC):
         """Source only: the same first weights, the same order of the same images, no target."""
         if not self.source_only:
             return {}
-        alone = replace(context.beside(CONTROL), place=context.place, folder=context.folder / "source")
-        return {CONTROL: lambda: self.learn_source(model, alone)}
+        alone = replace(context.beside(english(SOURCE_ONLY)), place=context.place, folder=context.folder / "source")
+        return {SOURCE_ONLY: lambda: self.learn_source(model, alone)}
 
     def learn_source(self, model: Model, context: Context) -> Model:
         """`model` after training on the source's labels alone."""

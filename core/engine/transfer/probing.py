@@ -9,12 +9,12 @@ from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from core.engine.backbones.heads import head_layer
 from core.engine.context import Context, Figures, Progress
 from core.engine.export.graph import describe, with_head
 from core.engine.forecast import Workload
+from core.engine.measure.evaluate import scored
 from core.engine.method import Saved, knob
 from core.engine.model import Model
 from core.engine.pipeline.first_model import tell_random
@@ -96,16 +96,15 @@ class ProbedTransfer(Transfer, ABC):
         for number, (problem, l2) in enumerate(searches):
             context.stop_if_cancelled()
             heads.append(problem.solve(l2, rough=several))
-            learned.append(evaluator(heads[-1](features), split.labels))
-            loss, accuracy = learned[-1]
-            figures = Figures(loss=loss, accuracy=accuracy)
-            context.report(Progress("training", 0, 1, number + 1, len(searches), figures))
+            seen = scored(heads[-1](features), split.labels)
+            learned.append((seen.loss, seen.accuracy))
+            context.report(Progress("training", 0, 1, number + 1, len(searches), Figures(*learned[-1])))
         evaluation = embed(validation.images)
-        for number, (head, (loss, accuracy)) in enumerate(zip(heads, learned, strict=True)):
-            told, right = evaluator(head(evaluation), validation.labels)
-            figures = Figures(loss=loss, accuracy=accuracy, validation_loss=told, validation_accuracy=right)
+        for number, (head, fitted) in enumerate(zip(heads, learned, strict=True)):
+            held_out = scored(head(evaluation), validation.labels)
+            figures = Figures(*fitted, validation_loss=held_out.loss, validation_accuracy=held_out.accuracy)
             context.report(Progress("training", 0, 1, number + 1, len(searches), figures))
-            rights.append(right)
+            rights.append(held_out.accuracy)
         if came is model and self._stays(model, evaluation, max(rights), context):
             return model
         problem, l2 = searches[rights.index(max(rights))]
@@ -125,7 +124,7 @@ class ProbedTransfer(Transfer, ABC):
         layer = head_layer(model.net)
         assert isinstance(layer, nn.Linear)
         with torch.no_grad():
-            had = evaluator(layer(evaluation.to(layer.weight.device)).cpu(), context.data.validation.labels)[1]
+            had = scored(layer(evaluation.to(layer.weight.device)).cpu(), context.data.validation.labels).accuracy
         if had <= reached:
             return False
         context.remark(
@@ -157,8 +156,3 @@ class ProbedTransfer(Transfer, ABC):
     def notes(self, model: Model) -> tuple[str, ...]:
         """What the receipt should say of the saved file, a sentence each."""
         return ()
-
-
-def evaluator(logits: Tensor, labels: Tensor) -> tuple[float, float]:
-    """(mean cross-entropy, share of right answers) of logits [N, C]."""
-    return float(F.cross_entropy(logits, labels)), float((logits.argmax(1) == labels).float().mean())

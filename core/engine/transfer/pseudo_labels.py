@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import torch
 
+from core.controls import LABELS_ALONE, english
 from core.engine.context import Context
 from core.engine.forecast import Workload
 from core.engine.measure.evaluate import AT_ONCE, answers
@@ -19,8 +20,6 @@ from core.engine.transfer.fine_tune import FineTune
 from core.engine.transfer.training import shared_out
 from core.errors import UserError
 from core.options import Words
-
-TWIN = "labels alone"
 
 
 class PseudoLabels(FineTune):
@@ -59,7 +58,8 @@ class PseudoLabels(FineTune):
 
     def controls(self, model: Model, context: Context) -> dict[str, Callable[[], Model]]:
         """The twin: same start, same rounds, same number of steps, labels only."""
-        return {TWIN: lambda: self._learn(model, context.beside(TWIN), joining=False)} if self.twin else {}
+        alone = context.beside(english(LABELS_ALONE))
+        return {LABELS_ALONE: lambda: self._learn(model, alone, joining=False)} if self.twin else {}
 
     def workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:
         """Epochs as long as if the whole pool had joined, and the pool's answers once a round."""

@@ -9,13 +9,14 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from core.controls import SOURCE_ONLY, english
 from core.engine.backbones.heads import head_layer
 from core.engine.context import Context
 from core.engine.export.graph import no_linear_head
 from core.engine.forecast import Forecast
 from core.engine.method import Saved, knob
 from core.engine.model import Model
-from core.engine.transfer.adaptation import CONTROL, copied
+from core.engine.transfer.adaptation import copied
 from core.engine.transfer.logistic import Problem, View, standardised
 from core.engine.transfer.probing import Frozen, ProbedTransfer, TargetFeatures
 from core.engine.transfer.transformations import NAMES, Facts, transformation
@@ -109,7 +110,8 @@ class Transform(ProbedTransfer):
 
     def controls(self, model: Model, context: Context) -> dict[str, Callable[[], Model]]:
         """Where it adapts: the same classifier in the source's own directions, which never saw the target."""
-        return {CONTROL: lambda: self._alone().apply(copied(model), context.beside(CONTROL))} if self.adapts() else {}
+        alone = context.beside(english(SOURCE_ONLY))
+        return {SOURCE_ONLY: lambda: self._alone().apply(copied(model), alone)} if self.adapts() else {}
 
     def _alone(self) -> Transform:
         return self.model_copy(update={"kind": transformation(self.kind).without_target})
@@ -121,7 +123,7 @@ class Transform(ProbedTransfer):
 
     def save(self, model: Model, path: Path, context: Context) -> Saved:
         """As any probe; the control's notes are its own."""
-        alone = self.adapts() and CONTROL in context.place
+        alone = self.adapts() and english(SOURCE_ONLY) in context.place
         return self._alone().save(model, path, context) if alone else super().save(model, path, context)
 
     def notes(self, model: Model) -> tuple[str, ...]:

@@ -12,10 +12,8 @@ import pytest
 import core.engine
 from core.catalog import Catalog, load_catalog
 from core.engine import catalog_writer
-from core.engine.backbones import backbones, small
 from core.engine.catalog_writer import BrokenMethod, stage_entries
 from core.options import Words
-from core.rules import networks
 
 BASE = """
 from core.engine.method import Method, Saved, knob
@@ -139,12 +137,6 @@ def test_facts_of_this_machine_stay_out() -> None:
     elsewhere = facts | {"where": "download", "bytes": 30_000_000, "at_hand": False}
     assert catalog_writer._everywhere(facts) == catalog_writer._everywhere(elsewhere)
     assert catalog_writer._everywhere(facts | {"where": "bundled"})["where"] == "bundled"
-
-
-def test_the_width_that_warnings_count_with_is_the_networks_own() -> None:
-    assert networks.SMALL_WIDTH == small.WIDTH
-    assert (networks.FLAT, networks.FLAT_WIDTH) == (small.PERCEPTRON, small.HIDDEN)
-    assert networks.WIDE in backbones()
 
 
 def test_the_committed_catalog_is_fresh() -> None:

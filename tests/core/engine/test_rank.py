@@ -18,7 +18,7 @@ from sklearn.covariance import LedoitWolf
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier
 
-from core.engine.rank import h_score, knn_accuracy, ledoit_wolf, leep, logme, nce, transrate
+from core.engine.rank import h_score, knn_accuracy, leep, logme, nce, transrate
 from core.errors import UserError
 
 Array = NDArray[np.float64]
@@ -110,15 +110,6 @@ def test_h_score_equals_its_definition_with_scikit_learns_covariance() -> None:
     means = np.stack([f[labels == c].mean(axis=0) for c in labels])
     expected = np.trace(np.linalg.inv(estimate.covariance_) @ np.cov(means, rowvar=False))
     assert h_score(f, labels) == pytest.approx((1 - estimate.shrinkage_) * expected, rel=1e-9)
-
-
-@pytest.mark.parametrize(("n", "d"), [(500, 10), (20, 60), (3, 2), (50, 1)])
-def test_the_shrinkage_equals_scikit_learns(n: int, d: int) -> None:
-    f, _ = clusters(n, d, 2)
-    covariance, shrinkage = ledoit_wolf(f - f.mean(axis=0))
-    expected = LedoitWolf().fit(f)
-    assert shrinkage == pytest.approx(expected.shrinkage_, rel=1e-9)
-    assert covariance == pytest.approx(expected.covariance_, rel=1e-9)
 
 
 def test_h_score_of_noise_is_low_although_dimensions_are_many() -> None:

@@ -1,114 +1,164 @@
-"""Published datasets: fetched once, unpacked, split, and kept as one file a size."""
+"""Published datasets: fetched once, unpacked, split, and kept as one file a size.
+
+Addresses and MD5 sums are those of torchvision's classes (a test compares them), but for CIFAR, whose binary archives
+are read instead of the pickled ones. The bytes of archives are about right: they are for a person deciding on a
+download.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
 
-from core.engine.data.bundled import SEED, split_fashion_mnist
 from core.engine.data.cache import Part, read_cache, write_cache
-from core.engine.data.dataset import Cut, Dataset, Indices, Split, draw
+from core.engine.data.dataset import SEED, Cut, Dataset, DatasetInfo, Indices, Split, draw
+from core.engine.data.known import KnownDataset
 from core.engine.data.photos import Progress, photo_part
-from core.engine.data.published.photo_sets import Listing, list_photos, unpack_inner
-from core.engine.data.published.readers import Arrays, read_arrays, read_idx_files
-from core.engine.data.published.sets import FASHION_MNIST, PUBLISHED, Archive, Published
-from core.engine.data.published.unpack import unpack
+from core.engine.data.published.photo_sets import Layout, Listing, list_photos
+from core.engine.data.published.readers import Arrays
+from core.engine.data.published.unpack import DAMAGED, unpack
 from core.engine.download import download
 from core.errors import UserError
 from core.files import make_folder, move, remove_tree
 
-INSTALLED = Path("/usr/share/datasets/fashion-mnist")  # Debian's package dataset-fashion-mnist
 VERSION = 1  # of the splits below: a new one makes new caches
 VALIDATION, TEST = 0.1, 0.15  # taken out of training where a set brings none (0.15 each where it brings neither)
+UNSTATED = "not stated by its authors; see the source"
 
 
-def installed() -> bool:
-    """Whether Debian's Fashion-MNIST is at hand."""
-    return all((INSTALLED / archive.file).is_file() for archive in FASHION_MNIST.archives)
+@dataclass(frozen=True)
+class Archive:
+    """One file to fetch. `into` is the folder, below the dataset's own, where it is unpacked."""
+
+    url: str
+    md5: str | None
+    bytes: int
+    into: str = ""
+
+    @property
+    def file(self) -> str:
+        """The file's name, as the address ends."""
+        return self.url.rsplit("/", 1)[-1]
 
 
-def at_hand(published: Published, folder: Path | None) -> bool:
-    """Whether the set loads without a network, at any size."""
-    if folder is None:
-        return False
-    home = folder / published.name
-    return cache_path(home, published, published.size or 0).is_file() or (home / "files").is_dir()
+def idx_archives(base: str, *files: tuple[str, int]) -> tuple[Archive, ...]:
+    """MNIST's four files at the address `base`: images, labels, test images, test labels, as (MD5 sum, bytes)."""
+    names = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
+    return tuple(Archive(f"{base}{n}-ubyte.gz", md5, size) for n, (md5, size) in zip(names, files, strict=True))
 
 
-def content_hash(published: Published) -> str:
-    """Names the content before it is fetched: the archives' own sums and the version of our splits."""
-    facts = [published.name, VERSION, [archive.md5 or archive.url for archive in published.archives]]
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+class Published(KnownDataset):
+    """A dataset that is fetched from its `archives` when first asked for."""
 
+    archives: ClassVar[tuple[Archive, ...]]
 
-def load_installed() -> Dataset:
-    """All of Fashion-MNIST from Debian's package."""
-    return _fashion([INSTALLED / archive.file for archive in FASHION_MNIST.archives])
+    def info(self, folder: Path | None) -> DatasetInfo:
+        """Its card, with what remains to download."""
+        return self.described("download", 0 if self.is_here(folder) else self.download_bytes)
 
+    @property
+    def download_bytes(self) -> int:
+        """What its archives weigh."""
+        return sum(archive.bytes for archive in self.archives)
 
-def load_published(published: Published, image_size: int, folder: Path, progress: Progress) -> Dataset:
-    """The set at `image_size` (photos) or its own size, fetched into `folder` if need be.
+    def load(self, image_size: int, folder: Path, progress: Progress) -> Dataset:
+        """The set at `image_size` (photos) or its own size, fetched into `folder` if need be.
 
-    Raises UserError `offline` where nothing answers, and those of `download` and `unpack`.
-    """
-    home, size = folder / published.name, published.size or image_size
-    path = cache_path(home, published, size)
-    cached = read_cache(path)
-    photos = published.form == "photos"
-    if cached is None:
-        if photos:
-            _photos(published, home, size, path, progress)
-        else:
-            _small(published, home, path, progress)
+        Raises UserError `offline` where nothing answers, and those of `download` and `unpack`.
+        """
+        size = self.size or image_size
+        path = self.cache_path(folder, size)
         cached = read_cache(path)
-    assert cached is not None
-    return replace(cached, cut=Cut()) if photos else cached
+        if cached is None:
+            self.fill(folder / self.name, size, path, progress)
+            cached = read_cache(path)
+        assert cached is not None
+        return cached
+
+    def bring(self, folder: Path, progress: Progress) -> None:
+        """Puts it on this machine without a run; nothing where it is there. `progress` may raise to end it; what was
+        received is kept for the next try."""
+        if not self.is_here(folder):
+            self.fill(folder / self.name, self.size or 0, self.cache_path(folder, self.size or 0), progress)
+
+    @abstractmethod
+    def fill(self, home: Path, size: int, path: Path, progress: Progress) -> None:
+        """Fetches what is missing into `home` and writes the cache `path` for images of `size` pixels a side."""
+
+    def is_here(self, folder: Path | None) -> bool:
+        """Whether the set loads without a network, at any size."""
+        if folder is None:
+            return False
+        return self.cache_path(folder, self.size or 0).is_file() or (folder / self.name / "files").is_dir()
+
+    def cache_path(self, folder: Path, size: int) -> Path:
+        """The one file that holds the set at `size`, below its own folder in `folder`."""
+        return folder / self.name / f"{self.content_hash()[:16]}-{size}.safetensors"
+
+    def content_hash(self) -> str:
+        """Names the content before it is fetched: the archives' own sums and the version of our splits."""
+        facts = [self.name, VERSION, [archive.md5 or archive.url for archive in self.archives]]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+    def card(self, classes: Sequence[str], size: int) -> Dataset:
+        """The dataset without images, to be written into its cache."""
+        nothing = Split(torch.empty(0, dtype=torch.uint8), torch.empty(0, dtype=torch.int64))
+        empty = self.whole(tuple(classes), (nothing, nothing, nothing), size)
+        return replace(empty, content_hash=self.content_hash())
+
+    def fetch(self, home: Path, progress: Progress) -> list[Path]:
+        """The archives in `home`, fetched where they are not there; raises UserError `offline`."""
+        return [self._fetched(archive, home / "archives", progress) for archive in self.archives]
+
+    def _fetched(self, archive: Archive, folder: Path, progress: Progress) -> Path:
+        def report(done: int, total: int | None) -> None:
+            progress(f"downloading {archive.file}", done, total)
+
+        try:
+            return download(archive.url, make_folder(folder) / archive.file, md5=archive.md5, progress=report)
+        except UserError as error:
+            if error.code != "unreachable":
+                raise
+            given, allowed = f"{self.name} ({error.given})", "a dataset that is at hand, or a connection to fetch it"
+            fix = "Connect and try again (what was received is kept), or take digits or fashion-mini: they are bundled."
+            raise UserError("offline", "dataset", given, allowed, fix) from error
 
 
-def fetch(name: str, folder: Path, progress: Progress) -> None:
-    """Puts a published set on this machine without a run; nothing where it is there. Photos stay as they came, to be
-    decoded when a run needs them. `progress` may raise to end it; what was received is kept for the next try."""
-    published = PUBLISHED[name]
-    if at_hand(published, folder) or (published.form == "fashion" and installed()):
-        return
-    home = folder / published.name
-    if published.form == "photos":
-        _unpack_all(published, home, home / "files", progress)
-    else:
-        _small(published, home, cache_path(home, published, published.size or 0), progress)
+class SmallImages(Published):
+    """Images of one size, read straight from the archives; a file gives its card, `archives` and `read`."""
 
+    @abstractmethod
+    def read(self, files: list[Path]) -> Arrays:
+        """The content of the archives."""
 
-def cache_path(home: Path, published: Published, size: int) -> Path:
-    """The one file that holds the set at `size`, below its own folder `home`."""
-    return home / f"{content_hash(published)[:16]}-{size}.safetensors"
+    def stored(self, files: list[Path]) -> tuple[Dataset, dict[str, Part]]:
+        """(the dataset without images, its splits) as they go into the cache; validation is drawn from training."""
+        arrays = self.arrays(files)
+        return self.card(arrays.classes, arrays.images.shape[3]), _array_parts(arrays)
 
+    def arrays(self, files: list[Path]) -> Arrays:
+        """`read`; raises UserError on a file that does not hold what it should."""
+        try:
+            return self.read(files)
+        except (ValueError, KeyError, OSError, *DAMAGED) as error:
+            if isinstance(error, UserError):
+                raise
+            allowed, fix = "the archives as published", "Delete them and fetch them again."
+            raise UserError("damaged_file", "dataset", self.name, allowed, fix) from error
 
-def _fashion(files: list[Path]) -> Dataset:
-    arrays = read_idx_files(files, ())
-    return split_fashion_mnist(arrays.images[:, 0], arrays.labels, arrays.test_images[:, 0], arrays.test_labels)
-
-
-def _small(published: Published, home: Path, path: Path, progress: Progress) -> None:
-    """Arrays straight from the archives into the cache; then the archives are no longer needed."""
-    files = [_fetch(archive, home / "archives", published, progress) for archive in published.archives]
-    if published.form == "fashion":
-        dataset = _fashion(files)
-        parts = {name: _part(getattr(dataset, name)) for name in ("train", "validation", "test")}
+    def fill(self, home: Path, size: int, path: Path, progress: Progress) -> None:
+        """Arrays straight from the archives into the cache; then the archives are no longer needed."""
+        dataset, parts = self.stored(self.fetch(home, progress))
         write_cache(path, dataset, parts)
-    else:
-        arrays = read_arrays(published.form, published.name, files)
-        write_cache(path, _card(published, arrays.classes, arrays.images.shape[3]), _array_parts(arrays))
-    remove_tree(home / "archives")
-
-
-def _part(split: Split) -> Part:
-    return Part.of(split.images.numpy(), split.labels.numpy())
+        remove_tree(home / "archives")
 
 
 def _array_parts(arrays: Arrays) -> dict[str, Part]:
@@ -120,75 +170,61 @@ def _array_parts(arrays: Arrays) -> dict[str, Part]:
     }
 
 
-def _photos(published: Published, home: Path, size: int, path: Path, progress: Progress) -> None:
-    files = home / "files"
-    if not files.is_dir():
-        _unpack_all(published, home, files, progress)
-    listing = split_listing(list_photos(published.name, files))
-    total, done = sum(map(len, listing.labels.values())), 0
+class Photos(Published):
+    """Photos of any size, unpacked and then decoded at the size asked for; a file gives its card, `archives` and
+    `layout`."""
 
-    def tick(images: int) -> None:
-        nonlocal done
-        done += images
-        progress("decoding", done, total)
+    size: ClassVar[int | None] = None
+    layout: ClassVar[Layout]
 
-    parts = {
-        split: photo_part(listing.paths[split], listing.labels[split], size, published.channels, tick)
-        for split in ("train", "validation", "test")
-    }
-    write_cache(path, _card(published, listing.classes, size), parts)
+    def unpacked(self, root: Path) -> None:
+        """What is left to do once the archives are unpacked below `root`; by default nothing."""
+        return
 
+    def bring(self, folder: Path, progress: Progress) -> None:
+        """As every published set; the photos stay as they came, to be decoded when a run needs them."""
+        home = folder / self.name
+        if not self.is_here(folder):
+            self._unpack(home, home / "files", progress)
 
-def _unpack_all(published: Published, home: Path, files: Path, progress: Progress) -> None:
-    """Unpacked beside, moved into place by one rename, and only then are the archives dropped."""
-    archives = [_fetch(archive, home / "archives", published, progress) for archive in published.archives]
-    partial = home / "files.part"
-    remove_tree(partial)
-    make_folder(partial)
-    for archive, file in zip(published.archives, archives, strict=True):
-        into = make_folder(partial / archive.into)
-        if file.name.endswith((".zip", ".tgz", ".tar.gz")):
-            unpack(file, into, lambda done: progress("unpacking", done, published.images))
-        else:
-            (into / file.name).write_bytes(file.read_bytes())
-    unpack_inner(published.name, partial)
-    move(partial, files)
-    remove_tree(home / "archives")
+    def load(self, image_size: int, folder: Path, progress: Progress) -> Dataset:
+        """As every published set, the middle of each photo kept."""
+        return replace(super().load(image_size, folder, progress), cut=Cut())
 
+    def fill(self, home: Path, size: int, path: Path, progress: Progress) -> None:
+        """Every photo decoded into the cache; the unpacked files stay, for other sizes."""
+        files = home / "files"
+        if not files.is_dir():
+            self._unpack(home, files, progress)
+        listing = split_listing(list_photos(self.layout, files))
+        total, done = sum(map(len, listing.labels.values())), 0
 
-def _fetch(archive: Archive, folder: Path, published: Published, progress: Progress) -> Path:
-    def report(done: int, total: int | None) -> None:
-        progress(f"downloading {archive.file}", done, total)
+        def tick(images: int) -> None:
+            nonlocal done
+            done += images
+            progress("decoding", done, total)
 
-    try:
-        return download(archive.url, make_folder(folder) / archive.file, md5=archive.md5, progress=report)
-    except UserError as error:
-        if error.code != "unreachable":
-            raise
-        raise UserError(
-            "offline",
-            "dataset",
-            f"{published.name} ({error.given})",
-            "a dataset that is at hand, or a connection to fetch this one",
-            "Connect and try again (what was received is kept), or take digits or fashion-mini: they are bundled.",
-        ) from error
+        parts = {
+            split: photo_part(listing.paths[split], listing.labels[split], size, self.channels, tick)
+            for split in ("train", "validation", "test")
+        }
+        write_cache(path, self.card(listing.classes, size), parts)
 
-
-def _card(published: Published, classes: Sequence[str], size: int) -> Dataset:
-    nothing = Split(torch.empty(0, dtype=torch.uint8), torch.empty(0, dtype=torch.int64))
-    return Dataset(
-        name=published.name,
-        title=published.title,
-        classes=tuple(classes),
-        train=nothing,
-        validation=nothing,
-        test=nothing,
-        licence=published.licence,
-        source=published.source,
-        size=size,
-        channels=published.channels,
-        content_hash=content_hash(published),
-    )
+    def _unpack(self, home: Path, files: Path, progress: Progress) -> None:
+        """Unpacked next to it, moved into place by one rename, and only then are the archives dropped."""
+        archives = self.fetch(home, progress)
+        partial = home / "files.part"
+        remove_tree(partial)
+        make_folder(partial)
+        for archive, file in zip(self.archives, archives, strict=True):
+            into = make_folder(partial / archive.into)
+            if file.name.endswith((".zip", ".tgz", ".tar.gz")):
+                unpack(file, into, lambda done: progress("unpacking", done, self.images))
+            else:
+                (into / file.name).write_bytes(file.read_bytes())
+        self.unpacked(partial)
+        move(partial, files)
+        remove_tree(home / "archives")
 
 
 def split_listing(listing: Listing) -> Listing:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from core.engine.data.dataset import Indices
-from core.engine.data.published.unpack import unpack
 
 
 @dataclass(frozen=True)
@@ -34,62 +33,35 @@ class Layout:
     group: Callable[[Path], str] | None = None
 
 
-def _lists(data: Any) -> list[tuple[Any, int]]:
+def lists(data: Any) -> list[tuple[Any, int]]:
+    """(path, label) of every photo, where torchvision keeps two lists."""
     return list(zip(data._image_files, data._labels, strict=True))
 
 
-def _pets(data: Any) -> list[tuple[Any, int]]:
+def pets(data: Any) -> list[tuple[Any, int]]:
+    """(path, label) of every photo, where torchvision calls its lists otherwise."""
     return list(zip(data._images, data._labels, strict=True))
 
 
-def _samples(data: Any) -> list[tuple[Any, int]]:
+def samples(data: Any) -> list[tuple[Any, int]]:
+    """(path, label) of every photo, where torchvision keeps pairs."""
     return list(data._samples)
 
 
-def _folders(data: Any) -> list[tuple[Any, int]]:
+def folders(data: Any) -> list[tuple[Any, int]]:
+    """(path, label) of every photo, where a class is a folder."""
     return list(data.samples)
 
 
-def _caltech(data: Any) -> list[tuple[Any, int]]:
-    root = Path(data.root, "101_ObjectCategories")
-    return [(root / data.categories[y] / f"image_{i:04d}.jpg", y) for i, y in zip(data.index, data.y, strict=True)]
+WHOLE: dict[str, dict[str, str]] = {"train": {}}
+TWO = {"train": {"split": "train"}, "test": {"split": "test"}}
+THREE = {**TWO, "validation": {"split": "val"}}
 
 
-_WHOLE: dict[str, dict[str, str]] = {"train": {}}
-_TWO = {"train": {"split": "train"}, "test": {"split": "test"}}
-_THREE = {**_TWO, "validation": {"split": "val"}}
-
-LAYOUTS = {
-    "eurosat": Layout("EuroSAT", _WHOLE, _folders),
-    "gtsrb": Layout(
-        "GTSRB",
-        _TWO,
-        _samples,
-        classes=lambda data: [f"sign {number:02d}" for number in range(43)],
-        group=lambda path: f"{path.parent.name}/{path.name.split('_')[0]}",  # 30 frames of one sign, one track
-    ),
-    "flowers102": Layout("Flowers102", _THREE, _lists),
-    "oxford-pets": Layout("OxfordIIITPet", {"train": {"split": "trainval"}, "test": {"split": "test"}}, _pets),
-    "dtd": Layout("DTD", _THREE, _lists),
-    "fgvc-aircraft": Layout("FGVCAircraft", _THREE, _lists),
-    "food101": Layout("Food101", _TWO, _lists),
-    "imagenette": Layout(
-        "Imagenette",
-        {"train": {"split": "train", "size": "320px"}, "test": {"split": "val", "size": "320px"}},
-        _samples,
-        classes=lambda data: [names[0] for names in data.classes],
-    ),
-    "caltech101": Layout("Caltech101", _WHOLE, _caltech, classes=lambda data: list(data.categories)),
-    "country211": Layout("Country211", {**_TWO, "validation": {"split": "valid"}}, _folders),
-    "rendered-sst2": Layout("RenderedSST2", _THREE, _samples),
-}
-
-
-def list_photos(name: str, root: Path) -> Listing:
+def list_photos(layout: Layout, root: Path) -> Listing:
     """The photos of a published set unpacked below `root`, as torchvision reads them."""
     from torchvision import datasets
 
-    layout = LAYOUTS[name]
     kind = getattr(datasets, layout.kind)
     paths: dict[str, list[Path]] = {}
     labels: dict[str, Indices] = {}
@@ -102,9 +74,3 @@ def list_photos(name: str, root: Path) -> Listing:
         labels[split] = np.array([label for _, label in pairs], np.int64)
     groups = [layout.group(path) for path in paths["train"]] if layout.group else []
     return Listing(tuple(classes), paths, labels, groups)
-
-
-def unpack_inner(name: str, root: Path) -> None:
-    """Caltech 101 is a tar inside a zip: takes out the inner one."""
-    if name == "caltech101":
-        unpack(root / "caltech101" / "caltech-101" / "101_ObjectCategories.tar.gz", root / "caltech101")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bz2
 import gzip
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,7 @@ from numpy.typing import NDArray
 from core.engine.data.dataset import Indices
 from core.engine.data.imports.zip_reader import Archive
 from core.engine.data.published.idx import read_idx
-from core.engine.data.published.unpack import DAMAGED, tar_members
-from core.errors import UserError
+from core.engine.data.published.unpack import tar_members
 
 Pixels = NDArray[np.uint8]
 DIGITS = tuple("0123456789")
@@ -113,28 +111,3 @@ def read_svhn(files: list[Path]) -> Arrays:
         content = loadmat(file)
         halves += [content["X"].transpose(3, 2, 0, 1), content["y"].astype(np.int64).ravel() % 10]
     return Arrays(DIGITS, *halves)
-
-
-_READERS: dict[str, Callable[[list[Path]], Arrays]] = {
-    "qmnist": lambda files: read_idx_files(files, DIGITS),
-    "emnist": read_emnist,
-    "usps": read_usps,
-    "cifar10": lambda files: read_cifar(files, 1, "batches.meta.txt", "test_batch.bin"),
-    "cifar100": lambda files: read_cifar(files, 2, "fine_label_names.txt", "test.bin"),
-    "stl10": read_stl10,
-    "svhn": read_svhn,
-}
-
-
-def read_arrays(form: str, name: str, files: list[Path]) -> Arrays:
-    """The arrays of a published set; raises UserError on a file that does not hold what it should."""
-    try:
-        if form == "idx":
-            return read_idx_files(files, KANA if name == "kmnist" else DIGITS)
-        return _READERS[form](files)
-    except (ValueError, KeyError, OSError, *DAMAGED) as error:
-        if isinstance(error, UserError):
-            raise
-        raise UserError(
-            "damaged_file", "dataset", name, "the archives as published", "Delete them and fetch them again."
-        ) from error

@@ -15,8 +15,6 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from core.engine.rank import ledoit_wolf
-
 NAMES = tuple(sorted(info.name for info in pkgutil.iter_modules(__path__)))
 
 
@@ -41,7 +39,9 @@ class Facts:
         values, vectors = values.flip(0), vectors.flip(1)
         real = values > values[0] * max(n, d) * torch.finfo(torch.float64).eps
         if self.shrink:
-            _, alpha = ledoit_wolf(self.x.numpy())
+            from sklearn.covariance import ledoit_wolf_shrinkage  # a second to import: only when it is needed
+
+            alpha = float(ledoit_wolf_shrinkage(self.x.numpy(), assume_centered=True))
             values = (1 - alpha) * values + alpha * values.clamp_min(0).mean()
         return vectors[:, real], values[real]
 

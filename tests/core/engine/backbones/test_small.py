@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from core.engine.backbones import find, labels, load_backbone, small, weights_at_hand
+from core.engine.backbones import backbones, find, labels, load_backbone, small, weights_at_hand
 from core.engine.backbones.backbone import Backbone
 from core.errors import UserError
 
@@ -90,3 +90,29 @@ def test_bundled_entries() -> None:
     for name, params in (("resnet8_fashion", 308_074), ("resnet20_fashion", 272_186)):
         entry = find(name)
         assert (entry.params, entry.channels, entry.image_size, entry.weights) == (params, 1, 28, "bundled")
+
+
+# By counting on paper: 3x3 and 1x1 convolutions, batch norms and the last layer, image by image of its own size.
+COUNTED = {
+    "mlp": (789_258, 788_992),
+    "resnet14": (175_258, 26_657_408),
+    "resnet20": (272_474, 40_813_184),
+    "resnet20_fashion": (272_186, 31_021_952),
+    "resnet32": (466_906, 69_124_736),
+    "resnet44": (661_338, 97_436_288),
+    "resnet56": (855_770, 125_747_840),
+    "resnet8": (78_042, 12_501_632),
+    "resnet8_fashion": (308_074, 37_156_608),
+}
+
+
+def test_parameters_and_multiply_accumulates_are_as_counted_on_paper() -> None:
+    small_ones = {name: entry for name, entry in backbones().items() if entry.family == "small"}
+    assert {name: (entry.params, entry.macs) for name, entry in small_ones.items()} == COUNTED
+
+
+@pytest.mark.parametrize("name", ["resnet8", "resnet20", "mlp"])
+def test_the_width_law_gives_the_parameters_of_other_widths(name: str) -> None:
+    entry = find(name)
+    wide = sum(p.numel() for p in load_backbone(name, entry.classes, "none", width=4 * entry.width).parameters())
+    assert wide == pytest.approx(entry.params * 4**entry.width_power, rel=0.03)

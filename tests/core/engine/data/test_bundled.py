@@ -14,9 +14,10 @@ from sklearn.datasets import load_digits as bunch
 
 from core.assets import ASSETS
 from core.engine.data import Dataset, Split, datasets, fashion_mini_indices, load_dataset
-from core.engine.data.bundled import FASHION_MINI, GLYPHS, split_fashion_mnist
 from core.engine.data.published.idx import read_idx
-from core.engine.data.published.load import INSTALLED, installed
+from core.engine.data.sets.fashion_mini import FASHION_MINI
+from core.engine.data.sets.fashion_mnist import INSTALLED, FashionMnist, installed
+from core.engine.data.sets.glyphs import GLYPHS
 from core.errors import UserError
 
 needs_fashion = pytest.mark.skipif(not installed(), reason="Debian's dataset-fashion-mnist is not installed")
@@ -35,7 +36,7 @@ def fashion() -> Dataset:
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (70_000, 28, 28), dtype=np.uint8)
     labels = np.arange(70_000) % 10
-    return split_fashion_mnist(images[:60_000], labels[:60_000], images[60_000:], labels[60_000:])
+    return FashionMnist().apart(images[:60_000], labels[:60_000], images[60_000:], labels[60_000:])
 
 
 def rows(split: Split) -> set[bytes]:
@@ -124,9 +125,9 @@ def test_fashion_mini_is_what_its_indices_say(mini: Dataset) -> None:
 @needs_fashion
 def test_fashion_mini_is_what_its_script_makes(mini: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = tmp_path / "made.npz"
-    monkeypatch.setattr("core.engine.data.bundled.FASHION_MINI", made)
+    monkeypatch.setattr("core.engine.data.sets.fashion_mini.FASHION_MINI", made)
     runpy.run_path(str(FASHION_MINI.parents[1] / "make_fashion_mini.py"))["main"](INSTALLED)
-    monkeypatch.setattr("core.engine.data.bundled.FASHION_MINI", made)
+    monkeypatch.setattr("core.engine.data.sets.fashion_mini.FASHION_MINI", made)
     assert load_dataset("fashion-mini", 28).content_hash == mini.content_hash
 
 

@@ -93,7 +93,7 @@ def test_the_peer_learns_and_matters(make_context: MakeContext, make_model: Make
     b = pair.apply(make_model(), make_context(folder=root / "b"))
     assert not equal(state(a), state(b))
     context = make_context()
-    assert list(pair.controls(make_model(), context)) == ["twin without a peer"]
+    assert list(pair.controls(make_model(), context)) == ["without_peer"]
     assert list(made("mutual", twin=False).controls(make_model(), context)) == []
     first, second = (pair.new_student(place) for place in (context, context.part("peer")))
     assert not equal(state(first), state(second)), "the peer begins elsewhere"
@@ -126,7 +126,7 @@ def test_it_learns_and_its_twin_begins_as_it_did(make_context: MakeContext, make
     student = kind.apply(teacher, make_context())
     assert equal(state(teacher), before)
     assert not equal(state(student), state(kind.student_of(teacher, make_context())))
-    twin = kind.controls(teacher, make_context())["twin without a teacher"]()
+    twin = kind.controls(teacher, make_context())["without_teacher"]()
     assert twin.net.state_dict().keys() == before.keys()
 
 
@@ -203,7 +203,7 @@ def test_hard_labels_know_none_of_it_and_distilled_most(make_context: MakeContex
     )
     kind = made("kd", student="mlp", width=64, omit="3", temperature=20.0, weight=1.0, epochs=60, views=8)
     place = make_context(place=(0, 1), image_size=8)
-    assert recognised(kind.controls(teacher, place)["twin without a teacher"](), place.data) == 0
+    assert recognised(kind.controls(teacher, place)["without_teacher"](), place.data) == 0
     assert recognised(kind.apply(teacher, place), place.data) >= 0.7
 
 

@@ -68,7 +68,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def test_every_saved_file_is_told_on_the_targets_test_images(run: Run) -> None:
     summary = run.summary()
     assert [point.method for point in summary.points] == ["dann", "static"]
-    assert [control.name for control in summary.controls] == ["source only"]
+    assert [(c.control, c.name, c.backbone) for c in summary.controls] == [("source_only", "source only", "resnet8")]
+    assert {(point.control, point.backbone) for point in summary.points} == {(None, "resnet8")}
     digits = load_dataset("digits", 8)
     for point in (*summary.points, *summary.controls):
         right = answers(run, point) == digits.test.labels

@@ -43,7 +43,7 @@ def test_controls_have_the_shapes_of_the_cut_but_not_its_choice(
     widths: dict[str, Any] = {"epochs": 0, "twin": True, "scratch": 1, "augment": "none", "recovery": "labels"}
     method = build("prune", "lamp", **widths, **options)
     made, controls = method.apply(model, context), method.controls(model, context)
-    assert list(controls) == ["twin cut at random", "same shape from scratch"]
+    assert list(controls) == ["random_pruning", "from_scratch"]
     twin, scratch = (make() for make in controls.values())
     assert shapes(twin) == shapes(scratch) == shapes(made)
     weights = [model.net.get_parameter("stage3.0.conv2.weight") for model in (made, twin, scratch)]

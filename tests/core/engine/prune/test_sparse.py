@@ -142,7 +142,7 @@ def test_the_twin_loses_as_many_weights_of_every_layer_by_lot(
     model, context = make_model(), make_context()
     method = build("prune", name, epochs=0, twin=True, scratch=1, augment="none")
     made, controls = method.apply(model, context), method.controls(model, context)
-    assert list(controls) == ["twin cut at random", "same shape from scratch"]
+    assert list(controls) == ["random_pruning", "from_scratch"]
     twin, scratch = (make() for make in controls.values())
     assert sparse(twin) == pytest.approx(sparse(made), abs=1e-6)
     assert sparse(scratch) == pytest.approx(sparse(made), abs=1e-6)

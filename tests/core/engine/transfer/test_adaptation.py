@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from core.controls import SOURCE_ONLY
 from core.engine import build
 from core.engine.context import CancelledError, Context
 from core.engine.data import Dataset, Split, Unlabelled, few_labels, load_dataset, matched
@@ -18,7 +19,7 @@ from core.engine.method import methods
 from core.engine.model import Model
 from core.engine.output import Output
 from core.engine.training.loop import UNLABELLED, Batch, Examples, Schedule, evaluate, fit
-from core.engine.transfer.adaptation import CONTROL, Adaptation
+from core.engine.transfer.adaptation import Adaptation
 from core.engine.transfer.dann import reverse, strength
 from core.engine.transfer.tent import entropy
 from core.errors import UserError
@@ -97,7 +98,7 @@ def test_without_weight_only_batch_norm_knows_of_the_target(name: str, context: 
     model = make_model()
     plain = model.with_net(nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, 10)))
     method = made(name, weight=0.0)
-    control = weights(method.controls(plain, context)[CONTROL]())
+    control = weights(method.controls(plain, context)[SOURCE_ONLY]())
     adapted = weights(method.apply(plain, context))
     assert all(torch.allclose(adapted[key], control[key], atol=1e-5) for key in control)
     strong = weights(made(name, weight=100.0).apply(plain, replace(context, folder=context.folder / "strong")))
@@ -114,7 +115,7 @@ def test_it_goes_on_bit_for_bit(name: str, stop: int, context: Context, make_mod
 
 
 def test_source_only_can_be_left_out(context: Context, make_model: Maker) -> None:
-    assert list(made("coral").controls(make_model(), context)) == [CONTROL]
+    assert list(made("coral").controls(make_model(), context)) == [SOURCE_ONLY]
     assert made("coral", source_only=False).controls(make_model(), context) == {}
     assert made("adabn", epochs=0).controls(make_model(), context) == {}, "the step before is source only"
 
@@ -208,7 +209,7 @@ def test_the_discriminator_learns_to_tell_and_the_features_to_deceive() -> None:
 def test_adabn_changes_the_statistics_and_nothing_else(context: Context, make_model: Maker) -> None:
     assert context.target is not None
     method = made("adabn")
-    control = method.controls(make_model(), context)[CONTROL]()
+    control = method.controls(make_model(), context)[SOURCE_ONLY]()
     adapted = method.apply(make_model(), context)
     differing = changed(weights(control), weights(adapted))
     layers = list(norms(adapted.net))
@@ -238,7 +239,7 @@ def test_adabn_is_the_same_whatever_statistics_it_starts_from(context: Context, 
 def test_tent_changes_batch_norm_and_nothing_else(context: Context, make_model: Maker) -> None:
     assert context.target is not None
     method = made("tent", target_rate=0.01, weight_decay=0.5, source_drop=1.0)
-    control = method.controls(make_model(), context)[CONTROL]()
+    control = method.controls(make_model(), context)[SOURCE_ONLY]()
     adapted = method.apply(make_model(), context)
     layers = list(norms(adapted.net))
     parts = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
@@ -267,7 +268,7 @@ def test_entropy_is_shannons_and_stays_finite() -> None:
 @pytest.mark.parametrize("name", SETTLED)
 def test_it_stands_on_the_control_and_can_take_the_step_before(name: str, context: Context, make_model: Maker) -> None:
     """Learning and then adapting is adapting what was learned: the two ways to write it give the same bits."""
-    trained = made(name).controls(make_model(), context)[CONTROL]()
+    trained = made(name).controls(make_model(), context)[SOURCE_ONLY]()
     folder = context.folder / "whole"
     whole = weights(made(name).apply(make_model(), replace(context, folder=folder)))
     after = replace(context, folder=context.folder / "after", artifact=context.folder)
@@ -370,7 +371,7 @@ def test_aligned_features_lie_closer(context: Context, make_model: Maker, digits
         return mmd(here, there).item()
 
     method = made("mk_mmd", epochs=8, weight=1.0)
-    alone = method.controls(make_model(), context)[CONTROL]()
+    alone = method.controls(make_model(), context)[SOURCE_ONLY]()
     adapted = method.apply(make_model(), context)
     assert apart(adapted) < 0.7 * apart(alone)
     assert evaluate(adapted, context.data.test, context).accuracy > 0.8

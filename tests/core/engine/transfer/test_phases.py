@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from core.controls import LABELS_ALONE, english
 from core.engine import build
 from core.engine.backbones.blocks import blocks
 from core.engine.context import CancelledError, Context
@@ -19,7 +20,7 @@ from core.engine.transfer.fine_tune import FineTune
 from core.engine.transfer.gradual import Gradual
 from core.engine.transfer.linear_probe import LinearProbe
 from core.engine.transfer.lp_ft import LpFt
-from core.engine.transfer.pseudo_labels import TWIN, PseudoLabels
+from core.engine.transfer.pseudo_labels import PseudoLabels
 from core.errors import UserError
 from core.options import Value
 from tests.core.engine.conftest import MakeContext, Reported
@@ -180,10 +181,12 @@ def test_pseudo_labels_join_when_the_network_is_sure(make_model: Maker, few: Con
 def test_nothing_joins_a_network_that_is_never_sure(make_model: Maker, few: Context, reports: list[Reported]) -> None:
     """Then it is its twin, to the last bit: the same parts, steps and draws."""
     method = PseudoLabels(epochs=2, rounds=1, confidence=1.0, learning_rate=1e-4, batch=64)
-    alone = method.controls(make_model(), few)[TWIN]
-    with_pool = method.apply(make_model(), replace(few, place=(*few.place, TWIN), folder=few.folder / "pool"))
+    alone = method.controls(make_model(), few)[LABELS_ALONE]
+    with_pool = method.apply(
+        make_model(), replace(few, place=(*few.place, english(LABELS_ALONE)), folder=few.folder / "pool")
+    )
     assert equal(weights(with_pool), weights(alone()))
-    assert [r[1] for r in curve(reports)] == [r[1] for r in curve(reports, TWIN)] == [0, 1, 2]
+    assert [r[1] for r in curve(reports)] == [r[1] for r in curve(reports, english(LABELS_ALONE))] == [0, 1, 2]
 
 
 def test_the_twin_may_be_left_out(make_model: Maker, few: Context) -> None:

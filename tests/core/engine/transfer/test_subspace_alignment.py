@@ -16,6 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
+from core.controls import SOURCE_ONLY
 from core.engine.backbones.heads import head_layer
 from core.engine.context import Context
 from core.engine.data import Dataset, Unlabelled, few_labels, load_dataset, matched
@@ -24,7 +25,6 @@ from core.engine.method import build
 from core.engine.model import Model
 from core.engine.model_file import load_model
 from core.engine.questions.preview import preview
-from core.engine.transfer.adaptation import CONTROL
 from core.engine.transfer.embedding import extractor
 from core.engine.transfer.probing import ProbedTransfer, TargetFeatures
 from core.engine.transfer.transform import Transform
@@ -188,7 +188,7 @@ def test_its_control_is_the_same_classifier_that_never_saw_the_target(context: C
     method = build("transfer", "transform", kind="subspace_alignment", components=5, l2=0.1)
     model = make_model()
     before = {name: tensor.clone() for name, tensor in model.net.state_dict().items()}
-    control = method.controls(model, context)[CONTROL]().net.state_dict()
+    control = method.controls(model, context)[SOURCE_ONLY]().net.state_dict()
     assert all(torch.equal(before[name], tensor) for name, tensor in model.net.state_dict().items())
     plain = build("transfer", "transform", kind="pca", components=5, l2=0.1).apply(make_model(), context)
     assert all(torch.equal(control[name], tensor) for name, tensor in plain.net.state_dict().items())
@@ -207,7 +207,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def test_a_recipe_tells_both_domains_and_what_they_mean(run: Run) -> None:
     (point,), (control,) = run.summary().points, run.summary().controls
-    assert control.name == CONTROL
+    assert control.control == SOURCE_ONLY
     for told in (point, control):
         assert told.accuracy is not None
         assert told.target_accuracy is not None

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sklearn.covariance import ledoit_wolf
 from sklearn.cross_decomposition import CCA
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
@@ -22,7 +23,6 @@ from core.engine.measure.runtime import open_session, predict
 from core.engine.method import build
 from core.engine.model import Model
 from core.engine.questions.preview import preview
-from core.engine.rank import ledoit_wolf
 from core.engine.transfer.embedding import extractor
 from core.engine.transfer.linear_probe import solve
 from core.engine.transfer.logistic import Problem, standardised
@@ -71,7 +71,7 @@ def test_whitening_is_scikit_learns() -> None:
 
 
 def test_shrunk_whitening_whitens_the_ledoit_wolf_covariance() -> None:
-    covariance, alpha = ledoit_wolf(facts().x.numpy())
+    covariance, alpha = ledoit_wolf(facts().x.numpy(), assume_centered=True)
     p = transformation("whitening").directions(facts(shrink=True)).numpy()
     assert alpha > 0.001
     np.testing.assert_allclose(p.T @ covariance @ p, np.eye(p.shape[1]), atol=1e-9)

@@ -13,7 +13,6 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.naive_bayes import MultinomialNB
 
 from core.engine.data import Imported, import_data, load_dataset
-from core.engine.data.bundled import TEXT_SAMPLE, text_sample
 from core.engine.data.counts import count_dataset
 from core.engine.data.imports.class_folders import Wishes
 from core.engine.data.imports.encodings import GUESSES, guess
@@ -21,6 +20,7 @@ from core.engine.data.imports.imported import home_of
 from core.engine.data.imports.tables import is_table, read_table
 from core.engine.data.imports.texts import bag_of_words
 from core.engine.data.lettering import draw
+from core.engine.data.sets.text_topics import TEXT_SAMPLE, text_sample
 from core.engine.questions.answer import answer
 from core.errors import UserError
 from core.workspace import Workspace

@@ -21,10 +21,10 @@ import torchvision.datasets as reference
 from PIL import Image
 
 from core.engine.data import datasets, load_dataset
-from core.engine.data.published.photo_sets import LAYOUTS
+from core.engine.data.published.load import Archive, Photos, Published
 from core.engine.data.published.readers import EMNIST
-from core.engine.data.published.sets import PUBLISHED, Archive
 from core.engine.data.published.unpack import unpack
+from core.engine.data.sets import known_datasets
 from core.errors import UserError
 
 RNG = np.random.default_rng(0)
@@ -57,12 +57,18 @@ def server(tmp_path: Path) -> Iterator[tuple[Path, str, list[str]]]:
 def serve(name: str, files: list[bytes], server: tuple[Path, str, list[str]], patch: pytest.MonkeyPatch) -> None:
     """Puts `files` where the dataset's archives are looked for, with their own MD5 sums."""
     root, address, _ = server
-    published = PUBLISHED[name]
+    published = published_set(name)
     archives = []
     for archive, data in zip(published.archives, files, strict=True):
         (root / archive.file).write_bytes(data)
         archives.append(replace(archive, url=address + archive.file, md5=hashlib.md5(data).hexdigest()))
-    patch.setitem(PUBLISHED, name, replace(published, archives=tuple(archives)))
+    patch.setattr(type(published), "archives", tuple(archives))
+
+
+def published_set(name: str) -> Published:
+    known = known_datasets()[name]
+    assert isinstance(known, Published)
+    return known
 
 
 def idx(array: np.ndarray) -> bytes:
@@ -243,7 +249,7 @@ def test_photos_without_splits_and_frames_of_one_sign(
 
 def test_offline_says_so_and_names_what_needs_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = Archive("http://127.0.0.1:1/x.tar.gz", "0" * 32, 1)
-    monkeypatch.setitem(PUBLISHED, "cifar10", replace(PUBLISHED["cifar10"], archives=(archive,)))
+    monkeypatch.setattr(type(published_set("cifar10")), "archives", (archive,))
     with pytest.raises(UserError) as caught:
         load_dataset("cifar10", 32, folder=tmp_path)
     assert caught.value.code == "offline"
@@ -311,12 +317,13 @@ def test_addresses_and_sums_are_torchvisions() -> None:
         "rendered-sst2": [(reference.RenderedSST2._URL, reference.RenderedSST2._MD5)],
     }
     for name, resources in known.items():
-        for archive, (url, md5) in zip(PUBLISHED[name].archives, resources, strict=True):
+        for archive, (url, md5) in zip(published_set(name).archives, resources, strict=True):
             assert archive.url.endswith(url), name
             assert archive.md5 == md5, name
     assert reference.EMNIST.classes_split_dict["balanced"] == list(EMNIST)
 
 
 def test_every_photo_set_has_a_layout() -> None:
-    assert {name for name, published in PUBLISHED.items() if published.form == "photos"} == set(LAYOUTS)
-    assert all(hasattr(reference, layout.kind) for layout in LAYOUTS.values())
+    layouts = [known.layout for known in known_datasets().values() if isinstance(known, Photos)]
+    assert len(layouts) == 11
+    assert all(hasattr(reference, layout.kind) for layout in layouts)
