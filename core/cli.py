@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 
-from core import cache, foreground, formatting, streams, terminal
+from core import cache, cli_dataset, foreground, formatting, streams, terminal
 from core.assets import RECIPES, shipped
 from core.bundle import write_bundle
 from core.catalog import Catalog
@@ -696,6 +696,8 @@ def _print(document: object) -> None:
     sys.stdout.write(streams.document(document) + "\n")
     sys.stdout.flush()
 
+
+cli_dataset.attach(app, cli_dataset.Terminal(_say, screen, _interruptible))
 
 if __name__ == "__main__":
     main()

@@ -22,6 +22,7 @@ from core.tensors import has_whole_content, is_finite
 from core.workspace import Workspace
 
 AGAIN = "Run the recipe again: steps whose models are cached are not trained again."
+VERSION = "An earlier version of the set: only a run that began with it needs it. Delete the file."
 CACHED = "Nothing needs to be done: it is made again when it is needed. `condenser cache --clear` removes it."
 RESUMED = "Nothing needs to be done: a resumed run goes on from the checkpoint before it."
 MADE = "A run that is resumed does the step again; a finished run only loses its layer-by-layer sensitivity."
@@ -190,6 +191,8 @@ def of_dataset(home: Path) -> Iterator[Finding]:
         if name in images or BY_CONTENT.fullmatch(digest):
             yield _hashed(home, f"images/{name}", digest, fix)
     yield from _caches(home, (home / "cache").glob("*.safetensors"), CACHED)
+    for path in sorted((home / "versions").glob("*.json")):
+        yield _document(home, f"versions/{path.name}", VERSION)
 
 
 def of_network(home: Path) -> Iterator[Finding]:

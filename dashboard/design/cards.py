@@ -117,7 +117,7 @@ def data_line(facts: Facts) -> str:
     parts = [say("design.classes", count=facts["classes"]), say("design.images", count=f"{facts['images']:,}")]
     if side := facts.get("size"):
         parts.append(say("design.side", side=side))
-    parts.append(say(f"design.data_{_where(facts)}", size=formatting.size(facts.get("download_bytes", 0))))
+    parts.append(say(f"design.data_{where(facts)}", size=formatting.size(facts.get("download_bytes", 0))))
     if licence := facts.get("licence"):
         parts.append(say("design.licence", licence=UserText(licence).md()))
     return " · ".join((*parts, *source(facts.get("source", ""))))
@@ -169,11 +169,11 @@ def _near(facts: Facts) -> tuple[int, str]:
 
 
 def _group(facts: Facts) -> Group:
-    where = _where(facts)
-    return "own" if where == "own" else "download" if where == "download" else "hand"
+    place = where(facts)
+    return "own" if place == "own" else "download" if place == "download" else "hand"
 
 
-def _where(facts: Facts) -> str:
+def where(facts: Facts) -> str:
     """`own`, `bundled`, `disk` (fetched before) or `download`."""
     home: Path = workspace().datasets / str(facts["name"])
     fetched = (home / "files").is_dir() or any(home.glob("*.safetensors"))

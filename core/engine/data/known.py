@@ -51,7 +51,7 @@ class KnownDataset(ABC):
         return DatasetInfo(
             name=self.name, title=self.title.en, title_zh=self.title.zh, classes=self.classes, images=self.images,
             size=self.size, channels=self.channels, licence=self.licence, source=self.source, where=where, bytes=bytes,
-            at_hand=not bytes, class_names=self.class_names,
+            at_hand=not bytes, class_names=self.class_names, download_bytes=self.download_bytes,
         )  # fmt: skip
 
     def whole(

@@ -85,6 +85,12 @@ class Published(KnownDataset):
         assert cached is not None
         return cached
 
+    def bring(self, folder: Path, progress: Progress) -> None:
+        """Puts it on this machine without a run; nothing where it is there. `progress` may raise to end it; what was
+        received is kept for the next try."""
+        if not self.is_here(folder):
+            self.fill(folder / self.name, self.size or 0, self.cache_path(folder, self.size or 0), progress)
+
     @abstractmethod
     def fill(self, home: Path, size: int, path: Path, progress: Progress) -> None:
         """Fetches what is missing into `home` and writes the cache `path` for images of `size` pixels a side."""
@@ -176,6 +182,12 @@ class Photos(Published):
     def unpacked(self, root: Path) -> None:
         """What is left to do once the archives are unpacked below `root`; by default nothing."""
         return
+
+    def bring(self, folder: Path, progress: Progress) -> None:
+        """As every published set; the photos stay as they came, to be decoded when a run needs them."""
+        home = folder / self.name
+        if not self.is_here(folder):
+            self._unpack(home, home / "files", progress)
 
     def load(self, image_size: int, folder: Path, progress: Progress) -> Dataset:
         """As every published set, the middle of each photo kept."""
