@@ -45,7 +45,7 @@ def info(points: pd.DataFrame, knobs: pd.DataFrame | None = None) -> pd.DataFram
     if knobs is None:
         return kept
     known = kept[kept["id"].isin(knobs.index)]
-    return known.assign(**{name: known["id"].map(knobs[name]) for name in knobs})
+    return known.assign(**{str(name): known["id"].map(knobs[name]) for name in knobs})
 
 
 def figure(

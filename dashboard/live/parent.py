@@ -11,12 +11,13 @@ from core.options import Value
 from core.recipe import Recipe
 from core.runs import Run
 from core.state import RunState, Status
-from dashboard.charts.comparison import Setting, changes, settings
+from dashboard.charts.comparison import RECIPE, Setting, changes, settings
 from dashboard.session import workspace
 from dashboard.tradeoffs.points_cache import recipe as recipe_of
 
 LATEST = 20  # earlier runs that are looked at
 FEW = 3  # settings that may differ
+DATASET = Setting(RECIPE, "", "dataset")  # on another one the curves would not be comparable
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class Parent:
 
 
 def of(run: Run, recipe: Recipe | None) -> Parent | None:
-    """The finished run before this one that differs in the fewest settings, from one to FEW; the newest of them."""
+    """The finished run before this one on the same dataset that differs in the fewest settings, from one to FEW; the
+    newest of them."""
     if recipe is None:
         return None
     return _of(str(workspace().path), run.id)
@@ -44,7 +46,8 @@ def _of(folder: str, run_id: str) -> Parent | None:
     near: Parent | None = None
     for each in reversed(ids):
         theirs = _settings(each)
-        differ = len(changes([mine, theirs])) if theirs is not None else 0
+        alike = theirs is not None and theirs.get(DATASET) == mine.get(DATASET)
+        differ = len(changes([mine, theirs])) if alike and theirs is not None else 0
         if 0 < differ <= FEW and (near is None or differ < near.differ):
             summary = workspace().run(each).summary()
             near = Parent(each, summary.name, differ) if summary.status is Status.FINISHED else near

@@ -113,7 +113,7 @@ def _value(knob: str, found: object) -> str:
 
 def _parallel_knobs(settings: pd.DataFrame) -> list[str]:
     """Which settings are axes; at first those that differ, as many as fit."""
-    names = list(settings)
+    names = [str(name) for name in settings]
     if not names:
         return []
     key = "tradeoffs_parallel_knobs"

@@ -13,7 +13,7 @@ from core import formatting
 from core.catalog import load_catalog
 from core.errors import UserError
 from core.escaping import UserText
-from core.options import Value
+from core.options import Option, Value
 from core.points import Point
 from core.recipe_options import RECIPE_OPTIONS
 from core.runs import Run
@@ -26,8 +26,8 @@ from dashboard.charts.points import spread
 from dashboard.charts.style import MARKS
 from dashboard.components import TEXT_COLORS
 from dashboard.design import draft_state
-from dashboard.forms import told
 from dashboard.i18n import control_name, named, say, spoken, template
+from dashboard.option_words import told, told_of
 from dashboard.session import recall, workspace
 from dashboard.tradeoffs import manage_runs, view_state
 from dashboard.tradeoffs.points_cache import recipe
@@ -35,7 +35,6 @@ from dashboard.tradeoffs.view_state import View
 
 MOST_CARDS = 6  # points compared with each other; more do not fit into a panel
 PANEL = HEIGHT + 60  # pixels: as high as the chart with its legend, whatever is picked
-ZERO = {"image_size": "own", "labels": "all", "shots": "none"}  # what 0 means for a knob of the recipe
 Given = dict[Setting, Value]
 PointRow = pd.Series  # one row of the points
 
@@ -300,13 +299,18 @@ def words_of(setting: Setting, values: tuple[Value | None, ...] = ()) -> str:
     """The setting's own words, from the catalog."""
     if setting.name in (METHOD, CONTROL) and not setting.stage:
         return say(f"tradeoffs.{setting.name}")
+    found = option_of(setting)
+    return spoken(found.title) if found else setting.name
+
+
+def option_of(setting: Setting) -> Option | None:
+    """The option behind a setting; None where the catalog no longer has it."""
     if setting.step == RECIPE:
         options = RECIPE_OPTIONS
     else:
         menu = load_catalog().methods.get(setting.stage, {})
         options = tuple(option for entry in menu.values() for option in entry.options)
-    found = next((option for option in options if option.name == setting.name), None)
-    return spoken(found.title) if found else setting.name
+    return next((option for option in options if option.name == setting.name), None)
 
 
 def plain(setting: Setting, value: Value | None) -> str:
@@ -319,6 +323,7 @@ def plain(setting: Setting, value: Value | None) -> str:
         return f"{MARKS.get(stage, '○')} {spoken(entry.title)}" if entry else str(value)
     if setting.name == CONTROL and not setting.stage:
         return control_name(str(value))
-    if value == "" or (setting.step == RECIPE and setting.name in ZERO and value == 0):
-        return say(f"tradeoffs.value_{ZERO.get(setting.name, 'none') if value == 0 else 'none'}")
-    return told(value)
+    if value == "":
+        return say("tradeoffs.value_none")
+    option = option_of(setting)
+    return told_of(option, value) if option else told(value)

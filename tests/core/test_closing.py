@@ -253,8 +253,8 @@ def by_twins(state: RunState, step: int) -> tuple[float, str] | None:
     students = {m.seed: m.point for m in chosen if m.role != "control"}
     twins = {m.seed: m.point.accuracy for m in chosen if m.role == "control" and m.point.name == TWIN}
     gains = [
-        p.accuracy - twins[seed] for seed, p in sorted(students.items())
-        if KEPT not in p.receipt.get("remarks", []) and p.accuracy is not None and twins.get(seed) is not None  # type: ignore[operator]
+        p.accuracy - twin for seed, p in sorted(students.items())
+        if KEPT not in str(p.receipt.get("remarks", "")) and p.accuracy is not None and (twin := twins.get(seed)) is not None
     ]  # fmt: skip
     if len(gains) < 2:
         return None

@@ -20,7 +20,7 @@ STAGES = ("transfer", "distill", "prune", "quantize")
 
 
 def at(time: float, *events: Event, before: RunState | None = None) -> RunState:
-    return fold([replace(event, time=time) for event in events], before or RunState())  # type: ignore[misc, type-var]
+    return fold([replace(event, time=time) for event in events], before or RunState())  # type: ignore[misc]
 
 
 def done(step: int, seconds: float, *, seed: int = 0) -> tuple[Event, ...]:

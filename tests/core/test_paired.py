@@ -21,7 +21,7 @@ def point(step: int) -> Point:
     return Point(step=step, stage="transfer", method="x", name=f"{step}", artifact=f"artifacts/step-{step}/model.onnx")
 
 
-def answered(run: Run, step: int, answers: np.ndarray, labels: np.ndarray) -> Path:  # type: ignore[type-arg]
+def answered(run: Run, step: int, answers: np.ndarray, labels: np.ndarray) -> Path:
     path = run.artifacts / f"step-{step}" / "predictions.npz"
     path.parent.mkdir(parents=True)
     np.savez_compressed(path, test_answers=answers, test_labels=labels)

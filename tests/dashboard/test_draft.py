@@ -98,7 +98,7 @@ def test_moving_beyond_an_end_changes_nothing(now: Draft) -> None:
 # files
 
 
-@pytest.mark.parametrize("name", draft.BUNDLED)
+@pytest.mark.parametrize("name", command.BUNDLED)
 def test_up_and_down_again_is_bit_equal(now: Draft, name: str) -> None:
     text = replace(draft.bundled(name), name='größer „schöner" 名称 $x$').to_toml()
     loaded = draft.load(now, text.encode())

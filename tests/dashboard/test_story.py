@@ -132,7 +132,7 @@ def test_the_time_left_of_the_whole_is_said(workspace: Workspace, monkeypatch: p
 
 
 def progress(app: AppTest) -> str:
-    return " ".join(str(found.proto.text) for found in app.get("progress"))  # type: ignore[union-attr]
+    return " ".join(str(found.proto.text) for found in app.get("progress"))
 
 
 def test_a_busy_machine_is_said(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +145,8 @@ def test_a_busy_machine_is_said(workspace: Workspace, monkeypatch: pytest.Monkey
 
 def test_a_variant_has_its_parent_behind_it(workspace: Workspace) -> None:
     make(workspace, RunFinished(), recipe=DEMO.replace("ratio = 0.5", "ratio = 0.7").replace("demo: few", "first: few"))
-    make(workspace, RunFinished(), recipe=DEMO.replace('backbone = "efficientnet_lite0"', 'backbone = "resnet18"'))
+    make(workspace, RunFinished(), recipe=DEMO.replace("ratio = 0.5", "ratio = 0.6").replace("views = 2", "views = 3"))
+    make(workspace, RunFinished(), recipe=DEMO.replace('dataset = "fashion-mini"', 'dataset = "digits"'))
     told = live(make(workspace, RunFinished()))
     assert "the earlier run most like this one (1 setting differs)" in told
     assert "faint: first: few" in told

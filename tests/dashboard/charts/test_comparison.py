@@ -173,7 +173,7 @@ def test_every_row_says_what_the_two_points_alone_would_say() -> None:
         base = table.iloc[place]
         found = deltas(table, base)
         for index, row in table.iterrows():
-            one, told = delta(row, base), found.loc[index]
+            one, told = delta(row, base), found.loc[[index]].iloc[0]
             own = row["id"] == base["id"]
             wide = one.overlap is None
             expected = {
