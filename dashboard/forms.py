@@ -4,7 +4,7 @@ options of a method added to the engine appear with no other edit."""
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -162,9 +162,8 @@ def menu_of(option: Option) -> Menu | None:
     return Menu(tuple(names), lambda name: network_title(facts[name]))
 
 
-def backbone_menu() -> Menu:
+def backbone_menu(facts: Mapping[str, Facts]) -> Menu:
     """All backbones by group, the smallest of each first."""
-    facts = load_catalog().backbones
     names = sorted(facts, key=lambda name: (GROUPS.index(group(facts[name])), facts[name]["params"]))
     return Menu(tuple(names), lambda name: backbone_title(facts[name]))
 

@@ -28,7 +28,7 @@ def main() -> None:
     st.html(STYLE)
     draft_state.take_from_address()
     now, own = draft_state.current(), draft_state.own_data()
-    catalog, steps = load_catalog().with_datasets(own), now.recipe.steps
+    catalog, steps = workspace().catalog().with_datasets(own), now.recipe.steps
     found = check(now.recipe.to_data(), catalog)
     checked, faults = found.recipe, step_names.mistakes(found.errors, steps)
     head(now, checked, faults, own)

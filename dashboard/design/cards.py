@@ -56,9 +56,10 @@ def data_card(now: Draft, own: Mapping[str, Facts], faults: Sequence[UserError])
 
 def backbone_card(now: Draft, faults: Sequence[UserError]) -> None:
     """The backbone, what is known of it, and what can be done to it."""
+    networks = workspace().catalog().backbones
     with st.container(border=True, gap="small", key="design_backbone"):
-        knob(now, "backbone", faults, backbone_menu(), plain=True)
-        facts = load_catalog().backbones.get(now.recipe.backbone)
+        knob(now, "backbone", faults, backbone_menu(networks), plain=True)
+        facts = networks.get(now.recipe.backbone)
         if facts is not None:
             st.caption(backbone_line(facts))
             st.caption(verdict_line(now.recipe.backbone))

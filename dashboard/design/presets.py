@@ -88,12 +88,19 @@ def in_force(recipe: Recipe, own: Mapping[str, Facts] = NO_DATA) -> str | None:
 
 def _transfer(recipe: Recipe) -> Step:
     """Seconds where there are pretrained weights; a few epochs of everything where there are none."""
-    pretrained = recipe.weights != "none" and load_catalog().backbones[recipe.backbone]["weights"] != "none"
+    pretrained = recipe.weights != "none" and _facts(recipe).get("weights") != "none"
     return Step("transfer", "linear_probe") if pretrained else Step("transfer", "fine_tune", {"epochs": 3})
 
 
+def _facts(recipe: Recipe) -> Facts:
+    """Of a backbone that comes with the program; empty of one's own, which has weights and keeps its size."""
+    return load_catalog().backbones.get(recipe.backbone, {})
+
+
 def _image_size(recipe: Recipe, preset: Preset) -> int:
-    facts = load_catalog().backbones[recipe.backbone]
+    facts = _facts(recipe)
+    if not facts:
+        return recipe.image_size
     most = max(preset.image_size, int(facts["smallest"]))
     now = recipe.image_size or int(facts["image_size"])
     return most if preset.image_size and now > most else recipe.image_size

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -38,11 +40,16 @@ def answered(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Workspace, "create_job", lambda self, kind, request: create(kind, request))
 
 
+def keyed(found: Iterable[Any], start: str) -> str:
+    """The key of the first of these elements whose key starts so."""
+    return next(str(element.key) for element in found if str(element.key).startswith(start))
+
+
 def imported(app: AppTest, path: Path, name: str) -> AppTest:
     """The page after the path was given on it and Import was pressed."""
     app.segmented_control(key="data_source").set_value("path").run()
-    app.text_input(key=next(t.key for t in app.text_input if t.key.startswith("data_path"))).set_value(str(path))
-    app.text_input(key=next(t.key for t in app.text_input if t.key.startswith("data_name"))).set_value(name).run()
+    app.text_input(key=keyed(app.text_input, "data_path")).set_value(str(path))
+    app.text_input(key=keyed(app.text_input, "data_name")).set_value(name).run()
     app.button(key="data_import").click().run()
     assert not app.exception, [e.value for e in app.exception]
     return app.run()
@@ -68,7 +75,7 @@ def test_each_fix_works_and_is_taken_back(workspace: Workspace, tmp_path: Path) 
     app = imported(shown("data"), unpacked(tmp_path / "given", CROSSED), "pets")
     app.button(key="data_it_is_0_0").click().run().run()
     assert imported_datasets(workspace.datasets)["pets"]["images"] == 24
-    assert not [button for button in app.button if button.key.startswith("data_it_is")]
+    assert not [button for button in app.button if str(button.key).startswith("data_it_is")]
     app.button(key="data_undo").click().run().run()
     assert imported_datasets(workspace.datasets)["pets"]["images"] == 25
     app.button(key="data_delete").click().run()
@@ -98,14 +105,14 @@ def test_several_levels_are_offered_with_their_counts(workspace: Workspace, tmp_
     files = {f"{time}/{name}": data for time in ("day", "night") for name, data in
              {**pngs("cats", 4, 9 * len(time)), **pngs("dogs", 4, 90 * len(time))}.items()}  # fmt: skip
     app = imported(shown("data"), unpacked(tmp_path / "given", files), "pets")
-    labels = [button.label for button in app.button if button.key.startswith("data_choice_")]
+    labels = [button.label for button in app.button if str(button.key).startswith("data_choice_")]
     assert any("day (8)" in label for label in labels)
     wanted = next(button for button in app.button if "cats (8)" in button.label)
     wanted.click().run().run()
     assert imported_datasets(workspace.datasets)["pets"]["class_names"] == ["cats", "dogs"]
 
 
-BAD = {
+BAD: dict[str, Callable[[Path], Path]] = {
     "a damaged zip": lambda folder: _cut(zipped(folder / "x.zip", TWO)),
     "an empty folder": lambda folder: folder,
     "nothing there": lambda folder: folder / "missing",
