@@ -46,29 +46,29 @@ class Distill(Method, ABC):
 
     student: str = knob(
         "resnet8", "Student", "The small network that learns: any backbone of the catalog, without its weights.",
-        zh=("学生网络", "要训练的小网络:目录中的任何骨干,不带预训练权重。"),
+        zh=("学生网络", "要训练的小网络：目录中的任何骨干，不带预训练权重。"),
     )  # fmt: skip
     width: int = knob(
         0, "Student's width",
         "Channels of the first stage of a resnet8 … resnet56 (16), units of an mlp (256); 0 is its own.",
-        zh=("学生宽度", "resnet8 … resnet56 第一阶段的通道数(16)或 mlp 的隐藏单元数(256);0 表示默认。"),
+        zh=("学生宽度", "resnet8 … resnet56 第一阶段的通道数（16）或 mlp 的隐藏单元数（256）；0 表示默认。"),
         ge=0, le=256, unit="channels",
     )  # fmt: skip
     student_size: int = knob(
         0, "Student's image size",
         "Side of the student's input; 0 is the dataset's own, at most 64, for small networks, the recipe's for others.",
-        zh=("学生图像尺寸", "学生输入的边长;0 表示小网络用数据集原尺寸(至多 64),其他网络用配方尺寸。"),
+        zh=("学生图像尺寸", "学生输入的边长；0 表示小网络用数据集原尺寸（至多 64），其他网络用配方尺寸。"),
         ge=0, le=1024, unit="pixels",
     )  # fmt: skip
     weight: float = weight_of(0.9)
     gain: float = gain_of(1.0)
     pool: bool = knob(
         True, "Use unlabelled images", "Images without a label teach too: the teacher's answer is all they need.",
-        zh=("使用无标签图像", "没有标签的图像也能用于教学:只需要教师的回答。"),
+        zh=("使用无标签图像", "没有标签的图像也能用于教学：只需要教师的回答。"),
     )  # fmt: skip
     epochs: int = knob(
         15, "Epochs", "Passes over all images, labelled or not. The student's accuracy rises with them, then levels.",
-        zh=("训练轮数", "遍历全部图像(含无标签)的次数。学生准确率随之上升并趋于平稳。"), ge=1, le=1000,
+        zh=("训练轮数", "遍历全部图像（含无标签）的次数。学生准确率随之上升并趋于平稳。"), ge=1, le=1000,
     )  # fmt: skip
     batch: int = knob(
         128, "Batch size", "Images per optimizer step.",
@@ -77,7 +77,7 @@ class Distill(Method, ABC):
     least_steps: int = steps_at_least()
     learning_rate: float = knob(
         0.1, "Learning rate", "Peak step size of SGD with momentum; it rises, then falls to zero along a cosine.",
-        zh=("学习率", "带动量 SGD 的最大步长;先上升,再沿余弦降到零。"), ge=1e-5, le=10.0,
+        zh=("学习率", "带动量 SGD 的最大步长；先上升，再沿余弦降到零。"), ge=1e-5, le=10.0,
     )  # fmt: skip
     augment: str = knob(
         "shift", "Augmentation", "Random changes of the student's and teacher's images alike.",
@@ -85,18 +85,18 @@ class Distill(Method, ABC):
     )  # fmt: skip
     views: int = knob(
         4, "Fixed views", "So many augmented copies of each image, drawn once: the teacher answers each only once.",
-        zh=("固定视图数", "每张图像一次性生成这么多增强副本,教师对每个只回答一次。"), ge=1, le=64,
+        zh=("固定视图数", "每张图像一次性生成这么多增强副本，教师对每个只回答一次。"), ge=1, le=64,
     )  # fmt: skip
     twin: bool = knob(
         True, "Train a twin without a teacher",
         "The same student with the same number of steps on the labels alone: shows what the teacher was worth.",
-        zh=("训练无教师的孪生", "同样的学生、同样的步数、只用标签:显示教师的价值。"),
+        zh=("训练无教师的孪生", "同样的学生、同样的步数、只用标签：显示教师的价值。"),
     )  # fmt: skip
 
     omit: str = knob(
         "", "Leave out a class",
         "Name of a class the student never sees; its receipt tells how many of its images it knows all the same.",
-        zh=("略去一个类别", "学生从未见过的类别名称;凭据会显示学生仍能认出其中多少图像。"),
+        zh=("略去一个类别", "学生从未见过的类别名称；凭据会显示学生仍能认出其中多少图像。"),
     )  # fmt: skip
 
     @abstractmethod

@@ -11,7 +11,7 @@ def weight_of(default: float) -> Any:
     """The share of the teacher's term. Papers that write cross-entropy + gain · loss mean a half."""
     return knob(
         default, "Weight of the soft loss", "Share of the teacher's term; the rest is cross-entropy with the labels.",
-        zh=("软损失权重", "教师项所占的比例;其余是与标签的交叉熵。"), ge=0.0, le=1.0,
+        zh=("软损失权重", "教师项所占的比例；其余是与标签的交叉熵。"), ge=0.0, le=1.0,
     )  # fmt: skip
 
 
@@ -19,5 +19,5 @@ def gain_of(default: float) -> Any:
     """The constant that brings a loss to the size of cross-entropy."""
     return knob(
         default, "Gain", "The method's own constant that brings its loss to the scale of cross-entropy.",
-        zh=("增益", "方法自身的常数,使其损失与交叉熵同一量级。"), ge=0.0, le=1e6,
+        zh=("增益", "方法自身的常数，使其损失与交叉熵同一量级。"), ge=0.0, le=1e6,
     )  # fmt: skip

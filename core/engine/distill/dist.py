@@ -20,7 +20,7 @@ class Dist(Distill):
     summary = Words(
         "The student need not hit the teacher's probabilities, only rise and fall with them: within each image, and "
         "within each class over the images.",
-        "学生不必复现教师的概率,只需与其同升同降:既在每张图像内,也在每个类别的各图像之间。",
+        "学生不必复现教师的概率，只需与其同升同降：既在每张图像内，也在每个类别的各图像之间。",
     )
     source = "https://arxiv.org/abs/2205.10536"
 

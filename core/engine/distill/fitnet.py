@@ -28,7 +28,7 @@ class Fitnet(Distill):
     title = Words("Hints from features", "特征提示蒸馏")
     summary = Words(
         "At each stage the student's features imitate the teacher's, through a small layer that is thrown away later.",
-        "在每个阶段,学生的特征通过一个用后即弃的小层去模仿教师的特征。",
+        "在每个阶段，学生的特征通过一个用后即弃的小层去模仿教师的特征。",
     )
     source = "https://arxiv.org/abs/1412.6550"
 

@@ -26,7 +26,7 @@ class Similarity(Distill):
     title = Words("Similarity of images", "相似性保持蒸馏")
     summary = Words(
         "Images that excite the teacher alike are to excite the student alike.",
-        "让教师产生相似响应的图像,也应让学生产生相似响应。",
+        "让教师产生相似响应的图像，也应让学生产生相似响应。",
     )
     source = "https://arxiv.org/abs/1907.09682"
 

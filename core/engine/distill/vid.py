@@ -31,7 +31,7 @@ class Vid(Distill):
     title = Words("Variational information", "变分信息蒸馏")
     summary = Words(
         "The teacher's features must be predictable from the student's; how exactly is learnt channel by channel.",
-        "教师的特征必须能由学生的特征预测;各通道要求多准由学习决定。",
+        "教师的特征必须能由学生的特征预测；各通道要求多准由学习决定。",
     )
     source = "https://arxiv.org/abs/1904.05835"
 

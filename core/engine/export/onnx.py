@@ -27,7 +27,7 @@ class Onnx(Export):
     title = Words("ONNX bundle", "ONNX 打包")
     summary = Words(
         "The measured file with its labels, preprocessing and predict.py, ready to be copied elsewhere.",
-        "被测量的文件连同标签、预处理和 predict.py,可直接复制到别处使用。",
+        "被测量的文件连同标签、预处理和 predict.py，可直接复制到别处使用。",
     )
     source = "https://onnx.ai"
     takes_quantized = True

@@ -44,7 +44,7 @@ class Prune(Method, ABC):
 
     epochs: int = knob(
         5, "Recovery epochs", "Epochs of training after the cut, shared by the rounds; 0 only renews the statistics.",
-        zh=("恢复轮次", "剪枝后训练的轮次,由各轮平分;0 表示只更新统计量。"), ge=0, le=500, unit="epochs",
+        zh=("恢复轮次", "剪枝后训练的轮次，由各轮平分；0 表示只更新统计量。"), ge=0, le=500, unit="epochs",
     )  # fmt: skip
     learning_rate: float = knob(
         0.05, "Learning rate", "The highest learning rate of the recovery.",
@@ -58,7 +58,7 @@ class Prune(Method, ABC):
     recovery: str = knob(
         "teacher", "Recover from",
         "teacher: the network before the cut teaches, on unlabelled images too; labels: cross-entropy alone.",
-        zh=("恢复方式", "teacher:由剪枝前的网络教学,也使用无标签图像;labels:只用标签的交叉熵。"),
+        zh=("恢复方式", "teacher：由剪枝前的网络教学，也使用无标签图像；labels：只用标签的交叉熵。"),
         choices=("teacher", "labels"),
     )  # fmt: skip
     augment: str = knob(
@@ -67,12 +67,12 @@ class Prune(Method, ABC):
     )  # fmt: skip
     twin: bool = knob(
         False, "Cut a twin at random", "The same shape cut at random, with the same recovery: what choosing was worth.",
-        zh=("随机剪枝孪生", "随机剪到同样的形状并同样恢复:显示重要性排序的价值。"),
+        zh=("随机剪枝孪生", "随机剪到同样的形状并同样恢复：显示重要性排序的价值。"),
     )  # fmt: skip
     scratch: int = knob(
         0, "Train from scratch",
         "Epochs for a control of the same shape that begins with random weights: was the big network needed? 0: none.",
-        zh=("从头训练对照", "同样形状、随机初始权重的对照网络的训练轮次:大网络是否必要?0 表示不训练。"),
+        zh=("从头训练对照", "同样形状、随机初始权重的对照网络的训练轮次：大网络是否必要？0 表示不训练。"),
         ge=0, le=500, unit="epochs",
     )  # fmt: skip
 

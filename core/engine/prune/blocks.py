@@ -33,23 +33,23 @@ class Blocks(Prune):
     summary = Words(
         "Removes the residual blocks that matter least: fewer layers, so also less time. A network without such blocks "
         "loses whole layers instead.",
-        "移除最不重要的残差块:层数减少,耗时也减少。没有残差块的网络则移除整层。",
+        "移除最不重要的残差块：层数减少，耗时也减少。没有残差块的网络则移除整层。",
     )
     source = "https://arxiv.org/abs/2004.11627"
 
     removed: int = knob(
         1, "Blocks to remove", "How many go, least important first; what is left is measured anew after each.",
-        zh=("移除块数", "移除多少块,最不重要的先移除;每移除一块后重新衡量。"), ge=1, le=64,
+        zh=("移除块数", "移除多少块，最不重要的先移除；每移除一块后重新衡量。"), ge=1, le=64,
     )  # fmt: skip
     measure: str = knob(
         "loss", "Measured by",
         "loss: the validation loss without the block; influence: how little the block changes what passes through it.",
-        zh=("衡量方式", "loss:去掉该块后的验证损失;influence:该块对经过的数据改变得多少。"),
+        zh=("衡量方式", "loss：去掉该块后的验证损失；influence：该块对经过的数据改变得多少。"),
         choices=("loss", "influence"),
     )  # fmt: skip
     ignored: str = knob(
         "", "Blocks to keep", "Names of blocks that stay, separated by commas; * stands for any letters.",
-        zh=("保留的块", "保留的块名,用逗号分隔;* 代表任意字符。"),
+        zh=("保留的块", "保留的块名，用逗号分隔；* 代表任意字符。"),
     )  # fmt: skip
 
     def cuts(self, model: Model, context: Context, random_context: Context | None = None) -> Iterator[nn.Module]:

@@ -22,7 +22,7 @@ class BnScale(ChannelPrune):
     summary = Words(
         "Removes the channels that batch normalisation scales down most. Needs a network with batch norms; layers "
         "without one stay whole.",
-        "移除批归一化缩放系数最小的通道。需要含批归一化的网络;没有批归一化的层保持完整。",
+        "移除批归一化缩放系数最小的通道。需要含批归一化的网络；没有批归一化的层保持完整。",
     )
     source = "https://arxiv.org/abs/1708.06519"
 

@@ -37,40 +37,40 @@ class ChannelPrune(Prune, ABC):
 
     ratio: float = knob(
         0.5, "Pruning ratio", "Share of channels removed; half the channels hold about three quarters of the weights.",
-        zh=("剪枝率", "移除的通道比例;移除一半通道约减少四分之三的权重。"), ge=0.0, le=0.95,
+        zh=("剪枝率", "移除的通道比例；移除一半通道约减少四分之三的权重。"), ge=0.0, le=0.95,
     )  # fmt: skip
     scope: str = knob(
         "local", "Scope", "local removes the same share in every layer; global removes the least important anywhere.",
-        zh=("范围", "local 在每层移除相同比例;global 在全网范围移除最不重要的通道。"), choices=("local", "global"),
+        zh=("范围", "local 在每层移除相同比例；global 在全网范围移除最不重要的通道。"), choices=("local", "global"),
     )  # fmt: skip
     iterations: int = knob(
         1, "Rounds", "The cut is made in so many equal rounds, with recovery between them.",
-        zh=("轮数", "分多少轮等量剪枝,每轮之间恢复训练。"), ge=1, le=10,
+        zh=("轮数", "分多少轮等量剪枝，每轮之间恢复训练。"), ge=1, le=10,
     )  # fmt: skip
     round_to: int = knob(
         1, "Round to",
         "Kept channels are rounded up to a multiple of this; 0 times 1, 2, 4, 8, 16 once and keeps the best.",
-        zh=("取整", "保留的通道数向上取整到该数的倍数;0 表示实测一次 1、2、4、8、16 并沿用最快者。"),
+        zh=("取整", "保留的通道数向上取整到该数的倍数；0 表示实测一次 1、2、4、8、16 并沿用最快者。"),
         ge=0, le=32, unit="channels",
     )  # fmt: skip
     ignored: str = knob(
         "", "Layers left whole", "Names of layers whose channels stay, separated by commas; * stands for any letters.",
-        zh=("保持完整的层", "通道保持不变的层名,用逗号分隔;* 代表任意字符。"),
+        zh=("保持完整的层", "通道保持不变的层名，用逗号分隔；* 代表任意字符。"),
     )  # fmt: skip
     layer_ratios: str = knob(
         "", "Ratios of single layers", 
         "name=ratio, separated by commas, for layers that differ: stage1.*=0.25, stem.0=0.",
-        zh=("单层剪枝率", "个别层的剪枝率,形如 stage1.*=0.25, stem.0=0,用逗号分隔。"),
+        zh=("单层剪枝率", "个别层的剪枝率，形如 stage1.*=0.25, stem.0=0，用逗号分隔。"),
     )  # fmt: skip
     target: str = knob(
         "none", "Cut until", 
         "What must fall to the bound below: the smallest ratio that does it is found, in place of yours.",
-        zh=("剪到满足", "哪一项须降到下面的上限;系统会找到满足它的最小剪枝率,代替上面的值。"),
+        zh=("剪到满足", "哪一项须降到下面的上限；系统会找到满足它的最小剪枝率，代替上面的值。"),
         choices=("none", *KINDS),
     )  # fmt: skip
     limit: float = knob(
         0.0, "Bound", "Of the target: parameters, multiply-accumulates, bytes of the file, or milliseconds of latency.",
-        zh=("上限", "目标的上限:参数个数、乘加次数、文件字节数或延迟毫秒数。"), ge=0.0, le=1e15,
+        zh=("上限", "目标的上限：参数个数、乘加次数、文件字节数或延迟毫秒数。"), ge=0.0, le=1e15,
     )  # fmt: skip
 
     @abstractmethod

@@ -30,11 +30,11 @@ class GradientPrune(ChannelPrune, ABC):
     reads_images: ClassVar[bool] = True
     images: int = knob(
         512, "Images looked at", "Labelled images on which gradients are taken before each cut; more rank more surely.",
-        zh=("参考图像数", "每次剪枝前用多少张有标签图像计算梯度;越多排序越可靠。"), ge=1, le=100_000, unit="images",
+        zh=("参考图像数", "每次剪枝前用多少张有标签图像计算梯度；越多排序越可靠。"), ge=1, le=100_000, unit="images",
     )  # fmt: skip
     at_once: int = knob(
         32, "Images a gradient", "Images whose mean loss gives one gradient; the ranking averages over gradients.",
-        zh=("每次梯度的图像数", "多少张图像的平均损失给出一个梯度;排序取各梯度的平均。"), ge=1, le=1024, unit="images",
+        zh=("每次梯度的图像数", "多少张图像的平均损失给出一个梯度；排序取各梯度的平均。"), ge=1, le=1024, unit="images",
     )  # fmt: skip
 
     @abstractmethod

@@ -17,7 +17,7 @@ class L1(ChannelPrune):
     title = Words("L1 norm", "L1 范数")
     summary = Words(
         "Removes the channels with the smallest sum of absolute weights: many small weights count as one large one.",
-        "移除权重绝对值之和最小的通道:许多小权重与一个大权重等价。",
+        "移除权重绝对值之和最小的通道：许多小权重与一个大权重等价。",
     )
     source = "https://arxiv.org/abs/1608.08710"
 

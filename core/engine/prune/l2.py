@@ -18,7 +18,7 @@ class L2(ChannelPrune):
     title = Words("L2 norm", "L2 范数")
     summary = Words(
         "Removes the channels whose weights, over all layers that share the channel, are smallest.",
-        "移除权重最小的通道;权重在共享该通道的所有层上合计。",
+        "移除权重最小的通道；权重在共享该通道的所有层上合计。",
     )
     source = "https://arxiv.org/abs/2301.12900"
 

@@ -23,7 +23,7 @@ class Magnitude(SparsePrune):
     title = Words("Single weights", "单个权重")
     summary = Words(
         "The smallest weights become zero. The file compresses better; no network gets faster by it on this runtime.",
-        "将最小的权重置零。文件更易压缩,但在此运行时上不会变快。",
+        "将最小的权重置零。文件更易压缩，但在此运行时上不会变快。",
     )
     source = "https://arxiv.org/abs/1710.01878"
     leaves_zeros: ClassVar[bool] = True
@@ -34,15 +34,15 @@ class Magnitude(SparsePrune):
     )  # fmt: skip
     scope: str = knob(
         "global", "Scope", "global compares the weights of all layers; local takes the same share from each.",
-        zh=("范围", "global 比较所有层的权重;local 每层取相同比例。"), choices=("global", "local"),
+        zh=("范围", "global 比较所有层的权重；local 每层取相同比例。"), choices=("global", "local"),
     )  # fmt: skip
     iterations: int = knob(
         3, "Rounds", "Many weights go in the first rounds, few in the last (cubic), with recovery between them.",
-        zh=("轮数", "前几轮剪得多,后几轮剪得少(三次曲线),每轮之间恢复训练。"), ge=1, le=10,
+        zh=("轮数", "前几轮剪得多，后几轮剪得少（三次曲线），每轮之间恢复训练。"), ge=1, le=10,
     )  # fmt: skip
     layer_ratios: str = knob(
         "", "Ratios of single layers", "name=ratio, separated by commas, for layers that differ: head=0, stage3.*=0.9.",
-        zh=("单层比例", "个别层的比例,形如 head=0, stage3.*=0.9,用逗号分隔。"),
+        zh=("单层比例", "个别层的比例，形如 head=0, stage3.*=0.9，用逗号分隔。"),
     )  # fmt: skip
 
     @property

@@ -16,7 +16,7 @@ class Random(ChannelPrune):
     title = Words("Random", "随机")
     summary = Words(
         "Removes channels at random, by the recipe's seed: what any clever choice must beat.",
-        "按配方的种子随机移除通道:任何精巧的选择都应胜过它。",
+        "按配方的种子随机移除通道：任何精巧的选择都应胜过它。",
     )
     source = "https://arxiv.org/abs/1801.10447"
     reads_network: ClassVar[bool] = False

@@ -28,7 +28,7 @@ class SparsePrune(Prune, ABC):
 
     ignored: str = knob(
         "", "Layers left whole", "Names of layers that lose no weight, separated by commas; * stands for any letters.",
-        zh=("保持完整的层", "不剪权重的层名,用逗号分隔;* 代表任意字符。"),
+        zh=("保持完整的层", "不剪权重的层名，用逗号分隔；* 代表任意字符。"),
     )  # fmt: skip
 
     @classmethod

@@ -17,7 +17,7 @@ def steps_at_least() -> Any:
         LEAST_STEPS, "Least steps an epoch",
         "A set too small for so many steps an epoch takes smaller batches, down to 16 images, then passes more than "
         "once; the run says so. 0 keeps batch size and passes as set.",
-        zh=("每轮最少步数", "数据集太小、一轮不足这么多步时,先减小批大小(最小 16 张),再重复遍历图像,并在运行中说明。"
+        zh=("每轮最少步数", "数据集太小、一轮不足这么多步时，先减小批大小（最小 16 张），再重复遍历图像，并在运行中说明。"
             "0 表示严格按设定的批大小和遍历次数。"), ge=0, le=1000, unit="steps",
     )  # fmt: skip
 

@@ -21,10 +21,10 @@ class Adabn(SourceFreeAdaptation):
     They are averages over equal batches of about 256, each normalised by its own, in one pass.
     """
 
-    title = Words("Adaptation: AdaBN", "域适应:AdaBN")
+    title = Words("Adaptation: AdaBN", "域适应：AdaBN")
     summary = Words(
         "After learning the labels, only the batch-norm means and variances are taken anew from target images.",
-        "学完标签后,仅用目标域图像重新估计批归一化的均值和方差。",
+        "学完标签后，仅用目标域图像重新估计批归一化的均值和方差。",
     )
     source = "https://arxiv.org/abs/1603.04779"
 

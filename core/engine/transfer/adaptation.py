@@ -46,7 +46,7 @@ class Adaptation(Transfer, ABC):
     source_only: bool = knob(
         True, "Train source only beside it",
         "The same network with the same steps on the source's labels alone: shows what adapting was worth.",
-        zh=("同时训练仅源域的对照", "同样的网络和步数,只用源域标签:显示域适应的价值。"),
+        zh=("同时训练仅源域的对照", "同样的网络和步数，只用源域标签：显示域适应的价值。"),
     )  # fmt: skip
     epochs: int = knob(
         10, "Epochs", "Passes over the labelled source images.",
@@ -54,7 +54,7 @@ class Adaptation(Transfer, ABC):
     )  # fmt: skip
     batch: int = knob(
         64, "Batch size", "Source images per optimizer step; as many target images stand beside them.",
-        zh=("批大小", "每次参数更新使用的源域图像数;同时使用同样多的目标域图像。"), ge=2, le=4096, unit="images",
+        zh=("批大小", "每次参数更新使用的源域图像数；同时使用同样多的目标域图像。"), ge=2, le=4096, unit="images",
     )  # fmt: skip
     least_steps: int = steps_at_least()
     learning_rate: float = knob(
@@ -64,17 +64,17 @@ class Adaptation(Transfer, ABC):
     backbone_rate: float = knob(
         0.0, "Backbone's learning rate",
         "As a share of the head's. 0 decides: a tenth for pretrained weights, 1 for random ones.",
-        zh=("骨干学习率比例", "与分类头学习率之比。0 表示自动:预训练权重取十分之一,随机权重取 1。"), ge=0.0, le=1.0,
+        zh=("骨干学习率比例", "与分类头学习率之比。0 表示自动：预训练权重取十分之一，随机权重取 1。"), ge=0.0, le=1.0,
     )  # fmt: skip
     weight_decay: float = knob(
         1e-2, "Weight decay", "Pull of the weights towards zero (decoupled, as in AdamW).",
-        zh=("权重衰减", "把权重拉向零的力度(AdamW 的解耦形式)。"), ge=0.0, le=1.0,
+        zh=("权重衰减", "把权重拉向零的力度（AdamW 的解耦形式）。"), ge=0.0, le=1.0,
     )  # fmt: skip
     source_drop: float = knob(
         0.1, "Largest loss on the source",
         "Share of the source's validation accuracy that adapting may cost: beyond it the network before is kept, and "
         "the run says so. Target labels cannot judge. 1 accepts any loss.",
-        zh=("源域最大损失", "域适应最多可损失的源域验证准确率(比例):超过则保留适应之前的网络,并在运行中说明。"
+        zh=("源域最大损失", "域适应最多可损失的源域验证准确率（比例）：超过则保留适应之前的网络，并在运行中说明。"
             "目标域标签不能用于判断。1 表示接受任何损失。"), ge=0.0, le=1.0,
     )  # fmt: skip
     augment: str = knob(
@@ -144,7 +144,7 @@ class Alignment(Adaptation, ABC):
 
     weight: float = knob(
         1.0, "Weight of the alignment", "How much it counts beside the cross-entropy; 0 leaves the domains apart.",
-        zh=("对齐权重", "对齐项相对于交叉熵的比重;0 表示不对齐。"), ge=0.0, le=10000.0,
+        zh=("对齐权重", "对齐项相对于交叉熵的比重；0 表示不对齐。"), ge=0.0, le=10000.0,
     )  # fmt: skip
 
     @abstractmethod
@@ -192,7 +192,7 @@ class SourceFreeAdaptation(Adaptation, ABC):
 
     epochs: int = knob(
         10, "Epochs", "Passes over the labelled source images before adapting; 0 adapts the model of the step before.",
-        zh=("训练轮数", "适应之前遍历有标签源域图像的次数;0 表示直接适应上一步的模型。"), ge=0, le=1000,
+        zh=("训练轮数", "适应之前遍历有标签源域图像的次数；0 表示直接适应上一步的模型。"), ge=0, le=1000,
     )  # fmt: skip
 
     @abstractmethod

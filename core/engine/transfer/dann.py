@@ -17,10 +17,10 @@ class Dann(Alignment):
     """Gradient reversal with λ = 2 / (1 + e^(−10 p)) − 1, p the share of training done (Ganin et al. 2016,
     arXiv:1505.07818)."""
 
-    title = Words("Adaptation: DANN", "域适应:DANN")
+    title = Words("Adaptation: DANN", "域适应：DANN")
     summary = Words(
         "A discriminator learns to tell source from target; the features learn to deceive it.",
-        "判别器学习区分源域与目标域,特征则学习骗过它。",
+        "判别器学习区分源域与目标域，特征则学习骗过它。",
     )
     source = "https://arxiv.org/abs/1505.07818"
 

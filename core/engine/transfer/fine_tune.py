@@ -22,7 +22,7 @@ class FineTune(TrainedTransfer):
     title = Words("Fine-tuning", "微调")
     summary = Words(
         "All layers learn; the head ten times faster than the backbone, shallow layers slowest.",
-        "所有层都参与训练;分类头比骨干快十倍,越浅的层越慢。",
+        "所有层都参与训练；分类头比骨干快十倍，越浅的层越慢。",
     )
     source = "https://arxiv.org/abs/1801.06146"
 
@@ -30,18 +30,18 @@ class FineTune(TrainedTransfer):
         0.0, "Backbone's learning rate",
         "The deepest block's learning rate as a share of the head's. 0 decides: a tenth for pretrained weights; where "
         "they are random, all layers learn at the head's rate.",
-        zh=("骨干学习率比例", "最深一块的学习率与分类头学习率之比。0 表示自动:预训练权重取十分之一;"
-            "权重随机时,所有层都用分类头的学习率。"), ge=0.0, le=1.0,
+        zh=("骨干学习率比例", "最深一块的学习率与分类头学习率之比。0 表示自动：预训练权重取十分之一；"
+            "权重随机时，所有层都用分类头的学习率。"), ge=0.0, le=1.0,
     )  # fmt: skip
     layer_decay: float = knob(
         0.9, "Layer-wise decay", "Each block learns at this share of the rate of the block after it; 1 is no decay.",
-        zh=("逐层衰减", "每一块的学习率是其后一块的这个比例;1 表示不衰减。"), ge=0.5, le=1.0,
+        zh=("逐层衰减", "每一块的学习率是其后一块的这个比例；1 表示不衰减。"), ge=0.5, le=1.0,
     )  # fmt: skip
     statistics: str = knob(
         "auto", "Batch-norm statistics",
         "frozen keeps the source's means and variances, learned follows the target; auto freezes "
         "those of pretrained weights below 5,000 images.",
-        zh=("批归一化统计量", "frozen 保留源域均值方差,learned 跟随目标域;"
+        zh=("批归一化统计量", "frozen 保留源域均值方差，learned 跟随目标域；"
             "auto 在少于 5000 张图像时冻结预训练权重的统计量。"),
         choices=("auto", "frozen", "learned"),
     )  # fmt: skip

@@ -31,14 +31,14 @@ class Fusion(ProbedTransfer):
     summary = Words(
         "Several backbones look at each image; one linear classifier learns on all their features. A teacher to "
         "distil from: the file is as large and as slow as all of them together.",
-        "多个骨干同时看每张图像;一个线性分类器在它们的全部特征上学习。适合作为蒸馏的教师:文件大小与耗时是各骨干之和。",
+        "多个骨干同时看每张图像；一个线性分类器在它们的全部特征上学习。适合作为蒸馏的教师：文件大小与耗时是各骨干之和。",
     )
     source = "https://doi.org/10.1145/1101149.1101236"
 
     with_backbones: str = knob(
         "resnet8_fashion,resnet20_fashion", "With these backbones",
         "Beside the recipe's own, names separated by commas; small networks see images at their own size.",
-        zh=("同时使用的骨干", "除配方自身的骨干之外,用逗号分隔名称;小网络按自己的尺寸看图像。"),
+        zh=("同时使用的骨干", "除配方自身的骨干之外，用逗号分隔名称；小网络按自己的尺寸看图像。"),
     )  # fmt: skip
 
     def frozen(self, model: Model, context: Context) -> Frozen:

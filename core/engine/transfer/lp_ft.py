@@ -20,13 +20,13 @@ class LpFt(FineTune):
     title = Words("Probe, then fine-tune", "先探测再微调")
     summary = Words(
         "A linear probe first, then all layers learn from there; never below the probe on validation.",
-        "先做线性探测,再从那里微调所有层;验证集上不会低于探测的结果。",
+        "先做线性探测，再从那里微调所有层；验证集上不会低于探测的结果。",
     )
     source = "https://arxiv.org/abs/2202.10054"
 
     l2: float = knob(
         0.0, "Probe's L2 penalty", "Half the penalty on the probe's squared weights; 0 picks the best on validation.",
-        zh=("探测的 L2 惩罚", "对探测权重平方的惩罚(的一半);0 表示按验证集自动选择。"), ge=0.0, le=100.0,
+        zh=("探测的 L2 惩罚", "对探测权重平方的惩罚（的一半）；0 表示按验证集自动选择。"), ge=0.0, le=100.0,
     )  # fmt: skip
 
     def apply(self, model: Model, context: Context) -> Model:

@@ -13,10 +13,10 @@ class MkMmd(Alignment):
     """The maximum mean discrepancy under five RBF kernels of equal weight, beside the cross-entropy (Long et al. 2015,
     arXiv:1502.02791); the biased estimate over all pairs of a batch."""
 
-    title = Words("Adaptation: MK-MMD", "域适应:MK-MMD")
+    title = Words("Adaptation: MK-MMD", "域适应：MK-MMD")
     summary = Words(
         "Learns the labels while the features of source and target come to be spread alike.",
-        "学习标签的同时,使源域与目标域的特征分布趋于一致。",
+        "学习标签的同时，使源域与目标域的特征分布趋于一致。",
     )
     source = "https://arxiv.org/abs/1502.02791"
 

@@ -52,7 +52,7 @@ class ProbedTransfer(Transfer, ABC):
     l2: float = knob(
         0.0, "L2 penalty",
         "Half the penalty on the squared weights, beside the mean cross-entropy; 0 picks the best on validation.",
-        zh=("L2 惩罚", "在平均交叉熵之外对权重平方的惩罚(的一半);0 表示按验证集自动选择。"), ge=0.0, le=100.0,
+        zh=("L2 惩罚", "在平均交叉熵之外对权重平方的惩罚（的一半）；0 表示按验证集自动选择。"), ge=0.0, le=100.0,
     )  # fmt: skip
 
     @abstractmethod

@@ -32,7 +32,7 @@ class PseudoLabels(FineTune):
     title = Words("Pseudo-labels", "伪标签")
     summary = Words(
         "Fine-tunes on the labels, lets the network label the unlabelled images it is sure of, and goes on with both.",
-        "先用标签微调,再让网络为有把握的无标签图像打标签,然后用两者继续训练。",
+        "先用标签微调，再让网络为有把握的无标签图像打标签，然后用两者继续训练。",
     )
     source = "https://api.semanticscholar.org/CorpusID:18507866"
 
@@ -42,12 +42,12 @@ class PseudoLabels(FineTune):
     )  # fmt: skip
     rounds: int = knob(
         2, "Rounds", "How often the pool is labelled anew; rounds and the training before them share the epochs.",
-        zh=("轮次", "重新为无标签图像打标签的次数;训练轮数由各轮及之前的训练平分。"), ge=1, le=20,
+        zh=("轮次", "重新为无标签图像打标签的次数；训练轮数由各轮及之前的训练平分。"), ge=1, le=20,
     )  # fmt: skip
     twin: bool = knob(
         True, "Train a twin on labels alone",
         "The same rounds and number of steps without the unlabelled images: shows what they were worth.",
-        zh=("训练只用标签的孪生", "同样的轮次和步数,不用无标签图像:显示它们的价值。"),
+        zh=("训练只用标签的孪生", "同样的轮次和步数，不用无标签图像：显示它们的价值。"),
     )  # fmt: skip
 
     def apply(self, model: Model, context: Context) -> Model:

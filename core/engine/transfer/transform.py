@@ -35,7 +35,7 @@ class Transform(ProbedTransfer):
     title = Words("Feature transformation", "特征变换")
     summary = Words(
         "The backbone's features are projected before a linear classifier learns; the saved file grows by nothing.",
-        "先对骨干的特征做投影,再训练线性分类器;保存的文件不会变大。",
+        "先对骨干的特征做投影，再训练线性分类器；保存的文件不会变大。",
     )
     source = "https://arxiv.org/abs/1512.00809"
     effort: ClassVar[float] = 2.0  # 1 + 1/2 + 1/4 + 1/8
@@ -47,19 +47,19 @@ class Transform(ProbedTransfer):
         "whitening", "Transformation",
         "pca: the directions of most variance; whitening: those, scaled alike; cca: those that tell the classes apart; "
         "subspace_alignment: those of the target, with the source's turned towards them (needs a target).",
-        zh=("变换", "pca:方差最大的方向;whitening:同样的方向并统一尺度;cca:最能区分类别的方向;"
-            "subspace_alignment:目标域的方向,并把源域的方向转向它们(需要 target)。"), choices=NAMES,
+        zh=("变换", "pca：方差最大的方向；whitening：同样的方向并统一尺度；cca：最能区分类别的方向；"
+            "subspace_alignment：目标域的方向，并把源域的方向转向它们（需要 target）。"), choices=NAMES,
     )  # fmt: skip
     components: int = knob(
         0, "Directions kept",
         "How many; 0 picks all, a half, a quarter or an eighth on validation. cca has one fewer than classes.",
-        zh=("保留的方向数", "保留多少个;0 表示按验证集在全部、一半、四分之一、八分之一中选择。cca 最多为类别数减一。"),
+        zh=("保留的方向数", "保留多少个；0 表示按验证集在全部、一半、四分之一、八分之一中选择。cca 最多为类别数减一。"),
         ge=0, le=8192,
     )  # fmt: skip
     shrink: bool = knob(
         True, "Shrink the covariance",
         "Steadies whitening and cca where images are few (Ledoit and Wolf 2004); pca does not depend on it.",
-        zh=("收缩协方差", "图像较少时使 whitening 和 cca 更稳定(Ledoit 与 Wolf 2004);对 pca 没有影响。"),
+        zh=("收缩协方差", "图像较少时使 whitening 和 cca 更稳定（Ledoit 与 Wolf 2004）；对 pca 没有影响。"),
     )  # fmt: skip
 
     def adapts(self) -> bool:
