@@ -23,7 +23,7 @@ class Pkt(Distill):
     reads_features: ClassVar[bool] = True
     title = Words("Probabilistic knowledge transfer", "概率知识迁移")
     summary = Words(
-        "In the student's embedding each image has the same neighbours as in the teacher's, with the same probabilities.",
+        "In the student's embedding each image has the same neighbours as in the teacher's, equally probable.",
         "每张图像在学生的嵌入空间中的近邻及其概率与教师相同。",
     )
     source = "https://arxiv.org/abs/1803.10837"

@@ -33,8 +33,8 @@ class SelfDistillation(Distill):
     excluded_options: ClassVar[tuple[str, ...]] = ("student", "width", "student_size")
     title = Words("Self-distillation (born-again)", "自蒸馏（重生网络）")
     summary = Words(
-        "The trained network teaches a randomly initialised network of the same architecture: the size does not change, "
-        "accuracy may rise.",
+        "The trained network teaches a randomly initialised network of the same architecture: the size does not "
+        "change, accuracy may rise.",
         "用训练好的网络去教同一结构、随机初始化的网络：体积不变，准确率可能提高。",
     )
     source = "https://arxiv.org/abs/1805.04770"

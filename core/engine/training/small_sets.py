@@ -23,7 +23,7 @@ def steps_at_least() -> Any:
 
 
 def tell_few(images: int, schedule: Schedule, context: Context) -> None:
-    """Reports that a set is so small that its batches are smaller, or its images repeated more often, than requested."""
+    """Reports if a set is so small that its batches are smaller, or its images repeated more often, than requested."""
     size, steps, asked = schedule.size(images), schedule.length(images), min(schedule.batch, images)
     passes = schedule.drawn(images) / images
     if not schedule.least or schedule.batches or (size == asked and passes <= 1):
