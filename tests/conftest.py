@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import warnings
 from collections.abc import Iterator
 
@@ -11,13 +12,32 @@ from hypothesis import settings
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from core.processes.dashboard import ensure_dashboard, stop_dashboard
-from core.processes.workers import stop_supervisor
+from core.processes.workers import identity, stop_supervisor
 from core.workspace import Workspace
 from tests.browser import CHROMIUM, FLAGS, SLOW, Site, Watched
 
 settings.register_profile("ours", deadline=None)  # a busy machine proves nothing wrong
 settings.load_profile("ours")
 pytest.register_assert_rewrite("tests.receipts")  # its assertions tell what they compared
+
+
+LONG = ("test_demo", "core/engine/pipeline/", "core/processes/", "dashboard/", "test_")  # below tests/, longest first
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where tests share the cores a file stays on one of them, as do files that name the same group; long ones come
+    first, so that neither core waits long for the other at the end."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.location[0]))
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    """The lower the earlier."""
+    path = item.location[0].removeprefix("tests/")
+    return next((place for place, prefix in enumerate(LONG) if path.startswith(prefix)), len(LONG))
 
 
 @pytest.fixture(scope="session")
@@ -57,3 +77,16 @@ def context(chromium: Browser) -> Iterator[BrowserContext]:
 @pytest.fixture
 def watched(context: BrowserContext) -> Watched:
     return Watched(context.new_page()).listen()
+
+
+@pytest.fixture
+def attended(site: Site) -> Iterator[None]:
+    """Somebody who seems to answer and does not: the page asks, polls and draws itself again and again."""
+    with subprocess.Popen(["sleep", "600"]) as somebody:
+        who = identity(somebody.pid)
+        assert who is not None
+        path = site.workspace.path / "supervisor.json"
+        path.write_text(who.to_json())
+        yield
+        path.unlink()
+        somebody.kill()

@@ -17,7 +17,7 @@ from core.engine.backbones import find, load_backbone
 from core.engine.backbones.features import observe
 from core.engine.context import Context
 from core.engine.data import Dataset, Split
-from core.engine.data.augment import AUGMENTATIONS, prepare
+from core.engine.data.augment import AUGMENTATIONS, CALLED, prepare
 from core.engine.distill.balance import gain_of, weight_of
 from core.engine.distill.teacher import cached_teacher, live_teacher
 from core.engine.export.graph import save_float
@@ -29,8 +29,10 @@ from core.engine.seeds import counter_seed
 from core.engine.training.loop import UNLABELLED, Batch, Examples, Incumbent, Schedule, fit
 from core.engine.training.small_sets import steps_at_least
 from core.errors import UserError, nearest
+from core.options import Value
 
-SMALL_SIDE = 64  # pixels; the largest size that small networks are designed for
+SMALL_SIDE = 64  # pixels; what the small networks are made for
+OWN_WIDTH: dict[Value, tuple[str, str]] = {0: ("its own", "自带")}
 
 
 class Distill(Method, ABC):
@@ -45,30 +47,33 @@ class Distill(Method, ABC):
     rests_at_equality: ClassVar[bool] = True
 
     student: str = knob(
-        "resnet8", "Student", "The small network to train: any backbone of the catalog, without pretrained weights.",
-        zh=("学生网络", "要训练的小网络：目录中的任何骨干，不带预训练权重。"),
+        "resnet8", "Student", "The small network that learns: any backbone of the catalog, without its weights.",
+        zh=("学生网络", "要训练的小网络：目录中的任何骨干，不带预训练权重。"), first=True,
     )  # fmt: skip
     width: int = knob(
         0, "Student's width",
-        "Channels in the first stage of resnet8 … resnet56 (16), or units of an mlp (256); 0 is the default.",
-        zh=("学生宽度", "resnet8 … resnet56 第一阶段的通道数（16）或 mlp 的隐藏单元数（256）；0 表示默认。"),
-        ge=0, le=256, unit="channels",
+        "Channels of the first stage of a resnet8 … resnet56 (16), units of an mlp (256): its own, or another number. "
+        "Half the width is about a quarter of the parameters.",
+        zh=("学生宽度", "resnet8 … resnet56 第一阶段的通道数（16）或 mlp 的隐藏单元数（256）：网络自带，或另设。"
+            "宽度减半，参数约为四分之一。"),
+        ge=0, le=256, unit="channels", names=OWN_WIDTH, usual=8,
     )  # fmt: skip
     student_size: int = knob(
         0, "Student's image size",
-        "Side of the student's input; 0: the dataset's size, at most 64, for small networks, else the recipe's.",
-        zh=("学生图像尺寸", "学生输入的边长；0 表示小网络用数据集原尺寸（至多 64），其他网络用配方尺寸。"),
-        ge=0, le=1024, unit="pixels",
+        "Side of the student's input. Automatic: the dataset's own, at most 64, for small networks, the recipe's for "
+        "others.",
+        zh=("学生图像尺寸", "学生输入的边长。自动：小网络用数据集原尺寸（至多 64），其他网络用配方尺寸。"),
+        ge=0, le=1024, unit="pixels", names={0: ("automatic", "自动")}, usual=32,
     )  # fmt: skip
     weight: float = weight_of(0.9)
     gain: float = gain_of(1.0)
     pool: bool = knob(
-        True, "Use unlabelled images", "Distils on images without labels too: the teacher's output is sufficient.",
-        zh=("使用无标签图像", "没有标签的图像也能用于蒸馏：只需要教师的输出。"),
+        True, "Use unlabelled images", "Images without a label teach too: the teacher's answer is all they need.",
+        zh=("使用无标签图像", "没有标签的图像也能用于教学：只需要教师的回答。"),
     )  # fmt: skip
     epochs: int = knob(
-        15, "Epochs", "Passes over all images, labelled or not. The student's accuracy rises, then levels off.",
-        zh=("训练轮数", "遍历全部图像（含无标签）的次数。学生准确率随之上升并趋于平稳。"), ge=1, le=1000,
+        15, "Epochs", "Passes over all images, labelled or not. The student's accuracy rises with them, then levels.",
+        zh=("训练轮数", "遍历全部图像（含无标签）的次数。学生准确率随之上升并趋于平稳。"), ge=1, le=1000, first=True,
     )  # fmt: skip
     batch: int = knob(
         128, "Batch size", "Images per optimizer step.",
@@ -80,23 +85,24 @@ class Distill(Method, ABC):
         zh=("学习率", "带动量 SGD 的最大步长；先上升，再沿余弦降到零。"), ge=1e-5, le=10.0,
     )  # fmt: skip
     augment: str = knob(
-        "shift", "Augmentation", "Random transformations, the same for student and teacher.",
-        zh=("数据增强", "学生与教师看到的图像同样随机变换。"), choices=AUGMENTATIONS,
+        "shift", "Augmentation", "Random changes of the student's and teacher's images alike.",
+        zh=("数据增强", "学生与教师看到的图像同样随机变换。"), choices=AUGMENTATIONS, names=CALLED,
     )  # fmt: skip
     views: int = knob(
-        4, "Fixed views", "Augmented copies of each image, drawn once, so that the teacher runs only once on each.",
-        zh=("固定视图数", "每张图像一次性生成的增强副本数；教师对每个副本只推理一次。"), ge=1, le=64,
+        4, "Fixed views",
+        "How many augmented copies of each image are drawn, once: the teacher answers each only once.",
+        zh=("固定视图数", "每张图像一次性生成这么多增强副本，教师对每个只回答一次。"), ge=1, le=64,
     )  # fmt: skip
     twin: bool = knob(
-        True, "No-teacher control",
-        "The same student with the same number of steps on labels alone: shows what the teacher contributes.",
-        zh=("无教师对照", "同样的学生、同样的步数、只用标签：显示教师的贡献。"),
+        True, "Train a twin without a teacher",
+        "The same student with the same number of steps on the labels alone: shows what the teacher was worth.",
+        zh=("训练无教师的孪生", "同样的学生、同样的步数、只用标签：显示教师的价值。"),
     )  # fmt: skip
 
     omit: str = knob(
         "", "Leave out a class",
-        "Name of a class that the student never sees; the receipt shows how many of its images it still recognises.",
-        zh=("排除一个类别", "学生从未见过的类别名称；凭据会显示学生仍能识别其中多少图像。"),
+        "Name of a class the student never sees; its receipt shows how many of its images it recognises all the same.",
+        zh=("略去一个类别", "学生从未见过的类别名称；凭据会显示学生仍能认出其中多少图像。"), names={"": ("none", "无")},
     )  # fmt: skip
 
     @abstractmethod
@@ -229,18 +235,21 @@ class Distill(Method, ABC):
         )  # fmt: skip
 
     def new_student(self, context: Context) -> Model:
-        """The student before training, initialised from the context's seed."""
-        info = find(self.student)
+        """The student before training, drawn from the context's seed."""
+        named = find(self.student)
+        info = find(
+            named.architecture or named.name
+        )  # of a person's own network its architecture: weights are not used
         data = context.data
         own = min(data.size, SMALL_SIDE) if info.small_images else context.image_size or info.image_size
-        size = self.student_size or own
+        size, width = self.student_size or own, self.width or named.own_width
         channels = data.channels if info.small_images else info.channels
         torch.manual_seed(counter_seed(*context.place, "student"))
         net = load_backbone(
-            self.student, classes=len(data.classes), weights="none", image_size=size, width=self.width,
+            info.name, classes=len(data.classes), weights="none", image_size=size, width=width,
             channels=channels,
         )  # fmt: skip
-        return Model(net, self.student, data.classes, info.preprocessing(size, channels), self.width)
+        return Model(net, info.name, data.classes, info.preprocessing(size, channels), width)
 
     def save(self, model: Model, path: Path, context: Context) -> Saved:
         """The network as float32 ONNX."""

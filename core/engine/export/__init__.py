@@ -7,6 +7,8 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar
 
+from torch import Tensor
+
 from core.bundle import CARD, described
 from core.engine.context import Context
 from core.engine.export.parity import Answer, Parity, compare
@@ -44,14 +46,24 @@ class Export(Method, ABC):
         Raises UserError `export_differs` if a float file's outputs differ from those of the network in torch.
         """
         assert context.artifact is not None
-        folder = make_folder(path.parent)
-        files = (*self.write(model, context.artifact, folder), *_beside(context.artifact, folder))
-        quantized = context.artifact != context.source
-        found = compare(model, context.artifact, self.reload(folder, context.threads), context, quantized=quantized)
+        files, found = self.deliver(
+            model, context.artifact, path.parent, context.data.validation.images, context.threads,
+            quantized=context.artifact != context.source,
+        )  # fmt: skip
+        return Saved(files=files, notes=(found.sentence(self.title.en),))
+
+    def deliver(
+        self, model: Model, artifact: Path, folder: Path, validation: Tensor, threads: int, *, quantized: bool
+    ) -> tuple[tuple[Path, ...], Parity]:
+        """The files of this format in `folder`, with labels, preprocessing and `export.json`, and how they answer on
+        the first `validation` images [N, C, H, W]. Raises UserError as `save` does."""
+        make_folder(folder)
+        files = (*self.write(model, artifact, folder), *_beside(artifact, folder))
+        found = compare(model, artifact, self.reload(folder, threads), validation, threads, quantized=quantized)
         found.check(self.title.en)
         receipt = folder / RECEIPT
         write_atomic(receipt, json.dumps(_receipt(self, files, found), ensure_ascii=False, indent=1).encode())
-        return Saved(files=(*files, receipt), notes=(found.sentence(self.title.en),))
+        return (*files, receipt), found
 
 
 def _beside(artifact: Path, folder: Path) -> tuple[Path, ...]:

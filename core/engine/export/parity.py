@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from core.engine.context import Context
 from core.engine.measure.runtime import open_session, prepared
 from core.engine.model import Model
 from core.errors import UserError
@@ -52,11 +52,12 @@ class Parity:
         return f"{title}, read back: {same}, logits at most {far:.1e} away from those of {of}."
 
 
-def compare(model: Model, artifact: Path, answer: Answer, context: Context, *, quantized: bool) -> Parity:
-    """`answer` compared with `model` in torch and with its measured file, on the first validation images."""
-    images = context.data.validation.images[:COMPARED]
-    (batch,) = prepared(images, model.preprocessing, COMPARED)
-    session = open_session(artifact, context.threads)
+def compare(
+    model: Model, artifact: Path, answer: Answer, validation: Tensor, threads: int, *, quantized: bool
+) -> Parity:  # fmt: skip
+    """`answer` compared with `model` in torch and with its measured file, on the first `validation` images."""
+    (batch,) = prepared(validation[:COMPARED], model.preprocessing, COMPARED)
+    session = open_session(artifact, threads)
     theirs: NDArray[np.float32] = session.run(["logits"], {session.get_inputs()[0].name: batch})[0]
     net = model.net.cpu().eval()
     with torch.inference_mode():

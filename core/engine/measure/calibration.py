@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
-from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from core.errors import UserError
+from core.intervals import wilson
 
 
 @dataclass(frozen=True)
@@ -66,11 +65,8 @@ def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> tuple
         )
     if not 0 < confidence < 1:
         raise UserError("out_of_range", "confidence", confidence, "a number between 0 and 1", "Use 0.95.")
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    share, z2 = correct / total, z * z
-    centre = (share + z2 / (2 * total)) / (1 + z2 / total)
-    half = z / (1 + z2 / total) * sqrt(share * (1 - share) / total + z2 / (4 * total * total))
-    return (0.0 if correct == 0 else centre - half, 1.0 if correct == total else centre + half)
+    low, high = wilson(correct / total, total, confidence)
+    return (0.0 if correct == 0 else low, 1.0 if correct == total else high)
 
 
 def _checked(probabilities: ArrayLike, labels: ArrayLike, bins: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from core.controls import FROM_SCRATCH, RANDOM_PRUNING
 from core.engine.context import Context
 from core.engine.data import AUGMENTATIONS
+from core.engine.data.augment import CALLED
 from core.engine.distill.divergence import softened_divergence
 from core.engine.distill.teacher import cached_teacher
 from core.engine.export.graph import save_float
@@ -29,9 +30,10 @@ from core.engine.prune.masks import zeros_kept
 from core.engine.prune.reinitialize import reinitialize
 from core.engine.training.loop import Batch, Examples, Incumbent, Schedule, fit
 from core.engine.training.small_sets import steps_at_least
-from core.options import Option
+from core.options import Option, Value
 
 TEMPERATURE = 2.0  # of the recovery's teacher, which is the network itself before the cut
+SCOPES: dict[Value, tuple[str, str]] = {"local": ("local", "局部"), "global": ("global", "全局")}
 
 
 class Prune(Method, ABC):
@@ -43,8 +45,10 @@ class Prune(Method, ABC):
     leaves_zeros: ClassVar[bool] = False
 
     epochs: int = knob(
-        5, "Recovery epochs", "Epochs of training after pruning, divided among the rounds; 0 only updates statistics.",
-        zh=("恢复轮次", "剪枝后训练的轮次，由各轮平分；0 表示只更新统计量。"), ge=0, le=500, unit="epochs",
+        5, "Recovery epochs", "Epochs of training after the cut, shared by the rounds. With none, only the statistics "
+        "of batch normalisation are renewed.",
+        zh=("恢复轮次", "剪枝后训练的轮次，由各轮平分。不训练时只更新批归一化统计量。"), ge=0, le=500, unit="epochs",
+        names={0: ("none", "不训练")}, usual=5, first=True,
     )  # fmt: skip
     learning_rate: float = knob(
         0.05, "Learning rate", "The highest learning rate of the recovery.",
@@ -57,23 +61,23 @@ class Prune(Method, ABC):
     least_steps: int = steps_at_least()
     recovery: str = knob(
         "teacher", "Recover from",
-        "teacher: the network before pruning teaches, on unlabelled images too; labels: cross-entropy only.",
-        zh=("恢复方式", "teacher：由剪枝前的网络教学，也使用无标签图像；labels：只用标签的交叉熵。"),
-        choices=("teacher", "labels"),
+        "Teacher: the network before the cut teaches, on unlabelled images too; labels: cross-entropy alone.",
+        zh=("恢复方式", "教师：由剪枝前的网络教学，也使用无标签图像；标签：只用标签的交叉熵。"),
+        choices=("teacher", "labels"), names={"teacher": ("teacher", "教师"), "labels": ("labels", "标签")},
     )  # fmt: skip
     augment: str = knob(
-        "shift", "Augmentation", "Random transformations of the images during recovery.",
-        zh=("数据增强", "恢复训练时对图像的随机变换。"), choices=AUGMENTATIONS,
+        "shift", "Augmentation", "Random changes of the images during the recovery.",
+        zh=("数据增强", "恢复训练时对图像的随机变换。"), choices=AUGMENTATIONS, names=CALLED,
     )  # fmt: skip
     twin: bool = knob(
-        False, "Random-pruning control", "Prunes to the same shape at random, same recovery: shows what ranking gains.",
-        zh=("随机剪枝对照", "随机剪枝到同样的形状，并以同样方式恢复：显示重要性排序的价值。"),
+        False, "Cut a twin at random", "The same shape cut at random, with the same recovery: what choosing was worth.",
+        zh=("随机剪枝孪生", "随机剪到同样的形状并同样恢复：显示重要性排序的价值。"),
     )  # fmt: skip
     scratch: int = knob(
-        0, "From-scratch control",
-        "Epochs for a control of the same shape trained from random weights: was the large network needed? 0: none.",
-        zh=("从头训练对照", "形状相同、权重随机初始化的对照网络的训练轮次：检验大网络是否必要；0 表示不训练。"),
-        ge=0, le=500, unit="epochs",
+        0, "Train from scratch",
+        "Epochs for a control of the same shape that begins with random weights: was the big network needed?",
+        zh=("从头训练对照", "同样形状、随机初始权重的对照网络的训练轮次：大网络是否必要？"),
+        ge=0, le=500, unit="epochs", names={0: ("no control", "无对照")}, usual=5,
     )  # fmt: skip
 
     @abstractmethod

@@ -12,7 +12,7 @@ from core.engine.context import Context
 from core.engine.forecast import Forecast
 from core.engine.method import knob
 from core.engine.model import Model
-from core.engine.prune import Prune
+from core.engine.prune import SCOPES, Prune
 from core.engine.prune.attention import Score
 from core.engine.prune.channel_selection import Scope
 from core.engine.prune.cutter import Choice
@@ -37,41 +37,45 @@ class ChannelPrune(Prune, ABC):
 
     ratio: float = knob(
         0.5, "Pruning ratio", "Share of channels removed; half the channels hold about three quarters of the weights.",
-        zh=("剪枝率", "移除的通道比例；移除一半通道约减少四分之三的权重。"), ge=0.0, le=0.95,
+        zh=("剪枝率", "移除的通道比例；移除一半通道约减少四分之三的权重。"), ge=0.0, le=0.95, first=True,
     )  # fmt: skip
     scope: str = knob(
-        "local", "Scope", "local removes the same share in every layer; global removes the least important anywhere.",
-        zh=("范围", "local 在每层移除相同比例；global 在全网范围移除最不重要的通道。"), choices=("local", "global"),
+        "local", "Scope", "Local removes the same share in every layer; global removes the least important anywhere.",
+        zh=("范围", "局部：在每层移除相同比例；全局：在全网范围移除最不重要的通道。"), choices=("local", "global"),
+        names=SCOPES, first=True,
     )  # fmt: skip
     iterations: int = knob(
-        1, "Rounds", "Number of equal pruning rounds, with recovery after each.",
-        zh=("轮数", "分多少轮等量剪枝，每轮之后恢复训练。"), ge=1, le=10,
+        1, "Rounds", "The cut is made in so many equal rounds, with recovery between them.",
+        zh=("轮数", "分多少轮等量剪枝，每轮之间恢复训练。"), ge=1, le=10, first=True,
     )  # fmt: skip
     round_to: int = knob(
-        1, "Round to",
-        "Rounds the kept channels up to a multiple of this; 0 times 1, 2, 4, 8 and 16 once and uses the fastest.",
-        zh=("取整", "保留的通道数向上取整到该数的倍数；0 表示实测 1、2、4、8、16 的延迟并采用最快者。"),
-        ge=0, le=32, unit="channels",
+        1, "Round channels to",
+        "Kept channels are rounded up to a multiple of this. Fastest: the latency of 1, 2, 4, 8 and 16 is measured "
+        "once, and the best is kept.",
+        zh=("取整", "保留的通道数向上取整到该数的倍数。最快：实测一次 1、2、4、8、16 的延迟并沿用最快者。"),
+        ge=0, le=32, unit="channels", names={0: ("fastest", "最快")},
     )  # fmt: skip
     ignored: str = knob(
-        "", "Layers not to prune",
-        "Names of layers that keep all channels, separated by commas; * matches any characters.",
-        zh=("不剪枝的层", "保留全部通道的层名，用逗号分隔；* 代表任意字符。"),
+        "", "Layers not pruned", "Names of layers whose channels stay, separated by commas; * stands for any letters.",
+        zh=("保持完整的层", "通道保持不变的层名，用逗号分隔；* 代表任意字符。"), names={"": ("none", "无")},
     )  # fmt: skip
     layer_ratios: str = knob(
-        "", "Ratios of individual layers",
-        "name=ratio, separated by commas, for layers with a ratio of their own: stage1.*=0.25, stem.0=0.",
-        zh=("单层剪枝率", "个别层单独的剪枝率，形如 stage1.*=0.25, stem.0=0，用逗号分隔。"),
+        "", "Ratios for single layers",
+        "name=ratio, separated by commas, for layers that differ: stage1.*=0.25, stem.0=0.",
+        zh=("单层剪枝率", "个别层的剪枝率，形如 stage1.*=0.25, stem.0=0，用逗号分隔。"), names={"": ("none", "无")},
     )  # fmt: skip
     target: str = knob(
         "none", "Prune until",
-        "What must fall to the bound below: the smallest ratio that achieves this replaces the one above.",
-        zh=("剪枝目标", "须降到下面上限的指标；系统会找到满足它的最小剪枝率，代替上面的值。"),
+        "What must fall to the bound below: the smallest ratio that does it is found, in place of yours.",
+        zh=("剪到满足", "哪一项须降到下面的上限；系统会找到满足它的最小剪枝率，代替上面的值。"),
         choices=("none", *KINDS),
+        names={"none": ("no bound", "无上限"), "parameters": ("parameters", "参数量"), "macs": ("MACs", "乘加"),
+               "bytes": ("bytes", "字节"), "latency": ("latency", "延迟")},
     )  # fmt: skip
     limit: float = knob(
-        0.0, "Bound", "For the target: parameters, multiply-accumulates, file size in bytes or latency in ms.",
+        0.0, "Bound", "Of the target: parameters, multiply-accumulates, bytes of the file, or milliseconds of latency.",
         zh=("上限", "目标的上限：参数个数、乘加次数、文件字节数或延迟毫秒数。"), ge=0.0, le=1e15,
+        names={0.0: ("no bound", "无上限")}, usual=10_000.0,
     )  # fmt: skip
 
     @abstractmethod

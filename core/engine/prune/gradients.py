@@ -29,8 +29,8 @@ class GradientPrune(ChannelPrune, ABC):
 
     reads_images: ClassVar[bool] = True
     images: int = knob(
-        512, "Images for gradients",
-        "Labelled images used for gradients before each cut; more make the ranking more reliable.",
+        512, "Images for the gradients",
+        "Labelled images on which gradients are taken before each cut; with more, the ranking is more reliable.",
         zh=("参考图像数", "每次剪枝前用多少张有标签图像计算梯度；越多排序越可靠。"), ge=1, le=100_000, unit="images",
     )  # fmt: skip
     at_once: int = knob(

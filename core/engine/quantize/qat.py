@@ -10,7 +10,7 @@ from typing import ClassVar
 import onnx
 
 from core.engine.context import Context
-from core.engine.data.augment import AUGMENTATIONS
+from core.engine.data.augment import AUGMENTATIONS, CALLED
 from core.engine.forecast import FileSize, Workload, training
 from core.engine.method import Saved, knob
 from core.engine.model import Model
@@ -44,12 +44,15 @@ class Qat(Quantize):
     bits: int = knob(
         4, "Bits", "Bits per weight. 8 also quantizes activations and runs integer kernels; fewer only save bytes.",
         zh=("位数", "每个权重的位数。8 位同时量化激活值并使用整数内核；更少的位数只节省字节。"),
-        choices=(2, 3, 4, 5, 6, 7, 8), unit="bits",
+        choices=(2, 3, 4, 5, 6, 7, 8), unit="bits", first=True,
     )  # fmt: skip
     learner: str = knob(
         "lsq", "What is learned",
-        "lsq: the step sizes are trained with the weights; ste: the grid follows each channel's largest weight.",
-        zh=("学习内容", "lsq：网格步长与权重一起训练；ste：网格由每个通道的最大权重决定。"), choices=("lsq", "ste"),
+        "Weights and grid (LSQ): the grids' steps are trained with the weights; weights alone (straight-through): the "
+        "grid follows each channel's largest weight.",
+        zh=("学习内容", "权重与网格（LSQ）：网格步长与权重一起训练；"
+            "仅权重（直通估计）：网格由每个通道的最大权重决定。"),
+        choices=("lsq", "ste"), names={"lsq": ("weights and grid", "权重与网格"), "ste": ("weights alone", "仅权重")},
     )  # fmt: skip
     ends: bool = knob(
         True, "First and last layer at 8 bits", "They hold few weights and are the most sensitive.",
@@ -62,7 +65,7 @@ class Qat(Quantize):
     )  # fmt: skip
     epochs: int = knob(
         10, "Epochs", "Passes over the images with rounded weights.",
-        zh=("训练轮数", "在权重取整的状态下遍历图像的次数。"), ge=1, le=1000,
+        zh=("训练轮数", "在权重取整的状态下遍历图像的次数。"), ge=1, le=1000, first=True,
     )  # fmt: skip
     learning_rate: float = knob(
         0.02, "Learning rate", "The highest learning rate of the training.",
@@ -74,8 +77,8 @@ class Qat(Quantize):
     )  # fmt: skip
     least_steps: int = steps_at_least()
     augment: str = knob(
-        "shift", "Augmentation", "Random transformations of the images.",
-        zh=("数据增强", "对图像的随机变换。"), choices=AUGMENTATIONS,
+        "shift", "Augmentation", "Random changes of the images.",
+        zh=("数据增强", "对图像的随机变换。"), choices=AUGMENTATIONS, names=CALLED,
     )  # fmt: skip
     calibration_images: int = knob(
         256, "Calibration images", "Number of training images that set the initial ranges of activations.",

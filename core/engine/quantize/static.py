@@ -41,17 +41,19 @@ class Static(Quantize):
     source: ClassVar[str] = "https://arxiv.org/abs/1712.05877"
 
     bits: int = knob(
-        8, "Bits", "Bits for weights and activations; integer kernels exist only for 8.",
-        zh=("位数", "权重和激活值的位数；整数内核只支持 8 位。"), choices=(8,), unit="bits",
+        8, "Bits", "Bits for weights and activations; integer kernels exist for 8.",
+        zh=("位数", "权重和激活值的位数；整数内核只支持 8 位。"), choices=(8,), unit="bits", first=True,
     )  # fmt: skip
     calibration: str = knob(
         "mse",
         "Calibration",
-        "How each activation's range is chosen: mse minimises the rounding error, minmax keeps every value, "
-        "percentile clips the outermost 0.01 %, entropy preserves the distribution.",
-        zh=("校准方法", "如何选择激活值范围：mse 使舍入误差最小，minmax 保留所有值，"
-            "percentile 去掉两端 0.01% 的值，entropy 尽量保持分布。"),
-        choices=("minmax", "percentile", "entropy", "mse"),
+        "How each activation's range is chosen: least error leaves the least rounding error (MSE), all values "
+        "keeps the minimum and maximum, percentile drops the outermost 0.01 %, entropy keeps the distribution.",
+        zh=("校准方法", "如何选择激活值范围：误差最小使舍入的均方误差最小，全部取值保留最小值和最大值，"
+            "百分位去掉两端 0.01% 的值，熵尽量保持分布。"),
+        choices=("minmax", "percentile", "entropy", "mse"), first=True,
+        names={"minmax": ("all values", "全部取值"), "percentile": ("percentile", "百分位"),
+               "entropy": ("entropy", "熵"), "mse": ("least error", "误差最小")},
     )  # fmt: skip
     calibration_images: int = knob(
         256, "Calibration images", "Number of training images used to determine the ranges.",
@@ -73,18 +75,18 @@ class Static(Quantize):
     )  # fmt: skip
     equalize: str = knob(
         "none", "Cross-layer equalisation",
-        "Rescales the channels between neighbouring layers so that their weights have similar ranges. exact: only "
-        "through ReLU, the function does not change; through_relu6: ReLU replaces ReLU6, so large activations are no "
-        "longer clipped.",
-        zh=("跨层均衡", "缩放相邻两层之间的通道，使两层权重范围相近。exact：仅限 ReLU，函数不变；"
-            "through_relu6：把 ReLU6 换成 ReLU，较大的激活值不再被截断。"),
+        "Rescales the channels between neighbouring layers so that both span alike. Exact: only through ReLU, the "
+        "function stays the same; through ReLU6: ReLU6 becomes ReLU, so large activations are no longer cut.",
+        zh=("跨层均衡", "缩放相邻两层之间的通道，使两层权重范围相近。精确：仅限 ReLU，函数不变；"
+            "穿过 ReLU6：把 ReLU6 换成 ReLU，较大的激活值不再被截断。"),
         choices=("none", "exact", "through_relu6"),
+        names={"none": ("none", "无"), "exact": ("exact", "精确"), "through_relu6": ("through ReLU6", "穿过 ReLU6")},
     )  # fmt: skip
     max_drop: float = knob(
         0.0, "Max accuracy drop",
-        "Keeps the most sensitive layers in float until validation accuracy falls by no more than this; 0: no limit.",
-        zh=("最大准确率下降", "最敏感的层保持浮点，直到验证准确率的下降不超过该值；0 表示不限制。"),
-        ge=0.0, le=50.0, unit="points",
+        "The most sensitive layers stay float until validation accuracy falls by no more than this.",
+        zh=("最大准确率下降", "最敏感的层保持浮点，直到验证准确率的下降不超过该值。"),
+        ge=0.0, le=50.0, unit="points", names={0.0: ("no bound", "不限")}, usual=1.0, first=True,
     )  # fmt: skip
 
     def file_size(self) -> FileSize:

@@ -22,7 +22,7 @@ from core.engine.backbones.blocks import blocks
 from core.engine.backbones.features import observe
 from core.engine.context import Context
 from core.engine.data import Unlabelled, prepare
-from core.engine.data.augment import AUGMENTATIONS
+from core.engine.data.augment import AUGMENTATIONS, CALLED
 from core.engine.forecast import Workload, training
 from core.engine.method import knob
 from core.engine.model import Model
@@ -44,42 +44,43 @@ class Adaptation(Transfer, ABC):
     needs_target: ClassVar[bool] = True
 
     source_only: bool = knob(
-        True, "Source-only control",
-        "The same network with the same steps on the source's labels alone: shows what adaptation contributes.",
-        zh=("仅源域对照", "同样的网络和步数，只用源域标签：显示域适应的贡献。"),
+        True, "Also train on the source alone",
+        "The same network with the same steps on the source's labels alone: shows what adapting was worth.",
+        zh=("同时训练仅源域的对照", "同样的网络和步数，只用源域标签：显示域适应的价值。"),
     )  # fmt: skip
     epochs: int = knob(
         10, "Epochs", "Passes over the labelled source images.",
-        zh=("训练轮数", "遍历有标签的源域图像的次数。"), ge=1, le=1000,
+        zh=("训练轮数", "遍历有标签的源域图像的次数。"), ge=1, le=1000, first=True,
     )  # fmt: skip
     batch: int = knob(
-        64, "Batch size", "Source images per optimizer step; the same number of target images is added.",
+        64, "Batch size", "Source images per optimizer step; as many target images stand beside them.",
         zh=("批大小", "每次参数更新使用的源域图像数；同时使用同样多的目标域图像。"), ge=2, le=4096, unit="images",
     )  # fmt: skip
     least_steps: int = steps_at_least()
     learning_rate: float = knob(
         1e-2, "Learning rate", "Peak step size of the head (AdamW).",
-        zh=("学习率", "分类头的最大步长（AdamW）。"), ge=1e-6, le=1.0,
+        zh=("学习率", "分类头的最大步长（AdamW）。"), ge=1e-6, le=1.0, first=True,
     )  # fmt: skip
     backbone_rate: float = knob(
         0.0, "Backbone's learning rate",
-        "Relative to the head's. 0 is automatic: 0.1 for pretrained weights, 1 for random ones.",
-        zh=("骨干学习率比例", "与分类头学习率之比。0 表示自动：预训练权重取十分之一，随机权重取 1。"), ge=0.0, le=1.0,
+        "As a share of the head's. Automatic: a tenth for pretrained weights, 1 for random ones.",
+        zh=("骨干学习率比例", "与分类头学习率之比。自动：预训练权重取十分之一，随机权重取 1。"), ge=0.0, le=1.0,
+        names={0.0: ("automatic", "自动")}, usual=0.1,
     )  # fmt: skip
     weight_decay: float = knob(
         1e-2, "Weight decay", "Pull of the weights towards zero (decoupled, as in AdamW).",
         zh=("权重衰减", "把权重拉向零的力度（AdamW 的解耦形式）。"), ge=0.0, le=1.0,
     )  # fmt: skip
     source_drop: float = knob(
-        0.1, "Maximum drop on the source",
-        "How far adaptation may lower the source's validation accuracy (0 to 1): beyond that the network from before "
-        "is kept, and the run reports it. Target labels cannot be used to decide. 1 accepts any drop.",
-        zh=("源域最大降幅", "域适应最多可降低的源域验证准确率（0 到 1）：超过则保留适应之前的网络，并在运行中说明。"
-            "目标域标签不能用于判断。1 表示接受任何降幅。"), ge=0.0, le=1.0,
+        0.1, "Largest loss on the source",
+        "Share of the source's validation accuracy that adapting may cost: beyond it the network before is kept, and "
+        "the run says so. Target labels cannot judge.",
+        zh=("源域最大损失", "域适应最多可损失的源域验证准确率（比例）：超过则保留适应之前的网络，并在运行中说明。"
+            "目标域标签不能用于判断。"), ge=0.0, le=1.0, names={1.0: ("any loss", "任何损失")}, usual=0.1, first=True,
     )  # fmt: skip
     augment: str = knob(
-        "none", "Augmentation", "Random transformations, drawn independently for every image of both domains.",
-        zh=("数据增强", "对两个域的每张图像独立随机变换。"), choices=AUGMENTATIONS,
+        "none", "Augmentation", "Random changes drawn anew for every image of both domains.",
+        zh=("数据增强", "对两个域的每张图像独立随机变换。"), choices=AUGMENTATIONS, names=CALLED,
     )  # fmt: skip
 
     def refuse(self, model: Model, context: Context) -> None:
@@ -143,8 +144,10 @@ class Alignment(Adaptation, ABC):
     """
 
     weight: float = knob(
-        1.0, "Weight of the alignment", "Weight relative to the cross-entropy; 0 does not align the domains.",
-        zh=("对齐权重", "对齐项相对于交叉熵的比重；0 表示不对齐。"), ge=0.0, le=10000.0,
+        1.0, "Weight of the alignment",
+        "How much it counts compared with the cross-entropy. Without it the domains stay apart.",
+        zh=("对齐权重", "对齐项相对于交叉熵的比重。没有它就不对齐。"), ge=0.0, le=10000.0,
+        names={0.0: ("none", "无")}, usual=1.0, first=True,
     )  # fmt: skip
 
     @abstractmethod
@@ -191,8 +194,10 @@ class SourceFreeAdaptation(Adaptation, ABC):
     needs_norms = True
 
     epochs: int = knob(
-        10, "Epochs", "Passes over labelled source images before adaptation; 0 adapts the previous step's model.",
-        zh=("训练轮数", "适应之前遍历有标签源域图像的次数；0 表示直接适应上一步的模型。"), ge=0, le=1000,
+        10, "Epochs",
+        "Passes over the labelled source images before adapting. With none, the model of the step before is adapted.",
+        zh=("训练轮数", "适应之前遍历有标签源域图像的次数。不训练时直接适应上一步的模型。"), ge=0, le=1000,
+        names={0: ("none", "不训练")}, usual=10, first=True,
     )  # fmt: skip
 
     @abstractmethod
