@@ -31,7 +31,7 @@ from core.engine.training.small_sets import steps_at_least
 from core.errors import UserError, nearest
 from core.options import Value
 
-SMALL_SIDE = 64  # pixels; what the small networks are made for
+SMALL_SIDE = 64  # pixels; the largest size that small networks are designed for
 OWN_WIDTH: dict[Value, tuple[str, str]] = {0: ("its own", "自带")}
 
 
@@ -47,12 +47,12 @@ class Distill(Method, ABC):
     rests_at_equality: ClassVar[bool] = True
 
     student: str = knob(
-        "resnet8", "Student", "The small network that learns: any backbone of the catalog, without its weights.",
+        "resnet8", "Student", "The small network to train: any backbone of the catalog, without pretrained weights.",
         zh=("学生网络", "要训练的小网络：目录中的任何骨干，不带预训练权重。"), first=True,
     )  # fmt: skip
     width: int = knob(
         0, "Student's width",
-        "Channels of the first stage of a resnet8 … resnet56 (16), units of an mlp (256): its own, or another number. "
+        "Channels in the first stage of resnet8 … resnet56 (16), or units of an mlp (256): its own, or another number. "
         "Half the width is about a quarter of the parameters.",
         zh=("学生宽度", "resnet8 … resnet56 第一阶段的通道数（16）或 mlp 的隐藏单元数（256）：网络自带，或另设。"
             "宽度减半，参数约为四分之一。"),
@@ -68,11 +68,11 @@ class Distill(Method, ABC):
     weight: float = weight_of(0.9)
     gain: float = gain_of(1.0)
     pool: bool = knob(
-        True, "Use unlabelled images", "Images without a label teach too: the teacher's answer is all they need.",
-        zh=("使用无标签图像", "没有标签的图像也能用于教学：只需要教师的回答。"),
+        True, "Use unlabelled images", "Distils on images without labels too: the teacher's output is sufficient.",
+        zh=("使用无标签图像", "没有标签的图像也能用于蒸馏：只需要教师的输出。"),
     )  # fmt: skip
     epochs: int = knob(
-        15, "Epochs", "Passes over all images, labelled or not. The student's accuracy rises with them, then levels.",
+        15, "Epochs", "Passes over all images, labelled or not. The student's accuracy rises, then levels off.",
         zh=("训练轮数", "遍历全部图像（含无标签）的次数。学生准确率随之上升并趋于平稳。"), ge=1, le=1000, first=True,
     )  # fmt: skip
     batch: int = knob(
@@ -85,24 +85,24 @@ class Distill(Method, ABC):
         zh=("学习率", "带动量 SGD 的最大步长；先上升，再沿余弦降到零。"), ge=1e-5, le=10.0,
     )  # fmt: skip
     augment: str = knob(
-        "shift", "Augmentation", "Random changes of the student's and teacher's images alike.",
+        "shift", "Augmentation", "Random transformations, the same for student and teacher.",
         zh=("数据增强", "学生与教师看到的图像同样随机变换。"), choices=AUGMENTATIONS, names=CALLED,
     )  # fmt: skip
     views: int = knob(
         4, "Fixed views",
-        "How many augmented copies of each image are drawn, once: the teacher answers each only once.",
-        zh=("固定视图数", "每张图像一次性生成这么多增强副本，教师对每个只回答一次。"), ge=1, le=64,
+        "Augmented copies of each image, drawn once, so that the teacher runs only once on each.",
+        zh=("固定视图数", "每张图像一次性生成的增强副本数；教师对每个副本只推理一次。"), ge=1, le=64,
     )  # fmt: skip
     twin: bool = knob(
-        True, "Train a twin without a teacher",
-        "The same student with the same number of steps on the labels alone: shows what the teacher was worth.",
-        zh=("训练无教师的孪生", "同样的学生、同样的步数、只用标签：显示教师的价值。"),
+        True, "No-teacher control",
+        "The same student with the same number of steps on labels alone: shows what the teacher contributes.",
+        zh=("无教师对照", "同样的学生、同样的步数、只用标签：显示教师的贡献。"),
     )  # fmt: skip
 
     omit: str = knob(
         "", "Leave out a class",
-        "Name of a class the student never sees; its receipt shows how many of its images it recognises all the same.",
-        zh=("略去一个类别", "学生从未见过的类别名称；凭据会显示学生仍能认出其中多少图像。"), names={"": ("none", "无")},
+        "Name of a class that the student never sees; the receipt shows how many of its images it still recognises.",
+        zh=("排除一个类别", "学生从未见过的类别名称；凭据会显示学生仍能识别其中多少图像。"), names={"": ("none", "无")},
     )  # fmt: skip
 
     @abstractmethod
@@ -235,7 +235,7 @@ class Distill(Method, ABC):
         )  # fmt: skip
 
     def new_student(self, context: Context) -> Model:
-        """The student before training, drawn from the context's seed."""
+        """The student before training, initialised from the context's seed."""
         named = find(self.student)
         info = find(
             named.architecture or named.name

@@ -22,24 +22,25 @@ class Assistant(Distill):
 
     title = Words("Teacher assistant", "助教蒸馏")
     summary = Words(
-        "Where the teacher is far larger than the student, a network of a size between learns first and then teaches.",
-        "当教师比学生大得多时，先教一个大小居中的网络，再由它教学生。",
+        "If the teacher is far larger than the student, a network of intermediate size learns first and then teaches.",
+        "当教师比学生大得多时，先训练一个大小居中的网络，再由它教学生。",
     )
     source = "https://arxiv.org/abs/1902.03393"
 
     assistant: str = knob(
-        "resnet20", "Assistant", "The network between teacher and student: any of the catalog, without its weights.",
+        "resnet20", "Assistant",
+        "The network between teacher and student: any backbone of the catalog, without pretrained weights.",
         zh=("助教网络", "介于教师与学生之间的网络：目录中的任何骨干，不带预训练权重。"), first=True,
     )  # fmt: skip
     assistant_width: int = knob(
         0, "Assistant's width",
-        "Channels of the first stage of a resnet8 … resnet56 (16), units of an mlp (256): its own, or another number.",
+        "Channels in the first stage of resnet8 … resnet56 (16), or units of an mlp (256): its own, or another number.",
         zh=("助教宽度", "resnet8 … resnet56 第一阶段的通道数（16）或 mlp 的隐藏单元数（256）：网络自带，或另设。"),
         ge=0, le=256, unit="channels", names=OWN_WIDTH, usual=16,
     )  # fmt: skip
     temperature: float = knob(
-        4.0, "Temperature", "Softens the probabilities of teacher and assistant; high ones level them.",
-        zh=("温度", "软化教师和助教的概率；温度越高越平均。"), ge=0.1, le=100.0,
+        4.0, "Temperature", "Softens the probabilities of teacher and assistant; the higher, the more uniform.",
+        zh=("温度", "软化教师和助教的概率；温度越高分布越均匀。"), ge=0.1, le=100.0,
     )  # fmt: skip
 
     def soft_loss(self, student: Output, teacher: Output, target: Tensor | None) -> Tensor:

@@ -26,16 +26,16 @@ class Attention(Distill):
     needs_maps: ClassVar[bool] = True
     title = Words("Attention maps", "注意力图蒸馏")
     summary = Words(
-        "At each stage the student learns which places of the image are busy in the teacher.",
-        "在每个阶段，学生学习教师在图像的哪些位置最活跃。",
+        "At each stage the student learns in which regions of the image the teacher is most active.",
+        "在每个阶段，学生学习教师在图像的哪些区域最活跃。",
     )
     source = "https://arxiv.org/abs/1612.03928"
 
     weight: float = weight_of(0.5)
     gain: float = gain_of(1000.0)
     p: int = knob(
-        2, "Power", "Activations are raised to it before they are averaged: higher looks at the strongest only.",
-        zh=("幂次", "激活值取平均前的幂次：越高越只看最强的位置。"), ge=1, le=8,
+        2, "Exponent", "Applied to activations before averaging: the higher, the more the strongest dominate.",
+        zh=("幂次", "激活值取平均前的幂次：越高，最强的激活值越占主导。"), ge=1, le=8,
     )  # fmt: skip
 
     def soft_loss(self, student: Output, teacher: Output, target: Tensor | None) -> Tensor:

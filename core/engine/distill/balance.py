@@ -18,6 +18,6 @@ def weight_of(default: float) -> Any:
 def gain_of(default: float) -> Any:
     """The constant that brings a loss to the scale of cross-entropy."""
     return knob(
-        default, "Gain", "The method's own constant that brings its loss to the scale of cross-entropy.",
+        default, "Gain", "The method's constant that brings its loss to the scale of cross-entropy.",
         zh=("增益", "方法自身的常数，使其损失与交叉熵同一量级。"), ge=0.0, le=1e6, first=default != 1.0,
     )  # fmt: skip

@@ -18,9 +18,9 @@ class Dist(Distill):
 
     title = Words("Correlation of probabilities", "概率相关性蒸馏")
     summary = Words(
-        "The student need not hit the teacher's probabilities, only rise and fall with them: within each image, and "
-        "within each class over the images.",
-        "学生不必复现教师的概率，只需与其同升同降：既在每张图像内，也在每个类别的各图像之间。",
+        "The student need not match the teacher's probabilities, only correlate with them: within each image, and "
+        "within each class across images.",
+        "学生不必复现教师的概率，只需与其相关：既在每张图像内，也在每个类别的各图像之间。",
     )
     source = "https://arxiv.org/abs/2205.10536"
 
@@ -34,7 +34,7 @@ class Dist(Distill):
         zh=("类别内权重", "同一类别各图像之间关系的权重。"), ge=0.0, le=100.0,
     )  # fmt: skip
     tau: float = knob(
-        1.0, "Temperature", "Softens the probabilities of both before they are compared.",
+        1.0, "Temperature", "Softens the probabilities of both networks before they are compared.",
         zh=("温度", "比较前软化双方的概率。"), ge=0.1, le=100.0, first=True,
     )  # fmt: skip
 

@@ -39,12 +39,12 @@ class Dkd(Distill):
         zh=("非目标类权重", "教师对其余类别的排序的权重。"), ge=0.0, le=100.0,
     )  # fmt: skip
     temperature: float = knob(
-        4.0, "Temperature", "Softens the teacher's probabilities; 1 leaves them as they are, high ones level them.",
-        zh=("温度", "软化教师的概率；1 表示不变，温度越高越平均。"), ge=0.1, le=100.0, first=True,
+        4.0, "Temperature", "Softens the teacher's probabilities; 1 leaves them unchanged, higher is more uniform.",
+        zh=("温度", "软化教师的概率；1 表示不变，温度越高分布越均匀。"), ge=0.1, le=100.0, first=True,
     )  # fmt: skip
     warmup: int = knob(
-        20, "Warm-up", "Epochs until the soft loss has its full size. If training is shorter it never gets there.",
-        zh=("预热", "软损失逐渐增大到全值所用的轮数；训练轮数更少时不会达到全值。"), ge=0, le=1000, unit="epochs",
+        20, "Warm-up", "Epochs until the soft loss has its full weight; shorter training never reaches it.",
+        zh=("预热", "软损失的权重逐渐增大到全值所用的轮数；训练轮数更少时不会达到全值。"), ge=0, le=1000, unit="epochs",
     )  # fmt: skip
 
     def soft_loss(self, student: Output, teacher: Output, target: Tensor | None) -> Tensor:

@@ -27,8 +27,8 @@ class Fitnet(Distill):
     needs_maps: ClassVar[bool] = True
     title = Words("Hints from features", "特征提示蒸馏")
     summary = Words(
-        "At each stage the student's features imitate the teacher's, through a small layer that is thrown away later.",
-        "在每个阶段，学生的特征通过一个用后即弃的小层去模仿教师的特征。",
+        "At each stage the student's features imitate the teacher's through a small layer that is discarded later.",
+        "在每个阶段，学生的特征通过一个训练后即丢弃的小层去模仿教师的特征。",
     )
     source = "https://arxiv.org/abs/1412.6550"
 

@@ -30,14 +30,14 @@ class Mutual(Distill):
 
     title = Words("Mutual learning", "互相学习")
     summary = Words(
-        "Two students start from nothing and teach each other; the model so far is not asked.",
-        "两个学生从零开始互相教学；不使用之前的模型。",
+        "Two students start from scratch and teach each other; the previous model is not used.",
+        "两个学生从零开始互相学习；不使用之前的模型。",
     )
     source = "https://arxiv.org/abs/1706.00384"
 
     weight: float = weight_of(0.5)
     temperature: float = knob(
-        1.0, "Temperature", "Softens the probabilities of both; 1, as in the paper, leaves them as they are.",
+        1.0, "Temperature", "Softens the probabilities of both; 1, as in the paper, leaves them unchanged.",
         zh=("温度", "软化双方的概率；论文取 1，即不变。"), ge=0.1, le=100.0, first=True,
     )  # fmt: skip
 

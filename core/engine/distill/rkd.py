@@ -26,14 +26,14 @@ class Rkd(Distill):
     reads_features: ClassVar[bool] = True
     title = Words("Relations between images", "关系蒸馏")
     summary = Words(
-        "The student arranges images as the teacher does: the same distances in proportion, the same angles.",
-        "学生像教师那样排布图像：距离成比例，角度相同。",
+        "The student arranges images as the teacher does: proportional distances, equal angles.",
+        "学生的嵌入像教师那样排布图像：距离成比例，角度相同。",
     )
     source = "https://arxiv.org/abs/1904.05068"
 
     weight: float = weight_of(0.5)
     batch: int = knob(
-        128, "Batch size", "Images per optimizer step; every three of them make an angle.",
+        128, "Batch size", "Images per optimizer step; every three of them form an angle.",
         zh=("批大小", "每次参数更新使用的图像数；每三张图像构成一个角。"), ge=2, le=MOST, unit="images",
     )  # fmt: skip
     distance_weight: float = knob(

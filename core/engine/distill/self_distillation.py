@@ -31,17 +31,17 @@ class SelfDistillation(Distill):
     """
 
     excluded_options: ClassVar[tuple[str, ...]] = ("student", "width", "student_size")
-    title = Words("Born again", "自蒸馏（重生网络）")
+    title = Words("Self-distillation (born-again)", "自蒸馏（重生网络）")
     summary = Words(
-        "A fresh copy of the network, with random weights, is taught by the trained one: nothing shrinks, accuracy may "
-        "rise.",
+        "The trained network teaches a randomly initialised network of the same architecture: the size does not "
+        "change, accuracy may rise.",
         "用训练好的网络去教同一结构、随机初始化的网络：体积不变，准确率可能提高。",
     )
     source = "https://arxiv.org/abs/1805.04770"
 
     weight: float = weight_of(0.5)
     temperature: float = knob(
-        1.0, "Temperature", "Softens the teacher's probabilities; 1, as in the paper, leaves them as they are.",
+        1.0, "Temperature", "Softens the teacher's probabilities; 1, as in the paper, leaves them unchanged.",
         zh=("温度", "软化教师的概率；论文取 1，即不变。"), ge=0.1, le=100.0, first=True,
     )  # fmt: skip
 

@@ -25,7 +25,7 @@ class Similarity(Distill):
     needs_maps: ClassVar[bool] = True
     title = Words("Similarity-preserving", "相似性保持蒸馏")
     summary = Words(
-        "Images that excite the teacher alike are to excite the student alike.",
+        "Images that cause similar responses in the teacher should cause similar responses in the student.",
         "让教师产生相似响应的图像，也应让学生产生相似响应。",
     )
     source = "https://arxiv.org/abs/1907.09682"

@@ -30,8 +30,8 @@ class Vid(Distill):
     needs_maps: ClassVar[bool] = True
     title = Words("Variational information", "变分信息蒸馏")
     summary = Words(
-        "The teacher's features must be predictable from the student's; how exactly is learnt channel by channel.",
-        "教师的特征必须能由学生的特征预测；各通道要求多准由学习决定。",
+        "The teacher's features must be predictable from the student's; how precisely is learned for each channel.",
+        "教师的特征必须能由学生的特征预测；各通道的精度由学习决定。",
     )
     source = "https://arxiv.org/abs/1904.05835"
 

@@ -26,7 +26,7 @@ class Onnx(Export):
 
     title = Words("ONNX bundle", "ONNX 打包")
     summary = Words(
-        "The measured file with its labels, preprocessing and predict.py, ready to be copied elsewhere.",
+        "The measured file with its labels, preprocessing and predict.py, ready to use elsewhere.",
         "被测量的文件连同标签、预处理和 predict.py，可直接复制到别处使用。",
     )
     source = "https://onnx.ai"
@@ -34,9 +34,9 @@ class Onnx(Export):
 
     fixed_batch: int = knob(
         0,
-        "Images at a time",
-        "How many images the file takes in one call. A fixed number suits devices that compile the network beforehand.",
-        zh=("每次图像数", "文件一次接收多少张图像。需要预先编译网络的设备适合固定数量。"),
+        "Fixed batch size",
+        "How many images the file takes in one call. A fixed number suits devices that compile the network in advance.",
+        zh=("固定批大小", "文件一次接收多少张图像。固定数量适合需要预先编译网络的设备。"),
         ge=0,
         le=1024,
         unit="images",

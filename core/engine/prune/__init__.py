@@ -45,8 +45,8 @@ class Prune(Method, ABC):
     leaves_zeros: ClassVar[bool] = False
 
     epochs: int = knob(
-        5, "Recovery epochs", "Epochs of training after the cut, shared by the rounds. With none, only the statistics "
-        "of batch normalisation are renewed.",
+        5, "Recovery epochs", "Epochs of training after pruning, divided among the rounds. With none, only the "
+        "statistics of batch normalisation are updated.",
         zh=("恢复轮次", "剪枝后训练的轮次，由各轮平分。不训练时只更新批归一化统计量。"), ge=0, le=500, unit="epochs",
         names={0: ("none", "不训练")}, usual=5, first=True,
     )  # fmt: skip
@@ -61,21 +61,21 @@ class Prune(Method, ABC):
     least_steps: int = steps_at_least()
     recovery: str = knob(
         "teacher", "Recover from",
-        "Teacher: the network before the cut teaches, on unlabelled images too; labels: cross-entropy alone.",
+        "Teacher: the network before pruning teaches, on unlabelled images too; labels: cross-entropy only.",
         zh=("恢复方式", "教师：由剪枝前的网络教学，也使用无标签图像；标签：只用标签的交叉熵。"),
         choices=("teacher", "labels"), names={"teacher": ("teacher", "教师"), "labels": ("labels", "标签")},
     )  # fmt: skip
     augment: str = knob(
-        "shift", "Augmentation", "Random changes of the images during the recovery.",
+        "shift", "Augmentation", "Random transformations of the images during recovery.",
         zh=("数据增强", "恢复训练时对图像的随机变换。"), choices=AUGMENTATIONS, names=CALLED,
     )  # fmt: skip
     twin: bool = knob(
-        False, "Cut a twin at random", "The same shape cut at random, with the same recovery: what choosing was worth.",
-        zh=("随机剪枝孪生", "随机剪到同样的形状并同样恢复：显示重要性排序的价值。"),
+        False, "Random-pruning control", "Prunes to the same shape at random, same recovery: shows what ranking gains.",
+        zh=("随机剪枝对照", "随机剪枝到同样的形状，并以同样方式恢复：显示重要性排序的价值。"),
     )  # fmt: skip
     scratch: int = knob(
-        0, "Train from scratch",
-        "Epochs for a control of the same shape that begins with random weights: was the big network needed?",
+        0, "From-scratch control",
+        "Epochs for a control of the same shape trained from random weights: was the large network needed?",
         zh=("从头训练对照", "同样形状、随机初始权重的对照网络的训练轮次：大网络是否必要？"),
         ge=0, le=500, unit="epochs", names={0: ("no control", "无对照")}, usual=5,
     )  # fmt: skip

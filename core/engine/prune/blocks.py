@@ -31,14 +31,14 @@ class Blocks(Prune):
 
     title = Words("Whole blocks", "整块剪除")
     summary = Words(
-        "Removes the residual blocks that matter least: fewer layers, so also less time. A network without such blocks "
-        "loses whole layers instead.",
+        "Removes the least important residual blocks: fewer layers, so lower latency too. A network without residual "
+        "blocks loses whole layers instead.",
         "移除最不重要的残差块：层数减少，耗时也减少。没有残差块的网络则移除整层。",
     )
     source = "https://arxiv.org/abs/2004.11627"
 
     removed: int = knob(
-        1, "Blocks to remove", "How many go, least important first; what is left is measured anew after each.",
+        1, "Blocks to remove", "How many to remove, least important first; the rest is measured again after each.",
         zh=("移除块数", "移除多少块，最不重要的先移除；每移除一块后重新衡量。"), ge=1, le=64, first=True,
     )  # fmt: skip
     measure: str = knob(
@@ -48,7 +48,7 @@ class Blocks(Prune):
         choices=("loss", "influence"), names={"loss": ("loss", "损失"), "influence": ("influence", "影响")}, first=True,
     )  # fmt: skip
     ignored: str = knob(
-        "", "Blocks to keep", "Names of blocks that stay, separated by commas; * stands for any letters.",
+        "", "Blocks to keep", "Names of blocks to keep, separated by commas; * matches any characters.",
         zh=("保留的块", "保留的块名，用逗号分隔；* 代表任意字符。"), names={"": ("none", "无")},
     )  # fmt: skip
 

@@ -21,8 +21,8 @@ class BnScale(ChannelPrune):
     title = Words("Batch-norm scale", "批归一化缩放")
     summary = Words(
         "Removes the channels that batch normalisation scales down most. Needs a network with batch norms; layers "
-        "without one stay whole.",
-        "移除批归一化缩放系数最小的通道。需要含批归一化的网络；没有批归一化的层保持完整。",
+        "without one are not pruned.",
+        "移除批归一化缩放系数最小的通道。需要含批归一化的网络；没有批归一化的层不剪枝。",
     )
     source = "https://arxiv.org/abs/1708.06519"
 

@@ -45,8 +45,8 @@ class ChannelPrune(Prune, ABC):
         names=SCOPES, first=True,
     )  # fmt: skip
     iterations: int = knob(
-        1, "Rounds", "The cut is made in so many equal rounds, with recovery between them.",
-        zh=("轮数", "分多少轮等量剪枝，每轮之间恢复训练。"), ge=1, le=10, first=True,
+        1, "Rounds", "Number of equal pruning rounds, with recovery after each.",
+        zh=("轮数", "分多少轮等量剪枝，每轮之后恢复训练。"), ge=1, le=10, first=True,
     )  # fmt: skip
     round_to: int = knob(
         1, "Round channels to",
@@ -56,24 +56,25 @@ class ChannelPrune(Prune, ABC):
         ge=0, le=32, unit="channels", names={0: ("fastest", "最快")},
     )  # fmt: skip
     ignored: str = knob(
-        "", "Layers not pruned", "Names of layers whose channels stay, separated by commas; * stands for any letters.",
-        zh=("保持完整的层", "通道保持不变的层名，用逗号分隔；* 代表任意字符。"), names={"": ("none", "无")},
+        "", "Layers not pruned",
+        "Names of layers that keep all channels, separated by commas; * matches any characters.",
+        zh=("不剪枝的层", "保留全部通道的层名，用逗号分隔；* 代表任意字符。"), names={"": ("none", "无")},
     )  # fmt: skip
     layer_ratios: str = knob(
         "", "Ratios for single layers",
-        "name=ratio, separated by commas, for layers that differ: stage1.*=0.25, stem.0=0.",
-        zh=("单层剪枝率", "个别层的剪枝率，形如 stage1.*=0.25, stem.0=0，用逗号分隔。"), names={"": ("none", "无")},
+        "name=ratio, separated by commas, for layers with a ratio of their own: stage1.*=0.25, stem.0=0.",
+        zh=("单层剪枝率", "个别层单独的剪枝率，形如 stage1.*=0.25, stem.0=0，用逗号分隔。"), names={"": ("none", "无")},
     )  # fmt: skip
     target: str = knob(
         "none", "Prune until",
-        "What must fall to the bound below: the smallest ratio that does it is found, in place of yours.",
-        zh=("剪到满足", "哪一项须降到下面的上限；系统会找到满足它的最小剪枝率，代替上面的值。"),
+        "What must fall to the bound below: the smallest such ratio replaces the one above.",
+        zh=("剪到满足", "须降到下面上限的指标；系统会找到满足它的最小剪枝率，代替上面的值。"),
         choices=("none", *KINDS),
         names={"none": ("no bound", "无上限"), "parameters": ("parameters", "参数量"), "macs": ("MACs", "乘加"),
                "bytes": ("bytes", "字节"), "latency": ("latency", "延迟")},
     )  # fmt: skip
     limit: float = knob(
-        0.0, "Bound", "Of the target: parameters, multiply-accumulates, bytes of the file, or milliseconds of latency.",
+        0.0, "Bound", "For the target: parameters, multiply-accumulates, file size in bytes or latency in ms.",
         zh=("上限", "目标的上限：参数个数、乘加次数、文件字节数或延迟毫秒数。"), ge=0.0, le=1e15,
         names={0.0: ("no bound", "无上限")}, usual=10_000.0,
     )  # fmt: skip

@@ -17,7 +17,7 @@ class Fpgm(ChannelPrune):
 
     title = Words("Geometric median", "几何中位数")
     summary = Words(
-        "Removes the filters nearest to all others of their layer: what they do, the others can do too.",
+        "Removes the filters closest to all others of their layer: the others can replace them.",
         "移除与同层其他滤波器总距离最小的滤波器：它们的作用可由其他滤波器代替。",
     )
     source = "https://arxiv.org/abs/1811.00250"

@@ -18,7 +18,7 @@ class Lamp(ChannelPrune):
     title = Words("LAMP", "LAMP")
     summary = Words(
         "Squared weights, each relative to all larger ones of its layer: made for the global scope, where it decides "
-        "how much each layer loses. In the local scope it ranks as L2 does.",
+        "how much each layer loses. In the local scope its ranking equals that of L2.",
         "权重平方除以同层所有不小于它的权重平方之和：适合全局范围，由它决定各层剪多少；局部范围内与 L2 排序相同。",
     )
     source = "https://arxiv.org/abs/2010.07611"

@@ -23,14 +23,14 @@ class Magnitude(SparsePrune):
 
     title = Words("Single weights", "单个权重")
     summary = Words(
-        "The smallest weights become zero. The file compresses better; no network gets faster by it on this runtime.",
+        "Sets the smallest weights to zero. The file compresses better, but the network is not faster on this runtime.",
         "将最小的权重置零。文件更易压缩，但在此运行时上不会变快。",
     )
     source = "https://arxiv.org/abs/1710.01878"
     leaves_zeros: ClassVar[bool] = True
 
     ratio: float = knob(
-        0.8, "Share of zeros", "Share of the weights of convolutions and linear layers that become zero.",
+        0.8, "Share of zeros", "Share of the weights in convolutions and linear layers to set to zero.",
         zh=("零的比例", "卷积层和线性层中置零的权重比例。"), ge=0.0, le=0.99, first=True,
     )  # fmt: skip
     scope: str = knob(
@@ -39,13 +39,13 @@ class Magnitude(SparsePrune):
         names=SCOPES, first=True,
     )  # fmt: skip
     iterations: int = knob(
-        3, "Rounds", "Many weights go in the first rounds, few in the last (cubic), with recovery between them.",
-        zh=("轮数", "前几轮剪得多，后几轮剪得少（三次曲线），每轮之间恢复训练。"), ge=1, le=10, first=True,
+        3, "Rounds", "Removes many weights in the first rounds, few in the last (cubic), with recovery after each.",
+        zh=("轮数", "前几轮剪得多，后几轮剪得少（三次曲线），每轮之后恢复训练。"), ge=1, le=10, first=True,
     )  # fmt: skip
     layer_ratios: str = knob(
         "", "Ratios for single layers",
-        "name=ratio, separated by commas, for layers that differ: head=0, stage3.*=0.9.",
-        zh=("单层比例", "个别层的比例，形如 head=0, stage3.*=0.9，用逗号分隔。"), names={"": ("none", "无")},
+        "name=ratio, separated by commas, for layers with a ratio of their own: head=0, stage3.*=0.9.",
+        zh=("单层比例", "个别层单独的比例，形如 head=0, stage3.*=0.9，用逗号分隔。"), names={"": ("none", "无")},
     )  # fmt: skip
 
     @property

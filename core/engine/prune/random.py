@@ -15,8 +15,8 @@ class Random(ChannelPrune):
 
     title = Words("Random", "随机")
     summary = Words(
-        "Removes channels at random, by the recipe's seed: what any clever choice must beat.",
-        "按配方的种子随机移除通道：任何精巧的选择都应胜过它。",
+        "Removes channels at random, determined by the recipe's seed: the baseline for every other method.",
+        "按配方的种子随机移除通道：其他方法都应优于这一基线。",
     )
     source = "https://arxiv.org/abs/1801.10447"
     reads_network: ClassVar[bool] = False

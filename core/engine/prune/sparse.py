@@ -27,8 +27,9 @@ class SparsePrune(Prune, ABC):
     leaves_zeros: ClassVar[bool] = True
 
     ignored: str = knob(
-        "", "Layers not pruned", "Names of layers that lose no weight, separated by commas; * stands for any letters.",
-        zh=("保持完整的层", "不剪权重的层名，用逗号分隔；* 代表任意字符。"), names={"": ("none", "无")},
+        "", "Layers not pruned",
+        "Names of layers that keep all weights, separated by commas; * matches any characters.",
+        zh=("不剪枝的层", "保留全部权重的层名，用逗号分隔；* 代表任意字符。"), names={"": ("none", "无")},
     )  # fmt: skip
 
     @classmethod

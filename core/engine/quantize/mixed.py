@@ -48,19 +48,19 @@ class Mixed(Quantize):
     source: ClassVar[str] = "https://arxiv.org/abs/2006.10518"
 
     budget: int = knob(
-        0, "Byte budget", "Most bytes that all weights together may take: half of what 8 bits need, or another number.",
+        0, "Byte budget", "Maximum bytes for all weights together: half of what 8 bits need, or another number.",
         zh=("字节预算", "所有权重合计最多占用的字节数：8 位所需的一半，或另设。"), ge=0, le=10**10, unit="bytes",
         names={0: ("half of 8 bits", "8 位的一半")}, usual=20_000, first=True,
     )  # fmt: skip
     widths: str = knob(
-        "native", "Bits to choose from",
-        "2, 4 and 8, which the runtime's types hold, or all from 2 to 8, with a bit-packed file next to the ONNX.",
+        "native", "Bit widths",
+        "2, 4 and 8, for which the runtime has types, or all from 2 to 8, with an additional bit-packed file.",
         zh=("可选位数", "2、4、8 位：运行时有对应类型；2 到 8 位：另附按位打包的文件。"),
         choices=("native", "all"), names={"native": ("2, 4, 8", "2、4、8"), "all": ("2 to 8", "2 到 8")}, first=True,
     )  # fmt: skip
     sensitivity_images: int = knob(
-        512, "Images for sensitivity", "On how many validation images the loss of each layer is measured; at most all.",
-        zh=("敏感度图像数", "用多少张验证图像测量各层的承受力，至多全部。"), ge=64, le=100_000, unit="images",
+        512, "Images for sensitivity", "Validation images used to measure each layer's sensitivity; at most all.",
+        zh=("敏感度图像数", "用多少张验证图像测量各层的敏感度，至多全部。"), ge=64, le=100_000, unit="images",
     )  # fmt: skip
 
     def convert(

@@ -48,7 +48,7 @@ class Qat(Quantize):
     )  # fmt: skip
     learner: str = knob(
         "lsq", "What is learned",
-        "Weights and grid (LSQ): the grids' steps are trained with the weights; weights alone (straight-through): the "
+        "Weights and grid (LSQ): the step sizes are trained with the weights; weights alone (straight-through): the "
         "grid follows each channel's largest weight.",
         zh=("学习内容", "权重与网格（LSQ）：网格步长与权重一起训练；"
             "仅权重（直通估计）：网格由每个通道的最大权重决定。"),
@@ -77,7 +77,7 @@ class Qat(Quantize):
     )  # fmt: skip
     least_steps: int = steps_at_least()
     augment: str = knob(
-        "shift", "Augmentation", "Random changes of the images.",
+        "shift", "Augmentation", "Random transformations of the images.",
         zh=("数据增强", "对图像的随机变换。"), choices=AUGMENTATIONS, names=CALLED,
     )  # fmt: skip
     calibration_images: int = knob(

@@ -41,14 +41,14 @@ class Static(Quantize):
     source: ClassVar[str] = "https://arxiv.org/abs/1712.05877"
 
     bits: int = knob(
-        8, "Bits", "Bits for weights and activations; integer kernels exist for 8.",
+        8, "Bits", "Bits for weights and activations; integer kernels exist only for 8.",
         zh=("位数", "权重和激活值的位数；整数内核只支持 8 位。"), choices=(8,), unit="bits", first=True,
     )  # fmt: skip
     calibration: str = knob(
         "mse",
         "Calibration",
-        "How each activation's range is chosen: least error leaves the least rounding error (MSE), all values "
-        "keeps the minimum and maximum, percentile drops the outermost 0.01 %, entropy keeps the distribution.",
+        "How each activation's range is chosen: least error minimises the rounding error (MSE), all values "
+        "keeps minimum and maximum, percentile clips the outermost 0.01 %, entropy preserves the distribution.",
         zh=("校准方法", "如何选择激活值范围：误差最小使舍入的均方误差最小，全部取值保留最小值和最大值，"
             "百分位去掉两端 0.01% 的值，熵尽量保持分布。"),
         choices=("minmax", "percentile", "entropy", "mse"), first=True,
@@ -75,8 +75,9 @@ class Static(Quantize):
     )  # fmt: skip
     equalize: str = knob(
         "none", "Cross-layer equalisation",
-        "Rescales the channels between neighbouring layers so that both span alike. Exact: only through ReLU, the "
-        "function stays the same; through ReLU6: ReLU6 becomes ReLU, so large activations are no longer cut.",
+        "Rescales the channels between neighbouring layers so that their weights have similar ranges. Exact: only "
+        "through ReLU, the function does not change; through ReLU6: ReLU replaces ReLU6, so large activations are no "
+        "longer clipped.",
         zh=("跨层均衡", "缩放相邻两层之间的通道，使两层权重范围相近。精确：仅限 ReLU，函数不变；"
             "穿过 ReLU6：把 ReLU6 换成 ReLU，较大的激活值不再被截断。"),
         choices=("none", "exact", "through_relu6"),
@@ -84,7 +85,7 @@ class Static(Quantize):
     )  # fmt: skip
     max_drop: float = knob(
         0.0, "Max accuracy drop",
-        "The most sensitive layers stay float until validation accuracy falls by no more than this.",
+        "Keeps the most sensitive layers in float until validation accuracy falls by no more than this.",
         zh=("最大准确率下降", "最敏感的层保持浮点，直到验证准确率的下降不超过该值。"),
         ge=0.0, le=50.0, unit="points", names={0.0: ("no bound", "不限")}, usual=1.0, first=True,
     )  # fmt: skip

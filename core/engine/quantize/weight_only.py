@@ -40,8 +40,8 @@ class WeightOnly(Quantize):
     )
     form: str = knob(
         "cast",
-        "When weights are widened",
-        "At every run: by the standard operator (DequantizeLinear); once: when the file is loaded, so it runs as fast "
+        "When weights are expanded",
+        "In every run: by the standard operator (DequantizeLinear); once: when the file is loaded, so it runs as fast "
         "as float.",
         zh=(
             "权重展开方式",
@@ -52,9 +52,9 @@ class WeightOnly(Quantize):
     )
 
     step: str = knob(
-        "largest", "Step of each channel",
-        "Largest: the largest weight is kept; least error: it may be cut so that the others are kept better. Below 6 "
-        "bits try both: which one loses less depends on the network.",
+        "largest", "Step size",
+        "Largest: preserves each channel's largest weight; least error: may clip it so that the others are more "
+        "accurate. Below 6 bits try both: which one loses less depends on the network.",
         zh=("每个通道的步长", "最大值：保留最大的权重；误差最小：可截断最大权重，"
             "使其余权重更准确。低于 6 位时两者都试，哪个损失小取决于网络。"),
         choices=("largest", "least_error"), first=True,
@@ -62,15 +62,15 @@ class WeightOnly(Quantize):
     )  # fmt: skip
     rounding: str = knob(
         "nearest", "Rounding",
-        "Nearest: each weight to its nearest level; AdaRound: up or down, whichever changes the layer's answers on "
-        "training images less. Takes longer; below 6 bits it can save most of the accuracy.",
+        "Nearest: each weight to its nearest level; AdaRound: up or down, whichever changes the layer's outputs on "
+        "training images less. Takes longer; below 6 bits it can preserve most of the accuracy.",
         zh=("舍入方式", "最近：取最近的级别；AdaRound：向上或向下，"
             "取使该层在训练图像上输出变化更小的一边；耗时更长，低于 6 位时可保住大部分准确率。"),
         choices=("nearest", "adaround"), first=True,
         names={"nearest": ("nearest", "最近"), "adaround": ("AdaRound", "AdaRound")},
     )  # fmt: skip
     calibration_images: int = knob(
-        256, "Calibration images", "How many training images AdaRound uses.",
+        256, "Calibration images", "Number of training images that AdaRound uses.",
         zh=("校准图像数", "AdaRound 使用多少张训练图像。"), ge=16, le=4096, unit="images",
     )  # fmt: skip
 

@@ -23,7 +23,7 @@ class Adabn(SourceFreeAdaptation):
 
     title = Words("Adaptation: AdaBN", "域适应：AdaBN")
     summary = Words(
-        "After learning the labels, only the batch-norm means and variances are taken anew from target images.",
+        "After training on the labels, only the batch-norm means and variances are re-estimated on target images.",
         "学完标签后，仅用目标域图像重新估计批归一化的均值和方差。",
     )
     source = "https://arxiv.org/abs/1603.04779"

@@ -44,16 +44,16 @@ class Adaptation(Transfer, ABC):
     needs_target: ClassVar[bool] = True
 
     source_only: bool = knob(
-        True, "Also train on the source alone",
-        "The same network with the same steps on the source's labels alone: shows what adapting was worth.",
-        zh=("同时训练仅源域的对照", "同样的网络和步数，只用源域标签：显示域适应的价值。"),
+        True, "Source-only control",
+        "The same network with the same steps on the source's labels alone: shows what adaptation contributes.",
+        zh=("仅源域对照", "同样的网络和步数，只用源域标签：显示域适应的贡献。"),
     )  # fmt: skip
     epochs: int = knob(
         10, "Epochs", "Passes over the labelled source images.",
         zh=("训练轮数", "遍历有标签的源域图像的次数。"), ge=1, le=1000, first=True,
     )  # fmt: skip
     batch: int = knob(
-        64, "Batch size", "Source images per optimizer step; as many target images stand beside them.",
+        64, "Batch size", "Source images per optimizer step; the same number of target images is added.",
         zh=("批大小", "每次参数更新使用的源域图像数；同时使用同样多的目标域图像。"), ge=2, le=4096, unit="images",
     )  # fmt: skip
     least_steps: int = steps_at_least()
@@ -63,7 +63,7 @@ class Adaptation(Transfer, ABC):
     )  # fmt: skip
     backbone_rate: float = knob(
         0.0, "Backbone's learning rate",
-        "As a share of the head's. Automatic: a tenth for pretrained weights, 1 for random ones.",
+        "Relative to the head's. Automatic: a tenth for pretrained weights, 1 for random ones.",
         zh=("骨干学习率比例", "与分类头学习率之比。自动：预训练权重取十分之一，随机权重取 1。"), ge=0.0, le=1.0,
         names={0.0: ("automatic", "自动")}, usual=0.1,
     )  # fmt: skip
@@ -72,14 +72,14 @@ class Adaptation(Transfer, ABC):
         zh=("权重衰减", "把权重拉向零的力度（AdamW 的解耦形式）。"), ge=0.0, le=1.0,
     )  # fmt: skip
     source_drop: float = knob(
-        0.1, "Largest loss on the source",
-        "Share of the source's validation accuracy that adapting may cost: beyond it the network before is kept, and "
-        "the run says so. Target labels cannot judge.",
-        zh=("源域最大损失", "域适应最多可损失的源域验证准确率（比例）：超过则保留适应之前的网络，并在运行中说明。"
+        0.1, "Maximum drop on the source",
+        "How far adaptation may lower the source's validation accuracy (0 to 1): beyond that the network from before "
+        "is kept, and the run reports it. Target labels cannot be used to decide.",
+        zh=("源域最大降幅", "域适应最多可降低的源域验证准确率（0 到 1）：超过则保留适应之前的网络，并在运行中说明。"
             "目标域标签不能用于判断。"), ge=0.0, le=1.0, names={1.0: ("any loss", "任何损失")}, usual=0.1, first=True,
     )  # fmt: skip
     augment: str = knob(
-        "none", "Augmentation", "Random changes drawn anew for every image of both domains.",
+        "none", "Augmentation", "Random transformations, drawn independently for every image of both domains.",
         zh=("数据增强", "对两个域的每张图像独立随机变换。"), choices=AUGMENTATIONS, names=CALLED,
     )  # fmt: skip
 
@@ -145,7 +145,7 @@ class Alignment(Adaptation, ABC):
 
     weight: float = knob(
         1.0, "Weight of the alignment",
-        "How much it counts compared with the cross-entropy. Without it the domains stay apart.",
+        "Weight relative to the cross-entropy. Without it the domains are not aligned.",
         zh=("对齐权重", "对齐项相对于交叉熵的比重。没有它就不对齐。"), ge=0.0, le=10000.0,
         names={0.0: ("none", "无")}, usual=1.0, first=True,
     )  # fmt: skip
@@ -195,7 +195,7 @@ class SourceFreeAdaptation(Adaptation, ABC):
 
     epochs: int = knob(
         10, "Epochs",
-        "Passes over the labelled source images before adapting. With none, the model of the step before is adapted.",
+        "Passes over labelled source images before adaptation. With none, the previous step's model is adapted.",
         zh=("训练轮数", "适应之前遍历有标签源域图像的次数。不训练时直接适应上一步的模型。"), ge=0, le=1000,
         names={0: ("none", "不训练")}, usual=10, first=True,
     )  # fmt: skip

@@ -14,7 +14,7 @@ class Coral(Alignment):
 
     title = Words("Adaptation: CORAL", "域适应：CORAL")
     summary = Words(
-        "Learns the labels while the features of source and target come to vary together in the same way.",
+        "Learns the labels while aligning the covariances of source and target features.",
         "学习标签的同时，使源域与目标域特征的协方差趋于一致。",
     )
     source = "https://arxiv.org/abs/1607.01719"

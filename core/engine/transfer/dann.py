@@ -19,7 +19,7 @@ class Dann(Alignment):
 
     title = Words("Adaptation: DANN", "域适应：DANN")
     summary = Words(
-        "A discriminator learns to tell source from target; the features learn to deceive it.",
+        "A discriminator learns to distinguish source from target; the features learn to deceive it.",
         "判别器学习区分源域与目标域，特征则学习骗过它。",
     )
     source = "https://arxiv.org/abs/1505.07818"

@@ -21,13 +21,13 @@ class Gradual(FineTune):
 
     title = Words("Gradual unfreezing", "逐步解冻")
     summary = Words(
-        "The head learns first; then the blocks join from the end, phase by phase, until all learn.",
-        "先训练分类头；然后从末端起各块逐阶段加入，直到全部参与训练。",
+        "Trains the head first; then unfreezes the blocks from the end, phase by phase, until all are trained.",
+        "先训练分类头；然后从末端起逐阶段解冻各块，直到全部参与训练。",
     )
     source = "https://arxiv.org/abs/1801.06146"
 
     phases: int = knob(
-        4, "Phases", "The head alone learns in the first, everything in the last; the epochs are shared out evenly.",
+        4, "Phases", "The first trains only the head, the last everything; epochs are divided evenly.",
         zh=("阶段数", "第一阶段只训练分类头，最后阶段训练全部；训练轮数均分。"), ge=2, le=100, first=True,
     )  # fmt: skip
 

@@ -19,15 +19,15 @@ class LpFt(FineTune):
 
     title = Words("Probe, then fine-tune", "先探测再微调")
     summary = Words(
-        "A linear probe first, then all layers learn from there; never below the probe on validation.",
+        "A linear probe first, then fine-tuning of all layers from there; never below the probe on validation.",
         "先做线性探测，再从那里微调所有层；验证集上不会低于探测的结果。",
     )
     source = "https://arxiv.org/abs/2202.10054"
 
     l2: float = knob(
         0.0, "Probe's L2 penalty",
-        "Half the penalty on the probe's squared weights. Automatic: the best on validation.",
-        zh=("探测的 L2 惩罚", "对探测权重平方的惩罚（的一半）。自动：按验证集选择。"), ge=0.0, le=100.0,
+        "Adds half of this times the probe's squared weights. Automatic: the best on validation.",
+        zh=("探测的 L2 惩罚", "损失加上该值的一半乘以探测权重的平方和。自动：按验证集选择。"), ge=0.0, le=100.0,
         names={0.0: ("automatic", "自动")}, usual=0.01, first=True,
     )  # fmt: skip
 

@@ -15,7 +15,7 @@ class MkMmd(Alignment):
 
     title = Words("Adaptation: MK-MMD", "域适应：MK-MMD")
     summary = Words(
-        "Learns the labels while the features of source and target come to be spread alike.",
+        "Learns the labels while aligning the distributions of source and target features.",
         "学习标签的同时，使源域与目标域的特征分布趋于一致。",
     )
     source = "https://arxiv.org/abs/1502.02791"

@@ -51,9 +51,8 @@ class ProbedTransfer(Transfer, ABC):
 
     l2: float = knob(
         0.0, "L2 penalty",
-        "Half the penalty on the squared weights, in addition to the mean cross-entropy. Automatic: the best on "
-        "validation.",
-        zh=("L2 惩罚", "在平均交叉熵之外对权重平方的惩罚（的一半）。自动：按验证集选择。"), ge=0.0, le=100.0,
+        "Adds half of this times the squared weights to the mean cross-entropy. Automatic: the best on validation.",
+        zh=("L2 惩罚", "平均交叉熵加上该值的一半乘以权重的平方和。自动：按验证集选择。"), ge=0.0, le=100.0,
         names={0.0: ("automatic", "自动")}, usual=0.01,
     )  # fmt: skip
 

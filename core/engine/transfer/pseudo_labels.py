@@ -31,23 +31,24 @@ class PseudoLabels(FineTune):
 
     title = Words("Pseudo-labels", "伪标签")
     summary = Words(
-        "Fine-tunes on the labels, lets the network label the unlabelled images it is sure of, and goes on with both.",
-        "先用标签微调，再让网络为有把握的无标签图像打标签，然后用两者继续训练。",
+        "Fine-tunes on the labels, lets the network label unlabelled images with high confidence, and continues with "
+        "both.",
+        "先用标签微调，再让网络为置信度高的无标签图像打标签，然后用两者继续训练。",
     )
     source = "https://api.semanticscholar.org/CorpusID:18507866"
 
     confidence: float = knob(
-        0.95, "Confidence", "An unlabelled image joins when the probability of its likeliest class is at least this.",
+        0.95, "Confidence", "Adds an unlabelled image if the probability of its most likely class is at least this.",
         zh=("置信度", "无标签图像最可能类别的概率不低于该值时加入训练。"), ge=0.5, le=1.0, first=True,
     )  # fmt: skip
     rounds: int = knob(
-        2, "Rounds", "How often the pool is labelled anew; rounds and the training before them share the epochs.",
-        zh=("轮次", "重新为无标签图像打标签的次数；训练轮数由各轮及之前的训练平分。"), ge=1, le=20,
+        2, "Rounds", "How often the pool is relabelled; epochs are divided among the rounds and the initial training.",
+        zh=("轮次", "重新为无标签图像打标签的次数；训练轮数由各轮及初始训练平分。"), ge=1, le=20,
     )  # fmt: skip
     twin: bool = knob(
-        True, "Train a twin on labels alone",
-        "The same rounds and number of steps without the unlabelled images: shows what they were worth.",
-        zh=("训练只用标签的孪生", "同样的轮次和步数，不用无标签图像：显示它们的价值。"),
+        True, "Labels-only control",
+        "The same rounds and number of steps without the unlabelled images: shows what they contribute.",
+        zh=("仅标签对照", "同样的轮次和步数，不用无标签图像：显示它们的贡献。"),
     )  # fmt: skip
 
     def apply(self, model: Model, context: Context) -> Model:

@@ -23,20 +23,20 @@ class Tent(SourceFreeAdaptation):
 
     title = Words("Adaptation: TENT", "域适应：TENT")
     summary = Words(
-        "After learning the labels, batch-norm scales and shifts are tuned until answers on target images are sure.",
-        "学完标签后，只调整批归一化的缩放和平移，使模型对目标域图像的回答更确定。",
+        "After training on the labels, tunes batch-norm scales and shifts for confident predictions on target images.",
+        "学完标签后，只调整批归一化的缩放和平移，使模型对目标域图像的预测更确定。",
     )
     source = "https://arxiv.org/abs/2006.10726"
 
     passes: int = knob(
         1, "Passes over the target",
-        "Of several, the one with the best accuracy on the source's validation set is kept.",
+        "Of several passes, keeps the one with the best source validation accuracy.",
         zh=("目标域遍历次数", "多次遍历时，保留源域验证准确率最高的一次。"), ge=1, le=100, first=True,
     )  # fmt: skip
     target_rate: float = knob(
         1e-3, "Learning rate on the target",
-        "Step size while the answers are made more certain (Adam, no weight decay).",
-        zh=("目标域学习率", "使回答更确定时的步长（Adam，无权重衰减）。"), ge=1e-6, le=0.1,
+        "Step size of entropy minimisation (Adam, no weight decay).",
+        zh=("目标域学习率", "熵最小化的步长（Adam，无权重衰减）。"), ge=1e-6, le=0.1,
     )  # fmt: skip
 
     def more_epochs(self) -> int:

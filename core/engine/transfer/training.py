@@ -50,7 +50,7 @@ class TrainedTransfer(Transfer, ABC):
     )  # fmt: skip
     learning_rate: float = knob(
         3e-3, "Learning rate",
-        "Peak step size of the head; the backbone learns more slowly. Automatic: found by a short test, and shown.",
+        "Peak step size of the head; the backbone's is smaller. Automatic: found by a short test, and shown.",
         zh=("学习率", "分类头的最大步长；骨干网络学得更慢。自动：通过简短测试寻找并显示。"), ge=0.0, le=1.0,
         names={0.0: ("automatic", "自动")}, usual=3e-3, first=True,
     )  # fmt: skip
@@ -58,7 +58,7 @@ class TrainedTransfer(Transfer, ABC):
     curve: str = knob(
         "cosine", "Learning-rate schedule",
         "After a warm-up the rate falls along a cosine, to a tenth at half and at three quarters (steps), or not at "
-        "all (constant). One cycle rises for 30 % of the time while momentum falls.",
+        "all (constant). One cycle rises for 30 % of the steps while momentum falls.",
         zh=("学习率曲线", "预热后按余弦下降，或在一半和四分之三处降为十分之一（阶梯），或保持不变（恒定）。"
             "单周期：在前 30% 的时间上升，动量同时下降。"), choices=CURVES,
         names={"cosine": ("cosine", "余弦"), "one_cycle": ("one cycle", "单周期"), "step": ("steps", "阶梯"),
@@ -69,28 +69,28 @@ class TrainedTransfer(Transfer, ABC):
         zh=("权重衰减", "把权重拉向零的力度（AdamW 的解耦形式）。"), ge=0.0, le=1.0,
     )  # fmt: skip
     l1: float = knob(
-        0.0, "L1 penalty", "Pull of single weights to exactly zero: this times the sum of their sizes. Try 0.00001.",
+        0.0, "L1 penalty", "Pulls individual weights to zero: adds this times their absolute sum. Try 0.00001.",
         zh=("L1 惩罚", "把单个权重拉向零：损失加上该值乘以权重绝对值之和。可试 0.00001。"), ge=0.0, le=10.0,
         names={0.0: ("off", "关")}, usual=1e-5,
     )  # fmt: skip
     l2_sp: float = knob(
         0.0, "Pull to pretrained weights",
-        "L2-SP: pulls the backbone back to its pretrained weights instead of to zero. Try 0.01 to 0.1.",
-        zh=("拉向预训练权重", "L2-SP：把骨干拉回预训练权重而不是零。可试 0.01 至 0.1。"), ge=0.0, le=100.0,
+        "Pulls the backbone towards its pretrained weights instead of towards zero. Try 0.01 to 0.1.",
+        zh=("拉向预训练权重", "把骨干拉向预训练权重而不是零。可试 0.01 至 0.1。"), ge=0.0, le=100.0,
         names={0.0: ("off", "关")}, usual=0.01,
     )  # fmt: skip
     dropout: float = knob(
-        0.0, "Dropout", "Share of the features hidden from the head at random in each step. Try 0.2 to 0.5.",
-        zh=("随机失活", "每一步随机对分类头隐藏的特征比例。可试 0.2 至 0.5。"), ge=0.0, le=0.9,
+        0.0, "Dropout", "Share of the head's input features set to zero at random in each step. Try 0.2 to 0.5.",
+        zh=("随机失活", "每一步中分类头输入特征被随机置零的比例。可试 0.2 至 0.5。"), ge=0.0, le=0.9,
         names={0.0: ("off", "关")}, usual=0.2,
     )  # fmt: skip
     label_smoothing: float = knob(
-        0.0, "Label smoothing", "Share of each label spread over all classes; tames over-confidence.",
+        0.0, "Label smoothing", "Share of each label spread over all classes; reduces over-confidence.",
         zh=("标签平滑", "把每个标签的一部分均分给所有类别，抑制过度自信。"), ge=0.0, le=0.5,
         names={0.0: ("off", "关")}, usual=0.1,
     )  # fmt: skip
     augment: str = knob(
-        "none", "Augmentation", "Random changes drawn anew for every image of every batch.",
+        "none", "Augmentation", "Random transformations, drawn independently for every image of every batch.",
         zh=("数据增强", "对每个批次中的每张图像独立随机变换。"), choices=AUGMENTATIONS, names=CALLED, first=True,
     )  # fmt: skip
     erasing: float = knob(
@@ -105,22 +105,22 @@ class TrainedTransfer(Transfer, ABC):
     )  # fmt: skip
     cutmix: float = knob(
         0.0, "CutMix",
-        "Pastes a rectangle of another image, whose label counts by its area. Try 1. With mixup, half each.",
+        "Pastes a rectangle of another image, whose label counts by area. Try 1. With mixup: half each.",
         zh=("CutMix", "贴入另一张图像的矩形，标签按面积计。可试 1。与 Mixup 同用时各占一半。"),
         ge=0.0, le=10.0, names={0.0: ("off", "关")}, usual=1.0,
     )  # fmt: skip
     balance: bool = knob(
-        False, "Balance classes", "Rare classes count more: a label weighs images / (classes · images of its class).",
+        False, "Balance classes", "Rare classes count more: a label's weight is images / (classes · class images).",
         zh=("类别均衡", "稀有类别权重更大：每个标签的权重为 图像数 /（类别数 · 该类图像数）。"),
     )  # fmt: skip
     average: float = knob(
         0.0, "Weight averaging",
-        "Keeps a running average of the weights and uses it instead; the closer to 1, the longer. Try 0.99.",
+        "Uses a moving average of the weights instead; the closer to 1, the longer it averages. Try 0.99.",
         zh=("权重平均", "保留权重的滑动平均并用它代替；越接近 1 平均越久。可试 0.99。"), ge=0.0, le=0.9999,
         names={0.0: ("off", "关")}, usual=0.99,
     )  # fmt: skip
     patience: int = knob(
-        0, "Early stopping", "Stop after so many epochs without a better validation accuracy.",
+        0, "Early stopping", "Stops after this many epochs without better validation accuracy.",
         zh=("提前停止", "验证准确率连续这么多轮没有提高就停止。"), ge=0, le=1000, unit="epochs",
         names={0: ("off", "关")}, usual=5,
     )  # fmt: skip

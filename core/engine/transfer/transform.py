@@ -34,7 +34,7 @@ class Transform(ProbedTransfer):
 
     title = Words("Feature transformation", "特征变换")
     summary = Words(
-        "The backbone's features are projected before a linear classifier learns; the saved file grows by nothing.",
+        "Projects the backbone's features before training a linear classifier; the saved file does not grow.",
         "先对骨干的特征做投影，再训练线性分类器；保存的文件不会变大。",
     )
     source = "https://arxiv.org/abs/1512.00809"
@@ -45,23 +45,23 @@ class Transform(ProbedTransfer):
 
     kind: str = knob(
         "whitening", "Transformation",
-        "PCA: the directions of most variance; whitening: those, scaled alike; CCA: those that tell the classes apart; "
-        "subspace alignment: those of the target, with the source's turned towards them (needs a target).",
-        zh=("变换", "PCA：方差最大的方向；白化：同样的方向并统一尺度；CCA：最能区分类别的方向；"
-            "子空间对齐：目标域的方向，并把源域的方向转向它们（需要目标数据集）。"), choices=NAMES,
+        "PCA: the directions of largest variance; whitening: the same, scaled to equal variance; CCA: those that "
+        "separate the classes best; subspace alignment: aligns the source's with the target's (needs a target).",
+        zh=("变换", "PCA：方差最大的方向；白化：同样的方向并缩放到相同方差；CCA：最能区分类别的方向；"
+            "子空间对齐：把源域的方向与目标域的方向对齐（需要目标数据集）。"), choices=NAMES,
         names={"cca": ("CCA", "CCA"), "pca": ("PCA", "PCA"), "whitening": ("whitening", "白化"),
                "subspace_alignment": ("subspace alignment", "子空间对齐")}, first=True,
     )  # fmt: skip
     components: int = knob(
         0, "Directions kept",
-        "How many. Automatic: all, a half, a quarter or an eighth, whichever is best on validation. CCA has one fewer "
-        "than classes.",
+        "How many. Automatic: all, a half, a quarter or an eighth, whichever is best on validation. CCA has at "
+        "most one fewer than classes.",
         zh=("保留的方向数", "保留多少个。自动：按验证集在全部、一半、四分之一、八分之一中选择。CCA 最多为类别数减一。"),
         ge=0, le=8192, names={0: ("automatic", "自动")}, usual=64,
     )  # fmt: skip
     shrink: bool = knob(
         True, "Shrink the covariance",
-        "Steadies whitening and CCA where images are few (Ledoit and Wolf 2004); PCA does not depend on it.",
+        "Stabilises whitening and CCA when there are few images (Ledoit and Wolf 2004); does not affect PCA.",
         zh=("收缩协方差", "图像较少时使白化和 CCA 更稳定（Ledoit 与 Wolf 2004）；对 PCA 没有影响。"),
     )  # fmt: skip
 
