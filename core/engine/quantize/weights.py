@@ -136,7 +136,7 @@ def storage_notes(stored: tuple[Stored, ...], form: str) -> tuple[str, ...]:
         notes.append("The symmetric 2-bit grid uses three (-1, 0, 1) of the four levels that INT2 holds.")
     for bits in sorted({weight.bits for weight in stored if not weight.native}):
         notes.append(f"No runtime type has {bits} bits: the ONNX file holds them as INT{WIDTH[NATIVE[bits]]}, "
-                     "the packed file beside it at their true size.")  # fmt: skip
+                     "the accompanying packed file at their true size.")  # fmt: skip
     return tuple(notes)
 
 
