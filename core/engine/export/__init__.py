@@ -1,4 +1,4 @@
-"""Export: further formats of the model that a recipe made, each read back and held against the model it came from."""
+"""Export: further formats of a recipe's model, each read back and compared with the model it came from."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from core.engine.method import Method, Saved
 from core.engine.model import Model
 from core.files import make_folder, write_atomic
 
-RECEIPT = "export.json"  # beside the files of a format: what they are and how they answer
+RECEIPT = "export.json"  # next to the files of a format: what they are and how their outputs compare
 
 
 class Export(Method, ABC):
-    """A format to write; adds files beside the last step's artifact, never a point.
+    """A format to write; adds files to the last step's artifact, but no point.
 
-    A format that is made from the network in torch cannot follow a quantize step, whose integers are in its ONNX file
-    alone: it leaves `takes_quantized` False, and the recipe is refused before it runs.
+    A format that is created from the network in torch cannot follow a quantize step, whose integers exist only in its
+    ONNX file: it leaves `takes_quantized` False, and such a recipe is rejected before it runs.
     """
 
     makes_point: ClassVar[bool] = False
@@ -38,12 +38,12 @@ class Export(Method, ABC):
 
     @abstractmethod
     def reload(self, folder: Path, threads: int) -> Answer:
-        """What the files in `folder` answer, read anew in their own runtime."""
+        """The outputs of the files in `folder`, read back in their own runtime."""
 
     def save(self, model: Model, path: Path, context: Context) -> Saved:
         """The files of this format in the folder of `path`, with labels, preprocessing and `export.json`.
 
-        Raises UserError `export_differs` where a float file does not answer as the network in torch does.
+        Raises UserError `export_differs` if a float file's outputs differ from those of the network in torch.
         """
         assert context.artifact is not None
         files, found = self.deliver(
@@ -67,7 +67,7 @@ class Export(Method, ABC):
 
 
 def _beside(artifact: Path, folder: Path) -> tuple[Path, ...]:
-    """labels.json and preprocessing.json, which no one can use the model without."""
+    """labels.json and preprocessing.json, without which the model cannot be used."""
     contents = described(json.loads(artifact.with_name(CARD).read_bytes()))
     for name, data in contents.items():
         write_atomic(folder / name, data)

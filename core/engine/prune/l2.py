@@ -1,4 +1,4 @@
-"""L2: the channels with the smallest weights go."""
+"""L2: removes the channels with the smallest weights."""
 
 from __future__ import annotations
 
@@ -23,6 +23,6 @@ class L2(ChannelPrune):
     source = "https://arxiv.org/abs/2301.12900"
 
     def importance(self, seed: int) -> Score:
-        """The mean squared weight of a channel over its layers, relative to its group's mean; `seed` plays no part."""
+        """The mean squared weight of a channel over its layers, relative to its group's mean; `seed` is not used."""
         score: Score = GroupMagnitudeImportance(p=2, target_types=list(KINDS))
         return score

@@ -83,7 +83,7 @@ def test_layers_left_whole(make_model: MakeModel, make_context: MakeContext) -> 
     [
         ({"ignored": "stag1"}, "ignored", "stage1"),
         ({"layer_ratios": "stag1.0.conv1=0.5"}, "layer_ratios", "stage1.0.conv1"),
-        ({"layer_ratios": "head=0.5"}, "layer_ratios", "layers whose channels may go"),
+        ({"layer_ratios": "head=0.5"}, "layer_ratios", "prunable layers"),
         ({"layer_ratios": "stage1.0.conv1=0.9"}, "layer_ratios", "at most 0.875"),
         ({"ratio": 0.9}, "ratio", "at most 0.875"),
     ],
