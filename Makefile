@@ -10,8 +10,8 @@ run: $(VENV)/.installed
 	$(BIN)/condenser dashboard
 
 ALONE := $(shell grep -rl "mark\.alone" tests --include="test_*.py")
-# On both cores: a file, or a group of them, stays on one.
-SHARED := -n 2 --dist loadgroup --no-loadscope-reorder
+# On both cores: a file stays on one of them.
+SHARED := -n 2 --dist loadfile --no-loadscope-reorder
 
 # Most tests share the cores; those that look at a page's speed then have the machine to themselves.
 test: $(VENV)/.developing

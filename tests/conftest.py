@@ -26,11 +26,7 @@ LONG = ("test_demo", "core/engine/pipeline/", "core/processes/", "dashboard/", "
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests share the cores a file stays on one of them, as do files that name the same group; long ones come
-    first, so that neither core waits long for the other at the end."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.location[0]))
+    """Long files come first, so that where tests share the cores neither waits long for the other at the end."""
     items.sort(key=_place)
 
 

@@ -73,7 +73,7 @@ def test_the_quick_preset_on_photos_by_command(tmp_path: Path) -> None:
 
 @pytest.mark.faults
 @pytest.mark.timeout(LIMIT)
-@pytest.mark.parametrize("seed", [pytest.param(n, marks=pytest.mark.xdist_group(f"presets {n}")) for n in range(5)])
+@pytest.mark.parametrize("seed", range(5))
 def test_every_preset_on_photos_by_command(seed: int, tmp_path: Path) -> None:
     """Of other photos each time; presets that begin alike share what the first one trained."""
     photos, began = imported(tmp_path, seed), time.monotonic()

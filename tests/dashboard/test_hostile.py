@@ -121,14 +121,11 @@ def test_hostile_text_is_shown_as_typed_and_nothing_happens(site: Site, quiet: W
     assert one_line(text) in texts(page)
 
 
-HALVES = [
-    pytest.param(text, id=str(number), marks=pytest.mark.xdist_group(f"hostile texts {number % 2}"))
-    for number, text in enumerate((*TEXTS, LONG))
-]
+EACH = [pytest.param(text, id=str(number)) for number, text in enumerate((*TEXTS, LONG))]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("text", HALVES)
+@pytest.mark.parametrize("text", EACH)
 def test_each_hostile_text_alone(site: Site, quiet: Watched, text: str) -> None:
     """A mark at the beginning of a text means another thing than inside of it."""
     for run_id in site.workspace.run_ids():

@@ -23,7 +23,6 @@ from core.state import Status
 from core.workspace import Workspace
 from tests.core.engine.pipeline.forked import Engine
 
-pytestmark = pytest.mark.xdist_group("whole runs")  # one process with the engine loaded
 RECIPE = """
 name = "killed"
 dataset = "digits"

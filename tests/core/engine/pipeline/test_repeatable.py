@@ -32,7 +32,6 @@ from core.workspace import Workspace
 from tests.core.engine.conftest import MakeContext
 from tests.core.engine.pipeline.forked import Engine
 
-pytestmark = pytest.mark.xdist_group("whole runs")  # one process with the engine loaded
 ROOT = Path(__file__).parents[4]
 DEMO = ROOT / "assets" / "recipes" / "demo.toml"
 SPIN = "import os\nos.nice(5)\nwhile True: pass"  # as nice as a worker
