@@ -21,7 +21,7 @@ settings.load_profile("ours")
 pytest.register_assert_rewrite("tests.receipts")  # its assertions tell what they compared
 
 
-LONG = ("test_demo", "core/engine/pipeline/", "core/processes/", "dashboard/", "test_")  # below tests/, longest first
+LONG = ("core/engine/pipeline/", "core/processes/", "dashboard/", "test_")  # below tests/, longest first
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -34,7 +34,7 @@ from tests.receipts import multiplications, rederive
 Document = dict[str, Any]
 BUSY = 800  # seconds the demo may take on a machine that does other things beside; alone it takes less than two minutes
 
-pytestmark = pytest.mark.timeout(2 * BUSY)  # whichever test comes first runs the demo
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(2 * BUSY)]  # whichever test comes first runs the demo
 
 
 @dataclass

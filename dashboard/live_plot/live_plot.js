@@ -59,6 +59,12 @@ function expose(node) {
   for (const drawing of node.querySelectorAll(".main-svg:not([aria-hidden])")) drawing.setAttribute("aria-hidden", "true");
 }
 
+// Says how new what is seen is, and how often it was brought up to date.
+function shown(node, data) {
+  node.dataset.newest = data.newest ?? "";
+  node.dataset.drawn = Number(node.dataset.drawn ?? 0) + 1;
+}
+
 export default function ({ data, parentElement, setTriggerValue }) {
   const node = parentElement.querySelector(".live-plot");
   node.style.height = `${data.figure.layout.height}px`;
@@ -67,6 +73,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
   node.wanted = data;
   library().then((Plotly) => {
     if (node.wanted !== data) return undefined; // newer data came while the library loaded
+    const drawing = JSON.stringify([data.figure, data.language]);
+    if (node.drawing === drawing) return shown(node, data); // of several charts that come each second most are as before
+    node.drawing = drawing;
     if (node.spoken !== data.language) { // one and the same object: for another one Plotly begins from nothing
       node.spoken = data.language;
       node.config = configure(Plotly, data);
@@ -78,8 +87,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
         if (data.selectable) listen(node, (ids, how) => node.tell(ids, how));
       }
       expose(node);
-      node.dataset.newest = data.newest ?? "";
-      node.dataset.drawn = Number(node.dataset.drawn ?? 0) + 1;
+      shown(node, data);
     });
   });
   return () => window.Plotly && node.isConnected === false && window.Plotly.purge(node);

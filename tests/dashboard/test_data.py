@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -61,8 +62,9 @@ def files(store: Workspace) -> list[Path]:
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_a_folder_becomes_a_card_with_what_was_planted(workspace: Workspace, tmp_path: Path, language: str) -> None:
-    app = imported(shown("data", language), unpacked(tmp_path / "given", CROSSED), "pets")
+    imported(shown("data"), unpacked(tmp_path / "given", CROSSED), "pets")
     assert imported_datasets(workspace.datasets)["pets"]["images"] == 25
+    app = shown("data", language)
     told = text(app).replace("\\", "")
     assert "dogs/cat.png" in told
     assert "± " in told
@@ -147,6 +149,5 @@ def test_names_are_shown_as_typed(workspace: Workspace, tmp_path: Path) -> None:
     import_data(zipped(tmp_path / "odd.zip", given), "<b>[x](javascript:1)", workspace.datasets)
     app = shown("data").run()
     for element in (*app.markdown, *app.caption, *app.warning, *app.subheader):
-        assert "<img" not in str(element.value)
-        assert "](javascript" not in str(element.value)
-        assert ":red[x]" not in str(element.value)
+        plain = re.sub(r"\\.", "", str(element.value))  # without what is escaped
+        assert not re.search(r"<img|\]\(javascript|:red\[x\]", plain), element.value
