@@ -9,21 +9,24 @@ TORCH_INDEX ?=
 run: $(VENV)/.installed
 	$(BIN)/condenser dashboard
 
-ALONE := tests/test_demo.py tests/test_sessions.py $(addprefix tests/dashboard/test_,exploring.py live.py look.py serving.py)
+ALONE := $(shell grep -rl "mark\.alone" tests --include="test_*.py")
+# On both cores: a file stays on one of them.
+SHARED := -n 2 --dist loadfile --no-loadscope-reorder
 
 # Most tests share the cores; those that look at a page's speed then have the machine to themselves.
 test: $(VENV)/.developing
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests $(ALONE:%=--ignore=%)
-	$(BIN)/python -m pytest $(ALONE)
+	$(BIN)/python -m pytest $(SHARED) -m "not slow and not faults and not alone" tests
+	$(BIN)/python -m pytest -m "alone and not slow and not faults" $(ALONE)
 
 # The long tests beside the default ones; under an hour on two cores.
 test-all: test
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow tests $(ALONE:%=--ignore=%)
-	$(BIN)/python -m pytest -m slow $(ALONE)
+	$(BIN)/python -m pytest $(SHARED) -m "slow and not alone" tests
+	$(BIN)/python -m pytest -m "slow and alone" $(ALONE)
 
 # The campaigns at full length: kills, full disks, flipped bytes, hostile input. Under an hour on two cores.
 faults: $(VENV)/.developing
-	$(BIN)/python -m pytest -s -m faults tests
+	$(BIN)/python -m pytest $(SHARED) -rP -m "faults and not alone" tests
+	$(BIN)/python -m pytest -s -m "faults and alone" $(ALONE)
 
 check: $(VENV)/.developing
 	$(BIN)/ruff check .

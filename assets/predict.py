@@ -215,7 +215,11 @@ def square(image: Image.Image, size: int, shape: str) -> Image.Image:
 
 def normalise(planes: tuple[Image.Image, ...], pixels: dict) -> np.ndarray:  # type: ignore[type-arg]
     """One or three planes of 8 bits: shorter side resized, centre cropped, minus mean, divided by deviation."""
-    values = [fit(plane.convert("F"), pixels["size"]) for plane in planes]
+    size = pixels["size"]
+    side = max(size, round(size / pixels.get("crop", 1.0)))
+    first = round((side - size) / 2)
+    inside = slice(first, first + size)
+    values = [fit(plane.convert("F"), side)[inside, inside] for plane in planes]
     if pixels["channels"] == 1 and len(values) == 3:
         values = [sum(value * np.float32(share) for value, share in zip(values, LUMINANCE, strict=True))]  # type: ignore[list-item]
     stacked = np.stack(values * (pixels["channels"] // len(values)))

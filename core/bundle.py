@@ -13,6 +13,7 @@ from core.disk import disk_error
 from core.errors import UserError
 from core.files import make_folder, remove_file, write_atomic
 from core.formatting import AT_CHANCE, Amount, chance
+from core.models import PREFIX
 from core.points import Point
 from core.runs import Run
 from core.runtime_needs import least_onnxruntime
@@ -130,8 +131,8 @@ def model_card(
         "",
         "## Input and output",
         f"`image`: float32 [N, {pixels['channels']}, {pixels['size']}, {pixels['size']}]: pixels resized (bilinear, "
-        f"antialiased), divided by 255, minus {pixels['mean']}, divided by {pixels['std']}. `logits`: [N, "
-        f"{len(card['classes'])}], in the order of labels.json.{_cut(card.get('input'))}",
+        f"antialiased){_middle(pixels)}, divided by 255, minus {pixels['mean']}, divided by {pixels['std']}. "
+        f"`logits`: [N, {len(card['classes'])}], in the order of labels.json.{_cut(card.get('input'))}",
         "",
         "`python predict.py IMAGE…` answers for images, `python benchmark.py` measures here; both need "
         f"{needs} (requirements.txt).",
@@ -157,6 +158,11 @@ def model_card(
     return "\n".join(lines)
 
 
+def _middle(pixels: dict[str, Any]) -> str:
+    """What is kept of a resized image, where that is not all of it."""
+    return f", the middle {100 * pixels['crop']:g} % of each side kept" if "crop" in pixels else ""
+
+
 def _cut(given: dict[str, Any] | None) -> str:
     """How a picture becomes the input's pixels, as predict.py does it; nothing where images come as small squares."""
     if not given:
@@ -172,7 +178,7 @@ def _origins(dataset: str, backbone: str, architecture: str) -> list[str]:
     own: Facts = {"licence": "your own"}
     lines = [_origin("dataset", dataset, catalog.datasets.get(dataset, own))]
     for name in dict.fromkeys((backbone, architecture)):
-        lines.append(_origin("backbone", name, catalog.backbones.get(name, {})))
+        lines.append(_origin("backbone", name, own if name.startswith(PREFIX) else catalog.backbones.get(name, {})))
     return lines
 
 

@@ -103,6 +103,10 @@ class Catalog:
         facts = imported if isinstance(imported, Mapping) else {name: {} for name in imported}
         return replace(self, datasets={**facts, **self.datasets})
 
+    def with_backbones(self, imported: Mapping[str, Facts]) -> Catalog:
+        """This catalog with the networks a person imported."""
+        return replace(self, backbones={**imported, **self.backbones})
+
     def to_json(self) -> dict[str, Any]:
         """As in `catalog.json`: what the methods of a stage share is there once, so a new one adds only its own."""
         shared = {stage: _shared(menu) for stage, menu in self.methods.items()}

@@ -14,22 +14,24 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 
-from core import cache, foreground, formatting, streams, terminal
+from core import cache, cli_dataset, foreground, formatting, streams, terminal
 from core.assets import RECIPES, shipped
 from core.bundle import write_bundle
-from core.catalog import Catalog, load_catalog
+from core.catalog import Catalog
 from core.damage import of_run
 from core.datasets import damaged, damaged_datasets, telling_damage
 from core.disk import disk_error
 from core.errors import UserError, UserErrors
 from core.files import check_failpoint
-from core.import_report import progress_line, report
+from core.import_report import network_report, progress_line, report
 from core.jobs import Job
+from core.models import PREFIX, damaged_network, damaged_networks, read_labels
 from core.processes import dashboard as dashboard_process
 from core.processes.ask import ask
 from core.processes.identity import described, holder
 from core.processes.workers import SupervisorError, ensure_supervisor, lock_of, run_in_foreground, stop_supervisor
 from core.questions.import_data import ImportRequest
+from core.questions.import_network import ImportNetworkRequest
 from core.questions.profile import ProfileRequest
 from core.questions.rank_backbones import RankRequest
 from core.questions.sensitivity import LIMIT, Row, question, rows
@@ -118,7 +120,7 @@ def run(recipe: Path, *, set: Settings = None, workspace: Folder = None, json: A
     if json:
         _print(_document(summary))
     else:
-        Console(markup=False, highlight=False).print(terminal.points_table(summary))
+        _print_points(begun, summary)
     return _ended(begun, summary)
 
 
@@ -171,8 +173,10 @@ def show_catalog(
     """
     store = Workspace.named(workspace)
     rows = _rows(what, store.catalog())
-    for home in damaged_datasets(store.datasets) if what == "datasets" else ():
-        screen.print(f"left out: {damaged(home)}", style="yellow", soft_wrap=True)
+    unread = {"datasets": map(damaged, damaged_datasets(store.datasets)),
+              "backbones": map(damaged_network, damaged_networks(store.models))}  # fmt: skip
+    for error in unread.get(what, ()):
+        screen.print(f"left out: {error}", style="yellow", soft_wrap=True)
     return _say(json, rows, "\n".join(_line(row) for row in rows))
 
 
@@ -187,7 +191,7 @@ def profile(
     backbone
         A name from `condenser list backbones`.
     """
-    facts = load_catalog().backbone(backbone)
+    facts = Workspace.open_to_read(workspace).catalog().backbone(backbone)
     _bounded("classes", classes, 1, MOST_CLASSES)
     _bounded("image_size", image_size, 1, MOST_PIXELS)
     refused = list(size_faults(image_size, facts, backbone))
@@ -301,6 +305,57 @@ def import_data(
 
 
 @app.command
+def import_model(
+    path: Path, *, backbone: str, name: str,
+    labels: Annotated[Path | None, Parameter(help="Its classes: a text file, one a line, or a JSON list.")] = None,
+    mean: Annotated[str, Parameter(help="Subtracted from pixels of 0 to 1: one number, or one a channel.")] = "",
+    std: Annotated[str, Parameter(help="What they are then divided by, likewise.")] = "",
+    size: Annotated[int, Parameter(help="Pixels a side that it was trained with; 0: the backbone's own.")] = 0,
+    crop: Annotated[float, Parameter(help="Share of a picture's side that it sees; 0: the backbone's own.")] = 0.0,
+    workspace: Folder = None, json: AsJson = False,
+) -> int:  # fmt: skip
+    """Import a network you trained as the backbone own/NAME: safetensors, or a .pt or .pth that holds tensors only.
+
+    A file of torch's is opened in a process of its own that may run nothing, and its weights are stored as safetensors.
+    What is not said of its preprocessing is the backbone's own. Keep it as it is with the transfer method keep.
+
+    Parameters
+    ----------
+    path
+        The file of weights.
+    backbone
+        The architecture it was trained in: a name from `condenser list backbones`.
+    name
+        What to call it.
+    """
+    _refuse_missing(path)
+    catalog = Workspace.open_to_read(workspace).catalog()
+    catalog.backbone(backbone)
+    asked = ImportNetworkRequest(
+        str(path.absolute()), backbone, name, tuple(read_labels(labels)) if labels else (), _numbers("mean", mean),
+        _numbers("std", std), size, crop,
+    )  # fmt: skip
+    store = Workspace.open_or_create(workspace)
+    with _interruptible("Nothing was imported."), progress_line(screen) as look:
+        found = ask(store, asked, look)
+    return _say(json, found.to_json(), "\n".join(network_report(found)))
+
+
+@app.command
+def remove_model(name: str, *, workspace: Folder = None, json: AsJson = False) -> int:
+    """Remove a network that was imported; it stays in the workspace's trash for a week. Runs made with it stay whole.
+
+    Parameters
+    ----------
+    name
+        The network's name, with or without own/.
+    """
+    store = Workspace.open_to_read(workspace)
+    removed = PREFIX + store.remove_network(name)
+    return _say(json, {"model": removed, "removed": True}, f"{removed} is removed")
+
+
+@app.command
 def runs(*, workspace: Folder = None, json: AsJson = False) -> int:
     """List the runs, newest first."""
     found = Workspace.open_to_read(workspace).runs()
@@ -324,7 +379,8 @@ def show(run: str, *, workspace: Folder = None, json: AsJson = False) -> int:
         _print(_document(summary) | ({"damaged": [found.to_json() for found in wrong]} if wrong else {}))
     else:
         told = terminal.standing(shown.state())
-        Console(markup=False, highlight=False).print(_run_line(summary), *told, terminal.points_table(summary))
+        Console(markup=False, highlight=False).print(_run_line(summary), *told, sep="\n")
+        _print_points(shown, summary)
     return DONE
 
 
@@ -399,7 +455,7 @@ def verify_files(name: str = "", *, workspace: Folder = None, json: AsJson = Fal
     Parameters
     ----------
     name
-        The id of a run or the name of an imported dataset; default everything in the workspace.
+        The id of a run or the name of a dataset in the workspace; default everything in the workspace.
     """
     found = verify(Workspace.named(workspace), name)
     _say(json, [one.to_json() for one in found], terminal.findings(found))
@@ -495,6 +551,15 @@ def _bounded(name: str, value: int | None, least: int, most: int) -> None:
     if value is not None and not least <= value <= most:
         fix = f"The nearest allowed value is {max(least, min(value, most))}."
         raise UserError("out_of_range", name, value, f"a whole number from {least} to {most}", fix)
+
+
+def _numbers(name: str, text: str) -> tuple[float, ...]:
+    """Numbers separated by commas; raises UserError `bad_number`."""
+    try:
+        return tuple(float(part) for part in text.split(",")) if text.strip() else ()
+    except ValueError:
+        fix = f"Write them with commas, such as --{name} 0.485,0.456,0.406."
+        raise UserError("bad_number", name, text, "numbers separated by commas", fix) from None
 
 
 def _store_with(run: str, workspace: Path | None) -> Workspace:
@@ -611,6 +676,14 @@ def _run_line(summary: RunSummary) -> str:
     return f"{summary.id}  {summary.status.value:<11}  {last}  {summary.name}"
 
 
+def _print_points(run: Run, summary: RunSummary) -> None:
+    """The table of a run's points, and below it what the run came to."""
+    told = Console(markup=False, highlight=False)
+    told.print(terminal.points_table(summary))
+    if conclusion := terminal.conclusion(run, summary):
+        told.print(conclusion)
+
+
 def _say(as_json: bool, document: object, text: str) -> int:
     if as_json:
         _print(document)
@@ -623,6 +696,8 @@ def _print(document: object) -> None:
     sys.stdout.write(streams.document(document) + "\n")
     sys.stdout.flush()
 
+
+cli_dataset.attach(app, cli_dataset.Terminal(_say, screen, _interruptible))
 
 if __name__ == "__main__":
     main()

@@ -14,6 +14,7 @@ from core.errors import UserError, UserErrors
 from core.sealed import read_sealed
 
 CARD = "dataset.json"  # what it holds; sealed
+UNPACKED = "files.json"  # beside the files of a published set: the SHA-256 of each
 
 
 def normal_name(name: str) -> str:
@@ -24,6 +25,36 @@ def normal_name(name: str) -> str:
 def home_of(name: str, folder: Path) -> Path:
     """Where the dataset of this name lives, whether or not it is there."""
     return folder / f"own-{hashlib.sha256(normal_name(name).encode('utf-8', 'replace')).hexdigest()[:16]}"
+
+
+def find_home(name: str, folder: Path) -> Path | None:
+    """Where the imported dataset of this name lives; also under a name it had before. None where there is none.
+
+    A set that is renamed stays where it is, and no other may take a name that it had.
+    """
+    direct = home_of(name, folder)
+    if direct.is_dir():
+        return direct
+    wanted = normal_name(name)
+    return next((home for home in sorted(folder.glob("own-*")) if wanted in _names(home)), None)
+
+
+def _names(home: Path) -> tuple[str, ...]:
+    """The name of an imported dataset and those it had before; none where its card is damaged."""
+    try:
+        card = json.loads(read_sealed(home / CARD))
+        return (card["name"], *card.get("former_names", ()))
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()
+
+
+def images_of(home: Path) -> dict[str, str]:
+    """The class of every image of an imported dataset, by the name it came with; none where the card is damaged."""
+    try:
+        card = json.loads(read_sealed(home / CARD))
+        return {str(image["name"]): str(card["classes"][image["label"]]) for image in card["images"]}
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return {}
 
 
 def damaged(home: Path) -> UserError:

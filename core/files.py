@@ -13,7 +13,7 @@ import secrets
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -294,6 +294,31 @@ def move(source: Path, target: Path) -> None:
     sync_folder(target.parent)
     if source.parent != target.parent:
         sync_folder(source.parent)
+
+
+def move_into(source: Path, target: Path) -> list[Path]:
+    """Renames every file of `source` into the folder `target`, one flush for all; a name that is there already stays
+    as it is. Returns the paths that are new. What fails on the way leaves `target` as it was."""
+    new: list[Path] = []
+    try:
+        for path in sorted(source.iterdir()):
+            place = target / path.name
+            if not place.exists():
+                _operation(place)
+                os.rename(path, place)
+                new.append(place)
+        sync_folder(target)
+    except BaseException:
+        remove_all(new)
+        raise
+    return new
+
+
+def remove_all(paths: Iterable[Path]) -> None:
+    """Deletes these files as far as that can be done; missing ones are fine."""
+    for path in paths:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def touch(path: Path) -> None:

@@ -12,6 +12,7 @@ from rich.progress import Progress as Bar
 
 from core.jobs import Job, JobProgress
 from core.questions.import_data import Imported
+from core.questions.import_network import ImportedNetwork
 
 EVERY = 2.0  # seconds between two lines where the output is no terminal
 
@@ -45,11 +46,12 @@ class _Lines:
         far = job.progress() if time.monotonic() >= self._next else None
         if far is not None:
             self._next = time.monotonic() + EVERY
-            self.console.print(f"{far.what} {_count(far)}", soft_wrap=True, markup=False)
+            self.console.print(f"{far.what} {_count(far)}".rstrip(), soft_wrap=True, markup=False)
 
 
 def _count(far: JobProgress) -> str:
-    return f"{far.done:,} of {far.total:,}" if far.total else f"{far.done:,}"
+    """How far it is; nothing where there is nothing to count."""
+    return f"{far.done:,} of {far.total:,}" if far.total else f"{far.done:,}" if far.done else ""
 
 
 def report(found: Imported) -> Iterator[str]:
@@ -61,3 +63,13 @@ def report(found: Imported) -> Iterator[str]:
         named = ", ".join(f"{name} ({count})" for name, count in sorted(ignored.items()))
         yield f"ignored {sum(ignored.values())} hidden and system files: {named}"
     yield from (f"skipped {each['file']}: {each['reason']}" for each in found.skipped)
+
+
+def network_report(found: ImportedNetwork) -> Iterator[str]:
+    """What was imported, what its images go through, and what to know of it, a line each."""
+    yield f"{found.model}: {found.backbone}, {found.classes} classes, {found.params:,} parameters"
+    mean, std = (", ".join(f"{value:g}" for value in values) for values in (found.mean, found.std))
+    cut = f", the middle {100 * found.crop:g} % of a picture's side" if found.crop < 1 else ""
+    yield f"images of {found.size} px{cut}; mean {mean}; std {std} (--size, --crop, --mean and --std set them)"
+    yield from found.notes
+    yield f'In a recipe: backbone = "{found.model}", and keep as its first step to leave it as it is.'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -24,7 +25,11 @@ class Words:
 @dataclass(frozen=True)
 class Option:
     """One knob of a method, a stage or the recipe itself; `check` is the only gate a value passes. `own`: the method
-    declares it itself, and does not share it with others of its stage."""
+    declares it itself, and does not share it with others of its stage. `first`: it is one of the few that matter most.
+
+    `names` says what single values are called: each of `choices`, and a number that is no amount (0: all, automatic).
+    Where the default is such a number, `usual` is the amount to begin with.
+    """
 
     name: str
     type: Kind
@@ -36,6 +41,15 @@ class Option:
     choices: tuple[Value, ...] = ()
     unit: str = ""
     own: bool = False
+    names: tuple[tuple[Value, Words], ...] = ()
+    usual: int | float | None = None
+    first: bool = False
+
+    def name_of(self, value: object) -> Words | None:
+        """What that value is called; None where it is called by itself."""
+        if isinstance(value, bool):
+            return None
+        return next((words for named, words in self.names if named == value), None)
 
     def check(self, value: object, field: str | None = None) -> Value:
         """`value` in this option's type; raises UserError naming `field`, the value and what is allowed."""
@@ -93,6 +107,9 @@ class Option:
             "choices": list(self.choices),
             "unit": self.unit,
             **({"own": True} if self.own else {}),
+            **({"names": [[value, vars(words)] for value, words in self.names]} if self.names else {}),
+            **({} if self.usual is None else {"usual": self.usual}),
+            **({"first": True} if self.first else {}),
             "title": vars(self.title),
             "help": vars(self.help),
         }
@@ -101,4 +118,10 @@ class Option:
     def from_json(cls, data: dict[str, Any]) -> Option:
         assert data["type"] in get_args(Kind), data["type"]
         words = {key: Words(**data[key]) for key in ("title", "help")}
-        return cls(**{**data, **words, "choices": tuple(data["choices"])})
+        names = tuple((value, Words(**called)) for value, called in data.get("names", ()))
+        return cls(**{**data, **words, "choices": tuple(data["choices"]), "names": names})
+
+
+def named(names: Mapping[Value, tuple[str, str]]) -> tuple[tuple[Value, Words], ...]:
+    """What values are called, from (English, Chinese) by value."""
+    return tuple((value, Words(*words)) for value, words in names.items())

@@ -23,6 +23,7 @@ from core.recipe_options import RECIPE_OPTIONS
 from core.rules.conflicts import idle_cuts
 from core.rules.counts import count_faults
 from core.rules.fields import SCHEMA, check_knobs, check_steps
+from core.rules.keep import keep_faults
 from core.rules.networks import fellow_faults, larger_students, map_faults, part_faults, part_size_faults
 from core.rules.shared import Given, kind
 from core.rules.target import target_faults
@@ -34,6 +35,7 @@ __all__ = [
     "Step",
     "check",
     "load_recipe",
+    "named_backbones",
     "parse_recipe",
     "recipe_from",
     "stored_recipe",
@@ -173,6 +175,7 @@ def check(data: Mapping[str, object], catalog: Catalog) -> Checked:
         found.extend(map_faults(knobs["backbone"], steps, catalog))
         found.extend(part_size_faults(knobs["image_size"], steps, catalog))
         found.extend(part_faults(knobs["backbone"], steps, catalog))
+        found.extend(keep_faults(knobs["dataset"], knobs["backbone"], knobs["weights"], steps, catalog))
     if found:
         return Checked(None, tuple(found[:MAX_ERRORS]))
     return Checked(Recipe(**knobs, steps=tuple(Step(*given) for given in steps)))
@@ -204,6 +207,12 @@ def _stored_step(step: object, place: str) -> Step:
     given = {name: value for name, value in table.items() if name not in ("stage", "method")}
     options = {n: float(v) if n in reals and type(v) is int else v for n, v in given.items() if isinstance(v, Value)}
     return Step(stage, method, options)
+
+
+def named_backbones(recipe: Recipe) -> list[str]:
+    """The recipe's backbone and every text in its steps that may name others, lists taken apart at their commas."""
+    texts = [value for step in recipe.steps for value in step.options.values() if isinstance(value, str)]
+    return [name.strip() for text in (recipe.backbone, *texts) for name in text.split(",") if name.strip()]
 
 
 def _given(steps: Iterable[Step]) -> list[Given]:

@@ -16,6 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from core.catalog import Facts, load_catalog
+from core.closing import closing
+from core.closing_words import sentence
 from core.damage import Condition, Finding
 from core.events import AnyEvent, Measured, Progress, RunCancelled, StepFinished, StepStarted, Warned
 from core.formatting import (
@@ -30,9 +32,12 @@ from core.formatting import (
     percent,
     size,
 )
+from core.options import Option
+from core.paired import paired
 from core.points import Point
 from core.processes.run_monitor import Timeouts, death
 from core.recipe import Recipe
+from core.recipe_options import RECIPE_OPTIONS
 from core.runs import Run, RunSummary
 from core.state import RESTED, RunState, Status
 from core.workspace import Workspace
@@ -165,6 +170,12 @@ def standing(state: RunState) -> list[str]:
     return told
 
 
+def conclusion(run: Run, summary: RunSummary) -> str:
+    """What the run came to, in words; empty where nothing was measured yet."""
+    found = closing(summary.points, summary.controls, summary.status, lambda one, other: paired(run, one, other))
+    return sentence(found)
+
+
 def points_table(summary: RunSummary) -> Table:
     """The points of a run, and its controls below them."""
     latency = next((p.latency_ms for p in summary.points if p.latency_ms), None)
@@ -261,10 +272,16 @@ def _three(value: object) -> str:
 
 
 def methods_help() -> str:
-    """Every method with its options, for the help of the commands that take a recipe."""
-    lines = []
+    """Every knob of a recipe and of its methods, for the help of the commands that take one."""
+    lines = [f"of the recipe: {', '.join(map(_in_help, RECIPE_OPTIONS))}"]
     for stage, menu in load_catalog().methods.items():
         for name, entry in menu.items():
-            options = ", ".join(f"{o.name} ({o.allowed()}; {o.default})" for o in entry.options)
+            options = ", ".join(map(_in_help, entry.options))
             lines.append(f"{stage}.{name}: {options or 'no options'}")
-    return "Steps and their options (allowed; default):\n\n" + "\n\n".join(lines)
+    return "Knobs and steps with their options (allowed; default):\n\n" + "\n\n".join(lines)
+
+
+def _in_help(option: Option) -> str:
+    """`labels (a whole number from 0 to 10000000, 0 = all; 0)`: what a number that is no amount means is said."""
+    meanings = "".join(f", {value:g} = {words.en}" for value, words in option.names if isinstance(value, int | float))
+    return f"{option.name} ({option.allowed()}{meanings}; {option.default})"

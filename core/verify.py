@@ -1,4 +1,4 @@
-"""Every stored file held against the hash it was written with, for a workspace, one run or one dataset.
+"""Every stored file held against the hash it was written with, for a workspace, one run, dataset or network.
 
 Nothing is written, so that a workspace that can only be read is verified too.
 """
@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from core.damage import RESULT, Condition, Finding, of_run
-from core.datasets import CARD, home_of
+from core.datasets import CARD, UNPACKED, home_of
 from core.errors import UserError
+from core.models import CARD as NETWORK_CARD
+from core.models import WEIGHTS, network_home
 from core.processes.workers import IDENTITY_FILES, read_identity
 from core.runs import Run
 from core.sealed import file_hash, read_sealed, unseal
@@ -20,6 +22,7 @@ from core.tensors import has_whole_content, is_finite
 from core.workspace import Workspace
 
 AGAIN = "Run the recipe again: steps whose models are cached are not trained again."
+VERSION = "An earlier version of the set: only a run that began with it needs it. Delete the file."
 CACHED = "Nothing needs to be done: it is made again when it is needed. `condenser cache --clear` removes it."
 RESUMED = "Nothing needs to be done: a resumed run goes on from the checkpoint before it."
 MADE = "A run that is resumed does the step again; a finished run only loses its layer-by-layer sensitivity."
@@ -32,7 +35,7 @@ BY_CONTENT = re.compile(r"[0-9a-f]{64}")
 
 
 def verify(workspace: Workspace, name: str = "") -> list[Finding]:
-    """A finding a file, of everything or of the run or imported dataset `name`.
+    """A finding a file, of everything or of the run, dataset or imported network `name`.
 
     Raises UserError `no_workspace`, and `unknown_name` where nothing is called so.
     """
@@ -42,11 +45,15 @@ def verify(workspace: Workspace, name: str = "") -> list[Finding]:
         return list(_everything(workspace))
     if name in workspace.run_ids():
         return list(_under(f"runs/{name}", of_whole_run(workspace.run(name))))
-    for home in (home_of(name, workspace.datasets), *workspace.datasets.glob("own-*")):
-        if home.is_dir() and (home.name == name or home == home_of(name, workspace.datasets)):
-            return list(_under(f"datasets/{home.name}", of_dataset(home)))
+    for home in (path for path in workspace.datasets.glob("*") if path.is_dir()):
+        if home.name == name or home == home_of(name, workspace.datasets):
+            return list(_under(f"datasets/{home.name}", _of_home(home)))
+    network = network_home(name, workspace.models)
+    if network.is_dir():
+        return list(_under(f"models/{network.name}", of_network(network)))
     fix = "`condenser runs` and `condenser list datasets` name them; leave it out to verify everything."
-    raise UserError("unknown_name", "name", name, "the id of a run or the name of an imported dataset", fix)
+    allowed = "the id of a run, or the name of a dataset that is at hand or of an imported network"
+    raise UserError("unknown_name", "name", name, allowed, fix)
 
 
 def _everything(workspace: Workspace) -> Iterator[Finding]:
@@ -54,8 +61,9 @@ def _everything(workspace: Workspace) -> Iterator[Finding]:
     for run_id in workspace.run_ids():
         yield from _under(f"runs/{run_id}", of_whole_run(workspace.run(run_id)))
     for home in sorted(path for path in workspace.datasets.glob("*") if path.is_dir()):
-        found = of_dataset(home) if home.name.startswith("own-") else _caches(home, home.glob("*.safetensors"), FETCH)
-        yield from _under(f"datasets/{home.name}", found)
+        yield from _under(f"datasets/{home.name}", _of_home(home))
+    for home in sorted(path for path in workspace.models.glob("own-*") if path.is_dir()):
+        yield from _under(f"models/{home.name}", of_network(home))
     yield from _under("cache", of_cache(workspace.cache))
     for job_id in workspace.job_ids():
         folder = workspace.path / "jobs" / job_id
@@ -167,6 +175,10 @@ def _listed(path: Path) -> dict[str, str]:
 # datasets, caches
 
 
+def _of_home(home: Path) -> Iterator[Finding]:
+    return of_dataset(home) if home.name.startswith("own-") else of_published(home)
+
+
 def of_dataset(home: Path) -> Iterator[Finding]:
     """An imported dataset: its labels, every image by the hash in its name, and the caches made of them."""
     fix = f"Delete the folder datasets/{home.name} of the workspace and import the images again."
@@ -179,6 +191,28 @@ def of_dataset(home: Path) -> Iterator[Finding]:
         if name in images or BY_CONTENT.fullmatch(digest):
             yield _hashed(home, f"images/{name}", digest, fix)
     yield from _caches(home, (home / "cache").glob("*.safetensors"), CACHED)
+    for path in sorted((home / "versions").glob("*.json")):
+        yield _document(home, f"versions/{path.name}", VERSION)
+
+
+def of_network(home: Path) -> Iterator[Finding]:
+    """An imported network: its card, and its weights by the hash in it."""
+    fix = f"Delete the folder models/{home.name} of the workspace and import the network again."
+    card = _document(home, NETWORK_CARD, fix)
+    yield card
+    if not card.state.is_bad:
+        yield _hashed(home, WEIGHTS, str(_listed(home / NETWORK_CARD).get("sha256", "")), fix)
+
+
+def of_published(home: Path) -> Iterator[Finding]:
+    """A published set: its files as they were unpacked, by their hashes, and the caches made of them."""
+    if (home / UNPACKED).exists():
+        yield _document(home, UNPACKED, FETCH)
+        for name, digest in sorted(_listed(home / UNPACKED).items()):
+            yield _hashed(home, f"files/{name}", digest, FETCH)
+    elif (home / "files").is_dir():
+        yield Finding("files", Condition.UNSEALED)
+    yield from _caches(home, home.glob("*.safetensors"), FETCH)
 
 
 def _images(home: Path) -> set[str]:

@@ -1,6 +1,6 @@
 """A workspace is a folder with everything of one person: runs, jobs, datasets, caches, and the queue.
 
-runs/<id>/  jobs/<id>/  datasets/  cache/  trash/  logs/
+runs/<id>/  jobs/<id>/  datasets/  models/  cache/  trash/  logs/
 queue/<rank>.<id>   one empty file a waiting run; the lowest rank is next
 """
 
@@ -35,6 +35,7 @@ from core.files import (
     write_atomic,
 )
 from core.jobs import Job
+from core.models import PREFIX, bare_name, catalog_entries, remove_network
 from core.questions.request import Request
 from core.runs import Run, RunSummary
 from core.sealed import seal
@@ -42,7 +43,7 @@ from core.sealed import seal
 __all__ = ["Job", "Workspace"]
 
 ID = re.compile(r"[0-9a-f]{13}-[0-9a-f]{6}")
-FOLDERS = ("runs", "jobs", "datasets", "cache", "queue", "trash", "logs")
+FOLDERS = ("runs", "jobs", "datasets", "models", "cache", "queue", "trash", "logs")
 HALF_MADE = ".new-"
 KEEP_JOBS = 24 * 3600.0  # seconds
 KEEP_TRASH = 7 * 24 * 3600.0
@@ -57,6 +58,7 @@ class Workspace:
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
         self.datasets = self.path / "datasets"
+        self.models = self.path / "models"
         self.cache = self.path / "cache"
         self.logs = self.path / "logs"
 
@@ -111,7 +113,9 @@ class Workspace:
 
     def catalog(self) -> Catalog:
         """All that can be chosen here: what comes with the program, and what a person added to this workspace."""
-        return load_catalog().with_datasets(imported_datasets(self.datasets))
+        shipped = load_catalog()
+        networks = catalog_entries(self.models, shipped.backbones)
+        return shipped.with_datasets(imported_datasets(self.datasets)).with_backbones(networks)
 
     def _make(self, name: str) -> None:
         folder = self.path / name
@@ -271,6 +275,18 @@ class Workspace:
     def job_ids(self) -> list[str]:
         """The ids of all jobs, oldest first."""
         return _ids(self.path / "jobs")
+
+    # a person's own networks
+
+    def remove_network(self, name: str) -> str:
+        """Moves an imported network to the trash and gives its name; raises UserError `unknown_network`, and
+        `network_in_use` where a run that is not over begins with it."""
+        called = re.compile(re.escape(PREFIX + bare_name(name)) + r"\s*[\",']")
+        users = [s.id for s in self.runs() if not s.status.is_over and called.search(self.run(s.id).recipe_text)]
+        if users:
+            fix = f"Let it end or cancel it first: condenser cancel {users[0]}."
+            raise UserError("network_in_use", "model", name, "a network that no waiting or running run needs", fix)
+        return remove_network(name, self.models, self.path / "trash")
 
     # housekeeping
 

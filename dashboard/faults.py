@@ -27,16 +27,18 @@ class Utf8Text:
     fix: str = ""
 
 
-def refused(error: UserError | UserErrors, details: str = "", *, at_field: bool = False) -> None:
+def refused(
+    error: UserError | UserErrors, details: str = "", *, at_field: bool = False, option: Option | None = None
+) -> None:
     """What was wrong: of a mistake in the input a line each, of something that happened three sentences and details.
 
-    `at_field`: drawn below the field it is about, whose name stands there already.
+    `at_field`: drawn below the field it is about, whose name stands there already; `option` is what that field sets.
     """
     for one in error.errors if isinstance(error, UserErrors) else (error,):
         if happened(one.code) or not one.allowed:
             show(situation(one), details or str(one))
         else:
-            st.error(mistake(one, at_field=at_field))
+            st.error(mistake(one, at_field=at_field, option=option))
 
 
 def show(told: Utf8Text, details: str = "", icon: str = ":material/error:", *, mild: bool = False) -> None:
@@ -53,14 +55,14 @@ def show(told: Utf8Text, details: str = "", icon: str = ":material/error:", *, m
 # a mistake in the input
 
 
-def mistake(error: UserError, *, at_field: bool = False) -> str:
+def mistake(error: UserError, *, at_field: bool = False, option: Option | None = None) -> str:
     """What is wrong with a value, on one line: by the error's code in the person's language, else as the engine has
     it."""
     given, allowed, fix = (UserText(text).md() for text in (error.given, error.allowed, error.fix))
-    option = option_of(error.field)
+    option = option or option_of(error.field)
     if option is not None and _outside(error.given, option):
         allowed, fix = range_of(option), ""
-    name = "" if at_field and option is not None else say("faults.field", field=name_of(error.field))
+    name = "" if at_field else say("faults.field", field=name_of(error.field))
     form = known(f"faults.wrong_{error.code}", "")
     told = form.format(given=given, allowed=allowed, fix=fix) if form else ""
     return f"{name}{told or say('faults.wrong', given=given, allowed=allowed, fix=fix)}".strip()

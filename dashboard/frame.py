@@ -6,11 +6,13 @@ from pathlib import Path
 
 import streamlit as st
 
+from core.assets import LOGO
 from core.escaping import UserText
 from dashboard.i18n import say
 from dashboard.session import LANGUAGES, Language, choose_language, language, read_only, widget, workspace
 
-PAGES = ("home", "design", "live", "tradeoffs")  # the names of their files and addresses, the same in every language
+PRODUCT = "Condenser"
+PAGES = ("home", "data", "design", "live", "tradeoffs")  # names of their files and addresses, in every language
 STYLE = Path(__file__).with_name("frame.css")
 SCRIPT = Path(__file__).with_name("frame.js")
 NAMES = {"en": "EN", "zh": "中文"}
@@ -23,7 +25,9 @@ def navigate() -> None:
         for name in PAGES
     ]
     st.html(STYLE)
+    st.logo(str(LOGO), size="medium")  # its name is written next to it by the style sheet
     chosen = st.navigation(pages, position="top")
+    st.set_page_config(page_title=PRODUCT if chosen.url_path == "" else f"{chosen.title} · {PRODUCT}")
     with st.container(horizontal=True, vertical_alignment="center", key="frame"):
         st.header(chosen.title, anchor=False)
         _languages()

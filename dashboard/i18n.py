@@ -11,6 +11,7 @@ from pathlib import Path
 
 from core import formatting
 from core.catalog import load_catalog
+from core.closing_words import PHRASES
 from core.controls import code_of
 from core.options import Words
 from dashboard import session
@@ -83,4 +84,5 @@ def control_name(name: str, otherwise: str = "") -> str:
 def vocabulary(spoken: Language) -> dict[str, dict[str, str]]:
     """All phrases of a language, by room and name."""
     files = sorted((FOLDER / spoken).glob("*.toml"))
-    return {file.stem: tomllib.loads(file.read_text(encoding="utf-8")) for file in files}
+    found = {file.stem: tomllib.loads(file.read_text(encoding="utf-8")) for file in files}
+    return found | ({"closing": PHRASES} if spoken == "en" else {})  # English is what a terminal says too

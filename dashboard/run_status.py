@@ -75,21 +75,9 @@ def _work(told: Progress, *, moving: bool) -> list[str]:
         parts.append(say("status.images", done=told.batch, total=told.batches))
     if moving and told.samples_per_second:
         parts.append(say("status.speed", speed=f"{told.samples_per_second:,.0f}"))
-    if moving and told.eta_seconds:
+    if moving and told.eta_seconds and (told.epoch or told.epochs == 1):  # the first epoch's guess is a wild one
         parts.append(say("status.left", time=formatting.duration(told.eta_seconds)))
     return parts
-
-
-def share(state: RunState, steps: int) -> float:
-    """How much of the chain is done, 0 to 1; a step counts as one whatever it costs."""
-    if state.status is Status.FINISHED:
-        return 1.0
-    done = sum(step.seconds is not None for step in state.steps)
-    told = state.last_progress
-    part = 0.0
-    if told is not None and told.what == "training" and not told.control and told.epochs:
-        part = (told.epoch + (told.batch / told.batches if told.batches else 0.0)) / told.epochs
-    return min((done + (part if done < len(state.steps) else 0.0)) / max(steps, 1), 1.0)
 
 
 def happening(state: RunState, recipe: Recipe | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import warnings
 from collections.abc import Iterator
 
@@ -11,13 +12,28 @@ from hypothesis import settings
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from core.processes.dashboard import ensure_dashboard, stop_dashboard
-from core.processes.workers import stop_supervisor
+from core.processes.workers import identity, stop_supervisor
 from core.workspace import Workspace
 from tests.browser import CHROMIUM, FLAGS, SLOW, Site, Watched
 
 settings.register_profile("ours", deadline=None)  # a busy machine proves nothing wrong
 settings.load_profile("ours")
 pytest.register_assert_rewrite("tests.receipts")  # its assertions tell what they compared
+
+
+LONG = ("test_demo", "core/engine/pipeline/", "core/processes/", "dashboard/", "test_")  # below tests/, longest first
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files come first, so that where tests share the cores neither waits long for the other at the end."""
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    """The lower the earlier."""
+    path = item.location[0].removeprefix("tests/")
+    return next((place for place, prefix in enumerate(LONG) if path.startswith(prefix)), len(LONG))
 
 
 @pytest.fixture(scope="session")
@@ -57,3 +73,16 @@ def context(chromium: Browser) -> Iterator[BrowserContext]:
 @pytest.fixture
 def watched(context: BrowserContext) -> Watched:
     return Watched(context.new_page()).listen()
+
+
+@pytest.fixture
+def attended(site: Site) -> Iterator[None]:
+    """Somebody who seems to answer and does not: the page asks, polls and draws itself again and again."""
+    with subprocess.Popen(["sleep", "600"]) as somebody:
+        who = identity(somebody.pid)
+        assert who is not None
+        path = site.workspace.path / "supervisor.json"
+        path.write_text(who.to_json())
+        yield
+        path.unlink()
+        somebody.kill()

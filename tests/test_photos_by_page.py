@@ -80,10 +80,11 @@ def by_page(own: Site, visitor: Watched, preset: str, photos: Path, folder: Path
     until = time.monotonic() + BUSY
     while not (state := run.state()).status.is_over:
         assert time.monotonic() < until, state.status
-        time.sleep(0.5)
+        visitor.page.wait_for_timeout(500)  # the page goes on: a browser whose events nobody takes comes to a stop
     assert state.status is Status.FINISHED, (state.error, state.cause, run.log_tail())
     assert state.stops == 0, state.stopped_by
     assert len(state.points) == len({step.step for step in state.steps})
+    visitor.is_clean()
     expect(visitor.page.locator(".st-key-where")).to_contain_text("finished")
     visitor.is_clean()
     bundle = folder / preset

@@ -18,7 +18,7 @@ from core.catalog import CATALOG_FILE, STAGES, Catalog, Facts, MethodEntry
 from core.engine.members import crowded
 from core.engine.method import Method, base_of, methods
 from core.files import write_atomic
-from core.options import Option, Words
+from core.options import Option, Value, Words
 
 RESERVED = ("stage", "method")  # the keys of a step that are not options
 OF_THIS_MACHINE = ("at_hand", "bytes")  # facts of a dataset that another machine would state otherwise
@@ -34,14 +34,16 @@ def collect(stages: Iterable[str] = STAGES) -> Catalog:
     from core.engine.backbones.backbone import Family
     from core.engine.data import datasets
     from core.engine.data.known import KnownDataset
+    from core.engine.data.sets import known_datasets
 
     known, found = datasets(), backbones()
     _refuse_crowded("core.engine.data.sets", KnownDataset, "dataset")
     _refuse_crowded("core.engine.backbones", Family, "family")
+    sizes = {name: each.download_bytes for name, each in known_datasets().items()}
     return Catalog(
         methods={stage: stage_entries(stage) for stage in stages},
         backbones={name: entry.to_json() for name, entry in found.items()},
-        datasets={name: _everywhere(entry.to_json()) for name, entry in known.items()},
+        datasets={name: _everywhere(entry.to_json(), sizes[name]) for name, entry in known.items()},
     )
 
 
@@ -88,10 +90,11 @@ def main(arguments: list[str] | None = None, path: Path = CATALOG_FILE) -> int:
     return 1
 
 
-def _everywhere(facts: dict[str, Any]) -> Facts:
-    """A dataset's facts that hold on every machine: what is installed here counts as a download."""
+def _everywhere(facts: dict[str, Any], download_bytes: int = 0) -> Facts:
+    """A dataset's facts that hold on every machine: what is installed here counts as a download of so many bytes."""
     kept = {key: value for key, value in facts.items() if key not in OF_THIS_MACHINE}
-    return kept | ({"where": "download"} if kept.get("where") == "installed" else {})
+    where = {"where": "download"} if kept.get("where") == "installed" else {}
+    return kept | {"download_bytes": download_bytes} | where
 
 
 def _refuse_crowded(package: str, base: type[object], noun: str) -> None:
@@ -108,10 +111,22 @@ def _checked_option(option: Option, place: str) -> Option:
     _require_words(option.help, f"{where}: help")
     if option.minimum is not None and option.maximum is not None and option.minimum > option.maximum:
         raise BrokenMethod(f"{where}: no value lies from {option.minimum} to {option.maximum}")
+    for value, words in option.names:
+        _require_words(words, f"{where}: name of {value}")
+        _refuse_value(option, value, f"{where}: its named value {value}")
+    if option.usual is not None:
+        _refuse_value(option, option.usual, f"{where}: its usual value {option.usual}")
     try:
         return replace(option, default=option.check(option.default))
     except ValueError as error:
         raise BrokenMethod(f"{where}: its own default is refused. {error}") from error
+
+
+def _refuse_value(option: Option, value: Value, where: str) -> None:
+    try:
+        option.check(value)
+    except ValueError as error:
+        raise BrokenMethod(f"{where} is refused. {error}") from error
 
 
 def _require_words(words: object, where: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 STAGES = ("transfer", "distill", "prune", "quantize", "export")
 
 
+NO_NAMES: Mapping[Value, tuple[str, str]] = MappingProxyType({})
+
+
 def knob(
     default: Value,
     title: str,
@@ -38,12 +42,21 @@ def knob(
     le: float | None = None,
     choices: tuple[Value, ...] = (),
     unit: str = "",
+    names: Mapping[Value, tuple[str, str]] = NO_NAMES,
+    usual: int | float | None = None,
+    first: bool = False,
 ) -> Any:
     """A pydantic field that carries everything a slider, the CLI help and the bounds check need.
 
-    `zh` is (title, help) in Simplified Chinese. Pass `choices` for a menu, `ge` and `le` for a range.
+    `zh` is (title, help) in Simplified Chinese. Pass `choices` for a menu, `ge` and `le` for a range; `names` says in
+    both languages what choices, and a number that is no amount, are called, `usual` the amount to begin with instead
+    of such a default; `first` puts it among the few that are shown at once. See `core.options.Option`.
     """
-    extra: Any = {"zh": {"title": zh[0], "help": zh[1]}, "choices": list(choices), "unit": unit, "ge": ge, "le": le}
+    extra: Any = {
+        "zh": {"title": zh[0], "help": zh[1]}, "choices": list(choices), "unit": unit, "ge": ge, "le": le,
+        "names": [[value, {"en": en, "zh": chinese}] for value, (en, chinese) in names.items()], "usual": usual,
+        "first": first,
+    }  # fmt: skip
     return Field(default=default, title=title, description=help, json_schema_extra=extra, ge=ge, le=le)
 
 
@@ -165,6 +178,9 @@ def _option(name: str, field: FieldInfo) -> Option:
         "maximum": extra["le"],
         "choices": extra["choices"],
         "unit": extra["unit"],
+        "names": extra["names"],
+        "usual": extra["usual"],
+        "first": extra["first"],
         "title": {"en": field.title, "zh": zh["title"]},
         "help": {"en": field.description, "zh": zh["help"]},
     }

@@ -91,6 +91,7 @@ class Pixels(_Strict):
     channels: Literal[1, 3]
     mean: list[float]
     std: list[float]
+    crop: float = 1.0
 
 
 class PartCard(_Strict):
@@ -115,6 +116,7 @@ class Manifest(_Strict):
     ranges: dict[str, Annotated[list[float], Field(min_length=2, max_length=2)]] = {}
     decided: dict[str, str] = {}
     fresh: bool = False
+    alias: str = ""
     remarks: list[Annotated[list[str], Field(min_length=2, max_length=2)]] = []
 
 
@@ -131,7 +133,7 @@ def save_model(model: Model, folder: Path) -> None:
         preprocessing=_pixels(p), plan=plan, sha256=sha256(data).hexdigest(), parts=cards,
         ranges={name: [low, high] for name, low, high in model.ranges},
         decided=dict(model.decided),
-        fresh=model.fresh, remarks=[[code, message] for code, message in model.remarks],
+        fresh=model.fresh, alias=model.alias, remarks=[[code, message] for code, message in model.remarks],
     )  # fmt: skip
     write_atomic(folder / WEIGHTS, data)
     write_atomic(folder / MANIFEST, seal(manifest.model_dump_json(indent=1).encode()))
@@ -162,6 +164,7 @@ def load_model(folder: Path) -> Model:
         manifest.decided,
         remarks,
         manifest.fresh,
+        manifest.alias,
     )
 
 
@@ -175,7 +178,8 @@ def _original(backbone: str, classes: int, pixels: Preprocessing, width: int, pa
 
 def _pixels(preprocessing: Preprocessing) -> Pixels:
     p = preprocessing
-    return Pixels(size=p.size, channels=3 if p.channels == 3 else 1, mean=list(p.mean), std=list(p.std))
+    channels: Literal[1, 3] = 3 if p.channels == 3 else 1
+    return Pixels(size=p.size, channels=channels, mean=list(p.mean), std=list(p.std), crop=p.crop)
 
 
 def _preprocessing(pixels: Pixels) -> Preprocessing:

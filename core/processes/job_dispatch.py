@@ -7,9 +7,10 @@ second process needs the memory of another torch.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.disk import disk_error
 from core.errors import UserError
@@ -22,14 +23,18 @@ from core.questions.request import is_overtaken, overtakes
 from core.runs import tail
 from core.workspace import Workspace
 
+TRIES = 3  # workers a long job may lose while others' questions are answered by them
+
 
 @dataclass(frozen=True)
 class Running:
-    """A job that a worker is at; `again` if its worker had answered another before."""
+    """A job that a worker is at; `again` if its worker had answered another before, `shared` if it was given others
+    meanwhile."""
 
     job: Job
     worker: Worker
     again: bool
+    shared: bool = False
 
 
 class JobDispatcher:
@@ -43,6 +48,8 @@ class JobDispatcher:
         self._beside: Job | None = None  # handed to the same worker, for when the long job rests
         self._idle: Worker | None = None
         self._idle_since = 0.0
+        self._alone: set[str] = set()  # questions that may have killed the worker of a long job
+        self._lost: Counter[str] = Counter()  # workers of a long job that died while they were shared
         self._settled: set[str] = set()
         self._told: set[str] = set()  # those some worker was given since we are here
         self._later: dict[str, float] = {}  # those whose folder could not be read or written, and when to try again
@@ -75,10 +82,12 @@ class JobDispatcher:
             job.fail(error, details)
 
     def _next(self, *, quick: bool = False) -> Job | None:
-        """The oldest job, of any kind or a `quick` one, that nobody has begun; those a worker left behind are ended on
-        the way."""
-        for job_id in self.workspace.job_ids():
+        """The oldest job, of any kind or a `quick` one to be answered beside another, that nobody has begun; those a
+        worker left behind are ended on the way. What may have killed a worker comes first, and beside no other."""
+        for job_id in sorted(self.workspace.job_ids(), key=lambda one: one not in self._alone):
             if job_id in self._settled or self._later.get(job_id, 0.0) > time.monotonic():
+                continue
+            if quick and job_id in self._alone:
                 continue
             try:
                 job = self._open(self.workspace.job(job_id), quick=quick)
@@ -143,7 +152,7 @@ class JobDispatcher:
             self._beside = None
         if self._beside is None and is_overtaken(running.job.kind) and (job := self._next(quick=True)) is not None:
             self._give(job, running.worker)
-            self._beside = job
+            self._beside, self._running = job, replace(running, shared=True)
 
     def _mind(self, running: Running) -> None:
         working = running.worker.alive()  # asked first: what it wrote before it died counts
@@ -165,8 +174,9 @@ class JobDispatcher:
         self._beside = None
 
     def _ask_again(self) -> None:
-        """What was handed over beside a job that killed the worker gets its turn with a fresh one."""
+        """What was handed over to a worker that died, beside its long job, gets its turn with one of its own."""
         if self._beside is not None and not _over(self._beside):
+            self._alone.add(self._beside.id)
             self._again(self._beside)
         self._beside = None
 
@@ -178,7 +188,10 @@ class JobDispatcher:
     def _record_death(self, running: Running) -> None:
         if running.job.cancel_requested():
             running.job.fail(_cancelled(_kind(running.job)))
-        elif running.again:  # it may have ended before it saw the job
+        elif running.again and not running.shared:  # it may have ended before it saw the job
+            self._again(running.job)
+        elif running.shared and self._lost[running.job.id] + 1 < TRIES:  # another's question may have killed it
+            self._lost[running.job.id] += 1
             self._again(running.job)
         else:
             log = tail(running.worker.log)

@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import streamlit as st
 
 from core.catalog import Facts, load_catalog
 from core.errors import UserError, UserErrors
 from core.escaping import UserText
-from core.recipe import Recipe, check
-from dashboard import components, forms, launch, run_status
-from dashboard import faults as mistakes
-from dashboard.design import cards, chain, draft, draft_state, presets, preview
+from core.recipe import Recipe, Step, check
+from dashboard import components, launch, run_status, step_names
+from dashboard.design import cards, chain, command, draft, draft_state, presets, preview
+from dashboard.design.changes import Change, changes
 from dashboard.design.draft import Draft
 from dashboard.i18n import say, spoken
+from dashboard.option_words import told_of
 from dashboard.session import read_only, recall, remember, widget, workspace
+
+MOST_NAMED = 2  # fields to correct; the others are counted
+STYLE = Path(draft.__file__).with_name("design.css")
 
 
 def main() -> None:
+    st.html(STYLE)
     draft_state.take_from_address()
     now, own = draft_state.current(), draft_state.own_data()
-    catalog = load_catalog().with_datasets(own)
+    catalog, steps = workspace().catalog().with_datasets(own), now.recipe.steps
     found = check(now.recipe.to_data(), catalog)
-    checked, faults = found.recipe, found.errors
+    checked, faults = found.recipe, step_names.mistakes(found.errors, steps)
     head(now, checked, faults, own)
     if (refusal := draft_state.refused()) is not None:
         components.refused(refusal)
@@ -40,9 +45,12 @@ def main() -> None:
         if loose := [fault for fault in faults if fault.field in ("steps", "schema")]:
             components.refused(UserErrors(loose))
         chain.cards(now, faults, catalog)
-    with right:
-        preview.panel(checked)
-        start(now.recipe, checked, faults)
+    with right, st.container(gap="small", key="design_side"):
+        with st.container(gap="small", key="design_outlook"):
+            preview.panel(checked)
+            for warning in now.recipe.warnings():
+                st.warning(UserText(step_names.in_words(warning, steps)).md(), icon=":material/warning:")
+        start(checked, faults, steps)
 
 
 # the head: name, presets, history, files
@@ -93,7 +101,7 @@ def tell_preset(now: Draft) -> None:
     if not now.preset:
         return
     before: Recipe = recall("design.before_preset", now.recipe)
-    told = [tell(change) for change in presets.changes(before, now.recipe)]
+    told = [tell(change) for change in changes(before, now.recipe)]
     what = ", ".join(told) if told else say("presets.nothing")
     title, does = say(f"presets.{now.preset}"), say(f"presets.{now.preset}_does")
     st.info(say("presets.applied", preset=title, does=does, what=what), icon=":material/auto_awesome:")
@@ -103,8 +111,7 @@ def tell_fitted(now: Draft) -> None:
     """What was adjusted to the data, and a way back, until the next change."""
     if now.unfitted is None:
         return
-    changes = presets.changes(now.unfitted, now.recipe)
-    what = ", ".join(tell(replace(c, after=say("design.all")) if c.after == 0 else c) for c in changes)  # of labels
+    what = ", ".join(tell(change) for change in changes(now.unfitted, now.recipe))
     with st.container(horizontal=True, vertical_alignment="center", key="design_fitted"):
         st.info(say("design.fitted", what=what), icon=":material/straighten:")
         st.button(
@@ -126,17 +133,20 @@ def tell_kept() -> None:
         )  # fmt: skip
 
 
-def tell(change: presets.Change) -> str:
+def tell(change: Change) -> str:
     """One change: `Pruning ratio 0.5 → 0.75`."""
-    if change.title is not None:
-        title = spoken(change.title)
-        return say("presets.changed", title=title, before=forms.told(change.before), after=forms.told(change.after))
+    option = change.option
+    if option is not None:
+        before, after = (told_of(option, value) for value in (change.before, change.after))
+        return say("presets.changed", title=spoken(option.title), before=before, after=after)
     stage = say(f"design.stage_{change.stage}")
-    if change.before is None:
-        return say("presets.added", stage=stage, method=change.after)
-    if change.after is None:
-        return say("presets.removed", stage=stage, method=change.before)
-    return say("presets.changed", title=stage, before=change.before, after=change.after)
+    menu = load_catalog().methods[change.stage]
+    before, after = (spoken(menu[str(name)].title) if name else "" for name in (change.before, change.after))
+    if not before:
+        return say("presets.added", stage=stage, method=after)
+    if not after:
+        return say("presets.removed", stage=stage, method=before)
+    return say("presets.changed", title=stage, before=before, after=after)
 
 
 def history(name: str, off: bool, change: Callable[[Draft], Draft]) -> None:
@@ -152,7 +162,7 @@ def files(recipe: Recipe, checked: Recipe | None) -> None:
     st.download_button(
         say("design.download"),
         checked.to_toml() if checked else "",
-        draft.file_name(recipe),
+        command.file_name(recipe),
         "application/toml",
         key="design_download",
         icon=":material/download:",
@@ -163,7 +173,7 @@ def files(recipe: Recipe, checked: Recipe | None) -> None:
     st.file_uploader(say("design.upload"), type="toml", max_upload_size=1, key="design_upload", on_change=take_file)
     if checked is not None:
         st.markdown(say("design.command"))
-        st.code(draft.command(checked, workspace=workspace().path), language="bash", wrap_lines=True)
+        st.code(command.command(checked, workspace=workspace().path), language="bash", wrap_lines=True)
 
 
 def take_file() -> None:
@@ -176,21 +186,27 @@ def take_file() -> None:
 # start
 
 
-def start(recipe: Recipe, checked: Recipe | None, faults: Sequence[UserError]) -> None:
-    """The page's one primary action, and what is in its way."""
-    for warning in recipe.warnings():
-        st.warning(UserText(warning).md(), icon=":material/warning:")
+def start(checked: Recipe | None, faults: Sequence[UserError], steps: Sequence[Step]) -> None:
+    """What it will come to in short, the page's one primary action, and what is in its way.
+
+    One button at any width: `design.css` makes the whole a bar at the window's end where the window is narrow.
+    """
     why = say("design.start_read_only") if read_only() else ""
     if faults:
-        fields = ", ".join(dict.fromkeys(mistakes.name_of(fault.field) for fault in faults))
-        why = say("design.start_wrong", count=len(faults), fields=fields)
-    pressed = st.button(
-        say("design.start"), type="primary", icon=":material/play_arrow:", key="design_start", width="stretch",
-        shortcut="Ctrl+Enter", disabled=bool(why), help=say("design.start_help"),
-    )  # fmt: skip
-    if why:
-        st.caption(why)
+        names = list(dict.fromkeys(step_names.field(fault.field, steps) for fault in faults))
+        more = [f"+{len(names) - MOST_NAMED}"] if len(names) > MOST_NAMED else []
+        why = say("design.start_wrong", count=len(faults), fields="; ".join(names[:MOST_NAMED] + more))
+    with st.container(gap="small", key="design_bar"):
+        if why:
+            st.caption(why)
+        elif told := preview.in_short():
+            st.markdown(told)
+        pressed = st.button(
+            say("design.start"), type="primary", icon=":material/play_arrow:", key="design_start", width="stretch",
+            shortcut="Ctrl+Enter", disabled=bool(why), help=say("design.start_help"),
+        )  # fmt: skip
     if pressed and checked is not None and not why:
+        draft_state.started(checked)
         launch.begin(checked.to_toml())
 
 

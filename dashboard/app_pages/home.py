@@ -1,4 +1,4 @@
-"""Home: what this is, one button, the latest runs, this machine."""
+"""Home: what this is, two ways in, the latest runs and what they came to, this machine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from core import formatting
 from core.escaping import UserText
 from core.machine import machine
 from core.runs import Run, RunSummary
-from dashboard import components, faults, launch, run_status
+from dashboard import closing, components, faults, frame, launch, run_status
 from dashboard.charts.style import MARKS
 from dashboard.i18n import say
 from dashboard.session import read_only, workspace
@@ -21,7 +21,21 @@ STAGES = ("transfer", "distill", "prune", "quantize")
 
 def main() -> None:
     st.markdown(say("home.promise"))
+    ways()
     with st.container(horizontal=True, vertical_alignment="center", key="home_actions"):
+        st.page_link("app_pages/design.py", label=say("home.design"), icon=":material/tune:")
+        st.page_link("app_pages/tradeoffs.py", label=say("home.samples"), icon=":material/scatter_plot:")
+    moving = any(not s.status.is_over for s in latest())
+    st.fragment(runs, run_every=EVERY if moving else SELDOM)()
+    this_machine()
+
+
+def ways() -> None:
+    """The two ways in: what comes along, and what a person brings."""
+    own = "data" in frame.PAGES
+    columns = st.columns(2 if own else 1)
+    with columns[0], st.container(border=True, height="stretch", key="way_demo"):
+        st.markdown(say("home.demo_is"))
         if st.button(
             say("home.run_demo"),
             type="primary",
@@ -31,11 +45,11 @@ def main() -> None:
             help=say("home.run_demo_help"),
         ):
             launch.begin(launch.demo_text())
-        st.page_link("app_pages/design.py", label=say("home.design"), icon=":material/tune:")
-        st.page_link("app_pages/tradeoffs.py", label=say("home.samples"), icon=":material/scatter_plot:")
-    moving = any(not s.status.is_over for s in latest())
-    st.fragment(runs, run_every=EVERY if moving else SELDOM)()
-    this_machine()
+    if own:
+        with columns[1], st.container(border=True, height="stretch", key="way_own"):
+            st.markdown(say("home.own_is"))
+            if st.button(say("home.own_images"), icon=":material/add_photo_alternate:", key="own_images"):
+                st.switch_page("app_pages/data.py")
 
 
 def runs() -> None:
@@ -70,29 +84,36 @@ def chain(summary: RunSummary | None) -> None:
 
 
 def recent(summaries: list[RunSummary]) -> None:
-    """The latest runs, a line each."""
+    """The latest runs, each with what it came to."""
     st.subheader(say("home.recent"), anchor=False)
     if not summaries:
         st.caption(say("home.no_runs"))
     for summary in summaries:
-        with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"recent_{summary.id}"):
-            name = UserText(summary.name).md()
-            st.page_link("app_pages/live.py", label=name, query_params={"run": summary.id})
-            st.markdown(run_status.badge(summary.status), width="content")
-            best = max(summary.points, key=lambda p: p.step, default=None)
-            if best:
-                components.at_chance(best, width="content")
-            facts = [components.one_line(best)] if best else []
-            st.caption(" · ".join([*facts, run_status.age(summary.created)]), width="content")
-            if again := trying_again(summary):
-                st.caption(again, width="content")
+        with st.container(gap=None, key=f"recent_{summary.id}"):
+            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                name = UserText(summary.name).md()
+                st.page_link("app_pages/live.py", label=name, query_params={"run": summary.id})
+                st.markdown(run_status.badge(summary.status), width="content")
+                best = max(summary.points, key=lambda p: p.step, default=None)
+                if best:
+                    components.at_chance(best, width="content")
+                facts = [components.one_line(best)] if best else []
+                st.caption(" · ".join([*facts, run_status.age(summary.created)]), width="content")
+                if again := trying_again(summary):
+                    st.caption(again, width="content")
+            if told := closing.brief(closing.of(run_of(summary), summary)):
+                st.caption(told)
+
+
+def run_of(summary: RunSummary) -> Run:
+    return Run(workspace().path / "runs" / summary.id)
 
 
 def trying_again(summary: RunSummary) -> str:
     """That a run stopped by itself and is tried again; empty for any other."""
     if summary.status.is_over:
         return ""
-    return faults.trying_again(Run(workspace().path / "runs" / summary.id).state())
+    return faults.trying_again(run_of(summary).state())
 
 
 def this_machine() -> None:

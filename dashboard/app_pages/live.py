@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import streamlit as st
 
 from core.catalog import STAGES
+from core.closing import Closing
 from core.errors import UserError, UserErrors
 from core.escaping import UserText
 from core.recipe import Recipe
 from core.runs import Run
 from core.state import RunState, Status
-from dashboard import chance, components, run_status
+from dashboard import chance, closing, components, frame, run_status
 from dashboard.charts import curves, run_points
 from dashboard.i18n import control_name, say, template
-from dashboard.live import details, run_controls
-from dashboard.session import dark, followed, raw_query, recall, remember, workspace
+from dashboard.live import busy, details, estimate, parent, queue, run_controls, stepper, story
+from dashboard.session import dark, followed, raw_query, recall, remember, widget, workspace
 
 EVERY = 1.0  # seconds between two looks at a run that goes on
 SELDOM = 3.0  # seconds between two looks at one that stands still
@@ -32,10 +35,11 @@ def main() -> None:
         run_controls.choose(run)
         run_controls.buttons(run, state)
     run_controls.ending(run, state)
+    concluded(run, state)
     pulse(run, recipe, steps, drawn=state)
     attend(run, drawn=state)
     components.point_strip(state.points, state.controls)
-    run_controls.queue(run)
+    queue.draw(readable_recipe)
     details.draw(run, state)
 
 
@@ -89,10 +93,11 @@ def pulse(run: Run, recipe: Recipe | None, steps: int, *, drawn: RunState) -> No
         state = run.state()
         if landmarks(run, state) != drawn_at:
             st.rerun()
-        where(state, recipe, steps)
+        where(run, state, recipe, steps)
+        story.draw(run, recipe, state)
         left, right = st.columns([3, 2])
         with left:
-            draw_curves(state)
+            draw_curves(run, recipe, state)
         with right:
             draw_landing(state)
 
@@ -106,20 +111,49 @@ def landmarks(run: Run, state: RunState) -> tuple[object, ...]:
     return state.status, asked, told
 
 
-def where(state: RunState, recipe: Recipe | None, steps: int) -> None:
-    """The state, the step and the time left, as a line and as a bar; and what this is for."""
+def where(run: Run, state: RunState, recipe: Recipe | None, steps: int) -> None:
+    """The state, the step and the time left, as a line, as steps in a row and as a bar."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="where"):
         st.markdown(run_status.badge(state.status), width="content")
         st.markdown(run_status.line(state, steps) or say("live.waiting"), width="content")
-    st.progress(run_status.share(state, steps))
-    if told := run_status.happening(state, recipe):
-        with st.expander(say("live.happening"), icon=":material/lightbulb:", key="happening"):
-            st.markdown(told)
+    with st.container(gap="xsmall", key="stepper"):
+        stepper.draw(state, recipe, estimate.left(run, recipe, state) if is_moving(state) else None)
+        if state.status is Status.RUNNING:
+            busy.draw(run)
 
 
-def draw_curves(state: RunState) -> None:
-    """Accuracy and loss, smoothed as the person likes; the raw lines stay underneath."""
-    st.markdown(f"**{say('live.curves')}** :small[{say('live.strokes')}]")
+def concluded(run: Run, state: RunState) -> None:
+    """What the run came to, once it is over, and what can be done with it."""
+    if not state.status.is_over:
+        return
+    found = closing.of(run, state)
+    if not (told := closing.full(found)):
+        return
+    with st.container(border=True, key="closing"):
+        st.markdown(told)
+        if not found.points:
+            return
+        with st.container(horizontal=True, vertical_alignment="center", key="closing_actions"):
+            _onwards(run, found)
+
+
+def _onwards(run: Run, found: Closing) -> None:
+    """Compare, take it away, try it: the last two where the pages are there."""
+    everything = ",".join(f"{run.id}:{point.step}" for point in found.points)
+    one = f"{run.id}:{(found.take or found.last).step}"
+    page, icon = "app_pages/tradeoffs.py", ":material/scatter_plot:"
+    st.page_link(page, label=say("live.compare"), icon=icon, query_params={"sel": everything})
+    if find_spec("core.bundling"):
+        st.page_link(page, label=say("live.bundle"), icon=":material/download:", query_params={"sel": one})
+    if "try" in frame.PAGES:
+        st.page_link("app_pages/try.py", label=say("live.try_it"), icon=":material/draw:", query_params={"sel": one})
+
+
+def draw_curves(run: Run, recipe: Recipe | None, state: RunState) -> None:
+    """A panel a step, smoothed as the person likes; the raw lines stay underneath."""
+    training = widget("curves_training", False)
+    strokes = say("live.strokes_training" if training else "live.strokes")
+    st.markdown(f"**{say('live.curves')}** :small[{strokes}]")
     table = curves.info(state)
     names = {str(s.step): f"{s.step + 1} {say(f'status.{s.stage}')}" for s in state.steps}
     controls = {str(line): line_name(str(line), names) for line in table["line"].unique()}
@@ -128,10 +162,21 @@ def draw_curves(state: RunState) -> None:
         accuracy=say("live.accuracy"),
         loss=say("live.loss"),
         lines=controls,
+        steps=names,
     )
     luck = state.chance
     levels = [chance.level(luck.validation, luck)] if luck else []
-    figure = curves.figure(table, labels, smoothing=recall("smoothing", 0.0), levels=levels, dark=dark())
+    before = parent.of(run, recipe)
+    earlier = curves.info(parent.state(str(workspace().path), before.run)) if before else None
+    figure = curves.figure(
+        table,
+        labels,
+        smoothing=recall("smoothing", 0.0),
+        levels=levels,
+        dark=dark(),
+        training=training,
+        earlier=earlier,
+    )
     last = table.dropna(subset=["validation_accuracy"]).tail(1)
     best = f"{100 * float(last['validation_accuracy'].iloc[0]):.1f} %" if len(last) else "–"
     components.chart(
@@ -141,8 +186,16 @@ def draw_curves(state: RunState) -> None:
         alt=" ".join([say("live.curves_alt", lines=len(controls), last=best), *(level.hint for level in levels)]),
         file="curves",
         newest=state.last_event,
-        extra=smoothing,
+        extra=drawing,
     )
+    if before is not None and earlier is not None and earlier["validation_accuracy"].notna().any():
+        st.caption(say("live.earlier", name=UserText(before.name).md(), count=before.differ))
+
+
+def drawing() -> None:
+    """How the curves are drawn."""
+    st.toggle(say("live.training"), key="curves_training", help=say("live.training_help"))
+    smoothing()
 
 
 def line_name(line: str, names: dict[str, str]) -> str:

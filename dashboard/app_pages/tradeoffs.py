@@ -6,8 +6,9 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import components
+from dashboard.charts import front
 from dashboard.i18n import say
-from dashboard.tradeoffs import answers, chart, controls, manage_runs, selection, view_state
+from dashboard.tradeoffs import answers, chart, controls, knob_filter, manage_runs, selection, view_state
 from dashboard.tradeoffs.points_cache import sample_points, stored
 
 POLL = 3.0  # seconds between two looks for new points while a run is going on
@@ -35,30 +36,39 @@ def main() -> None:
     same = view_state.comparable(pool, view)
     controls.axes(view)
     controls.filters_of(view, pool, same, with_samples)
-    points = view_state.apply(same, view)
-    explore(points, everything, view)
+    points = knob_filter.apply(view_state.apply(same, view), view)
+    explore(on_front(points, view), everything, view)
     view_state.write(view)
 
 
+def on_front(points: pd.DataFrame, view: view_state.View) -> pd.DataFrame:
+    """The points on the front alone, where a person wants no others."""
+    if not view.front:
+        return points
+    leading = front.info(points, view.axes)["front"]
+    return points.loc[leading.index[leading]]
+
+
 def explore(points: pd.DataFrame, everything: pd.DataFrame, view: view_state.View) -> None:
-    """The chart and what can be afforded on the left, what is picked on the right, the table below."""
+    """The chart with what is picked next to it, the table, and below it what differs between the picked points.
+
+    What is above the table keeps its height whatever is picked: rows stay under the pointer that ticks them.
+    """
     picked = selection.chosen(everything, view)
     left, right = st.columns([2, 1], gap="medium")
+    with right:
+        selection.show(picked, view, view_state.tags(everything))
     if points.empty:
         left.info(say("tradeoffs.nothing"), icon=":material/filter_alt_off:")
     else:
         with left:
-            table = chart.show(points, everything, view)
-            controls.affordable(points, everything, view)
-            chart.show_parallel(points)
-            selection.differences(picked)
-            answers.show(picked)
-    with right:
-        selection.show(picked, view)
-        runs = [str(run) for run in pd.unique(picked["run"][~picked["sample"]])]
-        manage_runs.show(runs, view_state.tags(everything))
+            drawn, table = chart.show(points, everything, view)
+        controls.affordable(points, everything, view)
+        chart.show_table(drawn, table, everything, view)
+    selection.differences(picked)
+    answers.show(picked)
     if len(points):
-        chart.show_table(table, view)
+        chart.show_parallel(points)
 
 
 def watch(seen: pd.DataFrame) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from core.escaping import UserText
+from core.paired import Paired
 from dashboard.charts import chance, style
 
 COLUMNS = ["point", "stage", "control", "class", "right", "images", "share"]
@@ -68,9 +68,7 @@ def largest_loss(table: pd.DataFrame) -> tuple[str, float]:
 
 def sign_test(gained: int, lost: int) -> float:
     """The two-sided exact probability that fair coins split as unevenly (McNemar's test without approximation)."""
-    count, fewer = gained + lost, min(gained, lost)
-    tail = sum(math.comb(count, k) for k in range(fewer + 1))
-    return min(1.0, float(2 * tail / 2**count))
+    return Paired(gained, lost).chance
 
 
 def figure(table: pd.DataFrame, labels: Labels, *, dark: bool = False) -> go.Figure:
@@ -94,6 +92,7 @@ def figure(table: pd.DataFrame, labels: Labels, *, dark: bool = False) -> go.Fig
             x=rows["share"].tolist(),
             y=[places[str(one)] for one in rows["class"]],
             mode="markers",
+            cliponaxis=False,  # 100 % is at the very edge
             name=name,
             uid=name,
             marker={

@@ -1,4 +1,4 @@
-"""What differs between points: the settings that led to them, and their figures beside a baseline's."""
+"""What differs between points: the settings that led to them, and their figures compared with a baseline's."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from core.catalog import Catalog
@@ -37,11 +38,13 @@ class Change:
 
 @dataclass(frozen=True)
 class Delta:
-    """A point beside a baseline: differences as shares of 1, ratios as point / baseline; None: not measured.
+    """A point compared with a baseline: differences as shares of 1, ratios as point / baseline; None: not measured.
 
-    `overlap`: the 95 % intervals of the test accuracies overlap. `withheld` says why there is no ratio of latencies:
-    `noisy` (the machine was busy), `conditions` (other runtime, threads, machine …), `noise` (median and 95th
-    percentile of both overlap); else it is empty.
+    `overlap`: the 95 % intervals of the test accuracies overlap; with `seeds` one of the two is a mean over several
+    seeds, and what overlaps is the spans of one deviation around the means. `withheld` says why there is no ratio of
+    latencies: `noisy` (the machine was busy), `conditions` (other runtime, threads, machine …), `noise` (median and
+    95th percentile of both overlap); else it is empty. `other_data`: measured on images of another dataset, so that
+    accuracies are not compared.
     """
 
     accuracy: float | None
@@ -52,6 +55,8 @@ class Delta:
     macs: float | None
     latency: float | None
     withheld: str = ""
+    seeds: bool = False
+    other_data: bool = False
 
 
 def settings(recipe: Recipe, step: int, control: str = "", catalog: Catalog | None = None) -> dict[Setting, Value]:
@@ -81,18 +86,65 @@ def changes(points: Sequence[Mapping[Setting, Value]]) -> list[Change]:
 
 
 def delta(point: pd.Series[Any], baseline: pd.Series[Any]) -> Delta:
-    """A row of the points beside another one."""
+    """A row of the points compared with another one."""
     withheld = _withheld(point, baseline)
+    other = bool(point["dataset"] != baseline["dataset"])
     return Delta(
-        accuracy=_difference(point, baseline, "accuracy"),
-        overlap=_overlap(point, baseline),
-        validation=_difference(point, baseline, "validation"),
+        accuracy=None if other else _difference(point, baseline, "accuracy"),
+        overlap=None if other else _overlap(point, baseline),
+        validation=None if other else _difference(point, baseline, "validation"),
         bytes=_ratio(point, baseline, "bytes"),
         params=_ratio(point, baseline, "params"),
         macs=_ratio(point, baseline, "macs"),
         latency=None if withheld else _ratio(point, baseline, "p50"),
         withheld=withheld,
+        seeds=bool(pd.notna(point["seeds"]) or pd.notna(baseline["seeds"])),
+        other_data=other,
     )
+
+
+BETTER, WORSE, OPEN, UNKNOWN = "better", "worse", "open", "unknown"  # of a difference
+DELTAS = ("accuracy", "bytes", "p50")  # columns of the points
+
+
+def deltas(points: pd.DataFrame, baseline: pd.Series[Any]) -> pd.DataFrame:
+    """What `delta` says of every point at once, two columns a figure of DELTAS: `accuracy` as a difference of shares,
+    `bytes` and `p50` as a share more (+) or less (−) than the baseline's; and `<figure>_is` BETTER, WORSE, OPEN (no
+    difference was shown) or UNKNOWN (measured so that it cannot be compared). Both are empty where nothing was
+    measured, and for the baseline itself.
+    """
+    same = points["dataset"] == baseline["dataset"]
+    apart = ~((points["low"] <= baseline["high"]) & (baseline["low"] <= points["high"]))
+    told = points["low"].notna() & points["high"].notna() & pd.notna(baseline["low"]) & pd.notna(baseline["high"])
+    found = pd.DataFrame(index=points.index)
+    found["accuracy"] = (points["accuracy"] - baseline["accuracy"]).where(same)
+    found["accuracy_is"] = _verdicts(found["accuracy"], 1, open_=~(told & apart), unknown=~told & same)
+    found["bytes"] = points["bytes"] / baseline["bytes"] - 1
+    found["bytes_is"] = _verdicts(found["bytes"], -1)
+    ratio = points["p50"] / baseline["p50"] - 1
+    alike = pd.Series(True, index=points.index)
+    for name in CONDITIONS:
+        alike &= points[name] == baseline[name]
+    unknown = points["noisy"] | bool(baseline["noisy"]) | ~alike
+    slower = points["p50"] > baseline["p50"]
+    within = (points["p95"] >= baseline["p50"]).where(~slower, baseline["p95"] >= points["p50"])
+    found["p50"] = ratio.where(~unknown)
+    found["p50_is"] = _verdicts(ratio, -1, open_=within, unknown=unknown)
+    own = points["id"] == baseline["id"]
+    found.loc[own, [f"{name}_is" for name in DELTAS]] = ""
+    found.loc[own, list(DELTAS)] = np.nan
+    return found
+
+
+def _verdicts(
+    difference: pd.Series[float], way: int, *, open_: pd.Series[bool] | None = None,
+    unknown: pd.Series[bool] | None = None,
+) -> pd.Series[str]:  # fmt: skip
+    """A word for each difference: more is better where `way` is 1, less where it is −1."""
+    found = np.where(difference * way > 0, BETTER, np.where(difference * way < 0, WORSE, OPEN))
+    for word, where in ((OPEN, open_), (UNKNOWN, unknown)):
+        found = found if where is None else np.where(where, word, found)
+    return pd.Series(np.where(difference.isna(), "", found), difference.index, "str")
 
 
 def _withheld(one: pd.Series[Any], other: pd.Series[Any]) -> str:

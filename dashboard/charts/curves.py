@@ -1,9 +1,11 @@
-"""Learning curves of a run: accuracy and loss over time, one line a step."""
+"""Learning curves of a run: a panel a step, accuracy on validation images over time; on demand also training."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -14,7 +16,7 @@ from dashboard.charts.chance import Level
 
 COLUMNS = ["step", "stage", "line", "epoch", "loss", "accuracy", "validation_accuracy"]
 MOST = 2000  # points of a line; SVG stays smooth below
-LOWEST = 0.43  # of the chart's height: where accuracy begins, above the loss
+ACROSS = 2  # panels beside each other
 FEW = 30  # points; a line of fewer is drawn as it is
 
 
@@ -26,6 +28,7 @@ class Labels:
     accuracy: str
     loss: str
     lines: Mapping[str, str]  # by the info's `line`
+    steps: Mapping[str, str] = field(default_factory=dict)  # the title of each panel, by step
 
 
 def info(state: RunState) -> pd.DataFrame:
@@ -60,36 +63,117 @@ def figure(
     smoothing: float = 0.0,
     levels: Sequence[Level] = (),
     dark: bool = False,
+    training: bool = False,
+    earlier: pd.DataFrame | None = None,
 ) -> go.Figure:
-    """Accuracy above (validation solid, training dotted, chance dashed), loss below; the raw lines stay faintly
-    underneath."""
-    drawn = go.Figure([go.Scatter(x=[None], y=[None], yaxis=place, showlegend=False) for place in ("y", "y2")])
-    for line, rows in table.groupby("line", sort=False):
-        name, stage = labels.lines.get(str(line), str(line)), str(rows["stage"].iloc[0])
-        control = ":" in str(line)
-        brush = _Brush(name, stage, control, dark)
-        for column, place, dash in (
-            ("validation_accuracy", "y", "solid"),
-            ("accuracy", "y", "dot"),
-            ("loss", "y2", "solid"),
-        ):
-            _draw(drawn, rows, column, place, dash, brush, smoothing)
-    blank = table.empty
-    visible = chance.span(table[["accuracy", "validation_accuracy"]].astype(float).to_numpy().ravel(), levels)
+    """A panel a step, each of its accuracy on validation images from 0 to 100 %, chance dashed; controls dashed too.
+
+    With `training` also the accuracy on training images, dotted, and under each panel the training loss. `earlier` is
+    the table of another run, drawn faintly behind. Smoothed lines leave the raw ones faintly underneath.
+    """
+    shown = table if training else table.dropna(subset=["validation_accuracy"])
+    steps = sorted(int(step) for step in shown["step"].unique()) or [0]
+    grid = _Grid(len(steps), training)
+    drawn = go.Figure()
+    shapes: list[dict[str, Any]] = []
+    notes: list[dict[str, Any]] = []
+    for number, step in enumerate(steps):
+        panel = _Panel(number, grid)
+        drawn.update_layout(panel.axes(labels, dark, blank=shown.empty))
+        drawn.add_scatter(x=[None], y=[None], xaxis=panel.x, yaxis=panel.y, showlegend=False)
+        if earlier is not None:
+            _faint(drawn, earlier[earlier["step"] == step], panel, dark)
+        rows = table[table["step"] == step]
+        for line, own in rows.groupby("line", sort=False):
+            brush = _Brush(labels.lines.get(str(line), str(line)), str(own["stage"].iloc[0]), ":" in str(line), dark)
+            _draw(drawn, own, "validation_accuracy", panel, "solid", brush, smoothing)
+            if training:
+                _draw(drawn, own, "accuracy", panel, "dot", brush, smoothing)
+                _draw(drawn, own, "loss", panel, "solid", brush, smoothing)
+        shapes += [{**each, "xref": f"{panel.x} domain"} for each in chance.lines(levels, dark, panel.y)]
+        notes += [panel.title(labels.steps.get(str(step), ""), str(rows["stage"].iloc[0]) if len(rows) else "", dark)]
+    first = _Panel(0, grid)
+    notes += [{**each, "xref": f"{first.x} domain"} for each in chance.notes(levels, (0.0, 1.0), dark, axis=first.y)]
     drawn.update_layout(
-        style.layout(
-            dark,
-            height=420,
-            showlegend=True,
-            hovermode="closest",
-            xaxis=style.axis(dark, labels.x, anchor="y2", **({"range": [0, 10]} if blank else {})),
-            shapes=chance.lines(levels, dark),
-            annotations=chance.notes(levels, visible, dark, domain=LOWEST),
-            yaxis=style.axis(dark, labels.accuracy, tickformat=".3~p", domain=[LOWEST, 1.0], range=visible),
-            yaxis2=style.axis(dark, labels.loss, rangemode="tozero", domain=[0.0, 0.37]),
-        )
+        style.layout(dark, height=grid.height, hovermode="closest", shapes=shapes, annotations=notes, showlegend=False)
     )
     return drawn
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """Panels in rows of two; with the loss each is taller."""
+
+    panels: int
+    training: bool
+
+    @property
+    def rows(self) -> int:
+        return math.ceil(self.panels / ACROSS)
+
+    @property
+    def height(self) -> int:
+        """Pixels; a single panel has as much as two."""
+        return 60 + max(self.rows * (360 if self.training else 230), 360)
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """Where a step's panel lies, and what its axes are called."""
+
+    number: int
+    grid: _Grid
+
+    @property
+    def x(self) -> str:
+        return _axis("x", self.number)
+
+    @property
+    def y(self) -> str:
+        return _axis("y", self.number)
+
+    @property
+    def loss(self) -> str:
+        return _axis("y", self.number + self.grid.panels)
+
+    def axes(self, labels: Labels, dark: bool, *, blank: bool) -> dict[str, Any]:
+        """The layout's part: shares of 1 from 0 to 1 above, the loss below where it is drawn."""
+        row, column = divmod(self.number, ACROSS)
+        across = min(ACROSS, self.grid.panels)
+        left, right = (column + 0.09 * (column > 0)) / across, (column + 1 - 0.02 * (column + 1 < across)) / across
+        bottom, top = 1 - (row + 0.82) / self.grid.rows, 1 - (row + 0.1) / self.grid.rows
+        split = bottom + 0.4 * (top - bottom) if self.grid.training else bottom
+        found = {
+            _key(self.x): style.axis(
+                dark, labels.x, anchor=self.loss if self.grid.training else self.y, domain=[left, right],
+                **({"range": [0, 10]} if blank else {"rangemode": "tozero"}),
+            ),
+            _key(self.y): style.axis(
+                dark, labels.accuracy if column == 0 else "", anchor=self.x, tickformat=".0%", range=[0, 1],
+                domain=[split + 0.04 * self.grid.training / self.grid.rows, top],
+            ),
+        }  # fmt: skip
+        if self.grid.training:
+            loss = labels.loss if column == 0 else ""
+            axis = style.axis(dark, loss, anchor=self.x, rangemode="tozero", domain=[bottom, split])
+            found[_key(self.loss)] = axis
+        return found
+
+    def title(self, text: str, stage: str, dark: bool) -> dict[str, Any]:
+        """The step's mark and name above its panel."""
+        return {
+            "text": f"{style.MARKS.get(stage, '')} {text}".strip(), "showarrow": False, "xref": f"{self.x} domain",
+            "x": 0, "xanchor": "left", "yref": f"{self.y} domain", "y": 1, "yanchor": "bottom",
+            "font": {"color": style.look(dark).ink, "size": 13},
+        }  # fmt: skip
+
+
+def _axis(kind: str, number: int) -> str:
+    return kind + (str(number + 1) if number else "")
+
+
+def _key(axis: str) -> str:
+    return f"{axis[0]}axis{axis[1:]}"
 
 
 @dataclass(frozen=True)
@@ -104,8 +188,21 @@ class _Brush:
         return style.look(self.dark).stages.get(self.stage, style.look(self.dark).quiet)
 
 
+def _faint(drawn: go.Figure, rows: pd.DataFrame, panel: _Panel, dark: bool) -> None:
+    """The chain of another run: what its controls and further seeds did is left out."""
+    for line, own in rows.groupby("line", sort=False):
+        known = own[["epoch", "validation_accuracy"]].dropna()
+        if ":" in str(line) or "#" in str(line) or known.empty:
+            continue
+        drawn.add_scatter(
+            x=known["epoch"].tolist(), y=known["validation_accuracy"].tolist(), mode="lines", xaxis=panel.x,
+            yaxis=panel.y, line={"color": style.look(dark).quiet, "width": 2}, opacity=0.45, showlegend=False,
+            hoverinfo="skip", uid=f"earlier/{line}",
+        )  # fmt: skip
+
+
 def _draw(
-    drawn: go.Figure, rows: pd.DataFrame, column: str, place: str, dash: str, brush: _Brush, smoothing: float
+    drawn: go.Figure, rows: pd.DataFrame, column: str, panel: _Panel, dash: str, brush: _Brush, smoothing: float
 ) -> None:
     known = rows[["epoch", column]].dropna()
     if known.empty:
@@ -113,16 +210,16 @@ def _draw(
     known = known.iloc[:: max(1, len(known) // MOST)]
     values = known[column].astype(float)
     if smoothing and len(known) >= FEW:
-        _line(drawn, known["epoch"], values, place, dash, brush, faint=True, column=column)
+        _line(drawn, known["epoch"], values, panel, dash, brush, faint=True, column=column)
         values = smoothed(values, smoothing)
-    _line(drawn, known["epoch"], values, place, dash, brush, faint=False, column=column)
+    _line(drawn, known["epoch"], values, panel, dash, brush, faint=False, column=column)
 
 
 def _line(
     drawn: go.Figure,
     x: pd.Series[float],
     y: pd.Series[float],
-    place: str,
+    panel: _Panel,
     dash: str,
     brush: _Brush,
     *,
@@ -134,13 +231,12 @@ def _line(
         x=x.tolist(),
         y=y.tolist(),
         name=brush.name,
-        legendgroup=brush.name,
-        showlegend=column == "loss" and not faint,
         mode="lines+markers" if few and not faint else "lines",
         line={"color": brush.color, "width": 1 if faint else 2, "dash": "dash" if brush.control else dash},
         marker={"symbol": style.symbol(brush.stage, control=brush.control), "size": 5, "color": brush.color},
         opacity=0.3 if faint else (0.65 if dash == "dot" else 1.0),
-        yaxis=place,
+        xaxis=panel.x,
+        yaxis=panel.loss if column == "loss" else panel.y,
         uid=f"{brush.name}/{column}/{faint}",
         hovertemplate="%{y:.3f}" if column == "loss" else "%{y:.1%}",
     )

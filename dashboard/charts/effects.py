@@ -27,6 +27,12 @@ def softened(logits: Vector, temperature: float) -> Vector:
     return shares
 
 
+def standardised(logits: Vector) -> Vector:
+    """Logits [C] less their mean, in units of their (unbiased) deviation (Sun 2024, arXiv:2403.01427)."""
+    found: Vector = (logits - logits.mean()) / logits.std(ddof=1)
+    return found
+
+
 def rounded(weights: Vector, bits: int) -> Vector:
     """Weights of one filter on the symmetric levels −(2^(b−1)−1) … 2^(b−1)−1, the largest being the last level."""
     top = 2 ** (bits - 1) - 1

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from dashboard.charts import chance, style
 from dashboard.charts.bounds import Bounds, feasible, usable
 from dashboard.charts.chance import Level
-from dashboard.charts.hover import texts
+from dashboard.charts.hover import PLAIN, Spread, texts
 from dashboard.charts.run_points import diameters
 
 COSTS = ("bytes", "p50", "params", "macs")  # columns of the points; less is better
@@ -23,6 +23,7 @@ MOST_SVG = 2000  # marks; above, WebGL draws them
 CROWD = 300  # marks; above, they are drawn smaller and only the front and what is picked keep their whiskers
 DIMMED, UNFIT = 0.35, 0.12  # opacity of what is dominated, of what breaks a bound
 HEIGHT = 520
+BAND = 7  # pixels: the whisker of several seeds
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,9 @@ class Labels:
     hover: str
     stages: Mapping[str, str]
     chance: str = "no better than chance"
+    interval: str = "95 % interval"
+    seeds: str = "mean ± deviation over seeds"
+    spread: Spread = PLAIN
 
 
 def on_front(cost: pd.Series[float], quality: pd.Series[float]) -> pd.Series[bool]:
@@ -172,21 +176,34 @@ class _Brush:
         return go.Scatter(x=x, y=y, mode="lines", line=line, opacity=0.55, hoverinfo="skip", showlegend=False, uid=name)
 
     def whiskers(self, table: pd.DataFrame) -> list[go.Scatter]:
-        """The 95 % intervals, those of dominated points fainter."""
-        found = []
+        """Thin lines for 95 % intervals; broad bands for one deviation over several seeds, which is no interval. Those
+        of dominated points are fainter."""
         low, high = INTERVALS[self.axes.y]
-        for front, faint in ((True, 1.0), (False, 0.3)):
-            some = table[(table["front"] == front)].dropna(subset=[low, high])
-            x = [v for cost in some[self.axes.x] for v in (cost, cost, None)]
-            y = [v for ends in zip(some[low], some[high], strict=True) for v in (*ends, None)]
-            line = {"color": self.theme.quiet, "width": 1}
-            found.append(
-                go.Scatter(
-                    x=x, y=y, mode="lines", line=line, opacity=faint, hoverinfo="skip", showlegend=False,
-                    uid=f"whiskers/{front}",
-                )
-            )  # fmt: skip
+        whole = table.dropna(subset=[low, high])
+        several = whole["seeds"].notna()
+        found = []
+        for kind, some in (("interval", whole[~several]), ("seeds", whole[several])):
+            for front, faint in ((True, 1.0), (False, 0.3)):
+                found.append(self._whisker(some[some["front"] == front], kind, f"{kind}/{front}", faint))
+            if len(some):
+                found.append(self._whisker(some.head(0), kind, f"{kind}/key", 1.0))
         return found
+
+    def _whisker(self, some: pd.DataFrame, kind: str, name: str, faint: float) -> go.Scatter:
+        """One trace of lines from end to end; without points it is the legend's."""
+        low, high = INTERVALS[self.axes.y]
+        band = kind == "seeds"
+        return go.Scatter(
+            x=[v for cost in some[self.axes.x] for v in (cost, cost, None)] or [None],
+            y=[v for ends in zip(some[low], some[high], strict=True) for v in (*ends, None)] or [None],
+            mode="lines",
+            name=self.labels.seeds if band else self.labels.interval,
+            line={"color": self.theme.quiet, "width": BAND if band else 1},
+            opacity=faint * (0.4 if band else 1.0),
+            hoverinfo="skip",
+            showlegend=name.endswith("/key"),
+            uid=f"whiskers/{name}",
+        )
 
     def front(self, table: pd.DataFrame) -> go.Scatter:
         """A step line: up to a point's cost, nothing better than the point before it was found."""
@@ -206,7 +223,8 @@ class _Brush:
         kind = go.Scatter if len(table) <= MOST_SVG else go.Scattergl
         fits = feasible(table, self.shown.bounds)
         strong = (table["front"] | picked).map({True: 1.0, False: DIMMED}).where(fits | picked, UNFIT)
-        told = texts(table, self.labels.hover, self.labels.sample, self.shown.settings, self.labels.chance)
+        words = self.labels
+        told = texts(table, words.hover, words.sample, self.shown.settings, words.chance, words.spread)
         known = table.assign(strong=strong, told=told)
         found = []
         for stage in style.SYMBOLS:

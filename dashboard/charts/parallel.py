@@ -1,11 +1,15 @@
-"""Parallel coordinates: a line a point through all its figures at once; dragging along an axis keeps only what lies in
-that span. Sizes and times are on logarithmic axes."""
+"""Parallel coordinates: a line a point through its settings and all its figures; dragging along an axis keeps only what
+lies in that span. Sizes and times are on logarithmic axes.
+
+Inselberg 1985, The plane with parallel coordinates, https://doi.org/10.1007/BF01898350.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,30 +20,50 @@ from dashboard.charts import chance, style
 SHARES = ("validation", "accuracy")
 COSTS = ("bytes", "p50", "params", "macs")
 STAGES = tuple(style.SYMBOLS)
+MOST_TICKS = 8  # of a setting
+BELOW = 0.15  # of a setting's span: where the points without it are
 UNITS = {9: "G", 6: "M", 3: "k", 0: ""}
 
 
 @dataclass(frozen=True)
 class Labels:
-    """The words of this chart: of each axis (`stage` and the figures), and of each stage."""
+    """The words of this chart: of each axis (`stage` and the figures), of each stage, of each setting, and of `none`:
+    that a point has no such setting."""
 
     axes: Mapping[str, str]
     stages: Mapping[str, str]
+    knobs: Mapping[str, str] = field(default_factory=dict)
+    none: str = "–"
 
 
-def info(points: pd.DataFrame) -> pd.DataFrame:
-    """The points that have every figure, and a cost above zero on every axis; controls too."""
+def info(points: pd.DataFrame, knobs: pd.DataFrame | None = None) -> pd.DataFrame:
+    """The points that have every figure, and a cost above zero on every axis; controls too. `knobs` is a part of
+    `knobs.info`: its columns are added under their text."""
     figures = points[[*SHARES, *COSTS]]
     whole = figures.notna().all(axis=1) & (points[list(COSTS)] > 0).all(axis=1)
-    return points.loc[whole & points["stage"].isin(STAGES), ["id", "run_name", "name", "stage", *SHARES, *COSTS]]
+    kept = points.loc[whole & points["stage"].isin(STAGES), ["id", "run_name", "name", "stage", *SHARES, *COSTS]]
+    if knobs is None:
+        return kept
+    known = kept[kept["id"].isin(knobs.index)]
+    return known.join(knobs, on="id")
 
 
-def figure(table: pd.DataFrame, labels: Labels, *, dark: bool = False) -> go.Figure:
-    """Lines in the colour of their stage."""
+def figure(
+    table: pd.DataFrame,
+    labels: Labels,
+    told: Mapping[str, Callable[[object], str]] | None = None,
+    *,
+    dark: bool = False,
+) -> go.Figure:
+    """Lines in the colour of their stage; `told` says the values of a setting."""
     theme = style.look(dark)
     place = table["stage"].map(STAGES.index).astype(float)
     last = len(STAGES) - 1
     axes = [
+        *(
+            _setting(table[name], title, (told or {}).get(name, str), labels.none)
+            for name, title in labels.knobs.items()
+        ),
         {"label": labels.axes["stage"], "values": place.tolist(), "range": [0, last], "tickvals": list(range(last + 1)),
          "ticktext": [f"{style.MARKS[stage]} {labels.stages[stage]}" for stage in STAGES]},
         *(
@@ -68,6 +92,23 @@ def figure(table: pd.DataFrame, labels: Labels, *, dark: bool = False) -> go.Fig
     )
     drawn.update_layout(style.layout(dark, height=400, margin={"l": 72, "r": 48, "t": 84, "b": 32}))
     return drawn
+
+
+def _setting(values: pd.Series[Any], label: str, told: Callable[[object], str], none: str) -> dict[str, object]:
+    """An axis of a setting: numbers in their places, words one above the other; below them the points without it."""
+    there = values.dropna()
+    numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in there)
+    different = sorted(there.unique(), key=lambda value: value if numeric else str(value))
+    places = {value: float(value) if numeric else float(number) for number, value in enumerate(different)}
+    low, high = min(places.values(), default=0.0), max(places.values(), default=1.0)
+    below = low - BELOW * (high - low or 1.0)
+    shown = different[:: max(1, -(-len(different) // MOST_TICKS))]
+    ticks = {places[value]: told(value) for value in shown} | ({below: none} if len(there) < len(values) else {})
+    return {
+        "label": label, "values": [below if value != value or value is None else places[value] for value in values],
+        "range": [below if len(there) < len(values) else low, high if high > low else low + 1.0],
+        "tickvals": list(ticks), "ticktext": list(ticks.values()),
+    }  # fmt: skip
 
 
 def _logarithmic(values: pd.Series[float], label: str) -> dict[str, object]:

@@ -24,10 +24,11 @@ TEXTS = {
     "runtime": "",
     "device": "",
     "processor": "",
+    "status": "",
 }
 NUMBERS = (
-    "step", "accuracy", "low", "high", "sd", "on_target", "target_low", "target_high", "target_sd", "validation",
-    "bytes", "params", "macs", "p50", "p95", "threads", "batch",
+    "step", "accuracy", "low", "high", "sd", "seeds", "on_target", "target_low", "target_high", "target_sd",
+    "validation", "bytes", "params", "macs", "p50", "p95", "threads", "batch",
     "created", "finished", "chance", "chance_validation", "chance_target", "classes",
 )  # fmt: skip
 FLAGS = ("control", "sample", "noisy", "at_chance", "at_chance_on_target", "chance_counted")
@@ -38,8 +39,10 @@ Row = tuple[Any, ...]
 def info(summaries: Iterable[RunSummary], *, sample: bool = False) -> pd.DataFrame:
     """One row a point and control: shares of 1, bytes, milliseconds, seconds since 1970; NaN is: not measured.
     `target` names a dataset that `on_target` is the accuracy on; `at_chance` marks what is no better than `chance`.
+    `low` and `high` are the ends of the test accuracy's 95 % interval; where `seeds` says how many were trained,
+    `accuracy` is their mean, and `low` and `high` lie one deviation `sd` below and above it, which is no interval.
 
-    `id` is `<run>:<step>`, that of a control `<run>:<step>:<name>`; `tags` holds tuples; a run's points stand together.
+    `id` is `<run>:<step>`, that of a control `<run>:<step>:<name>`; `tags` holds tuples; a run's points are in a row.
     """
     return table(row for summary in summaries for row in rows(summary, sample=sample))
 
@@ -47,7 +50,7 @@ def info(summaries: Iterable[RunSummary], *, sample: bool = False) -> pd.DataFra
 def rows(summary: RunSummary, *, sample: bool = False) -> Iterator[Row]:
     """The rows of one run, in the order of COLUMNS; equal as long as its points are, since every NaN is `math.nan`."""
     names = (summary.dataset, summary.target, summary.backbone)
-    run = (summary.id, summary.name, *names, summary.environment.get("processor", ""))
+    run = (summary.id, summary.name, *names, summary.environment.get("processor", ""), summary.status.value)
     times = (_number(summary.created), _number(summary.finished))
     for point in summary.points:
         yield _row(f"{summary.id}:{point.step}", run, times, (False, sample), summary.tags, point)
@@ -63,22 +66,23 @@ def table(found: Iterable[Row]) -> pd.DataFrame:
 
 def _row(
     name: str,
-    run: tuple[str, str, str, str, str, str],
+    run: tuple[str, str, str, str, str, str, str],
     times: tuple[float, float],
     flags: tuple[bool, bool],
     tags: tuple[str, ...],
     p: Point,
 ) -> Row:
-    run_id, run_name, *names, processor = run
+    run_id, run_name, *names, processor, status = run
     timed = p.latency_ms
     where = (timed.runtime, timed.device) if timed else ("", "")
     p50, p95, threads, batch = (timed.p50, timed.p95, timed.threads, timed.batch) if timed else (nan,) * 4
     there = (p.on_target, *p.target_whiskers, p.target_accuracy_sd)
     chance = p.chance
     luck = (chance.test, chance.validation, chance.target, chance.classes) if chance else (None,) * 4
-    measured = (p.middle, *p.whiskers, p.accuracy_sd, *there, p.judged)
+    seeds = p.seeds if p.accuracy_sd is not None else None
+    measured = (p.middle, *p.whiskers, p.accuracy_sd, seeds, *there, p.judged)
     return (
-        name, run_id, p.name, run_name, p.stage, p.method, *names, *where, processor,
+        name, run_id, p.name, run_name, p.stage, p.method, *names, *where, processor, status,
         p.step, *map(_number, measured), *map(_number, (p.bytes, p.params, p.macs)), p50, p95, threads, batch, *times,
         *map(_number, luck), *flags, bool(timed and timed.noisy), p.is_at_chance, p.is_at_chance_on_target,
         bool(chance and chance.counted), tags,
@@ -90,7 +94,7 @@ def _number(value: float | None) -> float:
 
 
 def spread(points: pd.DataFrame) -> pd.Series[float]:
-    """What stands behind ± of a test accuracy: the spread over its seeds, else half of its 95 % interval."""
+    """What ± of a test accuracy is: the deviation over its seeds, else half of its 95 % interval."""
     return points["sd"].fillna((points["high"] - points["low"]) / 2)
 
 

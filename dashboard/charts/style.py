@@ -64,10 +64,13 @@ def layout(dark: bool, *, height: int, **more: Any) -> dict[str, Any]:
     return {**base, **more}
 
 
-def standalone(figure: go.Figure, *, dark: bool) -> str:
-    """The chart as a part of a web page, about 5 MB with plotly.js inside: it opens anywhere, without a network."""
+def standalone(figure: go.Figure, *, dark: bool, library: bool = True) -> str:
+    """The chart as a part of a web page, about 5 MB with plotly.js inside: it opens anywhere, without a network. A
+    further chart of the same page needs no `library`."""
     alone = go.Figure(figure).update_layout(paper_bgcolor=look(dark).paper, plot_bgcolor=look(dark).paper)
-    return str(alone.to_html(include_plotlyjs=True, full_html=False, config={"displaylogo": False, "responsive": True}))
+    return str(
+        alone.to_html(include_plotlyjs=library, full_html=False, config={"displaylogo": False, "responsive": True})
+    )
 
 
 def axis(dark: bool, title: str, **more: Any) -> dict[str, Any]:

@@ -15,16 +15,19 @@ from core import formatting
 from core.catalog import CATALOG_FILE, Facts, load_catalog
 from core.errors import UserError
 from core.escaping import UserText
-from core.options import Words
+from core.options import Option, Value, Words
 from core.recipe_options import RECIPE_OPTIONS
 from dashboard.design import draft, draft_state, fit
 from dashboard.design.draft import Draft
-from dashboard.forms import Menu, backbone_menu, field
+from dashboard.design.naming import automatic
+from dashboard.forms import GROUPS, Group, Menu, backbone_menu, field, grouped
 from dashboard.i18n import say, spoken
+from dashboard.option_words import told_of
 from dashboard.session import workspace
 
 KNOBS = {option.name: option for option in RECIPE_OPTIONS}
 OWN_FIELDS = ("name", "dataset", "labels", "target", "backbone")  # in a place of their own; the others: "More"
+MOST_TOLD = 2  # of what is changed in a fold
 VERDICTS = ("prunable", "quantizable", "exportable")
 
 
@@ -40,22 +43,23 @@ def data_card(now: Draft, own: Mapping[str, Facts], faults: Sequence[UserError])
         wide, narrow = st.columns((3, 2))
         with wide:
             names = tuple(sorted(facts, key=lambda name: _near(facts[name])))
-            menu = Menu(names, lambda name: title(facts[name]))
+            menu = Menu(names, lambda name: grouped_title(facts[name]))
             knob(now, "dataset", faults, menu, plain=True, change=partial(fit.choose_dataset, own=own))
         with narrow:
             knob(now, "labels", faults)
         if now.recipe.dataset in facts:
             st.caption(data_line(facts[now.recipe.dataset]))
         others = ("", *(name for name in names if name != now.recipe.dataset))
-        menu = Menu(others, lambda name: title(facts[name]) if name else say("design.no_target"))
+        menu = Menu(others, lambda name: grouped_title(facts[name]) if name else say("design.no_target"))
         knob(now, "target", faults, menu, plain=True)
 
 
 def backbone_card(now: Draft, faults: Sequence[UserError]) -> None:
     """The backbone, what is known of it, and what can be done to it."""
+    networks = workspace().catalog().backbones
     with st.container(border=True, gap="small", key="design_backbone"):
-        knob(now, "backbone", faults, backbone_menu(), plain=True)
-        facts = load_catalog().backbones.get(now.recipe.backbone)
+        knob(now, "backbone", faults, backbone_menu(networks), plain=True)
+        facts = networks.get(now.recipe.backbone)
         if facts is not None:
             st.caption(backbone_line(facts))
             st.caption(verdict_line(now.recipe.backbone))
@@ -65,11 +69,19 @@ def more_knobs(now: Draft, faults: Sequence[UserError]) -> None:
     """The recipe's other knobs, folded away until one is changed or wrong."""
     options = [option for option in RECIPE_OPTIONS if option.name not in OWN_FIELDS]
     wrong = any(fault.field == option.name for fault in faults for option in options)
-    with st.expander(say("design.more"), expanded=wrong, key="design_more"):
+    changed = [option for option in options if now.recipe.knobs()[option.name] != option.default]
+    with st.expander(more_title(say("design.more"), changed, now.recipe.knobs()), expanded=wrong, key="design_more"):
         columns = st.columns(2)
         for place, option in enumerate(options):
             with columns[place % 2]:
                 knob(now, option.name, faults)
+
+
+def more_title(title: str, changed: Sequence[Option], values: Mapping[str, Value]) -> str:
+    """What a fold is called, and what is changed in it: `11 more options · Rounds 3`."""
+    told = [say("design.set_to", title=spoken(o.title), value=told_of(o, values[o.name])) for o in changed[:MOST_TOLD]]
+    rest = [f"+{len(changed) - MOST_TOLD}"] if len(changed) > MOST_TOLD else []
+    return " · ".join((title, *told, *rest))
 
 
 def knob(
@@ -84,8 +96,9 @@ def knob(
     """The field of one of RECIPE_OPTIONS; `change` makes another draft of a chosen text than one with it set."""
     mine = [fault for fault in faults if fault.field == name]
     value = now.recipe.knobs()[name]
+    made = f"_{now.recipe.name}" if name == "name" and automatic(now) else ""  # made here: another name, another field
     field(
-        KNOBS[name], value, key=f"design_{now.edition}_{name}", menu=menu, faults=mine, plain=plain,
+        KNOBS[name], value, key=f"design_{now.edition}_{name}{made}", menu=menu, faults=mine, plain=plain,
         on_change=lambda given: draft_state.edit(
             lambda newest: change(newest, str(given)) if change else draft.set_knob(newest, name, given), now.edition
         ),
@@ -105,7 +118,7 @@ def data_line(facts: Facts) -> str:
     parts = [say("design.classes", count=facts["classes"]), say("design.images", count=f"{facts['images']:,}")]
     if side := facts.get("size"):
         parts.append(say("design.side", side=side))
-    parts.append(say(f"design.data_{_where(facts)}"))
+    parts.append(say(f"design.data_{where(facts)}", size=formatting.size(facts.get("download_bytes", 0))))
     if licence := facts.get("licence"):
         parts.append(say("design.licence", licence=UserText(licence).md()))
     return " · ".join((*parts, *source(facts.get("source", ""))))
@@ -147,12 +160,21 @@ def preflight() -> Mapping[str, Any]:
     return found
 
 
+def grouped_title(facts: Facts) -> str:
+    """A dataset on one line of a menu: its group, what a download costs, its title."""
+    return grouped(title(facts), _group(facts), facts.get("download_bytes", 0))
+
+
 def _near(facts: Facts) -> tuple[int, str]:
-    order = ("own", "bundled", "disk", "download")
-    return order.index(_where(facts)), str(facts["title"])
+    return GROUPS.index(_group(facts)), str(facts["title"])
 
 
-def _where(facts: Facts) -> str:
+def _group(facts: Facts) -> Group:
+    place = where(facts)
+    return "own" if place == "own" else "download" if place == "download" else "hand"
+
+
+def where(facts: Facts) -> str:
     """`own`, `bundled`, `disk` (fetched before) or `download`."""
     home: Path = workspace().datasets / str(facts["name"])
     fetched = (home / "files").is_dir() or any(home.glob("*.safetensors"))

@@ -12,52 +12,68 @@ from core.errors import UserError, UserErrors
 from core.escaping import UserText
 from core.options import Option
 from core.recipe import Recipe, Step
-from dashboard import components
+from dashboard import components, step_names
 from dashboard.charts.style import MARKS
 from dashboard.design import draft, draft_state, effects
-from dashboard.design.cards import source
+from dashboard.design.cards import more_title, source
 from dashboard.design.draft import Draft
+from dashboard.faults import refused
 from dashboard.forms import field
 from dashboard.i18n import say, spoken
 from dashboard.session import widget
 
-SHOWN = 4  # options on a card, besides those that are set; the others are under "More options"
-OWN_SHOWN = 3
+SHOWN = 4  # options on a card; the others are under "more options"
 A_ROW = 3  # options beside each other
 
 
 def cards(now: Draft, faults: Sequence[UserError], catalog: Catalog) -> None:
     """A card for each step, and below them the steps that may be added."""
+    orderable = draft.misplaced(now.recipe, catalog)
     for place in range(len(now.recipe.steps)):
-        _card(now, place, [fault for fault in faults if f"{fault.field}.".startswith(f"steps.{place}.")])
+        mine = [fault for fault in faults if f"{fault.field}.".startswith(f"steps.{place}.")]
+        _card(now, place, mine, orderable)
     _additions(now.recipe, catalog)
 
 
-def heading(stage: str) -> str:
-    """A stage's mark in its colour, and its name."""
-    return f":{components.TEXT_COLORS[stage]}[{MARKS[stage]}] **{say(f'design.stage_{stage}')}**"
+def heading(place: int, stage: str) -> str:
+    """A step's number and mark in its stage's colour, and the stage's name."""
+    return f"{place + 1} :{components.TEXT_COLORS[stage]}[{MARKS[stage]}] **{say(f'design.stage_{stage}')}**"
 
 
-def _card(now: Draft, place: int, faults: Sequence[UserError]) -> None:
+def _card(now: Draft, place: int, faults: Sequence[UserError], orderable: bool) -> None:
     step = now.recipe.steps[place]
     entry = load_catalog().method(step.stage, step.method)
     with st.container(border=True, gap="small", key=f"design_step_{place}"):
         _head(now, place)
         about = source(entry.source) or (UserText(entry.source).md(),)
-        st.caption(" · ".join((say("design.place", place=place), spoken(entry.summary), *about)))
+        written = say("design.written", place=place, method=step.method)
+        st.caption(" · ".join((spoken(entry.summary), *about, written)))
         known = {f"steps.{place}.{option.name}" for option in entry.options}
-        if elsewhere := [fault for fault in faults if fault.field not in known]:
-            components.refused(UserErrors(elsewhere))
+        elsewhere = [fault for fault in faults if fault.field not in known]
+        if orderable and any(fault.code == "conflicting_steps" for fault in elsewhere):
+            _misplaced(now, place)
+            elsewhere = [fault for fault in elsewhere if fault.code != "conflicting_steps"]
+        if elsewhere:
+            refused(UserErrors(elsewhere), at_field=True)
         _options(now, place, entry, faults)
         effects.show(place, step, entry)
+
+
+def _misplaced(now: Draft, place: int) -> None:
+    """That the step may not be where it is, and a button that puts the whole chain in order."""
+    st.error(say("design.misplaced", step=step_names.step(place, now.recipe.steps[place].stage)))
+    st.button(
+        say("design.put_in_order"), key=f"design_order_{place}", icon=":material/sort:",
+        on_click=draft_state.edit, args=(draft.put_in_order, now.edition),
+    )  # fmt: skip
 
 
 def _head(now: Draft, place: int) -> None:
     step, last = now.recipe.steps[place], len(now.recipe.steps) - 1
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(heading(step.stage), width="content")
+        st.markdown(heading(place, step.stage), width="content")
         _method(now, place)
-        stage = say(f"design.stage_{step.stage}")
+        stage = step_names.step(place, step.stage)
         with st.container(horizontal=True, horizontal_alignment="right", gap="small", width="stretch"):
             for verb, icon, off in (("up", "arrow_upward", place == 0), ("down", "arrow_downward", place == last)):
                 to = place - 1 if verb == "up" else place + 1
@@ -86,11 +102,11 @@ def _method(now: Draft, place: int) -> None:
         draft_state.edit(lambda newest: draft.set_method(newest, place, chosen), now.edition)
 
     st.selectbox(
-        say("design.method", stage=say(f"design.stage_{step.stage}")),
+        say("design.method", stage=step_names.step(place, step.stage)),
         list(menu),
         list(menu).index(step.method),
         key=key,
-        format_func=lambda name: f"{spoken(menu[name].title)} ({name})",
+        format_func=lambda name: spoken(menu[name].title),
         on_change=changed,
         label_visibility="collapsed",
         width=260,
@@ -102,14 +118,14 @@ def _method(now: Draft, place: int) -> None:
 
 def _options(now: Draft, place: int, entry: MethodEntry, faults: Sequence[UserError]) -> None:
     step = now.recipe.steps[place]
-    shown = important(step, now.origin)
+    shown = important(step)
     hidden = [option for option in entry.options if option not in shown]
     _fields(now, place, shown, faults)
     if not hidden:
         return
     wrong = any(fault.field == f"steps.{place}.{option.name}" for fault in faults for option in hidden)
-    changed = sum(option.name in step.options for option in hidden)
-    title = say("design.more_changed", count=changed) if changed else say("design.more_options", count=len(hidden))
+    changed = [option for option in hidden if option.name in step.options]
+    title = more_title(say("design.more_options", count=len(hidden)), changed, step.options)
     with st.expander(title, expanded=wrong, key=f"design_more_{place}_{step.stage}_{step.method}"):
         _fields(now, place, hidden, faults)
 
@@ -138,21 +154,14 @@ def _field(now: Draft, place: int, option: Option, faults: Sequence[UserError]) 
     )
 
 
-def important(step: Step, origin: Recipe) -> list[Option]:
-    """The options to show at once: the method's own, then the first of those that it shares with others of its stage.
+def important(step: Step) -> list[Option]:
+    """The few options to show at once: those that the catalog calls first, then the method's own, then the others; of
+    each the method's own before those that it shares with others of its stage.
 
-    And whatever the loaded recipe set (not what is set now: a field must not move while one writes in it).
+    Whatever is set, they are the same: a field must not move while one writes in it.
     """
     options = load_catalog().method(step.stage, step.method).options
-    own = [option for option in options if option.own][:OWN_SHOWN]
-    rest = [option for option in options if option not in own]
-    loaded = {name for other in origin.steps if _kind(other) == _kind(step) for name in other.options}
-    first = rest[: max(SHOWN - len(own), 0)]
-    return own + first + [option for option in rest if option.name in loaded and option not in first]
-
-
-def _kind(step: Step) -> tuple[str, str]:
-    return step.stage, step.method
+    return sorted(options, key=lambda option: (not option.first, not option.own))[:SHOWN]
 
 
 # adding
@@ -165,7 +174,10 @@ def _additions(recipe: Recipe, catalog: Catalog) -> None:
         for stage in STAGES:
             place = draft.place_for(recipe, stage, catalog)
             refusal = place if isinstance(place, UserError) else None
-            help = say("design.not_here", why=UserText(refusal.fix).md()) if refusal else say(f"design.does_{stage}")
+            help = say(f"design.does_{stage}")
+            if refusal:
+                fix = step_names.in_words(refusal.fix, recipe.steps)
+                help = say("design.not_here", why=UserText(fix).md())
             st.button(
                 f":{components.TEXT_COLORS[stage]}[{MARKS[stage]}] {say(f'design.stage_{stage}')}",
                 key=f"design_add_{stage}",

@@ -6,42 +6,41 @@ While it is designed a recipe may be wrong; `core.recipe.check` says what is.
 from __future__ import annotations
 
 import re
-import shlex
-import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from core import toml
 from core.assets import RECIPES, shipped
 from core.catalog import Catalog, load_catalog
 from core.errors import UserError, UserErrors
-from core.escaping import UserText
 from core.options import Option, Value
-from core.recipe import Recipe, Step, check, parse_recipe, with_settings
+from core.recipe import Recipe, Step, check, parse_recipe
+from dashboard.design.documents import from_data
 
-BUNDLED = ("demo", "bundled-teacher")
 KEPT = 200  # recipes to go back to
-MOST_SETTINGS = 12  # of a command; with more a file is easier to read
-BARE = re.compile(r"(?!true\b|false\b|inf\b|nan\b)[A-Za-z_][A-Za-z0-9_-]*")
+RANKS = {"quantize": 2, "export": 3}  # of a stage in a chain; what trains is 1
+UNFIXABLE = ("unknown_field", "unknown_stage", "unknown_method", "unknown_backbone", "missing_field", "newer_schema")
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A recipe with its history; `origin` is what was loaded last, `preset` what was applied just now, `unfitted` what
-    the recipe was before it was fitted to its data just now.
+    """A recipe with its history; `preset` is what was applied just now, `unfitted` what the recipe was before it was
+    fitted to its data just now. `base` is what was loaded or started last: a variant is
+    called by what it changed of it. `wished` is the recipe before and after it was fitted last, see `design.fit`.
 
     `edition` counts the changes that no field made itself: fields of another edition are other fields.
     """
 
     recipe: Recipe
-    origin: Recipe
     past: tuple[Recipe, ...] = ()
     future: tuple[Recipe, ...] = ()
     preset: str = ""
     edition: int = 0
     unfitted: Recipe | None = None
+    base: Recipe | None = None
+    wished: tuple[Recipe, Recipe] | None = None
 
     def changed(self, recipe: Recipe) -> Draft:
         """The draft with `recipe` in it, from which `undo` leads back here."""
@@ -52,7 +51,7 @@ class Draft:
 
     def replaced(self, recipe: Recipe, preset: str = "") -> Draft:
         """The same for a recipe that comes as a whole."""
-        return replace(self.changed(recipe).renewed(), origin=recipe, preset=preset)
+        return replace(self.changed(recipe).renewed(), preset=preset)
 
     def renewed(self) -> Draft:
         """The draft in a new edition."""
@@ -61,8 +60,7 @@ class Draft:
 
 def first(name: str) -> Draft:
     """What a person begins with: the demo's recipe, called `name`."""
-    recipe = replace(bundled("demo"), name=name)
-    return Draft(recipe, recipe)
+    return Draft(replace(bundled("demo"), name=name))
 
 
 def bundled(name: str) -> Recipe:
@@ -71,9 +69,26 @@ def bundled(name: str) -> Recipe:
 
 
 def load(draft: Draft, text: str | bytes, catalog: Catalog | None = None) -> Draft:
-    """The draft with the recipe that `text` holds; raises UserErrors with every mistake in it."""
-    recipe = parse_recipe(text, catalog)
-    return draft.replaced(recipe)
+    """The draft with the recipe that `text` holds, mistakes in its values and all: they are shown at their fields.
+
+    Raises UserErrors where no field could show them: it is no TOML, names a method, an option or a backbone that is
+    unknown, or has a value of another type.
+    """
+    try:
+        recipe = parse_recipe(text, catalog)
+    except UserErrors as error:
+        found = as_written(text)
+        if found is None or any(fault.code in UNFIXABLE for fault in error.errors):
+            raise
+        recipe = found
+    return replace(draft.replaced(recipe), base=recipe, wished=None)
+
+
+def as_written(text: str | bytes) -> Recipe | None:
+    """The recipe in `text` unchecked; None where it is none of known methods and right types."""
+    with suppress(UserError, ValueError):
+        return from_data(toml.read(text), complete=False)
+    return None
 
 
 def faults(recipe: Recipe, catalog: Catalog | None = None) -> tuple[UserError, ...]:
@@ -147,6 +162,25 @@ def redo(draft: Draft) -> Draft:
     ).renewed()
 
 
+def put_in_order(draft: Draft) -> Draft:
+    """The steps in an order in which they may follow each other: the first transfer, what trains, quantize, export."""
+    return _with_steps(draft, ordered(draft.recipe).steps)
+
+
+def ordered(recipe: Recipe) -> Recipe:
+    """The recipe with its steps in that order; steps of one rank keep theirs."""
+    first = next((place for place, step in enumerate(recipe.steps) if step.stage == "transfer"), -1)
+    ranks = [0 if place == first else RANKS.get(step.stage, 1) for place, step in enumerate(recipe.steps)]
+    steps = [step for _, step in sorted(zip(ranks, recipe.steps, strict=True), key=lambda pair: pair[0])]
+    return replace(recipe, steps=tuple(steps))
+
+
+def misplaced(recipe: Recipe, catalog: Catalog | None = None) -> bool:
+    """Whether steps are in a wrong order, and nothing else is wrong with their order once they are in the right one."""
+    before, after = (len(_conflicts(one, catalog)) for one in (recipe, ordered(recipe)))
+    return after < before
+
+
 # what may follow what
 
 
@@ -214,71 +248,3 @@ def _with_step(draft: Draft, place: int, step: Step) -> Draft:
 def _with_steps(draft: Draft, steps: tuple[Step, ...]) -> Draft:
     """With another chain, whose steps may have other places."""
     return draft.changed(replace(draft.recipe, steps=steps)).renewed()
-
-
-# the same from a command line
-
-
-def command(recipe: Recipe, catalog: Catalog | None = None, workspace: Path | None = None) -> str:
-    """The command that does what Start does, for a shell in any folder.
-
-    A bundled recipe with settings where a few are enough, else the whole recipe, handed over on stdin.
-    """
-    catalog = catalog or load_catalog()
-    found = [words for name in BUNDLED if (words := _settings(name, recipe, catalog)) is not None]
-    words = min(found, key=len, default=["-"])
-    where = ["--workspace", str(workspace)] if workspace else []
-    told = shlex.join([*program(), "run", *words, *where])
-    return told if found else f"printf %s {shlex.quote(recipe.to_toml())} | {told}"
-
-
-def program() -> list[str]:
-    """The words that start this installation's command line, wherever a shell is."""
-    script = Path(sys.executable).with_name("condenser")
-    return [str(script)] if script.is_file() else [sys.executable, "-m", "core.cli"]
-
-
-def file_name(recipe: Recipe) -> str:
-    """What the downloaded recipe is called."""
-    return UserText(re.sub(r"[^\w.-]+", "-", recipe.name).strip("-.").lower()).path() + ".toml"
-
-
-def _settings(name: str, recipe: Recipe, catalog: Catalog) -> list[str] | None:
-    """The bundled recipe and settings that make it equal; None where they cannot, or would be many."""
-    start = bundled(name)
-    if [step.stage for step in start.steps] != [step.stage for step in recipe.steps]:
-        return None
-    settings = list(_differences(start, recipe, catalog))
-    if len(settings) > MOST_SETTINGS:
-        return None
-    try:
-        made = with_settings(start, settings, catalog.with_datasets([recipe.dataset]))
-    except UserErrors:  # the bundled recipe sets an option which the other method does not have
-        return None
-    if made.name != recipe.name or made.hash(catalog) != recipe.hash(catalog):
-        return None
-    return [str(RECIPES / f"{name}.toml"), *(word for setting in settings for word in ("--set", setting))]
-
-
-def _differences(start: Recipe, recipe: Recipe, catalog: Catalog) -> Iterable[str]:
-    before = start.knobs()
-    for name, value in recipe.knobs().items():
-        if value != before[name]:
-            yield f"{name}={_written(value)}"
-    resolved = zip(start.resolved(catalog).steps, recipe.resolved(catalog).steps, strict=True)
-    for place, (old, new) in enumerate(resolved):
-        if old.method != new.method:
-            yield f"steps.{place}.method={_written(new.method)}"
-            old = replace(old, options={**_defaults(new, catalog), **start.steps[place].options})
-        for name, value in new.options.items():
-            if value != old.options.get(name):
-                yield f"steps.{place}.{name}={_written(value)}"
-
-
-def _defaults(step: Step, catalog: Catalog) -> dict[str, Value]:
-    options = catalog.method(step.stage, step.method).options
-    return {option.name: option.default for option in options if option.default is not None}
-
-
-def _written(value: Value) -> str:
-    return value if isinstance(value, str) and BARE.fullmatch(value) else toml.write_value(value)

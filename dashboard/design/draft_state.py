@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from core.catalog import Facts
 from core.datasets import imported_datasets
-from core.drafts import new_draft_id, newest_draft, read_draft, write_draft
+from core.drafts import Document, new_draft_id, newest_draft, read_draft, write_draft
 from core.errors import UserError, UserErrors
+from core.recipe import Recipe
 from core.samples import sample
 from dashboard.design import draft
 from dashboard.design.draft import Draft
 from dashboard.design.keeping import from_document, to_document
+from dashboard.design.naming import renamed
 from dashboard.i18n import say
 from dashboard.session import forget, put_query, raw_query, read_only, recall, remember, workspace
 
@@ -35,30 +38,53 @@ def edit(change: Callable[[Draft], Draft], edition: int | None = None) -> None:
 
     `edition` is that of the field or button: one that was drawn before the steps had other places is not heard.
     """
-    if edition in (None, current().edition):
+    now = current()
+    if edition in (None, now.edition):
         forget("design.refused")
-        keep(change(current()))
+        keep(renamed(now, change(now)))
+
+
+def started(recipe: Recipe) -> None:
+    """What is changed from now on is called by its difference to this recipe, of which a run was started."""
+    keep(replace(current(), base=recipe))
 
 
 def keep(changed: Draft) -> None:
-    """Keeps a draft for this session, and in the workspace for when the page is loaded again."""
+    """Keeps a draft for this session, and in the workspace for when the page is loaded again.
+
+    A draft that another window has changed since goes on under an id of its own: neither overwrites the other.
+    """
     remember("design.draft", changed)
     if read_only():
         return
-    name = recall("design.id", "") or new_draft_id()
+    name = recall("design.id", "")
+    if not name or _changed_elsewhere(name):
+        name = new_draft_id()
+    document = json.loads(json.dumps(to_document(changed)))
     try:
-        write_draft(workspace(), name, to_document(changed))
+        write_draft(workspace(), name, document)
     except OSError:
         remember("design.unkept", True)
     else:
         forget("design.unkept")
         remember("design.id", name)
+        remember("design.kept", document)
+        put_query(ADDRESS, name)  # else the next run would take up the draft that the address still names
+
+
+def _changed_elsewhere(name: str) -> bool:
+    kept: Document | None = recall("design.kept", None)
+    try:
+        return kept is not None and read_draft(workspace(), name) != kept
+    except UserError:  # it was tidied away, or damaged: what lies on the page is written anew
+        return False
 
 
 def take_up(name: str) -> None:
     """Goes on with a draft that was kept; a damaged one is told, and leaves things as they are."""
     try:
-        found = from_document(read_draft(workspace(), name))
+        document = read_draft(workspace(), name)
+        found = from_document(document)
     except UserError as error:
         remember("design.refused", error)
     except ValueError as error:
@@ -68,6 +94,7 @@ def take_up(name: str) -> None:
         edition = recall("design.draft", found).edition + 1  # other fields than those on the page
         remember("design.draft", replace(found, edition=edition))
         remember("design.id", name)
+        remember("design.kept", document)
 
 
 def unkept() -> bool:

@@ -2,44 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 
 from core import formatting
 from core.assets import EFFECTS, shipped
 from core.catalog import MethodEntry
-from core.escaping import UserText
 from core.options import Value
 from core.recipe import Step
 from dashboard import components
 from dashboard.charts import effects
 from dashboard.i18n import say
-from dashboard.session import dark
+from dashboard.session import dark, widget
 
-KNOBS = {"distill": "temperature", "prune": "ratio", "quantize": "bits"}
+KNOBS = {"distill": ("temperature", "tau"), "prune": ("ratio",), "quantize": ("bits",)}
+STANDARDISED = "logit_std"  # the method that softens logits of which mean and deviation were taken away
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a value does on the network that comes along: in a sentence, as a table, and how that is drawn."""
+
+    sentence: str
+    table: pd.DataFrame
+    figure: Callable[[], go.Figure]
 
 
 def show(place: int, step: Step, entry: MethodEntry) -> None:
-    """A fold with the drawing, for methods whose knob has an effect that can be shown before any training."""
+    """A sentence with numbers on what the step's main knob does, and a fold with the drawing; or why there is none."""
+    if step.stage not in KNOBS or not entry.options:
+        return
     value = knob(step, entry)
     if value is None or not drawable(step):
+        st.caption(say(f"effects.none_{reason(step, entry)}"))
         return
+    effect = MADE[step.stage](place, step, value)
+    st.markdown(effect.sentence)
     title = say(f"effects.{step.stage}")
     fold = st.expander(title, icon=":material/visibility:", key=f"effects_{place}_{step.stage}", on_change="rerun")
     if fold.open:
         with fold:
-            {"distill": _soft_labels, "prune": _channels, "quantize": _levels}[step.stage](place, step, float(value))
+            if step.stage == "distill":
+                _choose_image(place)
+            components.chart(
+                effect.figure(), effect.table, key=f"effects_chart_{place}_{step.stage}", alt=effect.sentence,
+                file=f"effect-{step.stage}",
+            )  # fmt: skip
             st.caption(say("effects.of"))
 
 
 def knob(step: Step, entry: MethodEntry) -> float | None:
     """The value of the knob that the drawing follows; None where the method has no such number."""
-    option = next((option for option in entry.options if option.name == KNOBS.get(step.stage)), None)
+    option = next((option for option in entry.options if option.name in KNOBS.get(step.stage, ())), None)
     value: Value | None = None if option is None else step.options.get(option.name, option.default)
     if option is None or not isinstance(value, int | float) or not value > 0:
         return None
@@ -56,42 +78,75 @@ def drawable(step: Step) -> bool:
     return alone and f"score_{step.method}" in _known()
 
 
-def _soft_labels(place: int, step: Step, temperature: float) -> None:
-    known = _known()
-    names = [str(name) for name in known["classes"]]
+def reason(step: Step, entry: MethodEntry) -> str:
+    """Why the effect cannot be shown before any training: the name of a phrase."""
+    names = {option.name for option in entry.options}
+    if not names.intersection(KNOBS[step.stage]):
+        return f"{step.stage}_maps" if entry.needs_maps else step.stage
+    if knob(step, entry) is None:
+        return "value"
+    if step.options.get("target", "none") != "none":
+        return "prune_bound"
+    if step.options.get("scope", "local") == "global" and f"score_{step.method}" in _known():
+        return "prune_global"
+    return "prune_random" if step.method == "random" else "prune_measured"
+
+
+# each stage's
+
+
+def _soft_labels(place: int, step: Step, temperature: float) -> Effect:
+    known, names, chosen = _known(), _classes(), widget(f"effects_image_{place}", 0)
+    logits = known["logits"][chosen].astype(np.float64)
+    if step.method == STANDARDISED:
+        logits = effects.standardised(logits)
+    table, told = effects.soft_table(logits, names, temperature), f"{temperature:g}"
+    first, second = table.nlargest(2, "softened").itertuples(index=False)
+    key = "effects.soft_alt_standardised" if step.method == STANDARDISED else "effects.soft_alt"
+    sentence = say(
+        key, temperature=told, image=names[chosen], first=first[0], p=formatting.percent(first[2], 0),
+        second=second[0], q=formatting.percent(second[2], 0), plain=formatting.percent(first[1], 0),
+    )  # fmt: skip
+    words = say("effects.plain"), say("effects.soft", temperature=told)
+    return Effect(sentence, table, lambda: effects.soft_figure(table, *words, dark=dark()))
+
+
+def _choose_image(place: int) -> None:
+    names = _classes()
     with st.container(horizontal=True, vertical_alignment="center"):
         chosen = st.selectbox(
             say("effects.image"), range(len(names)), format_func=lambda n: names[n],
             key=f"effects_image_{place}", width=200,
         )  # fmt: skip
-        st.image(known["images"][chosen], width=84, alt=UserText(names[chosen]).plain())
-    table = effects.soft_table(known["logits"][chosen].astype(np.float64), names, temperature)
-    told = f"{temperature:g}"
-    figure = effects.soft_figure(table, say("effects.plain"), say("effects.soft", temperature=told), dark=dark())
-    first, second = table.nlargest(2, "softened").itertuples(index=False)
-    alt = say(
-        "effects.soft_alt", temperature=told, first=first[0], p=formatting.percent(first[2]), second=second[0],
-        q=formatting.percent(second[2]),
-    )  # fmt: skip
-    components.chart(figure, table, key=f"effects_chart_{place}_distill", alt=alt, file="soft-labels")
+        st.image(_known()["images"][chosen], width=84, alt=names[chosen])
 
 
-def _channels(place: int, step: Step, ratio: float) -> None:
+def _channels(place: int, step: Step, ratio: float) -> Effect:
     table = effects.rank_table(_known()[f"score_{step.method}"].astype(np.float64), ratio)
+    gone, count = int((~table["stays"]).sum()), len(table)
+    weights = formatting.percent(1 - (1 - gone / count) ** 2, 0)
+    sentence = say("effects.rank_alt", ratio=f"{ratio:g}", gone=gone, count=count, weights=weights)
     words = effects.Fate(say("effects.stays"), say("effects.goes"), say("effects.channel"), say("effects.score"))
-    figure = effects.rank_figure(table, words, dark=dark())
-    alt = say("effects.rank_alt", gone=int((~table["stays"]).sum()), count=len(table))
-    components.chart(figure, table, key=f"effects_chart_{place}_prune", alt=alt, file="channels")
+    return Effect(sentence, table, lambda: effects.rank_figure(table, words, dark=dark()))
 
 
-def _levels(place: int, step: Step, bits: float) -> None:
+def _levels(place: int, step: Step, bits: float) -> Effect:
     table = effects.level_table(_known()["weights"].astype(np.float64), int(bits))
     error = float(np.sqrt(np.mean((table["weight"] - table["rounded"]) ** 2) / np.mean(table["weight"] ** 2)))
-    figure = effects.level_figure(table, say("effects.weight"), say("effects.rounded"), dark=dark())
     levels = 2 ** int(bits) - 1
-    alt = say("effects.level_alt", bits=int(bits), levels=levels, error=formatting.percent(error))
-    st.markdown(alt)
-    components.chart(figure, table, key=f"effects_chart_{place}_quantize", alt=alt, file="levels")
+    sentence = say("effects.level_alt", bits=int(bits), levels=levels, error=formatting.percent(error))
+    words = say("effects.weight"), say("effects.rounded")
+    return Effect(sentence, table, lambda: effects.level_figure(table, *words, dark=dark()))
+
+
+MADE: Mapping[str, Callable[[int, Step, float], Effect]] = {
+    "distill": _soft_labels, "prune": _channels, "quantize": _levels
+}  # fmt: skip
+
+
+def _classes() -> list[str]:
+    """The ten classes of the network that comes along, in the person's language."""
+    return [say(f"effects.class_{number}") for number in range(len(_known()["classes"]))]
 
 
 @cache

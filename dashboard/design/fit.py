@@ -8,7 +8,8 @@ from typing import Any
 
 from core.catalog import Facts, load_catalog
 from core.errors import UserError
-from core.recipe import Recipe
+from core.recipe import Recipe, Step
+from core.recipe_options import RECIPE_OPTIONS
 from dashboard.design import draft
 from dashboard.design.draft import Draft
 
@@ -24,18 +25,42 @@ MOST = 100  # values set in one recipe
 
 def choose_dataset(now: Draft, name: str, own: Mapping[str, Facts]) -> Draft:
     """The draft with another dataset, and what that is too small for adjusted: a change of its own, which Undo takes
-    back alone."""
-    return adjusted(draft.set_knob(now, "dataset", name), own)
+    back alone. What an earlier dataset was too small for, and nobody has set since, is first as it was wished."""
+    chosen = draft.set_knob(now, "dataset", name)
+    wished = chosen.recipe if now.wished is None else restored(chosen.recipe, *now.wished)
+    return _told(replace(chosen, wished=None), fit(wished, own), wished)
 
 
 def adjusted(now: Draft, own: Mapping[str, Facts]) -> Draft:
     """The draft with its recipe fitted to the data, and the former one kept beside it for the note; the same draft
     where nothing had to be."""
-    recipe = fit(now.recipe, own)
-    if recipe == now.recipe:
+    return _told(now, fit(now.recipe, own), now.recipe)
+
+
+def _told(now: Draft, fitted: Recipe, wished: Recipe) -> Draft:
+    if fitted == now.recipe:
         return now
-    changed = now.changed(recipe).renewed()
-    return replace(changed, preset=now.preset, unfitted=now.recipe)
+    changed = replace(now.changed(fitted).renewed(), preset=now.preset, unfitted=now.recipe)
+    return replace(changed, wished=None if fitted == wished else (wished, fitted))
+
+
+def restored(recipe: Recipe, wished: Recipe, fitted: Recipe) -> Recipe:
+    """`recipe` with the values of `wished` where it still has those that `fitted` was given in their place."""
+    names = [o.name for o in RECIPE_OPTIONS if o.name not in ("name", "dataset")]
+    knobs: dict[str, Any] = {
+        name: getattr(wished, name) for name in names if getattr(recipe, name) == getattr(fitted, name)
+    }
+    steps = recipe.steps
+    if [(s.stage, s.method) for s in steps] == [(s.stage, s.method) for s in fitted.steps]:
+        steps = tuple(map(_restored_step, steps, wished.steps, fitted.steps))
+    return replace(recipe, **knobs, steps=steps)
+
+
+def _restored_step(step: Step, wished: Step, fitted: Step) -> Step:
+    adjusted = {name for name in fitted.options if fitted.options[name] != wished.options.get(name)}
+    back = {name for name in adjusted if step.options.get(name) == fitted.options[name]}
+    kept = {name: value for name, value in step.options.items() if name not in back}
+    return replace(step, options={**kept, **{n: wished.options[n] for n in back if n in wished.options}})
 
 
 def fit(recipe: Recipe, own: Mapping[str, Facts]) -> Recipe:

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any
 
-from core.catalog import load_catalog
 from core.drafts import Document
-from core.options import PYTHON_TYPES, Value
-from core.recipe import Recipe, Step
-from core.recipe_options import RECIPE_OPTIONS
+from core.recipe import Recipe
+from dashboard.design.documents import from_data
 from dashboard.design.draft import Draft
 
 KEPT = 50  # recipes to go back to, and forth
-MOST_STEPS = 64
-LONGEST = 4096  # characters of a text
 
 
 def to_document(draft: Draft) -> Document:
-    """The recipe, what was loaded last, and the history, as JSON."""
+    """The recipe, what its name and its adjustments go back to, and the history, as JSON."""
     past, future = draft.past[-KEPT:], draft.future[:KEPT]
     return {
-        "recipe": _data(draft.recipe), "origin": _data(draft.origin), "preset": draft.preset,
+        "recipe": _data(draft.recipe), "preset": draft.preset,
         "past": [_data(recipe) for recipe in past], "future": [_data(recipe) for recipe in future],
+        "base": None if draft.base is None else _data(draft.base),
+        "wished": None if draft.wished is None else [_data(recipe) for recipe in draft.wished],
     }  # fmt: skip
 
 
@@ -32,12 +29,14 @@ def from_document(document: Document) -> Draft:
     Raises ValueError on anything else.
     """
     past, future = (_list(document, name) for name in ("past", "future"))
+    base, wished = document.get("base"), document.get("wished")
     return Draft(
-        _recipe(document.get("recipe")),
-        _recipe(document.get("origin")),
-        tuple(map(_recipe, past)),
-        tuple(map(_recipe, future)),
+        from_data(document.get("recipe")),
+        tuple(map(from_data, past)),
+        tuple(map(from_data, future)),
         str(document.get("preset") or ""),
+        base=None if base is None else from_data(base),
+        wished=None if wished is None else _pair(document),
     )
 
 
@@ -45,44 +44,13 @@ def _data(recipe: Recipe) -> Any:
     return recipe.to_data()
 
 
+def _pair(document: Document) -> tuple[Recipe, Recipe]:
+    before, after = _list(document, "wished")
+    return from_data(before), from_data(after)
+
+
 def _list(document: Document, name: str) -> list[Any]:
     found = document.get(name)
     if not isinstance(found, list) or len(found) > KEPT:
         raise ValueError(f"{name} is no list of at most {KEPT} recipes")
     return found
-
-
-def _recipe(data: object) -> Recipe:
-    if not isinstance(data, Mapping):
-        raise ValueError("a recipe is no table")
-    knobs: dict[str, Any] = {}
-    for option in RECIPE_OPTIONS:
-        value = data.get(option.name)
-        if type(value) is not PYTHON_TYPES[option.type]:
-            raise ValueError(f"{option.name} is of another type")
-        knobs[option.name] = _value(value)
-    steps = data.get("steps")
-    if not isinstance(steps, list) or len(steps) > MOST_STEPS:
-        raise ValueError("the steps are no list")
-    return Recipe(**knobs, steps=tuple(map(_step, steps)))
-
-
-def _step(data: object) -> Step:
-    if not isinstance(data, Mapping):
-        raise ValueError("a step is no table")
-    stage, method = str(data.get("stage")), str(data.get("method"))
-    entry = load_catalog().methods.get(stage, {}).get(method)
-    if entry is None:
-        raise ValueError(f"{stage}.{method} is unknown")
-    names = {option.name for option in entry.options}
-    given = {str(name): _value(value) for name, value in data.items() if name not in ("stage", "method")}
-    if not set(given) <= names:
-        raise ValueError(f"{stage}.{method} has other options")
-    return Step(stage, method, given)
-
-
-def _value(value: object) -> Value:
-    if not isinstance(value, get_args(Value)) or len(str(value)) > LONGEST:
-        raise ValueError("a value is of another type")
-    assert isinstance(value, bool | int | float | str)
-    return value

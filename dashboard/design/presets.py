@@ -1,15 +1,12 @@
-"""Presets: chains to begin with, fitted to the data and backbone at hand, and what applying one changes."""
+"""Presets: chains to begin with, fitted to the data and backbone at hand."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from itertools import zip_longest
 
 from core.catalog import Facts, load_catalog
-from core.options import Value, Words
 from core.recipe import Recipe, Step
-from core.recipe_options import RECIPE_OPTIONS
 from dashboard.design.draft import Draft, fitted
 from dashboard.design.fit import adjusted, fit
 
@@ -68,26 +65,6 @@ PRESETS: tuple[Preset, ...] = (
 )
 
 
-@dataclass(frozen=True)
-class Change:
-    """One thing that is another in a recipe: of the recipe itself (`stage` empty), or of a step.
-
-    `title` is None where the step itself came (`before` None), went (`after` None) or changed its method.
-    """
-
-    stage: str
-    title: Words | None
-    before: Value | None
-    after: Value | None
-
-
-@dataclass(frozen=True)
-class _Pair:
-    before: Step | None
-    after: Step | None
-    stage: str
-
-
 def apply(draft: Draft, name: str, own: Mapping[str, Facts] = NO_DATA) -> Draft:
     """The draft with the preset's chain in place of its own, fitted to the data."""
     recipe = prepared(draft.recipe, _preset(name))
@@ -111,12 +88,19 @@ def in_force(recipe: Recipe, own: Mapping[str, Facts] = NO_DATA) -> str | None:
 
 def _transfer(recipe: Recipe) -> Step:
     """Seconds where there are pretrained weights; a few epochs of everything where there are none."""
-    pretrained = recipe.weights != "none" and load_catalog().backbones[recipe.backbone]["weights"] != "none"
+    pretrained = recipe.weights != "none" and _facts(recipe).get("weights") != "none"
     return Step("transfer", "linear_probe") if pretrained else Step("transfer", "fine_tune", {"epochs": 3})
 
 
+def _facts(recipe: Recipe) -> Facts:
+    """Of a backbone that comes with the program; empty of one's own, which has weights and keeps its size."""
+    return load_catalog().backbones.get(recipe.backbone, {})
+
+
 def _image_size(recipe: Recipe, preset: Preset) -> int:
-    facts = load_catalog().backbones[recipe.backbone]
+    facts = _facts(recipe)
+    if not facts:
+        return recipe.image_size
     most = max(preset.image_size, int(facts["smallest"]))
     now = recipe.image_size or int(facts["image_size"])
     return most if preset.image_size and now > most else recipe.image_size
@@ -124,41 +108,3 @@ def _image_size(recipe: Recipe, preset: Preset) -> int:
 
 def _preset(name: str) -> Preset:
     return next(preset for preset in PRESETS if preset.name == name)
-
-
-# what is different
-
-
-def changes(before: Recipe, after: Recipe) -> tuple[Change, ...]:
-    """What differs between two recipes, defaults written out, in the order of the page."""
-    old, new = before.knobs(), after.knobs()
-    knobs = [Change("", o.title, old[o.name], new[o.name]) for o in RECIPE_OPTIONS if old[o.name] != new[o.name]]
-    return (*knobs, *(change for pair in _pairs(before, after) for change in _step_changes(pair)))
-
-
-def _pairs(before: Recipe, after: Recipe) -> Iterator[_Pair]:
-    """The steps of both, the first of each stage with the first, the second with the second."""
-    for stage in load_catalog().methods:
-        old, new = ([s for s in recipe.steps if s.stage == stage] for recipe in (before, after))
-        yield from (_Pair(one, other, stage) for one, other in zip_longest(old, new))
-
-
-def _step_changes(pair: _Pair) -> Iterator[Change]:
-    old, new = pair.before, pair.after
-    if old is None or new is None or old.method != new.method:
-        yield Change(pair.stage, None, old.method if old else None, new.method if new else None)
-    if old is None or new is None:
-        return
-    titles, was, now = _titles(new), _written_out(old), _written_out(new)
-    for name in titles:
-        if name in was and was[name] != now.get(name):
-            yield Change(pair.stage, titles[name], was[name], now.get(name))
-
-
-def _titles(step: Step) -> Mapping[str, Words]:
-    return {option.name: option.title for option in load_catalog().method(step.stage, step.method).options}
-
-
-def _written_out(step: Step) -> dict[str, Value]:
-    found = {o.name: o.default for o in load_catalog().method(step.stage, step.method).options if o.default is not None}
-    return found | dict(step.options)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -19,8 +19,8 @@ from core.files import remove_tree
 from core.jobs import Job
 from core.processes.workers import supervisor
 from core.questions.preview import Preview, PreviewRequest, Row
-from core.recipe import Recipe
-from dashboard import components, faults
+from core.recipe import Recipe, Step
+from dashboard import components, faults, step_names
 from dashboard.charts.style import MARKS
 from dashboard.i18n import say, spoken
 from dashboard.session import read_only, recall, remember, workspace
@@ -68,6 +68,7 @@ class Inquiry:
 def panel(recipe: Recipe | None) -> None:
     """The preview of a checked recipe; of none while the draft is wrong."""
     wanted = "" if recipe is None else replace(recipe, name="").to_toml()
+    steps = () if recipe is None else recipe.steps
     with st.container(border=True, gap="small", key="design_preview"):
         st.markdown(say("design.preview"))
         obstacle = _obstacle(recipe)
@@ -76,7 +77,20 @@ def panel(recipe: Recipe | None) -> None:
         _turn("" if obstacle else wanted)
         kept = inquiry()
         poll = POLL if kept.waiting() or kept.over else None
-        st.fragment(_live, run_every=poll)("" if obstacle else wanted)
+        st.fragment(_live, run_every=poll)("" if obstacle else wanted, steps)
+
+
+def in_short() -> str:
+    """The last network's file and the time, `≈ 38.1 kB · 2:10`; why there is none yet; empty where there is none."""
+    kept = inquiry()
+    answer = kept.answer if _about_the_same(kept) else None
+    if answer is None or not isinstance(answer.found, Preview):
+        return say("design.short_waiting") if kept.waiting() else ""
+    sizes = [row.bytes for row in answer.found.rows if row.bytes is not None]
+    parts = [f"≈ {formatting.size(sizes[-1])}".replace(" ", UNBROKEN)] if sizes else []
+    if answer.found.seconds is not None:
+        parts.append(formatting.duration(answer.found.seconds))
+    return dimmed(" · ".join(parts), answer.text != kept.wanted)
 
 
 def inquiry() -> Inquiry:
@@ -98,12 +112,12 @@ def _obstacle(recipe: Recipe | None) -> str:
     return "" if attended() else say("design.preview_alone")
 
 
-def _live(wanted: str) -> None:
+def _live(wanted: str, steps: Sequence[Step]) -> None:
     """What is drawn again and again while one waits; the whole page once the answer is here, which ends the polling."""
     before = inquiry()
     _turn(wanted)
     after = inquiry()
-    show(after)
+    show(after, steps)
     if (before.waiting() or before.over) and not after.waiting() and not after.over:
         st.rerun()
 
@@ -172,7 +186,7 @@ def _job(name: str) -> Job | None:
 # showing
 
 
-def show(kept: Inquiry) -> None:
+def show(kept: Inquiry, steps: Sequence[Step] = ()) -> None:
     """The answer; dimmed, and said so, where it is one to an earlier recipe of the same data and backbone. Beside an
     error, or another dataset, the numbers of a former recipe would be taken for those of this one."""
     answer = kept.answer if _about_the_same(kept) else None
@@ -183,13 +197,18 @@ def show(kept: Inquiry) -> None:
         return
     if isinstance(answer.found, UserError | UserErrors):
         if not old:
-            faults.refused(answer.found, answer.details)
+            faults.refused(in_words(answer.found, steps), answer.details)
     else:
         _outlook(answer.found, old)
     if old and kept.waiting():
         st.caption(say("design.preview_again"))
     elif not old and isinstance(answer.found, Preview):
         st.caption(say("design.preview_now"))
+
+
+def in_words(error: UserError | UserErrors, steps: Sequence[Step]) -> UserErrors:
+    """What the engine refuses, its paths of steps in words."""
+    return UserErrors(step_names.mistakes(error.errors if isinstance(error, UserErrors) else (error,), steps))
 
 
 def _about_the_same(kept: Inquiry) -> bool:

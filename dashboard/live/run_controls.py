@@ -18,7 +18,6 @@ from dashboard.i18n import say
 from dashboard.session import put_query, read_only, recall, remember, widget, workspace
 
 LATEST = 20  # runs to choose from; the others are on the Trade-offs page
-QUEUE_EVERY = 2.0  # seconds
 
 
 def current(ids: list[str]) -> str:
@@ -66,19 +65,19 @@ def buttons(run: Run, state: RunState) -> None:
         asked = run.cancel_requested()
         label = say("run_controls.cancelling") if asked else say("run_controls.cancel")
         if st.button(label, icon=":material/stop_circle:", key="cancel", disabled=asked or read_only()):
-            _act(lambda: workspace().cancel(run.id))
+            act(lambda: workspace().cancel(run.id))
         if state.status is not Status.PAUSED and st.button(
             say("run_controls.pause"),
             icon=":material/pause:",
             key="pause",
             disabled=run.pause_requested() or read_only(),
         ):
-            _act(run.pause)
+            act(run.pause)
     if state.status in (Status.PAUSED, Status.CANCELLED, Status.FAILED, Status.INTERRUPTED) and st.button(
         say("run_controls.resume"), icon=":material/play_arrow:", key="resume", type="primary", disabled=read_only()
     ):
-        _act(lambda: _resume(run.id))
-    if state.points:
+        act(lambda: _resume(run.id))
+    if state.points and not state.status.is_over:  # then it is next to what the run came to
         st.page_link(
             "app_pages/tradeoffs.py",
             label=say("run_controls.compare"),
@@ -95,7 +94,7 @@ def _resume(run_id: str) -> None:
     ensure_supervisor(workspace())
 
 
-def _act(action: Callable[[], object]) -> None:
+def act(action: Callable[[], object]) -> None:
     """Does it and draws the page again; what could not be done is told on the page drawn next."""
     try:
         action()
@@ -131,41 +130,3 @@ def diagnostics(run: Run, state: RunState) -> str:
     error = "\n".join(f"{name}: {value}" for name, value in (state.error or {}).items())
     told = [f"run {run.id}: {state.status.value}", state.cause, error, state.details, run.log_tail(), environment]
     return "\n\n".join(part for part in told if part)
-
-
-def queue(run: Run) -> None:
-    """The waiting runs, to be moved and taken out."""
-
-    def look() -> None:
-        waiting = workspace().queued()
-        if not waiting:
-            return
-        st.markdown(f"**{say('run_controls.queue', count=len(waiting))}**")
-        for place, run_id in enumerate(waiting):
-            _waiting(place, run_id, len(waiting))
-
-    st.fragment(look, run_every=QUEUE_EVERY if workspace().queued() else None)()
-
-
-def _waiting(place: int, run_id: str, count: int) -> None:
-    locked = read_only()
-    with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="small", key=f"waiting_{run_id}"):
-        label = f"{place + 1}. {UserText(_name(run_id)).md()}"
-        if st.button(label, type="tertiary", key=f"open_{run_id}"):
-            put_query("run", run_id)
-            st.rerun()
-        for name, icon, target in (("earlier", "arrow_upward", place - 1), ("later", "arrow_downward", place + 1)):
-            off = locked or not 0 <= target < count
-            if st.button(
-                "", icon=f":material/{icon}:", key=f"{name}_{run_id}", help=say(f"run_controls.{name}"), disabled=off
-            ):
-                _act(lambda target=target: workspace().reorder(run_id, target))  # type: ignore[misc]
-        if st.button("", icon=":material/close:", key=f"drop_{run_id}", help=say("run_controls.drop"), disabled=locked):
-            _act(lambda: workspace().cancel(run_id))
-
-
-def _name(run_id: str) -> str:
-    try:
-        return workspace().run(run_id).state().name
-    except UserError:
-        return run_id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -18,7 +19,8 @@ from dashboard.session import language, widget
 
 HERE = Path(__file__).parent
 PHRASES = {"Zoom": "zoom", "Pan": "pan", "Box Select": "box", "Lasso Select": "lasso", "Reset axes": "reset"}
-HTML = '<div class="live-plot" role="img" tabindex="0"></div>'
+HTML = '<div class="live-plot" role="group" tabindex="0"></div><p class="live-plot-told"></p>'
+SENTENCE = re.compile(r"(?<=\.)\s+|(?<=。)")  # where one ends: not at a decimal point
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,9 @@ def live_plot(
 ) -> None:
     """Draws `figure`, whose layout says its height in pixels; the node on the page stays as long as `key` does.
 
-    `alt` says in words what is to be seen; `file` names the PNG and the SVG that the chart's own buttons write;
-    `newest` is the time of the newest event shown. `on_pick` is called, before the script runs again, when points are
-    picked.
+    `alt` says in words what is to be seen: its first sentence names the chart, all of it describes it. `file` names the
+    PNG and the SVG that the chart's own buttons write; `newest` is the time of the newest event shown. `on_pick` is
+    called, before the script runs again, when points are picked.
     """
 
     def picked() -> None:
@@ -54,6 +56,7 @@ def live_plot(
     drawing = {
         "figure": json.loads(figure.to_json() or "{}"),
         "alt": alt,
+        "name": SENTENCE.split(alt, maxsplit=1)[0],
         "file": file,
         "newest": newest,
         "selectable": on_pick is not None,

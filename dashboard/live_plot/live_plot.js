@@ -35,10 +35,34 @@ function listen(node, tell) {
   node.on("plotly_selected", (event) => event && event.points.length && tell(names(event.points), "replace"));
 }
 
+// A group with a name and a description: as an image it would hide its own buttons from assistive technology.
+function describe(node, told, data) {
+  told.id ||= `told-${crypto.randomUUID()}`;
+  told.textContent = data.alt;
+  node.setAttribute("aria-label", data.name);
+  node.setAttribute("aria-describedby", told.id);
+}
+
+// Plotly's own buttons are links without an address: here they are buttons with a name, in reach of Tab and of Enter.
+// The drawing itself is for eyes alone; the group around it says in words what is to be seen.
+function expose(node) {
+  for (const button of node.querySelectorAll(".modebar-btn:not([role=button])")) {
+    button.setAttribute("role", "button");
+    button.setAttribute("tabindex", "0");
+    button.setAttribute("aria-label", button.dataset.title ?? "");
+    button.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault();
+      button.click();
+    });
+  }
+  for (const drawing of node.querySelectorAll(".main-svg:not([aria-hidden])")) drawing.setAttribute("aria-hidden", "true");
+}
+
 export default function ({ data, parentElement, setTriggerValue }) {
   const node = parentElement.querySelector(".live-plot");
   node.style.height = `${data.figure.layout.height}px`;
-  node.setAttribute("aria-label", data.alt);
+  describe(node, parentElement.querySelector(".live-plot-told"), data);
   node.tell = (ids, how) => ids.length && setTriggerValue("picked", { ids, how });
   node.wanted = data;
   library().then((Plotly) => {
@@ -50,8 +74,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
     return Plotly.react(node, data.figure.data, data.figure.layout, node.config).then(() => {
       if (!node.heard) {
         node.heard = true;
+        node.on("plotly_afterplot", () => expose(node)); // a resize makes the buttons anew
         if (data.selectable) listen(node, (ids, how) => node.tell(ids, how));
       }
+      expose(node);
       node.dataset.newest = data.newest ?? "";
       node.dataset.drawn = Number(node.dataset.drawn ?? 0) + 1;
     });

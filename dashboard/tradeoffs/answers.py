@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 
@@ -53,14 +54,12 @@ def show(picked: pd.DataFrame) -> None:
     picked = picked.head(selection.MOST_CARDS)
     if len(picked) < 2:
         return
-    st.markdown(f"**{say('tradeoffs.classes')}**")
-    asked = {number: of(row) for number, (_, row) in enumerate(picked.iterrows(), start=1)}
-    found = {number: known for number, known in asked.items() if known is not None}
-    first = found.get(1)
-    same = {n: one for n, one in found.items() if first is not None and np.array_equal(one.labels, first.labels)}
-    if first is None or len(same) < 2:
+    st.subheader(say("tradeoffs.classes"), anchor=False)
+    same = alike(picked)
+    if len(same) < 2:
         st.caption(say("tradeoffs.classes_unknown"))
         return
+    first = same[1]
     draw(picked, same)
     for number, one in same.items():
         if number > 1:
@@ -70,27 +69,46 @@ def show(picked: pd.DataFrame) -> None:
         st.caption(say("tradeoffs.classes_missing", numbers=", ".join(missing)))
 
 
-def draw(picked: pd.DataFrame, same: dict[int, Answers]) -> None:
-    """A mark a class and point."""
+def alike(picked: pd.DataFrame) -> dict[int, Answers]:
+    """The answers of the points, counted from 1, to the same images as the first; empty where the first has none."""
+    asked = {number: of(row) for number, (_, row) in enumerate(picked.iterrows(), start=1)}
+    found = {number: known for number, known in asked.items() if known is not None}
+    first = found.get(1)
+    return {n: one for n, one in found.items() if first is not None and np.array_equal(one.labels, first.labels)}
+
+
+def by_class(picked: pd.DataFrame, same: Mapping[int, Answers]) -> pd.DataFrame:
+    """A row a point and class."""
     marked = {
         n: classes.Mark(f"{n} {selection.name(row)}", str(row["stage"]), bool(row["control"]))
         for n, (_, row) in enumerate(picked.iterrows(), start=1)
         if n in same
     }
-    table = classes.info({marked[n]: (one.classes, one.right, one.labels) for n, one in same.items()})
+    return classes.info({marked[n]: (one.classes, one.right, one.labels) for n, one in same.items()})
+
+
+def figure_of(table: pd.DataFrame, *, dark: bool) -> go.Figure:
+    """The classes on which the points differ most."""
     labels = classes.Labels(x=say("tradeoffs.classes_axis"), hover=template("tradeoffs.classes_hover"))
-    few = classes.most_different(table)
-    figure = classes.figure(few, labels, dark=dark())
+    return classes.figure(classes.most_different(table), labels, dark=dark)
+
+
+def draw(picked: pd.DataFrame, same: dict[int, Answers]) -> None:
+    """A mark a class and point."""
+    table = by_class(picked, same)
+    figure = figure_of(table, dark=dark())
     worst, change = classes.largest_loss(table)
     alt = say("tradeoffs.classes_alt", points=len(same), name=UserText(worst).plain(), change=f"{100 * change:+.1f}")
     components.chart(figure, table, key="tradeoffs_classes", alt=alt, file="classes")
-    if (shown := few["class"].nunique()) < (count := table["class"].nunique()):
+    if (shown := classes.most_different(table)["class"].nunique()) < (count := table["class"].nunique()):
         st.caption(say("tradeoffs.classes_part", shown=shown, count=count))
 
 
 def told(number: int, one: Answers, first: Answers) -> str:
     """How many test images the one alone gets right, and the first alone: the difference without what both share."""
     gained, lost = int((one.right & ~first.right).sum()), int((first.right & ~one.right).sum())
+    if np.array_equal(one.given, first.given):
+        return say("tradeoffs.classes_same", number=number, images=f"{len(first.labels):,}")
     return say(
         "tradeoffs.classes_paired", number=number, gained=gained, lost=lost, images=f"{len(first.labels):,}",
         other=int((one.given != first.given).sum()), verdict=verdict(gained, lost),
@@ -115,7 +133,7 @@ def show_changed(same: Mapping[int, Answers]) -> None:
     images = pictures(first.folder)
     count = len(images)
     others = [n for n in range(count) if first.given[n] != last.given[n]]
-    if not count:
+    if not others:
         return
     st.caption(say("tradeoffs.images", number=number, count=count, others=len(others)))
     order = sorted(others, key=lambda n: (not first.right[n], not last.right[n], n))[:MOST_IMAGES]

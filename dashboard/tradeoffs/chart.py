@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import time
 from functools import partial
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
+from core import formatting
 from core.escaping import UserText
 from core.options import Value
 from dashboard import chance, components
 from dashboard.charts import front, hover, parallel
 from dashboard.charts.bounds import best
-from dashboard.charts.comparison import Setting, changes
+from dashboard.charts.comparison import BETTER, DELTAS, OPEN, UNKNOWN, WORSE, Setting, changes, deltas
 from dashboard.charts.points import spread, target_spread
 from dashboard.charts.style import MARKS
 from dashboard.charts.thinning import thinned
@@ -23,12 +25,17 @@ from dashboard.components import csv
 from dashboard.i18n import language, named, phrase, say, speaking
 from dashboard.live_plot import Picked, live_plot
 from dashboard.session import Language, dark, recall, remember, set_widget, widget
-from dashboard.tradeoffs import controls, report, selection, view_state
+from dashboard.tradeoffs import controls, knob_filter, report, selection, view_state
 from dashboard.tradeoffs.view_state import View
 
 FEW_RUNS = 60  # up to here the hover tells what was set otherwise than for the baseline
 MOST_SETTINGS = 5
 MOST_ROWS = 2000  # of the table; more take seconds to reach the browser
+MOST_COMPARED = 500  # of those with a mark at every difference, which cost a millisecond each
+HEIGHT = 385  # pixels of the table: ten rows
+MOST_AXES = 5  # settings drawn as axes at first
+SIGNS = {BETTER: "✓", WORSE: "✗", OPEN: "≈", UNKNOWN: "?"}  # behind a difference
+GOOD_AND_BAD = {False: {BETTER: "#00704F", WORSE: "#A83C00"}, True: {BETTER: "#2BC49A", WORSE: "#FF8A50"}}  # if dark
 TICKED = {True: "✓", False: ""}  # in a table whose rows have boxes to tick already
 FORMS = {  # of the numbers a person reads
     "accuracy": "%.1f", "spread": "%.1f", "on_target": "%.1f", "target_spread": "%.1f", "validation": "%.1f",
@@ -40,8 +47,8 @@ ROWS, TABLE = "tradeoffs.rows", "tradeoffs_table"
 # the chart
 
 
-def show(points: pd.DataFrame, everything: pd.DataFrame, view: View) -> pd.DataFrame:
-    """Draws the points and says what is to be seen; returns them with their place on the front."""
+def show(points: pd.DataFrame, everything: pd.DataFrame, view: View) -> tuple[go.Figure, pd.DataFrame]:
+    """Draws the points and says what is to be seen; returns the drawing, and the points with `front`."""
     table = front.info(points, view.axes)
     base = view.base or best(points)
     shown = front.Shown(
@@ -63,13 +70,7 @@ def show(points: pd.DataFrame, everything: pd.DataFrame, view: View) -> pd.DataF
         told.append(say("tradeoffs.told_missing", count=missing))
     st.caption("  \n".join(filter(None, told)))
     marked = points.assign(front=table["front"].reindex(points.index, fill_value=False).astype(bool))
-    page = partial(_report, drawn, marked, selection.chosen(everything, view), dark(), language())
-    st.download_button(
-        say("tradeoffs.html"), page, "trade-offs.html", "text/html",
-        key="tradeoffs_html", icon=":material/download:", type="tertiary", on_click="ignore",
-        help=say("tradeoffs.html_help"),
-    )  # fmt: skip
-    return marked
+    return drawn, marked
 
 
 def _report(drawn: go.Figure, points: pd.DataFrame, picked: pd.DataFrame, night: bool, spoken: Language) -> str:
@@ -79,21 +80,50 @@ def _report(drawn: go.Figure, points: pd.DataFrame, picked: pd.DataFrame, night:
 
 
 def show_parallel(points: pd.DataFrame) -> None:
-    """All figures of all points at once, behind a fold that draws only when it is open."""
+    """Settings and figures of all points at once, behind a fold that draws only when it is open."""
     fold = st.expander(
         say("tradeoffs.parallel"), icon=":material/line_axis:", key="tradeoffs_parallel_fold", on_change="rerun"
     )
     if not fold.open:
         return
     with fold:
-        table = parallel.info(points)
+        settings = knob_filter.known(points)
+        st.caption(say("tradeoffs.parallel_hint"))
+        if (runs := points["run"].nunique()) > knob_filter.MOST_RUNS:
+            st.caption(say("tradeoffs.knobs_part", most=f"{knob_filter.MOST_RUNS:,}", count=f"{runs:,}"))
+        chosen = _parallel_knobs(settings)
+        table = parallel.info(points, settings[chosen])
         axes = {name: say(f"tradeoffs.column_{name}") for name in ("stage", *parallel.SHARES, *parallel.COSTS)}
         axes["bytes"] = say("tradeoffs.parallel_bytes")
-        words = parallel.Labels(axes, {stage: say(f"tradeoffs.{stage}") for stage in parallel.STAGES})
-        st.caption(say("tradeoffs.parallel_hint"))
-        alt = say("tradeoffs.parallel_alt", count=len(table), axes=", ".join(axes.values()))
-        drawn = parallel.figure(table, words, dark=dark())
+        titles = {knob: knob_filter.title(knob) for knob in chosen}
+        words = parallel.Labels(
+            axes, {stage: say(f"tradeoffs.{stage}") for stage in parallel.STAGES}, titles,
+            say("tradeoffs.parallel_none"),
+        )  # fmt: skip
+        told = {knob: partial(_value, knob) for knob in chosen}
+        alt = say("tradeoffs.parallel_alt", count=len(table), axes=", ".join([*titles.values(), *axes.values()]))
+        drawn = parallel.figure(table, words, told, dark=dark())
         components.chart(drawn, table, key="tradeoffs_parallel", alt=alt, file="parallel-coordinates")
+
+
+def _value(knob: str, found: object) -> str:
+    """A setting's value at an axis; a person may have typed it."""
+    return hover.escaped(knob_filter.value(knob, found))
+
+
+def _parallel_knobs(settings: pd.DataFrame) -> list[str]:
+    """Which settings are axes; at first those that differ, as many as fit."""
+    names = [str(name) for name in settings]
+    if not names:
+        return []
+    key = "tradeoffs_parallel_knobs"
+    before: list[str] = widget(key, names[:MOST_AXES])
+    set_widget(key, [name for name in before if name in names])
+    st.multiselect(
+        say("tradeoffs.parallel_knobs"), names, format_func=knob_filter.title, key=key,
+        max_selections=2 * MOST_AXES, placeholder=say("tradeoffs.parallel_knobs_none"),
+    )  # fmt: skip
+    return list(widget(key, []))
 
 
 def take(picked: Picked) -> None:
@@ -113,6 +143,9 @@ def labels(view: View, *, brief: bool = False) -> front.Labels:
         hover=phrase("tradeoffs.hover_brief" if brief else "tradeoffs.hover", language()),
         stages={stage: say(f"tradeoffs.{stage}") for stage in view_state.STAGES},
         chance=say("chance.badge"),
+        interval=say("tradeoffs.whisker_interval"),
+        seeds=say("tradeoffs.whisker_seeds"),
+        spread=selection.spread_words(),
     )
 
 
@@ -165,26 +198,39 @@ def _told(setting: Setting, value: Value | None) -> str:
 # the table
 
 
-def show_table(points: pd.DataFrame, view: View) -> None:
-    """All points as rows, those on the front first; ticking rows selects their points."""
+def show_table(drawn: go.Figure, points: pd.DataFrame, everything: pd.DataFrame, view: View) -> None:
+    """All points as rows, those on the front first, compared with the pinned baseline; ticking rows selects their
+    points."""
     ordered = points.sort_values("front", ascending=False, kind="stable")
+    page = partial(_report, drawn, points, selection.chosen(everything, view), dark(), language())
     with st.container(horizontal=True, vertical_alignment="center", key="tradeoffs_table_head"):
         st.subheader(say("tradeoffs.table"), anchor=False, width="content")
         st.download_button(
             say("tradeoffs.csv"), lambda: csv(for_file(ordered)), "trade-offs.csv", "text/csv",
             key="tradeoffs_csv", icon=":material/download:", on_click="ignore",
         )  # fmt: skip
-    st.caption(say("tradeoffs.table_hint"))
-    if len(ordered) > MOST_ROWS:
-        st.caption(say("tradeoffs.table_part", most=f"{MOST_ROWS:,}", count=f"{len(ordered):,}"))
-    rows = pd.concat([ordered.head(MOST_ROWS), ordered.iloc[MOST_ROWS:][lambda rest: rest["id"].isin(view.sel)]])
+        st.download_button(
+            say("tradeoffs.html"), page, "trade-offs.html", "text/html",
+            key="tradeoffs_html", icon=":material/download:", on_click="ignore", help=say("tradeoffs.html_help"),
+        )  # fmt: skip
+    base = pinned(everything, view)
+    told = [say("tradeoffs.table_hint"), say("tradeoffs.table_unpinned")]
+    if base is not None:
+        told[1] = say("tradeoffs.table_pinned", name=UserText(selection.name(base)).md())
+    st.caption("  \n".join(told))
+    most = MOST_ROWS if base is None else min(MOST_ROWS, MOST_COMPARED)
+    if len(ordered) > most:
+        st.caption(say("tradeoffs.table_part", most=f"{most:,}", count=f"{len(ordered):,}"))
+    rows = pd.concat([ordered.head(most), ordered.iloc[most:][lambda rest: rest["id"].isin(view.sel)]])
     follow(rows["id"], view)
+    eyes = for_eyes(rows, base)
     st.dataframe(
-        for_eyes(rows),
+        eyes if base is None else marked_by_verdict(eyes, deltas(rows, base)),
         hide_index=True,
         key=TABLE,
         on_select=tick,
         selection_mode="multi-row",
+        height=HEIGHT,
         column_config=columns(),
         placeholder="–",
         alt=say("tradeoffs.table_alt"),
@@ -214,12 +260,46 @@ def tick() -> None:
     view_state.select([*kept, *(ident for ident in ids if ident in ticked and ident not in before)])
 
 
-def for_eyes(points: pd.DataFrame) -> pd.DataFrame:
-    """The columns a person reads, in percent, kilobytes and milliseconds."""
+def pinned(everything: pd.DataFrame, view: View) -> pd.Series[Any] | None:
+    """The row of the pinned baseline; None where none is, or its run was deleted."""
+    found = everything[everything["id"] == view.base] if view.base else everything.head(0)
+    return None if found.empty else found.iloc[0]
+
+
+def marked_by_verdict(eyes: pd.DataFrame, found: pd.DataFrame) -> Any:
+    """The table with a sign, a mark and a colour at every difference; it is sorted by the numbers all the same."""
+    shades = GOOD_AND_BAD[dark()]
+    styled = eyes.style.format(na_rep=formatting.NOT_MEASURED)
+    for figure in DELTAS:
+        for verdict, sign in SIGNS.items():
+            rows = eyes.index[found[f"{figure}_is"] == verdict]
+            cells = pd.IndexSlice[rows, [f"{figure}_delta"]]
+            styled = styled.format(partial(_difference, sign, figure != "accuracy"), subset=cells, na_rep=sign)
+            styled = styled.set_properties(subset=cells, color=shades[verdict]) if verdict in shades else styled
+    return styled
+
+
+def _difference(sign: str, is_share: bool, value: float) -> str:
+    """`+1.2 ✓`, `−62 % ✓`; three digits at most."""
+    number = f"{value:+.1f}" if abs(value) < 100 else f"{value:+,.0f}"
+    return f"{number} {'% ' if is_share else ''}{sign}".replace("-", "−")
+
+
+def for_eyes(points: pd.DataFrame, base: pd.Series[Any] | None = None) -> pd.DataFrame:
+    """The columns a person reads, in percent, kilobytes and milliseconds; with a baseline also the differences from it,
+    in points of percent and percent."""
     marks = {stage: f"{MARKS[stage]} {say(f'tradeoffs.{stage}')}" for stage in view_state.STAGES}
     hollow = {stage: say("tradeoffs.control_of", stage=told) for stage, told in marks.items()}
     stage = points["stage"].map(marks).where(~points["control"], points["stage"].map(hollow))
     there = {"on_target": 100 * points["on_target"], "target_spread": 100 * target_spread(points)}
+    found = None if base is None else deltas(points, base)
+    delta = {name: {} if found is None else {f"{name}_delta": 100 * found[name]} for name in DELTAS}
+    several = points["seeds"].notna()
+    kinds = {
+        count: say("tradeoffs.spread_seeds", count=f"{count:.0f}") for count in pd.unique(points["seeds"][several])
+    }
+    spread_is = points["seeds"].map(kinds).where(several, say("tradeoffs.spread_interval"))
+    state = points["status"].map({name: say(f"status.{name}") for name in pd.unique(points["status"])})
     at_chance = points["at_chance"].map({True: f"✗ {say('chance.badge')}", False: ""})
     return pd.DataFrame(
         {
@@ -229,15 +309,20 @@ def for_eyes(points: pd.DataFrame) -> pd.DataFrame:
             "run": points["run_name"],
             "accuracy": 100 * points["accuracy"],
             "spread": 100 * spread(points),
+            **({"spread_is": spread_is.where(points["accuracy"].notna(), "")} if several.any() else {}),
+            **delta["accuracy"],
             **({"chance": at_chance} if points["at_chance"].any() else {}),
             **(there if points["on_target"].notna().any() else {}),
             "validation": 100 * points["validation"],
             "bytes": points["bytes"] / 1e3,
+            **delta["bytes"],
             "p50": points["p50"],
+            **delta["p50"],
             "p95": points["p95"],
             "params": points["params"],
             "macs": points["macs"],
             "backbone": points["backbone"],
+            "status": state,
             "tags": points["tags"].map(", ".join),
             "sample": points["sample"].map(TICKED),
         }
@@ -249,12 +334,13 @@ def columns() -> dict[str, ColumnConfig]:
     numbers = {n: st.column_config.NumberColumn(say(f"tradeoffs.column_{n}"), format=form) for n, form in FORMS.items()}
     texts = {
         n: st.column_config.TextColumn(say(f"tradeoffs.column_{n}"))
-        for n in ("front", "stage", "backbone", "tags", "sample")
+        for n in ("front", "stage", "backbone", "tags", "sample", "status", "spread_is")
     }
     wide = {
         n: st.column_config.TextColumn(say(f"tradeoffs.column_{n}"), width="medium") for n in ("name", "run", "chance")
     }
-    return {**numbers, **texts, **wide}
+    differences = {f"{n}_delta": st.column_config.NumberColumn(say(f"tradeoffs.column_{n}_delta")) for n in DELTAS}
+    return {**numbers, **texts, **wide, **differences}
 
 
 def worded(points: pd.DataFrame) -> pd.DataFrame:

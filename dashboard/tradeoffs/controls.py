@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -13,12 +13,11 @@ from core.escaping import UserText
 from dashboard.charts.bounds import MATTERS, Bounds, best, cheaper, feasible, within
 from dashboard.charts.comparison import delta
 from dashboard.charts.front import AREAS, COSTS, QUALITIES
-from dashboard.charts.hover import milliseconds, plus_minus
-from dashboard.charts.points import spread
+from dashboard.charts.hover import milliseconds
 from dashboard.charts.style import MARKS
 from dashboard.i18n import say
 from dashboard.session import set_widget, widget
-from dashboard.tradeoffs import selection, view_state
+from dashboard.tradeoffs import knob_filter, selection, view_state
 from dashboard.tradeoffs.view_state import View
 
 
@@ -38,13 +37,19 @@ def filters_of(view: View, pool: pd.DataFrame, same: pd.DataFrame, with_samples:
         known = view_state.datasets(pool)
         if len(known) > 1:
             _datasets(known, str(same["dataset"].iloc[0]))
-        with st.popover(
-            say("tradeoffs.filter_on", count=count) if count else say("tradeoffs.filter"), icon=":material/filter_alt:"
-        ):
-            _several("backbone", sorted(pd.unique(same["backbone"])), view.backbone)
-            _stages(view)
-            _several("tag", view_state.tags(same), view.tag)
+        opened = st.popover(
+            say("tradeoffs.filter_on", count=count) if count else say("tradeoffs.filter"),
+            icon=":material/filter_alt:", key="tradeoffs_filter", on_change="rerun",
+        )  # fmt: skip
+        with opened:
+            _switch("front", view.front, help=say("tradeoffs.front_only_help"), label="front_only")
             _switch("controls", view.controls, help=say("tradeoffs.controls_help"))
+            _stages(view)
+            _several("state", sorted(pd.unique(same["status"])), view.state, lambda name: say(f"status.{name}"))
+            _several("backbone", sorted(pd.unique(same["backbone"])), view.backbone)
+            _several("tag", view_state.tags(same), view.tag)
+            if opened.open or view.knobs:
+                knob_filter.fields(view_state.apply(same, view), view)
         _switch("samples", with_samples)
         _switch("paths", drawn_paths(view, same))
         st.button(
@@ -76,10 +81,10 @@ def _select(name: str, options: Sequence[str], view: View) -> None:
     )
 
 
-def _switch(name: str, on: bool, help: str | None = None) -> None:
+def _switch(name: str, on: bool, help: str | None = None, label: str = "") -> None:
     key = f"tradeoffs_{name}"
     set_widget(key, on)
-    st.toggle(say(f"tradeoffs.{name}"), key=key, on_change=_take, args=(name,), help=help)
+    st.toggle(say(f"tradeoffs.{label or name}"), key=key, on_change=_take, args=(name,), help=help)
 
 
 def _datasets(known: list[str], chosen: str) -> None:
@@ -95,12 +100,13 @@ def _datasets(known: list[str], chosen: str) -> None:
     )
 
 
-def _several(name: str, options: list[str], chosen: Sequence[str]) -> None:
+def _several(name: str, options: list[str], chosen: Sequence[str], words: Callable[[str], str] = str) -> None:
     key = f"tradeoffs_{name}"
     set_widget(key, [one for one in chosen if one in options])
     st.multiselect(
         say(f"tradeoffs.{name}"),
         options,
+        format_func=words,
         key=key,
         on_change=_take,
         args=(name,),
@@ -164,16 +170,21 @@ def affordable(points: pd.DataFrame, everything: pd.DataFrame, view: View) -> No
             return
         top = found.iloc[0]
         st.markdown(reason(top, reference(points, everything, view).iloc[0]))
-        _select_button(str(top["id"]), view, "tradeoffs_pick")
+        _actions(top, view, "tradeoffs_pick")
         _cheaper(points, limits, top, view)
         st.caption(" ".join([say("tradeoffs.bounds_dimmed"), *left_out(points, limits)]))
 
 
-def _select_button(ident: str, view: View, key: str) -> None:
-    if ident not in view.sel:
+def _actions(row: pd.Series[Any], view: View, key: str) -> None:
+    """Selecting the point, and going on from it; the buttons stay where they are when it is selected."""
+    ident = str(row["id"])
+    there = ident in view.sel
+    with st.container(horizontal=True, gap="small", width="content"):
         st.button(
-            say("tradeoffs.pick_it"), key=key, icon=":material/check:", on_click=view_state.toggle, args=((ident,),)
+            say("tradeoffs.picked_already") if there else say("tradeoffs.pick_it"), key=key, icon=":material/check:",
+            on_click=view_state.toggle, args=((ident,),), disabled=there,
         )  # fmt: skip
+        selection.design_towards(row, f"{key}_design")
 
 
 def _cheaper(points: pd.DataFrame, limits: Bounds, top: pd.Series[Any], view: View) -> None:
@@ -186,7 +197,7 @@ def _cheaper(points: pd.DataFrame, limits: Bounds, top: pd.Series[Any], view: Vi
         row = points[points["id"] == ident].iloc[0]
         with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"tradeoffs_cheaper_{number}"):
             st.markdown(alternative(row, top))
-            _select_button(ident, view, f"tradeoffs_pick_{number}")
+            _actions(row, view, f"tradeoffs_pick_{number}")
 
 
 def alternative(row: pd.Series[Any], top: pd.Series[Any]) -> str:
@@ -196,6 +207,7 @@ def alternative(row: pd.Series[Any], top: pd.Series[Any]) -> str:
     gap = round(100 * (found.validation or 0.0), 1)
     way = "below" if gap < 0 else "equal"  # none is above the best
     verdict = "unknown" if found.overlap is None else "overlap" if found.overlap else "apart"
+    verdict = f"seeds_{verdict}" if found.seeds and found.overlap is not None else verdict
     return say(
         "tradeoffs.cheaper_one",
         mark=MARKS.get(row["stage"], "○"),
@@ -254,7 +266,7 @@ def reason(row: pd.Series[Any], beside: pd.Series[Any]) -> str:
         validation=formatting.percent(row["validation"]),
         gap=say(f"tradeoffs.picked_{way}", points=f"{abs(gap):.1f}"),
         baseline=f"“{UserText(beside['name']).md()}”",
-        accuracy=plus_minus(row["accuracy"], spread(row.to_frame().T).iloc[0]),
+        accuracy=selection.accuracy(row),
     )
 
 

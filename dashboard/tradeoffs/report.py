@@ -1,4 +1,5 @@
-"""The report: one web page with the chart, the picked points beside each other and all points, to be given away."""
+"""The report: one web page with the chart, the picked points compared, what they were made from and on, and all points;
+to be given away."""
 
 from __future__ import annotations
 
@@ -11,17 +12,21 @@ from collections.abc import Iterable, Iterator
 import pandas as pd
 import plotly.graph_objects as go
 
+from core.catalog import load_catalog
+from core.datasets import imported_datasets
 from core.escaping import UserText
+from dashboard import closing
 from dashboard.charts.comparison import delta
 from dashboard.charts.style import MARKS, look, standalone
 from dashboard.i18n import say
-from dashboard.tradeoffs import selection
+from dashboard.session import workspace
+from dashboard.tradeoffs import answers, selection
 
 STYLE = """
 body {{ font: 15px/1.5 system-ui, sans-serif; color: {ink}; background: {paper}; max-width: 72rem; margin: 2rem auto; padding: 0 1rem }}
 table {{ border-collapse: collapse; display: block; overflow-x: auto }}
 td, th {{ border-bottom: 1px solid {grid}; padding: .3rem .7rem; text-align: left; white-space: nowrap }}
-section {{ margin: 1rem 0 }} small {{ color: {quiet} }}
+pre {{ overflow-x: auto }} section {{ margin: 1rem 0 }} small {{ color: {quiet} }}
 """  # noqa: E501
 SCRIPT = re.compile(r"<script[^>]*>(.*?)</script>", re.DOTALL)
 
@@ -33,14 +38,19 @@ def write(figure: go.Figure, points: pd.DataFrame, picked: pd.DataFrame, table: 
     title, theme = text(say("frame.tradeoffs")), look(dark)
     style = STYLE.format(ink=theme.ink, paper=theme.paper, grid=theme.grid, quiet=theme.quiet)
     chart = standalone(figure, dark=dark)
+    by_class = class_chart(picked, dark=dark)
     parts = [
         f"<!doctype html><html><head><meta charset='utf-8'><meta name='viewport' content='width=device-width'>"
-        f'<meta http-equiv="Content-Security-Policy" content="{policy(chart)}">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy(chart + by_class)}">'
         "<meta name='referrer' content='no-referrer'>"
         f"<title>Condenser: {title}</title><style>{style}</style></head><body>",
         f"<h1>{title}</h1><p><small>{text(measured_on(points))}</small></p>",
         chart,
         *chosen(picked),
+        by_class,
+        *datasets(points),
+        *machines(picked if len(picked) else points),
+        *recipes(picked),
         f"<h2>{text(say('tradeoffs.table'))}</h2>{rows(table)}",
         "</body></html>",
     ]
@@ -80,9 +90,55 @@ def chosen(picked: pd.DataFrame) -> Iterator[str]:
         lines += map(str, point.receipt.get("no_gain", ()) if point else ())  # type: ignore[arg-type]
         heading = f"{number} {MARKS.get(stage, '○')} {word}{selection.name(row)}"
         yield f"<section><h3>{text(heading)}</h3>{''.join(f'<div>{text(line)}</div>' for line in lines)}</section>"
+    yield from (f"<p>{text(line)}</p>" for line in closing.report_lines(picked))
     changed = selection.changed(picked)
     if len(changed):
         yield f"<h2>{text(say('tradeoffs.settings'))}</h2>{rows(changed)}"
+
+
+def class_chart(picked: pd.DataFrame, *, dark: bool) -> str:
+    """How the picked points answer each class of the same test images; empty where that was not kept."""
+    same = answers.alike(picked)
+    if not same:
+        return ""
+    figure = answers.figure_of(answers.by_class(picked, same), dark=dark)
+    return f"<h2>{text(say('tradeoffs.classes'))}</h2>{standalone(figure, dark=dark, library=False)}"
+
+
+def datasets(points: pd.DataFrame) -> Iterator[str]:
+    """What is known of each dataset that the points were measured on."""
+    known = {**load_catalog().datasets, **imported_datasets(workspace().datasets)}
+    yield f"<h2>{text(say('tradeoffs.report_dataset'))}</h2>"
+    for name in pd.unique(points["dataset"]):
+        facts = known.get(str(name))
+        told = say("tradeoffs.report_data_unknown")
+        if facts is not None:
+            kind = "report_data_own" if facts.get("where") == "own" else "report_data"
+            numbers = {key: f"{facts[key]:,}" for key in ("classes", "images")}
+            told = say(f"tradeoffs.{kind}", **numbers, licence=facts.get("licence", "–"))
+        yield f"<p><b>{text(str(name))}</b>: {text(told)}</p>"
+
+
+def machines(points: pd.DataFrame) -> Iterator[str]:
+    """What the first runs of these points were computed on, with the versions behind the numbers; each machine once."""
+    yield f"<h2>{text(say('tradeoffs.report_machine'))}</h2>"
+    first = points.drop_duplicates("run").head(selection.MOST_CARDS)
+    found = [run.summary().environment for _, row in first.iterrows() if (run := selection.run_of(row)) is not None]
+    for environment in {tuple(sorted(one.items())): one for one in found}.values():
+        cells = "".join(line("td", pair) for pair in environment.items())
+        yield f"<table><tbody>{cells}</tbody></table>"
+
+
+def recipes(picked: pd.DataFrame) -> Iterator[str]:
+    """The recipe of each picked point's run, as it can be run again."""
+    for _, row in picked.drop_duplicates("run").iterrows():
+        run = selection.run_of(row)
+        try:
+            told = say("tradeoffs.report_recipe_unreadable") if run is None else run.recipe_text
+        except OSError:
+            told = say("tradeoffs.report_recipe_unreadable")
+        heading = say("tradeoffs.report_recipe", name=row["run_name"])
+        yield f"<h2>{text(heading)}</h2><pre>{text(told)}</pre>"
 
 
 def rows(table: pd.DataFrame) -> str:

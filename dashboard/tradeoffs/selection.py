@@ -1,7 +1,9 @@
-"""The panel beside the chart of Trade-offs: the picked points, what differs between them, and what to do with them."""
+"""The panel next to the chart of Trade-offs: the picked points, what differs between them, what to do with them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -11,32 +13,44 @@ from core import formatting
 from core.catalog import load_catalog
 from core.errors import UserError
 from core.escaping import UserText
-from core.options import Value
+from core.options import Option, Value
 from core.points import Point
 from core.recipe_options import RECIPE_OPTIONS
 from core.runs import Run
 from core.samples import sample
-from dashboard import chance, receipt
+from dashboard import bundle, chance, closing, receipt
 from dashboard.charts import hover
 from dashboard.charts.comparison import CONTROL, METHOD, RECIPE, Change, Delta, Setting, changes, delta, settings
+from dashboard.charts.front import HEIGHT
 from dashboard.charts.points import spread
 from dashboard.charts.style import MARKS
 from dashboard.components import TEXT_COLORS
-from dashboard.forms import told
-from dashboard.i18n import control_name, named, say, spoken
+from dashboard.design import draft_state
+from dashboard.i18n import control_name, named, say, spoken, template
+from dashboard.option_words import told, told_of
 from dashboard.session import recall, workspace
-from dashboard.tradeoffs import view_state
+from dashboard.tradeoffs import manage_runs, view_state
 from dashboard.tradeoffs.points_cache import recipe
 from dashboard.tradeoffs.view_state import View
 
-MOST_CARDS = 6  # points compared beside each other; more do not fit into a panel
-ZERO = {"image_size": "own", "labels": "all", "shots": "none"}  # what 0 means for a knob of the recipe
+MOST_CARDS = 6  # points compared with each other; more do not fit into a panel
+PANEL = HEIGHT + 60  # pixels: as high as the chart with its legend, whatever is picked
 Given = dict[Setting, Value]
 PointRow = pd.Series  # one row of the points
 
 
-def show(picked: pd.DataFrame, view: View) -> None:
-    """The picked points as cards, each beside the first of them: the baseline, if one is pinned."""
+def show(picked: pd.DataFrame, view: View, known_tags: Sequence[str]) -> None:
+    """The picked points as cards, each compared with the first of them: the baseline, if one is pinned. The panel
+    keeps its height, so that what is below it stays where it is."""
+    with st.container(height=PANEL, border=False, key="tradeoffs_panel"):
+        cards(picked, view)
+        if len(picked):
+            runs = [str(run) for run in pd.unique(picked["run"][~picked["sample"]])]
+            manage_runs.show(runs, known_tags)
+
+
+def cards(picked: pd.DataFrame, view: View) -> None:
+    """How many are picked, and a card for each."""
     selected = int(picked["id"].isin(view.sel).sum())
     with st.container(horizontal=True, vertical_alignment="center", key="tradeoffs_picked"):
         st.subheader(say("tradeoffs.selection", count=selected), anchor=False, width="content")
@@ -57,6 +71,7 @@ def show(picked: pd.DataFrame, view: View) -> None:
         card(number, row, beside, view)
     if len(picked) > MOST_CARDS:
         st.caption(say("tradeoffs.selection_more", count=len(picked) - MOST_CARDS, most=MOST_CARDS))
+    closing.show_picked(picked.head(MOST_CARDS))
 
 
 def chosen(points: pd.DataFrame, view: View) -> pd.DataFrame:
@@ -86,6 +101,8 @@ def card(number: int, row: PointRow[Any], beside: PointRow[Any], view: View) -> 
             st.caption("  \n".join(gains(delta(row, beside))))
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             actions(number, row, pinned)
+        if is_packable(row):
+            bundle.box(str(row["run"]), int(row["step"]), f"tradeoffs_bundle_{number}")
 
 
 def title(row: PointRow[Any]) -> str:
@@ -102,17 +119,27 @@ def name(row: PointRow[Any]) -> str:
 
 def figures(row: PointRow[Any]) -> str:
     """Test accuracy, size and latency."""
-    around = spread(row.to_frame().T).iloc[0]
     size = formatting.size(None if pd.isna(row["bytes"]) else row["bytes"])
-    return " · ".join([hover.plus_minus(row["accuracy"], around), size, hover.milliseconds(row["p50"], row["noisy"])])
+    return " · ".join([accuracy(row), size, hover.milliseconds(row["p50"], row["noisy"])])
+
+
+def accuracy(row: PointRow[Any]) -> str:
+    """The test accuracy with its ±, and what the ± is."""
+    return hover.plus_minus(row["accuracy"], spread(row.to_frame().T).iloc[0], row["seeds"], spread_words())
+
+
+def spread_words() -> hover.Spread:
+    """What ± is, in the person's language."""
+    words = (template(f"tradeoffs.spread_{name}") for name in ("interval", "seeds", "form"))
+    return hover.Spread(*words)
 
 
 def gains(found: Delta) -> list[str]:
-    """What a point gains and loses, a line each; overlapping intervals leave open whether there is a difference."""
-    lines = []
+    """What a point gains and loses, a line each; overlapping intervals leave open whether there is a difference, and
+    the deviation over seeds is no interval."""
+    lines = [say("tradeoffs.other_data")] if found.other_data else []
     if found.accuracy is not None:
-        key = "delta_within" if found.overlap else "delta_accuracy"
-        lines.append(say(f"tradeoffs.{key}", points=signed(found.accuracy)))
+        lines.append(say(f"tradeoffs.{_verdict(found)}", points=signed(found.accuracy)))
     if found.validation is not None:
         lines.append(say("tradeoffs.delta_validation", points=signed(found.validation)))
     ratios = [
@@ -122,6 +149,15 @@ def gains(found: Delta) -> list[str]:
     ]
     withheld = [say(f"tradeoffs.withheld_{found.withheld}")] if found.withheld else []
     return [*lines, " · ".join(ratios), *withheld] if ratios else [*lines, *withheld]
+
+
+def _verdict(found: Delta) -> str:
+    """Which sentence says what the difference of two test accuracies is worth."""
+    if found.overlap is None:
+        return "delta_plain"
+    if found.seeds:
+        return "delta_seeds_within" if found.overlap else "delta_seeds_apart"
+    return "delta_within" if found.overlap else "delta_accuracy"
 
 
 def signed(share: float) -> str:
@@ -157,9 +193,28 @@ def actions(number: int, row: PointRow[Any], pinned: bool) -> None:
         query_params=source,
         help=say("tradeoffs.variant_help"),
     )
+    if is_packable(row):
+        bundle.button(run, int(row["step"]), f"tradeoffs_bundle_{number}")
     with st.popover(say("tradeoffs.receipt"), icon=":material/receipt_long:", type="tertiary"):
         if (point := point_of(row)) is not None:
             receipt.show(point, title(row))
+
+
+def is_packable(row: PointRow[Any]) -> bool:
+    """Whether its model can be taken away: that of a run of one's own, and no control's."""
+    return not row["sample"] and not row["control"]
+
+
+def design_towards(row: PointRow[Any], key: str) -> None:
+    """Opens Design with the recipe of the point, up to its step, as the draft."""
+    found = recipe(row["run"], sample=bool(row["sample"]))
+    pressed = st.button(
+        say("tradeoffs.design_towards"), key=key, icon=":material/tune:", type="tertiary", disabled=found is None,
+        help=say("tradeoffs.design_towards_help" if found else "tradeoffs.design_towards_unreadable"),
+    )  # fmt: skip
+    if pressed and found is not None:
+        draft_state.load(replace(found, steps=found.steps[: int(row["step"]) + 1]).to_toml())
+        st.switch_page("app_pages/design.py")
 
 
 def pin(ident: str) -> None:
@@ -167,11 +222,18 @@ def pin(ident: str) -> None:
     view_state.alter(base=ident)
 
 
+def run_of(row: PointRow[Any]) -> Run | None:
+    """The run that a point belongs to; None if it was deleted meanwhile."""
+    try:
+        return sample(row["run"]) if row["sample"] else workspace().run(row["run"])
+    except UserError:
+        return None
+
+
 def point_of(row: PointRow[Any]) -> Point | None:
     """The whole point with its receipt; None if its run was deleted meanwhile."""
-    try:
-        run: Run = sample(row["run"]) if row["sample"] else workspace().run(row["run"])
-    except UserError:
+    run = run_of(row)
+    if run is None:
         return None
     summary = run.summary()
     found = (p for p in (summary.controls if row["control"] else summary.points) if p.step == row["step"])
@@ -186,7 +248,7 @@ def differences(picked: pd.DataFrame) -> None:
     picked = picked.head(MOST_CARDS)
     if len(picked) < 2:
         return
-    st.markdown(f"**{say('tradeoffs.settings')}**")
+    st.subheader(say("tradeoffs.settings"), anchor=False)
     for _, row in picked.iterrows():
         if settings_of(row) is None:
             st.caption(say("tradeoffs.settings_unreadable", name=UserText(row["run_name"]).md()))
@@ -237,13 +299,18 @@ def words_of(setting: Setting, values: tuple[Value | None, ...] = ()) -> str:
     """The setting's own words, from the catalog."""
     if setting.name in (METHOD, CONTROL) and not setting.stage:
         return say(f"tradeoffs.{setting.name}")
+    found = option_of(setting)
+    return spoken(found.title) if found else setting.name
+
+
+def option_of(setting: Setting) -> Option | None:
+    """The option behind a setting; None where the catalog no longer has it."""
     if setting.step == RECIPE:
         options = RECIPE_OPTIONS
     else:
         menu = load_catalog().methods.get(setting.stage, {})
         options = tuple(option for entry in menu.values() for option in entry.options)
-    found = next((option for option in options if option.name == setting.name), None)
-    return spoken(found.title) if found else setting.name
+    return next((option for option in options if option.name == setting.name), None)
 
 
 def plain(setting: Setting, value: Value | None) -> str:
@@ -256,6 +323,7 @@ def plain(setting: Setting, value: Value | None) -> str:
         return f"{MARKS.get(stage, '○')} {spoken(entry.title)}" if entry else str(value)
     if setting.name == CONTROL and not setting.stage:
         return control_name(str(value))
-    if value == "" or (setting.step == RECIPE and setting.name in ZERO and value == 0):
-        return say(f"tradeoffs.value_{ZERO.get(setting.name, 'none') if value == 0 else 'none'}")
-    return told(value)
+    if value == "":
+        return say("tradeoffs.value_none")
+    option = option_of(setting)
+    return told_of(option, value) if option else told(value)

@@ -10,8 +10,9 @@ from urllib.parse import quote, unquote
 
 import pandas as pd
 
-from dashboard.charts import style
+from dashboard.charts import knobs, style
 from dashboard.charts.front import AREAS, COSTS, QUALITIES, Axes
+from dashboard.charts.knobs import Wanted
 from dashboard.session import LONGEST_QUERY, forget, put_query, raw_query, recall, remember, widget
 
 KEPT, WRITTEN = "tradeoffs.view", "tradeoffs.written"
@@ -33,6 +34,9 @@ class View:
     backbone: tuple[str, ...] = ()
     stage: tuple[str, ...] = ()
     tag: tuple[str, ...] = ()
+    state: tuple[str, ...] = ()
+    knobs: tuple[str, ...] = ()
+    front: bool = False
     samples: bool | None = None
     controls: bool = True
     paths: bool | None = None
@@ -79,11 +83,11 @@ def _written(value: object) -> str:
 def _read(name: str, text: str) -> object:
     if name in CHOICES:
         return text if text in CHOICES[name] else None
-    if name in ("log", "samples", "controls", "paths"):
+    if name in ("log", "front", "samples", "controls", "paths"):
         return SWITCHES.get(text)
     if name in ("mb", "ms", "drop"):
         return bound(text)
-    if name in ("sel", "backbone", "stage", "tag"):
+    if name in ("sel", "backbone", "stage", "tag", "state", "knobs"):
         return tuple(dict.fromkeys(unquote(part) for part in text.split(",") if part))[:MOST_SELECTED]
     return text
 
@@ -110,6 +114,11 @@ def current() -> View:
     stayed = widget(HERE, None) is not None
     if asked != recall(WRITTEN, {}) and (asked or stayed):
         change(from_address(asked.get))
+    return kept()
+
+
+def kept() -> View:
+    """The view this session keeps, whatever the address says."""
     view: View = recall(KEPT, View())
     return view
 
@@ -184,7 +193,7 @@ def target_of(points: pd.DataFrame) -> str:
 def apply(points: pd.DataFrame, view: View) -> pd.DataFrame:
     """The comparable points that pass the filters; a filter that names nothing there is off."""
     kept = points
-    for name, wanted in (("backbone", view.backbone), ("stage", view.stage)):
+    for name, wanted in (("backbone", view.backbone), ("stage", view.stage), ("status", view.state)):
         chosen = set(wanted) & set(points[name])
         kept = kept[kept[name].isin(chosen)] if chosen else kept
     asked = set(view.tag) & set(tags(points)) if view.tag else set()
@@ -195,7 +204,13 @@ def apply(points: pd.DataFrame, view: View) -> pd.DataFrame:
 
 def active(view: View) -> int:
     """How many filters are on."""
-    return sum(map(bool, (view.backbone, view.stage, view.tag, not view.controls)))
+    switches = (view.backbone, view.stage, view.tag, view.state, view.front, not view.controls)
+    return sum(map(bool, switches)) + sum(one.is_set for one in filters(view))
+
+
+def filters(view: View) -> list[Wanted]:
+    """The filters by the value of a setting; what an address says that is none is left out."""
+    return [one for text in view.knobs if (one := knobs.wanted(text)) is not None]
 
 
 STAGES = tuple(style.SYMBOLS)

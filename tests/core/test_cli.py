@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from core import cli
+from core.assets import ASSETS, shipped
 from core.catalog import load_catalog
 from core.processes import dashboard as dashboard_process
 from core.processes.workers import Identity
@@ -36,6 +37,15 @@ learning_rate = 0.01
 backbone_rate = 1.0
 """
 SMALL = RECIPE.format(epochs=2)
+KEEP = """
+dataset = "{dataset}"
+backbone = "own/mine"
+
+[[steps]]
+stage = "transfer"
+method = "keep"
+"""
+FASHION_NAMES = list(load_catalog().datasets["fashion-mini"]["class_names"])
 
 
 def run(*words: str, code: int = 0) -> str:
@@ -153,6 +163,11 @@ NOBODY = "0" * 13 + "-ffffff"
         (("import", "/nowhere/at/all", "--name", "x"), "path", "may be read"),
         (("import", "/dev/null", "--name", "x"), "path", "may be read"),
         (("import", "half \udcff", "--name", "x"), "path", ""),
+        (("import-model", "/nowhere.pth", "--name", "x", "--backbone", "resnet18"), "path", "may be read"),
+        (("import-model", "Makefile", "--name", "x", "--backbone", "resnet19"), "backbone", "one of"),
+        (("import-model", "Makefile", "--name", "x", "--backbone", "resnet18", "--mean", "half"), "mean", "commas"),
+        (("import-model", "Makefile", "--name", "x", "--backbone", "resnet18", "--labels", "none"), "labels", "a line"),
+        (("remove-model", "mine"), "model", "imported"),
         (("profile", "resnet18", "--classes", "nan"), "command", "--help"),
         (("profile", "resnet18", "--classes", "1e400"), "command", "--help"),
         (("export", NOBODY, "--out", ""), "--out", "a folder"),
@@ -277,6 +292,7 @@ def test_lists(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert name in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_profile_of_resnet18(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """torchvision's published figures: 11,689,512 parameters, 1.814 GMACs."""
     run("profile", "resnet18", "--json")
@@ -308,6 +324,7 @@ def test_a_run_and_what_can_be_asked_of_it(
     assert printed(capsys) == []
 
 
+@pytest.mark.slow
 def test_a_persons_own_images_from_import_to_predict(
     workspace: Path, recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -348,6 +365,48 @@ def test_a_persons_own_images_from_import_to_predict(
     assert json.loads(told.stdout)["label"] == "dark night"
 
 
+@pytest.mark.slow
+def test_a_persons_own_network_from_import_to_removal(
+    workspace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The small network that is bundled, as if somebody had trained it."""
+    path, labels = shipped(ASSETS / "backbones" / "resnet8_fashion.safetensors"), tmp_path / "labels.txt"
+    words = ("--backbone", "resnet8", "--size", "28", "--mean", "0.3", "--std", "0.4", "--labels", str(labels))
+    labels.write_text("\n".join(FASHION_NAMES), encoding="utf-8")
+    run("import-model", str(path), "--name", "mine", *words, "--json")
+    imported = printed(capsys)
+    assert (imported["model"], imported["backbone"], imported["classes"]) == ("own/mine", "resnet8", 10)
+    assert imported["size"] == 28
+    run("list", "backbones", "--json")
+    (entry,) = (row for row in printed(capsys) if row["name"] == "own/mine")
+    assert (entry["mean"], entry["class_names"]) == ([0.3], FASHION_NAMES)
+    recipe = tmp_path / "keep.toml"
+    recipe.write_text(KEEP.format(dataset="fashion-mini"))
+    run("check", str(recipe), "--json")
+    assert printed(capsys)["ok"]
+    before = {p: p.read_bytes() for p in workspace.rglob("*") if p.is_file()}
+    recipe.write_text(KEEP.format(dataset="digits"))
+    run("check", str(recipe), "--json", code=2)
+    (error,) = printed(capsys)["errors"]
+    assert error["code"] == "other_classes"
+    labels.write_text("cat")
+    for wrong, field in (
+        (("--labels", str(labels)), "labels"),
+        (("--mean", "half"), "mean"),
+        (("--size", "2"), "size"),
+    ):
+        run("import-model", str(path), "--name", "other", "--backbone", "resnet8", *wrong, "--json", code=2)
+        assert printed(capsys)["errors"][0]["field"] == field
+    assert {p: p.read_bytes() for p in workspace.rglob("*") if p.is_file()} == before
+    run("verify", "own/mine", "--json")
+    assert {row["state"] for row in printed(capsys)} == {"ok"}
+    run("remove-model", "mine", "--json")
+    assert printed(capsys) == {"model": "own/mine", "removed": True}
+    run("remove-model", "mine", "--json", code=2)
+    assert "import-model" in printed(capsys)["errors"][0]["fix"]
+
+
+@pytest.mark.slow
 def test_ctrl_c_cancels_and_keeps_the_curve(workspace: Path, tmp_path: Path) -> None:
     path = tmp_path / "long.toml"
     path.write_text(RECIPE.format(epochs=900))
@@ -399,3 +458,6 @@ def test_help_shows_every_method_and_command() -> None:
     for stage, menu in load_catalog().methods.items():
         for name in menu:
             assert f"{stage}.{name}" in text
+    told = " ".join(text.split())
+    assert "labels (a whole number from 0 to 10000000, 0 = all; 0)" in told, "what a number means is said"
+    assert "patience (a whole number from 0 to 1000, 0 = off; 0)" in told

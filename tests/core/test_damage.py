@@ -365,6 +365,7 @@ def test_a_point_whose_line_was_damaged_is_named_and_measured_again(made: Made, 
     assert accuracies(Run(run.folder)) == accuracies(made.run)
 
 
+@pytest.mark.slow
 def test_a_model_damaged_between_two_steps_is_not_built_on(made: Made, tmp_path: Path) -> None:
     run = interrupted(made, tmp_path / "store", step=1)
     run.requeue()

@@ -71,7 +71,9 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
     assert serving(store.path) == [], "a test left a server behind"
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "how", [signal.SIGINT, *(pytest.param(one, marks=pytest.mark.slow) for one in (signal.SIGTERM, signal.SIGHUP))]
+)
 def test_ctrl_c_ends_the_dashboard_and_nothing_else(workspace: Workspace, how: signal.Signals) -> None:
     port = free_port()
     terminal = Terminal(workspace.path, "dashboard", "--no-browser", "--port", str(port))

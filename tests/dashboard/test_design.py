@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,13 @@ from core.assets import SAMPLES
 from core.catalog import load_catalog
 from core.errors import UserError
 from core.jobs import Job
-from core.processes.workers import identity
 from core.recipe import Recipe, Step, load_recipe, parse_recipe
 from core.workspace import Workspace
 from dashboard import components, launch
-from dashboard.design import chain, draft, draft_state, effects, presets, preview
+from dashboard.design import chain, command, draft, draft_state, effects, presets, preview
+from dashboard.design.changes import changes
 from tests.browser import Site, Watched, wait_until_drawn
+from tests.dashboard.test_fit import own
 
 ROOT = Path(__file__).resolve().parents[2]
 HARNESS = """
@@ -169,7 +170,7 @@ def test_a_knob_becomes_the_recipe_and_undo_takes_it_back(page: AppTest) -> None
 
 def test_a_target_is_chosen_beside_the_data_set_and_asked_for_where_it_is_needed(page: AppTest) -> None:
     steps = (Step("transfer", "coral"),)
-    page.session_state["kept:design.draft"] = draft.Draft(made := Recipe("to", "glyphs", "resnet8", steps), made)
+    page.session_state["kept:design.draft"] = draft.Draft(Recipe("to", "glyphs", "resnet8", steps))
     page.run()
     assert "transfer.coral without a target" in told(page).replace("\\", "")
     menu = page.selectbox(key=key(page, "target_menu"))
@@ -189,7 +190,7 @@ def test_every_method_of_the_catalog_is_shown_whole(page: AppTest) -> None:
         for method, entry in menu.items():
             steps = (Step("transfer", "linear_probe"), Step(stage, method))
             base = draft.first("all").recipe
-            made = draft.Draft(Recipe("all", base.dataset, base.backbone, steps), base)
+            made = draft.Draft(Recipe("all", base.dataset, base.backbone, steps))
             page.session_state["kept:design.draft"] = made
             page.run()
             assert not page.exception
@@ -229,25 +230,59 @@ def test_data_and_backbone(page: AppTest) -> None:
     assert "weights are downloaded (244.41 MB)" in told(page)
 
 
+def test_menus_are_grouped_and_say_what_a_download_costs(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(draft_state, "own_data", lambda: own(84))
+    page.run()
+    for menu in ("dataset", "target", "backbone"):
+        options = [name for name in page.selectbox(key=key(page, f"{menu}_menu")).options if name != "none"]
+        groups = [option.partition(" · ")[0] for option in options]
+        places = [("Own", "At hand").index(name) if not name.startswith("Download") else 2 for name in groups]
+        assert places == sorted(places), menu
+        assert all(re.fullmatch(r"Download [\d.]+ [MG]B", name) for name in groups if name.startswith("Download"))
+        assert (groups[0] == "Own") == (menu != "backbone")
+    students = page.selectbox(key=key(page, "1_kd_student_menu")).options
+    assert not [name for name in students if "ownload" in name], "a student learns from scratch: nothing is fetched"
+
+
+def test_own_data_adjusts_the_recipe_with_a_note_and_a_way_back(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(draft_state, "own_data", lambda: own(84))
+    page.run()
+    page.selectbox(key=key(page, "dataset_menu")).set_value("photos").run()
+    (note,) = [info.value for info in page.info]
+    assert note.startswith("Adjusted to the dataset: Labels used 300 → all")
+    click(page, "fitted_undo")
+    assert (recipe(page).dataset, recipe(page).labels) == ("photos", 300)
+    assert "are more than there are" in page.error[0].value
+    click(page, "redo")
+    page.selectbox(key=key(page, "dataset_menu")).set_value("fashion-mini").run()
+    assert recipe(page).labels == 300, "with enough images it is as it was"
+    (note,) = [info.value for info in page.info]
+    assert "Labels used all → 300" in note
+
+
 # what is wrong
 
 
 def test_a_conflict_is_told_on_its_card_and_start_waits(page: AppTest) -> None:
     page.run()
     click(page, "up_3")
-    (error,) = page.error
-    assert "after" in error.value
+    errors = [error.value for error in page.error]
+    assert any(error.startswith("step 4, Prune is in the wrong place") for error in errors), errors
+    assert not any("steps." in error for error in errors)
     assert page.button(key="design_start").disabled
-    assert "Mend first (1)" in told(page)
-    click(page, "undo")
+    assert "Correct first (1): step 4, Prune" in told(page)
+    click(page, "order_3")
+    assert [step.stage for step in recipe(page).steps] == ["transfer", "distill", "prune", "quantize"]
     assert not page.error
     assert not page.button(key="design_start").disabled
+    click(page, "undo")
+    assert page.error, "the order before is there again"
 
 
 def test_a_wrong_option_is_told_at_its_field_and_its_fold_opens(page: AppTest) -> None:
     page.run()
     field(page, 1, "student", "menu").set_value("alexnet").run()
-    field(page, 1, "width", "number").set_value(8).run()
+    page.button_group(key=key(page, "1_kd_width_word")).set_value("number").run()
     (error,) = page.error
     assert "width" in error.value
     assert page.button(key="design_start").disabled
@@ -283,8 +318,8 @@ def test_a_preset_is_applied_and_says_what_it_changed(page: AppTest, name: str) 
     before = recipe(page)
     preset(page).set_value(name).run()
     (line,) = [info.value for info in page.info]
-    for change in presets.changes(before, recipe(page)):
-        assert (change.title.en if change.title else change.stage.capitalize()) in line
+    for change in changes(before, recipe(page)):
+        assert (change.option.title.en if change.option else change.stage.capitalize()) in line
     assert preset(page).value == name
     click(page, "undo")
     assert recipe(page) == before
@@ -349,7 +384,7 @@ def test_a_wrong_file_is_told_with_its_line_and_changes_nothing(page: AppTest) -
 def test_the_command_on_the_page_is_the_recipes(page: AppTest, store: Workspace) -> None:
     page.run()
     (code,) = page.code
-    assert code.value == draft.command(recipe(page), workspace=store.path)
+    assert code.value == command.command(recipe(page), workspace=store.path)
 
 
 # the preview
@@ -367,6 +402,7 @@ def test_the_preview_is_asked_for_once_and_shown(page: AppTest, store: Workspace
     assert shown.iloc[1, 1] == "≈\u00a020\u00a0k"
     assert "<b>" not in str(shown.iloc[1, 0])
     words = told(page)
+    assert "≈\u00a082.0\u00a0kB · 0:55" in words, "and in short beside Start"
     assert "about **55 s** (40–80) · 900.00 MB memory · CPU · images 64×64" in words
     assert "a global ranking needs trained weights" in words
     assert "![](" not in words
@@ -464,19 +500,21 @@ def test_read_only(page: AppTest, answers: Answers, monkeypatch: pytest.MonkeyPa
 # what is shown at once
 
 
-def test_a_methods_own_options_are_shown_first() -> None:
-    step, origin = Step("transfer", "fine_tune"), draft.first("x").recipe
-    names = [option.name for option in chain.important(step, origin)]
-    assert names[:2] == ["backbone_rate", "layer_decay"]
-    assert len(names) == chain.SHOWN
+def test_what_matters_most_is_shown_at_once_and_the_rest_folded() -> None:
+    for stage, menu in load_catalog().methods.items():
+        for method, entry in menu.items():
+            shown = chain.important(Step(stage, method))
+            assert len(shown) == min(chain.SHOWN, len(entry.options))
+            assert {o.name for o in entry.options if o.first} <= {o.name for o in shown}, (stage, method)
+    names = [option.name for option in chain.important(Step("distill", "kd"))]
+    assert set(names) == {"temperature", "student", "weight", "epochs"}
 
 
-def test_what_the_loaded_recipe_sets_is_shown() -> None:
-    origin = draft.first("x").recipe
-    names = [option.name for option in chain.important(origin.steps[1], origin)]
-    assert {"temperature", "student", "views"} <= set(names)
-    changed = draft.set_option(draft.Draft(origin, origin), 1, "gain", 2.0)
-    assert "gain" not in [o.name for o in chain.important(changed.recipe.steps[1], changed.origin)]
+def test_a_fold_says_what_is_changed_in_it(page: AppTest) -> None:
+    page.run()
+    labels = [expander.label for expander in page.expander]
+    assert "11 more options · Fixed views 2" in labels
+    assert "More settings: image size, seeds, threads, device · Image size 64 · Threads 2" in labels
 
 
 def test_damaged_data_sets_of_ones_own_are_left_out(store: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -504,19 +542,6 @@ draft_state.edit(lambda now: draft.remove_step(now, 1), {old})
 
 
 # in a browser
-
-
-@pytest.fixture
-def attended(site: Site) -> Iterator[None]:
-    """Somebody who seems to answer and does not: the page asks, polls and draws itself again and again."""
-    with subprocess.Popen(["sleep", "600"]) as somebody:
-        who = identity(somebody.pid)
-        assert who is not None
-        path = site.workspace.path / "supervisor.json"
-        path.write_text(who.to_json())
-        yield
-        path.unlink()
-        somebody.kill()
 
 
 @pytest.mark.usefixtures("attended")
@@ -547,16 +572,124 @@ def test_the_drawing_follows_the_knob(page: AppTest, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(components, "chart", lambda *_, key, alt, **more: seen.update({key: alt}))
     page.run()
     assert seen == {}, "drawn only when it is opened"
+    assert "At 2 the example teacher says 65 % T-shirt, 21 % shirt" in told(page), "but told at once"
     for place, stage in enumerate(("distill", "prune", "quantize"), start=1):
         page.session_state[f"effects_{place}_{stage}"] = True
     page.run()
     assert not page.exception
-    assert "temperature 2" in seen["effects_chart_1_distill"]
-    assert "16 of 32" in seen["effects_chart_2_prune"]
-    assert "255 levels" in seen["effects_chart_3_quantize"]
+    assert "At 2 " in seen["effects_chart_1_distill"]
+    assert "16 of the 32 channels" in seen["effects_chart_2_prune"]
+    assert "255 different values" in seen["effects_chart_3_quantize"]
     before = seen["effects_chart_1_distill"]
     field(page, 1, "temperature", "number").set_value(8.0).run()
-    assert "temperature 8" in seen["effects_chart_1_distill"] != before
+    assert "At 8 the example teacher says 21 % T-shirt, 16 % shirt" in seen["effects_chart_1_distill"] != before
     assert not effects.drawable(Step("prune", "l2", {"scope": "global"})), "one layer alone says nothing of all"
     assert not effects.drawable(Step("prune", "taylor"))
     assert effects.drawable(Step("prune", "l1"))
+
+
+def test_every_knob_without_an_example_says_why(page: AppTest) -> None:
+    """Each distillation, pruning and quantization with options has a sentence: an example with numbers, or a reason."""
+    for stage in ("distill", "prune", "quantize"):
+        for method, entry in load_catalog().methods[stage].items():
+            steps = (Step("transfer", "linear_probe"), Step(stage, method))
+            page.session_state["kept:design.draft"] = draft.Draft(Recipe("x", "digits", "resnet8", steps))
+            page.run()
+            words = told(page)
+            said = "xample here" in words or "the example " in words
+            assert said == bool(entry.options), (stage, method)
+
+
+# a recipe file, a variant, two windows
+
+WRONG = """schema = 1
+name = "wrong"
+dataset = "fashion-mini"
+backbone = "efficientnet_lite0"
+labels = 300
+[[steps]]
+stage = "transfer"
+method = "linear_probe"
+[[steps]]
+stage = "prune"
+method = "l2"
+ratio = 1.5
+epochs = 900
+"""
+
+
+def test_mistakes_of_a_recipe_file_are_shown_at_their_fields(page: AppTest) -> None:
+    page.run()
+    page.file_uploader(key="design_upload").upload("wrong.toml", WRONG.encode(), "application/toml").run()
+    assert recipe(page).name == "wrong"
+    assert len(page.error) == 2
+    assert field(page, 1, "ratio", "number").value == 1.5
+    assert "Correct first (2): step 2, Prune: Pruning ratio; step 2, Prune: Recovery epochs" in told(page)
+    field(page, 1, "ratio", "number").set_value(0.5).run()
+    field(page, 1, "epochs", "number").set_value(9).run()
+    assert not page.error
+    assert not page.button(key="design_start").disabled
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        WRONG.replace("ratio", "ration"),
+        WRONG.replace("l2", "l7"),
+        WRONG.replace("1.5", '"much"'),
+        WRONG.replace("1.5", "inf"),
+        WRONG.replace("efficientnet_lite0", "nothing"),
+    ],
+    ids=["option", "method", "type", "infinite", "backbone"],
+)
+def test_a_file_that_no_field_could_show_is_refused(page: AppTest, wrong: str) -> None:
+    page.run()
+    before = recipe(page)
+    page.file_uploader(key="design_upload").upload("wrong.toml", wrong.encode(), "application/toml").run()
+    assert not page.exception
+    assert page.error
+    assert recipe(page) == before
+
+
+def test_a_variant_is_called_by_what_it_changed(page: AppTest, store: Workspace) -> None:
+    run = store.create_run(
+        (ROOT / "assets/recipes/demo.toml").read_text().replace("demo: few labels, big teacher", "demo")
+    )
+    page.query_params["from"] = run.id
+    page.run()
+    field(page, 1, "temperature", "number").set_value(8.0).run()
+    assert recipe(page).name == "demo · T 8"
+    (name,) = [widget for widget in page.text_input if "_name" in str(widget.key)]
+    assert name.value == "demo · T 8", "the field shows it"
+    name.set_value("mine").run()
+    field(page, 2, "ratio", "slider").set_value(0.7).run()
+    assert recipe(page).name == "mine", "a name that a person gave stays"
+    click(page, "start")
+    page.switch_page(str(ROOT / "dashboard/app_pages/design.py")).run()
+    field(page, 2, "ratio", "slider").set_value(0.6).run()
+    assert recipe(page).name == "mine · ratio 0.6", "after a start the next is its variant"
+
+
+def address(page: AppTest) -> str:
+    """The draft's id in the page's address."""
+    found = page.query_params["draft"]
+    return str(found if isinstance(found, str) else found[0])
+
+
+def test_two_windows_do_not_overwrite_each_other(page: AppTest, tmp_path: Path) -> None:
+    page.run()
+    field(page, 2, "ratio", "slider").set_value(0.7).run()
+    name = address(page)
+    second = AppTest.from_file(str(tmp_path / "frame.py"), default_timeout=30)
+    second.query_params["draft"] = name
+    second.run()
+    assert recipe(second).steps[2].options["ratio"] == 0.7, "a window opened with the address goes on"
+    field(second, 2, "ratio", "slider").set_value(0.4).run()
+    field(page, 2, "ratio", "slider").set_value(0.9).run()
+    other = address(page)
+    assert other != name
+    for draft_id, ratio in ((name, 0.4), (other, 0.9)):
+        again = AppTest.from_file(str(tmp_path / "frame.py"), default_timeout=30)
+        again.query_params["draft"] = draft_id
+        again.run()
+        assert recipe(again).steps[2].options["ratio"] == ratio

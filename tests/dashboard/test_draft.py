@@ -13,7 +13,8 @@ import pytest
 from core.catalog import STAGES
 from core.errors import UserError, UserErrors
 from core.recipe import Recipe, load_recipe, parse_recipe, recipe_from
-from dashboard.design import draft, presets
+from dashboard.design import command, draft, presets
+from dashboard.design.changes import changes
 from dashboard.design.draft import Draft
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -97,7 +98,7 @@ def test_moving_beyond_an_end_changes_nothing(now: Draft) -> None:
 # files
 
 
-@pytest.mark.parametrize("name", draft.BUNDLED)
+@pytest.mark.parametrize("name", command.BUNDLED)
 def test_up_and_down_again_is_bit_equal(now: Draft, name: str) -> None:
     text = replace(draft.bundled(name), name='größer „schöner" 名称 $x$').to_toml()
     loaded = draft.load(now, text.encode())
@@ -140,12 +141,12 @@ def test_the_demo_is_balanced(now: Draft) -> None:
 
 def test_a_preset_says_what_it_changed(now: Draft) -> None:
     after = presets.apply(now, "smallest").recipe
-    told = {(c.stage, c.title.en if c.title else ""): (c.before, c.after) for c in presets.changes(now.recipe, after)}
+    told = {(c.stage, c.option.title.en if c.option else ""): (c.before, c.after) for c in changes(now.recipe, after)}
     assert told["prune", "Pruning ratio"] == (0.5, 0.75)
     assert told["quantize", ""] == ("static", "weight_only")
-    quick = presets.changes(now.recipe, presets.apply(now, "quick").recipe)
+    quick = changes(now.recipe, presets.apply(now, "quick").recipe)
     assert any(change.stage == "prune" and change.after is None for change in quick)
-    assert presets.changes(now.recipe, now.recipe) == ()
+    assert changes(now.recipe, now.recipe) == ()
 
 
 def test_random_weights_are_not_probed(now: Draft) -> None:
@@ -163,10 +164,10 @@ def test_a_preset_keeps_ones_own_transfer_and_export(now: Draft) -> None:
 # the command
 
 
-def _run(command: str) -> Recipe:
+def _run(line: str) -> Recipe:
     """What the command line makes of it."""
-    words = shlex.split(command)
-    start = draft.program()
+    words = shlex.split(line)
+    start = command.program()
     assert words[: len(start) + 1] == [*start, "run"]
     path, *rest = words[len(start) + 1 :]
     assert Path(start[0]).is_absolute()
@@ -195,17 +196,17 @@ def _run(command: str) -> Recipe:
 def test_settings_on_a_bundled_recipe_give_the_same_run(now: Draft, change: object) -> None:
     assert callable(change)
     recipe: Recipe = change(now).recipe
-    made = _run(draft.command(recipe))
+    made = _run(command.command(recipe))
     assert (made.hash(), made.name) == (recipe.hash(), recipe.name)
 
 
 def test_another_chain_is_handed_over_by_a_shell_in_any_folder(now: Draft, tmp_path: Path) -> None:
     """What the page shows, run as it stands: quotes, dollars and Chinese arrive as they were."""
     recipe = draft.set_knob(draft.add_step(now, "prune"), "name", "../up & `away` $HOME 名 'x' %s").recipe
-    command = draft.command(recipe, workspace=tmp_path / "a b")
-    assert " run - --workspace " in command
-    checked = command.replace(" run - ", " check - ") + " --json"
+    line = command.command(recipe, workspace=tmp_path / "a b")
+    assert " run - --workspace " in line
+    checked = line.replace(" run - ", " check - ") + " --json"
     done = subprocess.run(["/bin/sh", "-c", checked], cwd="/", capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, json.loads(done.stdout)["ok"]) == (0, True), done.stderr
-    handed = subprocess.run(["/bin/sh", "-c", command.rpartition(" | ")[0]], capture_output=True, check=True).stdout
+    handed = subprocess.run(["/bin/sh", "-c", line.rpartition(" | ")[0]], capture_output=True, check=True).stdout
     assert parse_recipe(handed) == recipe

@@ -169,6 +169,42 @@ def test_a_deleted_run_comes_back_and_escape_closes(site: Site, watched: Watched
     watched.is_clean()
 
 
+TABLE = ".st-key-tradeoffs_table"
+ROW, HEAD = 35, 35  # pixels of the table
+
+
+def test_ticking_four_rows_selects_four_and_no_row_moves(site: Site, watched: Watched) -> None:
+    page = watched.page
+    open_page(site, page, "?samples=1")
+    table = page.locator(f"{TABLE} canvas").first
+    table.scroll_into_view_if_needed()
+    before = table.bounding_box()
+    assert before is not None
+    for row in range(4):  # where the rows are at first: whoever reads one after another does not look for them again
+        page.mouse.click(before["x"] + 20, before["y"] + HEAD + (row + 0.5) * ROW)
+        page.wait_for_selector(f"text={row + 1} selected")
+    wait_until_drawn(page)
+    assert len(query(page)["sel"][0].split(",")) == 4
+    assert table.bounding_box() == before
+    page.wait_for_selector("text=Settings that differ")  # below the table
+    watched.is_clean()
+
+
+def test_a_chart_is_a_named_group_whose_buttons_are_reached(site: Site, watched: Watched) -> None:
+    page = watched.page
+    open_page(site, page, "?samples=1")
+    group = page.get_by_role("group", name=re.compile("Scatter chart of [0-9]+ points"))
+    told = page.locator(f"#{group.get_attribute('aria-describedby')}").text_content() or ""
+    assert "of them are on the front" in told
+    button = group.get_by_role("button", name="Picture as PNG")
+    button.focus()
+    assert button.evaluate("node => node === document.activeElement")
+    with page.expect_download() as picture:
+        page.keyboard.press("Enter")
+    assert picture.value.suggested_filename == "trade-offs.png"
+    watched.is_clean()
+
+
 def crowd(workspace: Workspace, count: int) -> None:
     """`count` finished runs: the samples again and again, each with numbers of its own."""
     originals = [(json.loads((f / "result.json").read_text()), f / "recipe.toml") for f in sorted(SAMPLES.iterdir())]
@@ -200,6 +236,7 @@ def seconds_until_usable(site: Site, page: Page) -> float:
     return time.monotonic() - began
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("crowded", [1000], indirect=True)
 def test_a_thousand_runs_are_shown_in_three_seconds(crowded: Site, watched: Watched) -> None:
     """The figure is for a calm machine; a busy one is given three times as long."""
@@ -210,6 +247,7 @@ def test_a_thousand_runs_are_shown_in_three_seconds(crowded: Site, watched: Watc
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize("crowded", [10_000], indirect=True)
 def test_ten_thousand_runs_are_shown_in_six_seconds(crowded: Site, watched: Watched) -> None:
     took = seconds_until_usable(crowded, watched.page)

@@ -10,6 +10,7 @@ import pytest
 from core.catalog import Facts, load_catalog
 from core.recipe import Recipe, Step
 from dashboard.design import draft, presets
+from dashboard.design.changes import changes
 from dashboard.design.fit import FITTED, choose_dataset, fit
 from dashboard.design.keeping import from_document, to_document
 
@@ -47,11 +48,26 @@ def test_undo_takes_the_adjustment_back_and_then_the_choice() -> None:
     now = choose_dataset(start, "photos", own(84))
     assert now.recipe.labels == 0
     assert now.unfitted is not None
-    (change,) = presets.changes(now.unfitted, now.recipe)
+    (change,) = changes(now.unfitted, now.recipe)
     assert (change.before, change.after) == (300, 0)
     back = draft.undo(now)
     assert (back.recipe.dataset, back.recipe.labels, back.unfitted) == ("photos", 300, None)
     assert draft.undo(back).recipe == start.recipe
+
+
+def test_data_that_is_large_enough_again_brings_back_what_was_wished() -> None:
+    known = {**own(40), "many": {**own(5000)["photos"], "name": "many"}}
+    steps = (Step("transfer", "fine_tune", {"batch": 64}), Step("distill", "kd", {"batch": 512}))
+    start = draft.Draft(Recipe("x", "fashion-mini", "resnet8", steps, labels=300))
+    small = choose_dataset(start, "photos", known)
+    assert (small.recipe.labels, small.recipe.steps[1].options["batch"]) == (0, 32)
+    small = draft.set_option(small, 0, "batch", 16)  # set by hand since: it stays
+    for now in (small, from_document(to_document(small))):  # also after a reload
+        back = choose_dataset(now, "many", known)
+        given = [dict(step.options) for step in back.recipe.steps]
+        assert (back.recipe.labels, given) == (300, [{"batch": 16}, {"batch": 512}])
+        assert back.unfitted is not None, "and the page says so"
+        assert draft.undo(back).recipe.labels == 0
 
 
 def test_batches_and_calibration_within_the_data() -> None:
@@ -70,12 +86,12 @@ def test_batches_and_calibration_within_the_data() -> None:
 def test_a_kept_draft_comes_back_whole() -> None:
     now = draft.set_knob(choose_dataset(draft.first("é [x]"), "photos", own(84)), "image_size", -5)
     back = from_document(to_document(now))
-    assert (back.recipe, back.origin, back.past, back.future) == (now.recipe, now.origin, now.past, now.future)
+    assert (back.recipe, back.past, back.future, back.wished) == (now.recipe, now.past, now.future, now.wished)
 
 
 @pytest.mark.parametrize(
     "change",
-    [{"recipe": None}, {"recipe": []}, {"past": 1}, {"origin": {"name": 1}}, {"future": [{}] * 51}],
+    [{"recipe": None}, {"recipe": []}, {"past": 1}, {"base": {"name": 1}}, {"wished": [1]}, {"future": [{}] * 51}],
     ids=str,
 )
 def test_another_document_is_refused(change: dict[str, object]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -91,6 +93,8 @@ OPTIONS = [
     Option("rounds", "int", 15, WORDS, WORDS, 1, 1000),
     Option("text", "str", "x", WORDS, WORDS),
     Option("network", "str", "resnet8", WORDS, WORDS),
+    Option("most", "int", 0, WORDS, WORDS, 0, 1000, names=((0, Words("all", "全部")),), usual=300),
+    Option("kind", "str", "lsq", WORDS, WORDS, choices=("lsq", "ste"), names=(("lsq", Words("grid", "网格")),)),
 ]
 for option in OPTIONS:
     values = recall("values", {})
@@ -116,7 +120,7 @@ def kept(page: AppTest) -> dict[str, Value]:
 def test_all_fields_are_drawn_with_help_and_default(page: AppTest) -> None:
     assert not page.exception
     drawn = [*page.toggle, *page.slider, *page.number_input, *page.text_input, *page.selectbox, *page.button_group]
-    assert len(drawn) == 8
+    assert len(drawn) == 10
     assert all(widget.help and "In a recipe: `" in widget.help for widget in drawn)
     assert page.slider(key="t_share_slider").value == 0.5
     rate = page.number_input(key="t_rate_number")
@@ -148,6 +152,57 @@ def test_what_a_person_sets_is_told(
     assert type(kept(page)[name]) is type(value)
 
 
+def test_a_word_stands_for_a_number_that_is_no_amount(page: AppTest) -> None:
+    """Zero is never shown: the field says the word, and the recipe keeps its value."""
+    word = page.button_group(key="t_most_word")
+    assert (word.value, list(word.options)) == ("0", ["all", "number"])
+    assert "`0` is all" in word.help
+    assert "From 1 to 1,000" in word.help
+    assert not [widget for widget in page.number_input if widget.key == "t_most_number"]
+    word.set_value("number").run()
+    assert kept(page) == {"most": 300}
+    for _ in range(2):
+        page.number_input(key="t_most_number").set_value(0).run()
+        assert kept(page) == {"most": 0}
+        (word,) = [widget for widget in page.button_group if "_most_" in str(widget.key)]
+        assert word.value == "0", "who types 0 sees what it means"
+        word.set_value("number").run()
+        assert kept(page) == {"most": 300}
+        (word,) = [widget for widget in page.button_group if "_most_" in str(widget.key)]
+        assert word.value == "number"
+
+
+def test_choices_are_called_by_words_and_kept_as_they_are(page: AppTest) -> None:
+    kind = page.button_group(key="t_kind_segments")
+    assert (kind.value, list(kind.options)) == ("lsq", ["grid", "ste"])
+    kind.set_value("ste").run()
+    assert kept(page) == {"kind": "ste"}
+
+
+@pytest.mark.parametrize("one", CATALOGUE, ids=lambda one: one.name)
+def test_no_help_gives_a_number_the_meaning_of_a_word(one: Option) -> None:
+    """`0 = all` is declared as a name of the value, from which field and help take it."""
+    assert not re.search(r"\b0( is|:| =|[a-z ]* means| uses| picks| decides| finds| sets)\b", one.help.en), one.help.en
+    assert not re.search(r"\b0 ?(表示|即|为)", one.help.zh), one.help.zh
+    if one.minimum == 0 and one.default == 0 and one.type in ("int", "float"):
+        assert one.name_of(0) or one.name == "seed", f"{one.name}: does 0 mean nothing, or a word?"
+
+
+@pytest.mark.parametrize("one", CATALOGUE, ids=lambda one: one.name)
+def test_chinese_has_full_width_marks_and_words_for_choices(one: Option) -> None:
+    for text in (one.title.zh, one.help.zh, *(words.zh for _, words in one.names)):
+        assert not re.search(r"[\u4e00-\u9fff][,;:()?!]|[,;:()?!][\u4e00-\u9fff]", text), text
+    words = [choice for choice in one.choices if isinstance(choice, str) and not one.name_of(choice)]
+    assert set(words) <= {"float32", "bfloat16"}, "names of number formats are the same in every language"
+
+
+def test_a_slider_has_no_stop_for_a_word() -> None:
+    share = replace(option("float", 0.0, 0.0, 0.9), names=((0.0, Words("off", "关")),), usual=0.2)
+    assert forms.amount(share) == 0.2
+    assert forms.amount(replace(share, usual=None, default=0.5)) == 0.5
+    assert float(forms.amount(replace(share, usual=None))) > 0
+
+
 def test_a_changed_value_is_marked_with_its_default(page: AppTest) -> None:
     assert page.number_input(key="t_rate_number").label == "Knob (pixels)"
     page.number_input(key="t_rate_number").set_value(0.3).run()
@@ -156,6 +211,6 @@ def test_a_changed_value_is_marked_with_its_default(page: AppTest) -> None:
 
 def test_a_fault_stands_at_its_field_and_as_text(page: AppTest) -> None:
     (told,) = page.error
-    assert told.value.startswith("**rounds**: got 3.")
+    assert told.value.startswith("got 3."), "the field's name stands above it"
     assert "<b>" not in told.value
     assert "![](" not in told.value

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Dialog, Page
 
+from core.escaping import JOINER
 from core.runs import Run
 from tests.browser import Site, Watched, wait_until_drawn
 from tests.dashboard import hostile
@@ -25,6 +26,12 @@ TRAPS = """(host) => {
 MARKED = """() => [...document.querySelectorAll(
   "[data-testid=stMarkdownContainer] :is(img, h1, blockquote, ol, pre, table, hr, del, .katex)")]
   .filter((node) => !node.closest("[data-testid=stTable]")).map((node) => node.outerHTML.slice(0, 200))"""
+COPIED = """() => {
+  const data = new DataTransfer();
+  document.getSelection().selectAllChildren(document.querySelector("[data-testid=stMain]"));
+  document.dispatchEvent(new ClipboardEvent("copy", { clipboardData: data, bubbles: true, cancelable: true }));
+  return [document.getSelection().toString(), data.getData("text/plain")];
+}"""
 MOST = 4  # popovers opened on a page: those of further points hold the same
 INVISIBLE = re.compile("[\u2060\u2068\u2069]")
 
@@ -94,6 +101,7 @@ def all_at_once() -> str:
     return " ".join(TEXTS)
 
 
+@pytest.mark.slow
 def test_hostile_text_is_shown_as_typed_and_nothing_happens(site: Site, quiet: Watched) -> None:
     """All of it in one text, in every place, on every page: no request, no element and no dialog comes of it."""
     text = all_at_once()
@@ -105,13 +113,19 @@ def test_hostile_text_is_shown_as_typed_and_nothing_happens(site: Site, quiet: W
     wait_until_drawn(page)
     page.wait_for_selector("[data-testid=stAlert]")
     assert one_line(f"{text} was skipped") in texts(page)
+    chosen, copied = page.evaluate(COPIED)
+    assert JOINER in chosen, "what keeps a text from becoming a link is on the page"
+    assert copied == chosen.replace(JOINER, ""), "and does not leave it"
     page.goto(site.at())
     wait_until_drawn(page)
     assert one_line(text) in texts(page)
 
 
+EACH = [pytest.param(text, id=str(number)) for number, text in enumerate((*TEXTS, LONG))]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("text", [*TEXTS, LONG], ids=range(len(TEXTS) + 1))
+@pytest.mark.parametrize("text", EACH)
 def test_each_hostile_text_alone(site: Site, quiet: Watched, text: str) -> None:
     """A mark at the beginning of a text means another thing than inside of it."""
     for run_id in site.workspace.run_ids():
@@ -137,6 +151,7 @@ def test_a_long_text_makes_no_page_wider(site: Site, quiet: Watched) -> None:
         assert main.evaluate("node => node.scrollWidth - node.clientWidth") <= 0, path
 
 
+@pytest.mark.slow
 def test_the_report_of_hostile_text_asks_for_nothing(site: Site, quiet: Watched, tmp_path: Path) -> None:
     runs = hostile.furnish(site.workspace, all_at_once())
     finished = runs["finished"].id

@@ -32,7 +32,7 @@ from core.workspace import Workspace
 
 APP = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"
 DEMO = (APP.parents[1] / "assets" / "recipes" / "demo.toml").read_text(encoding="utf-8")
-PAGES = ("home", "design", "live", "tradeoffs")
+PAGES = ("home", "data", "design", "live", "tradeoffs")
 STAGES = ("transfer", "distill", "prune", "quantize")
 NASTY = (
     "<img src=x onerror=alert(1)>", "[x](javascript:alert(1))", "![](http://example.org/x.png)", ":red[no] :smile:",
@@ -117,12 +117,24 @@ def test_an_empty_workspace_has_one_thing_to_do(workspace: Workspace, page: str,
     assert text(app)
 
 
-@pytest.mark.parametrize("page", PAGES)
-@pytest.mark.parametrize(
-    "ending",
-    [(), (RunFinished(),), (RunCancelled(),), (RunPaused("asked"),), (RunStalled(30.0),), (RunInterrupted("killed"),)],
-    ids=["running", "finished", "cancelled", "paused", "stalled", "interrupted"],
-)
+ENDINGS: dict[str, tuple[Event, ...]] = {
+    "running": (),
+    "finished": (RunFinished(),),
+    "cancelled": (RunCancelled(),),
+    "paused": (RunPaused("asked"),),
+    "stalled": (RunStalled(30.0),),
+    "interrupted": (RunInterrupted("killed"),),
+}
+SHOWN = [
+    pytest.param(
+        page, ending, id=f"{name}-{page}", marks=() if page == "live" or name == "running" else pytest.mark.slow
+    )
+    for page in PAGES
+    for name, ending in ENDINGS.items()
+]
+
+
+@pytest.mark.parametrize(("page", "ending"), SHOWN)
 def test_every_page_shows_a_run_in_every_state(workspace: Workspace, page: str, ending: tuple[Event, ...]) -> None:
     run = make(workspace, Warned(0, "careful", "be careful"), *ending)
     app = shown(page, **({"run": run.id} if page == "live" else {}))
@@ -168,7 +180,9 @@ def test_a_deleted_run_is_told(workspace: Workspace) -> None:
     assert "Go home" in primary(app) or "Run the demo on Home" in primary(app)
 
 
-@pytest.mark.parametrize("name", NASTY)
+@pytest.mark.parametrize(
+    "name", [" ".join(NASTY)[:4000], *NASTY[:2], *(pytest.param(one, marks=pytest.mark.slow) for one in NASTY[2:])]
+)
 def test_what_a_person_typed_is_shown_as_typed(workspace: Workspace, name: str) -> None:
     """No Markdown that is shown holds the raw text: every mark of it is escaped."""
     run = make(workspace, RunFinished())
@@ -229,11 +243,16 @@ def test_the_language_can_be_changed_and_stays(workspace: Workspace) -> None:
     assert "Run the demo on Home" in [b.label for b in app.button]
 
 
-@pytest.mark.parametrize("name", ["lang", "run", "x", "sel", "from"])
+ADDRESS = ("lang", "run", "x", "sel", "from")
+
+
+@pytest.mark.parametrize(
+    "names", [ADDRESS, *(pytest.param((one,), marks=pytest.mark.slow) for one in ADDRESS)], ids=str
+)
 @pytest.mark.parametrize("page", PAGES)
-def test_a_bad_query_parameter_is_a_default(workspace: Workspace, page: str, name: str) -> None:
+def test_a_bad_query_parameter_is_a_default(workspace: Workspace, page: str, names: tuple[str, ...]) -> None:
     make(workspace, RunFinished())
-    shown(page, **{"lang": "en", name: "\u0000<b>" + "y" * 300})
+    shown(page, **{"lang": "en", **dict.fromkeys(names, "\u0000<b>" + "y" * 300)})
 
 
 def test_the_queue_is_moved_and_emptied(workspace: Workspace) -> None:

@@ -75,14 +75,17 @@ def test_it_is_drawn_under_its_policy_and_runs_nothing_else(page: str, watched: 
 
 def test_the_picked_stand_beside_each_other(page: str) -> None:
     words = re.sub(r"<[^>]+>", " ", page[page.index("<h2>") :])
+    assert "fashion-mini : 10 classes, 8,000 images; licence: MIT" in words
+    assert "AMD EPYC" in words, "the machine"
+    assert 'backbone = "' in words.replace("&quot;", '"'), "the recipe"
     assert "3 selected" in words
-    assert "points on test images" in words
-    assert "Changed settings" in words
+    assert "points of test accuracy" in words
+    assert "Settings that differ" in words
 
 
 def test_nothing_picked_leaves_that_part_out() -> None:
     table = points.info(samples(), sample=True).assign(front=True)
     with speaking("zh"):
         page = report.write(go.Figure(), table, table.head(0), chart.worded(table), dark=True)
-    assert page.count("<h2>") == 1
+    assert re.findall("<h2>(.*?)</h2>", page) == ["数据集", "机器", "所有点"]
     assert "<h1>权衡</h1>" in page

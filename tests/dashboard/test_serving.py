@@ -245,7 +245,7 @@ def test_every_answer_carries_the_policies(address: Address, path: str, status: 
         assert reply.status == (403 if headers else status)
         assert EVERYWHERE.items() <= reply.headers.items()
         assert "frame-ancestors 'none'" in reply.headers["content-security-policy"]
-        assert "camera=()" in reply.headers["permissions-policy"]
+        assert "camera=(self)" in reply.headers["permissions-policy"]
 
 
 def test_a_refused_websocket_carries_the_policies(address: Address) -> None:

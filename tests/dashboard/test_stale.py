@@ -163,6 +163,7 @@ def test_a_death_is_told_on_live_and_home(workspace: Workspace) -> None:
     assert "stopped by itself 1 times and went on" in "\n".join(standing(run.state()))
 
 
+@pytest.mark.slow
 def test_every_end_says_what_is_kept_and_what_to_do(workspace: Workspace) -> None:
     causes = ("disk_full", "out_of_memory", "killed", "crashed", "exited", "not_begun", "unwatched", "never_begun", "")
     ends = [RunInterrupted("Why it ended.", code, "Extension") for code in causes]

@@ -15,19 +15,21 @@ import pytest
 import streamlit as st
 from hypothesis import given
 from hypothesis import strategies as hs
+from pydantic import JsonValue
 from streamlit.testing.v1 import AppTest
 
 from core.assets import SAMPLES
 from core.chance import Chance
 from core.events import DataLoaded, Measured, RunFinished, RunStarted, Warned
 from core.points import Latency, Point
+from core.recipe import stored_recipe
 from core.runs import Run, RunSummary
 from core.samples import sample, samples
 from core.workspace import Workspace
 from dashboard import chance, components
-from dashboard.charts import points
+from dashboard.charts import front, points
 from dashboard.charts.bounds import Bounds, best, cheaper
-from dashboard.charts.front import AREAS, COSTS, QUALITIES
+from dashboard.charts.front import AREAS, COSTS, QUALITIES, Axes
 from dashboard.live_plot import Picked
 from dashboard.tradeoffs import answers, chart, view_state
 from dashboard.tradeoffs.points_cache import Stored
@@ -109,6 +111,11 @@ def said(app: AppTest) -> str:
     return "\n".join(str(element.value) for kind in kinds for element in getattr(app, kind)).replace("\\", "")
 
 
+def downloads(app: AppTest) -> str:
+    """What can be downloaded."""
+    return "\n".join(str(getattr(button, "label", "")) for button in app.get("download_button"))
+
+
 def ids_drawn(seen: dict[str, Any]) -> set[str]:
     return {row[0] for trace in seen["figure"].data if trace.customdata is not None for row in trace.customdata}
 
@@ -131,12 +138,12 @@ def test_samples_are_shown_and_named_as_such_until_there_are_own_points(
     app = page()
     everything = points.info(samples(), sample=True)
     assert ids_drawn(drawn) == set(everything["id"])
-    assert "samples that come along, measured on AMD EPYC" in said(app)
+    assert "sample results that come with Condenser, measured on AMD EPYC" in said(app)
     assert [b.label for b in app.button if b.proto.type == "primary"] == ["Go to Home and run the demo"]
     copy(workspace, IDS[0])
     app = page()
     assert {name.partition(":")[0] for name in ids_drawn(drawn)} == {IDS[0]}
-    assert "samples" not in said(app)
+    assert "sample results that come" not in said(app)
     app.toggle(key="tradeoffs_samples").set_value(True)
     ran(app)
     assert ids_drawn(drawn) == set(everything["id"]), "a sample that is in the workspace is not shown twice"
@@ -213,6 +220,32 @@ def test_filters_make_the_points_fewer(workspace: Workspace, drawn: dict[str, An
     ran(app)
     assert ids_drawn(drawn) == set(kept[kept["backbone"] == "resnet8_fashion"]["id"])
     assert len(drawn[chart.TABLE]) == len(ids_drawn(drawn))
+
+
+def test_the_state_of_runs_the_front_and_settings_are_filters(workspace: Workspace, drawn: dict[str, Any]) -> None:
+    copy(workspace, *IDS)
+    names = {summary.name: summary.id for summary in workspace.runs()}
+    everything = points.info(workspace.runs())
+    going = workspace.create_run((SAMPLES / IDS[0] / "recipe.toml").read_text())
+    going.emit(RunStarted(os.getpid(), {}), Measured("point", 0, sample(IDS[0]).summary().points[0]))
+    page(state="running")
+    assert ids_drawn(drawn) == {f"{going.id}:0"}
+    page(state="finished")
+    assert ids_drawn(drawn) == set(everything["id"])
+    page(state="finished", front="1")
+    leading = front.info(everything, Axes())
+    assert ids_drawn(drawn) == set(leading["id"][leading["front"]])
+    app = page(knobs="distill.temperature=8", controls="0")
+    assert {name.partition(":")[0] for name in ids_drawn(drawn)} == {names["softer teacher"]}
+    assert not any(name.endswith(":0") for name in ids_drawn(drawn)), "a point before the step has no such setting"
+    field = app.multiselect(key="tradeoffs_knob_distill.temperature")
+    assert field.value == ["8"]
+    field.set_value(["2", "8"])
+    ran(app)
+    assert {names["the demo"], names["softer teacher"]} <= {name.partition(":")[0] for name in ids_drawn(drawn)}
+    app.multiselect(key="tradeoffs_knobs").set_value([])
+    ran(app)
+    assert len({name.partition(":")[0] for name in ids_drawn(drawn)}) == len(IDS) + 1
 
 
 # the selection
@@ -303,7 +336,7 @@ def test_too_many_points_are_not_selected_and_that_is_said(workspace: Workspace,
     ids = [name for name in everything["id"] if " " not in name]
     many = [*ids, *(f"{name}0" for name in ids)]
     app = pick(page(), *many, how="replace")
-    assert f"{len(many) - view_state.MOST_SELECTED} points were too many" in said(app)
+    assert f"{len(many) - view_state.MOST_SELECTED} points were not selected" in said(app)
     assert len(asked(app, "sel").split(",")) == view_state.MOST_SELECTED
 
 
@@ -315,12 +348,102 @@ def test_the_picked_are_compared_with_the_pinned_baseline(workspace: Workspace, 
     names = {summary.name: summary.id for summary in workspace.runs()}
     demo, softer = f"{names['the demo']}:1", f"{names['softer teacher']}:1"
     app = page(sel=f"{demo},{softer}", base=demo)
-    assert "Differences are those from the baseline, 1." in said(app)
-    assert "the intervals overlap" in said(app)
+    assert "Differences are from the pinned baseline, point 1." in said(app)
+    assert "the 95 % intervals overlap" in said(app)
     table = drawn["tradeoffs_settings"]
     assert table.to_numpy().tolist() == [["◆ Step 2 · Temperature", "2", "8"]]
-    assert "no ratio of latencies" in said(app)
+    assert "latencies are not compared" in said(app)
     assert page(sel=demo).markdown, "a single point is shown without a comparison"
+
+
+def test_the_table_says_how_far_each_point_is_from_the_pinned_one(workspace: Workspace, drawn: dict[str, Any]) -> None:
+    """A sign and a mark, not a colour alone; and the numbers are there to sort by."""
+    base = luckless(workspace, "base", low=0.45, high=0.55, bytes=1_000_000, p50=2.0)
+    luckless(workspace, "better", low=0.60, high=0.70, bytes=500_000, p50=1.0)
+    luckless(workspace, "worse", low=0.30, high=0.40, bytes=1_200_000, p50=2.5)
+    luckless(workspace, "alike", low=0.47, high=0.57, bytes=1_000_000, p50=2.01)
+    page()
+    assert not [name for name in drawn[chart.TABLE] if name.endswith("_delta")]
+    app = page(base=base)
+    assert "Δ is the difference from the pinned baseline, base" in said(app)
+    styled = drawn[chart.TABLE]
+    names = ("accuracy_delta", "bytes_delta", "p50_delta")
+    shown = styled.hide(axis="index").to_string(delimiter="\t").splitlines()
+    places = [list(styled.data).index(name) for name in names]
+    rows = {cells[2]: [cells[place] for place in places] for cells in (line.split("\t") for line in shown[1:])}
+    assert rows["better"] == ["+15.0 ✓", "−50.0 % ✓", "−50.0 % ✓"]
+    assert rows["worse"] == ["−15.0 ✗", "+20.0 % ✗", "+25.0 % ✗"]
+    assert rows["alike"] == ["+2.0 ≈", "+0.0 % ≈", "+0.5 % ≈"]
+    assert rows["base"] == ["–"] * 3
+    told = styled.data.set_index("name")["bytes_delta"].dropna().to_dict()
+    assert told == pytest.approx({"better": -50, "worse": 20, "alike": 0})
+
+
+def test_a_mean_over_seeds_reads_otherwise_than_an_interval(workspace: Workspace, drawn: dict[str, Any]) -> None:
+    one, several = luckless(workspace, "one"), luckless(workspace, "several", others=(0.5, 0.6))
+    app = page(sel=f"{one},{several}", y="accuracy")
+    told = said(app)
+    assert "50.0 ± 5.0 % (95 % interval)" in told
+    assert "53.3 ± 5.8 % (standard deviation over 3 seeds)" in told
+    assert "points of test accuracy (mean over seeds): within the standard deviation from seed to seed" in told
+    assert drawn[chart.TABLE].set_index("name")["spread_is"].to_dict() == {
+        "one": "95 % interval", "several": "standard deviation over 3 seeds",
+    }  # fmt: skip
+    whiskers = {t.name: t for t in drawn["figure"].data if t.uid.startswith("whiskers") and t.showlegend}
+    assert set(whiskers) == {"95 % interval (one run)", "mean ± standard deviation over seeds"}
+    assert len({t.line.width for t in whiskers.values()}) == 2, "and looks otherwise"
+
+
+def test_accuracies_on_other_images_are_not_compared(workspace: Workspace, drawn: dict[str, Any]) -> None:
+    copy(workspace, IDS[0])
+    copy(workspace, IDS[1], dataset="flowers")
+    told = said(page(sel=f"{IDS[0]}:3,{IDS[1]}:3"))
+    assert "another dataset: its accuracy cannot be compared" in told
+    assert "points of test accuracy" not in told
+
+
+def test_design_opens_with_the_recipe_up_to_the_point(workspace: Workspace, drawn: dict[str, Any]) -> None:
+    copy(workspace, IDS[0])
+    app = page(mb="100")
+    picked = best(points.info(workspace.runs()), Bounds(bytes=1e8))
+    app.button(key="tradeoffs_pick_design").click()
+    ran(app)
+    draft = app.session_state["kept:design.draft"].recipe
+    known = stored_recipe((SAMPLES / IDS[0] / "recipe.toml").read_text())
+    assert draft.steps == known.steps[: int(picked.partition(":")[2]) + 1]
+    assert draft.backbone == known.backbone
+
+
+def test_a_bundle_is_for_points_of_own_runs_and_says_what_is_missing(
+    workspace: Workspace, drawn: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dashboard.bundle.ensure_supervisor", lambda store: None)
+    app = page(sel=f"{IDS[0]}:3")
+    assert "tradeoffs_bundle_1_start" not in [b.key for b in app.button], "sample results come without files"
+    copy(workspace, IDS[0])
+    app = page(sel=f"{IDS[0]}:3")
+    app.button(key="tradeoffs_bundle_1_start").click()
+    ran(app)
+    (job_id,) = workspace.job_ids()
+    job = workspace.job(job_id)
+    assert job.request == {"run": IDS[0], "step": 3, "formats": []}
+    assert "Download (" not in downloads(app)
+    (job.folder / "bundle.zip").write_bytes(b"zip")
+    compared: dict[str, JsonValue] = {"images": 10, "same": 10, "difference": 0.0}
+    job.answer({
+        "name": "a.zip", "bytes": 3000, "files": ["model.onnx"], "test": compared,
+        "samples": {**compared, "same": 9, "difference": 0.25}, "formats": [],
+    })  # fmt: skip
+    ran(app)
+    told = said(app)
+    assert (
+        "✓ The unpacked copy answers 10 of 10 test images as measured; largest difference of a probability: 0." in told
+    )
+    assert "✗ The images inside the bundle: 9 of 10 answers as measured; largest difference of a logit: 0.25." in told
+    assert "Some answers differ from the measured ones" in told
+    assert "Download (3.0 kB)" in downloads(app)
+    shutil.rmtree(job.folder)
+    assert "The unpacked copy" not in said(ran(app)), "tidied away, it is offered anew"
 
 
 def test_a_recipe_that_cannot_be_read_leaves_only_its_settings_out(workspace: Workspace, drawn: dict[str, Any]) -> None:
@@ -347,7 +470,7 @@ def test_the_most_accurate_point_within_the_bounds_is_picked_with_the_reason(
     ran(app)
     assert asked(app, "sel") == expected
     row = everything[everything["id"] == expected].iloc[0]
-    assert f"the most accurate on validation images within your bounds: {100 * row['validation']:.1f} %" in said(app)
+    assert f"the highest validation accuracy within your bounds: {100 * row['validation']:.1f} %" in said(app)
     assert f"{100 * (top - row['validation']):.1f} points below" in said(app)
 
 
@@ -434,7 +557,8 @@ VIEWS = hs.builds(
     x=hs.sampled_from(COSTS), y=hs.sampled_from(QUALITIES), log=hs.booleans(),
     area=hs.sampled_from(AREAS), dataset=hs.text(max_size=20), backbone=NAMES, stage=NAMES, tag=NAMES,
     samples=hs.sampled_from([None, True, False]), controls=hs.booleans(), paths=hs.sampled_from([None, True, False]),
-    sel=NAMES, base=hs.text(max_size=20), mb=NUMBERS, ms=NUMBERS, drop=NUMBERS,
+    state=NAMES, front=hs.booleans(), knobs=NAMES, sel=NAMES, base=hs.text(max_size=20),
+    mb=NUMBERS, ms=NUMBERS, drop=NUMBERS,
 )  # fmt: skip
 
 
@@ -528,7 +652,7 @@ def test_a_crowd_of_points_says_what_is_left_out(
     count = len(points.info(workspace.runs()))
     assert f"{len(ids_drawn(drawn))} of {count} points are drawn" in said(app)
     assert len(ids_drawn(drawn)) < count
-    assert f"The first 10 of {count} points" in said(app)
+    assert f"Shown: 10 of {count} points" in said(app)
     assert len(drawn[chart.TABLE]) in (10, 11)
     assert len(drawn["ticked"]) == 1
 
@@ -554,21 +678,24 @@ def test_right_answers_are_compared_by_class_and_in_pairs(
         run.emit(Measured("point", 0, point(step).model_copy(update={"artifact": f"artifacts/step-{step}/model.onnx"})))
     run.emit(RunFinished())
     told = said(page(sel=f"{run.id}:0,{run.id}:1")).replace("\u2060", "")
-    assert "right where 1 is wrong on 1 of 6 test images, wrong where 1 is right on 1; another answer on 2" in told
-    assert "Of the first 4 test images 2 answers 1 otherwise than 1" in told.replace("*", "")
+    assert "on 6 test images: only 2 is correct on 1, only 1 is correct on 1; the answers differ on 2" in told
+    assert "Of the first 4 test images, 2 answers 1 differently from 1" in told.replace("*", "")
     assert "✗ cat: cat → dog" in told, "the image it lost; what lies behind the fourth is not kept"
     assert "✓" not in told
     assert seen["tradeoffs_classes"]["share"].round(3).tolist() == [0.667, 0.667, 0.333, 1.0]
     (run.artifacts / "step-1" / "predictions.npz").unlink()
     answers._read.cache_clear()
-    assert "Their answers to the same test images are not here" in said(page(sel=f"{run.id}:0,{run.id}:1"))
+    assert "Their answers to the same test images are not available" in said(page(sel=f"{run.id}:0,{run.id}:1"))
 
 
 # chance
 
 
-def luckless(workspace: Workspace, name: str, *, p50: float = 1.0, **figures: float) -> str:
-    """A run of one point, in a dataset of ten classes; returns the point's id."""
+def luckless(
+    workspace: Workspace, name: str, *, p50: float = 1.0, others: tuple[float, ...] = (), **figures: float
+) -> str:
+    """A run of one point, in a dataset of ten classes, `others` being its accuracies under further seeds; returns the
+    point's id."""
     told = {"validation": 0.5, "low": 0.45, "high": 0.55, "bytes": 1e6} | figures
     run = workspace.create_run(DEMO.replace("demo: few labels, big teacher", name))
     middle = (told["low"] + told["high"]) / 2
@@ -580,7 +707,9 @@ def luckless(workspace: Workspace, name: str, *, p50: float = 1.0, **figures: fl
         accuracy_high=told["high"], validation_accuracy=told["validation"], bytes=int(told["bytes"]),
         latency_ms=latency, params=10, macs=10,
     )  # fmt: skip
-    run.emit(RunStarted(os.getpid(), {}), Measured("point", 0, made), RunFinished())
+    further = (made.model_copy(update={"accuracy": share}) for share in others)
+    replicas = (Measured("replica", seed, one) for seed, one in enumerate(further, start=1))
+    run.emit(RunStarted(os.getpid(), {}), Measured("point", 0, made), *replicas, RunFinished())
     return f"{run.id}:0"
 
 
@@ -592,11 +721,11 @@ def test_pick_for_me_takes_the_best_and_shows_what_is_cheaper(workspace: Workspa
     luckless(workspace, "lucky", validation=0.882, low=0.09, high=0.11, bytes=100, p50=0.01)
     app = page(mb="1")
     told = said(app)
-    assert "**top** of *top* is the most accurate on validation images within your bounds: 88.3 %" in told
+    assert "**top** of *top* has the highest validation accuracy within your bounds: 88.3 %" in told
     assert "**alike** of *alike*: 3× smaller; 0.3 points less on validation images." in told
-    assert "On test images the intervals overlap (−1.0 points): no difference was shown." in told
+    assert "On the test images the 95 % intervals overlap (−1.0 points): no difference was shown." in told
     assert "**small** of *small*: 30× smaller; 15.6 points less on validation images." in told
-    assert "the intervals do not overlap" in told
+    assert "the 95 % intervals do not overlap" in told
     assert "**fast** of *fast*: takes" not in told
     assert "**fast** of *fast*: 1.1× larger, 4× as fast; 8.3 points less" in told
     assert "**lucky** of" not in told
@@ -611,7 +740,7 @@ def test_pick_for_me_takes_the_best_and_shows_what_is_cheaper(workspace: Workspa
 def test_nothing_but_chance_is_not_picked_and_that_is_said(workspace: Workspace, drawn: dict[str, Any]) -> None:
     luckless(workspace, "lucky", validation=0.2, low=0.09, high=0.11)
     told = said(page(mb="100"))
-    assert "No point keeps all bounds. Of 1: 1 is small enough." in told
+    assert "No point is within all bounds. Of 1: 1 is small enough." in told
     assert "1 point within the bounds left out: no better than chance." in told
 
 

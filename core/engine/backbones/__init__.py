@@ -8,12 +8,14 @@ from pathlib import Path
 
 from torch import nn
 
+from core.engine.backbones import own
 from core.engine.backbones import state as weight_files
 from core.engine.backbones.backbone import Backbone, Family, Progress
 from core.engine.backbones.heads import classes_of, head_layer, set_head
 from core.engine.backbones.skeleton import on_meta
 from core.engine.members import members
 from core.errors import UserError, nearest
+from core.models import PREFIX
 
 __all__ = ["Backbone", "backbones", "families", "find", "labels", "load_backbone", "skeleton", "weights_at_hand"]
 
@@ -27,13 +29,15 @@ def families() -> dict[str, Family]:
 
 @cache
 def backbones() -> dict[str, Backbone]:
-    """Every backbone by name, sorted."""
+    """Every backbone of the catalog by name, sorted; not those that a person imported."""
     entries = [replace(entry, family=name) for name, family in families().items() for entry in family.catalog()]
     return {entry.name: entry for entry in sorted(entries, key=lambda entry: entry.name)}
 
 
 def find(name: str) -> Backbone:
-    """The backbone called `name`; raises UserError naming the nearest."""
+    """The backbone called `name`, of the catalog or `own/…`; raises UserError naming the nearest."""
+    if name.startswith(PREFIX):
+        return own.entry(name)
     if name not in backbones():
         allowed = "a backbone of the catalog (condenser list backbones)"
         raise UserError("unknown_backbone", "backbone", name, allowed, nearest(name, backbones()))

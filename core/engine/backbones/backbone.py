@@ -10,8 +10,9 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from core.engine.model import Preprocessing
+from core.engine.model import Preprocessing, side_before_crop
 from core.errors import UserError
+from core.rules.networks import LARGEST_IMAGE
 
 Progress = Callable[[int, int | None], None]  # (bytes done, bytes in all or None)
 
@@ -27,7 +28,9 @@ class Backbone:
     `multiple`: what the side of its images must be a multiple of. `norms`: whether it has batch normalisation with
     scales. `linear_head`: whether it ends in a linear layer on an embedding. `width`: the channels or units of its own
     by which a person may widen it, 0 where there is no such number; its parameters grow with the power `width_power`
-    of it. `family` is the name of the family's file, filled in by the catalog.
+    of it. `class_names` are those its weights know, where they are few; `crop` is the share of a picture's side that
+    its weights were trained to see. A person's own network has the `architecture` it was built from, and its
+    `own_width` where that is a small network. `family` is the name of the family's file, filled in by the catalog.
     """
 
     name: str
@@ -44,12 +47,16 @@ class Backbone:
     classes: int
     licence: str
     source: str
-    weights: Literal["packaged", "bundled", "download", "none"]
+    weights: Literal["packaged", "bundled", "download", "own", "none"]
     download_bytes: int = 0
     maps: bool = True
     multiple: int = 1
     norms: bool = True
     linear_head: bool = True
+    class_names: tuple[str, ...] = ()
+    crop: float = 1.0
+    architecture: str = ""
+    own_width: int = 0
     width: int = 0
     width_power: int = 2
     family: str = ""
@@ -63,9 +70,13 @@ class Backbone:
         """What images of `size` pixels a side need before this network; raises UserError on a wrong channel count."""
         channels = self.checked_channels(channels)
         if channels == self.channels:
-            return Preprocessing(size, channels, self.mean, self.std)
+            return Preprocessing(size, channels, self.mean, self.std, self.crop)
         grey = (sum(self.mean) / len(self.mean),), (sum(self.std) / len(self.std),)
-        return Preprocessing(size, channels, grey[0] * channels, grey[1] * channels)
+        return Preprocessing(size, channels, grey[0] * channels, grey[1] * channels, self.crop)
+
+    def side(self, image_size: int = 0) -> int:
+        """Pixels a side at which pictures are loaded for it, where it sees `image_size` of them (0: its own)."""
+        return min(side_before_crop(image_size or self.image_size, self.crop), LARGEST_IMAGE)
 
     def checked_channels(self, channels: int | None) -> int:
         """`channels` or this backbone's own; only a small network without weights of its own can choose."""
@@ -79,7 +90,10 @@ class Backbone:
 
     def to_json(self) -> dict[str, Any]:
         """Its facts; what holds for nearly all of them is left out."""
-        usual = {"maps": True, "multiple": 1, "norms": True, "linear_head": True, "width": 0, "width_power": 2}
+        usual = {
+            "maps": True, "multiple": 1, "norms": True, "linear_head": True, "width": 0, "width_power": 2,
+            "class_names": (), "crop": 1.0, "architecture": "", "own_width": 0,
+        }  # fmt: skip
         return {name: value for name, value in asdict(self).items() if usual.get(name, object()) != value}
 
 

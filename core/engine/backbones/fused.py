@@ -39,13 +39,16 @@ class Branch(nn.Module):
     def __init__(self, net: nn.Module, preprocessing: Preprocessing) -> None:
         super().__init__()
         self.net = net
-        self.side, self.channels = preprocessing.size, preprocessing.channels
+        self.side, self.size, self.channels = preprocessing.side, preprocessing.size, preprocessing.channels
         self.register_buffer("mean", torch.tensor(preprocessing.mean).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(preprocessing.std).view(1, -1, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         if x.shape[-1] != self.side:
             x = F.interpolate(x, size=(self.side, self.side), mode="bilinear", antialias=True)
+        if self.side != self.size:
+            first = round((self.side - self.size) / 2)
+            x = x[..., first : first + self.size, first : first + self.size]
         if self.channels > x.shape[1]:
             x = x.expand(-1, self.channels, -1, -1)
         elif self.channels < x.shape[1]:

@@ -177,6 +177,7 @@ def _bundled(name: str) -> Backbone:
         licence=str(facts.get("licence", "Apache-2.0 (part of this project)")),
         source="assets/train_backbones.py",
         weights="bundled",
+        class_names=tuple(str(name) for name in facts.get("classes", ())),
         width=width,
         **counted(lambda: SmallResNet(depth, width, 1, classes), 1, 28),
     )

@@ -4,7 +4,7 @@ from core.engine.data.augment import AUGMENTATIONS, augment, erase, prepare, pre
 from core.engine.data.catalog import datasets, load_dataset
 from core.engine.data.dataset import Dataset, DatasetInfo, Split, few_labels, few_shots, labelled_part
 from core.engine.data.imports.images import import_images
-from core.engine.data.imports.imported import own_datasets
+from core.engine.data.imports.imported import own_datasets, own_names, version_of
 from core.engine.data.imports.texts import import_data
 from core.engine.data.sets.fashion_mini import fashion_mini_indices
 from core.engine.data.target import Target, Unlabelled, chance_of, matched
@@ -31,7 +31,9 @@ __all__ = [
     "load_dataset",
     "matched",
     "own_datasets",
+    "own_names",
     "prepare",
     "prepare_numpy",
     "resize",
+    "version_of",
 ]

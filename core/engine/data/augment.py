@@ -18,9 +18,18 @@ from torch.nn import functional
 from core.engine.data.policies import auto_augment, rand_augment, trivial_augment
 from core.engine.model import Preprocessing
 from core.errors import UserError, nearest
+from core.options import Value
 
 POLICIES = {"rand_augment": rand_augment, "trivial_augment": trivial_augment, "auto_augment": auto_augment}
 AUGMENTATIONS = ("none", "flip_crop", "shift", *POLICIES)
+CALLED: dict[Value, tuple[str, str]] = {
+    "none": ("none", "无"),
+    "flip_crop": ("flip and crop", "翻转与裁剪"),
+    "shift": ("shift", "平移"),
+    "rand_augment": ("RandAugment", "RandAugment"),
+    "trivial_augment": ("TrivialAugment", "TrivialAugment"),
+    "auto_augment": ("AutoAugment", "AutoAugment"),
+}
 ERASED, SIDES = (0.02, 0.33), (0.3, 3.3)  # of erase: share of the image's area, height to width
 LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601, as PIL's convert("L")
 AT_ONCE = 2**26  # input pixels resized together: 256 MB as float32
@@ -117,10 +126,15 @@ def resize(images: Tensor, size: int) -> Tensor:
 
 def prepare(images: Tensor, preprocessing: Preprocessing) -> Tensor:
     """The network's input float32 [N, channels, size, size] for uint8 images [N, 1 or 3, H, W]."""
-    pixels = _channels(resize(images, preprocessing.size), preprocessing.channels)
+    pixels = _channels(_middle(resize(images, preprocessing.side), preprocessing.size), preprocessing.channels)
     mean = torch.tensor(preprocessing.mean, device=images.device).view(1, -1, 1, 1)
     std = torch.tensor(preprocessing.std, device=images.device).view(1, -1, 1, 1)
     return (pixels - mean * 255).mul_(1 / (std * 255))
+
+
+def _middle(pixels: Tensor, size: int) -> Tensor:
+    first = round((pixels.shape[-1] - size) / 2)  # as torchvision rounds
+    return pixels[..., first : first + size, first : first + size]
 
 
 def _channels(pixels: Tensor, channels: int) -> Tensor:
@@ -135,10 +149,12 @@ def _channels(pixels: Tensor, channels: int) -> Tensor:
 def prepare_numpy(images: NDArray[np.uint8], preprocessing: Preprocessing) -> NDArray[np.float32]:
     """`prepare` with NumPy and Pillow alone, within 1e-3, and bit for bit as a bundle's predict.py does it: what is
     measured with this is what a user gets where there is no torch."""
-    size = preprocessing.size
+    size, side = preprocessing.size, preprocessing.side
     pixels = images.astype(np.float32)
-    if images.shape[2:] != (size, size):
-        pixels = np.stack([[_resize_plane(plane, size) for plane in image] for image in pixels])
+    if images.shape[2:] != (side, side):
+        pixels = np.stack([[_resize_plane(plane, side) for plane in image] for image in pixels])
+    first = round((side - size) / 2)
+    pixels = pixels[:, :, first : first + size, first : first + size]
     if preprocessing.channels == 1 and pixels.shape[1] == 3:
         shares = np.array(LUMINANCE, np.float32)
         pixels = (pixels[:, 0] * shares[0] + pixels[:, 1] * shares[1] + pixels[:, 2] * shares[2])[:, None]

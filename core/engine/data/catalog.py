@@ -8,7 +8,7 @@ from pathlib import Path
 from platformdirs import user_data_dir
 
 from core.engine.data.dataset import Dataset, DatasetInfo
-from core.engine.data.imports.imported import home_of, load_own, normal_name, own_datasets, own_info, read_own
+from core.engine.data.imports.imported import find_home, load_own, normal_name, own_datasets, own_info, read_version
 from core.engine.data.photos import Progress
 from core.engine.data.sets import known_datasets
 from core.errors import UserError, nearest
@@ -25,14 +25,19 @@ def datasets(workspace_datasets: Path | None = None) -> dict[str, DatasetInfo]:
 
 
 def load_dataset(
-    name: str, image_size: int, *, folder: Path | None = None, progress: Progress | None = None
+    name: str,
+    image_size: int,
+    *,
+    folder: Path | None = None,
+    progress: Progress | None = None,
+    version: str = "",
 ) -> Dataset:
     """The dataset called `name`, as square uint8 images.
 
     Small sets of one size come at that size; photos come at `image_size`, their shorter side resized and the middle
     kept; texts are drawn at it. `folder` is the workspace's datasets folder: imported sets live there and fetched ones
-    are put there. `progress` hears (what, done, total or None). Raises UserError on an unknown name or size, and
-    offline.
+    are put there. `progress` hears (what, done, total or None). `version` is the content hash of an imported set that
+    was changed since; empty for the newest. Raises UserError on an unknown name, size or version, and offline.
     """
     least, most = SIZES
     if not least <= image_size <= most:
@@ -41,11 +46,11 @@ def load_dataset(
     report, folder = progress or _silent, folder or default_folder()
     if name in known_datasets():
         return known_datasets()[name].load(image_size, folder, report)
-    home = home_of(name, folder)
-    if not home.is_dir():
+    home = find_home(name, folder)
+    if home is None:
         known = datasets(folder)
         raise UserError("unknown_dataset", "dataset", name, "a dataset of the list", nearest(normal_name(name), known))
-    return load_own(read_own(home), image_size, report)
+    return load_own(read_version(home, version), image_size, report)
 
 
 def default_folder() -> Path:

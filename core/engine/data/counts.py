@@ -11,7 +11,7 @@ import torch
 from core.engine.data.cache import read_cache
 from core.engine.data.catalog import datasets, load_dataset
 from core.engine.data.dataset import SPLITS, Dataset, DatasetInfo, Split
-from core.engine.data.imports.imported import home_of, read_own
+from core.engine.data.imports.imported import find_home, read_own
 from core.engine.data.published.load import TEST, VALIDATION, Published
 from core.engine.data.sets import known_datasets
 from core.errors import UserError, nearest
@@ -28,11 +28,11 @@ class Counted:
 
 def count_dataset(name: str, image_size: int, folder: Path) -> Counted:
     """What `load_dataset` would give, without pixels and without a download; raises its UserErrors."""
-    home = home_of(name, folder)
+    home = find_home(name, folder)
     known = datasets(folder)
-    if name not in known and not home.is_dir():
+    if name not in known and home is None:
         raise UserError("unknown_dataset", "dataset", name, "a dataset of the list", nearest(name, known))
-    if name not in known or known[name].where == "own":
+    if home is not None and (name not in known or known[name].where == "own"):
         return Counted(_own(home, image_size), True)
     if known[name].where in ("bundled", "installed"):
         return Counted(_bundled(name, known[name].size or image_size), True)

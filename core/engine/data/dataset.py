@@ -73,7 +73,8 @@ class Dataset:
 @dataclass(frozen=True)
 class DatasetInfo:
     """A dataset's card, known without loading it. `size` is None for photos, which come at the size asked for;
-    `bytes` is about what remains to download (0 when `at_hand`); `class_names` are empty where only loading tells."""
+    `bytes` is about what remains to download (0 when `at_hand`), `download_bytes` what a machine without it downloads;
+    `class_names` are empty where only loading tells."""
 
     name: str
     title: str
@@ -88,6 +89,7 @@ class DatasetInfo:
     at_hand: bool
     class_names: tuple[str, ...] = ()
     title_zh: str = ""
+    download_bytes: int = 0
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -33,6 +33,11 @@ class KnownDataset(ABC):
         """The name of its file, with hyphens."""
         return type(self).__module__.rpartition(".")[2].replace("_", "-")
 
+    @property
+    def download_bytes(self) -> int:
+        """What fetching it takes, whether or not it is on this machine; 0 of one that comes with the program."""
+        return 0
+
     @abstractmethod
     def info(self, folder: Path | None) -> DatasetInfo:
         """Its card on this machine; `folder` is the workspace's datasets folder."""
@@ -46,7 +51,7 @@ class KnownDataset(ABC):
         return DatasetInfo(
             name=self.name, title=self.title.en, title_zh=self.title.zh, classes=self.classes, images=self.images,
             size=self.size, channels=self.channels, licence=self.licence, source=self.source, where=where, bytes=bytes,
-            at_hand=not bytes, class_names=self.class_names,
+            at_hand=not bytes, class_names=self.class_names, download_bytes=self.download_bytes,
         )  # fmt: skip
 
     def whole(

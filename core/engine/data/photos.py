@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from core.datasets import CARD, UNPACKED
 from core.engine.data.cache import Part
 from core.engine.data.dataset import Indices
 from core.errors import UserError
@@ -41,27 +42,34 @@ def square(image: Image.Image, size: int, shape: str) -> Image.Image:
     return image.resize((size, size), Image.Resampling.BILINEAR, box=box, reducing_gap=3.0)
 
 
-def read_square(path: Path, size: int, channels: int, shape: str = "crop") -> NDArray[np.uint8]:
-    """uint8 [channels, size, size] of a stored photo; raises UserError on a damaged file. One that is named by the
-    hash of its content, as imported ones are, is held against its name."""
+def read_square(path: Path, size: int, channels: int, shape: str = "crop", digest: str = "") -> NDArray[np.uint8]:
+    """uint8 [channels, size, size] of a stored photo; raises UserError on a damaged file. It is held against `digest`,
+    the SHA-256 of its content, or against its name where that is one, as with imported photos."""
     mode = "L" if channels == 1 else "RGB"
     try:
-        with Image.open(BytesIO(_content(path)), formats=FORMATS) as image:
+        with Image.open(BytesIO(_content(path, digest)), formats=FORMATS) as image:
             image.draft(mode, (2 * size, 2 * size))  # a JPEG is decoded at 1/2, 1/4 or 1/8 where that is enough
             pixels = np.asarray(square(image.convert(mode), size, shape))
     except (OSError, ValueError, SyntaxError) as error:
-        home = path.parent.parent.name
-        fix = f"Delete the folder datasets/{home} of the workspace, then fetch or import the images again."
-        given, allowed = f"{home}/{path.parent.name}/{path.name}", "an image that can be decoded, as it was stored"
+        home = _home(path)
+        fix = f"Delete the folder datasets/{home.name} of the workspace, then fetch or import the images again."
+        given = path.relative_to(home.parent).as_posix()
+        allowed = "an image that can be decoded, as it was stored"
         raise UserError("damaged_image", "dataset", given, allowed, fix) from error
     return pixels.reshape(size, size, channels).transpose(2, 0, 1)
 
 
-def _content(path: Path) -> bytes:
+def _content(path: Path, digest: str) -> bytes:
     data = path.read_bytes()
-    if NAMED_BY_HASH.fullmatch(path.stem) and hashlib.sha256(data).hexdigest() != path.stem:
-        raise DamagedError("its content does not match its name")
+    expected = digest or (path.stem if NAMED_BY_HASH.fullmatch(path.stem) else "")
+    if expected and hashlib.sha256(data).hexdigest() != expected:
+        raise DamagedError("its content does not match its hash")
     return data
+
+
+def _home(path: Path) -> Path:
+    """The folder of the dataset that a photo belongs to."""
+    return next((up for up in path.parents if any((up / name).exists() for name in (CARD, UNPACKED))), path.parents[1])
 
 
 def photo_part(
@@ -71,13 +79,14 @@ def photo_part(
     channels: int,
     tick: Callable[[int], None] | None = None,
     shape: str = "crop",
+    digests: Sequence[str] = (),
 ) -> Part:
     """A split to be decoded into its cache by as many threads as there are cores; `tick` counts images, `shape` is how
-    pictures become square."""
+    pictures become square, `digests` are the SHA-256 of the files where they are known."""
 
     def fill(out: NDArray[np.uint8]) -> None:
         def put(index: int) -> None:
-            out[index] = read_square(paths[index], size, channels, shape)
+            out[index] = read_square(paths[index], size, channels, shape, digests[index] if digests else "")
 
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
             for done, _ in enumerate(pool.map(put, range(len(paths))), 1):

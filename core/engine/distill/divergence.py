@@ -1,4 +1,4 @@
-"""How far a student's probabilities are from a teacher's, both softened by a temperature."""
+"""The divergence of a student's probabilities from a teacher's, both softened by a temperature."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch.nn import functional as F
 def softened_divergence(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     """T² · KL(teacher ‖ student) of logits [N, C] divided by T, mean over the batch; a scalar.
 
-    T² keeps the gradient's size when T changes (Hinton, Vinyals & Dean 2015, arXiv:1503.02531, section 2).
+    T² keeps the gradient's magnitude when T changes (Hinton, Vinyals & Dean 2015, arXiv:1503.02531, section 2).
     """
     learned = F.log_softmax(student / temperature, dim=1)
     taught = F.log_softmax(teacher / temperature, dim=1)

@@ -18,33 +18,33 @@ class Dkd(Distill):
     """alpha · TCKD + beta · NCKD, with T² (Zhao, Cui, Song, Qiu & Liang 2022, arXiv:2203.08679).
 
     TCKD compares the probability of the target class with that of all others together, NCKD the probabilities among the
-    others. The first `warmup` epochs let the soft loss grow to its full size, as the authors do. Where an image has no
-    label the class that the teacher gives it stands for the target.
+    others. Over the first `warmup` epochs the soft loss grows to its full weight, as in the authors' code. For an image
+    without a label, the class that the teacher predicts is the target.
     """
 
     title = Words("Decoupled distillation", "解耦蒸馏")
     summary = Words(
-        "How sure the teacher is of the right class, and how it ranks the wrong ones, are taught apart.",
-        "把“教师对正确类别有多确定”与“教师如何排列错误类别”分开教。",
+        "Distils the teacher's confidence in the correct class separately from its ranking of the other classes.",
+        "把“教师对正确类别的置信度”与“教师对其余类别的排序”分开蒸馏。",
     )
     source = "https://arxiv.org/abs/2203.08679"
 
     weight: float = weight_of(0.5)
     alpha: float = knob(
-        1.0, "Weight of the target class", "How much the teacher's certainty counts.",
-        zh=("目标类权重", "教师的确定程度占多少。"), ge=0.0, le=100.0,
+        1.0, "Weight of the target class", "Weight of the teacher's confidence in the correct class.",
+        zh=("目标类权重", "教师对正确类别的置信度的权重。"), ge=0.0, le=100.0,
     )  # fmt: skip
     beta: float = knob(
-        8.0, "Weight of the other classes", "How much the order of the wrong classes counts.",
-        zh=("非目标类权重", "错误类别之间的排序占多少。"), ge=0.0, le=100.0,
+        8.0, "Weight of the other classes", "Weight of the teacher's ranking of the other classes.",
+        zh=("非目标类权重", "教师对其余类别的排序的权重。"), ge=0.0, le=100.0,
     )  # fmt: skip
     temperature: float = knob(
-        4.0, "Temperature", "Softens the teacher's probabilities; 1 leaves them as they are, high ones level them.",
-        zh=("温度", "软化教师的概率;1 表示不变,温度越高越平均。"), ge=0.1, le=100.0,
+        4.0, "Temperature", "Softens the teacher's probabilities; 1 leaves them unchanged, higher is more uniform.",
+        zh=("温度", "软化教师的概率；1 表示不变，温度越高分布越均匀。"), ge=0.1, le=100.0, first=True,
     )  # fmt: skip
     warmup: int = knob(
-        20, "Warm-up", "Epochs until the soft loss has its full size. If training is shorter it never gets there.",
-        zh=("预热", "软损失逐渐增大到全值所用的轮数;训练轮数更少时不会达到全值。"), ge=0, le=1000, unit="epochs",
+        20, "Warm-up", "Epochs until the soft loss has its full weight; shorter training never reaches it.",
+        zh=("预热", "软损失的权重逐渐增大到全值所用的轮数；训练轮数更少时不会达到全值。"), ge=0, le=1000, unit="epochs",
     )  # fmt: skip
 
     def soft_loss(self, student: Output, teacher: Output, target: Tensor | None) -> Tensor:
@@ -67,7 +67,7 @@ def _targets(teacher: Tensor, target: Tensor | None) -> Tensor:
 
 
 def _binary(logits: Tensor, target: Tensor) -> Tensor:
-    """log [p(target), p(any other)], [N, 2]; the second from the others' logits, as 1 − p is 0 where p rounds to 1."""
+    """log [p(target), p(any other)], [N, 2]; the second from the others' logits, as 1 − p is 0 if p rounds to 1."""
     whole = logits.logsumexp(1, keepdim=True)
     both = [logits.gather(1, target[:, None]), _others(logits, target).logsumexp(1, keepdim=True)]
     return torch.cat(both, 1) - whole

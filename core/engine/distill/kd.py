@@ -16,14 +16,14 @@ class Kd(Distill):
 
     title = Words("Soft labels", "软标签蒸馏")
     summary = Words(
-        "The student imitates the teacher's softened probabilities: how much a shirt looks like a coat.",
-        "学生模仿教师软化后的概率:一件衬衫有多像一件外套。",
+        "The student imitates the teacher's softened probabilities: how similar a shirt is to a coat, for example.",
+        "学生模仿教师软化后的概率：例如一件衬衫与外套有多相似。",
     )
     source = "https://arxiv.org/abs/1503.02531"
 
     temperature: float = knob(
-        4.0, "Temperature", "Softens the teacher's probabilities; 1 leaves them as they are, high ones level them.",
-        zh=("温度", "软化教师的概率;1 表示不变,温度越高越平均。"), ge=0.1, le=100.0,
+        4.0, "Temperature", "Softens the teacher's probabilities; 1 leaves them unchanged, higher is more uniform.",
+        zh=("温度", "软化教师的概率；1 表示不变，温度越高分布越均匀。"), ge=0.1, le=100.0, first=True,
     )  # fmt: skip
 
     def soft_loss(self, student: Output, teacher: Output, target: Tensor | None) -> Tensor:

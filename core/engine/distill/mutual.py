@@ -1,4 +1,4 @@
-"""Mutual learning: two networks that know nothing yet teach each other."""
+"""Mutual learning: two untrained networks teach each other."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ class Mutual(Distill):
     """Each of two students learns from the labels and from the other's probabilities (Zhang, Xiang, Hospedales & Lu
     2018, arXiv:1706.00384).
 
-    The peer is the same network from other first weights; both take their step at once. The model so far teaches
-    nobody: it only stands beside, and the peer is left behind.
+    The peer is the same network with different initial weights; both are updated in the same step. The incoming model
+    is not used, and the peer is discarded.
     """
 
     title = Words("Mutual learning", "互相学习")
     summary = Words(
-        "Two students start from nothing and teach each other; the model so far is not asked.",
-        "两个学生从零开始互相教学;不使用之前的模型。",
+        "Two students start from scratch and teach each other; the previous model is not used.",
+        "两个学生从零开始互相学习；不使用之前的模型。",
     )
     source = "https://arxiv.org/abs/1706.00384"
 
     weight: float = weight_of(0.5)
     temperature: float = knob(
-        1.0, "Temperature", "Softens the probabilities of both; 1, as in the paper, leaves them as they are.",
-        zh=("温度", "软化双方的概率;论文取 1,即不变。"), ge=0.1, le=100.0,
+        1.0, "Temperature", "Softens the probabilities of both; 1, as in the paper, leaves them unchanged.",
+        zh=("温度", "软化双方的概率；论文取 1，即不变。"), ge=0.1, le=100.0, first=True,
     )  # fmt: skip
 
     def soft_loss(self, student: Output, teacher: Output, target: Tensor | None) -> Tensor:
@@ -58,11 +58,11 @@ class Mutual(Distill):
         return fit(student, examples, loss, self.schedule(), context, extra=peer.net, incumbent=None)
 
     def controls(self, model: Model, context: Context) -> dict[str, Callable[[], Model]]:
-        """The twin: same student, same number of steps, labels only."""
+        """The control: same student, same number of steps, labels only."""
         return {WITHOUT_PEER: super().controls(model, context)[WITHOUT_TEACHER]} if self.twin else {}
 
     def workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:
-        """Two students' training."""
+        """The training of two students."""
         images = len(self.examples(context))
         own = training(after, self.schedule(), images, len(context.data.validation))
         return (*own, replace(own[0], control=False))

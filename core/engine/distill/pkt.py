@@ -1,4 +1,4 @@
-"""Probabilistic knowledge transfer: the same neighbours with the same probabilities."""
+"""Probabilistic knowledge transfer: student and teacher agree on the probabilities of an image's neighbours."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Pkt(Distill):
     arXiv:1803.10837)."""
 
     reads_features: ClassVar[bool] = True
-    title = Words("Probable neighbours", "概率知识迁移")
+    title = Words("Probabilistic knowledge transfer", "概率知识迁移")
     summary = Words(
-        "An image has the same neighbours in the student as in the teacher, as likely.",
-        "一张图像在学生中拥有与教师中同样可能的近邻。",
+        "In the student's embedding each image has the same neighbours as in the teacher's, equally probable.",
+        "每张图像在学生的嵌入空间中的近邻及其概率与教师相同。",
     )
     source = "https://arxiv.org/abs/1803.10837"
 

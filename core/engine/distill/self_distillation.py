@@ -1,4 +1,4 @@
-"""Born-again networks: the student is the teacher's own architecture, begun afresh."""
+"""Born-again networks: the student has the teacher's architecture and is trained from scratch."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ class SelfDistillation(Distill):
     """Soft labels of a teacher of the student's own architecture (born-again networks: Furlanello, Lipton, Tschannen,
     Itti & Anandkumar 2018, arXiv:1805.04770, one generation).
 
-    The student has the teacher's shapes, also those that pruning left, and fresh weights. Repeat the step for further
-    generations. The paper's temperature is 1.
+    The student has the teacher's shapes, including those of a pruned network, and random initial weights. Repeat the
+    step for further generations. The paper's temperature is 1.
     """
 
     excluded_options: ClassVar[tuple[str, ...]] = ("student", "width", "student_size")
-    title = Words("Born again", "自蒸馏(重生网络)")
+    title = Words("Self-distillation (born-again)", "自蒸馏（重生网络）")
     summary = Words(
-        "A fresh copy of the network, with random weights, is taught by the trained one: nothing shrinks, accuracy may "
-        "rise.",
-        "用训练好的网络去教同一结构、随机初始化的网络:体积不变,准确率可能提高。",
+        "The trained network teaches a randomly initialised network of the same architecture: the size does not "
+        "change, accuracy may rise.",
+        "用训练好的网络去教同一结构、随机初始化的网络：体积不变，准确率可能提高。",
     )
     source = "https://arxiv.org/abs/1805.04770"
 
     weight: float = weight_of(0.5)
     temperature: float = knob(
-        1.0, "Temperature", "Softens the teacher's probabilities; 1, as in the paper, leaves them as they are.",
-        zh=("温度", "软化教师的概率;论文取 1,即不变。"), ge=0.1, le=100.0,
+        1.0, "Temperature", "Softens the teacher's probabilities; 1, as in the paper, leaves them unchanged.",
+        zh=("温度", "软化教师的概率；论文取 1，即不变。"), ge=0.1, le=100.0, first=True,
     )  # fmt: skip
 
     def soft_loss(self, student: Output, teacher: Output, target: Tensor | None) -> Tensor:
@@ -50,22 +50,22 @@ class SelfDistillation(Distill):
         return softened_divergence(student.logits, teacher.logits, self.temperature)
 
     def student_of(self, model: Model, context: Context) -> Model:
-        """The teacher's network with weights as before any training."""
+        """The teacher's network, initialised as before any training."""
         torch.manual_seed(counter_seed(*context.place, "student"))
         return model.with_net(_reborn(model))
 
     def incumbent(self, model: Model) -> Incumbent:
-        """The teacher: nothing shrinks, so a student that stays below it is worth nothing."""
+        """The teacher: the size does not change, so a student below its accuracy is of no use."""
         return Incumbent("the teacher", model.net)
 
     def forecast(self, before: Forecast, context: Context) -> Forecast:
-        """The network that comes in."""
+        """The incoming network."""
         return before
 
 
 def _reborn(model: Model) -> nn.Module:
-    """The architecture's own first weights, cut to the network's shapes; what the catalog's architecture does not
-    have, a new head for instance, by the layer's own rule."""
+    """The architecture's initial weights, cut to the network's shapes; what the catalog's architecture does not have, a
+    new head for instance, is initialised by the layer's own rule."""
     net = copy.deepcopy(model.net)
     for module in net.modules():
         if callable(reset := getattr(module, "reset_parameters", None)):

@@ -1,4 +1,4 @@
-"""Similarity-preserving distillation: images that are alike to the teacher are alike to the student."""
+"""Similarity-preserving distillation: images that are similar to the teacher are similar to the student."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from core.options import Words
 class Similarity(Distill):
     """Squared difference of the batch's similarity matrices (Tung & Mori 2019, arXiv:1907.09682).
 
-    The matrices are [N, N] whatever the features' widths and sizes, so any two networks compare.
+    The matrices are [N, N] whatever the features' widths and sizes, so any two networks can be compared.
     """
 
     reads_features: ClassVar[bool] = True
     needs_maps: ClassVar[bool] = True
-    title = Words("Similarity of images", "相似性保持蒸馏")
+    title = Words("Similarity-preserving", "相似性保持蒸馏")
     summary = Words(
-        "Images that excite the teacher alike are to excite the student alike.",
-        "让教师产生相似响应的图像,也应让学生产生相似响应。",
+        "Images that cause similar responses in the teacher should cause similar responses in the student.",
+        "让教师产生相似响应的图像，也应让学生产生相似响应。",
     )
     source = "https://arxiv.org/abs/1907.09682"
 
@@ -34,7 +34,7 @@ class Similarity(Distill):
     gain: float = gain_of(3000.0)
 
     def soft_loss(self, student: Output, teacher: Output, target: Tensor | None) -> Tensor:
-        """Sum over the stages of ‖G − G'‖² / N², G the Gram matrix of the batch with rows of length 1."""
+        """Sum over the stages of ‖G − G'‖² / N², G the Gram matrix of the batch with rows normalised to 1."""
         found = matched(student, teacher)
         return torch.stack([(_alike(mine) - _alike(theirs)).square().mean() for mine, theirs in found]).sum()
 

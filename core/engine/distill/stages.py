@@ -1,4 +1,4 @@
-"""Features of two networks side by side: matched stages of one size, layers that adapt widths, and embeddings."""
+"""Features of two networks made comparable: matched stages of one size, layers that adapt widths, and embeddings."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ Loss = Callable[[Output, Output, Tensor | None], Tensor]
 
 
 def matched(student: Output, teacher: Output) -> list[tuple[Tensor, Tensor]]:
-    """The stages of both, the deepest with the deepest; where one network has more, its shallowest are left out.
+    """The stages of both, matched from the deepest; if one network has more, its shallowest are left out.
 
-    Raises UserError where an Output holds no features, as that of a network of vectors.
+    Raises UserError if an Output has no features, as for a network on vectors.
     """
     for side, output in (("student", student), ("teacher", teacher)):
         if not output.features:
@@ -30,15 +30,15 @@ def matched(student: Output, teacher: Output) -> list[tuple[Tensor, Tensor]]:
 
 
 def pairs(student: Output, teacher: Output) -> list[tuple[Tensor, Tensor]]:
-    """The matched stages as maps [N, channels, height, width] of one size: the larger is averaged down to the smaller.
+    """The matched stages as maps [N, channels, height, width] of one size: the larger is average-pooled to the smaller.
 
-    Tokens [N, tokens, width] become a square map, without the class token, where the other side has other positions.
+    Tokens [N, tokens, width] become a square map, without the class token, if the other side has other positions.
     """
     return [_one_size(mine, theirs) for mine, theirs in matched(student, teacher)]
 
 
 def embeddings(student: Output, teacher: Output) -> tuple[Tensor, Tensor]:
-    """The embeddings [N, D] of both, of any two widths; raises UserError where one is missing."""
+    """The embeddings [N, D] of both, of any widths; raises UserError if one is missing."""
     for side, output in (("student", student), ("teacher", teacher)):
         if output.embedding is None:
             fix = "Use a method that compares logits, such as kd."
@@ -47,10 +47,10 @@ def embeddings(student: Output, teacher: Output) -> tuple[Tensor, Tensor]:
 
 
 class Regressors(nn.Module):
-    """A loss over features behind layers that bring the student's channels to the teacher's; learns with the student.
+    """A loss over features with layers that map the student's channels to the teacher's; trained with the student.
 
-    `regressor` (inputs, outputs) makes the layer of a stage. `loss` is called with the adapted student and with the
-    teacher's features, both as maps of one size.
+    `regressor` (inputs, outputs) creates the layer of a stage. `loss` is called with the student's adapted features and
+    the teacher's, both as maps of one size.
     """
 
     def __init__(
@@ -68,11 +68,11 @@ class Regressors(nn.Module):
 
 
 def same_widths(found: list[tuple[Tensor, Tensor]], method: str) -> list[tuple[Tensor, Tensor]]:
-    """`found`, or a UserError where channels differ and nothing has adapted them."""
+    """`found`; raises UserError if channels differ and no layer has adapted them."""
     for mine, theirs in found:
         if mine.shape[1] != theirs.shape[1]:
-            given = f"{mine.shape[1]} channels beside the teacher's {theirs.shape[1]}"
-            fix = f"Train with {method} as a step: it learns layers that adapt the widths."
+            given = f"{mine.shape[1]} channels, while the teacher has {theirs.shape[1]}"
+            fix = f"Train with {method} as a step: it trains layers that adapt the widths."
             raise UserError("different_channels", "student", given, f"{theirs.shape[1]} channels", fix)
     return found
 
@@ -86,7 +86,7 @@ def _one_size(mine: Tensor, theirs: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _map(feature: Tensor) -> Tensor:
-    """[N, tokens, width] as [N, width, side, side]; the first token is left out where the others alone are a square."""
+    """[N, tokens, width] as [N, width, side, side]; drops the first token if only the others form a square."""
     if feature.ndim == 4:
         return feature
     tokens = feature.shape[1]

@@ -1,4 +1,4 @@
-"""Where a teacher's answers come from: a cache filled once per fixed view, or the teacher itself beside the student."""
+"""Where a teacher's outputs come from: a cache filled once per fixed view, or the teacher run on every batch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Teacher = Callable[[Batch], Output]
 
 @contextmanager
 def cached_teacher(model: Model, examples: Examples, schedule: Schedule, context: Context) -> Iterator[Teacher]:
-    """Answers with logits computed once per fixed view, by the teacher's saved file where it runs on the CPU."""
+    """Returns logits computed once per fixed view, by the teacher's saved file where it runs on the CPU."""
     answers: dict[int, Tensor] = {}
 
     def answer(batch: Batch) -> Output:
@@ -36,7 +36,7 @@ def cached_teacher(model: Model, examples: Examples, schedule: Schedule, context
 
 @contextmanager
 def live_teacher(model: Model, examples: Examples, schedule: Schedule, context: Context) -> Iterator[Teacher]:
-    """Answers with logits, features and embedding, computed for each batch from the images the student sees."""
+    """Returns logits, features and embedding, computed for each batch from the images that the student sees."""
     net = model.net.to(context.device).eval()
     with Observer(net, features=True) as observe:
 

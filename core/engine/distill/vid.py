@@ -1,4 +1,4 @@
-"""Variational information distillation: how well the teacher's features can be told from the student's."""
+"""Variational information distillation: how well the teacher's features can be predicted from the student's."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ LEAST = 1e-5  # variance
 class Vid(Distill):
     """(t − m)² / 2v + log v / 2 of the teacher's features t (Ahn, Hu, Damianou, Lawrence & Dai 2019, arXiv:1904.05835).
 
-    The mean m comes from the student's features through three 1×1 convolutions, the variance v is one number a channel;
-    both learn along. Without them, as `soft_loss` alone, m is the student's feature and v is `variance`.
+    The mean m comes from the student's features through three 1×1 convolutions, the variance v is one number per
+    channel; both are trained too. Without them, as in `soft_loss`, m is the student's feature and v is `variance`.
     """
 
     reads_features: ClassVar[bool] = True
     needs_maps: ClassVar[bool] = True
     title = Words("Variational information", "变分信息蒸馏")
     summary = Words(
-        "The teacher's features must be predictable from the student's; how exactly is learnt channel by channel.",
-        "教师的特征必须能由学生的特征预测;各通道要求多准由学习决定。",
+        "The teacher's features must be predictable from the student's; how precisely is learned for each channel.",
+        "教师的特征必须能由学生的特征预测；各通道的精度由学习决定。",
     )
     source = "https://arxiv.org/abs/1904.05835"
 
     weight: float = weight_of(0.5)
     variance: float = knob(
-        5.0, "First variance", "How far off predictions may be when training begins.",
-        zh=("初始方差", "训练开始时允许的预测偏差。"), ge=0.001, le=1000.0,
+        5.0, "Initial variance", "Variance of the predictions at the start of training.",
+        zh=("初始方差", "训练开始时预测的方差。"), ge=0.001, le=1000.0,
     )  # fmt: skip
 
     def soft_loss(self, student: Output, teacher: Output, target: Tensor | None) -> Tensor:
-        """Sum over the stages of the mean negative log-likelihood, without its constant; may be below zero."""
+        """Sum over the stages of the mean negative log-likelihood, without its constant; may be negative."""
         found = same_widths(pairs(student, teacher), "vid")
         return _unlikely(found, [torch.full((), self.variance)] * len(found))
 

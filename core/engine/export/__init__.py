@@ -1,4 +1,4 @@
-"""Export: further formats of the model that a recipe made, each read back and held against the model it came from."""
+"""Export: further formats of a recipe's model, each read back and compared with the model it came from."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar
 
+from torch import Tensor
+
 from core.bundle import CARD, described
 from core.engine.context import Context
 from core.engine.export.parity import Answer, Parity, compare
@@ -14,14 +16,14 @@ from core.engine.method import Method, Saved
 from core.engine.model import Model
 from core.files import make_folder, write_atomic
 
-RECEIPT = "export.json"  # beside the files of a format: what they are and how they answer
+RECEIPT = "export.json"  # next to the files of a format: what they are and how their outputs compare
 
 
 class Export(Method, ABC):
-    """A format to write; adds files beside the last step's artifact, never a point.
+    """A format to write; adds files to the last step's artifact, but no point.
 
-    A format that is made from the network in torch cannot follow a quantize step, whose integers are in its ONNX file
-    alone: it leaves `takes_quantized` False, and the recipe is refused before it runs.
+    A format that is created from the network in torch cannot follow a quantize step, whose integers exist only in its
+    ONNX file: it leaves `takes_quantized` False, and such a recipe is rejected before it runs.
     """
 
     makes_point: ClassVar[bool] = False
@@ -36,26 +38,36 @@ class Export(Method, ABC):
 
     @abstractmethod
     def reload(self, folder: Path, threads: int) -> Answer:
-        """What the files in `folder` answer, read anew in their own runtime."""
+        """The outputs of the files in `folder`, read back in their own runtime."""
 
     def save(self, model: Model, path: Path, context: Context) -> Saved:
         """The files of this format in the folder of `path`, with labels, preprocessing and `export.json`.
 
-        Raises UserError `export_differs` where a float file does not answer as the network in torch does.
+        Raises UserError `export_differs` if a float file's outputs differ from those of the network in torch.
         """
         assert context.artifact is not None
-        folder = make_folder(path.parent)
-        files = (*self.write(model, context.artifact, folder), *_beside(context.artifact, folder))
-        quantized = context.artifact != context.source
-        found = compare(model, context.artifact, self.reload(folder, context.threads), context, quantized=quantized)
+        files, found = self.deliver(
+            model, context.artifact, path.parent, context.data.validation.images, context.threads,
+            quantized=context.artifact != context.source,
+        )  # fmt: skip
+        return Saved(files=files, notes=(found.sentence(self.title.en),))
+
+    def deliver(
+        self, model: Model, artifact: Path, folder: Path, validation: Tensor, threads: int, *, quantized: bool
+    ) -> tuple[tuple[Path, ...], Parity]:
+        """The files of this format in `folder`, with labels, preprocessing and `export.json`, and how they answer on
+        the first `validation` images [N, C, H, W]. Raises UserError as `save` does."""
+        make_folder(folder)
+        files = (*self.write(model, artifact, folder), *_beside(artifact, folder))
+        found = compare(model, artifact, self.reload(folder, threads), validation, threads, quantized=quantized)
         found.check(self.title.en)
         receipt = folder / RECEIPT
         write_atomic(receipt, json.dumps(_receipt(self, files, found), ensure_ascii=False, indent=1).encode())
-        return Saved(files=(*files, receipt), notes=(found.sentence(self.title.en),))
+        return (*files, receipt), found
 
 
 def _beside(artifact: Path, folder: Path) -> tuple[Path, ...]:
-    """labels.json and preprocessing.json, which no one can use the model without."""
+    """labels.json and preprocessing.json, without which the model cannot be used."""
     contents = described(json.loads(artifact.with_name(CARD).read_bytes()))
     for name, data in contents.items():
         write_atomic(folder / name, data)

@@ -1,4 +1,4 @@
-"""Networks as ONNX graphs: written once with a dynamic batch, and re-headed without another export."""
+"""Networks as ONNX graphs: exported once with a dynamic batch, and given new heads without another export."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from core.engine.model import Model
 from core.errors import UserError
 from core.files import write_atomic
 
-OPSET = 21  # the first with 4-bit tensors
+OPSET = 21  # the first version with 4-bit tensors
 INPUT, OUTPUT, EMBEDDING = "image", "logits", "embedding"
 HEAD_BIAS = "head.bias"
 
@@ -31,7 +31,7 @@ HEAD_BIAS = "head.bias"
 def write_graph(model: Model, path: Path) -> None:
     """Writes `model` as float32 ONNX: input `image` [batch, C, S, S], output `logits` [batch, classes].
 
-    Batch norms are folded into the convolutions before them. Labels and preprocessing travel in the file's metadata
+    Batch norms are folded into the convolutions before them. Labels and preprocessing are stored in the file's metadata
     (`condenser.labels`, `condenser.preprocessing`, both JSON). Raises UserError `not_exportable` with the reason.
     """
     write_atomic(path, graph_bytes(model))
@@ -44,7 +44,7 @@ def graph_bytes(model: Model) -> bytes:
 
 
 def save_float(model: Model, path: Path) -> Saved:
-    """`write_graph` as the saving of a step."""
+    """`write_graph` as the `save` of a step."""
     write_graph(model, path)
     return Saved()
 
@@ -83,7 +83,7 @@ def _export(model: Model) -> onnx.ModelProto:
 
 
 def _plain(graph: onnx.ModelProto) -> onnx.ModelProto:
-    """Without the exporter's notes on where each node came from: half the size of a small network's file."""
+    """Without the exporter's notes on the origin of each node, which are half the size of a small network's file."""
     graph.doc_string = ""
     del graph.functions[:]
     del graph.graph.value_info[:]
@@ -96,7 +96,7 @@ def _plain(graph: onnx.ModelProto) -> onnx.ModelProto:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """The exporter logs and warns about its own internals; none of it is a person's to act on."""
+    """Silences the exporter's logs and warnings about its internals, on which a user cannot act."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -109,7 +109,7 @@ def quiet() -> Iterator[None]:
 
 
 def fingerprint(model: Model) -> str:
-    """A hash of everything up to the head: networks that differ in their head's weights alone have the same."""
+    """A hash of everything up to the head: networks that differ only in their head's weights have the same."""
     facts = [model.backbone, model.width, len(model.classes), model.preprocessing.to_json()]
     digest = sha256(json.dumps(facts).encode())
     head = {id(parameter) for parameter in head_layer(model.net).parameters()}
@@ -122,7 +122,7 @@ def fingerprint(model: Model) -> str:
 
 
 def head_node(graph: onnx.ModelProto) -> onnx.NodeProto:
-    """The Gemm that makes the logits; raises UserError `no_linear_head` where the last layer is something else."""
+    """The Gemm that computes the logits; raises UserError `no_linear_head` if the last layer is something else."""
     last = graph.graph.node[-1]
     if last.op_type != "Gemm" or last.output[0] != OUTPUT:
         raise no_linear_head(last.op_type)
@@ -131,7 +131,7 @@ def head_node(graph: onnx.ModelProto) -> onnx.NodeProto:
 
 
 def no_linear_head(end: str) -> UserError:
-    """The refusal of a network that ends in `end`, for methods that need a linear layer on an embedding."""
+    """The error for a network that ends in `end`, for methods that need a linear layer on an embedding."""
     return UserError(
         "no_linear_head", "method", f"a head on the features of a network that ends in {end}",
         "a backbone that ends in a linear layer", "Use fine_tune or partial with this backbone.",
@@ -151,15 +151,15 @@ def with_embedding(graph: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def with_head(template: onnx.ModelProto, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> onnx.ModelProto:
-    """`template` (made by `with_embedding`) with another head, weight [classes, D] and bias [classes], and without
-    its embedding output."""
+    """`template` (from `with_embedding`) with a different head, weight [classes, D] and bias [classes], and without its
+    embedding output."""
     graph = onnx.ModelProto()
     graph.CopyFrom(template)
     del graph.graph.output[1:]
     del graph.graph.node[-1]
     node = head_node(graph)
     transposed = any(a.name == "transB" and a.i for a in node.attribute)
-    if len(node.input) < 3:  # the exporter leaves out a bias of zeros
+    if len(node.input) < 3:  # the exporter omits a bias of zeros
         node.input.append(HEAD_BIAS)
         graph.graph.initializer.append(numpy_helper.from_array(np.zeros_like(bias), HEAD_BIAS))
     values = {node.input[1]: weight if transposed else weight.T, node.input[2]: bias}

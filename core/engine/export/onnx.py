@@ -1,4 +1,4 @@
-"""ONNX with everything a user of the model needs beside it."""
+"""ONNX, with everything else that a user of the model needs."""
 
 from __future__ import annotations
 
@@ -26,24 +26,25 @@ class Onnx(Export):
 
     title = Words("ONNX bundle", "ONNX 打包")
     summary = Words(
-        "The measured file with its labels, preprocessing and predict.py, ready to be copied elsewhere.",
-        "被测量的文件连同标签、预处理和 predict.py,可直接复制到别处使用。",
+        "The measured file with its labels, preprocessing and predict.py, ready to use elsewhere.",
+        "被测量的文件连同标签、预处理和 predict.py，可直接复制到别处使用。",
     )
     source = "https://onnx.ai"
     takes_quantized = True
 
     fixed_batch: int = knob(
         0,
-        "Images at a time",
-        "0: any number at a time. A fixed number suits devices that compile the network beforehand.",
-        zh=("每次图像数", "0 表示任意数量。需要预先编译网络的设备适合固定数量。"),
+        "Fixed batch size",
+        "How many images the file takes in one call. A fixed number suits devices that compile the network in advance.",
+        zh=("固定批大小", "文件一次接收多少张图像。固定数量适合需要预先编译网络的设备。"),
         ge=0,
         le=1024,
         unit="images",
+        names={0: ("any number", "任意数量")},
     )
 
     def write(self, model: Model, artifact: Path, folder: Path) -> tuple[Path, ...]:
-        """model.onnx, bit for bit the measured file unless its batch is fixed, predict.py and what it needs."""
+        """model.onnx, bit-identical to the measured file unless its batch is fixed, predict.py and its requirements."""
         data = artifact.read_bytes()
         if self.fixed_batch:
             data = with_batch(onnx.load_from_string(data), self.fixed_batch).SerializeToString(deterministic=True)
@@ -67,7 +68,7 @@ class Onnx(Export):
 
 
 def with_batch(graph: onnx.ModelProto, count: int) -> onnx.ModelProto:
-    """`graph` for exactly `count` images at a time."""
+    """`graph` with a fixed batch of `count` images."""
     for value in (*graph.graph.input, *graph.graph.output):
         value.type.tensor_type.shape.dim[0].dim_value = count
     return graph

@@ -1,4 +1,4 @@
-"""OpenVINO: the measured file in the form that Intel's runtime reads fastest."""
+"""OpenVINO: the measured file in the native format of Intel's runtime."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class Openvino(Export):
     takes_quantized = True
 
     def check_machine(self) -> None:
-        """Raises UserError `missing_extra` where OpenVINO is not installed."""
+        """Raises UserError `missing_extra` if OpenVINO is not installed."""
         if find_spec("openvino") is None:
             fix = 'Install it: pip install -e ".[openvino]"'
             raise UserError("missing_extra", "method", "export.openvino", "a machine with OpenVINO installed", fix)
 
     def write(self, model: Model, artifact: Path, folder: Path) -> tuple[Path, ...]:
-        """model.xml and model.bin, read from the ONNX file; weights keep their type, floats all their bits."""
+        """model.xml and model.bin, converted from the ONNX file; weights keep their type, floats all their bits."""
         openvino = _library()
         try:
             graph = openvino.Core().read_model(artifact)
@@ -56,7 +56,7 @@ class Openvino(Export):
         return folder / GRAPH, folder / WEIGHTS
 
     def reload(self, folder: Path, threads: int) -> Answer:
-        """The files in OpenVINO on the CPU; in float32, for on some processors it would compute in bfloat16."""
+        """The files in OpenVINO on the CPU; in float32, as it would compute in bfloat16 on some processors."""
         exact = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads}
         compiled = _library().Core().compile_model(folder / GRAPH, "CPU", exact)
 
@@ -68,5 +68,5 @@ class Openvino(Export):
 
 
 def _library() -> Any:
-    """Loaded only when it is needed: it is an extra."""
+    """Imported only when needed: it is an optional dependency."""
     return importlib.import_module("openvino")

@@ -1,4 +1,4 @@
-"""safetensors: the weights, and beside them the architecture as plain text."""
+"""safetensors: the weights, and the architecture as plain text."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from core.options import Words
 
 
 class Safetensors(Export):
-    """Every parameter and buffer under its name in torch, float32, and a JSON plan of the widths that pruning left."""
+    """Every parameter and buffer under its name in torch, float32, and a JSON plan with the widths after pruning."""
 
     title = Words("safetensors and plan", "safetensors 与结构描述")
     summary = Words(
-        "The weights to train on with, and the architecture as a JSON plan; nothing in them can run code.",
+        "The weights, for further training, and the architecture as a JSON plan; neither can execute code.",
         "可继续训练的权重，以及描述结构的 JSON；文件中没有任何可执行的代码。",
     )
     source = "https://huggingface.co/docs/safetensors"
@@ -31,7 +31,7 @@ class Safetensors(Export):
         return folder / WEIGHTS, folder / MANIFEST
 
     def reload(self, folder: Path, threads: int) -> Answer:
-        """The network that the plan and the tensors give, in torch."""
+        """The network built from the plan and the tensors, in torch."""
         net = load_model(folder).net.eval()
 
         def answer(images: NDArray[np.float32]) -> NDArray[np.float32]:

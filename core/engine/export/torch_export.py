@@ -22,7 +22,7 @@ FILE = "model.pt2"
 
 
 class TorchExport(Export):
-    """A traced graph with its weights and a free batch, as float32; needs torch alone to run (torch.export.load)."""
+    """A traced graph with its weights and a dynamic batch, in float32; needs only torch to run (torch.export.load)."""
 
     title = Words("torch.export (.pt2)", "torch.export (.pt2)")
     summary = Words(
@@ -32,13 +32,13 @@ class TorchExport(Export):
     source = "https://docs.pytorch.org/docs/stable/export.html"
 
     def write(self, model: Model, artifact: Path, folder: Path) -> tuple[Path, ...]:
-        """model.pt2; the places in source files that torch notes on each node stay out: they name this machine's."""
+        """model.pt2, without the source locations that torch records for each node, as they contain local paths."""
         program = traced(model)
         for node in program.graph.nodes:
             node.meta.pop("stack_trace", None)
         program.example_inputs = None
         labels = {"labels.json": json.dumps(list(model.classes), ensure_ascii=False)}
-        file = io.BytesIO()  # given a path, torch puts its name into the file, and equal models get unequal files
+        file = io.BytesIO()  # given a path, torch stores its name in the file, and equal models would differ
         torch.export.save(program, file, extra_files=labels)
         write_atomic(folder / FILE, file.getvalue())
         return (folder / FILE,)
@@ -56,7 +56,7 @@ class TorchExport(Export):
 
 
 def traced(model: Model) -> torch.export.ExportedProgram:
-    """The network in evaluation mode as a graph: image [batch, C, S, S], batch free, to logits [batch, classes]."""
+    """The network in evaluation mode as a graph: image [batch, C, S, S], dynamic batch, to logits [batch, classes]."""
     p = model.preprocessing
     net = model.net.to("cpu", memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
     example = torch.zeros(2, p.channels, p.size, p.size)

@@ -1,1 +1,1 @@
-"""What a model costs and how good it is: accuracy, calibration, complexity, latency, size."""
+"""Measures a model's cost and quality: accuracy, calibration, complexity, latency, size."""

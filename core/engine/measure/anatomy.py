@@ -1,4 +1,4 @@
-"""What a network is made of, counted on the meta device: tensors of its file, operations, activations of an image."""
+"""The components of a network, counted on the meta device: tensors of its file, operations, activations per image."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from core.engine.measure.complexity import watched
 
-# Operations that leave no node in an exported graph: they are folded into their neighbours, or move nothing.
+# Operations without a node in an exported graph: they are folded into their neighbours, or have no effect.
 SILENT = frozenset(
     {
         "empty", "detach", "alias", "t", "expand", "clone", "copy_", "fill_", "new_zeros", "_unsafe_view",
@@ -23,9 +23,9 @@ SILENT = frozenset(
 
 @dataclass(frozen=True)
 class Anatomy:
-    """`weights` numbers in matrices and kernels, which quantization shrinks; `channels` their rows, each with a bias in
-    the file; `rest` other learned numbers in it (batch norms are folded away); `layers` tensors of weights; `nodes`
-    operations of the graph; `activations` numbers that one image makes on its way; `largest` of one operation."""
+    """`weights`: elements of matrices and kernels, which quantization shrinks; `channels`: their rows, each with a bias
+    in the file; `rest`: other parameters in it (batch norms are folded away); `layers`: weight tensors; `nodes`:
+    operations of the graph; `activations`: elements computed for one image; `largest`: those of one operation."""
 
     weights: int
     channels: int
@@ -51,7 +51,7 @@ def anatomy(net: nn.Module, shape: tuple[int, int, int]) -> Anatomy:
 
 
 class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts operations and the numbers they make."""
+    """Counts operations and the elements they compute."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -69,7 +69,7 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def _first(made: object) -> Iterable[Tensor]:
-    """The tensor an operation made, of several the first: the others are statistics."""
+    """The output tensor of an operation; of several the first, as the others are statistics."""
     if isinstance(made, tuple | list):
         made = made[0] if made else None
     return (made,) if isinstance(made, Tensor) else ()

@@ -1,22 +1,21 @@
-"""Calibration: does a network that says 80 % hit 80 times in 100? And how sure is an accuracy of n images?"""
+"""Calibration: is a network that reports 80 % correct 80 times in 100? And how certain is an accuracy of n images?"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
-from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from core.errors import UserError
+from core.intervals import wilson
 
 
 @dataclass(frozen=True)
 class Bin:
-    """The predictions whose confidence lies in (`low`, `high`]: their mean confidence, accuracy and number.
+    """The predictions whose confidence is in (`low`, `high`]: their mean confidence, accuracy and number.
 
-    An empty bin has confidence and accuracy 0; look at `count` first.
+    An empty bin has confidence and accuracy 0; check `count` first.
     """
 
     low: float
@@ -30,7 +29,7 @@ def reliability(probabilities: ArrayLike, labels: ArrayLike, bins: int = 15) -> 
     """The reliability diagram (Guo et al. 2017, https://arxiv.org/abs/1706.04599): `bins` bins of equal width,
     closed on the right, by the largest probability of each row.
 
-    probabilities [N, C] with rows that sum to 1, labels [N] from 0 to C − 1. Raises UserError on anything else.
+    probabilities [N, C] with rows that sum to 1, labels [N] from 0 to C − 1. Raises UserError for anything else.
     """
     p, y = _checked(probabilities, labels, bins)
     confidence, hit = p.max(axis=1), p.argmax(axis=1) == y
@@ -47,7 +46,7 @@ def reliability(probabilities: ArrayLike, labels: ArrayLike, bins: int = 15) -> 
 def expected_calibration_error(probabilities: ArrayLike, labels: ArrayLike, bins: int = 15) -> float:
     """The mean gap between confidence and accuracy over the bins, weighted by their counts; 0 is perfect, at most 1.
 
-    Guo et al. 2017, equation 3. Shapes and errors as `reliability`.
+    Guo et al. 2017, equation 3. Shapes and errors as in `reliability`.
     """
     diagram = reliability(probabilities, labels, bins)
     total = sum(bin.count for bin in diagram)
@@ -57,19 +56,17 @@ def expected_calibration_error(probabilities: ArrayLike, labels: ArrayLike, bins
 def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
     """The interval (low, high) around the accuracy `correct` / `total` (Wilson 1927, without continuity correction).
 
-    Within 0 … 1 and not empty at 0 or `total` hits, unlike the normal interval. Raises UserError on impossible counts.
+    Within 0 … 1 and not empty for 0 or `total` correct, unlike the normal interval. Raises UserError for impossible
+    counts.
     """
     if not 0 <= correct <= total or total < 1:
         raise UserError(
-            "out_of_range", "correct", f"{correct} of {total}", "0 to total, total at least 1", "Count again."
+            "out_of_range", "correct", f"{correct} of {total}", "0 to total, total at least 1", "Check the counts."
         )
     if not 0 < confidence < 1:
         raise UserError("out_of_range", "confidence", confidence, "a number between 0 and 1", "Use 0.95.")
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    share, z2 = correct / total, z * z
-    centre = (share + z2 / (2 * total)) / (1 + z2 / total)
-    half = z / (1 + z2 / total) * sqrt(share * (1 - share) / total + z2 / (4 * total * total))
-    return (0.0 if correct == 0 else centre - half, 1.0 if correct == total else centre + half)
+    low, high = wilson(correct / total, total, confidence)
+    return (0.0 if correct == 0 else low, 1.0 if correct == total else high)
 
 
 def _checked(probabilities: ArrayLike, labels: ArrayLike, bins: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -1,4 +1,4 @@
-"""Parameters, multiply-accumulates and bytes, counted exactly and without running anything."""
+"""Parameters, multiply-accumulates and bytes, counted exactly without running the network."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Watch = TypeVar("Watch", bound=AbstractContextManager[Any])
 
 @dataclass(frozen=True)
 class Complexity:
-    """`params` learned numbers; `macs` multiply-accumulates an image; `bytes` of parameters and buffers in memory."""
+    """`params`: parameters; `macs`: multiply-accumulates per image; `bytes`: of parameters and buffers in memory."""
 
     params: int
     macs: int
@@ -31,16 +31,16 @@ class Complexity:
 
 
 def complexity(model: nn.Module, input_shape: Sequence[int]) -> Complexity:
-    """What `model` costs for one input of `input_shape`: (C, H, W) or with the batch in front, (N, C, H, W); for a
-    network on vectors (D,) or (N, D).
+    """The cost of `model` for one input of `input_shape`: (C, H, W) or with a leading batch dimension, (N, C, H, W);
+    for a network on vectors (D,) or (N, D).
 
-    MACs are those of convolutions, matrix products and attention (FlopCounterMode counts two operations for each),
-    the way torchvision publishes them; additions, activations and normalisation are not counted.
+    MACs are those of convolutions, matrix products and attention (FlopCounterMode counts two operations for each), as
+    published by torchvision; additions, activations and normalisation are not counted.
     """
     shape = tuple(input_shape)
     if len(shape) not in (1, 2, 3, 4) or min(shape) < 1:
-        allowed = "(channels, height, width), with or without a batch in front"
-        raise UserError("wrong_shape", "input_shape", shape, allowed, "Give whole numbers of at least 1.")
+        allowed = "(channels, height, width), with or without a leading batch dimension"
+        raise UserError("wrong_shape", "input_shape", shape, allowed, "Use whole numbers of at least 1.")
     single = shape if len(shape) % 2 else shape[1:]
     tensors = [*model.parameters(), *model.buffers()]
     params = sum(p.numel() for p in model.parameters())
@@ -48,10 +48,10 @@ def complexity(model: nn.Module, input_shape: Sequence[int]) -> Complexity:
 
 
 def profile(backbone: str, classes: int | None = None, image_size: int | None = None) -> Profile:
-    """The complexity of a catalogd backbone as its authors count it, without weights and without memory.
+    """The complexity of a backbone of the catalog as its authors count it, without loading weights or using memory.
 
     With its own classes and image size, params and MACs are torchvision's published figures. (inception_v3's count
-    includes the auxiliary classifier that load_backbone leaves out.) Raises UserError on a wrong argument.
+    includes the auxiliary classifier that load_backbone leaves out.) Raises UserError for an invalid argument.
     """
     entry = find(backbone)
     size = image_size or entry.image_size
@@ -67,7 +67,8 @@ class Counted(TypedDict):
 
 
 def counted(make: Callable[[], nn.Module], channels: int, size: int) -> Counted:
-    """`params` and `macs` of what `make` builds, for one image of `size` pixels a side, without weights or memory."""
+    """`params` and `macs` of the network that `make` builds, for one image of `size` × `size` pixels, without weights
+    or memory."""
     found = complexity(on_meta(make), (channels, size, size))
     return {"params": found.params, "macs": found.macs}
 
@@ -77,8 +78,8 @@ def _macs(model: nn.Module, shape: tuple[int, ...]) -> int:
 
 
 def watched(model: nn.Module, shape: tuple[int, ...], watch: Callable[[], Watch]) -> Watch:
-    """What saw one forward of zeros of `shape` through `model`: on the meta device where every operation knows it, else
-    a fresh one saw a real forward."""
+    """The context that observed one forward pass of zeros of `shape` through `model`: on the meta device if every
+    operation supports it, else a new one that observed a real forward pass."""
     dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
     named = (*model.named_parameters(), *model.named_buffers())
     state = {name: torch.empty_like(tensor, device="meta") for name, tensor in named}
@@ -97,7 +98,7 @@ def _seen(model: nn.Module, state: dict[str, Tensor], example: Tensor, watch: Wa
 
 @contextmanager
 def slow_attention() -> Iterator[None]:
-    """nn.MultiheadAttention's fused kernel hides its matrix products from the counter."""
+    """Disables nn.MultiheadAttention's fused kernel, whose matrix products the counter cannot see."""
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:

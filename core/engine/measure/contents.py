@@ -1,4 +1,4 @@
-"""Where the bytes of an ONNX file lie, and why a file is no smaller than another: read from both files."""
+"""What takes up the bytes of an ONNX file, and why one file is no smaller than another: read from both files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from onnx import TensorProto
 from core.engine.measure.graph import layers
 from core.formatting import size
 
-DATA = ("float_data", "int32_data", "int64_data", "double_data", "uint64_data", "string_data")  # beside raw_data
+DATA = ("float_data", "int32_data", "int64_data", "double_data", "uint64_data", "string_data")  # besides raw_data
 PARTS = {
     "weights": "weights",
     "constants": "biases and other constants",
@@ -55,7 +55,7 @@ def contents(path: Path) -> Contents:
 
 
 def payload(tensor: TensorProto) -> int:
-    """Bytes that the numbers of a tensor take, without its name and shape."""
+    """Bytes of a tensor's values, without its name and shape."""
     if tensor.raw_data:
         return len(tensor.raw_data)
     bare = TensorProto()
@@ -76,7 +76,7 @@ def _stored(graph: onnx.GraphProto) -> Iterator[TensorProto]:
 
 
 def _scales(graph: onnx.GraphProto) -> Iterator[str]:
-    """Stored names behind the first input of QuantizeLinear and DequantizeLinear, and factors of a widened weight."""
+    """Names of all inputs but the first of QuantizeLinear and DequantizeLinear, and the factors of widened weights."""
     casts = {node.output[0] for node in graph.node if node.op_type == "Cast"}
     for node in graph.node:
         if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
@@ -86,7 +86,7 @@ def _scales(graph: onnx.GraphProto) -> Iterator[str]:
 
 
 def why_not_smaller(before: Contents, after: Contents) -> str:
-    """What a file that is not smaller than the one before holds, part by part; the parts that did not change are left
+    """The contents, part by part, of a file that is not smaller than the one before; parts that did not change are left
     out."""
     if before.numbers == after.numbers and before.weights == after.weights:
         held = ", ".join(f"{count:,} of {kind}" for kind, count in sorted(after.numbers.items())) or "none"

@@ -1,4 +1,4 @@
-"""What a number was measured on: machine, device and versions."""
+"""Where a value was measured: machine, device and versions."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ PACKAGES = ("torch", "torchvision", "timm", "torch-pruning", "onnx", "onnxruntim
 
 
 def environment(device: torch.device, threads: int, bfloat16: str) -> dict[str, str]:
-    """Machine, processor, device, threads, and the versions that can change a figure; `bfloat16` are the units that
-    `precision = "auto"` goes by in this run."""
+    """Machine, processor, device, threads, and the versions that can affect a figure; `bfloat16` are the units on which
+    `precision = "auto"` is based in this run."""
     versions = {name: _version(name) for name in ("condenser", *PACKAGES)}
     return {
         "python": platform.python_version(),

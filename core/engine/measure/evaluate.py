@@ -1,4 +1,4 @@
-"""What a network in torch or a saved file answers to images, and how good that is: the one evaluator of the engine."""
+"""The outputs of a network in torch or of a saved file for images, and their accuracy: the engine's only evaluator."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from core.engine.measure.runtime import predict
 from core.engine.model import Model, Preprocessing
 from core.events import Work
 
-AT_ONCE = 256  # images of a batch in torch
+AT_ONCE = 256  # images per batch in torch
 CPU = torch.device("cpu")
 Network: TypeAlias = nn.Module | ort.InferenceSession
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Mean cross-entropy, share of right answers, and the logits [N, C] they are of, on the CPU."""
+    """Mean cross-entropy, accuracy, and the logits [N, C] they are computed from, on the CPU."""
 
     loss: float
     accuracy: float
@@ -33,7 +33,7 @@ class Evaluation:
 
     @property
     def right(self) -> int:
-        """How many answers are right."""
+        """The number of correct predictions."""
         return round(self.accuracy * len(self.logits))
 
 
@@ -46,14 +46,14 @@ def evaluate(
     at_once: int = AT_ONCE,
     step: Callable[[int], None] = lambda done: None,
 ) -> Evaluation:
-    """`network`, in evaluation mode on `device` or as a session of a saved file, on a split; `step` hears how many
-    images are done. A network in torch sees `at_once` images, and its loss is summed batch by batch."""
+    """Evaluates `network`, in evaluation mode on `device` or as a session of a saved file, on a split; `step` is called
+    with the number of images done. In torch, batches have `at_once` images, and the loss is summed batch by batch."""
     logits = logits_of(network, split.images, preprocessing, device=device, at_once=at_once, step=step)
     return scored(logits, split.labels, at_once if isinstance(network, nn.Module) else 0)
 
 
 def scored(logits: Tensor, labels: Tensor, at_once: int = 0) -> Evaluation:
-    """How good logits [N, C] are for labels [N]; the loss is summed over blocks of `at_once` images, of all where 0."""
+    """Loss and accuracy of logits [N, C] for labels [N]; the loss is summed over blocks of `at_once` images, 0: all."""
     right = int((logits.argmax(1) == labels).sum())
     if not at_once:
         return Evaluation(float(F.cross_entropy(logits, labels)), right / len(labels), logits)

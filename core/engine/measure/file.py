@@ -1,4 +1,4 @@
-"""Measuring a saved file: its accuracy in its runtime on validation and test, its size and its latency."""
+"""Measures a saved file: accuracy in its runtime on validation and test, and size."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from core.engine.model import Preprocessing
 
 @dataclass(frozen=True)
 class Quality:
-    """What a file answers: shares of right answers, the 95 % Wilson interval of the test's, and calibration error.
+    """The quality of a file: accuracies, the 95 % Wilson interval of the test accuracy, and calibration error.
 
-    `logits` [N, C] are those of the validation images, to compare files with one another, `test_logits` the test's;
-    `recall` the share of right answers among the test images of each class, None where there is none.
+    `logits` [N, C] are those of the validation images, for comparing files with one another, `test_logits` the test's;
+    `recall` is the recall of each class on the test images, None for a class without images.
     """
 
     validation: float
@@ -40,7 +40,7 @@ class Quality:
 
 @dataclass(frozen=True)
 class Share:
-    """The share of right answers and its 95 % Wilson interval."""
+    """The accuracy and its 95 % Wilson interval."""
 
     accuracy: float
     low: float
@@ -58,7 +58,7 @@ class Size:
 def quality(
     path: Path, preprocessing: Preprocessing, data: Dataset, threads: int, step: Callable[[int, int], None]
 ) -> Quality:
-    """Runs the file over both splits; `step` is called with (images done, images in all)."""
+    """Runs the file on both splits; `step` is called with (images done, total images)."""
     session = open_session(path, threads)
     total = len(data.validation) + len(data.test)
     validation = _evaluated(session, data.validation, preprocessing, lambda n: step(n, total))
@@ -76,7 +76,7 @@ def quality(
 def share(
     path: Path, preprocessing: Preprocessing, split: Split, threads: int, step: Callable[[int, int], None]
 ) -> Share:
-    """Runs the file over one more split."""
+    """Runs the file on one more split."""
     session = open_session(path, threads)
     found = _evaluated(session, split, preprocessing, lambda n: step(n, len(split)))
     return Share(found.accuracy, *wilson_interval(found.right, len(split)))
@@ -98,7 +98,7 @@ def parity(net: torch.nn.Module, logits: Tensor, images: Tensor, preprocessing: 
 def _evaluated(
     session: InferenceSession, split: Split, preprocessing: Preprocessing, step: Callable[[int], None]
 ) -> Evaluation:
-    """The file on a split, given images as a bundle's predict.py gives them."""
+    """Evaluates the file on a split, with images prepared as by a bundle's predict.py."""
     return scored(predict(session, split.images, preprocessing, step=step, prepared=prepared_as_bundled), split.labels)
 
 

@@ -1,6 +1,6 @@
-"""What an ONNX file holds and what really runs of it: parameters, multiplications, weight bytes, kernels.
+"""What an ONNX file contains and which kernels actually run: parameters, multiplications, weight bytes, kernels.
 
-Reads float and quantized files alike; torch is not needed.
+Reads both float and quantized files; does not need torch.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class GraphCount:
-    """Numbers learned and stored, multiply-accumulates for one image, and whether batch norms are folded away."""
+    """Stored parameters, multiply-accumulates for one image, and whether batch norms are folded away."""
 
     params: int
     macs_per_image: int
@@ -83,7 +83,7 @@ class KernelUse:
 
 
 def layers(model: onnx.ModelProto) -> tuple[Layer, ...]:
-    """The layers that hold weights, in the order of the file; a weight may lie behind DequantizeLinear or Cast·Mul."""
+    """The layers that hold weights, in file order; a weight may pass through DequantizeLinear or Cast·Mul first."""
     stored = {tensor.name: tensor for tensor in model.graph.initializer}
     makers = {node.output[0]: node for node in model.graph.node if node.output}
     found = []
@@ -104,7 +104,7 @@ def _weight_of(
         if maker is None or maker.op_type not in ("DequantizeLinear", "Cast", "Mul"):
             return None
         if maker.op_type == "Mul" and maker.input[1] not in stored:
-            return None  # two activations multiplied, no scale
+            return None  # a product of two activations, not a scale
         name = maker.input[0]
     return stored[name]
 
@@ -119,7 +119,7 @@ def _channel_axis(node: onnx.NodeProto, dimensions: int) -> int:
 
 
 def zeros(path: Path) -> float | None:
-    """The share of zeros among the float weights of convolutions and matrix products; None where there are none."""
+    """The share of zeros among the float weights of convolutions and matrix products; None if there are none."""
     model = onnx.load(path)
     stored = {tensor.name: tensor for tensor in model.graph.initializer}
     held = [numpy_helper.to_array(stored[n]) for n in {x.weight for x in layers(model) if x.data_type in FLOATS}]
@@ -128,12 +128,12 @@ def zeros(path: Path) -> float | None:
 
 
 def weight_bytes(path: Path) -> int:
-    """Bytes that the weight tensors of convolutions and matrix products take in the file, packed as they are stored."""
+    """Bytes of the weight tensors of convolutions and matrix products in the file, packed as they are stored."""
     return weight_bytes_of(onnx.load(path))
 
 
 def weight_bytes_of(model: onnx.ModelProto) -> int:
-    """As `weight_bytes`, of a graph in memory; a tensor shared by two layers counts once."""
+    """As `weight_bytes`, for a graph in memory; a tensor shared by two layers counts once."""
     unique = {layer.weight: layer for layer in layers(model)}
     return sum(-(-layer.size * BITS[layer.data_type] // 8) for layer in unique.values())
 
@@ -149,7 +149,7 @@ def count(path: Path) -> GraphCount:
 
 
 def _params(graph: onnx.GraphProto) -> int:
-    """Elements of the stored weights: not the scales, zero points, shapes, clip bounds or other scalars."""
+    """Elements of the stored weights, without scales, zero points, shapes, clip bounds or other scalars."""
     uses: dict[str, list[tuple[str, int]]] = {}
     for node in graph.node:
         for place, name in enumerate(node.input):
@@ -163,7 +163,7 @@ def _params(graph: onnx.GraphProto) -> int:
         learned = tensor.data_type in FLOATS or small or ("DequantizeLinear", 0) in here
         constant = all(_constant(op, place) for op, place in here) or tensor.name in scales
         size = math.prod(tensor.dims)
-        # one number for a whole activation, such as attention's 1/sqrt(d), is a setting too
+        # a scalar applied to a whole activation, such as attention's 1/sqrt(d), is a constant too
         single = size == 1 and all(op in ("Add", "Sub", "Mul", "Div", "Pow") for op, _ in here)
         if learned and tensor.dims and not constant and not single:
             total += size
@@ -171,7 +171,7 @@ def _params(graph: onnx.GraphProto) -> int:
 
 
 def _constant(op: str, place: int) -> bool:
-    """Whether this input of the operator is a setting rather than something learned."""
+    """Whether this input of the operator is a constant rather than learned."""
     measured = op == "BatchNormalization" and place > 2  # running statistics
     return measured or (op in ("QuantizeLinear", "DequantizeLinear", "Clip", "Pad") and place > 0)
 
@@ -211,10 +211,10 @@ def _macs_of(node: onnx.NodeProto, shapes: dict[str, tuple[int, ...]]) -> int:
 
 
 def kernels(path: Path, threads: int = 1, runs: int = 5) -> tuple[KernelUse, ...]:
-    """The kernels that onnxruntime really ran for one image on the CPU, slowest first, from its own profile.
+    """The kernels that onnxruntime actually ran for one image on the CPU, slowest first, from its own profile.
 
-    The names of float layers are those of the fused node, so they may be the activation's. Times are the mean of
-    `runs` after one to warm up, and slowed by profiling: use them to compare kernels, not files.
+    The names of float layers are those of the fused node, so they may be the activation's. Times are the mean of `runs`
+    after one warm-up run, and are slowed by profiling: use them to compare kernels, not files.
     """
     with tempfile.TemporaryDirectory(prefix="condenser-profile-") as folder:
         events = _profile(path, threads, runs, Path(folder))
@@ -235,7 +235,7 @@ def kernels(path: Path, threads: int = 1, runs: int = 5) -> tuple[KernelUse, ...
 
 
 def integer_layers(uses: tuple[KernelUse, ...]) -> tuple[int, int]:
-    """How many of the layers that hold weights ran an integer kernel, and how many layers there are."""
+    """The number of weighted layers that ran an integer kernel, and the number of weighted layers."""
     held = [use for use in uses if use.layer]
     return sum(len(use.nodes) for use in held if use.integer), sum(len(use.nodes) for use in held)
 
@@ -259,7 +259,7 @@ def _profile(path: Path, threads: int, runs: int, folder: Path) -> list[dict[str
 def _holds_weights(args: dict[str, Any]) -> bool:
     """Whether a kernel multiplies by stored weights: a matrix product of two activations (attention) does not.
 
-    Weights that onnxruntime packed beforehand are missing from the inputs; others count in `parameter_size`.
+    Weights that onnxruntime prepacked are missing from the inputs; others are included in `parameter_size`.
     """
     if args["op_name"] not in LAYER_KERNELS:
         return False

@@ -1,4 +1,4 @@
-"""Latency of saved files in onnxruntime: warmed up, interleaved with what they are compared to, with spread."""
+"""Latency of saved files in onnxruntime: after warm-up, interleaved with the files compared, with percentiles."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from core.engine.measure.runtime import RUNTIME, open_session
 from core.points import Latency
 
 WARMUP = 10  # runs of each file before the first counted one
-BUSY = 1.15  # wall time over processor time above which the machine was doing something else
-CHUNK = 0.02  # seconds a file runs before it is the next one's turn
+BUSY = 1.15  # ratio of wall time to CPU time above which the machine was busy with something else
+CHUNK = 0.02  # seconds for which a file runs before the next one's turn
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Milliseconds of each counted run, and wall and processor seconds of all of them."""
+    """Milliseconds of each counted run, and total wall and CPU seconds."""
 
     milliseconds: tuple[float, ...]
     wall: float
@@ -28,9 +28,9 @@ class Timing:
     threads: int
 
     def latency(self) -> Latency:
-        """The median and the 95th percentile; `noisy` when wall time exceeds processor time by 15 %.
+        """The median and the 95th percentile; `noisy` when wall time exceeds CPU time by 15 %.
 
-        With several threads, processor time is that of all of them, so only a machine that is very busy is seen.
+        With several threads, CPU time is that of all of them, so only a very busy machine is detected.
         """
         p50, p95 = (float(np.percentile(self.milliseconds, q)) for q in (50, 95))
         busy = self.wall > BUSY * self.processor
@@ -43,9 +43,9 @@ class Timing:
 def time_files(
     files: Mapping[str, Path], threads: int, seconds: float = 1.5, stop: Callable[[], None] = lambda: None
 ) -> dict[str, Timing]:
-    """Times each file at batch 1 for about `seconds` in all, in turns of 20 ms so that drift hits all alike.
+    """Times the files at batch 1 for about `seconds` in total, in turns of 20 ms so that drift affects all equally.
 
-    A file's turn begins with one uncounted run, which brings its weights back into the cache.
+    A file's turn begins with one uncounted run, which brings its weights back into the CPU cache.
     """
     runs = {name: _runner(path, threads) for name, path in files.items()}
     for run in runs.values():
@@ -77,7 +77,7 @@ def ratio(slow: Timing, fast: Timing) -> float:
 
 
 def inside_noise(one: Timing, other: Timing) -> bool:
-    """Whether the two cannot be told apart: either's median lies within the other's quarter to three quarters."""
+    """Whether the two cannot be distinguished: the median of either is within the other's interquartile range."""
     bounds = [np.percentile(t.milliseconds, (25, 75)) for t in (one, other)]
     middles = [median(t.milliseconds) for t in (one, other)]
     return any(low <= middle <= high for (low, high), middle in zip(bounds, reversed(middles), strict=True))

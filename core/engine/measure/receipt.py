@@ -1,4 +1,4 @@
-"""The receipt of a step: what really changed in the saved file, and where nothing was gained, why not."""
+"""The receipt of a step: what actually changed in the saved file, and if nothing was gained, why not."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from core.engine.method import Saved
 from core.formatting import count as count_of
 from core.formatting import size
 
-SPARSE = 0.1  # a share of zeros that someone meant
-MATTERS = 1.05  # a ratio nearer to one than this is no gain
+SPARSE = 0.1  # a share of zeros from which they count as intended
+MATTERS = 1.05  # a ratio closer to one than this is no gain
 MULTIPLIED = "this runtime multiplies by zeros as by other numbers"
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A saved file and what is known of it: its network in torch, multiply-accumulates, timing."""
+    """A saved file with its parameter count in torch, multiply-accumulates and timing."""
 
     path: Path
     params: int
@@ -35,10 +35,10 @@ class Subject:
 
 @dataclass(frozen=True)
 class Receipt:
-    """`first` is the run's first point, `before` the step before, `twin` the same network in float32 in the same
-    runtime, for a quantized file; `recall` the share of right answers among the test images of classes that the step
-    watches; `decided` what the step left to a rule or a measurement, and what that came to; `remarks` the codes of what
-    making it came to."""
+    """`first` is the run's first point, `before` the previous step, `twin` the same network in float32 in the same
+    runtime, for a quantized file; `recall` the recall on the test images of the classes that the step reports;
+    `decided` the options decided by a rule or a measurement, and their values; `remarks` the codes of remarks made
+    while running the step."""
 
     after: Subject
     first: Subject | None
@@ -84,7 +84,7 @@ class Receipt:
         return {key: value for key, value in found.items() if value is not None}
 
     def folded(self) -> int:
-        """Parameters of the network that the file does not hold as such: batch norms folded into convolutions."""
+        """Parameters of the network that the file does not store: batch norms folded into convolutions."""
         return self.after.params - count(self.after.path).params
 
     def _compared(self, name: str, other: Subject) -> dict[str, Any]:
@@ -94,8 +94,8 @@ class Receipt:
             "ms_now": self.after.timing.latency().p50,
             "predicted_by_macs": other.macs / self.after.macs if self.after.macs else None,
         }
-        told_apart = not inside_noise(self.after.timing, other.timing)
-        if told_apart and not self._busy(other):
+        distinct = not inside_noise(self.after.timing, other.timing)
+        if distinct and not self._busy(other):
             latency["speedup"] = ratio(other.timing, self.after.timing)
         else:
             latency["withheld"] = "the machine was busy" if self._busy(other) else "the difference is inside the noise"
@@ -103,8 +103,8 @@ class Receipt:
         return {f"bytes_{name}": sizes, f"latency_{name}": latency}
 
     def _reasons(self, uses: tuple[KernelUse, ...], empty: float) -> list[str]:
-        """Sentences, empty where bytes and time both fell against what the step should be compared to. A reason that
-        the files, their kernels and their timings do not show is not given."""
+        """Sentences, empty if bytes and latency both fell relative to what the step should be compared with. Only
+        reasons that the files, their kernels and their timings show are given."""
         other = self.twin or self.before
         if other is None:
             return []
@@ -125,7 +125,7 @@ class Receipt:
         return reasons
 
     def _only_zeros(self, other: Subject, empty: float) -> bool:
-        """Whether the step left as many multiplications, and made some of them multiplications by zero."""
+        """Whether the number of multiplications did not change, but some of them became multiplications by zero."""
         as_many = other.macs <= self.after.macs * MATTERS
         return self.twin is None and as_many and empty - (zeros(other.path) or 0.0) > SPARSE
 
@@ -145,7 +145,7 @@ class Receipt:
         return fewer + why_fewer_are_not_faster(kernels(other.path), uses)
 
     def _busy(self, other: Subject) -> bool:
-        """Whether the machine did something else while either of both was timed."""
+        """Whether the machine was busy with something else while either file was timed."""
         return self.noisy or other.timing.latency().noisy
 
 
@@ -172,7 +172,7 @@ def why_rounding_is_not_faster(path: Path, twin: Path, uses: tuple[KernelUse, ..
 
 
 def why_fewer_are_not_faster(before: tuple[KernelUse, ...], after: tuple[KernelUse, ...]) -> str:
-    """Where the time of a network with fewer multiplications goes, by the profiles of both files."""
+    """Where a network with fewer multiplications spends its time, from the profiles of both files."""
     old, new = _spent(before), _spent(after)
     if new.layers >= old.layers:
         return f"its layers take no less time here (profiled: {old.layers} → {new.layers} µs); why is not known"
@@ -187,7 +187,7 @@ def why_fewer_are_not_faster(before: tuple[KernelUse, ...], after: tuple[KernelU
 
 @dataclass(frozen=True)
 class Spent:
-    """Microseconds an image by a profile: in layers that hold weights, and in all other operators."""
+    """Microseconds per image from a profile: in layers that hold weights, and in all other operators."""
 
     layers: int
     others: int
@@ -203,7 +203,7 @@ def _spent(uses: tuple[KernelUse, ...]) -> Spent:
 
 
 def changed_layers(before: nn.Module | None, after: nn.Module) -> tuple[int, int]:
-    """How many layers with weights differ from the layer of the same name before, and how many there are."""
+    """The number of weighted layers that differ from the layer of the same name before, and the number of layers."""
     held = {name: m for name, m in after.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)}
     if before is None:
         return len(held), len(held)

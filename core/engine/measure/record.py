@@ -1,8 +1,8 @@
-"""What was measured, kept beside the measured file, so that every number of its point can be derived again.
+"""Measurements stored next to the measured file, so that every number of its point can be derived again.
 
-predictions.npz   answers and confidences on the test split, answers on validation, and the labels of both
-samples.npz       the first test images and the file's logits for each alone: what a bundle checks itself by
-timings.npz       milliseconds of every counted run, of the file and of those it was timed in turns with
+predictions.npz   predictions and confidences on the test split, predictions on validation, and the labels of both
+samples.npz       the first test images and the file's logits for each one individually, for a bundle's self-check
+timings.npz       milliseconds of every counted run, of the file and of those it was timed in alternation with
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MOST_SAMPLES, MOST_BYTES = 64, 4 * 2**20
 
 
 def write_predictions(artifact: Path, data: Dataset, validation: Tensor, test: Tensor) -> None:
-    """Writes the answers of `artifact`: `validation` and `test` are its logits [N, C] for the whole splits."""
+    """Writes the predictions of `artifact`: `validation` and `test` are its logits [N, C] for the whole splits."""
     sure, answers = test.softmax(1).max(1)
     arrays = {
         "test_answers": answers, "test_confidences": sure, "test_labels": data.test.labels,
@@ -46,7 +46,7 @@ def write_samples(artifact: Path, preprocessing: Preprocessing, data: Dataset, t
 
 
 def write_timings(artifact: Path, timings: Mapping[str, Timing]) -> None:
-    """Writes every counted run: by name the milliseconds, and the seconds [wall, processor] they took together."""
+    """Writes every counted run: by name the milliseconds, and the total seconds [wall, CPU]."""
     runs = {name: np.array(timing.milliseconds) for name, timing in timings.items()}
     seconds = {f"{name}_seconds": np.array([t.wall, t.processor]) for name, t in timings.items()}
     _write(artifact.with_name(TIMINGS), runs | seconds)

@@ -1,4 +1,4 @@
-"""Running a saved ONNX file the way a user would: onnxruntime on the CPU, with a fixed number of threads."""
+"""Runs a saved ONNX file as a user would: with onnxruntime on the CPU and a fixed number of threads."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SILENT = 3  # onnxruntime's log level: errors only
 
 
 def open_session(graph: Path | bytes, threads: int) -> ort.InferenceSession:
-    """A session on the CPU with all graph optimizations and `threads` threads inside an operator."""
+    """A session on the CPU with all graph optimizations and `threads` intra-op threads."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -37,7 +37,7 @@ def prepared(images: Tensor, preprocessing: Preprocessing, batch: int = BATCH) -
 
 
 def prepared_as_bundled(images: Tensor, preprocessing: Preprocessing) -> Iterator[NDArray[np.float32]]:
-    """As `prepared`, by the code of a bundle's predict.py: what a user of the file gives it."""
+    """As `prepared`, but with the code of a bundle's predict.py, as a user of the file would do it."""
     for block in torch.split(images, BATCH):
         yield prepare_numpy(block.numpy(), preprocessing)
 
@@ -50,7 +50,7 @@ def predict(
     step: Callable[[int], None] = lambda done: None,
     prepared: Callable[[Tensor, Preprocessing], Iterator[NDArray[np.float32]]] = prepared,
 ) -> Tensor:
-    """The named output [N, …] of a session for uint8 images; `step` is called with how many are done, `prepared` makes
+    """The named output [N, …] of a session for uint8 images; `step` is called with the number done, `prepared` creates
     the batches."""
     rows = []
     name = session.get_inputs()[0].name

@@ -1,4 +1,4 @@
-"""Size of a file: as it lies on disk, and as a download would carry it."""
+"""Size of a file: on disk, and compressed as for a download."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def compressed_bytes(path: Path) -> int:
-    """Bytes after zlib at level 9: what a zip holds, and where zeros left by sparse pruning show."""
+    """Bytes after zlib at level 9: the size in a zip, which reflects the zeros of sparse pruning."""
     return len(zlib.compress(path.read_bytes(), 9))
 
 

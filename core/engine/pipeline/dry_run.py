@@ -11,6 +11,7 @@ from core.engine.context import Context
 from core.engine.forecast import Forecast
 from core.engine.method import Method
 from core.engine.model import Model
+from core.engine.pipeline.first_model import as_model
 from core.errors import UserError
 
 
@@ -23,7 +24,7 @@ def dry_run(backbone: str, methods: Sequence[Method], context: Context) -> None:
     last = max((n for n, method in enumerate(methods) if _has_forecast(method)), default=-1)
     if last < 0:
         return
-    before = Forecast(untrained(backbone, context.data.classes, context.image_size))
+    before = Forecast(untrained(backbone, context.data.classes, context.image_size, context.weights))
     for number, method in enumerate(methods[: last + 1]):
         here = replace(context, weights="none", place=(context.place[0], number))
         with in_recipe(number, method):
@@ -33,11 +34,12 @@ def dry_run(backbone: str, methods: Sequence[Method], context: Context) -> None:
         before = after
 
 
-def untrained(backbone: str, classes: tuple[str, ...], image_size: int) -> Model:
-    """The backbone with random weights: none are downloaded."""
+def untrained(backbone: str, classes: tuple[str, ...], image_size: int, weights: str = "default") -> Model:
+    """The backbone with random weights: none are downloaded. It says what its head would know with `weights`."""
     info = find(backbone)
     size = image_size or info.image_size
-    return Model(load_backbone(backbone, len(classes), "none", size), backbone, classes, info.preprocessing(size))
+    fresh = weights == "none" or not info.fixed
+    return as_model(load_backbone(backbone, len(classes), "none", size), info, classes, size, fresh=fresh)
 
 
 @contextmanager

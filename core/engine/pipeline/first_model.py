@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
 
-from core.engine.backbones import find, load_backbone
+from core.engine.backbones import Backbone, find, labels, load_backbone
 from core.engine.context import Context, Progress
 from core.engine.model import Model
 from core.engine.seeds import counter_seed
@@ -25,7 +26,17 @@ def start(backbone: str, context: Context) -> Model:
         folder=context.cache / "weights", progress=progress,
     )  # fmt: skip
     fresh = context.weights == "none" or (context.weights == "default" and not info.fixed)
-    return Model(net, backbone, context.data.classes, info.preprocessing(size), fresh=fresh)
+    return as_model(net, info, context.data.classes, size, fresh=fresh)
+
+
+def as_model(net: nn.Module, info: Backbone, classes: tuple[str, ...], size: int, *, fresh: bool) -> Model:
+    """`net`, the network of `info`, as the model a recipe begins with. Of an own network it keeps the architecture, so
+    that what is made of it can be loaded where the person's weights are not."""
+    known = () if fresh else labels(info.name)
+    return Model(
+        net, info.architecture or info.name, classes, info.preprocessing(size), info.own_width, fresh=fresh,
+        alias=info.name if info.architecture else "", knows=known,
+    )  # fmt: skip
 
 
 def tell_random(model: Model, context: Context) -> None:

@@ -21,8 +21,9 @@ from core.controls import english
 from core.damage import RECIPE, of_run
 from core.datasets import telling_damage
 from core.engine.backbones import find
+from core.engine.backbones.own import content, look_in
 from core.engine.context import Context, Progress, choose_device
-from core.engine.data import Dataset, Target, chance_of, labelled_part, load_dataset, matched
+from core.engine.data import Dataset, Target, chance_of, labelled_part, load_dataset, matched, own_names, version_of
 from core.engine.measure.environment import environment
 from core.engine.method import Method, Saved, build, check_steps
 from core.engine.model import Model
@@ -46,7 +47,7 @@ from core.events import (
     Warned,
 )
 from core.files import make_folder, write_atomic
-from core.recipe import Recipe, parse_recipe
+from core.recipe import Recipe, named_backbones, parse_recipe
 from core.runs import Run
 from core.sealed import DamagedError, file_hash, read_sealed, seal
 from core.workspace import Workspace
@@ -62,6 +63,7 @@ def run_recipe(run: Run, pid: int) -> None:
     each further seed.
     """
     workspace = Workspace(run.folder.parent.parent)
+    look_in(workspace.models)
     recipe = _recipe(run, workspace)
     methods = [build(step.stage, step.method, **step.options) for step in recipe.steps]
     for method in methods:
@@ -69,20 +71,27 @@ def run_recipe(run: Run, pid: int) -> None:
     device = choose_device(recipe.device)
     torch.set_num_threads(recipe.threads)
     torch.set_flush_denormal(True)  # the numbers of a dying channel would slow every convolution on a CPU
-    bfloat16 = run.state().environment.get("bfloat16") or bfloat16_of(device)  # a resumed run decides as it began
-    run.emit(RunStarted(pid, environment(device, recipe.threads, bfloat16)))
+    began = run.state().environment  # a resumed run decides as it began, and takes the images it began with
+    bfloat16 = began.get("bfloat16") or bfloat16_of(device)
+    versions = {
+        key: began.get(key) or version_of(name, workspace.datasets)
+        for key, name in (("dataset_version", recipe.dataset), ("target_version", recipe.target))
+    }
+    known = {key: version for key, version in versions.items() if version}
+    run.emit(RunStarted(pid, environment(device, recipe.threads, bfloat16) | known))
     for message in recipe.warnings():
         run.emit(Warned(None, "recipe", message))
     if any(found.what == "recipe_changed" for found in of_run(run, run.state())):
         run.emit(Warned(None, "recipe_changed", f"recipe.toml was changed after the run was launched. {RECIPE}"))
-    size = recipe.image_size or find(recipe.backbone).image_size
-    data = load_dataset(recipe.dataset, size, folder=workspace.datasets, progress=Reporter(run, 0, recipe.seed).loading)
+    size = find(recipe.backbone).side(recipe.image_size)
+    loading, version = Reporter(run, 0, recipe.seed).loading, versions["dataset_version"]
+    data = load_dataset(recipe.dataset, size, folder=workspace.datasets, progress=loading, version=version)
     check_steps(methods, data)
-    target = _target(run, recipe, data, size, workspace.datasets)
+    target = _target(run, recipe, data, size, workspace.datasets, versions["target_version"])
     run.emit(DataLoaded(chance_of(data, target)))
     step_cache = StepCache(
         workspace.cache / "models", recipe, data, device, target.content_hash if target else "",
-        f"{kind_of(device)}, bfloat16: {bfloat16}",
+        f"{kind_of(device)}, bfloat16: {bfloat16}", content(named_backbones(recipe)),
     )  # fmt: skip
     for note in data.notes:
         run.emit(Warned(None, "data", note))
@@ -245,7 +254,7 @@ class StepChain:
     def _step_info(self, number: int, method: Method, model: Model) -> StepInfo:
         step = self.recipe.steps[number]
         return StepInfo(
-            number, method, step.stage, step.method, f"{model.backbone} · {method.title.en}", self.run.folder
+            number, method, step.stage, step.method, f"{model.name} · {method.title.en}", self.run.folder
         )  # fmt: skip
 
     def _folder(self, number: int) -> Path:
@@ -323,14 +332,15 @@ def _recipe(run: Run, workspace: Workspace) -> Recipe:
     if run.state().started is not None:
         return run.recipe()
     with telling_damage(workspace.datasets):
-        return parse_recipe(run.recipe_text, workspace.catalog())
+        return parse_recipe(run.recipe_text, workspace.catalog().with_datasets(own_names(workspace.datasets)))
 
 
-def _target(run: Run, recipe: Recipe, data: Dataset, size: int, folder: Path) -> Target | None:
+def _target(run: Run, recipe: Recipe, data: Dataset, size: int, folder: Path, version: str) -> Target | None:
     """The recipe's second domain; raises UserError where it has no class of `data`."""
     if not recipe.target:
         return None
-    found = load_dataset(recipe.target, size, folder=folder, progress=Reporter(run, 0, recipe.seed).loading)
+    loading = Reporter(run, 0, recipe.seed).loading
+    found = load_dataset(recipe.target, size, folder=folder, progress=loading, version=version)
     return matched(data, found, lambda code, message: run.emit(Warned(None, code, message)))
 
 

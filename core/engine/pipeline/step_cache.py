@@ -27,12 +27,13 @@ class StepCache:
     device: torch.device
     target: str = ""  # hash of the content of the target dataset
     hardware: str = ""  # what of it the last digits depend on, and what `auto` decides by
+    networks: str = ""  # hashes of the person's own networks in the recipe
 
     def key(self, step: int, seed: int, control: str = "") -> str:
         """The name under which the model of `step` for `seed` is kept."""
         parts = (
             self.recipe.prefix_hash(step), str(seed), control, self.data.content_hash, self.target, self.device.type,
-            self.hardware, torch.__version__, code_version(),
+            self.hardware, self.networks, torch.__version__, code_version(),
         )  # fmt: skip
         return sha256("/".join(parts).encode()).hexdigest()[:32]
 

@@ -1,4 +1,4 @@
-"""Prune: weights, channels or blocks are removed for good, then the network recovers by training."""
+"""Pruning: weights, channels or blocks are removed permanently; the network then recovers by training."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from core.controls import FROM_SCRATCH, RANDOM_PRUNING
 from core.engine.context import Context
 from core.engine.data import AUGMENTATIONS
+from core.engine.data.augment import CALLED
 from core.engine.distill.divergence import softened_divergence
 from core.engine.distill.teacher import cached_teacher
 from core.engine.export.graph import save_float
@@ -29,63 +30,66 @@ from core.engine.prune.masks import zeros_kept
 from core.engine.prune.reinitialize import reinitialize
 from core.engine.training.loop import Batch, Examples, Incumbent, Schedule, fit
 from core.engine.training.small_sets import steps_at_least
-from core.options import Option
+from core.options import Option, Value
 
 TEMPERATURE = 2.0  # of the recovery's teacher, which is the network itself before the cut
+SCOPES: dict[Value, tuple[str, str]] = {"local": ("local", "局部"), "global": ("global", "全局")}
 
 
 class Prune(Method, ABC):
-    """What goes is the method's choice (`cuts`); recovery, statistics and controls are the same for all.
+    """The method chooses what to remove (`cuts`); recovery, statistics and controls are the same for all methods.
 
-    A method that leaves zeros in place of smaller shapes sets `leaves_zeros`: training then keeps them zero.
+    A method that sets weights to zero instead of shrinking shapes sets `leaves_zeros`: training keeps them at zero.
     """
 
     leaves_zeros: ClassVar[bool] = False
 
     epochs: int = knob(
-        5, "Recovery epochs", "Epochs of training after the cut, shared by the rounds; 0 only renews the statistics.",
-        zh=("恢复轮次", "剪枝后训练的轮次,由各轮平分;0 表示只更新统计量。"), ge=0, le=500, unit="epochs",
+        5, "Recovery epochs", "Epochs of training after pruning, divided among the rounds. With none, only the "
+        "statistics of batch normalisation are updated.",
+        zh=("恢复轮次", "剪枝后训练的轮次，由各轮平分。不训练时只更新批归一化统计量。"), ge=0, le=500, unit="epochs",
+        names={0: ("none", "不训练")}, usual=5, first=True,
     )  # fmt: skip
     learning_rate: float = knob(
         0.05, "Learning rate", "The highest learning rate of the recovery.",
         zh=("学习率", "恢复训练的最高学习率。"), ge=0.000001, le=1.0,
     )  # fmt: skip
     batch: int = knob(
-        128, "Batch", "Images in one step of the recovery.",
+        128, "Batch size", "Images per optimizer step during recovery.",
         zh=("批大小", "恢复训练每一步的图片数。"), ge=2, le=4096, unit="images",
     )  # fmt: skip
     least_steps: int = steps_at_least()
     recovery: str = knob(
         "teacher", "Recover from",
-        "teacher: the network before the cut teaches, on unlabelled images too; labels: cross-entropy alone.",
-        zh=("恢复方式", "teacher:由剪枝前的网络教学,也使用无标签图像;labels:只用标签的交叉熵。"),
-        choices=("teacher", "labels"),
+        "Teacher: the network before pruning teaches, on unlabelled images too; labels: cross-entropy only.",
+        zh=("恢复方式", "教师：由剪枝前的网络教学，也使用无标签图像；标签：只用标签的交叉熵。"),
+        choices=("teacher", "labels"), names={"teacher": ("teacher", "教师"), "labels": ("labels", "标签")},
     )  # fmt: skip
     augment: str = knob(
-        "shift", "Augmentation", "Random changes of the images during the recovery.",
-        zh=("数据增强", "恢复训练时对图像的随机变换。"), choices=AUGMENTATIONS,
+        "shift", "Augmentation", "Random transformations of the images during recovery.",
+        zh=("数据增强", "恢复训练时对图像的随机变换。"), choices=AUGMENTATIONS, names=CALLED,
     )  # fmt: skip
     twin: bool = knob(
-        False, "Cut a twin at random", "The same shape cut at random, with the same recovery: what choosing was worth.",
-        zh=("随机剪枝孪生", "随机剪到同样的形状并同样恢复:显示重要性排序的价值。"),
+        False, "Random-pruning control", "Prunes to the same shape at random, same recovery: shows what ranking gains.",
+        zh=("随机剪枝对照", "随机剪枝到同样的形状，并以同样方式恢复：显示重要性排序的价值。"),
     )  # fmt: skip
     scratch: int = knob(
-        0, "Train from scratch",
-        "Epochs for a control of the same shape that begins with random weights: was the big network needed? 0: none.",
-        zh=("从头训练对照", "同样形状、随机初始权重的对照网络的训练轮次:大网络是否必要?0 表示不训练。"),
-        ge=0, le=500, unit="epochs",
+        0, "From-scratch control",
+        "Epochs for a control of the same shape trained from random weights: was the large network needed?",
+        zh=("从头训练对照", "同样形状、随机初始权重的对照网络的训练轮次：大网络是否必要？"),
+        ge=0, le=500, unit="epochs", names={0: ("no control", "无对照")}, usual=5,
     )  # fmt: skip
 
     @abstractmethod
     def cuts(self, model: Model, context: Context, random_context: Context | None = None) -> Iterator[nn.Module]:
-        """A copy of `model.net` after each round's cut, on the CPU; it is trained before the next is asked for.
+        """A copy of `model.net` after each pruning round, on the CPU; it is trained before the next one is requested.
 
-        `random_context`: the shapes of the cut that `context` makes, but what is removed is drawn from its seed.
+        With `random_context` the shapes are those that `context` gives, but what is removed is drawn from its seed.
         """
 
     @property
     def rounds(self) -> int:
-        """How many cuts there are."""
+        """The number of pruning rounds."""
         return 1
 
     def apply(self, model: Model, context: Context) -> Model:
@@ -93,7 +97,7 @@ class Prune(Method, ABC):
         return self._recovered(model, self.cuts(model, context), context)
 
     def controls(self, model: Model, context: Context) -> dict[str, Callable[[], Model]]:
-        """The twin cut at random, and the network of the same shape that never was a large one."""
+        """The randomly pruned control, and a network of the same shape trained from scratch."""
         random_context, blank = context.beside("random-twin"), context.beside("scratch")
         made: dict[str, Callable[[], Model]] = {}
         if self.twin:
@@ -105,13 +109,13 @@ class Prune(Method, ABC):
         return made
 
     def workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:
-        """A round renews the statistics, asks the teacher once a view, and trains."""
+        """Each round updates the statistics, runs the teacher once per view, and trains."""
         taught = [work for epochs in self._shares() for work in self._answers(before, epochs, context)]
         renewed = Workload("forward", after, self.rounds * self._images(context), 256)
         return (renewed, *self._training(after, self.epochs, context), *taught)
 
     def control_workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:
-        """The twin's recovery is the method's own; the other trains for its own number of epochs."""
+        """The random control recovers as the method does; the other trains for its own number of epochs."""
         twin = Prune.workload(self, before, after, context) if self.twin else ()
         taught = self._answers(before, self.scratch, context) if self.scratch else ()
         return (*twin, *self._training(after, self.scratch, context), *taught)
@@ -121,7 +125,7 @@ class Prune(Method, ABC):
         return save_float(model, path)
 
     def schedule(self, epochs: int) -> Schedule:
-        """How a round trains for `epochs`."""
+        """The training schedule of a round of `epochs`."""
         views = 4 if self.augment != "none" else 1
         return Schedule(
             epochs, self.batch, self.learning_rate, augment=self.augment, views=views, least=self.least_steps
@@ -129,7 +133,7 @@ class Prune(Method, ABC):
 
     @classmethod
     def options(cls) -> tuple[Option, ...]:
-        """What is cut comes before how the network recovers."""
+        """Options of the cut come before options of the recovery."""
         every = super().options()
         return tuple(sorted(every, key=lambda option: option.name in Prune.model_fields))
 
@@ -168,7 +172,7 @@ class Prune(Method, ABC):
     def _recover(
         self, thinned: Model, whole: Model, epochs: int, context: Context, incumbent: Incumbent | None
     ) -> Model:
-        """Renews the statistics, then trains; without a gain the network stays as it was before training."""
+        """Updates the statistics, then trains; if training brings no gain, the network from before it is kept."""
         examples = Examples.of(context.labelled, context.pool if self.recovery == "teacher" else None)
         reestimate_batch_norm(thinned.net, map(torch.from_numpy, prepared(examples.images, thinned.preprocessing, 256)))
         if not epochs:

@@ -1,7 +1,7 @@
-"""Modules that torch-pruning cannot see through (attention, patch merging): traced as one block, cut by our own rules.
+"""Modules that torch-pruning cannot trace (attention, patch merging): traced as one block, pruned by our own rules.
 
-An attention block of embedding width E with h heads loses the removed embedding channels on its way in and out; inside,
-every head loses the same number of its own dimensions, the least important ones, so that E stays h · head width.
+An attention block of embedding width E with h heads loses the removed embedding channels at its input and output;
+inside, every head loses the same number of its least important dimensions, so that E remains h · head width.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Score = Callable[[Group], Tensor | None]
 
 @dataclass(frozen=True)
 class Projections:
-    """Where an attention keeps its query, key and value rows (packed, [3 E, E]) and its output layer [E, E]."""
+    """Where an attention block keeps its query, key and value rows (packed, [3 E, E]) and output layer [E, E]."""
 
     owner: nn.Module
     weight: str
@@ -54,7 +54,7 @@ def projections(layer: nn.Module) -> Projections:
 
 
 class AttentionCut:
-    """Removes embedding channels from an attention block, in the form torch-pruning asks of a customized pruner."""
+    """Removes embedding channels from an attention block; has the interface of torch-pruning's custom pruners."""
 
     pruning_dim = 1
 
@@ -84,10 +84,10 @@ class AttentionCut:
     get_in_channel_groups = get_out_channel_groups
 
     def _inside(self, parts: Projections, rows: str, kept: int) -> Tensor:
-        """The dimensions each head keeps of its queries and keys ("qk"), or of its values ("v")."""
+        """The dimensions that each head keeps of its queries and keys ("qk"), or of its values ("v")."""
         group = _inner_group(parts, rows)
         score = self.score(group)
-        if score is None:  # an importance that looks at other layers alone leaves the inside to its weights
+        if score is None:  # the importance reads only other kinds of layers: rank by squared weights
             score = average(group, lambda share: share.weight.square().sum(1))
         assert score is not None
         heads = score.detach().cpu().reshape(parts.heads, -1)
@@ -96,7 +96,7 @@ class AttentionCut:
 
 
 class MergingCut:
-    """Patch merging reduces four neighbours of C channels to 2 C: an input channel stands there four times."""
+    """Patch merging reduces four neighbours of C channels to 2 C: each input channel occurs four times."""
 
     pruning_dim = 1
 
@@ -136,26 +136,26 @@ MERGING = (PatchMerging, PatchMergingV2)
 
 
 def cuts(score: Score) -> dict[type[nn.Module], AttentionCut | MergingCut]:
-    """A fresh table for torch-pruning: block type → how to cut it."""
+    """A new table for torch-pruning: block type → how to prune it."""
     attention, merging = AttentionCut(score), MergingCut()
     return {**dict.fromkeys(ATTENTION, attention), **dict.fromkeys(MERGING, merging)}
 
 
 def widths_settled(net: nn.Module) -> None:
-    """Widths that a whole network (not a layer) remembers follow its layers."""
+    """Updates the widths that a whole network (not a layer) stores, to match its layers."""
     for module in net.modules():
         if isinstance(module, VisionTransformer):
             module.hidden_dim = module.conv_proj.out_channels
 
 
 def complement(width: int, removed: Sequence[int]) -> Tensor:
-    gone = set(removed)
-    return torch.tensor([i for i in range(width) if i not in gone])
+    without = set(removed)
+    return torch.tensor([i for i in range(width) if i not in without])
 
 
 @contextmanager
 def opaque(net: nn.Module) -> Iterator[None]:
-    """While tracing, each block of ATTENTION and MERGING is one node: autograd sees its input and its output only."""
+    """While tracing, each block of ATTENTION and MERGING is one node: autograd sees only its input and output."""
     blocks = [module for module in net.modules() if type(module) in (*ATTENTION, *MERGING)]
     for block in blocks:
         block.forward = _one_node(block, block.forward)
@@ -188,7 +188,7 @@ def _one_node(block: nn.Module, real: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _inner_group(parts: Projections, rows: str) -> Group:
-    """The inside of an attention as a group of plain linear layers, so that any importance can score it."""
+    """The inside of an attention block as a group of plain linear layers, so that any importance can score it."""
     packed = getattr(parts.owner, parts.weight)
     width = parts.out.in_features
     used = {"qk": (0, 1), "v": (2,)}[rows]
@@ -218,7 +218,7 @@ def _cut(parts: Projections, keep: Tensor, pair: Tensor, value: Tensor) -> None:
     stretch = math.sqrt(len(keep) / width) if parts.scaled else 1.0
     rows = torch.cat([pair, pair + width, value + 2 * width])
     scale = torch.ones(len(rows))
-    scale[: len(pair)] = stretch  # the logits are divided by √(new head width): keep them at their old temperature
+    scale[: len(pair)] = stretch  # the logits are divided by √(new head width): keeps their temperature unchanged
     _replace(parts.owner, parts.weight, lambda packed: packed[rows][:, keep] * scale.to(packed).unsqueeze(1))
     _replace(parts.owner, parts.bias, lambda packed: packed[rows] * scale.to(packed))
     _replace(out, "weight", lambda weight: weight[keep][:, value])

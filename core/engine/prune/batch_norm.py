@@ -1,4 +1,4 @@
-"""The running statistics of batch norms, renewed after a cut: they were those of another network."""
+"""Re-estimates the running statistics of batch norms after pruning: the old ones belong to a different network."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from core.errors import UserError
 
 
 def reestimate_batch_norm(net: nn.Module, batches: Iterable[Tensor]) -> None:
-    """Renews the running mean and variance of every batch norm: the plain average over `batches` of [N, C, H, W].
+    """Re-estimates the running mean and variance of every batch norm: the plain average over `batches` [N, C, H, W].
 
-    Each batch weighs the same, variances are unbiased (torch's own cumulative average, momentum None). Weights, modes
-    and momenta stay as they were. Raises UserError no_batches, before anything changes, when there is no batch.
+    Each batch counts equally; variances are unbiased (torch's cumulative average, momentum None). Weights, modes and
+    momenta do not change. Raises UserError no_batches, before anything changes, when there is no batch.
     """
     norms = [module for module in net.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
     waiting = iter(batches)
     first = next(waiting, None)
     if first is None:
-        raise UserError("no_batches", "batches", 0, "at least one batch of images", "Give the images to measure.")
+        raise UserError("no_batches", "batches", 0, "at least one batch of images", "Pass the images to measure.")
     modes = [(module, module.training) for module in net.modules()]
     momenta = [norm.momentum for norm in norms]
     net.eval()

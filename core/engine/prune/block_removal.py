@@ -1,4 +1,4 @@
-"""Which parts of a network can be left out with all shapes kept, how much each does, and the network without one."""
+"""Finds the parts of a network that can be removed without changing shapes, rates them, and removes them."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ POOLING = (nn.modules.pooling._AdaptiveAvgPoolNd, nn.modules.pooling._AvgPoolNd,
 
 @dataclass(frozen=True)
 class Unit:
-    """What goes together: a residual block, or a layer with the batch norm and activation behind it. The first of
-    `modules` takes the input and the last gives the output."""
+    """What is removed together: a residual block, or a layer with the batch norm and activation after it. The first
+    of `modules` takes the input and the last returns the output."""
 
     name: str
     modules: tuple[str, ...]
@@ -34,7 +34,7 @@ class Unit:
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a module, with what went in and what came out."""
+    """One call of a module, with its input and output."""
 
     name: str
     entry: Tensor
@@ -42,10 +42,10 @@ class Call:
 
 
 def removable(net: nn.Module, example: Tensor) -> list[Unit]:
-    """The residual blocks that keep shapes, in the order of execution; where there is none, such layers.
+    """The residual blocks that preserve shapes, in execution order; if there are none, the layers that do.
 
-    A residual block gives back its input once all its weights are zero (found by trying, whatever its class). A layer
-    is a convolution or a hidden linear layer with what follows it, or a pooling that changes nothing here.
+    A residual block returns its input once all its weights are zero (found by trying, whatever its class). A layer
+    is a convolution or a hidden linear layer with what follows it, or a pooling that has no effect here.
     """
     images = torch.rand((1, *example.shape[1:]), generator=torch.Generator().manual_seed(0))
     calls = _calls(net, images)
@@ -57,7 +57,7 @@ def removable(net: nn.Module, example: Tensor) -> list[Unit]:
 
 
 def without(net: nn.Module, unit: Unit) -> nn.Module:
-    """A copy of `net` in which the modules of `unit` pass their input on."""
+    """A copy of `net` in which the modules of `unit` return their input unchanged."""
     twin = copy.deepcopy(net)
     for name in unit.modules:
         path, _, own = name.rpartition(".")
@@ -66,7 +66,7 @@ def without(net: nn.Module, unit: Unit) -> nn.Module:
 
 
 def influence(model: Model, units: list[Unit], context: Context) -> dict[Unit, float]:
-    """1 − the mean cosine of a unit's input and output on the validation images (block influence)."""
+    """1 − the mean cosine similarity of a unit's input and output on the validation images (block influence)."""
     net = model.net.to(context.device)
     first = {unit.modules[0]: unit for unit in units}
     last = {unit.modules[-1]: unit for unit in units}
@@ -95,7 +95,7 @@ def influence(model: Model, units: list[Unit], context: Context) -> dict[Unit, f
 
 
 def _calls(net: nn.Module, images: Tensor) -> list[Call]:
-    """The modules that are called once with one tensor and answer with one, in the order they end."""
+    """The modules that are called once with one tensor and return one, in the order in which they return."""
     counts: Counter[str] = Counter()
     found: list[Call] = []
     with _watched(net, counts, found), evaluating(net), torch.no_grad():
@@ -112,7 +112,7 @@ def _watched(net: nn.Module, counts: Counter[str], found: list[Call]) -> Iterato
 
     def keep(name: str, entry: tuple[object, ...]) -> None:
         if len(entry) == 1 and isinstance(entry[0], Tensor):
-            kept[name] = entry[0].clone()  # before an activation works in place
+            kept[name] = entry[0].clone()  # before an in-place activation overwrites it
 
     kept: dict[str, Tensor] = {}
     modules = [(name, module) for name, module in net.named_modules() if name]
@@ -126,7 +126,7 @@ def _watched(net: nn.Module, counts: Counter[str], found: list[Call]) -> Iterato
 
 
 def _is_residual(block: nn.Module, call: Call) -> bool:
-    """Whether a composite block of its own class, with all weights zero, gives back what goes in."""
+    """Whether a composite block of its own class, with all weights zero, returns its input."""
     own = any(True for _ in block.parameters()) and any(True for _ in block.children())
     if not own or type(block) in CONTAINERS or call.entry.ndim < 3:
         return False
@@ -151,7 +151,7 @@ def _layers(net: nn.Module, calls: list[Call], images: Tensor) -> list[Unit]:
 
 
 def _followers(net: nn.Module, later: list[Call], answer: Tensor) -> Iterator[str]:
-    """The batch norm and activation that come right behind a layer, each fed by the one before."""
+    """The batch norm and activation directly after a layer, each fed by the one before."""
     for call in later:
         follows = isinstance(net.get_submodule(call.name), (_BatchNorm, *ACTIVATIONS))
         if not follows or not torch.equal(call.entry, answer):

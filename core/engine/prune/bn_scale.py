@@ -1,4 +1,4 @@
-"""Network slimming: a channel that batch normalisation scales down matters little."""
+"""Network slimming: channels that batch normalisation scales down are unimportant."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from core.options import Words
 
 
 class BnScale(ChannelPrune):
-    """Scales of batch norms (Liu et al. 2017, arXiv:1708.06519). Trained without the paper's L1 pull on the scales."""
+    """Scales of batch norms (Liu et al. 2017, arXiv:1708.06519). Trained without the paper's L1 penalty on scales."""
 
     needs_norms = True
 
     title = Words("Batch-norm scale", "批归一化缩放")
     summary = Words(
         "Removes the channels that batch normalisation scales down most. Needs a network with batch norms; layers "
-        "without one stay whole.",
-        "移除批归一化缩放系数最小的通道。需要含批归一化的网络;没有批归一化的层保持完整。",
+        "without one are not pruned.",
+        "移除批归一化缩放系数最小的通道。需要含批归一化的网络；没有批归一化的层不剪枝。",
     )
     source = "https://arxiv.org/abs/1708.06519"
 
     def importance(self, seed: int) -> Score:
-        """The mean absolute scale over the batch norms of a channel; `seed` plays no part."""
+        """The mean absolute scale over the batch norms of a channel; `seed` is not used."""
         return bn_scale
 
     def refuse(self, net: nn.Module) -> None:
@@ -39,7 +39,7 @@ class BnScale(ChannelPrune):
 
 
 def bn_scale(group: Group) -> Tensor | None:
-    """One score a channel [C]; None where no batch norm follows the group."""
+    """One score per channel [C]; None where no batch norm follows the group."""
     return average(group, _scale)
 
 

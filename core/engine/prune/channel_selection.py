@@ -1,7 +1,7 @@
-"""Which channels go: groups of layer dimensions that shrink together, ranked, counted and rounded.
+"""Which channels are removed: groups of layer dimensions that shrink together, ranked, counted and rounded.
 
-A group's channels go in steps, the smallest number every member can spare: 1 for plain convolutions, one a head for
-attention, one a block for grouped convolutions.
+A group loses channels in steps, the smallest number that suits every member: 1 for plain convolutions, one per head
+for attention, one per block for grouped convolutions.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ EPSILON = 1e-9  # 10 · (1 − 0.9) is 0.9999999999999998 in floating point, and
 
 @dataclass(frozen=True)
 class ChannelSet:
-    """A prunable group: its root, one score a channel, how many channels it began with, and how they may go."""
+    """A prunable group: its root, one score per channel, its original width, and how channels can be removed."""
 
     name: str
     makers: tuple[str, ...]  # the layers whose outputs these channels are
@@ -34,14 +34,14 @@ class ChannelSet:
     function: Callable[..., nn.Module]
     scores: Tensor
     size: int  # before the first round
-    blocks: int  # the same places go from each of so many equal blocks (grouped convolutions)
+    blocks: int  # the same positions are removed from each of this many equal blocks (grouped convolutions)
     step: int  # kept channels are a multiple of this
 
 
 def channel_sets(graph: Any, ignored: list[nn.Module], score: Score, sizes: dict[str, int]) -> list[ChannelSet]:
-    """The groups of torch-pruning's graph whose channels may go; `sizes` remembers their first widths by root name.
+    """The groups of torch-pruning's graph that can be pruned; `sizes` stores their original widths by root name.
 
-    Raises UserError not_prunable when there is none.
+    Raises UserError not_prunable when there are none.
     """
     roots = [nn.modules.conv._ConvNd, nn.Linear]
     found = []
@@ -50,7 +50,7 @@ def channel_sets(graph: Any, ignored: list[nn.Module], score: Score, sizes: dict
         if one is not None:
             found.append(one)
     if not found:
-        allowed = "networks with a layer whose channels may go"
+        allowed = "networks with a layer that can lose channels"
         fix = "Choose another backbone, or ignore fewer modules."
         raise UserError("not_prunable", "model", type(graph.model).__name__, allowed, fix)
     return found
@@ -62,7 +62,7 @@ def _set(graph: Any, group: Group, score: Score, sizes: dict[str, int]) -> Chann
     step = math.lcm(blocks, *(_heads(dep.target.module) for dep, _ in group))
     name = graph._module2name[root]
     if width % step or sizes.get(name, width) == step:
-        return None  # a single step is the least a layer may keep
+        return None  # a layer keeps at least one step
     with torch.no_grad():
         scores = score(group)
     if scores is None:
@@ -85,12 +85,12 @@ def _heads(layer: nn.Module) -> int:
 
 
 def own_ratios(sets: Sequence[ChannelSet], layers: Mapping[str, float]) -> list[float | None]:
-    """The ratio that `layers` (name or pattern → ratio, the first that fits counts) gives each set; None: none.
+    """The ratio that `layers` (name or pattern → ratio, the first match counts) gives each set, or None.
 
-    Raises UserError unknown_layer for a pattern that speaks of no layer whose channels may go.
+    Raises UserError unknown_layer for a pattern that matches no prunable layer.
     """
     names = [name for one in sets for name in one.makers]
-    allowed = f"layers whose channels may go: {', '.join(names[:12])}{' …' if len(names) > 12 else ''}"
+    allowed = f"prunable layers: {', '.join(names[:12])}{' …' if len(names) > 12 else ''}"
     refuse_unknown(layers, names, "layer_ratios", "unknown_layer", allowed)
     return [
         next((r for pattern, r in layers.items() if any(speaks_of(pattern, name) for name in one.makers)), None)
@@ -99,8 +99,8 @@ def own_ratios(sets: Sequence[ChannelSet], layers: Mapping[str, float]) -> list[
 
 
 def largest_ratio(sets: Sequence[ChannelSet], own: Sequence[float | None], scope: Scope) -> tuple[float, str]:
-    """The most that may go of the sets without a ratio of their own, and which layer sets the bound; one step a set
-    (a channel, a head) always stays."""
+    """The largest ratio for the sets without one of their own, and the layer that sets this bound; every set keeps at
+    least one step (a channel, a head)."""
     free = [one for one, ratio in zip(sets, own, strict=True) if ratio is None]
     if not free:
         return 0.0, ""
@@ -111,7 +111,7 @@ def largest_ratio(sets: Sequence[ChannelSet], own: Sequence[float | None], scope
 
 
 def refuse_empty(sets: Sequence[ChannelSet], own: Sequence[float | None], ratio: float, scope: Scope) -> None:
-    """Raises where a ratio asks for more than all but one step of a layer (local) or of all layers (global)."""
+    """Raises where a ratio would leave a layer (local), or all layers together (global), less than one step each."""
     for one, given in zip(sets, own, strict=True):
         if given is not None and given > 1 - one.step / one.size + EPSILON:
             raise _leaves_nothing("layer_ratios", given, 1 - one.step / one.size, one.name)
@@ -129,9 +129,9 @@ def _leaves_nothing(field: str, given: float, largest: float, where: str) -> Use
 def kept_channels(
     sets: Sequence[ChannelSet], own: Sequence[float | None], ratio: float, scope: Scope, round_to: int, share: float = 1
 ) -> list[int]:
-    """How many channels each set keeps: at least one step, at most what it has, rounded up to `round_to`.
+    """How many channels each set keeps: at least one step, at most all, rounded up to a multiple of `round_to`.
 
-    `share` of each ratio goes in this round; sets with a ratio of their own take no part in a global ranking.
+    `share` of each ratio is removed up to this round; sets with their own ratio are excluded from a global ranking.
     """
     if scope == "global":
         free = [one for one, given in zip(sets, own, strict=True) if given is None]
@@ -147,7 +147,7 @@ def _kept(one: ChannelSet, ratio: float) -> int:
 
 
 def _kept_globally(sets: Sequence[ChannelSet], ratio: float) -> list[int]:
-    """The least important steps go first, wherever they are, until the share is gone; one step a set always stays."""
+    """Removes the least important steps of all sets until the share is reached; every set keeps at least one step."""
     kept = [len(one.scores) for one in sets]
     surplus = sum(kept) - math.ceil(sum(one.size for one in sets) * (1 - ratio) - EPSILON)
     steps = [(value, index) for index, one in enumerate(sets) for value in _step_scores(one)[:-1]]
@@ -160,7 +160,7 @@ def _kept_globally(sets: Sequence[ChannelSet], ratio: float) -> list[int]:
 
 
 def _step_scores(one: ChannelSet) -> list[float]:
-    """The score of each step of a set, least first: the mean of the channels that would go together."""
+    """The score of each step of a set in ascending order: the mean of the channels that are removed together."""
     places = one.scores.reshape(one.blocks, -1).mean(dim=0).sort().values
     return [float(value) for value in places.reshape(-1, one.step // one.blocks).mean(dim=1)]
 
@@ -171,10 +171,10 @@ def _rounded(one: ChannelSet, kept: int, round_to: int) -> int:
 
 
 def remove(graph: Any, one: ChannelSet, kept: int) -> None:
-    """Cuts the least important channels of a set, in every layer that shares them."""
+    """Removes the least important channels of a set from every layer that shares them."""
     per_block = len(one.scores) // one.blocks
     places = one.scores.reshape(one.blocks, -1).mean(dim=0)
-    gone = places.argsort(stable=True)[: per_block - kept // one.blocks]
-    if len(gone):
-        idxs = [int(place) + block * per_block for block in range(one.blocks) for place in gone]
+    removed = places.argsort(stable=True)[: per_block - kept // one.blocks]
+    if len(removed):
+        idxs = [int(place) + block * per_block for block in range(one.blocks) for place in removed]
         graph.get_pruning_group(one.root, one.function, sorted(idxs)).prune()

@@ -1,4 +1,4 @@
-"""Structured pruning: channels go from every layer that shares them; a method tells which matter least."""
+"""Structured pruning: channels are removed from every layer that shares them; a method ranks their importance."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from core.engine.context import Context
 from core.engine.forecast import Forecast
 from core.engine.method import knob
 from core.engine.model import Model
-from core.engine.prune import Prune
+from core.engine.prune import SCOPES, Prune
 from core.engine.prune.attention import Score
 from core.engine.prune.channel_selection import Scope
 from core.engine.prune.cutter import Choice
@@ -21,15 +21,15 @@ from core.engine.prune.structured import prune_rounds, random_scores, widths
 from core.engine.seeds import counter_seed
 from core.layer_patterns import read_names, read_ratios
 
-UNSURE = "Which channels go from which layer depends on the trained weights, so this network's shapes may differ."
-MEASURED = "How much goes depends on what will be measured in the run, so this network's shapes may differ."
+UNSURE = "How many channels each layer loses depends on the trained weights, so this network's shapes may differ."
+MEASURED = "How much is removed depends on measurements in the run, so this network's shapes may differ."
 
 
 class ChannelPrune(Prune, ABC):
-    """A way to tell which channels matter least; the cut and its rounds are the same for all.
+    """A measure of channel importance; the cut and its rounds are the same for all methods.
 
-    A method whose scores come from the seed alone sets `reads_network` False: its cut is known before any training.
-    One that reads gradients sets `reads_images` and fills `look`.
+    A method whose scores depend only on the seed sets `reads_network` False: its cut is known before any training.
+    One that reads gradients sets `reads_images` and implements `look`.
     """
 
     reads_network: ClassVar[bool] = True
@@ -37,62 +37,68 @@ class ChannelPrune(Prune, ABC):
 
     ratio: float = knob(
         0.5, "Pruning ratio", "Share of channels removed; half the channels hold about three quarters of the weights.",
-        zh=("剪枝率", "移除的通道比例;移除一半通道约减少四分之三的权重。"), ge=0.0, le=0.95,
+        zh=("剪枝率", "移除的通道比例；移除一半通道约减少四分之三的权重。"), ge=0.0, le=0.95, first=True,
     )  # fmt: skip
     scope: str = knob(
-        "local", "Scope", "local removes the same share in every layer; global removes the least important anywhere.",
-        zh=("范围", "local 在每层移除相同比例;global 在全网范围移除最不重要的通道。"), choices=("local", "global"),
+        "local", "Scope", "Local removes the same share in every layer; global removes the least important anywhere.",
+        zh=("范围", "局部：在每层移除相同比例；全局：在全网范围移除最不重要的通道。"), choices=("local", "global"),
+        names=SCOPES, first=True,
     )  # fmt: skip
     iterations: int = knob(
-        1, "Rounds", "The cut is made in so many equal rounds, with recovery between them.",
-        zh=("轮数", "分多少轮等量剪枝,每轮之间恢复训练。"), ge=1, le=10,
+        1, "Rounds", "Number of equal pruning rounds, with recovery after each.",
+        zh=("轮数", "分多少轮等量剪枝，每轮之后恢复训练。"), ge=1, le=10, first=True,
     )  # fmt: skip
     round_to: int = knob(
-        1, "Round to",
-        "Kept channels are rounded up to a multiple of this; 0 times 1, 2, 4, 8, 16 once and keeps the best.",
-        zh=("取整", "保留的通道数向上取整到该数的倍数;0 表示实测一次 1、2、4、8、16 并沿用最快者。"),
-        ge=0, le=32, unit="channels",
+        1, "Round channels to",
+        "Kept channels are rounded up to a multiple of this. Fastest: the latency of 1, 2, 4, 8 and 16 is measured "
+        "once, and the best is kept.",
+        zh=("取整", "保留的通道数向上取整到该数的倍数。最快：实测一次 1、2、4、8、16 的延迟并沿用最快者。"),
+        ge=0, le=32, unit="channels", names={0: ("fastest", "最快")},
     )  # fmt: skip
     ignored: str = knob(
-        "", "Layers left whole", "Names of layers whose channels stay, separated by commas; * stands for any letters.",
-        zh=("保持完整的层", "通道保持不变的层名,用逗号分隔;* 代表任意字符。"),
+        "", "Layers not pruned",
+        "Names of layers that keep all channels, separated by commas; * matches any characters.",
+        zh=("不剪枝的层", "保留全部通道的层名，用逗号分隔；* 代表任意字符。"), names={"": ("none", "无")},
     )  # fmt: skip
     layer_ratios: str = knob(
-        "", "Ratios of single layers", 
-        "name=ratio, separated by commas, for layers that differ: stage1.*=0.25, stem.0=0.",
-        zh=("单层剪枝率", "个别层的剪枝率,形如 stage1.*=0.25, stem.0=0,用逗号分隔。"),
+        "", "Ratios for single layers",
+        "name=ratio, separated by commas, for layers with a ratio of their own: stage1.*=0.25, stem.0=0.",
+        zh=("单层剪枝率", "个别层单独的剪枝率，形如 stage1.*=0.25, stem.0=0，用逗号分隔。"), names={"": ("none", "无")},
     )  # fmt: skip
     target: str = knob(
-        "none", "Cut until", 
-        "What must fall to the bound below: the smallest ratio that does it is found, in place of yours.",
-        zh=("剪到满足", "哪一项须降到下面的上限;系统会找到满足它的最小剪枝率,代替上面的值。"),
+        "none", "Prune until",
+        "What must fall to the bound below: the smallest such ratio replaces the one above.",
+        zh=("剪到满足", "须降到下面上限的指标；系统会找到满足它的最小剪枝率，代替上面的值。"),
         choices=("none", *KINDS),
+        names={"none": ("no bound", "无上限"), "parameters": ("parameters", "参数量"), "macs": ("MACs", "乘加"),
+               "bytes": ("bytes", "字节"), "latency": ("latency", "延迟")},
     )  # fmt: skip
     limit: float = knob(
-        0.0, "Bound", "Of the target: parameters, multiply-accumulates, bytes of the file, or milliseconds of latency.",
-        zh=("上限", "目标的上限:参数个数、乘加次数、文件字节数或延迟毫秒数。"), ge=0.0, le=1e15,
+        0.0, "Bound", "For the target: parameters, multiply-accumulates, file size in bytes or latency in ms.",
+        zh=("上限", "目标的上限：参数个数、乘加次数、文件字节数或延迟毫秒数。"), ge=0.0, le=1e15,
+        names={0.0: ("no bound", "无上限")}, usual=10_000.0,
     )  # fmt: skip
 
     @abstractmethod
     def importance(self, seed: int) -> str | Score:
-        """What `structured.prune_channels` takes: a name, or a callable from a channel group to one score a channel."""
+        """What `structured.prune_channels` takes: a name, or a callable that maps a group to one score per channel."""
 
     def refuse(self, net: nn.Module) -> None:
-        """Raises UserError where the importance has nothing to go by in `net`."""
+        """Raises UserError where `net` has nothing that the importance can rank by."""
 
     def look(self, model: Model, context: Context) -> None:
-        """Leaves in the gradients of `model.net`, on the CPU, what the importance reads there."""
+        """Stores in the gradients of `model.net`, on the CPU, what the importance reads from them."""
 
     @property
     def rounds(self) -> int:
         return self.iterations
 
     def apply(self, model: Model, context: Context) -> Model:
-        """The network after its last recovery, which knows what was measured for its cut."""
+        """The network after its last recovery, with a record of what was measured for its cut."""
         return super().apply(model, context).having_decided(decisions(self, chosen(self, model, context)))
 
     def cuts(self, model: Model, context: Context, random_context: Context | None = None) -> Iterator[nn.Module]:
-        """The network after each round. At random, layers are as wide as after the real cut made in one go."""
+        """The network after each round. The random control has the layer widths of the real cut made in one round."""
         choice = chosen(self, model, context)
         if random_context is None:
             yield from self.cut(model, choice, context)
@@ -107,7 +113,7 @@ class ChannelPrune(Prune, ABC):
         )  # fmt: skip
 
     def cut(self, model: Model, choice: Choice, context: Context, score: Score | None = None) -> Iterator[nn.Module]:
-        """The network after each round; `score` stands in for the method's own where no image may be read."""
+        """The network after each round; `score` replaces the method's own where no images can be read."""
         self.refuse(model.net)
         return prune_rounds(
             model.net.cpu(), blank(model), choice.ratio,
@@ -118,7 +124,7 @@ class ChannelPrune(Prune, ABC):
         )  # fmt: skip
 
     def forecast(self, before: Forecast, context: Context) -> Forecast:
-        """The network after the cut. A local cut takes as many channels from a layer whatever their scores are."""
+        """The network after the cut. A local cut removes as many channels from a layer whatever their scores are."""
         picks = self.scope == "global" and self.reads_network
         choice = chosen(self, before.model, context, real=False)
         *_, net = self.cut(before.model, choice, context, random_scores(0) if self.reads_images else None)
@@ -126,7 +132,7 @@ class ChannelPrune(Prune, ABC):
         return Forecast(before.model.with_net(net), why)
 
     def quick_forecast(self, before: Forecast, context: Context) -> Forecast | None:
-        """What is searched for or measured takes long: only its bounds are looked at."""
+        """Searching and measuring take long: only the bounds are checked."""
         if self.target == "none" and self.round_to:
             return super().quick_forecast(before, context)
         self.refuse(before.model.net)

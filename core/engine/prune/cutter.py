@@ -1,4 +1,4 @@
-"""What the cut asks of a method that ranks channels, so that neither needs to know the other's class."""
+"""What the cut requires of a method that ranks channels, so that neither depends on the other's class."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from core.engine.prune.attention import Score
 
 @dataclass(frozen=True)
 class Choice:
-    """The ratio and the multiple of a cut; `guessed` where a run would measure and this did not."""
+    """The ratio and the multiple of a cut; `guessed` where a run would measure them and this did not."""
 
     ratio: float
     round_to: int
@@ -25,7 +25,7 @@ class Choice:
 
 @runtime_checkable
 class Ranker(Protocol):
-    """A way to tell which channels matter least."""
+    """A measure of channel importance."""
 
     @property
     def reads_images(self) -> bool: ...
@@ -36,7 +36,7 @@ class Ranker(Protocol):
 
 
 class Cutter(Ranker, Protocol):
-    """A ranker with the options of a cut."""
+    """A ranker that also has the options of a cut."""
 
     @property
     def ratio(self) -> float: ...

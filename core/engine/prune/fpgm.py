@@ -1,4 +1,4 @@
-"""Geometric median: filters that the others of their layer can stand in for go."""
+"""Geometric median: removes filters that the other filters of their layer can replace."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ class Fpgm(ChannelPrune):
 
     title = Words("Geometric median", "几何中位数")
     summary = Words(
-        "Removes the filters nearest to all others of their layer: what they do, the others can do too.",
-        "移除与同层其他滤波器总距离最小的滤波器:它们的作用可由其他滤波器代替。",
+        "Removes the filters closest to all others of their layer: the others can replace them.",
+        "移除与同层其他滤波器总距离最小的滤波器：它们的作用可由其他滤波器代替。",
     )
     source = "https://arxiv.org/abs/1811.00250"
 
     def importance(self, seed: int) -> Score:
-        """The sum of a filter's distances to the others, relative to its layer's mean; `seed` plays no part."""
+        """The sum of a filter's distances to the others, relative to its layer's mean; `seed` is not used."""
         return fpgm
 
 
 def fpgm(group: Group) -> Tensor | None:
-    """One score a channel [C], the mean over the layers that write it."""
+    """One score per channel [C], the mean over the layers that write it."""
     return relative(average(group, _distances))
 
 

@@ -1,4 +1,4 @@
-"""What a loss says of each weight: squared gradients, or curvature, left where an importance finds them."""
+"""How the loss depends on each weight: squared gradients, or curvature, stored where an importance reads them."""
 
 from __future__ import annotations
 
@@ -25,34 +25,35 @@ Labelled = tuple[Tensor, Tensor]
 
 
 class GradientPrune(ChannelPrune, ABC):
-    """Weighs each squared weight by something that gradients on labelled images tell; a method says what."""
+    """Weights each squared weight by a quantity computed from gradients on labelled images; a method defines it."""
 
     reads_images: ClassVar[bool] = True
     images: int = knob(
-        512, "Images looked at", "Labelled images on which gradients are taken before each cut; more rank more surely.",
-        zh=("参考图像数", "每次剪枝前用多少张有标签图像计算梯度;越多排序越可靠。"), ge=1, le=100_000, unit="images",
+        512, "Images for the gradients",
+        "Labelled images on which gradients are taken before each cut; with more, the ranking is more reliable.",
+        zh=("参考图像数", "每次剪枝前用多少张有标签图像计算梯度；越多排序越可靠。"), ge=1, le=100_000, unit="images",
     )  # fmt: skip
     at_once: int = knob(
-        32, "Images a gradient", "Images whose mean loss gives one gradient; the ranking averages over gradients.",
-        zh=("每次梯度的图像数", "多少张图像的平均损失给出一个梯度;排序取各梯度的平均。"), ge=1, le=1024, unit="images",
+        32, "Images per gradient", "Images whose mean loss gives one gradient; the ranking averages over gradients.",
+        zh=("每次梯度的图像数", "多少张图像的平均损失给出一个梯度；排序取各梯度的平均。"), ge=1, le=1024, unit="images",
     )  # fmt: skip
 
     @abstractmethod
     def weigh(self, net: nn.Module, batches: Iterable[Labelled], draw: torch.Generator) -> None:
-        """Leaves in every parameter's gradient what its square is to be multiplied by."""
+        """Stores in every parameter's gradient the factor by which its square is multiplied."""
 
     @property
     def passes(self) -> int:
-        """Forward and backward passes a batch."""
+        """Forward and backward passes per batch."""
         return 1
 
     def importance(self, seed: int) -> Score:
-        """A channel's sum of weight² · gradient over all its layers, as `look` left it; `seed` plays no part."""
+        """A channel's sum of weight² · gradient over all its layers, as stored by `look`; `seed` is not used."""
         return weighted_squares
 
     def look(self, model: Model, context: Context) -> None:
-        """On the first images of an order drawn from the context's seed; in one memory layout, so that a network fresh
-        from training and one read from disk give the same bits."""
+        """Uses the first images of an order drawn from the context's seed; in one memory layout, so that a network just
+        trained and one read from disk give bit-identical results."""
         place = (*context.place, "gradients")
         order = torch.randperm(len(context.labelled), generator=generator(*place))[: self.images]
         net = model.net.to(context.device, memory_format=torch.contiguous_format)  # type: ignore[call-overload]
@@ -61,11 +62,11 @@ class GradientPrune(ChannelPrune, ABC):
         net.cpu()
 
     def workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:
-        """Beside the recovery: one look before each round."""
-        looks = self.rounds * self.passes * min(self.images, len(context.labelled))
+        """In addition to recovery: the gradients before each round."""
+        images = self.rounds * self.passes * min(self.images, len(context.labelled))
         return (
             *super().workload(before, after, context),
-            Workload("train", before, looks, self.at_once, control=False),
+            Workload("train", before, images, self.at_once, control=False),
         )
 
     def _batches(self, order: Tensor, model: Model, context: Context) -> Iterator[Labelled]:
@@ -76,7 +77,7 @@ class GradientPrune(ChannelPrune, ABC):
 
 
 def weighted_squares(group: Group) -> Tensor:
-    """One score a channel [C]: Σ weight² · gradient over filters, readers, scales and biases of all its layers."""
+    """One score per channel [C]: Σ weight² · gradient over filters, readers, scales and biases of all its layers."""
     return gather(group, _weighted)[0]
 
 
@@ -90,15 +91,16 @@ def _weighted(share: Share) -> Tensor:
 
 
 def squared_gradients(net: nn.Module, batches: Iterable[Labelled]) -> None:
-    """Each parameter's gradient becomes the mean over the batches of its squared gradient of the cross-entropy."""
+    """Sets each parameter's gradient to the mean over batches of its squared gradient of the cross-entropy."""
     _leave_squares(net, (F.cross_entropy(net(images), labels) for images, labels in batches))
 
 
 def curvature(net: nn.Module, batches: Iterable[Labelled], draws: int, draw: torch.Generator) -> None:
-    """Each parameter's gradient becomes an estimate of its diagonal entry of the cross-entropy's Gauss-Newton matrix.
+    """Sets each parameter's gradient to an estimate of its diagonal entry of the cross-entropy's Gauss-Newton matrix.
 
-    The entry is the mean squared gradient of single images whose labels the network itself draws. The labels of a batch
-    are independent and their gradients zero on average, so the square of their sum will do for the sum of squares.
+    The entry is the mean squared gradient of single images with labels sampled from the network's own predictions. The
+    labels of a batch are independent and their gradients zero on average, so the square of their sum estimates the sum
+    of squares.
     """
 
     def losses() -> Iterator[Tensor]:

@@ -1,4 +1,4 @@
-"""L1: the channels whose weights have the smallest absolute sum go."""
+"""L1: removes the channels with the smallest sum of absolute weights."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ class L1(ChannelPrune):
     title = Words("L1 norm", "L1 范数")
     summary = Words(
         "Removes the channels with the smallest sum of absolute weights: many small weights count as one large one.",
-        "移除权重绝对值之和最小的通道:许多小权重与一个大权重等价。",
+        "移除权重绝对值之和最小的通道：许多小权重与一个大权重等价。",
     )
     source = "https://arxiv.org/abs/1608.08710"
 
     def importance(self, seed: int) -> Score:
-        """The sum of absolute weights, its mean over the layers, relative to the group's; `seed` plays no part."""
+        """The sum of absolute weights, its mean over the layers, relative to the group's; `seed` is not used."""
         return l1
 
 
 def l1(group: Group) -> Tensor | None:
-    """One score a channel [C]."""
+    """One score per channel [C]."""
     return relative(average(group, _absolute))
 
 

@@ -1,4 +1,4 @@
-"""L2: the channels with the smallest weights go."""
+"""L2: removes the channels with the smallest weights."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class L2(ChannelPrune):
     title = Words("L2 norm", "L2 范数")
     summary = Words(
         "Removes the channels whose weights, over all layers that share the channel, are smallest.",
-        "移除权重最小的通道;权重在共享该通道的所有层上合计。",
+        "移除权重最小的通道；权重在共享该通道的所有层上合计。",
     )
     source = "https://arxiv.org/abs/2301.12900"
 
     def importance(self, seed: int) -> Score:
-        """The mean squared weight of a channel over its layers, relative to its group's mean; `seed` plays no part."""
+        """The mean squared weight of a channel over its layers, relative to its group's mean; `seed` is not used."""
         score: Score = GroupMagnitudeImportance(p=2, target_types=list(KINDS))
         return score

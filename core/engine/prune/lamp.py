@@ -1,4 +1,4 @@
-"""LAMP: a channel's weights beside those of all larger channels of its group."""
+"""LAMP: a channel's weights relative to those of all larger channels of its group."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ class Lamp(ChannelPrune):
     title = Words("LAMP", "LAMP")
     summary = Words(
         "Squared weights, each relative to all larger ones of its layer: made for the global scope, where it decides "
-        "how much each layer loses. In the local scope it ranks as L2 does.",
-        "权重平方除以同层所有不小于它的权重平方之和:适合 global 范围,由它决定各层剪多少;local 范围内与 L2 排序相同。",
+        "how much each layer loses. In the local scope its ranking equals that of L2.",
+        "权重平方除以同层所有不小于它的权重平方之和：适合全局范围，由它决定各层剪多少；局部范围内与 L2 排序相同。",
     )
     source = "https://arxiv.org/abs/2010.07611"
 
     def importance(self, seed: int) -> Score:
-        """Between 0 and 1; the largest channel of every group has 1. `seed` plays no part."""
+        """Between 0 and 1; the largest channel of every group has 1. `seed` is not used."""
         return lamp
 
 
 def lamp(group: Group) -> Tensor | None:
-    """One score a channel [C]: its mean squared norm over its sum with all that are at least as large."""
+    """One score per channel [C]: its mean squared norm divided by the sum of all that are at least as large."""
     norms = average(group, _squares)
     if norms is None:
         return None

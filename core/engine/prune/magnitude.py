@@ -1,4 +1,4 @@
-"""Magnitude: single weights near zero become zero; shapes, and so the time on ordinary runtimes, stay."""
+"""Magnitude: sets individual weights near zero to zero; shapes, and so latency on ordinary runtimes, do not change."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from core.engine.method import knob
+from core.engine.prune import SCOPES
 from core.engine.prune.sparse import SparsePrune
 from core.errors import UserError
 from core.layer_patterns import read_ratios, refuse_unknown, speaks_of
@@ -18,31 +19,33 @@ from core.options import Words
 
 class Magnitude(SparsePrune):
     """Gradual magnitude pruning (Zhu & Gupta 2017, arXiv:1710.01878): after round k of n the share of zeros is
-    ratio · (1 − (1 − k/n)³), and the network trains between."""
+    ratio · (1 − (1 − k/n)³), and the network is trained after each round."""
 
     title = Words("Single weights", "单个权重")
     summary = Words(
-        "The smallest weights become zero. The file compresses better; no network gets faster by it on this runtime.",
-        "将最小的权重置零。文件更易压缩,但在此运行时上不会变快。",
+        "Sets the smallest weights to zero. The file compresses better, but the network is not faster on this runtime.",
+        "将最小的权重置零。文件更易压缩，但在此运行时上不会变快。",
     )
     source = "https://arxiv.org/abs/1710.01878"
     leaves_zeros: ClassVar[bool] = True
 
     ratio: float = knob(
-        0.8, "Share of zeros", "Share of the weights of convolutions and linear layers that become zero.",
-        zh=("零的比例", "卷积层和线性层中置零的权重比例。"), ge=0.0, le=0.99,
+        0.8, "Share of zeros", "Share of the weights in convolutions and linear layers to set to zero.",
+        zh=("零的比例", "卷积层和线性层中置零的权重比例。"), ge=0.0, le=0.99, first=True,
     )  # fmt: skip
     scope: str = knob(
-        "global", "Scope", "global compares the weights of all layers; local takes the same share from each.",
-        zh=("范围", "global 比较所有层的权重;local 每层取相同比例。"), choices=("global", "local"),
+        "global", "Scope", "Global compares the weights of all layers; local takes the same share from each.",
+        zh=("范围", "全局：比较所有层的权重；局部：每层取相同比例。"), choices=("global", "local"),
+        names=SCOPES, first=True,
     )  # fmt: skip
     iterations: int = knob(
-        3, "Rounds", "Many weights go in the first rounds, few in the last (cubic), with recovery between them.",
-        zh=("轮数", "前几轮剪得多,后几轮剪得少(三次曲线),每轮之间恢复训练。"), ge=1, le=10,
+        3, "Rounds", "Removes many weights in the first rounds, few in the last (cubic), with recovery after each.",
+        zh=("轮数", "前几轮剪得多，后几轮剪得少（三次曲线），每轮之后恢复训练。"), ge=1, le=10, first=True,
     )  # fmt: skip
     layer_ratios: str = knob(
-        "", "Ratios of single layers", "name=ratio, separated by commas, for layers that differ: head=0, stage3.*=0.9.",
-        zh=("单层比例", "个别层的比例,形如 head=0, stage3.*=0.9,用逗号分隔。"),
+        "", "Ratios for single layers",
+        "name=ratio, separated by commas, for layers with a ratio of their own: head=0, stage3.*=0.9.",
+        zh=("单层比例", "个别层单独的比例，形如 head=0, stage3.*=0.9，用逗号分隔。"), names={"": ("none", "无")},
     )  # fmt: skip
 
     @property
@@ -50,7 +53,7 @@ class Magnitude(SparsePrune):
         return self.iterations
 
     def kept(self, weights: Mapping[str, Tensor], number: int) -> dict[str, Tensor]:
-        """Which weights stay after round `number` (from 0): the largest of all together, or of each layer."""
+        """Which weights remain after round `number` (from 0): the largest of all layers together, or of each layer."""
         share = 1 - (1 - (number + 1) / self.rounds) ** 3
         own = self._own(weights)
         free = {name: weight for name, weight in weights.items() if name not in own}
@@ -65,7 +68,7 @@ class Magnitude(SparsePrune):
         return alone | {n: part.reshape(w.shape) for (n, w), part in zip(free.items(), parts, strict=True)}
 
     def refuse(self, net: nn.Module, weights: Mapping[str, Tensor]) -> None:
-        """Raises UserError ratio_leaves_no_weight where a ratio leaves a layer without one, and unknown_layer."""
+        """Raises UserError ratio_leaves_no_weight where a ratio leaves a layer without weights, and unknown_layer."""
         own = self._own(weights)
         for name, weight in weights.items():
             given = own.get(name, self.ratio if self.scope == "local" else 0.0)
@@ -77,7 +80,7 @@ class Magnitude(SparsePrune):
                 raise UserError("ratio_leaves_no_weight", field, given, allowed, f"Set it to {shown:g} or less.")
 
     def _own(self, weights: Mapping[str, Tensor]) -> dict[str, float]:
-        """The ratios of layers that differ, by parameter name; the first pattern that fits counts."""
+        """The ratios of layers that have their own, by parameter name; the first matching pattern counts."""
         given = read_ratios(self.layer_ratios)
         layers = [name.removesuffix(".weight") for name in weights]
         refuse_unknown(given, layers, "layer_ratios", "unknown_layer", "convolutions and linear layers of this model")
@@ -86,7 +89,7 @@ class Magnitude(SparsePrune):
 
 
 def largest(weight: Tensor, ratio: float) -> Tensor:
-    """True for all but the share `ratio` of the smallest absolute values; of equal ones the first go."""
+    """True for all but the share `ratio` of the smallest absolute values; among equal values the first are removed."""
     keep = torch.ones(weight.numel(), dtype=torch.bool)
     order = weight.detach().abs().flatten().cpu().argsort(stable=True)
     keep[order[: math.floor(weight.numel() * ratio + 1e-9)]] = False

@@ -1,4 +1,4 @@
-"""Zeros that stay zero: the weights of layers, which of them are to go, and training around them."""
+"""Masks that keep pruned weights at zero, during pruning and during training."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def mask(net: nn.Module, keep: Mapping[str, Tensor]) -> None:
 
 @contextmanager
 def zeros_kept(net: nn.Module) -> Iterator[None]:
-    """While open, weights that are zero now are set back to zero before each forward pass, and at the end."""
+    """Within the context, weights that are zero now are reset to zero before each forward pass, and at the end."""
     keep = {name: weight.detach() != 0 for name, weight in kernels(net).items()}
 
     def renew(module: nn.Module, entry: object) -> None:

@@ -1,5 +1,5 @@
-"""`make preflight`: every backbone is pruned, trained one step, saved, exported and quantized, really, and the verdict
-kept in core/preflight.json. Slow; it resumes where it stopped, and starts over for a backbone when a library changed.
+"""`make preflight`: actually prunes, trains one step, saves, exports and quantizes every backbone, and stores the
+verdicts in core/preflight.json. Slow; resumes where it stopped, and starts over when a library version changed.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ from core.files import write_atomic
 VERDICTS = Path(__file__).parents[2] / "preflight.json"
 LIBRARIES = ("torch", "torchvision", "timm", "torch-pruning", "onnx", "onnxruntime", "onnxscript")
 CHECKS = ("prunable", "exportable", "quantizable")
-SECONDS, MEMORY = 300, 8 * 2**30  # of processor time, so that a busy machine does not change a verdict
-PATIENCE = 20  # seconds on the clock for each second of processor time; beyond it there is no verdict
+SECONDS, MEMORY = 300, 8 * 2**30  # CPU time, so that a busy machine does not change a verdict
+PATIENCE = 20  # wall-clock seconds per second of CPU time; beyond that there is no verdict
 RATIO, CLASSES, SIDE, BATCH = 0.5, 10, 64, 2
 
 
 def main() -> None:
-    """Runs over the catalog, or over the backbones named; `--one` is the child that checks a single one."""
+    """Checks the catalog, or the named backbones; `--one` is the child process that checks a single one."""
     parser = argparse.ArgumentParser(prog="python -m core.engine.prune.preflight", description=__doc__)
-    parser.add_argument("names", nargs="*", help="backbones; all of them when none is named")
+    parser.add_argument("names", nargs="*", help="backbones; all if none is named")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--seconds", type=int, default=SECONDS, help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, default=VERDICTS, help="the file of verdicts")
@@ -76,7 +76,7 @@ def survey(names: list[str], out: Path) -> None:
 
 
 def examine(name: str) -> Iterator[dict[str, Any]]:
-    """The facts about one backbone, one after another, so that a child killed on the way still told the first ones."""
+    """The facts about one backbone, one at a time, so that a child that is killed has already reported the first."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
     model = _fresh(name)
@@ -84,7 +84,7 @@ def examine(name: str) -> Iterator[dict[str, Any]]:
     yield {"image_size": model.preprocessing.size, "params_before": _count(model.net)}
     reason, net = _tried(lambda: _pruned(model.net, images))
     if not reason:
-        model = model.with_net(net)  # the whole network's memory is free from here on
+        model = model.with_net(net)  # frees the memory of the unpruned network
         reason, _ = _tried(lambda: _used(model, images))
     yield {"prunable": not reason, "why": reason, "params_after": _count(model.net) if net is not None else None}
     with tempfile.TemporaryDirectory() as folder:
@@ -97,7 +97,7 @@ def examine(name: str) -> Iterator[dict[str, Any]]:
 
 def _fresh(name: str) -> Model:
     backbone = backbones()[name]
-    step = backbone.smallest  # of the networks with a grid of patches, sizes are multiples of the smallest
+    step = backbone.smallest  # networks with a grid of patches need multiples of the smallest size
     size = backbone.image_size if backbone.image_size <= SIDE else math.ceil(SIDE / step) * step
     classes = tuple(f"class {number}" for number in range(CLASSES))
     net = load_backbone(name, CLASSES, "none", size)
@@ -112,7 +112,7 @@ def _pruned(whole: nn.Module, images: Tensor) -> nn.Module:
 
 
 def _used(model: Model, images: Tensor) -> None:
-    """One step of training, saved, and loaded again with the same answers."""
+    """Trains one step, saves, and checks that the reloaded network gives the same outputs."""
     net = model.net.train()
     nn.functional.cross_entropy(net(images), torch.arange(len(images))).backward()  # type: ignore[no-untyped-call]
     if any(parameter.grad is not None and not parameter.grad.isfinite().all() for parameter in net.parameters()):
@@ -136,7 +136,7 @@ def _export(model: Model, images: Tensor, path: Path) -> None:
 
 
 def _quantize(path: Path, images: Tensor) -> None:
-    """Static 8 bits on random images: the file must be made, run and answer with finite numbers."""
+    """Static 8 bits on random images: the file must be written, run and return finite numbers."""
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
 
     class Images(CalibrationDataReader):  # type: ignore[misc]
@@ -163,7 +163,7 @@ def _answers(path: Path, images: Tensor) -> Any:
 
 
 def _tried(work: Callable[[], Any]) -> tuple[str, Any]:
-    """("", result), or (why not, None): whatever a library raises is the verdict here."""
+    """("", result), or (reason, None): whatever a library raises is the verdict."""
     try:
         return "", work()
     except UserError as error:
@@ -174,12 +174,12 @@ def _tried(work: Callable[[], Any]) -> tuple[str, Any]:
 
 
 def _verdict(name: str) -> dict[str, Any]:
-    """What a child process finds out about one backbone, within the limits of time and memory."""
+    """What a child process finds about one backbone, within the limits of time and memory."""
     before = _children_seconds()
-    told, end = _child(name)
+    output, end = _child(name)
     found: dict[str, Any] = dict.fromkeys(CHECKS, False)
     why = dict.fromkeys(CHECKS, end)
-    for line in told.splitlines():
+    for line in output.splitlines():
         fact = json.loads(line)
         reason = fact.pop("why", "")
         for check in fact.keys() & set(CHECKS):
@@ -191,7 +191,7 @@ def _verdict(name: str) -> dict[str, Any]:
 
 
 def _child(name: str) -> tuple[bytes, str]:
-    """What the child told, and how it ended."""
+    """The child's output, and how it ended."""
     command = [sys.executable, "-m", "core.engine.prune.preflight", "--one", name, "--seconds", str(SECONDS)]
     # Without a fixed threshold glibc keeps freed tensors: 3 GB of them for vit_h_14.
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": "262144"}

@@ -1,4 +1,4 @@
-"""Random: the control that every importance has to beat."""
+"""Random: the baseline that every importance measure has to beat."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from core.options import Words
 
 
 class Random(ChannelPrune):
-    """Channels go at random (a strong control: Mittal et al. 2018, arXiv:1801.10447)."""
+    """Removes channels at random (a strong baseline: Mittal et al. 2018, arXiv:1801.10447)."""
 
     title = Words("Random", "随机")
     summary = Words(
-        "Removes channels at random, by the recipe's seed: what any clever choice must beat.",
-        "按配方的种子随机移除通道:任何精巧的选择都应胜过它。",
+        "Removes channels at random, determined by the recipe's seed: the baseline for every other method.",
+        "按配方的种子随机移除通道：其他方法都应优于这一基线。",
     )
     source = "https://arxiv.org/abs/1801.10447"
     reads_network: ClassVar[bool] = False
 
     def importance(self, seed: int) -> Score:
-        """A uniform score for every channel, the same for the same seed."""
+        """A uniform random score for every channel, the same for the same seed."""
         return random_scores(seed)

@@ -1,6 +1,7 @@
-"""What a cut leaves to measurement: the ratio that meets a bound, the multiple that runs fastest.
+"""What a cut determines by measuring: the ratio that meets a bound, the multiple that runs fastest.
 
-Chosen once and kept: measured again, another might be the fastest, and the same recipe would give another network.
+Chosen once and stored: a second measurement might favour a different one, and the same recipe would then give a
+different network.
 """
 
 from __future__ import annotations
@@ -33,13 +34,13 @@ from core.machine import processor
 from core.sealed import read_sealed, seal
 
 MULTIPLES = (1, 2, 4, 8, 16)
-WORTH = 0.97  # of the time of unrounded widths: a rounded cut keeps more channels, and must be faster for it
+WORTH = 0.97  # of the latency of unrounded widths: a rounded cut keeps more channels, so it has to be faster
 
 
 def chosen(method: Cutter, model: Model, context: Context, real: bool = True) -> Choice:
-    """What the options leave open, measured once for the same network, options and machine, and kept in the cache, so
-    that neither a resumed run, nor a control, nor the same recipe again measures anew. Not `real`: nothing is written,
-    timed or exported."""
+    """What the options leave open, measured once for the same network, options and machine, and cached, so that a
+    resumed run, a control or the same recipe does not measure again. If not `real`, nothing is written, timed or
+    exported."""
     open_questions = method.target != "none" or method.round_to == 0
     if not open_questions:
         return Choice(method.ratio, method.round_to)
@@ -47,7 +48,7 @@ def chosen(method: Cutter, model: Model, context: Context, real: bool = True) ->
         return _guess(method, model, context)
     notes = (context.folder / "choice.json", context.cache / "choices" / f"{_name(method, model, context)}.json")
     known = next((choice for note in notes if (choice := _read(note))), None)
-    if known is None and notes[0].exists():  # damaged: chosen anew, and the training after it begins anew
+    if known is None and notes[0].exists():  # damaged: choose again, and restart the training that follows
         remove_tree(context.folder)
     found = known or _choose(method, model, context)
     for note in notes:
@@ -57,13 +58,13 @@ def chosen(method: Cutter, model: Model, context: Context, real: bool = True) ->
 
 
 def decisions(method: Cutter, choice: Choice) -> dict[str, str]:
-    """What was left open, and what that came to, for the receipt."""
+    """The options that were left open, and the values found, for the receipt."""
     found = {"ratio": f"{choice.ratio:.6g}"} if method.target != "none" else {}
     return {**found, "round_to": str(choice.round_to)} if method.round_to == 0 else found
 
 
 def refuse_early(method: Cutter, model: Model, context: Context) -> None:
-    """Raises where the options, whatever will be measured, ask for what the network cannot give: no search, no file."""
+    """Raises if the options ask for something impossible whatever is measured; searches nothing, writes no file."""
     if method.target == "none":
         _cut(method, model, Choice(method.ratio, method.round_to or 1), context, real=False)
         return
@@ -79,7 +80,7 @@ def blank(model: Model) -> Tensor:
 
 
 def _name(method: Cutter, model: Model, context: Context) -> str:
-    """Names everything the choice depends on but the clock: weights, options, draws, data and machine."""
+    """A name from everything the choice depends on except timing: weights, options, seeds, data and machine."""
     where = (kind_of(context.device), processor(), context.latency_threads, torch.__version__, onnxruntime.__version__)
     facts = (type(method).__name__, method, context.place, context.data.content_hash, len(context.labelled))
     digest = sha256(repr((facts, where)).encode())
@@ -90,7 +91,7 @@ def _name(method: Cutter, model: Model, context: Context) -> str:
 
 
 def _read(note: Path) -> Choice | None:
-    """The choice in a file; None where there is none, or it is damaged: then it is made anew."""
+    """The choice stored in a file; None if there is none or it is damaged, and it has to be made again."""
     try:
         return Choice(**json.loads(read_sealed(note)))
     except (OSError, ValueError, TypeError):
@@ -108,7 +109,7 @@ def _choose(method: Cutter, model: Model, context: Context) -> Choice:
 
 
 def _guess(method: Cutter, model: Model, context: Context) -> Choice:
-    """Counts are searched for as in a run, bytes by their estimate; what only a clock can tell is left at `ratio`."""
+    """Counts are searched for as in a run, bytes by an estimate; where only timing can decide, `ratio` is kept."""
     if method.target in ("none", "latency"):
         return Choice(method.ratio, method.round_to or 1, guessed=True)
     p = model.preprocessing
@@ -124,7 +125,7 @@ def _guess(method: Cutter, model: Model, context: Context) -> Choice:
 
 
 def _fastest(method: Cutter, model: Model, context: Context) -> int:
-    """The multiple whose file is fastest, if that is worth the channels it keeps."""
+    """The multiple whose file is fastest, if the gain justifies the additional channels."""
     with tempfile.TemporaryDirectory() as folder:
         files = {str(multiple): Path(folder) / f"{multiple}.onnx" for multiple in MULTIPLES}
         for multiple in MULTIPLES:
@@ -136,7 +137,7 @@ def _fastest(method: Cutter, model: Model, context: Context) -> int:
 
 
 def _cut(method: Cutter, model: Model, choice: Choice, context: Context, real: bool = True) -> Model:
-    """The network after a whole cut. A local one is as wide whatever the scores are."""
+    """The network after the complete cut. After a local cut its widths do not depend on the scores."""
     context.stop_if_cancelled()
     blind = method.reads_images and not (real and method.scope == "global")
     *_, net = method.cut(model, choice, context, random_scores(0) if blind else None)
@@ -149,16 +150,16 @@ def _largest(method: Cutter, model: Model) -> float:
     return reachable_ratio(model.net.cpu(), blank(model), scope, ignored, ratios)
 
 
-STEPS = 256  # ratios that are told apart
-SECONDS = 0.6  # of timing a candidate
-MARGIN = 0.97  # of a latency bound: timings of the finished file will differ a little
+STEPS = 256  # resolution of the search
+SECONDS = 0.6  # of timing per candidate
+MARGIN = 0.97  # of a latency bound: timings of the finished file will differ slightly
 
-COUNTED = ("parameters", "macs")  # exactly, from the shapes alone
+COUNTED = ("parameters", "macs")  # exactly, from shapes alone
 KINDS = (*COUNTED, "bytes", "latency")
 
 
 def measure(kind: str, model: Model, context: Context) -> float:
-    """Parameters, multiply-accumulates, bytes of the float32 file, or its median milliseconds on this machine."""
+    """Parameters, multiply-accumulates, bytes of the float32 file, or its median latency in ms on this machine."""
     p = model.preprocessing
     if kind in COUNTED:
         found = complexity(model.net, (p.channels, p.size, p.size))
@@ -170,7 +171,7 @@ def measure(kind: str, model: Model, context: Context) -> float:
 
 
 def milliseconds(files: dict[str, Path], context: Context) -> dict[str, float]:
-    """The median latency of files, taken in turns while nothing else in the workspace is timed."""
+    """The median latency of files, measured in alternation while nothing else in the workspace is timed."""
     with lock(make_folder(context.cache) / "measuring.lock"):
         found = time_files(files, context.latency_threads, SECONDS * len(files), stop=context.stop_if_cancelled)
     return {name: timing.latency().p50 for name, timing in found.items()}
@@ -193,9 +194,9 @@ def search(size: Callable[[float], float], limit: float, largest: float) -> floa
 
 
 def refuse_unreachable(smallest: float, limit: float) -> None:
-    """Raises UserError unreachable_target where what is left at the largest ratio, `smallest`, is still too much."""
+    """Raises UserError unreachable_target if the size at the largest ratio, `smallest`, still exceeds the limit."""
     if smallest > limit:
         shown = f"{smallest:,.0f}" if smallest >= 100 else f"{smallest:.4g}"
         allowed = f"at least {shown} for this model"
-        fix = "Raise the bound, choose another target, or begin with a smaller network."
+        fix = "Raise the bound, choose another target, or start from a smaller network."
         raise UserError("unreachable_target", "limit", limit, allowed, fix)

@@ -1,4 +1,4 @@
-"""The control of every cut: a network of the same shape that begins with random weights."""
+"""The from-scratch control of pruning: a network of the same shape with random initial weights."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from core.engine.seeds import counter_seed
 
 
 def reinitialize(thinned: Model, zeros: bool, context: Context) -> nn.Module:
-    """A network of `thinned`'s shapes with the random weights its backbone begins with, drawn from the context's seed.
+    """A network of `thinned`'s shapes with its backbone's random initialisation, drawn from the context's seed.
 
-    Each tensor is the corner of the whole backbone's fresh one; kernels are scaled up for the inputs that are gone, so
-    that activations keep their size. With `zeros`, weights that are exactly zero in `thinned` are zero here too.
+    Each tensor is the corner of the newly initialised full backbone's; kernels are scaled up to compensate for removed
+    inputs, so that activations keep their scale. With `zeros`, weights that are exactly zero in `thinned` are zero here
+    too.
     """
     p = thinned.preprocessing
     torch.manual_seed(counter_seed(*context.place, "scratch"))

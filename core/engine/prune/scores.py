@@ -1,4 +1,4 @@
-"""What an importance reads of a group: for each layer that shares its channels, one row of numbers a channel."""
+"""What an importance reads of a group: for each layer that shares its channels, one row of numbers per channel."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ NORMS = (cut.prune_batchnorm_out_channels, cut.prune_layernorm_out_channels)
 @dataclass(frozen=True)
 class Share:
     """One layer's part in a group: `weight` [channels, numbers], the filters that write them, the columns that read
-    them, or a normalisation's scales; `bias` [channels] beside a writer or a scale; `places` [channels], which channel
-    of the group each row belongs to; and what gradients stood on both."""
+    them, or a normalisation's scales; `bias` [channels] of a writer or a scale; `places` [channels], the channel of
+    the group that each row belongs to; and the gradients of both, if any."""
 
     role: Literal["writes", "reads", "norm"]
     layer: nn.Module
@@ -32,7 +32,7 @@ class Share:
 
 
 def shares(group: Group) -> Iterator[Share]:
-    """The layers of a group that hold weights for its channels; attention and the like have no part in it."""
+    """The layers of a group that hold weights for its channels; attention and similar modules are left out."""
     for item in group:
         layer, how = item.dep.target.module, item.dep.handler
         weight = getattr(layer, "weight", None)
@@ -50,7 +50,7 @@ def shares(group: Group) -> Iterator[Share]:
 
 
 def gather(group: Group, measure: Callable[[Share], Tensor | None]) -> tuple[Tensor, int]:
-    """(the sum over the group's layers of what `measure` makes of each, one number a row; how many layers answered)."""
+    """(the sum over the group's layers of `measure`, one number per row; the number of layers with a value)."""
     total, layers = torch.zeros(len(group[0].idxs)), 0
     for share in shares(group):
         found = measure(share)
@@ -61,7 +61,7 @@ def gather(group: Group, measure: Callable[[Share], Tensor | None]) -> tuple[Ten
 
 
 def average(group: Group, measure: Callable[[Share], Tensor | None]) -> Tensor | None:
-    """The mean over the layers that answer; None where none does."""
+    """The mean over the layers for which `measure` returns a value; None where there are none."""
     total, layers = gather(group, measure)
     return total / layers if layers else None
 
@@ -78,14 +78,14 @@ def _role(layer: Any, how: Any) -> Literal["writes", "reads", "norm"] | None:
 
 
 def _filters(layer: nn.Module, weight: Tensor) -> Tensor:
-    """[outputs, numbers]: what makes each output channel; of a normalisation its scale."""
+    """[outputs, numbers]: the weights that compute each output channel; for a normalisation, its scale."""
     if getattr(layer, "transposed", False):
         weight = weight.transpose(0, 1)
     return weight.reshape(len(weight), -1)
 
 
 def _columns(layer: nn.Module, weight: Tensor) -> Tensor:
-    """[inputs, numbers]: what reads each input channel, in a grouped convolution by its own group alone."""
+    """[inputs, numbers]: the weights that read each input channel; in a grouped convolution only its own group's."""
     if getattr(layer, "transposed", False):
         return weight.reshape(len(weight), -1)
     groups = int(getattr(layer, "groups", 1))

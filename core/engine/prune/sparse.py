@@ -1,4 +1,4 @@
-"""Unstructured pruning: weights become zero where they stand; the shapes stay, and with them the multiplications."""
+"""Unstructured pruning: sets individual weights to zero; shapes, and the number of multiplications, do not change."""
 
 from __future__ import annotations
 
@@ -22,18 +22,19 @@ from core.options import Option
 
 
 class SparsePrune(Prune, ABC):
-    """A choice of the weights that stay (`kept`); training between the rounds keeps the zeros of the last one."""
+    """A method chooses the weights to keep (`kept`); training after each round preserves the zeros."""
 
     leaves_zeros: ClassVar[bool] = True
 
     ignored: str = knob(
-        "", "Layers left whole", "Names of layers that lose no weight, separated by commas; * stands for any letters.",
-        zh=("保持完整的层", "不剪权重的层名,用逗号分隔;* 代表任意字符。"),
+        "", "Layers not pruned",
+        "Names of layers that keep all weights, separated by commas; * matches any characters.",
+        zh=("不剪枝的层", "保留全部权重的层名，用逗号分隔；* 代表任意字符。"), names={"": ("none", "无")},
     )  # fmt: skip
 
     @classmethod
     def options(cls) -> tuple[Option, ...]:
-        """How much goes comes before what is left whole, and that before the recovery."""
+        """How much to remove comes first, then the layers to exclude, then the recovery."""
         shared = (*Prune.model_fields, "ignored")
         every = super().options()
         own = tuple(option for option in every if option.name not in shared)
@@ -41,13 +42,13 @@ class SparsePrune(Prune, ABC):
 
     @abstractmethod
     def kept(self, weights: Mapping[str, Tensor], number: int) -> dict[str, Tensor]:
-        """Which weights stay after round `number` (from 0), in the shape of each."""
+        """Masks of the weights that remain after round `number` (from 0), in the shape of each weight."""
 
     def refuse(self, net: nn.Module, weights: Mapping[str, Tensor]) -> None:
-        """Raises UserError where the options ask for what these weights cannot give."""
+        """Raises UserError where the options are impossible for these weights."""
 
     def cuts(self, model: Model, context: Context, random_context: Context | None = None) -> Iterator[nn.Module]:
-        """At random: the sizes of each layer's weights are shuffled before ranking: each layer loses as many."""
+        """The random control shuffles the magnitudes within each layer before ranking, so each layer loses as many."""
         net = copy.deepcopy(model.net).cpu()
         self.refuse(net, self._weights(net))
         draw = generator(*(random_context or context).place, "lot")

@@ -1,6 +1,6 @@
-"""Removing channels for good: the one adapter over torch-pruning (https://arxiv.org/abs/2301.12900).
+"""Removes channels permanently: the only adapter for torch-pruning (https://arxiv.org/abs/2301.12900).
 
-The library follows which layers share channels (`trace`); ranking, counting and refusing are ours (`ranking`).
+The library traces which layers share channels (`trace`); ranking, counting and checks are ours (`channel_selection`).
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ from core.errors import UserError, nearest
 from core.layer_patterns import refuse_unknown, speaks_of
 
 LIBRARY_FAULTS = (RuntimeError, ValueError, AssertionError, IndexError, KeyError, TypeError, AttributeError)
-NETWORKS = Path(__file__).parents[1] / "backbones"  # what runs there runs as a part of a network
+NETWORKS = Path(__file__).parents[1] / "backbones"  # code that runs as part of a network
 OURS = Path(__file__).parents[1]
-THEIRS = (Path(torch_pruning.__file__).parent, Path(nn.modules.module.__file__))  # they follow channels, run a network
+THEIRS = (Path(torch_pruning.__file__).parent, Path(nn.modules.module.__file__))  # these trace channels, run a network
 Look = Callable[[nn.Module], None]
 NO_RATIOS: Mapping[str, float] = MappingProxyType({})
 
 
 def random_scores(seed: int) -> Score:
-    """Every channel gets a seeded uniform score: the control that any importance has to beat."""
+    """Gives every channel a seeded uniform score: the baseline that any importance has to beat."""
     draw = torch.Generator().manual_seed(seed)
 
     def score(group: Group) -> Tensor:
@@ -66,17 +66,17 @@ def prune_channels(
     iterations: int = 1,
     layer_ratios: Mapping[str, float] = NO_RATIOS,
 ) -> nn.Module:
-    """A copy of `model` without the share `ratio` of its channels, the least important ones; classes are kept.
+    """A copy of `model` without its least important channels, the share `ratio` of all; classes are kept.
 
-    `example_input` is a batch [N, C, H, W] the model accepts; `importance` the name of a method that needs no images
-    ("l1", "l2", "bn_scale", "fpgm", "lamp", "random", …) or a callable that maps a torch_pruning Group to one score a
-    channel; `scope` "local" removes the share from every group, "global" from all channels together; `round_to`
-    rounds kept channels up to a multiple; `ignored` names modules, or patterns of names, whose outputs stay whole;
-    `iterations` ranks anew after each of so many equal cuts; `layer_ratios` gives layers, by name or pattern, a ratio
-    of their own. Ratio 0 returns an equal copy. Gradients on the model travel to the copy, so that an importance may
-    read them. Auxiliary heads (googlenet, inception_v3) go.
+    `example_input` is a batch [N, C, H, W] that the model accepts; `importance` the name of a method that needs no
+    images ("l1", "l2", "bn_scale", "fpgm", "lamp", "random", …) or a callable that maps a torch_pruning Group to one
+    score per channel; `scope` "local" removes the share from every group, "global" from all channels together;
+    `round_to` rounds kept channels up to a multiple; `ignored` lists modules, or patterns of names, whose outputs are
+    not pruned; `iterations` is the number of equal cuts, with a new ranking before each; `layer_ratios` gives layers,
+    by name or pattern, a ratio of their own. Ratio 0 returns an equal copy. The model's gradients are copied too, so
+    that an importance can read them. Auxiliary heads (googlenet, inception_v3) are dropped.
     Raises UserError: ratio_leaves_no_channel, not_prunable, unknown_module, unknown_layer, out_of_range,
-    unknown_choice, and what an importance finds missing (no_batch_norm).
+    unknown_choice, and whatever the importance raises (no_batch_norm).
     """
     rounds = prune_rounds(
         model, example_input, ratio, importance, scope=scope, round_to=round_to, ignored=ignored, seed=seed,
@@ -99,11 +99,11 @@ def prune_rounds(
     layer_ratios: Mapping[str, float] = NO_RATIOS,
     look: Look = lambda net: None,
 ) -> Iterator[nn.Module]:
-    """As `prune_channels`, but yields the network after each round; the caller may train it before asking for the next.
+    """As `prune_channels`, but yields the network after each round; the caller may train it before requesting the next.
 
-    Every round yields the same module object, smaller; after round k of n the share k/n · ratio is gone. `look` sees
-    the network before each cut, in evaluation mode with every parameter differentiable: it may leave in their
-    gradients what the importance reads.
+    Every round yields the same module object, smaller; after round k of n the share k/n · ratio has been removed.
+    `look` is called with the network before each cut, in evaluation mode with every parameter differentiable: it may
+    store in the gradients what the importance reads.
     """
     _check_numbers({"ratio": ratio, **{f"layer_ratios.{n}": r for n, r in layer_ratios.items()}}, scope)
     _check_counts(round_to, iterations)
@@ -114,7 +114,7 @@ def prune_rounds(
         if ratio > 0 or any(layer_ratios.values()):
             with traceable(net):
                 look(net)
-                with _told(net, example_input):
+                with _reported(net, example_input):
                     graph, sets, own = _examined(net, example_input, score, ignored, layer_ratios, sizes)
                     refuse_empty(sets, own, ratio, scope)
                     share = number / iterations
@@ -132,18 +132,18 @@ def reachable_ratio(
     ignored: Sequence[str] = (),
     layer_ratios: Mapping[str, float] = NO_RATIOS,
 ) -> float:
-    """The largest ratio that leaves a channel in every layer; raises as `prune_channels`."""
+    """The largest ratio that leaves a channel in every layer; raises as `prune_channels` does."""
     net = _copy(model)
-    with traceable(net), _told(net, example_input):
+    with traceable(net), _reported(net, example_input):
         graph, sets, own = _examined(net, example_input, random_scores(0), ignored, layer_ratios, {})
         release(graph)
     return largest_ratio(sets, own, scope)[0]
 
 
 def widths(before: nn.Module, after: nn.Module, example_input: Tensor, ignored: Sequence[str] = ()) -> dict[str, float]:
-    """The ratio of each group of `before` that cuts it to the width it has in `after`, by the name of its root."""
+    """The ratio that reduces each group of `before` to its width in `after`, by the name of its root."""
     net = _copy(before)
-    with traceable(net), _told(net, example_input):
+    with traceable(net), _reported(net, example_input):
         graph, sets, _ = _examined(net, example_input, random_scores(0), ignored, NO_RATIOS, {})
         release(graph)
     return {one.name: 1 - _outputs(after.get_submodule(one.name)) / one.size for one in sets}
@@ -162,7 +162,7 @@ def _examined(
     layer_ratios: Mapping[str, float],
     sizes: dict[str, int],
 ) -> tuple[Any, list[ChannelSet], list[float | None]]:
-    """The dependency graph, the groups whose channels may go, and the ratios some of them have for themselves."""
+    """The dependency graph, the prunable groups, and the individual ratios of some of them."""
     named = _named(net, ignored)
     graph, outputs = trace(net, example, score)
     protected = [*last_layers(graph, outputs), *shuffle_entries(net), *named]
@@ -171,8 +171,8 @@ def _examined(
 
 
 def is_of_library(fault: BaseException) -> bool:
-    """Whether a fault arose while torch-pruning followed a network or while the network ran, and not in this program's
-    own code, which they may have called in turn: the last frame that is of either decides."""
+    """Whether an exception arose while torch-pruning traced a network or the network ran, and not in this program's own
+    code, which they may have called in turn: the last frame that belongs to either decides."""
     theirs = False
     for frame, _ in traceback.walk_tb(fault.__traceback__):
         path = Path(frame.f_code.co_filename)
@@ -184,8 +184,8 @@ def is_of_library(fault: BaseException) -> bool:
 
 
 @contextmanager
-def _told(net: nn.Module, example: Tensor) -> Iterator[None]:
-    """Turns what the library cannot follow into a UserError, and checks that the answers keep their shape."""
+def _reported(net: nn.Module, example: Tensor) -> Iterator[None]:
+    """Raises a UserError for what the library cannot trace, and checks that the output's shape does not change."""
     try:
         before = _shape(net, example)
         yield
@@ -194,7 +194,7 @@ def _told(net: nn.Module, example: Tensor) -> Iterator[None]:
         raise
     except LIBRARY_FAULTS as fault:
         if "allocate memory" in str(fault) or not is_of_library(fault):
-            raise  # the machine's limit, or a fault of ours: not the network's
+            raise  # the machine's limit, or an error of ours: not the network's
         raise _not_prunable(net, f"{type(fault).__name__}: {fault}") from fault
     if after != before:
         raise _not_prunable(net, f"its output changed from {before} to {after}")
@@ -220,7 +220,7 @@ def _check_counts(round_to: int, iterations: int) -> None:
 
 
 def _score(importance: str | Score, seed: int, net: nn.Module) -> Score:
-    """The score of that name: every method of the stage that ranks channels without images has one."""
+    """The score of that name; available are all methods of the stage that rank channels without images."""
     if not isinstance(importance, str):
         return importance
     made = {name: method() for name, method in methods("prune").items()}
@@ -233,7 +233,7 @@ def _score(importance: str | Score, seed: int, net: nn.Module) -> Score:
 
 
 def _copy(model: nn.Module) -> nn.Module:
-    """A deep copy with its gradients, which deepcopy leaves behind."""
+    """A deep copy that includes gradients, which deepcopy does not copy."""
     net = copy.deepcopy(model)
     for old, new in zip(model.parameters(), net.parameters(), strict=True):
         new.grad = None if old.grad is None else old.grad.detach().clone()
@@ -246,7 +246,7 @@ def _shape(net: nn.Module, example: Tensor) -> tuple[int, ...]:
 
 
 def _named(net: nn.Module, names: Sequence[str]) -> list[nn.Module]:
-    """The modules that names or patterns speak of, and all within them."""
+    """The modules that names or patterns match, and all modules within them."""
     known = dict(net.named_modules())
     refuse_unknown(names, known, "ignored", "unknown_module", "names of the model's modules, or patterns of them")
     return [module for name, module in known.items() if any(speaks_of(pattern, name) for pattern in names)]

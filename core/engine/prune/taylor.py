@@ -17,8 +17,8 @@ class Taylor(GradientPrune):
 
     title = Words("Taylor", "泰勒展开")
     summary = Words(
-        "Removes the channels without which the loss would change least, by its gradients on labelled images.",
-        "根据有标签图像上的梯度,移除对损失影响最小的通道。",
+        "Removes the channels whose removal would change the loss least, estimated from gradients on labelled images.",
+        "根据有标签图像上的梯度，移除对损失影响最小的通道。",
     )
     source = "https://arxiv.org/abs/1906.10771"
 

@@ -1,7 +1,7 @@
-"""Which layers share channels: torch-pruning's dependency graph of a network, with the catalog's hard parts fenced.
+"""Which layers share channels: torch-pruning's dependency graph, with special cases for the catalog's hard networks.
 
-Its outputs keep their channels (the last layers are found by walking back from them, whatever their type); attention
-is one node; training-time heads are dropped; shufflenet_v2's shuffle is a wall.
+The network's outputs keep their channels (the last layers are found by walking back from them, whatever their type);
+attention is one node; training-time heads are dropped; tracing stops at shufflenet_v2's channel shuffle.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ AUXILIARY = ("AuxLogits", "aux1", "aux2")
 
 
 def without_auxiliary_heads(net: nn.Module) -> None:
-    """Drops the training-time heads of googlenet and inception_v3; the answer in evaluation mode stays the same."""
+    """Drops the training-time heads of googlenet and inception_v3; the output in evaluation mode does not change."""
     for module in net.modules():
         if getattr(module, "aux_logits", False):
             setattr(module, "aux_logits", False)  # noqa: B010 (the type of an nn.Module's attribute is not bool)
@@ -33,7 +33,7 @@ def without_auxiliary_heads(net: nn.Module) -> None:
 
 @contextmanager
 def traceable(net: nn.Module) -> Iterator[None]:
-    """Evaluation mode, every parameter differentiable, gradients on; afterwards as it was."""
+    """Evaluation mode, every parameter differentiable, gradients enabled; the previous state is restored afterwards."""
     without_auxiliary_heads(net)
     modes = [(module, module.training) for module in net.modules()]
     frozen = {name for name, parameter in net.named_parameters() if not parameter.requires_grad}
@@ -50,7 +50,7 @@ def traceable(net: nn.Module) -> Iterator[None]:
 
 
 def trace(net: nn.Module, example: Tensor, score: Score) -> tuple[Any, list[Tensor]]:
-    """torch-pruning's graph of `net`, and every tensor whose channels must stay: its output and each barrier."""
+    """torch-pruning's graph of `net`, and every tensor whose channels must be kept: its output and each barrier."""
     graph = DependencyGraph()
     outputs: list[Tensor] = []
 
@@ -73,7 +73,7 @@ def trace(net: nn.Module, example: Tensor, score: Score) -> tuple[Any, list[Tens
 
 
 def release(graph: Any) -> None:
-    """Takes a graph apart: its nodes point at each other, and through autograd at the weights before the cut."""
+    """Dismantles a graph: its nodes reference each other and, through autograd, the weights from before the cut."""
     for node in graph.module2node.values():
         node.dependencies.clear()
         node.inputs.clear()
@@ -82,8 +82,8 @@ def release(graph: Any) -> None:
 
 
 def _walls(block: InvertedResidual, outputs: list[Tensor]) -> list[RemovableHandle]:
-    """Cuts a block of shufflenet_v2 out of the trace: its channel shuffle cannot be followed, so pruning stays inside
-    its branches. A branch's output counts as an output of the network, whose channels stay."""
+    """Detaches a block of shufflenet_v2 from the trace: its channel shuffle cannot be traced, so pruning is confined to
+    its branches. A branch's output counts as an output of the network, whose channels are kept."""
 
     def protect(module: nn.Module, entry: Any, answer: Tensor) -> Tensor:
         outputs.append(answer)
@@ -92,13 +92,13 @@ def _walls(block: InvertedResidual, outputs: list[Tensor]) -> list[RemovableHand
     branches = [branch for branch in (block.branch1, block.branch2) if len(branch)]
     hooks = [branch.register_forward_hook(protect) for branch in branches]
     hooks.append(block.register_forward_hook(lambda module, entry, answer: _leaf(answer)))
-    if len(branches) == 1:  # the other half of the channels passes the block untouched
+    if len(branches) == 1:  # the other half of the channels passes through the block unchanged
         hooks.append(block.branch2.register_forward_pre_hook(lambda module, entry: (_leaf(entry[0]),)))
     return hooks
 
 
 def shuffle_entries(net: nn.Module) -> list[nn.Module]:
-    """Depthwise layers at the entry of shufflenet_v2's blocks: their channels are those of the shuffle before them."""
+    """Depthwise layers at the entry of shufflenet_v2's blocks: their channels are those of the preceding shuffle."""
     return [block.branch1[0] for block in net.modules() if isinstance(block, InvertedResidual) and len(block.branch1)]
 
 
@@ -107,7 +107,7 @@ def _leaf(tensor: Tensor) -> Tensor:
 
 
 def last_layers(graph: Any, outputs: list[Tensor]) -> list[nn.Module]:
-    """The layers that make the outputs' channels, found by walking back from the outputs, whatever their type."""
+    """The layers that compute the outputs' channels, found by walking back from the outputs, whatever their type."""
     by_gradient = {node.grad_fn: node for node in graph.module2node.values()}
     waiting = [by_gradient[output.grad_fn] for output in outputs if output.grad_fn in by_gradient]
     seen, last = set(waiting), []

@@ -1,4 +1,4 @@
-"""Quantize: the float ONNX file of a model becomes one whose weights, or weights and activations, are integers."""
+"""Quantization: converts a model's float ONNX file to one with integer weights, or integer weights and activations."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def _go_on() -> None:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Images to calibrate on: each call starts anew, in batches [N, C, S, S], preprocessed. `rest` is called often
-    where no image is looked at for long: there a run stops that is cancelled."""
+    """Calibration images: each call starts again from the first, in preprocessed batches [N, C, S, S]. `rest` is called
+    regularly during long work that reads no images, so that a cancelled run can stop there."""
 
     images: Callable[[], Iterator[NDArray[np.float32]]]
     rest: Callable[[], None] = _go_on
@@ -40,8 +40,8 @@ class Calibration:
 @dataclass(frozen=True)
 class Conversion:
     """What a conversion did. `layers_*` count the layers that hold weights; `weight_bytes_*` are the bytes their weight
-    tensors take in the file (no biases, no scales); `packed_*` is the bit-packed twin, for bits no runtime type holds;
-    `notes` say in English what a person should know about the result."""
+    tensors take in the file (no biases, no scales); `packed_*` is the bit-packed copy, for bit widths without a runtime
+    type; `notes` state in English what a user should know about the result."""
 
     bits: int
     layers_touched: int
@@ -54,7 +54,7 @@ class Conversion:
 
 
 class Quantize(Method, ABC):
-    """A way to store a network in fewer bits; works on the saved file, and needs no training unless it says so."""
+    """Stores a network in fewer bits; works on the saved file, and needs no training unless stated otherwise."""
 
     writes_float: ClassVar[bool] = False
 
@@ -62,23 +62,23 @@ class Quantize(Method, ABC):
     def convert(
         self, source: Path, target: Path, calibration: Calibration, evaluator: Evaluator = no_evaluator
     ) -> Conversion:
-        """Writes the quantized twin of the float ONNX file `source` to `target`, its metadata kept; a method that
-        chooses asks `evaluator`.
+        """Writes the quantized version of the float ONNX file `source` to `target` and keeps its metadata; a method
+        that compares alternatives calls `evaluator`.
 
-        Raises UserError when the network has no weights to quantize or the calibration images do not suit it.
+        Raises UserError when the network has no weights to quantize or the calibration images are unsuitable.
         """
 
     def workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:
-        """Two looks at the calibration images, for a method that asks for some."""
+        """Two passes over the calibration images, for a method that uses them."""
         wanted = getattr(self, "calibration_images", 0)
         return (Workload("answer", before, 2 * min(wanted, len(context.labelled) + len(context.pool))),)
 
     def file_size(self) -> FileSize:
-        """`bits` for a weight if it has that option, else 8; a float scale for a channel."""
+        """`bits` per weight if the method has that option, else 8; a float scale per channel."""
         return FileSize(weight=getattr(self, "bits", 8) / 8, channel=8.0, layer=275.0)
 
     def save(self, model: Model, path: Path, context: Context) -> Saved:
-        """Converts the float file of the incoming model, calibrated on training images (labels are not needed)."""
+        """Converts the incoming model's float file, calibrated on training images (labels are not needed)."""
         assert context.source is not None
         return self.saved(context.source, model, path, context)
 

@@ -1,4 +1,4 @@
-"""Which layer gets how many bits: the least summed loss under a byte budget, as an integer program."""
+"""Bit allocation: bits per layer with the least total loss under a byte budget, solved as an integer program."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from core.engine.quantize.validation import Evaluator
 from core.engine.quantize.weights import least_error_rounding, shrink
 from core.errors import UserError
 
-Losses = Mapping[tuple[str, int], float]  # by weight and bits: what rounding it alone adds to the validation loss
-TIE = 1e-9  # of equal losses, the one with more bits: a difference too small to be measured
+Losses = Mapping[tuple[str, int], float]  # by weight and bits: increase in validation loss if it alone is rounded
+TIE = 1e-9  # prefers more bits at equal loss; too small to affect measurable differences
 
 
 def sensitivities(
     model: onnx.ModelProto, chosen: tuple[Layer, ...], bits: tuple[int, ...], evaluator: Evaluator, images: int
 ) -> Losses:
-    """The rise of the validation loss over so many images when one layer alone is rounded; a fall counts as none."""
+    """The increase in validation loss on that many images when a single layer is rounded; a decrease counts as 0."""
     exact = evaluator(model, images).loss
     found = {}
     for layer in chosen:
@@ -34,12 +34,12 @@ def sensitivities(
 
 
 def least_bytes(sizes: Mapping[str, int], bits: tuple[int, ...]) -> int:
-    """The bytes that the weights take at the fewest bits."""
+    """The bytes of the weights at the fewest bits."""
     return sum(packed_size(size, min(bits)) for size in sizes.values())
 
 
 def check_budget(budget: int, sizes: Mapping[str, int], bits: tuple[int, ...]) -> None:
-    """Raises UserError, naming the smallest budget that can be reached, where `budget` cannot."""
+    """Raises UserError, naming the smallest possible budget, if `budget` cannot be reached."""
     least = least_bytes(sizes, bits)
     if budget < least:
         allowed = f"at least {least} bytes: {min(bits)} bits for every weight of this network"
@@ -48,7 +48,7 @@ def check_budget(budget: int, sizes: Mapping[str, int], bits: tuple[int, ...]) -
 
 
 def allocate(sizes: Mapping[str, int], bits: tuple[int, ...], losses: Losses, budget: int) -> dict[str, int]:
-    """Bits by weight of so many numbers: the choice of least summed loss whose packed bytes stay within `budget`.
+    """Bits by weight, given their sizes: the choice of least total loss whose packed bytes do not exceed `budget`.
 
     Raises UserError as `check_budget` does. Source: integer programming as in Hubara et al. 2020, arXiv:2006.10518.
     """

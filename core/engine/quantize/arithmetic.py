@@ -1,7 +1,7 @@
 """Uniform quantization: real numbers to b-bit integers and back, and b-bit integers to bytes and back.
 
-Symmetric levels are −(2^(b−1)−1) … 2^(b−1)−1, so zero sits in the middle and 2 bits hold three levels (−1, 0, 1) of
-the four the type has; asymmetric levels are 0 … 2^b−1 with a zero point, so zero is kept exactly. Rounding is half to
+Symmetric levels are −(2^(b−1)−1) … 2^(b−1)−1, so zero is in the middle and 2 bits use three levels (−1, 0, 1) of the
+type's four; asymmetric levels are 0 … 2^b−1 with a zero point, so zero is represented exactly. Rounding is half to
 even, as in ONNX QuantizeLinear. Source: Jacob et al. 2018, arXiv:1712.05877; Nagel et al. 2021, arXiv:2106.08295.
 """
 
@@ -28,7 +28,7 @@ class Quantized(NamedTuple):
 
 
 def fake_quantize(tensor: Tensor, bits: int, axis: int | None = None, symmetric: bool = True) -> Tensor:
-    """`tensor` rounded to what `bits` can hold, same shape and dtype; one scale, or one a channel along `axis`.
+    """`tensor` rounded to `bits` bits, same shape and dtype; one scale, or one per channel along `axis`.
 
     Raises UserError as `quantize` does.
     """
@@ -38,11 +38,11 @@ def fake_quantize(tensor: Tensor, bits: int, axis: int | None = None, symmetric:
 def quantize(tensor: Tensor, bits: int, axis: int | None = None, symmetric: bool = True) -> Quantized:
     """The b-bit integers of a floating-point `tensor`, with scale and zero point: value ≈ (integer − zero) · scale.
 
-    An all-zero channel gets scale 1. Raises UserError on bits outside 2 … 16, an axis that is not there, an empty
-    tensor, one that is not floating-point, and one that holds NaN or infinity.
+    An all-zero channel gets scale 1. Raises UserError for bits outside 2 … 16, a missing axis, and a tensor that is
+    empty, not floating-point, or holds NaN or infinity.
     """
     _check(tensor, bits, axis)
-    # half precision has too few digits to hold its own scale
+    # half precision has too few digits to represent its own scale
     values = tensor.detach().to(torch.promote_types(tensor.dtype, torch.float32))
     low, high = extremes(values, axis)
     if symmetric:
@@ -89,7 +89,7 @@ def check_bits(bits: int, allowed: tuple[int, int] = BITS) -> None:
     """Raises UserError unless `bits` is a whole number within `allowed`, both ends included."""
     low, high = allowed
     if type(bits) is not int or not low <= bits <= high:
-        raise UserError("out_of_range", "bits", bits, f"a whole number from {low} to {high}", "Set bits within it.")
+        raise UserError("out_of_range", "bits", bits, f"a whole number from {low} to {high}", "Choose one of these.")
 
 
 def _check(tensor: Tensor, bits: int, axis: int | None) -> None:
@@ -105,16 +105,16 @@ def _check(tensor: Tensor, bits: int, axis: int | None) -> None:
         raise UserError("out_of_range", "axis", axis, allowed, f"The tensor has shape {tuple(tensor.shape)}.")
     if not bool(torch.isfinite(tensor).all()):
         bad = int((~torch.isfinite(tensor)).sum())
-        fix = "The training that made it diverged: lower its learning rate."
+        fix = "The training that produced it diverged: lower its learning rate."
         raise UserError("not_finite", "tensor", f"{bad} NaN or infinite values", "finite numbers", fix)
 
 
 def pack(integers: NDArray[np.integer], bits: int, signed: bool = True) -> bytes:
     """The integers as ⌈n·b/8⌉ bytes: integer i fills bits i·b … i·b+b−1 of the stream, and bit k of the stream is bit
-    k mod 8 (1 = least significant first) of byte k div 8; signed ones in two's complement, the last byte zero-filled.
+    k mod 8 (least significant first) of byte k div 8; signed ones in two's complement, the last byte zero-filled.
 
-    For 2, 4 and 8 bits this is the layout of ONNX's INT2, INT4 and INT8 raw data. Raises UserError on bits outside
-    2 … 8, and on an integer that needs more.
+    For 2, 4 and 8 bits this is the layout of ONNX's INT2, INT4 and INT8 raw data. Raises UserError for bits outside
+    2 … 8, and for an integer that needs more bits.
     """
     check_bits(bits, (2, 8))
     flat = np.asarray(integers).reshape(-1)
@@ -124,7 +124,7 @@ def pack(integers: NDArray[np.integer], bits: int, signed: bool = True) -> bytes
     if flat.size and not (low <= int(flat.min()) and int(flat.max()) <= high):
         given = f"{flat.min()} to {flat.max()}"
         raise UserError("out_of_range", "integers", given, f"{low} to {high}", f"They do not fit into {bits} bits.")
-    words = np.zeros(-(-flat.size // 8), dtype="<u8")  # 8 integers make b whole bytes
+    words = np.zeros(-(-flat.size // 8), dtype="<u8")  # 8 integers fill exactly b bytes
     for place in range(8):
         part = flat[place::8].astype(np.uint8).astype("<u8") & (2**bits - 1)
         words[: part.size] |= part << (place * bits)
@@ -133,11 +133,11 @@ def pack(integers: NDArray[np.integer], bits: int, signed: bool = True) -> bytes
 
 
 def unpack(data: bytes, bits: int, count: int, signed: bool = True) -> NDArray[np.int16]:
-    """The `count` integers that `pack` wrote. Raises UserError if `data` is not exactly that long."""
+    """The `count` integers that `pack` wrote. Raises UserError if `data` does not have exactly their length."""
     check_bits(bits, (2, 8))
     if count < 0 or len(data) != packed_size(count, bits):
         allowed = f"{packed_size(max(count, 0), bits)} bytes for {count} numbers of {bits} bits"
-        raise UserError("wrong_size", "data", f"{len(data)} bytes", allowed, "The data is cut off or damaged.")
+        raise UserError("wrong_size", "data", f"{len(data)} bytes", allowed, "The data is truncated or damaged.")
     groups = -(-count // 8)
     stream = np.zeros(groups * bits, np.uint8)
     stream[: len(data)] = np.frombuffer(data, np.uint8)
@@ -148,10 +148,10 @@ def unpack(data: bytes, bits: int, count: int, signed: bool = True) -> NDArray[n
     for place in range(8):
         out[:, place] = (whole >> (place * bits)) & (2**bits - 1)
     if signed:
-        out -= (out >> (bits - 1)) << bits  # two's complement: the top bit counts negative
+        out -= (out >> (bits - 1)) << bits  # two's complement: the top bit is negative
     return out.reshape(-1)[:count]
 
 
 def packed_size(count: int, bits: int) -> int:
-    """Bytes that `count` integers of `bits` bits take, rounded up."""
+    """The bytes that `count` integers of `bits` bits take, rounded up."""
     return -(-count * bits // 8)

@@ -1,4 +1,4 @@
-"""bfloat16 weights: half the bytes of float32, nothing to calibrate."""
+"""bfloat16 weights: half the bytes of float32, without calibration."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from core.options import Words
 
 
 class Bf16(Quantize):
-    """Every convolution and matrix stored as bfloat16 (8 bits of exponent as in float32, 8 of precision) and widened
-    to float32 once when the file is loaded: onnxruntime has no bfloat16 convolution on the CPU. Biases stay float32."""
+    """Stores every convolution and matrix as bfloat16 (8 bits of exponent as in float32, 8 of precision), widened to
+    float32 once when the file is loaded: onnxruntime has no bfloat16 convolution on the CPU. Biases stay float32."""
 
     title: ClassVar[Words] = Words("bfloat16 weights", "bfloat16 权重")
     summary: ClassVar[Words] = Words(
-        "Stores the weights in 16 bits: half the bytes with next to no loss; not faster on a CPU.",
+        "Stores the weights in 16 bits: half the bytes with almost no loss; not faster on a CPU.",
         "用 16 位存储权重：字节减半，几乎没有损失；在 CPU 上不会更快。",
     )
     source: ClassVar[str] = "https://arxiv.org/abs/1905.12322"
 
     def file_size(self) -> FileSize:
-        """Two bytes a weight; a node that widens a tensor."""
+        """Two bytes per weight, and a node per tensor that widens it."""
         return FileSize(weight=2.0, layer=110.0)
 
     def workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:
-        """No image is looked at."""
+        """None: no images are used."""
         return ()
 
     def convert(
@@ -59,7 +59,7 @@ class Bf16(Quantize):
 
 
 def _narrow(tensor: TensorProto) -> onnx.NodeProto:
-    """Replaces a float32 tensor by its bfloat16 twin; returns the node that makes the old name from it."""
+    """Replaces a float32 tensor by its bfloat16 version; returns the node that restores the old name from it."""
     name, values = tensor.name, torch.from_numpy(numpy_helper.to_array(tensor).copy())
     halves: NDArray[np.int16] = values.to(torch.bfloat16).view(torch.int16).numpy()
     stored = f"{name}_bfloat16"

@@ -1,7 +1,8 @@
-"""The range of every activation, watched while calibration images run through the float network in onnxruntime.
+"""The range of every activation, observed while calibration images run through the float network in onnxruntime.
 
-Two passes over the images and a histogram a tensor, so memory does not grow with their number (onnxruntime's own
-histogram calibrators keep every activation of every image: 27 MB an image for EfficientNet-Lite0 at 224 px).
+Takes two passes over the images and one histogram per tensor, so memory does not grow with the number of images
+(onnxruntime's own histogram calibrators keep every activation of every image: 27 MB per image for EfficientNet-Lite0
+at 224 px).
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from core.errors import UserError
 BINS = 2048
 LEVELS = 256
 PERCENTILE = 99.99
-SAMPLE = 65_536  # values of one tensor and image that its histogram counts
-CHUNK = 8  # images a run: bounds the memory that all activations together take
+SAMPLE = 65_536  # values counted in the histogram per tensor and image
+CHUNK = 8  # images per run: bounds the memory of all activations together
 FACTORS = np.linspace(0.02, 1.0, 99)
 
 Range = tuple[float, float]
@@ -31,10 +32,10 @@ Histogram = NDArray[np.int64]
 def observe(
     model: onnx.ModelProto, names: list[str], images: Calibration, limit: int, method: str
 ) -> tuple[dict[str, Range], int]:
-    """The range [low ≤ 0, high ≥ 0] of the named tensors over at most `limit` images, and how many images there were.
+    """The range [low ≤ 0, high ≥ 0] of the named tensors over at most `limit` images, and the number of images used.
 
-    `method` is minmax, percentile, entropy or mse. Raises UserError without images, and when an
-    activation is not finite.
+    `method` is minmax, percentile, entropy or mse. Raises UserError if there are no images, or if an activation is not
+    finite.
     """
     run = runner(model, names)
     ranges: dict[str, Range] = {}
@@ -43,7 +44,7 @@ def observe(
         seen += len(chunk)
         for name, value in zip(names, run(chunk), strict=True):
             low, high = ranges.get(name, (0.0, 0.0))
-            ranges[name] = (float(np.minimum(low, value.min())), float(np.maximum(high, value.max())))  # NaN stays
+            ranges[name] = (float(np.minimum(low, value.min())), float(np.maximum(high, value.max())))  # propagates NaN
     _check(ranges, seen)
     if method == "minmax":
         return ranges, seen
@@ -56,7 +57,7 @@ def observe(
 
 
 def percentile(histogram: Histogram, full: Range) -> Range:
-    """The range that leaves out 0.01 % of the values at either end; zero stays inside."""
+    """The range that excludes 0.01 % of the values at either end; always includes zero."""
     share = np.cumsum(histogram) / histogram.sum()
     edges = np.linspace(*full, BINS + 1)
     tail = 1 - PERCENTILE / 100
@@ -66,8 +67,8 @@ def percentile(histogram: Histogram, full: Range) -> Range:
 
 
 def mse(histogram: Histogram, full: Range) -> Range:
-    """The range whose 256 levels leave the least squared error; both ends, then each in turn, over 99 shares of the
-    full range.
+    """The range whose 256 levels give the least squared error; searches both ends together, then each in turn, over 99
+    fractions of the full range.
 
     Source: Nagel et al. 2021, arXiv:2106.08295, section 3.1.
     """
@@ -81,14 +82,14 @@ def mse(histogram: Histogram, full: Range) -> Range:
 
 def _best(histogram: Histogram, full: Range, lows: NDArray[np.float64], highs: NDArray[np.float64]) -> float:
     errors = squared_error(histogram, full, lows, highs)
-    return float(FACTORS[len(errors) - 1 - np.argmin(errors[::-1])])  # of equals, the widest
+    return float(FACTORS[len(errors) - 1 - np.argmin(errors[::-1])])  # among equals, the widest
 
 
 def squared_error(
     histogram: Histogram, full: Range, lows: NDArray[np.float64], highs: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """The squared rounding and clipping error of 256 affine levels over each range [lows, highs], summed over the
-    histogram's values, taken at the centres of their bins."""
+    histogram's values at the centres of their bins."""
     used = np.flatnonzero(histogram)
     centres = full[0] + (used + 0.5) * (full[1] - full[0]) / BINS
     scale = np.maximum(highs - lows, np.finfo(np.float64).tiny)[:, None] / (LEVELS - 1)
@@ -98,11 +99,11 @@ def squared_error(
 
 
 def entropy(histogram: Histogram, full: Range) -> Range:
-    """The range whose rounded distribution tells least apart from the true one (Kullback–Leibler divergence).
+    """The range whose rounded distribution diverges least from the true one (Kullback–Leibler divergence).
 
-    Source: Migacz 2017, 8-bit Inference with TensorRT, with 256 levels. Zeros are left out: a level holds them exactly,
-    and after a ReLU they would drown the rest. Below an eighth of the full range a level is no wider than a bin, and
-    the divergence says nothing.
+    Source: Migacz 2017, 8-bit Inference with TensorRT, with 256 levels. Zeros are left out: a level represents them
+    exactly, and after a ReLU they would dominate. Below an eighth of the full range a level is no wider than a bin, and
+    the divergence is meaningless.
     """
     zero = -full[0] / (full[1] - full[0]) * BINS  # in bins
     histogram = histogram.copy()
@@ -118,7 +119,7 @@ def entropy(histogram: Histogram, full: Range) -> Range:
 
 def _divergence(histogram: Histogram, first: int, last: int) -> float:
     inside = histogram[first:last].astype(np.float64)
-    reference = inside.copy()  # values outside are clipped: they join the ends
+    reference = inside.copy()  # values outside are clipped to the ends
     reference[0] += histogram[:first].sum()
     reference[-1] += histogram[last:].sum()
     level = np.arange(len(inside)) * LEVELS // len(inside)
@@ -136,14 +137,14 @@ CHOICES: dict[str, Callable[[Histogram, Range], Range]] = {"percentile": percent
 
 
 def runner(model: onnx.ModelProto, names: list[str]) -> Callable[[NDArray[np.float32]], list[NDArray[np.float32]]]:
-    watched = onnx.ModelProto()
-    watched.CopyFrom(model)
+    observed = onnx.ModelProto()
+    observed.CopyFrom(model)
     given = {value.name for value in (*model.graph.input, *model.graph.output)}
-    watched.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in names if name not in given)
+    observed.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in names if name not in given)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = 1  # the same ranges on every machine
-    session = onnxruntime.InferenceSession(watched.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(observed.SerializeToString(), options, providers=["CPUExecutionProvider"])
     entry = model.graph.input[0].name
     asked = [name for name in names if name != entry]
 
@@ -165,9 +166,9 @@ def chunks(images: Calibration, limit: int) -> Iterator[NDArray[np.float32]]:
 
 
 def _sample(value: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Evenly spread values of a chunk, at most SAMPLE an image: counting all takes three times as long as the network.
+    """Evenly spaced values of a chunk, at most SAMPLE per image: counting all takes three times as long as inference.
 
-    The step is odd, so that it does not fall into step with even widths.
+    The step is odd, so that it does not align with even widths.
     """
     step = -(-value[0].size // SAMPLE)
     return value.reshape(-1)[:: step + (step % 2 == 0)]
@@ -179,5 +180,5 @@ def _check(ranges: dict[str, Range], seen: int) -> None:
         raise UserError("no_images", "calibration", "no images", allowed, fix)
     for name, found in ranges.items():
         if not np.isfinite(found).all():
-            fix = "The network overflows on the calibration images: train it again with a lower rate."
+            fix = "The network overflows on the calibration images: train it again with a lower learning rate."
             raise UserError("not_finite", "calibration", f"activation {name}: {found}", "finite numbers", fix)

@@ -1,4 +1,4 @@
-"""Bias correction: rounding weights shifts what a layer answers on average, and its bias can take the shift back.
+"""Bias correction: rounding weights shifts a layer's mean output, and its bias can compensate for the shift.
 
 Nagel et al. 2019, arXiv:1906.04721, section 4.2, with the means measured on calibration images.
 """
@@ -17,12 +17,12 @@ from core.engine.quantize import Calibration
 from core.engine.quantize.calibration import chunks, runner
 
 Rounder = Callable[[Layer, NDArray[np.float32]], NDArray[np.float32]]  # the weight tensor as it will be stored
-AVERAGED = {"Conv": (0, 2, 3), "Gemm": (0,)}  # all axes of the output but its channels
+AVERAGED = {"Conv": (0, 2, 3), "Gemm": (0,)}  # all axes of the output except channels
 
 
 def correct_biases(model: onnx.ModelProto, images: Calibration, limit: int, rounded: Rounder) -> int:
-    """Moves the bias of every convolution and Gemm in place by the mean answer of (float − rounded) weights to the
-    float network's own activations; returns how many it moved. A MatMul has no bias of its own and stays."""
+    """Shifts the bias of every convolution and Gemm in place by the mean output of (float − rounded) weights on the
+    float network's activations; returns the number of biases changed. A MatMul has no bias and is left unchanged."""
     shifts = mean_shifts(model, images, limit, rounded)
     nodes = {node.name or node.output[0]: node for node in model.graph.node}
     for name, shift in shifts.items():
@@ -33,18 +33,18 @@ def correct_biases(model: onnx.ModelProto, images: Calibration, limit: int, roun
 def mean_shifts(
     model: onnx.ModelProto, images: Calibration, limit: int, rounded: Rounder
 ) -> dict[str, NDArray[np.float32]]:
-    """By layer, how much rounding its weights alone raises its mean answer, a channel [C]."""
-    watched, means = onnx.ModelProto(), {}
-    watched.CopyFrom(model)
+    """By layer, how much rounding its weights alone raises its mean output, per channel [C]."""
+    observed, means = onnx.ModelProto(), {}
+    observed.CopyFrom(model)
     stored = {tensor.name: tensor for tensor in model.graph.initializer}
     nodes = {node.name or node.output[0]: node for node in model.graph.node}
     for layer in layers(model):
         if layer.op in AVERAGED and layer.weight == nodes[layer.name].input[1]:
             weight = numpy_helper.to_array(stored[layer.weight])
-            means[layer.name] = _watch(watched, nodes[layer.name], rounded(layer, weight) - weight)
+            means[layer.name] = _watch(observed, nodes[layer.name], rounded(layer, weight) - weight)
     totals: dict[str, NDArray[np.float64]] = {}
     seen = 0
-    run = runner(watched, list(means.values()))
+    run = runner(observed, list(means.values()))
     for chunk in chunks(images, limit):
         seen += len(chunk)
         for name, mean in zip(means, run(chunk), strict=True):
@@ -53,7 +53,7 @@ def mean_shifts(
 
 
 def _watch(graph: onnx.ModelProto, node: onnx.NodeProto, error: NDArray[np.float32]) -> str:
-    """Adds a twin of `node` with the weights `error` and no bias; returns the name of its mean answer."""
+    """Adds a copy of `node` with the weights `error` and no bias; returns the name of its mean output."""
     name = node.name or node.output[0]
     twin = onnx.NodeProto()
     twin.CopyFrom(node)

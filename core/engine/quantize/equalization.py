@@ -1,7 +1,7 @@
-"""Cross-layer equalisation: the channels between two layers are rescaled so that both layers' weights span alike.
+"""Cross-layer equalisation: rescales the channels between two layers so that both layers' weights have equal ranges.
 
-A channel that the first layer makes s times smaller and the second takes s times larger leaves the function as it is
-where what lies between is positively homogeneous (nothing, or a ReLU).
+If the first layer makes a channel s times smaller and the second scales it up by s, the function does not change,
+provided that what lies between is positively homogeneous (nothing, or a ReLU).
 
 Source: Nagel et al. 2019, arXiv:1906.04721, section 4.1.
 """
@@ -15,8 +15,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 
-ROUNDS = 40  # a layer in two pairs settles in a few
-SETTLED = 1e-3  # of a scale
+ROUNDS = 40  # a layer in two pairs converges in a few
+SETTLED = 1e-3  # tolerance of a scale
 Weights = dict[str, NDArray[np.float32]]
 
 
@@ -35,15 +35,15 @@ class Pair:
 
 @dataclass(frozen=True)
 class Equalized:
-    """Pairs that were rescaled, and those that a Clip (ReLU6) kept from it."""
+    """The number of pairs rescaled, and of pairs that a Clip (ReLU6) prevented from it."""
 
     pairs: int
     blocked: int
 
 
 def equalize(model: onnx.ModelProto, through_clip: bool) -> Equalized:
-    """Rescales every pair in place until they settle; with `through_clip` also pairs joined by a ReLU6, which becomes a
-    ReLU, so that activations above 6 are no longer cut."""
+    """Rescales every pair in place until convergence; with `through_clip` also pairs joined by a ReLU6, which is
+    replaced by a ReLU, so that activations above 6 are no longer clipped."""
     found = pairs(model)
     chosen = [pair for pair in found if through_clip or not pair.clipped]
     weights = _floats(model)
@@ -60,7 +60,7 @@ def equalize(model: onnx.ModelProto, through_clip: bool) -> Equalized:
 
 
 def pairs(model: onnx.ModelProto) -> tuple[Pair, ...]:
-    """The layers whose every output channel goes to one other layer alone, straight or through one ReLU or ReLU6."""
+    """The layers whose output feeds exactly one other layer, directly or through one ReLU or ReLU6."""
     users: dict[str, list[onnx.NodeProto]] = {output.name: [] for output in model.graph.output}
     ends = set(users)
     for node in model.graph.node:
@@ -87,7 +87,7 @@ def pairs(model: onnx.ModelProto) -> tuple[Pair, ...]:
 
 
 def _rescale(pair: Pair, weights: Weights) -> bool:
-    """One step of a pair; whether it was settled already."""
+    """Rescales a pair once; returns whether it had already converged."""
     first, second = weights[pair.first.input[1]], weights[pair.second.input[1]]
     axis = 0 if _depthwise(pair.second, second) else 1
     one = np.abs(first).reshape(len(first), -1).max(1)
@@ -108,17 +108,17 @@ def _along(scale: NDArray[np.float32], axis: int, dimensions: int) -> NDArray[np
 
 
 def _scales_out(node: onnx.NodeProto, weights: Weights) -> bool:
-    """Whether axis 0 of its weights is its output channels."""
+    """Whether axis 0 of its weights is the output channels."""
     return len(node.input) > 1 and node.input[1] in weights and (node.op_type == "Conv" or _plain_gemm(node))
 
 
 def _scales_in(node: onnx.NodeProto, first: onnx.NodeProto, weights: Weights) -> bool:
-    """Whether one axis of its weights is the channels that `first` makes."""
+    """Whether one axis of its weights is the channels that `first` outputs."""
     if node.op_type != first.op_type or not _scales_out(node, weights):
         return False
     weight, channels = weights[node.input[1]], len(weights[first.input[1]])
     if _depthwise(node, weight):
-        return len(weight) == channels  # each filter makes one channel of one
+        return len(weight) == channels  # each filter maps one channel to one channel
     return _group(node) == 1 and weight.shape[1] == channels
 
 
@@ -138,7 +138,7 @@ def _plain_gemm(node: onnx.NodeProto) -> bool:
 
 
 def _is_relu6(node: onnx.NodeProto, model: onnx.ModelProto) -> bool:
-    """A Clip from zero; its upper bound is what stands in the way."""
+    """A Clip with lower bound zero; its upper bound is what prevents rescaling."""
     if node.op_type != "Clip" or len(node.input) < 2:
         return False
     stored = {tensor.name: tensor for tensor in model.graph.initializer}

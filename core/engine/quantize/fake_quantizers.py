@@ -1,7 +1,7 @@
-"""Fake quantizers that learn: the network trains with rounded weights and activations, gradients pass the rounding.
+"""Trainable fake quantizers: the network trains with rounded weights and activations, gradients pass the rounding.
 
-Batch norms stay. Folding one multiplies a whole channel, and the grids are symmetric with a step for each channel, so
-what was a grid of 2^b − 1 levels before folding is one after it.
+Batch norms are kept. Folding one multiplies a whole channel, and the grids are symmetric with a step for each channel,
+so a grid of 2^b − 1 levels before folding is still one afterwards.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ TOP = 255  # of unsigned 8-bit activations
 
 
 def rounded(values: Tensor) -> Tensor:
-    """`values` to the nearest whole number; the gradient passes as if nothing had happened (Bengio et al. 2013,
-    arXiv:1308.3432)."""
+    """`values` rounded to the nearest integer; the gradient passes unchanged (straight-through estimator, Bengio et al.
+    2013, arXiv:1308.3432)."""
     return values + (values.round() - values).detach()
 
 
 def scaled_gradient(values: Tensor, factor: float) -> Tensor:
-    """`values`, whose gradient is multiplied by `factor`."""
+    """`values` unchanged, with their gradient multiplied by `factor`."""
     return (values - values * factor).detach() + values * factor
 
 
 class LearnedStep(nn.Module):
-    """Learned step sizes: weights [C, …] at whole multiples of a step for each channel, which is trained with them.
+    """Learned step size: weights [C, …] rounded to multiples of a step per channel, which is trained with them.
 
-    Esser et al. 2020, arXiv:1902.08153: starts at 2·mean|w|/√top, its gradient is divided by √(weights · top).
+    Esser et al. 2020, arXiv:1902.08153: starts at 2·mean|w|/√top; its gradient is divided by √(weights · top).
     """
 
     def __init__(self, weight: Tensor, bits: int) -> None:
@@ -51,7 +51,7 @@ class LearnedStep(nn.Module):
 
 
 class StraightThrough(nn.Module):
-    """Weights [C, …] rounded to the grid that each channel's largest weight spans; nothing about it is learned."""
+    """Weights [C, …] rounded to the grid given by each channel's largest weight; the grid itself is not learned."""
 
     def __init__(self, bits: int) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class LearnedRange(nn.Module):
         return (rounded((values / scale + zero).clamp(0, TOP)) - zero) * scale
 
     def range(self) -> Range:
-        """The range as it is now."""
+        """The current range."""
         return min(float(self.low.detach()), 0.0), max(float(self.high.detach()), LEAST)
 
 
@@ -89,9 +89,9 @@ def weight_layers(net: nn.Module) -> dict[str, nn.Conv2d | nn.Linear]:
 
 
 def weights(net: nn.Module) -> dict[str, tuple[nn.Module, str]]:
-    """Where the weights that are rounded are kept: by name, a module and the name of its tensor.
+    """Where the weights to be rounded are stored: by name, a module and the name of its tensor.
 
-    Attention keeps those of its queries, keys and values in one tensor of its own, which is no layer's.
+    Attention keeps those of its queries, keys and values in one tensor of its own, which belongs to no layer.
     """
     found: dict[str, tuple[nn.Module, str]] = {name: (layer, "weight") for name, layer in weight_layers(net).items()}
     for name, module in net.named_modules():
@@ -101,13 +101,13 @@ def weights(net: nn.Module) -> dict[str, tuple[nn.Module, str]]:
 
 
 def attach_weights(net: nn.Module, quantizer: Callable[[str, Tensor], nn.Module]) -> None:
-    """From here on every layer computes with what `quantizer(name, weight)` makes of its weight."""
+    """From now on every layer computes with its weight passed through `quantizer(name, weight)`."""
     for name, (module, tensor) in weights(net).items():
         parametrize.register_parametrization(module, tensor, quantizer(name, getattr(module, tensor).detach()))
 
 
 def bake_weights(net: nn.Module) -> None:
-    """The rounded weights become the layers' own; the quantizers are gone."""
+    """Makes the rounded weights the layers' own and removes the quantizers."""
     for module, tensor in weights(net).values():
         if parametrize.is_parametrized(module, tensor):
             parametrize.remove_parametrizations(module, tensor, leave_parametrized=True)
@@ -115,7 +115,7 @@ def bake_weights(net: nn.Module) -> None:
 
 @contextmanager
 def attached_ranges(net: nn.Module, ranges: Mapping[str, nn.Module]) -> Iterator[None]:
-    """Inside, the input of each named layer passes through its quantizer first."""
+    """Within the context, the input of each named layer passes through its quantizer first."""
     layers = weight_layers(net)
 
     def enter(quantizer: nn.Module) -> Callable[[nn.Module, tuple[Tensor, ...]], tuple[Tensor, ...]]:
@@ -135,10 +135,10 @@ Seen = Callable[[str, Tensor], None]
 def watch_inputs(net: nn.Module, images: Iterable[Tensor], see: Seen) -> None:
     """Calls `see` with the name and input of every layer, in the order in which they run."""
 
-    def look(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+    def hook(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
         return lambda module, inputs: see(name, inputs[0])
 
-    handles = [layer.register_forward_pre_hook(look(name)) for name, layer in weight_layers(net).items()]
+    handles = [layer.register_forward_pre_hook(hook(name)) for name, layer in weight_layers(net).items()]
     try:
         with torch.no_grad():
             for batch in images:
@@ -149,15 +149,15 @@ def watch_inputs(net: nn.Module, images: Iterable[Tensor], see: Seen) -> None:
 
 
 def same_inputs(net: nn.Module, example: Tensor) -> dict[str, str]:
-    """By layer, in the order in which they run, the first layer that reads the very same tensor."""
-    held: list[tuple[str, Tensor]] = []  # kept alive, so that an identity is not given twice
+    """By layer, in execution order, the first layer that reads the same tensor object."""
+    held: list[tuple[str, Tensor]] = []  # kept alive, so that no id is reused
     watch_inputs(net, [example], lambda name, value: held.append((name, value)))
     first: dict[int, str] = {}
     return {name: first.setdefault(id(value), name) for name, value in held}
 
 
 def input_ranges(net: nn.Module, images: list[Tensor]) -> dict[str, Range]:
-    """The range of each layer's input that 256 levels cover with the least squared error."""
+    """The range of each layer's input over which 256 levels give the least squared error."""
     full: dict[str, Range] = {}
     counts: dict[str, Histogram] = {}
 

@@ -1,4 +1,4 @@
-"""Max accuracy drop: the most sensitive layers stay float until validation accuracy is within a bound."""
+"""Max accuracy drop: keeps the most sensitive layers in float until validation accuracy is within a bound."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import onnx
 from core.engine.measure.graph import layers
 from core.engine.quantize.validation import Evaluator, GraphEvaluation
 
-LOOKED_AT = 512  # validation images behind each layer's sensitivity; the bound is checked on all of them
+LOOKED_AT = 512  # validation images per layer for its sensitivity; the bound is checked on all of them
 Writer = Callable[[Set[str]], onnx.ModelProto]  # the quantized graph in which the nodes of these names stay float
 
 
 @dataclass(frozen=True)
 class Fallback:
-    """The graph that was settled on, the layers left in float, and what to tell about it."""
+    """The chosen graph, the layers left in float, and a note on the result."""
 
     graph: onnx.ModelProto
     floats: tuple[str, ...]
@@ -24,8 +24,8 @@ class Fallback:
 
 
 def within_drop(source: onnx.ModelProto, write: Writer, evaluator: Evaluator, points: float) -> Fallback:
-    """As few float layers as keep the validation accuracy within `points` of the float graph's, the most sensitive
-    first; where no graph with a quantized layer in it does, the most accurate one seen, and the note says so."""
+    """The fewest float layers, most sensitive first, that keep validation accuracy within `points` of the float
+    graph's; if no graph with a quantized layer does, the most accurate one tried, with a note that says so."""
     wanted = evaluator(source).accuracy - points / 100 - 1e-9
     parts = segments(source)
     order: tuple[str, ...] = ()
@@ -37,7 +37,7 @@ def within_drop(source: onnx.ModelProto, write: Writer, evaluator: Evaluator, po
         return tried[count][1].accuracy >= wanted
 
     if meets(0):
-        return _told(tried, 0, order, wanted, points)
+        return _result(tried, 0, order, wanted, points)
     order = by_sensitivity(source, write, evaluator)
     low = 0
     for high in _counts(len(order) - 1):
@@ -46,15 +46,15 @@ def within_drop(source: onnx.ModelProto, write: Writer, evaluator: Evaluator, po
         low = high
     else:
         best = max(tried, key=lambda count: tried[count][1].accuracy)
-        return _told(tried, best, order, wanted, points)
-    while high - low > 1:  # accuracy need not fall layer by layer, but `high` has been seen to meet the bound
+        return _result(tried, best, order, wanted, points)
+    while high - low > 1:  # accuracy need not be monotonic, but `high` is known to meet the bound
         middle = (low + high) // 2
         low, high = (low, middle) if meets(middle) else (middle, high)
-    return _told(tried, high, order, wanted, points)
+    return _result(tried, high, order, wanted, points)
 
 
 def _counts(most: int) -> Iterator[int]:
-    """1, 2, 3, 4, 6, 9 … and `most`: often a layer or two is all that hurts."""
+    """1, 2, 3, 4, 6, 9 … and `most`: often only one or two layers cause the loss."""
     count = 1
     while count < most:
         yield count
@@ -64,7 +64,7 @@ def _counts(most: int) -> Iterator[int]:
 
 
 def by_sensitivity(source: onnx.ModelProto, write: Writer, evaluator: Evaluator) -> tuple[str, ...]:
-    """The layers, the one that raises the validation loss most when it alone is quantized first."""
+    """The layers, sorted by how much quantizing each one alone raises the validation loss, largest first."""
     parts = segments(source)
     losses = {
         name: evaluator(write(_nodes(parts, [other for other in parts if other != name])), LOOKED_AT).loss
@@ -75,7 +75,7 @@ def by_sensitivity(source: onnx.ModelProto, write: Writer, evaluator: Evaluator)
 
 def segments(model: onnx.ModelProto) -> dict[str, tuple[str, ...]]:
     """By layer, the nodes that are quantized with it: itself and what follows up to the next layer (activations,
-    sums, pooling); what stands before the first layer belongs to it."""
+    sums, pooling); nodes before the first layer belong to the first."""
     names = {layer.name for layer in layers(model)}
     found: dict[str, list[str]] = {}
     early: list[str] = []
@@ -92,7 +92,7 @@ def _nodes(parts: dict[str, tuple[str, ...]], chosen: tuple[str, ...] | list[str
     return frozenset(node for name in chosen for node in parts[name])
 
 
-def _told(
+def _result(
     tried: dict[int, tuple[onnx.ModelProto, GraphEvaluation]],
     count: int,
     order: tuple[str, ...],

@@ -1,4 +1,4 @@
-"""What training on a grid left in a float file: grids of weights, and ranges of activations in the file's metadata."""
+"""Reads what QAT stores in a float file: the grids of its weights, and ranges of activations in its metadata."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from core.files import write_atomic
 
 
 def write_learned(model: Model, path: Path) -> None:
-    """The float file of `model`, with its learned ranges under the names that their tensors have in the file."""
+    """Writes the float file of `model`, with its learned ranges under the names of their tensors in the file."""
     write_graph(model, path)
     found = _by_tensor(model, onnx.load(path))
     if found:
@@ -34,13 +34,13 @@ def write_learned(model: Model, path: Path) -> None:
 
 
 def learned_ranges(graph: onnx.ModelProto) -> dict[str, Range]:
-    """The learned ranges that `write_learned` left, by tensor."""
+    """The learned ranges that `write_learned` stored, by tensor."""
     text = next((entry.value for entry in graph.metadata_props if entry.key == RANGES), "{}")
     return {str(name): (float(low), float(high)) for name, (low, high) in json.loads(text).items()}
 
 
 def grids(graph: onnx.ModelProto, chosen: tuple[Layer, ...], bits: tuple[int, ...]) -> dict[str, Stored]:
-    """By weight, its integers on the first grid of so many bits that it lies on; one that lies on none is missing."""
+    """By weight, its integers on the first of the grids (by `bits`) on which it lies; absent if it lies on none."""
     tensors = {tensor.name: tensor for tensor in graph.graph.initializer}
     found = {}
     for layer in chosen:
@@ -58,8 +58,8 @@ def _stored(tensor: TensorProto, layer: Layer, bits: int) -> Stored | None:
 
 
 def _by_tensor(model: Model, graph: onnx.ModelProto) -> dict[str, Range]:
-    """Layers run in the same order in torch and in the file, which may hold more of them; where their shapes leave
-    open which is which nothing is claimed."""
+    """Matches layers by order, which is the same in torch and in the file, though the file may hold more of them;
+    nothing is matched where the shapes are ambiguous."""
     p = model.preprocessing
     order = list(same_inputs(model.net, torch.zeros(1, p.channels, p.size, p.size)))
     held = weight_layers(model.net)
@@ -72,16 +72,16 @@ def _by_tensor(model: Model, graph: onnx.ModelProto) -> dict[str, Range]:
 
 
 def only_places(some: Sequence[object], every: Sequence[object]) -> list[int]:
-    """Where `some` stand among `every`, in the same order; empty where there is no way, or more than one.
+    """The positions of `some` in `every`, in the same order; empty if there is no match, or more than one.
 
-    Attention runs its projections without their layers being called, so a file can hold layers that torch never ran.
+    Attention runs its projections without calling their layers, so a file can hold layers that torch never called.
     """
     first, last = _first_places(some, every), _first_places(some[::-1], every[::-1])
     return first if first == [len(every) - 1 - place for place in reversed(last)] else []
 
 
 def _first_places(some: Sequence[object], every: Sequence[object]) -> list[int]:
-    """Each of `some` as early as its order lets it; fewer where they are not all there."""
+    """The earliest position of each of `some` in order; empty if they are not all there."""
     found: list[int] = []
     for place, value in enumerate(every):
         if len(found) < len(some) and value == some[len(found)]:
@@ -92,8 +92,8 @@ def _first_places(some: Sequence[object], every: Sequence[object]) -> list[int]:
 def integers(
     model: onnx.ModelProto, target: Path, found: dict[str, Stored], calibration: Calibration, limit: int
 ) -> Conversion:
-    """Writes the int8 file of `model`: weights in the scales of their grids, activations over the learned ranges, and
-    over measured ones where nothing was learned (sums, the answers themselves)."""
+    """Writes the int8 file of `model`: weights with the scales of their grids, activations over the learned ranges, or
+    over measured ones where none were learned (sums, the outputs themselves)."""
     shaped, ops = with_shapes(model), operators(model)
     origin = activations(shaped, ops)
     ranges, _ = observe(model, sorted(set(origin.values())), calibration, limit, "mse")
@@ -110,13 +110,13 @@ def integers(
     return Conversion(8, len(held), len(layers(model)), before, after, notes=notes)
 
 
-LOOKED_AT = 64  # weights of a channel that a number of levels must fit before all are looked at
-NEAR = 1e-3  # of a step: float32 leaves about 1e-5 of it after folding
+LOOKED_AT = 64  # weights of a channel on which a number of levels is tried before all are checked
+NEAR = 1e-3  # of a step: the error of float32 after folding is about 1e-5
 
 
 def read_grid(values: Tensor, bits: int, axis: int) -> Quantized | None:
-    """The symmetric integers (−(2^(b−1)−1) … 2^(b−1)−1) and the scale of each channel along `axis` that give `values`;
-    None where a channel lies on no such grid. A channel of zeros has scale 1."""
+    """The symmetric integers (−(2^(b−1)−1) … 2^(b−1)−1) and the scale of each channel along `axis` that reproduce
+    `values`; None if a channel lies on no such grid. A channel of zeros has scale 1."""
     rows = values.detach().double().movedim(axis, 0).reshape(values.shape[axis], -1)
     largest = rows.abs().amax(1)
     levels = torch.zeros(len(rows), dtype=torch.float64)  # of the largest weight; 0: not found yet
@@ -133,6 +133,6 @@ def read_grid(values: Tensor, bits: int, axis: int) -> Quantized | None:
 
 
 def _fits(rows: Tensor, largest: Tensor, top: int) -> Tensor:
-    """Which rows lie on whole multiples of their largest magnitude divided by `top`."""
+    """Which rows consist of integer multiples of their largest magnitude divided by `top`."""
     scaled = rows * (top / largest.clamp(min=torch.finfo(torch.float64).tiny))[:, None]
     return (scaled - scaled.round()).abs().amax(1) < NEAR

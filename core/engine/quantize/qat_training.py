@@ -1,4 +1,4 @@
-"""Training a network with rounded numbers through the one loop, with the float network as an optional teacher."""
+"""Quantization-aware training with the shared training loop, and the float network as an optional teacher."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ from core.engine.seeds import generator
 from core.engine.training.loop import UNLABELLED, Batch, Examples, Incumbent, Loss, Schedule, fit
 
 TEMPERATURE = 2.0  # of the teacher, which is the network itself in float
-AT_ONCE = 32  # images whose activations are looked at together
+AT_ONCE = 32  # images per batch for calibration
 
 
 @dataclass(frozen=True)
 class Rounding:
-    """How numbers are rounded in training: bits of the first and last layer, of those between, whether steps and
-    ranges are learned, and how many images the ranges of 8-bit activations start from (0: activations stay float)."""
+    """How numbers are rounded in training: bits of the first and last layer, bits of the others, whether steps and
+    ranges are learned, and the number of images that set the initial 8-bit ranges (0: activations stay float)."""
 
     end_bits: int
     bits: int
@@ -45,7 +45,7 @@ class Rounding:
 
 
 def train_rounded(model: Model, how: Rounding, schedule: Schedule, teacher_weight: float, context: Context) -> Model:
-    """A copy of `model` trained with rounded numbers; its weights lie on their grids, `ranges` are those learned."""
+    """A copy of `model` trained with rounding; its weights lie on their grids, and `ranges` are the learned ones."""
     net = copy.deepcopy(model.net).to(context.device).requires_grad_(True)
     learner = model.with_net(net)
     p = model.preprocessing
@@ -87,7 +87,7 @@ def _weights(how: Rounding, order: list[str]) -> Callable[[str, Tensor], nn.Modu
 
 
 def _activations(model: Model, how: Rounding, readers: Mapping[str, str], context: Context) -> nn.ModuleDict:
-    """A quantizer for each tensor that layers read, under the name of the first that reads it."""
+    """A quantizer for each tensor that layers read, under the name of the first layer that reads it."""
     if not how.activations_from:
         return nn.ModuleDict()
     images = torch.cat([context.labelled.images, context.pool])
@@ -105,4 +105,4 @@ def _ranges(inputs: Mapping[str, nn.Module]) -> tuple[tuple[str, float, float], 
 
 
 def _key(name: str) -> str:
-    return name.replace(".", "/")  # torch's module names hold no dots
+    return name.replace(".", "/")  # torch's module names cannot contain dots

@@ -1,4 +1,4 @@
-"""A float graph with QuantizeLinear and DequantizeLinear around its layers: onnxruntime runs them as int8 kernels."""
+"""Inserts QuantizeLinear and DequantizeLinear around a graph's layers, which onnxruntime then runs as int8 kernels."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from onnxruntime.quantization import CalibrationMethod, QuantType
 from onnxruntime.quantization.calibrate import TensorData, TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
-# Operators with an int8 kernel, and those that only move numbers (so that int8 stays int8 between layers). Without
-# Clip and Relu among them, EfficientNet-Lite0 takes 8.4 ms instead of 5.0: float activations between int8 layers.
+# Operators with an int8 kernel, and those that only move data (so that int8 stays int8 between layers). Without
+# Clip and Relu, EfficientNet-Lite0 takes 8.4 ms instead of 5.0: float activations between int8 layers.
 CONVOLUTIONAL = (
     "Conv", "Gemm", "MatMul", "Add", "Mul", "Clip", "Relu", "MaxPool", "AveragePool", "GlobalAveragePool", "Concat",
     "Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Split", "Slice", "Pad",
@@ -32,8 +32,8 @@ def operators(model: onnx.ModelProto) -> tuple[str, ...]:
 
 
 def activations(model: onnx.ModelProto, ops: tuple[str, ...]) -> dict[str, str]:
-    """Each float activation at those operators, and the one whose range it takes: its own, or that of the Clip or Relu
-    it alone feeds (the integers' bounds then do that operator's work). Needs inferred shapes."""
+    """Each float activation at those operators, and the one whose range it uses: its own, or that of the Clip or Relu
+    that is its only user (the integers' bounds then do that operator's work). Needs inferred shapes."""
     graph = model.graph
     values = (*graph.value_info, *graph.input, *graph.output)
     floats = {value.name for value in values if value.type.tensor_type.elem_type == TensorProto.FLOAT}
@@ -54,7 +54,7 @@ def _source(name: str, users: list[onnx.NodeProto]) -> str:
 
 
 def with_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
-    """`model` with the type and shape of every value written down."""
+    """`model` with the type and shape of every value inferred."""
     return shape_inference.infer_shapes(model, data_prop=True)
 
 
@@ -68,11 +68,11 @@ def insert_pairs(
 ) -> onnx.ModelProto:
     """`model` in int8: symmetric int8 weights (−127 … 127), affine uint8 activations over `ranges`, int32 biases.
 
-    The nodes named in `floats` stay float; a weight in `grids` takes the scales given, others those of their extremes.
+    The nodes named in `floats` stay float; a weight in `grids` uses the given scales, others those of their extremes.
     uint8, not int8: on x86 onnxruntime's kernels for signed activations took 8.2 ms where unsigned ones took 5.0
     (EfficientNet-Lite0, 224 px), and on resnet18 were slower than float.
     """
-    copy = onnx.ModelProto()  # the quantizer writes into what it gets
+    copy = onnx.ModelProto()  # the quantizer modifies its input
     copy.CopyFrom(model)
     data = {n: TensorData(lowest=np.float32(low), highest=np.float32(high)) for n, (low, high) in ranges.items()}
     quantizer = QDQQuantizer(
@@ -92,6 +92,6 @@ def _override(axis: int, scales: NDArray[np.float32]) -> list[dict[str, object]]
 
 
 def finish(result: onnx.ModelProto, source: onnx.ModelProto) -> None:
-    """Gives `result` the metadata of `source`, learned ranges aside, and takes the inferred shapes out of it."""
+    """Copies the metadata of `source` to `result`, except learned ranges, and removes the inferred shapes."""
     del result.metadata_props[:], result.graph.value_info[:]
     result.metadata_props.extend(entry for entry in source.metadata_props if entry.key != RANGES)

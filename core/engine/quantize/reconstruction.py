@@ -1,8 +1,8 @@
-"""AdaRound: whether each weight goes up or down is chosen so that the layer's answers on real images change least.
+"""AdaRound: rounds each weight up or down so that the layer's outputs on real images change least.
 
 Nagel et al. 2020, arXiv:2004.10568, equations 21 to 24. A layer's squared error over all calibration images is a
-quadratic form of its weights' errors, whose matrix is the second moment of what the layer reads; so the images are
-looked at once and every step of the optimisation sees all of them.
+quadratic form of its weights' errors, whose matrix is the second moment of the layer's input; so the images are read
+once and every step of the optimisation takes all of them into account.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from core.engine.quantize.weights import Stored
 from core.errors import UserError
 
 STEPS, RATE = 600, 0.02
-STRETCH = (-0.1, 1.1)  # of the sigmoid, so that it reaches 0 and 1
-PRESSURE = 0.1  # how hard a weight is pressed to one side, beside its share of the error that nearest rounding leaves
-WARM = 0.2  # share of the steps before the pressure sets in
-SHARP = (20.0, 2.0)  # exponent of the pressure, from first to last
+STRETCH = (-0.1, 1.1)  # range of the stretched sigmoid, so that it reaches 0 and 1
+PRESSURE = 0.1  # weight of the rounding regularizer, relative to the error of nearest rounding
+WARM = 0.2  # share of the steps before the regularizer sets in
+SHARP = (20.0, 2.0)  # exponent of the regularizer, from first to last step
 
 
 @dataclass(frozen=True)
 class Reader:
-    """How a layer reads its input [N, …]: its weight as [groups, outputs, K], and the second moments [groups, K, K]."""
+    """How a layer reads its input [N, …]: its weight as [groups, outputs, K], and second moments [groups, K, K]."""
 
     layer: Layer
     node: onnx.NodeProto
@@ -49,7 +49,7 @@ class Reader:
         return rows.reshape(outputs, *shape).movedim(0, self.layer.axis)
 
     def moments(self, values: Tensor) -> Tensor:
-        """Sum of x·xᵀ over every place where the layer's weights meet its input, [groups, K, K], float64."""
+        """Sum of x·xᵀ over every position at which the weights are applied to the input, [groups, K, K], float64."""
         if self.layer.op == "Conv":
             patches = _patches(values, self.layer.shape, self.node)  # [N, C·k·k, places]
             read = patches.reshape(len(values), self.groups, -1, patches.shape[-1])
@@ -62,9 +62,9 @@ class Reader:
 def adaptive(
     model: onnx.ModelProto, chosen: tuple[Layer, ...], start: dict[str, Stored], images: Calibration, limit: int
 ) -> dict[str, Stored]:
-    """By weight, the integers of `start` (nearest rounding) or one beside them, whichever changes each channel's
-    answers to at most `limit` images less. A grouped layer other than a convolution, and a weight that two layers
-    share, keep those of `start`. Raises UserError without images."""
+    """By weight, the integers of `start` (nearest rounding) or their neighbours, whichever changes each channel's
+    outputs on at most `limit` images less. A grouped layer other than a convolution, and a weight that two layers
+    share, keep those of `start`. Raises UserError if there are no images."""
     readers = _readers(model, chosen)
     weights = {t.name: torch.from_numpy(numpy_helper.to_array(t).copy()) for t in model.graph.initializer if t.dims}
     moments = _moments(model, readers, images, limit)
@@ -80,8 +80,8 @@ def adaptive(
 def reconstruct(
     weight: Tensor, nearest: Quantized, bits: int, moment: Tensor, reader: Reader, rest: Callable[[], None]
 ) -> Tensor:
-    """The integers [like weight] that answer nearest to `weight` where the layer reads inputs of that second moment;
-    channels that gain nothing keep those of `nearest`. What the optimisation leaves is mended by single changes."""
+    """The integers [like weight] whose outputs are closest to those of `weight` for inputs with that second moment;
+    channels that do not improve keep those of `nearest`. Single changes then refine the result of the optimisation."""
     top = 2 ** (bits - 1) - 1
     step = reader.rows(spread(nearest.scale, reader.layer.axis, weight.ndim).expand_as(weight))
     exact = reader.rows(weight) / step
@@ -108,7 +108,7 @@ def reconstruct(
 def _flipped(
     integers: Tensor, exact: Tensor, step: Tensor, moment: Tensor, top: int, rest: Callable[[], None]
 ) -> Tensor:
-    """`integers` after every single change from floor to ceiling, or back, that still helps: the best first."""
+    """`integers` after every single change from floor to ceiling, or back, that still reduces the error, best first."""
     lower, upper = exact.floor().clamp(-top, top), (exact.floor() + 1).clamp(-top, top)
     current = integers.clone()
     slope = 2 * ((current - exact) * step) @ moment
@@ -127,7 +127,7 @@ def _flipped(
 
 
 def _error(integers: Tensor, step: Tensor, moment: Tensor) -> Tensor:
-    """Squared change of the answers, [groups, outputs], for errors [groups, outputs, K] in steps."""
+    """Squared change of the outputs, [groups, outputs], for errors [groups, outputs, K] in steps."""
     errors = integers * step
     return ((errors @ moment) * errors).sum(-1)
 

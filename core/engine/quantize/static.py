@@ -35,89 +35,93 @@ class Static(Quantize):
 
     title: ClassVar[Words] = Words("Static 8 bits", "静态 8 位量化")
     summary: ClassVar[Words] = Words(
-        "Computes in 8-bit integers: about a quarter of the size, and on most convolutional networks faster.",
+        "Computes in 8-bit integers: about a quarter of the size, and faster for most convolutional networks.",
         "以 8 位整数计算：体积约为四分之一，多数卷积网络还会更快。",
     )
     source: ClassVar[str] = "https://arxiv.org/abs/1712.05877"
 
     bits: int = knob(
-        8, "Bits", "Bits for weights and activations; integer kernels exist for 8.",
-        zh=("位数", "权重和激活值的位数；整数内核只支持 8 位。"), choices=(8,), unit="bits",
+        8, "Bits", "Bits for weights and activations; integer kernels exist only for 8.",
+        zh=("位数", "权重和激活值的位数；整数内核只支持 8 位。"), choices=(8,), unit="bits", first=True,
     )  # fmt: skip
     calibration: str = knob(
         "mse",
         "Calibration",
-        "How each activation's range is chosen: mse leaves the least rounding error, minmax keeps every value, "
-        "percentile drops the outermost 0.01 %, entropy keeps the distribution.",
-        zh=("校准方法", "如何选择激活值范围：mse 使舍入误差最小，minmax 保留所有值，"
-            "percentile 去掉两端 0.01% 的值，entropy 尽量保持分布。"),
-        choices=("minmax", "percentile", "entropy", "mse"),
+        "How each activation's range is chosen: least error minimises the rounding error (MSE), all values "
+        "keeps minimum and maximum, percentile clips the outermost 0.01 %, entropy preserves the distribution.",
+        zh=("校准方法", "如何选择激活值范围：误差最小使舍入的均方误差最小，全部取值保留最小值和最大值，"
+            "百分位去掉两端 0.01% 的值，熵尽量保持分布。"),
+        choices=("minmax", "percentile", "entropy", "mse"), first=True,
+        names={"minmax": ("all values", "全部取值"), "percentile": ("percentile", "百分位"),
+               "entropy": ("entropy", "熵"), "mse": ("least error", "误差最小")},
     )  # fmt: skip
     calibration_images: int = knob(
-        256, "Calibration images", "How many training images the ranges are taken from.",
+        256, "Calibration images", "Number of training images used to determine the ranges.",
         zh=("校准图像数", "用多少张训练图像来确定范围。"), ge=16, le=4096, unit="images",
     )  # fmt: skip
     per_channel: bool = knob(
-        True, "A scale for each channel", "One scale for each output channel instead of one a layer; more accurate.",
+        True, "Per-channel scales", "One scale per output channel instead of one per layer; more accurate.",
         zh=("逐通道缩放", "每个输出通道一个缩放系数，而不是每层一个；精度高得多。"),
     )  # fmt: skip
 
     float_head: bool = knob(
         False, "Last layer stays float",
-        "The last layer keeps its float weights: few bytes, and the weights of a linear probe span too far for 8 bits.",
+        "Keeps the last layer in float: few bytes, and a linear probe's weights have too wide a range for 8 bits.",
         zh=("末层保持浮点", "最后一层保留浮点权重：占用字节很少，而线性探针的权重跨度太大，8 位难以表示。"),
     )  # fmt: skip
     bias_correction: bool = knob(
-        False, "Bias correction", "Each layer's bias takes back the mean error that rounding its weights made.",
+        False, "Bias correction", "Each layer's bias compensates for the mean error of rounding its weights.",
         zh=("偏置校正", "用每层的偏置抵消权重舍入带来的平均误差。"),
     )  # fmt: skip
     equalize: str = knob(
         "none", "Cross-layer equalisation",
-        "Rescales the channels between neighbouring layers so that both span alike. exact: only through ReLU, the "
-        "function stays the same; through_relu6: ReLU6 becomes ReLU, so large activations are no longer cut.",
-        zh=("跨层均衡", "缩放相邻两层之间的通道，使两层权重范围相近。exact：仅限 ReLU，函数不变；"
-            "through_relu6：把 ReLU6 换成 ReLU，较大的激活值不再被截断。"),
+        "Rescales the channels between neighbouring layers so that their weights have similar ranges. Exact: only "
+        "through ReLU, the function does not change; through ReLU6: ReLU replaces ReLU6, so large activations are no "
+        "longer clipped.",
+        zh=("跨层均衡", "缩放相邻两层之间的通道，使两层权重范围相近。精确：仅限 ReLU，函数不变；"
+            "穿过 ReLU6：把 ReLU6 换成 ReLU，较大的激活值不再被截断。"),
         choices=("none", "exact", "through_relu6"),
+        names={"none": ("none", "无"), "exact": ("exact", "精确"), "through_relu6": ("through ReLU6", "穿过 ReLU6")},
     )  # fmt: skip
     max_drop: float = knob(
         0.0, "Max accuracy drop",
-        "The most sensitive layers stay float until validation accuracy falls by no more than this; 0 sets no bound.",
-        zh=("最大准确率下降", "最敏感的层保持浮点，直到验证准确率的下降不超过该值；0 表示不限制。"),
-        ge=0.0, le=50.0, unit="points",
+        "Keeps the most sensitive layers in float until validation accuracy falls by no more than this.",
+        zh=("最大准确率下降", "最敏感的层保持浮点，直到验证准确率的下降不超过该值。"),
+        ge=0.0, le=50.0, unit="points", names={0.0: ("no bound", "不限")}, usual=1.0, first=True,
     )  # fmt: skip
 
     def file_size(self) -> FileSize:
-        """A channel has an int32 bias and, scaled by itself, scales and zero points of weight and bias; an operation
-        700 bytes with the pairs around it (632 … 831 measured on 22 networks)."""
+        """A channel has an int32 bias and, with a scale of its own, scales and zero points of weight and bias; an
+        operation takes 700 bytes with the pairs around it (632 … 831 measured on 22 networks)."""
         return FileSize(weight=self.bits / 8, channel=17.0 if self.per_channel else 4.0, node=700.0)
 
     def workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:
-        """Looks at the calibration images; with a bound, a look at validation images for each layer."""
-        looks = super().workload(before, after, context)
+        """Passes over the calibration images; with a bound, also a pass over validation images for each layer."""
+        calibrating = super().workload(before, after, context)
         if not self.max_drop:
-            return looks
+            return calibrating
         evaluation = len(context.data.validation)
         held = sum(isinstance(m, nn.Conv2d | nn.Linear) for m in before.net.modules())
-        return (*looks, Workload("answer", before, held * min(LOOKED_AT, evaluation) + 8 * evaluation))
+        return (*calibrating, Workload("answer", before, held * min(LOOKED_AT, evaluation) + 8 * evaluation))
 
     def convert(
         self, source: Path, target: Path, calibration: Calibration, evaluator: Evaluator = no_evaluator
     ) -> Conversion:
-        """Writes the int8 twin; raises UserError also when `calibration` yields nothing or activations overflow."""
+        """Writes the int8 file; also raises UserError when `calibration` yields nothing or activations overflow."""
         model = onnx.load(source)
         total, before = len(layers(model)), weight_bytes_of(model)
         float_layers(model, source.name)
         notes = list(self._prepare(model, calibration))
-        result, told = self._quantized(onnx.load(source), model, calibration, evaluator)
+        result, found = self._quantized(onnx.load(source), model, calibration, evaluator)
         touched = [layer for layer in layers(result) if BITS[layer.data_type] == self.bits]
         finish(result, model)
         write_atomic(target, result.SerializeToString(deterministic=True))
         return Conversion(
-            self.bits, len(touched), total, before, weight_bytes_of(result), notes=(*notes, *told)
+            self.bits, len(touched), total, before, weight_bytes_of(result), notes=(*notes, *found)
         )  # fmt: skip
 
     def _prepare(self, model: onnx.ModelProto, calibration: Calibration) -> Iterator[str]:
-        """Changes the float graph in place so that it loses less when it is rounded; says what it did."""
+        """Changes the float graph in place so that rounding loses less; yields a note on each change."""
         if self.equalize != "none":
             made = equalize(model, self.equalize == "through_relu6")
             yield f"Cross-layer equalisation: {made.pairs} pairs of neighbouring layers rescaled" + (
@@ -134,7 +138,7 @@ class Static(Quantize):
     def _quantized(
         self, source: onnx.ModelProto, model: onnx.ModelProto, calibration: Calibration, evaluator: Evaluator
     ) -> tuple[onnx.ModelProto, list[str]]:
-        """`model` in int8, as far as the bound on what `source` loses lets it."""
+        """`model` in int8, as far as the bound on the accuracy drop from `source` permits."""
         shaped, ops = with_shapes(model), operators(model)
         origin = activations(shaped, ops)
         limit = self.calibration_images

@@ -1,4 +1,4 @@
-"""How good a graph is on validation images: what methods that choose (bits, layers left in float) choose by."""
+"""Evaluates graphs on validation images, for methods that compare alternatives (bits, layers left in float)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from core.sealed import read_kept, write_kept
 
 @dataclass(frozen=True)
 class GraphEvaluation:
-    """Mean cross-entropy and share of right answers on `images` validation images."""
+    """Mean cross-entropy and accuracy on `images` validation images."""
 
     loss: float
     accuracy: float
@@ -35,21 +35,21 @@ class GraphEvaluation:
 
 
 class Evaluator(Protocol):
-    """Runs a graph in its runtime over so many validation images, drawn evenly over the classes; 0 for all."""
+    """Runs a graph in onnxruntime on `images` validation images, balanced over the classes; 0 for all."""
 
     def __call__(self, graph: onnx.ModelProto, images: int = 0) -> GraphEvaluation: ...
 
 
 def no_evaluator(graph: onnx.ModelProto, images: int = 0) -> GraphEvaluation:
-    """For conversions of a file alone; raises UserError."""
+    """For converting a file without data; raises UserError."""
     allowed = "validation images to choose by"
     raise UserError("no_validation", "validation", "a file without data", allowed, "Use it as a step of a recipe.")
 
 
 @dataclass(frozen=True)
 class CachedEvaluator:
-    """The evaluator of a run. An answer is kept under `folder` by all that it depends on, so that the sensitivity of a
-    layer is measured once for all recipes and budgets; `step` is called with (images done, images in all)."""
+    """The evaluator of a run. Results are cached in `folder`, keyed by everything they depend on, so that a layer's
+    sensitivity is measured once for all recipes and budgets; `step` is called with (images done, total images)."""
 
     split: Split
     preprocessing: Preprocessing
@@ -78,7 +78,7 @@ class CachedEvaluator:
         return self.split.subset(chosen)
 
     def _evaluate(self, data: bytes, split: Split) -> GraphEvaluation:
-        # one thread: the same numbers on every machine
+        # one thread: the same results on every machine
         session, count = open_session(data, 1), len(split)
         found = evaluate(session, split, self.preprocessing, step=lambda done: self.step(done, count))
         return GraphEvaluation(found.loss if isfinite(found.loss) else 1e9, found.accuracy, len(split))

@@ -20,7 +20,7 @@ from core.options import Words
 
 
 class WeightOnly(Quantize):
-    """Every convolution and matrix rounded to `bits`, symmetric, one scale an output channel; biases stay float."""
+    """Rounds every convolution and matrix to `bits`, symmetric, one scale per output channel; biases stay float."""
 
     title: ClassVar[Words] = Words("Weights only", "仅量化权重")
     summary: ClassVar[Words] = Words(
@@ -32,51 +32,55 @@ class WeightOnly(Quantize):
     bits: int = knob(
         8,
         "Bits",
-        "Bits for each weight. 8 loses little; below 6 a network with thin (depthwise) layers may break.",
+        "Bits per weight. 8 loses little; below 6, networks with depthwise layers may fail.",
         zh=("位数", "每个权重的位数。8 位几乎无损；低于 6 位时，含深度可分离卷积的网络可能失效。"),
         choices=(2, 3, 4, 5, 6, 7, 8),
         unit="bits",
+        first=True,
     )
     form: str = knob(
         "cast",
-        "How the file widens its weights",
-        "dequantize: the standard operator, widened at every run; cast: widened once when the file is loaded, "
-        "so it runs as fast as float.",
+        "When weights are expanded",
+        "In every run: by the standard operator (DequantizeLinear); once: when the file is loaded, so it runs as fast "
+        "as float.",
         zh=(
             "权重展开方式",
-            "dequantize：使用标准算子，每次运行都展开；cast：加载文件时展开一次，运行速度与浮点模型相同。",
+            "每次运行：使用标准算子（DequantizeLinear）；一次：加载文件时展开，运行速度与浮点模型相同。",
         ),
         choices=("dequantize", "cast"),
+        names={"dequantize": ("at every run", "每次运行"), "cast": ("once", "一次")},
     )
 
     step: str = knob(
-        "largest", "Step of each channel",
-        "largest: the largest weight is kept; least_error: it may be cut so that the others are kept better. Below 6 "
-        "bits try both: which one loses less depends on the network.",
-        zh=("每个通道的步长", "largest：保留最大的权重；least_error：可截断最大权重，"
+        "largest", "Step size",
+        "Largest: preserves each channel's largest weight; least error: may clip it so that the others are more "
+        "accurate. Below 6 bits try both: which one loses less depends on the network.",
+        zh=("每个通道的步长", "最大值：保留最大的权重；误差最小：可截断最大权重，"
             "使其余权重更准确。低于 6 位时两者都试，哪个损失小取决于网络。"),
-        choices=("largest", "least_error"),
+        choices=("largest", "least_error"), first=True,
+        names={"largest": ("largest", "最大值"), "least_error": ("least error", "误差最小")},
     )  # fmt: skip
     rounding: str = knob(
         "nearest", "Rounding",
-        "nearest: each weight to its nearest level; adaround: up or down, whichever changes the layer's answers on "
-        "training images less. Takes longer; below 6 bits it can save most of the accuracy.",
-        zh=("舍入方式", "nearest：取最近的级别；adaround：向上或向下，"
+        "Nearest: each weight to its nearest level; AdaRound: up or down, whichever changes the layer's outputs on "
+        "training images less. Takes longer; below 6 bits it can preserve most of the accuracy.",
+        zh=("舍入方式", "最近：取最近的级别；AdaRound：向上或向下，"
             "取使该层在训练图像上输出变化更小的一边；耗时更长，低于 6 位时可保住大部分准确率。"),
-        choices=("nearest", "adaround"),
+        choices=("nearest", "adaround"), first=True,
+        names={"nearest": ("nearest", "最近"), "adaround": ("AdaRound", "AdaRound")},
     )  # fmt: skip
     calibration_images: int = knob(
-        256, "Calibration images", "How many training images adaround looks at.",
-        zh=("校准图像数", "adaround 使用多少张训练图像。"), ge=16, le=4096, unit="images",
+        256, "Calibration images", "Number of training images that AdaRound uses.",
+        zh=("校准图像数", "AdaRound 使用多少张训练图像。"), ge=16, le=4096, unit="images",
     )  # fmt: skip
 
     def file_size(self) -> FileSize:
-        """The bits of the type that holds them; float bias and scale a channel; the nodes that widen a tensor."""
+        """The bits of the storage type; float bias and scale per channel; the nodes that widen a tensor."""
         widened = 275.0 if self.form == "cast" else 200.0  # measured on 24 networks
         return FileSize(weight=WIDTH[NATIVE[self.bits]] / 8, channel=8.0, layer=widened)
 
     def workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:
-        """None for nearest rounding; adaround looks at the images once, then optimises each layer."""
+        """None for nearest rounding; adaround reads the images once, then optimises each layer."""
         if self.rounding == "nearest":
             return ()
         images = min(self.calibration_images, len(context.labelled) + len(context.pool))
@@ -87,7 +91,7 @@ class WeightOnly(Quantize):
     def convert(
         self, source: Path, target: Path, calibration: Calibration, evaluator: Evaluator = no_evaluator
     ) -> Conversion:
-        """Writes integer weights into `target`; for 3, 5, 6 and 7 bits also the bit-packed file beside it."""
+        """Writes integer weights to `target`; for 3, 5, 6 and 7 bits also the bit-packed file next to it."""
         model = onnx.load(source)
         chosen = float_layers(model, source.name)
         rounding = least_error_rounding(self.bits) if self.step == "least_error" else nearest(self.bits)

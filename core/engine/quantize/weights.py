@@ -1,4 +1,4 @@
-"""The weights of an ONNX file as integers of few bits, stored in the narrowest type that onnxruntime reads."""
+"""The weights of an ONNX file as low-bit integers, stored in the narrowest type that onnxruntime reads."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ NATIVE: dict[int, int] = {
     7: TensorProto.INT8, 8: TensorProto.INT8,
 }  # fmt: skip
 WIDTH: dict[int, int] = {TensorProto.INT2: 2, TensorProto.INT4: 4, TensorProto.INT8: 8}
-INT2_OPSET, INT2_IR = 25, 13  # the first with 2-bit tensors
+INT2_OPSET, INT2_IR = 25, 13  # the first versions with 2-bit tensors
 FORMAT = "condenser.packed"
-VERSION = 2  # each tensor has bits of its own
+VERSION = 2  # each tensor has its own bit width
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Stored:
 
     @property
     def native(self) -> bool:
-        """Whether a type of its very width exists, so that no packed twin is needed."""
+        """Whether a type of exactly this width exists, so that no packed copy is needed."""
         return WIDTH[NATIVE[self.bits]] == self.bits
 
 
@@ -61,12 +61,12 @@ def float_layers(model: onnx.ModelProto, name: str) -> tuple[Layer, ...]:
 
 
 def shrink(model: onnx.ModelProto, chosen: tuple[Layer, ...], rounding: Rounding, form: str) -> tuple[Stored, ...]:
-    """Replaces the float weights of the chosen layers by the integers that `rounding` makes of them, which nodes before
-    the layers widen; returns them.
+    """Replaces the float weights of the chosen layers by the integers that `rounding` returns, and inserts nodes that
+    widen them; returns the integers.
 
     `form` is `dequantize` (DequantizeLinear) or `cast` (Cast · Mul, which onnxruntime folds when it loads the file).
     MatMul always gets `cast`: onnxruntime fuses DequantizeLinear + MatMul into MatMulNBits, which rounds activations to
-    8 bits unless told otherwise, and whose 2-bit answers are wrong for some widths (1.32, weight [9, 5]: off by 2.4).
+    8 bits by default, and whose 2-bit outputs are wrong for some widths (1.32, weight [9, 5]: off by 2.4).
     """
     stored: dict[str, Stored] = {}
     nodes: list[onnx.NodeProto] = []
@@ -87,14 +87,14 @@ def shrink(model: onnx.ModelProto, chosen: tuple[Layer, ...], rounding: Rounding
 
 
 def quantized(tensor: TensorProto, layer: Layer, bits: int) -> Stored:
-    """The symmetric integers of a float tensor, one scale for each output channel of its layer."""
+    """The symmetric integers of a float tensor, one scale per output channel of its layer."""
     values = torch.from_numpy(numpy_helper.to_array(tensor).copy())
     integers, scale, _ = quantize(values, bits, layer.axis)
     return Stored(layer.weight, bits, layer.axis, integers.numpy(), scale.numpy())
 
 
 def nearest(bits: int) -> Rounding:
-    """Every weight to the nearest of its channel's levels."""
+    """Rounds every weight to the nearest of its channel's levels."""
     return lambda tensor, layer: quantized(tensor, layer, bits)
 
 
@@ -105,7 +105,7 @@ def _replace(tensor: TensorProto, weight: Stored) -> None:
 
 
 def _widen(graph: onnx.GraphProto, weight: Stored, form: str) -> list[onnx.NodeProto]:
-    """The nodes that turn the stored integers into the float weight, under the name the layers know."""
+    """The nodes that turn the stored integers into the float weight, under the name that the layers use."""
     name, inputs = weight.name, [f"{weight.name}_integers", f"{weight.name}_scale"]
     if form == "dequantize":
         graph.initializer.append(numpy_helper.from_array(weight.scale, inputs[1]))
@@ -120,7 +120,7 @@ def _widen(graph: onnx.GraphProto, weight: Stored, form: str) -> list[onnx.NodeP
 
 
 def _raise_opset(model: onnx.ModelProto) -> None:
-    # opsets 22 to 25 add types (and new operators) to those that classifiers use, but change no meaning
+    # opsets 22 to 25 add types (and new operators) but do not change what classifiers' operators mean
     for entry in model.opset_import:
         if entry.domain in ("", "ai.onnx"):
             entry.version = max(entry.version, INT2_OPSET)
@@ -128,7 +128,7 @@ def _raise_opset(model: onnx.ModelProto) -> None:
 
 
 def storage_notes(stored: tuple[Stored, ...], form: str) -> tuple[str, ...]:
-    """What a person should know about weights stored so."""
+    """What a user should know about weights stored this way."""
     widths = " and ".join(f"INT{width}" for width in sorted({WIDTH[NATIVE[weight.bits]] for weight in stored}))
     when = "once, on loading" if form == "cast" else "at every run, which can be slower than float"
     notes = [f"The arithmetic stays float32: weights are stored as {widths} and widened {when}."]
@@ -136,12 +136,12 @@ def storage_notes(stored: tuple[Stored, ...], form: str) -> tuple[str, ...]:
         notes.append("The symmetric 2-bit grid uses three (-1, 0, 1) of the four levels that INT2 holds.")
     for bits in sorted({weight.bits for weight in stored if not weight.native}):
         notes.append(f"No runtime type has {bits} bits: the ONNX file holds them as INT{WIDTH[NATIVE[bits]]}, "
-                     "the packed file beside it at their true size.")  # fmt: skip
+                     "the accompanying packed file at their true size.")  # fmt: skip
     return tuple(notes)
 
 
 def packed_twin(target: Path, model: onnx.ModelProto, stored: tuple[Stored, ...]) -> Path | None:
-    """Writes the bit-packed file beside `target` if some weights have no type of their width; returns its path."""
+    """Writes the bit-packed file next to `target` if some weights have no type of their width; returns its path."""
     if all(weight.native for weight in stored):
         return None
     path = target.with_name(f"{target.stem}.packed.safetensors")
@@ -150,10 +150,10 @@ def packed_twin(target: Path, model: onnx.ModelProto, stored: tuple[Stored, ...]
 
 
 def write_packed(path: Path, model: onnx.ModelProto, stored: tuple[Stored, ...]) -> None:
-    """Writes every number of the network: integers bit-packed (see `arithmetic.pack`), scales and other floats float32.
+    """Writes all parameters of the network: integers bit-packed (see `arithmetic.pack`), scales and others as float32.
 
-    Tensors `packed:NAME` (uint8), `scale:NAME` and `float:NAME`; the metadata holds one JSON text with
-    bits, shape and axis by name.
+    Tensors `packed:NAME` (uint8), `scale:NAME` and `float:NAME`; the metadata holds one JSON document with bits, shape
+    and axis by name.
     """
     tensors: dict[str, NDArray[np.generic]] = {}
     for weight in stored:
@@ -165,14 +165,14 @@ def write_packed(path: Path, model: onnx.ModelProto, stored: tuple[Stored, ...])
             tensors[f"float:{tensor.name}"] = numpy_helper.to_array(tensor)
     places = {w.name: {"bits": w.bits, "shape": w.integers.shape, "axis": w.axis} for w in stored}
     header = {"version": VERSION, "tensors": places}
-    # one key: safetensors writes several in an order of its own, and equal models would get unequal files
+    # one key: safetensors writes several in arbitrary order, and equal models would get different files
     write_atomic(path, save(tensors, {FORMAT: json.dumps(header)}))
 
 
 def unpack_file(path: Path) -> dict[str, NDArray[np.float32]]:
-    """The float32 tensors of a bit-packed file by name, equal to what the ONNX file beside it computes with.
+    """The float32 tensors of a bit-packed file by name, equal to those that the accompanying ONNX file computes with.
 
-    Raises UserError `unreadable` when the file is damaged or of another kind.
+    Raises UserError `unreadable` when the file is damaged or of another format.
     """
     try:
         with safe_open(path, framework="numpy") as file:
@@ -183,7 +183,7 @@ def unpack_file(path: Path) -> dict[str, NDArray[np.float32]]:
         floats = {n.removeprefix("float:"): t for n, t in tensors.items() if n.startswith("float:")}
         return floats | _restore(tensors, header["tensors"])
     except (SafetensorError, ValueError, KeyError, TypeError, OSError) as error:
-        allowed, fix = "a .packed.safetensors file this program wrote", f"Make it again. Reason: {error}"
+        allowed, fix = "a .packed.safetensors file written by this program", f"Create it again. Reason: {error}"
         raise UserError("unreadable", "file", path.name, allowed, fix) from error
 
 
@@ -206,8 +206,8 @@ def _restore(
 def store(
     model: onnx.ModelProto, target: Path, chosen: tuple[Layer, ...], rounding: Rounding, bits: int, form: str = "cast"
 ) -> Conversion:
-    """Writes `model`, the chosen layers' weights in the integers that `rounding` makes, and the bit-packed file beside
-    it where some have no type of their width. `bits` are the method's; `form` as in `shrink`."""
+    """Writes `model` with the chosen layers' weights as the integers that `rounding` returns, and the bit-packed file
+    next to it if some have no type of their width. `bits` are the method's; `form` as in `shrink`."""
     total, before = len(layers(model)), weight_bytes_of(model)
     stored = shrink(model, chosen, rounding, form)
     write_atomic(target, model.SerializeToString(deterministic=True))
@@ -219,12 +219,12 @@ def store(
     return Conversion(bits, touched, total, before, weight_bytes_of(model), packed, size, notes)
 
 
-SHARES = torch.linspace(1.0, 0.1, 91).tolist()  # of the step that the largest weight asks for
+SHARES = torch.linspace(1.0, 0.1, 91).tolist()  # of the step that represents the largest weight
 
 
 def least_error(values: Tensor, bits: int, axis: int) -> Quantized:
-    """As `arithmetic.quantize`, symmetric, but each channel with that of 91 steps which leaves its weights the least
-    squared error; larger weights are cut. Source: Nagel et al. 2021, arXiv:2106.08295, section 3.1."""
+    """As `arithmetic.quantize`, symmetric, but uses for each channel the one of 91 steps with the least squared error;
+    larger weights are clipped. Source: Nagel et al. 2021, arXiv:2106.08295, section 3.1."""
     widest = quantize(values, bits, axis).scale
     top = 2 ** (bits - 1) - 1
     best = torch.full_like(widest, float("inf"))
@@ -240,7 +240,7 @@ def least_error(values: Tensor, bits: int, axis: int) -> Quantized:
 
 
 def least_error_rounding(bits: int) -> Rounding:
-    """Every weight to the nearest of its channel's levels, over steps of least error."""
+    """Rounds every weight to the nearest of its channel's levels, with the step of least error."""
 
     def rounding(tensor: TensorProto, layer: Layer) -> Stored:
         made = least_error(torch.from_numpy(numpy_helper.to_array(tensor).copy()), bits, layer.axis)

@@ -1,1 +1,1 @@
-"""What answers each kind of job: preview, profile, ranking, sensitivity, import."""
+"""What answers each kind of job: preview, profile, ranking, sensitivity, import, bundle."""

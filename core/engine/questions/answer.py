@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from core.disk import disk_error
+from core.engine.backbones.own import look_in
 from core.engine.context import CancelledError
 from core.errors import UserError, UserErrors
 from core.jobs import Document, Job
@@ -32,6 +33,7 @@ def answer(job: Job) -> None:
 
 
 def _result(job: Job) -> Document:
+    look_in(job.workspace / "models")
     request = request_of(job)
     return request.answer_to_document(ANSWERS[request.kind](request, job))
 

@@ -10,17 +10,21 @@ from core.engine.data import import_data
 from core.engine.data.imports.class_folders import Wishes
 from core.jobs import Job
 from core.questions.import_data import Imported, ImportRequest
+from core.uploads import drop
+from core.workspace import Workspace
 
 INTERVAL = 0.2  # seconds between two reports of a job that goes from file to file
 
 
 def answer(request: ImportRequest, job: Job) -> Imported:
     """What became of the files. Raises UserError where the whole is refused, CancelledError when asked to stop."""
-    return import_data(
+    imported = import_data(
         Path(request.path), request.name, job.workspace / "datasets", side=request.side or 0,
         wishes=Wishes(request.classes_from, request.splits, request.merge), shape=request.shape,
         encoding=request.encoding or None, progress=Telling(job),
     )  # fmt: skip
+    drop(Workspace(job.workspace), Path(request.path))
+    return imported
 
 
 class Telling:

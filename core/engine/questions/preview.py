@@ -16,12 +16,13 @@ from time import perf_counter
 
 import torch
 
-from core.engine.backbones import find, weights_at_hand
+from core.engine.backbones import Backbone, find, weights_at_hand
 from core.engine.context import Context, choose_device, describe_device, silent
 from core.engine.data import Unlabelled, datasets, labelled_part
 from core.engine.data.counts import Counted, count_dataset
 from core.engine.forecast import Forecast, Workload
 from core.engine.method import Method, build, check_steps
+from core.engine.model import Model
 from core.engine.pipeline.dry_run import in_recipe, untrained
 from core.engine.questions.estimate import (
     CONVERT,
@@ -46,7 +47,11 @@ from core.workspace import Workspace
 
 REMEMBERED = 12  # outlines: a step that did not change is not made again
 
-_start = lru_cache(4)(untrained)
+
+@lru_cache(4)
+def _start(backbone: Backbone, classes: tuple[str, ...], image_size: int, weights: str) -> Model:
+    """By the entry, not its name: a person's network can be imported anew under an old one."""
+    return untrained(backbone.name, classes, image_size, weights)
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,8 @@ def preview(text: str, workspace: Path) -> Preview:
 
 
 def _chain(recipe: Recipe, methods: list[Method], context: Context) -> Iterator[Stage]:
-    before = Forecast(_start(recipe.backbone, context.data.classes, context.image_size))
+    entry = find(recipe.backbone)
+    before = Forecast(_start(entry, context.data.classes, context.image_size, recipe.weights))
     for number, method in enumerate(methods):
         here = replace(context, place=(recipe.seed, number))
         with in_recipe(number, method):
@@ -145,7 +151,7 @@ def _row(recipe: Recipe, stage: Stage) -> Row:
     found = cost(model)
     facts = json.dumps([model.classes, model.preprocessing.to_json()], ensure_ascii=False)
     return Row(
-        step=stage.number, stage=step.stage, method=step.method, name=f"{model.backbone} · {stage.method.title.en}",
+        step=stage.number, stage=step.stage, method=step.method, name=f"{model.name} · {stage.method.title.en}",
         params=found.params, macs=found.macs,
         bytes=stage.method.file_size().bytes(parts(model)) + len(facts.encode()),
         exact=not stage.after.why, why=stage.after.why,
@@ -158,7 +164,7 @@ def _row(recipe: Recipe, stage: Stage) -> Row:
 def _context(recipe: Recipe, workspace: Path) -> tuple[Context, Counted, int]:
     """The context of a run, with datasets that have counts but no pixels; and how many test images a point is told
     on."""
-    size = recipe.image_size or find(recipe.backbone).image_size
+    size = find(recipe.backbone).side(recipe.image_size)
     counted = count_dataset(recipe.dataset, size, workspace / "datasets")
     data = counted.data
     labelled, pool = labelled_part(data.train, recipe.labels, recipe.shots, data.classes, recipe.seed)

@@ -104,7 +104,7 @@ def _source_probabilities(name: str, features: Tensor, context: Context) -> NDAr
 
 
 def _context(dataset: str, name: str, limit: int, workspace: Path, job: Job, label: str, side: int) -> Context:
-    data = load_dataset(dataset, side, folder=workspace / "datasets")
+    data = load_dataset(dataset, find(name).side(side), folder=workspace / "datasets")
     labelled = data.train
     if 0 < limit < len(labelled):
         labelled, _ = few_labels(labelled, limit, len(data.classes), seed=0)

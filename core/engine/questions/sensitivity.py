@@ -50,8 +50,9 @@ def answer(request: SensitivityRequest, job: Job) -> Sensitivity:
             "missing_artifact", "step", step, "a step whose network is still there", "Run the recipe again."
         )
     model = load_model(made)
-    size = recipe.image_size or find(recipe.backbone).image_size
-    data = load_dataset(recipe.dataset, size, folder=store.datasets)
+    size = find(recipe.backbone).side(recipe.image_size)
+    version = run.state().environment.get("dataset_version", "")
+    data = load_dataset(recipe.dataset, size, folder=store.datasets, version=version)
     split = subset(data.validation, request.limit, len(data.classes))
     asked = (what, json.dumps(VALUES[what]), str(len(split)))
     parts = (digest(made), data.content_hash, *asked, code_version(), torch.__version__)

@@ -1,1 +1,1 @@
-"""The one training loop and its parts: batches, schedule, mixup, averaged weights, rate finder, checkpoints."""
+"""The training loop and its parts: batches, schedule, mixup, weight averaging, learning-rate finder, checkpoints."""

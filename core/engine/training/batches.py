@@ -1,4 +1,4 @@
-"""What training is fed with: the examples, and batches of them, drawn, changed and prepared by place."""
+"""Training data: the examples, and batches of them, drawn, augmented and prepared with seeds from their position."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ UNLABELLED = -1
 
 @dataclass(frozen=True)
 class Batch:
-    """images [N, C, S, S], prepared for the network; raw [N, c, h, w], the uint8 images they were made of; target [N],
-    −1 where there is no label; index [N] into the training images; view: which fixed view of them this is; epoch, from
-    0; progress: the share of all batches that is done, from 0 towards 1.
+    """images [N, C, S, S], prepared for the network; raw [N, c, h, w], the uint8 images they come from; target [N],
+    −1 if there is no label; index [N] into the training images; view: the number of their fixed view; epoch, from 0;
+    progress: the fraction of all batches done, from 0 towards 1.
 
-    mixture: how images of the batch were mixed, None where they are whole; `target`, `index` and `view` are then those
-    of the whole image, `images` and `raw` the mixed ones.
+    mixture: how images of the batch were mixed, None if they were not; `target`, `index` and `view` are then those of
+    the original image, `images` and `raw` the mixed ones.
 
-    With `Examples.beside` images and target hold 2 N: those of the other domain stand behind the N of raw and index.
+    With `Examples.beside`, images and target hold 2 N: those of the other domain follow the N of raw and index.
     """
 
     images: Tensor
@@ -46,8 +46,8 @@ class Batch:
 
 @dataclass(frozen=True)
 class Examples:
-    """uint8 images [N, C, H, W] and their labels [N], −1 where there is none. `beside`, images of another domain of any
-    size, stand unlabelled in every batch behind as many of the others; an epoch is as long as without them."""
+    """uint8 images [N, C, H, W] and their labels [N], −1 if there is none. `beside` holds images of another domain, of
+    any size, which follow unlabelled in every batch, as many as of the others; they do not lengthen an epoch."""
 
     images: Tensor
     target: Tensor
@@ -68,7 +68,7 @@ class Examples:
 def view(images: Tensor, schedule: Schedule, context: Context, number: int) -> Tensor:
     """The fixed view `number` of all training images, uint8; view 0 is the images themselves.
 
-    Drawn in blocks of 1,024 so that any one can be made again without the others.
+    Drawn in blocks of 1,024 so that each can be recreated without the others.
     """
     if number == 0 or schedule.augment == "none":
         return images
@@ -81,9 +81,9 @@ def view(images: Tensor, schedule: Schedule, context: Context, number: int) -> T
 
 @dataclass(frozen=True)
 class Feed:
-    """The batches of every epoch: `size` examples each (the last may have fewer), `batches` an epoch, in `layout`.
+    """The batches of every epoch: `size` examples each (the last may have fewer), `batches` per epoch, in `layout`.
 
-    Raises UserError `conflicting_options` where images without a label would be mixed.
+    Raises UserError `conflicting_options` if images without a label would be mixed.
     """
 
     examples: Examples
@@ -108,7 +108,7 @@ class Feed:
         return self.schedule.length(len(self.examples))
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
-        """The batches of one epoch, in the order and with the changes that belong to it."""
+        """The batches of one epoch, with its order and augmentations."""
         examples, schedule, place = self.examples, self.schedule, self.context.place
         number = epoch % schedule.views if schedule.views else 0
         images = view(examples.images, schedule, self.context, number) if schedule.views else examples.images
@@ -128,13 +128,13 @@ class Feed:
             yield Batch(prepared, raw, target, index, number, epoch, progress, mixture)
 
     def _others(self, wanted: int, epoch: int) -> Tensor:
-        """Which images of the other domain stand beside, in their order; none without one."""
+        """Indices of the images of the other domain, in order; empty if there is none."""
         if self.examples.beside is None:
             return torch.empty(0, dtype=torch.long)
         return order(len(self.examples.beside), wanted, generator(*self.context.place, "beside", epoch))
 
     def _beside(self, images: Tensor, epoch: int, step: int) -> Tensor:
-        """Images of the other domain, augmented by draws of their own and prepared."""
+        """Images of the other domain, augmented with their own random draws and prepared."""
         images = images.to(self.context.device)
         if self.schedule.augment != "none":
             draw = generator(*self.context.place, "augment beside", epoch, step, device=self.context.device)
@@ -142,7 +142,7 @@ class Feed:
         return prepare(images, self.model.preprocessing)
 
     def _changed(self, images: Tensor, epoch: int, step: int) -> tuple[Tensor, Mixture | None]:
-        """Augmented where the view is not fixed, erased, mixed: each by a draw of its own."""
+        """Augmented unless the view is fixed, erased, mixed: each with its own random draws."""
         schedule = self.schedule
 
         def draw(what: str) -> torch.Generator:
@@ -158,5 +158,5 @@ class Feed:
 
 
 def order(count: int, wanted: int, draw: torch.Generator) -> Tensor:
-    """At least `wanted` indices: permutations of all examples, one after the other."""
+    """At least `wanted` indices: successive permutations of all examples."""
     return torch.cat([torch.randperm(count, generator=draw) for _ in range(math.ceil(wanted / count))])

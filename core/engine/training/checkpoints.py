@@ -1,4 +1,4 @@
-"""Where training stands at an epoch's end, on disk: tensors in safetensors, the rest in a manifest with their hash."""
+"""The training state at an epoch's end, on disk: tensors in safetensors, the rest in a manifest with their hash."""
 
 from __future__ import annotations
 
@@ -29,10 +29,11 @@ PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 class State:
     """`epoch` epochs are done; `best` holds the weights of the best validation accuracy so far, of `best_epoch`.
 
-    `good` and `good_optimizer` are the state at the end of the last whole epoch, to roll back to; `rate` scales the
-    learning rate and is halved by a roll-back; `average` is the exponential average of the weights, None where none is
-    kept: `best` then holds averaged weights. While `best_epoch` is 0, `best` may be a network that training has to
-    beat: `best_accuracy` is its own, `bar` the accuracy to exceed, or to reach with at most so high a loss.
+    `good` and `good_optimizer` are the state at the end of the last complete epoch, for rolling back; `rate` scales the
+    learning rate and is halved by a roll-back; `average` is the exponential moving average of the weights, or None; if
+    there is one, `best` holds averaged weights. While `best_epoch` is 0, `best` may be a network that training has to
+    beat, with accuracy `best_accuracy`; `bar` is the (accuracy, loss) to beat: a higher accuracy, or the same one with
+    at most this loss.
     """
 
     epoch: int
@@ -50,14 +51,14 @@ class State:
 
 
 def start(net: nn.Module, optimizer: torch.optim.Optimizer, *, averaged: bool = False) -> State:
-    """Before the first epoch: the weights as they are."""
+    """The state before the first epoch, with the current weights."""
     weights = _copy(net.state_dict())
     average = weights if averaged else None
     return State(0, weights, 0, -1.0, weights, _copy_optimizer(optimizer), saved_at=time.monotonic(), average=average)
 
 
 def defend(state: State, best: dict[str, Tensor], accuracy: float, bar: tuple[float, float]) -> State:
-    """The weights `best`, of this validation accuracy, are kept unless an epoch passes the bar."""
+    """Keeps the weights `best`, of this validation accuracy, unless an epoch beats the bar."""
     return replace(state, best=_copy(best), best_accuracy=accuracy, bar=bar)
 
 
@@ -69,8 +70,8 @@ def advance(
     precision: torch.dtype,
     average: dict[str, Tensor] | None = None,
 ) -> State:
-    """After one more epoch with this validation (accuracy, loss), of the averaged weights where there are any; the
-    later of two equals is the better, and what came in is better than its equal unless the loss fell."""
+    """The state after one more epoch with this validation (accuracy, loss), of the averaged weights if there are any;
+    of two equal epochs the later counts as better, but the incoming network keeps its place unless the loss fell."""
     weights = _copy(net.state_dict())
     average = copied(average)
     ahead = replace(
@@ -91,14 +92,14 @@ def advance(
 
 
 def roll_back(state: State, net: nn.Module, optimizer: torch.optim.Optimizer) -> State:
-    """Weights and optimizer as at the last whole epoch's end, with half the learning rate from here on."""
+    """Restores weights and optimizer from the end of the last complete epoch; halves the learning rate from here on."""
     net.load_state_dict(state.good)
     optimizer.load_state_dict(state.good_optimizer)
     return replace(state, rate=state.rate / 2, halvings=state.halvings + 1)
 
 
 def save(folder: Path, state: State, *, due: bool) -> State:
-    """Writes the state if it is due or the last one is old enough; the two newest are kept."""
+    """Writes the state if it is due or the last one is old enough; keeps the two newest."""
     now = time.monotonic()
     if not due and now - state.saved_at < SAVE_EVERY:
         return state
@@ -132,7 +133,7 @@ def save(folder: Path, state: State, *, due: bool) -> State:
 
 
 def restore(folder: Path, net: nn.Module, optimizer: torch.optim.Optimizer) -> State | None:
-    """The newest whole checkpoint, loaded into `net` and `optimizer`; a damaged one is passed over, none gives None."""
+    """Loads the newest intact checkpoint into `net` and `optimizer`; skips damaged ones; None if there is none."""
     for path in sorted(folder.glob("epoch-*.json"), reverse=True):
         try:
             manifest = json.loads(read_sealed(path))
@@ -210,7 +211,7 @@ def _unflatten(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], sca
 
 
 def _laid_out(value: Any, parameter: Tensor) -> Any:
-    """A moment in its parameter's memory layout: fused optimizers walk both by address, not by index."""
+    """A moment in its parameter's memory layout: fused optimizers traverse both by address, not by index."""
     if not isinstance(value, Tensor) or value.shape != parameter.shape:
         return value
     return torch.empty_like(parameter, dtype=value.dtype).copy_(value)

@@ -1,4 +1,4 @@
-"""An exponential average of a network's weights, which is judged and kept in their place."""
+"""An exponential moving average (EMA) of a network's weights, which is evaluated and kept in their place."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ Weights = dict[str, Tensor]
 
 
 def update_average(average: Weights, learner: nn.Module, decay: float, updates: int) -> None:
-    """Moves `average` towards the learner's weights and statistics, in place, after `updates` earlier moves.
+    """Updates `average` with the learner's weights and statistics, in place, after `updates` earlier updates.
 
     average ← d · average + (1 − d) · weights (Polyak & Juditsky 1992; Tarvainen & Valpola 2017, arXiv:1703.01780) with
-    d = min(decay, (1 + updates) / (10 + updates)), so that it leaves the first weights soon. What does not change keeps
-    its exact bits; whole numbers are copied.
+    d = min(decay, (1 + updates) / (10 + updates)), so that the initial weights soon lose their influence. Values that
+    do not change stay bit-identical; integers are copied.
     """
     now = learner.state_dict()
     moving = [name for name, tensor in average.items() if tensor.is_floating_point()]
@@ -29,7 +29,7 @@ def update_average(average: Weights, learner: nn.Module, decay: float, updates: 
 
 @contextmanager
 def swapped_in(average: Weights | None, learner: nn.Module) -> Iterator[None]:
-    """The learner with the averaged weights, if there are any; its own come back at the end."""
+    """Within the context the learner has the averaged weights, if there are any; its own are restored at the end."""
     if average is None:
         yield
         return

@@ -1,4 +1,4 @@
-"""The one training loop, and evaluation. A method gives it a loss; everything else is here, read top to bottom."""
+"""The training loop, and evaluation. A method supplies the loss; everything else is here, to be read top to bottom."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from core.gap import KEPT
 __all__ = ["UNLABELLED", "Batch", "Evaluation", "Examples", "Loss", "Schedule", "evaluate", "fit", "view"]
 
 REPORT_EVERY = 0.25  # seconds between two reports inside an epoch
-FALLBACK_RATE = 1e-3  # where a range test found no rate at which the loss falls
+FALLBACK_RATE = 1e-3  # if a range test finds no rate at which the loss falls
 
 
 Loss = Callable[[Output, Batch], Tensor]
@@ -41,10 +41,10 @@ Loss = Callable[[Output, Batch], Tensor]
 
 @dataclass(frozen=True)
 class Incumbent:
-    """The working network that training has to beat on validation, under the `name` a person knows it by.
+    """The trained network that training has to beat on validation; `name` is shown to users.
 
-    It is the one that comes in, or `net`, another of the same shapes. `drop`, a share of 1, is how far below its
-    accuracy training may end: what aims at something else than this accuracy pays for it.
+    It is the incoming network, or `net`, another one of the same shapes. `drop`, a fraction, is how far below its
+    accuracy training may end, for training that optimises something other than this accuracy.
     """
 
     name: str = "the network that came in"
@@ -70,15 +70,15 @@ def fit(
 ) -> Model:
     """Trains `model.net` in place on `loss` and returns the model with the weights of its best validation accuracy.
 
-    Where no epoch is better than the `incumbent`, its weights are kept and that is said; it is reported as epoch 0. Of
-    equal accuracies the lower loss is better. None: the network knows nothing yet, and there is nothing to keep.
+    If no epoch is better than the `incumbent`, its weights are kept and this is reported; it appears as epoch 0. Of
+    equal accuracies the lower loss is better. None: the network is untrained, and there is nothing to keep.
 
-    SGD with Nesterov momentum or AdamW at the schedule's rate, one step a batch. `parameters` are optimizer groups,
-    each with an optional `lr` of its own, a share where the schedule's is found (default: every parameter that requires
-    a gradient); modules in `frozen` stay in evaluation mode; `extra` are layers of the loss that learn beside the
-    network, such as a regressor of features or a domain discriminator, and are left behind. Bit-identical when resumed:
-    draws are seeded by (place, epoch, batch), and an epoch's end is checkpointed. Raises CancelledError between
-    batches, UserError `diverged` when the loss stays NaN.
+    SGD with Nesterov momentum or AdamW at the schedule's rate, one step per batch. `parameters` are optimizer groups,
+    each with an optional `lr` of its own, relative if the schedule's is still to be found (default: every parameter
+    that requires a gradient); modules in `frozen` stay in evaluation mode; `extra` are layers of the loss that are
+    trained with the network, such as a regressor of features or a domain discriminator, and discarded afterwards.
+    Bit-identical when resumed: random draws are seeded by (place, epoch, batch), and the end of each epoch is
+    checkpointed. Raises CancelledError between batches, UserError `diverged` when the loss stays NaN.
     """
     net = model.net.to(context.device)
     learner = net if extra is None else nn.ModuleDict({"net": net, "extra": extra.to(context.device)})
@@ -149,14 +149,14 @@ def fit(
                 found = (evaluation.accuracy, evaluation.loss)
                 state = checkpoints.advance(state, learner, optimizer, found, precision, average)
                 state = checkpoints.save(context.folder, state, due=state.epoch == schedule.epochs)
-                told = replace(figures, validation_loss=evaluation.loss, validation_accuracy=evaluation.accuracy)
-                context.report(Progress("training", 0, batches, state.epoch, schedule.epochs, told))
+                figures = replace(figures, validation_loss=evaluation.loss, validation_accuracy=evaluation.accuracy)
+                context.report(Progress("training", 0, batches, state.epoch, schedule.epochs, figures))
     except CancelledError:
         if state.epoch:
             checkpoints.save(context.folder, state, due=True)
         raise
     learner.load_state_dict(state.best)
-    arrange(net, torch.contiguous_format)  # what follows computes as it would on a network read from disk
+    arrange(net, torch.contiguous_format)  # later steps compute as they would on a network read from disk
     if incumbent is not None and not state.best_epoch:
         _tell_kept(state, incumbent, context)
     net.eval()
@@ -166,8 +166,8 @@ def fit(
 
 @dataclass
 class Tally:
-    """Loss and right answers of the epoch so far; unlabelled images count in the loss alone. An answer to a mixed image
-    is right by the share of the label it names, as in the paper of mixup."""
+    """Loss and correct predictions of the epoch so far; unlabelled images count only in the loss. A prediction on a
+    mixed image is correct to the extent of the predicted label's share, as in the mixup paper."""
 
     loss: float = 0.0
     seen: int = 0
@@ -192,7 +192,7 @@ class Tally:
 
 
 class Clock:
-    """How fast training goes, and when to say so."""
+    """Training speed, and when to report it."""
 
     def __init__(self, first_epoch: int, epochs: int, batches: int, size: int) -> None:
         self.first_epoch, self.epochs, self.batches, self.size = first_epoch, epochs, batches, size
@@ -207,7 +207,7 @@ class Clock:
         return True
 
     def figures(self, tally: Tally, epoch: int, step: int) -> Figures:
-        """Loss and accuracy so far, and speed and time left, measured since training began or was resumed."""
+        """Loss and accuracy so far, and speed and remaining time, measured since training began or was resumed."""
         done = (epoch - self.first_epoch) * self.batches + step
         seconds = time.monotonic() - self.began
         left = (self.epochs - self.first_epoch) * self.batches - done
@@ -246,10 +246,10 @@ def _set_pace(optimizer: torch.optim.Optimizer, rate: float, momentum: float | N
 
 
 def _reported_rate(found: float | None, context: Context) -> float:
-    """The rate that a range test found, after saying so."""
+    """Reports and returns the learning rate that a range test found."""
     if found is None:
         message = (
-            f"The loss fell at none of the learning rates a range test tried; training goes on at {FALLBACK_RATE:g}."
+            f"A range test found no learning rate at which the loss falls; training continues at {FALLBACK_RATE:g}."
         )
         context.warn("no_learning_rate_found", message)
         return FALLBACK_RATE
@@ -259,11 +259,11 @@ def _reported_rate(found: float | None, context: Context) -> float:
 
 
 def _tell_kept(state: checkpoints.State, incumbent: Incumbent, context: Context) -> None:
-    """Says that training gave nothing better than what there was."""
+    """Reports that training gave nothing better than the incumbent."""
     had = f"{incumbent.name} ({100 * state.best_accuracy:.1f} % on validation)"
     if incumbent.drop:
         points = f"{100 * incumbent.drop:g} percentage points"
-        message = f"Every epoch of training lost more than {points} on {had}: its weights are kept."
+        message = f"After every epoch, validation accuracy was more than {points} below {had}: its weights are kept."
     else:
         message = f"Training did not improve on {had}: its weights are kept."
     context.remark(KEPT, message)
@@ -276,7 +276,7 @@ def _train_mode(net: nn.Module, frozen: Sequence[nn.Module]) -> None:
 
 
 def _float(output: Output) -> Output:
-    """Losses are computed in float32, whatever the network computed in."""
+    """The output in float32, in which losses are computed whatever the network's precision."""
     embedding = None if output.embedding is None else output.embedding.float()
     return Output(output.logits.float(), [f.float() for f in output.features], embedding)
 
@@ -292,7 +292,7 @@ def _roll_back(
     schedule: Schedule,
     context: Context,
 ) -> checkpoints.State:
-    """Back to the last epoch's end with half the learning rate; the third time in a row it is an error."""
+    """Returns to the end of the last epoch with half the learning rate; the third time in a row it is an error."""
     if state.halvings == 2:
         rate = schedule.learning_rate or state.rate * 4
         raise UserError(

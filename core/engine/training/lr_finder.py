@@ -1,4 +1,4 @@
-"""Finding a learning rate: a short training at ever higher rates, after which everything is as it was before."""
+"""Finds a learning rate: a short training run at increasing rates, after which the previous state is restored."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from core.engine.seeds import counter_seed
 from core.engine.training.batches import Batch, Feed
 
 LOWEST, HIGHEST = 1e-6, 1.0
-BATCHES = 60  # a tenfold higher rate every ten batches
-SMOOTHING = 0.8  # share of the past in the smoothed loss
-TOO_HIGH = 3.0  # times the lowest loss: what comes after tells nothing
-MARGIN = 10.0  # the rate of the lowest loss is about to diverge: a tenth of it is taken
-BEGINNING = 10  # batches at rates too low to change anything
+BATCHES = 60  # the rate grows tenfold every ten batches
+SMOOTHING = 0.8  # weight of the past in the smoothed loss
+TOO_HIGH = 3.0  # times the lowest loss: what follows is uninformative
+MARGIN = 10.0  # at the rate of the lowest loss training is close to diverging: a tenth of it is used
+BEGINNING = 10  # batches at rates too low to have an effect
 FELL, ABOUT = 0.8, 1.05  # times a loss: clearly below it, and about equal to it
 
 Step = Callable[[Batch], Tensor]
@@ -29,10 +29,10 @@ Step = Callable[[Batch], Tensor]
 def find_learning_rate(
     feed: Feed, learner: nn.Module, optimizer: torch.optim.Optimizer, step: Step, context: Context
 ) -> float | None:
-    """The learning rate of a range test (Smith 2015, arXiv:1506.01186), to two digits; None where the loss never fell.
+    """The learning rate of a range test (Smith 2015, arXiv:1506.01186), to two digits; None if the loss never fell.
 
-    `step` trains on one batch, at the rates the optimizer's groups hold, and returns its loss. The groups' `base` are
-    shares of the rate. Weights, optimizer, modes and random state are bit for bit as before when it returns or raises.
+    `step` trains on one batch, at the rates in the optimizer's groups, and returns its loss. The groups' `base` are
+    factors of the rate. Weights, optimizer, modes and random state are restored bit for bit on return or exception.
     """
     rates: list[float] = []
     losses: list[float] = []
@@ -50,10 +50,10 @@ def find_learning_rate(
 
 
 def choose(rates: Sequence[float], losses: Sequence[float]) -> float | None:
-    """A tenth of the highest rate at which the smoothed loss is about as low as it gets, to two digits.
+    """A tenth of the highest rate at which the smoothed loss is close to its minimum, to two digits.
 
-    Where it never fell by a fifth, the network knows nearly all already: then a tenth of the rate from which the loss
-    rises. None where it rises from the first.
+    If it never fell by a fifth, the network is already well trained: then a tenth of the rate from which the loss
+    rises. None if it rises from the start.
     """
     smoothed = smooth(losses)
     finite = [loss for loss in smoothed if math.isfinite(loss)]
@@ -66,7 +66,7 @@ def choose(rates: Sequence[float], losses: Sequence[float]) -> float | None:
 
 
 def smooth(losses: Sequence[float]) -> list[float]:
-    """The exponential average of `losses`, without the bias of its beginning."""
+    """The exponential moving average of `losses`, with bias correction."""
     smoothed, average = [], 0.0
     for number, loss in enumerate(losses, 1):
         average = SMOOTHING * average + (1 - SMOOTHING) * loss
@@ -81,7 +81,7 @@ def _endless(feed: Feed) -> Iterator[Batch]:
 
 @contextmanager
 def _undone(learner: nn.Module, optimizer: torch.optim.Optimizer, device: torch.device) -> Iterator[None]:
-    """Everything that a training step changes is put back at the end."""
+    """Restores at the end everything that a training step changes."""
     weights = {name: tensor.detach().clone() for name, tensor in learner.state_dict().items()}
     moments = copy.deepcopy(optimizer.state_dict())
     modes = [(module, module.training) for module in learner.modules()]

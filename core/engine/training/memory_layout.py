@@ -1,10 +1,10 @@
-"""Memory layout of a network while it trains, by rule: channels last where it is known to be safe.
+"""Memory layout of a network during training, by rule: channels last where it is known to be safe.
 
-In float32 on a CPU, oneDNN (torch 2.15) overruns its buffers in the backward pass of a strided 1 × 1 convolution whose
-channels lie last and are fewer than a vector holds: below 16 with AVX-512, below 8 with AVX2. The process dies by
-signal 11 or 6, or never returns. Residual networks have such a shortcut in every stage, so narrow ones, and pruned
-ones, died. 16 and more channels and contiguous tensors ran clean with either instruction set (tests/core/engine/
-test_crash_matrix.py); the rule keeps clear of every narrow convolution, strided or not.
+In float32 on a CPU, oneDNN (torch 2.15) overruns its buffers in the backward pass of a strided 1 × 1 convolution in
+channels-last layout with fewer channels than a vector register holds: below 16 with AVX-512, below 8 with AVX2. The
+process is killed by signal 11 or 6, or never returns. Residual networks have such a shortcut in every stage, so narrow
+and pruned ones crashed. 16 and more channels and contiguous tensors ran without faults with either instruction set
+(tests/core/engine/training/test_crash_matrix.py); the rule excludes every narrow convolution, strided or not.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-SAFE = 16  # channels into and out of every convolution, from which channels last has not been seen to crash
-IMAGE = 3  # at most so many channels come from an image, not from a layer
+SAFE = 16  # minimum input and output channels of every convolution at which channels last has never crashed
+IMAGE = 3  # with at most this many channels the input is an image, not a layer's output
 NAMES = {torch.channels_last: "channels last", torch.contiguous_format: "contiguous"}
 
 
 def choose_layout(net: nn.Module, device: torch.device) -> torch.memory_format:
-    """`torch.channels_last` where every convolution of `net` is at least 16 channels wide, else contiguous.
+    """`torch.channels_last` if every convolution of `net` is at least 16 channels wide, else contiguous.
 
-    Measured on one thread of a CPU with AMX in float32, contiguous over channels last: resnet8 of width 16 1.34 (28 px)
-    and 1.65 (64 px), EfficientNet-Lite0 1.42, ShuffleNet 1.30, resnet18 0.86. NVIDIA's kernels take channels last
-    whatever the width; on Apple's GPU nothing was measured, so its tensors stay as torch makes them.
+    Time ratio of contiguous to channels last, measured on one thread of a CPU with AMX in float32: resnet8 of width 16
+    1.34 (28 px) and 1.65 (64 px), EfficientNet-Lite0 1.42, ShuffleNet 1.30, resnet18 0.86. NVIDIA's kernels accept
+    channels last at any width; on Apple's GPU nothing was measured, so its tensors keep torch's default layout.
     """
     if device.type == "cuda":
         return torch.channels_last
@@ -34,10 +34,10 @@ def choose_layout(net: nn.Module, device: torch.device) -> torch.memory_format:
 
 
 def arrange(net: nn.Module, layout: torch.memory_format) -> nn.Module:
-    """`net` with its convolutions' weights in `layout`, in place; parameters stay the same objects.
+    """`net` with its convolutions' weights in `layout`, in place; parameters remain the same objects.
 
-    `nn.Module.to` leaves the weights of 1 × 1 convolutions as they lie, since both layouts hold the same bytes; but
-    their strides decide which layout a convolution takes for its answer.
+    `nn.Module.to` does not change the weights of 1 × 1 convolutions, since both layouts hold the same bytes; but their
+    strides determine the layout of the convolution's output.
     """
     for module in net.modules():
         for tensor in module.parameters(recurse=False):
@@ -54,7 +54,7 @@ def arranged(images: Tensor, layout: torch.memory_format) -> Tensor:
 
 
 def narrow(layer: nn.Conv2d) -> bool:
-    """Whether a convolution has too few channels on one side, or in a group of several.
+    """Whether a convolution has too few input or output channels, in total or per group of several.
 
     A stem reads an image's 1 or 3 channels, and is safe unless it is 1 × 1.
     """

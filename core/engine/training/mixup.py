@@ -1,4 +1,4 @@
-"""Mixup and CutMix: images of a batch mixed in pairs, and the cross-entropy of what they hold."""
+"""Mixup and CutMix: images of a batch mixed in pairs, and the cross-entropy with their mixed labels."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from torch.nn import functional as F
 
 @dataclass(frozen=True)
 class Mixture:
-    """Image i of a batch holds the share `share[i]` (0 … 1, float32 [N]) of image i as it was, the rest of it is from
-    image `partner[i]` (int64 [N]) of the same batch."""
+    """The share `share[i]` (0 … 1, float32 [N]) of mixed image i comes from the original image i, the rest from image
+    `partner[i]` (int64 [N]) of the same batch."""
 
     partner: Tensor
     share: Tensor
 
     def blend(self, values: Tensor) -> Tensor:
-        """What the mixed images have by right of `values` [N, …] of whole ones, such as a teacher's probabilities."""
+        """`values` [N, …] of the original images, such as a teacher's probabilities, mixed in the same proportions."""
         share = self.share.view(-1, *(1,) * (values.ndim - 1)).to(values)
         return share * values + (1 - share) * values[self.partner]
 
 
 def mix(images: Tensor, mixup: float, cutmix: float, generator: torch.Generator) -> tuple[Tensor, Mixture]:
-    """uint8 images [N, C, H, W], each mixed with one drawn for it, by a share drawn for it from Beta(α, α).
+    """uint8 images [N, C, H, W], each mixed with a random other one, with a share drawn from Beta(α, α).
 
     `mixup` is the α of blending (Zhang et al. 2018, arXiv:1710.09412), `cutmix` that of pasting a rectangle (Yun et
-    al. 2019, arXiv:1905.04899), whose area, cut at the border, gives the share; with both above 0 each image draws
-    which. The images that are mixed in are whole ones.
+    al. 2019, arXiv:1905.04899), whose area, clipped at the border, determines the share; with both above 0 one of them
+    is drawn for each image. The images mixed in are original ones.
     """
     count = len(images)
     partner = torch.randperm(count, generator=generator, device=generator.device).to(images.device)
@@ -53,10 +53,10 @@ def cross_entropy(
     smoothing: float = 0.0,
     weights: Tensor | None = None,
 ) -> Tensor:
-    """Mean cross-entropy of logits [N, C] with target [N]; of a mixture, each label counts by its share.
+    """Mean cross-entropy of logits [N, C] with target [N]; for a mixture, each label counts by its share.
 
-    `smoothing` is the share of a label spread over all classes, `weights` [C] the classes' weights, by whose sum the
-    mean is taken, as torch's own.
+    `smoothing` is the share of a label spread over all classes, `weights` [C] the class weights, by whose sum the mean
+    is normalised, as in torch.
     """
 
     def part(labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -74,14 +74,14 @@ def cross_entropy(
 
 
 def _beta(alpha: float, count: int, generator: torch.Generator) -> Tensor:
-    """[count] draws from Beta(α, α): a gamma draw over the sum of two (torch's own sampler takes no generator)."""
+    """[count] draws from Beta(α, α): a gamma draw over the sum of two (torch's sampler does not accept a generator)."""
     first, second = (_log_gamma(alpha, count, generator) for _ in range(2))
     return torch.sigmoid(first - second).float()
 
 
 def _log_gamma(alpha: float, count: int, generator: torch.Generator) -> Tensor:
     """Logarithms of Gamma(α, 1) draws: Gamma(α + 1) · U^(1/α), by Marsaglia & Tsang 2000; logarithms because a small
-    α underflows. Eight tries for each: one is refused with probability below 0.05."""
+    α underflows. Eight attempts each: one is rejected with probability below 0.05."""
     device, d = generator.device, alpha + 1 - 1 / 3
     normal = torch.randn(8, count, generator=generator, device=device, dtype=torch.float64)
     even = torch.rand(9, count, generator=generator, device=device, dtype=torch.float64).clamp_min(1e-300)
@@ -93,8 +93,8 @@ def _log_gamma(alpha: float, count: int, generator: torch.Generator) -> Tensor:
 
 
 def _rectangles(images: Tensor, share: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """(inside [N, 1, H, W], share of the image outside [N]): a rectangle of the image's shape and area 1 − share, its
-    centre anywhere, cut at the border."""
+    """(inside [N, 1, H, W], share of the image outside [N]): a rectangle of the image's aspect ratio and area
+    1 − share, with a random centre, clipped at the border."""
     count, _, height, width = images.shape
     side = (1 - share).sqrt()
     sides = []

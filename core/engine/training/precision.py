@@ -1,6 +1,6 @@
-"""Number format of training, by rule: what the recipe names, else what suits the network on this kind of processor.
+"""Number format of training, by rule: as the recipe specifies, else what suits the network on this kind of processor.
 
-No clock decides it, so the same recipe and seed give the same weights however busy the machine is.
+It does not depend on timing, so the same recipe and seed give the same weights however busy the machine is.
 """
 
 from __future__ import annotations
@@ -30,12 +30,13 @@ def name_of(precision: torch.dtype) -> str:
 
 
 def choose_precision(net: nn.Module, context: Context) -> torch.dtype:
-    """What the recipe names; for `auto` bfloat16 where the device has units for it (`context.bfloat16`) and the network
+    """As the recipe specifies; for `auto` bfloat16 if the device has units for it (`context.bfloat16`) and the network
     is dense and wide, else float32.
 
-    Float32 over bfloat16, seconds of a training step on one thread with AMX: resnet8 of width 16 1.9 (28 px) and 2.2
-    (64 px), resnet18 1.3; but with grouped convolutions ShuffleNet 0.62, MobileNet-V3 0.64, EfficientNet-Lite0 0.56,
-    RegNet 1.07, and ViT-B/32 0.73, an mlp 1.0. Resnet8 of width 8 gains 1.4, and keeps its digits: it has few to lose.
+    Time ratio of float32 to bfloat16 for a training step on one thread with AMX: resnet8 of width 16 1.9 (28 px) and
+    2.2 (64 px), resnet18 1.3; but with grouped convolutions ShuffleNet 0.62, MobileNet-V3 0.64, EfficientNet-Lite0
+    0.56, RegNet 1.07, and ViT-B/32 0.73, an mlp 1.0. Resnet8 of width 8 would gain 1.4 but stays in float32, as it has
+    little precision to lose.
     """
     if context.precision != "auto":
         return FORMATS[context.precision]
@@ -43,22 +44,22 @@ def choose_precision(net: nn.Module, context: Context) -> torch.dtype:
 
 
 def dense_and_wide(net: nn.Module) -> bool:
-    """Whether it is made of convolutions, none grouped or narrower than 16 channels (images aside), without attention,
-    which comes with layer norms."""
+    """Whether the network consists of convolutions, none grouped or narrower than 16 channels (except for image input),
+    without attention, which is recognised by its layer norms."""
     convolutions = [module for module in net.modules() if isinstance(module, nn.Conv2d)]
     attends = any(isinstance(module, nn.LayerNorm) for module in net.modules())
     return bool(convolutions) and not attends and not any(layer.groups > 1 or narrow(layer) for layer in convolutions)
 
 
 def bfloat16_of(device: torch.device) -> str:
-    """The units of `device` that multiply bfloat16, or `none`: what `auto` decides by, recorded with each run."""
+    """The units of `device` that multiply bfloat16, or `none`: the basis of `auto`, recorded with each run."""
     if device.type == "cuda":
         return "tensor cores" if torch.cuda.get_device_capability(device) >= (8, 0) else NONE
     return bfloat16_units() or NONE if device.type == "cpu" else NONE
 
 
 def kind_of(device: torch.device) -> str:
-    """What of the hardware the last digits of a computation depend on: kernels are chosen by it."""
+    """The hardware properties that affect the last digits of a computation, as they determine the kernels used."""
     if device.type == "cuda":
         return f"{torch.cuda.get_device_name(device)} {torch.cuda.get_device_capability(device)}"
     limits = [f"{name}={os.environ[name]}" for name in ("ONEDNN_MAX_CPU_ISA", "MKL_CBWR") if os.environ.get(name)]

@@ -1,4 +1,4 @@
-"""How long and how fast: the plan of a training, and the course of its learning rate and momentum."""
+"""The training schedule: its length, and the curves of learning rate and momentum."""
 
 from __future__ import annotations
 
@@ -9,26 +9,25 @@ from typing import Literal, get_args
 Curve = Literal["cosine", "one_cycle", "step", "constant"]
 CURVES: tuple[Curve, ...] = get_args(Curve)
 RISE = 0.3  # share of all steps in which one_cycle rises; Smith & Topin 2018, arXiv:1708.07120, as torch's OneCycleLR
-START, END = 1 / 25, 1 / 25e4  # of the peak, where one_cycle begins and ends
-MOMENTA = (0.95, 0.85)  # one_cycle's: where the rate is lowest, and at its peak
-SMALLEST_BATCH = (
-    16  # images that `least` shrinks a batch to, no further; chosen with `least`, see tests/bench/small_sets.py
-)
-TOO_FEW = 3  # images in a last batch: batch norm's variances over them would be noise, over one of them nothing at all
-FALLS = (0.5, 0.75)  # shares of all steps after which `step` takes a tenth; He et al. 2016, arXiv:1512.03385
+START, END = 1 / 25, 1 / 25e4  # of the peak, at the start and end of one_cycle
+MOMENTA = (0.95, 0.85)  # of one_cycle: at the lowest rate, and at its peak
+SMALLEST_BATCH = 16  # images to which `least` shrinks a batch at most; chosen with it, see tests/bench/small_sets.py
+TOO_FEW = 3  # images in a last batch: batch norm's variances over them would be noise, or undefined for a single one
+FALLS = (0.5, 0.75)  # fractions of all steps after which `step` drops to a tenth; He et al. 2016, arXiv:1512.03385
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast. A `learning_rate` of 0 is found by a range test; optimizer groups then give shares of it.
+    """Length and rates of training. A `learning_rate` of 0 is found by a range test; the rates of optimizer groups
+    are then relative to it.
 
-    `curve`: its course, with the share `warmup` of linear rise before it (one_cycle rises by itself). `views` 0
-    augments anew every epoch; V > 0 cycles through V fixed views, the first without augmentation, so that a teacher's
-    outputs can be cached. `batches` fixes the length of an epoch; `least` is the number of steps that it has at least:
-    a set too small for them is trained in smaller batches, down to 16 images, and then passes more than once. `mixup`
-    and `cutmix` are the α of Beta(α, α), 0 mixes nothing; `erasing` the chance that a rectangle of an image is erased;
-    `average` the decay of an exponential average of the weights, which is then judged and kept in their place, 0 keeps
-    none.
+    `curve`: the shape of the rate, after a linear warm-up over the fraction `warmup` (one_cycle has its own rise).
+    `views` 0 augments differently in every epoch; V > 0 cycles through V fixed views, the first without augmentation,
+    so that a teacher's outputs can be cached. `batches` fixes the length of an epoch; `least` is its minimum number of
+    steps: a set too small for them is trained in smaller batches, down to 16 images, and then repeated. `mixup` and
+    `cutmix` are the α of Beta(α, α), 0 disables mixing; `erasing` is the probability that a rectangle of an image is
+    erased; `average` the decay of an exponential moving average of the weights, which is then evaluated and kept in
+    their place, 0 disables it.
     """
 
     epochs: int
@@ -49,27 +48,27 @@ class Schedule:
     least: int = 0
 
     def size(self, images: int) -> int:
-        """Images in a batch, of a set of so many."""
+        """Images in a batch, for a set of `images`."""
         whole = min(self.batch, images)
         if not self.least or self.batches:
             return whole
         return min(whole, max(SMALLEST_BATCH, images // self.least))
 
     def length(self, images: int) -> int:
-        """Steps in an epoch, for a set of so many images."""
+        """Steps in an epoch, for a set of `images`."""
         return self.batches or max(self._whole(images), self.least)
 
     def drawn(self, images: int) -> int:
-        """How many images pass in an epoch, of a set of so many; more than there are where some pass again."""
+        """Images used in an epoch, for a set of `images`; more than that if some are repeated."""
         again = bool(self.batches) or self._whole(images) < self.least
         return self.size(images) * self.length(images) if again else images
 
     def _whole(self, images: int) -> int:
-        """Steps in which every image passes once; a last batch of so few that their variance is noise is left out."""
+        """Steps that use every image once; a last batch too small for a meaningful variance is left out."""
         return max(1, math.ceil((images - TOO_FEW) / self.size(images)))
 
     def rate(self, step: int, total: int) -> float:
-        """The share of the peak learning rate in `step` of `total`, from 0 to 1."""
+        """The fraction of the peak learning rate in `step` of `total`, from 0 to 1."""
         if self.curve == "one_cycle":
             return _one_cycle(step, total, START, 1.0, END)
         rise = max(1.0, self.warmup * total)
@@ -82,7 +81,7 @@ class Schedule:
         return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1.0, total - rise)))
 
     def momentum(self, step: int, total: int) -> float | None:
-        """The momentum (AdamW's β₁) in `step` of `total`; None leaves it as it is."""
+        """The momentum (AdamW's β₁) in `step` of `total`; None leaves it unchanged."""
         low, high = MOMENTA
         return _one_cycle(step, total, low, high, low) if self.curve == "one_cycle" else None
 

@@ -1,4 +1,4 @@
-"""Sets of few images: how many optimizer steps an epoch has at least, an option of everything that trains."""
+"""Small datasets: the minimum number of optimizer steps per epoch, an option of every method that trains."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from core.engine.context import Context
 from core.engine.method import knob
 from core.engine.training.schedule import Schedule
 
-LEAST_STEPS = 16  # an epoch; chosen on validation over three small sets, see tests/bench/small_sets.py
+LEAST_STEPS = 16  # per epoch; chosen on validation over three small sets, see tests/bench/small_sets.py
 
 
 def steps_at_least() -> Any:
     """The option; see `core.engine.training.schedule.Schedule.least` for what it does."""
     return knob(
-        LEAST_STEPS, "Least steps an epoch",
-        "A set too small for so many steps an epoch takes smaller batches, down to 16 images, then passes more than "
-        "once; the run says so. 0 keeps batch size and passes as set.",
-        zh=("每轮最少步数", "数据集太小、一轮不足这么多步时,先减小批大小(最小 16 张),再重复遍历图像,并在运行中说明。"
-            "0 表示严格按设定的批大小和遍历次数。"), ge=0, le=1000, unit="steps",
+        LEAST_STEPS, "Minimum steps per epoch",
+        "If the dataset is too small for this many steps, batches shrink to as few as 16 images, then images are "
+        "repeated; the run reports it. Without a minimum, batch size and passes stay as set.",
+        zh=("每轮最少步数", "数据集太小、一轮不足这么多步时，先减小批大小（最小 16 张），再重复遍历图像，"
+            "并在运行中说明。不设下限时，严格按设定的批大小和遍历次数。"), ge=0, le=1000, unit="steps",
+        names={0: ("no minimum", "不设下限")}, usual=LEAST_STEPS,
     )  # fmt: skip
 
 
 def tell_few(images: int, schedule: Schedule, context: Context) -> None:
-    """Says where a set is so small that its batches are smaller, or its images pass more often, than was asked for."""
+    """Reports if a set is so small that its batches are smaller, or its images repeated more often, than requested."""
     size, steps, asked = schedule.size(images), schedule.length(images), min(schedule.batch, images)
     passes = schedule.drawn(images) / images
     if not schedule.least or schedule.batches or (size == asked and passes <= 1):

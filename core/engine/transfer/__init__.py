@@ -1,4 +1,4 @@
-"""Transfer: a pretrained backbone learns the classes of the target dataset."""
+"""Transfer learning: a pretrained backbone learns the classes of the target dataset."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from core.engine.model import Model
 
 
 class Transfer(Method, ABC):
-    """A way to make a classifier of the target's classes from a pretrained backbone."""
+    """Turns a pretrained backbone into a classifier of the target's classes."""
 
     @abstractmethod
     def apply(self, model: Model, context: Context) -> Model:
-        """The classifier; `model` comes with its pretrained backbone and a new, untrained head."""
+        """The classifier; `model` has a pretrained backbone and a new, untrained head."""
 
     def save(self, model: Model, path: Path, context: Context) -> Saved:
         """The network as float32 ONNX."""

@@ -1,4 +1,4 @@
-"""AdaBN: the batch-norm statistics of the target in place of the source's."""
+"""AdaBN: replaces the source's batch-norm statistics by the target's."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from core.engine.model import Model
 from core.engine.transfer.adaptation import SourceFreeAdaptation, statistics_layers
 from core.options import Words
 
-AT_ONCE = 256  # images whose statistics are taken together
+AT_ONCE = 256  # images per batch of statistics
 
 
 class Adabn(SourceFreeAdaptation):
-    """Every weight stays; means and variances become those of the target's images (Li et al. 2016, arXiv:1603.04779).
+    """Keeps every weight; means and variances become those of the target's images (Li et al. 2016, arXiv:1603.04779).
 
-    They are averages over equal batches of about 256, each normalised by its own, in one pass.
+    They are averages over equal batches of about 256, each normalised by its own statistics, in one pass.
     """
 
-    title = Words("Adaptation: AdaBN", "域适应:AdaBN")
+    title = Words("Adaptation: AdaBN", "域适应：AdaBN")
     summary = Words(
-        "After learning the labels, only the batch-norm means and variances are taken anew from target images.",
-        "学完标签后,仅用目标域图像重新估计批归一化的均值和方差。",
+        "After training on the labels, only the batch-norm means and variances are re-estimated on target images.",
+        "学完标签后，仅用目标域图像重新估计批归一化的均值和方差。",
     )
     source = "https://arxiv.org/abs/1603.04779"
 

@@ -1,4 +1,4 @@
-"""How far two domains lie apart in feature space: the distances that adaptation makes small."""
+"""Distances between two domains in feature space, which adaptation minimises."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BANDWIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)  # of the kernels, as multiples of the m
 def coral(source: Tensor, target: Tensor) -> Tensor:
     """Distance of the second-order statistics of source [N, D] and target [M, D]: ‖C_S − C_T‖²_F / (4 d²).
 
-    Deep CORAL (Sun & Saenko 2016, arXiv:1607.01719, eq. 1–3); covariances are the unbiased ones, divided by N − 1.
+    Deep CORAL (Sun & Saenko 2016, arXiv:1607.01719, eq. 1–3); covariances are unbiased, divided by N − 1.
     Raises UserError with fewer than two rows in either.
     """
     _check(source, target, least=2)
@@ -28,17 +28,17 @@ def covariance(features: Tensor) -> Tensor:
 
 
 def mmd(source: Tensor, target: Tensor) -> Tensor:
-    """Squared maximum mean discrepancy of source [N, D] and target [M, D] under five RBF kernels, the sum of all.
+    """Squared maximum mean discrepancy of source [N, D] and target [M, D], summed over five RBF kernels.
 
     Biased estimate (diagonal kept, so it is never negative and mmd(x, x) = 0) of Gretton et al. 2012 with the kernels
     of DAN (Long et al. 2015, arXiv:1502.02791): exp(−‖a − b‖² / γ), γ = ¼ … 4 times the mean squared distance of all
-    pairs of different rows; no gradient flows through γ. Raises UserError where either has no row.
+    pairs of different rows; no gradient flows through γ. Raises UserError if either has no row.
     """
     _check(source, target, least=1)
     within, across, other = _squared(source, source), _squared(source, target), _squared(target, target)
     rows = len(source) + len(target)
     mean = (within.sum() + 2 * across.sum() + other.sum()).detach() / (rows * (rows - 1))
-    widths = mean.clamp_min(torch.finfo(mean.dtype).tiny)  # all rows alike: every distance is 0, and so is the answer
+    widths = mean.clamp_min(torch.finfo(mean.dtype).tiny)  # for equal rows, with distances and result 0
     found = source.new_zeros(())
     for multiple in BANDWIDTHS:
         same, mixed, there = (torch.exp(-part / (multiple * widths)).mean() for part in (within, across, other))
@@ -47,15 +47,15 @@ def mmd(source: Tensor, target: Tensor) -> Tensor:
 
 
 def _squared(a: Tensor, b: Tensor) -> Tensor:
-    """Squared distances [N, M], from the differences themselves: exactly 0 for equal rows."""
+    """Squared distances [N, M], computed from differences: exactly 0 for equal rows."""
     return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist").square()
 
 
 def _check(source: Tensor, target: Tensor, least: int) -> None:
     if source.ndim != 2 or target.ndim != 2 or source.shape[1] != target.shape[1]:
         given = f"{tuple(source.shape)} and {tuple(target.shape)}"
-        raise UserError("wrong_shape", "target", given, "[N, D] and [M, D]", "Give both the same number of features.")
+        raise UserError("wrong_shape", "target", given, "[N, D] and [M, D]", "Use equal numbers of features.")
     for name, features in (("source", source), ("target", target)):
         if len(features) < least:
-            fix = "Take a larger batch."
+            fix = "Use a larger batch."
             raise UserError("too_few_rows", name, f"{len(features)} rows", f"at least {least}", fix)

@@ -1,4 +1,4 @@
-"""Deep CORAL: the covariances of both domains' embeddings become alike."""
+"""Deep CORAL: aligns the covariances of both domains' embeddings."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from core.options import Words
 
 
 class Coral(Alignment):
-    """‖C_S − C_T‖²_F / (4 d²) beside the cross-entropy (Sun & Saenko 2016, arXiv:1607.01719)."""
+    """‖C_S − C_T‖²_F / (4 d²) in addition to the cross-entropy (Sun & Saenko 2016, arXiv:1607.01719)."""
 
-    title = Words("Adaptation: CORAL", "域适应:CORAL")
+    title = Words("Adaptation: CORAL", "域适应：CORAL")
     summary = Words(
-        "Learns the labels while the features of source and target come to vary together in the same way.",
-        "学习标签的同时,使源域与目标域特征的协方差趋于一致。",
+        "Learns the labels while aligning the covariances of source and target features.",
+        "学习标签的同时，使源域与目标域特征的协方差趋于一致。",
     )
     source = "https://arxiv.org/abs/1607.01719"
 

@@ -1,4 +1,4 @@
-"""DANN: features from which a discriminator cannot tell the domains apart."""
+"""DANN: learns features from which a discriminator cannot distinguish the domains."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from core.options import Words
 
 
 class Dann(Alignment):
-    """Gradient reversal with λ = 2 / (1 + e^(−10 p)) − 1, p the share of training done (Ganin et al. 2016,
+    """Gradient reversal with λ = 2 / (1 + e^(−10 p)) − 1, p the fraction of training done (Ganin et al. 2016,
     arXiv:1505.07818)."""
 
-    title = Words("Adaptation: DANN", "域适应:DANN")
+    title = Words("Adaptation: DANN", "域适应：DANN")
     summary = Words(
-        "A discriminator learns to tell source from target; the features learn to deceive it.",
-        "判别器学习区分源域与目标域,特征则学习骗过它。",
+        "A discriminator learns to distinguish source from target; the features learn to deceive it.",
+        "判别器学习区分源域与目标域，特征则学习骗过它。",
     )
     source = "https://arxiv.org/abs/1505.07818"
 
@@ -30,16 +30,16 @@ class Dann(Alignment):
     )  # fmt: skip
 
     def critic(self, width: int) -> nn.Module:
-        """Embeddings [N, width] to one logit each: positive says source."""
+        """Maps embeddings [N, width] to one logit each; positive means source."""
         first, second = nn.Linear(width, self.hidden), nn.Linear(self.hidden, self.hidden)
         return nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), nn.Linear(self.hidden, 1))
 
     def distance(self, source: Tensor, target: Tensor, progress: float, critic: nn.Module | None) -> Tensor:
-        """The discriminator's cross-entropy: it learns to make it small, the features to make it large."""
+        """The discriminator's cross-entropy, which it minimises and the features maximise."""
         assert critic is not None
-        told = critic(reverse(torch.cat([source, target]), strength(progress))).squeeze(1)
-        truth = torch.cat([told.new_ones(len(source)), told.new_zeros(len(target))])
-        return F.binary_cross_entropy_with_logits(told, truth)
+        logits = critic(reverse(torch.cat([source, target]), strength(progress))).squeeze(1)
+        truth = torch.cat([logits.new_ones(len(source)), logits.new_zeros(len(target))])
+        return F.binary_cross_entropy_with_logits(logits, truth)
 
 
 def strength(progress: float) -> float:
@@ -48,6 +48,6 @@ def strength(progress: float) -> float:
 
 
 def reverse(features: Tensor, strength: float) -> Tensor:
-    """The features themselves, with a gradient of −strength times what arrives."""
+    """The identity, with the incoming gradient multiplied by −strength."""
     turned = -strength * features
     return turned + (features - turned).detach()

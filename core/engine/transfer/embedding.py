@@ -1,7 +1,7 @@
-"""Embeddings of a frozen backbone, computed once and kept on disk; and its graph, which takes any head.
+"""Embeddings of a frozen backbone, computed once and cached on disk; and its graph, to which any head can be attached.
 
-Few images are embedded in torch, at once: onnxruntime is about twice as fast, but the graph must be exported first, and
-that takes seconds in which nothing would move on the screen.
+Small numbers of images are embedded directly in torch: onnxruntime is about twice as fast, but the graph must be
+exported first, which takes several seconds without visible progress.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from core.engine.training.memory_layout import arrange, arranged, choose_layout
 from core.files import make_folder
 from core.sealed import read_kept, write_kept
 
-AT_ONCE = 32  # images of a batch in torch: a quarter faster than 64 or 16 with one thread a batch
-FEW = 2**26  # input pixels: 16,384 images of 64 px. EfficientNet-Lite0 takes torch as long for them as the export
+AT_ONCE = 32  # images per batch in torch: a quarter faster than 64 or 16 with one thread per batch
+FEW = 2**26  # input pixels: 16,384 images of 64 px. For EfficientNet-Lite0 they take torch as long as the export
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Extractor:
         return torch.cat(rows)
 
     def _in_torch(self, images: Tensor, context: Context) -> Generator[Tensor, None, None]:
-        """The embeddings of one batch after the other."""
+        """The embeddings, batch by batch."""
         net = without_head(self.model.net).to(context.device)
         layout = choose_layout(net, context.device)
         arrange(net, layout)
@@ -89,7 +89,7 @@ class Extractor:
 def extractor(model: Model) -> Extractor:
     """The extractor of a model's backbone, named by the weights' fingerprint.
 
-    Raises UserError `no_linear_head` where the network does not end in a linear layer on an embedding.
+    Raises UserError `no_linear_head` if the network does not end in a linear layer on an embedding.
     """
     head = head_layer(model.net)
     if not isinstance(head, nn.Linear):
@@ -98,10 +98,10 @@ def extractor(model: Model) -> Extractor:
 
 
 def template(model: Model, context: Context) -> onnx.ModelProto:
-    """The graph of a model's backbone with the outputs `logits`, from a head without meaning, and `embedding`.
+    """The graph of a model's backbone with the outputs `logits`, from a placeholder head, and `embedding`.
 
-    Exported the first time and cached: models that differ in their heads alone share it, byte for byte.
-    Raises UserError `no_linear_head` where the network does not end in a linear layer on an embedding.
+    Exported the first time and then cached: models that differ only in their heads share it byte for byte.
+    Raises UserError `no_linear_head` if the network does not end in a linear layer on an embedding.
     """
     path: Path = context.cache / "extractors" / f"{fingerprint(model)}.kept"
     kept = read_kept(path)
@@ -114,7 +114,7 @@ def template(model: Model, context: Context) -> onnx.ModelProto:
 
 
 def _neutral(model: Model) -> Model:
-    """The model with zeros for a head: what the exporter writes must not depend on who came first."""
+    """The model with a head of zeros: the exported graph must not depend on which model came first."""
     net = copy.deepcopy(model.net)
     with torch.no_grad():
         for parameter in head_layer(net).parameters():

@@ -1,4 +1,4 @@
-"""Fine-tuning: all layers learn, the deeper the faster."""
+"""Fine-tuning: all layers are trained, deeper layers at higher rates."""
 
 from __future__ import annotations
 
@@ -21,41 +21,43 @@ class FineTune(TrainedTransfer):
 
     title = Words("Fine-tuning", "微调")
     summary = Words(
-        "All layers learn; the head ten times faster than the backbone, shallow layers slowest.",
-        "所有层都参与训练;分类头比骨干快十倍,越浅的层越慢。",
+        "Trains all layers; the head at ten times the backbone's rate, shallow layers slowest.",
+        "训练所有层；分类头的学习率是骨干的十倍，越浅的层越小。",
     )
     source = "https://arxiv.org/abs/1801.06146"
 
     backbone_rate: float = knob(
         0.0, "Backbone's learning rate",
-        "The deepest block's learning rate as a share of the head's. 0 decides: a tenth for pretrained weights; where "
-        "they are random, all layers learn at the head's rate.",
-        zh=("骨干学习率比例", "最深一块的学习率与分类头学习率之比。0 表示自动:预训练权重取十分之一;"
-            "权重随机时,所有层都用分类头的学习率。"), ge=0.0, le=1.0,
+        "The deepest block's learning rate relative to the head's. Automatic: a tenth for pretrained weights; with "
+        "random weights all layers use the head's rate.",
+        zh=("骨干学习率比例", "最深一块的学习率与分类头学习率之比。自动：预训练权重取十分之一；"
+            "权重随机时，所有层都用分类头的学习率。"), ge=0.0, le=1.0, names={0.0: ("automatic", "自动")}, usual=0.1,
     )  # fmt: skip
     layer_decay: float = knob(
-        0.9, "Layer-wise decay", "Each block learns at this share of the rate of the block after it; 1 is no decay.",
-        zh=("逐层衰减", "每一块的学习率是其后一块的这个比例;1 表示不衰减。"), ge=0.5, le=1.0,
+        0.9, "Layer-wise decay", "Each block's learning rate relative to that of the block after it.",
+        zh=("逐层衰减", "每一块的学习率是其后一块的这个比例。"), ge=0.5, le=1.0,
+        names={1.0: ("none", "无")}, usual=0.9,
     )  # fmt: skip
     statistics: str = knob(
         "auto", "Batch-norm statistics",
-        "frozen keeps the source's means and variances, learned follows the target; auto freezes "
-        "those of pretrained weights below 5,000 images.",
-        zh=("批归一化统计量", "frozen 保留源域均值方差,learned 跟随目标域;"
-            "auto 在少于 5000 张图像时冻结预训练权重的统计量。"),
+        "Frozen keeps the pretraining means and variances, learned updates them; automatic freezes those of pretrained "
+        "weights below 5,000 images.",
+        zh=("批归一化统计量", "冻结：保留源域的均值和方差；学习：跟随目标域；"
+            "自动：少于 5000 张图像时冻结预训练权重的统计量。"),
         choices=("auto", "frozen", "learned"),
+        names={"auto": ("automatic", "自动"), "frozen": ("frozen", "冻结"), "learned": ("learned", "学习")},
     )  # fmt: skip
 
     def suited(self, model: Model) -> Self:
-        """Random layers have nothing to keep: there all learn alike, and statistics follow the images."""
+        """Random layers have nothing to preserve: all are trained at the same rate, and statistics are updated."""
         found = super().suited(model)
         if found.backbone_rate:
             return found
-        alike = {"backbone_rate": 1.0, "layer_decay": 1.0} if model.fresh else {"backbone_rate": PRETRAINED_RATE}
-        return found.model_copy(update=alike)
+        rates = {"backbone_rate": 1.0, "layer_decay": 1.0} if model.fresh else {"backbone_rate": PRETRAINED_RATE}
+        return found.model_copy(update=rates)
 
     def trainable(self, net: nn.Module, images: int) -> Trainable:
-        """Head at the full rate, block i from the end at backbone_rate · layer_decay^i of it."""
+        """The head at the full rate, block i from the end at backbone_rate · layer_decay^i of it."""
         parts = blocks(net)
         groups: list[dict[str, object]] = [{"params": parts.head, "lr": self.learning_rate}]
         rate = self.learning_rate * (self.backbone_rate or PRETRAINED_RATE)
@@ -65,6 +67,6 @@ class FineTune(TrainedTransfer):
         return Trainable(groups, self._frozen(net, images))
 
     def _frozen(self, net: nn.Module, images: int) -> list[nn.Module]:
-        """The batch norms that keep their statistics; with `auto` only where some were ever taken from images."""
+        """The batch norms that keep their statistics; with `auto` only those whose statistics come from images."""
         keeps = self.statistics == "frozen" or (self.statistics == "auto" and images < ENOUGH_FOR_STATISTICS)
         return [norm for norm in batch_norms(net) if keeps and (self.statistics == "frozen" or knows_images(norm))]

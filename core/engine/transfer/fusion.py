@@ -1,4 +1,4 @@
-"""Feature fusion: the embeddings of several backbones side by side under one linear classifier."""
+"""Feature fusion: one linear classifier on the concatenated embeddings of several backbones."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ from core.rules.networks import fellows
 
 
 class Fusion(ProbedTransfer):
-    """Concatenated embeddings, as wide as all together, then multinomial logistic regression (early feature fusion,
-    Snoek et al. 2005, https://doi.org/10.1145/1101149.1101236). The saved file holds all backbones."""
+    """Concatenated embeddings, then multinomial logistic regression (early feature fusion, Snoek et al. 2005,
+    https://doi.org/10.1145/1101149.1101236). The saved file holds all backbones."""
 
     title = Words("Feature fusion", "特征融合")
     summary = Words(
-        "Several backbones look at each image; one linear classifier learns on all their features. A teacher to "
-        "distil from: the file is as large and as slow as all of them together.",
-        "多个骨干同时看每张图像;一个线性分类器在它们的全部特征上学习。适合作为蒸馏的教师:文件大小与耗时是各骨干之和。",
+        "Several backbones process each image; one linear classifier is trained on all their features. Useful as a "
+        "teacher for distillation: the file is as large and as slow as all of them together.",
+        "多个骨干处理每张图像；在它们的全部特征上训练一个线性分类器。适合作为蒸馏的教师：文件大小与耗时是各骨干之和。",
     )
     source = "https://doi.org/10.1145/1101149.1101236"
 
     with_backbones: str = knob(
-        "resnet8_fashion,resnet20_fashion", "With these backbones",
-        "Beside the recipe's own, names separated by commas; small networks see images at their own size.",
-        zh=("同时使用的骨干", "除配方自身的骨干之外,用逗号分隔名称;小网络按自己的尺寸看图像。"),
+        "resnet8_fashion,resnet20_fashion", "Additional backbones",
+        "In addition to the recipe's own, names separated by commas; small networks use their own image size.",
+        zh=("附加骨干", "除配方自身的骨干之外的骨干名称，用逗号分隔；小网络使用自己的图像尺寸。"),
     )  # fmt: skip
 
     def frozen(self, model: Model, context: Context) -> Frozen:
@@ -60,7 +60,7 @@ class Fusion(ProbedTransfer):
         return (Problem.of(features, labels, classes),)
 
     def needs(self) -> tuple[str, ...]:
-        """All that are named."""
+        """All named backbones."""
         return tuple(fellows(self.with_backbones, ""))
 
     def forecast(self, before: Forecast, context: Context) -> Forecast:
@@ -69,14 +69,14 @@ class Fusion(ProbedTransfer):
         return Forecast(fuse(parts, context.data.size, context.data.channels), before.why)
 
     def notes(self, model: Model) -> tuple[str, ...]:
-        """Whose features stand side by side."""
+        """Which backbones' features are concatenated."""
         layer = head_layer(model.net)
         assert isinstance(layer, nn.Linear)
-        return (f"{model.backbone.replace('+', ' + ')}: {layer.in_features} features of all of them in one file",)
+        return (f"{model.backbone.replace('+', ' + ')}: {layer.in_features} concatenated features in one file",)
 
     def _parts(self, model: Model, context: Context) -> list[Model]:
-        """The recipe's backbone first; raises UserError `no_linear_head` where one ends in something else."""
-        names = fellows(self.with_backbones, model.backbone)
+        """The recipe's backbone first; raises UserError `no_linear_head` if one does not end in a linear layer."""
+        names = fellows(self.with_backbones, model.name)
         others = [start(name, replace(context, image_size=side_of(name, context.image_size))) for name in names]
         for part in (model, *others):
             if not isinstance(layer := head_layer(part.net), nn.Linear):

@@ -1,4 +1,4 @@
-"""Gradual unfreezing: the head learns first, then one group of blocks after the other joins, deepest first."""
+"""Gradual unfreezing: trains the head first, then unfreezes one group of blocks after another, deepest first."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from core.options import Words
 
 
 class Gradual(FineTune):
-    """Gradual unfreezing (Howard & Ruder 2018, ULMFiT, arXiv:1801.06146): what is still frozen keeps its exact bits."""
+    """Gradual unfreezing (Howard & Ruder 2018, ULMFiT, arXiv:1801.06146): frozen parts stay bit-identical."""
 
     title = Words("Gradual unfreezing", "逐步解冻")
     summary = Words(
-        "The head learns first; then the blocks join from the end, phase by phase, until all learn.",
-        "先训练分类头;然后从末端起各块逐阶段加入,直到全部参与训练。",
+        "Trains the head first; then unfreezes the blocks from the end, phase by phase, until all are trained.",
+        "先训练分类头；然后从末端起逐阶段解冻各块，直到全部参与训练。",
     )
     source = "https://arxiv.org/abs/1801.06146"
 
     phases: int = knob(
-        4, "Phases", "The head alone learns in the first, everything in the last; the epochs are shared out evenly.",
-        zh=("阶段数", "第一阶段只训练分类头,最后阶段训练全部;训练轮数均分。"), ge=2, le=100,
+        4, "Phases", "The first trains only the head, the last everything; epochs are divided evenly.",
+        zh=("阶段数", "第一阶段只训练分类头，最后阶段训练全部；训练轮数均分。"), ge=2, le=100, first=True,
     )  # fmt: skip
 
     def apply(self, model: Model, context: Context) -> Model:
@@ -40,7 +40,7 @@ class Gradual(FineTune):
         return model
 
     def phase(self, model: Model, number: int, start: Objective, context: Context) -> Model:
-        """The model after phase `number`, from 0, which trains the head and that many shares of the blocks."""
+        """The model after phase `number`, from 0, which trains the head and that many groups of blocks."""
         done, end = self._parts()[number]
         part = context.part(f"phase-{number}").after(done, self.epochs)
         return self.train(
@@ -50,7 +50,7 @@ class Gradual(FineTune):
         )  # fmt: skip
 
     def thawed(self, model: Model, number: int, images: int) -> Trainable:
-        """What learns in phase `number`; every parameter requires a gradient or not accordingly."""
+        """What is trained in phase `number`; sets `requires_grad` of every parameter accordingly."""
         net = model.net
         whole = self.suited(model).trainable(net, images)
         body = blocks(net).body
@@ -65,7 +65,7 @@ class Gradual(FineTune):
         return shared_out(self.epochs, self.phases, "phases", self.phases)
 
     def workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:
-        """Each phase trains what has joined."""
+        """Each phase trains what is unfrozen."""
         work: list[Workload] = []
         images = len(context.labelled)
         for number, (done, end) in enumerate(self._parts()):

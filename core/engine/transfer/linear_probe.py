@@ -1,4 +1,4 @@
-"""Linear probe: the backbone is a fixed, shared representation; only a linear classifier on top of it learns."""
+"""Linear probe: the backbone is a fixed representation; only a linear classifier on top of it is trained."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class LinearProbe(ProbedTransfer):
 
     title = Words("Linear probe", "线性探测")
     summary = Words(
-        "The backbone stays as it is; features are computed once and only a linear classifier learns. Seconds.",
-        "骨干保持不变;特征只计算一次,只训练线性分类器。只需几秒。",
+        "The backbone is frozen; features are computed once and only a linear classifier is trained. Takes seconds.",
+        "冻结骨干；特征只计算一次，只训练线性分类器。只需几秒。",
     )
     source = "https://arxiv.org/abs/1610.01644"
 

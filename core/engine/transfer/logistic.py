@@ -1,7 +1,8 @@
-"""Multinomial logistic regression with a penalty, and its path over several penalties: the optimum, in a second.
+"""Penalised multinomial logistic regression, and its path over several penalties: the optimum within a second.
 
-The search is L-BFGS in coordinates where the objective is about as curved in every direction. For the features of 5,000
-images by EfficientNet-Lite0 it takes 43 evaluations at a penalty of 0.1; on the standardised features as they are, 205.
+The search is L-BFGS in coordinates in which the curvature of the objective is about equal in every direction. For
+EfficientNet-Lite0's features of 5,000 images it takes 43 evaluations at a penalty of 0.1; on plain standardised
+features, 205.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from torch.nn import functional as F
 
 from core.engine.threads import one_thread
 
-SMALL = 5_000_000  # multiplications of one product: below, a second thread saves less than waiting for it may cost
-LARGE = 30_000_000  # multiplications of one product: from here on in float32, twice as fast
-STEEPEST = {torch.float64: 1e-6, torch.float32: 3e-5}  # gradient at which a search ends: as far as rounding lets it go
-ROUGH = 1e-3  # enough to choose among heads: the objective is within 2e-4 of its least, for a quarter of the time
+SMALL = 5_000_000  # multiplications of one product: below, a second thread saves less than synchronisation may cost
+LARGE = 30_000_000  # multiplications of one product: from here on float32, twice as fast
+STEEPEST = {torch.float64: 1e-6, torch.float32: 3e-5}  # gradient at which a search ends, as small as rounding permits
+ROUGH = 1e-3  # enough to choose among heads: the objective is within 2e-4 of its minimum, in a quarter of the time
 EVALUATIONS = 45, 120  # of the objective for one penalty, and for seven: 23 … 66 and 95 … 153 on eight shapes
-ENOUGH = 2_000  # images to find the principal axes in, or half as many again as there are features
-LEAST_BEND = 1e-3  # of the objective along an intercept, which no penalty bends where a class is never in doubt
+ENOUGH = 2_000  # images for finding the principal axes, or 1.5 times the number of features if that is more
+LEAST_BEND = 1e-3  # curvature along an intercept, which has no penalty, for a class that is never in doubt
 
 
 @dataclass(frozen=True)
@@ -42,19 +43,18 @@ class Head:
 def solve(features: Tensor, labels: Tensor, classes: int, l2: float) -> Head:
     """The optimum of mean cross-entropy + l2/2 · ‖W‖² on standardised features [N, D].
 
-    The intercept is free of the penalty, so this is scikit-learn's LogisticRegression with C = 1/(l2·N). The
-    standardisation is folded into the returned head, which takes features as they are. A feature that never varies
-    gets weight 0.
+    The intercept is not penalised, so this is scikit-learn's LogisticRegression with C = 1/(l2·N). The standardisation
+    is folded into the returned head, which takes the original features. A constant feature gets weight 0.
     """
     return Problem.of(features, labels, classes).solve(l2)
 
 
 def standardised(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """(features [N, D] with mean 0 and deviation 1 in their own type, the mean [D] and what to multiply by [D] in
-    float64); a feature that never varies becomes 0."""
+    """(features [N, D] with mean 0 and standard deviation 1 in their own type, the mean [D] and the scale [D] in
+    float64); a constant feature becomes 0."""
     near = features.mean(0)
     x = features - near
-    rest = x.mean(0)  # what rounding left of the mean
+    rest = x.mean(0)  # the remainder of the mean due to rounding
     deviation = x.sub_(rest).square().mean(0).double().sqrt()
     mean = near.double() + rest.double()
     varies = deviation > 1e-8 * mean.abs().clamp_min(1e-12)
@@ -63,7 +63,7 @@ def standardised(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def operations(images: int, width: int, classes: int, penalties: int) -> float:
-    """About how many double-precision operations it takes to find a head at the best of so many penalties."""
+    """The approximate number of double-precision operations to find the head at the best of `penalties` penalties."""
     width = min(images, width)
     large = images * width * classes >= LARGE
     turning = (4.0 * images * width**2 + 10.0 * width**3) * (0.07 if large else 0.14)  # products of large matrices
@@ -77,9 +77,9 @@ def fitting(shape: torch.Size, classes: int) -> torch.dtype:
 
 
 class View(NamedTuple):
-    """How a head sees features [N, D]: (features − mean) · scale · basisᵀ, of [D], [D] and [K, D].
+    """How features [N, D] are transformed before the head: (features − mean) · scale · basisᵀ, of [D], [D] and [K, D].
 
-    Without a basis along the features' own axes.
+    Without a basis, along the features' own axes.
     """
 
     mean: Tensor
@@ -91,21 +91,21 @@ class View(NamedTuple):
         return x if self.basis is None else x @ self.basis.T
 
     def turned(self, axes: Tensor) -> View:
-        """The same, seen along `axes` [K, K]."""
+        """The same, rotated to `axes` [K, K]."""
         across = axes.double().T
         return self._replace(basis=across if self.basis is None else across @ self.basis.double())
 
 
 @dataclass
 class Problem:
-    """Standardised features [N, D] as `rotated` [N, K] = view(features), along their principal axes; the variance
-    along each is in `variances` [K]. K is D, or N where there are fewer images than features, for the optimum lies in
-    the images' own space whatever D is; or it is the number of chosen directions. `there` is the view of the images
-    that the saved file will be given, the same unless they are of another domain.
+    """Standardised features [N, D] as `rotated` [N, K] = view(features), along their principal axes; the variance along
+    each is in `variances` [K]. K is D, or N if there are fewer images than features, as the optimum lies in the span of
+    the images whatever D is; or the number of chosen directions. `there` is the view for the images that the saved file
+    will receive, the same unless they are of another domain.
 
-    Few are searched on in float64. Many are in float32, which leaves the objective within 1e-6 of its least.
+    Small problems are solved in float64, large ones in float32, which leaves the objective within 1e-6 of its minimum.
 
-    A search starts where the solutions before it point to, which saves a third of the evaluations and more.
+    A search starts from an extrapolation of earlier solutions, which saves a third of the evaluations or more.
     """
 
     rotated: Tensor
@@ -121,7 +121,7 @@ class Problem:
         """The problem for features [N, D] and labels [N]."""
         x, mean, scale = standardised(features.to(fitting(features.shape, classes)))
         if len(x) < x.shape[1]:
-            columns, triangle = torch.linalg.qr(x.T)  # ten times cheaper than the singular vectors, for the same space
+            columns, triangle = torch.linalg.qr(x.T)  # ten times cheaper than singular vectors, for the same space
             view = View(mean, scale, columns.T)
             return cls.turned(triangle.T, labels, classes, view, view)
         view = View(mean, scale, None)
@@ -129,28 +129,28 @@ class Problem:
 
     @classmethod
     def along(cls, features: Tensor, labels: Tensor, classes: int, directions: Tensor) -> Problem:
-        """The problem for the standardised features as seen along `directions` [D, K]: the head that comes out takes
-        the features themselves, so the transformation is part of it."""
+        """The problem for the standardised features projected onto `directions` [D, K]: the resulting head takes the
+        original features, so it includes the transformation."""
         _, mean, scale = standardised(features.double())
         view = View(mean, scale, directions.T)
         return cls.across(features, labels, classes, view, view)
 
     @classmethod
     def across(cls, features: Tensor, labels: Tensor, classes: int, view: View, there: View) -> Problem:
-        """The problem for features seen by `view`, whose solution is deployed on images seen by `there`."""
+        """The problem for features transformed by `view`, whose solution is used on images transformed by `there`."""
         seen = view(features)
         return cls.turned(seen.to(fitting(seen.shape, classes)), labels, classes, view, there)
 
     @classmethod
     def turned(cls, seen: Tensor, labels: Tensor, classes: int, view: View, there: View) -> Problem:
-        """The problem for `seen` [N, K] = view(features), turned to its principal axes, which changes no norm of the
-        weights."""
-        some = seen[:: math.ceil(len(seen) / max(ENOUGH, 1.5 * seen.shape[1]))]  # the axes only make the search short
+        """The problem for `seen` [N, K] = view(features), rotated to its principal axes, which preserves the norm of
+        the weights."""
+        some = seen[:: math.ceil(len(seen) / max(ENOUGH, 1.5 * seen.shape[1]))]  # the axes only speed up the search
         variances, axes = torch.linalg.eigh(some.T @ some / len(some))
         return cls(seen @ axes, variances.clamp_min(0), labels, view.turned(axes), there.turned(axes), classes)
 
     def solve(self, l2: float, *, rough: bool = False) -> Head:
-        """The head for this penalty, for images such as those it learned on; a `rough` one is good enough to be
+        """The head for this penalty, for images like those it was trained on; a `rough` one is accurate enough to be
         compared with others."""
         steepest = ROUGH if rough else STEEPEST[self.rotated.dtype]
         with one_thread() if self.rotated.numel() * self.classes < SMALL else nullcontext():
@@ -159,7 +159,7 @@ class Problem:
         return self._head(self.view)
 
     def deployed(self) -> Head:
-        """The last solution as a head for the images that the saved file will be given."""
+        """The last solution as a head for the images that the saved file will receive."""
         return self._head(self.there)
 
     def _head(self, view: View) -> Head:
@@ -169,7 +169,7 @@ class Problem:
         return Head(scaled, found.bias.double() - scaled @ view.mean)
 
     def _start(self, l2: float) -> tuple[Tensor, Tensor]:
-        """Weight [C, K] and bias [C] to begin with: on the parabola through the last three solutions over log l2."""
+        """Initial weight [C, K] and bias [C]: on the parabola through the last three solutions over log l2."""
         known = {found.l2: found for found in self.path}
         near = [known[l2]] if l2 in known else list(known.values())[-3:]
         weight, bias = self.rotated.new_zeros(self.classes, self.rotated.shape[1]), self.rotated.new_zeros(self.classes)
@@ -203,10 +203,10 @@ class Problem:
 
         def objective(weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             logits = torch.addmm(bias, self.rotated, weight.T.contiguous())
-            told = logits.T.contiguous().log_softmax(0)  # [C, N]: four times faster than along short rows
-            value = -(told * truth).sum(dtype=torch.float64) / images
+            logs = logits.T.contiguous().log_softmax(0)  # [C, N]: four times faster than along short rows
+            value = -(logs * truth).sum(dtype=torch.float64) / images
             value = value + 0.5 * l2 * weight.square().sum(dtype=torch.float64)
-            wrong = ((told.exp() - truth) / images).T.contiguous()  # [N, C]: the product takes two thirds of the time
+            wrong = ((logs.exp() - truth) / images).T.contiguous()  # [N, C]: the product takes two thirds of the time
             return value, torch.addmm(weight, wrong.T, self.rotated, beta=l2), wrong.sum(0)
 
         return objective
@@ -223,10 +223,10 @@ class Solution:
 
 @dataclass(frozen=True)
 class Bend:
-    """The coordinates of the search, which undo how the objective is bent at its start.
+    """The coordinates of the search, which normalise the curvature of the objective at its start.
 
-    Its second derivative there is the mean over images of x·xᵀ ⊗ (diag(p) − p·pᵀ), plus l2; taken for the product of
-    the means, as K-FAC does (Martens & Grosse 2015, arXiv:1503.05671), it is diagonal along the principal axes of the
+    Its second derivative there is the mean over images of x·xᵀ ⊗ (diag(p) − p·pᵀ), plus l2; approximated by the product
+    of the means, as in K-FAC (Martens & Grosse 2015, arXiv:1503.05671), it is diagonal along the principal axes of the
     features and of the classes, `mix` [C, C]: variances · doubts + l2. `weight` [C, K] and `bias` [C] are its −1/2
     power.
     """
@@ -237,7 +237,7 @@ class Bend:
 
     @classmethod
     def at(cls, logits: Tensor, variances: Tensor, l2: float) -> Bend:
-        """The coordinates for a search from where the logits are [N, C]."""
+        """The coordinates for a search that starts at logits [N, C]."""
         p = logits.softmax(1)
         doubts, mix = torch.linalg.eigh(p.mean(0).diag() - p.T @ p / len(p))
         doubts = doubts.clamp_min(0)
@@ -253,5 +253,5 @@ class Bend:
         return self.mix @ (self.weight * weight), self.mix @ (self.bias * bias)
 
     def slope(self, weight: Tensor, bias: Tensor) -> Tensor:
-        """The gradient at a point for those by weight and bias."""
+        """The gradient at a point, from those with respect to weight and bias."""
         return torch.cat([(self.mix.T @ weight * self.weight).flatten(), self.mix.T @ bias * self.bias])

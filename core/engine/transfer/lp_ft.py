@@ -1,4 +1,4 @@
-"""Linear probe, then fine-tuning: the head is right before the backbone begins to move."""
+"""Linear probe, then fine-tuning: the head is trained before the backbone starts to change."""
 
 from __future__ import annotations
 
@@ -15,18 +15,20 @@ from core.options import Words
 
 
 class LpFt(FineTune):
-    """LP-FT (Kumar et al. 2022, arXiv:2202.10054): features that a random head would distort keep their worth."""
+    """LP-FT (Kumar et al. 2022, arXiv:2202.10054): preserves features that a random head would distort."""
 
     title = Words("Probe, then fine-tune", "先探测再微调")
     summary = Words(
-        "A linear probe first, then all layers learn from there; never below the probe on validation.",
-        "先做线性探测,再从那里微调所有层;验证集上不会低于探测的结果。",
+        "A linear probe first, then fine-tuning of all layers from there; never below the probe on validation.",
+        "先做线性探测，再从那里微调所有层；验证集上不会低于探测的结果。",
     )
     source = "https://arxiv.org/abs/2202.10054"
 
     l2: float = knob(
-        0.0, "Probe's L2 penalty", "Half the penalty on the probe's squared weights; 0 picks the best on validation.",
-        zh=("探测的 L2 惩罚", "对探测权重平方的惩罚(的一半);0 表示按验证集自动选择。"), ge=0.0, le=100.0,
+        0.0, "Probe's L2 penalty",
+        "Adds half of this times the probe's squared weights. Automatic: the best on validation.",
+        zh=("探测的 L2 惩罚", "损失加上该值的一半乘以探测权重的平方和。自动：按验证集选择。"), ge=0.0, le=100.0,
+        names={0.0: ("automatic", "自动")}, usual=0.01, first=True,
     )  # fmt: skip
 
     def apply(self, model: Model, context: Context) -> Model:
@@ -35,12 +37,12 @@ class LpFt(FineTune):
         return self.train(probed, Examples.of(context.labelled), context, incumbent=Incumbent("the probe"))
 
     def workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:
-        """The probe's work and the fine-tuning's."""
+        """The work of the probe and of fine-tuning."""
         return (*LinearProbe(l2=self.l2).workload(before, after, context), *super().workload(before, after, context))
 
 
 def _quiet(context: Context) -> Context:
-    """The probe's search over penalties is no learning curve and is left out; its features' progress is told."""
+    """Leaves out the probe's search over penalties, which is not a learning curve; reports its features' progress."""
 
     def report(progress: Progress) -> None:
         if progress.what != "training":

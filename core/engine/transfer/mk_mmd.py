@@ -1,4 +1,4 @@
-"""Deep adaptation by MK-MMD: the distributions of both domains' embeddings become alike under several kernels."""
+"""Deep adaptation by MK-MMD: aligns the distributions of both domains' embeddings under several kernels."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from core.options import Words
 
 
 class MkMmd(Alignment):
-    """The maximum mean discrepancy under five RBF kernels of equal weight, beside the cross-entropy (Long et al. 2015,
-    arXiv:1502.02791); the biased estimate over all pairs of a batch."""
+    """The maximum mean discrepancy under five RBF kernels of equal weight, in addition to the cross-entropy (Long et
+    al. 2015, arXiv:1502.02791); the biased estimate over all pairs of a batch."""
 
-    title = Words("Adaptation: MK-MMD", "域适应:MK-MMD")
+    title = Words("Adaptation: MK-MMD", "域适应：MK-MMD")
     summary = Words(
-        "Learns the labels while the features of source and target come to be spread alike.",
-        "学习标签的同时,使源域与目标域的特征分布趋于一致。",
+        "Learns the labels while aligning the distributions of source and target features.",
+        "学习标签的同时，使源域与目标域的特征分布趋于一致。",
     )
     source = "https://arxiv.org/abs/1502.02791"
 
     def distance(self, source: Tensor, target: Tensor, progress: float, critic: nn.Module | None) -> Tensor:
-        """The squared discrepancy, never below 0."""
+        """The squared discrepancy, never negative."""
         return alignment.mmd(source, target)

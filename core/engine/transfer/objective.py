@@ -1,4 +1,4 @@
-"""What transfer by gradient descent minimises: cross-entropy of the labels, and pulls on the weights."""
+"""What transfer by gradient descent minimises: cross-entropy with the labels, and penalties on the weights."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from core.engine.training.mixup import cross_entropy
 class Objective:
     """Cross-entropy + l1 · Σ|w| over weights (not biases and norms) + l2_sp/2 · Σ(w − w₀)² over the backbone.
 
-    The last is L2-SP (Li, Grandvalet & Davoine 2018, arXiv:1802.01483); its term for the head is the weight decay.
-    Only what requires a gradient is pulled. `class_weights` [C] or None, `anchors` the backbone's parameters with w₀.
+    The last is L2-SP (Li, Grandvalet & Davoine 2018, arXiv:1802.01483); its term for the head is the weight decay. Only
+    parameters that require a gradient are penalised. `class_weights` [C] or None, `anchors` the backbone's parameters
+    with w₀.
     """
 
     smoothing: float = 0.0
@@ -35,7 +36,7 @@ class Objective:
     def of(
         cls, net: nn.Module, labels: Tensor, classes: int, *, smoothing: float, balance: bool, l1: float, l2_sp: float
     ) -> Objective:
-        """The objective for labels [N]; w₀ are the weights that `net` has now."""
+        """The objective for labels [N]; w₀ are the current weights of `net`."""
         head = {id(p) for p in head_layer(net).parameters()}
         weights = [p for p in net.parameters() if p.ndim > 1] if l1 else []
         anchors = [(p, p.detach().clone()) for p in net.parameters() if id(p) not in head] if l2_sp else []
@@ -55,7 +56,7 @@ class Objective:
 
 
 def class_weights(labels: Tensor, classes: int) -> Tensor:
-    """[C] float32: n / (C · n_c), so that every class counts alike; 1 for a class that has no image."""
+    """[C] float32: n / (C · n_c), so that every class counts equally; 1 for a class without images."""
     counts = torch.bincount(labels, minlength=classes).double()
     weights = len(labels) / (classes * counts)
     return torch.where(counts > 0, weights, torch.ones_like(weights)).float()
@@ -63,8 +64,8 @@ def class_weights(labels: Tensor, classes: int) -> Tensor:
 
 @contextmanager
 def dropping(net: nn.Module, share: float) -> Iterator[None]:
-    """While it lasts, the head of `net` in training mode sees its input with a `share` of it at zero (Srivastava et al.
-    2014); the network itself is as before, so its file is too."""
+    """Within the context, dropout with probability `share` is applied to the input of the head of `net` in training
+    mode (Srivastava et al. 2014); the network itself does not change, so neither does its file."""
 
     def drop(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         return (F.dropout(inputs[0], share, module.training), *inputs[1:])

@@ -1,4 +1,4 @@
-"""Partial fine-tuning: only the last blocks and the head learn, the rest keeps its exact bits."""
+"""Partial fine-tuning: only the last blocks and the head are trained, the rest stays bit-identical."""
 
 from __future__ import annotations
 
@@ -16,35 +16,36 @@ PRETRAINED_RATE = 0.3  # of the head's
 
 
 class Partial(TrainedTransfer):
-    """The last N blocks are trained (Yosinski et al. 2014, arXiv:1411.1792); all below is frozen, statistics too."""
+    """Trains the last N blocks (Yosinski et al. 2014, arXiv:1411.1792); all below is frozen, including statistics."""
 
     title = Words("Last blocks only", "只训练最后几块")
     summary = Words(
-        "The last blocks and the head learn; everything below stays bit for bit as it was.",
-        "只训练最后几块和分类头;之前的层逐比特保持不变。",
+        "Trains the last blocks and the head; everything below stays bit-identical.",
+        "只训练最后几块和分类头；之前的层逐比特保持不变。",
     )
     source = "https://arxiv.org/abs/1411.1792"
 
     blocks: int = knob(
-        2, "Blocks to train", "How many blocks from the end learn along with the head; 0 trains the head alone.",
-        zh=("训练块数", "从末尾数起与分类头一起训练的块数;0 表示只训练分类头。"), ge=0, le=200,
+        2, "Blocks to train", "Number of blocks from the end to train with the head.",
+        zh=("训练块数", "从末尾数起与分类头一起训练的块数。"), ge=0, le=200,
+        names={0: ("head alone", "只有分类头")}, first=True,
     )  # fmt: skip
     backbone_rate: float = knob(
         0.0, "Blocks' learning rate",
-        "The trained blocks' learning rate as a share of the head's. 0 decides: 0.3 for pretrained weights, 1 for "
+        "The trained blocks' learning rate relative to the head's. Automatic: 0.3 for pretrained weights, 1 for "
         "random ones.",
-        zh=("块学习率比例", "被训练的块的学习率与分类头学习率之比。0 表示自动:预训练权重取 0.3,随机权重取 1。"),
-        ge=0.0, le=1.0,
+        zh=("块学习率比例", "被训练的块的学习率与分类头学习率之比。自动：预训练权重取 0.3，随机权重取 1。"),
+        ge=0.0, le=1.0, names={0.0: ("automatic", "自动")}, usual=0.3,
     )  # fmt: skip
 
     def suited(self, model: Model) -> Self:
-        """Random blocks have nothing to keep and learn as fast as the head."""
+        """Random blocks have nothing to preserve and use the head's rate."""
         found = super().suited(model)
         rate = found.backbone_rate or (1.0 if model.fresh else PRETRAINED_RATE)
         return found.model_copy(update={"backbone_rate": rate})
 
     def trainable(self, net: nn.Module, images: int) -> Trainable:
-        """Head and last blocks; parameters of the others stop requiring gradients."""
+        """The head and the last blocks; the other parameters no longer require gradients."""
         parts = blocks(net)
         kept = parts.body[: max(0, len(parts.body) - self.blocks)]
         learning = parts.body[len(kept) :]

@@ -1,4 +1,4 @@
-"""Transfer by a linear head on a frozen backbone: features computed once, the optimum found, the penalty chosen."""
+"""Transfer with a linear head on a frozen backbone: computes features once, finds the optimum, chooses the penalty."""
 
 from __future__ import annotations
 
@@ -28,56 +28,57 @@ GRID = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
 
 
 class Frozen(NamedTuple):
-    """A network that keeps its weights but for the head, and what its head is given for uint8 images [N, C, H, W]:
-    `embed` gives [N, D], from the cache where they are there."""
+    """A network whose weights except the head's are frozen, and the head's input for uint8 images [N, C, H, W]:
+    `embed` returns [N, D], from the cache if available."""
 
     model: Model
     embed: Callable[[Tensor], Tensor]
 
 
 class TargetFeatures(NamedTuple):
-    """The recipe's target as a head may know it: its images' features [M, D], and which classes they can be of."""
+    """What a head may use of the recipe's target: its images' features [M, D], and the classes they can have."""
 
     features: Tensor
     shared: tuple[int, ...]
 
 
 class ProbedTransfer(Transfer, ABC):
-    """A frozen backbone with an optimal linear head; a method fills `problems`, and may say what `frozen` is."""
+    """A frozen backbone with an optimal linear head; a method implements `candidates` and may override `frozen`."""
 
     needs_linear_head = True
 
-    effort: ClassVar[float] = 1.0  # of the search, as a multiple of one on all features
+    effort: ClassVar[float] = 1.0  # of the search, relative to a search on all features
 
     l2: float = knob(
         0.0, "L2 penalty",
-        "Half the penalty on the squared weights, beside the mean cross-entropy; 0 picks the best on validation.",
-        zh=("L2 惩罚", "在平均交叉熵之外对权重平方的惩罚(的一半);0 表示按验证集自动选择。"), ge=0.0, le=100.0,
+        "Adds half of this times the squared weights to the mean cross-entropy. Automatic: the best on validation.",
+        zh=("L2 惩罚", "平均交叉熵加上该值的一半乘以权重的平方和。自动：按验证集选择。"), ge=0.0, le=100.0,
+        names={0.0: ("automatic", "自动")}, usual=0.01,
     )  # fmt: skip
 
     @abstractmethod
     def candidates(
         self, features: Tensor, labels: Tensor, classes: int, there: TargetFeatures | None
     ) -> Sequence[Problem]:
-        """What the head is searched on, from features [N, D] and labels [N]; of several the best on validation. `there`
-        is the target where it `adapts`."""
+        """The problems to solve for the head, from features [N, D] and labels [N]; the best on validation is used.
+        `there` is the target if the method `adapts`."""
 
     def adapts(self) -> bool:
-        """Whether the head is fitted to the recipe's target too; here not."""
+        """Whether the head is also fitted to the recipe's target; by default not."""
         return False
 
     def frozen(self, model: Model, context: Context) -> Frozen:
-        """The network that gets the head, and how its features come about; raises UserError, before any work, where an
-        option does not suit it."""
+        """The network that gets the head, and how its features are computed; raises UserError, before any work, if an
+        option does not suit the network."""
         extract = extractor(model)
         return Frozen(model, lambda images: extract.embed(images, context))
 
     def apply(self, model: Model, context: Context) -> Model:
         """The backbone unchanged, with the optimal head; `l2` 0 tries a grid and keeps the best on validation.
 
-        The heads come first: something moves on the screen while the validation images are still on their way. Of
-        several each is searched for roughly, and the best to its end; what is told is of the rough ones. One that
-        adapts to the target is chosen as it sees the source, where labels may be looked at.
+        The heads are computed first, so that progress is visible before the validation features are ready. If there
+        are several, each is solved roughly, and the best to convergence; the reported figures are of the rough ones. A
+        head that adapts to the target is chosen by its accuracy on the source, where labels may be used.
         """
         tell_random(model, context)
         came = model if context.artifact and not self.adapts() else None
@@ -119,8 +120,8 @@ class ProbedTransfer(Transfer, ABC):
         return model
 
     def _stays(self, model: Model, evaluation: Tensor, reached: float, context: Context) -> bool:
-        """Whether the head that came in, of a network that an earlier step trained, is better than any found here on
-        validation features [N, D]; says so."""
+        """Whether the incoming head, of a network trained by an earlier step, is better on validation features [N, D]
+        than any found here; reports it."""
         layer = head_layer(model.net)
         assert isinstance(layer, nn.Linear)
         with torch.no_grad():
@@ -134,8 +135,8 @@ class ProbedTransfer(Transfer, ABC):
         return True
 
     def workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:
-        """Every labelled and validation image once through the backbone, and the target's where it adapts; then the
-        search on their features."""
+        """One pass of every labelled and validation image through the backbone, and of the target's if it adapts; then
+        the search on their features."""
         images, evaluation = len(context.labelled), len(context.data.validation)
         evaluation += len(context.target.images) if self.adapts() and context.target else 0
         layer = head_layer(after.net)
@@ -145,7 +146,7 @@ class ProbedTransfer(Transfer, ABC):
         return (Workload("answer", after, images + evaluation, operations=search),)
 
     def save(self, model: Model, path: Path, context: Context) -> Saved:
-        """The cached graph of the backbone with the new head: a backbone is exported once."""
+        """The cached graph of the backbone with the new head: a backbone is exported only once."""
         layer = head_layer(model.net)
         assert isinstance(layer, nn.Linear)
         weight, bias = layer.weight.detach().cpu().numpy(), layer.bias.detach().cpu().numpy()
@@ -154,5 +155,5 @@ class ProbedTransfer(Transfer, ABC):
         return Saved(notes=self.notes(model))
 
     def notes(self, model: Model) -> tuple[str, ...]:
-        """What the receipt should say of the saved file, a sentence each."""
+        """Notes on the saved file for the receipt, one sentence each."""
         return ()

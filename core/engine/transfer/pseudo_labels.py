@@ -1,4 +1,4 @@
-"""Self-training: the network labels the images it is sure of, and learns from them as well."""
+"""Self-training: the network labels the images of which it is confident, and is trained on them as well."""
 
 from __future__ import annotations
 
@@ -24,45 +24,46 @@ from core.options import Words
 
 class PseudoLabels(FineTune):
     """Pseudo-labels (Lee 2013, ICML workshop on representation learning): unlabelled images at or above a confidence
-    join with the class the network gives them.
+    are added with the class that the network predicts.
 
-    A method, not an option: it needs a pool, refuses mixing, and has a twin of its own to be held against.
+    A method rather than an option: it needs a pool, does not permit mixing, and has its own control.
     """
 
     title = Words("Pseudo-labels", "伪标签")
     summary = Words(
-        "Fine-tunes on the labels, lets the network label the unlabelled images it is sure of, and goes on with both.",
-        "先用标签微调,再让网络为有把握的无标签图像打标签,然后用两者继续训练。",
+        "Fine-tunes on the labels, lets the network label unlabelled images with high confidence, and continues with "
+        "both.",
+        "先用标签微调，再让网络为置信度高的无标签图像打标签，然后用两者继续训练。",
     )
     source = "https://api.semanticscholar.org/CorpusID:18507866"
 
     confidence: float = knob(
-        0.95, "Confidence", "An unlabelled image joins when the probability of its likeliest class is at least this.",
-        zh=("置信度", "无标签图像最可能类别的概率不低于该值时加入训练。"), ge=0.5, le=1.0,
+        0.95, "Confidence", "Adds an unlabelled image if the probability of its most likely class is at least this.",
+        zh=("置信度", "无标签图像最可能类别的概率不低于该值时加入训练。"), ge=0.5, le=1.0, first=True,
     )  # fmt: skip
     rounds: int = knob(
-        2, "Rounds", "How often the pool is labelled anew; rounds and the training before them share the epochs.",
-        zh=("轮次", "重新为无标签图像打标签的次数;训练轮数由各轮及之前的训练平分。"), ge=1, le=20,
+        2, "Rounds", "How often the pool is relabelled; epochs are divided among the rounds and the initial training.",
+        zh=("轮次", "重新为无标签图像打标签的次数；训练轮数由各轮及初始训练平分。"), ge=1, le=20,
     )  # fmt: skip
     twin: bool = knob(
-        True, "Train a twin on labels alone",
-        "The same rounds and number of steps without the unlabelled images: shows what they were worth.",
-        zh=("训练只用标签的孪生", "同样的轮次和步数,不用无标签图像:显示它们的价值。"),
+        True, "Labels-only control",
+        "The same rounds and number of steps without the unlabelled images: shows what they contribute.",
+        zh=("仅标签对照", "同样的轮次和步数，不用无标签图像：显示它们的贡献。"),
     )  # fmt: skip
 
     def apply(self, model: Model, context: Context) -> Model:
         """Round after round, each from the best weights so far, as one curve; raises UserError without a pool, with
-        mixed images, or with rounds that have no epoch."""
+        mixed images, or if a round would have no epoch."""
         self._refuse(context)
         return self._learn(model, context, joining=True)
 
     def controls(self, model: Model, context: Context) -> dict[str, Callable[[], Model]]:
-        """The twin: same start, same rounds, same number of steps, labels only."""
+        """The control: same start, same rounds, same number of steps, labels only."""
         alone = context.beside(english(LABELS_ALONE))
         return {LABELS_ALONE: lambda: self._learn(model, alone, joining=False)} if self.twin else {}
 
     def workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:
-        """Epochs as long as if the whole pool had joined, and the pool's answers once a round."""
+        """Epochs as long as if the whole pool had been added, and inference on the pool once per round."""
         images = len(context.labelled) + len(context.pool)
         answered = Workload("forward", after, self.rounds * len(context.pool), AT_ONCE, control=False)
         return (*self.training(after, self._paced(self.epochs, context), images, context), answered)
@@ -85,18 +86,18 @@ class PseudoLabels(FineTune):
         return model
 
     def _paced(self, epochs: int, context: Context) -> Schedule:
-        """For all rounds and the twin alike, an equal budget: epochs as long as if the whole pool had joined."""
+        """The same budget for all rounds and the control: epochs as long as if the whole pool had been added."""
         seen = len(context.labelled) + len(context.pool)
         small = self._small(epochs, context)
         return replace(small, batch=small.size(seen), batches=max(small.least, -(-seen // small.size(seen))))
 
     def _small(self, epochs: int, context: Context) -> Schedule:
-        """In batches that the labelled images alone can fill."""
+        """With batches that the labelled images alone can fill."""
         given = self.schedule(epochs)
         return replace(given, batch=min(given.batch, len(context.labelled)))
 
     def _joined(self, model: Model, number: int, context: Context) -> Examples:
-        """The labelled images and those of the pool that the model is sure of, with its labels."""
+        """The labelled images and those of the pool on which the model is confident, with its labels."""
         probability, label = answers(model, context.pool, context, "features").softmax(1).max(1)
         sure = probability >= self.confidence
         split, joined, pool = context.labelled, int(sure.sum()), len(context.pool)
@@ -112,5 +113,5 @@ class PseudoLabels(FineTune):
             )
         for name, given in (("mixup", self.mixup), ("cutmix", self.cutmix)):
             if given:
-                fix = f"Set {name} to 0: a mixture of guessed labels teaches neither."
+                fix = f"Set {name} to 0: pseudo-labels cannot be combined with mixed images."
                 raise UserError("conflicting_options", name, f"{given:g} with confidence", "0 with confidence", fix)

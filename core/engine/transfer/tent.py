@@ -1,4 +1,4 @@
-"""TENT: answers on the target's images become sure, by changing batch normalisation alone."""
+"""TENT: makes predictions on the target's images more confident by changing only batch normalisation."""
 
 from __future__ import annotations
 
@@ -18,31 +18,33 @@ from core.options import Words
 
 
 class Tent(SourceFreeAdaptation):
-    """Entropy of the answers on target images, minimised over the scales and shifts of batch normalisation, whose
+    """Entropy of predictions on target images, minimised over the scales and shifts of batch normalisation, whose
     statistics are the target's (Wang et al. 2021, arXiv:2006.10726); offline, on the target's training images."""
 
-    title = Words("Adaptation: TENT", "域适应:TENT")
+    title = Words("Adaptation: TENT", "域适应：TENT")
     summary = Words(
-        "After learning the labels, batch-norm scales and shifts are tuned until answers on target images are sure.",
-        "学完标签后,只调整批归一化的缩放和平移,使模型对目标域图像的回答更确定。",
+        "After training on the labels, tunes batch-norm scales and shifts for confident predictions on target images.",
+        "学完标签后，只调整批归一化的缩放和平移，使模型对目标域图像的预测更确定。",
     )
     source = "https://arxiv.org/abs/2006.10726"
 
     passes: int = knob(
-        1, "Passes over the target", "Of several, that with the best accuracy on the source's validation is kept.",
-        zh=("目标域遍历次数", "多次遍历时,保留源域验证准确率最高的一次。"), ge=1, le=100,
+        1, "Passes over the target",
+        "Of several passes, keeps the one with the best source validation accuracy.",
+        zh=("目标域遍历次数", "多次遍历时，保留源域验证准确率最高的一次。"), ge=1, le=100, first=True,
     )  # fmt: skip
     target_rate: float = knob(
-        1e-3, "Learning rate on the target", "Step size while the answers are made sure (Adam, no weight decay).",
-        zh=("目标域学习率", "使回答更确定时的步长(Adam,无权重衰减)。"), ge=1e-6, le=0.1,
+        1e-3, "Learning rate on the target",
+        "Step size of entropy minimisation (Adam, no weight decay).",
+        zh=("目标域学习率", "熵最小化的步长（Adam，无权重衰减）。"), ge=1e-6, le=0.1,
     )  # fmt: skip
 
     def more_epochs(self) -> int:
-        """One a pass."""
+        """One per pass."""
         return self.passes
 
     def fit_to_target(self, model: Model, context: Context, target: Unlabelled) -> Model:
-        """Statistics of the target, sure answers, and the statistics again, which the new scales have moved."""
+        """Target statistics, entropy minimisation, and the statistics again, which the new scales have changed."""
         model = with_statistics(model, context, target)
         norms = statistics_layers(model.net)
         learning = [p for norm in norms for p in norm.parameters()]
@@ -63,12 +65,12 @@ class Tent(SourceFreeAdaptation):
         return with_statistics(made, context, target)
 
     def workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:
-        """As AdaBN, and training on the target."""
+        """As for AdaBN, plus training on the target."""
         seen = self.passes * (len(context.target.images) if context.target else 0)
         return (*super().workload(before, after, context), Workload("train", after, seen, self.batch, control=False))
 
 
 def entropy(output: Output, batch: Batch) -> Tensor:
-    """Shannon entropy of the answers [N, C], their mean, in nats."""
+    """Mean Shannon entropy of the predictions [N, C], in nats."""
     logs = output.logits.log_softmax(1)
     return -(logs.exp() * logs).sum(1).mean()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -13,7 +14,7 @@ import core.engine
 from core.catalog import Catalog, load_catalog
 from core.engine import catalog_writer
 from core.engine.catalog_writer import BrokenMethod, stage_entries
-from core.options import Words
+from core.options import Option, Words
 
 BASE = """
 from core.engine.method import Method, Saved, knob
@@ -34,7 +35,8 @@ class Kind({base}):
     summary = Words("Is kind.", "善良。")
     source = "Hinton 2015"
     temperature: float = knob(4, "Temperature", "Softens.", zh=("温度", "软化。"), ge=1, le=50, unit="K")
-    mode: str = knob("a", "Mode", "Which.", zh=("模式", "哪个。"), choices=("a", "b"))
+    mode: str = knob("a", "Mode", "Which.", zh=("模式", "哪个。"), choices=("a", "b"), names={{"a": ("one", "甲")}})
+    most: int = knob(0, "Most", "At most.", zh=("最多", "至多。"), ge=0, le=9, names={{0: ("all", "全部")}}, usual=5)
 """
 numbers = count()
 Write = Callable[[str], str]
@@ -62,11 +64,15 @@ def test_one_file_is_one_entry(stage: Write) -> None:
     name, method = entry
     assert name == "kind"
     assert (method.title, method.source) == (Words("Kind", "善"), "Hinton 2015")
-    assert [option.name for option in method.options] == ["shared", "temperature", "mode"]
+    assert [option.name for option in method.options] == ["shared", "temperature", "mode", "most"]
     temperature = method.options[1]
     assert (temperature.default, type(temperature.default), temperature.unit) == (4.0, float, "K")
     assert (temperature.minimum, temperature.maximum) == (1, 50)
     assert method.options[2].choices == ("a", "b")
+    assert method.options[2].name_of("a") == Words("one", "甲")
+    again = Option.from_json(json.loads(json.dumps(method.options[3].to_json())))
+    assert again == method.options[3]
+    assert (again.name_of(0), again.name_of(5), again.usual) == (Words("all", "全部"), None, 5)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +82,9 @@ def test_one_file_is_one_entry(stage: Write) -> None:
         ('knob("a",', 'knob("c",', "default is refused"),
         ("ge=1, le=50", "ge=50, le=1", "no value"),
         ('"温度"', '" "', "Chinese"),
+        ('"全部"', '""', "name of 0: say it in English and in Chinese"),
+        ("names={{0:", "names={{10:", "its named value 10 is refused"),
+        ("usual=5", "usual=50", "its usual value 50 is refused"),
         ('"Softens."', '""', "English"),
         ('summary = Words("Is kind.", "善良。")', "", "summary"),
         ('title = Words("Kind", "善")', 'title = Words("Kind", "")', "title"),

@@ -104,6 +104,7 @@ def test_its_bounds_are_checked(checkout: Path, tmp_path: Path) -> None:
     assert "0.5 to 8" in found["errors"][0]["allowed"]
 
 
+@pytest.mark.slow
 def test_it_runs(checkout: Path, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(RECIPE.format(sharpness=4))

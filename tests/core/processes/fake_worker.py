@@ -95,7 +95,7 @@ def misbehave(mode: str, epoch: int) -> None:
 def job(job: Job) -> None:
     if job.kind == "crash":
         os._exit(3)
-    if job.kind == "segfault":
+    if job.kind == "segfault" or job.request.get("segfault"):
         os.kill(os.getpid(), signal.SIGSEGV)
     if job.kind == "sensitivity":
         rest(job)

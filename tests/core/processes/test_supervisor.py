@@ -446,6 +446,7 @@ def test_a_question_handed_over_as_the_long_job_ends_is_answered_by_the_same_wor
 def test_a_question_beside_a_long_job_that_dies_is_answered_by_another_worker(
     workspace: Workspace, keeper: Supervisor
 ) -> None:
+    """And the long job is begun again: which of the two killed the worker is not known."""
     long = workspace.create_job("sensitivity", {})
     turn_until(keeper, long.worker.exists)
     who = read_identity(long.worker)
@@ -453,12 +454,49 @@ def test_a_question_beside_a_long_job_that_dies_is_answered_by_another_worker(
     os.kill(who.pid, signal.SIGSTOP)  # so that it dies before it can answer
     quick = workspace.create_job("preview", {})
     turn_until(keeper, quick.worker.exists)
+    (long.folder / "end").touch()
     os.kill(who.pid, signal.SIGKILL)
     turn_until(keeper, lambda: long.done() and quick.done())
+    assert quick.result()["pid"] != who.pid
+    assert long.result()["pid"] != who.pid
+
+
+def test_a_long_job_outlives_the_question_that_kills_its_worker(workspace: Workspace, keeper: Supervisor) -> None:
+    """The question that does it is asked once more, alone; then it is answered with what happened."""
+    long = workspace.create_job("sensitivity", {})
+    turn_until(keeper, long.worker.exists)
+    quick = workspace.create_job("preview", {"segfault": True})
+    turn_until(keeper, quick.done)
+    with pytest.raises(UserError) as told:
+        quick.result()
+    assert told.value.code == "worker_died"
+    assert not long.done()
+    (long.folder / "end").touch()
+    turn_until(keeper, long.done)
+    assert long.result()["asked"] == {}
+
+
+def test_a_long_job_that_kills_its_workers_ends_whatever_is_asked_beside_it(
+    workspace: Workspace, keeper: Supervisor
+) -> None:
+    long = workspace.create_job("sensitivity", {})
+    killed: list[int] = []
+
+    def kill_shared_worker() -> bool:
+        who = read_identity(long.worker)
+        if who is not None and who.pid not in killed:
+            os.kill(who.pid, signal.SIGSTOP)
+            quick = workspace.create_job("preview", {})
+            turn_until(keeper, quick.worker.exists)
+            killed.append(who.pid)
+            os.kill(who.pid, signal.SIGKILL)
+        return long.done()
+
+    turn_until(keeper, kill_shared_worker)
     with pytest.raises(UserError) as told:
         long.result()
     assert told.value.code == "worker_died"
-    assert quick.result()["pid"] != who.pid
+    assert len(killed) == 3
 
 
 def test_a_job_left_by_a_dead_supervisor_is_told(workspace: Workspace, keeper: Supervisor) -> None:

@@ -11,6 +11,7 @@ import pytest
 from core.engine.questions.answer import ANSWERS
 from core.errors import UserError
 from core.jobs import Document
+from core.questions.bundle import BundleRequest
 from core.questions.import_data import Imported, ImportRequest
 from core.questions.preview import PreviewRequest
 from core.questions.profile import Profile, ProfileRequest
@@ -31,6 +32,8 @@ STORED: list[tuple[str, Document, Request[Any]]] = [
         RankRequest("digits", ("mlp", "cnn"), 9, 8, controls=True),
     ),
     ("sensitivity", {"run": "x", "step": 2, "what": "bits", "limit": 0}, SensitivityRequest("x", 2, "bits", 0)),
+    ("bundle", {"run": "x", "step": 2}, BundleRequest("x", 2)),
+    ("bundle", {"run": "x", "step": 0, "formats": ["safetensors"]}, BundleRequest("x", 0, ("safetensors",))),
     ("import", {"path": "/a", "name": "b"}, ImportRequest("/a", "b")),
     ("import", {"path": "/a", "name": "b", "side": None, "encoding": None}, ImportRequest("/a", "b", encoding=None)),
     (
@@ -114,5 +117,5 @@ def test_each_kind_has_one_function_that_answers_it(kind: str) -> None:
 
 
 def test_only_what_rests_is_overtaken() -> None:
-    assert [kind for kind in kinds() if is_overtaken(kind)] == ["import", "rank", "sensitivity"]
+    assert [kind for kind in kinds() if is_overtaken(kind)] == ["bundle", "import", "rank", "sensitivity"]
     assert [kind for kind in kinds() if overtakes(kind)] == ["preview", "profile"]

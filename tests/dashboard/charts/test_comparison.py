@@ -11,7 +11,20 @@ import pytest
 from core.recipe import Recipe, Step
 from core.samples import samples
 from dashboard.charts import points
-from dashboard.charts.comparison import CONTROL, METHOD, RECIPE, Setting, changes, delta, settings
+from dashboard.charts.comparison import (
+    BETTER,
+    CONTROL,
+    METHOD,
+    OPEN,
+    RECIPE,
+    UNKNOWN,
+    WORSE,
+    Setting,
+    changes,
+    delta,
+    deltas,
+    settings,
+)
 
 STEPS = (
     Step("transfer", "linear_probe"),
@@ -137,3 +150,58 @@ def test_a_ratio_of_latencies_that_means_nothing_is_withheld(
 def test_what_was_not_measured_is_not_compared(row: pd.Series[Any]) -> None:
     found = delta(altered(row, accuracy=math.nan, p50=math.nan, bytes=math.nan), row)
     assert (found.accuracy, found.latency, found.bytes, found.withheld) == (None, None, None, "")
+
+
+# all points at once
+
+
+def verdict(difference: float | None, way: int, open_: bool, unknown: bool) -> str:
+    """By the sentences of `Delta`, a point at a time."""
+    if difference is None:
+        return ""
+    if unknown:
+        return UNKNOWN
+    if open_ or difference == 0:
+        return OPEN
+    return BETTER if difference * way > 0 else WORSE
+
+
+def test_every_row_says_what_the_two_points_alone_would_say() -> None:
+    table = points.info(samples(), sample=True)
+    assert len(table) > 20
+    for place in (0, 5, len(table) - 1):
+        base = table.iloc[place]
+        found = deltas(table, base)
+        for (_, row), (_, told) in zip(table.iterrows(), found.iterrows(), strict=True):
+            one = delta(row, base)
+            own = row["id"] == base["id"]
+            wide = one.overlap is None
+            expected = {
+                "accuracy": verdict(one.accuracy, 1, bool(one.overlap), wide),
+                "bytes": verdict(None if one.bytes is None else one.bytes - 1, -1, False, False),
+                "p50": verdict(
+                    None if row["p50"] != row["p50"] else row["p50"] / base["p50"] - 1, -1,
+                    one.withheld == "noise", one.withheld in ("noisy", "conditions"),
+                ),
+            }  # fmt: skip
+            assert {name: told[f"{name}_is"] for name in expected} == (dict.fromkeys(expected, "") if own else expected)
+            if one.latency is not None and not own:
+                assert told["p50"] == pytest.approx(one.latency - 1)
+            if own:
+                assert told[["accuracy", "bytes", "p50"]].isna().all()
+            else:
+                assert told["bytes"] == pytest.approx((one.bytes or 0) - 1)
+
+
+def test_accuracies_of_other_data_are_not_compared_and_seeds_are_no_interval() -> None:
+    table = points.info(samples(), sample=True).head(3).copy()
+    table.loc[table.index[1], "dataset"] = "other"
+    table.loc[table.index[2], "seeds"] = 3.0
+    base = table.iloc[0]
+    other, several = delta(table.iloc[1], base), delta(table.iloc[2], base)
+    assert (other.accuracy, other.overlap, other.validation, other.other_data) == (None, None, None, True)
+    assert several.seeds
+    assert not other.seeds
+    found = deltas(table, base)
+    assert found["accuracy"].isna().tolist() == [True, True, False]
+    assert found["accuracy_is"].tolist()[1] == ""

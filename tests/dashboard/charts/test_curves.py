@@ -9,6 +9,7 @@ import pytest
 from core.events import Progress, RunStarted, StepStarted
 from core.state import RunState, fold
 from dashboard.charts import curves
+from dashboard.charts.chance import Level
 
 LABELS = curves.Labels("epoch", "accuracy", "loss", {"0": "1 transfer", "0:twin": "1 transfer: twin"})
 
@@ -46,8 +47,8 @@ def test_an_empty_run_has_axes_and_no_line() -> None:
 
 def test_smoothing_keeps_the_raw_line_faintly_underneath(state: RunState) -> None:
     table = curves.info(state)
-    raw = {t.uid: t for t in curves.figure(table, LABELS).data if t.uid}
-    both = {t.uid: t for t in curves.figure(table, LABELS, smoothing=0.8).data if t.uid}
+    raw = {t.uid: t for t in curves.figure(table, LABELS, training=True).data if t.uid}
+    both = {t.uid: t for t in curves.figure(table, LABELS, smoothing=0.8, training=True).data if t.uid}
     assert both["1 transfer/loss/True"].y == raw["1 transfer/loss/False"].y
     assert both["1 transfer/loss/True"].opacity <= 0.35
     assert both["1 transfer/loss/False"].y != raw["1 transfer/loss/False"].y
@@ -76,11 +77,45 @@ def test_few_values_are_drawn_as_they_are(state: RunState) -> None:
 
 
 @pytest.mark.parametrize("shares", [[1.0], [0.9, 1.0], [0.0], [0.0, 1.0], [0.5]])
-def test_the_axis_of_accuracy_never_leaves_0_to_100_percent(shares: list[float]) -> None:
+def test_the_axis_of_accuracy_is_always_0_to_100_percent(shares: list[float]) -> None:
     rows = [(0, "transfer", "0", float(n), 1.0, share, share) for n, share in enumerate(shares)]
-    low, high = curves.figure(pd.DataFrame(rows, columns=curves.COLUMNS), LABELS).layout.yaxis.range
-    assert 0 <= low < high <= 1
-    assert low <= min(shares) <= max(shares) <= high
+    assert curves.figure(pd.DataFrame(rows, columns=curves.COLUMNS), LABELS).layout.yaxis.range == (0, 1)
+
+
+def test_each_step_has_a_panel_of_its_own(state: RunState) -> None:
+    """Four steps in two rows of two: no two panels overlap, each has its title and its line of chance."""
+    rows = [(step, "prune", f"{step}", float(n), 1.0, 0.4, 0.5) for step in range(4) for n in range(5)]
+    table = pd.DataFrame(rows, columns=curves.COLUMNS)
+    labels = curves.Labels("epoch", "accuracy", "loss", {}, {f"{n}": f"{n + 1} prune" for n in range(4)})
+    for training in (False, True):
+        drawn = curves.figure(table, labels, levels=[Level(0.1, "chance", "why")], training=training)
+        names = [str(n) if n > 1 else "" for n in range(1, 5)]
+        boxes = [(drawn.layout[f"xaxis{n}"].domain, drawn.layout[f"yaxis{n}"].domain) for n in names]
+        for one, (x, y) in enumerate(boxes):
+            assert 0 <= x[0] < x[1] <= 1
+            assert 0 <= y[0] < y[1] <= 1
+            for left, below in boxes[one + 1 :]:
+                assert x[1] < left[0] or left[1] < x[0] or y[1] < below[0] or below[1] < y[0]
+        assert {t.yaxis for t in drawn.data if "validation" in (t.uid or "")} == {"y", "y2", "y3", "y4"}
+        assert [note.text for note in drawn.layout.annotations][:4] == [f"■ {n + 1} prune" for n in range(4)]
+        assert {shape.yref for shape in drawn.layout.shapes} == {"y", "y2", "y3", "y4"}
+
+
+def test_training_is_drawn_on_demand(state: RunState) -> None:
+    table = curves.info(state)
+    assert not [t.uid for t in curves.figure(table, LABELS).data if "/loss/" in (t.uid or "")]
+    losses = [t for t in curves.figure(table, LABELS, training=True).data if "/loss/" in (t.uid or "")]
+    assert losses
+    assert all(t.yaxis == "y2" for t in losses), "under the only panel"
+
+
+def test_an_earlier_run_lies_faintly_behind(state: RunState) -> None:
+    table = curves.info(state)
+    drawn = curves.figure(table, LABELS, earlier=table)
+    faint = [t for t in drawn.data if (t.uid or "").startswith("earlier/")]
+    assert [t.uid for t in faint] == ["earlier/0"], "its chain alone"
+    assert faint[0].opacity < 0.5
+    assert list(drawn.data).index(faint[0]) == 1, "behind the others"
 
 
 def test_a_control_is_dashed_and_hollow(state: RunState) -> None:
@@ -93,4 +128,4 @@ def test_a_long_line_stays_small() -> None:
     long = pd.DataFrame(
         [(0, "transfer", "0", i / 10, 1.0, None, None) for i in range(50_000)], columns=curves.COLUMNS
     )  # fmt: skip
-    assert max(len(t.x) for t in curves.figure(long, LABELS).data) <= 2 * curves.MOST
+    assert 1 < max(len(t.x) for t in curves.figure(long, LABELS, training=True).data) <= 2 * curves.MOST

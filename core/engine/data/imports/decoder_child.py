@@ -4,7 +4,7 @@ Started as a plain script (`python -I`), so it imports Pillow and nothing of our
 bytes` from its standard input and answers `length, JSON, length, bytes`: the image rotated upright, grey or RGB, its
 shorter side at most 512 pixels, encoded anew as PNG or JPEG without any metadata. Lengths are 8 bytes, little-endian,
 and so is `white`: the value that counts as white in images of 16 bits. Where it is 0 such an image is only looked at:
-the answer says its largest value and what its file states, and holds no image.
+the answer says how large its values are and what its file states, and holds no image.
 
 What a bundle's predict.py shares with it is the same there, line by line, so that both see the same pixels.
 """
@@ -30,6 +30,7 @@ SHORTER_SIDE = 512
 LOSSLESS_UP_TO = 128 * 128  # pixels: a small JPEG is kept exactly, as PNG
 MEMORY = 3 * 2**30
 WHITE = 65535
+STRAY = 10_000  # pixels of which one may be above the depth of the data
 LOW_BYTES = {"16B": "16L", "16L": "16B", "16N": "16B" if sys.byteorder == "little" else "16L"}
 BITS_PER_SAMPLE, DESCRIPTION, MOST_SAMPLE, MOST_SIGNED = 258, 270, 281, 341  # TIFF 6.0's tags
 _STATED = re.compile(
@@ -53,7 +54,8 @@ def decode(data: bytes, white: int = WHITE) -> tuple[dict[str, Any], bytes]:
             notes.append("16 bits")
             if not (white or own):
                 samples = deep[:, :, :3] if deep.ndim == 3 else deep  # without transparency
-                return {"peak": int(samples.max(initial=0)), "stated": _stated(image, data)}, b""
+                highest = int(samples.max(initial=0))
+                return {"peak": peak_of(samples), "stated": _stated(image, data), "highest": highest}, b""
         else:
             image.draft(image.mode, (2 * SHORTER_SIDE, 2 * SHORTER_SIDE))
         turned = ImageOps.exif_transpose(image) if deep is None else image
@@ -87,6 +89,19 @@ def _check(image: Image.Image) -> list[str]:
     if any("LA;16" in str(tile[3]) for tile in getattr(image, "tile", [])):
         raise Unreadable("16-bit grey with transparency; save it without transparency")
     return ["animated"] if getattr(image, "n_frames", 1) > 1 and image.format != "MPO" else []
+
+
+def peak_of(samples: np.ndarray) -> int:
+    """The largest value of [H, W] or [H, W, C] but for stray pixels: one, or one in 10,000 where an image has more.
+
+    A sensor's hot pixels and single damaged ones say nothing about the depth of the data. Pixels are ordered by their
+    brightest channel.
+    """
+    pixels = (samples.max(axis=2) if samples.ndim == 3 else samples).ravel()
+    if len(pixels) < 2:
+        return int(pixels.max(initial=0))
+    place = len(pixels) - 1 - max(1, len(pixels) // STRAY)
+    return int(np.partition(pixels, place)[place])
 
 
 def _stated(image: Image.Image, data: bytes) -> int:

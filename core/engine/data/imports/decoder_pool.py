@@ -1,4 +1,9 @@
-"""Decoders at work: child processes that turn a person's image files into clean ones, killed after five seconds."""
+"""Decoders at work: child processes that turn a person's image files into clean ones, and are killed at a limit.
+
+The limit counts the processor time of the child, which the image alone decides: a busy machine, where a child waits
+long for its turn, reads the same images as an idle one. A child that computes nothing for long, though nothing keeps it
+from doing so, has stopped; it and one that crashes get a second try, since the machine may have been the cause.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +16,20 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+import psutil
+
 from core.engine.data.imports.depth import WHITE, Deep
 
-SECONDS = 5.0
+SECONDS = 20.0  # of processor time for one image: 49 megapixels of noise take 1.2 as PNG, 0.8 as JPEG
+STILL = 120.0  # seconds that a child may sleep in the middle of an image
+GLANCE = 0.5  # seconds between two looks at a child that has not answered
+TRIES = 2
 CHILD = Path(__file__).with_name("decoder_child.py")
 MOST_CHILDREN = 4
 PER_CHILD = 64  # images that make another child worth its 0.2 s start
@@ -45,29 +56,39 @@ class Unreadable:
     reason: str
 
 
+class StoppedError(Exception):
+    """A child that sleeps instead of decoding."""
+
+
 class Decoder:
-    """One child process; after a crash or a time-out the next image gets a fresh one."""
+    """One child process; after a crash or at the limit the next image gets a fresh one."""
 
     def __init__(self) -> None:
         self._child: subprocess.Popen[bytes] | None = None
 
     def decode(self, data: bytes, white: int = WHITE) -> Decoded | Deep | Unreadable:
         """The clean image; `white` is what counts as white in 16 bits, and 0 asks what such an image holds."""
+        reason = ""
+        for _ in range(TRIES):
+            try:
+                return self._decode(data, white)
+            except TimeoutError:
+                self.close()
+                return Unreadable(f"takes over {SECONDS:g} seconds of processor time to decode")
+            except StoppedError:
+                reason = f"stops the decoder: it did nothing for {STILL:g} seconds, twice"
+            except (BrokenPipeError, EOFError):
+                reason = "breaks the decoder"
+            self.close()
+        return Unreadable(reason)
+
+    def _decode(self, data: bytes, white: int) -> Decoded | Deep | Unreadable:
         child = self._child = self._child or _start()
-        assert child.stdin is not None
-        try:
-            child.stdin.write(white.to_bytes(8, "little") + len(data).to_bytes(8, "little"))
-            child.stdin.write(data)
-            child.stdin.flush()
-            deadline = time.monotonic() + SECONDS
-            facts = json.loads(_read_part(child, deadline))
-            clean = _read_part(child, deadline)
-        except TimeoutError:
-            self.close()
-            return Unreadable(f"takes over {SECONDS:g} seconds to decode")
-        except (BrokenPipeError, EOFError):
-            self.close()
-            return Unreadable("breaks the decoder")
+        talk = _Talk(child)
+        talk.write(white.to_bytes(8, "little") + len(data).to_bytes(8, "little"))
+        talk.write(data)
+        facts = json.loads(talk.read_part())
+        clean = talk.read_part()
         if "reason" in facts:
             return Unreadable(facts["reason"])
         return Deep(**facts) if "peak" in facts else _decoded(facts, clean)
@@ -87,25 +108,75 @@ def _start() -> subprocess.Popen[bytes]:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env={**environment, "OPENBLAS_NUM_THREADS": "1"},
+        bufsize=0,
     )
 
 
-def _read_part(child: subprocess.Popen[bytes], deadline: float) -> bytes:
-    return _read(child, int.from_bytes(_read(child, 8, deadline), "little"), deadline)
+@dataclass
+class _Talk:
+    """One image given to a child and its answer. Raises TimeoutError where the child has computed for too long,
+    StoppedError where it sleeps, EOFError and BrokenPipeError where it has ended."""
 
+    child: subprocess.Popen[bytes]
+    process: psutil.Process = field(init=False)
+    began: float = field(init=False)  # seconds that the child had computed before
+    seen: float = field(init=False)  # and had when it was last seen at work
+    awake: float = field(init=False)  # when that was
 
-def _read(child: subprocess.Popen[bytes], size: int, deadline: float) -> bytes:
-    assert child.stdout is not None
-    pipe, parts = child.stdout.fileno(), b""
-    while len(parts) < size:
-        ready, _, _ = select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))
-        if not ready:
+    def __post_init__(self) -> None:
+        try:
+            self.process = psutil.Process(self.child.pid)
+        except psutil.NoSuchProcess as error:
+            raise EOFError from error
+        self.began = self.seen = self._computed()
+        self.awake = time.monotonic()
+
+    def write(self, data: bytes) -> None:
+        assert self.child.stdin is not None
+        pipe, rest = self.child.stdin.fileno(), memoryview(data)
+        os.set_blocking(pipe, False)
+        while rest:
+            if select.select([], [pipe], [], GLANCE)[1]:
+                rest = rest[os.write(pipe, rest) :]
+            else:
+                self._look()
+
+    def read_part(self) -> bytes:
+        return self._read(int.from_bytes(self._read(8), "little"))
+
+    def _read(self, size: int) -> bytes:
+        assert self.child.stdout is not None
+        pipe, parts = self.child.stdout.fileno(), bytearray()
+        while len(parts) < size:
+            if not select.select([pipe], [], [], GLANCE)[0]:
+                self._look()
+                continue
+            piece = os.read(pipe, min(size - len(parts), 2**20))
+            if not piece:
+                raise EOFError
+            parts += piece
+        return bytes(parts)
+
+    def _look(self) -> None:
+        computed = self._computed()
+        if computed - self.began > SECONDS:
             raise TimeoutError
-        piece = os.read(pipe, min(size - len(parts), 2**20))
-        if not piece:
-            raise EOFError
-        parts += piece
-    return parts
+        if computed > self.seen or self._waits_for_its_turn():
+            self.seen, self.awake = computed, time.monotonic()
+        elif time.monotonic() - self.awake > STILL:
+            raise StoppedError
+
+    def _computed(self) -> float:
+        with suppress(psutil.NoSuchProcess):
+            times = self.process.cpu_times()
+            return times.user + times.system
+        return 0.0  # it has ended: its pipe says so
+
+    def _waits_for_its_turn(self) -> bool:
+        """For a core, or for the machine to read its memory from the disk."""
+        with suppress(psutil.NoSuchProcess):
+            return self.process.status() in (psutil.STATUS_RUNNING, psutil.STATUS_DISK_SLEEP, psutil.STATUS_WAKING)
+        return False
 
 
 def _decoded(facts: dict[str, Any], data: bytes) -> Decoded:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import codecs
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from core.engine.data.imports.cleaning import Filled, cleaned, plain_path, skip
 from core.engine.data.imports.encodings import GUESSES
 from core.engine.data.imports.file_names import blank, folded
 from core.engine.data.imports.file_type import READ_FORMATS, kind_of
-from core.engine.data.imports.imported import SCHEMA, OwnDataset, OwnImage, home_of, normal_name
+from core.engine.data.imports.imported import SCHEMA, OwnDataset, OwnImage, find_home, home_of, normal_name
 from core.engine.data.imports.remarks import accounts, imbalance, remarks, shapes, without_images
 from core.engine.data.imports.sources import Found, opened
 from core.engine.data.imports.splitting import Picture, assign
@@ -51,17 +52,41 @@ def import_images(
     check_shape(shape)
     check_encoding(encoding)
     name = checked_name(name, folder)
-    report = progress or _silent
+    report = progress or silent
+    with gathered(path, encoding, wishes, report) as given:
+        _require_classes(given.layout, given.skipped, given.ignored)
+        delivery = Delivery(
+            given.layout, given.skipped, given.warnings, shape=shape, ignored=given.ignored, encoding=given.encoding
+        )
+        return store(name, folder, delivery, lambda place: cleaned(given.wanted, place, given.skipped, report))
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """The images of a folder or zip before they are decoded: their classes, those to decode, what is left out."""
+
+    layout: Arrangement
+    wanted: list[Found]
+    skipped: list[dict[str, str]]
+    warnings: list[str]
+    ignored: dict[str, int]
+    encoding: str
+
+
+@contextmanager
+def gathered(path: Path, encoding: str | None, wishes: Wishes, report: Progress, label: str = "") -> Iterator[Gathered]:
+    """The images at `path`, readable while the block lasts; with a `label` all of them are of that class, wherever they
+    lie. Raises UserError where the whole is refused."""
     with opened(path, encoding, lambda files: report("counting files", files, None)) as source:
         candidates, skipped = _candidates(source.files, report)
-        layout = arrange([found.path for found in candidates], wishes, map(plain_path, source.folders))
+        paths = [found.path for found in candidates]
+        if label:
+            layout = Arrangement(dict.fromkeys(paths, label), dict.fromkeys(paths))
+        else:
+            layout = arrange(paths, wishes, map(plain_path, source.folders))
         skipped += [skip(left, reason) for left, reason in layout.left_out.items()]
         wanted = [found for found in candidates if found.path in layout.classes]
-        _require_classes(layout, skipped, source.ignored)
-        delivery = Delivery(
-            layout, skipped, source.warnings, shape=shape, ignored=dict(source.ignored), encoding=source.encoding
-        )
-        return store(name, folder, delivery, lambda place: cleaned(wanted, place, skipped, report))
+        yield Gathered(layout, wanted, skipped, source.warnings, dict(source.ignored), source.encoding)
 
 
 @dataclass(frozen=True)
@@ -116,7 +141,7 @@ def checked_name(name: str, folder: Path) -> str:
         allowed = f"1 to {LONGEST_NAME} visible characters"
         raise UserError("bad_name", "name", name, allowed, "Give the dataset a short name.")
     taken = {folded(known): known for known in datasets(folder)}
-    if folded(kept) in taken or home_of(kept, folder).exists():
+    if folded(kept) in taken or home_of(kept, folder).exists() or find_home(kept, folder) is not None:
         given = taken.get(folded(kept), kept)
         fix = "Choose another name, or delete that dataset first."
         raise UserError("name_taken", "name", given, "a name no other dataset has", fix)
@@ -168,22 +193,27 @@ def _foreign(head: bytes) -> str:
     return f"{kind}, not a picture we read; read are {readable}"
 
 
-def _silent(what: str, done: int, total: int | None) -> None:
+def silent(what: str, done: int, total: int | None) -> None:
     return None
 
 
 def _require_classes(layout: Arrangement, skipped: list[dict[str, str]], ignored: Mapping[str, int]) -> None:
-    classes = sorted(set(layout.classes.values()))
-    if not classes:
+    require_images(layout, skipped, ignored)
+    at_least_two(sorted(set(layout.classes.values())))
+
+
+def require_images(layout: Arrangement, skipped: list[dict[str, str]], ignored: Mapping[str, int]) -> None:
+    """Raises UserError where no file is an image."""
+    if not layout.classes:
         given = f"{len(skipped)} files, none an image" if skipped else "no files"
         hidden = f"; {sum(ignored.values())} hidden or system files were ignored" if ignored else ""
         first = f" The first was skipped: {skipped[0]['file']}: {skipped[0]['reason']}." if skipped else ""
         fix = f"Give a folder or zip with one folder of images a class.{first}"
         raise UserError("no_images", "path", given + hidden, f"images ({', '.join(READ_FORMATS)})", fix)
-    _at_least_two(classes)
 
 
-def _at_least_two(classes: list[str]) -> None:
+def at_least_two(classes: list[str]) -> None:
+    """Raises UserError where there is but one class."""
     if len(classes) < 2:
         fix = "Add a folder with images of another class."
         raise UserError("one_class", "path", f"only the class {classes[0]}", "two classes or more", fix)
@@ -196,7 +226,7 @@ def _card(name: str, delivery: Delivery, filled: Filled, empty: list[str]) -> Ow
     if not classes:
         fix = f"Mend the images. The first: {skipped[0]['file']}: {skipped[0]['reason']}."
         raise UserError("no_images", "path", f"{len(skipped)} files, none readable", "readable images", fix)
-    _at_least_two(classes)
+    at_least_two(classes)
     splits, short = assign(
         [Picture(path, layout.classes[path], layout.splits[path], image.pixels) for path, image in decoded.items()]
     )

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from core.datasets import CARD, damaged, home_of, normal_name
+from core.datasets import CARD, damaged, find_home, home_of, normal_name
 from core.engine.data.cache import read_cache, write_cache
 from core.engine.data.dataset import SPLITS, Cut, Dataset, DatasetInfo, Split
 from core.engine.data.photos import Progress, photo_part
@@ -25,10 +25,11 @@ from core.files import safe_join
 from core.sealed import DamagedError, read_sealed
 
 __all__ = [
-    "SCHEMA", "OwnDataset", "OwnImage", "Stored", "home_of", "load_own", "normal_name", "own_datasets", "own_info",
-    "read_own",
+    "SCHEMA", "VERSIONS", "OwnDataset", "OwnImage", "Stored", "find_home", "home_of", "load_own", "normal_name",
+    "own_datasets", "own_info", "own_names", "read_own", "read_version", "version_of",
 ]  # fmt: skip
 SCHEMA = 1
+VERSIONS = "versions"  # the cards before each change, named by their content hash
 
 
 class OwnImage(BaseModel):
@@ -44,7 +45,8 @@ class OwnImage(BaseModel):
 
 class OwnDataset(BaseModel):
     """What dataset.json says. `side` is the images' common side where all are square and equal, else 0; `shape` and
-    `white` are how pictures become images of the set (see Cut)."""
+    `white` are how pictures become images of the set (see Cut). `before` is the content hash of the version that this
+    one was made from; the set is still found under its `former_names`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -58,6 +60,8 @@ class OwnDataset(BaseModel):
     warnings: list[str]
     shape: str = "crop"
     white: int = 65535
+    before: str = ""
+    former_names: list[str] = []
 
     def content_hash(self) -> str:
         """Over classes, files (themselves content hashes), labels, splits and shape; not over names."""
@@ -86,6 +90,40 @@ def read_own(home: Path) -> Stored:
     except (ValidationError, DamagedError, OSError) as error:
         raise damaged(home) from error
     return Stored(home, card)
+
+
+def read_version(home: Path, version: str) -> Stored:
+    """The card of the version with that content hash, whether or not it is the newest; raises UserError."""
+    newest = read_own(home)
+    if version in ("", newest.card.content_hash()):
+        return newest
+    path = home / VERSIONS / f"{version}.json"
+    try:
+        card = OwnDataset.model_validate_json(read_sealed(safe_join(home, VERSIONS, f"{version}.json")))
+    except FileNotFoundError as error:
+        fix = "Start the run anew: it then takes the set as it is now."
+        given = f"{newest.card.name}, version {version[:12]}"
+        raise UserError("unknown_version", "dataset", given, "a version that is still there", fix) from error
+    except (ValidationError, DamagedError, OSError) as error:
+        given = f"{home.name}/{VERSIONS}/{path.name}"
+        fix = "Start the run anew: it then takes the set as it is now."
+        raise UserError("damaged_dataset", "dataset", given, "a whole version", fix) from error
+    return Stored(home, card)
+
+
+def version_of(name: str, folder: Path) -> str:
+    """The content hash of an imported set as it is now; empty for any other dataset, and for a damaged one."""
+    home = find_home(name, folder)
+    try:
+        return read_own(home).card.content_hash() if home is not None else ""
+    except UserError:
+        return ""
+
+
+def own_names(folder: Path) -> list[str]:
+    """The names of all imported sets, and those they had before."""
+    cards = [stored.card for stored in own_datasets(folder).values()]
+    return [name for card in cards for name in (card.name, *card.former_names)]
 
 
 def own_datasets(folder: Path) -> dict[str, Stored]:

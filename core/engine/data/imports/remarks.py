@@ -14,6 +14,8 @@ IMBALANCE = 20  # from this ratio of the largest class to the smallest a warning
 LISTED = 10  # names in one warning
 SMALL = 8  # pixels of the shorter side, below which a warning is given
 LOST, OFTEN = 0.25, 0.1  # a crop that takes more than this share, of more than this share of the pictures, is reported
+CUT = "lose more than a quarter when they are cut to their middle square"
+PADDED, STRETCHED = "padded to squares", "stretched to squares"
 SUFFIXES = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
     "MPO": (".jpg", ".jpeg", ".mpo"),
@@ -46,28 +48,42 @@ def remarks(decoded: Mapping[str, Decoded]) -> Iterator[str]:
 
 
 def imbalance(layout: Arrangement, decoded: Mapping[str, Decoded]) -> Iterator[str]:
-    counts = Counter(layout.classes[path] for path in decoded)
-    (most, largest), (least, smallest) = counts.most_common()[0], counts.most_common()[-1]
+    yield from unequal(Counter(layout.classes[path] for path in decoded))
+
+
+def unequal(counts: Mapping[str, int]) -> Iterator[str]:
+    """That one class is many times as large as another, from their images."""
+    (most, largest), (least, smallest) = (ranked := Counter(counts).most_common())[0], ranked[-1]
     if largest >= IMBALANCE * smallest:
         yield f"classes are unequal: {least} has {smallest} images, {most} has {largest}"
 
 
 def shapes(images: Iterable[Decoded], shape: str) -> Iterator[str]:
     """How much of the pictures is lost or added where they become square, if that is much of many."""
-    outside = [1 - min(image.width, image.height) / max(image.width, image.height) for image in images]
+    yield from shape_of([(image.width, image.height) for image in images], shape)
+
+
+def shape_of(sides: Iterable[tuple[int, int]], shape: str) -> Iterator[str]:
+    """The same for pictures of these widths and heights."""
+    outside = [1 - min(each) / max(each) for each in sides]
     much = sum(share > LOST for share in outside) / len(outside)
     mean = sum(outside) / len(outside)
     if much <= OFTEN:
         return
     if shape == "crop":
         yield (
-            f"{much:.0%} of the pictures lose more than a quarter when they are cut to their middle square ({mean:.0%} "
+            f"{much:.0%} of the pictures {CUT} ({mean:.0%} "
             "of a picture on average): import with --shape pad or --shape stretch to keep all of it"
         )
     elif shape == "pad":
-        yield f"padded to squares: {mean:.0%} of a square is grey on average"
+        yield f"{PADDED}: {mean:.0%} of a square is grey on average"
     else:
-        yield f"stretched to squares: {much:.0%} of the pictures are squeezed to less than three quarters"
+        yield f"{STRETCHED}: {much:.0%} of the pictures are squeezed to less than three quarters"
+
+
+def about_shape(warning: str) -> bool:
+    """Whether `shape_of` said this."""
+    return CUT in warning or warning.startswith((PADDED, STRETCHED))
 
 
 def accounts(

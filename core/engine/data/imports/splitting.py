@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from core.errors import UserError
 
-SEED = 0
-VALIDATION, TEST = 0.15, 0.15
 PRIORITY = ("train", "validation", "test")  # a picture found in several given splits stays in the first of these
 LISTED = 10
+
+
+@dataclass(frozen=True)
+class Shares:
+    """How much of a class, of 1, becomes validation and test, and the seed of the order in which they are drawn."""
+
+    validation: float = 0.15
+    test: float = 0.15
+    seed: int = 0
+
+    def of(self, split: str) -> float:
+        return self.test if split == "test" else self.validation
 
 
 @dataclass(frozen=True)
@@ -25,10 +35,13 @@ class Picture:
     pixels: str
 
 
-def assign(pictures: Sequence[Picture]) -> tuple[dict[str, str], list[str]]:
+def assign(
+    pictures: Sequence[Picture],
+    shares: Shares = Shares(),
+) -> tuple[dict[str, str], list[str]]:
     """The split of every path, and what a person should know about it.
 
-    Equal pixels are one group and share a split. Of a class's groups, 15 % each become test and validation, at least
+    Equal pixels are one group and share a split. Of a class's groups, `shares` become test and validation, at least
     one each from three groups on; a group in several classes counts for the smallest of them. What is promised to each
     class is checked on the files themselves, when all are placed. Raises UserError `too_few_images` where no class has
     three different images, `class_not_in_train` where given splits leave a class without training images.
@@ -44,14 +57,46 @@ def assign(pictures: Sequence[Picture]) -> tuple[dict[str, str], list[str]]:
     members = _members(groups)
     chosen: dict[str, str] = {}
     for name in sorted(members, key=lambda name: (len(members[name]), name)):
-        chosen |= _divide(sorted(members[name] - set(chosen), key=_order), given)
-    _train_for_all(members, chosen, given)
+        chosen |= _divide(sorted(members[name] - set(chosen), key=_order(shares.seed)), given, shares)
+    _train_for_all(members, chosen, given, shares)
     if set(chosen.values()) != set(PRIORITY):
         largest = max(map(len, members.values()))
         fix = "Add images: train, validation and test need at least one each."
         raise UserError("too_few_images", "path", f"{largest} different images in a class", "at least 3", fix)
     warnings += _promises(groups, members, chosen)
     return {picture.path: chosen[picture.pixels] for picture in pictures}, warnings
+
+
+def join(pictures: Sequence[Picture]) -> dict[str, str]:
+    """The split of every path where pictures without one came to a set whose pictures have theirs, which they keep.
+
+    New pixels of a class fill its test and validation up to the usual shares; those that were there before go with
+    their equals.
+    """
+    groups: dict[str, list[Picture]] = defaultdict(list)
+    for picture in pictures:
+        groups[picture.pixels].append(picture)
+    chosen = {pixels: split for pixels, group in groups.items() if (split := _given(group)) is not None}
+    shares, members = Shares(), _members(groups)
+    for _, found in sorted(members.items()):
+        free = sorted(found - set(chosen), key=_order(shares.seed))
+        for split in ("test", "validation"):
+            there = sum(chosen.get(pixels) == split for pixels in found)
+            wanted = max(len(found) >= 3, round(shares.of(split) * len(found)))
+            count = min(max(0, wanted - there), max(0, len(free) - 1))
+            chosen |= dict.fromkeys(free[:count], split)
+            free = free[count:]
+        chosen |= dict.fromkeys(free, "train")
+    return {picture.path: chosen[picture.pixels] for picture in pictures}
+
+
+def known_of(pictures: Sequence[Picture], splits: Mapping[str, str]) -> list[str]:
+    """What a person should know of pictures in these splits, by path."""
+    groups: dict[str, list[Picture]] = defaultdict(list)
+    for picture in pictures:
+        groups[picture.pixels].append(picture)
+    chosen = {picture.pixels: splits[picture.path] for picture in pictures}
+    return [*_duplicates(groups.values()), *_promises(groups, _members(groups), chosen)]
 
 
 def _members(groups: Mapping[str, Sequence[Picture]]) -> dict[str, set[str]]:
@@ -63,12 +108,14 @@ def _members(groups: Mapping[str, Sequence[Picture]]) -> dict[str, set[str]]:
     return members
 
 
-def _train_for_all(members: Mapping[str, set[str]], chosen: dict[str, str], given: Mapping[str, str | None]) -> None:
+def _train_for_all(
+    members: Mapping[str, set[str]], chosen: dict[str, str], given: Mapping[str, str | None], shares: Shares
+) -> None:
     """Every class has a training image: drawn ones are moved for it, given ones are not."""
     for name, groups in sorted(members.items()):
         if any(chosen[pixels] == "train" for pixels in groups):
             continue
-        drawn = sorted((pixels for pixels in groups if given[pixels] in (None, "train")), key=_order)
+        drawn = sorted((pixels for pixels in groups if given[pixels] in (None, "train")), key=_order(shares.seed))
         if not drawn:
             fix = "Put images of this class into the training folder too, or leave the class out."
             raise UserError("class_not_in_train", "path", name, "training images for every class", fix)
@@ -98,9 +145,9 @@ def _only_copies(name: str, found: set[str], groups: Mapping[str, Sequence[Pictu
     return sorted(set().union(*others)) if all(others) else []
 
 
-def _order(pixels: str) -> bytes:
-    """A fixed random order that does not depend on the names or order of the files."""
-    return hashlib.sha256(f"{SEED} {pixels}".encode()).digest()
+def _order(seed: int) -> Callable[[str], bytes]:
+    """A random order, fixed by the seed, that does not depend on the names or order of the files."""
+    return lambda pixels: hashlib.sha256(f"{seed} {pixels}".encode()).digest()
 
 
 def _given(group: Sequence[Picture]) -> str | None:
@@ -108,7 +155,7 @@ def _given(group: Sequence[Picture]) -> str | None:
     return next((split for split in PRIORITY if split in splits), None)
 
 
-def _divide(members: Sequence[str], given: dict[str, str | None]) -> dict[str, str]:
+def _divide(members: Sequence[str], given: Mapping[str, str | None], shares: Shares) -> dict[str, str]:
     """The splits of one class: given ones stay, missing ones are drawn from its training or free images."""
     chosen = {pixels: split for pixels in members if (split := given[pixels]) is not None}
     wanted = [split for split in ("test", "validation") if split not in given.values()]
@@ -118,8 +165,7 @@ def _divide(members: Sequence[str], given: dict[str, str | None]) -> dict[str, s
     else:
         wanted = ["test", "validation"]
     for split in wanted:
-        share = TEST if split == "test" else VALIDATION
-        count = min(max(1, round(share * len(members))), len(free) - 1)
+        count = min(max(1, round(shares.of(split) * len(members))), len(free) - 1)
         chosen |= dict.fromkeys(free[: max(0, count)], split)
         free = free[max(0, count) :]
     return chosen | dict.fromkeys(free, "train")

@@ -18,6 +18,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 
+from core.datasets import UNPACKED
 from core.engine.data.cache import Part, read_cache, write_cache
 from core.engine.data.dataset import SEED, Cut, Dataset, DatasetInfo, Indices, Split, draw
 from core.engine.data.known import KnownDataset
@@ -27,7 +28,8 @@ from core.engine.data.published.readers import Arrays
 from core.engine.data.published.unpack import DAMAGED, unpack
 from core.engine.download import download
 from core.errors import UserError
-from core.files import make_folder, move, remove_tree
+from core.files import make_folder, move, remove_tree, write_atomic
+from core.sealed import file_hash, read_sealed, seal
 
 VERSION = 1  # of the splits below: a new one makes new caches
 VALIDATION, TEST = 0.1, 0.15  # taken out of training where a set brings none (0.15 each where it brings neither)
@@ -60,10 +62,14 @@ class Published(KnownDataset):
 
     archives: ClassVar[tuple[Archive, ...]]
 
+    @property
+    def download_bytes(self) -> int:
+        """About the bytes of its archives."""
+        return sum(archive.bytes for archive in self.archives)
+
     def info(self, folder: Path | None) -> DatasetInfo:
         """Its card, with what remains to download."""
-        remaining = 0 if self.is_here(folder) else sum(archive.bytes for archive in self.archives)
-        return self.described("download", remaining)
+        return self.described("download", 0 if self.is_here(folder) else self.download_bytes)
 
     def load(self, image_size: int, folder: Path, progress: Progress) -> Dataset:
         """The set at `image_size` (photos) or its own size, fetched into `folder` if need be.
@@ -78,6 +84,12 @@ class Published(KnownDataset):
             cached = read_cache(path)
         assert cached is not None
         return cached
+
+    def bring(self, folder: Path, progress: Progress) -> None:
+        """Puts it on this machine without a run; nothing where it is there. `progress` may raise to end it; what was
+        received is kept for the next try."""
+        if not self.is_here(folder):
+            self.fill(folder / self.name, self.size or 0, self.cache_path(folder, self.size or 0), progress)
 
     @abstractmethod
     def fill(self, home: Path, size: int, path: Path, progress: Progress) -> None:
@@ -171,6 +183,12 @@ class Photos(Published):
         """What is left to do once the archives are unpacked below `root`; by default nothing."""
         return
 
+    def bring(self, folder: Path, progress: Progress) -> None:
+        """As every published set; the photos stay as they came, to be decoded when a run needs them."""
+        home = folder / self.name
+        if not self.is_here(folder):
+            self._unpack(home, home / "files", progress)
+
     def load(self, image_size: int, folder: Path, progress: Progress) -> Dataset:
         """As every published set, the middle of each photo kept."""
         return replace(super().load(image_size, folder, progress), cut=Cut())
@@ -188,10 +206,11 @@ class Photos(Published):
             done += images
             progress("decoding", done, total)
 
-        parts = {
-            split: photo_part(listing.paths[split], listing.labels[split], size, self.channels, tick)
-            for split in ("train", "validation", "test")
-        }
+        known, parts = _digests(home), {}
+        for split in ("train", "validation", "test"):
+            paths = listing.paths[split]
+            digests = [known.get(photo.relative_to(files).as_posix(), "") for photo in paths]
+            parts[split] = photo_part(paths, listing.labels[split], size, self.channels, tick, digests=digests)
         write_cache(path, self.card(listing.classes, size), parts)
 
     def _unpack(self, home: Path, files: Path, progress: Progress) -> None:
@@ -207,8 +226,31 @@ class Photos(Published):
             else:
                 (into / file.name).write_bytes(file.read_bytes())
         self.unpacked(partial)
+        write_atomic(home / UNPACKED, seal(json.dumps(_hashes(partial)).encode()))
         move(partial, files)
         remove_tree(home / "archives")
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    """The SHA-256 of every file below a folder by its path in it."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): file_hash(path) for path in files}
+
+
+def _digests(home: Path) -> dict[str, str]:
+    """The SHA-256 of every unpacked file by its path; none for a set that was unpacked before they were kept.
+
+    Raises UserError `damaged_file`.
+    """
+    try:
+        found: dict[str, str] = json.loads(read_sealed(home / UNPACKED))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        fix = f"Delete the folder datasets/{home.name} of the workspace: the set is fetched again."
+        given = f"{home.name}/{UNPACKED}"
+        raise UserError("damaged_file", "dataset", given, "the hashes of the set's files", fix) from error
+    return found
 
 
 def split_listing(listing: Listing) -> Listing:

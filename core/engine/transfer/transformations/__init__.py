@@ -1,6 +1,6 @@
-"""Linear transformations of features, fitted on the labelled images: a file each, named as the menu names it.
+"""Linear transformations of features, fitted on the labelled images: one file each, with the name used in the menu.
 
-A file defines one subclass of Transformation; it then is a choice of the method `transform` with no other edit.
+A file defines one subclass of Transformation, which becomes a choice of the method `transform` with no other edit.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ NAMES = tuple(sorted(info.name for info in pkgutil.iter_modules(__path__)))
 class Facts:
     """What a transformation is fitted to: features x [N, D] float64 with mean 0, labels [N], the number of classes,
     and whether the covariance is shrunk towards a multiple of the identity; `target` [M, D] are features of the
-    recipe's target, likewise, for a transformation that adapts to it."""
+    recipe's target in the same form, for a transformation that adapts to it."""
 
     x: Tensor
     labels: Tensor
@@ -33,13 +33,13 @@ class Facts:
     @cached_property
     def axes(self) -> tuple[Tensor, Tensor]:
         """(eigenvectors [D, K], eigenvalues [K]) of the covariance, the largest first; those without variance in the
-        data are left out. With `shrink` the eigenvalues are the Ledoit-Wolf estimate's, the vectors are the same."""
+        data are left out. With `shrink` the eigenvalues are the Ledoit-Wolf estimate's; the vectors are the same."""
         n, d = self.x.shape
         values, vectors = torch.linalg.eigh(self.x.T @ self.x / n)
         values, vectors = values.flip(0), vectors.flip(1)
         real = values > values[0] * max(n, d) * torch.finfo(torch.float64).eps
         if self.shrink:
-            from sklearn.covariance import ledoit_wolf_shrinkage  # a second to import: only when it is needed
+            from sklearn.covariance import ledoit_wolf_shrinkage  # takes a second to import
 
             alpha = float(ledoit_wolf_shrinkage(self.x.numpy(), assume_centered=True))
             values = (1 - alpha) * values + alpha * values.clamp_min(0).mean()
@@ -47,11 +47,11 @@ class Facts:
 
 
 class Transformation(ABC):
-    """A way to choose directions in the space of features.
+    """Chooses directions in feature space.
 
-    One that adapts to the recipe's target names in `without_target` the transformation that it is to be held against,
-    which does not, and in `note` what that means for the file; its directions are those of the target's features, and
-    it fills `aligned`.
+    A transformation that adapts to the recipe's target names in `without_target` the one without adaptation that it is
+    compared with, and states in `note` what that means for the file; its directions are those of the target's features,
+    and it implements `aligned`.
     """
 
     without_target: ClassVar[str] = ""
@@ -59,15 +59,15 @@ class Transformation(ABC):
 
     @abstractmethod
     def most(self, width: int, images: int, classes: int) -> int:
-        """How many directions there are at most, for features [images, width]."""
+        """The maximum number of directions for features [images, width]."""
 
     @abstractmethod
     def directions(self, facts: Facts) -> Tensor:
         """[D, K] float64, the most important first: the transformed features are x · directions."""
 
     def aligned(self, facts: Facts, directions: Tensor) -> Tensor:
-        """[D, K]: how the labelled images are seen when the file that is made sees along `directions` [D, K]; the same
-        where there is no other domain."""
+        """[D, K]: the projection of the labelled images when the saved file projects onto `directions` [D, K]; the same
+        if there is no other domain."""
         return directions
 
 

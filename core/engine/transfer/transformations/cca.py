@@ -1,4 +1,4 @@
-"""Canonical correlation analysis of features and classes: the directions that tell the classes apart best."""
+"""Canonical correlation analysis of features and classes: the directions that separate the classes best."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Cca(Transformation):
         return min(width, images - 1, classes - 1)
 
     def directions(self, facts: Facts) -> Tensor:
-        """Unit variance along each (unless shrunk), by falling correlation with the classes."""
+        """Unit variance along each (unless shrunk), in descending order of correlation with the classes."""
         images, width = facts.x.shape
         white = Whitening().directions(facts)
         left: Tensor = torch.linalg.svd(cross(facts.x @ white, facts), full_matrices=False).U
@@ -29,7 +29,7 @@ class Cca(Transformation):
 
 
 def cross(z: Tensor, facts: Facts) -> Tensor:
-    """[K, C]: correlations of whitened features z [N, K] with the whitened one-hot labels, which are their columns
-    over the square root of the class's count; a class without images has none."""
+    """[K, C]: correlations of whitened features z [N, K] with the whitened one-hot labels, whose columns are divided by
+    the square root of the class's count; a class without images has none."""
     one_hot: Tensor = F.one_hot(facts.labels, facts.classes).to(z)
     return z.T @ (one_hot / one_hot.sum(0).clamp_min(1).sqrt()) / math.sqrt(len(z))

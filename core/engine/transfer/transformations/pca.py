@@ -1,4 +1,4 @@
-"""Principal components: the orthogonal directions of most variance."""
+"""Principal components: the orthogonal directions of largest variance."""
 
 from __future__ import annotations
 

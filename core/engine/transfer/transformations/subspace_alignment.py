@@ -1,4 +1,4 @@
-"""Subspace alignment: the source's principal directions are turned towards the target's before a classifier learns."""
+"""Subspace alignment: aligns the source's principal directions with the target's before training a classifier."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ class SubspaceAlignment(Transformation):
 
     without_target: ClassVar[str] = "pca"
     note: ClassVar[str] = (
-        "the head learned on the source turned towards the target, and the file takes every image for one of the "
-        "target: its accuracy on the source is what the file would do there, not how well it learned the source"
+        "the head was trained on source features aligned with the target, and the file treats every image as one of "
+        "the target: its accuracy on the source is that of the file there, not how well it learned the source"
     )
 
     def most(self, width: int, images: int, classes: int) -> int:
-        """As for principal components of the smaller of both domains."""
+        """As for the principal components of the smaller domain."""
         return Pca().most(width, images, classes)
 
     def directions(self, facts: Facts) -> Tensor:
-        """Xt, no more of it than Xs has."""
+        """Xt, with at most as many directions as Xs."""
         assert facts.target is not None
         there = Facts(facts.target, facts.labels, facts.classes, facts.shrink)
         return there.axes[0][:, : facts.axes[0].shape[1]]

@@ -1,4 +1,4 @@
-"""Whitening: principal components scaled to equal variance, so that no direction is loud."""
+"""Whitening: principal components scaled to equal variance, so that no direction dominates."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from core.engine.transfer.transformations import Facts, Transformation
 
 
 class Whitening(Transformation):
-    """PCA whitening (Kessy et al. 2018, arXiv:1512.00809): the covariance of what comes out is the identity, unless
+    """PCA whitening (Kessy et al. 2018, arXiv:1512.00809): the covariance of the result is the identity, unless
     shrunk."""
 
     def most(self, width: int, images: int, classes: int) -> int:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from core.catalog import CATALOG_FILE
-from core.engine.backbones import backbones, families, find, load_backbone
+from core.engine.backbones import backbones, find, load_backbone
 from core.engine.backbones.heads import classes_of, head_layer
 from core.engine.measure.complexity import complexity
 from core.engine.prune.structured import prune_channels
@@ -27,7 +27,7 @@ def lightest(family: str) -> str:
 
 
 SMALL = {name for name, entry in backbones().items() if entry.small_images and entry.params < 400_000}
-SAMPLE = sorted({*map(lightest, families()), *SMALL})
+SAMPLE = sorted({*map(lightest, {entry.family for entry in backbones().values()}), *SMALL})
 
 
 @cache

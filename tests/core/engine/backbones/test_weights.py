@@ -25,7 +25,7 @@ from core.engine.backbones import find, labels, load_backbone, weights_at_hand
 from core.engine.backbones import torchvision as zoo
 from core.errors import UserError
 
-LITES = ["efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"]
+LITES = ["efficientnet_lite0", *(pytest.param(f"efficientnet_lite{n}", marks=pytest.mark.slow) for n in (1, 2))]
 
 
 def _palace(size: int) -> torch.Tensor:
@@ -143,6 +143,7 @@ def test_download_load_and_keep(archive: Path, tmp_path: Path, monkeypatch: pyte
     assert load_backbone("resnet18", 3, folder=folder)(torch.zeros(1, 3, 64, 64)).shape == (1, 3)
 
 
+@pytest.mark.slow
 def test_old_files_of_densenet_and_googlenet_load(
     archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import sys
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2 import functional as reference
 
+from core.assets import PREDICT
 from core.engine.data import AUGMENTATIONS, augment, prepare, prepare_numpy, resize
 from core.engine.model import Preprocessing
 from core.errors import UserError
@@ -121,3 +123,20 @@ def test_prepare_at_its_limits() -> None:
     assert prepared.shape == (2, 3, 8, 8)
     assert torch.equal(prepared[0], torch.full((3, 8, 8), -1.0))
     assert torch.equal(prepared[1], torch.full((3, 8, 8), 1.0))
+
+
+@pytest.mark.parametrize(("size", "crop"), [(24, 0.8), (21, 0.875), (40, 1.0)])
+def test_the_middle_is_kept_as_torchvision_keeps_it(size: int, crop: float) -> None:
+    """In torch, in NumPy, and in the script of a bundle."""
+    mean, std = (0.4, 0.5, 0.6), (0.2, 0.3, 0.25)
+    images = torch.randint(0, 256, (2, 3, 40, 40), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    pixels = Preprocessing(size, 3, mean, std, crop)
+    resized = reference.resize(images.float(), [round(size / crop)] * 2, antialias=True)
+    expected = reference.normalize(reference.center_crop(resized, [size, size]) / 255, list(mean), list(std))
+    assert torch.allclose(prepare(images, pixels), expected, atol=1e-4)
+    ours = prepare_numpy(images.numpy(), pixels)
+    assert np.abs(ours - expected.numpy()).max() < 1e-2
+    script = runpy.run_path(str(PREDICT))
+    planes = tuple(Image.fromarray(plane) for plane in images[0].numpy())
+    assert (script["normalise"](planes, pixels.to_json()) == ours[:1]).all()
+    assert Preprocessing.from_json(pixels.to_json()) == pixels

@@ -123,6 +123,7 @@ def test_fashion_mini_is_what_its_indices_say(mini: Dataset) -> None:
 
 
 @needs_fashion
+@pytest.mark.slow
 def test_fashion_mini_is_what_its_script_makes(mini: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = tmp_path / "made.npz"
     monkeypatch.setattr("core.engine.data.sets.fashion_mini.FASHION_MINI", made)

@@ -90,6 +90,7 @@ def test_rand_augment_does_one_of_fourteen_to_each(channels: int) -> None:
     assert found == allowed, "each of them is allowed, and none is left out"
 
 
+@pytest.mark.slow
 def test_trivial_augment_takes_any_strength() -> None:
     images = smooth(1, 3, 40).expand(400, -1, -1, -1)
     levels = strengths(images, 31, wide=True)

@@ -310,7 +310,12 @@ def teacher(make_model: MakeModel) -> Model:
     return model.with_net(prune_channels(model.net, torch.zeros(2, 1, 8, 8), 0.3))
 
 
-@pytest.mark.parametrize("method", FEATURE)
+QUICKEST = ("fitnet", "attention", "rkd")  # a loss over maps with layers of its own, one without, one over vectors
+
+
+@pytest.mark.parametrize(
+    "method", [pytest.param(name, marks=() if name in QUICKEST else pytest.mark.slow) for name in FEATURE]
+)
 def test_training_lowers_the_soft_loss(method: str, make_context: MakeContext, teacher: Model) -> None:
     """Without labels the student itself comes nearer, not only the layers that learn along."""
     context = make_context()

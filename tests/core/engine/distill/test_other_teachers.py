@@ -195,6 +195,7 @@ def test_the_student_and_its_twin_never_see_it(make_context: MakeContext, make_m
     assert int((made("kd", omit="3").examples(pool).target == UNLABELLED).sum()) == 5
 
 
+@pytest.mark.slow
 def test_hard_labels_know_none_of_it_and_distilled_most(make_context: MakeContext) -> None:
     """Hinton et al. 2015, section 3, on scikit-learn's digits; the recipe omitted-digit does it over three seeds."""
     context = make_context(image_size=8)

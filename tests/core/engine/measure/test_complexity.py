@@ -20,7 +20,15 @@ for _name in zoo.list_models(module=zoo):
         ENTRIES.setdefault((_name, _weights.transforms().crop_size[0]), []).append(_weights)
 
 
-@pytest.mark.parametrize(("name", "side"), sorted(ENTRIES))
+QUICK = {
+    "alexnet", "convnext_tiny", "densenet121", "efficientnet_b0", "googlenet", "inception_v3", "mnasnet0_5",
+    "mobilenet_v2", "mobilenet_v3_small", "regnet_x_400mf", "regnet_y_400mf", "resnet18", "resnet50", "resnext50_32x4d",
+    "shufflenet_v2_x0_5", "squeezenet1_1", "swin_t", "swin_v2_t", "vgg11", "vgg11_bn", "vit_b_32",
+}  # fmt: skip  # the smallest of each family; all others are slow tests
+EACH = [pytest.param(*key, marks=() if key[0] in QUICK else pytest.mark.slow) for key in sorted(ENTRIES)]
+
+
+@pytest.mark.parametrize(("name", "side"), EACH)
 def test_equals_what_torchvision_publishes(name: str, side: int) -> None:
     found = profile(name, image_size=side)
     for weights in ENTRIES[name, side]:
@@ -30,6 +38,7 @@ def test_equals_what_torchvision_publishes(name: str, side: int) -> None:
 
 def test_every_set_of_weights_is_compared() -> None:
     assert len(ENTRIES) >= 80
+    assert {name for name, _ in ENTRIES} >= QUICK
     names = {name for name, _ in ENTRIES}
     assert sum(map(len, ENTRIES.values())) == sum(len(zoo.get_model_weights(name)) for name in names) >= 115
 

@@ -1,6 +1,7 @@
 """A process with the engine loaded that forks a worker for each life of a run, so that a hundred lives cost no import.
 
-It does no arithmetic itself: no thread of a library is running when it forks. Lines on stdin are JSON:
+It has exported a graph before it forks: the tables that torch builds for the first one take longer than a small run. It
+does so on one thread, so that no pool of threads is running when it forks. Lines on stdin are JSON:
     {"run": folder, "failpoint": "kill:7"}   on stdout: the worker's pid, and at its end "exit CODE OPERATIONS"
 `OPERATIONS` is how many disk operations it did, −1 where it was killed.
 """
@@ -10,17 +11,23 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
+import torch
+
 import core.engine.measure.latency as latency
 from core import files
-from core.engine.worker import execute, prepare_to_export
+from core.engine.backbones import find, load_backbone
+from core.engine.export.graph import write_graph
+from core.engine.model import Model
+from core.engine.worker import execute
 from core.runs import Run
 
 
 def main() -> None:
-    prepare_to_export()
+    export_once()
     _, stop = latency.time_files.__defaults__ or (0.0, None)
     latency.time_files.__defaults__ = (0.01, stop)  # seconds; what the latency is does not matter here
     for line in iter(sys.stdin.readline, ""):
@@ -35,6 +42,14 @@ def main() -> None:
         with os.fdopen(told) as pipe:
             operations = pipe.read() or "-1"
         print("exit", os.waitstatus_to_exitcode(status), operations, flush=True)
+
+
+def export_once() -> None:
+    torch.set_num_threads(1)
+    net = load_backbone("resnet8", 2, "none", 8, width=4, channels=1)
+    model = Model(net, "resnet8", ("a", "b"), find("resnet8").preprocessing(8, 1), 4)
+    with tempfile.TemporaryDirectory() as folder:
+        write_graph(model, Path(folder) / "model.onnx")
 
 
 def live(asked: dict[str, Any], tell: int) -> None:

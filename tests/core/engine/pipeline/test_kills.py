@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +21,7 @@ from core.processes.run_monitor import DISK_FULL_EXIT
 from core.runs import Run
 from core.state import Status
 from core.workspace import Workspace
+from tests.core.engine.pipeline.forked import Engine
 
 RECIPE = """
 name = "killed"
@@ -66,40 +63,6 @@ stage = "export"
 method = "onnx"
 """
 TIMED = ("latency_ms", "receipt")  # a receipt tells seconds and latencies; the files it speaks of are compared whole
-
-
-@dataclass
-class Engine:
-    """The forking worker; one life of a run at a time."""
-
-    process: subprocess.Popen[str]
-
-    def begin(self, run: Run, failpoint: str = "") -> int:
-        """Starts a life and returns its pid."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps({"run": str(run.folder), "failpoint": failpoint}) + "\n")
-        self.process.stdin.flush()
-        return int(self.process.stdout.readline())
-
-    def end(self) -> tuple[int, int]:
-        """Exit code and disk operations of that life, −1 where it was killed."""
-        assert self.process.stdout is not None
-        _, code, operations = self.process.stdout.readline().split()
-        return int(code), int(operations)
-
-    def live(self, run: Run, failpoint: str = "") -> tuple[int, int]:
-        self.begin(run, failpoint)
-        return self.end()
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    command = (sys.executable, "-m", "tests.core.engine.pipeline.forking_worker")
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        yield Engine(process)
-        assert process.stdin is not None
-        process.stdin.close()
 
 
 @dataclass
@@ -202,6 +165,17 @@ def begun(run: Run, step: int) -> bool:
     return any(isinstance(e, StepStarted) and e.step == step for e in run.read()[0])
 
 
+def test_a_killed_run_and_a_full_disk_end_bit_identical(engine: Engine, calm: Calm, tmp_path: Path) -> None:
+    part = calm.operations // 3
+    run = new_run(tmp_path)
+    assert killed(engine, run, part, "torn")
+    assert refused(engine, run, part, "enospc") == Status.PAUSED
+    finish(engine, run)
+    assert same(run, calm)
+    assert sum(isinstance(event, RunStarted) for event in run.read()[0]) == 3
+
+
+@pytest.mark.slow
 def test_a_run_disturbed_in_every_way_ends_bit_identical(engine: Engine, calm: Calm, tmp_path: Path) -> None:
     part = calm.operations // 5
     run = new_run(tmp_path)
@@ -256,14 +230,14 @@ def test_the_disk_refuses_at_operations_over_the_whole_run(
     engine: Engine, calm: Calm, tmp_path: Path, kind: str
 ) -> None:
     started, part, ends = time.monotonic(), calm.operations // 5, []
-    for number in range(12):
+    for number in range(6):
         run = new_run(tmp_path / str(number))
-        places = (1 + number * part // 12, part, part + number % 3, part)
+        places = (1 + number * part // 6, part, part + number % 3, part)
         ends += [refused(engine, run, at, kind, lasting=number % 3 == 2) for at in places if not over(run)]
         finish(engine, run)
         assert same(run, calm), number
     counts, seconds = {end: ends.count(end) for end in sorted(set(ends))}, time.monotonic() - started
-    print(f"{kind}: {len(ends)} faults in 12 runs, bit-identical; they ended {counts} ({seconds:.0f} s)")
+    print(f"{kind}: {len(ends)} faults in 6 runs, bit-identical; they ended {counts} ({seconds:.0f} s)")
 
 
 def over(run: Run) -> bool:

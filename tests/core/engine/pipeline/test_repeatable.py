@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -30,6 +30,7 @@ from core.runs import Run
 from core.state import Status
 from core.workspace import Workspace
 from tests.core.engine.conftest import MakeContext
+from tests.core.engine.pipeline.forked import Engine
 
 ROOT = Path(__file__).parents[4]
 DEMO = ROOT / "assets" / "recipes" / "demo.toml"
@@ -95,13 +96,21 @@ def busy() -> Iterator[None]:
         other.wait()
 
 
-@pytest.mark.timeout(900)  # two whole runs, on a machine that does other things as well
-@pytest.mark.parametrize("threads", [1, pytest.param(2, marks=pytest.mark.slow)])  # two wait long for a busy core
-def test_the_same_recipe_gives_the_same_bytes_beside_a_busy_process(tmp_path: Path, threads: int) -> None:
-    recipe = SHORT.replace("threads = 2", f"threads = {threads}")
-    first = finished_run(recipe, tmp_path / "one")
+def test_the_same_recipe_gives_the_same_bytes_beside_a_busy_process(engine: Engine, tmp_path: Path) -> None:
+    recipe = SHORT.replace("threads = 2", "threads = 1")
+    compared(recipe, tmp_path, lambda text, folder: engine.finish(Workspace.open_or_create(folder).create_run(text)))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)  # two threads wait long for a busy core
+def test_the_same_bytes_on_two_threads_in_processes_of_their_own(tmp_path: Path) -> None:
+    compared(SHORT, tmp_path, finished_run)
+
+
+def compared(recipe: str, folder: Path, finished: Callable[[str, Path], Run]) -> None:
+    first = finished(recipe, folder / "one")
     with busy():
-        second = finished_run(recipe, tmp_path / "another place")
+        second = finished(recipe, folder / "another place")
     assert len(contents(first)) > 20
     assert contents(first) == contents(second)
     for run in (first, second):
@@ -113,6 +122,7 @@ def test_the_same_recipe_gives_the_same_bytes_beside_a_busy_process(tmp_path: Pa
 
 
 @pytest.mark.faults
+@pytest.mark.alone
 @pytest.mark.timeout(3600)
 def test_the_demo_gives_the_same_bytes_five_times(tmp_path: Path) -> None:
     text = load_recipe(DEMO).to_toml()

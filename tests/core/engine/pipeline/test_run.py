@@ -18,6 +18,7 @@ from core.recipe import parse_recipe
 from core.runs import Run
 from core.state import Status
 from core.workspace import Workspace
+from tests.core.engine.pipeline.forked import Engine
 
 RECIPE = """
 name = "disturbed"
@@ -39,7 +40,7 @@ stage = "distill"
 method = "kd"
 student = "resnet8"
 width = 4
-epochs = 12
+epochs = 4
 batch = 32
 twin = false
 
@@ -66,12 +67,9 @@ def hashes(run: Run) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def undisturbed(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Run:
     workspace = Workspace.open_or_create(tmp_path_factory.mktemp("calm"))
-    run = workspace.create_run(RECIPE)
-    assert run_in_foreground(run).wait(timeout=200) == 0
-    assert run.state().status is Status.FINISHED, run.state().details
-    return run
+    return engine.finish(workspace.create_run(RECIPE))
 
 
 def test_every_step_leaves_its_point_and_files(undisturbed: Run) -> None:
@@ -98,12 +96,13 @@ def test_receipts_say_what_changed(undisturbed: Run) -> None:
         assert float(str(receipt["parity_with_torch"])) < 1e-3
 
 
+@pytest.mark.slow  # a process of its own, as a person starts it; forked ones are killed in test_kills.py
 def test_killed_and_resumed_it_ends_bit_identical(undisturbed: Run, tmp_path: Path) -> None:
     workspace = Workspace.open_or_create(tmp_path)
     run = workspace.create_run(RECIPE)
     process = run_in_foreground(run)
     until = time.monotonic() + 120
-    while not any(e.get("what") == "training" and e["step"] == 1 and e["epoch"] >= 4 for e in events(run)):
+    while not any(e.get("what") == "training" and e["step"] == 1 and e["epoch"] >= 2 for e in events(run)):
         assert time.monotonic() < until, run.log_tail()
         assert process.poll() is None, run.state().details
         time.sleep(0.02)
@@ -130,17 +129,18 @@ def events(run: Run) -> list[dict[str, Any]]:
     return [json.loads(line) for line in run.events.read_text().splitlines(keepends=True) if line.endswith("\n")]
 
 
-def test_several_seeds_give_a_spread(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_several_seeds_give_a_spread(engine: Engine, tmp_path: Path) -> None:
     workspace = Workspace.open_or_create(tmp_path)
-    only_first = RECIPE.split('[[steps]]\nstage = "distill"')[0]
-    run = workspace.create_run(only_first.replace("labels = 400", "labels = 400\nseeds = 3"))
-    assert run_in_foreground(run).wait(timeout=200) == 0
+    only_first = RECIPE.split('[[steps]]\nstage = "distill"')[0].replace("epochs = 3", "epochs = 1")
+    run = engine.finish(workspace.create_run(only_first.replace("labels = 400", "labels = 400\nseeds = 3")))
     (point,) = run.summary().points
     assert point.seeds == 3
     assert point.accuracy_sd is not None
     assert point.accuracy_sd > 0
 
 
+@pytest.mark.slow
 def test_a_first_step_has_its_control_too(tmp_path: Path) -> None:
     text = """
     dataset = "digits"
@@ -171,14 +171,14 @@ def test_a_first_step_has_its_control_too(tmp_path: Path) -> None:
     assert "unlabelled images joined" in told[0]
 
 
-def test_a_failing_step_says_so_and_keeps_the_points_before_it(tmp_path: Path) -> None:
-    workspace = Workspace.open_or_create(tmp_path)
+def test_a_failing_step_says_so_and_keeps_the_points_before_it(engine: Engine, tmp_path: Path) -> None:
     """What a network trained meanwhile cannot give, nobody foresees: which channels a global cut leaves."""
+    workspace = Workspace.open_or_create(tmp_path)
     again = '[[steps]]\nstage = "prune"\nmethod = "l2"\nratio = 0.95\n'
     head, tail = RECIPE.split("ratio = 0.25\nepochs = 1\n")
-    text = f'{head}ratio = 0.25\nepochs = 0\nscope = "global"\n\n{again}{tail}'.replace("epochs = 12", "epochs = 1")
-    run = workspace.create_run(text)
-    assert run_in_foreground(run).wait(timeout=200) == 0
+    text = f'{head}ratio = 0.25\nepochs = 0\nscope = "global"\n\n{again}{tail}'
+    run = workspace.create_run(text.replace("epochs = 3", "epochs = 1").replace("epochs = 4", "epochs = 1"))
+    assert engine.live(run)[0] == 0
     summary = run.summary()
     assert summary.status is Status.FAILED
     assert summary.error is not None

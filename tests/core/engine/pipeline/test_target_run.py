@@ -20,7 +20,7 @@ from core.engine.measure.runtime import open_session, predict
 from core.engine.model import Preprocessing
 from core.engine.pipeline.run import run_recipe
 from core.engine.pipeline.step_cache import StepCache
-from core.errors import UserError
+from core.errors import UserErrors
 from core.points import Point
 from core.recipe import load_recipe, parse_recipe
 from core.runs import Run
@@ -95,10 +95,11 @@ def test_classes_with_nothing_in_common_are_refused_before_any_work(tmp_path: Pa
             Image.new("L", (8, 8), 20 * shade + (name == "ears")).save(folder / f"{shade}.png")
     import_images(tmp_path / "mine", "mine", workspace.datasets)
     run = workspace.create_run(RECIPE.format(target="mine"))
-    with pytest.raises(UserError, match="ears, noses") as caught:
+    with pytest.raises(UserErrors, match="ears, noses") as caught:
         finished_run(run)
-    assert (caught.value.code, caught.value.field) == ("nothing_in_common", "target")
-    assert "dataset = glyphs" in caught.value.allowed
+    (error,) = caught.value.errors
+    assert (error.code, error.field) == ("nothing_in_common", "target")
+    assert "dataset = glyphs" in error.allowed
     assert not run.state().steps
     assert not run.artifacts.exists() or not list(run.artifacts.iterdir())
 

@@ -24,7 +24,12 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+QUICK = ("taylor", "n_m")  # a cut of channels in rounds, and of single weights
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in CASES]
+)
 def test_interrupted_and_resumed_it_ends_bit_identical(
     name: str, make_model: Callable[..., Model], make_context: MakeContext, reports: list[Reported], tmp_path: Path
 ) -> None:

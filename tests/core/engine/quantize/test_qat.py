@@ -200,7 +200,7 @@ def attention(learned) -> Model:  # type: ignore[no-untyped-def]
     return Model(net.eval(), "vit_b_16", learned.model.classes, three)
 
 
-@pytest.mark.parametrize("bits", [2, 8])
+@pytest.mark.parametrize("bits", [8, pytest.param(2, marks=pytest.mark.slow)])
 def test_attention_is_trained_on_its_grid_too(learned, tmp_path: Path, bits: int) -> None:  # type: ignore[no-untyped-def]
     """Queries, keys and values included: no weight stays float, and at 8 bits the learned ranges reach the file."""
     whole = replace(learned, model=attention(learned))

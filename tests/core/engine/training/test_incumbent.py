@@ -213,7 +213,9 @@ def test_fine_tuning_a_random_network_learns(make_context: MakeContext, digits: 
     assert method.suited(made).trainable(made.net, 500).frozen, "statistics that images made are kept"
 
 
-@pytest.mark.parametrize("method", ["gradual", "partial", "lp_ft"])
+@pytest.mark.parametrize(
+    "method", ["lp_ft", *(pytest.param(n, marks=pytest.mark.slow) for n in ("gradual", "partial"))]
+)
 def test_its_siblings_learn_too(method: str, make_context: MakeContext, digits: Dataset) -> None:
     labelled, pool = few_labels(digits.train, 500, 10, 0)
     context = make_context(labelled=labelled, pool=pool, image_size=8)

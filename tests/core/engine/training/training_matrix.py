@@ -1,8 +1,8 @@
 """A child process that trains one network after another and names each before it begins.
 
-    python -m tests.core.engine.training.training_matrix THREADS SIDES WIDTHS NAMES
+    python -m tests.core.engine.training.training_matrix THREADS SIDE:WIDTH:NAME …
 
-Numbers and names are separated by commas. Whoever starts it looks at how it ends: a crash leaves the name of what
+Whoever starts it looks at how it ends: a crash leaves the name of what
 crashed as the last line of its output.
 """
 
@@ -30,7 +30,7 @@ CHANNELS = {28: 1}  # grey; larger images are in colour
 LAST = 17  # images of every last batch: batches of 33 and 17
 CLASSES = ("a", "b", "c", "d")
 STAGES: dict[str, tuple[Step, ...]] = {
-    "fine_tune": (Step("transfer", "fine_tune", {"unfreeze": "all"}),),
+    "fine_tune": (Step("transfer", "fine_tune"),),
     "lp_ft": (Step("transfer", "lp_ft"),),
     "fitnet": (Step("transfer", "fine_tune"), Step("distill", "fitnet")),
     "mutual": (Step("distill", "mutual"),),
@@ -41,24 +41,30 @@ STAGES: dict[str, tuple[Step, ...]] = {
 }
 
 
+Case = tuple[int, int, str]  # side of the images in pixels, width of the network, name of the chain
+
+
+def parsed(word: str) -> Case:
+    side, width, name = word.split(":")
+    return int(side), int(width), name
+
+
 def chains() -> dict[str, tuple[Step, ...]]:
     """Steps by name: every preset, its transfer before it, and further methods that train."""
     presets = {preset.name: (Step("transfer", "fine_tune"), *preset.steps) for preset in PRESETS}
     return {**presets, **STAGES}
 
 
-def main(threads: int, sides: list[int], widths: list[int], names: list[str]) -> None:
-    """Trains each chain at each size and width."""
+def main(threads: int, cases: list[Case]) -> None:
+    """Trains each chain at its size and width."""
     faulthandler.enable()
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
     with tempfile.TemporaryDirectory() as folder:
-        for side in sides:
-            for width in widths:
-                for name in names:
-                    print(f"{name}, {side} px, width {width}, {threads} threads", flush=True)
-                    here = Path(folder) / f"{name}-{side}-{width}"
-                    train(chains()[name], here, threads, side, width)
+        for side, width, name in cases:
+            print(f"{name}, {side} px, width {width}, {threads} threads", flush=True)
+            here = Path(folder) / f"{name}-{side}-{width}"
+            train(chains()[name], here, threads, side, width)
     print("finished", flush=True)
 
 
@@ -67,7 +73,7 @@ def train(steps: tuple[Step, ...], folder: Path, threads: int, side: int, width:
     first, so that cuts leave odd widths."""
     context = _context(folder, threads, side)
     model = _network(context, width)
-    for number, method in enumerate(_methods(steps, width)):
+    for number, method in enumerate(methods_of(steps, width)):
         here = replace(context, place=(0, number), folder=folder / str(number))
         model = method.apply(model, here)
         for make in _controls(method, model, here):
@@ -80,7 +86,7 @@ def _controls(method: Method, model: Model, context: Context) -> Iterator[Callab
         yield from method.controls(model, context).values()
 
 
-def _methods(steps: tuple[Step, ...], width: int) -> Iterator[Method]:
+def methods_of(steps: tuple[Step, ...], width: int) -> Iterator[Method]:
     for step in steps:
         probe = build(step.stage, step.method)
         known = {option.name: option for option in probe.options()}
@@ -118,5 +124,4 @@ def _context(folder: Path, threads: int, side: int) -> Context:
 
 
 if __name__ == "__main__":
-    wanted, sizes, widths, chosen = sys.argv[1:]
-    main(int(wanted), [int(n) for n in sizes.split(",")], [int(n) for n in widths.split(",")], chosen.split(","))
+    main(int(sys.argv[1]), [parsed(word) for word in sys.argv[2:]])

@@ -164,7 +164,7 @@ def test_the_deployed_file_is_one_graph_that_answers_as_torch_does(
     assert foreseen.bytes == pytest.approx((tmp_path / "model.onnx").stat().st_size, rel=0.02)
 
 
-@pytest.mark.parametrize("live", [False, True])
+@pytest.mark.parametrize("live", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_small_student_learns_from_it(
     live: bool, fused: Model, context: Context, digits: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from assets import predict as script
 from core.engine.data import Imported, import_images, load_dataset
-from core.engine.data.imports.decoder_child import decode
+from core.engine.data.imports.decoder_child import decode, peak_of
 from core.engine.data.imports.depth import Deep, white_of
 from core.engine.data.imports.imported import home_of
 from tests.core.engine.data.imports.deep_files import Tag, png16, tiff
@@ -53,6 +53,41 @@ def test_the_set_decides_where_the_files_state_nothing(bits: int, colours: int, 
     assert np.array_equal(np.round(prepared * 255), stored(tmp_path)["a/dark.png"])
 
 
+@pytest.mark.parametrize("every", [False, True], ids=["one image", "every image"])
+@pytest.mark.parametrize("colours", [0, 3])
+def test_a_hot_pixel_does_not_decide_the_depth(every: bool, colours: int, tmp_path: Path) -> None:
+    """It becomes white, and the report says so; predict.py sees the same."""
+    given = {f"{c}/{n}.png": samples(14, n + 5 * (c == "b"), colours) for c in "ab" for n in range(4)}
+    hot = sorted(given) if every else ["b/2.png"]
+    for name in hot:
+        given[name][7, 3] = 65535
+    got = imported(tmp_path, {name: png16(values) for name, values in given.items()})
+    assert got.white == 16383
+    (sentence,) = (warning for warning in got.warnings if "of 16 bits hold 14" in warning)
+    assert f"{len(hot)} of them hold single pixels above it, up to 65,535, which become white" in sentence
+    data = load_dataset("mine", SIDE, folder=tmp_path / "sets")
+    prepared = script.prepare(str(tmp_path / "given" / "b" / "2.png"), input_of(data))[0]
+    assert np.array_equal(np.round(prepared * 255), stored(tmp_path)["b/2.png"])
+    assert (stored(tmp_path)["b/2.png"][:, 7, 3] == 255).all()
+
+
+def test_two_bright_pixels_of_a_small_image_do_decide(tmp_path: Path) -> None:
+    given = {f"{c}/{n}.png": samples(14, n + 5 * (c == "b")) for c in "ab" for n in range(4)}
+    given["a/1.png"][7, 3:5] = 40_000
+    assert imported(tmp_path, {name: png16(values) for name, values in given.items()}).white == 65535
+
+
+@pytest.mark.parametrize(
+    ("side", "bright", "peak"),
+    [(1, 1, 9), (2, 1, 1), (2, 2, 9), (99, 1, 1), (99, 2, 9), (150, 2, 1), (150, 3, 9), (1000, 100, 1), (1000, 101, 9)],
+)
+def test_stray_pixels_are_one_in_ten_thousand(side: int, bright: int, peak: int) -> None:
+    values = np.ones((side, side), np.uint16)
+    values.flat[:bright] = 9
+    assert peak_of(values) == peak
+    assert peak_of(np.stack([values, np.ones_like(values)], 2)) == peak, "a pixel is bright if one of its channels is"
+
+
 STATED: dict[str, list[Tag]] = {
     "MaxSampleValue": [(281, 3, [4095])],
     "SMaxSampleValue": [(341, 3, [4095])],
@@ -63,7 +98,7 @@ STATED: dict[str, list[Tag]] = {
 
 
 @pytest.mark.parametrize("row", STATED)
-@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("order", ["<", pytest.param(">", marks=pytest.mark.slow)])
 def test_what_a_tiff_states_is_used(row: str, order: str, tmp_path: Path) -> None:
     """Values below 1,024 alone would be taken for 10 bits."""
     files = {
@@ -109,7 +144,8 @@ def test_colour_with_transparency_lies_on_white() -> None:
     values[:, :, 3] = 65535  # opaque, whatever the colours' depth
     values[3, 3, 3] = 0
     facts, _ = decode(png16(values), 0)
-    assert facts["peak"] == 4095
+    assert facts["highest"] == 4095
+    assert facts["peak"] <= 4095
     _, clean = decode(png16(values), 4095)
     import io
 

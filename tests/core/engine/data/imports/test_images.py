@@ -362,14 +362,51 @@ def test_unreadable_images_have_a_reason() -> None:
     decoder.close()
 
 
-def test_slow_and_crashing_decoders_are_replaced(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.fixture
+def own_child(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A decoder's program to be written by the test, with limits of fractions of a second."""
     child = tmp_path / "child.py"
-    monkeypatch.setattr("core.engine.data.imports.decoder_pool.CHILD", child)
-    monkeypatch.setattr("core.engine.data.imports.decoder_pool.SECONDS", 0.3)
-    child.write_text("import time; time.sleep(60)")
-    assert decode(b"x") == Unreadable("takes over 0.3 seconds to decode")
-    child.write_text("import os; os.abort()")
-    assert decode(b"x" * 10_000_000) == Unreadable("breaks the decoder")
+    for name, value in {"CHILD": child, "SECONDS": 0.3, "STILL": 1.5, "GLANCE": 0.1}.items():
+        monkeypatch.setattr(f"core.engine.data.imports.decoder_pool.{name}", value)
+    return child
+
+
+SERVE = f"import runpy, sys; runpy.run_path({str(CHILD)!r})['serve'](sys.stdin.buffer, sys.stdout.buffer)"
+
+
+@pytest.mark.parametrize(
+    ("program", "reason"),
+    [
+        ("while True: pass", "takes over 0.3 seconds of processor time to decode"),
+        ("import time; time.sleep(60)", "stops the decoder: it did nothing for 1.5 seconds, twice"),
+        ("import os; os.abort()", "breaks the decoder"),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 10_000_000])  # more than a pipe holds: even writing to the child has to end
+def test_slow_still_and_crashing_decoders_are_replaced(own_child: Path, program: str, reason: str, size: int) -> None:
+    own_child.write_text(program)
+    assert decode(b"x" * size) == Unreadable(reason)
+
+
+def test_time_that_a_decoder_waits_is_not_counted(own_child: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a busy machine, where an image takes many times its processor time."""
+    monkeypatch.setattr("core.engine.data.imports.decoder_pool.SECONDS", 1.0)
+    own_child.write_text(f"import time; time.sleep(1.2); {SERVE}")
+    assert isinstance(decode(TWO["cats/0.png"]), Decoded)
+
+
+def test_a_decoder_that_never_gets_a_core_is_waited_for(own_child: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It asks for one all the while, and does not get it: that is no fault of the image."""
+    monkeypatch.setattr("core.engine.data.imports.decoder_pool.SECONDS", 60.0)
+    monkeypatch.setattr("core.engine.data.imports.decoder_pool._Talk._computed", lambda talk: 0.0)
+    own_child.write_text(f"import time; end = time.time() + 2\nwhile time.time() < end: pass\n{SERVE}")
+    assert isinstance(decode(TWO["cats/0.png"]), Decoded)
+
+
+def test_a_decoder_that_something_else_killed_gets_a_second_try(own_child: Path, tmp_path: Path) -> None:
+    once = f"import os, pathlib; before = pathlib.Path({str(tmp_path / 'before')!r})\n"
+    own_child.write_text(f"{once}if not before.exists(): before.touch(); os.kill(os.getpid(), 9)\n{SERVE}")
+    assert isinstance(decode(TWO["cats/0.png"]), Decoded)
 
 
 def test_the_child_can_write_no_file(tmp_path: Path) -> None:

@@ -20,12 +20,14 @@ import pytest
 import torchvision.datasets as reference
 from PIL import Image
 
+from core.damage import Condition
 from core.engine.data import datasets, load_dataset
 from core.engine.data.published.load import Archive, Photos, Published
 from core.engine.data.published.readers import EMNIST
 from core.engine.data.published.unpack import unpack
 from core.engine.data.sets import known_datasets
 from core.errors import UserError
+from core.verify import of_published
 
 RNG = np.random.default_rng(0)
 Served = dict[str, bytes]
@@ -220,6 +222,28 @@ def test_photos_with_given_splits(
     asked = len(server[2])
     assert load_dataset("dtd", 16, folder=tmp_path).size == 16  # another size: from the unpacked files
     assert len(server[2]) == asked
+    a_changed_photo_is_named(tmp_path, "files/dtd/dtd/images/dotted/dotted_3.jpg", files)
+
+
+def a_changed_photo_is_named(folder: Path, name: str, files: Served) -> None:
+    """By verify, and where it is decoded once more; it is a whole photo, only another one."""
+    assert not [found for found in of_published(folder / "dtd") if found.state is not Condition.OK]
+    assert len(list(of_published(folder / "dtd"))) == len(files) + 3, "their list and a cache of two sizes"
+    (folder / "dtd" / name).write_bytes(jpeg(1))
+    assert [found.file for found in of_published(folder / "dtd") if found.state is Condition.DAMAGED] == [name]
+    with pytest.raises(UserError) as caught:
+        load_dataset("dtd", 20, folder=folder)
+    assert (caught.value.code, caught.value.given) == ("damaged_image", f"dtd/{name}")
+    assert "datasets/dtd " in caught.value.fix
+    listed = folder / "dtd" / "files.json"
+    listed.write_bytes(listed.read_bytes().replace(b"banded", b"bandit", 1))
+    assert next(of_published(folder / "dtd")).state is Condition.DAMAGED
+    with pytest.raises(UserError, match=r"files\.json"):
+        load_dataset("dtd", 20, folder=folder)
+    listed.unlink()
+    states = {found.file: found.state for found in of_published(folder / "dtd")}
+    assert states.pop("files") is Condition.UNSEALED, "unpacked before there was a list"
+    assert load_dataset("dtd", 20, folder=folder).size == 20
 
 
 def test_photos_without_splits_and_frames_of_one_sign(

@@ -1,0 +1,248 @@
+"""`condenser dataset …`: look at, change, fetch and delete sets of images; what the page Data does, as commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+from rich.console import Console
+
+from core import formatting
+from core.dataset_edits import (
+    AddImages,
+    Edit,
+    LeaveOut,
+    MergeClasses,
+    MoveImages,
+    Rename,
+    RenameClass,
+    Reshape,
+    Resplit,
+    Revert,
+)
+from core.dataset_report import Report
+from core.dataset_trash import delete_dataset, deleted_home, restore_dataset
+from core.errors import UserError
+from core.import_report import progress_line, report
+from core.intervals import wilson
+from core.processes.ask import ask
+from core.questions.dataset_edit import EditRequest
+from core.questions.dataset_fetch import FetchRequest
+from core.questions.dataset_report import ReportRequest
+from core.questions.request import A, Request
+from core.questions.sample_images import SampleImagesRequest
+from core.workspace import Workspace
+
+TYPICAL = 0.9  # the accuracy for which an interval is foretold
+
+Folder = Annotated[
+    Path | None, Parameter(name="--workspace", help="Folder of runs, data and caches; default CONDENSER_WORKSPACE.")
+]
+AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document on stdout.")]
+Say = Callable[[bool, object, str], int]
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """How the command line speaks: what `say` prints, where progress goes, what is said after Ctrl-C."""
+
+    say: Say
+    screen: Console
+    interruptible: Callable[[str], AbstractContextManager[None]]
+
+
+app = App(name="dataset", help="Look at, change, fetch and delete sets of images; each change can be taken back.")
+_speaking: list[Terminal] = []
+
+
+def attach(to: App, terminal: Terminal) -> None:
+    """Makes these commands part of the program's."""
+    _speaking[:] = [terminal]
+    to.command(app)
+
+
+@app.command
+def show(name: str, *, workspace: Folder = None, json: AsJson = False) -> int:
+    """Report on a set: classes and splits, sizes, duplicates, what was skipped, what an accuracy will mean.
+
+    Parameters
+    ----------
+    name
+        A dataset of your own.
+    """
+    found = _asked(workspace, ReportRequest(name), "Nothing was changed.")
+    return _speaking[0].say(json, found.model_dump(mode="json"), "\n".join(_lines(found)))
+
+
+@app.command
+def leave_out(name: str, *images: str, workspace: Folder = None, json: AsJson = False) -> int:
+    """Leave images out.
+
+    Parameters
+    ----------
+    images
+        Their names as they were imported, such as cats/7.jpg.
+    """
+    return _edit(name, LeaveOut(images=list(images)), workspace, json)
+
+
+@app.command
+def move(name: str, *images: str, to: str, workspace: Folder = None, json: AsJson = False) -> int:
+    """Move images to another class, which may be new."""
+    return _edit(name, MoveImages(images=list(images), to=to), workspace, json)
+
+
+@app.command
+def rename_class(name: str, old: str, new: str, *, workspace: Folder = None, json: AsJson = False) -> int:
+    """Give a class another name."""
+    return _edit(name, RenameClass(name=old, to=new), workspace, json)
+
+
+@app.command
+def merge(name: str, *classes: str, to: str, workspace: Folder = None, json: AsJson = False) -> int:
+    """Make one class of several."""
+    return _edit(name, MergeClasses(classes=list(classes), to=to), workspace, json)
+
+
+@app.command
+def rename(name: str, new: str, *, workspace: Folder = None, json: AsJson = False) -> int:
+    """Give the set another name; runs that know it by the former one still find it."""
+    return _edit(name, Rename(to=new), workspace, json)
+
+
+@app.command
+def split(
+    name: str, *, validation: float = 0.15, test: float = 0.15, seed: int = 0, workspace: Folder = None,
+    json: AsJson = False,
+) -> int:  # fmt: skip
+    """Share all images out anew to training, validation and test; duplicates stay together.
+
+    Parameters
+    ----------
+    validation
+        Share of each class, of 1.
+    test
+        Share of each class, of 1.
+    seed
+        Another number, another choice of images.
+    """
+    return _edit(name, Resplit(validation=validation, test=test, seed=seed), workspace, json)
+
+
+@app.command
+def shape(name: str, shape: str, *, workspace: Folder = None, json: AsJson = False) -> int:
+    """Make pictures square another way: crop, pad or stretch."""
+    return _edit(name, Reshape(shape=shape), workspace, json)
+
+
+@app.command
+def add(
+    name: str, path: Path, *,
+    label: Annotated[str, Parameter(name="--class", help="Put all of them into this class.")] = "",
+    classes_from: Annotated[str, Parameter(help="Folder level of the classes: top, inner or a number from 1.")] = "",
+    splits: Annotated[bool, Parameter(help="Let folders named train, validation or test be splits.")] = True,
+    merge: Annotated[bool, Parameter(negative="", help="Join classes whose names are alike (Cats, cats).")] = False,
+    encoding: Annotated[str, Parameter(help="Of a zip's names; guessed if left out.")] = "",
+    workspace: Folder = None, json: AsJson = False,
+) -> int:  # fmt: skip
+    """Add images from a folder or zip; those that are there keep their split.
+
+    Parameters
+    ----------
+    path
+        The folder or zip file.
+    """
+    if not path.exists():
+        raise UserError("missing_path", "path", path, "a folder or zip of images", "Check the path.")
+    edit = AddImages(
+        path=str(path.absolute()), label=label, classes_from=classes_from, splits=splits, merge=merge,
+        encoding=encoding,
+    )  # fmt: skip
+    return _edit(name, edit, workspace, json)
+
+
+@app.command
+def undo(name: str, *, workspace: Folder = None, json: AsJson = False) -> int:
+    """Take the last change back."""
+    return _edit(name, Revert(), workspace, json)
+
+
+@app.command
+def sample(name: str = "sample images", *, workspace: Folder = None, json: AsJson = False) -> int:
+    """Make a set of 120 images in 4 classes, drawn by a script (CC0 1.0), to try things out.
+
+    Parameters
+    ----------
+    name
+        What to call it.
+    """
+    found = _asked(workspace, SampleImagesRequest(name), "Nothing was imported.")
+    return _speaking[0].say(json, found.to_json(), "\n".join(report(found)))
+
+
+@app.command
+def fetch(name: str, *, workspace: Folder = None, json: AsJson = False) -> int:
+    """Download a published set now, so that a run need not.
+
+    Parameters
+    ----------
+    name
+        A name from `condenser list datasets`.
+    """
+    found = _asked(workspace, FetchRequest(name), "What was received is kept for the next try.")
+    return _speaking[0].say(json, {"dataset": found.dataset}, f"{name} is on this machine.")
+
+
+@app.command
+def delete(name: str, *, workspace: Folder = None, json: AsJson = False) -> int:
+    """Delete a set of your own; it stays in the workspace's trash for a week."""
+    delete_dataset(Workspace.open_to_read(workspace), name)
+    return _speaking[0].say(json, {"dataset": name, "deleted": True}, f"{name} is deleted")
+
+
+@app.command
+def restore(name: str, *, workspace: Folder = None, json: AsJson = False) -> int:
+    """Bring a deleted set back."""
+    store = Workspace.open_to_read(workspace)
+    home = deleted_home(store, name)
+    if home is None:
+        raise UserError("unknown_dataset", "dataset", name, "a dataset in the trash", "Import the images again.")
+    restore_dataset(store, home)
+    return _speaking[0].say(json, {"dataset": name, "deleted": False}, f"{name} is back")
+
+
+def _edit(name: str, edit: Edit, workspace: Path | None, json: bool) -> int:
+    found = _asked(workspace, EditRequest(name, edit), "Nothing was changed.")
+    lines = [f"{found.dataset}: {found.images} images of {found.classes} classes", *found.warnings]
+    lines += [f"skipped {each['file']}: {each['reason']}" for each in found.skipped]
+    return _speaking[0].say(json, found.to_json(), "\n".join(lines))
+
+
+def _asked(workspace: Path | None, request: Request[A], outcome: str) -> A:
+    terminal = _speaking[0]
+    with terminal.interruptible(outcome), progress_line(terminal.screen) as look:
+        return ask(Workspace.open_or_create(workspace), request, look)
+
+
+def _lines(report: Report) -> list[str]:
+    """The report as a person reads it in a terminal."""
+    splits = ("train", "validation", "test")
+    low, high = wilson(TYPICAL, max(1, report.total("test")))
+    lines = [
+        f"{report.dataset}: {report.images} images of {len(report.classes)} classes, version {report.version[:12]}"
+    ]
+    lines += [f"  {each.name}: {each.train} train, {each.validation} validation, {each.test} test"
+              for each in report.classes]  # fmt: skip
+    lines.append(f"in all {', '.join(f'{report.total(split)} {split}' for split in splits)}")
+    lines.append(f"an accuracy of 90 % on the test images will mean {formatting.percent(low)} to "
+                 f"{formatting.percent(high)}")  # fmt: skip
+    lines.append(f"sides of {report.smallest} to {report.largest} pixels, as stored")
+    for group in report.alike:
+        kind = "the same image" if group.exact else "nearly the same image"
+        lines.append(f"{kind}: {', '.join(f'{m.name} ({m.label}, {m.split})' for m in group.members)}")
+    lines += report.warnings
+    return [*lines, *(f"skipped {each.file}: {each.reason}" for each in report.skipped)]

@@ -1,0 +1,280 @@
+"""What a run came to, as facts: how much smaller and faster its last model is than its first, what that cost in
+accuracy, what a teacher and the other controls were worth, what did not help, and which model to take.
+
+Every difference carries how it was judged; what was not measured is absent. `core.closing_words` says it in words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any, Literal
+
+from core.controls import WITHOUT_TEACHER, code_of
+from core.gap import KEPT, STUDENT
+from core.paired import Paired
+from core.points import Latency, Point
+from core.state import Status
+
+MATTERS = 1.05  # times smaller or faster; nearer to one is no gain, as in receipts
+SURE = 0.05  # from here on chance is not excluded
+NEAR = 0.02  # of validation accuracy, within which the smallest model is the one to take
+CONDITIONS = ("runtime", "device", "threads", "batch")  # two latencies can be compared where these are the same
+
+Basis = Literal["seeds", "images", "intervals", ""]
+Pairing = Callable[[Point, Point], Paired | None]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One accuracy minus another, as a share of 1. `proven` says whether it is more than chance, judged by the spread
+    over `seeds`, by a test over the same images, or by whether the 95 % intervals overlap; None: by nothing."""
+
+    share: float
+    proven: bool | None = None
+    basis: Basis = ""
+    seeds: int = 1
+
+    @property
+    def points(self) -> float:
+        """In points of percent, as they are said."""
+        return round(100 * self.share, 1) + 0.0
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How many times faster, or why that is not said: `noisy` (the machine was busy), `noise` (the difference lies
+    inside the noise), `conditions` (timed otherwise)."""
+
+    times: float | None = None
+    withheld: Literal["", "noisy", "noise", "conditions"] = ""
+
+
+@dataclass(frozen=True)
+class Worth:
+    """A step's model minus its control (a code of `core.controls`), on the test images and on the target's."""
+
+    point: Point
+    control: str
+    test: Difference | None
+    target: Difference | None = None
+
+    @property
+    def of_teacher(self) -> bool:
+        return self.control == WITHOUT_TEACHER
+
+
+@dataclass(frozen=True)
+class Shortfall:
+    """Where a step gained nothing over what it is compared with: in `bytes`, in `latency`. `why_*` are the receipt's
+    own sentences; `unsure` says why a gain of time is not excluded."""
+
+    point: Point
+    bytes: bool
+    latency: bool
+    why_bytes: str = ""
+    why_latency: str = ""
+    unsure: Literal["", "noisy", "noise"] = ""
+
+
+@dataclass(frozen=True)
+class Closing:
+    """Of a run's points in the order of its steps. `smaller` is the first file's bytes by the last's; `taught`: the
+    second model learned from the first; `kept` are the steps whose training gave nothing better than what came in;
+    `take` is the model to deploy, None where none is known to be better than chance."""
+
+    status: Status
+    points: tuple[Point, ...]
+    taught: bool = False
+    smaller: float | None = None
+    speed: Speed | None = None
+    accuracy: Difference | None = None
+    target: Difference | None = None
+    worths: tuple[Worth, ...] = ()
+    shortfalls: tuple[Shortfall, ...] = ()
+    kept: tuple[Point, ...] = ()
+    at_chance: tuple[Point, ...] = ()
+    take: Point | None = None
+
+    @property
+    def first(self) -> Point:
+        return self.points[0]
+
+    @property
+    def last(self) -> Point:
+        return self.points[-1]
+
+    @property
+    def seeds(self) -> int:
+        """Behind the accuracies: 1 where there is no mean."""
+        return self.last.seeds or 1
+
+
+def closing(
+    points: Sequence[Point], controls: Sequence[Point], status: Status, pairing: Pairing = lambda one, other: None
+) -> Closing:
+    """The facts of a run's points and controls; `pairing` counts the images that only one of two models gets right."""
+    chain = tuple(sorted(points, key=lambda point: point.step))
+    if not chain:
+        return Closing(status, ())
+    first, last = chain[0], chain[-1]
+    several = len(chain) > 1
+    return Closing(
+        status=status,
+        points=chain,
+        taught=several and chain[1].stage == "distill",
+        smaller=first.bytes / last.bytes if several and first.bytes and last.bytes else None,
+        speed=speed(first, last) if several else None,
+        accuracy=difference(last, first, pairing) if several else None,
+        target=on_target(last, first) if several else None,
+        worths=tuple(_worths(chain, controls, pairing)),
+        shortfalls=tuple(found for point in chain[1:] if (found := shortfall(point)) is not None),
+        kept=tuple(point for point in chain if KEPT in _listed(point, "remarks")),
+        at_chance=tuple(point for point in chain if point.is_at_chance),
+        take=take(chain),
+    )
+
+
+# accuracy
+
+
+def difference(one: Point, other: Point, pairing: Pairing = lambda one, other: None) -> Difference | None:
+    """On the test images, one minus other."""
+    if one.middle is None or other.middle is None:
+        return None
+    share = one.middle - other.middle
+    spread = _by_seeds(share, (one.accuracy_sd, other.accuracy_sd), (one.seeds, other.seeds))
+    if spread is not None:
+        return spread
+    if one.accuracy_mean is None and other.accuracy_mean is None and (counts := pairing(one, other)) is not None:
+        return Difference(share, counts.chance < SURE, "images")
+    return _by_intervals(share, one.whiskers, other.whiskers)
+
+
+def on_target(one: Point, other: Point) -> Difference | None:
+    """On the target's test images, one minus other."""
+    if one.on_target is None or other.on_target is None:
+        return None
+    share = one.on_target - other.on_target
+    spread = _by_seeds(share, (one.target_accuracy_sd, other.target_accuracy_sd), (one.seeds, other.seeds))
+    return spread or _by_intervals(share, one.target_whiskers, other.target_whiskers)
+
+
+def _by_seeds(
+    share: float, spreads: tuple[float | None, float | None], seeds: tuple[int | None, int | None]
+) -> Difference | None:
+    """By a 95 % interval of the difference of two means (Welch, with the fewer seeds' degrees of freedom)."""
+    (one, other), counts = spreads, [n for n in seeds if n]
+    if one is None or other is None or len(counts) < 2 or min(counts) < 2 or not one + other:
+        return None
+    error = (one**2 / counts[0] + other**2 / counts[1]) ** 0.5
+    return Difference(share, abs(share) > quantile(min(counts)) * error, "seeds", min(counts))
+
+
+def quantile(seeds: int) -> float:
+    """Student's two-sided 95 % quantile for so many seeds."""
+    return STUDENT[seeds - 2] if seeds - 2 < len(STUDENT) else NormalDist().inv_cdf(0.975)
+
+
+Ends = tuple[float | None, float | None]
+
+
+def _by_intervals(share: float, one: Ends, other: Ends) -> Difference:
+    (low, high), (lower, upper) = one, other
+    if low is None or high is None or lower is None or upper is None:
+        return Difference(share)
+    return Difference(share, not (low <= upper and lower <= high), "intervals")
+
+
+# time
+
+
+def speed(first: Point, last: Point) -> Speed | None:
+    """How many times faster than the first: as timed in turns, by the receipt; else by both latencies, where they can
+    be compared. None where either was not timed."""
+    found: Any = last.receipt.get("latency_first")
+    if isinstance(found, dict):
+        if "speedup" in found:
+            return Speed(found["speedup"])
+        return Speed(withheld="noisy" if "busy" in str(found.get("withheld")) else "noise")
+    one, other = first.latency_ms, last.latency_ms
+    return None if one is None or other is None else _apart(one, other)
+
+
+def _apart(one: Latency, other: Latency) -> Speed:
+    if one.noisy or other.noisy:
+        return Speed(withheld="noisy")
+    if any(getattr(one, name) != getattr(other, name) for name in CONDITIONS):
+        return Speed(withheld="conditions")
+    fast, slow = sorted((one, other), key=lambda latency: latency.p50)
+    return Speed(withheld="noise") if fast.p95 >= slow.p50 else Speed(one.p50 / other.p50)
+
+
+def shortfall(point: Point) -> Shortfall | None:
+    """What a step did not gain over its float twin, or over the step before; None where both fell."""
+    name = "fp32" if "latency_fp32" in point.receipt else "before"
+    sizes: Any = point.receipt.get(f"bytes_{name}")
+    times: Any = point.receipt.get(f"latency_{name}")
+    if not isinstance(sizes, dict) or not isinstance(times, dict):
+        return None
+    bytes_, latency = sizes["times_smaller"] < MATTERS, times["ms"] / times["ms_now"] < MATTERS
+    withheld = str(times.get("withheld", ""))
+    unsure: Literal["", "noisy", "noise"] = "noisy" if "busy" in withheld else ""
+    if withheld and not unsure and not latency:
+        unsure = "noise"
+    if not bytes_ and not latency and not unsure:
+        return None
+    told = _listed(point, "no_gain")
+    return Shortfall(
+        point, bytes_, latency and not unsure, _why(told, "no gain in bytes"), _why(told, "no gain in latency"), unsure
+    )
+
+
+def _why(told: Sequence[str], start: str) -> str:
+    """The reason behind a receipt's sentence: after its colon, in earlier versions after `because`."""
+    sentence = next((each for each in told if each.startswith(start)), "")
+    for mark in ("): ", " because "):
+        if mark in sentence:
+            return sentence.partition(mark)[2]
+    return ""
+
+
+def _listed(point: Point, name: str) -> list[str]:
+    found = point.receipt.get(name)
+    return [str(each) for each in found] if isinstance(found, list) else []
+
+
+# what it was worth, and what to take
+
+
+def _worths(chain: Sequence[Point], controls: Sequence[Point], pairing: Pairing) -> Iterator[Worth]:
+    """Each control beside the model of its step; the teacher's twin first. None for a step that kept what came in: its
+    model is not what the control is a twin of."""
+    steps = {point.step: point for point in chain if KEPT not in _listed(point, "remarks")}
+    for control in sorted(controls, key=lambda c: (c.control != WITHOUT_TEACHER, c.step)):
+        point = steps.get(control.step)
+        if point is None:
+            continue
+        code = control.control or code_of(control.name)
+        test = _gap(point) if code == WITHOUT_TEACHER else None
+        worth = Worth(point, code, test or difference(point, control, pairing), on_target(point, control))
+        if worth.test or worth.target:
+            yield worth
+
+
+def _gap(point: Point) -> Difference | None:
+    """The teacher's worth by differences seed by seed, where there are several."""
+    found: Any = point.receipt.get("gap_recovered")
+    if not isinstance(found, dict) or "gain_low" not in found:
+        return None
+    return Difference(found["gain"], found["gain_low"] > 0 or found["gain_high"] < 0, "seeds", found["seeds"])
+
+
+def take(chain: Sequence[Point]) -> Point | None:
+    """The smallest file whose validation accuracy is within NEAR of the best; chosen on validation, so that the test
+    accuracy stays an honest one. None where no model is known to be better than chance."""
+    known = [(p.judged, p.bytes, p) for p in chain if p.judged is not None and p.bytes and not p.is_at_chance]
+    enough = max((judged for judged, _, _ in known), default=0.0) - NEAR - 1e-9
+    near = [(size, -judged, p.step, p) for judged, size, p in known if judged >= enough]
+    return min(near)[-1] if near else None

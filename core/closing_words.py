@@ -1,0 +1,325 @@
+"""The closing sentence of a run: its facts in words, in the phrases of one language.
+
+PHRASES is English; the pages bring the other languages along. Reasons come from receipts: where a sentence there is one
+of the `why_` phrases, its numbers are taken out of it, so that it can be said in another language.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+
+from core import controls, formatting
+from core.closing import MATTERS, NEAR, Closing, Difference, Shortfall, Speed, Worth
+from core.points import Point
+from core.state import Status
+
+PHRASES = {
+    "so_far": "So far: ",
+    "ended_early": "The run {status} with {count:model|models} measured. ",
+    "nothing": "The run {status} before any model was measured.",
+    "status_failed": "failed",
+    "status_cancelled": "was cancelled",
+    "status_interrupted": "was interrupted",
+    "one": "One model: {model}. There is nothing yet to compare it with.",
+    "head": "{size}{speed} {than}{aside}; {accuracy}.",
+    "than_teacher": "than its teacher",
+    "than_first": "than the network it began with",
+    "size_smaller": "{times} times smaller",
+    "size_larger": "{times} times larger",
+    "size_same": "no smaller",
+    "size_unknown": "of unknown size",
+    "speed_faster": " and {times} times faster",
+    "speed_slower": " but {times} times slower",
+    "speed_same": " and no faster",
+    "aside_noisy": " (whether it is faster is withheld: the machine was busy)",
+    "aside_noise": " (whether it is faster is lost in the noise)",
+    "aside_conditions": " (whether it is faster is not known: they were not timed alike)",
+    "aside_unknown": " (its time was not measured)",
+    "accuracy_more": "{points:point|points} more right on the test images{verdict}",
+    "accuracy_fewer": "{points:point|points} fewer right on the test images{verdict}",
+    "accuracy_same": "as many right on the test images{verdict}",
+    "accuracy_unknown": "how many it gets right was not measured",
+    "target_more": "On the target it gets {points:point|points} more right{verdict}.",
+    "target_fewer": "On the target it gets {points:point|points} fewer right{verdict}.",
+    "target_same": "On the target it gets as many right{verdict}.",
+    "intervals_proven": " (the 95 % intervals do not overlap)",
+    "intervals_open": " (the 95 % intervals overlap: no proven difference)",
+    "images_proven": " (a proven difference, tested on the same images)",
+    "images_open": " (no proven difference, tested on the same images)",
+    "seeds_proven": " (more than the spread over {seeds} seeds)",
+    "seeds_open": " (within the spread over {seeds} seeds: no proven difference)",
+    "means": "Accuracies are means over {seeds} seeds.",
+    "teacher_more": "The teacher was worth {points:point|points}{verdict}.",
+    "teacher_fewer": "The teacher did harm: the student without it gets {points:point|points} more right{verdict}.",
+    "teacher_same": "The teacher was worth nothing: the student without it gets as many right{verdict}.",
+    "worth_more": "{step} is {points:point|points} better than its control, {control}{verdict}.",
+    "worth_fewer": "{step} did not help: its control, {control}, is {points:point|points} better{verdict}.",
+    "worth_same": "{step} did not help: its control, {control}, is as good{verdict}.",
+    "worth_target_more": "On the target, {step} is {points:point|points} better than its control, {control}{verdict}.",
+    "worth_target_fewer": "On the target, {step} did not help: its control, {control}, is {points:point|points} better{verdict}.",  # noqa: E501
+    "worth_target_same": "On the target, {step} did not help: its control, {control}, is as good{verdict}.",
+    "kept": "{step}: training gave nothing better than what came in, which was kept.",
+    "not_faster": "{step} made it smaller, not faster{why}.",
+    "not_smaller": "{step} made it faster, not smaller{why}.",
+    "neither": "{step} made it neither smaller nor faster{why}.",
+    "smaller_noisy": "Made it smaller, whether also faster is not known, as the machine was busy: {steps}.",
+    "smaller_noise": "Made it smaller, whether also faster is lost in the noise: {steps}.",
+    "larger_noisy": "{step} made it no smaller{why}; whether it made it faster is not known: the machine was busy.",
+    "larger_noise": "{step} made it no smaller{why}; whether it made it faster is lost in the noise.",
+    "because": ": {why}",
+    "and_why": "{one}; {other}",
+    "last_at_chance": "But its last model is no better than chance.",
+    "some_at_chance": "No better than chance: {steps}.",
+    "take": "The one to deploy: {model}, the smallest within {near} points of the best on validation.",
+    "take_none": "None of its models is worth deploying: none is better than chance.",
+    "model": "{mark} {name} ({accuracy}, {size}, {time})",
+    "step_of_several": "{stage} (step {number})",
+    "stage_transfer": "Transfer",
+    "stage_distill": "Distillation",
+    "stage_prune": "Pruning",
+    "stage_quantize": "Quantization",
+    "stage_export": "Export",
+    "list": ", ",
+    # what receipts give as reasons, word for word
+    "why_float": "every layer stayed float32",
+    "why_widened": "no layer ran an integer kernel: the stored weights are widened to float32 before they are used",
+    "why_widened_earlier": "no layer ran an integer kernel: the weights are widened to float32 before they are used",
+    "why_integers": "{part} of {whole} layers ran integer kernels, which take no less time here than those in float32 (profiled: {before} → {after} µs)",  # noqa: E501
+    "why_rounding": "{part} of {whole} layers ran integer kernels, which take less time (profiled: {before} → {after} µs), but all other operators, the rounding between layers among them, take more ({others} → {now} µs)",  # noqa: E501
+    "why_rounding_earlier": "{part} of {whole} layers ran int8 kernels, but at {time} ms an image rounding the activations between layers costs what the cheaper arithmetic saves",  # noqa: E501
+    "why_integers_unknown": "{part} of {whole} layers ran integer kernels, and why that is not faster is not known",
+    "why_more": "the network does more multiplications than before ({before} → {after})",
+    "why_as_many": "the network does as many multiplications as before ({count})",
+    "why_zeros": "this runtime multiplies by zeros as by other numbers ({share} of the weights are zero)",
+    "why_zeros_compressed": "this runtime multiplies by zeros as by other numbers ({share} of the weights are zero); only the compressed file shrinks",  # noqa: E501
+    "why_layers": "it does {times}× fewer multiplications, but its layers take no less time here (profiled: {before} → {after} µs); why is not known",  # noqa: E501
+    "why_others": "it does {times}× fewer multiplications, but only its layers take less time (profiled: {before} → {after} µs), all other operators do not ({others} → {now} µs)",  # noqa: E501
+    "why_unknown": "it does {times}× fewer multiplications, but its operators together take less time (profiled: {before} → {after} µs); why the file does not is not known",  # noqa: E501
+}  # fmt: skip
+NUMBER = r"[\d.,]+ ?[kMG%]?"
+MARKS = {"transfer": "●", "distill": "◆", "prune": "■", "quantize": "▲", "export": "▷"}
+
+Phrase = Callable[..., str]
+
+
+def english(key: str, **values: object) -> str:
+    """A phrase with its places filled in."""
+    return PHRASES[key].format(**{name: formatting.Amount(value) for name, value in values.items()})
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A language: its phrases, what points and controls are called in it, and what is put between sentences."""
+
+    phrase: Phrase = english
+    point: Callable[[Point], str] = lambda point: point.name
+    control: Callable[[str], str] = lambda code: f"“{controls.english(code)}”"
+    between: str = " "
+
+
+ENGLISH = Voice()
+
+
+def sentence(found: Closing, voice: Voice = ENGLISH) -> str:
+    """Everything, as one paragraph; empty for a run that has measured nothing yet."""
+    return voice.between.join(lines(found, voice))
+
+
+def lines(found: Closing, voice: Voice = ENGLISH) -> list[str]:
+    """The sentences one by one: what it came to, what its parts were worth, what did not help, which model to take."""
+    if not found.points:
+        ended = found.status.is_over and found.status is not Status.FINISHED
+        return [voice.phrase("nothing", status=_status(found, voice))] if ended else []
+    return [_opening(found, voice) + _head(found, voice), *_details(found, voice)]
+
+
+def brief(found: Closing, voice: Voice = ENGLISH) -> str:
+    """What it came to and what the teacher was worth: for a list of runs."""
+    told = lines(found, voice)[:1]
+    told += [_chance(found, voice)] if found.points and found.last.is_at_chance else []
+    told += [_worth(worth, found, voice) for worth in found.worths if worth.of_teacher and worth.test]
+    return voice.between.join(told)
+
+
+def _opening(found: Closing, voice: Voice) -> str:
+    if found.status is Status.FINISHED:
+        return ""
+    if not found.status.is_over:
+        return voice.phrase("so_far")
+    return voice.phrase("ended_early", status=_status(found, voice), count=len(found.points))
+
+
+def _status(found: Closing, voice: Voice) -> str:
+    return voice.phrase(f"status_{found.status.value}")
+
+
+def _head(found: Closing, voice: Voice) -> str:
+    say = voice.phrase
+    if len(found.points) == 1:
+        return say("one", model=model(found.last, voice))
+    told = say(
+        "head", size=_size(found.smaller, voice), speed=_speed(found.speed, voice), aside=_aside(found.speed, voice),
+        than=say("than_teacher" if found.taught else "than_first"),
+        accuracy=_difference("accuracy", found.accuracy, voice),
+    )  # fmt: skip
+    return told[:1].upper() + told[1:]
+
+
+def _size(smaller: float | None, voice: Voice) -> str:
+    if smaller is None:
+        return voice.phrase("size_unknown")
+    if 1 / MATTERS < smaller < MATTERS:
+        return voice.phrase("size_same")
+    return _times("size_smaller", "size_larger", smaller, voice)
+
+
+def _speed(speed: Speed | None, voice: Voice) -> str:
+    if speed is None or speed.times is None:
+        return ""
+    if 1 / MATTERS < speed.times < MATTERS:
+        return voice.phrase("speed_same")
+    return _times("speed_faster", "speed_slower", speed.times, voice)
+
+
+def _aside(speed: Speed | None, voice: Voice) -> str:
+    """Why nothing is said of its speed."""
+    if speed is None:
+        return voice.phrase("aside_unknown")
+    return voice.phrase(f"aside_{speed.withheld}") if speed.withheld else ""
+
+
+def _times(more: str, less: str, ratio: float, voice: Voice) -> str:
+    gained = ratio > 1
+    return voice.phrase(more if gained else less, times=formatting.two_digits(ratio if gained else 1 / ratio))
+
+
+def _difference(kind: str, found: Difference | None, voice: Voice, **names: str) -> str:
+    """`kind`_more, _fewer or _same, with how it was judged."""
+    if found is None:
+        return voice.phrase(f"{kind}_unknown")
+    way = "more" if found.points > 0 else "fewer" if found.points < 0 else "same"
+    points = f"{abs(found.points):.1f}"
+    verdict = _verdict(found, voice)
+    return voice.phrase(f"{kind}_{way}", verdict=verdict, **({} if way == "same" else {"points": points}), **names)
+
+
+def _verdict(found: Difference, voice: Voice) -> str:
+    if not found.basis:
+        return ""
+    key = f"{found.basis}_{'proven' if found.proven else 'open'}"
+    return voice.phrase(key, **({"seeds": found.seeds} if found.basis == "seeds" else {}))
+
+
+def _details(found: Closing, voice: Voice) -> Iterator[str]:
+    say = voice.phrase
+    if len(found.points) > 1 and found.seeds > 1:
+        yield say("means", seeds=found.seeds)
+    if found.target is not None:
+        yield _difference("target", found.target, voice)
+    if found.at_chance:
+        yield _chance(found, voice)
+    for worth in found.worths:
+        yield from _worth_lines(worth, found, voice)
+    for point in found.kept:
+        yield say("kept", step=step_name(point, found, voice))
+    yield from _shortfalls(found, voice)
+    yield from _take(found, voice)
+
+
+def _chance(found: Closing, voice: Voice) -> str:
+    if found.last.is_at_chance:
+        return voice.phrase("last_at_chance")
+    steps = voice.phrase("list").join(step_name(point, found, voice) for point in found.at_chance)
+    return voice.phrase("some_at_chance", steps=steps)
+
+
+def _worth_lines(worth: Worth, found: Closing, voice: Voice) -> Iterator[str]:
+    if worth.test is not None:
+        yield _worth(worth, found, voice)
+    if worth.target is not None:
+        yield _difference("worth_target", worth.target, voice, **_names(worth, found, voice))
+
+
+def _worth(worth: Worth, found: Closing, voice: Voice) -> str:
+    if worth.of_teacher:
+        return _difference("teacher", worth.test, voice)
+    return _difference("worth", worth.test, voice, **_names(worth, found, voice))
+
+
+def _names(worth: Worth, found: Closing, voice: Voice) -> dict[str, str]:
+    return {"step": step_name(worth.point, found, voice), "control": voice.control(worth.control)}
+
+
+def _shortfalls(found: Closing, voice: Voice) -> Iterator[str]:
+    """What did not help and why; the steps whose time is not known for the same reason in one sentence."""
+    for short in found.shortfalls:
+        if short.bytes or not short.unsure:
+            yield _shortfall(short, found, voice)
+    for unsure in ("noisy", "noise"):
+        alike = [short.point for short in found.shortfalls if short.unsure == unsure and not short.bytes]
+        if alike:
+            names = voice.phrase("list").join(step_name(point, found, voice) for point in alike)
+            yield voice.phrase(f"smaller_{unsure}", steps=names)
+
+
+def _shortfall(short: Shortfall, found: Closing, voice: Voice) -> str:
+    step, say = step_name(short.point, found, voice), voice.phrase
+    sizes, times = (reason(text, voice) for text in (short.why_bytes, short.why_latency))
+    if short.unsure:
+        return say(f"larger_{short.unsure}", step=step, why=_because(sizes, voice))
+    if short.bytes and short.latency:
+        both = say("and_why", one=sizes, other=times) if sizes and times else sizes or times
+        return say("neither", step=step, why=_because(both, voice))
+    key, why = ("not_smaller", sizes) if short.bytes else ("not_faster", times)
+    return say(key, step=step, why=_because(why, voice))
+
+
+def _because(why: str, voice: Voice) -> str:
+    return voice.phrase("because", why=why) if why else ""
+
+
+def _take(found: Closing, voice: Voice) -> Iterator[str]:
+    if len(found.points) == len(found.at_chance):
+        yield voice.phrase("take_none")
+    elif found.take is not None and len(found.points) > 1:
+        yield voice.phrase("take", model=model(found.take, voice), near=round(100 * NEAR))
+
+
+def model(point: Point, voice: Voice = ENGLISH) -> str:
+    """A model's mark and name with accuracy, size and time; what was not measured is a dash."""
+    return voice.phrase(
+        "model", mark=MARKS.get(point.stage, "○"), name=voice.point(point), accuracy=formatting.accuracy(point),
+        size=formatting.size(point.bytes), time=formatting.milliseconds(point.latency_ms),
+    )  # fmt: skip
+
+
+def step_name(point: Point, found: Closing, voice: Voice = ENGLISH) -> str:
+    """What a step is called; with its number where the run has several of its stage."""
+    stage = voice.phrase(f"stage_{point.stage}") if f"stage_{point.stage}" in PHRASES else point.stage
+    several = sum(other.stage == point.stage for other in found.points) > 1
+    return voice.phrase("step_of_several", stage=stage, number=point.step + 1) if several else stage
+
+
+def reason(text: str, voice: Voice = ENGLISH) -> str:
+    """A receipt's reason in the language; one that is not among the phrases as the receipt has it."""
+    for key, pattern in _reasons():
+        if (match := pattern.fullmatch(text)) is not None:
+            return voice.phrase(key, **match.groupdict())
+    return text
+
+
+@cache
+def _reasons() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    """The `why_` phrases as patterns; their places take numbers, with a unit at most."""
+    return tuple((key, _pattern(words)) for key, words in PHRASES.items() if key.startswith("why_"))
+
+
+def _pattern(words: str) -> re.Pattern[str]:
+    parts = string.Formatter().parse(words)
+    return re.compile(
+        "".join(re.escape(text) + (f"(?P<{name}>{NUMBER})" if name else "") for text, name, _, _ in parts)
+    )

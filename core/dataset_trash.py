@@ -1,0 +1,59 @@
+"""Deleting a set of one's own, with a way back for as long as the workspace's trash keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+from core.datasets import CARD, find_home
+from core.errors import UserError
+from core.files import make_folder, move, remove_tree, safe_join, touch
+from core.recipe import stored_recipe
+from core.workspace import Workspace
+
+
+def delete_dataset(workspace: Workspace, name: str) -> str:
+    """Moves an imported set to the trash; returns the id that brings it back. Raises UserError `unknown_dataset`, and
+    `dataset_in_use` where a run that waits or goes on needs it."""
+    home = find_home(name, workspace.datasets)
+    if home is None:
+        fix = "`condenser list datasets` names them; only those of your own can be deleted."
+        raise UserError("unknown_dataset", "dataset", name, "a dataset of your own", fix)
+    user = next(_users(workspace, name), None)
+    if user is not None:
+        fix = "Cancel it first, or wait until it ends."
+        raise UserError("dataset_in_use", "dataset", f"{name}, which the run {user} uses", "a dataset not in use", fix)
+    target = make_folder(workspace.path / "trash") / home.name
+    remove_tree(target)
+    move(home, target)
+    touch(target)  # the trash is emptied by age
+    return home.name
+
+
+def restore_dataset(workspace: Workspace, deleted: str) -> None:
+    """Undoes `delete_dataset`; raises UserError `unknown_dataset` where the trash has it no more, `name_taken` where
+    another set has taken its place."""
+    source = safe_join(workspace.path / "trash", deleted)
+    if not deleted.startswith("own-") or not (source / CARD).is_file():
+        raise UserError("unknown_dataset", "dataset", deleted, "a deleted dataset", "Import the images again.")
+    target = workspace.datasets / deleted
+    if target.exists():
+        fix = "Rename or delete the new one first."
+        raise UserError("name_taken", "dataset", deleted, "a name no other dataset has", fix)
+    move(source, target)
+
+
+def deleted_home(workspace: Workspace, name: str) -> str | None:
+    """The id of the deleted set of that name."""
+    home = find_home(name, workspace.path / "trash")
+    return home.name if home is not None else None
+
+
+def _users(workspace: Workspace, name: str) -> Iterator[str]:
+    for summary in workspace.runs():
+        if summary.status.is_over:
+            continue
+        with suppress(OSError, ValueError):  # a recipe that cannot be read names no dataset
+            recipe = stored_recipe(workspace.run(summary.id).recipe_text)
+            if name in (recipe.dataset, recipe.target):
+                yield summary.id

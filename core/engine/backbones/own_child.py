@@ -1,0 +1,196 @@
+"""The child process that opens a person's `.pt` or `.pth` file, so that what is hidden in it meets no secrets.
+
+Started as a plain script (`python -I`), so it imports torch and nothing of ours. The file is opened with
+`weights_only=True`: the pickle in it may build tensors, texts, numbers and containers, and nothing else is ever called.
+On its standard input it reads `length, path` and answers `length, JSON`: either what it found, a list of tensors by
+where they lie in the file, or the reason why not. Then it reads `length, JSON list of numbers` and answers `length,
+safetensors` with these tensors under their numbers. Lengths are 8 bytes, little-endian.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pickle
+import re
+import resource
+import sys
+import warnings
+import zipfile
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any, BinaryIO
+
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+ROOM = 2**30  # bytes beside the memory that torch and the file's tensors take
+COPIES = 4  # of the file's content that may be in memory at once
+MOST_ENTRIES = 100_000
+DEEPEST = 8  # containers in containers
+SECONDS = 300  # of a processor
+CALLED = re.compile(r"(?:GLOBAL|global|class|function) [\"'`]?([\w.]+)")
+
+
+class Refused(ValueError):
+    """Why a file is not read: a `code`, and what it holds that is no tensor."""
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        super().__init__(code)
+        self.code, self.detail = code, detail
+
+
+def read(path: str) -> dict[str, Tensor]:
+    """The tensors in the file, by their place in it as a JSON list of keys; raises Refused."""
+    try:
+        stored = check_archive(path)
+        found = dict(tensors(torch.load(path, map_location="cpu", weights_only=True), (), 0))
+        if stored is not None:
+            refuse_lying(found, stored)
+        return found
+    except Refused:
+        raise
+    except (pickle.UnpicklingError, AttributeError, ImportError, TypeError) as error:
+        raise _pickled(str(error)) from error
+    except MemoryError as error:
+        raise Refused("memory") from error
+    except RecursionError as error:
+        raise Refused("nested") from error
+    except Exception as error:
+        raise _broken(str(error)) from error
+
+
+def _pickled(told: str) -> Refused:
+    if "TorchScript" in told:
+        return Refused("script")
+    if ".tar" in told:
+        return Refused("tar")
+    if (named := CALLED.search(told)) is not None:
+        return Refused("code", named[1])
+    return Refused("pickle", " ".join(told.split())[:200])
+
+
+def _broken(told: str) -> Refused:
+    if "TorchScript" in told:
+        return Refused("script")
+    if ".tar" in told:
+        return Refused("tar")
+    if "memory" in told or "allocate" in told:
+        return Refused("memory")
+    return Refused("broken", " ".join(told.split())[:200])
+
+
+def check_archive(path: str) -> Counter[int] | None:
+    """The sizes in bytes of what lies in a zip file; None for any other file. Raises Refused where it says that it
+    holds more than it has: torch.save compresses nothing."""
+    if not _starts_as_zip(path):
+        return None
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
+        raise Refused("broken", str(error)) from error
+    if len(entries) > MOST_ENTRIES:
+        raise Refused("entries", f"{len(entries):,}")
+    names = [entry.filename for entry in entries]
+    if any(name.rpartition("/")[2] == "constants.pkl" for name in names) or any("/code/" in name for name in names):
+        raise Refused("script")
+    packed = next((e for e in entries if e.compress_type != zipfile.ZIP_STORED or e.file_size != e.compress_size), None)
+    if packed is not None:
+        raise Refused("compressed", packed.filename[:80])
+    if sum(entry.file_size for entry in entries) > os.path.getsize(path):
+        raise Refused("overlap")
+    return Counter(entry.file_size for entry in entries)
+
+
+def refuse_lying(found: Mapping[str, Tensor], stored: Counter[int]) -> None:
+    """Raises Refused where numbers are said to be more than lie in the file: torch would read what lies behind them."""
+    storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in found.values()}
+    if Counter(size for size in storages.values() if size) - stored:
+        raise Refused("stretched", "a storage")
+
+
+def _starts_as_zip(path: str) -> bool:
+    with open(path, "rb") as file:
+        return file.read(2) == b"PK"
+
+
+def tensors(found: Any, place: tuple[str, ...], depth: int) -> Iterator[tuple[str, Tensor]]:
+    """(place, tensor) of every tensor in `found`, containers opened; raises Refused on what is no plain tensor."""
+    if isinstance(found, Tensor):
+        refuse_odd(found, place)
+        yield json.dumps(place), found.detach()
+        return
+    if depth > DEEPEST:
+        return
+    if isinstance(found, Mapping):
+        for key, value in list(found.items())[:MOST_ENTRIES]:
+            if isinstance(key, str):
+                yield from tensors(value, (*place, key), depth + 1)
+    elif isinstance(found, list | tuple):
+        for number, value in enumerate(found[:MOST_ENTRIES]):
+            yield from tensors(value, (*place, str(number)), depth + 1)
+
+
+def refuse_odd(tensor: Tensor, place: tuple[str, ...]) -> None:
+    name = ".".join(place)[:120]
+    if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_complex() or tensor.is_meta:
+        raise Refused("odd", name)
+    if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():  # a few numbers said to be many
+        raise Refused("stretched", name)
+
+
+def listing(found: Mapping[str, Tensor]) -> dict[str, Any]:
+    rows = [[json.loads(place), list(t.shape), str(t.dtype).removeprefix("torch.")] for place, t in found.items()]
+    return {"tensors": rows}
+
+
+def serve(source: BinaryIO, sink: BinaryIO) -> None:
+    """One file, and the tensors that are asked for."""
+    path = _part(source).decode("utf-8", "surrogateescape")
+    confine(os.path.getsize(path))
+    try:
+        found = read(path)
+    except Refused as refused:
+        _answer(sink, json.dumps({"refused": refused.code, "detail": refused.detail}).encode())
+        return
+    _answer(sink, json.dumps(listing(found)).encode())
+    values = list(found.values())
+    wanted = json.loads(_part(source) or b"[]")
+    _answer(sink, save({str(n): values[n].clone(memory_format=torch.contiguous_format) for n in wanted}))
+
+
+def _part(source: BinaryIO) -> bytes:
+    return source.read(int.from_bytes(source.read(8), "little"))
+
+
+def _answer(sink: BinaryIO, data: bytes) -> None:
+    sink.write(len(data).to_bytes(8, "little"))
+    sink.write(data)
+    sink.flush()
+
+
+def confine(size: int) -> None:
+    """Not a byte written to a file, no further process, limited time, and memory for `size` bytes a few times over."""
+    limits = {
+        resource.RLIMIT_FSIZE: 0, resource.RLIMIT_CORE: 0, resource.RLIMIT_NPROC: 0, resource.RLIMIT_CPU: SECONDS,
+        resource.RLIMIT_AS: _taken() + COPIES * size + ROOM,
+    }  # fmt: skip
+    for limit, value in limits.items():
+        with contextlib.suppress(ValueError, OSError):  # macOS refuses RLIMIT_AS
+            resource.setrlimit(limit, (value, value))
+
+
+def _taken() -> int:
+    """Bytes of address space that this process has already; where nothing tells, more than torch maps anywhere."""
+    with contextlib.suppress(OSError), open("/proc/self/statm") as file:
+        return int(file.read().split()[0]) * resource.getpagesize()
+    return 64 * 2**30
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")  # standard output is the protocol, and nobody reads standard error
+    torch.set_num_threads(1)
+    serve(sys.stdin.buffer, sys.stdout.buffer)

@@ -1,0 +1,323 @@
+"""Changes to an imported set: each makes a new version of its card; images are only ever added, so that the versions
+before stay whole and a run that began with one can go on with it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from core.dataset_edits import (
+    AddImages,
+    Edit,
+    LeaveOut,
+    MergeClasses,
+    MoveImages,
+    Rename,
+    RenameClass,
+    Reshape,
+    Resplit,
+    Revert,
+)
+from core.datasets import CARD
+from core.engine.data.dataset import SPLITS
+from core.engine.data.imports.class_folders import Wishes, merged
+from core.engine.data.imports.cleaning import cleaned
+from core.engine.data.imports.decoder_pool import Decoded
+from core.engine.data.imports.file_names import blank
+from core.engine.data.imports.images import (
+    at_least_two,
+    check_encoding,
+    check_shape,
+    checked_name,
+    gathered,
+    require_images,
+    silent,
+    sweep,
+)
+from core.engine.data.imports.imported import (
+    VERSIONS,
+    OwnDataset,
+    OwnImage,
+    Stored,
+    find_home,
+    normal_name,
+    own_datasets,
+    read_own,
+    read_version,
+)
+from core.engine.data.imports.inspection import sides_of
+from core.engine.data.imports.remarks import about_shape, remarks, shape_of, unequal
+from core.engine.data.imports.splitting import Picture, Shares, assign, join, known_of
+from core.engine.data.photos import Progress
+from core.errors import UserError, nearest, shorten
+from core.files import lock, make_folder, move_into, remove_all, remove_tree, write_atomic
+from core.questions.dataset_edit import Edited
+from core.sealed import seal
+
+LOCK = "edit.lock"
+LONGEST_CLASS = 255  # characters
+MOST_SHARE = 0.8  # of validation and test together
+Files = tuple[OwnImage, str]  # an image and the name of its class
+
+
+def edit_dataset(name: str, edit: Edit, folder: Path, progress: Progress | None = None) -> Edited:
+    """Changes the imported set `name` in `folder`; raises UserError where that is not possible, and then, as whenever
+    it ends early, the set is as it was. `progress` may raise to end it."""
+    home = find_home(name, folder)
+    if home is None:
+        known = own_datasets(folder)
+        raise UserError("unknown_dataset", "dataset", name, "a dataset of your own", nearest(normal_name(name), known))
+    with lock(home / LOCK):
+        stored = read_own(home)
+        if isinstance(edit, AddImages):
+            return _add(stored, edit, folder, progress or silent)
+        return _replace(stored, _changed(stored, edit, folder))
+
+
+def _changed(stored: Stored, edit: Edit, folder: Path) -> OwnDataset:
+    """The card after a change that needs no new image."""
+    card = stored.card
+    match edit:
+        case LeaveOut():
+            return _without(card, _known_images(card, edit.images))
+        case MoveImages():
+            names, to = _known_images(card, edit.images), _class_name(card, edit.to)
+            return _classified(card, ((image, to if image.name in names else old) for image, old in _files(card)))
+        case RenameClass():
+            _known_class(card, edit.name)
+            to = _new_class(card, edit.to)
+            return _classified(card, ((image, to if old == edit.name else old) for image, old in _files(card)))
+        case MergeClasses():
+            for each in edit.classes:
+                _known_class(card, each)
+            to = edit.to if edit.to in edit.classes else _new_class(card, edit.to)
+            return _classified(card, ((image, to if old in edit.classes else old) for image, old in _files(card)))
+        case Rename():
+            return _renamed(card, edit.to, folder)
+        case Resplit():
+            return _resplit(card, edit)
+        case Reshape():
+            check_shape(edit.shape)
+            return card.model_copy(update={"shape": edit.shape})
+        case Revert():
+            former = _former(stored, edit.to)
+            return former.model_copy(update={"name": card.name, "former_names": card.former_names})
+    raise AssertionError(edit)
+
+
+# the changes
+
+
+def _without(card: OwnDataset, names: set[str]) -> OwnDataset:
+    left = [(image, label) for image, label in _files(card) if image.name not in names]
+    skipped = [{"file": shorten(name, 300), "reason": "left out by you"} for name in sorted(names)]
+    return _classified(card.model_copy(update={"skipped": [*card.skipped, *skipped]}), left)
+
+
+def _renamed(card: OwnDataset, to: str, folder: Path) -> OwnDataset:
+    if normal_name(to) == card.name:
+        return card
+    mine = [*card.former_names, card.name]
+    kept = normal_name(to) if normal_name(to) in mine else checked_name(to, folder)
+    return card.model_copy(update={"name": kept, "former_names": [name for name in mine if name != kept]})
+
+
+def _resplit(card: OwnDataset, edit: Resplit) -> OwnDataset:
+    for field, share in (("validation", edit.validation), ("test", edit.test)):
+        if not 0 < share <= MOST_SHARE:
+            raise UserError(
+                "out_of_range", field, share, f"a share above 0, at most {MOST_SHARE}", "The usual is 0.15."
+            )
+    if edit.validation + edit.test > MOST_SHARE:
+        given = f"{edit.validation:g} + {edit.test:g}"
+        raise UserError("out_of_range", "test", given, f"at most {MOST_SHARE} together", "Leave more for training.")
+    splits, _ = assign(_pictures(card, keep=False), Shares(edit.validation, edit.test, edit.seed))
+    images = [image.model_copy(update={"split": splits[image.name]}) for image in card.images]
+    return card.model_copy(update={"images": images})
+
+
+def _former(stored: Stored, version: str) -> OwnDataset:
+    wanted = version or stored.card.before
+    if not wanted:
+        fix = "Nothing was changed since it was imported."
+        raise UserError("unknown_version", "dataset", stored.card.name, "a set with an earlier version", fix)
+    return read_version(stored.home, wanted).card
+
+
+def _files(card: OwnDataset) -> Iterable[Files]:
+    return ((image, card.classes[image.label]) for image in card.images)
+
+
+def _classified(card: OwnDataset, files: Iterable[Files]) -> OwnDataset:
+    """The card with these images in these classes, which are numbered anew in their order."""
+    listed = list(files)
+    classes = sorted({label for _, label in listed})
+    number = {label: place for place, label in enumerate(classes)}
+    images = [image.model_copy(update={"label": number[label]}) for image, label in listed]
+    return card.model_copy(update={"classes": classes, "images": images})
+
+
+# what may be named
+
+
+def _known_images(card: OwnDataset, names: Sequence[str]) -> set[str]:
+    known = {image.name for image in card.images}
+    for name in names:
+        if name not in known:
+            raise UserError("unknown_image", "images", name, "an image of this set", nearest(name, known))
+    if not names:
+        raise UserError("unknown_image", "images", "", "one image or more", "Name them as they were imported.")
+    return set(names)
+
+
+def _known_class(card: OwnDataset, name: str) -> None:
+    if name not in card.classes:
+        raise UserError("unknown_class", "class", name, "a class of this set", nearest(name, card.classes))
+
+
+def _class_name(card: OwnDataset, name: str) -> str:
+    """A class that is there, or a new one."""
+    return name if name in card.classes else _new_class(card, name)
+
+
+def _new_class(card: OwnDataset, name: str) -> str:
+    """A name for a class; raises UserError where it is none, or another class is called so but for case."""
+    kept = normal_name(name)
+    if blank(kept) or not kept.isprintable() or len(kept) > LONGEST_CLASS:
+        allowed = f"1 to {LONGEST_CLASS} visible characters"
+        raise UserError("blank_class", "class", name, allowed, "Give the class a short name.")
+    if kept in card.classes:
+        raise UserError("class_taken", "class", kept, "a name no other class has", "Merge the two classes instead.")
+    return kept
+
+
+# more images
+
+
+def _add(stored: Stored, edit: AddImages, folder: Path, report: Progress) -> Edited:
+    check_encoding(edit.encoding or None)
+    wishes = Wishes(edit.classes_from, edit.splits, edit.merge)
+    label = _class_name(stored.card, edit.label) if edit.label else ""
+    sweep(folder)
+    stage = folder / f".import-{os.getpid()}-{secrets.token_hex(4)}"
+    try:
+        with gathered(Path(edit.path), edit.encoding or None, wishes, report, label) as given:
+            require_images(given.layout, given.skipped, given.ignored)
+            filled = cleaned(given.wanted, make_folder(stage / "images"), given.skipped, report)
+        _require_readable(filled.images, given.skipped)
+        _same_depth(stored.card, filled.white, deep=bool(filled.warnings))
+        card = _grown(stored, filled.images, given.layout.classes, merge=edit.merge)
+        about = [*given.warnings, *remarks(filled.images)]
+        card = card.model_copy(
+            update={"skipped": [*card.skipped, *given.skipped], "warnings": [*card.warnings, *about]}
+        )
+        _check(card)
+        new = move_into(stage / "images", stored.home / "images")
+        try:
+            return _replace(stored, card, given.skipped)
+        except BaseException:
+            if read_own(stored.home).card == stored.card:  # its flush may have failed after it was in its place
+                remove_all(new)
+            raise
+    finally:
+        remove_tree(stage)
+
+
+def _require_readable(images: Mapping[str, Decoded], skipped: Sequence[Mapping[str, str]]) -> None:
+    if not images:
+        fix = f"The first: {skipped[0]['file']}: {skipped[0]['reason']}."
+        raise UserError("no_images", "path", f"{len(skipped)} files, none readable", "readable images", fix)
+
+
+def _same_depth(card: OwnDataset, white: int, *, deep: bool) -> None:
+    if deep and white != card.white:
+        given = f"16-bit images whose white is {white}, where the set's is {card.white}"
+        fix = "Import all of them together as a new set."
+        raise UserError("other_depth", "path", given, "images of the same depth", fix)
+
+
+def _grown(stored: Stored, images: Mapping[str, Decoded], labels: Mapping[str, str], *, merge: bool) -> OwnDataset:
+    """The card with more images; those that are there keep their split."""
+    card = stored.card
+    counts = Counter({**card.counts(), **{label: 1 for label in labels.values() if label not in card.classes}})
+    final, _ = merged(counts, merge)
+    names = _free_names(images, {image.name for image in card.images})
+    added: list[Files] = [
+        (OwnImage(file=image.file, label=0, split="", name=names[path]), final[labels[path]])
+        for path, image in images.items()
+    ]
+    sides = {(image.width, image.height) for image in images.values()}
+    side = card.side if sides == {(card.side, card.side)} else 0
+    channels = max(card.channels, *(image.channels for image in images.values()))
+    files = [*((image, final[label]) for image, label in _files(card)), *added]
+    grown = _classified(card.model_copy(update={"side": side, "channels": channels}), files)
+    splits = join(_pictures(grown, keep=True))
+    placed = [image.model_copy(update={"split": splits[image.name]}) for image in grown.images]
+    return grown.model_copy(update={"images": placed})
+
+
+def _free_names(paths: Iterable[str], taken: set[str]) -> dict[str, str]:
+    """A name for each path that no image of the set has."""
+    found = {}
+    for path in paths:
+        name, number = path, 1
+        while name in taken:
+            number += 1
+            name = f"{path} ({number})"
+        taken.add(name)
+        found[path] = name
+    return found
+
+
+# the new version
+
+
+def _pictures(card: OwnDataset, *, keep: bool) -> list[Picture]:
+    """Equal pixels are one file, so a file's name does for their hash."""
+    return [Picture(image.name, label, (image.split or None) if keep else None, image.file) for image, label in
+            _files(card)]  # fmt: skip
+
+
+def _check(card: OwnDataset) -> None:
+    """Raises UserError where nothing could be learned from such a set."""
+    at_least_two(card.classes)
+    trained = {image.label for image in card.images if image.split == "train"}
+    fix = "Share the images out anew first, or leave out the whole class."
+    for number, name in enumerate(card.classes):
+        if number not in trained:
+            raise UserError("class_not_in_train", "class", name, "training images for every class", fix)
+    for split in SPLITS:
+        if not any(image.split == split for image in card.images):
+            raise UserError("too_few_images", "images", f"no image for {split}", "at least one in each split", fix)
+
+
+def _replace(stored: Stored, card: OwnDataset, skipped: list[dict[str, str]] | None = None) -> Edited:
+    """Puts the changed card in the place of the former one, which is kept under its content hash."""
+    former = stored.card
+    _check(card)
+    before, after = former.content_hash(), card.content_hash()
+    if before != after:
+        card = card.model_copy(update={"before": before, "warnings": _retold(stored, card)})
+        folder = make_folder(stored.home / VERSIONS)
+        write_atomic(folder / f"{before}.json", seal(former.model_dump_json().encode()))
+    if card != former:
+        write_atomic(stored.home / CARD, seal(card.model_dump_json().encode()))
+    return Edited(
+        card.name, len(card.classes), len(card.images), after, before, skipped or [], list(card.warnings)
+    )  # fmt: skip
+
+
+def _retold(stored: Stored, card: OwnDataset) -> list[str]:
+    """The warnings of the former card without what only held for it, and with what holds for the new one."""
+    over = set(_told(stored.home, stored.card))
+    left = [each for each in card.warnings if each not in over and not about_shape(each)]
+    return list(dict.fromkeys([*left, *_told(stored.home, card)]))
+
+
+def _told(home: Path, card: OwnDataset) -> list[str]:
+    splits = {image.name: image.split for image in card.images}
+    sides = sides_of(home, card).values()
+    return [*known_of(_pictures(card, keep=False), splits), *unequal(card.counts()), *shape_of(sides, card.shape)]

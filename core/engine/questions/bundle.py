@@ -1,0 +1,203 @@
+"""Packs a model as a zip, unpacks it again, and has it answer the test images as whoever downloads it would."""
+
+from __future__ import annotations
+
+import runpy
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from pydantic import TypeAdapter
+
+from core.artifacts import read_artifact
+from core.assets import PREDICT
+from core.bundle import PREDICTIONS, SAMPLES, point_of, write_bundle
+from core.bundling import ZIP, file_name, unpack, write_zip
+from core.engine import build
+from core.engine.backbones import find
+from core.engine.context import CancelledError
+from core.engine.data import Dataset, Split, load_dataset
+from core.engine.export import Export
+from core.engine.measure.runtime import BATCH, open_session
+from core.engine.model import Model
+from core.engine.model_file import WEIGHTS, load_model
+from core.errors import UserError
+from core.files import remove_file
+from core.jobs import Job
+from core.points import Point
+from core.questions.bundle import QUANTIZE, Bundled, BundleRequest, Compared, Format
+from core.recipe import Recipe
+from core.runs import Run
+from core.workspace import Workspace
+
+Pixels = NDArray[np.uint8]
+Prepare = Callable[[Pixels], NDArray[np.float32]]  # an image [C, H, W] as the network wants it, [1, channels, S, S]
+
+
+def answer(request: BundleRequest, job: Job) -> Bundled:
+    """What was packed, and how it answers; the zip is in the job's folder. Raises UserError where the point's files are
+    gone or not as they were measured, and CancelledError once the person asks to stop: then no zip is left."""
+    store = Workspace(job.workspace)
+    run = store.run(request.run)
+    try:
+        with TemporaryDirectory(prefix="condenser-bundle-") as drafts:
+            return _Packing(run, point_of(run, request.step), store, job).bundle(Path(drafts), request.formats)
+    except BaseException:
+        remove_file(job.folder / ZIP)
+        raise
+
+
+class _Packing:
+    """The packing of one point, and what it needs to compare."""
+
+    def __init__(self, run: Run, point: Point, store: Workspace, job: Job) -> None:
+        self.run, self.point, self.store, self.job = run, point, store, job
+        self.recipe: Recipe = run.recipe()
+        self.artifact = run.folder / (point.artifact or "")
+
+    def bundle(self, drafts: Path, formats: tuple[str, ...]) -> Bundled:
+        """Writes, packs, unpacks and compares."""
+        self.tell("packing")
+        home, name = drafts / "packed", file_name(self.run, self.point.step)
+        write_bundle(self.run, self.point.step, home)
+        data = self.data()
+        further = tuple(self.format(one, home / one, data) for one in formats)
+        path = self.job.folder / ZIP
+        write_zip(home, path, name)
+        unpacked = unpack(path, drafts / "unpacked")
+        return Bundled(
+            name=f"{name}.zip",
+            bytes=path.stat().st_size,
+            files=tuple(sorted(one.relative_to(unpacked).as_posix() for one in unpacked.rglob("*") if one.is_file())),
+            test=None if data is None else self.compare_test(unpacked, data.test),
+            samples=self.compare_samples(unpacked),
+            formats=further,
+        )
+
+    def tell(self, what: str, done: int = 0, total: int = 0) -> None:
+        """Says how far it is, lets quick questions pass, and stops where nobody wants an answer any more."""
+        if self.job.cancel_requested() or not self.job.folder.is_dir():
+            raise CancelledError
+        self.job.tell(done, total, what)
+        self.job.rest()
+
+    def data(self) -> Dataset | None:
+        """The images of the run; None where they are not here any more."""
+        self.tell("loading")
+        size = self.recipe.image_size or find(self.recipe.backbone).image_size
+        try:
+            return load_dataset(self.recipe.dataset, size, folder=self.store.datasets)
+        except UserError:
+            return None
+
+    # the file itself
+
+    def compare_test(self, folder: Path, test: Split) -> Compared | None:
+        """The whole test split through the unpacked files, in the blocks in which it was measured; None where its
+        answers were not kept, or for other images than these."""
+        known = self.kept(PREDICTIONS)
+        if known is None or not np.array_equal(known["test_labels"], test.labels.numpy()):
+            return None
+        logits = np.concatenate(list(self.answers(self.session(folder), test.images.numpy(), preparing(folder))))
+        sure, mine = torch.from_numpy(logits).softmax(1).max(1)
+        return compared(mine.numpy(), known["test_answers"], sure.numpy() - known["test_confidences"])
+
+    def answers(
+        self, session: ort.InferenceSession, images: Pixels, prepare: Prepare
+    ) -> Iterator[NDArray[np.float32]]:  # fmt: skip
+        for start in range(0, len(images), BATCH):
+            self.tell("comparing", start, len(images))
+            batch = np.concatenate([prepare(image) for image in images[start : start + BATCH]])
+            yield session.run(["logits"], {session.get_inputs()[0].name: batch})[0]
+
+    def compare_samples(self, folder: Path) -> Compared | None:
+        """The images inside the bundle, one at a time, against the logits that lie next to them."""
+        path = folder / SAMPLES
+        if not path.exists():
+            return None
+        with np.load(path, allow_pickle=False) as found:
+            images, logits = found["images"], found["logits"]
+        session, prepare = self.session(folder, alone=True), preparing(folder)
+        name = session.get_inputs()[0].name
+        mine = np.concatenate([session.run(["logits"], {name: prepare(image)})[0] for image in images])
+        return compared(mine.argmax(1), logits.argmax(1), mine - logits)
+
+    def session(self, folder: Path, *, alone: bool = False) -> ort.InferenceSession:
+        """With the threads of the run; where images come alone, with those of its latency."""
+        latency = self.point.latency_ms
+        threads = latency.threads if alone and latency is not None else self.recipe.threads
+        return open_session(folder / "model.onnx", threads)
+
+    def kept(self, name: str) -> Mapping[str, NDArray[Any]] | None:
+        """What was kept next to the measured file; None where it is gone or damaged."""
+        path = self.artifact.with_name(name)
+        try:
+            read_artifact(self.run, path.relative_to(self.run.folder).as_posix())
+            with np.load(path, allow_pickle=False) as found:
+                return dict(found)
+        except (UserError, OSError, ValueError):
+            return None
+
+    # further formats
+
+    def format(self, name: str, folder: Path, data: Dataset | None) -> Format:
+        """Writes one export format into `folder`, read back and compared; what cannot be written is no reason to go
+        without the rest."""
+        self.tell(name)
+        try:
+            method = build("export", name)
+            assert isinstance(method, Export)
+            method.check_machine()
+            if data is None:
+                raise UserError(
+                    "missing_data", "dataset", self.recipe.dataset, "images to compare with", "Import it again."
+                )
+            quantized = any(one.stage == QUANTIZE for one in self.recipe.steps[: self.point.step + 1])
+            _, found = method.deliver(
+                self.model(), self.artifact, folder, data.validation.images, self.recipe.threads, quantized=quantized
+            )
+        except UserError as error:
+            for written in folder.glob("*") if folder.is_dir() else ():
+                remove_file(written)
+            return Format(name=name, refused={key: str(value) for key, value in error.to_json().items()})
+        same = round(found.same_answers * found.images)
+        return Format(
+            name=name, compared=Compared(images=found.images, same=same, difference=found.difference_from_file)
+        )
+
+    def model(self) -> Model:
+        """The network of the point, or of the last step before it that had one in floats."""
+        home = self.run.checkpoints / f"seed-{self.recipe.seed}"
+        for step in range(self.point.step, -1, -1):
+            made = home / f"step-{step}" / "made"
+            if self.recipe.steps[step].stage != QUANTIZE and (made / WEIGHTS).exists():
+                return load_model(made)
+        fix = "Run the recipe again: steps whose models are cached are not trained again."
+        raise UserError("missing_artifact", "step", self.point.step, "a step whose network is still there", fix)
+
+
+def preparing(folder: Path) -> Prepare:
+    """How the predict.py of an unpacked bundle makes pixels of an image; raises UserError where it is not ours."""
+    script, text = folder / PREDICT.name, PREDICT.read_bytes()
+    if script.read_bytes() != text:
+        raise UserError("damaged_bundle", "bundle", PREDICT.name, "the script as it was packed", "Pack it again.")
+    predict = runpy.run_path(str(script))
+    pixels = TypeAdapter(dict[str, Any]).validate_json((folder / "preprocessing.json").read_bytes())
+
+    def prepare(image: Pixels) -> NDArray[np.float32]:
+        found: NDArray[np.float32] = predict["normalise"](tuple(Image.fromarray(plane) for plane in image), pixels)
+        return found
+
+    return prepare
+
+
+def compared(mine: NDArray[Any], known: NDArray[Any], differences: NDArray[Any]) -> Compared:
+    return Compared(
+        images=len(known), same=int((mine == known).sum()), difference=float(np.abs(differences).max(initial=0.0))
+    )

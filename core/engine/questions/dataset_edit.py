@@ -1,0 +1,21 @@
+"""A change to a person's own set, as a question."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from core.dataset_edits import AddImages
+from core.engine.data.imports.editing import edit_dataset
+from core.engine.questions.import_data import Telling
+from core.jobs import Job
+from core.questions.dataset_edit import Edited, EditRequest
+from core.uploads import drop
+from core.workspace import Workspace
+
+
+def answer(request: EditRequest, job: Job) -> Edited:
+    """What became of the set; raises UserError where it stays as it was, CancelledError when asked to stop."""
+    edited = edit_dataset(request.dataset, request.edit, job.workspace / "datasets", Telling(job))
+    if isinstance(request.edit, AddImages):
+        drop(Workspace(job.workspace), Path(request.edit.path))
+    return edited

@@ -1,0 +1,223 @@
+"""A person's own trained networks: each a sealed card and its weights, in a folder named by a hash of its name.
+
+In a recipe and in every list such a network is called `own/` and the name its person gave it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from core.datasets import normal_name
+from core.errors import UserError, nearest, shorten
+from core.files import make_folder, move, remove_tree, touch
+from core.sealed import DamagedError, read_sealed
+
+PREFIX = "own/"
+CARD, WEIGHTS = "network.json", "network.safetensors"
+SCHEMA = 1
+MOST_NAME = 64  # characters
+MOST_LABELS = 4 * 2**20  # bytes of a file of labels
+NOT_ITS_OWN = ("accuracy", "download_bytes", "width", "width_power")  # facts of an architecture, not of its weights
+OTHER = " ._-"  # what a name may hold beside letters and digits
+
+
+class OwnNetwork(BaseModel):
+    """What network.json says: the catalog's `architecture` the weights are of, and what its images go through.
+
+    `width` and `channels` are those of a small network, `named` whether a person named the classes: else they are
+    numbered from 0. `size` is pixels a side, `crop` the share of a picture's side that the network sees. `file` and
+    `file_sha256` are of what was imported, `sha256` and `bytes` of the weights as they are kept.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    schema_version: int
+    name: str
+    architecture: str
+    width: int
+    channels: int
+    classes: list[str]
+    named: bool
+    size: int
+    mean: list[float]
+    std: list[float]
+    crop: float
+    params: int
+    macs: int
+    sha256: str
+    bytes: int
+    file: str
+    file_sha256: str
+    notes: list[str]
+
+
+@dataclass(frozen=True)
+class StoredNetwork:
+    """An imported network and the folder it lives in."""
+
+    home: Path
+    card: OwnNetwork
+
+    @property
+    def weights(self) -> Path:
+        return self.home / WEIGHTS
+
+
+def bare_name(name: str) -> str:
+    """The person's name for a network, with or without `own/` before it."""
+    return normal_name(name).removeprefix(PREFIX)
+
+
+def network_home(name: str, folder: Path) -> Path:
+    """Where the network of this name lives, whether or not it is there."""
+    return folder / f"own-{hashlib.sha256(bare_name(name).encode('utf-8', 'replace')).hexdigest()[:16]}"
+
+
+def new_name(name: str, folder: Path) -> str:
+    """The name as it is kept; raises UserError `bad_name` or `name_taken`."""
+    kept = bare_name(name)
+    plain = all(c.isalnum() or c in OTHER or unicodedata.category(c).startswith("M") for c in kept)
+    if not kept or len(kept) > MOST_NAME or not plain:
+        allowed = f"1 to {MOST_NAME} letters, digits, blanks, dots, hyphens and underscores"
+        raise UserError("bad_name", "name", name, allowed, "Give the network a short name, such as mine.")
+    if network_home(kept, folder).exists():
+        fix = f"Choose another name, or remove that one: condenser remove-model '{kept}'."
+        raise UserError("name_taken", "name", kept, "a name no other network has", fix)
+    return kept
+
+
+def read_network(home: Path) -> StoredNetwork:
+    """The card of an imported network; raises UserError `damaged_network`."""
+    try:
+        card = OwnNetwork.model_validate_json(read_sealed(home / CARD))
+    except (ValidationError, DamagedError, OSError) as error:
+        raise damaged_network(home) from error
+    return StoredNetwork(home, card)
+
+
+def find_network(name: str, folder: Path) -> StoredNetwork:
+    """The network of this name; raises UserError `unknown_network` or `damaged_network`."""
+    home = network_home(name, folder)
+    if not home.is_dir():
+        known = [PREFIX + stored.card.name for stored in own_networks(folder)]
+        fix = nearest(PREFIX + bare_name(name), known) if known else "None has been imported: condenser import-model."
+        raise UserError("unknown_network", "model", name, "the name of a network that was imported", fix)
+    return read_network(home)
+
+
+def own_networks(folder: Path) -> list[StoredNetwork]:
+    """All imported networks in the order of their names; damaged ones are left out (`damaged_networks`)."""
+    return sorted(_readable(folder), key=lambda stored: stored.card.name)
+
+
+def _readable(folder: Path) -> Iterator[StoredNetwork]:
+    for home in folder.glob("own-*"):
+        try:
+            yield read_network(home)
+        except UserError:
+            continue
+
+
+def damaged_networks(folder: Path) -> list[Path]:
+    """The folders of imported networks whose cards cannot be read, and which no list shows therefore."""
+    whole = {stored.home for stored in own_networks(folder)}
+    return [home for home in sorted(folder.glob("own-*")) if home not in whole]
+
+
+def damaged_network(home: Path) -> UserError:
+    """What to say of an imported network whose card cannot be read."""
+    fix = f"Delete the folder models/{home.name} of the workspace and import the network again."
+    return UserError("damaged_network", "model", home.name, f"a whole {CARD}", fix)
+
+
+def remove_network(name: str, folder: Path, trash: Path) -> str:
+    """Moves a network to the trash, where it stays for a week, and gives its name; raises UserError `unknown_network`.
+    A damaged one can be removed too."""
+    home = network_home(name, folder)
+    if not home.is_dir():
+        find_network(name, folder)
+    target = make_folder(trash) / home.name
+    remove_tree(target)
+    move(home, target)
+    touch(target)  # the trash is emptied by age
+    return bare_name(name)
+
+
+def facts(card: OwnNetwork, architecture: Mapping[str, Any]) -> dict[str, Any]:
+    """The network as an entry of the catalog of backbones; `architecture` is the entry it was built from."""
+    known = {name: value for name, value in architecture.items() if name not in NOT_ITS_OWN}
+    return {
+        **known, "name": PREFIX + card.name, "title": f"{card.name} ({architecture['title']})", "family": "own",
+        "architecture": card.architecture, "own_width": card.width, "channels": card.channels, "image_size": card.size,
+        "mean": list(card.mean), "std": list(card.std), "crop": card.crop, "params": card.params, "macs": card.macs,
+        "accuracy": None, "classes": len(card.classes), "class_names": list(card.classes), "licence": "your own",
+        "source": f"imported from {card.file}", "weights": "own", "download_bytes": 0,
+    }  # fmt: skip
+
+
+def catalog_entries(folder: Path, backbones: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Entries for the catalog of backbones, by name; those of an architecture that `backbones` lacks are left out."""
+    networks = [stored.card for stored in own_networks(folder)]
+    known = [card for card in networks if card.architecture in backbones]
+    return {PREFIX + card.name: facts(card, backbones[card.architecture]) for card in known}
+
+
+def read_labels(path: Path) -> list[str]:
+    """Class names in the order of the outputs: a text file with one a line, or a JSON list such as a bundle's
+    labels.json. Raises UserError `bad_labels`."""
+    try:
+        data = _limited(path)
+        text = data.decode("utf-8-sig")
+    except OSError as error:
+        raise _bad_labels(f"{path.name} ({error.strerror})", "Check the path.") from error
+    except UnicodeDecodeError as error:
+        raise _bad_labels(f"{path.name} (not UTF-8)", "Save it as UTF-8 text.") from error
+    names = _from_json(text, path.name) if text.lstrip().startswith("[") else text.splitlines()
+    while names and not names[-1].strip():
+        names.pop()
+    return checked_labels([normal_name(name) for name in names])
+
+
+def checked_labels(names: list[str]) -> list[str]:
+    """`names`, each there, on one line and once; raises UserError `bad_labels`."""
+    if not names:
+        raise _bad_labels("no name", "Write one class name a line.")
+    for number, name in enumerate(names, 1):
+        if not name or any(unicodedata.category(c) in ("Cc", "Cs") for c in name):
+            raise _bad_labels(
+                f"line {number}: {shorten(name)}", "Write a name without control characters on each line."
+            )
+    if twice := next((name for name, count in Counter(names).items() if count > 1), None):
+        raise _bad_labels(f"{shorten(twice)} twice", "Give each class a name of its own.")
+    return names
+
+
+def _limited(path: Path) -> bytes:
+    with path.open("rb") as file:
+        data = file.read(MOST_LABELS + 1)
+    if len(data) > MOST_LABELS:
+        raise _bad_labels(f"{path.name}, over {MOST_LABELS // 2**20} MiB", "Give a file with one class name a line.")
+    return data
+
+
+def _from_json(text: str, name: str) -> list[str]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise _bad_labels(f"{name}: not a JSON list of texts", 'Write ["cat", "dog"], or one name a line.')
+    return [" ".join(one.splitlines()) for one in found]
+
+
+def _bad_labels(given: str, fix: str) -> UserError:
+    return UserError("bad_labels", "labels", given, "one class name a line, in the order of the outputs", fix)

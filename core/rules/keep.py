@@ -1,0 +1,74 @@
+"""A network that is to be kept as it is: it must have been trained, for the dataset's classes, and come first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from core.catalog import Catalog
+from core.errors import UserError
+from core.rules.shared import Given, whole
+
+KEEP = ("transfer", "keep")
+SHOWN = 8  # class names
+
+
+def keep_faults(
+    dataset: str, backbone: str, weights: str, steps: Sequence[Given], catalog: Catalog
+) -> Iterator[UserError]:
+    """What speaks against `keep`, as far as the catalog knows the classes of both."""
+    for n, (stage, method, _) in enumerate(steps):
+        if (stage, method) != KEEP:
+            continue
+        if n:
+            fix = f"Take steps.{n} out: what comes before it is kept by itself."
+            yield UserError("conflicting_steps", f"steps.{n}.method", "keep", "keep as the first step", fix)
+            continue
+        facts, data = catalog.backbone(backbone), catalog.dataset(dataset)
+        if weights == "none" or facts.get("weights") == "none":
+            yield nothing_to_keep(backbone, "weights" if weights == "none" else "backbone")
+            continue
+        known, names = facts.get("class_names") or (), data.get("class_names") or ()
+        if known and names and (set(known) != set(names) or len(known) != len(names)):
+            yield other_classes(backbone, known, dataset, names)
+        elif not (known and names):
+            yield from _other_counts(backbone, whole(facts, "classes"), dataset, whole(data, "classes"))
+
+
+def _other_counts(backbone: str, ours: int | None, dataset: str, theirs: int | None) -> Iterator[UserError]:
+    """What shows where not all names are known."""
+    if ours and theirs and ours != theirs:
+        given, allowed = f"keep with {backbone}, which has {ours} classes", f"a network for {theirs}, as {dataset} has"
+        yield UserError("other_classes", "steps.0.method", given, allowed, _ways(backbone))
+
+
+def nothing_to_keep(backbone: str, field: str) -> UserError:
+    """The refusal of a network that nobody has trained for any classes."""
+    fix = (
+        "Import a network that you trained (condenser import-model) and set backbone to it, or begin with another "
+        "transfer method, such as linear_probe or fine_tune."
+    )
+    allowed = "a backbone with trained weights and named classes"
+    return UserError("nothing_to_keep", field, f"{backbone} with random weights", allowed, fix)
+
+
+def other_classes(backbone: str, known: Sequence[str], dataset: str, names: Sequence[str]) -> UserError:
+    """The refusal of a network whose classes are not the dataset's; both lists are named."""
+    missing = [name for name in names if name not in set(known)]
+    surplus = [name for name in known if name not in set(names)]
+    differ = [
+        *([f"{backbone} does not know {_listed(missing)}"] if missing else []),
+        *([f"{dataset} has no {_listed(surplus)}"] if surplus else []),
+    ]
+    fix = f"{'; '.join(differ)}. {_ways(backbone)}" if differ else _ways(backbone)
+    given = f"keep with {backbone}: {_listed(known)}"
+    return UserError("other_classes", "steps.0.method", given, f"the classes of {dataset}: {_listed(names)}", fix)
+
+
+def _ways(backbone: str) -> str:
+    named = " If only the names differ, import it again with --labels." if backbone.startswith("own/") else ""
+    return f"Choose a dataset with its classes, or linear_probe or fine_tune, which learn other ones.{named}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more

@@ -1,0 +1,187 @@
+"""The card of one's own dataset: what it holds, what an accuracy on it will mean, what is suspicious and how to fix
+it."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pandas as pd
+import streamlit as st
+
+from core import formatting
+from core.dataset_report import Report, kept_picture, kept_report
+from core.errors import UserError
+from core.escaping import UserText
+from core.intervals import wilson
+from core.questions.dataset_report import ReportRequest
+from dashboard import components, faults
+from dashboard.charts import dataset_counts
+from dashboard.data import asking, changes, fixes, news
+from dashboard.design import draft_state, fit
+from dashboard.i18n import known, say
+from dashboard.session import dark, forget, read_only, recall, remember, workspace
+
+REPORT = "data.report"  # the slot of the question
+UNTOLD = "data.report_wrong"
+TYPICAL = 0.9  # the accuracy for which an interval is foretold
+MOST_ROWS = 200  # of skipped files
+
+
+def show(name: str) -> None:
+    """The card; while the images are being compared, what is known without that."""
+    report = current(name)
+    with st.container(border=True, key="data_card"):
+        head(name, report)
+        if report is None:
+            _waiting(name)
+            return
+        meaning(report)
+        fixes.show(report)
+        counts(report)
+        samples(report)
+        skipped(report)
+        notes(report)
+
+
+def current(name: str) -> Report | None:
+    """The report on the set as it is now, asked for where nobody has made it yet."""
+    found = asking.outcome(REPORT)
+    if found is not None and found.error is not None:
+        remember(UNTOLD, (name, found.error, found.details))
+    report = kept_report(workspace(), name)
+    if report is not None:
+        forget(UNTOLD)
+        return report
+    wrong = recall(UNTOLD, None)
+    if asking.asked(REPORT) is None and asking.attended() and not read_only() and (wrong is None or wrong[0] != name):
+        look(name)
+    return None
+
+
+def look(name: str) -> None:
+    """Asks for the report."""
+    forget(UNTOLD)
+    asking.begin(REPORT, ReportRequest(name))
+
+
+def _waiting(name: str) -> None:
+    wrong: tuple[str, UserError, str] | None = recall(UNTOLD, None)
+    if wrong is not None and wrong[0] == name:
+        faults.refused(wrong[1], wrong[2])
+    if asking.asked(REPORT) is None:
+        st.button(say("data.look"), key="data_look", on_click=look, args=(name,), disabled=read_only())
+        return
+    st.caption(say("data.looking"))
+    asking.watch(REPORT)
+
+
+def head(name: str, report: Report | None) -> None:
+    """The name, the counts, and what can be done with the whole set."""
+    with st.container(horizontal=True, vertical_alignment="center", key="data_head"):
+        st.subheader(UserText(name).md(), anchor=False, width="content")
+        if report is not None:
+            st.caption(_facts(report), width="content")
+    with st.container(horizontal=True, vertical_alignment="center", key="data_actions"):
+        if st.button(
+            say("data.design"), type="primary", icon=":material/tune:", key="data_design", help=say("data.design_help")
+        ):
+            design(name)
+        if report is not None:
+            changes.menus(report)
+        st.button(
+            say("data.delete"), key="data_delete", icon=":material/delete:", type="tertiary",
+            on_click=news.delete, args=(name,), disabled=read_only(), help=say("data.delete_help"),
+        )  # fmt: skip
+
+
+def design(name: str) -> None:
+    """Opens Design with the draft set to this dataset, its recipe fitted."""
+    draft_state.edit(partial(fit.choose_dataset, name=name, own=draft_state.own_data()))
+    st.switch_page("app_pages/design.py")
+
+
+def _facts(report: Report) -> str:
+    pixels = f"{report.smallest}–{report.largest}" if report.smallest != report.largest else str(report.smallest)
+    parts = [
+        say("data.images", count=report.images), say("data.classes", count=len(report.classes)),
+        say("data.pixels", pixels=pixels), say("data.grey" if report.channels == 1 else "data.colour"),
+        say(f"data.square_{report.shape}"),
+    ]  # fmt: skip
+    return " · ".join(parts)
+
+
+def meaning(report: Report) -> None:
+    """The splits, and how exact an accuracy on so many test images will be."""
+    tests = report.total("test")
+    low, high = wilson(TYPICAL, max(1, tests))
+    smallest = min(report.classes, key=lambda each: each.test)
+    st.markdown(
+        say(
+            "data.splits_are", train=f"{report.total('train'):,}", validation=f"{report.total('validation'):,}",
+            test=f"{tests:,}",
+        )
+    )  # fmt: skip
+    told = say("data.interval", count=tests, around=f"{50 * (high - low):.0f}")
+    of_one = say(
+        "data.interval_class", count=smallest.test, name=UserText(smallest.name).md(),
+        around=f"{50 * _width(smallest.test):.0f}",
+    ) if smallest.test else say("data.interval_none", name=UserText(smallest.name).md())  # fmt: skip
+    st.markdown(f"{told} {of_one}")
+
+
+def _width(total: int) -> float:
+    low, high = wilson(TYPICAL, total)
+    return high - low
+
+
+def counts(report: Report) -> None:
+    """The images of each class as bars."""
+    table = dataset_counts.info(report.classes)
+    names = {split: say(f"data.{split}") for split in dataset_counts.SPLITS}
+    drawn = dataset_counts.figure(table, say("data.images_axis"), names, dark=dark())
+    least, most = table["images"].min(), table["images"].max()
+    alt = say("data.counts_alt", classes=len(table), least=int(least), most=int(most))
+    if len(table) > dataset_counts.MOST:
+        st.caption(say("data.counts_fewest", most=dataset_counts.MOST, classes=len(table)))
+    components.chart(drawn, table, key="data_counts", alt=alt, file="classes")
+
+
+def samples(report: Report) -> None:
+    """A strip of images of each class."""
+    with st.expander(say("data.samples"), expanded=len(report.classes) <= 12, key="data_samples"):
+        for number, each in enumerate(report.classes):
+            picture = kept_picture(workspace(), report.dataset, f"class-{number}")
+            if picture is None:
+                st.caption(say("data.samples_first", count=number))
+                return
+            st.markdown(f"{UserText(each.name).md()} · {each.images}")
+            alt = say("data.strip_alt", name=UserText(each.name).plain())
+            st.image(picture, alt=alt)
+
+
+def skipped(report: Report) -> None:
+    """Every file that is not in the set, with the reason."""
+    if not report.skipped:
+        return
+    with st.expander(say("data.skipped", count=len(report.skipped)), expanded=True, key="data_skipped"):
+        rows = [(each.file, reason(each.reason)) for each in report.skipped[:MOST_ROWS]]
+        table = pd.DataFrame(rows, columns=[say("data.column_file"), say("data.column_reason")])
+        st.dataframe(table, hide_index=True, key="data_skipped_table", alt=say("data.skipped_alt"))
+
+
+def reason(told: str) -> str:
+    """Why a file was skipped, in the person's language where the page has words for it."""
+    kind, found, _ = told.partition(", not a picture we read")
+    if found:
+        return say("data.reason_format", kind=kind)
+    key = "".join(c if c.isalnum() else "_" for c in told.partition(";")[0].partition(",")[0].partition(":")[0].strip())
+    return known(f"data.reason_{key.lower()}", told)
+
+
+def notes(report: Report) -> None:
+    """What the import reported, as the engine has it."""
+    if report.warnings:
+        with st.expander(say("data.notes", count=len(report.warnings)), key="data_notes"):
+            for each in report.warnings:
+                st.markdown(f"- {UserText(each).md()}")
+    st.caption(say("data.version", version=report.version[:12], compared=formatting.count(report.compared)))

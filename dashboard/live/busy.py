@@ -1,0 +1,42 @@
+"""Says when other programs keep this machine busy: everything then takes longer, and latencies may be withheld."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+
+import streamlit as st
+
+from core.load import Sample, others, sample
+from core.processes.identity import read_identity
+from core.processes.workers import supervisor
+from core.runs import Run
+from dashboard.i18n import say
+from dashboard.session import workspace
+
+OVER = 10  # samples, one a second: what is said does not flicker
+MUCH = 0.25  # of the machine
+
+
+@st.cache_resource(show_spinner=False)
+def _samples(folder: str) -> deque[Sample]:
+    return deque(maxlen=OVER)
+
+
+def share(run: Run) -> float | None:
+    """How much of the machine other programs used in the last seconds, 0 to 1; None where that is not known yet."""
+    kept = _samples(str(workspace().path))
+    if not kept or time.monotonic() - kept[-1].clock >= 1.0:  # however many look
+        found = (supervisor(workspace()), read_identity(run.worker))
+        kept.append(sample([os.getpid(), *(who.pid for who in found if who is not None)]))
+    while kept[-1].clock - kept[0].clock > 3 * OVER:  # nobody looked for a while
+        kept.popleft()
+    return others(kept[0], kept[-1])
+
+
+def draw(run: Run) -> None:
+    """A line while more than a quarter is used by others; else nothing."""
+    used = share(run)
+    if used is not None and used >= MUCH:
+        st.caption(f":orange[:material/speed:] {say('live.busy', tenths=max(round(10 * used), 1))}")

@@ -1,0 +1,78 @@
+"""Two models on the same images: the counts against numpy's own reading of the saved answers, chance against scipy."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from core.events import ArtifactSaved, RunStarted
+from core.paired import Paired, integers, paired
+from core.points import Point
+from core.runs import Run
+from core.workspace import Workspace
+
+
+def point(step: int) -> Point:
+    return Point(step=step, stage="transfer", method="x", name=f"{step}", artifact=f"artifacts/step-{step}/model.onnx")
+
+
+def answered(run: Run, step: int, answers: np.ndarray, labels: np.ndarray) -> Path:
+    path = run.artifacts / f"step-{step}" / "predictions.npz"
+    path.parent.mkdir(parents=True)
+    np.savez_compressed(path, test_answers=answers, test_labels=labels)
+    data = path.read_bytes()
+    name = path.relative_to(run.folder).as_posix()
+    run.emit(ArtifactSaved(step, name, len(data), hashlib.sha256(data).hexdigest()))
+    return path
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    run = Workspace.open_or_create(tmp_path).create_run('name = "x"')
+    run.emit(RunStarted(1, {}))
+    return run
+
+
+def test_the_images_that_only_one_gets_right_are_counted(run: Run) -> None:
+    random = np.random.default_rng(0)
+    labels, one, other = (random.integers(0, 4, 500) for _ in range(3))
+    answered(run, 0, one, labels)
+    answered(run, 1, other, labels)
+    right, also = one == labels, other == labels
+    assert paired(run, point(0), point(1)) == Paired(int((right & ~also).sum()), int((also & ~right).sum()))
+
+
+def test_answers_that_cannot_be_trusted_are_none(run: Run) -> None:
+    labels = np.arange(9)
+    answered(run, 0, labels, labels)
+    other = answered(run, 1, labels, labels[::-1].copy())
+    assert paired(run, point(0), point(1)) is None, "of other images"
+    other.write_bytes(other.read_bytes()[:-3])
+    assert paired(run, point(0), point(1)) is None, "not as they were saved"
+    other.unlink()
+    assert paired(run, point(0), point(1)) is None
+    assert paired(run, point(0), point(0).model_copy(update={"artifact": None})) is None
+
+
+@pytest.mark.parametrize(("gained", "lost"), [(0, 0), (1, 0), (7, 3), (30, 12), (200, 260), (0, 40)])
+def test_chance_is_scipys(gained: int, lost: int) -> None:
+    expected = binomtest(gained, gained + lost).pvalue if gained + lost else 1.0
+    assert Paired(gained, lost).chance == pytest.approx(expected, rel=1e-9)
+
+
+def test_only_rows_of_whole_numbers_are_read() -> None:
+    for array in (np.zeros(3), np.zeros((2, 2), np.int64), np.zeros(3, np.int32)):
+        file = io.BytesIO()
+        np.save(file, array)
+        with pytest.raises(ValueError, match="an array of other numbers"):
+            integers(file.getvalue())
+    file = io.BytesIO()
+    np.save(file, np.array([3, -1, 2**40]))
+    assert integers(file.getvalue()) == (3, -1, 2**40)
+    with pytest.raises(ValueError, match="2 numbers of 3"):
+        integers(file.getvalue()[:-8])

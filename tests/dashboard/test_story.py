@@ -1,0 +1,190 @@
+"""The Live page as a story, the queue as a table, and the closing sentence where it is shown."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.controls import WITHOUT_TEACHER
+from core.eta import Plan
+from core.events import Measured, Progress, RunFailed, RunFinished, StepStarted
+from core.recipe import stored_recipe
+from core.runs import Run
+from core.workspace import Workspace
+from dashboard.live import stepper
+from tests.dashboard.test_pages import DEMO, error, make, point, shown, text
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    monkeypatch.setenv("CONDENSER_WORKSPACE", str(tmp_path))
+    return Workspace.open_or_create(tmp_path)
+
+
+def twin() -> Measured:
+    lower = {
+        "name": "twin without a teacher",
+        "control": WITHOUT_TEACHER,
+        "accuracy": 0.7,
+        "accuracy_low": 0.68,
+        "accuracy_high": 0.72,
+    }
+    return Measured("control", 0, point(1).model_copy(update=lower))
+
+
+def bare(app: AppTest) -> str:
+    """What a person reads: without escapes, and without the invisible joiners of `UserText`."""
+    return text(app).replace("\\", "").replace("\u2060", "")
+
+
+def live(run: Run, language: str = "en") -> str:
+    return bare(shown("live", language, run=run.id))
+
+
+def test_the_plan_is_told_in_the_recipes_own_names(workspace: Workspace) -> None:
+    told = live(make(workspace, steps=1))
+    assert "**efficientnet_lite0**, trained before on other images" in told
+    assert "from 300 labelled images" in told
+    assert "A small student, **resnet8**, learns from its teacher's answers" in told
+    assert "What is happening?" in told
+    assert "Not known yet: what the teacher was worth." in told
+
+
+def test_what_happened_is_kept_at_the_end(workspace: Workspace) -> None:
+    told = live(make(workspace, twin(), RunFinished()))
+    assert "What happened?" in told
+    assert "A small student, **resnet8**" in told
+    assert "Not known yet" not in told
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [("en", ("1000 times smaller", "as many right", "The teacher was worth 10.0 points", "The one to deploy: ▲")),
+     ("zh", ("体积缩小到 1/1000", "答对的一样多", "教师的价值为 10.0 个百分点", "建议部署：▲"))],
+)  # fmt: skip
+def test_the_closing_sentence_is_on_live_home_and_tradeoffs(
+    workspace: Workspace, language: str, words: tuple[str, ...]
+) -> None:
+    run = make(workspace, twin(), RunFinished())
+    for page, query in (("live", {"run": run.id}), ("tradeoffs", {"sel": f"{run.id}:3"})):
+        told = bare(shown(page, language, **query))
+        for part in words:
+            assert part in told, page
+    home = bare(shown("home", language))
+    assert all(part in home for part in words[:3])
+    assert words[3] not in home, "the short form"
+
+
+def test_so_far_while_it_goes_on(workspace: Workspace) -> None:
+    told = live(make(workspace, StepStarted(3, "quantize", "static", "x", 0), steps=3))
+    assert "So far: 100 times smaller" in told
+
+
+def test_a_failed_run_says_what_it_still_came_to(workspace: Workspace) -> None:
+    told = live(make(workspace, error("prune"), steps=2))
+    assert "The run failed with 2 models measured. 10 times smaller" in told
+
+
+def test_the_stepper_ticks_what_is_done(workspace: Workspace) -> None:
+    run = make(workspace, StepStarted(1, "distill", "kd", "x", 15), steps=1)
+    recipe = stored_recipe(run.recipe_text)
+    links = list(stepper.chain(run.state(), recipe, time.time()))
+    assert [(link.stage, link.standing) for link in links] == [
+        ("transfer", "done"), ("distill", "now"), ("prune", "next"), ("quantize", "next"), ("control", "next"),
+    ]  # fmt: skip
+    assert links[0].seconds == 2.0
+    assert "● **" not in stepper.words(links[0])
+    told = live(run)
+    assert "Transfer ✓ 0:02" in told
+    assert "→ :orange[◆] **Distill … 0:0" in told
+    done = [link.standing for link in stepper.chain(make(workspace, twin(), RunFinished()).state(), recipe, 0.0)]
+    assert done == ["done"] * 5
+    stopped = make(workspace, StepStarted(1, "distill", "kd", "x", 15), RunFailed({"message": "x"}), steps=1).state()
+    assert [link.standing for link in stepper.chain(stopped, recipe, 0.0)][1] == "stopped"
+
+
+def test_every_kind_of_work_moves_the_bar(workspace: Workspace) -> None:
+    run = make(workspace, StepStarted(1, "distill", "kd", "x", 15), steps=1)
+    seen = [stepper.share(run.state(), 5, None)]
+    for what, epoch, batch in (
+        ("teacher", 0, 100), ("training", 1, 0), ("training", 15, 0), ("exporting", 0, 1), ("measuring", 0, 10),
+        ("measuring", 0, 90),
+    ):  # fmt: skip
+        run.emit(Progress(1, 0, what, epoch, 15 if what == "training" else 1, batch, 100))  # type: ignore[arg-type]
+        seen.append(stepper.share(run.state(), 5, None))
+    assert seen == sorted(set(seen)), "each is further than the one before"
+    assert seen[0] >= 0.2
+    assert seen[-1] < 0.4
+    assert stepper.share(run.state(), 5, left=0.0) == 1.0, "of the time, where that is known"
+
+
+def test_the_time_left_of_the_whole_is_said(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make(workspace, StepStarted(1, "distill", "kd", "x", 15), steps=1)
+    assert "the time left in all is not known yet" in progress(shown("live", run=run.id))
+    plan = Plan({0: 2.0, 1: 60.0, 2: 30.0, 3: 5.0}, 25.0)
+    monkeypatch.setattr("dashboard.live.estimate.planned", lambda run, recipe, state: plan)
+    assert "about 2:00 left in all" in progress(shown("live", run=run.id)) or "about 1:59" in progress(
+        shown("live", run=run.id)
+    )
+
+
+def progress(app: AppTest) -> str:
+    return " ".join(str(found.proto.text) for found in app.get("progress"))
+
+
+def test_a_busy_machine_is_said(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make(workspace, steps=1)
+    monkeypatch.setattr("dashboard.live.busy.share", lambda run: 0.88)
+    assert "Other programs use 9/10 of this machine" in live(run)
+    monkeypatch.setattr("dashboard.live.busy.share", lambda run: 0.2)
+    assert "Other programs" not in live(run)
+
+
+def test_a_variant_has_its_parent_behind_it(workspace: Workspace) -> None:
+    make(workspace, RunFinished(), recipe=DEMO.replace("ratio = 0.5", "ratio = 0.7").replace("demo: few", "first: few"))
+    make(workspace, RunFinished(), recipe=DEMO.replace("ratio = 0.5", "ratio = 0.6").replace("views = 2", "views = 3"))
+    make(workspace, RunFinished(), recipe=DEMO.replace('dataset = "fashion-mini"', 'dataset = "digits"'))
+    told = live(make(workspace, RunFinished()))
+    assert "the earlier run most like this one (1 setting differs)" in told
+    assert "faint: first: few" in told
+
+
+def test_the_queue_is_a_table_that_folds(workspace: Workspace) -> None:
+    make(workspace, steps=1)
+    runs = [workspace.submit(DEMO, name=f"run {n}") for n in range(7)]
+    app = shown("live", run=workspace.run_ids()[0])
+    assert "Waiting: 7" in text(app)
+    shown_rows = [b.key for b in app.button if (b.key or "").startswith("open_")]
+    assert len(shown_rows) == 5
+    assert "2 more" in [e.label for e in app.expander]
+    app.button(key=f"next_{runs[4].id}").click().run()
+    assert workspace.queued()[0] == runs[4].id
+    assert app.button(key=f"next_{runs[4].id}").disabled, "it is the next already"
+
+
+def test_when_a_waiting_run_will_begin(workspace: Workspace) -> None:
+    make(workspace, RunFinished())
+    for name in ("one", "two"):
+        workspace.submit(DEMO, name=name)
+    told = text(shown("live", run=workspace.run_ids()[0]))
+    assert told.count("starts about") == 2, "as long as the same recipe took before"
+    other = workspace.submit(DEMO.replace("ratio = 0.5", "ratio = 0.6"))
+    workspace.submit(DEMO)
+    workspace.reorder(other.id, 0)
+    told = text(shown("live", run=workspace.run_ids()[0]))
+    assert told.count("starts about") == 1
+    assert told.count("start not known yet") == 3
+
+
+def test_home_leads_two_ways_where_there_is_a_page_for_data(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dashboard import frame
+
+    app = shown("home")
+    ways = [b.label for b in app.button]
+    assert "Run the demo" in ways
+    assert ("Use my own images" in ways) == ("data" in frame.PAGES)
