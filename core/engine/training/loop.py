@@ -221,7 +221,6 @@ class Clock:
 
 def evaluate(model: Model, split: Split, context: Context, precision: torch.dtype = torch.float32) -> Evaluation:
     """Loss and accuracy of `model` in evaluation mode on a split, in batches of 256; raises CancelledError."""
-    context.stop_if_cancelled()
     with autocast(context.device, precision):
         return measure.evaluate(
             model.net, split, model.preprocessing, device=context.device, step=lambda done: context.stop_if_cancelled()

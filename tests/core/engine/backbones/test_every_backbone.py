@@ -66,7 +66,7 @@ def test_its_parameters_are_as_the_catalog_counts_them(name: str) -> None:
 def test_its_parameters_follow_its_width_law(name: str) -> None:
     entry = find(name)
     wide = sum(p.numel() for p in load_backbone(name, entry.classes, "none", width=2 * entry.width).parameters())
-    assert wide == pytest.approx(entry.params * 2**entry.width_power, rel=0.05)
+    assert wide == pytest.approx(entry.params * 2**entry.width_power, rel=0.1)
 
 
 @pytest.mark.parametrize("name", SAMPLE)
