@@ -61,8 +61,8 @@ class Watched:
             self.errors.append(f"{text} ({source})")
 
     def is_clean(self) -> None:
-        assert self.foreign == []
-        assert self.errors == []
+        assert self.foreign == [], self.foreign
+        assert self.errors == [], self.errors
 
 
 def wait_until_drawn(page: Page) -> None:

@@ -90,7 +90,10 @@ def figure(
             if training:
                 _draw(drawn, own, "accuracy", panel, "dot", brush, smoothing)
                 _draw(drawn, own, "loss", panel, "solid", brush, smoothing)
-        shapes += [{**each, "xref": f"{panel.x} domain"} for each in chance.lines(levels, dark, panel.y)]
+        shapes += [
+            {**each, "xref": f"{panel.x} domain", "layer": "above"}  # "between" is not drawn across a part of the paper
+            for each in chance.lines(levels, dark, panel.y)
+        ]
         notes += [panel.title(labels.steps.get(str(step), ""), str(rows["stage"].iloc[0]) if len(rows) else "", dark)]
     first = _Panel(0, grid)
     notes += [{**each, "xref": f"{first.x} domain"} for each in chance.notes(levels, (0.0, 1.0), dark, axis=first.y)]
