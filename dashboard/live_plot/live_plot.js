@@ -50,6 +50,7 @@ function expose(node) {
     button.setAttribute("role", "button");
     button.setAttribute("tabindex", "0");
     button.setAttribute("aria-label", button.dataset.title ?? "");
+    button.querySelector("svg")?.setAttribute("aria-hidden", "true");
     button.addEventListener("keydown", (event) => {
       if (event.key !== "Enter" && event.key !== " ") return;
       event.preventDefault();
