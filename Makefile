@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TORCH_INDEX ?=
 
-.PHONY: run test test-all faults check catalog bench preflight clean
+.PHONY: run test test-all long faults check catalog bench preflight clean
 
 run: $(VENV)/.installed
 	$(BIN)/condenser dashboard
@@ -19,7 +19,9 @@ test: $(VENV)/.developing
 	$(BIN)/python -m pytest -m "alone and not slow and not faults" $(ALONE)
 
 # The long tests beside the default ones; under an hour on two cores.
-test-all: test
+test-all: test long
+
+long: $(VENV)/.developing
 	$(BIN)/python -m pytest $(SHARED) -m "slow and not alone" tests
 	$(BIN)/python -m pytest -m "slow and alone" $(ALONE)
 
