@@ -4,7 +4,7 @@
 
 Penalty and number of directions are chosen on the source's validation images as each classifier sees them; target
 labels choose nothing. Of subspace alignment two accuracies on the source are told: as the classifier learned it, and
-that of the file, which takes every image for one of the target.
+that of the file, which treats every image as one of the target.
 """
 
 from __future__ import annotations

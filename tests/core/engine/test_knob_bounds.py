@@ -49,6 +49,6 @@ def test_there_are_bounds_to_test() -> None:
 
 
 def test_every_method_links_its_source() -> None:
-    entries = [entry for menu in load_catalog().methods.values() for entry in menu.values()]
+    entries = [entry for menu in load_catalog().methods.values() for name, entry in menu.items() if name != "keep"]
     assert len(entries) > 40
     assert [entry.source for entry in entries if not entry.source.startswith("https://")] == []

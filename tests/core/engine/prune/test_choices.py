@@ -231,7 +231,7 @@ def test_a_preview_knows_counted_bounds_exactly_and_says_where_a_clock_decides(
     assert row.macs <= 200_000
     row = preview(RECIPE.format(method="l1", options="round_to = 0"), tmp_path).rows[1]
     assert not row.exact
-    assert "measured" in row.why
+    assert "measurements" in row.why
     with pytest.raises(UserError, match="at least") as caught:
         preview(RECIPE.format(method="l1", options='target = "macs"\nlimit = 1.0'), tmp_path)
     assert caught.value.field == "steps.1.limit"

@@ -127,7 +127,7 @@ def test_descent_along_mmd_brings_two_clouds_together() -> None:
 
 def test_wrong_shapes_are_refused() -> None:
     for distance in (coral, mmd):
-        with pytest.raises(UserError, match="same number of features"):
+        with pytest.raises(UserError, match="equal numbers of features"):
             distance(torch.zeros(4, 3), torch.zeros(4, 2))
         with pytest.raises(UserError, match="larger batch"):
             distance(torch.zeros(4, 3), torch.zeros(0, 3))

@@ -143,7 +143,7 @@ def test_the_deployed_file_is_one_graph_that_answers_as_torch_does(
     fusion = build("transfer", "fusion", l2=0.1, with_backbones="resnet20_fashion")
     model = fusion.apply(own("resnet8_fashion", digits.classes, 28), context)
     saved = fusion.save(model, tmp_path / "model.onnx", context)
-    assert "192 features" in saved.notes[0]
+    assert "192 concatenated features" in saved.notes[0]
     images = digits.test.images[:50]
     session = open_session(tmp_path / "model.onnx", 1)
     assert [(i.name, i.shape[1:]) for i in session.get_inputs()] == [("image", [1, 8, 8])]

@@ -213,8 +213,8 @@ def test_a_recipe_tells_both_domains_and_what_they_mean(run: Run) -> None:
         assert told.target_accuracy is not None
     notes, beside = json.dumps(point.receipt), json.dumps(control.receipt)
     assert "subspace_alignment with 6 directions" in notes
-    assert "takes every image for one of the target" in notes
-    assert "takes every image for one of the target" not in beside
+    assert "treats every image as one of the target" in notes
+    assert "treats every image as one of the target" not in beside
     assert "pca with 6 directions" in beside
     assert Transform.title.en in point.name
 
