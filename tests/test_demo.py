@@ -95,7 +95,7 @@ def walked(site: Site, watched: Watched) -> Walk:
     walk.curve = time.monotonic() - clicked
     walk.run = parse_qs(urlsplit(page.url).query)["run"][0]
     page.wait_for_timeout(max(10.0 - (time.monotonic() - clicked), 0.0) * 1000)
-    page.wait_for_selector(".st-key-stepper >> text=left in all", timeout=1000 * BUSY)
+    page.wait_for_selector(r".st-key-stepper >> text=/about \d+:\d\d left in all/", timeout=1000 * BUSY)
     walk.read["at ten seconds"] = visible(page)
     landed(page, 3)
     walk.read["at the third point"] = visible(page)
