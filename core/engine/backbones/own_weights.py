@@ -27,7 +27,7 @@ from core.errors import UserError
 CHILD = Path(__file__).with_name("own_child.py")
 MOST_BYTES = 16 * 2**30  # of a file
 MOST_ANSWER = 64 * 2**20  # bytes of a child's list of tensors
-SECONDS = 90.0  # for torch to start and a small file to be read
+SECONDS = 600.0  # against a child that hangs; its processor time is limited on its own
 BYTES_A_SECOND = 10e6
 POLL = 0.2  # seconds between two looks whether it was cancelled
 ALLOWED = "a .safetensors file, or a .pt or .pth file that holds tensors only"
