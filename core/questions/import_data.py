@@ -39,6 +39,7 @@ class ImportRequest(Request[Imported]):
     `classes_from` is '' (find the level), `top`, `inner` or the number of a folder level from 1; `splits`, whether
     folders may mean splits; `merge`, join class names that are alike; `shape`, how pictures become square: crop, pad or
     stretch; `encoding`, of a table or a zip's names, guessed where it is empty.
+    `group_by`: files of a class whose names agree up to the last such text share a split.
     """
 
     kind: ClassVar[str] = "import"
@@ -52,3 +53,4 @@ class ImportRequest(Request[Imported]):
     merge: bool = False
     shape: str = "crop"
     encoding: str | None = ""
+    group_by: str = ""

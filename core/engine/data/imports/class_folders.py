@@ -19,11 +19,13 @@ LISTED = 5  # names in one sentence
 @dataclass(frozen=True)
 class Wishes:
     """What a person has decided about the folders: `classes_from` is '' (find the level), `top`, `inner` or the number
-    of a level from 1; `splits`, whether folders may mean splits; `merge`, join class names that are alike."""
+    of a level from 1; `splits`, whether folders may mean splits; `merge`, join class names that are alike;
+    `group_by`, the text up to whose last place in their names files of one object agree (splitting.group_of)."""
 
     classes_from: str = ""
     splits: bool = True
     merge: bool = False
+    group_by: str = ""
 
 
 @dataclass

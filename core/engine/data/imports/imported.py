@@ -46,7 +46,8 @@ class OwnImage(BaseModel):
 class OwnDataset(BaseModel):
     """What dataset.json says. `side` is the images' common side where all are square and equal, else 0; `shape` and
     `white` are how pictures become images of the set (see Cut). `before` is the content hash of the version that this
-    one was made from; the set is still found under its `former_names`."""
+    one was made from; the set is still found under its `former_names`. `group_by` is what keeps images of
+    one object in one split (splitting.group_of)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -62,6 +63,7 @@ class OwnDataset(BaseModel):
     white: int = 65535
     before: str = ""
     former_names: list[str] = []
+    group_by: str = ""
 
     def content_hash(self) -> str:
         """Over classes, files (themselves content hashes), labels, splits and shape; not over names."""

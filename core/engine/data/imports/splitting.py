@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 
 from core.errors import UserError
 
@@ -27,12 +28,20 @@ class Shares:
 
 @dataclass(frozen=True)
 class Picture:
-    """One image: where it came from, its class, the split it was given in (None: to be drawn), its pixels' hash."""
+    """One image: where it came from, its class, the split it was given in (None: to be drawn), its pixels' hash; images
+    of one `group` (of one object, say) share a split, '' is no group."""
 
     path: str
     name: str
     split: str | None
     pixels: str
+    group: str = ""
+
+
+def group_of(path: str, name: str, separator: str) -> str:
+    """The group of a file of the class `name`: its name up to the last `separator`; '' where it has none."""
+    start, found, _ = PurePosixPath(path).stem.rpartition(separator) if separator else ("", "", "")
+    return f"{name}/{start}" if found and start else ""
 
 
 def assign(
@@ -41,15 +50,15 @@ def assign(
 ) -> tuple[dict[str, str], list[str]]:
     """The split of every path, and what a person should know about it.
 
-    Equal pixels are one group and share a split. Of a class's groups, `shares` become test and validation, at least
-    one each from three groups on; a group in several classes counts for the smallest of them. What is promised to each
-    class is checked on the files themselves, when all are placed. Raises UserError `too_few_images` where no class has
-    three different images, `class_not_in_train` where given splits leave a class without training images.
+    Equal pixels are one group and share a split, and so do free images of one `group`. Of a class's groups, `shares`
+    become test and validation, at least one each from three groups on; a group in several classes counts for the
+    smallest of them. What is promised to each class is checked on the files themselves, when all are placed. Raises
+    UserError `too_few_images` where no class has three different images or groups, `class_not_in_train` where given
+    splits leave a class without training images.
     """
-    groups: dict[str, list[Picture]] = defaultdict(list)
-    for picture in pictures:
-        groups[picture.pixels].append(picture)
-    warnings = list(_duplicates(groups.values()))
+    warnings = list(_duplicates(_by_pixels(pictures).values()))
+    named, pictures = any(picture.group for picture in pictures), _together(pictures)
+    groups = _by_pixels(pictures)
     given = {pixels: _given(group) for pixels, group in groups.items()}
     if "test" not in given.values() and "validation" in given.values():
         given = {pixels: "test" if split == "validation" else split for pixels, split in given.items()}
@@ -62,7 +71,8 @@ def assign(
     if set(chosen.values()) != set(PRIORITY):
         largest = max(map(len, members.values()))
         fix = "Add images: train, validation and test need at least one each."
-        raise UserError("too_few_images", "path", f"{largest} different images in a class", "at least 3", fix)
+        what = "groups of images" if named else "different images"
+        raise UserError("too_few_images", "path", f"{largest} {what} in a class", "at least 3", fix)
     warnings += _promises(groups, members, chosen)
     return {picture.path: chosen[picture.pixels] for picture in pictures}, warnings
 
@@ -71,11 +81,11 @@ def join(pictures: Sequence[Picture]) -> dict[str, str]:
     """The split of every path where pictures without one came to a set whose pictures have theirs, which they keep.
 
     New pixels of a class fill its test and validation up to the usual shares; those that were there before go with
-    their equals.
+    their equals, and those of a group that was there with it.
     """
-    groups: dict[str, list[Picture]] = defaultdict(list)
-    for picture in pictures:
-        groups[picture.pixels].append(picture)
+    homes = {picture.group: picture.split for picture in pictures if picture.group and picture.split}
+    pictures = _together([replace(p, split=p.split or homes.get(p.group)) for p in pictures])
+    groups = _by_pixels(pictures)
     chosen = {pixels: split for pixels, group in groups.items() if (split := _given(group)) is not None}
     shares, members = Shares(), _members(groups)
     for _, found in sorted(members.items()):
@@ -92,11 +102,34 @@ def join(pictures: Sequence[Picture]) -> dict[str, str]:
 
 def known_of(pictures: Sequence[Picture], splits: Mapping[str, str]) -> list[str]:
     """What a person should know of pictures in these splits, by path."""
+    groups = _by_pixels(pictures)
+    chosen = {picture.pixels: splits[picture.path] for picture in pictures}
+    return [*_duplicates(groups.values()), *_promises(groups, _members(groups), chosen)]
+
+
+def _by_pixels(pictures: Iterable[Picture]) -> dict[str, list[Picture]]:
     groups: dict[str, list[Picture]] = defaultdict(list)
     for picture in pictures:
         groups[picture.pixels].append(picture)
-    chosen = {picture.pixels: splits[picture.path] for picture in pictures}
-    return [*_duplicates(groups.values()), *_promises(groups, _members(groups), chosen)]
+    return groups
+
+
+def _together(pictures: Sequence[Picture]) -> list[Picture]:
+    """The pictures, those of one group (without a split of their own) as if they had the same pixels: all that groups
+    and equal pixels join, one to the next, has the pixels of its least."""
+    least = {picture.pixels: picture.pixels for picture in pictures}
+
+    def root(pixels: str) -> str:
+        while least[pixels] != pixels:
+            pixels = least[pixels]
+        return pixels
+
+    first: dict[str, str] = {}
+    for picture in pictures:
+        if picture.group and picture.split is None:
+            one, other = sorted((root(first.setdefault(picture.group, picture.pixels)), root(picture.pixels)))
+            least[other] = one
+    return [replace(picture, pixels=root(picture.pixels)) for picture in pictures]
 
 
 def _members(groups: Mapping[str, Sequence[Picture]]) -> dict[str, set[str]]:
