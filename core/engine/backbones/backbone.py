@@ -57,6 +57,7 @@ class Backbone:
     crop: float = 1.0
     architecture: str = ""
     own_width: int = 0
+    accuracy_at: int = 0
     width: int = 0
     width_power: int = 2
     family: str = ""
@@ -92,14 +93,17 @@ class Backbone:
         """Its facts; what holds for nearly all of them is left out."""
         usual = {
             "maps": True, "multiple": 1, "norms": True, "linear_head": True, "width": 0, "width_power": 2,
-            "class_names": (), "crop": 1.0, "architecture": "", "own_width": 0,
+            "class_names": (), "crop": 1.0, "architecture": "", "own_width": 0, "accuracy_at": 0,
         }  # fmt: skip
         return {name: value for name, value in asdict(self).items() if usual.get(name, object()) != value}
 
 
 class Family(ABC):
     """Backbones built and loaded in one way: one file of this folder with one concrete subclass. They then are in the
-    catalog, on the pages and in recipes with no other edit."""
+    catalog, on the pages and in recipes with no other edit. One that also knows networks by names of its own that it
+    does not list gives them a `prefix`."""
+
+    prefix = ""
 
     @abstractmethod
     def catalog(self) -> list[Backbone]:
@@ -120,6 +124,10 @@ class Family(ABC):
     @abstractmethod
     def labels(self, backbone: Backbone) -> tuple[str, ...]:
         """The names of the classes its weights know; empty without weights."""
+
+    def unlisted(self, name: str) -> Backbone:
+        """The backbone of a name with the family's `prefix` that `catalog` does not list; raises UserError."""
+        raise NotImplementedError
 
     def published(self, backbone: Backbone, classes: int, image_size: int, width: int) -> nn.Module:
         """The network as its authors count it."""
