@@ -12,7 +12,8 @@ from core.events import RunFinished
 from tests.browser import SLOW, Site, Watched, wait_until_drawn
 from tests.dashboard.test_pages import PAGES, make
 
-TITLES = {"home": "Condenser", "data": "Data · Condenser", "design": "Design · Condenser", "live": "Live · Condenser",
+TITLES = {"home": "Condenser", "data": "Data · Condenser", "backbones": "Backbones · Condenser",
+          "design": "Design · Condenser", "live": "Live · Condenser",
           "tradeoffs": "Trade-offs · Condenser"}  # fmt: skip
 RING = """() => {
   const channels = (text) => (text.match(/[\\d.]+/g) ?? []).map(Number);
