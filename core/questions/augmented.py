@@ -22,6 +22,7 @@ class AugmentedRequest(Request[Augmented]):
     """The first images that the step `step` (from 0) of a recipe, given as TOML, will train on."""
 
     kind: ClassVar[str] = "augmented"
+    overtaken: ClassVar[bool] = True
 
     recipe: str
     step: int

@@ -95,7 +95,7 @@ def _cards(table: pd.DataFrame) -> None:
         for number, row in enumerate(table.head(MOST_CARDS).to_dict("records")):
             with st.container(border=True, width=WIDE, gap="xxsmall", key=f"backbones_card_{number}"):
                 st.markdown(f"**{UserText(row['name']).md()}**")
-                st.caption(f"{where(row)} · {row['megabytes']:.3g} MB · {formatting.count(row['macs'])} MAC")
+                st.caption(say("backbones.card", weights=where(row), size=formatting.size(1e6 * row["megabytes"])))
                 st.button(
                     say("backbones.look"), key=f"backbones_look_{number}", type="tertiary", on_click=look,
                     args=(row["name"],),

@@ -14,6 +14,7 @@ from core.engine.context import Context
 from core.engine.data import datasets, labelled_part, load_dataset
 from core.engine.data.strips import strip
 from core.engine.model import Model
+from core.engine.questions.import_data import Telling
 from core.engine.training.batches import Examples, Feed
 from core.engine.transfer.training import TrainedTransfer
 from core.errors import UserError
@@ -59,7 +60,9 @@ def _context(recipe: Recipe, step: int, job: Job) -> Context:
     if recipe.dataset in known and not known[recipe.dataset].at_hand:
         fix = "Download it on the page Data first."
         raise UserError("not_here", "dataset", recipe.dataset, "a dataset on this machine", fix)
-    data = load_dataset(recipe.dataset, find(recipe.backbone).side(recipe.image_size), folder=folder)
+    data = load_dataset(
+        recipe.dataset, find(recipe.backbone).side(recipe.image_size), folder=folder, progress=Telling(job)
+    )
     labelled, pool = labelled_part(data.train, recipe.labels, recipe.shots, data.classes, recipe.seed)
     return Context(
         data=data, labelled=labelled, pool=pool, device=torch.device("cpu"), threads=1, precision="float32",
