@@ -119,7 +119,7 @@ def described(name: str) -> Backbone:
 def _usable(name: str) -> bool:
     """Whether it takes square colour images, and its weights are one file on the hub that timm loads plainly."""
     cfg = _config(name)
-    plain = not cfg.custom_load and not cfg.hf_hub_filename
+    plain = cfg.custom_load != "hf" and not cfg.hf_hub_filename  # True is of files elsewhere, in a form of their own
     return bool(cfg.hf_hub_id) and plain and cfg.input_size[0] == 3 and cfg.input_size[1] == cfg.input_size[2]
 
 
