@@ -184,8 +184,8 @@ def _origins(dataset: str, backbone: str, architecture: str) -> list[str]:
 
 
 def _unlisted(name: str) -> Facts:
-    """Of a network that the catalog lacks: where one of timm's is described."""
-    return {"licence": "see its source", "source": f"https://huggingface.co/{name}"} if name.startswith(TIMM) else {}
+    """Of a network that the catalog lacks: where the licence of one of timm's is found."""
+    return {"licence": "see its page on the Hugging Face hub"} if name.startswith(TIMM) else {}
 
 
 def _origin(noun: str, name: str, facts: Facts) -> str:
