@@ -245,8 +245,8 @@ def _entry(name: str, facts: Facts) -> Backbone:
         name=name, title=f"{architecture} ({tag})", image_size=facts.size, smallest=facts.smallest, channels=3,
         mean=mean, std=std, small_images=False, params=facts.params, macs=facts.macs, accuracy=facts.accuracy,
         classes=facts.classes, licence=_licence(facts.licence), source=f"{hub.HUB}/{_repository(name)}",
-        weights="download", download_bytes=facts.bytes, multiple=facts.multiple, norms=facts.norms, linear_head=facts.linear_head,
-        crop=facts.crop, accuracy_at=facts.at,
+        weights="download", download_bytes=facts.bytes, multiple=facts.multiple, norms=facts.norms,
+        linear_head=facts.linear_head, crop=facts.crop, accuracy_at=facts.at,
     )  # fmt: skip
 
 
