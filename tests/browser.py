@@ -74,7 +74,7 @@ def wait_until_drawn(page: Page) -> None:
 
 
 def violations(page: Page) -> list[str]:
-    """What axe-core finds against the accessibility rules in what is open on the page, but for Streamlit's own parts."""
+    """What axe-core finds in what is open on the page, but for Streamlit's own parts."""
     page.evaluate(AXE.read_text(encoding="utf-8"))
     found = page.evaluate("async () => (await axe.run(document, {resultTypes: ['violations']})).violations")
     told = [f"{rule['id']}: {node['html'][:300]} {node['failureSummary']}" for rule in found for node in rule["nodes"]]
