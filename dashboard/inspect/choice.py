@@ -6,20 +6,7 @@ from dataclasses import dataclass
 
 from core.points import Point
 from core.runs import Run
-
-
-@dataclass(frozen=True)
-class Side:
-    """A measured point, or a control, and the run that it belongs to."""
-
-    run: Run
-    point: Point
-
-    @property
-    def id(self) -> str:
-        """As on Trade-offs: `<run>:<step>`, of a control `<run>:<step>:<name>`."""
-        name = f":{self.point.name}" if self.point.control else ""
-        return f"{self.run.id}:{self.point.step}{name}"
+from core.sides import Side
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,15 @@
+"""The views of the page Inspect, in the order of their tabs. A view is one file with a function `show`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dashboard.inspect import changed, confidence, confusion, per_class
+from dashboard.inspect.choice import Choice
+
+VIEWS: dict[str, Callable[[Choice], None]] = {
+    "confusion": confusion.show,
+    "changed": changed.show,
+    "classes": per_class.show,
+    "confidence": confidence.show,
+}
