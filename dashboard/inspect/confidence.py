@@ -45,7 +45,7 @@ def drawn(choice: Choice, pair: Pair) -> tuple[dict[str, Calibration], dict[str,
     about, point = pair.own.about, choice.point
     own = _name(choice.side)
     lines, stages = {own: about.calibration}, {own: point.stage}
-    if not about.scaling.unbounded:
+    if about.scaling.temperature != 1:
         name = say("inspect.scaled", name=own, temperature=f"{about.scaling.temperature:.2f}")
         lines, stages = lines | {name: about.scaled}, stages | {name: point.stage}
     if choice.against is not None and pair.other is not None:
@@ -71,6 +71,8 @@ def scaling_told(found: Scaling, plain: Calibration, scaled: Calibration) -> str
     """What one temperature for all logits would mend."""
     if found.unbounded:
         return say("inspect.scaling_unbounded")
+    if found.temperature == 1:
+        return say("inspect.scaling_none")
     return say(
         "inspect.scaling_cooler" if found.temperature > 1 else "inspect.scaling_sharper",
         temperature=f"{found.temperature:.2f}", before=f"{found.before:.3f}", after=f"{found.after:.3f}",

@@ -75,7 +75,9 @@ def _picked(found: Picked) -> None:
 def _menus(pair: Pair, cell: tuple[int, int] | None) -> None:
     """The same choice without a mouse."""
     names = pair.own.about.classes
-    key = raw_query(CELL) or ""  # widgets of their own for each cell: one that is set from here may answer its old value
+    key = (
+        raw_query(CELL) or ""
+    )  # widgets of their own for each cell: one that is set from here may answer its old value
     with st.container(horizontal=True, vertical_alignment="bottom", key="inspect_cell"):
         for place, name in enumerate(("truth", "answered")):
             now = cell[place] if cell is not None else None

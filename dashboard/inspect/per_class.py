@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import streamlit as st
 
@@ -38,16 +40,16 @@ def show(choice: Choice) -> None:
 
 def shares(choice: Choice, pair: Pair) -> pd.DataFrame:
     """The rows of the chosen point, then those of what it is held against."""
-    points = {_mark(choice.side, "now"): pair.own.matrix}
+    points = {_mark(choice.side): pair.own.matrix}
     if choice.against is not None and pair.other is not None:
-        points[_mark(choice.against, "before")] = pair.other.matrix
+        mark = _mark(choice.against)
+        points[replace(mark, name=say("inspect.side_before", name=mark.name))] = pair.other.matrix
     return chart.info(points, pair.own.about.classes)
 
 
-def _mark(side: Side, when: str) -> Mark:
+def _mark(side: Side) -> Mark:
     point = side.point
-    name = say(f"inspect.side_{when}", name=named(point.stage, point.method, point.name))
-    return Mark(name, point.stage, bool(point.control))
+    return Mark(named(point.stage, point.method, point.name), point.stage, bool(point.control))
 
 
 def summary(pair: Pair) -> str:

@@ -44,7 +44,9 @@ def chosen() -> Choice | None:
 def _asked_run(runs: list[str]) -> str | None:
     asked = raw_query("run")
     if asked is not None and asked not in runs:
-        components.empty(say("inspect.unknown_run"), say("inspect.to_tradeoffs"), "tradeoffs", ":material/scatter_plot:")
+        components.empty(
+            say("inspect.unknown_run"), say("inspect.to_tradeoffs"), "tradeoffs", ":material/scatter_plot:"
+        )
         return None
     if not runs:
         components.empty(say("inspect.empty"), say("inspect.empty_action"), "home", ":material/play_arrow:")
@@ -100,9 +102,7 @@ def _title(row: pd.Series) -> str:
     return f"{told} · {formatting.percent(None if pd.isna(row['accuracy']) else float(row['accuracy']))}"
 
 
-def _menu(
-    name: str, options: list[str], now: str, told: Callable[[str], str], change: Callable[[str], None]
-) -> None:
+def _menu(name: str, options: list[str], now: str, told: Callable[[str], str], change: Callable[[str], None]) -> None:
     """A menu that stands at `now`; a widget of its own for each value, as one that is set from here may answer its old
     one."""
     key = f"inspect_{name}_{now}"

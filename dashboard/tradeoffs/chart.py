@@ -18,7 +18,7 @@ from dashboard import chance, components
 from dashboard.charts import front, hover, parallel
 from dashboard.charts.bounds import best
 from dashboard.charts.comparison import BETTER, DELTAS, OPEN, UNKNOWN, WORSE, Setting, changes, deltas
-from dashboard.charts.points import spread, target_spread
+from dashboard.charts.points import SPREAD, spread, target_spread
 from dashboard.charts.style import MARKS
 from dashboard.charts.thinning import thinned
 from dashboard.components import csv
@@ -40,6 +40,7 @@ TICKED = {True: "✓", False: ""}  # in a table whose rows have boxes to tick al
 FORMS = {  # of the numbers a person reads
     "accuracy": "%.1f", "spread": "%.1f", "on_target": "%.1f", "target_spread": "%.1f", "validation": "%.1f",
     "bytes": "%.1f", "p50": "%.3f", "p95": "%.3f", "params": "%d", "macs": "%d",
+    **dict.fromkeys(SPREAD, "%.1f"),
 }  # fmt: skip
 ROWS, TABLE = "tradeoffs.rows", "tradeoffs_table"
 
@@ -63,7 +64,7 @@ def show(points: pd.DataFrame, everything: pd.DataFrame, view: View) -> tuple[go
     drawn = front.figure(few, view.axes, labels(view, brief=len(few) > front.MOST_SVG), shown, dark=dark())
     live_plot(drawn, key="tradeoffs_chart", alt=alt(table, view), file="trade-offs", on_pick=take)
     target = UserText(view_state.target_of(points) or "–").md()
-    told = [say(f"tradeoffs.told_{view.y}", target=target), samples_told(table)]
+    told = [say(f"tradeoffs.told_{'spread' if view.y in SPREAD else view.y}", target=target), samples_told(table)]
     if len(few) < len(table):
         told.append(say("tradeoffs.told_thinned", drawn=f"{len(few):,}", count=f"{len(table):,}"))
     if missing := len(points) - len(table):
@@ -291,6 +292,9 @@ def for_eyes(points: pd.DataFrame, base: pd.Series[Any] | None = None) -> pd.Dat
     marks = {stage: f"{MARKS[stage]} {say(f'tradeoffs.{stage}')}" for stage in view_state.STAGES}
     hollow = {stage: say("tradeoffs.control_of", stage=told) for stage, told in marks.items()}
     stage = points["stage"].map(marks).where(~points["control"], points["stage"].map(hollow))
+    spreads = {name: 100 * points[name] for name in SPREAD if points[name].notna().any()}
+    if "worst_recall" in spreads:
+        spreads["worst_class"] = points["worst_class"]
     there = {"on_target": 100 * points["on_target"], "target_spread": 100 * target_spread(points)}
     found = None if base is None else deltas(points, base)
     delta = {name: {} if found is None else {f"{name}_delta": 100 * found[name]} for name in DELTAS}
@@ -314,6 +318,7 @@ def for_eyes(points: pd.DataFrame, base: pd.Series[Any] | None = None) -> pd.Dat
             **({"chance": at_chance} if points["at_chance"].any() else {}),
             **(there if points["on_target"].notna().any() else {}),
             "validation": 100 * points["validation"],
+            **spreads,
             "bytes": points["bytes"] / 1e3,
             **delta["bytes"],
             "p50": points["p50"],
@@ -334,7 +339,7 @@ def columns() -> dict[str, ColumnConfig]:
     numbers = {n: st.column_config.NumberColumn(say(f"tradeoffs.column_{n}"), format=form) for n, form in FORMS.items()}
     texts = {
         n: st.column_config.TextColumn(say(f"tradeoffs.column_{n}"))
-        for n in ("front", "stage", "backbone", "tags", "sample", "status", "spread_is")
+        for n in ("front", "stage", "backbone", "tags", "sample", "status", "spread_is", "worst_class")
     }
     wide = {
         n: st.column_config.TextColumn(say(f"tradeoffs.column_{n}"), width="medium") for n in ("name", "run", "chance")
