@@ -38,7 +38,7 @@ def main() -> None:
     concluded(run, state)
     pulse(run, recipe, steps, drawn=state)
     attend(run, drawn=state)
-    components.point_strip(state.points, state.controls)
+    components.point_strip(run.id, state.points, state.controls)
     queue.draw(readable_recipe)
     details.draw(run, state)
 
