@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dashboard.inspect import changed, confidence, confusion, per_class
+from dashboard.inspect import changed, confidence, confusion, per_class, robustness
 from dashboard.inspect.choice import Choice
 
 VIEWS: dict[str, Callable[[Choice], None]] = {
@@ -12,4 +12,5 @@ VIEWS: dict[str, Callable[[Choice], None]] = {
     "changed": changed.show,
     "classes": per_class.show,
     "confidence": confidence.show,
+    "robustness": robustness.show,
 }

@@ -58,6 +58,20 @@ def _kept(chosen: Side, store: Workspace, tell: Telling) -> bool:
     return False
 
 
+def opened(chosen: Side) -> InferenceSession:
+    """A point's file in its runtime; raises UserError where it is gone, or not as it was measured."""
+    path = chosen.point.artifact or ""
+    try:
+        return open_session(read_artifact(chosen.run, path), chosen.run.recipe().threads)
+    except UNUSABLE as error:
+        raise UserError("damaged_artifact", "artifact", path, "a model that can be opened", AGAIN) from error
+
+
+def read_card(chosen: Side) -> dict[str, Any]:
+    """The labels and the preprocessing of a point's file; raises UserError where they are gone, or damaged."""
+    return CARD.validate_json(read_artifact(chosen.run, chosen.card))
+
+
 @dataclass(frozen=True)
 class Asked:
     """A point's file, and the dataset it is asked about."""
@@ -85,16 +99,11 @@ class Asked:
 
     @cached_property
     def card(self) -> dict[str, Any]:
-        return CARD.validate_json(read_artifact(self.side.run, self.side.card))
+        return read_card(self.side)
 
     @cached_property
     def session(self) -> InferenceSession:
-        """The file in its runtime; raises UserError where it is gone, or not as it was measured."""
-        path = self.side.point.artifact or ""
-        try:
-            return open_session(read_artifact(self.side.run, path), self.side.run.recipe().threads)
-        except UNUSABLE as error:
-            raise UserError("damaged_artifact", "artifact", path, "a model that can be opened", AGAIN) from error
+        return opened(self.side)
 
     def _refuse_other_classes(self) -> None:
         if tuple(self.card["classes"]) != self.data.classes:

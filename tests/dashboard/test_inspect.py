@@ -1,0 +1,226 @@
+"""The page Inspect on answers made by hand: what it says is counted again; what is missing is asked for or told."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import asdict
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.answers import About, Bin, Calibration, Scaling, kept_at
+from core.confusion import confusion
+from core.errors import UserError
+from core.events import ArtifactSaved, Measured, RunFinished, RunStarted
+from core.runs import Run
+from core.sealed import write_kept
+from core.sides import side, sides
+from core.workspace import Workspace
+from dashboard.charts import class_intervals
+from dashboard.charts import confusion as matrix_chart
+from dashboard.charts.classes import Mark
+from dashboard.inspect.views import VIEWS
+from tests.dashboard.test_pages import DEMO, point, primary, shown, text
+
+CLASSES = ("cat [x](y)", "dog", "owl")
+LABELS = (0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2)
+PARENT = (0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 0, 0)
+CHILD = (0, 0, 1, 0, 1, 1, 2, 2, 2, 2, 1, 0)  # lost 2, 6, 7; gained 3; swapped 10; the same mistake 11
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    monkeypatch.setenv("CONDENSER_WORKSPACE", str(tmp_path))
+    monkeypatch.setattr("dashboard.data.asking.ensure_supervisor", lambda workspace: None)
+    return Workspace.open_or_create(tmp_path)
+
+
+def measured(workspace: Workspace, steps: int = 2, answers: bool = True, labels: tuple[int, ...] = LABELS) -> Run:
+    """A finished run whose points have files, and answers beside them."""
+    run = workspace.create_run(DEMO)
+    run.emit(RunStarted(1, {}))
+    for step in range(steps):
+        path = run.artifacts / f"step-{step}" / "model.onnx"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"model %d" % step)
+        name = path.relative_to(run.folder).as_posix()
+        run.emit(ArtifactSaved(step, name, 7, sha256(path.read_bytes()).hexdigest()))
+        run.emit(Measured("point", 0, point(step).model_copy(update={"artifact": name})))
+    run.emit(RunFinished())
+    if answers:
+        for one, given in zip(sides(run), (PARENT, CHILD), strict=False):
+            keep(kept_at(one), given, labels)
+    return run
+
+
+def keep(path: Path, given: tuple[int, ...], labels: tuple[int, ...]) -> None:
+    """Answers that are the surer the later the image comes."""
+    sure = np.linspace(0.5, 0.9, len(given), dtype=np.float32)
+    shares = np.repeat(((1 - sure) / 2)[:, None], 3, axis=1)
+    shares[np.arange(len(given)), given] = sure
+    calibration = Calibration(0.125, 0.5, (Bin(0.4, 0.8, 0.6, 0.5, 8), Bin(0.8, 1.0, 0.9, 0.75, 4)))
+    about = About(CLASSES, "hash", 0, calibration, calibration, Scaling(1.5, 0.6, 0.4))
+    found: dict[str, Any] = {f"{name}_probabilities": shares for name in ("test", "validation")}
+    found |= {f"{name}_labels": np.array(labels) for name in ("test", "validation")}
+    file = io.BytesIO()
+    np.savez(file, about=np.array(json.dumps(asdict(about))), **found)
+    path.parent.mkdir(exist_ok=True)
+    write_kept(path, file.getvalue())
+
+
+def inspect(run: Run, language: str = "en", **query: str) -> AppTest:
+    return shown("inspect", language, run=run.id, **query)
+
+
+def test_it_opens_on_the_last_point_beside_its_parent(workspace: Workspace) -> None:
+    told = text(inspect(measured(workspace)))
+    assert "80.0 ± 2.0 %" in told
+    assert "worst class dog 50 %" in told, "of cat, dog and owl 3, 2 and 2 of 4 are right; the first of equal ones"
+    assert f"says {100 * np.linspace(0.5, 0.9, 12).mean():.0f} %, is right in 58 %" in told
+    assert "1 gained, 3 lost: chance alone may explain that" in told
+    assert "p = 0.62" in told
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_every_view_is_drawn(workspace: Workspace, view: str, language: str) -> None:
+    run = measured(workspace)
+    for against in ("", "none"):
+        app = inspect(run, language, view=view, **({"against": against} if against else {}))
+        assert not app.error
+        assert app.segmented_control(key=f"inspect_view_{view}").value == view
+
+
+@pytest.mark.parametrize("cell", ["", "x", "0,9", "-1,0", "1", "1,2,3", "٣,٣"])
+def test_a_cell_that_is_none_shows_the_surest_mistakes(workspace: Workspace, cell: str) -> None:
+    told = text(inspect(measured(workspace), cell=cell))
+    assert "5 mistakes" in told
+
+
+def test_a_cell_shows_its_images_with_both_answers(workspace: Workspace) -> None:
+    told = text(inspect(measured(workspace), cell="1,2"))
+    assert "**dog** taken for **owl**: 2 images" in told
+    sure = np.linspace(0.5, 0.9, 12)
+    lines = [line for line in told.splitlines() if "✗ owl" in line]
+    assert [line.split("owl")[1].strip() for line in lines] == [f"{100 * sure[7]:.0f} %", f"{100 * sure[6]:.0f} %"]
+    assert told.count("before: ✓ dog") == 2
+
+
+def test_names_of_classes_are_text(workspace: Workspace) -> None:
+    told = text(inspect(measured(workspace), cell="0,1"))
+    assert "](y)" not in told.replace("\\]\\(y\\)", "")
+
+
+@pytest.mark.parametrize(("kind", "count"), [("lost", 3), ("gained", 1), ("swapped", 1), ("kept_wrong", 1)])
+def test_what_changed_is_counted_and_shown(workspace: Workspace, kind: str, count: int) -> None:
+    app = inspect(measured(workspace), view="changed")
+    control = app.segmented_control(key="inspect_kind")
+    assert f"{count}" in control.options[["lost", "gained", "swapped", "kept_wrong"].index(kind)]
+    told = text(control.set_value(kind).run())
+    assert told.count("before: ") == count
+
+
+def test_the_order_is_by_confidence(workspace: Workspace) -> None:
+    app = inspect(measured(workspace), view="changed")
+    shares = [line.rsplit(" ", 2)[-2] for line in text(app).splitlines() if line.startswith("✗")]
+    assert shares == sorted(shares, reverse=True)
+    assert len(shares) == 3
+
+
+def test_points_on_other_images_are_not_compared(workspace: Workspace) -> None:
+    other = measured(workspace, labels=tuple(reversed(LABELS)))
+    told = text(inspect(measured(workspace), against=f"{other.id}:0"))
+    assert "different test images" in told
+    assert "gained" not in told
+
+
+def test_another_run_on_the_same_images_is_compared(workspace: Workspace) -> None:
+    other = measured(workspace)
+    told = text(inspect(measured(workspace), point="0", against=f"{other.id}:1"))
+    assert "3 gained, 1 lost" in told
+
+
+def test_what_is_not_known_is_computed_on_a_click(workspace: Workspace) -> None:
+    run = measured(workspace, answers=False)
+    app = inspect(run)
+    assert primary(app) == ["Compute the answers"]
+    app.button(key="inspect_compute").click().run()
+    assert not app.exception
+    (name,) = workspace.job_ids()
+    job = workspace.job(name)
+    assert (job.kind, job.request) == ("answers", {"points": [f"{run.id}:1", f"{run.id}:0"]})
+    job.fail(UserError("damaged_artifact", "artifact", "model.onnx", "the file as it was measured", "Run it again."))
+    app.run()
+    assert not app.exception
+    assert "model" in "\n".join(str(error.value) for error in app.error)
+    assert primary(app) == []
+    app.button(key="inspect_again").click().run()
+    assert primary(app) == ["Compute the answers"]
+
+
+def test_damaged_answers_are_not_shown(workspace: Workspace) -> None:
+    run = measured(workspace)
+    path = kept_at(side(workspace, f"{run.id}:1"))
+    path.write_bytes(path.read_bytes()[:-3])
+    app = inspect(run)
+    assert primary(app) == ["Compute the answers"]
+    assert "gained" not in text(app)
+
+
+@pytest.mark.parametrize("name", ["point", "against", "view", "cell", "run"])
+def test_a_parameter_that_means_nothing_is_a_default(workspace: Workspace, name: str) -> None:
+    shown("inspect", **{"run": measured(workspace).id, name: "\u0000../<b>" * 9})
+
+
+def test_a_run_without_files_says_so(workspace: Workspace) -> None:
+    run = measured(workspace, steps=1)
+    bare = workspace.create_run(DEMO)
+    bare.emit(RunStarted(1, {}), Measured("point", 0, point(0)), RunFinished())
+    app = inspect(bare)
+    assert primary(app) == ["See how the run goes on"]
+    assert not inspect(run).error
+
+
+# the charts' numbers
+
+
+def test_the_matrix_as_a_table() -> None:
+    own, before = (confusion(LABELS, given, 3) for given in (CHILD, PARENT))
+    table = matrix_chart.info(own, CLASSES, before)
+    cell = table[(table["truth"] == "dog") & (table["answer"] == "owl")].iloc[0]
+    assert (cell["images"], cell["share"], cell["before"]) == (2, 0.5, 0)
+    assert table["images"].sum() == table["before"].sum() == len(LABELS)
+    assert matrix_chart.most_confused(own) == (1, 2)
+    assert matrix_chart.most_confused(((2, 0), (0, 3))) is None
+
+
+def test_of_many_classes_those_with_most_mistakes_are_drawn() -> None:
+    rows = [[10 if a == b else 0 for b in range(40)] for a in range(40)]
+    rows[7][31] = 5
+    matrix = tuple(map(tuple, rows))
+    assert matrix_chart.drawn_classes(matrix, 2) == (7, 31)
+    assert len(matrix_chart.drawn_classes(matrix)) == matrix_chart.MOST
+
+
+def test_a_click_names_its_cell() -> None:
+    own = confusion(LABELS, CHILD, 3)
+    words = matrix_chart.Labels("answered", "truth", "%{z}")
+    figure = matrix_chart.figure(own, CLASSES, words, cell=(1, 2))
+    right, wrong = figure.data
+    assert wrong.customdata[1][2][0] == "1,2"
+    assert (wrong.z[1][1], wrong.z[1][2], right.z[1][2], right.z[1][1]) == (None, 0.5, None, 0.5)
+    frame = figure.layout.shapes[0]
+    assert (frame.x0, frame.y0) == (1.5, 0.5)
+
+
+def test_the_largest_loss_comes_first() -> None:
+    own, before = (confusion(LABELS, given, 3) for given in (CHILD, PARENT))
+    points = {Mark("now", "prune"): own, Mark("then", "transfer"): before}
+    found = class_intervals.changes(class_intervals.info(points, CLASSES))
+    assert found["class"].tolist() == ["dog", "cat [x](y)", "owl"]
+    assert found["change"].tolist() == [-0.5, 0.0, 0.0]
