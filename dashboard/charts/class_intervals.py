@@ -65,7 +65,7 @@ def figure(table: pd.DataFrame, labels: Labels, *, dark: bool = False) -> go.Fig
                     "arrayminus": (some["share"] - some["low"]).tolist(), "thickness": 1, "width": 3,
                     "color": theme.quiet,
                 },
-                marker={"symbol": style.symbol(stage, control=control), "size": 10,
+                marker={"symbol": style.symbol(stage, control=control or place > 0), "size": 10,
                         "color": theme.stages.get(stage, theme.quiet)},
                 customdata=[[UserText(name).plot(), right, images] for name, right, images in
                             zip(order, some["right"], some["images"], strict=True)],

@@ -1,4 +1,4 @@
-"""The images whose answer changed: gained, lost, swapped; with what the test says of the difference."""
+"""The images whose answer changed: gained, lost, swapped, and those with the same mistake in both."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import streamlit as st
 
 from dashboard import components
 from dashboard.i18n import say
-from dashboard.inspect import evidence, images, sentence
+from dashboard.inspect import evidence, images
 from dashboard.inspect.choice import Choice
 from dashboard.inspect.evidence import Pair
 
@@ -19,14 +19,13 @@ ORDERS = ("now", "before", "stored")
 
 
 def show(choice: Choice) -> None:
-    """The verdict, then the images of one kind in an order of choice."""
+    """The images of one kind in an order of choice, and all as a table."""
     pair = evidence.needed(choice)
     if pair is None:
         return
     if pair.other is None or pair.flips is None:
         st.info(say("inspect.changed_alone"), icon=":material/compare_arrows:")
         return
-    st.markdown(sentence.verdict(pair.flips))
     counts = {kind: len(getattr(pair.flips, kind)) for kind in KINDS}
     with st.container(horizontal=True, vertical_alignment="bottom", key="inspect_changed"):
         kind = st.segmented_control(

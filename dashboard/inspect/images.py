@@ -19,9 +19,10 @@ from dashboard.inspect.evidence import Answered, Pair
 from dashboard.session import read_only, recall, remember, workspace
 
 SLOT, REFUSED = "inspect.pictures", "inspect.pictures_refused"
-AT_ONCE = 12  # images shown; a button shows as many more
+AT_ONCE = 9  # images shown; a button shows as many more
 MOST = 60
-TILE = 148  # pixels wide
+NARROW = "\u00a0"  # a space that does not break
+TILE = 132  # pixels wide: three beside each other next to a chart
 
 
 def gallery(choice: Choice, pair: Pair, places: Sequence[int], key: str) -> None:
@@ -57,7 +58,7 @@ def _answer(when: str, answered: Answered, place: int) -> str:
     """One side's answer with its probability."""
     given = UserText(answered.name(int(answered.given[place]))).md()
     mark = "✓" if answered.right[place] else "✗"
-    sure = formatting.percent(float(answered.confidences[place]), 0)
+    sure = formatting.percent(float(answered.confidences[place]), 0).replace(" ", NARROW)
     return say(f"inspect.answer_{when}", mark=mark, answer=given, share=sure)
 
 
