@@ -1,7 +1,8 @@
 """Where the answers of a saved file, image by image, are kept beside its run, and by what they are named.
 
 A kept file is a NumPy archive: `test_probabilities` and `validation_probabilities` float32 [N, C], a row an image in
-the stored order of the split, `test_labels` and `validation_labels` int64 [N], and `about`, a JSON text (`About`).
+the stored order of the split, `test_labels` and `validation_labels` int64 [N], `suspects` int64 [K, 3], the images with
+a likely wrong label (0 for validation or 1 for test, the place, the class it is taken for), and `about`, a JSON text.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 from core.questions.request import Request
 
 MOST = 60  # images of one question
+Split = Literal["validation", "test"]
 
 
 @dataclass(frozen=True)
@@ -25,5 +26,5 @@ class PicturesRequest(Request[Pictures]):
     kind: ClassVar[str] = "pictures"
 
     run: str
-    split: Literal["validation", "test"]
+    split: Split
     places: tuple[int, ...]

@@ -30,11 +30,15 @@ UNREADABLE = (OSError, ValueError, KeyError, UserErrors)  # a UserError is a Val
 
 @dataclass(frozen=True)
 class Answered:
-    """Of a point's file the probabilities [N, C] for the test images, their labels [N], and what is known of both."""
+    """Of a point's file the probabilities [N, C] for the test images, their labels [N], and what is known of both;
+    those of the validation images beside them, and the suspects [K, 3] of `core.answers`."""
 
     about: About
     probabilities: NDArray[np.float32]
     labels: NDArray[np.int64]
+    validation_probabilities: NDArray[np.float32]
+    validation_labels: NDArray[np.int64]
+    suspects: NDArray[np.int64]
 
     @cached_property
     def given(self) -> NDArray[np.int64]:
@@ -117,7 +121,8 @@ def _read(path: str, written: int) -> Answered | None:
         return None
     with np.load(BytesIO(kept), allow_pickle=False) as found:
         about = ABOUT.validate_json(str(found["about"]))
-        return Answered(about, found["test_probabilities"], found["test_labels"])
+        names = ("test_probabilities", "test_labels", "validation_probabilities", "validation_labels", "suspects")
+        return Answered(about, *(found[name] for name in names))
 
 
 def _heard(wanted: tuple[str, ...]) -> None:

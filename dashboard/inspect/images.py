@@ -10,7 +10,7 @@ from core import formatting
 from core.errors import UserError, UserErrors
 from core.escaping import UserText
 from core.pictures import kept_picture
-from core.questions.pictures import PicturesRequest
+from core.questions.pictures import PicturesRequest, Split
 from dashboard import faults
 from dashboard.data import asking
 from dashboard.i18n import say
@@ -29,10 +29,10 @@ def gallery(choice: Choice, pair: Pair, places: Sequence[int], key: str) -> None
     """The images at these places of the test split in their order, the first ones at once."""
     count = min(int(recall(f"inspect.shown_{key}", AT_ONCE)), MOST, len(places))
     shown = list(places[:count])
-    pictures = _pictures(choice, shown)
+    drawn = pictures(choice, shown, "test")
     with st.container(horizontal=True, gap="small", key=f"inspect_images_{key}"):
         for place in shown:
-            _tile(pair, place, pictures.get(place))
+            _tile(pair, place, drawn.get(place))
     if count < min(len(places), MOST):
         st.button(
             say("inspect.more", count=min(AT_ONCE, len(places) - count)), key=f"inspect_more_{key}",
@@ -62,18 +62,18 @@ def _answer(when: str, answered: Answered, place: int) -> str:
     return say(f"inspect.answer_{when}", mark=mark, answer=given, share=sure)
 
 
-def _pictures(choice: Choice, places: Sequence[int]) -> dict[int, bytes]:
-    """Those that are in the cache; the others are asked for."""
+def pictures(choice: Choice, places: Sequence[int], split: Split) -> dict[int, bytes]:
+    """The images of a split that are in the cache; the others are asked for, and come when that is done."""
     _heard(choice)
     try:
-        looked = {place: kept_picture(workspace(), choice.run, "test", place) for place in places}
+        looked = {place: kept_picture(workspace(), choice.run, split, place) for place in places}
     except (UserErrors, OSError, ValueError):
         looked = {}
     found = {place: picture for place, picture in looked.items() if picture is not None}
     missing = tuple(place for place in places if place not in found)
     if missing and not _refused(choice) and not read_only() and asking.asked(SLOT) is None:
         if asking.attended():
-            asking.begin(SLOT, PicturesRequest(choice.run.id, "test", missing))
+            asking.begin(SLOT, PicturesRequest(choice.run.id, split, missing))
         else:
             st.caption(say("inspect.no_pictures"))
     return found

@@ -15,10 +15,12 @@ from streamlit.testing.v1 import AppTest
 
 from core.answers import About, Bin, Calibration, Scaling, kept_at
 from core.confusion import confusion
+from core.datasets import CARD, home_of
 from core.errors import UserError
 from core.events import ArtifactSaved, Measured, RunFinished, RunStarted
+from core.questions.dataset_edit import Edited
 from core.runs import Run
-from core.sealed import write_kept
+from core.sealed import seal, write_kept
 from core.sides import side, sides
 from core.workspace import Workspace
 from dashboard.charts import class_intervals
@@ -40,9 +42,11 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     return Workspace.open_or_create(tmp_path)
 
 
-def measured(workspace: Workspace, steps: int = 2, answers: bool = True, labels: tuple[int, ...] = LABELS) -> Run:
+def measured(
+    workspace: Workspace, steps: int = 2, answers: bool = True, labels: tuple[int, ...] = LABELS, recipe: str = DEMO
+) -> Run:
     """A finished run whose points have files, and answers beside them."""
-    run = workspace.create_run(DEMO)
+    run = workspace.create_run(recipe)
     run.emit(RunStarted(1, {}))
     for step in range(steps):
         path = run.artifacts / f"step-{step}" / "model.onnx"
@@ -67,6 +71,7 @@ def keep(path: Path, given: tuple[int, ...], labels: tuple[int, ...]) -> None:
     about = About(CLASSES, "hash", 0, calibration, calibration, Scaling(1.5, 0.6, 0.4))
     found: dict[str, Any] = {f"{name}_probabilities": shares for name in ("test", "validation")}
     found |= {f"{name}_labels": np.array(labels) for name in ("test", "validation")}
+    found["suspects"] = np.array([[1, 2, 1], [0, 7, 2], [1, 6, 2]])
     file = io.BytesIO()
     np.savez(file, about=np.array(json.dumps(asdict(about))), **found)
     path.parent.mkdir(exist_ok=True)
@@ -184,6 +189,51 @@ def test_a_run_without_files_says_so(workspace: Workspace) -> None:
     app = inspect(bare)
     assert primary(app) == ["See how the run goes on"]
     assert not inspect(run).error
+
+
+# likely wrong labels
+
+
+def own_set(workspace: Workspace) -> None:
+    """A set of a person's own with as many images as there are answers, in both splits."""
+    home = home_of("my plates", workspace.datasets)
+    home.mkdir()
+    splits = [(split, place) for place in range(len(LABELS)) for split in ("test", "validation")]
+    images = [{"split": split, "label": LABELS[place], "name": f"{split}/{place}.png"} for split, place in splits]
+    card = {"name": "my plates", "classes": list(CLASSES), "images": images}
+    (home / CARD).write_bytes(seal(json.dumps(card).encode()))
+
+
+def test_likely_wrong_labels_of_a_shipped_set_are_only_shown(workspace: Workspace) -> None:
+    app = inspect(measured(workspace), view="labels")
+    told = text(app)
+    assert "3 images have a label" in told
+    assert "of 24 validation and test images" in told
+    sure = np.linspace(0.5, 0.9, 12)
+    assert f"labelled **dog** {50 * (1 - sure[6]):.0f}\xa0%" in told
+    assert f"taken for **owl** {100 * sure[6]:.0f}\xa0%" in told
+    assert not app.checkbox
+    assert "not your own" in told
+
+
+@pytest.mark.parametrize("action", ["exclude", "relabel"])
+def test_those_of_a_persons_own_set_are_changed_by_name(workspace: Workspace, action: str) -> None:
+    own_set(workspace)
+    run = measured(workspace, recipe=DEMO.replace('dataset = "fashion-mini"', 'dataset = "my plates"'))
+    app = inspect(run, view="labels")
+    assert app.button(key="inspect_exclude").disabled
+    for key in ("validation_7", "test_6"):
+        app.checkbox(key=f"inspect_tick_{run.id}_{key}").check()
+    app.run()
+    app.button(key=f"inspect_{action}").click().run()
+    assert not app.exception
+    jobs = [workspace.job(name) for name in workspace.job_ids()]
+    (job,) = [job for job in jobs if job.kind == "dataset_edit"]
+    names = ["validation/7.png", "test/6.png"]
+    edits = {"exclude": {"op": "leave_out", "images": names}, "relabel": {"op": "move", "images": names, "to": "owl"}}
+    assert job.request == {"dataset": "my plates", "edit": edits[action]}
+    job.answer(Edited("my plates", 3, 22, "b", "a", [], []).to_json())
+    assert "has a new version with 22 images" in text(app.run()) + "".join(str(told.value) for told in app.success)
 
 
 # the charts' numbers

@@ -1,4 +1,4 @@
-"""Inspect in a real browser: a click on a cell shows its images, the address keeps it, and nothing else is asked for."""
+"""Inspect in a real browser: a click on a cell shows its images, the address keeps it, nobody else is asked."""
 
 from __future__ import annotations
 

@@ -22,6 +22,7 @@ from core.bundle import PREDICTIONS
 from core.engine.data import Dataset, Split
 from core.engine.data.of_run import dataset_of
 from core.engine.measure.calibration import expected_calibration_error, reliability
+from core.engine.measure.label_errors import likely_wrong
 from core.engine.measure.runtime import open_session, predict, prepared_as_bundled
 from core.engine.measure.temperature import fit, nll
 from core.engine.model import Preprocessing
@@ -91,6 +92,7 @@ class Asked:
             "validation_labels": self.data.validation.labels.numpy(),
             "test_probabilities": test.softmax(1).numpy(),
             "test_labels": self.data.test.labels.numpy(),
+            "suspects": _suspects(validation, test, self.data),
             "about": np.array(json.dumps(asdict(self._about(validation, test)))),
         }
         file = io.BytesIO()
@@ -142,6 +144,16 @@ class Asked:
             fix = "Run the recipe again: it then takes the set as it is now."
             raise UserError("other_images", "dataset", self.data.name, "the images that the run was measured on", fix)
         return int((answers != known).sum())
+
+
+def _suspects(validation: Tensor, test: Tensor, data: Dataset) -> NDArray[np.int64]:
+    """Images of both splits with a likely wrong label [K, 3]: 0 for validation and 1 for test, the place in the split,
+    the class it is taken for; the likeliest first."""
+    shares = np.concatenate([logits.double().softmax(1).numpy() for logits in (validation, test)])
+    labels = np.concatenate([split.labels.numpy() for split in (data.validation, data.test)])
+    found, before = likely_wrong(shares, labels), len(data.validation)
+    in_test = found.places >= before
+    return np.stack([in_test.astype(np.int64), found.places - before * in_test, found.believed], axis=1)
 
 
 def _calibration(logits: NDArray[np.float64], labels: NDArray[np.int64], temperature: float) -> Calibration:

@@ -74,6 +74,9 @@ def test_they_are_those_of_the_file_alone_in_its_runtime(copied: Workspace, digi
     with np.load(chosen.run.folder / Path(str(chosen.point.artifact)).with_name(PREDICTIONS)) as measured:
         assert (found["test_probabilities"].argmax(1) == measured["test_answers"]).all()
         assert chosen.point.accuracy == (measured["test_answers"] == found["test_labels"]).mean()
+    for which, place, believed in found["suspects"]:
+        name = ("validation", "test")[which]
+        assert found[f"{name}_probabilities"][place].argmax() == believed != found[f"{name}_labels"][place]
     about = ABOUT.validate_json(str(found["about"]))
     assert about.classes == digits.classes
     assert about.content_hash == digits.content_hash
