@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import JsonValue
 from streamlit.testing.v1 import AppTest
 
 from core.answers import About, Bin, Calibration, Scaling, kept_at
@@ -19,11 +20,12 @@ from core.datasets import CARD, home_of
 from core.errors import UserError
 from core.events import ArtifactSaved, Measured, RunFinished, RunStarted
 from core.questions.dataset_edit import Edited
+from core.questions.robustness import LIMIT, Corrupted
 from core.runs import Run
 from core.sealed import seal, write_kept
 from core.sides import side, sides
 from core.workspace import Workspace
-from dashboard.charts import class_intervals
+from dashboard.charts import class_intervals, robustness
 from dashboard.charts import confusion as matrix_chart
 from dashboard.charts.classes import Mark
 from dashboard.inspect.views import VIEWS
@@ -38,7 +40,8 @@ CHILD = (0, 0, 1, 0, 1, 1, 2, 2, 2, 2, 1, 0)  # lost 2, 6, 7; gained 3; swapped 
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     monkeypatch.setenv("CONDENSER_WORKSPACE", str(tmp_path))
-    monkeypatch.setattr("dashboard.data.asking.ensure_supervisor", lambda workspace: None)
+    for module in ("data.asking", "inspect.robustness"):
+        monkeypatch.setattr(f"dashboard.{module}.ensure_supervisor", lambda workspace: None)
     return Workspace.open_or_create(tmp_path)
 
 
@@ -234,6 +237,48 @@ def test_those_of_a_persons_own_set_are_changed_by_name(workspace: Workspace, ac
     assert job.request == {"dataset": "my plates", "edit": edits[action]}
     job.answer(Edited("my plates", 3, 22, "b", "a", [], []).to_json())
     assert "has a new version with 22 images" in text(app.run()) + "".join(str(told.value) for told in app.success)
+
+
+# robustness
+
+
+def test_robustness_is_asked_for_by_a_button_and_drawn_as_it_comes(workspace: Workspace) -> None:
+    run = measured(workspace, answers=False)
+    app = inspect(run, view="robustness")
+    assert primary(app) == ["Corrupt the images and measure"]
+    app.button(key="inspect_robustness_start").click().run()
+    (name,) = workspace.job_ids()
+    job, points = workspace.job(name), [f"{run.id}:1", f"{run.id}:0"]
+    assert (job.kind, job.request) == ("robustness", {"points": points, "limit": LIMIT})
+    rows: list[JsonValue] = [
+        {"point": point, "corruption": corruption, "severity": severity, "right": right}
+        for point, shares in zip(points, ((90, 50, 30), (95, 60, 50)), strict=True)
+        for (corruption, severity), right in zip((("", 0), ("fog", 1), ("fog", 5)), shares, strict=True)
+    ]
+    job.show({"rows": rows, "images": 100})
+    app.run()
+    assert not app.exception
+    assert "net 1 −50.0 points; against: net 0 −40.0 points" in text(app)
+    app.button(key="inspect_robustness_stop").click().run()
+    assert job.cancel_requested()
+    job.fail(UserError("cancelled", "job", name, "", ""))
+    app.run()
+    assert "goes on from there" in text(app)
+
+
+def test_curves_are_means_over_what_every_point_has() -> None:
+    rows = [
+        Corrupted(point, corruption, severity, right)
+        for point, corruption, severity, right in (
+            ("a", "", 0, 9), ("b", "", 0, 8), ("a", "fog", 1, 6), ("b", "fog", 1, 5), ("a", "snow", 1, 4),
+            ("b", "snow", 1, 3), ("a", "frost", 1, 1),
+        )
+    ]  # fmt: skip
+    table = robustness.info(rows, {"a": "A", "b": "B"}, 10)
+    found = robustness.curves(table).set_index(["point", "severity"])["accuracy"]
+    assert found.to_dict() == pytest.approx({("A", 0): 0.9, ("B", 0): 0.8, ("A", 1): 0.5, ("B", 1): 0.4})
+    fog = robustness.curves(table, "fog").set_index(["point", "severity"])["accuracy"]
+    assert fog.to_dict() == pytest.approx({("A", 0): 0.9, ("B", 0): 0.8, ("A", 1): 0.6, ("B", 1): 0.5})
 
 
 # the charts' numbers
