@@ -292,9 +292,6 @@ def for_eyes(points: pd.DataFrame, base: pd.Series[Any] | None = None) -> pd.Dat
     marks = {stage: f"{MARKS[stage]} {say(f'tradeoffs.{stage}')}" for stage in view_state.STAGES}
     hollow = {stage: say("tradeoffs.control_of", stage=told) for stage, told in marks.items()}
     stage = points["stage"].map(marks).where(~points["control"], points["stage"].map(hollow))
-    spreads = {name: 100 * points[name] for name in SPREAD if points[name].notna().any()}
-    if "worst_recall" in spreads:
-        spreads["worst_class"] = points["worst_class"]
     there = {"on_target": 100 * points["on_target"], "target_spread": 100 * target_spread(points)}
     found = None if base is None else deltas(points, base)
     delta = {name: {} if found is None else {f"{name}_delta": 100 * found[name]} for name in DELTAS}
@@ -318,7 +315,7 @@ def for_eyes(points: pd.DataFrame, base: pd.Series[Any] | None = None) -> pd.Dat
             **({"chance": at_chance} if points["at_chance"].any() else {}),
             **(there if points["on_target"].notna().any() else {}),
             "validation": 100 * points["validation"],
-            **spreads,
+            **_spreads(points),
             "bytes": points["bytes"] / 1e3,
             **delta["bytes"],
             "p50": points["p50"],
@@ -332,6 +329,12 @@ def for_eyes(points: pd.DataFrame, base: pd.Series[Any] | None = None) -> pd.Dat
             "sample": points["sample"].map(TICKED),
         }
     )
+
+
+def _spreads(points: pd.DataFrame) -> dict[str, pd.Series[Any]]:
+    """How right answers are spread, in percent, as far as any point has it."""
+    found: dict[str, pd.Series[Any]] = {name: 100 * points[name] for name in SPREAD if points[name].notna().any()}
+    return found | ({"worst_class": points["worst_class"]} if "worst_recall" in found else {})
 
 
 def columns() -> dict[str, ColumnConfig]:

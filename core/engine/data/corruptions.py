@@ -1,9 +1,8 @@
 """The fifteen common corruptions in five severities: what weather, cameras and files do to pictures.
 
-Hendrycks & Dietterich 2019, arXiv:1903.12261; severities are theirs, of CIFAR-10-C for images of up to 64 pixels and of
-ImageNet-C for larger ones. Written anew on NumPy and SciPy, so that no photo of frost and no further library is needed:
-frost and fog are drawn by formula, and glass takes each pixel from a neighbour. Images are float64 [N, C, H, W] in
-0 … 1 inside; every draw is seeded by its place, so that the result is the same in every process.
+Hendrycks & Dietterich 2019, arXiv:1903.12261. Written anew on NumPy and SciPy, so that no photo of frost and no further
+library is needed: frost and fog are drawn by formula, and glass takes each pixel from a neighbour. Images are float64
+[N, C, H, W] in 0 … 1 inside; every draw is seeded by its place, so that the result is the same in every process.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +17,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter, map_coordinates
 from scipy.signal import fftconvolve
 
+from core.engine.data.corruption_levels import LEVELS
 from core.engine.seeds import counter_seed
 
 Array = NDArray[np.float64]
@@ -28,51 +27,6 @@ SMALL = 64  # pixels: up to here the severities of CIFAR-10-C
 BLOCK = 64  # images that share a draw's seed
 OCTAVES = 5  # of fog: from a patch of half the image to one of its thirty-second part
 GREY = np.array([0.299, 0.587, 0.114])  # luma of red, green and blue (ITU-R BT.601)
-
-# by corruption the five severities for small images, then those for large ones
-LEVELS: dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {
-    "gaussian_noise": ((0.04, 0.06, 0.08, 0.09, 0.10), (0.08, 0.12, 0.18, 0.26, 0.38)),
-    "shot_noise": ((500, 250, 100, 75, 50), (60, 25, 12, 5, 3)),
-    "impulse_noise": ((0.01, 0.02, 0.03, 0.05, 0.07), (0.03, 0.06, 0.09, 0.17, 0.27)),
-    "defocus_blur": (
-        ((0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (1.0, 0.2), (1.5, 0.1)),
-        ((3.0, 0.1), (4.0, 0.5), (6.0, 0.5), (8.0, 0.5), (10.0, 0.5)),
-    ),
-    "glass_blur": (
-        ((0.05, 1, 1), (0.25, 1, 1), (0.4, 1, 1), (0.25, 1, 2), (0.4, 1, 2)),
-        ((0.7, 1, 2), (0.9, 2, 1), (1.0, 2, 3), (1.1, 3, 2), (1.5, 4, 2)),
-    ),
-    "motion_blur": (
-        ((6, 1.0), (6, 1.5), (6, 2.0), (8, 2.0), (9, 2.5)),
-        ((10, 3.0), (15, 5.0), (15, 8.0), (15, 12.0), (20, 15.0)),
-    ),
-    "zoom_blur": (
-        ((0.05, 0.01), (0.10, 0.01), (0.15, 0.01), (0.20, 0.01), (0.25, 0.01)),
-        ((0.10, 0.01), (0.15, 0.01), (0.20, 0.02), (0.25, 0.02), (0.30, 0.03)),
-    ),
-    "snow": (
-        ((0.1, 0.2, 1.0, 0.6, 8, 3, 0.95), (0.1, 0.2, 1.0, 0.5, 10, 4, 0.9), (0.15, 0.3, 1.75, 0.55, 10, 4, 0.9),
-         (0.25, 0.3, 2.25, 0.6, 12, 6, 0.85), (0.3, 0.3, 1.25, 0.65, 14, 12, 0.8)),
-        ((0.1, 0.3, 3.0, 0.5, 10, 4, 0.8), (0.2, 0.3, 2.0, 0.5, 12, 4, 0.7), (0.55, 0.3, 4.0, 0.9, 12, 8, 0.7),
-         (0.55, 0.3, 4.5, 0.85, 12, 8, 0.65), (0.55, 0.3, 2.5, 0.85, 12, 12, 0.55)),
-    ),
-    "frost": (
-        ((1.0, 0.2), (1.0, 0.3), (0.9, 0.4), (0.85, 0.4), (0.75, 0.45)),
-        ((1.0, 0.4), (0.8, 0.6), (0.7, 0.7), (0.65, 0.7), (0.6, 0.75)),
-    ),
-    "fog": (
-        ((0.2, 3.0), (0.5, 3.0), (0.75, 2.5), (1.0, 2.0), (1.5, 1.75)),
-        ((1.5, 2.0), (2.0, 2.0), (2.5, 1.7), (2.5, 1.5), (3.0, 1.4)),
-    ),
-    "brightness": ((0.05, 0.1, 0.15, 0.2, 0.3), (0.1, 0.2, 0.3, 0.4, 0.5)),
-    "contrast": ((0.75, 0.5, 0.4, 0.3, 0.15), (0.4, 0.3, 0.2, 0.1, 0.05)),
-    "elastic_transform": (  # strength and smoothness of the waves, and of the whole; shares of the side
-        ((0.0, 0.01, 0.08), (0.05, 0.2, 0.07), (0.08, 0.06, 0.06), (0.1, 0.04, 0.05), (0.1, 0.03, 0.03)),
-        ((2.0, 0.7, 0.1), (2.0, 0.08, 0.2), (0.05, 0.01, 0.02), (0.07, 0.01, 0.02), (0.12, 0.01, 0.02)),
-    ),
-    "pixelate": ((0.95, 0.9, 0.85, 0.75, 0.65), (0.6, 0.5, 0.4, 0.3, 0.25)),
-    "jpeg_compression": ((80, 65, 58, 50, 40), (25, 18, 15, 10, 7)),
-}  # fmt: skip
 
 
 def corrupted(images: Pixels, corruption: str, severity: int) -> Pixels:

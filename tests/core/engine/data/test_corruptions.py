@@ -14,7 +14,8 @@ from PIL import Image
 from scipy.ndimage import zoom
 
 from core.corruptions import CORRUPTIONS, KINDS, SEVERITIES
-from core.engine.data.corruptions import CHANGES, LEVELS, corrupted
+from core.engine.data.corruption_levels import LEVELS
+from core.engine.data.corruptions import CHANGES, corrupted
 
 Pixels = Any
 MIXED = (
