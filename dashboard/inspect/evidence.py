@@ -17,7 +17,7 @@ from core.errors import UserError, UserErrors
 from core.flips import Flips, flips
 from core.questions.answers import AnswersRequest
 from core.sealed import read_kept
-from core.sides import Side
+from core.sides import Side, of_same_images
 from dashboard import faults
 from dashboard.data import asking
 from dashboard.i18n import say
@@ -84,10 +84,11 @@ class Pair:
 def known(choice: Choice) -> Pair | None:
     """The answers as far as they are kept; None where those of the chosen point are not."""
     own = of(choice.side)
-    other = of(choice.against) if choice.against is not None else None
-    if own is None:
-        return None
-    return Pair(own, other if other is not None and np.array_equal(own.labels, other.labels) else None)
+    if own is None or choice.against is None:
+        return None if own is None else Pair(own, None)
+    other = of(choice.against)
+    same = other is not None and of_same_images(choice.side, choice.against)
+    return Pair(own, other if same and other is not None and np.array_equal(own.labels, other.labels) else None)
 
 
 def needed(choice: Choice) -> Pair | None:

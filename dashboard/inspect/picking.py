@@ -14,7 +14,7 @@ from dashboard import components
 from dashboard.charts.style import MARKS
 from dashboard.i18n import named, say
 from dashboard.inspect.choice import Choice
-from dashboard.session import put_query, raw_query, widget, workspace
+from dashboard.session import followed, put_query, raw_query, widget, workspace
 from dashboard.tradeoffs.points_cache import stored
 
 NOTHING = "none"  # in the address: held against nothing
@@ -33,7 +33,7 @@ def chosen() -> Choice | None:
     with st.container(horizontal=True, vertical_alignment="bottom", key="inspect_choice"):
         names = {str(row.run): str(row.run_name) for row in table.itertuples()}
         _menu("run", runs, run, lambda one: names.get(one, one), _another_run)
-        found = sides(workspace().run(run))
+        found = sides(followed(run))
         if found:
             own = _own(found)
             return Choice(own.run, own.point, _against(own, found, table))
@@ -74,8 +74,9 @@ def _against(own: Side, found: tuple[Side, ...], table: pd.DataFrame) -> Side | 
     if asked not in labels:
         asked = usual
     _menu("against", list(labels), asked, lambda one: labels[one], _another_against)
+    known = {one.id: one for one in found}
     try:
-        return None if asked == NOTHING else side(workspace(), asked)
+        return None if asked == NOTHING else known.get(asked) or side(workspace(), asked)
     except UserError as error:  # deleted meanwhile
         components.refused(error)
         return None

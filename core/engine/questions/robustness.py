@@ -22,11 +22,12 @@ from core.engine.measure.runtime import predict, prepared_as_bundled
 from core.engine.model import Preprocessing
 from core.engine.questions.answers import opened, read_card
 from core.engine.questions.import_data import Telling
+from core.errors import UserError
 from core.files import make_folder
 from core.jobs import Job
 from core.questions.robustness import Corrupted, Robustness, RobustnessRequest
 from core.sealed import read_kept, write_kept
-from core.sides import Side, side
+from core.sides import Side, of_same_images, side
 from core.workspace import Workspace
 
 FORMAT = 1  # of what is kept, and of how images are corrupted; another one is made anew
@@ -41,6 +42,7 @@ def answer(request: RobustnessRequest, job: Job) -> Robustness:
     asks to stop; what was done stays."""
     store, tell = Workspace(job.workspace), Telling(job)
     chosen = [side(store, name) for name in request.points]
+    _refuse_others(chosen)
     data = dataset_of(chosen[0].run, store, tell)
     split = subset(data.test, request.limit, len(data.classes))
     subjects = [Subject(one, kept_path(one, data.content_hash, len(split))) for one in chosen]
@@ -81,6 +83,13 @@ class Subject:
         self.counts[key] = int((logits.argmax(1) == split.labels).sum())
         make_folder(self.path.parent)
         write_kept(self.path, COUNTS.dump_json(self.counts))
+
+
+def _refuse_others(chosen: list[Side]) -> None:
+    for other in chosen[1:]:
+        if not of_same_images(chosen[0], other):
+            fix = "Choose a point of the same version of the data."
+            raise UserError("other_images", "point", other.id, "points on the same images", fix)
 
 
 def _measure(subjects: list[Subject], split: Split, name: str, severity: int) -> None:

@@ -17,6 +17,7 @@ from core.engine.model import Preprocessing
 from core.engine.questions import robustness as engine
 from core.engine.questions.answer import answer
 from core.errors import UserError
+from core.events import Measured
 from core.questions.robustness import Robustness, RobustnessRequest
 from core.runs import Run
 from core.sides import Side, side
@@ -101,3 +102,13 @@ def test_damaged_counts_are_measured_again(copied: Workspace, digits: Dataset) -
     path.write_bytes(path.read_bytes()[:-2])
     again = asked(copied, 0)
     assert (again.rows, again.cached) == (whole.rows, False)
+
+
+def test_points_on_other_data_are_refused(copied: Workspace) -> None:
+    run = copied.run(copied.run_ids()[0])
+    other = copied.create_run(run.recipe_text.replace('dataset = "digits"', 'dataset = "usps"'))
+    other.emit(Measured("point", 0, run.summary().points[0]))
+    request = RobustnessRequest((f"{run.id}:0", f"{other.id}:0"), FEW)
+    with pytest.raises(UserError) as caught:
+        engine.answer(request, copied.ask(request))
+    assert caught.value.code == "other_images"
