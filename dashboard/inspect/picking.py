@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -18,7 +20,7 @@ from dashboard.session import followed, put_query, raw_query, widget, workspace
 from dashboard.tradeoffs.points_cache import stored
 
 NOTHING = "none"  # in the address: held against nothing
-MOST_OTHERS = 200  # points of other runs to choose from
+MOST_RUNS, MOST_OTHERS = 200, 200  # to choose from, the newest ones: runs, and points of other runs
 CELL = "cell"
 
 
@@ -26,13 +28,13 @@ def chosen() -> Choice | None:
     """What the address names, else the smallest step of the newest run beside its parent; None, with a way on, where
     there is no point to look at."""
     table = stored().table()
-    runs = list(dict.fromkeys(str(run) for run in table["run"]))
-    run = _asked_run(runs)
+    names = _run_names(table)
+    run = _asked_run(list(names))
     if run is None:
         return None
     with st.container(horizontal=True, vertical_alignment="bottom", key="inspect_choice"):
-        names = {str(row.run): str(row.run_name) for row in table.itertuples()}
-        _menu("run", runs, run, lambda one: names.get(one, one), _another_run)
+        offered = [one for place, one in enumerate(names) if place < MOST_RUNS or one == run]
+        _menu("run", offered, run, lambda one: names[one], _another_run)
         found = sides(followed(run))
         if found:
             own = _own(found)
@@ -84,23 +86,41 @@ def _against(own: Side, found: tuple[Side, ...], table: pd.DataFrame) -> Side | 
 
 def _others(own: Side, table: pd.DataFrame) -> Mapping[str, str]:
     """The points of other runs on the same data, the newest first."""
-    name = own.run.headline().dataset
-    rows = table[(table["dataset"] == name) & (table["run"] != own.run.id)].head(MOST_OTHERS)
-    return {str(row["id"]): f"{row['run_name']} · {_title(row)}" for _, row in rows.iterrows()}
+    dataset = own.run.headline().dataset
+    rows = table[(table["dataset"] == dataset) & (table["run"] != own.run.id)].head(MOST_OTHERS)
+    runs = _run_names(rows)
+    return {str(row["id"]): f"{_title_of_row(row)} · {runs[str(row['run'])]}" for _, row in rows.iterrows()}
+
+
+def _run_names(table: pd.DataFrame) -> dict[str, str]:
+    """By run, the newest first, its name and when it was asked for: a browser answers with this text, so that no two
+    may be equal."""
+    first = table.drop_duplicates("run")
+    rows = zip(first["run"], first["run_name"], first["created"], strict=True)
+    return {str(run): f"{name} · {_when(float(created)) or run}" for run, name, created in rows}
+
+
+def _when(created: float) -> str:
+    known = created == created  # else NaN: handed in without a log
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(created)) if known else ""
 
 
 def title(one: Side) -> str:
-    """A point's mark, name and test accuracy, in plain text: a menu shows what was typed."""
+    """A point's mark, step, name and test accuracy, in plain text: a menu shows what was typed."""
     point = one.point
-    word = say("components.control") + " " if point.control else ""
-    told = f"{MARKS.get(point.stage, '○')} {word}{named(point.stage, point.method, point.name)}"
-    return f"{told} · {formatting.percent(point.accuracy)}"
+    name = named(point.stage, point.method, point.name)
+    return _title(point.stage, point.step, name, bool(point.control), point.accuracy)
 
 
-def _title(row: pd.Series) -> str:
-    word = say("components.control") + " " if row["control"] else ""
-    told = f"{MARKS.get(str(row['stage']), '○')} {word}{named(str(row['stage']), str(row['method']), str(row['name']))}"
-    return f"{told} · {formatting.percent(None if pd.isna(row['accuracy']) else float(row['accuracy']))}"
+def _title_of_row(row: pd.Series[Any]) -> str:
+    name = named(str(row["stage"]), str(row["method"]), str(row["name"]))
+    share = None if pd.isna(row["accuracy"]) else float(row["accuracy"])
+    return _title(str(row["stage"]), int(row["step"]), name, bool(row["control"]), share)
+
+
+def _title(stage: str, step: int, name: str, control: bool, accuracy: float | None) -> str:
+    word = say("components.control") + " " if control else ""
+    return f"{MARKS.get(stage, '○')} {step + 1} {word}{name} · {formatting.percent(accuracy)}"
 
 
 def _menu(name: str, options: list[str], now: str, told: Callable[[str], str], change: Callable[[str], None]) -> None:
