@@ -18,6 +18,7 @@ from sklearn.datasets import load_digits
 
 from core.answers import ABOUT, kept_at
 from core.bundle import PREDICTIONS
+from core.damage import Condition
 from core.engine.data import Dataset, prepare_numpy
 from core.engine.model import Preprocessing
 from core.engine.questions import answers as module
@@ -30,6 +31,7 @@ from core.questions.pictures import PicturesRequest
 from core.runs import Run
 from core.sealed import read_kept
 from core.sides import Side, parent, side, sides
+from core.verify import of_whole_run
 from core.workspace import Workspace
 
 
@@ -100,7 +102,10 @@ def test_damaged_answers_are_made_anew(copied: Workspace) -> None:
     asked(copied, chosen.id)
     path = kept_at(chosen)
     whole = path.read_bytes()
+    relative = path.relative_to(chosen.run.folder).as_posix()
+    assert {one.file: one.state for one in of_whole_run(chosen.run)}[relative] is Condition.OK
     path.write_bytes(whole[:200] + bytes([whole[200] ^ 1]) + whole[201:])
+    assert {one.file: one.state for one in of_whole_run(chosen.run)}[relative] is Condition.DAMAGED
     assert asked(copied, chosen.id).cached == 0
     assert path.read_bytes() == whole, "the same bytes again"
 
