@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -84,7 +84,7 @@ def _against(own: Side, found: tuple[Side, ...], table: pd.DataFrame) -> Side | 
         return None
 
 
-def _others(own: Side, table: pd.DataFrame) -> Mapping[str, str]:
+def _others(own: Side, table: pd.DataFrame) -> dict[str, str]:
     """The points of other runs on the same data, the newest first."""
     dataset = own.run.headline().dataset
     rows = table[(table["dataset"] == dataset) & (table["run"] != own.run.id)].head(MOST_OTHERS)

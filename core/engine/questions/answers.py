@@ -87,7 +87,7 @@ class Asked:
         total = len(self.data.validation) + len(self.data.test)
         validation = self._logits(self.data.validation, 0, total)
         test = self._logits(self.data.test, len(self.data.validation), total)
-        arrays = {
+        arrays: dict[str, NDArray[Any]] = {
             "validation_probabilities": validation.softmax(1).numpy(),
             "validation_labels": self.data.validation.labels.numpy(),
             "test_probabilities": test.softmax(1).numpy(),
@@ -96,7 +96,7 @@ class Asked:
             "about": np.array(json.dumps(asdict(self._about(validation, test)))),
         }
         file = io.BytesIO()
-        np.savez_compressed(file, **arrays)
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
         return file.getvalue()
 
     @cached_property
