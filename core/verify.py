@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from core.answers import FOLDER as ANSWERS
 from core.damage import RESULT, Condition, Finding, of_run
 from core.datasets import CARD, UNPACKED, home_of
 from core.errors import UserError
@@ -26,6 +27,7 @@ VERSION = "An earlier version of the set: only a run that began with it needs it
 CACHED = "Nothing needs to be done: it is made again when it is needed. `condenser cache --clear` removes it."
 RESUMED = "Nothing needs to be done: a resumed run goes on from the checkpoint before it."
 MADE = "A run that is resumed does the step again; a finished run only loses its layer-by-layer sensitivity."
+COMPUTED = "Nothing needs to be done: the page Inspect has it computed again."
 PROCESS = "Nothing needs to be done: it is written anew by the next process."
 ASK_AGAIN = "Ask again: an answer is kept for a day only."
 FETCH = "Delete it; it is fetched or decoded again with the next run."
@@ -96,6 +98,10 @@ def of_whole_run(run: Run) -> Iterator[Finding]:
     yield from _identities(run.folder)
     yield from _artifacts(run)
     yield from _checkpoints(run)
+    for path in _files(run.folder / ANSWERS):
+        whole = has_whole_content(path)
+        relative = path.relative_to(run.folder).as_posix()
+        yield Finding(relative, *((Condition.OK,) if whole else (Condition.DAMAGED, COMPUTED)))
 
 
 def _summary(run: Run) -> Finding:

@@ -1,0 +1,17 @@
+"""The views of the page Inspect, in the order of their tabs. A view is one file with a function `show`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dashboard.inspect import changed, confidence, confusion, labels, per_class, robustness
+from dashboard.inspect.choice import Choice
+
+VIEWS: dict[str, Callable[[Choice], None]] = {
+    "confusion": confusion.show,
+    "changed": changed.show,
+    "classes": per_class.show,
+    "confidence": confidence.show,
+    "robustness": robustness.show,
+    "labels": labels.show,
+}
