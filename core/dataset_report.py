@@ -1,7 +1,7 @@
-"""What is known of a dataset before any training: the answer to a question of that name, and where it is kept.
+"""The report on an imported dataset before any training, and where it is cached.
 
-The engine looks at every image once a version; what it found is kept in the cache as files that carry their hash:
-the report, a strip of samples for each class, and one for each group of images that are alike.
+The engine inspects every image once per version. The results are cached as files that carry their hash: the report, a
+strip of samples for each class, and one for each group of duplicates.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from core.datasets import CARD, find_home
 from core.sealed import read_kept
 from core.workspace import Workspace
 
-FORMAT = 1  # of what is kept; another one is made anew
-MOST_STRIPS = 60  # classes with samples
+FORMAT = 1  # of the cached files; those of another format are made again
+MOST_STRIPS = 60  # classes that get samples
 SAMPLES_SHOWN = 8  # images in a strip
 
 
@@ -25,7 +25,7 @@ class _Fact(BaseModel):
 
 
 class ClassCount(_Fact):
-    """A class and its images in each split."""
+    """A class and its number of images in each split."""
 
     name: str
     train: int
@@ -38,7 +38,7 @@ class ClassCount(_Fact):
 
 
 class Member(_Fact):
-    """One image of a group: the name it came with, its class and split."""
+    """One image of a group: the name it was imported under, its class and its split."""
 
     name: str
     label: str
@@ -46,7 +46,8 @@ class Member(_Fact):
 
 
 class Alike(_Fact):
-    """Images that are the same pixel by pixel (`exact`), or nearly; `count` of them, of which the first are listed."""
+    """A group of `count` images with the same pixels (`exact`) or nearly the same; the first of them are listed in
+    `members`. `classes` and `splits`: how many of each the group spans."""
 
     exact: bool
     count: int
@@ -61,10 +62,11 @@ class Skipped(_Fact):
 
 
 class Report(_Fact):
-    """`version` is the content hash. Sides in pixels, as stored; `lost` is the share of a picture that a crop to its
-    middle square takes on average, `cut` the share of pictures that lose more than a quarter. `alike_exact` and
-    `alike_near` count groups, `crossing_classes` and `crossing_splits` those with images of several; `alike` lists the
-    worst. `compared` images were looked at for near duplicates."""
+    """`version` is the content hash, `before` that of the previous one. `smallest`, `median` and `largest` are sides
+    in pixels, as stored; `lost` is the mean share of a picture that a centre crop removes, `cut` the share of pictures
+    that lose more than a quarter. `alike_exact` and `alike_near` count groups of duplicates, `crossing_classes` and
+    `crossing_splits` those that span several; `alike` lists the worst. Near duplicates were searched among the first
+    `compared` images."""
 
     dataset: str
     version: str
@@ -96,19 +98,19 @@ class Report(_Fact):
 
 
 def key_of(workspace: Workspace, name: str) -> str:
-    """Names what is kept of a dataset: of a person's own by the bytes of its card, which name every image."""
+    """The cache key of a dataset: for an imported one the hash of its card, which names every image."""
     home = find_home(name, workspace.datasets)
-    told = (home / CARD).read_bytes() if home is not None else name.encode()
-    return hashlib.sha256(b"%d " % FORMAT + told).hexdigest()[:32]
+    content = (home / CARD).read_bytes() if home is not None else name.encode()
+    return hashlib.sha256(b"%d " % FORMAT + content).hexdigest()[:32]
 
 
 def kept_path(cache: Path, key: str, part: str) -> Path:
-    """`part` is `report`, `samples`, `class-3` or `group-0`."""
+    """The cached file of one `part`: `report`, `samples`, `class-3` or `group-0`."""
     return cache / "datasets" / f"{key}-{part}.kept"
 
 
 def kept_report(workspace: Workspace, name: str) -> Report | None:
-    """The report on this version of the set; None where nobody has made it yet."""
+    """The cached report on this version of the dataset; None if there is none yet."""
     try:
         found = read_kept(kept_path(workspace.cache, key_of(workspace, name), "report"))
         return None if found is None else Report.model_validate_json(found)
@@ -117,7 +119,7 @@ def kept_report(workspace: Workspace, name: str) -> Report | None:
 
 
 def kept_picture(workspace: Workspace, name: str, part: str) -> bytes | None:
-    """A strip of images as PNG."""
+    """A cached strip of images as PNG; None if there is none."""
     try:
         return read_kept(kept_path(workspace.cache, key_of(workspace, name), part))
     except OSError:
