@@ -18,6 +18,7 @@ from core import cache, cli_dataset, foreground, formatting, streams, terminal
 from core.assets import RECIPES, shipped
 from core.bundle import write_bundle
 from core.catalog import Catalog
+from core.cli_dataset import AsJson, Folder
 from core.damage import of_run
 from core.datasets import damaged, damaged_datasets, reporting_damage
 from core.disk import disk_error
@@ -49,10 +50,6 @@ MOST_PIXELS = 1024  # a side, as in a recipe
 MOST_IMAGES = 10_000_000
 OUR_FAULTS = ("internal", "out_of_memory")
 
-Folder = Annotated[
-    Path | None, Parameter(name="--workspace", help="Folder of runs, data and caches; default CONDENSER_WORKSPACE.")
-]
-AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document on stdout.")]
 Settings = Annotated[
     list[str] | None,
     Parameter(name="--set", negative="", help="Change a knob: --set steps.1.temperature=3. Steps count from 0."),

@@ -1,21 +1,9 @@
-"""The report on an imported dataset before any training, and where it is cached.
-
-The engine inspects every image once per version. The results are cached as files that carry their hash: the report, a
-strip of samples for each class, and one for each group of duplicates.
-"""
+"""The report on an imported dataset before any training; `core.report_cache` keeps it."""
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
+from pydantic import BaseModel, ConfigDict
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
-from core.datasets import CARD, find_home
-from core.sealed import read_kept
-from core.workspace import Workspace
-
-FORMAT = 1  # of the cached files; those of another format are made again
 MOST_STRIPS = 60  # classes that get samples
 SAMPLES_SHOWN = 8  # images in a strip
 
@@ -92,35 +80,3 @@ class Report(_Fact):
     def total(self, split: str) -> int:
         """Images of a split."""
         return sum(int(getattr(each, split)) for each in self.classes)
-
-
-# where it is kept
-
-
-def key_of(workspace: Workspace, name: str) -> str:
-    """The cache key of a dataset: for an imported one the hash of its card, which names every image."""
-    home = find_home(name, workspace.datasets)
-    content = (home / CARD).read_bytes() if home is not None else name.encode()
-    return hashlib.sha256(b"%d " % FORMAT + content).hexdigest()[:32]
-
-
-def kept_path(cache: Path, key: str, part: str) -> Path:
-    """The cached file of one `part`: `report`, `samples`, `class-3` or `group-0`."""
-    return cache / "datasets" / f"{key}-{part}.kept"
-
-
-def kept_report(workspace: Workspace, name: str) -> Report | None:
-    """The cached report on this version of the dataset; None if there is none yet."""
-    try:
-        found = read_kept(kept_path(workspace.cache, key_of(workspace, name), "report"))
-        return None if found is None else Report.model_validate_json(found)
-    except (OSError, ValidationError):
-        return None
-
-
-def kept_picture(workspace: Workspace, name: str, part: str) -> bytes | None:
-    """A cached strip of images as PNG; None if there is none."""
-    try:
-        return read_kept(kept_path(workspace.cache, key_of(workspace, name), part))
-    except OSError:
-        return None
