@@ -77,8 +77,8 @@ def point_of(run: Run, step: int | None) -> Point:
 
 def _contents(run: Run, point: Point, source: PurePosixPath, *, images: bool) -> dict[str, bytes]:
     card = json.loads(read_artifact(run, str(source.with_name(CARD))))
-    beside = [f"{source.stem}.packed.safetensors", *([SAMPLES] if images else [])]
-    paths = {name: str(source.with_name(name)) for name in beside}
+    extra_names = [f"{source.stem}.packed.safetensors", *([SAMPLES] if images else [])]
+    paths = {name: str(source.with_name(name)) for name in extra_names}
     saved = {file.path for file in run.state().artifacts}
     there = {name for name, path in paths.items() if path in saved or (run.folder / path).exists()}
     extras = {name: read_artifact(run, path) for name, path in paths.items() if name in there}

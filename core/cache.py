@@ -27,6 +27,7 @@ class Cached:
     downloaded: bool
 
     def to_json(self, state: str) -> dict[str, str | int]:
+        """As in the commands' JSON output; `state` is `kept` or `cleared`."""
         fix = FETCHED if self.downloaded else MADE_AGAIN
         return {"file": self.file, "state": state, "fix": fix, "files": self.files, "bytes": self.bytes}
 

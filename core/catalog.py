@@ -44,6 +44,7 @@ class MethodEntry:
     needs_linear_head: bool = False
 
     def to_json(self) -> dict[str, Any]:
+        """The entry with all its options written out; see `from_json`."""
         return self._described() | {"options": [option.to_json() for option in self.options]}
 
     def to_short_json(self, shared: Mapping[str, Option]) -> dict[str, Any]:
@@ -124,6 +125,7 @@ class Catalog:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Catalog:
+        """The catalog that `to_json` wrote."""
         stages = sorted(data["methods"], key=STAGES.index)
         written = data.get("options", {})
         shared = {s: {n: Option.from_json(o) for n, o in written.get(s, {}).items()} for s in stages}

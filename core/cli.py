@@ -377,7 +377,7 @@ def show(run: str, *, workspace: Folder = None, json: AsJson = False) -> int:
     if json:
         _print(_document(summary) | ({"damaged": [found.to_json() for found in wrong]} if wrong else {}))
     else:
-        notices = terminal.standing(shown.state())
+        notices = terminal.notices(shown.state())
         Console(markup=False, highlight=False).print(_run_line(summary), *notices, sep="\n")
         _print_points(shown, summary)
     return DONE

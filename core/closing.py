@@ -64,6 +64,7 @@ class Worth:
 
     @property
     def of_teacher(self) -> bool:
+        """Whether the control is the same student without a teacher."""
         return self.control == WITHOUT_TEACHER
 
 
@@ -102,10 +103,12 @@ class Closing:
 
     @property
     def first(self) -> Point:
+        """The first point."""
         return self.points[0]
 
     @property
     def last(self) -> Point:
+        """The last point."""
         return self.points[-1]
 
     @property

@@ -13,6 +13,8 @@ from core.summary import Notes, RunSummary
 
 
 class Condition(StrEnum):
+    """The state of a stored file."""
+
     OK = "ok"
     DAMAGED = "damaged"  # the content is not what was written
     CHANGED = "changed"  # a recipe that differs from the one the run was launched with
@@ -22,6 +24,7 @@ class Condition(StrEnum):
 
     @property
     def is_bad(self) -> bool:
+        """Whether something should be done about it."""
         return self in (Condition.DAMAGED, Condition.CHANGED, Condition.MISSING)
 
 
@@ -37,6 +40,7 @@ class Finding:
     count: int = 0
 
     def to_json(self) -> dict[str, str]:
+        """As in the output of `condenser verify --json`."""
         return {"file": self.file, "state": self.state.value, "fix": self.fix}
 
 

@@ -30,6 +30,8 @@ class MoveImages(_Edit):
 
 
 class RenameClass(_Edit):
+    """Renames a class."""
+
     op: Literal["rename_class"] = "rename_class"
     name: str
     to: str

@@ -22,6 +22,7 @@ class ClassCount(_Fact):
 
     @property
     def images(self) -> int:
+        """The number of images in all splits."""
         return self.train + self.validation + self.test
 
 
@@ -45,6 +46,8 @@ class Alike(_Fact):
 
 
 class Skipped(_Fact):
+    """A file that is not in the dataset, and why."""
+
     file: str
     reason: str
 

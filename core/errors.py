@@ -18,6 +18,7 @@ class Choice:
     counts: Mapping[str, int]
 
     def to_json(self) -> dict[str, object]:
+        """As in the commands' JSON output."""
         return asdict(self)
 
 
@@ -40,6 +41,7 @@ class UserError(ValueError):
         super().__init__(f"{field}: got {self.given}; allowed: {allowed}. {fix}" if allowed else f"{self.given} {fix}")
 
     def to_json(self) -> dict[str, str]:
+        """As in the commands' JSON output, without `choices`."""
         return {
             "code": self.code,
             "field": self.field,

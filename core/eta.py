@@ -24,6 +24,7 @@ class Plan:
 
     @property
     def one_seed(self) -> float:
+        """Seconds of all steps and controls for one seed."""
         return sum(self.steps.values()) + self.controls
 
 

@@ -67,6 +67,7 @@ class Failpoint:
 
     @property
     def fired(self) -> bool:
+        """Whether the chosen operation was reached."""
         return self.count >= self.at
 
     def strike(self, path: Path, file: int | None, data: bytes) -> None:
@@ -91,6 +92,7 @@ class Misread(Failpoint):
         self.given = given
 
     def strike(self, path: Path, file: int | None, data: bytes) -> None:
+        """Raises UserError `bad_failpoint`."""
         allowed = f"nothing, or one of {', '.join(KINDS)} with a number, such as enospc:3 or eio:1+"
         fix = "Unset CONDENSER_FAILPOINT; it is there for tests."
         raise UserError("bad_failpoint", "CONDENSER_FAILPOINT", self.given, allowed, fix)

@@ -49,6 +49,7 @@ class Job:
 
     @property
     def id(self) -> str:
+        """The name of its folder."""
         return self.folder.name
 
     @property
@@ -138,6 +139,7 @@ class Job:
         write_atomic(self.folder / "cancel", b"")
 
     def cancel_requested(self) -> bool:
+        """Whether a person asked the worker to stop."""
         return (self.folder / "cancel").exists()
 
     # for the worker

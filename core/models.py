@@ -69,6 +69,7 @@ class StoredNetwork:
 
     @property
     def weights(self) -> Path:
+        """The file of its weights."""
         return self.home / WEIGHTS
 
 

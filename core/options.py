@@ -98,6 +98,7 @@ class Option:
             raise UserError("out_of_range", field, value, self.allowed(), f"The nearest allowed value is {bound:.10g}.")
 
     def to_json(self) -> dict[str, Any]:
+        """The option as in catalog.json; see `from_json`."""
         return {
             "name": self.name,
             "type": self.type,
@@ -116,6 +117,7 @@ class Option:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Option:
+        """The option that `to_json` wrote."""
         assert data["type"] in get_args(Kind), data["type"]
         words = {key: Words(**data[key]) for key in ("title", "help")}
         names = tuple((value, Words(**called)) for value, called in data.get("names", ()))

@@ -55,6 +55,7 @@ class Step:
     options: Mapping[str, Value] = field(default_factory=dict)
 
     def to_data(self) -> dict[str, Value]:
+        """The step as a table of the TOML file."""
         return {"stage": self.stage, "method": self.method, **self.options}
 
 

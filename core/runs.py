@@ -72,6 +72,7 @@ class Run:
 
     @property
     def id(self) -> str:
+        """The name of its folder."""
         return self.folder.name
 
     @property
@@ -203,6 +204,7 @@ class Run:
                 self.emit(RunCancelled())
 
     def cancel_requested(self) -> bool:
+        """Whether a person asked to cancel the run."""
         return (self.folder / "cancel").exists()
 
     def pause(self) -> None:
@@ -211,6 +213,7 @@ class Run:
             write_atomic(self.folder / "pause", b"")
 
     def pause_requested(self) -> bool:
+        """Whether a person asked to pause the run."""
         return (self.folder / "pause").exists()
 
     def asked_to_stop(self) -> bool:
@@ -288,6 +291,7 @@ class Run:
     # the summary
 
     def headline(self) -> Headline:
+        """The fields of its recipe that tables show; empty if the recipe cannot be read."""
         try:
             recipe = tomllib.loads(self.recipe_text)
         except (OSError, ValueError):  # edited by hand and broken: the run is still listed, under its id

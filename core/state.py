@@ -38,6 +38,8 @@ RESTED = 2.0  # seconds; shorter gaps between two workers of a run are not repor
 
 
 class Status(StrEnum):
+    """The status of a run."""
+
     QUEUED = "queued"
     RUNNING = "running"
     PAUSED = "paused"

@@ -152,7 +152,7 @@ def point_line(point: Point, role: str = "point") -> str:
     )
 
 
-def standing(state: RunState) -> list[str]:
+def notices(state: RunState) -> list[str]:
     """What a person should know about a run besides its points: why it stopped, that it is being tried again, and how
     long it was worked on if it paused."""
     lines = []
@@ -259,13 +259,13 @@ def ranking(rows: Sequence[Facts], agreement: Sequence[Facts]) -> list[Table]:
         table.add_row(Text(name), *(_three(row[score]) for score in scores), style=None if row["pretrained"] else "dim")
     if not agreement:
         return [table]
-    beside = Table(title="Agreement of each score with the probe's order, from −1 to 1 (the same order)", box=None)
+    agreements = Table(title="Agreement of each score with the probe's order, from −1 to 1 (the same order)", box=None)
     for name in ("score", "over", "Kendall", "Spearman"):
-        beside.add_column(name, justify="left" if name in ("score", "over") else "right")
+        agreements.add_column(name, justify="left" if name in ("score", "over") else "right")
     for each in agreement:
         over = f"{each['backbones']} backbones{', random weights included' if each['controls'] else ''}"
-        beside.add_row(str(each["score"]), over, _three(each["kendall"]), _three(each["spearman"]))
-    return [table, beside]
+        agreements.add_row(str(each["score"]), over, _three(each["kendall"]), _three(each["spearman"]))
+    return [table, agreements]
 
 
 def _three(value: object) -> str:

@@ -62,7 +62,7 @@ def silent(progress: Progress) -> None:
 
 @dataclass(frozen=True)
 class Context:
-    """Everything a step may use beside the model that comes in.
+    """Everything a step may use in addition to the incoming model.
 
     `labelled` is the part of the training split whose labels may be used, `pool` the images uint8 [M, C, H, W] whose
     labels may not. `source` is the float32 ONNX file of the incoming model, `artifact` the file of the previous step;

@@ -37,6 +37,7 @@ class Preprocessing:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Preprocessing:
+        """The preprocessing that `to_json` wrote."""
         mean, std = tuple(data["mean"]), tuple(data["std"])
         return cls(data["size"], data["channels"], mean, std, data.get("crop", 1.0))
 
@@ -70,6 +71,7 @@ class Model:
         return self.alias or self.backbone
 
     def with_net(self, net: nn.Module) -> Model:
+        """The model with another network of the same inputs and outputs."""
         return replace(self, net=net)
 
     def having_decided(self, found: Mapping[str, str]) -> Model:

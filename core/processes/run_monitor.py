@@ -38,6 +38,8 @@ class Timeouts:
 
 
 class Outcome(Enum):
+    """What became of a run's worker."""
+
     WORKING = auto()
     ENDED = auto()
     DIED = auto()

@@ -23,6 +23,7 @@ class Edited:
     warnings: list[str]
 
     def to_json(self) -> dict[str, Any]:
+        """As in the commands' JSON output."""
         return asdict(self)
 
 

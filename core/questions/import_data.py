@@ -29,6 +29,7 @@ class Imported:
     encoding: str = ""
 
     def to_json(self) -> dict[str, Any]:
+        """As in the commands' JSON output."""
         return asdict(self)
 
 

@@ -24,7 +24,7 @@ from dashboard.session import dark, forget, read_only, recall, remember, workspa
 
 REPORT = "data.report"  # the slot of the question
 UNTOLD = "data.report_wrong"
-TYPICAL = 0.9  # the accuracy for which an interval is foretold
+TYPICAL = 0.9  # the accuracy for which the interval is reported in advance
 MOST_ROWS = 200  # of skipped files
 
 

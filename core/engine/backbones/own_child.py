@@ -135,6 +135,7 @@ def tensors(found: Any, place: tuple[str, ...], depth: int) -> Iterator[tuple[st
 
 
 def refuse_odd(tensor: Tensor, place: tuple[str, ...]) -> None:
+    """Raises Refused for a sparse, quantized, complex or meta tensor, or one that is larger than its storage."""
     name = ".".join(place)[:120]
     if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_complex() or tensor.is_meta:
         raise Refused("odd", name)
@@ -143,6 +144,7 @@ def refuse_odd(tensor: Tensor, place: tuple[str, ...]) -> None:
 
 
 def listing(found: Mapping[str, Tensor]) -> dict[str, Any]:
+    """The tensors as (place, shape, dtype), for the answer in JSON."""
     rows = [[json.loads(place), list(t.shape), str(t.dtype).removeprefix("torch.")] for place, t in found.items()]
     return {"tensors": rows}
 

@@ -31,9 +31,11 @@ class Architecture:
 
     @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of all tensors, by name."""
         return {key: tuple(tensor.shape) for key, tensor in self.net.state_dict().items()}
 
     def is_head(self, key: str) -> bool:
+        """Whether a tensor belongs to the head."""
         return key in (f"{self.head}.weight", f"{self.head}.bias")
 
 
@@ -55,6 +57,7 @@ class Fit:
 
     @property
     def whole(self) -> bool:
+        """Whether every tensor fits."""
         return not (self.missing or self.surplus or self.misshapen)
 
     @property
@@ -64,10 +67,12 @@ class Fit:
 
     @property
     def averaged(self) -> bool:
+        """Whether these are averaged weights, by their place in the file."""
         return any(word in self.where.lower() for word in AVERAGED)
 
     @property
     def rank(self) -> tuple[bool, int, int]:
+        """A sort key: the best fit has the largest."""
         return self.whole, len(self.keys) - len(self.misshapen), -len(self.surplus)
 
 

@@ -32,6 +32,7 @@ class Call:
 
     @property
     def side(self) -> int:
+        """The side of the output, if it is a square map; otherwise 0."""
         return _side(self.outputs)
 
 

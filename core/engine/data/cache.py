@@ -36,6 +36,7 @@ class Part:
 
     @classmethod
     def of(cls, images: Pixels, labels: Indices) -> Part:
+        """A split whose images are in memory: uint8 [N, C, size, size]."""
         return cls(labels, lambda out: np.copyto(out, images))
 
 

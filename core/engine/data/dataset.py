@@ -92,6 +92,7 @@ class DatasetInfo:
     download_bytes: int = 0
 
     def to_json(self) -> dict[str, Any]:
+        """As in the catalog and in the output of `condenser list datasets --json`."""
         return asdict(self)
 
 

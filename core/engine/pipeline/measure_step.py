@@ -34,6 +34,7 @@ class StepOutput:
 
     @property
     def quantized(self) -> bool:
+        """Whether the saved file is not its own float32 source."""
         return self.artifact != self.source
 
 

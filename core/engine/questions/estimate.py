@@ -56,6 +56,7 @@ class Seconds:
 
     @classmethod
     def about(cls, likely: float, spread: float = SPREAD) -> Seconds:
+        """A time with a range of `spread` times less to `spread` times more."""
         return cls(likely / spread, likely, likely * spread)
 
 

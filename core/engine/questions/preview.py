@@ -66,7 +66,7 @@ class Stage:
     context: Context
     seconds: float
     workload: tuple[Workload, ...]
-    beside: tuple[Workload, ...]
+    for_controls: tuple[Workload, ...]
 
 
 def answer(request: PreviewRequest, job: Job) -> Preview:
@@ -88,15 +88,15 @@ def preview(text: str, workspace: Path) -> Preview:
     with _as_in_a_run():
         stages = list(_chain(recipe, methods, context))
         points = [stage for stage in stages if stage.method.makes_point]
-        chain, beside = _times(points, context, tests)
-    beside = beside * recipe.seeds
-    total = chain * recipe.seeds + beside
+        chain, for_controls = _times(points, context, tests)
+    for_controls = for_controls * recipe.seeds
+    total = chain * recipe.seeds + for_controls
     return Preview(
         rows=tuple(_row(recipe, stage) for stage in points),
         seconds=round(total.likely, 1), seconds_low=round(total.low, 1), seconds_high=round(total.high, 1),
         memory_bytes=round(_memory(points, context)), device=describe_device(context.device),
         image_size=recipe.image_size or find(recipe.backbone).image_size,
-        notes=tuple(_notes(recipe, methods, counted, beside, store.datasets)),
+        notes=tuple(_notes(recipe, methods, counted, for_controls, store.datasets)),
     )  # fmt: skip
 
 
@@ -111,8 +111,8 @@ def _chain(recipe: Recipe, methods: list[Method], context: Context) -> Iterator[
         with in_recipe(number, method):
             after, seconds = _outline(_Question(method, before, here, _facts(method, before, here)))
         workload = method.workload(before.model, after.model, here)
-        beside = method.control_workload(before.model, after.model, here)
-        yield Stage(number, method, before, after, here, seconds, workload, beside)
+        for_controls = method.control_workload(before.model, after.model, here)
+        yield Stage(number, method, before, after, here, seconds, workload, for_controls)
         before = after
 
 
@@ -204,14 +204,14 @@ def _times(points: list[Stage], context: Context, tests: int) -> tuple[Seconds, 
     watch.expect(
         work for stage in points for work in (*stage.workload, Workload("answer", stage.after.model, evaluation))
     )
-    chain, beside = Seconds(), Seconds()
+    chain, for_controls = Seconds(), Seconds()
     for stage in points:
         measured = Seconds(*POINT) + on_cpu.seconds([Workload("answer", stage.after.model, evaluation)])
         written = _writing(stage)
         chain += watch.seconds(stage.workload) + Seconds.about(stage.seconds, 1.5) + written + measured
-        beside += watch.seconds(stage.beside)
-        beside += (written + measured) * len(stage.method.controls(stage.before.model, stage.context))
-    return chain, beside
+        for_controls += watch.seconds(stage.for_controls)
+        for_controls += (written + measured) * len(stage.method.controls(stage.before.model, stage.context))
+    return chain, for_controls
 
 
 def _writing(stage: Stage) -> Seconds:
@@ -232,7 +232,9 @@ def _memory(points: list[Stage], context: Context) -> float:
     return resting() + pixels(context) + LIBRARIES + sum(networks.values()) + most
 
 
-def _notes(recipe: Recipe, methods: list[Method], counted: Counted, beside: Seconds, folder: Path) -> Iterator[Note]:
+def _notes(
+    recipe: Recipe, methods: list[Method], counted: Counted, for_controls: Seconds, folder: Path
+) -> Iterator[Note]:
     facts = datasets(folder).get(recipe.dataset)
     if not counted.exact and facts is not None:
         yield Note(
@@ -242,6 +244,6 @@ def _notes(recipe: Recipe, methods: list[Method], counted: Counted, beside: Seco
         if recipe.weights == "default" and find(name).fixed and not weights_at_hand(name, folder):
             size = find(name).download_bytes / 1e6
             yield Note("download", {"backbone": name, "megabytes": f"{size:.0f}"})
-    if beside.likely:
-        yield Note("controls", {"seconds": f"{beside.likely:.0f}"})
+    if controls.likely:
+        yield Note("controls", {"seconds": f"{controls.likely:.0f}"})
     yield Note("time")

@@ -75,10 +75,12 @@ class Kept:
     path: Path
 
     def read(self) -> list[Row]:
+        """The cached rows; empty if there are none."""
         found = read_kept(self.path)
         return [] if found is None else ROWS.validate_json(found)
 
     def write(self, found: list[Row]) -> None:
+        """Stores the rows."""
         make_folder(self.path.parent)
         write_kept(self.path, ROWS.dump_json(found))
 

@@ -60,6 +60,7 @@ class Tree:
 
     @classmethod
     def of(cls, paths: Iterable[str]) -> Tree:
+        """The tree of these image paths."""
         found: dict[Parts, set[str]] = defaultdict(set)
         for path in paths:
             *folder, name = path.split("/")
@@ -81,6 +82,7 @@ class Tree:
         return dict(found)
 
     def inside(self, folder: Parts) -> set[str]:
+        """The names of the subfolders of a folder."""
         return self.children.get(folder, set())
 
     @cached_property

@@ -101,12 +101,12 @@ def read_version(home: Path, version: str) -> Stored:
     try:
         card = OwnDataset.model_validate_json(read_sealed(safe_join(home, VERSIONS, f"{version}.json")))
     except FileNotFoundError as error:
-        fix = "Start the run anew: it then takes the set as it is now."
+        fix = "Start a new run: it uses the dataset as it is now."
         given = f"{newest.card.name}, version {version[:12]}"
         raise UserError("unknown_version", "dataset", given, "an existing version", fix) from error
     except (ValidationError, DamagedError, OSError) as error:
         given = f"{home.name}/{VERSIONS}/{path.name}"
-        fix = "Start the run anew: it then takes the set as it is now."
+        fix = "Start a new run: it uses the dataset as it is now."
         raise UserError("damaged_dataset", "dataset", given, "an intact version", fix) from error
     return Stored(home, card)
 
@@ -139,6 +139,7 @@ def own_datasets(folder: Path) -> dict[str, Stored]:
 
 
 def own_info(stored: Stored) -> DatasetInfo:
+    """The description of an imported dataset for lists."""
     card = stored.card
     return DatasetInfo(
         name=card.name,

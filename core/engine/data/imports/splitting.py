@@ -22,6 +22,7 @@ class Shares:
     seed: int = 0
 
     def of(self, split: str) -> float:
+        """The share of `validation` or `test`."""
         return self.test if split == "test" else self.validation
 
 
