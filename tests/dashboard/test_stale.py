@@ -159,7 +159,7 @@ def test_a_death_is_told_on_live_and_home(workspace: Workspace) -> None:
     assert "第 1 次，共 3 次，正在重试" in text(shown("live", "zh", run=run.id))
     assert any("stopped unexpectedly, 1 of 3, trying again" in line for line in notices(run.state()))
     run.emit(RunStarted(os.getpid(), {}), Progress(0, 0, "training", 2, 3, 0, 3, 0.5))
-    assert "Stopped by itself 1× and went on" in text(shown("live", run=run.id))
+    assert "Stopped unexpectedly 1× and continued" in text(shown("live", run=run.id))
     assert "stopped unexpectedly 1 time and continued" in "\n".join(notices(run.state()))
 
 

@@ -233,7 +233,7 @@ def _memory(points: list[Stage], context: Context) -> float:
 
 
 def _notes(
-    recipe: Recipe, methods: list[Method], counted: Counted, for_controls: Seconds, folder: Path
+    recipe: Recipe, methods: list[Method], counted: Counted, controls: Seconds, folder: Path
 ) -> Iterator[Note]:
     facts = datasets(folder).get(recipe.dataset)
     if not counted.exact and facts is not None:
