@@ -437,7 +437,7 @@ def test_a_question_handed_over_as_the_long_job_ends_is_answered_by_the_same_wor
     (long.folder / "end").touch()
     until(long.done)
     quick, next_one = workspace.create_job("preview", {}), workspace.create_job("echo", {})
-    keeper.dispatcher._let_pass(keeper.dispatcher._running)  # type: ignore[arg-type]
+    keeper.dispatcher._give_quick_job(keeper.dispatcher._running)  # type: ignore[arg-type]
     assert quick.worker.exists()
     turn_until(keeper, lambda: quick.done() and next_one.done())
     assert quick.result()["pid"] == long.result()["pid"] == next_one.result()["pid"]

@@ -237,7 +237,7 @@ def test_the_bag_of_words_in_the_samples_card_was_measured() -> None:
     bag = bag_of_words(parts, {split: found.tolist() for split, found in truth.items()})
     assert bag is not None
     assert (card["validation"], card["test"]) == pytest.approx((bag.validation, bag.test))
-    assert card["told"] == bag.told() == load_dataset("text-topics", 28).notes[1]
+    assert card["told"] == bag.remark() == load_dataset("text-topics", 28).notes[1]
     counts = CountVectorizer().fit(parts["train"])
     other = MultinomialNB().fit(counts.transform(parts["train"]), truth["train"])
     assert other.score(counts.transform(parts["test"]), truth["test"]) == pytest.approx(bag.test, abs=0.02)
