@@ -291,7 +291,7 @@ def test_what_is_happening_is_told_with_the_runs_own_numbers(workspace: Workspac
     assert "5,000 images its probabilities" in text(shown("live", run=run.id))
 
 
-def test_the_curtain_shows_log_recipe_machine_and_files(workspace: Workspace) -> None:
+def test_the_details_show_log_recipe_machine_and_files(workspace: Workspace) -> None:
     run = make(workspace, RunFinished())
     run.log.write_text("the worker's last words", encoding="utf-8")
     app = shown("live", run=run.id)
