@@ -12,7 +12,8 @@ from dashboard.i18n import say
 from dashboard.session import LANGUAGES, Language, choose_language, language, read_only, widget, workspace
 
 PRODUCT = "Condenser"
-PAGES = ("home", "data", "design", "live", "tradeoffs")  # names of their files and addresses, in every language
+PAGES = ("home", "data", "design", "live", "tradeoffs", "tryit")  # names of their files, in every language
+ADDRESSES = {"tryit": "try-it"}  # of a page whose address is not its name
 STYLE = Path(__file__).with_name("frame.css")
 SCRIPT = Path(__file__).with_name("frame.js")
 NAMES = {"en": "EN", "zh": "中文"}
@@ -21,7 +22,12 @@ NAMES = {"en": "EN", "zh": "中文"}
 def navigate() -> None:
     """Draws the frame and runs the page that the address names."""
     pages = [
-        st.Page(f"app_pages/{name}.py", title=say(f"frame.{name}"), url_path=name, default=name == "home")
+        st.Page(
+            f"app_pages/{name}.py",
+            title=say(f"frame.{name}"),
+            url_path=ADDRESSES.get(name, name),
+            default=name == "home",
+        )
         for name in PAGES
     ]
     st.html(STYLE)

@@ -1,0 +1,131 @@
+"""A saved file opened to be asked one picture at a time: its session, its classes, and how it wants its pixels."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from core.artifacts import AGAIN, read_artifact
+from core.bundle import CARD
+from core.engine.measure.latency import Timing
+from core.engine.measure.runtime import open_session
+from core.engine.model import Preprocessing
+from core.errors import UserError
+from core.point_id import PointId
+from core.points import Latency, Point
+from core.runs import Run
+from core.workspace import Workspace
+
+KEPT_OPEN = 16  # sessions
+BUDGET = 0.06  # seconds in which a file is timed
+FEWEST, MOST = 3, 31  # counted runs
+
+Image = NDArray[np.float32]  # [1, channels, S, S]
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """`pixels` is a bundle's preprocessing.json; `data` is the ONNX file, as it was measured."""
+
+    run: Run
+    point: Point
+    data: bytes
+    session: ort.InferenceSession
+    classes: tuple[str, ...]
+    pixels: Mapping[str, Any]
+    threads: int
+
+    @property
+    def path(self) -> Path:
+        assert self.point.artifact is not None
+        return self.run.folder / self.point.artifact
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        return Preprocessing.from_json(dict(self.pixels))
+
+    def logits(self, image: Image) -> NDArray[np.float32]:
+        """[classes], of one image; a file of fixed batch gets it so many times."""
+        given = self.session.get_inputs()[0]
+        batch = np.repeat(image, given.shape[0], axis=0) if isinstance(given.shape[0], int) else image
+        found: NDArray[np.float32] = self.session.run(["logits"], {given.name: batch})[0][0]
+        return found
+
+    def probabilities(self, image: Image) -> NDArray[np.float64]:
+        """[classes], of one image."""
+        return softmax(self.logits(image))
+
+    def timed(self, image: Image) -> Latency:
+        """The median of a few runs with `image`, after one that is not counted."""
+        self.logits(image)
+        milliseconds: list[float] = []
+        began, used = time.perf_counter(), time.process_time()
+        now = began
+        while len(milliseconds) < FEWEST or (now - began < BUDGET and len(milliseconds) < MOST):
+            self.logits(image)
+            after = time.perf_counter()
+            milliseconds.append((after - now) * 1000)
+            now = after
+        return Timing(tuple(milliseconds), now - began, time.process_time() - used, self.threads).latency()
+
+
+def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Over the last axis, in float64 as predict.py does."""
+    weights: NDArray[np.float64] = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
+    return weights / weights.sum(axis=-1, keepdims=True)
+
+
+def open_model(store: Workspace, name: PointId) -> SavedModel:
+    """The saved file of a point; asked again, it is open already. Raises UserError where the run or its point is gone,
+    or a file is not as it was measured."""
+    run = _run(str(store.run(name.run).folder))
+    point = name.of(run)
+    if not point.artifact:
+        raise UserError("missing_artifact", "step", point.step, "a step whose files are still there", AGAIN)
+    card = _card(read_artifact(run, str(PurePosixPath(point.artifact).with_name(CARD))))
+    data = read_artifact(run, point.artifact)
+    threads = point.latency_ms.threads if point.latency_ms else 1
+    pixels = {**card["preprocessing"], **({"input": card["input"]} if card.get("input") else {})}
+    return SavedModel(run, point, data, SESSIONS.get(data, threads), tuple(card["classes"]), pixels, threads)
+
+
+@lru_cache(maxsize=32)
+def _run(folder: str) -> Run:
+    """Kept, so that only its new events are read."""
+    return Run(Path(folder))
+
+
+def _card(data: bytes) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(data)
+    return found
+
+
+class Sessions:
+    """Sessions by content and threads, those used last."""
+
+    def __init__(self, most: int = KEPT_OPEN) -> None:
+        self._most = most
+        self._open: OrderedDict[tuple[str, int], ort.InferenceSession] = OrderedDict()
+
+    def get(self, data: bytes, threads: int) -> ort.InferenceSession:
+        key = (sha256(data).hexdigest(), threads)
+        if key not in self._open:
+            self._open[key] = open_session(data, threads)
+        self._open.move_to_end(key)
+        while len(self._open) > self._most:
+            self._open.popitem(last=False)
+        return self._open[key]
+
+
+SESSIONS = Sessions()

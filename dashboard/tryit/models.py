@@ -1,0 +1,126 @@
+"""Which saved models are asked: those of a run, or the points that the address names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import quote, unquote
+
+import pandas as pd
+import streamlit as st
+
+from core.errors import UserError
+from core.escaping import UserText
+from core.point_id import PointId
+from core.points import Point
+from core.questions.classify import MOST_POINTS
+from core.runs import Run
+from dashboard import components
+from dashboard.charts.style import MARKS
+from dashboard.i18n import named, say
+from dashboard.session import put_query, raw_query, widget, workspace
+from dashboard.tradeoffs.points_cache import stored
+
+ADDRESS = "sel"  # as on Trade-offs
+USUAL = 5  # models of a run that are asked at first
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A point of a run that is there."""
+
+    name: PointId
+    run: Run
+    point: Point
+
+    @property
+    def heading(self) -> str:
+        """For Markdown."""
+        return components.heading(self.point, control=bool(self.name.control))
+
+    @property
+    def plain(self) -> str:
+        """For a table or an alternative text."""
+        return named(self.point.stage, self.point.method, self.point.name)
+
+
+def choose() -> list[Chosen]:
+    """The models that a person wants to ask; says so where there are none at all."""
+    table = stored().table()
+    if table.empty:
+        components.empty(say("tryit.empty"), say("tryit.empty_action"), "home", ":material/home:")
+        return []
+    asked = _asked(table)
+    runs = list(pd.unique(table["run"]))
+    run = _run(table, runs, asked)
+    names = _names(table, run, asked)
+    return _there(_models(table, run, names, asked))
+
+
+def _asked(table: pd.DataFrame) -> list[str]:
+    """The points that the address names, as far as they are there."""
+    given = [unquote(one) for one in (raw_query(ADDRESS) or "").split(",") if one]
+    known = set(table["id"])
+    found = [one for one in dict.fromkeys(given) if one in known][:MOST_POINTS]
+    if len(found) < len(given) and not found:
+        st.warning(say("tryit.unknown"), icon=":material/link_off:")
+    return found
+
+
+def _run(table: pd.DataFrame, runs: Sequence[str], asked: Sequence[str]) -> str:
+    names = dict(zip(table["run"], table["run_name"], strict=True))
+    begin = _name(asked[0]).run if asked else runs[0]
+    chosen: str = st.selectbox(
+        say("tryit.run"), runs, index=runs.index(begin), key="tryit_run", on_change=put_query, args=(ADDRESS, None),
+        format_func=lambda run: UserText(names[run]).plain(),
+    )  # fmt: skip
+    return chosen
+
+
+def _names(table: pd.DataFrame, run: str, asked: Sequence[str]) -> list[str]:
+    """What can be chosen: every model of the run, and those of others that the address names."""
+    own = list(table.loc[table["run"] == run, "id"])
+    return [*own, *(one for one in asked if one not in own)]
+
+
+def _models(table: pd.DataFrame, run: str, names: Sequence[str], asked: Sequence[str]) -> list[str]:
+    rows = table.set_index("id")
+    controls = rows["control"]
+    usual = [one for one in names if not controls[one]][-USUAL:]
+    key = f"tryit_models_{run}"
+
+    def note() -> None:
+        put_query(ADDRESS, ",".join(quote(one, safe=":") for one in widget(key, [])))
+
+    found: list[str] = st.multiselect(
+        say("tryit.models"), names, default=[one for one in asked if one in names] or usual, key=key,
+        max_selections=MOST_POINTS, on_change=note, format_func=lambda one: _title(rows.loc[one], run),
+    )  # fmt: skip
+    return found
+
+
+def _title(row: pd.Series, run: str) -> str:
+    """A point in a menu: that of another run with its run's name."""
+    word = say("components.control") + " " if row["control"] else ""
+    name = UserText(named(str(row["stage"]), str(row["method"]), str(row["name"]))).plain()
+    other = f" ({UserText(row['run_name']).plain()})" if row["run"] != run else ""
+    return f"{MARKS.get(str(row['stage']), '○')} {word}{name}{other}"
+
+
+def _name(ident: str) -> PointId:
+    found = PointId.parse(ident)
+    assert found is not None, "an id of the table of points"
+    return found
+
+
+def _there(idents: Sequence[str]) -> list[Chosen]:
+    """The points with their runs; what was deleted meanwhile is told and left out."""
+    found = []
+    for name in map(_name, idents):
+        try:
+            run, point = name.find(workspace())
+        except UserError as error:
+            components.refused(error)
+            continue
+        found.append(Chosen(name, run, point))
+    return found
