@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from core.point_id import PointId
 from core.questions.request import Request
 
 MOST_POINTS = 8  # models asked at once
@@ -53,11 +52,12 @@ class Classified:
 
 @dataclass(frozen=True)
 class ClassifyRequest(Request[Classified]):
-    """One picture for several saved models: the only file of `upload` (see core.uploads), which is removed as soon as
-    it is read, or a test image by its place among those kept beside the first model's file."""
+    """One picture for several saved models, each named as by `core.sides.Side.id`: the only file of `upload` (see
+    core.uploads), which is removed as soon as it is read, or a test image by its place among those kept beside the
+    first model's file."""
 
     kind: ClassVar[str] = "classify"
 
-    points: tuple[PointId, ...]
+    points: tuple[str, ...]
     upload: str = ""
     sample: int = 0

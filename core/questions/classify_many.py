@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from core.point_id import PointId
 from core.questions.classify import Classified
 from core.questions.request import Request
 
@@ -20,5 +19,5 @@ class ClassifyManyRequest(Request[Classified]):
     kind: ClassVar[str] = "classify_many"
     overtaken: ClassVar[bool] = True
 
-    points: tuple[PointId, ...]
+    points: tuple[str, ...]
     upload: str

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from core.point_id import PointId
 from core.questions.request import Request
 
 MOST_SHOWN = 48  # images that come with the answer
@@ -40,7 +39,7 @@ class Disagreements:
     images: int = 0
     disagreed: int = 0
     shown: tuple[Disputed, ...] = ()
-    points: tuple[PointId, ...] = ()
+    points: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,4 +49,4 @@ class DisagreementsRequest(Request[Disagreements]):
     kind: ClassVar[str] = "disagreements"
     overtaken: ClassVar[bool] = True
 
-    points: tuple[PointId, ...]
+    points: tuple[str, ...]

@@ -16,7 +16,7 @@ def main() -> None:
     left, right = st.columns([1, 2], gap="large")
     with left:
         picture.choose(chosen)
-        now = given(chosen[0].name.run)
+        now = given(chosen[0].run.id)
         if now is not None:
             keep.show(now, chosen[0].run.summary().dataset)
     with right:

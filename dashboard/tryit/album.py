@@ -8,24 +8,24 @@ import streamlit as st
 
 from core.errors import UserErrors
 from core.escaping import UserText
-from core.point_id import PointId
 from core.questions.disagreements import Disagreements, DisagreementsRequest, Disputed
+from core.sides import Side
 from dashboard import faults
 from dashboard.data import asking
 from dashboard.data.asking import Outcome
 from dashboard.i18n import say
 from dashboard.picture_row import Tile, picture_row
 from dashboard.session import read_only, recall, remember
-from dashboard.tryit.models import Chosen
+from dashboard.tryit.models import heading
 
 SLOT, FOUND, CHOSEN = "tryit.album", "tryit.album_found", "tryit.album_chosen"
 
 
-def show(models: Sequence[Chosen]) -> None:
+def show(models: Sequence[Side]) -> None:
     """Looked for on request, with progress; what was found stays until other models are looked at."""
     st.subheader(say("tryit.album"), anchor=False)
     st.caption(say("tryit.album_help"))
-    names = tuple(one.name for one in models)
+    names = tuple(one.id for one in models)
     if (outcome := asking.outcome(SLOT)) is not None:
         remember(FOUND, outcome)
     known: Outcome | None = recall(FOUND, None)
@@ -43,7 +43,7 @@ def show(models: Sequence[Chosen]) -> None:
         draw(models, known.answer)
 
 
-def _ask(names: tuple[PointId, ...]) -> None:
+def _ask(names: tuple[str, ...]) -> None:
     asking.begin(SLOT, DisagreementsRequest(names))
 
 
@@ -54,7 +54,7 @@ def _refused(known: Outcome) -> None:
         faults.refused(known.error, known.details)
 
 
-def draw(models: Sequence[Chosen], found: Disagreements) -> None:
+def draw(models: Sequence[Side], found: Disagreements) -> None:
     """The counts, the pictures, and what each model takes the chosen one for."""
     if len(found.points) < len(models):
         st.caption(say("tryit.album_left_out", count=len(models) - len(found.points)))
@@ -80,10 +80,10 @@ def _words(one: Disputed, found: Disagreements) -> str:
     return say("tryit.album_words", label=found.classes[one.label], said=" / ".join(said))
 
 
-def _guesses(models: Sequence[Chosen], one: Disputed, found: Disagreements) -> None:
+def _guesses(models: Sequence[Side], one: Disputed, found: Disagreements) -> None:
     """A line a model."""
-    names = {model.name: model for model in models}
+    names = {model.id: model for model in models}
     for name, guess in zip(found.points, one.guesses, strict=True):
         mark = "✓" if guess.index == one.label else "✗"
         label = UserText(found.classes[guess.index]).md()
-        st.markdown(f"{mark} {names[name].heading}: **{label}** {100 * guess.probability:.1f} %")
+        st.markdown(f"{mark} {heading(names[name])}: **{label}** {100 * guess.probability:.1f} %")

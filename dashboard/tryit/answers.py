@@ -14,13 +14,14 @@ from core import formatting
 from core.errors import UserError
 from core.escaping import UserText
 from core.questions.classify import Answer, Answering, Classified, ClassifyRequest
+from core.sides import Side
 from core.uploads import drop, keep_files
 from dashboard import bundle, components, faults
 from dashboard.data import asking
 from dashboard.i18n import say
 from dashboard.session import forget, read_only, recall, remember, workspace
 from dashboard.tryit.given import Given
-from dashboard.tryit.models import Chosen
+from dashboard.tryit.models import heading
 
 SLOT, ANSWERED, ASKED = "tryit.classify", "tryit.answered", "tryit.asked"
 AT_ONCE = 4.0  # seconds for which the page waits before it is drawn without an answer
@@ -48,12 +49,12 @@ class Answered:
     details: str = ""
 
 
-def show(models: Sequence[Chosen], picture: Given) -> None:
+def show(models: Sequence[Side], picture: Given) -> None:
     """The answers to the picture, which is put to the models where it is another one than before."""
     if read_only():
         st.caption(say("tryit.read_only"))
         return
-    wanted = Asked(picture.digest, tuple(str(one.name) for one in models))
+    wanted = Asked(picture.digest, tuple(one.id for one in models))
     _take()
     known: Answered | None = recall(ANSWERED, None)
     if not _same(known.asked if known else None, wanted) and not _same(recall(ASKED, None), wanted):
@@ -74,9 +75,9 @@ def _same(one: Asked | None, other: Asked) -> bool:
     return one is not None and (one.digest, one.points) == (other.digest, other.points)
 
 
-def _ask(wanted: Asked, models: Sequence[Chosen], picture: Given) -> None:
+def _ask(wanted: Asked, models: Sequence[Side], picture: Given) -> None:
     """Puts the picture where the engine takes it away, and asks."""
-    names = tuple(one.name for one in models)
+    names = tuple(one.id for one in models)
     try:
         upload = str(keep_files(workspace(), "picture", {"picture": picture.data})) if picture.own else ""
     except OSError as error:
@@ -120,7 +121,7 @@ def _removed(upload: str) -> None:
 # showing
 
 
-def draw(models: Sequence[Chosen], picture: Given, found: Classified) -> None:
+def draw(models: Sequence[Side], picture: Given, found: Classified) -> None:
     """The lamp, and a column a model."""
     (one,) = found.pictures
     if one.reason:
@@ -174,10 +175,10 @@ def lamp(picture: Given, found: Classified) -> None:
         st.info(truth.strip(), icon=":material/image:")
 
 
-def _column(model: Chosen, asked: Answering, answer: Answer | None, classes: Sequence[str]) -> None:
-    key = f"tryit_{str(model.name).replace(':', '_')}"
+def _column(model: Side, asked: Answering, answer: Answer | None, classes: Sequence[str]) -> None:
+    key = f"tryit_{model.id.replace(':', '_')}"
     with st.container(border=True, gap="xsmall", key=key):
-        st.markdown(model.heading)
+        st.markdown(heading(model))
         if answer is None:
             _refused(asked)
             return
@@ -192,9 +193,9 @@ def _column(model: Chosen, asked: Answering, answer: Answer | None, classes: Seq
             st.caption(say("tryit.seen_help"))
             png = base64.b64decode(answer.seen)
             st.image(png, width=SEEN, alt=say("tryit.seen_alt"))
-        if not model.name.control:
-            bundle.button(model.name.run, model.name.step, key)
-            bundle.box(model.name.run, model.name.step, key)
+        if not model.point.control:
+            bundle.button(model.run.id, model.point.step, key)
+            bundle.box(model.run.id, model.point.step, key)
 
 
 def _refused(asked: Answering) -> None:

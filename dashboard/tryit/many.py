@@ -14,18 +14,19 @@ from core.escaping import UserText
 from core.formatting import size
 from core.questions.classify import Classified
 from core.questions.classify_many import MOST_PICTURES, ClassifyManyRequest
+from core.sides import Side
 from core.uploads import LARGEST, drop, keep_files
 from dashboard import components, faults
 from dashboard.data import asking
 from dashboard.i18n import say
 from dashboard.session import forget, read_only, recall, remember, workspace
 from dashboard.tryit.answers import best
-from dashboard.tryit.models import Chosen
+from dashboard.tryit.models import plain
 
 SLOT, TABLE, NAMES, WRONG = "tryit.many", "tryit.many_table", "tryit.many_names", "tryit.many_wrong"
 
 
-def show(models: Sequence[Chosen]) -> None:
+def show(models: Sequence[Side]) -> None:
     """Choose pictures, ask, and see every answer."""
     st.subheader(say("tryit.many"), anchor=False)
     files = st.file_uploader(say("tryit.many_files"), accept_multiple_files="directory", key="tryit_many")
@@ -49,7 +50,7 @@ def show(models: Sequence[Chosen]) -> None:
         )  # fmt: skip
 
 
-def _ask(models: Sequence[Chosen], files: dict[str, bytes]) -> None:
+def _ask(models: Sequence[Side], files: dict[str, bytes]) -> None:
     """Numbers instead of names go to the engine: what a person calls a file stays here."""
     forget(TABLE)
     forget(WRONG)
@@ -61,8 +62,8 @@ def _ask(models: Sequence[Chosen], files: dict[str, bytes]) -> None:
     except OSError as error:
         remember(WRONG, (faults.not_done(error), str(error)))
         return
-    if asking.begin(SLOT, ClassifyManyRequest(tuple(one.name for one in models), str(upload))):
-        remember(NAMES, (tuple(files), [one.plain for one in models], upload))
+    if asking.begin(SLOT, ClassifyManyRequest(tuple(one.id for one in models), str(upload))):
+        remember(NAMES, (tuple(files), [plain(one) for one in models], upload))
     else:
         _removed(upload)
 

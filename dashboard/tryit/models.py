@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
 from urllib.parse import quote, unquote
 
 import pandas as pd
@@ -11,10 +11,8 @@ import streamlit as st
 
 from core.errors import UserError
 from core.escaping import UserText
-from core.point_id import PointId
-from core.points import Point
 from core.questions.classify import MOST_POINTS
-from core.runs import Run
+from core.sides import Side, side
 from dashboard import components
 from dashboard.charts.style import MARKS
 from dashboard.i18n import named, say
@@ -25,26 +23,7 @@ ADDRESS = "sel"  # as on Trade-offs
 USUAL = 5  # models of a run that are asked at first
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """A point of a run that is there."""
-
-    name: PointId
-    run: Run
-    point: Point
-
-    @property
-    def heading(self) -> str:
-        """For Markdown."""
-        return components.heading(self.point, control=bool(self.name.control))
-
-    @property
-    def plain(self) -> str:
-        """For a table or an alternative text."""
-        return named(self.point.stage, self.point.method, self.point.name)
-
-
-def choose() -> list[Chosen]:
+def choose() -> list[Side]:
     """The models that a person wants to ask; says so where there are none at all."""
     table = stored().table()
     if table.empty:
@@ -69,7 +48,7 @@ def _asked(table: pd.DataFrame) -> list[str]:
 
 def _run(table: pd.DataFrame, runs: Sequence[str], asked: Sequence[str]) -> str:
     names = dict(zip(table["run"], table["run_name"], strict=True))
-    begin = _name(asked[0]).run if asked else runs[0]
+    begin = str(table.loc[table["id"] == asked[0], "run"].iloc[0]) if asked else runs[0]
     chosen: str = st.selectbox(
         say("tryit.run"), runs, index=runs.index(begin), key="tryit_run", on_change=put_query, args=(ADDRESS, None),
         format_func=lambda run: UserText(names[run]).plain(),
@@ -107,20 +86,22 @@ def _title(row: pd.Series, run: str) -> str:
     return f"{MARKS.get(str(row['stage']), '○')} {word}{name}{other}"
 
 
-def _name(ident: str) -> PointId:
-    found = PointId.parse(ident)
-    assert found is not None, "an id of the table of points"
-    return found
-
-
-def _there(idents: Sequence[str]) -> list[Chosen]:
+def _there(idents: Sequence[str]) -> list[Side]:
     """The points with their runs; what was deleted meanwhile is told and left out."""
     found = []
-    for name in map(_name, idents):
-        try:
-            run, point = name.find(workspace())
-        except UserError as error:
-            components.refused(error)
-            continue
-        found.append(Chosen(name, run, point))
+    for ident in idents:
+        with suppress(UserError):
+            found.append(side(workspace(), ident))
+    if gone := len(idents) - len(found):
+        st.warning(say("tryit.gone", count=gone), icon=":material/draft:")
     return found
+
+
+def heading(model: Side) -> str:
+    """A model's mark and name, for Markdown."""
+    return components.heading(model.point, control=bool(model.point.control))
+
+
+def plain(model: Side) -> str:
+    """A model's name for a table."""
+    return named(model.point.stage, model.point.method, model.point.name)

@@ -9,20 +9,20 @@ import numpy as np
 import streamlit as st
 
 from core.formatting import size
+from core.sides import Side
 from dashboard.draw_pad import draw_pad
 from dashboard.i18n import say
 from dashboard.picture_row import Tile, as_png, picture_row
 from dashboard.session import recall, remember
 from dashboard.tradeoffs import answers as kept_answers
 from dashboard.tryit.given import Given, give, given, take_away
-from dashboard.tryit.models import Chosen
 
 AT_HAND = 8
 LARGEST = 200 * 10**6  # bytes, as dashboard/.streamlit/config.toml has it
 FORMATS = ["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff"]
 
 
-def choose(models: Sequence[Chosen]) -> None:
+def choose(models: Sequence[Side]) -> None:
     """Puts a picture where `given` finds it."""
     grey = _is_grey(models[0])
     sources = [name for name in SOURCES if name != "draw" or grey]
@@ -34,12 +34,12 @@ def choose(models: Sequence[Chosen]) -> None:
     st.caption(say("tryit.privacy"))
 
 
-def _at_hand(models: Sequence[Chosen]) -> None:
+def _at_hand(models: Sequence[Side]) -> None:
     tiles = samples(models[0])
     if not tiles:
         st.caption(say("tryit.no_samples"))
         return
-    words, run = {tile.ident: tile.words for tile in tiles}, models[0].name.run
+    words, run = {tile.ident: tile.words for tile in tiles}, models[0].run.id
     now = given(run)
     picture_row(
         tiles, key="tryit_samples", label=say("tryit.samples"), chosen=str(now.sample) if now else "",
@@ -49,22 +49,22 @@ def _at_hand(models: Sequence[Chosen]) -> None:
         give(Given(sample=int(tiles[0].ident), truth=tiles[0].words, run=run))
 
 
-def _upload(models: Sequence[Chosen]) -> None:
+def _upload(models: Sequence[Side]) -> None:
     file = st.file_uploader(say("tryit.upload"), type=FORMATS, key="tryit_upload", help=say("tryit.upload_help"))
     _take(file, "upload")
 
 
-def _camera(models: Sequence[Chosen]) -> None:
+def _camera(models: Sequence[Side]) -> None:
     st.caption(say("tryit.camera_help"))
     _take(st.camera_input(say("tryit.camera"), key="tryit_camera"), "camera")
 
 
-def _draw(models: Sequence[Chosen]) -> None:
+def _draw(models: Sequence[Side]) -> None:
     draw_pad(key="tryit_pad", on_drawn=_drawn)
     st.caption(say("tryit.draw_help"))
 
 
-SOURCES: Mapping[str, Callable[[Sequence[Chosen]], None]] = {
+SOURCES: Mapping[str, Callable[[Sequence[Side]], None]] = {
     "samples": _at_hand, "upload": _upload, "camera": _camera, "draw": _draw,
 }  # fmt: skip
 
@@ -92,7 +92,7 @@ def _take(file: Any, source: str) -> None:
 # the test images at hand
 
 
-def samples(model: Chosen) -> list[Tile]:
+def samples(model: Side) -> list[Tile]:
     """Eight of the test images kept beside the model's file, of as many classes as there are; the words of each are its
     class. None where they are gone or not as they were saved."""
     kept = kept_answers.kept(model.run, model.point)
@@ -105,7 +105,7 @@ def samples(model: Chosen) -> list[Tile]:
     return [Tile(str(n), as_png(images[n]), kept.classes[labels[n]]) for n in order[:AT_HAND]]
 
 
-def _is_grey(model: Chosen) -> bool:
+def _is_grey(model: Side) -> bool:
     """Whether the images of the dataset have no colour, as digits and clothes: only then is there something to draw."""
     kept = kept_answers.kept(model.run, model.point)
     images = kept_answers.pictures(kept.folder) if kept is not None else []

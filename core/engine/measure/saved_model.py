@@ -2,35 +2,37 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
+from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, InvalidProtobuf, NotImplemented
+from pydantic import TypeAdapter
 
 from core.artifacts import AGAIN, read_artifact
-from core.bundle import CARD
 from core.engine.measure.latency import Timing
 from core.engine.measure.runtime import open_session
 from core.engine.model import Preprocessing
 from core.errors import UserError
-from core.point_id import PointId
-from core.points import Latency, Point
+from core.points import Latency
 from core.runs import Run
+from core.sides import Side, side
 from core.workspace import Workspace
 
 KEPT_OPEN = 16  # sessions
 BUDGET = 0.06  # seconds in which a file is timed
 FEWEST, MOST = 3, 31  # counted runs
 
+UNUSABLE = (Fail, InvalidGraph, InvalidProtobuf, NotImplemented)
+CARDS = TypeAdapter(dict[str, Any])
 Image = NDArray[np.float32]  # [1, channels, S, S]
 
 
@@ -38,18 +40,12 @@ Image = NDArray[np.float32]  # [1, channels, S, S]
 class SavedModel:
     """`pixels` is a bundle's preprocessing.json; `data` is the ONNX file, as it was measured."""
 
-    run: Run
-    point: Point
+    side: Side
     data: bytes
     session: ort.InferenceSession
     classes: tuple[str, ...]
     pixels: Mapping[str, Any]
     threads: int
-
-    @property
-    def path(self) -> Path:
-        assert self.point.artifact is not None
-        return self.run.folder / self.point.artifact
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -86,29 +82,27 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
     return weights / weights.sum(axis=-1, keepdims=True)
 
 
-def open_model(store: Workspace, name: PointId) -> SavedModel:
+def open_model(store: Workspace, name: str) -> SavedModel:
     """The saved file of a point; asked again, it is open already. Raises UserError where the run or its point is gone,
     or a file is not as it was measured."""
-    run = _run(str(store.run(name.run).folder))
-    point = name.of(run)
-    if not point.artifact:
-        raise UserError("missing_artifact", "step", point.step, "a step whose files are still there", AGAIN)
-    card = _card(read_artifact(run, str(PurePosixPath(point.artifact).with_name(CARD))))
-    data = read_artifact(run, point.artifact)
-    threads = point.latency_ms.threads if point.latency_ms else 1
+    found = side(store, name)
+    found = Side(_run(str(found.run.folder)), found.point)
+    card = CARDS.validate_json(read_artifact(found.run, found.card))
+    path = found.point.artifact or ""
+    data = read_artifact(found.run, path)
+    threads = found.point.latency_ms.threads if found.point.latency_ms else 1
     pixels = {**card["preprocessing"], **({"input": card["input"]} if card.get("input") else {})}
-    return SavedModel(run, point, data, SESSIONS.get(data, threads), tuple(card["classes"]), pixels, threads)
+    try:
+        session = SESSIONS.get(data, threads)
+    except UNUSABLE as error:
+        raise UserError("damaged_artifact", "artifact", path, "a model that can be opened", AGAIN) from error
+    return SavedModel(found, data, session, tuple(card["classes"]), pixels, threads)
 
 
 @lru_cache(maxsize=32)
 def _run(folder: str) -> Run:
     """Kept, so that only its new events are read."""
     return Run(Path(folder))
-
-
-def _card(data: bytes) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(data)
-    return found
 
 
 class Sessions:

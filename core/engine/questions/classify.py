@@ -21,7 +21,6 @@ from core.engine.measure.saved_model import SavedModel, open_model
 from core.engine.model import Preprocessing
 from core.errors import UserError
 from core.jobs import Job
-from core.point_id import PointId
 from core.points import Latency
 from core.questions.classify import MOST_POINTS, Answer, Answering, Classified, ClassifyRequest, Picture
 from core.uploads import drop, is_upload
@@ -72,14 +71,14 @@ def taken(store: Workspace, upload: str) -> list[bytes]:
         drop(store, path)
 
 
-def open_all(store: Workspace, points: Sequence[PointId]) -> Networks:
+def open_all(store: Workspace, points: Sequence[str]) -> Networks:
     """Every point's saved file, or why it cannot be opened."""
     if not 1 <= len(points) <= MOST_POINTS:
         raise UserError("out_of_range", "points", len(points), f"1 to {MOST_POINTS}", "Choose fewer models.")
     return [_open(store, name) for name in points]
 
 
-def _open(store: Workspace, name: PointId) -> SavedModel | UserError:
+def _open(store: Workspace, name: str) -> SavedModel | UserError:
     try:
         return open_model(store, name)
     except UserError as error:
@@ -106,8 +105,8 @@ def answered(network: SavedModel, image: Prepared, *, seen: bool = False) -> Ans
 def test_image(network: SavedModel, place: int) -> NDArray[np.uint8]:
     """uint8 [C, H, W]: one of the test images kept beside the file. Raises UserError where they are not there, or not
     so many."""
-    path = str(PurePosixPath(network.point.artifact or "").with_name(SAMPLES))
-    with np.load(io.BytesIO(read_artifact(network.run, path)), allow_pickle=False) as found:
+    path = str(PurePosixPath(network.side.point.artifact or "").with_name(SAMPLES))
+    with np.load(io.BytesIO(read_artifact(network.side.run, path)), allow_pickle=False) as found:
         images: NDArray[np.uint8] = found["images"]
     if not 0 <= place < len(images):
         raise UserError("out_of_range", "picture", place, f"0 to {len(images) - 1}", AGAIN)

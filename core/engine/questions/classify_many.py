@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from core.engine.context import CancelledError
 from core.engine.data.imports.decoder_pool import Unreadable
 from core.engine.data.imports.picture import Opened
 from core.engine.questions.classify import DECODER, Networks, answered, described, open_all, taken
+from core.engine.questions.import_data import Telling
 from core.errors import UserError
 from core.jobs import Job
 from core.questions.classify import Answer, Classified, Picture
@@ -16,7 +16,7 @@ from core.workspace import Workspace
 def answer(request: ClassifyManyRequest, job: Job) -> Classified:
     """Probabilities of each model that can be opened; what is no picture says why. Raises UserError, and CancelledError
     between two pictures."""
-    store = Workspace(job.workspace)
+    store, tell = Workspace(job.workspace), Telling(job)
     contents = taken(store, request.upload)
     if len(contents) > MOST_PICTURES:
         allowed = f"at most {MOST_PICTURES:,} pictures at once"
@@ -24,10 +24,7 @@ def answer(request: ClassifyManyRequest, job: Job) -> Classified:
     networks = open_all(store, request.points)
     pictures = []
     for done, data in enumerate(contents):
-        if job.cancel_requested():
-            raise CancelledError
-        job.tell(done, len(contents), "classifying")
-        job.rest()
+        tell("classifying", done, len(contents))
         pictures.append(_picture(Opened(data, DECODER), networks))
     return Classified(tuple(map(described, networks)), tuple(pictures))
 

@@ -15,26 +15,25 @@ from assets import predict as script
 from core.engine.data import load_dataset
 from core.engine.questions.answer import answer
 from core.errors import UserError
-from core.point_id import PointId
 from core.questions.disagreements import Disagreements, DisagreementsRequest
 from core.runs import Run
 from core.workspace import Workspace
 
 
-def asked(store: Workspace, *points: PointId) -> Disagreements:
+def asked(store: Workspace, *points: str) -> Disagreements:
     job = store.ask(DisagreementsRequest(points))
     answer(job)
     return DisagreementsRequest.answer_from_document(job.result())
 
 
 def test_it_equals_a_comparison_of_the_files_one_image_after_the_other(store: Workspace, finished: Run) -> None:
-    points = tuple(PointId(finished.id, step) for step in (0, 1, 2))
+    points = tuple(f"{finished.id}:{step}" for step in (0, 1, 2))
     found = asked(store, *points)
     test = load_dataset("digits", 8).test
     alone = []
     for step in (0, 1, 2):
         session = ort.InferenceSession(str(finished.artifacts / f"step-{step}" / "model.onnx"))
-        pixels = {"size": 8, "channels": 1, **_pixels(finished, step)}
+        pixels = _pixels(finished, step)
         images = (script.normalise((Image.fromarray(image[0].numpy()),), pixels) for image in test.images)
         alone.append([int(session.run(["logits"], {"image": image})[0].argmax()) for image in images])
     answers = np.array(alone)
@@ -60,7 +59,7 @@ def _pixels(run: Run, step: int) -> dict[str, object]:
 
 def test_one_model_disagrees_with_nobody(store: Workspace, finished: Run) -> None:
     with pytest.raises(UserError) as told:
-        asked(store, PointId(finished.id, 0), PointId(finished.id, 7))
+        asked(store, f"{finished.id}:0", f"{finished.id}:7")
     assert told.value.code == "too_few_models"
 
 
@@ -68,7 +67,7 @@ def test_a_dataset_that_is_gone_is_said(store: Workspace, finished: Run, monkeyp
     def gone(*words: object, **more: object) -> None:
         raise UserError("unknown_dataset", "dataset", "digits", "a dataset", "Import it again.")
 
-    monkeypatch.setattr("core.engine.questions.disagreements.load_dataset", gone)
+    monkeypatch.setattr("core.engine.data.of_run.load_dataset", gone)
     with pytest.raises(UserError) as told:
-        asked(store, PointId(finished.id, 0), PointId(finished.id, 1))
+        asked(store, f"{finished.id}:0", f"{finished.id}:1")
     assert told.value.code == "unknown_dataset"
