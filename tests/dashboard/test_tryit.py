@@ -29,6 +29,7 @@ NAMES = ("bag", "boot", "coat")
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     monkeypatch.setenv("CONDENSER_WORKSPACE", str(tmp_path))
     monkeypatch.setattr(asking, "ensure_supervisor", lambda workspace: None)  # nobody answers
+    monkeypatch.setattr(answers, "AT_ONCE", 0.0)
     return Workspace.open_or_create(tmp_path)
 
 
@@ -51,12 +52,9 @@ def here(store: Workspace) -> Run:
 
 
 def classified(*shares: tuple[float, ...] | None) -> Classified:
-    models = tuple(
-        Answering(NAMES, 0.25, 9, 1, "onnxruntime")
-        if one
-        else Answering(refused={"code": "damaged_artifact", "field": "artifact", "given": "x", "allowed": "y", "fix": "z"})
-        for one in shares
-    )
+    refused = {"code": "damaged_artifact", "field": "artifact", "given": "x", "allowed": "y", "fix": "z"}
+    asked, damaged = Answering(NAMES, 0.25, 9, 1, "onnxruntime"), Answering(refused=refused)
+    models = tuple(asked if one else damaged for one in shares)
     return Classified(models, (Picture(tuple(Answer(one) if one else None for one in shares)),))
 
 
@@ -68,10 +66,10 @@ def told(found: Classified, picture: Given = Given(b"x")) -> AppTest:  # noqa: B
     return app
 
 
-def _lamp(found: Any, picture: Any) -> None:
+def _lamp(found: object, picture: object) -> None:
     from dashboard.tryit import answers
 
-    answers.lamp(picture, found)
+    answers.lamp(picture, found)  # type: ignore[arg-type]
 
 
 def test_the_lamp_says_who_disagrees() -> None:
@@ -154,7 +152,7 @@ def test_a_picture_is_put_to_the_models_and_leaves_nothing(here: Run, store: Wor
     app.session_state["kept:tryit.picture"] = Given(b"a picture")
     app.run()
     assert not app.exception
-    held = [path for path in (store.path / "jobs").rglob("*.zip")]
+    held = list((store.path / "jobs").rglob("*.zip"))
     assert len(held) == 1
     app.session_state["kept:tryit.picture"] = Given(sample=4, truth="bag", run=here.id)
     app.run()

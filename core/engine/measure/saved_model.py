@@ -51,11 +51,14 @@ class SavedModel:
     def preprocessing(self) -> Preprocessing:
         return Preprocessing.from_json(dict(self.pixels))
 
+    def batch(self, images: Image) -> NDArray[np.float32]:
+        """[N, classes], of images [N, channels, S, S]."""
+        found: NDArray[np.float32] = self.session.run(["logits"], {self.session.get_inputs()[0].name: images})[0]
+        return found
+
     def logits(self, image: Image) -> NDArray[np.float32]:
-        """[classes], of one image; a file of fixed batch gets it so many times."""
-        given = self.session.get_inputs()[0]
-        batch = np.repeat(image, given.shape[0], axis=0) if isinstance(given.shape[0], int) else image
-        found: NDArray[np.float32] = self.session.run(["logits"], {given.name: batch})[0][0]
+        """[classes], of one image."""
+        found: NDArray[np.float32] = self.batch(image)[0]
         return found
 
     def probabilities(self, image: Image) -> NDArray[np.float64]:
