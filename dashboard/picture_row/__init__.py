@@ -31,17 +31,24 @@ class Tile:
 
 
 def picture_row(
-    tiles: Sequence[Tile], *, key: str, label: str, chosen: str, on_pick: Callable[[str], None], told: bool = False
+    tiles: Sequence[Tile],
+    *,
+    key: str,
+    label: str,
+    chosen: str = "",
+    on_pick: Callable[[str], None] | None = None,
+    told: bool = False,
 ) -> None:
     """Draws the tiles, the `chosen` one marked; `told`: with their words below them. `on_pick` is called, before the
-    script runs again, with the name of the tile that was clicked."""
+    script runs again, with the name of the tile that was clicked; without it the pictures are no buttons."""
 
     def picked() -> None:
         found = getattr(widget(key, None), "picked", None)
-        if found in {tile.ident for tile in tiles}:
+        if on_pick is not None and found in {tile.ident for tile in tiles}:
             on_pick(str(found))
 
-    data = {"tiles": [asdict(tile) for tile in tiles], "label": label, "chosen": chosen, "told": told}
+    drawn = [asdict(tile) for tile in tiles]
+    data = {"tiles": drawn, "label": label, "chosen": chosen, "told": told, "still": on_pick is None}
     _component()(key=key, data=data, on_picked_change=picked)
 
 
