@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import io
-
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+
+from core.engine.png import as_png, upright
 
 Kernels = NDArray[np.float32]  # [out, in, height, width]
 
@@ -18,13 +16,7 @@ def pictures(kernels: Kernels) -> tuple[str, ...]:
     largest = max(float(np.abs(kernels).max()), 1e-12)
     shown = kernels if kernels.shape[1] == 3 else kernels.mean(axis=1, keepdims=True)
     levels = (127.5 * (1 + shown / largest)).round().clip(0, 255).astype(np.uint8)
-    return tuple(_png(one[0] if len(one) == 1 else one.transpose(1, 2, 0)) for one in levels)
-
-
-def _png(pixels: NDArray[np.uint8]) -> str:
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
-    return base64.b64encode(file.getvalue()).decode()
+    return tuple(as_png(upright(one)) for one in levels)
 
 
 def removed(before: Kernels, after: Kernels) -> tuple[int, ...]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from core.artifacts import AGAIN, read_artifact
 from core.bundle import SAMPLES
@@ -19,6 +17,7 @@ from core.engine.data.imports.picture import Opened
 from core.engine.data.imports.sources import opened
 from core.engine.measure.saved_model import SavedModel, open_model
 from core.engine.model import Preprocessing
+from core.engine.png import as_png, upright
 from core.errors import UserError
 from core.jobs import Job
 from core.points import Latency
@@ -117,11 +116,4 @@ def levels(image: NDArray[np.float32], preprocessing: Preprocessing) -> NDArray[
     """What a network is given, [channels, S, S], as levels from 0 to 255 [S, S] or [S, S, 3]."""
     mean, deviation = (np.array(v, np.float32)[:, None, None] for v in (preprocessing.mean, preprocessing.std))
     shown = ((image * deviation + mean) * 255).round().clip(0, 255).astype(np.uint8)
-    return shown[0] if len(shown) == 1 else shown.transpose(1, 2, 0)
-
-
-def as_png(pixels: NDArray[np.uint8]) -> str:
-    """The picture as PNG, in base64."""
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
-    return base64.b64encode(file.getvalue()).decode()
+    return upright(shown)

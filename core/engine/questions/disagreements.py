@@ -9,7 +9,8 @@ from core.engine.data import Split
 from core.engine.data.of_run import dataset_of
 from core.engine.measure.runtime import predict, prepared_as_bundled
 from core.engine.measure.saved_model import SavedModel, softmax
-from core.engine.questions.classify import as_png, open_all
+from core.engine.png import as_png, upright
+from core.engine.questions.classify import open_all
 from core.engine.questions.import_data import Telling
 from core.errors import UserError
 from core.jobs import Job
@@ -47,8 +48,7 @@ def picked(shares: Shares, test: Split, classes: tuple[str, ...], points: tuple[
 
 def _disputed(answers: NDArray[np.int64], sure: Shares, test: Split, place: int) -> Disputed:
     guesses = zip(answers[:, place], sure[:, place], strict=True)
-    image = test.images[place].numpy()
-    picture = as_png(image[0] if len(image) == 1 else image.transpose(1, 2, 0))
+    picture = as_png(upright(test.images[place].numpy()))
     return Disputed(place, int(test.labels[place]), tuple(Guess(int(a), float(s)) for a, s in guesses), picture)
 
 

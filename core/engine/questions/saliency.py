@@ -14,7 +14,7 @@ from core.engine.data.of_run import dataset_of
 from core.engine.measure.saliency import Map, grad_cam, occlusion, overlap, peak
 from core.engine.measure.saved_model import SavedModel, open_model, softmax
 from core.engine.model_file import WEIGHTS, load_model
-from core.engine.questions.classify import as_png
+from core.engine.png import as_png, upright
 from core.engine.questions.import_data import Telling
 from core.engine.threads import one_thread
 from core.errors import UserError
@@ -45,7 +45,7 @@ def answer(request: SaliencyRequest, job: Job) -> Saliency:
         raise UserError("other_classes", "points", target, allowed, "Choose two models of the same run.")
     with one_thread():
         method, why, maps = _maps(request.method, models, images, target)
-    shown = pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)
+    shown = upright(pixels)
     looks = tuple(_look(one, target, found, shown) for one, found in zip(logits, maps, strict=True))
     shared = overlap(*maps[:2]) if len(maps) > 1 else None
     label = int(test.labels[request.place])
