@@ -39,7 +39,9 @@ TRIM_EVERY = 10.0  # seconds
 HERE = Path(__file__).parent
 SCRIPT = HERE / "app.py"
 CONFIG = HERE / ".streamlit" / "config.toml"
-NEEDED = (SCRIPT, CONFIG, HERE / "frame.css", *(HERE / "live_plot" / f"live_plot.{kind}" for kind in ("css", "js")))
+COMPONENTS = ("live_plot", "draw_pad", "picture_row")
+PARTS = tuple(HERE / name / f"{name}.{kind}" for name in COMPONENTS for kind in ("css", "js"))
+NEEDED = (SCRIPT, CONFIG, HERE / "frame.css", *PARTS)
 
 
 async def send_plotly(request: Request) -> Response:
