@@ -8,12 +8,12 @@ import streamlit as st
 
 from core.assets import LOGO
 from core.escaping import UserText
+from dashboard.addresses import address_of
 from dashboard.i18n import say
 from dashboard.session import LANGUAGES, Language, choose_language, language, read_only, widget, workspace
 
 PRODUCT = "Condenser"
 PAGES = ("home", "data", "design", "live", "tradeoffs", "tryit")  # names of their files, in every language
-ADDRESSES = {"tryit": "try-it"}  # of a page whose address is not its name
 STYLE = Path(__file__).with_name("frame.css")
 SCRIPT = Path(__file__).with_name("frame.js")
 NAMES = {"en": "EN", "zh": "中文"}
@@ -25,7 +25,7 @@ def navigate() -> None:
         st.Page(
             f"app_pages/{name}.py",
             title=say(f"frame.{name}"),
-            url_path=ADDRESSES.get(name, name),
+            url_path=address_of(name),
             default=name == "home",
         )
         for name in PAGES

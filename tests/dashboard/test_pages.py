@@ -29,7 +29,7 @@ from core.points import Latency, Point
 from core.runs import Notes, Run
 from core.state import Status
 from core.workspace import Workspace
-from dashboard.frame import ADDRESSES
+from dashboard.addresses import address_of
 
 APP = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"
 DEMO = (APP.parents[1] / "assets" / "recipes" / "demo.toml").read_text(encoding="utf-8")
@@ -69,7 +69,7 @@ def shown(page: str, language: str = "en", **query: str) -> AppTest:
 
 def address(page: str) -> str:
     """Where the page is: of the first one at the root."""
-    return "" if page == "home" else ADDRESSES.get(page, page)
+    return "" if page == "home" else address_of(page)
 
 
 def text(app: AppTest) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import time
+import zipfile
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -50,6 +52,17 @@ class SavedModel:
     @property
     def preprocessing(self) -> Preprocessing:
         return Preprocessing.from_json(dict(self.pixels))
+
+    def kept(self, name: str) -> dict[str, NDArray[Any]]:
+        """The arrays of a file beside it, `core.bundle.SAMPLES` or PREDICTIONS; raises UserError where that is gone or
+        not as it was saved."""
+        path = str(PurePosixPath(self.side.point.artifact or "").with_name(name))
+        data = read_artifact(self.side.run, path)
+        try:
+            with np.load(io.BytesIO(data), allow_pickle=False) as found:
+                return dict(found)
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise UserError("damaged_artifact", "artifact", path, "a file as it was saved", AGAIN) from error
 
     def batch(self, images: Image) -> NDArray[np.float32]:
         """[N, classes], of images [N, channels, S, S]."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.artifacts import AGAIN, read_artifact
+from core.artifacts import AGAIN
 from core.bundle import SAMPLES
 from core.engine.data import prepare_numpy
 from core.engine.data.imports.decoder_pool import Decoder, Unreadable
@@ -104,9 +103,7 @@ def answered(network: SavedModel, image: Prepared, *, seen: bool = False) -> Ans
 def test_image(network: SavedModel, place: int) -> NDArray[np.uint8]:
     """uint8 [C, H, W]: one of the test images kept beside the file. Raises UserError where they are not there, or not
     so many."""
-    path = str(PurePosixPath(network.side.point.artifact or "").with_name(SAMPLES))
-    with np.load(io.BytesIO(read_artifact(network.side.run, path)), allow_pickle=False) as found:
-        images: NDArray[np.uint8] = found["images"]
+    images: NDArray[np.uint8] = network.kept(SAMPLES)["images"]
     if not 0 <= place < len(images):
         raise UserError("out_of_range", "picture", place, f"0 to {len(images) - 1}", AGAIN)
     return images[place]

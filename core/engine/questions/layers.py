@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 
-from core.artifacts import read_artifact
 from core.bundle import SAMPLES
 from core.engine.data import prepare_numpy
 from core.engine.data.of_run import dataset_of
@@ -45,7 +42,7 @@ def answer(request: LayersRequest, job: Job) -> Layers:
     own = File(open_model(store, request.point))
     other = File(open_model(store, request.before)) if request.before else None
     reference = _in_floats(own, store)
-    noise = signal_to_noise(own.proto, reference.proto, _images(own.model)) if reference else {}
+    noise = _noise(own, reference)
     shape = (1, own.model.preprocessing.channels, *2 * (own.model.preprocessing.size,))
     latency = own.model.timed(np.random.default_rng(0).standard_normal(shape, dtype=np.float32))
     runs = int(np.clip(PROFILED / latency.p50, FEWEST, MOST))
@@ -60,7 +57,8 @@ def answer(request: LayersRequest, job: Job) -> Layers:
         layers=rows, bytes=size, constants=constants, graph=size - constants - sum(held.values()),
         latency=1000 * latency.p50, n=latency.n, threads=latency.threads, noisy=latency.noisy, slowed=spent.slowed,
         others=tuple(Spent(op, one) for op, one in sorted(spent.others.items(), key=lambda pair: -pair[1])),
-        between=spent.between, against=reference.model.side.id if reference else "", filters=_filters(own, other),
+        between=spent.between, against=reference.model.side.id if reference and noise else "",
+        filters=_filters(own, other),
     )  # fmt: skip
 
 
@@ -138,11 +136,15 @@ def _in_floats(own: File, store: Workspace) -> File | None:
         return None
 
 
-def _images(model: SavedModel) -> NDArray[np.float32]:
-    """The test images kept beside the file, as it wants them."""
-    path = str(PurePosixPath(model.side.point.artifact or "").with_name(SAMPLES))
-    with np.load(io.BytesIO(read_artifact(model.side.run, path)), allow_pickle=False) as found:
-        return prepare_numpy(found["images"], model.preprocessing)
+def _noise(own: File, reference: File | None) -> Mapping[str, float]:
+    """Decibels by node, on the test images kept beside the file; none where these are gone."""
+    if reference is None:
+        return {}
+    try:
+        images = prepare_numpy(own.model.kept(SAMPLES)["images"], own.model.preprocessing)
+    except UserError:
+        return {}
+    return signal_to_noise(own.proto, reference.proto, images)
 
 
 def _sensitivity(side: Side, store: Workspace, tell: Telling) -> Mapping[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
-from core.engine.data import Split, prepare_numpy
+from core.bundle import PREDICTIONS, SAMPLES
+from core.engine.data import prepare_numpy
 from core.engine.data.of_run import dataset_of
 from core.engine.measure.saliency import Map, grad_cam, occlusion, overlap, peak
 from core.engine.measure.saved_model import SavedModel, open_model, softmax
@@ -35,8 +37,7 @@ def answer(request: SaliencyRequest, job: Job) -> Saliency:
     """Raises UserError where a model or the image is gone, or Grad-CAM was asked for and cannot be had."""
     store = Workspace(job.workspace)
     models = [open_model(store, name) for name in request.points]
-    test = dataset_of(models[0].side.run, store, Telling(job)).test
-    pixels = _image(test, request.place)
+    pixels, label = _image(models[0], request.place, store, Telling(job))
     images = [prepare_numpy(pixels[None], model.preprocessing) for model in models]
     logits = [model.logits(image) for model, image in zip(models, images, strict=True)]
     target = int(logits[0].argmax()) if request.target is None else request.target
@@ -48,16 +49,20 @@ def answer(request: SaliencyRequest, job: Job) -> Saliency:
     shown = upright(pixels)
     looks = tuple(_look(one, target, found, shown) for one, found in zip(logits, maps, strict=True))
     shared = overlap(*maps[:2]) if len(maps) > 1 else None
-    label = int(test.labels[request.place])
     return Saliency(models[0].classes, label, target, as_png(enlarged(shown)), method, why, looks, shared)
 
 
-def _image(test: Split, place: int) -> Levels:
-    """uint8 [C, H, W]."""
+def _image(model: SavedModel, place: int, store: Workspace, tell: Telling) -> tuple[Levels, int]:
+    """A test image, uint8 [C, H, W], and its class: one of those kept beside the file, else from the dataset. Raises
+    UserError where it is in neither."""
+    with suppress(UserError):
+        images, labels = model.kept(SAMPLES)["images"], model.kept(PREDICTIONS)["test_labels"]
+        if 0 <= place < len(images):
+            return images[place], int(labels[place])
+    test = dataset_of(model.side.run, store, tell).test
     if not 0 <= place < len(test):
         raise UserError("out_of_range", "place", place, f"0 to {len(test) - 1}", "Choose another image.")
-    found: Levels = test.images[place].numpy()
-    return found
+    return test.images[place].numpy(), int(test.labels[place])
 
 
 def _maps(
