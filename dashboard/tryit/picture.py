@@ -79,14 +79,13 @@ def _drawn(data: bytes) -> None:
 def _take(file: Any, source: str) -> None:
     """The file, once: a rerun must not bring back what was replaced by a test image meanwhile."""
     seen = f"tryit.seen_{source}"
-    name = file.file_id if file is not None else ""
-    if file is None or recall(seen, "") == name:
+    if file is None:
         return
-    remember(seen, name)
-    if file.size > LARGEST:
-        st.error(say("tryit.too_large", size=size(file.size), most=size(LARGEST)))
-        return
-    give(Given(file.getvalue()))
+    if not 0 < file.size <= LARGEST:
+        st.error(say("tryit.wrong_size", size=size(file.size), most=size(LARGEST)))
+    elif recall(seen, "") != file.file_id:
+        remember(seen, file.file_id)
+        give(Given(file.getvalue()))
 
 
 # the test images at hand
