@@ -19,7 +19,7 @@ FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
-OWN_PROBE = re.compile(r"/[a-z]+/_stcore/(host-config|health)$")  # Streamlit asks under a page's address first
+OWN_PROBE = re.compile(r"/[a-z-]+/_stcore/(host-config|health)$")  # Streamlit asks under a page's address first
 SLOW = 30_000  # milliseconds a page may take on a busy machine before a test gives up
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ AT_ONCE = 4.0  # seconds for which the page waits before it is drawn without an 
 MOST_BARS = 5
 ROW = 4  # models beside each other
 SEEN = 96  # pixels
+FIELDS = ("code", "field", "given", "allowed", "fix")
 
 
 @dataclass(frozen=True)
@@ -129,14 +131,13 @@ def draw(models: Sequence[Side], picture: Given, found: Classified) -> None:
         return
     lamp(picture, found)
     rows = [(m, a, p) for m, a, p in zip(models, found.models, one.answers, strict=True)]
-    classes = leading(found)
+    several = len({model.run.id for model in models}) > 1
     for start in range(0, len(rows), ROW):
         part = rows[start : start + ROW]
-        for column, (model, asked, answer) in zip(
-            st.columns(len(part) if len(rows) < ROW else ROW), part, strict=False
-        ):
+        width = len(part) if len(rows) < ROW else ROW
+        for column, (model, asked, answer) in zip(st.columns(width), part, strict=False):
             with column:
-                _column(model, asked, answer, classes)
+                _column(model, asked, answer, leading(found, asked.classes), several=several)
     st.caption(say("tryit.how"))
 
 
@@ -146,12 +147,14 @@ def best(model: Answering, answer: Answer) -> tuple[str, float]:
     return model.classes[answer.probabilities.index(share)], share
 
 
-def leading(found: Classified) -> list[str]:
-    """The classes that any model thinks likeliest, most likely first: the same bars for all of them."""
+def leading(found: Classified, classes: Sequence[str]) -> list[str]:
+    """Of these classes those that any model with the same ones thinks likeliest, most likely first: the same bars for
+    all of them."""
     highest: dict[str, float] = {}
     for model, answer in zip(found.models, found.pictures[0].answers, strict=True):
-        for name, share in zip(model.classes, answer.probabilities if answer else (), strict=False):
-            highest[name] = max(share, highest.get(name, 0.0))
+        if answer is not None and tuple(model.classes) == tuple(classes):
+            for name, share in zip(model.classes, answer.probabilities, strict=True):
+                highest[name] = max(share, highest.get(name, 0.0))
     return sorted(highest, key=lambda name: -highest[name])[:MOST_BARS]
 
 
@@ -163,22 +166,28 @@ def lamp(picture: Given, found: Classified) -> None:
         if answer is not None
     ]
     counts = {name: answers.count(name) for name in dict.fromkeys(answers)}
-    truth = " " + say("tryit.truth", label=UserText(picture.truth).md()) if picture.truth else ""
     if len(counts) > 1:
         said = ", ".join(f"{count} × {UserText(name).md()}" for name, count in counts.items())
-        st.warning(say("tryit.disagree", said=said) + truth, icon=":material/call_split:")
+        st.warning(_with_truth(say("tryit.disagree", said=said), picture), icon=":material/call_split:")
     elif len(answers) > 1:
-        st.success(
-            say("tryit.agree", count=len(answers), label=UserText(answers[0]).md()) + truth, icon=":material/check:"
-        )
-    elif truth:
-        st.info(truth.strip(), icon=":material/image:")
+        told = say("tryit.agree", count=len(answers), label=UserText(answers[0]).md())
+        st.success(_with_truth(told, picture), icon=":material/check:")
+    elif picture.truth:
+        st.info(_with_truth("", picture), icon=":material/image:")
 
 
-def _column(model: Side, asked: Answering, answer: Answer | None, classes: Sequence[str]) -> None:
-    key = f"tryit_{model.id.replace(':', '_')}"
+def _with_truth(told: str, picture: Given) -> str:
+    return say("tryit.truth", told=told, label=UserText(picture.truth).md()).strip() if picture.truth else told
+
+
+def _column(
+    model: Side, asked: Answering, answer: Answer | None, classes: Sequence[str], *, several: bool
+) -> None:  # fmt: skip
+    key = "tryit_" + re.sub(r"\W", "_", model.id)
     with st.container(border=True, gap="xsmall", key=key):
         st.markdown(heading(model))
+        if several:
+            st.caption(UserText(model.run.summary().name).md())
         if answer is None:
             _refused(asked)
             return
@@ -202,9 +211,6 @@ def _refused(asked: Answering) -> None:
     """Why this model did not answer; the others did."""
     if asked.refused is not None:
         components.refused(UserError(**{name: asked.refused.get(name, "") for name in FIELDS}))
-
-
-FIELDS = ("code", "field", "given", "allowed", "fix")
 
 
 def speed(asked: Answering) -> str:

@@ -40,13 +40,13 @@ def _at_hand(models: Sequence[Side]) -> None:
         st.caption(say("tryit.no_samples"))
         return
     words, run = {tile.ident: tile.words for tile in tiles}, models[0].run.id
+    if given(run) is None:
+        give(Given(sample=int(tiles[0].ident), truth=tiles[0].words, run=run))
     now = given(run)
     picture_row(
         tiles, key="tryit_samples", label=say("tryit.samples"), chosen=str(now.sample) if now else "",
         on_pick=lambda ident: give(Given(sample=int(ident), truth=words[ident], run=run)),
     )  # fmt: skip
-    if now is None:
-        give(Given(sample=int(tiles[0].ident), truth=tiles[0].words, run=run))
 
 
 def _upload(models: Sequence[Side]) -> None:

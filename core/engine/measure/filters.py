@@ -48,4 +48,5 @@ def _unpaired(best: NDArray[np.float64]) -> tuple[int, ...]:
 
 def _unit(kernels: Kernels) -> NDArray[np.float64]:
     rows = kernels.reshape(len(kernels), -1).astype(np.float64)
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    unit: NDArray[np.float64] = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    return unit
