@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -128,7 +129,7 @@ def micro(microseconds: float) -> str:
 
 def for_people(table: pd.DataFrame) -> pd.DataFrame:
     """The table with units, and without columns of which nothing is known."""
-    columns = {
+    columns: dict[str, Sequence[object] | pd.Series] = {
         "layer": table["layer"].map(lambda name: UserText(name).plain()),
         "op": table["op"],
         "bytes": table["bytes"].map(formatting.size),

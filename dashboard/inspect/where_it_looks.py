@@ -20,7 +20,7 @@ from dashboard.picture_row import Tile, as_png, picture_row
 from dashboard.session import read_only, recall, remember, set_widget, widget
 from dashboard.tradeoffs import answers as kept_answers
 
-SLOT, ASKED, FOUND, PLACE = "inspect.saliency", "inspect.saliency_asked", "inspect.saliency_found", "inspect_place"
+SLOT, FOUND, PLACE = "inspect.saliency", "inspect.saliency_found", "inspect_place"
 METHODS: dict[str, Method | None] = {"both": None, "grad_cam": "grad_cam", "occlusion": "occlusion"}
 AT_ONCE = 4.0  # seconds for which the page waits before it is drawn without maps
 AT_HAND = 16  # test images to click
@@ -80,7 +80,6 @@ def _answer(request: SaliencyRequest) -> Found | None:
     if found is not None and found.request == request:
         return found
     if asking.asked(SLOT) is None and asking.begin(SLOT, request):
-        remember(ASKED, request)
         asking.hurry(SLOT, AT_ONCE)
         _take()
         found = recall(FOUND, None)
@@ -89,9 +88,8 @@ def _answer(request: SaliencyRequest) -> Found | None:
 
 def _take() -> None:
     outcome = asking.outcome(SLOT)
-    if outcome is not None:
-        asked: SaliencyRequest = recall(ASKED, outcome.asked.request)
-        remember(FOUND, Found(asked, outcome.answer, outcome.error, outcome.details))
+    if outcome is not None and isinstance(outcome.asked.request, SaliencyRequest):
+        remember(FOUND, Found(outcome.asked.request, outcome.answer, outcome.error, outcome.details))
 
 
 # showing

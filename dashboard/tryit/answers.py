@@ -210,7 +210,8 @@ def _column(
 def _refused(asked: Answering) -> None:
     """Why this model did not answer; the others did."""
     if asked.refused is not None:
-        components.refused(UserError(**{name: asked.refused.get(name, "") for name in FIELDS}))
+        code, field, given, allowed, fix = (asked.refused.get(name, "") for name in FIELDS)
+        components.refused(UserError(code, field, given, allowed, fix))
 
 
 def speed(asked: Answering) -> str:

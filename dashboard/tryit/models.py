@@ -63,17 +63,20 @@ def _names(table: pd.DataFrame, run: str, asked: Sequence[str]) -> list[str]:
 
 
 def _models(table: pd.DataFrame, run: str, names: Sequence[str], asked: Sequence[str]) -> list[str]:
-    rows = table.set_index("id")
-    controls = rows["control"]
-    usual = [one for one in names if not controls[one]][-USUAL:]
+    controls = set(table.loc[table["control"], "id"])
+    usual = [one for one in names if one not in controls][-USUAL:]
     key = f"tryit_models_{run}"
 
     def note() -> None:
-        put_query(ADDRESS, ",".join(quote(one, safe=":") for one in widget(key, [])))
+        picked: list[str] = widget(key, [])
+        put_query(ADDRESS, ",".join(quote(one, safe=":") for one in picked))
+
+    def titled(one: str) -> str:
+        return _title(next(row for _, row in table[table["id"] == one].iterrows()), run)
 
     found: list[str] = st.multiselect(
         say("tryit.models"), names, default=[one for one in asked if one in names] or usual, key=key,
-        max_selections=MOST_POINTS, on_change=note, format_func=lambda one: _title(rows.loc[one], run),
+        max_selections=MOST_POINTS, on_change=note, format_func=titled,
     )  # fmt: skip
     return found
 

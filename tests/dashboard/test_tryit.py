@@ -123,7 +123,7 @@ def test_a_drawing_comes_through() -> None:
 def test_the_page_asks_about_a_test_image_at_once(here: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """All models of the newest run, and the first of eight images: a person need not choose anything."""
     asked: list[Any] = []
-    monkeypatch.setattr(asking, "begin", lambda slot, request: asked.append(request) or False)
+    monkeypatch.setattr(asking, "begin", lambda slot, request: asked.append(request))
     app = shown("tryit")
     assert app.multiselect(key=f"tryit_models_{here.id}").value == [f"{here.id}:{step}" for step in (0, 1, 2)]
     assert (asked[0].points, asked[0].upload) == (tuple(f"{here.id}:{step}" for step in (0, 1, 2)), "")
@@ -133,7 +133,7 @@ def test_the_page_asks_about_a_test_image_at_once(here: Run, monkeypatch: pytest
 
 def test_the_address_names_the_models(here: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
-    monkeypatch.setattr(asking, "begin", lambda slot, request: asked.append(request) or False)
+    monkeypatch.setattr(asking, "begin", lambda slot, request: asked.append(request))
     shown("tryit", sel=f"{here.id}:2,{here.id}:0")
     assert set(asked[0].points) == {f"{here.id}:2", f"{here.id}:0"}
     gone = shown("tryit", sel="0000000000000-ffffff:0")

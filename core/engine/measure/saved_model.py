@@ -95,7 +95,8 @@ class SavedModel:
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
     """Over the last axis, in float64 as predict.py does."""
     weights: NDArray[np.float64] = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
-    return weights / weights.sum(axis=-1, keepdims=True)
+    shares: NDArray[np.float64] = weights / weights.sum(axis=-1, keepdims=True)
+    return shares
 
 
 def open_model(store: Workspace, name: str) -> SavedModel:

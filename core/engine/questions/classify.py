@@ -106,7 +106,8 @@ def test_image(network: SavedModel, place: int) -> NDArray[np.uint8]:
     images: NDArray[np.uint8] = network.kept(SAMPLES)["images"]
     if not 0 <= place < len(images):
         raise UserError("out_of_range", "picture", place, f"0 to {len(images) - 1}", AGAIN)
-    return images[place]
+    found: NDArray[np.uint8] = images[place]
+    return found
 
 
 def levels(image: NDArray[np.float32], preprocessing: Preprocessing) -> NDArray[np.uint8]:

@@ -110,15 +110,15 @@ def _row(
 ) -> Layer:
     node = own.nodes[name]
     layer, numbers = own.held[node], own.numbers[node]
-    twin = other.nodes.get(name) if other is not None else None
-    before = other.numbers[twin] if other is not None and twin is not None else None
+    twin = other.held[other.nodes[name]] if other is not None and name in other.nodes else None
+    before = other.numbers[twin.name] if other is not None and twin is not None else None
     edges = edges_of(numbers, before)
     return Layer(
         name=name, op=layer.op, bytes=own.sizes[0][node], macs=own.macs.get(node), microseconds=spent,
         bits=BITS[layer.data_type], shape=layer.shape, channels=layer.shape[layer.axis],
-        channels_before=other.held[twin].shape[other.held[twin].axis] if other is not None and twin else None,
+        channels_before=twin.shape[twin.axis] if twin is not None else None,
         weights=weights(layer, numbers, edges),
-        weights_before=weights(other.held[twin], before, edges) if other is not None and before is not None else None,
+        weights_before=weights(twin, before, edges) if twin is not None and before is not None else None,
         signal_to_noise=noise, sensitivity=lost,
     )  # fmt: skip
 

@@ -54,7 +54,7 @@ def test_every_layer_stands_in_the_table_with_its_units() -> None:
     (table,) = (one.value for one in app.dataframe)
     assert list(table["in the file"]) == ["100 B", "300 B"]
     assert list(table["channels"]) == ["16 → 8", "8"]
-    assert list(table["time"]) == ["5.0 µs", ""]
+    assert list(table["time"]) == ["5 µs", ""]
     assert list(table["signal to noise"]) == ["30.0 dB", ""]
     assert "lost in 4 bits, points" not in table, "what was not measured is absent"
     told = "\n".join(one.value for one in app.caption)

@@ -22,7 +22,7 @@ from core.engine.measure.layer_times import Finder, times
 from core.engine.measure.layer_weights import computed_weights, decibels, edges_of, grid, signal_to_noise, weights
 from core.engine.model import Model, Preprocessing
 from core.engine.prune.structured import prune_channels
-from core.engine.quantize import Quantize
+from core.engine.quantize import Calibration, Quantize
 
 SIDE = 32
 PIXELS = Preprocessing(SIDE, 3, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
@@ -45,7 +45,7 @@ def files(net: torch.nn.Module, tmp_path_factory: pytest.TempPathFactory) -> dic
     for name, options in (("static", {}), ("weight_only", {"bits": 4})):
         method = build("quantize", name, **options)
         assert isinstance(method, Quantize)
-        method.convert(found["float"], found[name], images)
+        method.convert(found["float"], found[name], Calibration(lambda: iter(images)))
     return found
 
 
@@ -150,7 +150,7 @@ def test_a_histogram_counts_every_weight(files: dict[str, Path]) -> None:
     model = onnx.load(files["weight_only"])
     for layer in layers(model):
         numbers = computed_weights(model)[layer.name]
-        found = weights(layer, numbers, edges_of(numbers, numbers / 2, None))
+        found = weights(layer, numbers, edges_of(numbers, numbers * np.float32(0.5), None))
         assert sum(found.counts) == layer.size
         assert found.zeros == pytest.approx(float((numbers == 0).mean()))
 
@@ -176,7 +176,7 @@ def test_decibels_by_hand() -> None:
 def test_removed_filters_are_those_that_pruning_took(net: torch.nn.Module) -> None:
     """Known, since the pruned weights are still the same; and after a little training of those that are left."""
     thin = prune_channels(net, torch.zeros(2, 3, SIDE, SIDE), 0.5)
-    before, after = (one.get_submodule("stem.0").weight.detach().numpy() for one in (net, thin))
+    before, after = (one.state_dict()["stem.0.weight"].numpy() for one in (net, thin))
     kept = [n for n, one in enumerate(before) if any(np.array_equal(one, other) for other in after)]
     assert len(kept) == len(after) == 8
     gone = tuple(n for n in range(16) if n not in kept)
