@@ -6,6 +6,7 @@ import io
 import json
 import os
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,12 @@ from PIL import Image
 from playwright.sync_api import Page
 
 from core.events import Measured, RunFinished, RunStarted, StepStarted
+from core.processes.dashboard import ensure_dashboard, stop_dashboard
+from core.processes.workers import ensure_supervisor, stop_supervisor
 from core.runs import Run
 from core.workspace import Workspace
 from tests.browser import Site, Watched, wait_until_drawn
+from tests.core.conftest import PRUNED, TRAINED, finished_run
 from tests.core.processes.test_supervisor import until
 from tests.dashboard.test_pages import DEMO, point
 
@@ -98,4 +102,44 @@ def test_what_is_drawn_is_put_to_the_models_and_can_be_cleared(site: Site, watch
         "() => document.querySelectorAll('.picture-row button')[4]?.getAttribute('aria-pressed') === 'true'"
     )
     until(lambda: not uploads(site.workspace))
+    watched.is_clean()
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> Iterator[Site]:
+    """A dashboard, its supervisor, and a run of three models that were really trained on digits."""
+    workspace = Workspace.open_or_create(tmp_path / "workspace")
+    finished_run(workspace, TRAINED + PRUNED)
+    ensure_supervisor(workspace)
+    yield Site(workspace, ensure_dashboard(workspace))
+    stop_dashboard(workspace)
+    stop_supervisor(workspace)
+
+
+def test_from_a_finished_run_to_its_models_and_back_to_nothing(trained: Site, watched: Watched, tmp_path: Path) -> None:
+    """Live, Try it, a test image, a drawn digit, a photo, a file that is none, the album; no picture is left."""
+    page, jobs = watched.page, trained.workspace.path / "jobs"
+    page.goto(trained.at("live"))
+    page.get_by_role("link", name="Try it").last.click()
+    page.wait_for_selector("text=It is:", timeout=120_000)  # the first question waits for torch
+    assert page.locator("text=31 runs, 1 thread").count() == 3
+    page.get_by_text("Draw", exact=True).first.click()
+    page.wait_for_selector(".draw-pad canvas")
+    stroke(page)
+    page.wait_for_function("() => !document.body.innerText.includes('It is:')")
+    page.wait_for_selector("text=runs, 1 thread")
+    page.get_by_text("Upload", exact=True).first.click()
+    field = page.locator(".st-key-tryit_upload input[type=file]")
+    noise = np.random.default_rng(0).integers(0, 255, (300, 400, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "photo.jpg")
+    field.set_input_files(str(tmp_path / "photo.jpg"))
+    page.wait_for_selector("text=photo.jpg")
+    page.wait_for_selector("text=runs, 1 thread")
+    (tmp_path / "none.png").write_bytes(b"no picture")
+    field.set_input_files(str(tmp_path / "none.png"))
+    page.wait_for_selector("text=This is no picture that can be read")
+    page.get_by_role("button", name="Find disagreements").click()
+    page.wait_for_selector("text=/disagree on|same answer to all/", timeout=60_000)
+    wait_until_drawn(page)
+    until(lambda: not list(jobs.iterdir()))
     watched.is_clean()

@@ -7,8 +7,8 @@ import onnx
 from core.engine.measure.contents import payload, stored
 from core.engine.measure.graph import WEIGHTED, Layer, layers
 
-PASSED = ("DequantizeLinear", "QuantizeLinear", "Cast", "Mul", "Identity", "Transpose", "Reshape")
-AFTER = ("Add", *PASSED)  # between a layer and the sum with its bias
+SCALED = ("DequantizeLinear", "QuantizeLinear", "Cast", "Mul")  # whose every stored input belongs to the layer
+MOVED = ("Identity", "Transpose", "Reshape")  # of which only the first does: the others are shapes
 SUFFIXES = ("_DequantizeLinear_Output", "_quantized", ".weight")
 
 
@@ -51,12 +51,13 @@ class Owners:
         the layer before the sum. None where there is none."""
         waiting, seen = [name], {name}
         while waiting:
-            for node in self._users.get(waiting.pop(0), []):
+            here = waiting.pop(0)
+            for node in self._users.get(here, []):
                 if node.op_type in WEIGHTED and _name(node) in self._held:
                     return _name(node)
                 if node.op_type == "Add":
                     return self._before(node, name)
-                if node.op_type in PASSED:
+                if node.op_type in SCALED or (node.op_type in MOVED and node.input[0] == here):
                     waiting += [output for output in node.output if output not in seen]
                     seen.update(node.output)
         return None
@@ -64,7 +65,7 @@ class Owners:
     def _before(self, node: onnx.NodeProto, name: str) -> str | None:
         """The layer whose output is summed with the tensor, and nothing else is."""
         others = [maker for one in node.input if one != name and (maker := self._makers.get(one)) is not None]
-        while len(others) == 1 and others[0].op_type in AFTER and others[0].op_type != "Add":
+        while len(others) == 1 and others[0].op_type in (*SCALED, *MOVED):
             before = self._makers.get(others[0].input[0])
             others = [] if before is None else [before]
         found = _name(others[0]) if len(others) == 1 else ""

@@ -31,8 +31,13 @@ FORMS = ("float", "static", "weight_only")
 
 @pytest.fixture(scope="module")
 def net() -> torch.nn.Module:
+    """With batch norms as after training: equal biases would be stored once for all layers."""
     torch.manual_seed(0)
-    return load_backbone("resnet8", 5, "none", SIDE).eval()
+    found = load_backbone("resnet8", 5, "none", SIDE).eval()
+    for module in found.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.bias, -0.3, 0.3)
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -140,8 +145,8 @@ def test_the_grid_is_evenly_spaced_and_floats_have_none(files: dict[str, Path]) 
             if not len(values):
                 continue  # a layer that stayed in floats
             assert 2 <= len(values) <= most
-            steps = np.diff(values) / np.diff(values).min()
-            np.testing.assert_allclose(steps, steps.round(), atol=0.01)
+            steps = np.diff(values) / np.diff(values).min()  # the smallest of them may be two or three
+            assert any(np.allclose(times * steps, (times * steps).round(), atol=0.02) for times in (1, 2, 3))
     model = onnx.load(files["float"])
     assert not any(len(grid(layer, computed_weights(model)[layer.name])) for layer in layers(model))
 
