@@ -61,3 +61,9 @@ def parent(chosen: Side) -> Side | None:
     return max(
         (one for one in points if one.point.step < chosen.point.step), key=lambda one: one.point.step, default=None
     )
+
+
+def of_same_images(one: Side, other: Side) -> bool:
+    """Whether both were measured on the same dataset, of a person's own in the same version."""
+    sets = [(side.run.headline().dataset, side.run.state().environment.get("dataset_version")) for side in (one, other)]
+    return sets[0] == sets[1]
