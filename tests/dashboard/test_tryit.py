@@ -12,9 +12,13 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.dataset_edits import AddImages
+from core.datasets import home_of
 from core.events import Measured, RunFinished, RunStarted, StepStarted
 from core.questions.classify import Answer, Answering, Classified, Picture
+from core.questions.dataset_edit import EditRequest
 from core.runs import Run
+from core.sealed import seal
 from core.workspace import Workspace
 from dashboard.data import asking
 from dashboard.draw_pad import decoded
@@ -164,3 +168,32 @@ def test_a_picture_is_put_to_the_models_and_leaves_nothing(here: Run, store: Wor
 def test_without_a_run_there_is_one_thing_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONDENSER_WORKSPACE", str(tmp_path))
     assert primary(shown("tryit")) == ["Run the demo on Home"]
+
+
+def own_dataset(store: Workspace) -> None:
+    """As far as the page looks at one: its card."""
+    home = home_of("pets", store.datasets)
+    home.mkdir(parents=True)
+    images = [{"file": "x.png", "label": n % 2, "split": "train", "name": f"{n}.png"} for n in range(4)]
+    card = {"name": "pets", "classes": ["cats", "dogs"], "images": images}
+    (home / "dataset.json").write_bytes(seal(json.dumps(card).encode()))
+
+
+def test_a_picture_goes_to_a_dataset_only_where_a_person_says_so(
+    here: Run, store: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own_dataset(store)
+    asked: list[Any] = []
+    monkeypatch.setattr(asking, "begin", lambda slot, request: asked.append(request))
+    app = shown("tryit")
+    assert "tryit_keep_do" not in [button.key for button in app.button], "a test image is there already"
+    app.session_state["kept:tryit.picture"] = Given(b"a picture")
+    app.run()
+    button = app.button(key="tryit_keep_do")
+    assert button.disabled, "without a class there is nothing to add to"
+    app.selectbox(key="tryit_keep_class_pets").select("dogs").run()
+    asked.clear()
+    app.button(key="tryit_keep_do").click().run()
+    assert not app.exception
+    added = [one for one in asked if isinstance(one, EditRequest)]
+    assert [(one.dataset, one.edit.label) for one in added if isinstance(one.edit, AddImages)] == [("pets", "dogs")]
