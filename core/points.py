@@ -47,21 +47,11 @@ class Spread(BaseModel):
 class Point(BaseModel):
     """The model after one step: accuracies of the saved file from 0 to 1, sizes in bytes.
 
-    <<<<<<< HEAD
-        `backbone` is the network's, several joined by +; `control` is the code of a control (`core.controls`), None for the
-        step's own model. `accuracy` is that of the test split with its 95 % interval, `target_accuracy` that of the target
-        dataset's test split, in a recipe that has one; `artifact` is relative to the run folder; `seeds` is the number of
-        seeds behind `accuracy_mean`, its deviation `accuracy_sd`, both of the target too, and `validation_accuracy_mean`,
-        while all else is of the file of the recipe's own seed. `spread` is
-        absent in points of before it was measured. `chance` is what would be right without looking at the
-        images. None means: not measured; `to_json` leaves it out.
-    =======
-        `backbone` names its network, several joined by +; `control` is the code of a control (`core.controls`), None for
-        the step's own model. `accuracy` is that of the test split with its 95 % interval, `target_accuracy` that of the
-        target dataset's test split, if the recipe has one. `artifact` is a path relative to the run folder. The fields
-        ending in `_mean` and `_sd` are mean and standard deviation over `seeds` seeds; all others describe the file of the
-        recipe's own seed. `chance` is the chance level. None means not measured; `to_json` leaves such fields out.
-    >>>>>>> words
+    `backbone` names its network, several joined by +; `control` is the code of a control (`core.controls`), None for
+    the step's own model. `accuracy` is that of the test split with its 95 % interval, `target_accuracy` that of the
+    target dataset's test split, if the recipe has one. `artifact` is a path relative to the run folder. The fields
+    ending in `_mean` and `_sd` are mean and standard deviation over `seeds` seeds; all others describe the file of the
+    recipe's own seed. `spread` is absent in points measured before it existed. `chance` is the chance level. None means not measured; `to_json` leaves such fields out.
     """
 
     model_config = STRICT

@@ -23,24 +23,14 @@ from core.tensors import has_whole_content, is_finite
 from core.workspace import Workspace
 
 AGAIN = "Run the recipe again: steps whose models are cached are not trained again."
-<<<<<<< HEAD
-VERSION = "An earlier version of the set: only a run that began with it needs it. Delete the file."
-CACHED = "Nothing needs to be done: it is made again when it is needed. `condenser cache --clear` removes it."
-RESUMED = "Nothing needs to be done: a resumed run goes on from the checkpoint before it."
-MADE = "A run that is resumed does the step again; a finished run only loses its layer-by-layer sensitivity."
-COMPUTED = "Nothing needs to be done: the page Inspect has it computed again."
-PROCESS = "Nothing needs to be done: it is written anew by the next process."
-ASK_AGAIN = "Ask again: an answer is kept for a day only."
-FETCH = "Delete it; it is fetched or decoded again with the next run."
-=======
 VERSION = "An earlier version of the dataset; only runs that began with it need it. Delete the file."
 CACHED = "Nothing needs to be done: it is made again when needed. `condenser cache --clear` removes it."
 RESUMED = "Nothing needs to be done: a resumed run continues from the checkpoint before it."
 MADE = "A resumed run repeats the step; a finished run only loses its layer-by-layer sensitivity."
+COMPUTED = "Nothing needs to be done: the page Inspect has it computed again."
 PROCESS = "Nothing needs to be done: the next process writes it again."
 ASK_AGAIN = "Try again: answers are kept for a day only."
 FETCH = "Delete it; the next run downloads or decodes it again."
->>>>>>> words
 MADE_FOLDER, HASHES = "made", "files.json"
 HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.[a-z]+")
 BY_CONTENT = re.compile(r"[0-9a-f]{64}")
