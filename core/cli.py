@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 
-from core import cache, cli_dataset, foreground, formatting, streams, terminal
+from core import cache, cli_dataset, cli_search, foreground, formatting, streams, terminal
 from core.assets import RECIPES, shipped
 from core.bundle import write_bundle
 from core.catalog import Catalog
@@ -29,6 +29,7 @@ from core.models import PREFIX, damaged_network, damaged_networks, read_labels
 from core.processes import dashboard as dashboard_process
 from core.processes.ask import ask
 from core.processes.identity import described, holder
+from core.processes.searches import stop_drivers
 from core.processes.workers import SupervisorError, ensure_supervisor, lock_of, run_in_foreground, stop_supervisor
 from core.questions.import_data import ImportRequest
 from core.questions.import_network import ImportNetworkRequest
@@ -38,6 +39,7 @@ from core.questions.sensitivity import LIMIT, Row, question, rows
 from core.recipe import Recipe, load_recipe, with_settings
 from core.rules.networks import size_faults
 from core.runs import Run, RunSummary
+from core.search.store import find
 from core.state import Status
 from core.toml import MAX_BYTES
 from core.verify import verify
@@ -386,13 +388,17 @@ def show(run: str, *, workspace: Folder = None, json: AsJson = False) -> int:
 
 @app.command
 def cancel(run: str, *, workspace: Folder = None, json: AsJson = False) -> int:
-    """Cancel a run, waiting or running; what it has measured stays.
+    """Cancel a run, waiting or running, or a search; what was measured stays.
 
     Parameters
     ----------
     run
-        The run's id.
+        The id of the run or of the search.
     """
+    opened = Workspace.open_to_read(workspace)
+    if cli_search.is_search(opened, run):
+        find(opened, run).cancel()
+        return _say(json, {"search": run}, f"{run} is asked to stop")
     store = _store_with(run, workspace)
     store.cancel(run)
     return _say(json, {"run": run, "status": store.run(run).state().status.value}, f"{run} is asked to stop")
@@ -400,13 +406,17 @@ def cancel(run: str, *, workspace: Folder = None, json: AsJson = False) -> int:
 
 @app.command
 def resume(run: str, *, workspace: Folder = None, json: AsJson = False) -> int:
-    """Queue a run again that was cancelled, interrupted or failed; it goes on from its last checkpoint.
+    """Queue a run again that was cancelled, interrupted or failed, which goes on from its last checkpoint; or go on
+    with a search.
 
     Parameters
     ----------
     run
-        The run's id.
+        The id of the run or of the search.
     """
+    if cli_search.is_search(Workspace.open_to_read(workspace), run):
+        status = cli_search.resume(Workspace.open_or_create(workspace), run)
+        return _say(json, {"search": run, "status": status}, f"{run} goes on")
     store = _store_with(run, workspace)
     ensure_supervisor(store)
     store.resume(run)
@@ -476,11 +486,14 @@ def show_cache(
 
 @app.command
 def stop(*, workspace: Folder = None, json: AsJson = False) -> int:
-    """End the workspace's supervisor and dashboard; a run that is going on goes on."""
+    """End the workspace's supervisor and dashboard; a run that is going on goes on, a search rests until the next
+    command that needs a supervisor."""
     store = Workspace.open_to_read(workspace)
+    resting = stop_drivers(store)  # before the supervisor, which would begin them again
     closed, stopped = dashboard_process.stop_dashboard(store), stop_supervisor(store)
     told = ["The dashboard has ended."] if closed else []
     told.append("The supervisor has ended." if stopped else "No supervisor was running.")
+    told += [f"{formatting.Amount(resting):search rests|searches rest} until it is started again."] if resting else []
     stranger = None if stopped else holder(lock_of(store))
     if stranger is not None:
         told.append(f"But {described(stranger)} holds {lock_of(store)}: while it does, no supervisor can start.")
@@ -587,10 +600,10 @@ def _refuse_missing(path: Path) -> None:
 
 def _with_stdin(words: Sequence[str]) -> list[str]:
     """A lone `-` in place of a recipe as the path `./-`: the parser would take it for an option."""
-    takes = bool(words) and words[0] in ("run", "submit", "check")
+    takes = bool(words) and words[0] in ("run", "submit", "check", "search", "sweep")
     before = ["", *words]
     return [
-        "./-" if takes and word == "-" and last not in ("--set", "--workspace") else word
+        "./-" if takes and word == "-" and last not in ("--set", "--vary", "--workspace") else word
         for last, word in zip(before, words, strict=False)
     ]
 
@@ -698,6 +711,7 @@ def _print(document: object) -> None:
 
 
 cli_dataset.attach(app, cli_dataset.Terminal(_say, screen, _interruptible))
+cli_search.attach(app, cli_search.Terminal(_say, screen, _interruptible, _checked))
 
 if __name__ == "__main__":
     main()

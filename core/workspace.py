@@ -126,16 +126,18 @@ class Workspace:
 
     # runs
 
-    def create_run(self, recipe_text: str, name: str = "") -> Run:
-        """A new run of a recipe already checked; whole or not at all. `name` replaces the recipe's in the lists."""
-        run_id = new_id(after=self.run_ids())
+    def create_run(self, recipe_text: str, name: str = "", *, run_id: str = "", tags: tuple[str, ...] = ()) -> Run:
+        """A new run of a recipe already checked; whole or not at all. `name` replaces the recipe's in the lists;
+        `run_id` is one that was decided before, as `new_id` makes them."""
+        run_id = run_id or new_id(after=self.run_ids())
         with self._half_made("runs", run_id) as folder:
             half = Run(folder)
             write_atomic(folder / "recipe.toml", recipe_text.encode())
             for part in (half.checkpoints, half.artifacts):
                 make_folder(part)
-            if name and name != half.headline().name:
-                half.annotate(half.notes().model_copy(update={"name": name}))
+            other = name if name != half.headline().name else ""
+            if other or tags:
+                half.annotate(half.notes().model_copy(update={"name": other, "tags": tags}))
             half.requeue()
         return self.run(run_id)
 
@@ -184,9 +186,9 @@ class Workspace:
 
     # the queue
 
-    def submit(self, recipe_text: str, name: str = "") -> Run:
+    def submit(self, recipe_text: str, name: str = "", *, run_id: str = "", tags: tuple[str, ...] = ()) -> Run:
         """Creates a run and queues it."""
-        run = self.create_run(recipe_text, name)
+        run = self.create_run(recipe_text, name, run_id=run_id, tags=tags)
         try:
             self.queue(run)
         except OSError:

@@ -32,7 +32,7 @@ from core.workspace import Workspace
 
 APP = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"
 DEMO = (APP.parents[1] / "assets" / "recipes" / "demo.toml").read_text(encoding="utf-8")
-PAGES = ("home", "data", "design", "live", "tradeoffs")
+PAGES = ("home", "data", "design", "live", "search", "tradeoffs")
 STAGES = ("transfer", "distill", "prune", "quantize")
 NASTY = (
     "<img src=x onerror=alert(1)>", "[x](javascript:alert(1))", "![](http://example.org/x.png)", ":red[no] :smile:",

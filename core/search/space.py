@@ -1,0 +1,286 @@
+"""What a search may vary: knobs of a recipe, each within a range or among choices; and the recipe with values set."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from core import toml
+from core.catalog import Catalog
+from core.errors import UserError, UserErrors, nearest
+from core.options import Option, Value
+from core.recipe import Recipe, Step, check
+from core.recipe_options import RECIPE_OPTIONS
+
+FIXED = ("name", "dataset", "target", "seed", "seeds", "device", "threads", "latency_threads")
+DIGITS = 3  # significant ones of a number that is tried
+MOST_KNOBS = 12
+MOST_CHOICES = 50
+FORM = "path=low:high, path=low:high:log or path=a,b,c, such as steps.1.temperature=1:20"
+Values = Mapping[str, Value]
+
+
+@dataclass(frozen=True)
+class Vary:
+    """One knob by its path in the recipe: from `low` to `high`, or one of `choices`."""
+
+    path: str
+    low: float = 0.0
+    high: float = 0.0
+    log: bool = False
+    whole: bool = False
+    choices: tuple[Value, ...] = ()
+
+    def to_text(self) -> str:
+        """As a command line says it."""
+        if self.choices:
+            return f"{self.path}={','.join(map(told_value, self.choices))}"
+        return f"{self.path}={self.low:.10g}:{self.high:.10g}{':log' if self.log else ''}"
+
+    def told(self, value: float) -> Value:
+        """A number of the range as it is written into a recipe: whole, or of three significant digits."""
+        short = value if self.whole else _short(value)
+        kept = min(max(short, self.low), self.high)
+        return round(kept) if self.whole else float(kept)
+
+    def at(self, share: float) -> Value:
+        """The value at a share of the range from 0 to 1, evenly or in equal ratios."""
+        if self.log:
+            return self.told(self.low * (self.high / self.low) ** share)
+        return self.told(self.low + share * (self.high - self.low))
+
+    def share(self, value: Value) -> float:
+        """Where a value lies in the range, from 0 to 1."""
+        if self.log:
+            return math.log(float(value) / self.low) / math.log(self.high / self.low)
+        return (float(value) - self.low) / (self.high - self.low)
+
+    def grid(self, points: int) -> tuple[Value, ...]:
+        """The choices, or so many values from end to end of the range."""
+        if self.choices:
+            return self.choices
+        return tuple(dict.fromkeys(self.at(place / (points - 1)) for place in range(points)))
+
+    def holds(self, value: Value) -> bool:
+        """Whether that value is one of those."""
+        if self.choices:
+            return value in self.choices
+        return isinstance(value, int | float) and self.low <= value <= self.high
+
+    def ends(self) -> tuple[Value, ...]:
+        """All choices, or both ends."""
+        return self.choices or (self.told(self.low), self.told(self.high))
+
+
+def parse(texts: Iterable[str], recipe: Recipe, catalog: Catalog) -> tuple[Vary, ...]:
+    """What the texts of `--vary` mean for this recipe. Raises UserErrors with every mistake."""
+    found: list[UserError] = []
+    varied: list[Vary] = []
+    for text in texts:
+        try:
+            varied.append(_parsed(text, recipe, catalog))
+        except UserError as error:
+            found.append(error)
+    if not found:
+        found.extend(_faults(varied, recipe, catalog))
+    if found:
+        raise UserErrors(found)
+    return tuple(varied)
+
+
+def knobs(recipe: Recipe, catalog: Catalog) -> dict[str, Option]:
+    """Every knob of the recipe that can be varied, by path: its own, and the options of its steps."""
+    found = {option.name: option for option in RECIPE_OPTIONS if option.name not in FIXED}
+    for place, step in enumerate(recipe.steps):
+        entry = catalog.methods.get(step.stage, {}).get(step.method)
+        options = entry.options if entry else ()
+        found |= {f"steps.{place}.{option.name}": option for option in options}
+    return found
+
+
+def applied(recipe: Recipe, values: Values, catalog: Catalog) -> Recipe:
+    """The recipe with these values, unchecked. A step whose method varies keeps those options that the new one has;
+    values for options that it lacks are left out."""
+    own = {path: value for path, value in values.items() if "." not in path}
+    steps = [_step(step, f"steps.{place}.", values, catalog) for place, step in enumerate(recipe.steps)]
+    changed: dict[str, Any] = dict(own)
+    return replace(recipe, steps=tuple(steps), **changed)
+
+
+def checked(recipe: Recipe, catalog: Catalog) -> Recipe:
+    """The recipe through the one gate; raises UserErrors."""
+    return check(recipe.to_data(), catalog).accepted()
+
+
+def current(recipe: Recipe, path: str, catalog: Catalog) -> Value | None:
+    """What the recipe has at `path`."""
+    resolved = recipe.resolved(catalog)
+    if "." not in path:
+        return resolved.knobs().get(path)
+    _, place, name = path.split(".")
+    step = resolved.steps[int(place)]
+    return step.method if name == "method" else step.options.get(name)
+
+
+def takes(recipe: Recipe, path: str, catalog: Catalog) -> bool:
+    """Whether the recipe, its methods chosen, has that knob."""
+    return path.endswith(".method") or path in knobs(recipe, catalog)
+
+
+# reading
+
+
+def _parsed(text: str, recipe: Recipe, catalog: Catalog) -> Vary:
+    path, equals, given = (part.strip() for part in text.partition("="))
+    if not equals or not path or not given:
+        raise UserError("bad_vary", "--vary", text, FORM, "Write the path, =, and what it may be.")
+    option = _option(path, recipe, catalog)
+    if option is None:
+        return _choices(path, None, given, _methods(path, recipe, catalog))
+    if option.type in ("int", "float") and ":" in given:
+        return _range(path, option, given)
+    return _choices(path, option, given, ())
+
+
+def _option(path: str, recipe: Recipe, catalog: Catalog) -> Option | None:
+    """The knob at that path; None for a step's method. One that only another method of the step has counts where that
+    method varies too, which `_faults` sees to."""
+    known = knobs(recipe, catalog)
+    if path in known:
+        return known[path]
+    if path in FIXED:
+        fix = f"Vary something else than {path}; set it with --set {path}=…."
+        raise UserError("not_varied", path, path, "a knob that can make a better model", fix)
+    parts = path.split(".")
+    place = int(parts[1]) if len(parts) == 3 and parts[0] == "steps" and parts[1].isdecimal() else len(recipe.steps)
+    if place < len(recipe.steps):
+        if parts[2] == "method":
+            return None
+        for entry in catalog.methods[recipe.steps[place].stage].values():
+            if found := next((option for option in entry.options if option.name == parts[2]), None):
+                return found
+    raise UserError("unknown_field", path, path, "a knob of the recipe or of a step", nearest(path, known))
+
+
+def _methods(path: str, recipe: Recipe, catalog: Catalog) -> tuple[str, ...]:
+    return tuple(catalog.methods[recipe.steps[int(path.split(".")[1])].stage])
+
+
+def _range(path: str, option: Option, given: str) -> Vary:
+    parts = [part.strip() for part in given.split(":")]
+    log = len(parts) == 3 and parts[2] == "log"
+    if len(parts) != 2 and not log:
+        raise UserError("bad_vary", path, given, FORM, "Write low:high, or low:high:log.")
+    low, high = (_number(path, option, part) for part in parts[:2])
+    if low == high:
+        raise one_value(path, given)
+    if low > high:
+        raise UserError("bad_vary", path, given, "the lower end first", f"Write {parts[1]}:{parts[0]}.")
+    if log and low <= 0:
+        fix = "Begin above zero, or leave :log out."
+        raise UserError("bad_vary", path, given, "for :log, a range above zero", fix)
+    return Vary(path, low, high, log, option.type == "int")
+
+
+def _number(path: str, option: Option, text: str) -> float:
+    value = option.check(_value(text), path)
+    return float(value)
+
+
+def _choices(path: str, option: Option | None, given: str, allowed: Sequence[str]) -> Vary:
+    texts = [part.strip() for part in given.split(",") if part.strip()]
+    values = tuple(dict.fromkeys(_choice(path, option, text, allowed) for text in texts))
+    if len(values) < 2:
+        raise one_value(path, given)
+    if len(values) > MOST_CHOICES:
+        raise UserError("too_many", path, f"{len(values)} choices", f"at most {MOST_CHOICES}", "Vary it over a range.")
+    return Vary(path, choices=values)
+
+
+def _choice(path: str, option: Option | None, text: str, allowed: Sequence[str]) -> Value:
+    if option is not None:
+        return option.check(text if option.type == "str" else _value(text), path)
+    if text not in allowed:
+        raise UserError("unknown_method", path, text, f"one of {', '.join(allowed)}", nearest(text, allowed))
+    return text
+
+
+def one_value(path: str, given: str) -> UserError:
+    """That there is nothing to choose between."""
+    fix = f"Give {path} two values or more, or set it: --set {path}=…."
+    return UserError("one_value", path, given, "two values or more", fix)
+
+
+def _value(text: str) -> object:
+    try:
+        return toml.read(f"value = {text}", "--vary").get("value", text)
+    except UserError:
+        return text
+
+
+# what does not go together
+
+
+def _faults(varied: Sequence[Vary], recipe: Recipe, catalog: Catalog) -> Iterator[UserError]:
+    if not varied:
+        yield UserError("nothing_varies", "--vary", "nothing", FORM, "Name a knob to vary.")
+    if len(varied) > MOST_KNOBS:
+        yield UserError("too_many", "--vary", f"{len(varied)} knobs", f"at most {MOST_KNOBS}", "Vary fewer knobs.")
+    paths = [vary.path for vary in varied]
+    for path in dict.fromkeys(path for path in paths if paths.count(path) > 1):
+        yield UserError("varied_twice", path, f"{paths.count(path)} times", "once", "Leave one of them out.")
+    for vary in varied:
+        yield from _value_faults(vary, varied, recipe, catalog)
+
+
+def _value_faults(vary: Vary, varied: Sequence[Vary], recipe: Recipe, catalog: Catalog) -> Iterator[UserError]:
+    """A value that is refused whatever the others are set to: with each method that varies beside it."""
+    for value in vary.ends():
+        refused: UserErrors | None = None
+        for others in _settings(vary, varied, recipe, catalog):
+            made = applied(recipe, {**others, vary.path: value}, catalog)
+            if not takes(made, vary.path, catalog):
+                continue
+            try:
+                checked(made, catalog)
+            except UserErrors as error:
+                refused = refused or error
+            else:
+                break
+        else:
+            yield refused.errors[0] if refused else UserError(
+                "unknown_field", vary.path, vary.path, "a knob of the step's method",
+                "Vary the method too, with one that has this option.",
+            )  # fmt: skip
+
+
+def _settings(vary: Vary, varied: Sequence[Vary], recipe: Recipe, catalog: Catalog) -> Iterator[dict[str, Value]]:
+    """The recipe as it is, and with every end of every other knob."""
+    yield {}
+    for other in varied:
+        if other.path != vary.path:
+            yield from ({other.path: value} for value in other.ends())
+
+
+# writing
+
+
+def _step(step: Step, prefix: str, values: Values, catalog: Catalog) -> Step:
+    mine = {path.removeprefix(prefix): value for path, value in values.items() if path.startswith(prefix)}
+    method = str(mine.pop("method", step.method))
+    entry = catalog.methods.get(step.stage, {}).get(method)
+    known = {option.name for option in entry.options} if entry else set()
+    given = {**step.options, **mine}
+    kept = given if method == step.method and not set(mine) - known else {n: v for n, v in given.items() if n in known}
+    return Step(step.stage, method, kept)
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.{DIGITS}g}")
+
+
+def told_value(value: Value) -> str:
+    """A value as a command line says it."""
+    return value if isinstance(value, str) else toml.write_value(value)
