@@ -12,14 +12,8 @@ from dashboard.i18n import say
 from dashboard.session import LANGUAGES, Language, choose_language, language, read_only, widget, workspace
 
 PRODUCT = "Condenser"
-PAGES = (
-    "home",
-    "data",
-    "design",
-    "live",
-    "search",
-    "tradeoffs",
-)  # names of their files and addresses, in every language
+# names of their files and addresses, in every language
+PAGES = ("home", "data", "design", "live", "search", "tradeoffs")
 STYLE = Path(__file__).with_name("frame.css")
 SCRIPT = Path(__file__).with_name("frame.js")
 NAMES = {"en": "EN", "zh": "中文"}

@@ -18,6 +18,7 @@ FIXED = ("name", "dataset", "target", "seed", "seeds", "device", "threads", "lat
 DIGITS = 3  # significant ones of a number that is tried
 MOST_KNOBS = 12
 MOST_CHOICES = 50
+MOST_DIGITS = 40  # of a number
 FORM = "path=low:high, path=low:high:log or path=a,b,c, such as steps.1.temperature=1:20"
 Values = Mapping[str, Value]
 
@@ -213,11 +214,16 @@ def one_value(path: str, given: str) -> UserError:
     return UserError("one_value", path, given, "two values or more", fix)
 
 
-def _value(text: str) -> object:
-    try:
-        return toml.read(f"value = {text}", "--vary").get("value", text)
-    except UserError:
-        return text
+def _value(text: str) -> Value:
+    """A number, true or false; anything else as it stands, which the option refuses."""
+    if text in ("true", "false"):
+        return text == "true"
+    for kind in (int, float):
+        try:
+            return kind(text[:MOST_DIGITS])
+        except ValueError:
+            continue
+    return text
 
 
 # what does not go together
@@ -236,24 +242,18 @@ def _faults(varied: Sequence[Vary], recipe: Recipe, catalog: Catalog) -> Iterato
 
 
 def _value_faults(vary: Vary, varied: Sequence[Vary], recipe: Recipe, catalog: Catalog) -> Iterator[UserError]:
-    """A value that is refused whatever the others are set to: with each method that varies beside it."""
+    """Values that are refused whatever the others are set to: with each method that varies beside them."""
+    settings = list(_settings(vary, varied, recipe, catalog))
     for value in vary.ends():
-        refused: UserErrors | None = None
-        for others in _settings(vary, varied, recipe, catalog):
-            made = applied(recipe, {**others, vary.path: value}, catalog)
-            if not takes(made, vary.path, catalog):
-                continue
-            try:
-                checked(made, catalog)
-            except UserErrors as error:
-                refused = refused or error
-            else:
-                break
-        else:
-            yield refused.errors[0] if refused else UserError(
-                "unknown_field", vary.path, vary.path, "a knob of the step's method",
-                "Vary the method too, with one that has this option.",
-            )  # fmt: skip
+        made = [applied(recipe, {**others, vary.path: value}, catalog) for others in settings]
+        having = [each for each in made if takes(each, vary.path, catalog)]
+        if not having:
+            fix = "Vary the method too, with one that has this option."
+            yield UserError("unknown_field", vary.path, vary.path, "a knob of the step's method", fix)
+            return
+        refused = [check(each.to_data(), catalog).errors for each in having]
+        if all(refused):
+            yield refused[0][0]
 
 
 def _settings(vary: Vary, varied: Sequence[Vary], recipe: Recipe, catalog: Catalog) -> Iterator[dict[str, Value]]:

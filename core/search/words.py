@@ -37,7 +37,6 @@ PHRASES = {
     "busy": "{latency} (the machine was busy)",
     "confirm": "It was chosen on the validation images: run it with 3 seeds to confirm it on the test images.",
     "list": ", ",
-    "between": " ",
 }
 Phrase = Callable[..., str]
 
@@ -53,11 +52,12 @@ class Voice:
 
     phrase: Phrase = english
     setting: Callable[[str, Value], str] = lambda path, value: f"{path}={told_value(value)}"
+    between: str = " "  # sentences
 
 
 def sentence(found: Answer, bounds: Bounds, teacher: float | None, voice: Voice) -> str:
     """The answer: what to take and why, or what is nearest and what to give up."""
-    return voice.phrase("between").join(_sentences(found, bounds, teacher, voice))
+    return voice.between.join(_sentences(found, bounds, teacher, voice))
 
 
 def figures(trial: Trial, teacher: float | None, voice: Voice) -> str:

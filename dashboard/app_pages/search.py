@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import streamlit as st
 
 from core import formatting
@@ -16,7 +18,7 @@ from dashboard.search.shown import Shown, shown
 from dashboard.session import raw_query, workspace
 
 EVERY = 2.0  # seconds between two looks at a search that goes on
-COLORS = {
+COLORS: dict[str, Literal["blue", "gray", "green", "orange", "red"]] = {
     "checking": "blue", "running": "blue", "resting": "gray", "finished": "green", "refused": "orange",
     "cancelled": "gray", "failed": "red",
 }  # fmt: skip
@@ -76,7 +78,7 @@ def where(found: Shown) -> None:
     now, asked = found.now, found.asked
     done = sum(trial.state != "running" for trial in now.trials)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="search_where"):
-        st.markdown(f":{COLORS[now.status]}-badge[{say(f'search.status_{now.status}')}]", width="content")
+        st.badge(say(f"search.status_{now.status}"), color=COLORS[now.status])
         parts = [say("search.done", done=done, most=asked.trials), formatting.duration(now.spent)]
         parts += [] if asked.is_sweep else [found.bounds()]
         st.markdown(" · ".join(parts), width="content")

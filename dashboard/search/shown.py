@@ -15,7 +15,7 @@ from core.search.specification import Specification
 from core.search.store import Search
 from core.search.trial import Progress
 from dashboard.design import varying
-from dashboard.i18n import say, spoken
+from dashboard.i18n import language, say, spoken
 from dashboard.option_words import told
 from dashboard.session import workspace
 
@@ -52,7 +52,7 @@ class Shown:
         def setting(path: str, value: Value) -> str:
             return say("search.setting", name=self.names.get(path, path), value=self.told(path, value))
 
-        return words.Voice(phrase, setting)
+        return words.Voice(phrase, setting, "" if language() == "zh" else " ")
 
     def sentence(self) -> str:
         return words.sentence(self.answer, self.asked.bounds, self.now.teacher, self.voice())
