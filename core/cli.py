@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 
-from core import cache, cli_dataset, cli_search, foreground, formatting, streams, terminal
+from core import cache, cli_dataset, cli_exchange, cli_search, foreground, formatting, streams, terminal
 from core.assets import RECIPES, shipped
 from core.bundle import write_bundle
 from core.catalog import Catalog
@@ -711,6 +711,7 @@ def _print(document: object) -> None:
 
 
 cli_dataset.attach(app, cli_dataset.Terminal(_say, screen, _interruptible))
+cli_exchange.attach(app, cli_exchange.Terminal(_say, screen, _interruptible))
 cli_search.attach(app, cli_search.Terminal(_say, screen, _interruptible, _checked))
 
 if __name__ == "__main__":

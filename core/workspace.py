@@ -154,6 +154,27 @@ class Workspace:
                     remove_tree(folder)
             raise
 
+    @contextmanager
+    def receive_run(self, run_id: str) -> Iterator[Path]:
+        """A folder to fill with a run that another workspace made, in its place when the block ends well, else gone.
+
+        Raises UserError `bad_parcel` where that is no id, `run_is_here` where there is such a run already.
+        """
+        if not ID.fullmatch(run_id):
+            raise UserError("bad_parcel", "run", run_id, "the id of a run", "Have the run sent again.")
+        for place in ("runs", "trash"):
+            if (self.path / place / run_id).exists():
+                fix = "It is listed by `condenser runs`." if place == "runs" else "Restore it on Trade-offs."
+                raise UserError("run_is_here", "run", run_id, "a run that is not in this workspace", fix)
+        half = self.path / "runs" / (HALF_MADE + run_id)
+        try:
+            with self._half_made("runs", run_id) as folder:
+                yield folder
+        except BaseException:
+            with suppress(OSError):
+                remove_tree(half)
+            raise
+
     def run(self, run_id: str) -> Run:
         """The run of that id; raises UserError `unknown_run`, whatever the id looks like."""
         return Run(self._find("runs", run_id, "unknown_run", "run"))

@@ -22,7 +22,7 @@ from core.search.trial import Progress, StatusName, Trial
 
 TRIALS, TIME, EXHAUSTED = "trials", "time", "exhausted"
 MOST_REPEATS = 200  # proposals in a row that were tried already or are refused, before a search gives up
-WEIGH_EVERY = 5  # trials
+OFTEN, WEIGH_EVERY = 20, 5  # trials up to which importance is told after each, and then after so many
 Write = Callable[[Progress], None]
 
 
@@ -170,9 +170,9 @@ class Loop:
         return now
 
     def _importance(self, status: StatusName) -> dict[str, dict[str, float]]:
-        """Of the trials so far, anew after each few of them and at the end."""
+        """Of the trials so far, anew after each, later after each few, and at the end."""
         count = len(self.trials)
-        if self._weighed[0] != count and (count % WEIGH_EVERY == 0 or status != "running"):
+        if self._weighed[0] != count and (count < OFTEN or count % WEIGH_EVERY == 0 or status != "running"):
             self._weighed = count, importances(self.trials, self.specification.vary)
         return self._weighed[1]
 

@@ -15,6 +15,7 @@ from core.search.trial import Trial
 PHRASES = {
     "take": "Take trial {number}: {figures}. It has {values}.",
     "most_accurate": "It is the most accurate of {count:trial|trials} within the bounds.",
+    "only": "It is the only one of {count:trial|trials} within the bounds.",
     "most_accurate_free": "It is the most accurate of {count:trial|trials}.",
     "smallest": "It has the smallest file of {count:trial|trials} within the bounds.",
     "binds": "The bound on {bound} binds: trial {number} is {gain}, but {amount}.",
@@ -98,9 +99,10 @@ def _sentences(found: Answer, bounds: Bounds, teacher: float | None, voice: Voic
 
 def _why(found: Answer, best: Trial, bounds: Bounds, voice: Voice) -> Iterator[str]:
     say, free = voice.phrase, bounds == Bounds()
-    yield say(
-        "smallest" if bounds.goal == "bytes" else "most_accurate_free" if free else "most_accurate", count=found.within
-    )
+    if found.within == 1 and not free:
+        yield say("only", count=found.measured)
+    else:
+        yield say(_reason(bounds, free), count=found.within)
     yield from (_binds(each, best, bounds, voice) for each in found.binding)
     if not found.binding and not free:
         yield say("binds_none")
@@ -113,6 +115,10 @@ def _why(found: Answer, best: Trial, bounds: Bounds, voice: Voice) -> Iterator[s
                 "cheaper", number=other.number + 1, size=formatting.size(other.bytes), points=_difference(best, other)
             )
         )
+
+
+def _reason(bounds: Bounds, free: bool) -> str:
+    return "smallest" if bounds.goal == "bytes" else "most_accurate_free" if free else "most_accurate"
 
 
 def _binds(beyond: Beyond, best: Trial, bounds: Bounds, voice: Voice) -> str:

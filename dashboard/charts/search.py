@@ -57,8 +57,9 @@ def history(table: pd.DataFrame, labels: Labels, *, dark: bool = False) -> go.Fi
     """Accuracy by trial, what breaks a bound hollow, and the best so far as a line."""
     drawn = _marks(table, "trial", labels, dark)
     best = table[table["best"]]
+    ends = [*best["trial"], *table["trial"].tail(1)], [*best["accuracy"], *best["accuracy"].tail(1)]
     drawn.add_scatter(
-        x=best["trial"].tolist(), y=best["accuracy"].tolist(), mode="lines", name=labels.best, hoverinfo="skip",
+        x=ends[0] if len(best) else [], y=ends[1], mode="lines", name=labels.best, hoverinfo="skip",
         line={"shape": "hv", "color": style.look(dark).stages["prune"], "width": 2},
     )  # fmt: skip
     return _laid(drawn, labels.trial, labels.accuracy, dark)

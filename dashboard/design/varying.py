@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from core.catalog import Catalog
+from core.catalog import Catalog, load_catalog
 from core.errors import UserError, UserErrors
 from core.options import Option, Value
 from core.processes.searches import start_driver
@@ -70,21 +70,41 @@ def choosable(recipe: Recipe, catalog: Catalog) -> dict[str, Option | tuple[str,
         if len(catalog.methods[step.stage]) >= SEVERAL
     }
     for path, option in space.knobs(recipe, catalog).items():
-        if option.type != "str" or option.choices or menu_of(option) is not None:
+        free = option.type == "str" and not option.choices and menu_of(option) is None
+        if not free and len(option.choices) != 1:
             found[path] = option
     return dict(sorted(found.items(), key=lambda item: _place(item[0])))
 
 
 def name(path: str, steps: Sequence[Step]) -> str:
     """What a knob is called: `Pruning ratio (step 3, Prune)`."""
-    if path.endswith(".method"):
-        return say("vary.method", step=step_names.field(path, steps))
-    return step_names.field(path, steps)
+    place = _parts(path)[0]
+    if place < 0:
+        return step_names.field(path, steps)
+    return say("vary.option", field=field_name(path, steps), step=step_names.step(place, steps[place].stage))
+
+
+def field_name(path: str, steps: Sequence[Step]) -> str:
+    """What a knob is called without its step; one that another method of the step has, too."""
+    place, field = _parts(path)
+    if field == "method":
+        return say("vary.method")
+    if place < 0:
+        return step_names.field(path, steps)
+    stage = load_catalog().methods[steps[place].stage].values()
+    found = (option for entry in stage for option in entry.options if option.name == field)
+    return next((spoken(option.title) for option in found), field)
+
+
+def _parts(path: str) -> tuple[int, str]:
+    """The step, from 0, and the field; −1 for the recipe's own."""
+    parts = path.split(".")
+    return (int(parts[1]), parts[2]) if len(parts) == 3 else (-1, path)
 
 
 def _place(path: str) -> tuple[int, bool]:
-    parts = path.split(".")
-    return (int(parts[1]), parts[2] != "method") if len(parts) == 3 else (-1, True)
+    place, field = _parts(path)
+    return place, field != "method"
 
 
 def _rest(wish: Wish) -> tuple[float | None, float | None, float | None, int, float | None]:
@@ -136,7 +156,7 @@ def _choices(
 
 def _ends(path: str, option: Option, before: Vary, steps: Sequence[Step]) -> Vary:
     """Two numbers and whether equal ratios matter."""
-    st.markdown(f"**{name(path, steps)}**", help=label(option, option.default))
+    st.markdown(f":small[{name(path, steps)}]", help=label(option, option.default))
     low, high, log = st.columns((2, 2, 2), vertical_alignment="bottom")
     form, whole = ("%d", 1) if option.type == "int" else ("%.6g", None)
     kind = int if option.type == "int" else float

@@ -50,7 +50,10 @@ class Shown:
         """How its answer is told in the person's language, as Markdown."""
 
         def setting(path: str, value: Value) -> str:
-            return say("search.setting", name=self.names.get(path, path), value=self.told(path, value))
+            field = varying.field_name(path, self.recipe.steps)
+            place = path.split(".")[1] if "." in path else ""
+            key = "search.setting_of_step" if place else "search.setting"
+            return say(key, name=field, value=self.told(path, value), number=int(place or 0) + 1)
 
         return words.Voice(phrase, setting, "" if language() == "zh" else " ")
 
