@@ -32,7 +32,7 @@ from core.workspace import Workspace
 POLL = 0.3  # seconds
 CHECK = 5.0  # seconds between two looks whether somebody works on it
 DONE, FAULT, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
-NAMES = ("trials", "time", "exhausted")  # why a search that is finished ended
+FIGURES = {"accuracy": "accuracy", "bytes": "file size"}
 ENDED = {
     "trials": "All trials are done.",
     "time": "The time is over.",
@@ -252,7 +252,9 @@ def _conclusion(search: Search, asked: Specification, now: Progress) -> list[str
             words.sentence(answer(now.trials, asked.bounds, now.teacher), asked.bounds, now.teacher, words.Voice())
         )
     for figure, shares in now.importance.items():
-        told.append(f"What the {figure} depends on: " + ", ".join(f"{k} {100 * v:.0f} %" for k, v in shares.items()))
+        told.append(
+            f"What the {FIGURES[figure]} depends on: " + ", ".join(f"{k} {100 * v:.0f} %" for k, v in shares.items())
+        )
     return told
 
 

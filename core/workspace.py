@@ -1,6 +1,6 @@
 """A workspace is a folder with everything of one person: runs, jobs, datasets, caches, and the queue.
 
-runs/<id>/  jobs/<id>/  datasets/  models/  cache/  trash/  logs/
+runs/<id>/  jobs/<id>/  datasets/  models/  cache/  trash/  logs/  drafts/  searches/<id>/
 queue/<rank>.<id>   one empty file a waiting run; the lowest rank is next
 """
 
@@ -44,6 +44,7 @@ __all__ = ["Job", "Workspace"]
 
 ID = re.compile(r"[0-9a-f]{13}-[0-9a-f]{6}")
 FOLDERS = ("runs", "jobs", "datasets", "models", "cache", "queue", "trash", "logs")
+LATER = ("drafts", "searches")  # made when they are first needed
 HALF_MADE = ".new-"
 KEEP_JOBS = 24 * 3600.0  # seconds
 KEEP_TRASH = 7 * 24 * 3600.0
@@ -397,7 +398,7 @@ def _reachable(path: Path) -> bool:
 
 def _foreign(name: str) -> bool:
     """Whether it is none of a workspace's own."""
-    return name not in FOLDERS and not name.startswith((".", "supervisor", "dashboard"))
+    return name not in (*FOLDERS, *LATER) and not name.startswith((".", "supervisor", "dashboard"))
 
 
 def _unusable(code: str, path: Path, allowed: str) -> UserError:

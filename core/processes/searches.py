@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 
-from core.errors import UserError
 from core.processes.identity import Identity, alive, read_identity
 from core.processes.process import reap, spawn, stop, wait
 from core.processes.workers import WORKER
@@ -37,13 +35,21 @@ def ensure_driver(workspace: Workspace, search: Search, worker: tuple[str, ...] 
     return wait(lambda: driver(search), START_LIMIT, lambda: not search.progress().is_over)
 
 
-def unattended(workspace: Workspace, *, resting: bool) -> Iterator[Search]:
-    """Searches that are not over and that nobody works on; those that were told to rest only with `resting`."""
+def unattended(workspace: Workspace, *, resting: bool, over: dict[str, int] | None = None) -> Iterator[Search]:
+    """Searches that are not over and that nobody works on; those that were told to rest only with `resting`.
+
+    `over` remembers those that were over, with the time of their file, so that they are not read again and again.
+    """
+    known = {} if over is None else over
     for search in searches(workspace):
-        with suppress(UserError):
-            now = search.progress()
-            if not now.is_over and (resting or now.status != "resting") and driver(search) is None:
-                yield search
+        changed = search.changed()
+        if known.get(search.id) == changed:
+            continue
+        now = search.progress()
+        if now.is_over:
+            known[search.id] = changed
+        elif (resting or now.status != "resting") and driver(search) is None:
+            yield search
 
 
 def stop_drivers(workspace: Workspace) -> int:

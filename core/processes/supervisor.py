@@ -58,6 +58,7 @@ class Supervisor:
         self._later: dict[str, float] = {}  # runs whose folder could not be written, and when to try again
         self._strays: dict[str, float] = {}  # runs that nobody has queued, and since when we know
         self._searches_rest = True  # until our first look: what `condenser stop` let rest goes on
+        self._searches_over: dict[str, int] = {}
         self._said: dict[str, tuple[str, float]] = {}
         self._started = (time.time(), time.monotonic())
 
@@ -253,7 +254,7 @@ class Supervisor:
     def adopt_searches(self) -> None:
         """Has the searches worked on that are not over and that nobody works on."""
         resting, self._searches_rest = self._searches_rest, False
-        for search in unattended(self.workspace, resting=resting):
+        for search in unattended(self.workspace, resting=resting, over=self._searches_over):
             start_driver(self.workspace, search, self.command)
 
     def _adopt(self, run: Run) -> None:

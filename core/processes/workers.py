@@ -40,7 +40,7 @@ NICE = 5  # a busy worker leaves the dashboard its share: rerun p95 stays under 
 # slower, spinning at length made it many times slower whenever something else ran on one of the cores.
 SPIN_BRIEFLY = {"GOMP_SPINCOUNT": "20000", "KMP_BLOCKTIME": "1"}
 MEMORY_SHARE = 0.9  # of the machine's memory, as RLIMIT_DATA
-IDENTITY_FILES = ("worker.json", "foreground.json", "supervisor.json", "dashboard.json")
+IDENTITY_FILES = ("worker.json", "foreground.json", "supervisor.json", "dashboard.json", "driver.json")
 START_LIMIT = 15.0  # seconds a supervisor may take to come up
 SIGN_LIMIT = 2.0  # seconds the one that holds the lock may take to write down who it is
 TAKEN = 3  # exit code of a supervisor that found the lock taken

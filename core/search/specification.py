@@ -73,6 +73,9 @@ def search(
         raise UserError(
             "unknown_choice", "--sampler", sampler, f"one of {', '.join(SAMPLERS)}", nearest(sampler, SAMPLERS)
         )
+    if bounds.drop is not None and sum(step.stage != "export" for step in recipe.steps) < 2:
+        fix = "Leave --max-drop out, or add a step after the first."
+        raise UserError("no_teacher", "--max-drop", bounds.drop, "a recipe whose first model is not its last", fix)
     kind = next(each for each in get_args(Sampler) if each == sampler)
     return Specification(recipe=recipe.to_toml(), vary=varied, bounds=bounds, trials=count, minutes=minutes,
                          sampler=kind, seed=seed)  # fmt: skip

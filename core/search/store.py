@@ -61,6 +61,13 @@ class Search:
         except (OSError, ValueError):
             return Progress()
 
+    def changed(self) -> int:
+        """When it was written last, in nanoseconds since 1970; 0 where it never was."""
+        try:
+            return (self.folder / "progress.json").stat().st_mtime_ns
+        except OSError:
+            return 0
+
     def write(self, progress: Progress) -> None:
         """Keeps where it stands."""
         write_atomic(self.folder / "progress.json", seal(progress.model_dump_json(exclude_defaults=True).encode()))

@@ -173,7 +173,7 @@ def around(path: str, option: Option, now: Value | None) -> Vary:
     """A range to begin with: shares over all of their range, amounts from a quarter of the value to four times it."""
     value = float(now) if isinstance(now, int | float) and now else float(option.usual or option.default or 1)
     least, most = option.minimum, option.maximum
-    if least is not None and most is not None and most <= 1:
+    if least == 0 and most is not None and most <= 1:
         low, high = least, most
     else:
         low, high = value / TIMES, value * TIMES

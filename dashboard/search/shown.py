@@ -15,7 +15,7 @@ from core.search.specification import Specification
 from core.search.store import Search
 from core.search.trial import Progress
 from dashboard.design import varying
-from dashboard.i18n import language, say, spoken
+from dashboard.i18n import say, spoken
 from dashboard.option_words import told
 from dashboard.session import workspace
 
@@ -55,7 +55,7 @@ class Shown:
             key = "search.setting_of_step" if place else "search.setting"
             return say(key, name=field, value=self.told(path, value), number=int(place or 0) + 1)
 
-        return words.Voice(phrase, setting, "" if language() == "zh" else " ")
+        return words.Voice(phrase, setting, "\n\n")
 
     def sentence(self) -> str:
         return words.sentence(self.answer, self.asked.bounds, self.now.teacher, self.voice())
