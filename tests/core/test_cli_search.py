@@ -103,7 +103,7 @@ def test_one_that_is_left_alone_is_cancelled_and_taken_up(
         (("--vary", "steps.2.ratio=.2"), "steps.2.ratio"),
         (("--vary", "steps.2.ratoi=.2:.8"), "steps.2.ratoi"),
         (("--vary", "steps.3.bits=4,8", "--max-bytes", "much"), "--max-bytes"),
-        (("--vary", "steps.3.bits=4,8", "--max-latency", "-2ms"), "--max-latency"),
+        (("--vary", "steps.3.bits=4,8", "--max-latency", "0ms"), "--max-latency"),
         (("--vary", "steps.3.bits=4,8", "--max-drop", "200"), "--max-drop"),
     ],
 )

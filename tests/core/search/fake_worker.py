@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+from pydantic import JsonValue
+
 from core.events import Measured, RunCancelled, RunFailed, RunFinished, RunStarted
 from core.jobs import Job
 from core.points import Latency, Point
@@ -61,7 +63,7 @@ def run(run: Run) -> None:
 def job(job: Job) -> None:
     recipe = parse_recipe(str(job.request["recipe"]))
     ratio, bits, temperature, rate = of_recipe(recipe)
-    row = {"step": 3, "stage": "quantize", "method": "weight_only", "name": "last", "params": 1, "macs": 1,
+    row: JsonValue = {"step": 3, "stage": "quantize", "method": "weight_only", "name": "last", "params": 1, "macs": 1,
            "bytes": figures(ratio, bits, temperature, rate)[1], "exact": True, "why": ""}  # fmt: skip
     job.answer({
         "rows": [row], "seconds": 20.0, "seconds_low": 12.0, "seconds_high": 30.0, "memory_bytes": 1, "device": "cpu",
