@@ -3,42 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from core import formatting
-from core.errors import UserError
 from core.processes.searches import ensure_driver
 from core.processes.workers import ensure_supervisor
 from core.recipe import Recipe
 from core.search import bounds as limits
-from core.search import specification, store, words
-from core.search.answer import answer
+from core.search import report, specification, store
 from core.search.bounds import Bounds
-from core.search.space import told_value
 from core.search.specification import POINTS, Specification
 from core.search.store import Search
-from core.search.trial import Progress, Trial
+from core.search.trial import Progress
 from core.workspace import Workspace
 
 POLL = 0.3  # seconds
 CHECK = 5.0  # seconds between two looks whether somebody works on it
 DONE, FAULT, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
-FIGURES = {"accuracy": "accuracy", "bytes": "file size"}
-ENDED = {
-    "trials": "All trials are done.",
-    "time": "The time is over.",
-    "exhausted": "Every combination was tried.",
-}
-
 Folder = Annotated[
     Path | None, Parameter(name="--workspace", help="Folder of runs, data and caches; default CONDENSER_WORKSPACE.")
 ]
@@ -144,7 +132,7 @@ def searches(search: str = "", *, workspace: Folder = None, json: AsJson = False
     everything = store.searches(opened)
     if json:
         return _speaking[0].say(True, [store.document(each) for each in everything], "")
-    return _speaking[0].say(False, None, "\n".join(map(_line, everything)) or "No searches yet.")
+    return _speaking[0].say(False, None, "\n".join(map(report.line, everything)) or "No searches yet.")
 
 
 def is_search(opened: Workspace, name: str) -> bool:
@@ -195,14 +183,8 @@ def _follow(opened: Workspace, search: Search) -> None:
 def _tell(now: Progress, told: int) -> int:
     over = [trial for trial in now.trials if trial.state != "running"]
     for trial in over[told:]:
-        _speaking[0].screen.print(Text(_trial_line(trial, now.teacher)), soft_wrap=True)
+        _speaking[0].screen.print(Text(report.trial_line(trial, now.teacher)), soft_wrap=True)
     return max(told, len(over))
-
-
-def _trial_line(trial: Trial, teacher: float | None) -> str:
-    setting = words.values(trial.values, words.Voice())
-    came = words.figures(trial, teacher, words.Voice()) if trial.is_measured else f"failed: {trial.why}"
-    return f"{trial.number + 1:>4}  {setting}  {came}"
 
 
 # telling
@@ -212,12 +194,12 @@ def _told(search: Search, *, as_json: bool) -> int:
     """The trials as a table and the answer below; the exit code says how it ended."""
     now, asked = search.progress(), search.specification()
     if as_json:
-        _speaking[0].say(True, _document(search, asked, now), "")
+        _speaking[0].say(True, report.document(search, asked, now), "")
     else:
         out = Console(markup=False, highlight=False)
         if now.trials:
-            out.print(trial_table(asked, now))
-        for line in _conclusion(search, asked, now):
+            out.print(report.trial_table(asked, now))
+        for line in report.conclusion(asked, now):
             out.print(line, soft_wrap=True)
     if now.error:
         _speaking[0].screen.print(now.error.get("message", ""), style="bold red", soft_wrap=True)
@@ -228,73 +210,3 @@ def _code(now: Progress) -> int:
     if now.status == "refused":
         return WRONG_INPUT
     return {"failed": FAULT, "cancelled": INTERRUPTED}.get(now.status, DONE)
-
-
-def _document(search: Search, asked: Specification, now: Progress) -> dict[str, Any]:
-    found = answer(now.trials, asked.bounds, now.teacher)
-    best = found.recommended
-    return {
-        **store.document(search),
-        "recommended": None if best is None else best.model_dump(mode="json"),
-        "reason": words.sentence(found, asked.bounds, now.teacher, words.Voice()),
-        "front": [trial.model_dump(mode="json") for trial in found.front],
-    }
-
-
-def _conclusion(search: Search, asked: Specification, now: Progress) -> list[str]:
-    if not now.is_over:
-        return [f"The search goes on: {len(now.trials)} of at most {asked.trials} trials begun."]
-    told = [ENDED.get(now.cause, now.cause)] if now.cause else []
-    if now.status == "refused":
-        return told
-    if not asked.is_sweep:
-        told.append(
-            words.sentence(answer(now.trials, asked.bounds, now.teacher), asked.bounds, now.teacher, words.Voice())
-        )
-    for figure, shares in now.importance.items():
-        told.append(
-            f"What the {FIGURES[figure]} depends on: " + ", ".join(f"{k} {100 * v:.0f} %" for k, v in shares.items())
-        )
-    return told
-
-
-def trial_table(asked: Specification, now: Progress) -> Table:
-    """A row a trial: its settings, its figures on validation; `+` marks the front, `>` the recommended one."""
-    found = answer(now.trials, asked.bounds, now.teacher)
-    leading = {trial.number for trial in found.front}
-    table = Table(title=Text(asked.name), caption="validation accuracy; > recommended, + on the front")
-    for head in ("", *(vary.path for vary in asked.vary), "accuracy", "lost", "file", "latency"):
-        table.add_column(head, justify="right" if head else "left", overflow="fold")
-    for trial in now.trials:
-        best = found.recommended is not None and trial.number == found.recommended.number
-        mark = ">" if best else "+" if trial.number in leading else ""
-        cells = [told_value(trial.values[v.path]) if v.path in trial.values else "" for v in asked.vary]
-        table.add_row(f"{trial.number + 1} {mark}", *cells, *_figures(trial, now.teacher))
-    return table
-
-
-def _figures(trial: Trial, teacher: float | None) -> Sequence[str]:
-    if not trial.is_measured:
-        return (trial.state, "", "", "")
-    lost = trial.lost(teacher)
-    latency = formatting.NOT_MEASURED if trial.latency is None else f"{formatting.two_digits(trial.latency)} ms"
-    drop = formatting.NOT_MEASURED if lost is None else f"{lost:.1f}"
-    return (
-        formatting.percent(trial.accuracy),
-        drop,
-        formatting.size(trial.bytes),
-        f"{'~' if trial.noisy else ''}{latency}",
-    )
-
-
-def _line(search: Search) -> str:
-    try:
-        asked = search.specification()
-    except UserError as error:
-        return f"{search.id}  damaged      {error.fix}"
-    now = search.progress()
-    kind = "sweep" if asked.is_sweep else "search"
-    done = sum(trial.state != "running" for trial in now.trials)
-    best = answer(now.trials, asked.bounds, now.teacher).recommended
-    told = "" if best is None or asked.is_sweep else f"  {words.figures(best, now.teacher, words.Voice())}"
-    return f"{search.id}  {now.status:<9}  {kind}  {done} of {asked.trials}{told}  {asked.name}"

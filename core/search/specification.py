@@ -13,7 +13,8 @@ from core.errors import UserError, nearest
 from core.options import Value
 from core.recipe import Recipe, stored_recipe
 from core.search.bounds import Bounds
-from core.search.space import Vary, parse
+from core.search.reading import parse
+from core.search.space import Vary
 from core.summary import IMMUTABLE
 
 Sampler = Literal["gp", "tpe", "nsga2", "random", "grid"]

@@ -15,6 +15,7 @@ from core.processes.workers import ensure_supervisor
 from core.recipe import Recipe, Step
 from core.search import space, specification, store
 from core.search.bounds import Bounds
+from core.search.reading import MOST_KNOBS
 from core.search.space import Vary
 from core.search.specification import MOST_SWEPT, TRIALS, Specification
 from dashboard import components, faults, step_names
@@ -117,7 +118,7 @@ def _rest(wish: Wish) -> tuple[float | None, float | None, float | None, int, fl
 def _paths(wish: Wish, known: Mapping[str, object], steps: Sequence[Step]) -> list[str]:
     return st.multiselect(
         say("vary.knobs"), list(known), [path for path in wish.paths if path in known],
-        format_func=lambda path: name(path, steps), key="vary_knobs", max_selections=space.MOST_KNOBS,
+        format_func=lambda path: name(path, steps), key="vary_knobs", max_selections=MOST_KNOBS,
         placeholder=say("vary.none"),
     )  # fmt: skip
 

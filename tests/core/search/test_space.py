@@ -10,7 +10,8 @@ from core.catalog import load_catalog
 from core.errors import UserError, UserErrors
 from core.search import space, specification
 from core.search.bounds import Bounds, check_drop, read_bytes, read_milliseconds
-from core.search.space import Vary, parse
+from core.search.reading import parse
+from core.search.space import Vary
 from tests.core.search.planted import VARY, recipe
 
 CATALOG = load_catalog()
