@@ -29,7 +29,7 @@ def answer(request: ImportRunRequest, job: Job) -> ImportedRun:
     """The run as it is here. Raises UserError where the zip is refused, CancelledError when asked to stop."""
     path, workspace = Path(request.path), Workspace(job.workspace)
     telling = Telling(job)
-    with Archive(path) as archive:
+    with _opened(path) as archive:
         entries = {entry.name: entry for entry in archive.entries}
         parcel = _parcel(archive, entries)
         with workspace.receive_run(parcel.run) as folder:
@@ -43,6 +43,14 @@ def answer(request: ImportRunRequest, job: Job) -> ImportedRun:
     summary = workspace.run(parcel.run).summary()
     size = sum(packed.bytes for packed in parcel.files.values())
     return ImportedRun(parcel.run, summary.name, len(summary.points), size)
+
+
+def _opened(path: Path) -> Archive:
+    """The zip; what is wrong with it is told as of a run's, not of a dataset's."""
+    try:
+        return Archive(path)
+    except UserError as error:
+        raise UserError(error.code, error.field, error.given, "a zip that Condenser sent", AGAIN) from None
 
 
 def prove(run: Run, files: Mapping[str, Packed]) -> None:
