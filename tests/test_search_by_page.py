@@ -18,7 +18,7 @@ from tests.browser import SLOW, Site, Watched, wait_until_drawn
 from tests.core.search.planted import RECIPE
 from tests.core.search.test_driver import FAKE
 
-WORDS = {"en": ("Pruning ratio", "Pruning ratio (step 3, Prune)"), "zh": ("剪枝率", "剪枝率（第 3 步（剪枝））")}
+WORDS = {"en": ("Pruning ratio", "Pruning ratio (step 3, Prune)"), "zh": ("剪枝率", "第 3 步（剪枝）：剪枝率")}
 
 
 @pytest.fixture
@@ -38,8 +38,11 @@ def vary(page: Page, word: str, name: str) -> None:
     """Sets the knob to vary, and three trials."""
     page.locator(".st-key-vary summary").click()
     field = page.locator(".st-key-vary_knobs input")
+    field.click()
     field.fill(word)
-    page.get_by_role("option", name=name).click()
+    page.get_by_text(name, exact=True).last.wait_for()
+    field.press("Enter")
+    page.wait_for_selector(".st-key-vary_buttons button:enabled")
     field.press("Escape")
     wait_until_drawn(page)
     trials = page.locator(".st-key-vary_trials input")

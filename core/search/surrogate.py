@@ -90,7 +90,8 @@ def model(seen: Array, figures: Array, places: Array) -> Belief:
 
 def _fit(seen: Array, scaled: Array, length: float, noise: float) -> tuple[float, float, Array, Array]:
     """Negative log likelihood, length scale, root of the covariance [T, T], weights [T]."""
-    root: Array = np.linalg.cholesky(_kernel(seen, seen, length) + noise * np.eye(len(seen)))
+    covariance = _kernel(seen, seen, length) + noise * np.eye(len(seen))
+    root = np.asarray(np.linalg.cholesky(covariance), np.float64)
     weights: Array = np.linalg.solve(root.T, np.linalg.solve(root, scaled))
     return float(scaled @ weights / 2 + np.log(np.diag(root)).sum()), length, root, weights
 

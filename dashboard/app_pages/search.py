@@ -17,6 +17,7 @@ from dashboard.search import actions, drawn
 from dashboard.search.shown import Shown, shown
 from dashboard.session import raw_query, workspace
 
+FIELDS = ("code", "field", "given", "allowed", "fix")  # of an error as it is stored
 EVERY = 2.0  # seconds between two looks at a search that goes on
 COLORS: dict[str, Literal["blue", "gray", "green", "orange", "red"]] = {
     "checking": "blue", "running": "blue", "resting": "gray", "finished": "green", "refused": "orange",
@@ -96,8 +97,8 @@ def conclusion(found: Shown) -> None:
     """What to take and why, and what can be done with it; or what was refused."""
     now = found.now
     if now.error:
-        told = {key: now.error.get(key, "") for key in ("code", "field", "given", "allowed", "fix")}
-        components.refused(UserError(**told))
+        code, field, given, allowed, fix = (now.error.get(key, "") for key in FIELDS)
+        components.refused(UserError(code, field, given, allowed, fix))
     if now.status in ("checking", "refused") or found.asked.is_sweep:
         return
     with st.container(border=True, key="search_answer"):

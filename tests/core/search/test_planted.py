@@ -127,8 +127,10 @@ def test_with_a_drop_alone_it_looks_for_the_smallest(tmp_path: Path) -> None:
 @pytest.mark.parametrize("stop_after", [0, 1, 7, 14])
 def test_a_search_that_was_stopped_goes_on_as_if_it_had_not(tmp_path: Path, stop_after: int) -> None:
     given = asked(trials=15)
-    whole = searched(given, (tmp_path / "whole").mkdir() or tmp_path / "whole")
-    home = (tmp_path / "parts").mkdir() or tmp_path / "parts"
+    home, other = tmp_path / "parts", tmp_path / "whole"
+    home.mkdir()
+    other.mkdir()
+    whole = searched(given, other)
     first = Planted(stop_after)
     before = searched(given, home, first)
     assert before.status == "resting"
