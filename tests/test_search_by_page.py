@@ -40,9 +40,10 @@ def vary(page: Page, word: str, name: str) -> None:
     field = page.locator(".st-key-vary_knobs input")
     field.click()
     field.fill(word)
-    page.get_by_text(name, exact=True).last.wait_for()
+    page.wait_for_timeout(500)  # the list below follows what is typed
     field.press("Enter")
-    page.wait_for_selector(".st-key-vary_buttons button:enabled")
+    page.wait_for_selector(f".st-key-vary_knobs [title='{name}'], .st-key-vary_knobs :text('{name}')")
+    page.wait_for_selector(".st-key-vary_find button:enabled:visible")
     field.press("Escape")
     wait_until_drawn(page)
     trials = page.locator(".st-key-vary_trials input")

@@ -26,7 +26,7 @@ from core.search.loop import Loop
 from core.search.queue_runner import QueueRunner
 from core.search.reach import reach, refuse
 from core.search.specification import Specification
-from core.search.store import STOPPED, Search, find
+from core.search.store import Search, find
 from core.search.study import Study
 from core.search.trial import Progress
 from core.workspace import Workspace
@@ -74,9 +74,7 @@ class Driver:
         start = {} if specification.is_sweep else as_it_is(specification, catalog)
         study = Study(specification, self.search.journal, start)
         runner = QueueRunner(self.workspace, self.search, lambda: self.ending, self.worker)
-        found = Loop(specification, study, runner, catalog, self.search.write, before).run()
-        if found.status == "cancelled":
-            self.search.write(found.model_copy(update={"cause": STOPPED}))
+        Loop(specification, study, runner, catalog, self.search.write, before).run()
 
     def _check(self, specification: Specification, catalog: Catalog) -> None:
         """Raises UserError where the previews show that a bound cannot be met."""

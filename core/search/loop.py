@@ -17,6 +17,7 @@ from core.recipe import Recipe
 from core.search import space
 from core.search.answer import score
 from core.search.specification import Specification
+from core.search.store import STOPPED
 from core.search.study import Decided, Study, importance
 from core.search.trial import Progress, StatusName, Trial
 
@@ -72,7 +73,7 @@ class Loop:
                     return self._keep("finished", EXHAUSTED)
                 waiting.append(decided)
             if (stopped := self._try(waiting.pop(0))) is not None:
-                return self._keep(stopped)
+                return self._keep(stopped, STOPPED if stopped == "cancelled" else "")
 
     def _recall(self) -> list[Decided]:
         """Takes up what was told before; returns what was decided and is not known to be over."""

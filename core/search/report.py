@@ -20,6 +20,7 @@ from core.search.trial import Progress, Trial
 
 FIGURES = {"accuracy": "accuracy", "bytes": "file size"}
 ENDED = {
+    "stopped": "A person stopped it.",
     "trials": "All trials are done.",
     "time": "The time is over.",
     "exhausted": "Every combination was tried.",

@@ -23,7 +23,8 @@ from core.workspace import HALF_MADE, ID, Workspace, new_id
 
 FOLDER = "searches"
 FIX = "`condenser searches` lists them."
-STOPPED = "A person stopped it."
+PATIENCE = 10.0  # seconds
+STOPPED = "stopped"  # the cause of a cancelled one
 
 
 class Search:
@@ -99,12 +100,15 @@ class Search:
 
     def take_up(self) -> None:
         """Makes a cancelled or failed search one that goes on; raises UserError `search_is_over` where it is done."""
-        now = self.progress()
+        with lock(self.lock, limit=PATIENCE) as idle:  # until the driver that stopped has gone
+            now = self.progress()
+            if idle and now.status in ("cancelled", "failed"):
+                remove_file(self.folder / "cancel")
+                status = "running" if now.trials else "checking"
+                self.write(now.model_copy(update={"status": status, "cause": "", "error": None}))
         if now.status in ("finished", "refused"):
             fix = "Ask for a new search; what was tried before is taken from the cache."
             raise UserError("search_is_over", "search", self.id, "a search that is not done", fix)
-        remove_file(self.folder / "cancel")
-        self.write(now.model_copy(update={"status": "resting", "cause": "", "error": None}))
 
 
 def create(workspace: Workspace, specification: Specification) -> Search:

@@ -89,7 +89,7 @@ def where(found: Shown) -> None:
             "app_pages/live.py", label=say("search.running", number=running.number + 1), icon=":material/monitoring:",
             query_params={"run": running.run},
         )  # fmt: skip
-    if now.cause in ("trials", "time", "exhausted"):
+    if now.cause in ("trials", "time", "exhausted", "stopped"):
         st.caption(say(f"search.ended_{now.cause}"))
 
 

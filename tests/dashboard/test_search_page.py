@@ -141,7 +141,7 @@ def test_a_cancelled_search_goes_on_and_a_going_one_is_cancelled(workspace: Work
     made = stored(workspace, asked(), status="cancelled")
     click(shown("search", search=made.id), "search_go_on")
     assert nobody_works == [made.id]
-    assert made.progress().status == "resting"
+    assert made.progress().status == "running"
     click(shown("search", search=made.id), "search_cancel")
     assert made.progress().status == "cancelled"
 
