@@ -51,7 +51,8 @@ class Point(BaseModel):
     the step's own model. `accuracy` is that of the test split with its 95 % interval, `target_accuracy` that of the
     target dataset's test split, if the recipe has one. `artifact` is a path relative to the run folder. The fields
     ending in `_mean` and `_sd` are mean and standard deviation over `seeds` seeds; all others describe the file of the
-    recipe's own seed. `spread` is absent in points measured before it existed. `chance` is the chance level. None means not measured; `to_json` leaves such fields out.
+    recipe's own seed. `spread` is absent in points measured before it existed. `chance` is the chance level. None means
+    not measured; `to_json` leaves such fields out.
     """
 
     model_config = STRICT
