@@ -81,7 +81,7 @@ def own_names(choice: Choice) -> dict[str, list[str]]:
     if home is None:
         return {}
     version = choice.run.state().environment.get("dataset_version", "")
-    found = {split: names_in(home, split, version) for split in SPLITS}
+    found: dict[str, list[str]] = {split: names_in(home, split, version) for split in SPLITS}
     return found if all(found.values()) else {}
 
 

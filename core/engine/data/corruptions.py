@@ -100,7 +100,8 @@ def snow(x: Array, *, level: tuple[float, ...], random: Random) -> Array:
     pairs = zip(flakes, angles, strict=True)
     falling = np.stack([_filtered(one[None], _streak(int(length), sigma, angle))[0] for one, angle in pairs])
     white = np.maximum(x, _grey(x) * 1.5 + 0.5)
-    return dark * x + (1 - dark) * white + falling + falling[:, :, ::-1, ::-1]
+    found: Array = dark * x + (1 - dark) * white + falling + falling[:, :, ::-1, ::-1]
+    return found
 
 
 def frost(x: Array, *, level: tuple[float, float], random: Random) -> Array:
@@ -113,20 +114,23 @@ def fog(x: Array, *, level: tuple[float, float], random: Random) -> Array:
     """Clouds of all sizes before the picture, which keeps its brightest value."""
     thick, decay = level
     brightest = x.max(axis=(1, 2, 3), keepdims=True)
-    return (x + thick * _clouds(random, x, decay)) * brightest / (brightest + thick)
+    found: Array = (x + thick * _clouds(random, x, decay)) * brightest / (brightest + thick)
+    return found
 
 
 def brightness(x: Array, *, level: float, random: Random) -> Array:
     """The value of hue, saturation and value raised; black becomes grey."""
     value = x.max(axis=1, keepdims=True)
     raised = np.clip(value + level, 0, 1)
-    return np.where(value > 0, x * raised / np.maximum(value, 1e-12), raised)
+    found: Array = np.where(value > 0, x * raised / np.maximum(value, 1e-12), raised)
+    return found
 
 
 def contrast(x: Array, *, level: float, random: Random) -> Array:
     """Values nearer to the mean of their channel."""
     mean = x.mean(axis=(2, 3), keepdims=True)
-    return (x - mean) * level + mean
+    found: Array = (x - mean) * level + mean
+    return found
 
 
 def elastic_transform(x: Array, *, level: tuple[float, float, float], random: Random) -> Array:
@@ -185,7 +189,8 @@ def _streak(length: int, sigma: float, degrees: float) -> Array:
     rows = (length + along * np.sin(np.deg2rad(degrees))).round().astype(int)
     columns = (length + along * np.cos(np.deg2rad(degrees))).round().astype(int)
     np.add.at(kernel, (rows, columns), np.exp(-(along**2) / (2 * sigma**2)))
-    return kernel / kernel.sum()
+    found: Array = kernel / kernel.sum()
+    return found
 
 
 def _zoomed(x: Array, factor: float) -> Array:
@@ -216,7 +221,8 @@ def _clouds(random: Random, x: Array, decay: float) -> Array:
         grid = random.random((count, 1, 2**octave + 1, 2**octave + 1))
         total += _sampled(grid, np.linspace(0, 2**octave, side)) / decay ** (octave - 1)
     low, high = (edge(total, axis=(2, 3), keepdims=True) for edge in (np.min, np.max))
-    return (total - low) / np.maximum(high - low, 1e-12)
+    found: Array = (total - low) / np.maximum(high - low, 1e-12)
+    return found
 
 
 def _stretched(one: Array, strong: float, smooth: float, whole: float, random: Random) -> Array:

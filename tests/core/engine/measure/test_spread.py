@@ -28,7 +28,8 @@ def test_the_figures_are_scikit_learns(classes: int) -> None:
     assert found.macro_f1 == pytest.approx(metrics.f1_score(labels, answers, average="macro"))
     assert found.balanced_accuracy == pytest.approx(metrics.balanced_accuracy_score(labels, answers))
     recalls = metrics.recall_score(labels, answers, average=None)
-    assert (found.worst_class, found.worst_recall) == (f"class {int(recalls.argmin())}", pytest.approx(recalls.min()))
+    assert found.worst_class == f"class {int(recalls.argmin())}"
+    assert found.worst_recall == pytest.approx(recalls.min())
     if classes < 10:
         assert found.top5_accuracy is None, "five of a few answers say nothing"
     else:

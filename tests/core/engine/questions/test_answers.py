@@ -20,6 +20,7 @@ from core.answers import ABOUT, kept_at
 from core.bundle import PREDICTIONS
 from core.damage import Condition
 from core.engine.data import Dataset, prepare_numpy
+from core.engine.data.of_run import dataset_of
 from core.engine.model import Preprocessing
 from core.engine.questions import answers as module
 from core.engine.questions.answer import answer
@@ -141,10 +142,9 @@ def test_a_point_that_is_not_there(copied: Workspace, given: str, code: str) -> 
 
 def test_other_images_than_those_measured_are_refused(copied: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = side(copied, f"{copied.run_ids()[0]}:0")
-    real = module.dataset_of
 
     def other(*given: Any) -> Dataset:
-        data = real(*given)
+        data = dataset_of(*given)
         data.test.labels[0] = (data.test.labels[0] + 1) % 10
         return data
 

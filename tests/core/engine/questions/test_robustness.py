@@ -73,7 +73,6 @@ def few_cells(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("few_cells")
 def test_it_goes_on_where_it_was_stopped(copied: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[tuple[str, int]] = []
-    real = engine.corrupted
     request = RobustnessRequest((f"{copied.run_ids()[0]}:1",), FEW)
     job = copied.ask(request)
 
@@ -81,7 +80,7 @@ def test_it_goes_on_where_it_was_stopped(copied: Workspace, monkeypatch: pytest.
         drawn.append((name, severity))
         if len(drawn) == 7:
             job.cancel()
-        return real(images, name, severity)
+        return corrupted(images, name, severity)
 
     monkeypatch.setattr(engine, "corrupted", counted)
     answer(job)
