@@ -9,7 +9,7 @@ import pytest
 
 from core.backbone_times import times
 from core.engine.questions.answer import answer
-from core.errors import UserError
+from core.errors import UserError, UserErrors
 from core.questions.add_backbone import AddBackboneRequest
 from core.questions.request import Request
 from core.questions.search_backbones import SearchBackbonesRequest
@@ -49,11 +49,11 @@ def test_every_word_must_be_in_the_name(tmp_path: Path) -> None:
 
 def test_a_recipe_with_an_added_network_is_checked_without_torch(tmp_path: Path) -> None:
     store = Workspace.open_or_create(tmp_path)
-    with pytest.raises(UserError, match="add-backbone"):
+    with pytest.raises(UserErrors, match="add-backbone"):
         parse_recipe(RECIPE, store.catalog())
     facts = told(store, AddBackboneRequest("timm/test_vit.r160_in1k")).facts
     assert parse_recipe(RECIPE, store.catalog()).backbone == facts["name"]
-    with pytest.raises(UserError, match="16"):
+    with pytest.raises(UserErrors, match="16"):
         parse_recipe(RECIPE.replace("[[steps]]", "image_size = 50\n[[steps]]", 1), store.catalog())
     for name in ("resnet18", "timm/nothing.at_all"):
         with pytest.raises(UserError) as refused:
