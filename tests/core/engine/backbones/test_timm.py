@@ -16,7 +16,7 @@ from core.engine.backbones import find, load_backbone, timm
 from core.engine.backbones.heads import head_layer, head_name
 from core.engine.backbones.timm_listed import LISTED
 from core.engine.pipeline.run import run_recipe
-from core.errors import UserError
+from core.errors import UserError, UserErrors
 from core.workspace import Workspace
 
 DISTILLED = ("levit_128s.fb_dist_in1k", "repvit_m0_9.dist_300e_in1k", "efficientformerv2_s0.snap_dist_in1k")
@@ -160,15 +160,30 @@ bits = 8
 """
 
 
+PRUNE = RECIPE[RECIPE.index('[[steps]]\nstage = "prune"') : RECIPE.index('[[steps]]\nstage = "quantize"')]
+UNPRUNABLE = CHAINS[-1]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CHAINS)
 def test_three_kinds_go_through_the_whole_chain(name: str, tmp_path: Path) -> None:
-    """Convolutional, mobile and transformer with random weights: trained, distilled, pruned, rounded, each measured."""
-    run = Workspace.open_or_create(tmp_path).create_run(RECIPE.format(name=name))
+    """Convolutional, mobile and transformer with random weights: trained, distilled, pruned where channels can be
+    followed, rounded, each measured."""
+    text = RECIPE.replace(PRUNE, "") if name == UNPRUNABLE else RECIPE
+    run = Workspace.open_or_create(tmp_path).create_run(text.format(name=name))
     run_recipe(run, os.getpid())
     points = run.summary().points
-    assert [point.stage for point in points] == ["transfer", "distill", "prune", "quantize"]
     params, sizes = [point.params or 0 for point in points], [point.bytes or 0 for point in points]
-    assert 0 < params[2] < params[1]
-    assert 0 < sizes[3] < 0.5 * sizes[2]
+    if name != UNPRUNABLE:
+        assert [point.stage for point in points] == ["transfer", "distill", "prune", "quantize"]
+        assert 0 < params[2] < params[1]
+    assert points[-1].stage == "quantize"
+    assert 0 < sizes[-1] < 0.5 * sizes[-2]
     assert all(point.latency_ms is not None and point.latency_ms.p50 > 0 for point in points)
+
+
+def test_what_cannot_be_pruned_says_so_before_the_start(tmp_path: Path) -> None:
+    run = Workspace.open_or_create(tmp_path).create_run(RECIPE.format(name=UNPRUNABLE))
+    with pytest.raises((UserError, UserErrors), match="torch-pruning"):
+        run_recipe(run, os.getpid())
+    assert not run.summary().points
