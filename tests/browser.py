@@ -20,7 +20,7 @@ FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
-OWN_PROBE = re.compile(r"/[a-z]+/_stcore/(host-config|health)$")  # Streamlit asks under a page's address first
+OWN_PROBE = re.compile(r"/[a-z-]+/_stcore/(host-config|health)$")  # Streamlit asks under a page's address first
 AXE = files("axe_playwright_python").joinpath("axe.min.js")
 STREAMLITS_OWN = ("stFileUploaderDropzone",)  # a presentation role on what takes the focus; not ours to change
 SLOW = 30_000  # milliseconds a page may take on a busy machine before a test gives up

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 from core.catalog import Catalog
-from core.disk import told as told_by_disk
+from core.disk import disk_message
 from core.errors import UserError, UserErrors
 from core.files import lock, write_atomic
 from core.options import Value
@@ -61,7 +61,7 @@ class Driver:
             self._end("refused" if first.code == "out_of_reach" else "failed", first)
         except Exception as error:  # noqa: BLE001
             traceback.print_exc()  # else the supervisor would begin it again and again
-            said = told_by_disk(error, self.workspace.path) if isinstance(error, OSError) else str(error)
+            said = disk_message(error, self.workspace.path) if isinstance(error, OSError) else str(error)
             given = said or type(error).__name__
             self._end("failed", UserError("search_failed", "search", given, "", "What was tried is kept. Resume it."))
 

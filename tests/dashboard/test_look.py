@@ -20,7 +20,7 @@ from core.workspace import Workspace
 from tests.browser import SLOW, Site, Watched, violations, wait_until_drawn
 from tests.core.processes.test_supervisor import pids, until
 from tests.core.processes.test_workers import FAKE, recipe
-from tests.dashboard.test_pages import NASTY, PAGES, make
+from tests.dashboard.test_pages import NASTY, PAGES, address, make
 from tests.dashboard.test_search_page import asked, stored
 
 SAMPLES = Path(__file__).resolve().parents[2] / "assets" / "samples"
@@ -67,7 +67,7 @@ def seen(request: pytest.FixtureRequest, chromium: Browser) -> Iterator[tuple[Wa
 
 
 def visit(site: Site, page: Page, name: str, language: str) -> None:
-    page.goto(site.at(f"{name if name != 'home' else ''}?lang={language}"))
+    page.goto(site.at(f"{address(name)}?lang={language}"))
     page.wait_for_selector("[data-testid=stMain] h2")
     wait_until_drawn(page)
     if name in ("live", "search", "tradeoffs"):
@@ -132,7 +132,7 @@ def test_a_warm_page_is_usable_within_two_seconds(furnished: Site, watched: Watc
     visit(furnished, page, "home", "en")
     for name in PAGES:
         began = time.monotonic()
-        page.goto(furnished.at(name if name != "home" else ""))
+        page.goto(furnished.at(address(name)))
         page.wait_for_selector("[data-testid=stMain] h2")
         wait_until_drawn(page)
         took.append(time.monotonic() - began)

@@ -212,7 +212,9 @@ class Distill(Method, ABC):
             return F.cross_entropy(output.logits, batch.target)
 
         examples = Examples.of(self._labelled(context))
-        return fit(self.student_of(model, context), examples, loss, schedule, context.beside("twin"), incumbent=None)
+        return fit(
+            self.student_of(model, context), examples, loss, schedule, context.for_control("twin"), incumbent=None
+        )
 
     def forecast(self, before: Forecast, context: Context) -> Forecast:
         """The student, whatever its teacher."""

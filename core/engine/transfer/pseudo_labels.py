@@ -16,7 +16,7 @@ from core.engine.method import knob
 from core.engine.model import Model
 from core.engine.training.loop import ITSELF, Examples, Incumbent
 from core.engine.training.schedule import Schedule
-from core.engine.training.small_sets import tell_few
+from core.engine.training.small_sets import warn_small_dataset
 from core.engine.transfer.fine_tune import FineTune
 from core.engine.transfer.training import shared_out
 from core.errors import UserError
@@ -60,7 +60,7 @@ class PseudoLabels(FineTune):
 
     def controls(self, model: Model, context: Context) -> dict[str, Callable[[], Model]]:
         """The control: same start, same rounds, same number of steps, labels only."""
-        alone = context.beside(english(LABELS_ALONE))
+        alone = context.for_control(english(LABELS_ALONE))
         return {LABELS_ALONE: lambda: self._learn(model, alone, joining=False)} if self.twin else {}
 
     def workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:
@@ -72,7 +72,7 @@ class PseudoLabels(FineTune):
     def _learn(self, model: Model, context: Context, *, joining: bool) -> Model:
         examples = Examples.of(context.labelled)
         parts = shared_out(self.epochs, self.rounds + 1, "rounds", self.rounds)
-        tell_few(len(context.labelled) + len(context.pool), self._small(self.epochs, context), context)
+        warn_small_dataset(len(context.labelled) + len(context.pool), self._small(self.epochs, context), context)
         start, fresh = self.objective(model, examples, context), model.fresh
         for number, (done, end) in enumerate(parts):
             part = context.part(f"round-{number}").after(done, self.epochs)
