@@ -12,7 +12,7 @@ from core.catalog import Facts, load_catalog
 from core.disk import disk_error
 from core.errors import UserError
 from core.files import make_folder, remove_file, write_atomic
-from core.formatting import AT_CHANCE, Amount, chance
+from core.formatting import AT_CHANCE, Amount, chance, percent
 from core.models import PREFIX
 from core.points import Point
 from core.runs import Run
@@ -199,6 +199,7 @@ def _measured(point: Point) -> list[str]:
         found.append(f"accuracy on the test split of the target dataset: {100 * point.target_accuracy:.2f} %")
     if point.validation_accuracy is not None:
         found.append(f"accuracy on the validation split: {100 * point.validation_accuracy:.2f} %")
+    found += _spread(point)
     if point.bytes is not None:
         found.append(f"file: {point.bytes:,} bytes; compressed {point.compressed_bytes or 0:,}")
     if point.params is not None and point.macs is not None:
@@ -210,6 +211,20 @@ def _measured(point: Point) -> list[str]:
             f"latency: median {latency.p50:.3f} ms, 95th percentile {latency.p95:.3f} ms, batch {latency.batch}, "
             f"{Amount(latency.threads):thread|threads}, {latency.runtime} on {latency.device}, n = {latency.n}{noisy}"
         )
+    return found
+
+
+def _spread(point: Point) -> list[str]:
+    """How the right answers are spread, and whether confidence says how often it is right."""
+    found, told = [], point.spread
+    if told is not None:
+        worst = f"worst class {_code(told.worst_class)} {percent(told.worst_recall)}"
+        found.append(f"on the test split: macro-F1 {percent(told.macro_f1)}, balanced accuracy "
+                     f"{percent(told.balanced_accuracy)}, {worst}")  # fmt: skip
+        if told.top5_accuracy is not None:
+            found.append(f"label among the first five answers: {percent(told.top5_accuracy)} of the test split")
+    if point.calibration_error is not None:
+        found.append(f"expected calibration error on the test split, 15 bins: {percent(point.calibration_error)}")
     return found
 
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 
-from core import cache, cli_dataset, foreground, formatting, streams, terminal
+from core import cache, cli_dataset, cli_exchange, cli_search, foreground, formatting, streams, terminal
 from core.assets import RECIPES, shipped
 from core.bundle import write_bundle
 from core.catalog import Catalog
@@ -30,6 +30,7 @@ from core.models import PREFIX, damaged_network, damaged_networks, read_labels
 from core.processes import dashboard as dashboard_process
 from core.processes.ask import ask
 from core.processes.identity import described, holder
+from core.processes.searches import stop_drivers
 from core.processes.workers import SupervisorError, ensure_supervisor, lock_of, run_in_foreground, stop_supervisor
 from core.questions.import_data import ImportRequest
 from core.questions.import_network import ImportNetworkRequest
@@ -39,6 +40,7 @@ from core.questions.sensitivity import LIMIT, Row, question, rows
 from core.recipe import Recipe, load_recipe, with_settings
 from core.rules.networks import size_faults
 from core.runs import Run, RunSummary
+from core.search.store import find
 from core.state import Status
 from core.toml import MAX_BYTES
 from core.verify import verify
@@ -385,13 +387,17 @@ def show(run: str, *, workspace: Folder = None, json: AsJson = False) -> int:
 
 @app.command
 def cancel(run: str, *, workspace: Folder = None, json: AsJson = False) -> int:
-    """Cancel a waiting or running run; what it has measured is kept.
+    """Cancel a waiting or running run, or a search; what it has measured is kept.
 
     Parameters
     ----------
     run
-        The run's id.
+        The id of the run or of the search.
     """
+    opened = Workspace.open_to_read(workspace)
+    if cli_search.is_search(opened, run):
+        find(opened, run).cancel()
+        return _say(json, {"search": run}, f"{run} is asked to stop")
     store = _store_with(run, workspace)
     store.cancel(run)
     return _say(json, {"run": run, "status": store.run(run).state().status.value}, f"{run} was asked to stop")
@@ -399,13 +405,17 @@ def cancel(run: str, *, workspace: Folder = None, json: AsJson = False) -> int:
 
 @app.command
 def resume(run: str, *, workspace: Folder = None, json: AsJson = False) -> int:
-    """Queue a cancelled, interrupted or failed run again; it continues from its last checkpoint.
+    """Queue a cancelled, interrupted or failed run again, which continues from its last checkpoint; or continue a
+    search.
 
     Parameters
     ----------
     run
-        The run's id.
+        The id of the run or of the search.
     """
+    if cli_search.is_search(Workspace.open_to_read(workspace), run):
+        status = cli_search.resume(Workspace.open_or_create(workspace), run)
+        return _say(json, {"search": run, "status": status}, f"{run} goes on")
     store = _store_with(run, workspace)
     ensure_supervisor(store)
     store.resume(run)
@@ -475,11 +485,14 @@ def show_cache(
 
 @app.command
 def stop(*, workspace: Folder = None, json: AsJson = False) -> int:
-    """Stop the workspace's supervisor and dashboard; a run in progress continues."""
+    """Stop the workspace's supervisor and dashboard; a run in progress continues, a search rests until the next
+    command that needs a supervisor."""
     store = Workspace.open_to_read(workspace)
+    resting = stop_drivers(store)  # before the supervisor, which would begin them again
     closed, stopped = dashboard_process.stop_dashboard(store), stop_supervisor(store)
     lines = ["The dashboard was stopped."] if closed else []
     lines.append("The supervisor was stopped." if stopped else "No supervisor was running.")
+    lines += [f"{formatting.Amount(resting):search rests|searches rest} until it is started again."] if resting else []
     other = None if stopped else holder(lock_of(store))
     if other is not None:
         lines.append(f"But {described(other)} holds {lock_of(store)}; until it ends, no supervisor can start.")
@@ -586,10 +599,10 @@ def _refuse_missing(path: Path) -> None:
 
 def _with_stdin(words: Sequence[str]) -> list[str]:
     """Replaces a lone `-` for the recipe by the path `./-`, which the parser does not take for an option."""
-    takes = bool(words) and words[0] in ("run", "submit", "check")
+    takes = bool(words) and words[0] in ("run", "submit", "check", "search", "sweep")
     before = ["", *words]
     return [
-        "./-" if takes and word == "-" and last not in ("--set", "--workspace") else word
+        "./-" if takes and word == "-" and last not in ("--set", "--vary", "--workspace") else word
         for last, word in zip(before, words, strict=False)
     ]
 
@@ -697,6 +710,8 @@ def _print(document: object) -> None:
 
 
 cli_dataset.attach(app, cli_dataset.Terminal(_say, screen, _interruptible))
+cli_exchange.attach(app, cli_exchange.Terminal(_say, screen, _interruptible))
+cli_search.attach(app, cli_search.Terminal(_say, screen, _interruptible, _checked))
 
 if __name__ == "__main__":
     main()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from core.errors import UserError, UserErrors
 from core.sealed import read_sealed
 
 CARD = "dataset.json"  # describes the content; sealed
+HASH = re.compile(r"[0-9a-f]{64}")
 UNPACKED = "files.json"  # next to the files of a published dataset: the SHA-256 of each
 
 
@@ -55,6 +57,17 @@ def images_of(home: Path) -> dict[str, str]:
         return {str(image["name"]): str(card["classes"][image["label"]]) for image in card["images"]}
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         return {}
+
+
+def names_in(home: Path, split: str, version: str = "") -> list[str]:
+    """The names that the images of a split came with, in the stored order; of the version with that content hash, where
+    the set was changed since. None where the card is damaged."""
+    former = home / "versions" / f"{version}.json"
+    path = former if HASH.fullmatch(version) and former.is_file() else home / CARD
+    try:
+        return [str(image["name"]) for image in json.loads(read_sealed(path))["images"] if image["split"] == split]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
 
 
 def damaged(home: Path) -> UserError:

@@ -30,6 +30,20 @@ class Latency(BaseModel):
     noisy: bool
 
 
+class Spread(BaseModel):
+    """How a file's right answers are spread over the test images' classes, as shares of 1: the mean recall
+    (`balanced_accuracy`), the mean F1 (`macro_f1`), the class with the lowest recall, and where there are ten classes
+    or more the share of images whose label is among the first five answers."""
+
+    model_config = STRICT
+
+    balanced_accuracy: float
+    macro_f1: float
+    worst_class: str
+    worst_recall: float
+    top5_accuracy: float | None = None
+
+
 class Point(BaseModel):
     """The model after one step: accuracies of the saved file from 0 to 1, sizes in bytes.
 
@@ -37,7 +51,8 @@ class Point(BaseModel):
     the step's own model. `accuracy` is that of the test split with its 95 % interval, `target_accuracy` that of the
     target dataset's test split, if the recipe has one. `artifact` is a path relative to the run folder. The fields
     ending in `_mean` and `_sd` are mean and standard deviation over `seeds` seeds; all others describe the file of the
-    recipe's own seed. `chance` is the chance level. None means not measured; `to_json` leaves such fields out.
+    recipe's own seed. `spread` is absent in points measured before it existed. `chance` is the chance level. None means
+    not measured; `to_json` leaves such fields out.
     """
 
     model_config = STRICT
@@ -70,6 +85,7 @@ class Point(BaseModel):
     validation_accuracy_mean: float | None = None
     seeds: int | None = None
     chance: Chance | None = None
+    spread: Spread | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -134,6 +150,16 @@ class Point(BaseModel):
         return self.validation_accuracy if self.validation_accuracy_mean is None else self.validation_accuracy_mean
 
     @property
+    def calibration_error(self) -> float | None:
+        """The expected calibration error on the test images."""
+        return _share(self.receipt.get("calibration_error"))
+
+    @property
+    def agreement(self) -> float | None:
+        """The share of validation images with the same answer as the model before it."""
+        return _share(self.receipt.get("same_answer_as_before"))
+
+    @property
     def is_at_chance(self) -> bool:
         """Whether this file is not proven to be better than chance: the lower end of the 95 % interval of its own test
         accuracy is not above the chance level; without an interval, its validation accuracy is not. False if neither is
@@ -149,3 +175,7 @@ class Point(BaseModel):
         """The same for its accuracy on the target; False without a target."""
         share = self.chance.target if self.chance else None
         return share is not None and self.target_accuracy_low is not None and self.target_accuracy_low <= share
+
+
+def _share(found: JsonValue) -> float | None:
+    return float(found) if isinstance(found, int | float) else None

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from core.answers import FOLDER as ANSWERS
 from core.damage import RESULT, Condition, Finding, of_run
 from core.datasets import CARD, UNPACKED, home_of
 from core.errors import UserError
@@ -18,6 +19,8 @@ from core.models import WEIGHTS, network_home
 from core.processes.workers import IDENTITY_FILES, read_identity
 from core.runs import Run
 from core.sealed import file_hash, read_sealed, unseal
+from core.search.store import FOLDER as SEARCHES
+from core.search.store import search_ids
 from core.tensors import has_whole_content, is_finite
 from core.workspace import Workspace
 
@@ -26,7 +29,11 @@ VERSION = "An earlier version of the dataset; only runs that began with it need 
 CACHED = "Nothing needs to be done: it is made again when needed. `condenser cache --clear` removes it."
 RESUMED = "Nothing needs to be done: a resumed run continues from the checkpoint before it."
 MADE = "A resumed run repeats the step; a finished run only loses its layer-by-layer sensitivity."
+COMPUTED = "Nothing needs to be done: the page Inspect has it computed again."
 PROCESS = "Nothing needs to be done: the next process writes it again."
+ASK_SEARCH = "Ask for a new search: steps whose models are cached are not trained again."
+RESUMED_SEARCH = "A resumed search writes it again from its runs: `condenser resume`."
+CONFIRM = "Confirm the trial again; the runs themselves are whole."
 ASK_AGAIN = "Try again: answers are kept for a day only."
 FETCH = "Delete it; the next run downloads or decodes it again."
 MADE_FOLDER, HASHES = "made", "files.json"
@@ -64,11 +71,21 @@ def _everything(workspace: Workspace) -> Iterator[Finding]:
         yield from _under(f"datasets/{home.name}", _of_home(home))
     for home in sorted(path for path in workspace.models.glob("own-*") if path.is_dir()):
         yield from _under(f"models/{home.name}", of_network(home))
+    for search_id in search_ids(workspace):
+        yield from _under(f"searches/{search_id}", _of_search(workspace.path / SEARCHES / search_id))
     yield from _under("cache", of_cache(workspace.cache))
     for job_id in workspace.job_ids():
         folder = workspace.path / "jobs" / job_id
         names = [name for name in ("request.json", "result.json") if (folder / name).exists()]
         yield from _under(f"jobs/{job_id}", [_document(folder, name, ASK_AGAIN) for name in names])
+
+
+def _of_search(folder: Path) -> Iterator[Finding]:
+    """What was asked, where it stands, and who works on it; the journal is Optuna's and has no hashes."""
+    for name, fix in (("search.json", ASK_SEARCH), ("progress.json", RESUMED_SEARCH), ("confirmed.json", CONFIRM)):
+        if (folder / name).exists():
+            yield _document(folder, name, fix)
+    yield from _identities(folder)
 
 
 def _under(folder: str, findings: Iterator[Finding] | list[Finding]) -> Iterator[Finding]:
@@ -96,6 +113,10 @@ def of_whole_run(run: Run) -> Iterator[Finding]:
     yield from _identities(run.folder)
     yield from _artifacts(run)
     yield from _checkpoints(run)
+    for path in _files(run.folder / ANSWERS):
+        whole = has_whole_content(path)
+        relative = path.relative_to(run.folder).as_posix()
+        yield Finding(relative, *((Condition.OK,) if whole else (Condition.DAMAGED, COMPUTED)))
 
 
 def _summary(run: Run) -> Finding:

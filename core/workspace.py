@@ -1,6 +1,6 @@
 """A workspace is a folder with all data of one person: runs, jobs, datasets, networks, caches, and the queue.
 
-runs/<id>/  jobs/<id>/  datasets/  models/  cache/  trash/  logs/
+runs/<id>/  jobs/<id>/  datasets/  models/  cache/  trash/  logs/  drafts/  searches/<id>/
 queue/<rank>.<id>   one empty file per waiting run; the lowest rank is next
 """
 
@@ -44,6 +44,7 @@ __all__ = ["Job", "Workspace"]
 
 ID = re.compile(r"[0-9a-f]{13}-[0-9a-f]{6}")
 FOLDERS = ("runs", "jobs", "datasets", "models", "cache", "queue", "trash", "logs")
+LATER = ("drafts", "searches")  # made when they are first needed
 HALF_MADE = ".new-"
 KEEP_JOBS = 24 * 3600.0  # seconds
 KEEP_TRASH = 7 * 24 * 3600.0
@@ -127,16 +128,18 @@ class Workspace:
 
     # runs
 
-    def create_run(self, recipe_text: str, name: str = "") -> Run:
-        """A new run of a recipe that was already checked, created atomically. `name` replaces the recipe's in lists."""
-        run_id = new_id(after=self.run_ids())
+    def create_run(self, recipe_text: str, name: str = "", *, run_id: str = "", tags: tuple[str, ...] = ()) -> Run:
+        """A new run of a recipe that was already checked, created atomically. `name` replaces the recipe's in lists;
+        `run_id` is an id decided before, as `new_id` makes them."""
+        run_id = run_id or new_id(after=self.run_ids())
         with self._half_made("runs", run_id) as folder:
             half = Run(folder)
             write_atomic(folder / "recipe.toml", recipe_text.encode())
             for part in (half.checkpoints, half.artifacts):
                 make_folder(part)
-            if name and name != half.headline().name:
-                half.annotate(half.notes().model_copy(update={"name": name}))
+            other = name if name != half.headline().name else ""
+            if other or tags:
+                half.annotate(half.notes().model_copy(update={"name": other, "tags": tags}))
             half.requeue()
         return self.run(run_id)
 
@@ -151,6 +154,27 @@ class Workspace:
             for folder in (half, whole):  # it may have been moved before the flush failed
                 with suppress(OSError):
                     remove_tree(folder)
+            raise
+
+    @contextmanager
+    def receive_run(self, run_id: str) -> Iterator[Path]:
+        """A folder to fill with a run that another workspace made, in its place when the block ends well, else gone.
+
+        Raises UserError `bad_parcel` where that is no id, `run_is_here` where there is such a run already.
+        """
+        if not ID.fullmatch(run_id):
+            raise UserError("bad_parcel", "run", run_id, "the id of a run", "Have the run sent again.")
+        for place in ("runs", "trash"):
+            if (self.path / place / run_id).exists():
+                fix = "It is listed by `condenser runs`." if place == "runs" else "Restore it on Trade-offs."
+                raise UserError("run_is_here", "run", run_id, "a run that is not in this workspace", fix)
+        half = self.path / "runs" / (HALF_MADE + run_id)
+        try:
+            with self._half_made("runs", run_id) as folder:
+                yield folder
+        except BaseException:
+            with suppress(OSError):
+                remove_tree(half)
             raise
 
     def run(self, run_id: str) -> Run:
@@ -185,9 +209,9 @@ class Workspace:
 
     # the queue
 
-    def submit(self, recipe_text: str, name: str = "") -> Run:
+    def submit(self, recipe_text: str, name: str = "", *, run_id: str = "", tags: tuple[str, ...] = ()) -> Run:
         """Creates a run and queues it."""
-        run = self.create_run(recipe_text, name)
+        run = self.create_run(recipe_text, name, run_id=run_id, tags=tags)
         try:
             self.queue(run)
         except OSError:
@@ -375,7 +399,7 @@ def _reachable(path: Path) -> bool:
 
 def _foreign(name: str) -> bool:
     """Whether a name does not belong to a workspace."""
-    return name not in FOLDERS and not name.startswith((".", "supervisor", "dashboard"))
+    return name not in (*FOLDERS, *LATER) and not name.startswith((".", "supervisor", "dashboard"))
 
 
 def _unusable(code: str, path: Path, allowed: str) -> UserError:

@@ -25,6 +25,7 @@ from core.files import FULL, lock, write_atomic
 from core.processes.identity import Identity
 from core.processes.job_dispatch import JobDispatcher
 from core.processes.run_monitor import Outcome, RunMonitor, Timeouts
+from core.processes.searches import start_driver, unattended
 from core.processes.workers import TAKEN, WORKER, Worker, alive, end, identity, lock_of, read_identity, start_worker
 from core.runs import Run, Status, tail
 from core.workspace import Workspace
@@ -57,6 +58,8 @@ class Supervisor:
         self._tidy_after = 0.0
         self._later: dict[str, float] = {}  # runs whose folder could not be written, and when to try again
         self._strays: dict[str, float] = {}  # runs that were never queued, and when we first saw them
+        self._searches_rest = True  # until our first look: what `condenser stop` let rest goes on
+        self._searches_over: dict[str, int] = {}
         self._said: dict[str, tuple[str, float]] = {}
         self._started = (time.time(), time.monotonic())
 
@@ -82,6 +85,7 @@ class Supervisor:
         self._safely(self.keep_spare)
         if time.monotonic() >= self._scan_after:
             self._safely(self.adopt)
+            self._safely(self.adopt_searches)
             self._scan_after = time.monotonic() + self.timeouts.scan
         for monitor in list(self.monitors.values()):
             self._safely(self._look, monitor)
@@ -250,6 +254,12 @@ class Supervisor:
             run = Run(self.workspace.path / "runs" / run_id)
             if run_id not in self.monitors and run_id not in waiting:
                 self._safely(self._adopt, run)
+
+    def adopt_searches(self) -> None:
+        """Has the searches worked on that are not over and that nobody works on."""
+        resting, self._searches_rest = self._searches_rest, False
+        for search in unattended(self.workspace, resting=resting, over=self._searches_over):
+            start_driver(self.workspace, search, self.command)
 
     def _adopt(self, run: Run) -> None:
         if run.result.exists():

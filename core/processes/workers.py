@@ -40,7 +40,7 @@ NICE = 5  # leaves the dashboard its share of a busy machine: p95 of a rerun sta
 # slower; spinning for long made it many times slower whenever another process used one of the cores.
 SPIN_BRIEFLY = {"GOMP_SPINCOUNT": "20000", "KMP_BLOCKTIME": "1"}
 MEMORY_SHARE = 0.9  # of the machine's memory, as RLIMIT_DATA
-IDENTITY_FILES = ("worker.json", "foreground.json", "supervisor.json", "dashboard.json")
+IDENTITY_FILES = ("worker.json", "foreground.json", "supervisor.json", "dashboard.json", "driver.json")
 START_LIMIT = 15.0  # seconds a supervisor may take to come up
 SIGN_LIMIT = 2.0  # seconds the holder of the lock may take to record its identity
 TAKEN = 3  # exit code of a supervisor whose lock is held by another

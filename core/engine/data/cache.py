@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from core.engine.data.dataset import SPLITS, Dataset, Indices, Split
+from core.engine.data.selection import mapped
 from core.files import make_folder, remove_file, replacing
 
 Pixels = NDArray[np.uint8]
@@ -107,15 +107,12 @@ def _read(path: Path) -> Dataset:
             raise ValueError("no header")
         text = file.read(length)
         header = json.loads(text)
-    body: Pixels = np.memmap(
-        path, np.uint8, "c", 8 + length
-    )  # private mapping: accidental writes do not reach the file
+    body: Pixels = np.memmap(path, np.uint8, "r", 8 + length)  # not counted against a limit of the process's memory
     metadata = header["__metadata__"]
     if size <= CHECKED and not _matches(text, body, metadata):
         raise ValueError("the content does not match its hash")
     splits = [
-        Split(*(torch.from_numpy(_view(body, header[f"{split}.{key}"])) for key in ("images", "labels")))
-        for split in SPLITS
+        Split(*(mapped(_view(body, header[f"{split}.{key}"])) for key in ("images", "labels"))) for split in SPLITS
     ]
     return Dataset(
         name=metadata["name"],

@@ -12,10 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from core.engine.data.selection import choose
 from core.errors import UserError, shorten
 
 SPLITS = ("train", "validation", "test")
 SEED = 20170828  # of all splits drawn here: the date of Fashion-MNIST's publication
+AT_ONCE = 1024  # images read together to be hashed
 Where = Literal["bundled", "installed", "download", "own"]
 Indices = NDArray[np.int64]
 
@@ -31,9 +33,9 @@ class Split:
         return len(self.labels)
 
     def subset(self, indices: Sequence[int] | Tensor | Indices) -> Split:
-        """A copy of the images at `indices`, in that order."""
+        """The chosen images in the given order, not copied."""
         chosen = torch.as_tensor(np.asarray(indices), dtype=torch.int64)
-        return Split(self.images[chosen], self.labels[chosen])
+        return Split(choose(self.images, chosen), self.labels[chosen])
 
 
 @dataclass(frozen=True)
@@ -159,7 +161,7 @@ def few_labels(split: Split, count: int, classes: int, seed: int) -> tuple[Split
             f"The nearest allowed value is {min(max(count, classes), len(split))}.",
         )
     chosen, left = draw(split.labels.numpy().astype(np.int64), count, seed)
-    return split.subset(chosen), split.images[torch.from_numpy(left)]
+    return split.subset(chosen), choose(split.images, left)
 
 
 def few_shots(split: Split, shots: int, classes: Sequence[str], seed: int) -> tuple[Split, Tensor]:
@@ -176,7 +178,7 @@ def few_shots(split: Split, shots: int, classes: Sequence[str], seed: int) -> tu
         raise UserError("out_of_range", "shots", shots, allowed, fix)
     labels = split.labels.numpy().astype(np.int64)
     chosen, left = _taken(labels, np.full(len(classes), shots, np.int64), seed)
-    return split.subset(chosen), split.images[torch.from_numpy(left)]
+    return split.subset(chosen), choose(split.images, left)
 
 
 def labelled_part(split: Split, labels: int, shots: int, classes: Sequence[str], seed: int) -> tuple[Split, Tensor]:
@@ -200,6 +202,7 @@ def hash_splits(classes: Sequence[str], *splits: Split) -> str:
     digest = hashlib.sha256(repr(tuple(classes)).encode())
     for split in splits:
         digest.update(repr(tuple(split.images.shape)).encode())
-        digest.update(split.images.contiguous().numpy().data)
+        for block in torch.split(split.images, AT_ONCE):
+            digest.update(block.contiguous().numpy().data)
         digest.update(split.labels.contiguous().numpy().data)
     return digest.hexdigest()

@@ -1,10 +1,12 @@
-"""A row of small images as one PNG, as shown on a dataset's page."""
+"""Small images as PNG, one or several in a row: what a page shows of a dataset."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterable
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 TILE, GAP = 96, 4  # pixels
@@ -18,8 +20,19 @@ def strip(images: Iterable[Image.Image]) -> bytes:
     row = Image.new("RGBA", (width, TILE))
     for place, tile in enumerate(tiles):
         row.paste(tile, (place * (TILE + GAP), 0))
+    return _png(row)
+
+
+def picture(pixels: NDArray[np.uint8]) -> bytes:
+    """uint8 [C, H, W] as PNG, small ones enlarged in whole steps so that their pixels are seen."""
+    image = Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0))
+    times = max(1, -(-TILE // max(image.size)))
+    return _png(image.resize((image.width * times, image.height * times), Image.Resampling.NEAREST))
+
+
+def _png(image: Image.Image) -> bytes:
     out = io.BytesIO()
-    row.save(out, "PNG")
+    image.save(out, "PNG")
     return out.getvalue()
 
 

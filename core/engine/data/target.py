@@ -10,6 +10,7 @@ from torch import Tensor
 
 from core.chance import Chance
 from core.engine.data.dataset import Dataset, Split
+from core.engine.data.selection import choose
 from core.errors import UserError
 from core.rules.target import nothing_in_common
 
@@ -71,7 +72,9 @@ def _commonest(split: Split) -> float:
 def _renumbered(split: Split, places: Tensor) -> Split:
     labels = places[split.labels]
     kept = labels >= 0
-    return split if bool(kept.all()) and torch.equal(labels, split.labels) else Split(split.images[kept], labels[kept])
+    if torch.equal(labels, split.labels):
+        return split
+    return Split(choose(split.images, kept), labels[kept])
 
 
 def _overlap(source: Dataset, target: Dataset, shared: list[str]) -> str:

@@ -14,6 +14,7 @@ from core.engine.measure.file import Share, parity, quality, share, size
 from core.engine.measure.latency import Timing, time_files
 from core.engine.measure.receipt import Receipt, Subject, changed_layers
 from core.engine.measure.record import write_predictions, write_samples, write_timings
+from core.engine.measure.spread import spread
 from core.engine.method import Method, Saved
 from core.engine.model import Model
 from core.files import lock
@@ -109,6 +110,7 @@ class StepMeasurement:
             validation_accuracy=evaluation.validation, bytes=measured.bytes, compressed_bytes=measured.compressed,
             packed_bytes=saved.packed_bytes, params=cost.params, macs=cost.macs, latency_ms=latency,
             artifact=artifact.relative_to(step_info.root).as_posix(), receipt=receipt.to_json(),
+            spread=spread(evaluation.test_logits, context.data.test.labels, model.classes),
         )  # fmt: skip
         return point, product
 

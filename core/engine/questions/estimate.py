@@ -22,6 +22,7 @@ from core.engine.forecast import Kind, Workload
 from core.engine.measure.anatomy import Anatomy, anatomy
 from core.engine.measure.complexity import Complexity, complexity
 from core.engine.model import Model
+from core.engine.training.batches import IN_MEMORY
 from core.engine.training.memory_layout import arrange, arranged, choose_layout
 from core.engine.training.precision import autocast, choose_precision
 
@@ -228,10 +229,11 @@ def held(work: Workload, context: Context) -> float:
 
 
 def pixels(context: Context) -> float:
-    """Bytes of all images: the three splits; labelled part and pool three times (separate, joined, augmented); and the
-    target."""
+    """Bytes of the images that must be in memory: the three splits and the target's, and one view of those trained on,
+    each up to what is kept there. Larger ones lie in mapped files, which the system drops when it needs the room."""
     data = context.data
     image = data.channels * data.size**2
     trained = len(context.labelled) + len(context.pool)
     other = len(context.target.images) if context.target else 0
-    return float(image * (len(data.train) + len(data.validation) + len(data.test) + 3 * trained + other))
+    everything = image * (len(data.train) + len(data.validation) + len(data.test) + other)
+    return float(min(everything, IN_MEMORY) + 2 * min(image * trained, IN_MEMORY))

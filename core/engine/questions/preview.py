@@ -232,9 +232,7 @@ def _memory(points: list[Stage], context: Context) -> float:
     return resting() + pixels(context) + LIBRARIES + sum(networks.values()) + most
 
 
-def _notes(
-    recipe: Recipe, methods: list[Method], counted: Counted, controls: Seconds, folder: Path
-) -> Iterator[Note]:
+def _notes(recipe: Recipe, methods: list[Method], counted: Counted, controls: Seconds, folder: Path) -> Iterator[Note]:
     facts = datasets(folder).get(recipe.dataset)
     if not counted.exact and facts is not None:
         yield Note(

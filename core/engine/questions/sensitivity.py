@@ -18,7 +18,7 @@ from torch import nn
 
 from core.engine.backbones import find
 from core.engine.context import CancelledError
-from core.engine.data import Split, load_dataset
+from core.engine.data import Dataset, Split, load_dataset
 from core.engine.data.dataset import draw
 from core.engine.measure.evaluate import evaluate
 from core.engine.model import Model
@@ -52,9 +52,7 @@ def answer(request: SensitivityRequest, job: Job) -> Sensitivity:
     version = run.state().environment.get("dataset_version", "")
     data = load_dataset(recipe.dataset, size, folder=store.datasets, version=version)
     split = subset(data.validation, request.limit, len(data.classes))
-    asked = (what, json.dumps(VALUES[what]), str(len(split)))
-    parts = (digest(made), data.content_hash, *asked, code_version(), torch.__version__)
-    kept = Kept(store.cache / "sensitivity" / f"{sha256('/'.join(parts).encode()).hexdigest()[:32]}.kept")
+    kept = kept_for(made, data, split, what, store)
 
     def report(done: int, total: int, found: tuple[Row, ...]) -> None:
         job.tell(done, total, what)
@@ -66,6 +64,13 @@ def answer(request: SensitivityRequest, job: Job) -> Sensitivity:
 
     found, cached = measure(model, what, VALUES[what], split, kept, report, cancelled)
     return Sensitivity(found, len(split), cached)
+
+
+def kept_for(made: Path, data: Dataset, split: Split, what: str, store: Workspace) -> Kept:
+    """What is kept of the network at `made`, on the validation images `split` of `data`."""
+    asked = (what, json.dumps(VALUES[what]), str(len(split)))
+    parts = (digest(made), data.content_hash, *asked, code_version(), torch.__version__)
+    return Kept(store.cache / "sensitivity" / f"{sha256('/'.join(parts).encode()).hexdigest()[:32]}.kept")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import torch
 
 from core.controls import LABELS_ALONE, english
 from core.engine.context import Context
+from core.engine.data.selection import choose, join
 from core.engine.forecast import Workload
 from core.engine.measure.evaluate import AT_ONCE, answers
 from core.engine.method import knob
@@ -103,7 +104,7 @@ class PseudoLabels(FineTune):
         split, joined, pool = context.labelled, int(sure.sum()), len(context.pool)
         message = f"Round {number}: {joined:,} of {pool:,} unlabelled images joined, with p ≥ {self.confidence:g}."
         context.warn("pseudo_labels", message)
-        return Examples(torch.cat([split.images, context.pool[sure]]), torch.cat([split.labels, label[sure]]))
+        return Examples(join(split.images, choose(context.pool, sure)), torch.cat([split.labels, label[sure]]))
 
     def _refuse(self, context: Context) -> None:
         if not len(context.pool):

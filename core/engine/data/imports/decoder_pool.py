@@ -20,6 +20,7 @@ from typing import Any
 from core.engine.confined_child import GLANCE, STILL, Conversation, StoppedError, end_child, start_child
 from core.engine.data.imports.depth import WHITE, Deep
 
+WHOLE = 2**32  # of `Decoder.view`, as the child has it
 SECONDS = 20.0  # of processor time for one image: 49 megapixels of noise take 1.2 as PNG, 0.8 as JPEG
 TRIES = 2
 CHILD = Path(__file__).with_name("decoder_child.py")
@@ -43,6 +44,16 @@ class Decoded:
 
 
 @dataclass(frozen=True)
+class View:
+    """An image as it is, upright: `mode` L or RGB, and its pixels row by row."""
+
+    mode: str
+    width: int
+    height: int
+    data: bytes
+
+
+@dataclass(frozen=True)
 class Unreadable:
     """Why an image was skipped."""
 
@@ -56,12 +67,25 @@ class Decoder:
         self._child: subprocess.Popen[bytes] | None = None
 
     def decode(self, data: bytes, white: int = WHITE) -> Decoded | Deep | Unreadable:
-        """The clean image; `white` is the value of white in 16-bit images; if it is 0, facts about such an image are
-        returned instead."""
+        """The clean image; `white` is what counts as white in 16 bits, and 0 asks what such an image holds."""
+        answer = self._tried(data, white, 0)
+        if isinstance(answer, Unreadable):
+            return answer
+        facts, clean = answer
+        return Deep(**facts) if "peak" in facts else _decoded(facts, clean)
+
+    def view(self, data: bytes, side: int, white: int = WHITE) -> View | Unreadable:
+        """The image upright with 8 bits, not shrunk; a JPEG may come at 1/2, 1/4 or 1/8 where that leaves `side`
+        pixels, WHOLE: never."""
+        answer = self._tried(data, white, side)
+        return answer if isinstance(answer, Unreadable) else View(**answer[0], data=answer[1])
+
+    def _tried(self, data: bytes, white: int, side: int) -> tuple[dict[str, Any], bytes] | Unreadable:
         reason = ""
         for _ in range(TRIES):
             try:
-                return self._decode(data, white)
+                facts, clean = self._asked(data, white, side)
+                return Unreadable(facts["reason"]) if "reason" in facts else (facts, clean)
             except TimeoutError:
                 self.close()
                 return Unreadable(f"takes over {SECONDS:g} seconds of processor time to decode")
@@ -72,16 +96,12 @@ class Decoder:
             self.close()
         return Unreadable(reason)
 
-    def _decode(self, data: bytes, white: int) -> Decoded | Deep | Unreadable:
+    def _asked(self, data: bytes, white: int, side: int) -> tuple[dict[str, Any], bytes]:
         child = self._child = self._child or start_child(CHILD, OPENBLAS_NUM_THREADS="1")
         talk = Conversation(child, SECONDS, STILL, GLANCE)
-        talk.write(white.to_bytes(8, "little") + len(data).to_bytes(8, "little"))
+        talk.write(b"".join(number.to_bytes(8, "little") for number in (white, side, len(data))))
         talk.write(data)
-        facts = json.loads(talk.read_part())
-        clean = talk.read_part()
-        if "reason" in facts:
-            return Unreadable(facts["reason"])
-        return Deep(**facts) if "peak" in facts else _decoded(facts, clean)
+        return json.loads(talk.read_part()), talk.read_part()
 
     def close(self) -> None:
         """Kills the child process, if there is one."""
