@@ -31,6 +31,8 @@ def level(share: float, chance: Chance) -> Level:
 def levels(points: pd.DataFrame, quality: str) -> list[Level]:
     """The lines for a column of accuracies: one a value that differs; values that were counted come before assumed
     ones."""
+    if quality not in COLUMNS:
+        return []
     known = points.dropna(subset=[COLUMNS[quality], "classes"])
     if known["chance_counted"].any():
         known = known[known["chance_counted"]]

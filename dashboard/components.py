@@ -78,18 +78,18 @@ def csv(data: pd.DataFrame) -> bytes:
     return safe.to_csv(index=False).encode("utf-8-sig")
 
 
-def point_strip(points: Sequence[Point], controls: Iterable[Point] = ()) -> None:
-    """The points of a run beside each other, with what each gained and lost; each opens its receipt."""
+def point_strip(run: str, points: Sequence[Point], controls: Iterable[Point] = ()) -> None:
+    """The points of a run beside each other, with what each gained and lost; each opens its receipt and Inspect."""
     if not points:
         return
     with st.container(horizontal=True, key="points"):
         for point in points:
-            _point(point, points[0])
+            _point(run, point, points[0])
         for control in controls:
-            _point(control, points[0], control=True)
+            _point(run, control, points[0], control=True)
 
 
-def _point(point: Point, first: Point, *, control: bool = False) -> None:
+def _point(run: str, point: Point, first: Point, *, control: bool = False) -> None:
     with st.container(border=True, width=CARD, gap="xxsmall"):
         st.markdown(heading(point, control=control))
         st.markdown(f"**{formatting.accuracy(point)}**")
@@ -101,6 +101,10 @@ def _point(point: Point, first: Point, *, control: bool = False) -> None:
         st.caption(" · ".join(gains(point, first)) or say("components.baseline"))
         with st.popover(say("components.receipt"), width="stretch"):
             receipt.show(point, heading(point, control=control))
+        if point.artifact:
+            asked = {"run": run, "point": f"{point.step}:{point.name}" if control else str(point.step)}
+            icon = ":material/troubleshoot:"
+            st.page_link("app_pages/inspect.py", label=say("components.inspect"), icon=icon, query_params=asked)
 
 
 def at_chance(point: Point, width: Literal["stretch", "content"] = "stretch") -> None:

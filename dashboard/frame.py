@@ -13,7 +13,16 @@ from dashboard.i18n import say
 from dashboard.session import LANGUAGES, Language, choose_language, language, read_only, widget, workspace
 
 PRODUCT = "Condenser"
-PAGES = ("home", "data", "design", "live", "tradeoffs", "tryit")  # names of their files, in every language
+PAGES = (
+    "home",
+    "data",
+    "design",
+    "live",
+    "search",
+    "tradeoffs",
+    "inspect",
+    "tryit",
+)  # files, addresses
 STYLE = Path(__file__).with_name("frame.css")
 SCRIPT = Path(__file__).with_name("frame.js")
 NAMES = {"en": "EN", "zh": "中文"}

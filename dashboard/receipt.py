@@ -49,6 +49,7 @@ def measured(point: Point) -> Iterator[tuple[str, str]]:
         "macs": formatting.count(point.macs),
     }
     yield from ((say(f"receipt.{name}"), value) for name, value in found.items() if value != formatting.NOT_MEASURED)
+    yield from spread(point)
     if point.chance is not None:
         luck = chance.told(point.chance.test, point.chance)
         yield say("receipt.chance"), f"{luck} {chance.badge()}" if point.is_at_chance else luck
@@ -59,6 +60,18 @@ def measured(point: Point) -> Iterator[tuple[str, str]]:
         p50, p95 = formatting.two_digits(latency.p50), formatting.two_digits(latency.p95)
         noisy = say("receipt.noisy") if latency.noisy else ""
         yield say("receipt.latency"), say("receipt.latency_of", p50=p50, p95=p95, **told) + noisy
+
+
+def spread(point: Point) -> Iterator[tuple[str, str]]:
+    """How the right answers are spread over the classes; nothing of a point from before that was measured."""
+    found = point.spread
+    if found is None:
+        return
+    for name in ("balanced_accuracy", "macro_f1", "top5_accuracy"):
+        if (share := getattr(found, name)) is not None:
+            yield say(f"receipt.{name}"), formatting.percent(share)
+    worst = formatting.percent(found.worst_recall)
+    yield say("receipt.worst_class"), say("receipt.worst_of", name=UserText(found.worst_class).md(), share=worst)
 
 
 def taught(receipt: Receipt) -> Iterator[tuple[str, str]]:

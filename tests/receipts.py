@@ -22,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 from scipy.stats import binomtest
+from sklearn import metrics
 
 from core.engine.data import Dataset, prepare, prepare_numpy
 from core.engine.model import Preprocessing
@@ -95,11 +96,27 @@ def _point(point: Document, step: Step, data: Dataset) -> None:
     assert (point["accuracy_low"], point["accuracy_high"]) == pytest.approx((interval.low, interval.high), abs=1e-4)
     assert point["validation_accuracy"] == np.mean(stored["validation_answers"] == stored["validation_labels"])
     timings = step.arrays("timings.npz")
+    _spread(point["spread"], stored, data)
     milliseconds, (wall, processor) = timings["after"], timings["after_seconds"]
     latency = point["latency_ms"]
     assert latency["n"] == len(milliseconds) >= 30
     assert (latency["p50"], latency["p95"]) == pytest.approx(tuple(np.percentile(milliseconds, (50, 95))))
     assert latency["noisy"] == (wall > 1.15 * processor)
+
+
+def _spread(spread: Document, stored: Arrays, data: Dataset) -> None:
+    """The figures over classes, by scikit-learn from the stored answers; the first five from the stored ranks."""
+    labels, answers, ranks = (stored[f"test_{name}"] for name in ("labels", "answers", "ranks"))
+    np.testing.assert_array_equal(ranks == 0, answers == labels)
+    recalls = metrics.recall_score(labels, answers, average=None, zero_division=0)
+    assert spread["macro_f1"] == pytest.approx(metrics.f1_score(labels, answers, average="macro"))
+    assert spread["balanced_accuracy"] == pytest.approx(metrics.balanced_accuracy_score(labels, answers))
+    assert spread["worst_recall"] == pytest.approx(recalls.min())
+    assert spread["worst_class"] == data.classes[int(recalls.argmin())]
+    if len(data.classes) < 10:
+        assert "top5_accuracy" not in spread
+    else:
+        assert spread["top5_accuracy"] == pytest.approx(np.mean(ranks < 5))
 
 
 def _one_thread() -> onnxruntime.SessionOptions:

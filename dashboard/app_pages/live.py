@@ -38,7 +38,7 @@ def main() -> None:
     concluded(run, state)
     pulse(run, recipe, steps, drawn=state)
     attend(run, drawn=state)
-    components.point_strip(state.points, state.controls)
+    components.point_strip(run.id, state.points, state.controls)
     queue.draw(readable_recipe)
     details.draw(run, state)
 
@@ -143,6 +143,11 @@ def _onwards(run: Run, found: Closing) -> None:
     one = f"{run.id}:{(found.take or found.last).step}"
     page, icon = "app_pages/tradeoffs.py", ":material/scatter_plot:"
     st.page_link(page, label=say("live.compare"), icon=icon, query_params={"sel": everything})
+    place = str((found.take or found.last).step)
+    st.page_link(
+        "app_pages/inspect.py", label=say("live.inspect"), icon=":material/troubleshoot:",
+        query_params={"run": run.id, "point": place},
+    )  # fmt: skip
     if find_spec("core.bundling"):
         st.page_link(page, label=say("live.bundle"), icon=":material/download:", query_params={"sel": one})
     st.page_link(

@@ -34,7 +34,7 @@ def main() -> None:
     if everything.empty:
         return
     same = view_state.comparable(pool, view)
-    controls.axes(view)
+    controls.axes(view, same)
     controls.filters_of(view, pool, same, with_samples)
     points = knob_filter.apply(view_state.apply(same, view), view)
     explore(on_front(points, view), everything, view)

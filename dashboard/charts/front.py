@@ -13,11 +13,12 @@ from dashboard.charts import chance, style
 from dashboard.charts.bounds import Bounds, feasible, usable
 from dashboard.charts.chance import Level
 from dashboard.charts.hover import PLAIN, Spread, texts
+from dashboard.charts.points import SPREAD
 from dashboard.charts.run_points import diameters
 
 COSTS = ("bytes", "p50", "params", "macs")  # columns of the points; less is better
 INTERVALS = {"accuracy": ("low", "high"), "on_target": ("target_low", "target_high")}  # columns of a quality's ends
-QUALITIES = ("validation", *INTERVALS)
+QUALITIES = ("validation", *INTERVALS, *SPREAD)
 AREAS = ("p50", "bytes")
 MOST_SVG = 2000  # marks; above, WebGL draws them
 CROWD = 300  # marks; above, they are drawn smaller and only the front and what is picked keep their whiskers

@@ -11,6 +11,8 @@ import pandas as pd
 from core.points import Point
 from core.runs import RunSummary
 
+# how right answers are spread, and what they are worth beside others
+SPREAD = ("macro_f1", "balanced_accuracy", "worst_recall", "top5_accuracy", "calibration_error", "agreement")
 TEXTS = {
     "id": "",
     "run": "",
@@ -25,11 +27,12 @@ TEXTS = {
     "device": "",
     "processor": "",
     "status": "",
+    "worst_class": "",
 }
 NUMBERS = (
     "step", "accuracy", "low", "high", "sd", "seeds", "on_target", "target_low", "target_high", "target_sd",
     "validation", "bytes", "params", "macs", "p50", "p95", "threads", "batch",
-    "created", "finished", "chance", "chance_validation", "chance_target", "classes",
+    *SPREAD, "created", "finished", "chance", "chance_validation", "chance_target", "classes",
 )  # fmt: skip
 FLAGS = ("control", "sample", "noisy", "at_chance", "at_chance_on_target", "chance_counted")
 COLUMNS = (*TEXTS, *NUMBERS, *FLAGS, "tags")
@@ -81,12 +84,23 @@ def _row(
     luck = (chance.test, chance.validation, chance.target, chance.classes) if chance else (None,) * 4
     seeds = p.seeds if p.accuracy_sd is not None else None
     measured = (p.middle, *p.whiskers, p.accuracy_sd, seeds, *there, p.judged)
+    worst = p.spread.worst_class if p.spread else ""
     return (
-        name, run_id, p.name, run_name, p.stage, p.method, *names, *where, processor, status,
-        p.step, *map(_number, measured), *map(_number, (p.bytes, p.params, p.macs)), p50, p95, threads, batch, *times,
+        name, run_id, p.name, run_name, p.stage, p.method, *names, *where, processor, status, worst,
+        p.step, *map(_number, measured), *map(_number, (p.bytes, p.params, p.macs)), p50, p95, threads, batch,
+        *map(_number, _spread(p)), *times,
         *map(_number, luck), *flags, bool(timed and timed.noisy), p.is_at_chance, p.is_at_chance_on_target,
         bool(chance and chance.counted), tags,
     )  # fmt: skip
+
+
+def _spread(p: Point) -> tuple[float | None, ...]:
+    """The figures of SPREAD."""
+    known = p.spread
+    spread = (
+        (known.macro_f1, known.balanced_accuracy, known.worst_recall, known.top5_accuracy) if known else (None,) * 4
+    )
+    return (*spread, p.calibration_error, p.agreement)
 
 
 def _number(value: float | None) -> float:

@@ -18,7 +18,7 @@ from dashboard import chance, components
 from dashboard.charts import front, hover, parallel
 from dashboard.charts.bounds import best
 from dashboard.charts.comparison import BETTER, DELTAS, OPEN, UNKNOWN, WORSE, Setting, changes, deltas
-from dashboard.charts.points import spread, target_spread
+from dashboard.charts.points import SPREAD, spread, target_spread
 from dashboard.charts.style import MARKS
 from dashboard.charts.thinning import thinned
 from dashboard.components import csv
@@ -40,6 +40,7 @@ TICKED = {True: "✓", False: ""}  # in a table whose rows have boxes to tick al
 FORMS = {  # of the numbers a person reads
     "accuracy": "%.1f", "spread": "%.1f", "on_target": "%.1f", "target_spread": "%.1f", "validation": "%.1f",
     "bytes": "%.1f", "p50": "%.3f", "p95": "%.3f", "params": "%d", "macs": "%d",
+    **dict.fromkeys(SPREAD, "%.1f"),
 }  # fmt: skip
 ROWS, TABLE = "tradeoffs.rows", "tradeoffs_table"
 
@@ -63,7 +64,7 @@ def show(points: pd.DataFrame, everything: pd.DataFrame, view: View) -> tuple[go
     drawn = front.figure(few, view.axes, labels(view, brief=len(few) > front.MOST_SVG), shown, dark=dark())
     live_plot(drawn, key="tradeoffs_chart", alt=alt(table, view), file="trade-offs", on_pick=take)
     target = UserText(view_state.target_of(points) or "–").md()
-    told = [say(f"tradeoffs.told_{view.y}", target=target), samples_told(table)]
+    told = [say(f"tradeoffs.told_{'spread' if view.y in SPREAD else view.y}", target=target), samples_told(table)]
     if len(few) < len(table):
         told.append(say("tradeoffs.told_thinned", drawn=f"{len(few):,}", count=f"{len(table):,}"))
     if missing := len(points) - len(table):
@@ -314,6 +315,7 @@ def for_eyes(points: pd.DataFrame, base: pd.Series[Any] | None = None) -> pd.Dat
             **({"chance": at_chance} if points["at_chance"].any() else {}),
             **(there if points["on_target"].notna().any() else {}),
             "validation": 100 * points["validation"],
+            **_spreads(points),
             "bytes": points["bytes"] / 1e3,
             **delta["bytes"],
             "p50": points["p50"],
@@ -329,12 +331,18 @@ def for_eyes(points: pd.DataFrame, base: pd.Series[Any] | None = None) -> pd.Dat
     )
 
 
+def _spreads(points: pd.DataFrame) -> dict[str, pd.Series[Any]]:
+    """How right answers are spread, in percent, as far as any point has it."""
+    found: dict[str, pd.Series[Any]] = {name: 100 * points[name] for name in SPREAD if points[name].notna().any()}
+    return found | ({"worst_class": points["worst_class"]} if "worst_recall" in found else {})
+
+
 def columns() -> dict[str, ColumnConfig]:
     """How the table's columns are headed and written."""
     numbers = {n: st.column_config.NumberColumn(say(f"tradeoffs.column_{n}"), format=form) for n, form in FORMS.items()}
     texts = {
         n: st.column_config.TextColumn(say(f"tradeoffs.column_{n}"))
-        for n in ("front", "stage", "backbone", "tags", "sample", "status", "spread_is")
+        for n in ("front", "stage", "backbone", "tags", "sample", "status", "spread_is", "worst_class")
     }
     wide = {
         n: st.column_config.TextColumn(say(f"tradeoffs.column_{n}"), width="medium") for n in ("name", "run", "chance")

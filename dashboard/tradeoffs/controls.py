@@ -14,6 +14,7 @@ from dashboard.charts.bounds import MATTERS, Bounds, best, cheaper, feasible, wi
 from dashboard.charts.comparison import delta
 from dashboard.charts.front import AREAS, COSTS, QUALITIES
 from dashboard.charts.hover import milliseconds
+from dashboard.charts.points import SPREAD
 from dashboard.charts.style import MARKS
 from dashboard.i18n import say
 from dashboard.session import set_widget, widget
@@ -21,13 +22,18 @@ from dashboard.tradeoffs import knob_filter, selection, view_state
 from dashboard.tradeoffs.view_state import View
 
 
-def axes(view: View) -> None:
-    """Which cost, which accuracy, what the area of a mark means."""
+def axes(view: View, points: pd.DataFrame) -> None:
+    """Which cost, which quality of these points, what the area of a mark means."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="tradeoffs_axes"):
         _select("x", COSTS, view)
         _switch("log", view.log)
-        _select("y", QUALITIES, view)
+        _select("y", qualities(points, view), view)
         _select("area", AREAS, view)
+
+
+def qualities(points: pd.DataFrame, view: View) -> list[str]:
+    """The qualities to choose from: points from before some were measured do not have those."""
+    return [name for name in QUALITIES if name not in SPREAD or name == view.y or points[name].notna().any()]
 
 
 def filters_of(view: View, pool: pd.DataFrame, same: pd.DataFrame, with_samples: bool) -> None:

@@ -84,6 +84,7 @@ def chosen(picked: pd.DataFrame) -> Iterator[str]:
         stage = str(row["stage"])
         word = say("components.control") + " " if row["control"] else ""
         lines = [f"{row['run_name']} · {selection.figures(row)}"]
+        lines += filter(None, [selection.spread_line(row)])
         lines += [say("chance.badge")] if row["at_chance"] else []
         lines += selection.gains(delta(row, beside)) if row["id"] != beside["id"] else []
         point = selection.point_of(row)

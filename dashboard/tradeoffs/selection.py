@@ -22,7 +22,7 @@ from dashboard import bundle, chance, closing, receipt
 from dashboard.charts import hover
 from dashboard.charts.comparison import CONTROL, METHOD, RECIPE, Change, Delta, Setting, changes, delta, settings
 from dashboard.charts.front import HEIGHT
-from dashboard.charts.points import spread
+from dashboard.charts.points import SPREAD, spread
 from dashboard.charts.style import MARKS
 from dashboard.components import TEXT_COLORS
 from dashboard.design import draft_state
@@ -97,6 +97,7 @@ def card(number: int, row: PointRow[Any], beside: PointRow[Any], view: View) -> 
         word = say("tradeoffs.sample") + " " if row["sample"] else ""
         luck = f" {chance.badge()}" if row["at_chance"] else ""
         st.markdown(f"{number} {title(row)}{badge}  \n{word}{UserText(row['run_name']).md()}  \n{figures(row)}{luck}")
+        st.caption(UserText(spread_line(row)).md()) if spread_line(row) else None
         if row["id"] != beside["id"]:
             st.caption("  \n".join(gains(delta(row, beside))))
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
@@ -121,6 +122,16 @@ def figures(row: PointRow[Any]) -> str:
     """Test accuracy, size and latency."""
     size = formatting.size(None if pd.isna(row["bytes"]) else row["bytes"])
     return " · ".join([accuracy(row), size, hover.milliseconds(row["p50"], row["noisy"])])
+
+
+def spread_line(row: PointRow[Any]) -> str:
+    """How its right answers are spread, not escaped; what was not measured is left out."""
+    known = [name for name in SPREAD if name != "worst_recall" and not pd.isna(row[name])]
+    parts = [say(f"tradeoffs.short_{name}", share=formatting.percent(row[name])) for name in known]
+    if not pd.isna(row["worst_recall"]):
+        share = formatting.percent(row["worst_recall"], 0)
+        parts.append(say("tradeoffs.short_worst", name=row["worst_class"], share=share))
+    return " · ".join(parts)
 
 
 def accuracy(row: PointRow[Any]) -> str:
@@ -184,6 +195,13 @@ def actions(number: int, row: PointRow[Any], pinned: bool) -> None:
             label=say("tradeoffs.open"),
             icon=":material/monitoring:",
             query_params={"run": run},
+        )
+        st.page_link(
+            "app_pages/inspect.py",
+            label=say("tradeoffs.inspect"),
+            icon=":material/troubleshoot:",
+            query_params={"run": run, "point": ident.partition(":")[2]},
+            help=say("tradeoffs.inspect_help"),
         )
     source = {"sample" if came else "from": run}
     st.page_link(

@@ -34,6 +34,8 @@ def test_every_number_can_be_derived_again(whole: list[Document]) -> None:
         ("accuracy",), ("validation_accuracy",), ("bytes",), ("compressed_bytes",), ("params",), ("macs",),
         ("latency_ms", "p50"), ("latency_ms", "p95"), ("latency_ms", "n"), ("receipt", "layers", "touched"),
         ("receipt", "int8_layers"), ("receipt", "file", "numbers"), ("receipt", "file", "folded_params"),
+        ("spread", "macro_f1"), ("spread", "balanced_accuracy"), ("spread", "worst_recall"),
+        ("spread", "top5_accuracy"),
         ("receipt", "calibration_error"), ("receipt", "same_answer_as_before"), ("receipt", "bytes_fp32", "before"),
         ("receipt", "bytes_first", "times_smaller"), ("receipt", "latency_before", "ms"),
         ("receipt", "latency_first", "predicted_by_macs"), ("receipt", "kernels", 0, "count"),

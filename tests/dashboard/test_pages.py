@@ -33,7 +33,7 @@ from dashboard.addresses import address_of
 
 APP = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"
 DEMO = (APP.parents[1] / "assets" / "recipes" / "demo.toml").read_text(encoding="utf-8")
-PAGES = ("home", "data", "design", "live", "tradeoffs", "tryit")
+PAGES = ("home", "data", "design", "live", "search", "tradeoffs", "inspect", "tryit")
 STAGES = ("transfer", "distill", "prune", "quantize")
 NASTY = (
     "<img src=x onerror=alert(1)>", "[x](javascript:alert(1))", "![](http://example.org/x.png)", ":red[no] :smile:",
@@ -297,7 +297,7 @@ def test_what_is_happening_is_told_with_the_runs_own_numbers(workspace: Workspac
     assert "5,000 images its probabilities" in text(shown("live", run=run.id))
 
 
-def test_the_curtain_shows_log_recipe_machine_and_files(workspace: Workspace) -> None:
+def test_the_details_show_log_recipe_machine_and_files(workspace: Workspace) -> None:
     run = make(workspace, RunFinished())
     run.log.write_text("the worker's last words", encoding="utf-8")
     app = shown("live", run=run.id)

@@ -1,6 +1,7 @@
 """Measurements stored next to the measured file, so that every number of its point can be derived again.
 
-predictions.npz   predictions and confidences on the test split, predictions on validation, and the labels of both
+predictions.npz   predictions and confidences on the test split and the rank of the label among them, predictions on
+                  validation, and the labels of both
 samples.npz       the first test images and the file's logits for each one individually, for a bundle's self-check
 timings.npz       milliseconds of every counted run, of the file and of those it was timed in alternation with
 """
@@ -19,6 +20,7 @@ from core.bundle import PREDICTIONS, SAMPLES
 from core.engine.data import Dataset, prepare_numpy
 from core.engine.measure.latency import Timing
 from core.engine.measure.runtime import open_session
+from core.engine.measure.spread import ranks
 from core.engine.model import Preprocessing
 from core.files import write_atomic
 
@@ -31,6 +33,7 @@ def write_predictions(artifact: Path, data: Dataset, validation: Tensor, test: T
     sure, answers = test.softmax(1).max(1)
     arrays = {
         "test_answers": answers, "test_confidences": sure, "test_labels": data.test.labels,
+        "test_ranks": ranks(test, data.test.labels),
         "validation_answers": validation.argmax(1), "validation_labels": data.validation.labels,
     }  # fmt: skip
     _write(artifact.with_name(PREDICTIONS), {name: tensor.numpy() for name, tensor in arrays.items()})

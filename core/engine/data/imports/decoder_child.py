@@ -33,7 +33,7 @@ WHOLE = 2**32  # the side of an image that is decoded at its full size
 LOSSLESS_UP_TO = 128 * 128  # pixels: a small JPEG is kept exactly, as PNG
 MEMORY = 3 * 2**30
 WHITE = 65535
-STRAY = 10_000  # pixels of which one may be above the depth of the data
+STRAY = 10_000  # pixels, of which one may be above the depth of the data
 LOW_BYTES = {"16B": "16L", "16L": "16B", "16N": "16B" if sys.byteorder == "little" else "16L"}
 BITS_PER_SAMPLE, DESCRIPTION, MOST_SAMPLE, MOST_SIGNED = 258, 270, 281, 341  # TIFF 6.0's tags
 _STATED = re.compile(
@@ -42,7 +42,7 @@ _STATED = re.compile(
 
 
 class Unreadable(ValueError):
-    """Why an image is skipped."""
+    """Why an image is skipped, in words for people."""
 
 
 def decode(data: bytes, white: int = WHITE) -> tuple[dict[str, Any], bytes]:
@@ -116,10 +116,10 @@ def _check(image: Image.Image) -> list[str]:
 
 
 def peak_of(samples: np.ndarray) -> int:
-    """The largest value of [H, W] or [H, W, C] but for stray pixels: one, or one in 10,000 where an image has more.
+    """The largest value of [H, W] or [H, W, C] without stray pixels: one, or one in 10,000 in larger images.
 
-    A sensor's hot pixels and single damaged ones say nothing about the depth of the data. Pixels are ordered by their
-    brightest channel.
+    Hot pixels of a sensor and single damaged pixels say nothing about the depth of the data. Pixels are ordered by
+    their brightest channel.
     """
     pixels = (samples.max(axis=2) if samples.ndim == 3 else samples).ravel()
     if len(pixels) < 2:
@@ -129,7 +129,7 @@ def peak_of(samples: np.ndarray) -> int:
 
 
 def _stated(image: Image.Image, data: bytes) -> int:
-    """The largest value that the file says its samples can have, 255 to 65,535; 0 where it says nothing.
+    """The largest possible sample value as stated in the file, 255 to 65,535; 0 if it is not stated.
 
     TIFF's MaxSampleValue, SMaxSampleValue and ImageDescription ("SignificantBits=12", "bit depth: 14"), PNG's sBIT.
     """
@@ -145,7 +145,7 @@ def _stated(image: Image.Image, data: bytes) -> int:
 
 
 def _significant(data: bytes) -> int:
-    """The bits that a PNG's sBIT chunk states, 0 without one; it stands before the pixels."""
+    """The bits stated in a PNG's sBIT chunk, which precedes the pixels; 0 without one."""
     at = 8
     while at + 12 <= len(data) and (kind := data[at + 4 : at + 8]) not in (b"IDAT", b"IEND"):
         length = int.from_bytes(data[at : at + 4], "big")
@@ -227,7 +227,7 @@ def without_colour(image: Image.Image) -> Image.Image:
 
 
 def encode(image: Image.Image, kind: str) -> bytes:
-    """As it is stored: photos as JPEG, all others without loss."""
+    """The image as stored: photos as JPEG, all others lossless."""
     out = io.BytesIO()
     if kind in ("JPEG", "MPO", "WEBP") and image.width * image.height > LOSSLESS_UP_TO:
         image.save(out, "JPEG", quality=95, subsampling=0)
@@ -256,7 +256,7 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
 
 
 def confine() -> None:
-    """At most 3 GiB of memory, and not one byte written to a file."""
+    """Limits this process to 3 GiB of memory and no bytes written to files."""
     for limit, value in ((resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0)):
         with contextlib.suppress(ValueError, OSError):  # macOS refuses RLIMIT_AS
             resource.setrlimit(limit, (value, value))

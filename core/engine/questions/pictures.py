@@ -1,0 +1,38 @@
+"""Single images of a run's dataset, as a question: drawn once, then kept in the cache."""
+
+from __future__ import annotations
+
+from core.engine.data.dataset import Split
+from core.engine.data.of_run import dataset_of
+from core.engine.data.strips import picture
+from core.engine.questions.import_data import Telling
+from core.errors import UserError
+from core.files import make_folder
+from core.jobs import Job
+from core.pictures import kept_at, kept_picture
+from core.questions.pictures import MOST, Pictures, PicturesRequest
+from core.runs import Run
+from core.sealed import write_kept
+from core.workspace import Workspace
+
+
+def answer(request: PicturesRequest, job: Job) -> Pictures:
+    """Raises UserError on a place without an image, and where the dataset is gone or damaged."""
+    if len(request.places) > MOST:
+        raise UserError("out_of_range", "places", len(request.places), f"at most {MOST} images", "Ask for fewer.")
+    store = Workspace(job.workspace)
+    run = store.run(request.run)
+    missing = [place for place in request.places if kept_picture(store, run, request.split, place) is None]
+    if missing:
+        data = dataset_of(run, store, Telling(job))
+        _draw(data.validation if request.split == "validation" else data.test, missing, request.split, store, run)
+    return Pictures(len(request.places))
+
+
+def _draw(split: Split, places: list[int], name: str, store: Workspace, run: Run) -> None:
+    for place in places:
+        if not 0 <= place < len(split):
+            raise UserError("out_of_range", "places", place, f"0 to {len(split) - 1}", "Choose an image of the set.")
+        path = kept_at(store, run, name, place)
+        make_folder(path.parent)
+        write_kept(path, picture(split.images[place].numpy()))

@@ -1,0 +1,25 @@
+"""Single images of datasets in the cache, as PNG: where they are kept, and by what they are named."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+
+from core.runs import Run
+from core.sealed import read_kept
+from core.workspace import Workspace
+
+FORMAT = 1  # of what is kept; another one is made anew
+
+
+def kept_at(workspace: Workspace, run: Run, split: str, place: int) -> Path:
+    """Where the image at `place` of a split is kept, as the run saw it."""
+    recipe = run.recipe()
+    version = run.state().environment.get("dataset_version", "")
+    named = "\n".join((str(FORMAT), recipe.dataset, version, str(recipe.image_size), recipe.backbone))
+    return workspace.cache / "pictures" / f"{sha256(named.encode()).hexdigest()[:32]}-{split}-{place}.kept"
+
+
+def kept_picture(workspace: Workspace, run: Run, split: str, place: int) -> bytes | None:
+    """The image as PNG; None where nobody has drawn it yet, or it was damaged since."""
+    return read_kept(kept_at(workspace, run, split, place))

@@ -1,0 +1,65 @@
+"""The line on top of the page: how often it is right, what changed, the worst class, and whether it knows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from core import formatting
+from core.confusion import worst_class
+from core.escaping import UserText
+from core.flips import Flips
+from dashboard.i18n import say
+from dashboard.inspect.choice import Choice
+from dashboard.inspect.evidence import Answered, Pair
+
+SURE = 0.05  # from here on chance is not believed
+
+
+def of(choice: Choice, pair: Pair | None) -> str:
+    """For Markdown; what is not known yet is left out."""
+    parts = [say("inspect.accuracy", accuracy=formatting.accuracy(choice.point))]
+    if (difference := change(choice)) is not None:
+        parts[0] += f" ({difference})"
+    if pair is not None:
+        parts += [worst(pair.own), confidence(pair.own)]
+    return " · ".join(parts)
+
+
+def change(choice: Choice) -> str | None:
+    """The difference of the test accuracies in points of percent; None where one of them is not known."""
+    other = choice.against.point.accuracy if choice.against is not None else None
+    if choice.point.accuracy is None or other is None:
+        return None
+    return say("inspect.points", points=signed(choice.point.accuracy - other))
+
+
+def worst(own: Answered) -> str:
+    """The class that is recognised least often."""
+    found = worst_class(own.matrix)
+    return say("inspect.worst", name=UserText(own.name(found.label)).md(), share=formatting.percent(found.share, 0))
+
+
+def confidence(own: Answered) -> str:
+    """How sure it is on average, and how often it is right."""
+    says, right = float(np.mean(own.confidences)), float(own.right.mean())
+    return say("inspect.says", says=formatting.percent(says, 0), right=formatting.percent(right, 0))
+
+
+def verdict(found: Flips) -> str:
+    """How many images only one of the two gets right, and whether chance explains that (McNemar's exact test)."""
+    gained, lost = len(found.gained), len(found.lost)
+    if gained + lost == 0:
+        return say("inspect.verdict_same" if found.changed == 0 else "inspect.verdict_none")
+    p = found.paired.chance
+    told = say("inspect.verdict_chance" if p >= SURE else "inspect.verdict_real", p=probability(p))
+    return say("inspect.verdict", gained=gained, lost=lost, verdict=told)
+
+
+def probability(p: float) -> str:
+    return "p < 0.001" if p < 0.001 else f"p = {formatting.two_digits(p)}"
+
+
+def signed(share: float) -> str:
+    """A difference of shares in points of percent, with its sign."""
+    points = round(100 * share, 1)
+    return f"{points:+.1f}".replace("-", "−") if points else "±0.0"

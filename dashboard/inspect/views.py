@@ -1,0 +1,19 @@
+"""The views of the page Inspect, in the order of their tabs. A view is one file with a function `show`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dashboard.inspect import changed, confidence, confusion, labels, layers, per_class, robustness, where_it_looks
+from dashboard.inspect.choice import Choice
+
+VIEWS: dict[str, Callable[[Choice], None]] = {
+    "confusion": confusion.show,
+    "changed": changed.show,
+    "classes": per_class.show,
+    "confidence": confidence.show,
+    "robustness": robustness.show,
+    "layers": layers.show,
+    "saliency": where_it_looks.show,
+    "labels": labels.show,
+}
