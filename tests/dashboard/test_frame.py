@@ -13,7 +13,7 @@ from tests.browser import SLOW, Site, Watched, wait_until_drawn
 from tests.dashboard.test_pages import PAGES, make
 
 TITLES = {"home": "Condenser", "data": "Data · Condenser", "design": "Design · Condenser", "live": "Live · Condenser",
-          "tradeoffs": "Trade-offs · Condenser"}  # fmt: skip
+          "tradeoffs": "Trade-offs · Condenser", "inspect": "Inspect · Condenser"}  # fmt: skip
 RING = """() => {
   const channels = (text) => (text.match(/[\\d.]+/g) ?? []).map(Number);
   const linear = (v) => (v / 255 <= 0.03928 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4);
