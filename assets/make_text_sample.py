@@ -86,7 +86,7 @@ def main() -> None:
     make_folder(TARGET.parent)
     write_atomic(TARGET, out.getvalue().encode())
     bag = counted()
-    data = {"validation": bag.validation, "test": bag.test, "told": bag.told()}
+    data = {"validation": bag.validation, "test": bag.test, "told": bag.remark()}
     write_atomic(TARGET.with_name("bag-of-words.json"), json.dumps(data, indent=1).encode())
 
 

@@ -1,4 +1,4 @@
-"""The files a run saved, read only as they were measured: each is held against the hash in the run's log."""
+"""The files a run saved, read only as they were measured: each is checked against the hash in the run's log."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ AGAIN = "Run the recipe again: steps whose models are cached are not trained aga
 def read_artifact(run: Run, path: str) -> bytes:
     """The file at `path`, relative to the run's folder.
 
-    Raises UserError `missing_artifact` where it is gone, `damaged_artifact` where it is not what was measured or the
-    log that would say so has lost its hash.
+    Raises UserError `missing_artifact` if it is gone, `damaged_artifact` if it is not the file that was measured, or
+    if the log has lost the hash by which that could be checked.
     """
     try:
         data = (run.folder / path).read_bytes()
@@ -26,7 +26,7 @@ def read_artifact(run: Run, path: str) -> bytes:
 
 
 def refuse_damaged(run: Run, path: str, fix: str = AGAIN) -> None:
-    """Raises as `read_artifact` does, without keeping the file in memory."""
+    """Raises the errors of `read_artifact`, without keeping the file in memory."""
     try:
         found = file_hash(run.folder / path)
     except OSError as error:
@@ -35,8 +35,8 @@ def refuse_damaged(run: Run, path: str, fix: str = AGAIN) -> None:
 
 
 def known_hash(run: Run, path: str) -> str:
-    """The hash of the file when it was saved; empty for a run from before its kind was noted. Raises UserError
-    `damaged_artifact` where the log has lost it."""
+    """The SHA-256 of the file when it was saved; empty for runs that recorded no hash for this kind of file. Raises
+    UserError `damaged_artifact` if the log has lost it."""
     state = run.state()
     found = next((saved.sha256 for saved in state.artifacts if saved.path == path), "")
     if not found and state.lost:

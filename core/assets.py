@@ -1,4 +1,4 @@
-"""Where the files are that come with the project: recipes, sample results, the logo, what goes into a bundle."""
+"""Paths of the files that come with the project: recipes, sample results, the logo, the scripts of a bundle."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ HERE = Path(__file__).resolve().parent.parent
 
 
 def _folder() -> Path:
-    """The package `assets`, wherever it was installed; where it should be if it is missing or a stranger's."""
+    """The package `assets`, wherever it was installed; its expected place if it is missing or another package has its
+    name."""
     try:
         found = Path(str(files("assets")))
     except (ModuleNotFoundError, TypeError):
@@ -24,7 +25,7 @@ RECIPES = ASSETS / "recipes"
 SAMPLES = ASSETS / "samples"
 EFFECTS = ASSETS / "effects" / "effects.npz"
 LOGO = ASSETS / "logo.png"
-PREDICT = ASSETS / "predict.py"  # runs next to a model, without us
+PREDICT = ASSETS / "predict.py"  # runs next to a model, without Condenser
 BENCHMARK = ASSETS / "benchmark.py"
 
 

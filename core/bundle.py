@@ -1,4 +1,4 @@
-"""A bundle: a model as a person takes it away, with all that is needed to run it and to know what it is."""
+"""A bundle: a model to deploy elsewhere, with everything needed to run it and to know what it is."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from core.points import Point
 from core.runs import Run
 from core.runtime_needs import least_onnxruntime
 
-CARD = "card.json"  # labels and preprocessing, beside every artifact
-SAMPLES = "samples.npz"  # test images and the answers to them, beside every artifact
+CARD = "card.json"  # labels and preprocessing, next to every artifact
+SAMPLES = "samples.npz"  # test images with the model's answers, next to every artifact
 REQUIREMENTS = "requirements.txt"  # of predict.py and benchmark.py
-PREDICTIONS = "predictions.npz"  # answers to all test and validation images, beside every artifact
-WHITE = 65535  # of a picture with 16 bits, all of them used
+PREDICTIONS = "predictions.npz"  # answers for all test and validation images, next to every artifact
+WHITE = 65535  # in an image that uses all of its 16 bits
 
 
 def write_bundle(run: Run, step: int | None, folder: Path, *, images: bool = True) -> list[str]:
     """Writes the model of `step` (default: the last) into `folder` and returns the names of the files.
 
     model.onnx, labels.json, preprocessing.json, MODEL_CARD.md, recipe.toml, receipt.json, environment.json,
-    requirements.txt, predict.py and benchmark.py; with `images` also samples.npz, test images by which benchmark.py
+    requirements.txt, predict.py and benchmark.py; with `images` also samples.npz, test images with which benchmark.py
     checks the model's answers.
-    Raises UserError where the run has no such point, its files are gone or not as they were measured, or `folder`
-    holds something already. Whatever else stops it, none of the files is left.
+    Raises UserError if the run has no such point, if its files are missing or not as they were measured, or if
+    `folder` is not empty. After any other error none of the files is left.
     """
     point = point_of(run, step)
     if not point.artifact:
@@ -77,8 +77,8 @@ def point_of(run: Run, step: int | None) -> Point:
 
 def _contents(run: Run, point: Point, source: PurePosixPath, *, images: bool) -> dict[str, bytes]:
     card = json.loads(read_artifact(run, str(source.with_name(CARD))))
-    beside = [f"{source.stem}.packed.safetensors", *([SAMPLES] if images else [])]
-    paths = {name: str(source.with_name(name)) for name in beside}
+    extra_names = [f"{source.stem}.packed.safetensors", *([SAMPLES] if images else [])]
+    paths = {name: str(source.with_name(name)) for name in extra_names}
     saved = {file.path for file in run.state().artifacts}
     there = {name for name, path in paths.items() if path in saved or (run.folder / path).exists()}
     extras = {name: read_artifact(run, path) for name, path in paths.items() if name in there}
@@ -100,13 +100,13 @@ def _contents(run: Run, point: Point, source: PurePosixPath, *, images: bool) ->
 
 
 def described(card: dict[str, Any]) -> dict[str, bytes]:
-    """What a model answers and what it wants to be given, from its card: labels.json and preprocessing.json."""
+    """What a model returns and what input it expects, from its card: labels.json and preprocessing.json."""
     pixels = {**card["preprocessing"], **({"input": card["input"]} if card.get("input") else {})}
     return {"labels.json": _json(card["classes"]), "preprocessing.json": _json(pixels)}
 
 
 def requirements(model: bytes) -> bytes:
-    """What predict.py and benchmark.py need, for pip; the least onnxruntime is that of the file."""
+    """The packages that predict.py and benchmark.py need, for pip; the ONNX file decides the oldest onnxruntime."""
     least = least_onnxruntime(model)
     return f"numpy\nonnxruntime{f'>={least}' if least else ''}\npillow\n".encode()
 
@@ -114,11 +114,11 @@ def requirements(model: bytes) -> bytes:
 def model_card(
     run: Run, point: Point, card: dict[str, Any], needs: str = "onnxruntime, numpy and pillow", *, images: bool = False
 ) -> str:
-    """The card in Markdown: what the model is, how it was made, what was measured and where; only measured numbers.
+    """The model card in Markdown: what the model is, how it was made, what was measured and where.
 
-    After Mitchell et al. 2019, Model Cards for Model Reporting, arXiv:1810.03993. Names that a person chose stand in
-    code spans, so that they are shown as typed. `needs`: the packages of its scripts; `images`: whether test
-    images lie beside it.
+    After Mitchell et al. 2019, Model Cards for Model Reporting, arXiv:1810.03993. Names that a person chose are put in
+    code spans, so that they are shown as typed. All numbers in it are measured. `needs`: the packages of its scripts;
+    `images`: whether the bundle holds test images.
     """
     summary = run.summary()
     pixels = card["preprocessing"]
@@ -134,13 +134,13 @@ def model_card(
         f"antialiased){_middle(pixels)}, divided by 255, minus {pixels['mean']}, divided by {pixels['std']}. "
         f"`logits`: [N, {len(card['classes'])}], in the order of labels.json.{_cut(card.get('input'))}",
         "",
-        "`python predict.py IMAGE…` answers for images, `python benchmark.py` measures here; both need "
+        "`python predict.py IMAGE…` classifies images, `python benchmark.py` measures on this machine; both need "
         f"{needs} (requirements.txt).",
         "",
         "## Measured",
         *(f"- {line}" for line in _measured(point)),
         "",
-        "receipt.json holds these numbers and what stands behind them.",
+        "receipt.json holds these numbers and how they were measured.",
         "",
         "## Measured on",
         *(f"- {key}: {_code(value)}" for key, value in summary.environment.items()),
@@ -159,12 +159,12 @@ def model_card(
 
 
 def _middle(pixels: dict[str, Any]) -> str:
-    """What is kept of a resized image, where that is not all of it."""
+    """The part of a resized image that is kept, if that is not all of it."""
     return f", the middle {100 * pixels['crop']:g} % of each side kept" if "crop" in pixels else ""
 
 
 def _cut(given: dict[str, Any] | None) -> str:
-    """How a picture becomes the input's pixels, as predict.py does it; nothing where images come as small squares."""
+    """How an image becomes the input's pixels, as in predict.py; empty for datasets of small square images."""
     if not given:
         return ""
     shapes = {"crop": "cut to its middle square", "pad": "padded with grey to a square", "stretch": "stretched square"}
@@ -173,7 +173,7 @@ def _cut(given: dict[str, Any] | None) -> str:
 
 
 def _origins(dataset: str, backbone: str, architecture: str) -> list[str]:
-    """Where data and weights come from and what may be done with them, as far as the catalog knows."""
+    """Source and licence of the data and the weights, as far as the catalog knows them."""
     catalog = load_catalog()
     own: Facts = {"licence": "your own"}
     lines = [_origin("dataset", dataset, catalog.datasets.get(dataset, own))]
@@ -184,8 +184,8 @@ def _origins(dataset: str, backbone: str, architecture: str) -> list[str]:
 
 def _origin(noun: str, name: str, facts: Facts) -> str:
     known = {key: _code(str(facts[key])) for key in ("licence", "source") if facts.get(key)}
-    told = ", ".join(f"{key} {value}" for key, value in known.items())
-    return f"{noun} {_code(name)}: {told or 'licence and source unknown'}"
+    facts_known = ", ".join(f"{key} {value}" for key, value in known.items())
+    return f"{noun} {_code(name)}: {facts_known or 'licence and source unknown'}"
 
 
 def _measured(point: Point) -> list[str]:
@@ -229,7 +229,7 @@ def _spread(point: Point) -> list[str]:
 
 
 def _code(text: str) -> str:
-    """User text as a Markdown code span that nothing in it can end."""
+    """User text as a Markdown code span; nothing in the text can end the span."""
     plain = " ".join(text.split())
     fence = "`" * (1 + max((len(run) for run in _ticks(plain)), default=0))
     return f"{fence} {plain} {fence}" if "`" in plain else f"{fence}{plain}{fence}"

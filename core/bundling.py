@@ -1,4 +1,4 @@
-"""A bundle as one file: a zip with one folder, named after the run and the step, the same bytes for the same model."""
+"""A bundle as one zip file with one folder, named after the run and the step; the same model gives the same bytes."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ EPOCH = (1980, 1, 1, 0, 0, 0)  # of every file in a zip
 
 
 def file_name(run: Run, step: int) -> str:
-    """The name of the zip without its ending, and of the one folder in it: safe on every file system."""
+    """The name of the zip without its suffix, and of the one folder in it; safe on every file system."""
     plain = UNSAFE.sub("-", run.summary().name).strip("-_")[:LONGEST].strip("-_")
     return f"condenser-{plain or run.id}-step-{step}"
 
 
 def write_zip(folder: Path, path: Path, name: str) -> None:
-    """Writes every file of `folder` into a zip at `path`, below one folder called `name`."""
+    """Writes every file of `folder` into a zip at `path`, inside one folder called `name`."""
     files = sorted(one for one in folder.rglob("*") if one.is_file())
     with replacing(path) as temporary, ZipFile(temporary, "x") as packed:
         for one in files:
@@ -34,7 +34,7 @@ def write_zip(folder: Path, path: Path, name: str) -> None:
 
 
 def unpack(path: Path, folder: Path) -> Path:
-    """Unpacks a zip that `write_zip` wrote, as whoever downloads it does; returns its one folder."""
+    """Unpacks a zip that `write_zip` wrote, as a person who downloads it would; returns its one folder."""
     with ZipFile(path) as packed:
         for entry in packed.infolist():
             target = folder / entry.filename

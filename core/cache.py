@@ -1,4 +1,4 @@
-"""What a workspace keeps only to be faster: shown with its size, and cleared without losing a result."""
+"""The caches of a workspace: shown with their sizes, and cleared without losing any result."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from core.runs import Run
 from core.workspace import Workspace
 
 DOWNLOADED = "weights"  # costs a download, so it is not cleared
-MADE_AGAIN = "Made again when it is needed."
+MADE_AGAIN = "Made again when needed."
 FETCHED = "Kept by --clear: it was downloaded. Delete the folder to fetch it again."
 
 
 @dataclass(frozen=True)
 class Cached:
-    """A folder of the cache; `bytes` on disk in so many `files`."""
+    """A folder of the cache: the number of its `files` and their total `bytes` on disk."""
 
     path: Path
     file: str
@@ -27,18 +27,20 @@ class Cached:
     downloaded: bool
 
     def to_json(self, state: str) -> dict[str, str | int]:
+        """As in the commands' JSON output; `state` is `kept` or `cleared`."""
         fix = FETCHED if self.downloaded else MADE_AGAIN
         return {"file": self.file, "state": state, "fix": fix, "files": self.files, "bytes": self.bytes}
 
 
 def cached(workspace: Workspace) -> list[Cached]:
-    """The folders of the cache that hold something, and the decoded images of imported datasets."""
+    """The cache folders that are not empty, and the decoded images of imported datasets."""
     folders = [*workspace.cache.glob("*"), *workspace.datasets.glob("own-*/cache")]
     return [found for folder in sorted(folders) if folder.is_dir() and (found := _measured(workspace, folder)).files]
 
 
 def clear(workspace: Workspace) -> list[Cached]:
-    """Removes what can be made again and returns it; raises UserError `run_is_running` while a run needs it."""
+    """Removes what can be made again and returns what was removed; raises UserError `run_is_running` while a run is at
+    work."""
     for run_id in workspace.run_ids():
         _refuse_running(workspace.run(run_id))
     found = [one for one in cached(workspace) if not one.downloaded]

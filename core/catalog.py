@@ -19,16 +19,17 @@ STAGES = ("transfer", "distill", "prune", "quantize", "export")
 CATALOG_FILE = Path(__file__).with_name("catalog.json")
 
 T = TypeVar("T")
-Facts = Mapping[str, Any]  # what a backbone or a dataset tells of itself, as JSON
+Facts = Mapping[str, Any]  # what is known of a backbone or a dataset, as JSON
 
 
 @dataclass(frozen=True)
 class MethodEntry:
-    """One method: its words, the paper or page it comes from, and its options, the stage's shared ones first.
+    """One method: its title and summary, the paper or page it comes from, and its options, the stage's shared ones
+    first.
 
-    `takes_quantized`: whether a step that quantizes may come before it. `target_choices`: values of options with which
-    it adapts to the recipe's target. `needs_maps`: whether it compares feature maps of two networks; `needs_norms`:
-    whether it needs batch normalisation, `needs_linear_head`: a network that ends in a linear layer.
+    `takes_quantized`: whether it may follow a quantize step. `target_choices`: the option values with which it adapts
+    to the recipe's target. `needs_maps`: whether it compares feature maps of two networks; `needs_norms`: whether it
+    needs batch normalisation; `needs_linear_head`: whether the network must end in a linear layer.
     """
 
     title: Words
@@ -43,10 +44,12 @@ class MethodEntry:
     needs_linear_head: bool = False
 
     def to_json(self) -> dict[str, Any]:
+        """The entry with all its options written out; see `from_json`."""
         return self._described() | {"options": [option.to_json() for option in self.options]}
 
     def to_short_json(self, shared: Mapping[str, Option]) -> dict[str, Any]:
-        """As `to_json`, but an option that is the same in `shared` by its name alone, a row of them as one string."""
+        """As `to_json`, but options that equal the one in `shared` are written as names, neighbours joined into one
+        string."""
         items: list[Any] = []
         for together, options in groupby(self.options, lambda option: shared.get(option.name) == option):
             row = list(options)
@@ -99,16 +102,17 @@ class Catalog:
         return _known(self.datasets, name, "dataset", field)
 
     def with_datasets(self, imported: Mapping[str, Facts] | Iterable[str]) -> Catalog:
-        """This catalog with the datasets a person imported, by name alone or with their facts."""
+        """This catalog and the datasets a person imported, given as names or as facts by name."""
         facts = imported if isinstance(imported, Mapping) else {name: {} for name in imported}
         return replace(self, datasets={**facts, **self.datasets})
 
     def with_backbones(self, imported: Mapping[str, Facts]) -> Catalog:
-        """This catalog with the networks a person imported."""
+        """This catalog and the networks a person imported, as facts by name."""
         return replace(self, backbones={**imported, **self.backbones})
 
     def to_json(self) -> dict[str, Any]:
-        """As in `catalog.json`: what the methods of a stage share is there once, so a new one adds only its own."""
+        """The content of `catalog.json`: options that the methods of a stage share are written once, so that a new
+        method adds only its own."""
         shared = {stage: _shared(menu) for stage, menu in self.methods.items()}
         return {
             "options": {s: {n: option.to_json() for n, option in found.items()} for s, found in shared.items()},
@@ -121,6 +125,7 @@ class Catalog:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Catalog:
+        """The catalog that `to_json` wrote."""
         stages = sorted(data["methods"], key=STAGES.index)
         written = data.get("options", {})
         shared = {s: {n: Option.from_json(o) for n, o in written.get(s, {}).items()} for s in stages}
@@ -128,7 +133,7 @@ class Catalog:
         return cls(methods, data["backbones"], data["datasets"])
 
     def dumps(self) -> str:
-        """The text of `catalog.json`: the same catalog gives the same bytes."""
+        """The text of `catalog.json`; the same catalog always gives the same bytes."""
         return json.dumps(self.to_json(), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -139,8 +144,8 @@ def load_catalog(path: Path = CATALOG_FILE) -> Catalog:
 
 
 def _shared(menu: Mapping[str, MethodEntry]) -> dict[str, Option]:
-    """The options that methods of a stage have from it, in the form in which most have them; of equally many, in that
-    of the method whose name comes first."""
+    """The options that the methods of a stage inherit from it, each in its commonest form; ties go to the method whose
+    name comes first."""
     forms: dict[str, Counter[Option]] = {}
     for _, entry in sorted(menu.items()):
         for option in entry.options:
@@ -150,7 +155,7 @@ def _shared(menu: Mapping[str, MethodEntry]) -> dict[str, Option]:
 
 
 def _options(item: str | dict[str, Any], shared: Mapping[str, Option]) -> list[Option]:
-    """One item of a method's options: names of shared ones, or an option of its own."""
+    """One item of a method's options: names of shared options, or one option of its own."""
     return [shared[name] for name in item.split()] if isinstance(item, str) else [Option.from_json(item)]
 
 

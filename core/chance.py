@@ -1,4 +1,4 @@
-"""Chance: the share of right answers that needs no look at an image. An accuracy means something only above it."""
+"""Chance level: the accuracy that can be had without looking at an image. Only an accuracy above it means anything."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from core.catalog import load_catalog
 
 
 class Chance(BaseModel):
-    """What can be right without looking: of each split the larger of 1 / `classes` (guessing) and the share of the
-    most frequent class (always answering with it), as a share of 1.
+    """The chance level of each split, from 0 to 1: the larger of 1 / `classes` (guessing) and the share of the most
+    frequent class (always answering with it).
 
-    `target` is that of the target's test split, None without one. `counted` is False where only the number of classes
-    is known, as for runs stored before the splits were counted: the three shares are then 1 / `classes`.
+    `target` is that of the target's test split, None without a target. `counted` is False if only the number of
+    classes is known, as for runs stored before the splits were counted; all levels are then 1 / `classes`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
@@ -24,12 +24,12 @@ class Chance(BaseModel):
     counted: bool = True
 
     def is_majority(self, share: float) -> bool:
-        """Whether `share` is that of the most frequent class, and not that of guessing."""
+        """Whether `share` comes from the most frequent class and not from guessing."""
         return share > 1 / self.classes + 1e-9
 
 
 def assumed(dataset: str, target: str = "") -> Chance | None:
-    """1 / classes of a catalogd dataset; None where the catalog does not know the number of classes."""
+    """1 / classes for a dataset of the catalog; None if the catalog does not know the number of classes."""
     classes = load_catalog().datasets.get(dataset, {}).get("classes")
     if not isinstance(classes, int) or classes < 1:
         return None

@@ -1,4 +1,4 @@
-"""The command line: everything the product does, without the page. Starts the engine as a process, never by import."""
+"""The command line: everything the dashboard does. The engine is started as a process, never imported."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 
-from core import cache, cli_dataset, foreground, formatting, streams, terminal
+from core import cache, cli_dataset, cli_exchange, cli_search, foreground, formatting, streams, terminal
 from core.assets import RECIPES, shipped
 from core.bundle import write_bundle
 from core.catalog import Catalog
+from core.cli_dataset import AsJson, Folder
 from core.damage import of_run
-from core.datasets import damaged, damaged_datasets, telling_damage
+from core.datasets import damaged, damaged_datasets, reporting_damage
 from core.disk import disk_error
 from core.errors import UserError, UserErrors
 from core.files import check_failpoint
@@ -29,6 +30,7 @@ from core.models import PREFIX, damaged_network, damaged_networks, read_labels
 from core.processes import dashboard as dashboard_process
 from core.processes.ask import ask
 from core.processes.identity import described, holder
+from core.processes.searches import stop_drivers
 from core.processes.workers import SupervisorError, ensure_supervisor, lock_of, run_in_foreground, stop_supervisor
 from core.questions.import_data import ImportRequest
 from core.questions.import_network import ImportNetworkRequest
@@ -38,6 +40,7 @@ from core.questions.sensitivity import LIMIT, Row, question, rows
 from core.recipe import Recipe, load_recipe, with_settings
 from core.rules.networks import size_faults
 from core.runs import Run, RunSummary
+from core.search.store import find
 from core.state import Status
 from core.toml import MAX_BYTES
 from core.verify import verify
@@ -49,10 +52,6 @@ MOST_PIXELS = 1024  # a side, as in a recipe
 MOST_IMAGES = 10_000_000
 OUR_FAULTS = ("internal", "out_of_memory")
 
-Folder = Annotated[
-    Path | None, Parameter(name="--workspace", help="Folder of runs, data and caches; default CONDENSER_WORKSPACE.")
-]
-AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document on stdout.")]
 Settings = Annotated[
     list[str] | None,
     Parameter(name="--set", negative="", help="Change a knob: --set steps.1.temperature=3. Steps count from 0."),
@@ -74,7 +73,7 @@ def dashboard(
     browser: Annotated[bool, Parameter(help="Open it in the browser.")] = True,
     workspace: Folder = None, json: AsJson = False,
 ) -> int:  # fmt: skip
-    """Open the dashboard, which runs until Ctrl-C; what is being computed goes on."""
+    """Open the dashboard, which runs until Ctrl-C; runs in progress continue without it."""
     well = foreground.show_dashboard(workspace, port, screen, browser=browser, as_json=json)
     return DONE if well else FAULT
 
@@ -91,9 +90,9 @@ def demo(
     Parameters
     ----------
     recipe
-        demo: few labels and a large teacher; bundled-teacher: all labels and a small one; adapt-digits: from printed
-        digits with labels to handwritten ones without; few-labels: what a teacher and a pool are worth; omitted-digit:
-        a student that is never told of one class.
+        demo: few labels and a large teacher; bundled-teacher: all labels and a small teacher; adapt-digits: from
+        labelled printed digits to unlabelled handwritten ones; few-labels: the gain from a teacher and a pool;
+        omitted-digit: a student that never sees one class.
     """
     return run(shipped(RECIPES / f"{recipe}.toml"), workspace=workspace, json=json)
 
@@ -135,20 +134,20 @@ def submit(recipe: Path, *, set: Settings = None, workspace: Folder = None, json
     """
     checked, open_store = _checked(recipe, set, workspace)
     store = open_store()
-    ensure_supervisor(store)  # first: a refused command leaves the workspace as it was
+    ensure_supervisor(store)  # first: a refused command must leave the workspace as it was
     queued = store.submit(checked.to_toml())
     place = terminal.place(store, queued.id)
     running = dashboard_process.running_dashboard(store)
     document = {"run": queued.id, "place": place, "workspace": str(store.path), "url": running.url if running else None}
     if not json:
-        told = terminal.whereabouts(queued.id, place, store, running.url if running else "")
-        screen.print(told, soft_wrap=True)  # on stderr, so that the id stands alone for a script
+        where = terminal.whereabouts(queued.id, place, store, running.url if running else "")
+        screen.print(where, soft_wrap=True)  # on stderr, so that stdout holds the id alone, for scripts
     return _say(json, document, queued.id)
 
 
 @app.command(help_epilogue=terminal.methods_help())
 def check(recipe: Path, *, set: Settings = None, workspace: Folder = None, json: AsJson = False) -> int:
-    """Validate a recipe, and do nothing else.
+    """Check a recipe without running it.
 
     Parameters
     ----------
@@ -164,12 +163,12 @@ def check(recipe: Path, *, set: Settings = None, workspace: Folder = None, json:
 def show_catalog(
     what: Literal["backbones", "datasets", "methods"], *, workspace: Folder = None, json: AsJson = False
 ) -> int:
-    """List what can be chosen.
+    """List the backbones, datasets or methods to choose from.
 
     Parameters
     ----------
     what
-        The kind of thing.
+        Which list to print.
     """
     store = Workspace.named(workspace)
     rows = _rows(what, store.catalog())
@@ -184,7 +183,7 @@ def show_catalog(
 def profile(
     backbone: str, *, classes: Count = None, image_size: Count = None, workspace: Folder = None, json: AsJson = False
 ) -> int:
-    """Count a backbone's parameters, multiply-accumulates and bytes exactly, without its weights.
+    """Count a backbone's parameters, multiply-accumulates and bytes exactly, without loading its weights.
 
     Parameters
     ----------
@@ -205,14 +204,14 @@ def profile(
 
 @app.command
 def rank(
-    *, dataset: str, backbones: str, limit: Annotated[int, Parameter(help="Labelled images at most; 0: all.")] = 1000,
-    random: Annotated[bool, Parameter(negative="", help="Rank each also with random weights, as a control.")] = False,
-    image_size: Annotated[int, Parameter(help="Pixels a side, but for small networks; 0: each one's own.")] = 0,
+    *, dataset: str, backbones: str, limit: Annotated[int, Parameter(help="Most labelled images used; 0: all.")] = 1000,
+    random: Annotated[bool, Parameter(negative="", help="Rank each with random weights too, as a control.")] = False,
+    image_size: Annotated[int, Parameter(help="Pixels a side, except for small networks; 0: their own.")] = 0,
     workspace: Folder = None, json: AsJson = False,
 ) -> int:  # fmt: skip
-    """Score how well backbones suit a dataset, beside a linear probe on the same features.
+    """Score how well backbones suit a dataset, and compare with a linear probe on the same features.
 
-    From three backbones on it also says how well each score orders them as the probe does (Kendall, Spearman).
+    With three or more backbones it also reports how well each score agrees with the probe (Kendall, Spearman).
 
     Parameters
     ----------
@@ -229,9 +228,9 @@ def rank(
     for name in names:
         catalog.backbone(name, "backbones")
     asked = RankRequest(dataset, tuple(names), limit, image_size, random)
-    with _interruptible("The ranking was given up; nothing of it is kept."):
+    with _interruptible("The ranking was stopped; nothing of it is kept."):
         found = asdict(ask(Workspace.open_or_create(workspace), asked))
-    if json:  # a list of rows by contract, so what holds for all of them stands in each
+    if json:  # a list of rows by contract, so each row repeats what holds for all
         _print([{**row, "agreement": found["agreement"]} for row in found["rows"]])
     else:
         Console(markup=False, highlight=False).print(*terminal.ranking(found["rows"], found["agreement"]))
@@ -240,14 +239,15 @@ def rank(
 
 @app.command
 def sensitivity(
-    run: str, *, step: Annotated[int | None, Parameter(help="Which step, from 0; default the last in floats.")] = None,
-    what: Annotated[Literal["ratio", "bits"], Parameter(help="A share of its channels gone, or fewer bits.")] = "ratio",
-    limit: Annotated[int, Parameter(help="Validation images at most; 0: all.")] = LIMIT,
+    run: str, *, step: Annotated[int | None, Parameter(help="Step, from 0; default the last in floats.")] = None,
+    what: Annotated[Literal["ratio", "bits"], Parameter(help="Remove channels, or use fewer bits.")] = "ratio",
+    limit: Annotated[int, Parameter(help="At most so many validation images; 0: all.")] = LIMIT,
     workspace: Folder = None, json: AsJson = False,
 ) -> int:  # fmt: skip
-    """Measure what a network loses when one layer alone is pruned or rounded, layer by layer.
+    """Measure the accuracy lost when a single layer is pruned or quantized, layer by layer.
 
-    Nothing is trained afterwards. A layer is measured once: asked again, or after Ctrl-C, it goes on from there.
+    Nothing is trained afterwards. Results are kept: run again, also after Ctrl-C, the command continues with the
+    layers that are left.
 
     Parameters
     ----------
@@ -257,16 +257,16 @@ def sensitivity(
     _bounded("limit", limit, 0, MOST_IMAGES)
     store = _store_with(run, workspace)
     asked = question(store.run(run), step, what, limit)
-    told: list[Row] = []
+    printed: list[Row] = []
 
-    def look(job: Job) -> None:
-        for row in rows(job.partial())[len(told) :]:
-            told.append(row)
+    def show_rows(job: Job) -> None:
+        for row in rows(job.partial())[len(printed) :]:
+            printed.append(row)
             screen.print(_row(row), soft_wrap=True)
 
-    with _interruptible("The layers measured so far are kept: the same command goes on from there."):
-        found = ask(store, asked, look).rows
-    return _say(json, [row.model_dump() for row in found], "" if told else "\n".join(map(_row, found)))
+    with _interruptible("The layers measured so far are kept: the same command continues from there."):
+        found = ask(store, asked, show_rows).rows
+    return _say(json, [row.model_dump() for row in found], "" if printed else "\n".join(map(_row, found)))
 
 
 def _row(row: Row) -> str:
@@ -277,22 +277,22 @@ def _row(row: Row) -> str:
 def import_data(
     path: Path, *, name: str,
     classes_from: Annotated[str, Parameter(help="Folder level of the classes: top, inner or a number from 1.")] = "",
-    splits: Annotated[bool, Parameter(help="Let folders named train, validation or test be splits.")] = True,
-    merge: Annotated[bool, Parameter(negative="", help="Join classes whose names are alike (Cats, cats).")] = False,
+    splits: Annotated[bool, Parameter(help="Treat folders named train, validation or test as splits.")] = True,
+    merge: Annotated[bool, Parameter(negative="", help="Merge classes with similar names (Cats, cats).")] = False,
     shape: Annotated[str, Parameter(help="How pictures become square: crop, pad or stretch.")] = "crop",
-    encoding: Annotated[str, Parameter(help="Of a table or a zip's names, such as gb18030; guessed if left out.")] = "",
-    side: Annotated[int, Parameter(help="Texts: pixels a side of the squares they are drawn in; 0: 96.")] = 0,
+    encoding: Annotated[str, Parameter(help="Of a table or a zip's names, such as gb18030; default: guessed.")] = "",
+    side: Annotated[int, Parameter(help="Pixels a side of the square a text is drawn in; 0: 96.")] = 0,
     workspace: Folder = None, json: AsJson = False,
 ) -> int:  # fmt: skip
-    """Import images as a dataset: a folder or zip with one folder a class; or texts, drawn as images.
+    """Import a dataset: images from a folder or zip with one folder per class, or texts, drawn as images.
 
-    Where several folder levels could be the classes, it names them with the flag that chooses each. Ctrl-C leaves the
+    If several folder levels could be the classes, it lists them with the flag that chooses each. Ctrl-C leaves the
     workspace as it was.
 
     Parameters
     ----------
     path
-        The folder or zip file; or a CSV file of texts with the columns text and label.
+        The folder or zip file, or a CSV file of texts with the columns text and label.
     name
         What to call the dataset.
     """
@@ -307,24 +307,25 @@ def import_data(
 @app.command
 def import_model(
     path: Path, *, backbone: str, name: str,
-    labels: Annotated[Path | None, Parameter(help="Its classes: a text file, one a line, or a JSON list.")] = None,
-    mean: Annotated[str, Parameter(help="Subtracted from pixels of 0 to 1: one number, or one a channel.")] = "",
-    std: Annotated[str, Parameter(help="What they are then divided by, likewise.")] = "",
-    size: Annotated[int, Parameter(help="Pixels a side that it was trained with; 0: the backbone's own.")] = 0,
-    crop: Annotated[float, Parameter(help="Share of a picture's side that it sees; 0: the backbone's own.")] = 0.0,
+    labels: Annotated[Path | None, Parameter(help="Class names: a text file, one per line, or a JSON list.")] = None,
+    mean: Annotated[str, Parameter(help="Subtracted from pixels scaled to 0–1: one number, or one per channel.")] = "",
+    std: Annotated[str, Parameter(help="Divisor after that: one number, or one per channel.")] = "",
+    size: Annotated[int, Parameter(help="Pixels a side it was trained with; 0: the backbone's own.")] = 0,
+    crop: Annotated[float, Parameter(help="Share of a side kept by the centre crop; 0: the backbone's own.")] = 0.0,
     workspace: Folder = None, json: AsJson = False,
 ) -> int:  # fmt: skip
-    """Import a network you trained as the backbone own/NAME: safetensors, or a .pt or .pth that holds tensors only.
+    """Import a network you trained as the backbone own/NAME: safetensors, or a .pt or .pth file of tensors only.
 
-    A file of torch's is opened in a process of its own that may run nothing, and its weights are stored as safetensors.
-    What is not said of its preprocessing is the backbone's own. Keep it as it is with the transfer method keep.
+    A PyTorch file is opened in a separate process that cannot run any code from it; its weights are stored as
+    safetensors. Preprocessing that is not given is the backbone's own. The transfer method keep leaves the network
+    unchanged.
 
     Parameters
     ----------
     path
         The file of weights.
     backbone
-        The architecture it was trained in: a name from `condenser list backbones`.
+        Its architecture: a name from `condenser list backbones`.
     name
         What to call it.
     """
@@ -343,7 +344,7 @@ def import_model(
 
 @app.command
 def remove_model(name: str, *, workspace: Folder = None, json: AsJson = False) -> int:
-    """Remove a network that was imported; it stays in the workspace's trash for a week. Runs made with it stay whole.
+    """Remove an imported network; it stays in the workspace's trash for a week. Runs made with it are not affected.
 
     Parameters
     ----------
@@ -352,7 +353,7 @@ def remove_model(name: str, *, workspace: Folder = None, json: AsJson = False) -
     """
     store = Workspace.open_to_read(workspace)
     removed = PREFIX + store.remove_network(name)
-    return _say(json, {"model": removed, "removed": True}, f"{removed} is removed")
+    return _say(json, {"model": removed, "removed": True}, f"{removed} was removed")
 
 
 @app.command
@@ -378,35 +379,43 @@ def show(run: str, *, workspace: Folder = None, json: AsJson = False) -> int:
     if json:
         _print(_document(summary) | ({"damaged": [found.to_json() for found in wrong]} if wrong else {}))
     else:
-        told = terminal.standing(shown.state())
-        Console(markup=False, highlight=False).print(_run_line(summary), *told, sep="\n")
+        notices = terminal.notices(shown.state())
+        Console(markup=False, highlight=False).print(_run_line(summary), *notices, sep="\n")
         _print_points(shown, summary)
     return DONE
 
 
 @app.command
 def cancel(run: str, *, workspace: Folder = None, json: AsJson = False) -> int:
-    """Cancel a run, waiting or running; what it has measured stays.
+    """Cancel a waiting or running run, or a search; what it has measured is kept.
 
     Parameters
     ----------
     run
-        The run's id.
+        The id of the run or of the search.
     """
+    opened = Workspace.open_to_read(workspace)
+    if cli_search.is_search(opened, run):
+        find(opened, run).cancel()
+        return _say(json, {"search": run}, f"{run} is asked to stop")
     store = _store_with(run, workspace)
     store.cancel(run)
-    return _say(json, {"run": run, "status": store.run(run).state().status.value}, f"{run} is asked to stop")
+    return _say(json, {"run": run, "status": store.run(run).state().status.value}, f"{run} was asked to stop")
 
 
 @app.command
 def resume(run: str, *, workspace: Folder = None, json: AsJson = False) -> int:
-    """Queue a run again that was cancelled, interrupted or failed; it goes on from its last checkpoint.
+    """Queue a cancelled, interrupted or failed run again, which continues from its last checkpoint; or continue a
+    search.
 
     Parameters
     ----------
     run
-        The run's id.
+        The id of the run or of the search.
     """
+    if cli_search.is_search(Workspace.open_to_read(workspace), run):
+        status = cli_search.resume(Workspace.open_or_create(workspace), run)
+        return _say(json, {"search": run, "status": status}, f"{run} goes on")
     store = _store_with(run, workspace)
     ensure_supervisor(store)
     store.resume(run)
@@ -429,7 +438,7 @@ def delete(run: str, *, workspace: Folder = None, json: AsJson = False) -> int:
 @app.command
 def export(
     run: str, *, out: Path, step: Annotated[int | None, Parameter(help="Which step, from 0; default the last.")] = None,
-    images: Annotated[bool, Parameter(help="Put test images in, by which benchmark.py checks itself.")] = True,
+    images: Annotated[bool, Parameter(help="Include test images, with which benchmark.py checks itself.")] = True,
     workspace: Folder = None, json: AsJson = False,
 ) -> int:  # fmt: skip
     """Write a model as a bundle: model.onnx, labels, preprocessing, model card, recipe, predict.py and benchmark.py.
@@ -448,14 +457,14 @@ def export(
 
 @app.command(name="verify")
 def verify_files(name: str = "", *, workspace: Folder = None, json: AsJson = False) -> int:
-    """Hold every stored file against the hash it was written with; writes nothing.
+    """Check every stored file against the hash it was written with; writes nothing.
 
-    Exit code 0: nothing is damaged or missing; 2: something is, and it is listed with what to do.
+    Exit code 0: nothing is damaged or missing; 2: something is, and each file is listed with what to do.
 
     Parameters
     ----------
     name
-        The id of a run or the name of a dataset in the workspace; default everything in the workspace.
+        The id of a run, or the name of a dataset or imported network; default everything in the workspace.
     """
     found = verify(Workspace.named(workspace), name)
     _say(json, [one.to_json() for one in found], terminal.findings(found))
@@ -467,7 +476,7 @@ def show_cache(
     *, clear: Annotated[bool, Parameter(negative="", help="Remove what can be made again.")] = False,
     workspace: Folder = None, json: AsJson = False,
 ) -> int:  # fmt: skip
-    """Show what is kept only to be faster, with its size; no result depends on it."""
+    """Show the caches with their sizes; no result depends on them."""
     store = Workspace.named(workspace)
     found, state = (cache.clear(store), "cleared") if clear else (cache.cached(store), "kept")
     lines = [f"{formatting.size(one.bytes):>10}  {one.files:>6} files  {one.file}  {state}" for one in found]
@@ -476,20 +485,23 @@ def show_cache(
 
 @app.command
 def stop(*, workspace: Folder = None, json: AsJson = False) -> int:
-    """End the workspace's supervisor and dashboard; a run that is going on goes on."""
+    """Stop the workspace's supervisor and dashboard; a run in progress continues, a search rests until the next
+    command that needs a supervisor."""
     store = Workspace.open_to_read(workspace)
+    resting = stop_drivers(store)  # before the supervisor, which would begin them again
     closed, stopped = dashboard_process.stop_dashboard(store), stop_supervisor(store)
-    told = ["The dashboard has ended."] if closed else []
-    told.append("The supervisor has ended." if stopped else "No supervisor was running.")
-    stranger = None if stopped else holder(lock_of(store))
-    if stranger is not None:
-        told.append(f"But {described(stranger)} holds {lock_of(store)}: while it does, no supervisor can start.")
-    return _say(json, {"stopped": stopped, "dashboard": closed}, "\n".join(told))
+    lines = ["The dashboard was stopped."] if closed else []
+    lines.append("The supervisor was stopped." if stopped else "No supervisor was running.")
+    lines += [f"{formatting.Amount(resting):search rests|searches rest} until it is started again."] if resting else []
+    other = None if stopped else holder(lock_of(store))
+    if other is not None:
+        lines.append(f"But {described(other)} holds {lock_of(store)}; until it ends, no supervisor can start.")
+    return _say(json, {"stopped": stopped, "dashboard": closed}, "\n".join(lines))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs a command, else the dashboard, and exits: 0 done, 1 our fault, 130 interrupted, 2 what the person can put
-    right: their input, or a disk that is full, read-only or faulty."""
+    """Runs a command (default: the dashboard) and exits: 0 done, 1 a fault of the program, 130 interrupted, 2 something
+    the person can correct: their input, or a disk that is full, read-only or faulty."""
     streams.prepare()
     words = list(sys.argv[1:] if arguments is None else arguments)
     code = _answer(words)
@@ -502,8 +514,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _answer(words: Sequence[str]) -> int:
-    """Runs a command and returns its exit code; no traceback for what a person did or met."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what it starts in the background
+    """Runs a command and returns its exit code; input errors and disk errors give no traceback."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell sets it to be ignored for background processes
     try:
         check_failpoint()
         _refuse_blanks(words)
@@ -511,18 +523,18 @@ def _answer(words: Sequence[str]) -> int:
     except (UserError, UserErrors) as error:
         return _refuse(error.errors if isinstance(error, UserErrors) else (error,), "--json" in words)
     except CycloptsError as error:
-        told = UserError(
+        refusal = UserError(
             "bad_usage", "command", " ".join(words), "a command as `condenser --help` shows it", str(error)
         )
-        return _refuse((told,), "--json" in words)
+        return _refuse((refusal,), "--json" in words)
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:  # whoever read our output has gone
+    except BrokenPipeError:  # the reader of our output has closed it
         return DONE
     except SupervisorError as error:
         screen.print(str(error), style="bold red", soft_wrap=True)
         return FAULT
-    except OSError as error:  # a disk or a stream that takes nothing
+    except OSError as error:  # a disk or a stream that cannot be written to
         found = disk_error(error) if error.filename else None  # none: our own output
         if found is not None:
             return _refuse((found,), "--json" in words)
@@ -533,7 +545,7 @@ def _answer(words: Sequence[str]) -> int:
 
 @contextmanager
 def _interruptible(outcome: str) -> Iterator[None]:
-    """Says after Ctrl-C what became of what the command was doing."""
+    """After Ctrl-C, prints what became of the command's work."""
     try:
         yield
     except KeyboardInterrupt:
@@ -542,12 +554,12 @@ def _interruptible(outcome: str) -> Iterator[None]:
 
 
 def _where(workspace: Path | None) -> str:
-    """What to add to a command so that it means this workspace again."""
+    """The option to add to a command so that it uses this workspace again."""
     return f" --workspace {shlex.quote(str(Workspace.named(workspace).path))}" if workspace else ""
 
 
 def _bounded(name: str, value: int | None, least: int, most: int) -> None:
-    """None is the default; raises UserError `out_of_range`."""
+    """Raises UserError `out_of_range`; None, the default, is always allowed."""
     if value is not None and not least <= value <= most:
         fix = f"The nearest allowed value is {max(least, min(value, most))}."
         raise UserError("out_of_range", name, value, f"a whole number from {least} to {most}", fix)
@@ -563,14 +575,14 @@ def _numbers(name: str, text: str) -> tuple[float, ...]:
 
 
 def _store_with(run: str, workspace: Path | None) -> Workspace:
-    """The workspace opened for writing, once it is known that it has that run: else nothing is made."""
+    """The workspace opened for writing; if it has no such run, it raises before anything is created."""
     Workspace.open_to_read(workspace).run(run)
     return Workspace.open_or_create(workspace)
 
 
 def _refuse_missing(path: Path) -> None:
-    """What is not there is refused before a workspace is made for it."""
-    allowed = "a folder or file that may be read"
+    """Refuses a missing path before a workspace is created for it."""
+    allowed = "a folder or file that you may read"
     try:
         str(path.absolute()).encode()
         path.stat()
@@ -586,17 +598,17 @@ def _refuse_missing(path: Path) -> None:
 
 
 def _with_stdin(words: Sequence[str]) -> list[str]:
-    """A lone `-` in place of a recipe as the path `./-`: the parser would take it for an option."""
-    takes = bool(words) and words[0] in ("run", "submit", "check")
+    """Replaces a lone `-` for the recipe by the path `./-`, which the parser does not take for an option."""
+    takes = bool(words) and words[0] in ("run", "submit", "check", "search", "sweep")
     before = ["", *words]
     return [
-        "./-" if takes and word == "-" and last not in ("--set", "--workspace") else word
+        "./-" if takes and word == "-" and last not in ("--set", "--vary", "--workspace") else word
         for last, word in zip(before, words, strict=False)
     ]
 
 
 def _refuse_blanks(words: Sequence[str]) -> None:
-    """An empty text where a folder is wanted, such as a variable that is not set, would mean the folder we are in."""
+    """Refuses an empty text for a folder, as from an unset variable: it would mean the current folder."""
     for word, after in zip(words, [*words[1:], None], strict=True):
         option, equals, value = word.partition("=")
         if option in ("--workspace", "--out") and not (value if equals else "-" if after is None else after).strip():
@@ -614,7 +626,7 @@ def _refuse(errors: Sequence[UserError], as_json: bool) -> int:
 
 
 def _error(error: UserError) -> dict[str, object]:
-    """An error as JSON, with its choices where it has some."""
+    """An error as JSON, with its choices if it has any."""
     choices = [choice.to_json() for choice in error.choices]
     return {**error.to_json(), **({"choices": choices} if choices else {})}
 
@@ -622,9 +634,9 @@ def _error(error: UserError) -> dict[str, object]:
 def _checked(
     recipe: Path, settings: list[str] | None, workspace: Path | None
 ) -> tuple[Recipe, Callable[[], Workspace]]:
-    """The recipe, and how to open the workspace: only a good recipe makes one."""
+    """The recipe, and a function that opens the workspace; a bad recipe must not create one."""
     store = Workspace.named(workspace)
-    with telling_damage(store.datasets):
+    with reporting_damage(store.datasets):
         if str(recipe) == "-":
             checked = with_settings(sys.stdin.buffer.read(MAX_BYTES + 1), settings or (), store.catalog())
         else:
@@ -677,11 +689,11 @@ def _run_line(summary: RunSummary) -> str:
 
 
 def _print_points(run: Run, summary: RunSummary) -> None:
-    """The table of a run's points, and below it what the run came to."""
-    told = Console(markup=False, highlight=False)
-    told.print(terminal.points_table(summary))
+    """Prints the table of a run's points and, below it, the conclusion."""
+    console = Console(markup=False, highlight=False)
+    console.print(terminal.points_table(summary))
     if conclusion := terminal.conclusion(run, summary):
-        told.print(conclusion)
+        console.print(conclusion)
 
 
 def _say(as_json: bool, document: object, text: str) -> int:
@@ -698,6 +710,8 @@ def _print(document: object) -> None:
 
 
 cli_dataset.attach(app, cli_dataset.Terminal(_say, screen, _interruptible))
+cli_exchange.attach(app, cli_exchange.Terminal(_say, screen, _interruptible))
+cli_search.attach(app, cli_search.Terminal(_say, screen, _interruptible, _checked))
 
 if __name__ == "__main__":
     main()

@@ -1,4 +1,4 @@
-"""`condenser dataset …`: look at, change, fetch and delete sets of images; what the page Data does, as commands."""
+"""`condenser dataset …`: inspect, change, download and delete datasets; what the page Data does, as commands."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from core.questions.request import A, Request
 from core.questions.sample_images import SampleImagesRequest
 from core.workspace import Workspace
 
-TYPICAL = 0.9  # the accuracy for which an interval is foretold
+TYPICAL = 0.9  # the accuracy for which the interval is reported in advance
 
 Folder = Annotated[
     Path | None, Parameter(name="--workspace", help="Folder of runs, data and caches; default CONDENSER_WORKSPACE.")
@@ -48,26 +48,26 @@ Say = Callable[[bool, object, str], int]
 
 @dataclass(frozen=True)
 class Terminal:
-    """How the command line speaks: what `say` prints, where progress goes, what is said after Ctrl-C."""
+    """The output of the command line: `say` prints results, `screen` shows progress, `interruptible` handles Ctrl-C."""
 
     say: Say
     screen: Console
     interruptible: Callable[[str], AbstractContextManager[None]]
 
 
-app = App(name="dataset", help="Look at, change, fetch and delete sets of images; each change can be taken back.")
+app = App(name="dataset", help="Inspect, change, download and delete datasets; every change can be undone.")
 _speaking: list[Terminal] = []
 
 
 def attach(to: App, terminal: Terminal) -> None:
-    """Makes these commands part of the program's."""
+    """Adds these commands to the program."""
     _speaking[:] = [terminal]
     to.command(app)
 
 
 @app.command
 def show(name: str, *, workspace: Folder = None, json: AsJson = False) -> int:
-    """Report on a set: classes and splits, sizes, duplicates, what was skipped, what an accuracy will mean.
+    """Report on a dataset: classes and splits, sizes, duplicates, skipped files, and how precise an accuracy will be.
 
     Parameters
     ----------
@@ -104,13 +104,13 @@ def rename_class(name: str, old: str, new: str, *, workspace: Folder = None, jso
 
 @app.command
 def merge(name: str, *classes: str, to: str, workspace: Folder = None, json: AsJson = False) -> int:
-    """Make one class of several."""
+    """Merge several classes into one."""
     return _edit(name, MergeClasses(classes=list(classes), to=to), workspace, json)
 
 
 @app.command
 def rename(name: str, new: str, *, workspace: Folder = None, json: AsJson = False) -> int:
-    """Give the set another name; runs that know it by the former one still find it."""
+    """Rename the dataset; runs and recipes that use a former name still find it."""
     return _edit(name, Rename(to=new), workspace, json)
 
 
@@ -119,23 +119,23 @@ def split(
     name: str, *, validation: float = 0.15, test: float = 0.15, seed: int = 0, workspace: Folder = None,
     json: AsJson = False,
 ) -> int:  # fmt: skip
-    """Share all images out anew to training, validation and test; duplicates stay together.
+    """Split all images again into training, validation and test; duplicates stay together.
 
     Parameters
     ----------
     validation
-        Share of each class, of 1.
+        Share of each class, from 0 to 1.
     test
-        Share of each class, of 1.
+        Share of each class, from 0 to 1.
     seed
-        Another number, another choice of images.
+        Another seed draws other images.
     """
     return _edit(name, Resplit(validation=validation, test=test, seed=seed), workspace, json)
 
 
 @app.command
 def shape(name: str, shape: str, *, workspace: Folder = None, json: AsJson = False) -> int:
-    """Make pictures square another way: crop, pad or stretch."""
+    """Change how pictures become square: crop, pad or stretch."""
     return _edit(name, Reshape(shape=shape), workspace, json)
 
 
@@ -144,12 +144,12 @@ def add(
     name: str, path: Path, *,
     label: Annotated[str, Parameter(name="--class", help="Put all of them into this class.")] = "",
     classes_from: Annotated[str, Parameter(help="Folder level of the classes: top, inner or a number from 1.")] = "",
-    splits: Annotated[bool, Parameter(help="Let folders named train, validation or test be splits.")] = True,
-    merge: Annotated[bool, Parameter(negative="", help="Join classes whose names are alike (Cats, cats).")] = False,
-    encoding: Annotated[str, Parameter(help="Of a zip's names; guessed if left out.")] = "",
+    splits: Annotated[bool, Parameter(help="Treat folders named train, validation or test as splits.")] = True,
+    merge: Annotated[bool, Parameter(negative="", help="Merge classes with similar names (Cats, cats).")] = False,
+    encoding: Annotated[str, Parameter(help="Encoding of the names in a zip; default: guessed.")] = "",
     workspace: Folder = None, json: AsJson = False,
 ) -> int:  # fmt: skip
-    """Add images from a folder or zip; those that are there keep their split.
+    """Add images from a folder or zip; existing images keep their split.
 
     Parameters
     ----------
@@ -167,13 +167,13 @@ def add(
 
 @app.command
 def undo(name: str, *, workspace: Folder = None, json: AsJson = False) -> int:
-    """Take the last change back."""
+    """Undo the last change."""
     return _edit(name, Revert(), workspace, json)
 
 
 @app.command
 def sample(name: str = "sample images", *, workspace: Folder = None, json: AsJson = False) -> int:
-    """Make a set of 120 images in 4 classes, drawn by a script (CC0 1.0), to try things out.
+    """Make a dataset of 120 images in 4 classes, drawn by a script (CC0 1.0), to try things out.
 
     Parameters
     ----------
@@ -186,33 +186,33 @@ def sample(name: str = "sample images", *, workspace: Folder = None, json: AsJso
 
 @app.command
 def fetch(name: str, *, workspace: Folder = None, json: AsJson = False) -> int:
-    """Download a published set now, so that a run need not.
+    """Download a published dataset now instead of during the first run.
 
     Parameters
     ----------
     name
         A name from `condenser list datasets`.
     """
-    found = _asked(workspace, FetchRequest(name), "What was received is kept for the next try.")
+    found = _asked(workspace, FetchRequest(name), "What was downloaded is kept for the next try.")
     return _speaking[0].say(json, {"dataset": found.dataset}, f"{name} is on this machine.")
 
 
 @app.command
 def delete(name: str, *, workspace: Folder = None, json: AsJson = False) -> int:
-    """Delete a set of your own; it stays in the workspace's trash for a week."""
+    """Delete an imported dataset; it stays in the workspace's trash for a week."""
     delete_dataset(Workspace.open_to_read(workspace), name)
-    return _speaking[0].say(json, {"dataset": name, "deleted": True}, f"{name} is deleted")
+    return _speaking[0].say(json, {"dataset": name, "deleted": True}, f"{name} was deleted")
 
 
 @app.command
 def restore(name: str, *, workspace: Folder = None, json: AsJson = False) -> int:
-    """Bring a deleted set back."""
+    """Restore a deleted dataset."""
     store = Workspace.open_to_read(workspace)
     home = deleted_home(store, name)
     if home is None:
         raise UserError("unknown_dataset", "dataset", name, "a dataset in the trash", "Import the images again.")
     restore_dataset(store, home)
-    return _speaking[0].say(json, {"dataset": name, "deleted": False}, f"{name} is back")
+    return _speaking[0].say(json, {"dataset": name, "deleted": False}, f"{name} was restored")
 
 
 def _edit(name: str, edit: Edit, workspace: Path | None, json: bool) -> int:
@@ -229,7 +229,7 @@ def _asked(workspace: Path | None, request: Request[A], outcome: str) -> A:
 
 
 def _lines(report: Report) -> list[str]:
-    """The report as a person reads it in a terminal."""
+    """The report as lines for a terminal."""
     splits = ("train", "validation", "test")
     low, high = wilson(TYPICAL, max(1, report.total("test")))
     lines = [

@@ -1,7 +1,8 @@
-"""What a run came to, as facts: how much smaller and faster its last model is than its first, what that cost in
-accuracy, what a teacher and the other controls were worth, what did not help, and which model to take.
+"""The conclusion of a run, as facts: how much smaller and faster its last model is than its first, what that cost in
+accuracy, how the steps compare with their controls, what did not help, and which model to deploy.
 
-Every difference carries how it was judged; what was not measured is absent. `core.closing_words` says it in words.
+Every difference says how it was judged; what was not measured is absent. `core.closing_words` turns the facts into
+sentences.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from core.paired import Paired
 from core.points import Latency, Point
 from core.state import Status
 
-MATTERS = 1.05  # times smaller or faster; nearer to one is no gain, as in receipts
-SURE = 0.05  # from here on chance is not excluded
-NEAR = 0.02  # of validation accuracy, within which the smallest model is the one to take
-CONDITIONS = ("runtime", "device", "threads", "batch")  # two latencies can be compared where these are the same
+MATTERS = 1.05  # times smaller or faster; less than that is no gain, as in receipts
+SURE = 0.05  # from this p-value on, chance is not excluded
+NEAR = 0.02  # of validation accuracy; among models this close to the best, the smallest is recommended
+CONDITIONS = ("runtime", "device", "threads", "batch")  # latencies can be compared if these are the same
 
 Basis = Literal["seeds", "images", "intervals", ""]
 Pairing = Callable[[Point, Point], Paired | None]
@@ -28,8 +29,8 @@ Pairing = Callable[[Point, Point], Paired | None]
 
 @dataclass(frozen=True)
 class Difference:
-    """One accuracy minus another, as a share of 1. `proven` says whether it is more than chance, judged by the spread
-    over `seeds`, by a test over the same images, or by whether the 95 % intervals overlap; None: by nothing."""
+    """One accuracy minus another, from −1 to 1. `proven` says whether it is more than chance, judged (`basis`) by the
+    spread over `seeds`, by a test on the same images, or by whether the 95 % intervals overlap; None: not judged."""
 
     share: float
     proven: bool | None = None
@@ -38,14 +39,14 @@ class Difference:
 
     @property
     def points(self) -> float:
-        """In points of percent, as they are said."""
+        """In percentage points, as displayed."""
         return round(100 * self.share, 1) + 0.0
 
 
 @dataclass(frozen=True)
 class Speed:
-    """How many times faster, or why that is not said: `noisy` (the machine was busy), `noise` (the difference lies
-    inside the noise), `conditions` (timed otherwise)."""
+    """How many times faster, or why that is withheld: `noisy` (the machine was busy), `noise` (the difference is within
+    the noise), `conditions` (the two were timed under different conditions)."""
 
     times: float | None = None
     withheld: Literal["", "noisy", "noise", "conditions"] = ""
@@ -53,7 +54,8 @@ class Speed:
 
 @dataclass(frozen=True)
 class Worth:
-    """A step's model minus its control (a code of `core.controls`), on the test images and on the target's."""
+    """The accuracy of a step's model minus that of its control (a code of `core.controls`), on the test images and
+    on the target's."""
 
     point: Point
     control: str
@@ -62,13 +64,14 @@ class Worth:
 
     @property
     def of_teacher(self) -> bool:
+        """Whether the control is the same student without a teacher."""
         return self.control == WITHOUT_TEACHER
 
 
 @dataclass(frozen=True)
 class Shortfall:
-    """Where a step gained nothing over what it is compared with: in `bytes`, in `latency`. `why_*` are the receipt's
-    own sentences; `unsure` says why a gain of time is not excluded."""
+    """A step that gained nothing, in `bytes` or in `latency`, over the model it is compared with. `why_*` are the
+    receipt's own sentences; `unsure` says why a gain in latency is not excluded."""
 
     point: Point
     bytes: bool
@@ -80,9 +83,10 @@ class Shortfall:
 
 @dataclass(frozen=True)
 class Closing:
-    """Of a run's points in the order of its steps. `smaller` is the first file's bytes by the last's; `taught`: the
-    second model learned from the first; `kept` are the steps whose training gave nothing better than what came in;
-    `take` is the model to deploy, None where none is known to be better than chance."""
+    """The conclusion about a run's `points`, in the order of its steps. `smaller` is the first file's size divided by
+    the last's; `taught`: the second model learned from the first; `kept` are the steps whose training improved nothing,
+    so that the incoming model was kept; `take` is the model to deploy, None if none is known to be better than
+    chance."""
 
     status: Status
     points: tuple[Point, ...]
@@ -99,22 +103,24 @@ class Closing:
 
     @property
     def first(self) -> Point:
+        """The first point."""
         return self.points[0]
 
     @property
     def last(self) -> Point:
+        """The last point."""
         return self.points[-1]
 
     @property
     def seeds(self) -> int:
-        """Behind the accuracies: 1 where there is no mean."""
+        """The number of seeds behind the accuracies; 1 if they are no means."""
         return self.last.seeds or 1
 
 
 def closing(
     points: Sequence[Point], controls: Sequence[Point], status: Status, pairing: Pairing = lambda one, other: None
 ) -> Closing:
-    """The facts of a run's points and controls; `pairing` counts the images that only one of two models gets right."""
+    """The facts about a run; `pairing` counts the images that only one of two models gets right."""
     chain = tuple(sorted(points, key=lambda point: point.step))
     if not chain:
         return Closing(status, ())
@@ -140,7 +146,7 @@ def closing(
 
 
 def difference(one: Point, other: Point, pairing: Pairing = lambda one, other: None) -> Difference | None:
-    """On the test images, one minus other."""
+    """Accuracy on the test images, `one` minus `other`; None if either was not measured."""
     if one.middle is None or other.middle is None:
         return None
     share = one.middle - other.middle
@@ -153,7 +159,7 @@ def difference(one: Point, other: Point, pairing: Pairing = lambda one, other: N
 
 
 def on_target(one: Point, other: Point) -> Difference | None:
-    """On the target's test images, one minus other."""
+    """Accuracy on the target's test images, `one` minus `other`; None if either was not measured."""
     if one.on_target is None or other.on_target is None:
         return None
     share = one.on_target - other.on_target
@@ -164,7 +170,7 @@ def on_target(one: Point, other: Point) -> Difference | None:
 def _by_seeds(
     share: float, spreads: tuple[float | None, float | None], seeds: tuple[int | None, int | None]
 ) -> Difference | None:
-    """By a 95 % interval of the difference of two means (Welch, with the fewer seeds' degrees of freedom)."""
+    """By the 95 % interval of the difference of two means (Welch, degrees of freedom of the smaller sample)."""
     (one, other), counts = spreads, [n for n in seeds if n]
     if one is None or other is None or len(counts) < 2 or min(counts) < 2 or not one + other:
         return None
@@ -173,7 +179,7 @@ def _by_seeds(
 
 
 def quantile(seeds: int) -> float:
-    """Student's two-sided 95 % quantile for so many seeds."""
+    """The two-sided 95 % quantile of Student's t for `seeds` − 1 degrees of freedom."""
     return STUDENT[seeds - 2] if seeds - 2 < len(STUDENT) else NormalDist().inv_cdf(0.975)
 
 
@@ -191,8 +197,8 @@ def _by_intervals(share: float, one: Ends, other: Ends) -> Difference:
 
 
 def speed(first: Point, last: Point) -> Speed | None:
-    """How many times faster than the first: as timed in turns, by the receipt; else by both latencies, where they can
-    be compared. None where either was not timed."""
+    """How many times faster than the first model: from the receipt, which timed both in turns; otherwise from both
+    latencies, if they can be compared. None if either was not timed."""
     found: Any = last.receipt.get("latency_first")
     if isinstance(found, dict):
         if "speedup" in found:
@@ -212,7 +218,7 @@ def _apart(one: Latency, other: Latency) -> Speed:
 
 
 def shortfall(point: Point) -> Shortfall | None:
-    """What a step did not gain over its float twin, or over the step before; None where both fell."""
+    """What a step did not gain over its float32 version or the previous step; None if bytes and latency both fell."""
     name = "fp32" if "latency_fp32" in point.receipt else "before"
     sizes: Any = point.receipt.get(f"bytes_{name}")
     times: Any = point.receipt.get(f"latency_{name}")
@@ -225,15 +231,14 @@ def shortfall(point: Point) -> Shortfall | None:
         unsure = "noise"
     if not bytes_ and not latency and not unsure:
         return None
-    told = _listed(point, "no_gain")
-    return Shortfall(
-        point, bytes_, latency and not unsure, _why(told, "no gain in bytes"), _why(told, "no gain in latency"), unsure
-    )
+    notes = _listed(point, "no_gain")
+    why_bytes, why_latency = (_why(notes, f"no gain in {what}") for what in ("bytes", "latency"))
+    return Shortfall(point, bytes_, latency and not unsure, why_bytes, why_latency, unsure)
 
 
-def _why(told: Sequence[str], start: str) -> str:
-    """The reason behind a receipt's sentence: after its colon, in earlier versions after `because`."""
-    sentence = next((each for each in told if each.startswith(start)), "")
+def _why(notes: Sequence[str], start: str) -> str:
+    """The reason in a receipt's sentence: after the colon, in earlier versions after `because`."""
+    sentence = next((each for each in notes if each.startswith(start)), "")
     for mark in ("): ", " because "):
         if mark in sentence:
             return sentence.partition(mark)[2]
@@ -245,12 +250,12 @@ def _listed(point: Point, name: str) -> list[str]:
     return [str(each) for each in found] if isinstance(found, list) else []
 
 
-# what it was worth, and what to take
+# the steps against their controls, and the model to deploy
 
 
 def _worths(chain: Sequence[Point], controls: Sequence[Point], pairing: Pairing) -> Iterator[Worth]:
-    """Each control beside the model of its step; the teacher's twin first. None for a step that kept what came in: its
-    model is not what the control is a twin of."""
+    """Each step's model compared with its controls; the one without a teacher first. Steps that kept the incoming model
+    are left out, because the control is then no counterpart of their model."""
     steps = {point.step: point for point in chain if KEPT not in _listed(point, "remarks")}
     for control in sorted(controls, key=lambda c: (c.control != WITHOUT_TEACHER, c.step)):
         point = steps.get(control.step)
@@ -264,7 +269,7 @@ def _worths(chain: Sequence[Point], controls: Sequence[Point], pairing: Pairing)
 
 
 def _gap(point: Point) -> Difference | None:
-    """The teacher's worth by differences seed by seed, where there are several."""
+    """The gain from the teacher, from the differences seed by seed, if there are several seeds."""
     found: Any = point.receipt.get("gap_recovered")
     if not isinstance(found, dict) or "gain_low" not in found:
         return None
@@ -273,7 +278,7 @@ def _gap(point: Point) -> Difference | None:
 
 def take(chain: Sequence[Point]) -> Point | None:
     """The smallest file whose validation accuracy is within NEAR of the best; chosen on validation, so that the test
-    accuracy stays an honest one. None where no model is known to be better than chance."""
+    accuracy stays unbiased. None if no model is known to be better than chance."""
     known = [(p.judged, p.bytes, p) for p in chain if p.judged is not None and p.bytes and not p.is_at_chance]
     enough = max((judged for judged, _, _ in known), default=0.0) - NEAR - 1e-9
     near = [(size, -judged, p.step, p) for judged, size, p in known if judged >= enough]

@@ -1,7 +1,7 @@
-"""The closing sentence of a run: its facts in words, in the phrases of one language.
+"""The conclusion of a run in sentences, built from the facts of `core.closing` and the phrases of one language.
 
-PHRASES is English; the pages bring the other languages along. Reasons come from receipts: where a sentence there is one
-of the `why_` phrases, its numbers are taken out of it, so that it can be said in another language.
+PHRASES is English; the pages supply other languages. Reasons come from receipts: if a receipt's sentence matches one of
+the `why_` phrases, its numbers are extracted, so that it can be phrased in another language.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PHRASES = {
     "one": "One model: {model}. There is nothing yet to compare it with.",
     "head": "{size}{speed} {than}{aside}; {accuracy}.",
     "than_teacher": "than its teacher",
-    "than_first": "than the network it began with",
+    "than_first": "than the first model",
     "size_smaller": "{times} times smaller",
     "size_larger": "{times} times larger",
     "size_same": "no smaller",
@@ -35,17 +35,17 @@ PHRASES = {
     "speed_faster": " and {times} times faster",
     "speed_slower": " but {times} times slower",
     "speed_same": " and no faster",
-    "aside_noisy": " (whether it is faster is withheld: the machine was busy)",
-    "aside_noise": " (whether it is faster is lost in the noise)",
-    "aside_conditions": " (whether it is faster is not known: they were not timed alike)",
-    "aside_unknown": " (its time was not measured)",
-    "accuracy_more": "{points:point|points} more right on the test images{verdict}",
-    "accuracy_fewer": "{points:point|points} fewer right on the test images{verdict}",
-    "accuracy_same": "as many right on the test images{verdict}",
-    "accuracy_unknown": "how many it gets right was not measured",
-    "target_more": "On the target it gets {points:point|points} more right{verdict}.",
-    "target_fewer": "On the target it gets {points:point|points} fewer right{verdict}.",
-    "target_same": "On the target it gets as many right{verdict}.",
+    "aside_noisy": " (speed withheld: the machine was busy)",
+    "aside_noise": " (speed withheld: the difference is within the noise)",
+    "aside_conditions": " (speed withheld: they were timed under different conditions)",
+    "aside_unknown": " (its latency was not measured)",
+    "accuracy_more": "its test accuracy is {points:point|points} higher{verdict}",
+    "accuracy_fewer": "its test accuracy is {points:point|points} lower{verdict}",
+    "accuracy_same": "its test accuracy is the same{verdict}",
+    "accuracy_unknown": "its test accuracy was not measured",
+    "target_more": "On the target its accuracy is {points:point|points} higher{verdict}.",
+    "target_fewer": "On the target its accuracy is {points:point|points} lower{verdict}.",
+    "target_same": "On the target its accuracy is the same{verdict}.",
     "intervals_proven": " (the 95 % intervals do not overlap)",
     "intervals_open": " (the 95 % intervals overlap: no proven difference)",
     "images_proven": " (a proven difference, tested on the same images)",
@@ -54,22 +54,22 @@ PHRASES = {
     "seeds_open": " (within the spread over {seeds} seeds: no proven difference)",
     "means": "Accuracies are means over {seeds} seeds.",
     "teacher_more": "The teacher was worth {points:point|points}{verdict}.",
-    "teacher_fewer": "The teacher did harm: the student without it gets {points:point|points} more right{verdict}.",
-    "teacher_same": "The teacher was worth nothing: the student without it gets as many right{verdict}.",
+    "teacher_fewer": "The teacher did harm: without it the student is {points:point|points} better{verdict}.",
+    "teacher_same": "The teacher was worth nothing: without it the student is as good{verdict}.",
     "worth_more": "{step} is {points:point|points} better than its control, {control}{verdict}.",
     "worth_fewer": "{step} did not help: its control, {control}, is {points:point|points} better{verdict}.",
     "worth_same": "{step} did not help: its control, {control}, is as good{verdict}.",
     "worth_target_more": "On the target, {step} is {points:point|points} better than its control, {control}{verdict}.",
     "worth_target_fewer": "On the target, {step} did not help: its control, {control}, is {points:point|points} better{verdict}.",  # noqa: E501
     "worth_target_same": "On the target, {step} did not help: its control, {control}, is as good{verdict}.",
-    "kept": "{step}: training gave nothing better than what came in, which was kept.",
+    "kept": "{step}: training did not improve the incoming model, which was kept.",
     "not_faster": "{step} made it smaller, not faster{why}.",
     "not_smaller": "{step} made it faster, not smaller{why}.",
     "neither": "{step} made it neither smaller nor faster{why}.",
-    "smaller_noisy": "Made it smaller, whether also faster is not known, as the machine was busy: {steps}.",
-    "smaller_noise": "Made it smaller, whether also faster is lost in the noise: {steps}.",
-    "larger_noisy": "{step} made it no smaller{why}; whether it made it faster is not known: the machine was busy.",
-    "larger_noise": "{step} made it no smaller{why}; whether it made it faster is lost in the noise.",
+    "smaller_noisy": "Smaller; whether also faster is not known, because the machine was busy: {steps}.",
+    "smaller_noise": "Smaller; any gain in speed is within the noise: {steps}.",
+    "larger_noisy": "{step} made it no smaller{why}; whether it is faster is not known, because the machine was busy.",
+    "larger_noise": "{step} made it no smaller{why}; any gain in speed is within the noise.",
     "because": ": {why}",
     "and_why": "{one}; {other}",
     "last_at_chance": "But its last model is no better than chance.",
@@ -84,7 +84,7 @@ PHRASES = {
     "stage_quantize": "Quantization",
     "stage_export": "Export",
     "list": ", ",
-    # what receipts give as reasons, word for word
+    # the reasons in receipts, word for word: these are stored
     "why_float": "every layer stayed float32",
     "why_widened": "no layer ran an integer kernel: the stored weights are widened to float32 before they are used",
     "why_widened_earlier": "no layer ran an integer kernel: the weights are widened to float32 before they are used",
@@ -107,13 +107,13 @@ Phrase = Callable[..., str]
 
 
 def english(key: str, **values: object) -> str:
-    """A phrase with its places filled in."""
+    """A phrase with its placeholders filled in."""
     return PHRASES[key].format(**{name: formatting.Amount(value) for name, value in values.items()})
 
 
 @dataclass(frozen=True)
 class Voice:
-    """A language: its phrases, what points and controls are called in it, and what is put between sentences."""
+    """A language: its phrases, its names for points and controls, and the separator between sentences."""
 
     phrase: Phrase = english
     point: Callable[[Point], str] = lambda point: point.name
@@ -125,12 +125,12 @@ ENGLISH = Voice()
 
 
 def sentence(found: Closing, voice: Voice = ENGLISH) -> str:
-    """Everything, as one paragraph; empty for a run that has measured nothing yet."""
+    """The whole conclusion as one paragraph; empty for a run that has measured nothing yet."""
     return voice.between.join(lines(found, voice))
 
 
 def lines(found: Closing, voice: Voice = ENGLISH) -> list[str]:
-    """The sentences one by one: what it came to, what its parts were worth, what did not help, which model to take."""
+    """The sentences one by one: the result, the comparison with controls, what did not help, which model to deploy."""
     if not found.points:
         ended = found.status.is_over and found.status is not Status.FINISHED
         return [voice.phrase("nothing", status=_status(found, voice))] if ended else []
@@ -138,11 +138,11 @@ def lines(found: Closing, voice: Voice = ENGLISH) -> list[str]:
 
 
 def brief(found: Closing, voice: Voice = ENGLISH) -> str:
-    """What it came to and what the teacher was worth: for a list of runs."""
-    told = lines(found, voice)[:1]
-    told += [_chance(found, voice)] if found.points and found.last.is_at_chance else []
-    told += [_worth(worth, found, voice) for worth in found.worths if worth.of_teacher and worth.test]
-    return voice.between.join(told)
+    """The result and the gain from the teacher, for a list of runs."""
+    sentences = lines(found, voice)[:1]
+    sentences += [_chance(found, voice)] if found.points and found.last.is_at_chance else []
+    sentences += [_worth(worth, found, voice) for worth in found.worths if worth.of_teacher and worth.test]
+    return voice.between.join(sentences)
 
 
 def _opening(found: Closing, voice: Voice) -> str:
@@ -161,12 +161,12 @@ def _head(found: Closing, voice: Voice) -> str:
     say = voice.phrase
     if len(found.points) == 1:
         return say("one", model=model(found.last, voice))
-    told = say(
+    head = say(
         "head", size=_size(found.smaller, voice), speed=_speed(found.speed, voice), aside=_aside(found.speed, voice),
         than=say("than_teacher" if found.taught else "than_first"),
         accuracy=_difference("accuracy", found.accuracy, voice),
     )  # fmt: skip
-    return told[:1].upper() + told[1:]
+    return head[:1].upper() + head[1:]
 
 
 def _size(smaller: float | None, voice: Voice) -> str:
@@ -186,7 +186,7 @@ def _speed(speed: Speed | None, voice: Voice) -> str:
 
 
 def _aside(speed: Speed | None, voice: Voice) -> str:
-    """Why nothing is said of its speed."""
+    """Why no speed is reported; empty if one is."""
     if speed is None:
         return voice.phrase("aside_unknown")
     return voice.phrase(f"aside_{speed.withheld}") if speed.withheld else ""
@@ -198,7 +198,7 @@ def _times(more: str, less: str, ratio: float, voice: Voice) -> str:
 
 
 def _difference(kind: str, found: Difference | None, voice: Voice, **names: str) -> str:
-    """`kind`_more, _fewer or _same, with how it was judged."""
+    """The phrase `kind`_more, _fewer or _same, with how the difference was judged."""
     if found is None:
         return voice.phrase(f"{kind}_unknown")
     way = "more" if found.points > 0 else "fewer" if found.points < 0 else "same"
@@ -255,7 +255,7 @@ def _names(worth: Worth, found: Closing, voice: Voice) -> dict[str, str]:
 
 
 def _shortfalls(found: Closing, voice: Voice) -> Iterator[str]:
-    """What did not help and why; the steps whose time is not known for the same reason in one sentence."""
+    """What did not help and why; steps whose speed is withheld for the same reason share one sentence."""
     for short in found.shortfalls:
         if short.bytes or not short.unsure:
             yield _shortfall(short, found, voice)
@@ -290,7 +290,7 @@ def _take(found: Closing, voice: Voice) -> Iterator[str]:
 
 
 def model(point: Point, voice: Voice = ENGLISH) -> str:
-    """A model's mark and name with accuracy, size and time; what was not measured is a dash."""
+    """A model's mark and name with accuracy, size and latency; what was not measured is a dash."""
     return voice.phrase(
         "model", mark=MARKS.get(point.stage, "○"), name=voice.point(point), accuracy=formatting.accuracy(point),
         size=formatting.size(point.bytes), time=formatting.milliseconds(point.latency_ms),
@@ -298,14 +298,14 @@ def model(point: Point, voice: Voice = ENGLISH) -> str:
 
 
 def step_name(point: Point, found: Closing, voice: Voice = ENGLISH) -> str:
-    """What a step is called; with its number where the run has several of its stage."""
+    """The name of a step, with its number if the run has several steps of its stage."""
     stage = voice.phrase(f"stage_{point.stage}") if f"stage_{point.stage}" in PHRASES else point.stage
     several = sum(other.stage == point.stage for other in found.points) > 1
     return voice.phrase("step_of_several", stage=stage, number=point.step + 1) if several else stage
 
 
 def reason(text: str, voice: Voice = ENGLISH) -> str:
-    """A receipt's reason in the language; one that is not among the phrases as the receipt has it."""
+    """A receipt's reason in the given language; one that matches no phrase is returned unchanged."""
     for key, pattern in _reasons():
         if (match := pattern.fullmatch(text)) is not None:
             return voice.phrase(key, **match.groupdict())
@@ -314,7 +314,7 @@ def reason(text: str, voice: Voice = ENGLISH) -> str:
 
 @cache
 def _reasons() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    """The `why_` phrases as patterns; their places take numbers, with a unit at most."""
+    """The `why_` phrases as patterns; their placeholders match numbers, with or without a unit."""
     return tuple((key, _pattern(words)) for key, words in PHRASES.items() if key.startswith("why_"))
 
 

@@ -1,14 +1,15 @@
-"""Controls, the models that a step's own is compared with: each has a code; English words for terminal and files.
+"""Controls, the models that a step's model is compared with: their codes, and their English names for the terminal
+and for files.
 
-The pages have their words for a code in `dashboard/text/*/controls.toml`. A method may name a control of its own: that
-name then is its code and its words.
+The pages take their names from `dashboard/text/*/controls.toml`. A method may name a control of its own: that name is
+then both its code and its displayed name.
 """
 
 from __future__ import annotations
 
 WITHOUT_TEACHER = "without_teacher"  # the student with the same steps on the labels alone
 WITHOUT_PEER = "without_peer"  # the same, of mutual learning
-RANDOM_PRUNING = "random_pruning"  # as much removed, at random
+RANDOM_PRUNING = "random_pruning"  # the same amount removed, at random
 FROM_SCRATCH = "from_scratch"  # the pruned shape with new weights
 LABELS_ALONE = "labels_alone"  # without pseudo-labels
 SOURCE_ONLY = "source_only"  # without adaptation to the target
@@ -21,16 +22,16 @@ ENGLISH = {
     LABELS_ALONE: "labels alone",
     SOURCE_ONLY: "source only",
 }
-STORED = {words: code for code, words in ENGLISH.items()}  # by the name of a point that was stored before codes
-PARTS = {"random-twin": RANDOM_PRUNING, "scratch": FROM_SCRATCH, "twin": WITHOUT_TEACHER}  # names of a step's parts
+STORED = {words: code for code, words in ENGLISH.items()}  # by the point names that were stored before there were codes
+PARTS = {"random-twin": RANDOM_PRUNING, "scratch": FROM_SCRATCH, "twin": WITHOUT_TEACHER}  # by a step's part
 
 
 def english(code: str) -> str:
-    """The words of a control: of a known code its own, else the code as it is."""
+    """The English name of a control; an unknown code is returned unchanged."""
     return ENGLISH.get(code, code)
 
 
 def code_of(name: str) -> str:
-    """The code of a control that is named in English, or as the part of a step in which it is made; any other name as
-    it is."""
+    """The code of a control given by its English name or by the part of a step that makes it; any other name is
+    returned unchanged."""
     return STORED.get(name) or PARTS.get(name, name)

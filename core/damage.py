@@ -1,4 +1,4 @@
-"""What is wrong with stored files, in words a person can act on; and what shows of it without reading large files."""
+"""What is wrong with stored files and what to do about it, as far as it shows without reading large files."""
 
 from __future__ import annotations
 
@@ -13,22 +13,25 @@ from core.summary import Notes, RunSummary
 
 
 class Condition(StrEnum):
+    """The state of a stored file."""
+
     OK = "ok"
     DAMAGED = "damaged"  # the content is not what was written
     CHANGED = "changed"  # a recipe that differs from the one the run was launched with
     MISSING = "missing"
-    UNSEALED = "unsealed"  # whole as far as can be seen, but written without a hash to check it by
-    UNKNOWN = "unknown"  # nothing says that it belongs there
+    UNSEALED = "unsealed"  # looks whole, but was written without a hash to check it
+    UNKNOWN = "unknown"  # nothing says whether it belongs here
 
     @property
     def is_bad(self) -> bool:
+        """Whether something should be done about it."""
         return self in (Condition.DAMAGED, Condition.CHANGED, Condition.MISSING)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A file by its path in the workspace, its state, and what to do; `what` names the kind of finding for a page,
-    `count` how often."""
+    """The state of a file, given by its path in the workspace, and what to do; `what` is the kind of finding, by which
+    a page chooses its words, `count` the number of lost lines."""
 
     file: str
     state: Condition
@@ -37,32 +40,33 @@ class Finding:
     count: int = 0
 
     def to_json(self) -> dict[str, str]:
+        """As in the output of `condenser verify --json`."""
         return {"file": self.file, "state": self.state.value, "fix": self.fix}
 
 
-LOG_LOST = "The run's summary stands in for it where there is one. Else resume the run: it is measured again."
-RECIPE = "The run keeps the recipe it was launched with. To run the changed one, start a new run of it."
+LOG_LOST = "The run's summary is used instead, if there is one. Otherwise resume the run: it is measured again."
+RECIPE = "The run keeps the recipe it was launched with. To run the changed recipe, start a new run."
 RECIPE_LOST = "The run keeps the recipe it was launched with; nothing needs to be done."
-RECIPE_GONE = "There is no copy of it: write it anew if the run is to be resumed or exported."
-RESULT = "It is written anew from the run's log when the run is shown next."
-RESULT_LOST = "There is no whole log to make it anew from. Copy the run's folder again, or run the recipe again."
+RECIPE_GONE = "There is no copy of it: write it again if you want to resume or export the run."
+RESULT = "It is rebuilt from the run's log when the run is next shown."
+RESULT_LOST = "The log is incomplete, so it cannot be rebuilt. Copy the run's folder again, or run the recipe again."
 NOTES = "Save the run's name, tags and note again."
 
 
 def of_run(run: Run, state: RunState) -> tuple[Finding, ...]:
-    """What is wrong with the small files of a run: its log, recipe, summary and notes; quick enough for a page."""
+    """What is wrong with the small files of a run (log, recipe, summary, notes); fast enough for a page."""
     return (*_log(run, state), *_recipe(run), *_documents(run, state))
 
 
 def _log(run: Run, state: RunState) -> Iterator[Finding]:
     if not run.events.exists():
-        if run.artifacts.is_dir() or not run.result.exists():  # else handed in as recipe and result alone
+        if run.artifacts.is_dir() or not run.result.exists():  # otherwise the run came as recipe and result alone
             yield Finding("events.jsonl", Condition.MISSING, LOG_LOST, "log_gone")
     elif state.lost:
-        told = f"Lines lost: {state.lost}. " + (
-            "The run's summary stands in for them." if state.status.is_over else "What they measured is measured again."
+        fix = f"Lines lost: {state.lost}. " + (
+            "The run's summary is used instead." if state.status.is_over else "What they recorded is measured again."
         )
-        yield Finding("events.jsonl", Condition.DAMAGED, told, "log_damaged", state.lost)
+        yield Finding("events.jsonl", Condition.DAMAGED, fix, "log_damaged", state.lost)
 
 
 def _recipe(run: Run) -> Iterator[Finding]:
@@ -88,7 +92,7 @@ def _documents(run: Run, state: RunState) -> Iterator[Finding]:
 
 
 def is_damaged(run: Run, name: str) -> bool:
-    """Whether a document of the run is there and not as it was written."""
+    """Whether a document of the run exists but is not as it was written."""
     model = Notes if name == "notes.json" else RunSummary
     try:
         model.model_validate_json(read_sealed(run.folder / name))

@@ -1,6 +1,6 @@
-"""What a person can change in a set of their own images, as plain data: the same for a job and for a command.
+"""Changes to an imported dataset, as plain data, the same for jobs and commands.
 
-Each change makes a new version of the set; the version before stays, and a run that began with it keeps it.
+Each change makes a new version of the dataset; the earlier version stays, and a run that began with it keeps using it.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ class _Edit(BaseModel):
 
 
 class LeaveOut(_Edit):
-    """Without these images, named as they came in."""
+    """Leaves out these images, given by the names they were imported under."""
 
     op: Literal["leave_out"] = "leave_out"
     images: list[str]
 
 
 class MoveImages(_Edit):
-    """These images in another class, which may be new."""
+    """Moves these images to another class, which may be new."""
 
     op: Literal["move"] = "move"
     images: list[str]
@@ -30,13 +30,15 @@ class MoveImages(_Edit):
 
 
 class RenameClass(_Edit):
+    """Renames a class."""
+
     op: Literal["rename_class"] = "rename_class"
     name: str
     to: str
 
 
 class MergeClasses(_Edit):
-    """Several classes as one."""
+    """Merges several classes into one."""
 
     op: Literal["merge"] = "merge"
     classes: list[str]
@@ -44,14 +46,14 @@ class MergeClasses(_Edit):
 
 
 class Rename(_Edit):
-    """Another name for the set; recipes that use a former name still find it."""
+    """Renames the dataset; recipes that use a former name still find it."""
 
     op: Literal["rename"] = "rename"
     to: str
 
 
 class Resplit(_Edit):
-    """All images shared out anew: so large a share, of 1, becomes validation and test; `seed` decides which."""
+    """Splits all images again: `validation` and `test` are shares from 0 to 1; `seed` decides which images they get."""
 
     op: Literal["split"] = "split"
     validation: float = 0.15
@@ -60,15 +62,15 @@ class Resplit(_Edit):
 
 
 class Reshape(_Edit):
-    """How pictures become square: crop, pad or stretch."""
+    """Changes how pictures become square: crop, pad or stretch."""
 
     op: Literal["shape"] = "shape"
     shape: str
 
 
 class AddImages(_Edit):
-    """More images, from a folder or zip; `label` puts all of them into one class, else their folders are the classes.
-    The other fields are those of an import."""
+    """Adds images from a folder or zip; `label` puts all of them into one class, otherwise their folders are the
+    classes. The other fields are those of an import."""
 
     op: Literal["add"] = "add"
     path: str
@@ -80,7 +82,7 @@ class AddImages(_Edit):
 
 
 class Revert(_Edit):
-    """Back to an earlier version, named by its content hash; empty for the one before."""
+    """Returns to an earlier version, given by its content hash; empty for the previous one."""
 
     op: Literal["revert"] = "revert"
     to: str = ""

@@ -1,22 +1,10 @@
-"""What is known of a dataset before any training: the answer to a question of that name, and where it is kept.
-
-The engine looks at every image once a version; what it found is kept in the cache as files that carry their hash:
-the report, a strip of samples for each class, and one for each group of images that are alike.
-"""
+"""The report on an imported dataset before any training; `core.report_cache` keeps it."""
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
+from pydantic import BaseModel, ConfigDict
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
-from core.datasets import CARD, find_home
-from core.sealed import read_kept
-from core.workspace import Workspace
-
-FORMAT = 1  # of what is kept; another one is made anew
-MOST_STRIPS = 60  # classes with samples
+MOST_STRIPS = 60  # classes that get samples
 SAMPLES_SHOWN = 8  # images in a strip
 
 
@@ -25,7 +13,7 @@ class _Fact(BaseModel):
 
 
 class ClassCount(_Fact):
-    """A class and its images in each split."""
+    """A class and its number of images in each split."""
 
     name: str
     train: int
@@ -34,11 +22,12 @@ class ClassCount(_Fact):
 
     @property
     def images(self) -> int:
+        """The number of images in all splits."""
         return self.train + self.validation + self.test
 
 
 class Member(_Fact):
-    """One image of a group: the name it came with, its class and split."""
+    """One image of a group: the name it was imported under, its class and its split."""
 
     name: str
     label: str
@@ -46,7 +35,8 @@ class Member(_Fact):
 
 
 class Alike(_Fact):
-    """Images that are the same pixel by pixel (`exact`), or nearly; `count` of them, of which the first are listed."""
+    """A group of `count` images with the same pixels (`exact`) or nearly the same; the first of them are listed in
+    `members`. `classes` and `splits`: how many of each the group spans."""
 
     exact: bool
     count: int
@@ -56,15 +46,18 @@ class Alike(_Fact):
 
 
 class Skipped(_Fact):
+    """A file that is not in the dataset, and why."""
+
     file: str
     reason: str
 
 
 class Report(_Fact):
-    """`version` is the content hash. Sides in pixels, as stored; `lost` is the share of a picture that a crop to its
-    middle square takes on average, `cut` the share of pictures that lose more than a quarter. `alike_exact` and
-    `alike_near` count groups, `crossing_classes` and `crossing_splits` those with images of several; `alike` lists the
-    worst. `compared` images were looked at for near duplicates."""
+    """`version` is the content hash, `before` that of the previous one. `smallest`, `median` and `largest` are sides
+    in pixels, as stored; `lost` is the mean share of a picture that a centre crop removes, `cut` the share of pictures
+    that lose more than a quarter. `alike_exact` and `alike_near` count groups of duplicates, `crossing_classes` and
+    `crossing_splits` those that span several; `alike` lists the worst. Near duplicates were searched among the first
+    `compared` images."""
 
     dataset: str
     version: str
@@ -90,35 +83,3 @@ class Report(_Fact):
     def total(self, split: str) -> int:
         """Images of a split."""
         return sum(int(getattr(each, split)) for each in self.classes)
-
-
-# where it is kept
-
-
-def key_of(workspace: Workspace, name: str) -> str:
-    """Names what is kept of a dataset: of a person's own by the bytes of its card, which name every image."""
-    home = find_home(name, workspace.datasets)
-    told = (home / CARD).read_bytes() if home is not None else name.encode()
-    return hashlib.sha256(b"%d " % FORMAT + told).hexdigest()[:32]
-
-
-def kept_path(cache: Path, key: str, part: str) -> Path:
-    """`part` is `report`, `samples`, `class-3` or `group-0`."""
-    return cache / "datasets" / f"{key}-{part}.kept"
-
-
-def kept_report(workspace: Workspace, name: str) -> Report | None:
-    """The report on this version of the set; None where nobody has made it yet."""
-    try:
-        found = read_kept(kept_path(workspace.cache, key_of(workspace, name), "report"))
-        return None if found is None else Report.model_validate_json(found)
-    except (OSError, ValidationError):
-        return None
-
-
-def kept_picture(workspace: Workspace, name: str, part: str) -> bytes | None:
-    """A strip of images as PNG."""
-    try:
-        return read_kept(kept_path(workspace.cache, key_of(workspace, name), part))
-    except OSError:
-        return None

@@ -1,4 +1,4 @@
-"""Deleting a set of one's own, with a way back for as long as the workspace's trash keeps it."""
+"""Deleting and restoring imported datasets; the workspace's trash keeps them for a week."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from core.workspace import Workspace
 
 
 def delete_dataset(workspace: Workspace, name: str) -> str:
-    """Moves an imported set to the trash; returns the id that brings it back. Raises UserError `unknown_dataset`, and
-    `dataset_in_use` where a run that waits or goes on needs it."""
+    """Moves an imported dataset to the trash and returns the id for `restore_dataset`. Raises UserError
+    `unknown_dataset`, or `dataset_in_use` while a waiting or running run needs it."""
     home = find_home(name, workspace.datasets)
     if home is None:
-        fix = "`condenser list datasets` names them; only those of your own can be deleted."
+        fix = "List them with `condenser list datasets`; only imported ones can be deleted."
         raise UserError("unknown_dataset", "dataset", name, "a dataset of your own", fix)
     user = next(_users(workspace, name), None)
     if user is not None:
         fix = "Cancel it first, or wait until it ends."
-        raise UserError("dataset_in_use", "dataset", f"{name}, which the run {user} uses", "a dataset not in use", fix)
+        raise UserError("dataset_in_use", "dataset", f"{name}, which run {user} uses", "a dataset not in use", fix)
     target = make_folder(workspace.path / "trash") / home.name
     remove_tree(target)
     move(home, target)
@@ -31,8 +31,8 @@ def delete_dataset(workspace: Workspace, name: str) -> str:
 
 
 def restore_dataset(workspace: Workspace, deleted: str) -> None:
-    """Undoes `delete_dataset`; raises UserError `unknown_dataset` where the trash has it no more, `name_taken` where
-    another set has taken its place."""
+    """Undoes `delete_dataset`; raises UserError `unknown_dataset` if it is no longer in the trash, `name_taken` if
+    another dataset now has its name."""
     source = safe_join(workspace.path / "trash", deleted)
     if not deleted.startswith("own-") or not (source / CARD).is_file():
         raise UserError("unknown_dataset", "dataset", deleted, "a deleted dataset", "Import the images again.")
@@ -44,7 +44,7 @@ def restore_dataset(workspace: Workspace, deleted: str) -> None:
 
 
 def deleted_home(workspace: Workspace, name: str) -> str | None:
-    """The id of the deleted set of that name."""
+    """The id of the deleted dataset with that name; None if there is none."""
     home = find_home(name, workspace.path / "trash")
     return home.name if home is not None else None
 

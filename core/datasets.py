@@ -1,4 +1,4 @@
-"""The datasets that a person imported: folders named by a hash of the person's name for them, and what they hold."""
+"""Imported datasets: folders named by a hash of the name the person chose, and what they contain."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from core.catalog import Facts
 from core.errors import UserError, UserErrors
 from core.sealed import read_sealed
 
-CARD = "dataset.json"  # what it holds; sealed
+CARD = "dataset.json"  # describes the content; sealed
 HASH = re.compile(r"[0-9a-f]{64}")
-UNPACKED = "files.json"  # beside the files of a published set: the SHA-256 of each
+UNPACKED = "files.json"  # next to the files of a published dataset: the SHA-256 of each
 
 
 def normal_name(name: str) -> str:
-    """The name as it is kept and compared: composed Unicode, without blanks around it."""
+    """The name as it is stored and compared: NFC-normalized, without spaces at its ends."""
     return unicodedata.normalize("NFC", name).strip()
 
 
 def home_of(name: str, folder: Path) -> Path:
-    """Where the dataset of this name lives, whether or not it is there."""
+    """The folder of the dataset with this name, whether or not it exists."""
     return folder / f"own-{hashlib.sha256(normal_name(name).encode('utf-8', 'replace')).hexdigest()[:16]}"
 
 
 def find_home(name: str, folder: Path) -> Path | None:
-    """Where the imported dataset of this name lives; also under a name it had before. None where there is none.
+    """The folder of the imported dataset with this name or former name; None if there is none.
 
-    A set that is renamed stays where it is, and no other may take a name that it had.
+    A renamed dataset stays in its folder, and no other may take one of its former names.
     """
     direct = home_of(name, folder)
     if direct.is_dir():
@@ -42,7 +42,7 @@ def find_home(name: str, folder: Path) -> Path | None:
 
 
 def _names(home: Path) -> tuple[str, ...]:
-    """The name of an imported dataset and those it had before; none where its card is damaged."""
+    """The name and the former names of an imported dataset; none if its card is damaged."""
     try:
         card = json.loads(read_sealed(home / CARD))
         return (card["name"], *card.get("former_names", ()))
@@ -51,7 +51,7 @@ def _names(home: Path) -> tuple[str, ...]:
 
 
 def images_of(home: Path) -> dict[str, str]:
-    """The class of every image of an imported dataset, by the name it came with; none where the card is damaged."""
+    """The class of every image of an imported dataset, by the image's original name; empty if the card is damaged."""
     try:
         card = json.loads(read_sealed(home / CARD))
         return {str(image["name"]): str(card["classes"][image["label"]]) for image in card["images"]}
@@ -71,15 +71,15 @@ def names_in(home: Path, split: str, version: str = "") -> list[str]:
 
 
 def damaged(home: Path) -> UserError:
-    """What to say of an imported dataset whose labels cannot be read."""
+    """The error for an imported dataset whose labels cannot be read."""
     fix = f"Delete the folder datasets/{home.name} of the workspace and import the images again."
-    return UserError("damaged_dataset", "dataset", home.name, "a whole dataset.json", fix)
+    return UserError("damaged_dataset", "dataset", home.name, "an intact dataset.json", fix)
 
 
 @contextmanager
-def telling_damage(folder: Path) -> Iterator[None]:
-    """Where a recipe is refused in the block because it names an unknown dataset, and one was imported under that
-    name: says that its labels are damaged, which is why nobody knows it."""
+def reporting_damage(folder: Path) -> Iterator[None]:
+    """If a recipe is refused in the block for an unknown dataset that was in fact imported: reports instead that its
+    labels are damaged, which is why it is unknown."""
     try:
         yield
     except UserErrors as error:
@@ -92,7 +92,7 @@ def telling_damage(folder: Path) -> Iterator[None]:
 
 
 def imported_datasets(folder: Path) -> dict[str, Facts]:
-    """The datasets a person imported, by name, with classes and counts; damaged ones are left out."""
+    """The imported datasets by name, with classes and counts; damaged ones are left out."""
     found: dict[str, Facts] = {}
     for path in sorted(folder.glob(f"own-*/{CARD}")):
         try:
@@ -108,7 +108,7 @@ def imported_datasets(folder: Path) -> dict[str, Facts]:
 
 
 def damaged_datasets(folder: Path) -> list[Path]:
-    """The folders of imported datasets whose labels cannot be read, and which no list shows therefore."""
+    """The folders of imported datasets that appear in no list, because their labels cannot be read."""
     found = []
     for home in sorted(folder.glob("own-*")):
         try:

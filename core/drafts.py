@@ -1,6 +1,6 @@
-"""What a person is designing, kept in the workspace so that a reloaded page finds it: `drafts/<id>.json`.
+"""Drafts of recipes, kept in the workspace so that a reloaded page finds them: `drafts/<id>.json`.
 
-A page's address names the opaque id, never a path. The document says nothing about whether the recipe is right.
+A page's address holds the opaque id, never a path. A draft need not be a valid recipe.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from core.workspace import ID, Workspace, new_id
 
 FOLDER = "drafts"
 KEEP = 30 * 24 * 3600.0  # seconds
-MOST = 200  # drafts; the oldest go
+MOST = 200  # drafts; the oldest are removed
 LARGEST = 2**20  # bytes
 Document = dict[str, JsonValue]
 SEALED = TypeAdapter(dict[str, str | Document])
 
 
 def write_draft(workspace: Workspace, draft_id: str, document: Document) -> None:
-    """Keeps a draft under its id; raises OSError when the disk does."""
+    """Stores a draft under its id; raises OSError if the disk fails, ValueError if `draft_id` is no id."""
     folder = make_folder(workspace.path / FOLDER)
     data = json.dumps({"sha256": _sha256(document), "draft": document}, ensure_ascii=False)
     path = safe_join(folder, f"{_checked(draft_id)}.json")
@@ -35,7 +35,7 @@ def write_draft(workspace: Workspace, draft_id: str, document: Document) -> None
 
 
 def read_draft(workspace: Workspace, draft_id: str) -> Document:
-    """The draft of that id; raises UserError `damaged_draft` where there is none or its checksum does not hold."""
+    """The draft with that id; raises UserError `damaged_draft` if there is none or its checksum does not match."""
     try:
         path = safe_join(workspace.path / FOLDER, f"{_checked(draft_id)}.json")
         if path.stat().st_size > LARGEST:
@@ -43,16 +43,16 @@ def read_draft(workspace: Workspace, draft_id: str) -> Document:
         found = SEALED.validate_json(path.read_bytes())
         document = found["draft"]
         if not isinstance(document, dict) or found.get("sha256") != _sha256(document):
-            raise ValueError("its checksum does not hold")
+            raise ValueError("its checksum does not match")
     except (OSError, ValueError, KeyError) as error:
         given = f"draft {draft_id}: {error}"
-        fix = "Design again, or load a recipe."
+        fix = "Start a new design, or load a recipe."
         raise UserError("damaged_draft", "draft", given, "a draft kept in this workspace", fix) from error
     return document
 
 
 def newest_draft(workspace: Workspace) -> tuple[str, float] | None:
-    """The id of the draft that was changed last, and when; None where there is none."""
+    """The id of the draft that was changed last, and when (seconds since 1970); None if there is none."""
     found = []
     with suppress(OSError):
         found = [(path.stat().st_mtime, path.stem) for path in (workspace.path / FOLDER).glob("*.json")]
@@ -61,7 +61,7 @@ def newest_draft(workspace: Workspace) -> tuple[str, float] | None:
 
 
 def new_draft_id() -> str:
-    """An id that says nothing and is nobody else's."""
+    """A new, opaque, unique id."""
     return new_id()
 
 
@@ -72,7 +72,7 @@ def _checked(draft_id: str) -> str:
 
 
 def _tidy(workspace: Workspace) -> None:
-    """Removes the drafts that nobody will miss."""
+    """Removes drafts that are too old or too many."""
     with suppress(OSError):
         paths = sorted((workspace.path / FOLDER).glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
         for place, path in enumerate(paths):

@@ -1,4 +1,4 @@
-"""What a person is told when their input is wrong: which field, what was given, what is allowed, how to mend it."""
+"""Errors in a person's input: which field, what was given, what is allowed, how to fix it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from difflib import get_close_matches
 
 @dataclass(frozen=True)
 class Choice:
-    """One way on from a mistake that only a person can decide: what to add to the `request` of a job, the same as
-    `flags` of a command, the `meaning` of it in words, and `counts`, images by name, where it is about classes."""
+    """One way to resolve an ambiguity that only a person can decide: what to add to a job's `request`, the same as
+    `flags` of a command, its `meaning` in words, and, if it is about classes, their `counts` of images by name."""
 
     request: Mapping[str, str | bool]
     flags: str
@@ -18,14 +18,15 @@ class Choice:
     counts: Mapping[str, int]
 
     def to_json(self) -> dict[str, object]:
+        """As in the commands' JSON output."""
         return asdict(self)
 
 
 class UserError(ValueError):
     """One mistake in a person's input. The CLI and the dashboard show it unchanged; no traceback belongs to it.
 
-    With an empty `allowed` it is no mistake but something that happened: `given` is a sentence that says what, `fix`
-    what is kept and what to do. `choices` are ways on that a page can offer as buttons.
+    With an empty `allowed` it reports an event rather than a mistake: `given` is a sentence that says what happened,
+    `fix` what is kept and what to do. `choices` are solutions that a page can offer as buttons.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class UserError(ValueError):
         super().__init__(f"{field}: got {self.given}; allowed: {allowed}. {fix}" if allowed else f"{self.given} {fix}")
 
     def to_json(self) -> dict[str, str]:
+        """As in the commands' JSON output, without `choices`."""
         return {
             "code": self.code,
             "field": self.field,
@@ -50,7 +52,7 @@ class UserError(ValueError):
 
 
 class UserErrors(ValueError):
-    """Several mistakes, told at once so that nobody mends them one run at a time."""
+    """Several mistakes, reported together so that they can be fixed in one go."""
 
     def __init__(self, errors: Iterable[UserError]) -> None:
         self.errors = tuple(errors)
@@ -74,7 +76,7 @@ def _show(given: object) -> str:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """A sentence that names the known word nearest to `word`, or lists the known ones."""
+    """A sentence that suggests the known word nearest to `word`, or lists the known words."""
     choices = sorted(known)
     close = get_close_matches(word, choices, n=1, cutoff=0.5)
     if close:

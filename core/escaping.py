@@ -1,4 +1,4 @@
-"""Text that a person wrote, escaped for the place where it is shown: names of runs, classes and files, notes."""
+"""User text, escaped for the place where it is shown: names of runs, classes and files, notes."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import re
 import unicodedata
 from html import escape
 
-JOINER = "\u2060"  # invisible and without width: breaks what is found in text after Markdown was parsed
+JOINER = "\u2060"  # invisible, zero width: breaks patterns that are searched after Markdown was parsed
 PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
-# Streamlit's icons, emoji and arrows and GitHub's bare links are looked for in the parsed text, where a backslash is
-# gone already: `:smile:`, `:material/home:`, `->`, `www.x.org`, `a@b.org`, `http://x`.
+# Streamlit's icons, emoji and arrows and GitHub's bare links are found in the parsed text, where backslashes are gone
+# already: `:smile:`, `:material/home:`, `->`, `www.x.org`, `a@b.org`, `http://x`.
 FOUND_LATER = re.compile(r"[:@]|[-<>=~](?=[-<>=~])|www(?=\.)", re.IGNORECASE)
 TURNS_AROUND = {"R", "AL", "AN", "RLE", "RLO", "LRE", "LRO", "RLI", "LRI", "FSI", "PDF", "PDI"}
 FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
@@ -18,7 +18,7 @@ LONGEST_NAME = 120  # bytes, so that a suffix and a number still fit into 255
 
 
 class UserText(str):
-    """A string that must not reach a page, a chart, a table or a disk but through one of these."""
+    """A string that may reach a page, a chart, a table or a disk only through one of these methods."""
 
     __slots__ = ()
 
@@ -29,11 +29,11 @@ class UserText(str):
         return PUNCTUATION.sub(r"\\\1", joined)
 
     def plain(self) -> str:
-        """For a place that shows any text as it is, such as an alternative text or a menu: on one line."""
+        """For places that show any text unchanged, such as alternative texts and menus: on one line."""
         return _isolated(_one_line(self))
 
     def plot(self) -> str:
-        """For Plotly's labels and hover texts, which know some HTML, `%{x}` and, with MathJax, `$…$`."""
+        """For Plotly's labels and hover texts, which interpret some HTML, `%{x}` and, with MathJax, `$…$`."""
         return escape(_isolated(_one_line(self)), quote=False).replace("%{", f"%{JOINER}{{").replace("$", "&#36;")
 
     def html(self) -> str:
@@ -41,12 +41,12 @@ class UserText(str):
         return escape(_isolated(_one_line(self)), quote=True)
 
     def csv(self) -> str:
-        """For a cell of a table: what a spreadsheet would take for a formula gets a `'` in front."""
+        """For a cell of a table: a `'` is put before what a spreadsheet would take for a formula."""
         text = str(self).replace("\0", "")
         return f"'{text}" if text.lstrip().startswith(FORMULA) or text.startswith(("\t", "\r")) else text
 
     def path(self) -> str:
-        """For a file's name, on every system: letters and digits of every script, `-`, `_`, `.` and spaces inside."""
+        """For a file name on every system: letters and digits of every script, `-`, `_`, `.` and inner spaces."""
         text = unicodedata.normalize("NFC", self)
         safe = "".join(c if c.isalnum() or c in "-_. " else "_" for c in text)
         name = safe.encode(errors="ignore")[:LONGEST_NAME].decode(errors="ignore").strip(" .")
@@ -54,11 +54,11 @@ class UserText(str):
 
 
 def _one_line(text: str) -> str:
-    """White space as single spaces, other control characters and halves of characters left out."""
+    """White space as single spaces; other control characters and lone surrogates are removed."""
     whole = " ".join(text.split())
     return "".join(c for c in whole if unicodedata.category(c) not in {"Cc", "Cs"})
 
 
 def _isolated(text: str) -> str:
-    """Text that runs from right to left keeps to itself and does not turn the words around it."""
+    """Isolates text that runs from right to left, so that it does not reorder the words around it."""
     return f"\u2068{text}\u2069" if any(unicodedata.bidirectional(c) in TURNS_AROUND for c in text) else text

@@ -1,4 +1,4 @@
-"""When a run will be over: from an estimate made before it, corrected by what its steps really took."""
+"""The time left of a run: the estimate made before it, corrected by how long its steps really took."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 from core.recipe import Recipe
 from core.state import RunState, StepState
 
-POINT = 3.0  # seconds to write, open, judge and time a file
-FORWARD = 1 / 3  # of a training step's work is the forward pass: what computing features costs
-LEAST = 1.0  # second that is left of what goes on
-PACES = (0.2, 5.0)  # an estimate is stretched by what finished steps took, but not without limit
+POINT = 3.0  # seconds to write, load, evaluate and time a file
+FORWARD = 1 / 3  # share of the forward pass in a training step: the cost of computing features
+LEAST = 1.0  # second; the least time left of a step in progress
+PACES = (0.2, 5.0)  # limits of the factor by which finished steps correct the estimate
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Seconds by step and of all controls, for each of `seeds`."""
+    """Estimated seconds of each step and of all controls, for one of the `seeds`."""
 
     steps: Mapping[int, float] = field(default_factory=dict)
     controls: float = 0.0
@@ -24,12 +24,13 @@ class Plan:
 
     @property
     def one_seed(self) -> float:
+        """Seconds of all steps and controls for one seed."""
         return sum(self.steps.values()) + self.controls
 
 
 def plan(recipe: Recipe, seconds: float, controls: float, macs: Mapping[int, int]) -> Plan:
-    """Spreads the estimate of a whole run over its steps: POINT for each, the rest by epochs times the
-    multiply-accumulates of the network that the step ends with. `controls` are those of all seeds together."""
+    """Distributes the estimate for a whole run over its steps: POINT for each, the rest in proportion to epochs times
+    the multiply-accumulates of the network after the step. `controls` are the seconds of all seeds together."""
     chain = max(seconds - controls, 0.0) / recipe.seeds
     work = {}
     for number, step in enumerate(recipe.resolved().steps):
@@ -42,12 +43,12 @@ def plan(recipe: Recipe, seconds: float, controls: float, macs: Mapping[int, int
 
 
 def remaining(planned: Plan, state: RunState, first_seed: int, now: float) -> float:
-    """Seconds until the run is over; `now` in seconds since 1970."""
-    told = state.last_progress
-    seed = told.seed if told else first_seed
+    """Seconds until the run ends; `now` in seconds since 1970."""
+    latest = state.last_progress
+    seed = latest.seed if latest else first_seed
     stretched = pace(planned, state)
     open_steps = {n: s * stretched for n, s in planned.steps.items() if n not in _done(state, seed)}
-    current = next((s for s in state.steps if told and s.step == told.step and s.step in open_steps), None)
+    current = next((s for s in state.steps if latest and s.step == latest.step and s.step in open_steps), None)
     left = sum(seconds for number, seconds in open_steps.items() if current is None or number != current.step)
     if current is not None:
         left += _left(current, open_steps[current.step], state, now, stretched)
@@ -56,7 +57,7 @@ def remaining(planned: Plan, state: RunState, first_seed: int, now: float) -> fl
 
 
 def pace(planned: Plan, state: RunState) -> float:
-    """How many times longer the finished steps took than was estimated; those taken from earlier runs do not count."""
+    """How many times longer than estimated the finished steps took; those taken from the cache do not count."""
     took = [(s.seconds, planned.steps.get(s.step)) for s in state.steps if s.seconds is not None and not s.reused]
     known = [(real, likely) for real, likely in took if real and likely]
     if not known:
@@ -65,22 +66,22 @@ def pace(planned: Plan, state: RunState) -> float:
 
 
 def _done(state: RunState, seed: int) -> set[int]:
-    """The steps that are over under this seed; one without a point says so itself."""
+    """The finished steps for this seed; an export has no point, so it counts when its duration is known."""
     measured = {m.point.step for m in state.measured if m.seed == seed and m.role != "control"}
     return measured | {s.step for s in state.steps if s.stage == "export" and s.seconds is not None}
 
 
 def _left(step: StepState, likely: float, state: RunState, now: float, stretched: float) -> float:
-    """Of the step that goes on: by its own reckoning once an epoch is over, else by the estimate."""
-    told = state.last_progress
-    if told is not None and told.what == "training" and told.epoch and told.eta_seconds is not None:
-        return max(told.eta_seconds - (now - told.time), 0.0) + POINT * stretched
+    """Seconds left of the current step: as it reports itself after the first epoch, otherwise by the estimate."""
+    latest = state.last_progress
+    if latest is not None and latest.what == "training" and latest.epoch and latest.eta_seconds is not None:
+        return max(latest.eta_seconds - (now - latest.time), 0.0) + POINT * stretched
     return max(likely - (now - step.started), LEAST)
 
 
 def _controls(likely: float, state: RunState, now: float) -> float:
-    told = state.last_progress
-    if not likely or told is None or not told.control:
+    latest = state.last_progress
+    if not likely or latest is None or not latest.control:
         return likely
-    began = min(p.time for s in state.steps for p in s.curve if p.control and p.seed == told.seed)
-    return max(likely - (now - began), told.eta_seconds or 0.0, LEAST)
+    began = min(p.time for s in state.steps for p in s.curve if p.control and p.seed == latest.seed)
+    return max(likely - (now - began), latest.eta_seconds or 0.0, LEAST)

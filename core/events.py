@@ -1,4 +1,4 @@
-"""Everything a run can say: a closed set of immutable events, each one line of JSON with its checksum."""
+"""The events of a run: a closed set of immutable records, each one line of JSON with its checksum."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ def _whole(text: object) -> object:
     return text.encode(errors="replace").decode() if isinstance(text, str) else text
 
 
-Utf8Text = Annotated[str, BeforeValidator(_whole)]  # may quote file names that are not Unicode: those bytes become `?`
+Utf8Text = Annotated[str, BeforeValidator(_whole)]  # may quote file names that are no Unicode: those bytes become `?`
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Event:
-    """`seq` counts from 0 in a run, `time` is in seconds since 1970; both are given by `Run.emit`."""
+    """`seq` counts from 0 within a run, `time` is in seconds since 1970; `Run.emit` sets both."""
 
     seq: int = 0
     time: float = 0.0
 
     def to_line(self) -> str:
-        """One line of JSON, without the newline; `crc` seals everything after it."""
+        """One line of JSON, without the newline; `crc` is the CRC-32 of everything after it."""
         name = type(self).__name__
         fields = ADAPTERS[name].dump_python(self, exclude_defaults=True)
         data = {"event": name, "seq": self.seq, "time": self.time, **fields}
@@ -43,15 +43,15 @@ class Event:
 
 @dataclass(frozen=True, config=STRICT)
 class RunQueued(Event):
-    """The run waits for its turn, for the first time or again after an interruption; `recipe` is the text it was
-    launched with, kept here under the line's checksum."""
+    """The run waits in the queue, for the first time or again after an interruption; `recipe` is the text it was
+    launched with, protected by the line's checksum."""
 
     recipe: str = ""
 
 
 @dataclass(frozen=True, config=STRICT)
 class RunStarted(Event):
-    """A worker took the run; `environment` names versions, device, threads and machine."""
+    """A worker started the run; `environment` names versions, device, threads and machine."""
 
     pid: int
     environment: dict[str, str]
@@ -59,14 +59,14 @@ class RunStarted(Event):
 
 @dataclass(frozen=True, config=STRICT)
 class DataLoaded(Event):
-    """The images are there and counted; `chance` is what would be right without looking at them."""
+    """The images are loaded and counted; `chance` is the chance level of each split."""
 
     chance: Chance
 
 
 @dataclass(frozen=True, config=STRICT)
 class StepStarted(Event):
-    """`reused` names the cache entry that spares the training of this step; None means it is done now."""
+    """`reused` names the cache entry that replaces the training of this step; None means it is trained now."""
 
     step: int
     stage: str
@@ -78,9 +78,10 @@ class StepStarted(Event):
 
 @dataclass(frozen=True, config=STRICT)
 class Progress(Event):
-    """Where a step is: epochs and batches count from 0 up to their totals; what was not computed is None.
+    """How far a step is: epochs and batches count from 0 up to their totals; what was not computed is None.
 
-    At the end of an epoch `epoch` is one more and `batch` is 0. `control` names the control that is made, if one is.
+    At the end of an epoch `epoch` is one more and `batch` is 0. `control` names the control being made, empty for the
+    step itself.
     """
 
     step: int
@@ -101,7 +102,7 @@ class Progress(Event):
 
 @dataclass(frozen=True, config=STRICT)
 class Measured(Event):
-    """A saved model, measured: a point of the recipe, a control beside it, or a point's twin under another seed."""
+    """A saved model was measured: a point of the recipe, a control, or a replica of a point with another seed."""
 
     role: Role
     seed: int
@@ -110,7 +111,7 @@ class Measured(Event):
 
 @dataclass(frozen=True, config=STRICT)
 class ArtifactSaved(Event):
-    """`path` is relative to the run folder."""
+    """A file was saved: `path` is relative to the run folder, `bytes` its size, `sha256` its hash."""
 
     step: int
     path: str
@@ -120,7 +121,7 @@ class ArtifactSaved(Event):
 
 @dataclass(frozen=True, config=STRICT)
 class Warned(Event):
-    """Something a person should know that stops nothing; `step` is None for the whole run."""
+    """A warning that does not stop the run; `step` is None if it concerns the whole run."""
 
     step: int | None
     code: str
@@ -129,7 +130,7 @@ class Warned(Event):
 
 @dataclass(frozen=True, config=STRICT)
 class StepFinished(Event):
-    """`notes` tell what a step without a point came to, which has no receipt to say it."""
+    """A step ended after `seconds`; `notes` report the result of a step without a point, which has no receipt."""
 
     step: int
     seconds: float
@@ -138,7 +139,7 @@ class StepFinished(Event):
 
 @dataclass(frozen=True, config=STRICT)
 class RunPaused(Event):
-    """`code` names the reason where it is a known one: `asked`, `disk_full`."""
+    """The run pauses; `code` names a known reason: `asked`, `disk_full`."""
 
     reason: Utf8Text
     code: str = ""
@@ -146,29 +147,30 @@ class RunPaused(Event):
 
 @dataclass(frozen=True, config=STRICT)
 class RunResumed(Event):
-    """The run moves again after a pause or a stall."""
+    """The run makes progress again after a pause or a stall."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class RunStalled(Event):
-    """The worker lives but has said nothing for `seconds`."""
+    """The worker is alive but has reported nothing for `seconds`."""
 
     seconds: float
 
 
 @dataclass(frozen=True, config=STRICT)
 class RunFinished(Event):
-    pass
+    """All steps and controls are done."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class RunCancelled(Event):
-    pass
+    """A person cancelled the run."""
 
 
 @dataclass(frozen=True, config=STRICT)
 class RunFailed(Event):
-    """`error` is a UserError's JSON (code, field, given, allowed, fix) with its `message`; `details` a traceback."""
+    """The run failed; `error` is the JSON of a UserError (code, field, given, allowed, fix) with its `message`,
+    `details` a traceback."""
 
     error: dict[str, Utf8Text]
     details: Utf8Text = ""
@@ -176,10 +178,11 @@ class RunFailed(Event):
 
 @dataclass(frozen=True, config=STRICT)
 class RunInterrupted(Event):
-    """The worker died without a word; `cause` says of what, as far as is known, and what to do, `code` names it where
-    it is a known one, and `details` is the end of its log.
+    """The worker died without reporting an error. `cause` says why, as far as known, and what to do; `code` names a
+    known cause; `details` is the end of the worker's log.
 
-    `strike` is off where the run had no part in it: it died with the supervisor or the machine, or was asked to end.
+    `strike` is False if the run was not at fault: its worker died with the supervisor or the machine, or was asked to
+    end.
     """
 
     cause: Utf8Text

@@ -1,7 +1,8 @@
-"""The one module that writes to disk: whole or not at all, flushed, inside its folder, and testable against faults.
+"""The one module that writes to disk: atomically, flushed, inside its folder, and testable with injected faults.
 
-A write goes to a temporary file, is flushed, replaces the target in one step, and its folder is flushed: after a
-crash the reader finds the old content or the new, never a mixture (https://lwn.net/Articles/457667/).
+Content goes to a temporary file, which is flushed and then replaces the target in one step; then the folder is
+flushed. After a crash a reader finds the old content or the new, never a mixture
+(https://lwn.net/Articles/457667/).
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ KINDS = ("kill", "torn", "enospc", "eio", "erofs")
 FAULTS = {"enospc": errno.ENOSPC, "eio": errno.EIO, "erofs": errno.EROFS}
 FULL = (errno.ENOSPC, errno.EDQUOT)
 LOCK_POLL = 0.02  # seconds
-LONGEST_NAME = 255  # bytes in one name, on every file system we meet
-PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700  # whatever the umask: a workspace is its owner's alone
-PRIVATE_UMASK = 0o077  # of the processes we start, for what libraries write
-SHARED_FILE, SHARED_FOLDER = 0o666, 0o777  # less the umask: what a person takes away, or what is installed
+LONGEST_NAME = 255  # bytes in one name, on all common file systems
+PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700  # whatever the umask: only its owner may read a workspace
+PRIVATE_UMASK = 0o077  # of the processes we start, for files that libraries write
+SHARED_FILE, SHARED_FOLDER = 0o666, 0o777  # less the umask: for exported and installed files
 
 
 class FullDiskError(OSError):
-    """A write that found no space: `filename` is the file it was for, `needed` its size in bytes, 0 if unknown."""
+    """A write failed for lack of space: `filename` is the file, `needed` its size in bytes, 0 if unknown."""
 
     def __init__(self, code: int, text: str, path: Path, needed: int) -> None:
         super().__init__(code, text, str(path))
@@ -41,10 +42,10 @@ class FullDiskError(OSError):
 
 @dataclass
 class Failpoint:
-    """Breaks the n-th disk operation, so that a test can try every n until a scenario passes without the fault.
+    """Makes the n-th disk operation fail, so that a test can try every n until a scenario passes without the fault.
 
-    `kind` is `kill` (the process dies before the operation), `torn` (half the bytes, then it dies), or an error
-    number's name in lower case: `enospc`, `eio`, `erofs`. `lasting` breaks every later operation too (a full disk).
+    `kind` is `kill` (the process dies before the operation), `torn` (half the bytes are written, then it dies), or the
+    name of an errno in lower case: `enospc`, `eio`, `erofs`. `lasting` makes all later operations fail too.
     """
 
     kind: str
@@ -58,7 +59,7 @@ class Failpoint:
 
     @classmethod
     def parse(cls, text: str) -> Failpoint | None:
-        """`kill:7` is the 7th operation only, `enospc:3+` the third and all later ones; empty text is none."""
+        """`kill:7` is the 7th operation only, `enospc:3+` the third and all later ones; None for an empty text."""
         if not text:
             return None
         kind, _, at = text.partition(":")
@@ -66,10 +67,11 @@ class Failpoint:
 
     @property
     def fired(self) -> bool:
+        """Whether the chosen operation was reached."""
         return self.count >= self.at
 
     def strike(self, path: Path, file: int | None, data: bytes) -> None:
-        """Counts one operation on `path` and breaks it when its turn has come."""
+        """Counts one operation on `path`, and makes it fail if it is the one chosen."""
         self.count += 1
         if self.count != self.at and not (self.lasting and self.fired):
             return
@@ -82,14 +84,15 @@ class Failpoint:
 
 
 class Misread(Failpoint):
-    """What CONDENSER_FAILPOINT holds is no failpoint: every operation says so, for a test that breaks nothing in
-    silence proves nothing."""
+    """CONDENSER_FAILPOINT holds no valid failpoint: every operation raises an error, because a test that silently
+    injects nothing proves nothing."""
 
     def __init__(self, given: str) -> None:
         super().__init__("kill", 1)
         self.given = given
 
     def strike(self, path: Path, file: int | None, data: bytes) -> None:
+        """Raises UserError `bad_failpoint`."""
         allowed = f"nothing, or one of {', '.join(KINDS)} with a number, such as enospc:3 or eio:1+"
         fix = "Unset CONDENSER_FAILPOINT; it is there for tests."
         raise UserError("bad_failpoint", "CONDENSER_FAILPOINT", self.given, allowed, fix)
@@ -107,14 +110,14 @@ failpoint: Failpoint | None = _from_environment()
 
 
 def check_failpoint() -> None:
-    """Raises UserError `bad_failpoint` if CONDENSER_FAILPOINT holds anything else than a failpoint."""
+    """Raises UserError `bad_failpoint` if CONDENSER_FAILPOINT is set to anything but a failpoint."""
     if isinstance(failpoint, Misread):
         failpoint.strike(Path(), None, b"")
 
 
 @contextmanager
 def breaking(fault: Failpoint) -> Iterator[Failpoint]:
-    """Sets the failpoint of this process for a while; for tests."""
+    """Sets the failpoint of this process while the block runs; for tests."""
     global failpoint
     before, failpoint = failpoint, fault
     try:
@@ -130,7 +133,7 @@ def _operation(path: Path, file: int | None = None, data: bytes = b"") -> None:
 
 @contextmanager
 def _naming(path: Path, needed: int = 0) -> Iterator[None]:
-    """The kernel names no file when a write or a flush fails; a person must know which, and how much it would take."""
+    """Adds the file, and how much space it needs, to an OSError: the kernel names no file if a write or flush fails."""
     try:
         yield
     except FullDiskError:
@@ -156,7 +159,7 @@ def _sync(path: Path, file: int) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Flushes the names in a folder, so that a rename survives a power cut."""
+    """Flushes a folder's directory entries, so that a rename survives a power cut."""
     with _naming(folder):
         file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -167,9 +170,9 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def replacing(path: Path, *, private: bool = True) -> Iterator[Path]:
-    """A temporary file beside `path` for libraries that want a path; it replaces `path` when the block ends well.
+    """A temporary file next to `path`, for libraries that write to a path; it replaces `path` if the block succeeds.
 
-    Its owner alone can read it, unless `private` is off.
+    Only its owner can read the file, unless `private` is False.
     """
     temporary = path.with_name(f".{secrets.token_hex(4)}.tmp{path.suffix}")
     try:
@@ -185,16 +188,16 @@ def replacing(path: Path, *, private: bool = True) -> Iterator[Path]:
             _operation(path)
             os.replace(temporary, path)
     except BaseException:
-        with suppress(OSError):  # a disk that takes nothing: why it failed matters more
+        with suppress(OSError):  # the disk may fail again: the first error matters more
             temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
 
 
 def write_atomic(path: Path, data: bytes, *, private: bool = True) -> None:
-    """`path` holds `data` afterwards; whatever fails or dies on the way, it holds its old content or the new one.
+    """Writes `data` to `path`; whatever fails meanwhile, the file holds either its old content or the new one.
 
-    Its owner alone can read it; with `private` off, whoever the umask allows.
+    Only its owner can read the file; if `private` is False, the umask decides.
     """
     with replacing(path, private=private) as temporary, _naming(path, len(data)):
         _operation(path)
@@ -207,9 +210,10 @@ def write_atomic(path: Path, data: bytes, *, private: bool = True) -> None:
 
 
 def append_line(path: Path, *lines: bytes, sync: bool = False) -> None:
-    """Adds lines, each with its newline, in one write; a last line torn by a crash is ended first, so none is spoilt.
+    """Appends lines, each with its newline, in one write; a last line that a crash left incomplete is ended first.
 
-    One writer at a time: take `lock` around it. With `sync` they survive a power cut, not only a crash.
+    Only one process may write at a time: hold `lock` meanwhile. With `sync` the lines survive a power cut, not only a
+    crash. Raises ValueError on a newline in a line.
     """
     if any(b"\n" in line for line in lines):
         raise ValueError("append_line takes lines without a newline in them")
@@ -228,7 +232,7 @@ def append_line(path: Path, *lines: bytes, sync: bool = False) -> None:
 
 
 def safe_join(root: Path, *parts: str) -> Path:
-    """`root/parts…`, proven to lie inside `root`; raises UserError `unsafe_path` on anything that could leave it.
+    """`root/parts…`, guaranteed to be inside `root`; raises UserError `unsafe_path` on anything that could leave it.
 
     Refused: absolute paths, drive letters, `..`, `.`, empty parts, NUL and other control characters, backslashes,
     names over 255 bytes, and links that lead outside.
@@ -255,14 +259,14 @@ def _safe_name(name: str) -> bool:
 def _fits(name: str) -> bool:
     try:
         return len(name.encode()) <= LONGEST_NAME
-    except UnicodeEncodeError:  # a lone surrogate is no name
+    except UnicodeEncodeError:  # a lone surrogate
         return False
 
 
 def make_folder(path: Path, *, private: bool = True) -> Path:
-    """`path` as a folder, with its parents, flushed; an existing folder is left alone.
+    """Creates the folder `path` and its parents, flushed, and returns it; an existing folder is not changed.
 
-    Those it makes are for their owner alone, unless `private` is off.
+    Only their owner may enter the new folders, unless `private` is False.
     """
     if path.is_dir():
         return path
@@ -274,7 +278,7 @@ def make_folder(path: Path, *, private: bool = True) -> Path:
 
 
 def close_to_others(folder: Path) -> None:
-    """Takes the folder's rights from everybody but its owner, if that is us; a file system without rights is fine."""
+    """Restricts a folder to its owner, if that is us; does nothing on file systems without permissions."""
     found = folder.stat()
     if found.st_uid == os.geteuid() and found.st_mode & 0o077:
         _restrict(folder, PRIVATE_FOLDER)
@@ -286,7 +290,7 @@ def _restrict(path: Path, mode: int) -> None:
 
 
 def move(source: Path, target: Path) -> None:
-    """Renames within one file system in one step, both folders flushed; raises FileExistsError over something."""
+    """Renames atomically within one file system and flushes both folders; raises FileExistsError if `target` exists."""
     if target.exists() or target.is_symlink():
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
     _operation(target)
@@ -297,8 +301,8 @@ def move(source: Path, target: Path) -> None:
 
 
 def move_into(source: Path, target: Path) -> list[Path]:
-    """Renames every file of `source` into the folder `target`, one flush for all; a name that is there already stays
-    as it is. Returns the paths that are new. What fails on the way leaves `target` as it was."""
+    """Moves every file of `source` into the folder `target`, with one flush for all; existing names are not replaced.
+    Returns the new paths. If anything fails, `target` is left as it was."""
     new: list[Path] = []
     try:
         for path in sorted(source.iterdir()):
@@ -315,7 +319,7 @@ def move_into(source: Path, target: Path) -> list[Path]:
 
 
 def remove_all(paths: Iterable[Path]) -> None:
-    """Deletes these files as far as that can be done; missing ones are fine."""
+    """Deletes these files, ignoring errors."""
     for path in paths:
         with suppress(OSError):
             path.unlink(missing_ok=True)
@@ -328,13 +332,13 @@ def touch(path: Path) -> None:
 
 
 def remove_file(path: Path) -> None:
-    """Deletes one file; a missing one is fine."""
+    """Deletes one file, if it exists."""
     _operation(path)
     path.unlink(missing_ok=True)
 
 
 def remove_tree(path: Path) -> None:
-    """Deletes a folder with its content, following no link; a missing one is fine."""
+    """Deletes a folder with its content, if it exists, without following links."""
     _operation(path)
     if path.is_symlink():
         path.unlink()
@@ -344,10 +348,10 @@ def remove_tree(path: Path) -> None:
 
 @contextmanager
 def lock(path: Path, *, wait: bool = True, limit: float | None = None) -> Iterator[bool]:
-    """Holds the exclusive lock on the file `path` while the block runs.
+    """Holds an exclusive lock on the file `path` while the block runs.
 
-    Yields False if it is taken and `wait` is off, or if it is still taken after `limit` seconds.
-    The kernel frees it when the process dies, however it dies. The file stays: deleting it would split the lock.
+    Yields False if another process holds it and `wait` is False, or still holds it after `limit` seconds. The kernel
+    releases the lock when the process dies. The file remains: deleting it would allow two locks.
     """
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
     try:
@@ -374,6 +378,6 @@ def _take_within(file: int, limit: float) -> bool:
 
 
 def open_log(path: Path) -> BinaryIO:
-    """A file that grows at its end, for the output of a process we start."""
+    """A file opened for appending, for the output of a process we start."""
     file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
     return os.fdopen(file, "ab", buffering=0)

@@ -1,4 +1,4 @@
-"""The dashboard as a person at a terminal has it: opened, told where it is, kept until Ctrl-C."""
+"""The dashboard, started from a terminal: its address is printed, and it runs until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from core.workspace import Workspace
 
 
 def show_dashboard(folder: Path | None, port: int | None, screen: Console, *, browser: bool, as_json: bool) -> bool:
-    """Opens the dashboard of the workspace and, if it was not there before, stays until Ctrl-C, SIGTERM or its end.
+    """Opens the dashboard of the workspace; if it was not running before, waits for Ctrl-C, SIGTERM or its end.
 
-    False is a fault of ours, told on `screen`. Raises UserError on an unusable workspace or port, and
-    KeyboardInterrupt before there is a dashboard to end.
+    Returns False on a fault of the program, which is reported on `screen`. Raises UserError on an unusable workspace
+    or port, and KeyboardInterrupt if interrupted before the dashboard has started.
     """
-    dashboard_process.check_port(port)  # before anything is made
+    dashboard_process.check_port(port)  # before anything is created
     _end_as_with_ctrl_c()
     store, writable = _workspace_to_show(folder)
     found = None
@@ -41,7 +41,7 @@ def show_dashboard(folder: Path | None, port: int | None, screen: Console, *, br
     except KeyboardInterrupt:
         if found is None:
             raise
-        screen.print("\nThe run goes on; `condenser stop` ends the supervisor." if writable else "", soft_wrap=True)
+        screen.print("\nThe run continues; `condenser stop` stops the supervisor." if writable else "", soft_wrap=True)
         return True
     finally:
         if found is not None and found.started_here:
@@ -49,14 +49,14 @@ def show_dashboard(folder: Path | None, port: int | None, screen: Console, *, br
 
 
 def _end_as_with_ctrl_c() -> None:
-    """SIGTERM, and a terminal that is closed, end the dashboard as Ctrl-C does; `nohup` keeps it."""
+    """SIGTERM and closing the terminal stop the dashboard as Ctrl-C does; with `nohup` it goes on."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signal.signal(signal.SIGHUP, signal.default_int_handler)
 
 
 def _workspace_to_show(folder: Path | None) -> tuple[Workspace, bool]:
-    """The workspace, and whether it can be written to: one that cannot can still be looked at."""
+    """The workspace, and whether it is writable: a read-only one can still be viewed."""
     try:
         return Workspace.open_or_create(folder), True
     except UserError as error:
@@ -67,35 +67,35 @@ def _workspace_to_show(folder: Path | None) -> tuple[Workspace, bool]:
 
 
 def _serve(store: Workspace, port: int | None, screen: Console, *, writable: bool) -> tuple[Address, bool]:
-    """The dashboard's address, and whether the workspace could be written to after all."""
+    """The dashboard's address, and whether the workspace could really be written to."""
     if writable:
         try:
             return dashboard_process.ensure_dashboard(store, port), True
         except OSError as error:  # a full disk, or one that turned read-only
             screen.print(f"{error.strerror}: {error.filename or store.path}", style="bold", soft_wrap=True)
-    told = f"The workspace {store.path} cannot be written to: you can look at everything, but start nothing."
-    screen.print(told, style="bold", soft_wrap=True)
+    notice = f"The workspace {store.path} cannot be written to: you can view everything, but start nothing."
+    screen.print(notice, style="bold", soft_wrap=True)
     return dashboard_process.ensure_dashboard(store, port, keep=False), False
 
 
 def _tell_address(found: Address, wanted: int, screen: Console, *, as_json: bool) -> None:
     if found.started_here and found.port != wanted:
-        screen.print(f"Port {wanted} is busy; the dashboard took {found.port}.")
+        screen.print(f"Port {wanted} is in use; the dashboard uses {found.port}.")
     if as_json:  # on one line, to be read while the dashboard runs
         print(json.dumps({"url": found.url, "port": found.port, "reused": not found.started_here}), flush=True)
     elif found.started_here:
-        print(f"The dashboard is at {found.url}; Ctrl-C ends it.", flush=True)
+        print(f"The dashboard is at {found.url}; Ctrl-C stops it.", flush=True)
     else:
-        print(f"The dashboard is running already, at {found.url}", flush=True)
+        print(f"The dashboard is already running at {found.url}", flush=True)
 
 
 def _wait_for(found: Address, screen: Console) -> bool:
-    """Whether it ended because it was told to."""
+    """Waits for the dashboard to end; whether it ended because it was asked to."""
     assert found.process is not None
     code = found.process.wait()
     if code in (0, -signal.SIGTERM):
         screen.print("The dashboard was stopped.")
         return True
-    screen.print(f"The dashboard ended by itself ({code}). The end of {found.log}:", style="bold red", soft_wrap=True)
+    screen.print(f"The dashboard has ended ({code}). The end of {found.log}:", style="bold red", soft_wrap=True)
     screen.print(tail(found.log), soft_wrap=True)
     return False

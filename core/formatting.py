@@ -1,4 +1,4 @@
-"""Numbers as people read them: one decimal of a percent with its interval, decimal bytes, two digits of a time."""
+"""Numbers formatted for people: percentages with one decimal and their interval, decimal bytes, two-digit times."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ AT_CHANCE = "no better than chance"
 
 
 def percent(share: float | None, digits: int = 1) -> str:
-    """A share of 1 in percent."""
+    """A share from 0 to 1 as a percentage; a dash for None."""
     return NOT_MEASURED if share is None else f"{100 * share:.{digits}f} %"
 
 
 def accuracy(point: Point) -> str:
-    """The test accuracy in percent with half of its 95 % interval; of several seeds their mean and deviation."""
+    """The test accuracy in percent ± half of its 95 % interval; for several seeds, mean ± standard deviation."""
     return _with_whiskers(point.middle, *point.whiskers)
 
 
 def on_target(point: Point) -> str:
-    """The accuracy on the target's test images, told as the test accuracy is."""
+    """The accuracy on the target's test images, in the form of `accuracy`."""
     return _with_whiskers(point.on_target, *point.target_whiskers)
 
 
@@ -30,7 +30,7 @@ def _with_whiskers(share: float | None, low: float | None, high: float | None) -
 
 
 def chance(point: Point) -> str:
-    """What chance gives on the test images, and how; empty where that is not known."""
+    """The chance level on the test images, and how it is reached; empty if it is not known."""
     found = point.chance
     if found is None:
         return ""
@@ -39,7 +39,7 @@ def chance(point: Point) -> str:
 
 
 class Amount:
-    """A value for a phrase: of a number `{count:point|points}` becomes `1 point`, `2 points`; all else is as ever."""
+    """A value for a phrase: `{count:point|points}` becomes `1 point` or `2 points`; other formats work as usual."""
 
     def __init__(self, value: object) -> None:
         self.value = value
@@ -50,7 +50,7 @@ class Amount:
 
 
 def size(count: float | None) -> str:
-    """Bytes as such, from a thousand on in decimal kB, MB or GB."""
+    """Bytes; from 1,000 on in decimal kB, MB or GB."""
     if count is None:
         return NOT_MEASURED
     for unit, bytes_in in (("GB", 1e9), ("MB", 1e6)):
@@ -60,7 +60,7 @@ def size(count: float | None) -> str:
 
 
 def count(number: float | None) -> str:
-    """A number of things with two or three digits: 78.0 k, 4.65 M, 1.81 G."""
+    """A count with three digits: 78 k, 4.65 M, 1.81 G."""
     if number is None:
         return NOT_MEASURED
     for unit, things in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
@@ -70,17 +70,17 @@ def count(number: float | None) -> str:
 
 
 def milliseconds(latency: Latency | None) -> str:
-    """The median of a latency with two digits, a tilde where the machine was busy."""
+    """The median latency with two digits; a tilde marks a busy machine."""
     return NOT_MEASURED if latency is None else f"{'~' if latency.noisy else ''}{two_digits(latency.p50)} ms"
 
 
 def two_digits(value: float) -> str:
-    """The number with at least two significant digits, never in powers of ten."""
+    """The number with at least two significant digits, never in scientific notation."""
     return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
 
 
 def duration(seconds: float | None) -> str:
-    """Minutes and seconds as 0:21 or 1:05:00."""
+    """Seconds as m:ss or h:mm:ss, such as 0:21 or 1:05:00."""
     if seconds is None:
         return NOT_MEASURED
     minutes, rest = divmod(round(max(seconds, 0)), 60)

@@ -1,4 +1,4 @@
-"""What a teacher was worth: the share of its lead over the student's twin that the student made up."""
+"""The gain from a teacher: how much of the gap between the teacher and a student without one was recovered."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from core.controls import WITHOUT_TEACHER
 from core.events import Measured
 from core.points import Point
 
-KEPT = "kept_incoming"  # the remark of a step whose training gave nothing better than what there was
+KEPT = "kept_incoming"  # the remark of a step whose training did not improve the incoming model
 # two-sided 95 % quantiles of Student's t for 1, 2, … degrees of freedom; a recipe has at most ten seeds
 STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 
@@ -20,10 +20,10 @@ def gap_recovered(measured: Iterable[Measured], step: int) -> dict[str, JsonValu
     """Of the distilled student of `step`: mean test accuracies of `teacher`, `twin` and `distilled` over the `seeds`
     that have all three, `gain` = distilled − twin, and `share` = gain / (teacher − twin).
 
-    `share` is absent where the teacher is no better than the twin: there is no gap. From two seeds on `gain_low` and
-    `gain_high` bound the gain at 95 % (Student's t on the differences, seed by seed), and `low` and `high` the share,
-    the teacher's lead taken as it was measured. None where there is no such twin, and of a seed whose student stayed
-    below a teacher that was then kept in its place: the step's model is the teacher, and recovered no gap.
+    The twin is the same student without a teacher. `share` is absent if the teacher is no better than the twin: then
+    there is no gap. With two or more seeds `gain_low` and `gain_high` are the 95 % interval of the gain (Student's t on
+    the differences, seed by seed), and `low` and `high` that of the share, for the measured lead of the teacher. None
+    if there is no twin. Seeds whose student stayed below the teacher, which was then kept, do not count.
     """
     trios = list(_trios(list(measured), step))
     if not trios:
@@ -49,7 +49,7 @@ def _remarks(point: Point) -> list[JsonValue]:
 
 
 def _trios(measured: list[Measured], step: int) -> Iterable[tuple[float, float, float]]:
-    """(teacher, twin, distilled) of each seed that has all three; the teacher is the model the step began with."""
+    """(teacher, twin, distilled) for each seed that has all three; the teacher is the step's incoming model."""
     for seed in sorted({m.seed for m in measured}):
         chain = {m.point.step: m.point for m in measured if m.seed == seed and m.role != "control"}
         twins = [m.point for m in measured if (m.seed, m.role) == (seed, "control") and m.point.step == step]

@@ -1,4 +1,4 @@
-"""An import as a person at a terminal sees it: how far it is, and what became of the files."""
+"""An import as shown in a terminal: its progress, and what became of the files."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from core.jobs import Job, JobProgress
 from core.questions.import_data import Imported
 from core.questions.import_network import ImportedNetwork
 
-EVERY = 2.0  # seconds between two lines where the output is no terminal
+EVERY = 2.0  # seconds between two lines if the output is no terminal
 
 
 @contextmanager
 def progress_line(console: Console) -> Iterator[Callable[[Job], None]]:
-    """What to call again and again while a job goes on: a bar on a terminal, elsewhere a line now and then."""
+    """A function to call repeatedly while a job runs: a progress bar on a terminal, elsewhere a line now and then."""
     if not console.is_terminal:
         yield _Lines(console)
         return
@@ -27,12 +27,12 @@ def progress_line(console: Console) -> Iterator[Callable[[Job], None]]:
     with Bar(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
         task = bar.add_task("", total=None, what="starting", count="")
 
-        def look(job: Job) -> None:
+        def update(job: Job) -> None:
             far = job.progress()
             if far is not None:
                 bar.update(task, completed=far.done, total=far.total or None, what=far.what, count=_count(far))
 
-        yield look
+        yield update
 
 
 class _Lines:
@@ -50,12 +50,12 @@ class _Lines:
 
 
 def _count(far: JobProgress) -> str:
-    """How far it is; nothing where there is nothing to count."""
+    """The count so far; empty if there is nothing to count."""
     return f"{far.done:,} of {far.total:,}" if far.total else f"{far.done:,}" if far.done else ""
 
 
 def report(found: Imported) -> Iterator[str]:
-    """What was imported, what to know of it, what was ignored and what was skipped, a line each."""
+    """What was imported, warnings, what was ignored and what was skipped, one line each."""
     yield f"{found.dataset}: {found.images} images of {found.classes} classes"
     yield from found.warnings
     ignored = found.ignored
@@ -66,10 +66,10 @@ def report(found: Imported) -> Iterator[str]:
 
 
 def network_report(found: ImportedNetwork) -> Iterator[str]:
-    """What was imported, what its images go through, and what to know of it, a line each."""
+    """What was imported, its preprocessing, and notes, one line each."""
     yield f"{found.model}: {found.backbone}, {found.classes} classes, {found.params:,} parameters"
     mean, std = (", ".join(f"{value:g}" for value in values) for values in (found.mean, found.std))
-    cut = f", the middle {100 * found.crop:g} % of a picture's side" if found.crop < 1 else ""
+    cut = f", centre crop of {100 * found.crop:g} % of a side" if found.crop < 1 else ""
     yield f"images of {found.size} px{cut}; mean {mean}; std {std} (--size, --crop, --mean and --std set them)"
     yield from found.notes
-    yield f'In a recipe: backbone = "{found.model}", and keep as its first step to leave it as it is.'
+    yield f'In a recipe: backbone = "{found.model}"; the first step keep leaves it unchanged.'

@@ -1,4 +1,4 @@
-"""How far an accuracy that was measured on some images may be from the one on all images."""
+"""Confidence intervals of accuracies."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from statistics import NormalDist
 
 
 def wilson(share: float, total: int, confidence: float = 0.95) -> tuple[float, float]:
-    """The interval (low, high) around a share of `total` ≥ 1 (Wilson 1927, without continuity correction); in 0 … 1."""
+    """The Wilson score interval (low, high) of a `share` of `total` ≥ 1 trials, within 0 … 1 (Wilson 1927, without
+    continuity correction)."""
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     z2 = z * z
     centre = (share + z2 / (2 * total)) / (1 + z2 / total)

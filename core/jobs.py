@@ -1,9 +1,9 @@
-"""A job is a question to the engine in a folder: a preview, a ranking, an import; answered once, without points. What
-can be asked is in core.questions.
+"""A job is a request to the engine, stored in a folder: a preview, a ranking, an import; answered once. The kinds of
+request are in core.questions.
 
-request.json   kind and what is asked       result.json   the answer, or the error
-worker.json    which process works on it    progress.json how far it is    cancel   a person's flag
-partial.json   as much of the answer as there is while the job goes on
+request.json   the kind and the request          result.json    the answer, or the error
+worker.json    the process that works on it      progress.json  how far it is
+partial.json   the answer so far                 cancel         exists once a person cancels
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CHOICES = TypeAdapter(list[Choice])
 
 @dataclass(frozen=True)
 class JobProgress:
-    """`done` of `total`, and what is being done in a few words."""
+    """`done` of `total` (0: unknown), and what is being done, in a few words."""
 
     done: int
     total: int
@@ -39,7 +39,7 @@ def _error(found: Document, choices: Sequence[Choice] = ()) -> UserError:
 
 
 class Job:
-    """The only way to a job's folder. `rest` is what its worker does whenever a long job pauses for a moment."""
+    """Access to a job's folder. A long job calls `rest` now and then, so that its worker can answer quick requests."""
 
     def __init__(self, folder: Path, rest: Callable[[], None] = lambda: None) -> None:
         self.folder = folder
@@ -49,16 +49,17 @@ class Job:
 
     @property
     def id(self) -> str:
+        """The name of its folder."""
         return self.folder.name
 
     @property
     def workspace(self) -> Path:
-        """The folder of the workspace it is asked in."""
+        """The folder of its workspace."""
         return self.folder.parent.parent
 
     @property
     def kind(self) -> str:
-        """What is asked; empty where the question is damaged."""
+        """The kind of request; empty if request.json is damaged."""
         try:
             return str(self._asked()["kind"])
         except UserError:
@@ -66,11 +67,11 @@ class Job:
 
     @property
     def request(self) -> Document:
-        """The question; raises UserError `damaged_file`."""
+        """The request; raises UserError `damaged_file`."""
         return DOCUMENT.validate_python(self._asked()["request"])
 
     def readable(self) -> bool:
-        """Whether what is asked can be read."""
+        """Whether the request can be read."""
         try:
             return bool(self.kind) and self.request is not None
         except (OSError, ValueError, KeyError):
@@ -80,21 +81,21 @@ class Job:
         return self._read("request.json")
 
     def _read(self, name: str) -> Document:
-        """A document of the job; raises UserError `damaged_file` where it is not as it was written."""
+        """A document of the job; raises UserError `damaged_file` if it is not as it was written."""
         try:
             return DOCUMENT.validate_json(read_sealed(self.folder / name))
         except (OSError, ValueError) as error:
-            raise UserError("damaged_file", "job", f"{self.id}/{name}", "a whole file", "Ask again.") from error
+            raise UserError("damaged_file", "job", f"{self.id}/{name}", "an intact file", "Try again.") from error
 
-    # for whoever asks
+    # for the process that asks
 
     def done(self) -> bool:
-        """Whether there is an answer, good or bad."""
+        """Whether the job has ended, with an answer or an error."""
         return self.answer_path.exists()
 
     def result(self) -> Document:
-        """The answer; raises the UserError it ended with, UserErrors where there were several, or RuntimeError if there
-        is no answer yet."""
+        """The answer; raises the UserError or UserErrors that the job ended with, or RuntimeError if it has not
+        ended."""
         if not self.done():
             raise RuntimeError(f"job {self.id} is not done; ask done() first")
         answer = self._read("result.json")
@@ -107,7 +108,7 @@ class Job:
         return DOCUMENT.validate_python(answer["result"])
 
     def details(self) -> str:
-        """The traceback of a failed job, for "copy diagnostics"; empty if there is none."""
+        """The traceback of a failed job, to be copied into a report; empty if there is none."""
         if not self.done():
             return ""
         try:
@@ -116,47 +117,48 @@ class Job:
             return ""
 
     def progress(self) -> JobProgress | None:
-        """How far the job is, if it said so."""
+        """The last reported progress; None if there is none."""
         try:
             return JobProgress(**json.loads(read_sealed(self.folder / "progress.json")))
         except (OSError, ValueError, TypeError):
             return None
 
     def partial(self) -> Document | None:
-        """As much of the answer as there is, if the job said so; whole or not at all."""
+        """The part of the answer that is known so far; None if there is none."""
         try:
             return DOCUMENT.validate_json(read_sealed(self.folder / "partial.json"))
         except (FileNotFoundError, ValueError):
             return None
 
     def prove_space(self) -> None:
-        """Raises OSError where the disk would not take an answer, of which then nobody can say so."""
+        """Raises OSError if the disk is too full to store an answer; the worker itself could not report that."""
         write_atomic(self.folder / "space", b"an answer needs some")
 
     def cancel(self) -> None:
-        """Asks the worker to stop; a job that nobody has begun is answered at once by the supervisor."""
+        """Asks the worker to stop; a job that has not begun is ended at once by the supervisor."""
         write_atomic(self.folder / "cancel", b"")
 
     def cancel_requested(self) -> bool:
+        """Whether a person asked the worker to stop."""
         return (self.folder / "cancel").exists()
 
     # for the worker
 
     def tell(self, done: int, total: int, what: str) -> None:
-        """Says how far the job is."""
+        """Reports progress."""
         data = {"done": done, "total": total, "what": what}
         write_atomic(self.folder / "progress.json", seal(json.dumps(data).encode()))
 
     def show(self, part: Mapping[str, JsonValue]) -> None:
-        """Shows the part of the answer that is there; replaces what was shown before."""
+        """Publishes the part of the answer that is known so far, replacing what was published before."""
         write_atomic(self.folder / "partial.json", seal(json.dumps(dict(part), allow_nan=False).encode()))
 
     def answer(self, result: Mapping[str, JsonValue]) -> None:
-        """Ends the job with an answer; raises ValueError on NaN and infinity."""
+        """Ends the job with an answer; raises ValueError on NaN or infinity."""
         self._end({"result": dict(result)})
 
     def fail(self, error: UserError | UserErrors, details: str = "") -> None:
-        """Ends the job with one error or several; `details` is a traceback if the fault is ours."""
+        """Ends the job with one or several errors; `details` is a traceback if the program is at fault."""
         every = error.errors if isinstance(error, UserErrors) else (error,)
         errors: list[JsonValue] = [dict(one.to_json()) for one in every]
         choices = error.choices if isinstance(error, UserError) else ()

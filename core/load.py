@@ -1,4 +1,4 @@
-"""How much of this machine other programs use: what its processors did, less what our own processes did."""
+"""How busy other programs keep this machine: processor time in all, less that of our own processes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ IDLE = ("idle", "iowait")
 
 @dataclass(frozen=True)
 class Sample:
-    """Seconds since some moment: of the clock, of work by all processors, and of each of our own processes by pid."""
+    """Seconds on the clock, busy seconds of all processors together, and processor seconds of our processes by pid."""
 
     clock: float
     busy: float
@@ -22,16 +22,16 @@ class Sample:
 
 
 def sample(roots: Iterable[int]) -> Sample:
-    """What was done up to now; ours are the processes `roots` and all they started."""
+    """A sample now; our processes are `roots` and all their descendants."""
     times = psutil.cpu_times()
     counted = times._asdict()
-    guests = counted.get("guest", 0.0) + counted.get("guest_nice", 0.0)  # user and nice hold them already
+    guests = counted.get("guest", 0.0) + counted.get("guest_nice", 0.0)  # already included in user and nice
     busy = sum(seconds for name, seconds in counted.items() if name not in IDLE) - guests
     return Sample(time.monotonic(), busy, dict(_worked(_family(set(roots)))))
 
 
 def _family(roots: set[int]) -> Iterator[psutil.Process]:
-    """The processes and their descendants; the table of processes is read once."""
+    """The processes and their descendants; the process table is read once."""
     children: dict[int, list[psutil.Process]] = {}
     ours = []
     for process in psutil.process_iter(["ppid"]):
@@ -55,9 +55,10 @@ def _worked(family: Iterable[psutil.Process]) -> Iterator[tuple[int, float]]:
 
 
 def others(before: Sample, now: Sample) -> float | None:
-    """The share of all processors, 0 to 1, that other programs used between two samples; None for less than a second.
+    """The share of all processors, 0 to 1, that other programs used between two samples; None if they are less than a
+    second apart.
 
-    A process of ours that began or ended in between counts with what is known of it.
+    A process of ours that began or ended in between counts as far as it was seen.
     """
     passed = (now.clock - before.clock) * (psutil.cpu_count() or 1)
     if now.clock - before.clock < 1.0:

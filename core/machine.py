@@ -1,4 +1,4 @@
-"""This machine, as far as it can be told without torch: processor, cores, memory, accelerator, runtimes installed."""
+"""This machine, as far as it can be described without torch: processor, cores, memory, accelerator, runtimes."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import psutil
 RUNTIMES = ("torch", "onnxruntime", "openvino")
 NVIDIA = Path("/proc/driver/nvidia/gpus")
 CPUINFO = Path("/proc/cpuinfo")
-BFLOAT16 = {"AMX": "amx_bf16", "AVX512-BF16": "avx512_bf16"}  # the best first, with its flag
-LIMITED: dict[str, tuple[str, ...]] = {  # what oneDNN's limits leave of them
+BFLOAT16 = {"AMX": "amx_bf16", "AVX512-BF16": "avx512_bf16"}  # Linux flags, the fastest unit first
+LIMITED: dict[str, tuple[str, ...]] = {  # the units that remain under a limit of oneDNN
     **dict.fromkeys(("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI"), ()),
     **dict.fromkeys(("AVX512_CORE_BF16", "AVX512_CORE_FP16"), ("AVX512-BF16",)),
 }
@@ -23,7 +23,7 @@ LIMITED: dict[str, tuple[str, ...]] = {  # what oneDNN's limits leave of them
 
 @dataclass(frozen=True)
 class Machine:
-    """`memory` in bytes; `accelerator` is empty where none is seen; `runtimes` by package name and version."""
+    """`memory` in bytes; `accelerator` is empty if none is found; `runtimes` are (package, version)."""
 
     processor: str
     cores: int
@@ -34,7 +34,7 @@ class Machine:
 
 @cache
 def machine() -> Machine:
-    """What is here; looked at once a process."""
+    """The description of this machine, determined once per process."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     found = tuple((name, _version(name)) for name in RUNTIMES)
     runtimes = tuple((name, number) for name, number in found if number)
@@ -42,7 +42,7 @@ def machine() -> Machine:
 
 
 def processor() -> str:
-    """The processor's model as the system names it."""
+    """The processor's model name."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -52,10 +52,10 @@ def processor() -> str:
 
 
 def bfloat16_units() -> str:
-    """What of this processor trains faster in bfloat16 than in float32, by Linux's flags: AMX, or AMD's AVX512-BF16;
-    empty where there is neither. Intel's AVX512-BF16 without AMX was slower than float32 (0.86 of its speed).
+    """The unit of this processor that trains faster in bfloat16 than in float32, by Linux's flags: AMX, or AMD's
+    AVX512-BF16; empty if it has neither. Intel's AVX512-BF16 without AMX was slower than float32 (0.86 of its speed).
 
-    oneDNN's own limit, ONEDNN_MAX_CPU_ISA, is obeyed: it turns the kernels of a later instruction set off.
+    oneDNN's own limit, ONEDNN_MAX_CPU_ISA, is respected: it disables the kernels of later instruction sets.
     """
     try:
         text = CPUINFO.read_text(encoding="utf-8")
@@ -70,7 +70,7 @@ def bfloat16_units() -> str:
 
 
 def accelerator() -> str:
-    """The name of an NVIDIA GPU whose driver is loaded, or of Apple's; empty if neither is seen."""
+    """The name of an NVIDIA GPU with a loaded driver, or of Apple's GPU; empty if there is neither."""
     for card in sorted(NVIDIA.glob("*/information")):
         for line in card.read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("Model:"):

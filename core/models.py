@@ -1,6 +1,6 @@
-"""A person's own trained networks: each a sealed card and its weights, in a folder named by a hash of its name.
+"""Imported networks: each is a sealed card and its weights, in a folder named by a hash of its name.
 
-In a recipe and in every list such a network is called `own/` and the name its person gave it.
+In recipes and lists such a network is called `own/` followed by the name its owner gave it.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ CARD, WEIGHTS = "network.json", "network.safetensors"
 SCHEMA = 1
 MOST_NAME = 64  # characters
 MOST_LABELS = 4 * 2**20  # bytes of a file of labels
-NOT_ITS_OWN = ("accuracy", "download_bytes", "width", "width_power")  # facts of an architecture, not of its weights
-OTHER = " ._-"  # what a name may hold beside letters and digits
+NOT_ITS_OWN = ("accuracy", "download_bytes", "width", "width_power")  # facts of the architecture, not of the weights
+OTHER = " ._-"  # characters a name may contain besides letters and digits
 
 
 class OwnNetwork(BaseModel):
-    """What network.json says: the catalog's `architecture` the weights are of, and what its images go through.
+    """The content of network.json: the catalog's `architecture` that the weights belong to, and the preprocessing.
 
-    `width` and `channels` are those of a small network, `named` whether a person named the classes: else they are
-    numbered from 0. `size` is pixels a side, `crop` the share of a picture's side that the network sees. `file` and
-    `file_sha256` are of what was imported, `sha256` and `bytes` of the weights as they are kept.
+    `width` and `channels` are those of a small network. `named`: whether a person named the classes; otherwise they are
+    numbered from 0. `size` is in pixels a side, `crop` the share of a picture's side that the centre crop keeps. `file`
+    and `file_sha256` describe the imported file, `sha256` and `bytes` the weights as they are stored.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
@@ -62,32 +62,33 @@ class OwnNetwork(BaseModel):
 
 @dataclass(frozen=True)
 class StoredNetwork:
-    """An imported network and the folder it lives in."""
+    """An imported network and its folder."""
 
     home: Path
     card: OwnNetwork
 
     @property
     def weights(self) -> Path:
+        """The file of its weights."""
         return self.home / WEIGHTS
 
 
 def bare_name(name: str) -> str:
-    """The person's name for a network, with or without `own/` before it."""
+    """The name of a network without `own/`."""
     return normal_name(name).removeprefix(PREFIX)
 
 
 def network_home(name: str, folder: Path) -> Path:
-    """Where the network of this name lives, whether or not it is there."""
+    """The folder of the network with this name, whether or not it exists."""
     return folder / f"own-{hashlib.sha256(bare_name(name).encode('utf-8', 'replace')).hexdigest()[:16]}"
 
 
 def new_name(name: str, folder: Path) -> str:
-    """The name as it is kept; raises UserError `bad_name` or `name_taken`."""
+    """The name as it is stored; raises UserError `bad_name` or `name_taken`."""
     kept = bare_name(name)
     plain = all(c.isalnum() or c in OTHER or unicodedata.category(c).startswith("M") for c in kept)
     if not kept or len(kept) > MOST_NAME or not plain:
-        allowed = f"1 to {MOST_NAME} letters, digits, blanks, dots, hyphens and underscores"
+        allowed = f"1 to {MOST_NAME} letters, digits, spaces, dots, hyphens and underscores"
         raise UserError("bad_name", "name", name, allowed, "Give the network a short name, such as mine.")
     if network_home(kept, folder).exists():
         fix = f"Choose another name, or remove that one: condenser remove-model '{kept}'."
@@ -109,8 +110,8 @@ def find_network(name: str, folder: Path) -> StoredNetwork:
     home = network_home(name, folder)
     if not home.is_dir():
         known = [PREFIX + stored.card.name for stored in own_networks(folder)]
-        fix = nearest(PREFIX + bare_name(name), known) if known else "None has been imported: condenser import-model."
-        raise UserError("unknown_network", "model", name, "the name of a network that was imported", fix)
+        fix = nearest(PREFIX + bare_name(name), known) if known else "Import one first: condenser import-model."
+        raise UserError("unknown_network", "model", name, "the name of an imported network", fix)
     return read_network(home)
 
 
@@ -128,20 +129,20 @@ def _readable(folder: Path) -> Iterator[StoredNetwork]:
 
 
 def damaged_networks(folder: Path) -> list[Path]:
-    """The folders of imported networks whose cards cannot be read, and which no list shows therefore."""
+    """The folders of imported networks that appear in no list, because their cards cannot be read."""
     whole = {stored.home for stored in own_networks(folder)}
     return [home for home in sorted(folder.glob("own-*")) if home not in whole]
 
 
 def damaged_network(home: Path) -> UserError:
-    """What to say of an imported network whose card cannot be read."""
+    """The error for an imported network whose card cannot be read."""
     fix = f"Delete the folder models/{home.name} of the workspace and import the network again."
-    return UserError("damaged_network", "model", home.name, f"a whole {CARD}", fix)
+    return UserError("damaged_network", "model", home.name, f"an intact {CARD}", fix)
 
 
 def remove_network(name: str, folder: Path, trash: Path) -> str:
-    """Moves a network to the trash, where it stays for a week, and gives its name; raises UserError `unknown_network`.
-    A damaged one can be removed too."""
+    """Moves a network to the trash, which keeps it for a week, and returns its name; raises UserError
+    `unknown_network`. Damaged networks can be removed too."""
     home = network_home(name, folder)
     if not home.is_dir():
         find_network(name, folder)
@@ -153,7 +154,7 @@ def remove_network(name: str, folder: Path, trash: Path) -> str:
 
 
 def facts(card: OwnNetwork, architecture: Mapping[str, Any]) -> dict[str, Any]:
-    """The network as an entry of the catalog of backbones; `architecture` is the entry it was built from."""
+    """The network as a catalog entry; `architecture` is the catalog entry of its architecture."""
     known = {name: value for name, value in architecture.items() if name not in NOT_ITS_OWN}
     return {
         **known, "name": PREFIX + card.name, "title": f"{card.name} ({architecture['title']})", "family": "own",
@@ -165,14 +166,14 @@ def facts(card: OwnNetwork, architecture: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def catalog_entries(folder: Path, backbones: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Entries for the catalog of backbones, by name; those of an architecture that `backbones` lacks are left out."""
+    """Catalog entries of the imported networks by name; those whose architecture is not in `backbones` are left out."""
     networks = [stored.card for stored in own_networks(folder)]
     known = [card for card in networks if card.architecture in backbones]
     return {PREFIX + card.name: facts(card, backbones[card.architecture]) for card in known}
 
 
 def read_labels(path: Path) -> list[str]:
-    """Class names in the order of the outputs: a text file with one a line, or a JSON list such as a bundle's
+    """Class names in the order of the outputs: a text file with one per line, or a JSON list such as a bundle's
     labels.json. Raises UserError `bad_labels`."""
     try:
         data = _limited(path)
@@ -188,9 +189,9 @@ def read_labels(path: Path) -> list[str]:
 
 
 def checked_labels(names: list[str]) -> list[str]:
-    """`names`, each there, on one line and once; raises UserError `bad_labels`."""
+    """`names`, if each is unique, not empty and on one line; raises UserError `bad_labels`."""
     if not names:
-        raise _bad_labels("no name", "Write one class name a line.")
+        raise _bad_labels("no name", "Write one class name per line.")
     for number, name in enumerate(names, 1):
         if not name or any(unicodedata.category(c) in ("Cc", "Cs") for c in name):
             raise _bad_labels(
@@ -205,7 +206,7 @@ def _limited(path: Path) -> bytes:
     with path.open("rb") as file:
         data = file.read(MOST_LABELS + 1)
     if len(data) > MOST_LABELS:
-        raise _bad_labels(f"{path.name}, over {MOST_LABELS // 2**20} MiB", "Give a file with one class name a line.")
+        raise _bad_labels(f"{path.name}, over {MOST_LABELS // 2**20} MiB", "Give a file with one class name per line.")
     return data
 
 
@@ -215,9 +216,9 @@ def _from_json(text: str, name: str) -> list[str]:
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
-        raise _bad_labels(f"{name}: not a JSON list of texts", 'Write ["cat", "dog"], or one name a line.')
+        raise _bad_labels(f"{name}: not a JSON list of texts", 'Write ["cat", "dog"], or one name per line.')
     return [" ".join(one.splitlines()) for one in found]
 
 
 def _bad_labels(given: str, fix: str) -> UserError:
-    return UserError("bad_labels", "labels", given, "one class name a line, in the order of the outputs", fix)
+    return UserError("bad_labels", "labels", given, "one class name per line, in the order of the outputs", fix)

@@ -1,4 +1,4 @@
-"""An option is one knob: its name, type, default, bounds and its words in both languages, as data."""
+"""An option of a method or recipe as data: its name, type, default, bounds, and its texts in both languages."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class Words:
 
 @dataclass(frozen=True)
 class Option:
-    """One knob of a method, a stage or the recipe itself; `check` is the only gate a value passes. `own`: the method
-    declares it itself, and does not share it with others of its stage. `first`: it is one of the few that matter most.
+    """One option of a method, a stage or the recipe itself; every value goes through `check`. `own`: the method itself
+    declares it; otherwise its stage does. `first`: it is one of the few most important ones.
 
-    `names` says what single values are called: each of `choices`, and a number that is no amount (0: all, automatic).
-    Where the default is such a number, `usual` is the amount to begin with.
+    `names` are display names of single values: of `choices`, and of numbers with a special meaning (0: all,
+    automatic). If the default is such a number, `usual` is the number to suggest instead.
     """
 
     name: str
@@ -46,13 +46,13 @@ class Option:
     first: bool = False
 
     def name_of(self, value: object) -> Words | None:
-        """What that value is called; None where it is called by itself."""
+        """The display name of a value; None if it has none."""
         if isinstance(value, bool):
             return None
         return next((words for named, words in self.names if named == value), None)
 
     def check(self, value: object, field: str | None = None) -> Value:
-        """`value` in this option's type; raises UserError naming `field`, the value and what is allowed."""
+        """`value` converted to this option's type; raises UserError naming `field`, the value and what is allowed."""
         field = field or self.name
         typed = self._typed(value, field)
         if self.choices and typed not in self.choices:
@@ -67,7 +67,7 @@ class Option:
         return typed
 
     def allowed(self) -> str:
-        """What a value may be, in words: `a number from 1 to 50`."""
+        """The allowed values in words: `a number from 1 to 50`."""
         if self.choices:
             return "one of " + ", ".join(str(c) for c in self.choices)
         noun = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}[self.type]
@@ -98,6 +98,7 @@ class Option:
             raise UserError("out_of_range", field, value, self.allowed(), f"The nearest allowed value is {bound:.10g}.")
 
     def to_json(self) -> dict[str, Any]:
+        """The option as in catalog.json; see `from_json`."""
         return {
             "name": self.name,
             "type": self.type,
@@ -116,6 +117,7 @@ class Option:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Option:
+        """The option that `to_json` wrote."""
         assert data["type"] in get_args(Kind), data["type"]
         words = {key: Words(**data[key]) for key in ("title", "help")}
         names = tuple((value, Words(**called)) for value, called in data.get("names", ()))
@@ -123,5 +125,5 @@ class Option:
 
 
 def named(names: Mapping[Value, tuple[str, str]]) -> tuple[tuple[Value, Words], ...]:
-    """What values are called, from (English, Chinese) by value."""
+    """Display names by value, from (English, Chinese)."""
     return tuple((value, Words(*words)) for value, words in names.items())

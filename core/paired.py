@@ -1,4 +1,4 @@
-"""Two models on the same test images: how many images only one of them gets right, and whether chance explains that."""
+"""Two models on the same test images: how many only one of them classifies correctly, and McNemar's test on that."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ MAGIC = b"\x93NUMPY"
 UNREADABLE = (OSError, ValueError, KeyError, SyntaxError, zipfile.BadZipFile, zlib.error)  # a UserError is a ValueError
 
 
-Answers = tuple[tuple[int, ...], tuple[int, ...]]  # of each test image the answer and the label
+Answers = tuple[tuple[int, ...], tuple[int, ...]]  # answers and labels of the test images
 
 
 class Paired(NamedTuple):
-    """Test images that only the one gets right (`gained`), and that only the other does (`lost`)."""
+    """Numbers of test images that only the first model classifies correctly (`gained`), or only the second (`lost`)."""
 
     gained: int
     lost: int
 
     @property
     def chance(self) -> float:
-        """The two-sided exact probability that fair coins split as unevenly (McNemar's test without approximation)."""
+        """The exact two-sided p-value of McNemar's test: the probability of a split at least as uneven by chance."""
         count, fewer = self.gained + self.lost, min(self.gained, self.lost)
         tail = sum(math.comb(count, k) for k in range(fewer + 1))
         return min(1.0, float(2 * tail / 2**count))
 
 
 def paired(run: Run, one: Point, other: Point) -> Paired | None:
-    """Of two models of a run by the answers kept beside their files; None where those are gone, not as they were
-    saved, or of other images."""
+    """The comparison of two models of a run, from the answers stored next to their files; None if those are missing,
+    damaged, or of different images."""
     try:
         mine, theirs = _answers(run, one), _answers(run, other)
     except UNREADABLE:
@@ -68,8 +68,9 @@ def _parsed(data: bytes) -> Answers:
 
 
 def integers(data: bytes) -> tuple[int, ...]:
-    """The whole numbers of an .npy file of one dimension and 64 bits, little-endian
-    (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html); raises ValueError for any other."""
+    """The integers in a one-dimensional little-endian int64 .npy file
+    (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html); raises ValueError for any other
+    file."""
     wide = 2 if data[6:7] == b"\x01" else 4
     begin = 8 + wide
     end = begin + int.from_bytes(data[8:begin], "little")

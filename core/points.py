@@ -1,4 +1,4 @@
-"""A point: one produced model as measured. What was not measured is absent, never zero and never null."""
+"""A point: the measurements of one saved model. What was not measured is absent, never zero or null."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=Fals
 
 
 class Latency(BaseModel):
-    """Milliseconds a batch, of the saved file in its runtime; `noisy` when the machine was busy meanwhile."""
+    """Milliseconds per batch (median `p50`, 95th percentile `p95` of `n` runs), of the saved file in its runtime;
+    `noisy` if the machine was busy meanwhile."""
 
     model_config = STRICT
 
@@ -44,15 +45,14 @@ class Spread(BaseModel):
 
 
 class Point(BaseModel):
-    """The model after one step: accuracies as shares of 1 on the saved file, sizes in bytes.
+    """The model after one step: accuracies of the saved file from 0 to 1, sizes in bytes.
 
-    `backbone` is the network's, several joined by +; `control` is the code of a control (`core.controls`), None for the
-    step's own model. `accuracy` is that of the test split with its 95 % interval, `target_accuracy` that of the target
-    dataset's test split, in a recipe that has one; `artifact` is relative to the run folder; `seeds` is the number of
-    seeds behind `accuracy_mean`, its deviation `accuracy_sd`, both of the target too, and `validation_accuracy_mean`,
-    while all else is of the file of the recipe's own seed. `spread` is
-    absent in points of before it was measured. `chance` is what would be right without looking at the
-    images. None means: not measured; `to_json` leaves it out.
+    `backbone` names its network, several joined by +; `control` is the code of a control (`core.controls`), None for
+    the step's own model. `accuracy` is that of the test split with its 95 % interval, `target_accuracy` that of the
+    target dataset's test split, if the recipe has one. `artifact` is a path relative to the run folder. The fields
+    ending in `_mean` and `_sd` are mean and standard deviation over `seeds` seeds; all others describe the file of the
+    recipe's own seed. `spread` is absent in points measured before it existed. `chance` is the chance level. None means
+    not measured; `to_json` leaves such fields out.
     """
 
     model_config = STRICT
@@ -90,63 +90,63 @@ class Point(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _of_older_runs(cls, data: Any) -> Any:
-        """Points stored before they had codes: their names say the same."""
+        """Points stored before `backbone` and `control` existed: both follow from the name."""
         if not isinstance(data, dict) or data.keys() & {"backbone", "control"} or not isinstance(data.get("name"), str):
             return data
         code, (backbone, dot, _) = STORED.get(data["name"]), data["name"].partition(" · ")
         return data | ({"control": code} if code else {"backbone": backbone} if dot else {})
 
     def to_json(self) -> dict[str, Any]:
-        """As in the commands' JSON, without what was not measured."""
+        """As in the commands' JSON output, without what was not measured."""
         return self.model_dump(mode="json", exclude_none=True)
 
     def with_replicas(self, replicas: Sequence[Point]) -> Point:
-        """This point with mean and sample deviation over itself and the same step under other seeds."""
+        """This point with mean and sample standard deviation over itself and its replicas with other seeds."""
         same = (self, *replicas)
-        told = [p.accuracy for p in same if p.accuracy is not None]
+        tested = [p.accuracy for p in same if p.accuracy is not None]
         judged = [p.validation_accuracy for p in same if p.validation_accuracy is not None]
         there = [p.target_accuracy for p in same if p.target_accuracy is not None]
-        if self.accuracy is None or len(told) < 2:
+        if self.accuracy is None or len(tested) < 2:
             return self
-        targeted = len(there) == len(told)
+        targeted = len(there) == len(tested)
         return self.model_copy(
             update={
-                "accuracy_mean": mean(told),
-                "accuracy_sd": stdev(told),
+                "accuracy_mean": mean(tested),
+                "accuracy_sd": stdev(tested),
                 "target_accuracy_mean": mean(there) if targeted else None,
                 "target_accuracy_sd": stdev(there) if targeted else None,
-                "validation_accuracy_mean": mean(judged) if len(judged) == len(told) else None,
-                "seeds": len(told),
+                "validation_accuracy_mean": mean(judged) if len(judged) == len(tested) else None,
+                "seeds": len(tested),
             }
         )
 
     @property
     def middle(self) -> float | None:
-        """The test accuracy to show: the mean over the seeds, of one seed its own."""
+        """The test accuracy to show: the mean over the seeds, or that of the only seed."""
         return self.accuracy if self.accuracy_mean is None else self.accuracy_mean
 
     @property
     def whiskers(self) -> tuple[float | None, float | None]:
-        """What is drawn around `middle`: one deviation over the seeds to each side, of one seed the 95 % interval."""
+        """The ends of the error bar around `middle`: ± one standard deviation over the seeds, or the 95 % interval."""
         if self.accuracy_mean is None or self.accuracy_sd is None:
             return self.accuracy_low, self.accuracy_high
         return self.accuracy_mean - self.accuracy_sd, self.accuracy_mean + self.accuracy_sd
 
     @property
     def on_target(self) -> float | None:
-        """The accuracy on the target to show: the mean over the seeds, of one seed its own."""
+        """The target accuracy to show: the mean over the seeds, or that of the only seed."""
         return self.target_accuracy if self.target_accuracy_mean is None else self.target_accuracy_mean
 
     @property
     def target_whiskers(self) -> tuple[float | None, float | None]:
-        """What is drawn around `on_target`, as `whiskers` are around `middle`."""
+        """The ends of the error bar around `on_target`."""
         if self.target_accuracy_mean is None or self.target_accuracy_sd is None:
             return self.target_accuracy_low, self.target_accuracy_high
         return self.target_accuracy_mean - self.target_accuracy_sd, self.target_accuracy_mean + self.target_accuracy_sd
 
     @property
     def judged(self) -> float | None:
-        """The validation accuracy to choose by: the mean over the seeds, of one seed its own."""
+        """The validation accuracy to choose by: the mean over the seeds, or that of the only seed."""
         return self.validation_accuracy if self.validation_accuracy_mean is None else self.validation_accuracy_mean
 
     @property
@@ -161,9 +161,9 @@ class Point(BaseModel):
 
     @property
     def is_at_chance(self) -> bool:
-        """Whether this file was not shown to be better than chance: the lower end of its test accuracy's 95 % interval,
-        whatever other seeds reached, is not above chance; without an interval its validation accuracy is not. False
-        where neither is known."""
+        """Whether this file is not proven to be better than chance: the lower end of the 95 % interval of its own test
+        accuracy is not above the chance level; without an interval, its validation accuracy is not. False if neither is
+        known."""
         if self.chance is None:
             return False
         if self.accuracy_low is not None:
@@ -172,7 +172,7 @@ class Point(BaseModel):
 
     @property
     def is_at_chance_on_target(self) -> bool:
-        """The same of its accuracy on the target; False without a target."""
+        """The same for its accuracy on the target; False without a target."""
         share = self.chance.target if self.chance else None
         return share is not None and self.target_accuracy_low is not None and self.target_accuracy_low <= share
 

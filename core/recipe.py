@@ -1,8 +1,8 @@
-"""A recipe: which backbone meets which dataset, and the chain of steps between them; text in, text out, checked.
+"""A recipe: a backbone, a dataset and a chain of steps; read from TOML, checked, and written as TOML.
 
-The order of steps: a recipe begins with a transfer, which gives the backbone a head for the dataset's classes (train
-from scratch with `weights = "none"`). After it transfer, distill and prune may follow each other freely, a distill
-step taking the model so far as its teacher. One quantize step ends the training; export steps end the recipe.
+The order of steps: a recipe begins with a transfer step, which gives the backbone a head for the dataset's classes
+(`weights = "none"` trains from scratch). Transfer, distill and prune steps may follow in any order; a distill step uses
+the model so far as its teacher. One quantize step may end the training; export steps come last.
 """
 
 from __future__ import annotations
@@ -42,26 +42,27 @@ __all__ = [
     "with_settings",
 ]
 
-MAX_ERRORS = 100  # told at once
-NO_RECIPE = "Launch the recipe again from a file that is whole."
+MAX_ERRORS = 100  # reported at once
+NO_RECIPE = "Start a new run from an intact recipe file."
 
 
 @dataclass(frozen=True)
 class Step:
-    """One link of the chain; `options` holds what the person set, the method's defaults fill the rest."""
+    """One step of the chain; `options` holds what the person set, the method's defaults fill in the rest."""
 
     stage: str
     method: str
     options: Mapping[str, Value] = field(default_factory=dict)
 
     def to_data(self) -> dict[str, Value]:
+        """The step as a table of the TOML file."""
         return {"stage": self.stage, "method": self.method, **self.options}
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What to make and under which conditions. Zero means: the backbone's own `image_size`, all `labels`.
-    `target` names the unlabelled dataset to adapt to, empty for none."""
+    """What to make and under which conditions. An `image_size` of 0 is the backbone's own, `labels` of 0 are all.
+    `target` names the unlabelled dataset to adapt to; empty for none."""
 
     name: str
     dataset: str
@@ -81,15 +82,16 @@ class Recipe:
     schema: int = SCHEMA
 
     def knobs(self) -> dict[str, Value]:
-        """The values of RECIPE_OPTIONS, in their order."""
+        """The values of RECIPE_OPTIONS, in that order."""
         return {option.name: getattr(self, option.name) for option in RECIPE_OPTIONS}
 
     def to_data(self) -> dict[str, object]:
-        """The recipe as its TOML says it."""
+        """The recipe as the content of its TOML file."""
         return {"schema": self.schema, **self.knobs(), "steps": [step.to_data() for step in self.steps]}
 
     def to_toml(self) -> str:
-        """Canonical text: every knob of the recipe, of each step what was set. Reading it gives an equal recipe."""
+        """Canonical TOML: every option of the recipe, and the options set in each step. Reading it gives an equal
+        recipe."""
         tables = [toml.write_table({"schema": self.schema, **self.knobs()})]
         return "\n".join(tables + ["[[steps]]\n" + toml.write_table(step.to_data()) for step in self.steps])
 
@@ -99,57 +101,58 @@ class Recipe:
         return replace(self, steps=tuple(_resolved(step, catalog) for step in self.steps))
 
     def hash(self, catalog: Catalog | None = None) -> str:
-        """SHA-256 of everything that can change a figure: all but the name, defaults written out."""
+        """SHA-256 of everything that can change a result: all but the name, defaults written out."""
         return _sha256(self.resolved(catalog).to_data(), without=("name",))
 
     def prefix_hash(self, step: int, catalog: Catalog | None = None) -> str:
-        """SHA-256 of what leads to the network after `step` (from 0), under this recipe's `seed` and however it is
-        measured. Left for the caller to add: the device this machine chose, the data's content, the code's version."""
+        """SHA-256 of everything in the recipe that determines the network after `step` (from 0) for this `seed`;
+        options of measurement do not count. The caller adds the actual device, the data's content hash and the code
+        version."""
         prefix = replace(self, steps=self.steps[: step + 1])
         return _sha256(prefix.resolved(catalog).to_data(), without=("name", "seeds", "device", "latency_threads"))
 
     def warnings(self, catalog: Catalog | None = None) -> tuple[str, ...]:
-        """What is allowed but probably not meant, a sentence each."""
+        """What is allowed but probably not intended, one sentence each."""
         steps = _given(self.resolved(catalog).steps)
         return (*larger_students(self.backbone, steps, catalog or load_catalog()), *idle_cuts(steps))
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What a check came to: the recipe, or every mistake (None and at most 100 errors)."""
+    """The result of a check: the recipe, or None and the mistakes (at most 100)."""
 
     recipe: Recipe | None
     errors: tuple[UserError, ...] = ()
 
     def accepted(self) -> Recipe:
-        """The recipe; raises UserErrors with every mistake where there are some."""
+        """The recipe; raises UserErrors with every mistake if there are any."""
         if self.recipe is None:
             raise UserErrors(self.errors)
         return self.recipe
 
 
 def load_recipe(path: Path | str, catalog: Catalog | None = None, settings: Iterable[str] = ()) -> Recipe:
-    """The recipe in a file, after `settings` such as `steps.1.temperature=3`. Raises UserErrors."""
+    """The recipe in a file, changed by `settings` such as `steps.1.temperature=3`. Raises UserErrors."""
     with _together():
         text = _file_text(Path(path))
     return with_settings(text, settings, catalog)
 
 
 def parse_recipe(text: str | bytes, catalog: Catalog | None = None) -> Recipe:
-    """The recipe in `text`, checked against `catalog`: by default what comes with the program, `Workspace.catalog()`
-    where a person's own datasets count too. Raises UserErrors with every mistake."""
+    """The recipe in `text`, checked against `catalog`: by default that of the program; use `Workspace.catalog()` to
+    include imported datasets and networks. Raises UserErrors with every mistake."""
     return with_settings(text, (), catalog)
 
 
 def stored_recipe(text: str | bytes) -> Recipe:
-    """The recipe of a run that was launched, read and not checked: it was checked then, and what is known or allowed
-    has changed since. Fields that are unknown today are left out. Raises UserErrors where the text is no recipe."""
+    """The recipe of a launched run, read without checking it: it was checked then, and what is known or allowed may
+    have changed since. Fields unknown to this version are left out. Raises UserErrors if the text is no recipe."""
     with _together():
         return _read_stored(toml.read(text))
 
 
 def with_settings(recipe: Recipe | str | bytes, settings: Iterable[str], catalog: Catalog | None = None) -> Recipe:
-    """The recipe after settings `path=value`: a value is TOML, a bare word is text. Raises UserErrors."""
+    """The recipe changed by settings `path=value`: a value is TOML, a bare word is text. Raises UserErrors."""
     with _together():
         data = recipe.to_data() if isinstance(recipe, Recipe) else toml.read(recipe)
         for setting in settings:
@@ -158,13 +161,13 @@ def with_settings(recipe: Recipe | str | bytes, settings: Iterable[str], catalog
 
 
 def recipe_from(data: Mapping[str, object], catalog: Catalog | None = None) -> Recipe:
-    """The recipe in `data`, as a TOML file or a form gives it. Raises UserErrors with every mistake."""
+    """The recipe in `data`, the content of a TOML file or form. Raises UserErrors with every mistake."""
     return check(data, catalog or load_catalog()).accepted()
 
 
 def check(data: Mapping[str, object], catalog: Catalog) -> Checked:
-    """The one gate: `data` as a TOML file or a form gives it becomes a recipe, where `catalog` knows all it names and
-    no rule is broken."""
+    """The only way to a recipe: `data`, the content of a TOML file or form, becomes one if `catalog` knows every name
+    in it and no rule is broken."""
     found: list[UserError] = []
     knobs: dict[str, Any] = check_knobs(data, catalog, found)
     steps = check_steps(data.get("steps", []), catalog, found)
@@ -210,7 +213,7 @@ def _stored_step(step: object, place: str) -> Step:
 
 
 def named_backbones(recipe: Recipe) -> list[str]:
-    """The recipe's backbone and every text in its steps that may name others, lists taken apart at their commas."""
+    """The recipe's backbone and every text option of its steps, which may name others; lists are split at commas."""
     texts = [value for step in recipe.steps for value in step.options.values() if isinstance(value, str)]
     return [name.strip() for text in (recipe.backbone, *texts) for name in text.split(",") if name.strip()]
 
@@ -220,7 +223,7 @@ def _given(steps: Iterable[Step]) -> list[Given]:
 
 
 def _resolved(step: Step, catalog: Catalog) -> Step:
-    entry = catalog.methods.get(step.stage, {}).get(step.method)  # None in an old run, of a method that was removed
+    entry = catalog.methods.get(step.stage, {}).get(step.method)  # None for an old run's method that was removed since
     options = entry.options if entry else ()
     defaults = {option.name: option.default for option in options if option.default is not None}
     return replace(step, options=defaults | dict(step.options))
@@ -232,7 +235,7 @@ def _sha256(data: Mapping[str, object], without: tuple[str, ...]) -> str:
 
 
 def _set(data: dict[str, Any], setting: str) -> None:
-    """Puts one `path=value` into `data`; an unknown last name is left for the gate, which knows the nearest."""
+    """Puts one `path=value` into `data`; `check` reports an unknown last name, with the nearest known one."""
     path, equals, text = setting.partition("=")
     parts = [part.strip() for part in path.split(".")]
     form = "seed=1 or steps.0.ratio=0.5"
@@ -243,7 +246,7 @@ def _set(data: dict[str, Any], setting: str) -> None:
         return
     if parts[0] != "steps" or len(parts) != 3:
         raise UserError(
-            "unknown_field", path, text, f"a knob of the recipe or of a step, such as {form}", "Mend the path."
+            "unknown_field", path, text, f"an option of the recipe or of a step, such as {form}", "Correct the path."
         )
     _step_table(data, parts[1], path)[parts[2]] = _setting_value(text)
 
@@ -260,7 +263,7 @@ def _step_table(data: dict[str, Any], number: str, path: str) -> dict[str, Any]:
 
 
 def _setting_value(text: str) -> object:
-    """`text` as a TOML value, or as it stands when it is a bare word, a date or no TOML at all."""
+    """`text` as a TOML value; a bare word, a date or invalid TOML is taken as text."""
     text = text.strip()
     try:
         parsed = toml.read(f"value = {text}", "--set")
@@ -278,7 +281,7 @@ def _file_text(path: Path) -> bytes:
         if not path.exists():
             raise UserError("missing_file", "recipe", str(path), "a file that exists", fix)
         if not path.is_file():
-            given = f"{path}, a folder" if path.is_dir() else f"{path}, no ordinary file"
+            given = f"{path}, a folder" if path.is_dir() else f"{path}, not a regular file"
             raise UserError("not_a_file", "recipe", given, "a file", fix)
         with path.open("rb") as file:
             return file.read(toml.MAX_BYTES + 1)
@@ -291,7 +294,7 @@ def _file_text(path: Path) -> bytes:
 
 @contextmanager
 def _together() -> Iterator[None]:
-    """One kind of refusal for callers: a single mistake comes as UserErrors too."""
+    """Raises a single UserError as UserErrors, so that callers need to catch only one type."""
     try:
         yield
     except UserError as error:

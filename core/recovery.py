@@ -1,4 +1,4 @@
-"""What is known of a run whose log was damaged: its summary stands in for what the log has lost."""
+"""Restoring the state of a run with a damaged log from its summary."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from core.state import RunState, Status
 from core.summary import RunSummary
 
 LOG_LOST = (
-    "Its log, events.jsonl, is missing: what was measured is not known any more. Resume the run: what it had trained "
-    "is taken from the cache, and measured again."
+    "Its log, events.jsonl, is missing, and the measurements with it. Resume the run: models that it had trained are "
+    "taken from the cache and measured again."
 )
 SUMMARY_DAMAGED = (
-    "Its summary, result.json, is damaged, and there is no log to make it anew from. Copy the run's folder again, or "
-    "run the recipe again."
+    "Its summary, result.json, is damaged, and there is no log to rebuild it from. Copy the run's folder again, or run "
+    "the recipe again."
 )
 
 
 def lost_between(events: Iterable[AnyEvent], before: int) -> int:
-    """How many sequence numbers are missing in `events`, which follow the one numbered `before`."""
+    """How many sequence numbers are missing in `events`, which follow the event numbered `before`."""
     lost = 0
     for event in events:
         lost += max(0, event.seq - before - 1)
@@ -30,7 +30,7 @@ def lost_between(events: Iterable[AnyEvent], before: int) -> int:
 
 
 def completed(state: RunState, stored: RunSummary) -> RunState:
-    """`state`, folded from a log that may have lost lines, with what the summary of a run that is over knows."""
+    """`state`, folded from a log that may have lost lines, completed from the summary of an ended run."""
     lost = max(0, stored.events - state.seq - 1)
     if not (lost or state.damaged or state.missing) and (state.status.is_over or not stored.status.is_over):
         return state
@@ -56,11 +56,11 @@ def completed(state: RunState, stored: RunSummary) -> RunState:
 
 
 def without_log(state: RunState) -> RunState:
-    """A run of which only the folder is left."""
+    """The state of a run whose log is missing."""
     return replace(state, status=Status.INTERRUPTED, cause=LOG_LOST)
 
 
 def _measured(stored: RunSummary) -> tuple[Measured, ...]:
-    """The points as they were, the spread over their seeds and what they say of each other included."""
+    """The stored points as events; the spread over seeds and the gap between models are already in them."""
     points = [Measured(role="point", seed=0, point=point) for point in stored.points]
     return (*points, *(Measured(role="control", seed=0, point=point) for point in stored.controls))

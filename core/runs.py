@@ -1,9 +1,9 @@
-"""A run is a folder and nothing else: its recipe, its events, its checkpoints and artifacts, and who works on it.
+"""A run is a folder: its recipe, events, checkpoints and artifacts, and the process that works on it.
 
-recipe.toml    as launched, never changed        events.jsonl   append-only, one event a line
-worker.json    which process works on it         run.lock       held by that process while it lives
-cancel, pause  flags a person sets               log.txt        what the process printed
-notes.json     name, tags and note of a person   result.json    the summary, once the run is over
+recipe.toml    as launched, never changed        events.jsonl   append-only, one event per line
+worker.json    the process that works on it      run.lock       held by that process while it lives
+cancel, pause  flags set by a person             log.txt        the output of the process
+notes.json     a person's name, tags and note    result.json    the summary, once the run has ended
 checkpoints/   artifacts/
 """
 
@@ -32,11 +32,11 @@ __all__ = ["Notes", "Run", "RunState", "RunSummary", "Scan", "Status", "fold"]
 
 LONGEST_NOTE = 4096
 PATIENCE = 2.0  # seconds
-LONGEST_LINE = 2**22  # bytes of a first event that are read to find the recipe in it
+LONGEST_LINE = 2**22  # bytes of the first event read to find the recipe in it
 
 
 class Scan(NamedTuple):
-    """Events read from an offset, where to read on, and how many lines were damaged."""
+    """Events read from an offset, the offset to continue from, and the number of damaged lines."""
 
     events: list[AnyEvent]
     offset: int
@@ -45,7 +45,7 @@ class Scan(NamedTuple):
 
 @dataclass(frozen=True)
 class Headline:
-    """What a table needs of a recipe; empty where the recipe cannot be read."""
+    """The fields of a recipe that a table shows; empty if the recipe cannot be read."""
 
     name: str = ""
     dataset: str = ""
@@ -54,39 +54,41 @@ class Headline:
 
 
 class Run:
-    """The only way to a run's folder; cheap to make, and several may look at one folder."""
+    """Access to a run's folder; cheap to create, and several objects may use one folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.events = folder / "events.jsonl"
         self.result = folder / "result.json"
         self.worker = folder / "worker.json"
-        self.foreground = folder / "foreground.json"  # the process that waits for it at a terminal, if one does
+        self.foreground = folder / "foreground.json"  # the process that waits for it in a terminal, if any
         self.log = folder / "log.txt"
         self.checkpoints = folder / "checkpoints"
         self.artifacts = folder / "artifacts"
         self.ending = False  # set in a worker whose process was asked to end
-        self._next = (0, 0)  # where to look for newer events before writing one, and the next sequence number
-        self._known = (0, RunState())  # what was folded so far, and up to which offset
+        self._next = (0, 0)  # the offset to look for newer events from before writing, and the next sequence number
+        self._known = (0, RunState())  # the offset up to which events were folded, and the state there
         self._launched: str | None = None
 
     @property
     def id(self) -> str:
+        """The name of its folder."""
         return self.folder.name
 
     @property
     def recipe_text(self) -> str:
-        """The recipe the run was launched with, whatever became of recipe.toml; a run from before the log kept the
-        recipe has that file alone. Raises OSError and ValueError where neither can be read."""
+        """The recipe the run was launched with, even if recipe.toml was changed; older runs, whose log does not hold
+        the recipe, have that file only. Raises OSError or ValueError if neither can be read."""
         return self.launched() or (self.folder / "recipe.toml").read_text(encoding="utf-8")
 
     def recipe(self) -> Recipe:
-        """The recipe the run was launched with. It was checked then and is not again, so that an old run opens whatever
-        is allowed today. Raises UserErrors where the text is no recipe, OSError and ValueError as `recipe_text`."""
+        """The recipe the run was launched with. It was checked then and is not checked again, so that old runs open
+        whatever is allowed today. Raises UserErrors if the text is no recipe, OSError and ValueError as
+        `recipe_text`."""
         return stored_recipe(self.recipe_text)
 
     def launched(self) -> str:
-        """The recipe as the log keeps it; empty in a log from before it did."""
+        """The recipe as stored in the log; empty for older logs, which do not hold it."""
         if self._launched is None:
             first = _parsed(self._first_line())
             known = first.recipe if isinstance(first, RunQueued) else ""
@@ -105,10 +107,10 @@ class Run:
     # events
 
     def emit(self, *events: Event) -> None:
-        """Appends events with the next sequence numbers and the time; flushed to disk unless they are mere progress.
+        """Appends events with the next sequence numbers and the time; flushed to disk unless all are Progress.
 
-        Several are written at once: no reader sees the first without the last. Raises OSError when the disk does; a
-        line torn by it is ended by the next `emit`, so nothing else is lost.
+        Several events are written at once: no reader sees the first without the last. Raises OSError if the disk fails;
+        the next `emit` ends an incomplete line, so nothing else is lost.
         """
         lasting = not all(isinstance(event, Progress) for event in events)
         with lock(self.events):
@@ -120,7 +122,7 @@ class Run:
             self.settle()
 
     def _next_seq(self) -> int:
-        """The number after the newest event, a whole last line whose newline is missing included."""
+        """The number after the newest event, which may be in a complete last line without a newline."""
         offset, following = self._next
         for line in reversed(self._bytes(offset).split(b"\n")):
             event = _parsed(line)
@@ -129,9 +131,9 @@ class Run:
         return following
 
     def scan(self, offset: int = 0) -> Scan:
-        """The whole lines from `offset` on; a torn last line is left for later, a damaged one is counted.
+        """The events from `offset` on; an incomplete last line is left for later, damaged lines are counted.
 
-        Zero bytes are what a crash of the machine leaves at a file's end: no line is still to come of them.
+        Zero bytes at the end are left by a crash of the machine: such a line will never be completed.
         """
         data = self._bytes(offset)
         end = data.rfind(b"\n") + 1
@@ -142,7 +144,7 @@ class Run:
         return Scan(events, offset + end, len(parsed) - len(events))
 
     def read(self, offset: int = 0) -> tuple[list[AnyEvent], int]:
-        """The events written since `offset`, and the offset to ask from next time; reads only the new bytes."""
+        """The events written since `offset`, and the offset for the next call; reads only the new bytes."""
         found = self.scan(offset)
         return found.events, found.offset
 
@@ -155,10 +157,10 @@ class Run:
             return b""
 
     def state(self) -> RunState:
-        """What the run is like now; asked again, it folds only what is new. What a damaged log has lost comes from
-        result.json where the run is over."""
+        """The current state; repeated calls fold only new events. What a damaged log has lost comes from result.json if
+        the run has ended."""
         offset, state = self._known
-        if offset > self._length():  # another, shorter log lies there now
+        if offset > self._length():  # the log was replaced by a shorter one
             offset, state = 0, RunState()
         found = self.scan(offset)
         if found.offset != offset or not state.name:
@@ -166,14 +168,14 @@ class Run:
             missing = state.missing + lost_between(found.events, state.seq)
             damaged = state.damaged + found.damaged
             state = replace(fold(found.events, state), name=name, damaged=damaged, missing=missing)
-            if state.chance is None:  # not counted yet, or by a version that did not count
+            if state.chance is None:  # not counted yet, or recorded by a version that did not count
                 headline = self.headline()
                 state = replace(state, chance=assumed(headline.dataset, headline.target))
             self._known = (found.offset, state)
         return self._whole(replace(state, name=self.notes().name or state.name))
 
     def fold_whole(self) -> RunState:
-        """The state that the log alone tells, folded anew."""
+        """The state folded from the whole log, without result.json."""
         found = self.scan()
         missing = lost_between(found.events, -1)
         return replace(fold(found.events), damaged=found.damaged, missing=missing)
@@ -202,6 +204,7 @@ class Run:
                 self.emit(RunCancelled())
 
     def cancel_requested(self) -> bool:
+        """Whether a person asked to cancel the run."""
         return (self.folder / "cancel").exists()
 
     def pause(self) -> None:
@@ -210,6 +213,7 @@ class Run:
             write_atomic(self.folder / "pause", b"")
 
     def pause_requested(self) -> bool:
+        """Whether a person asked to pause the run."""
         return (self.folder / "pause").exists()
 
     def asked_to_stop(self) -> bool:
@@ -235,7 +239,7 @@ class Run:
             self.emit(RunQueued(recipe))
 
     def notes(self) -> Notes:
-        """What a person wrote on the run; where notes.json is damaged, or gone, as far as result.json repeats it."""
+        """A person's notes on the run; if notes.json is damaged or missing, as far as result.json repeats them."""
         try:
             return Notes.model_validate_json(read_sealed(self.folder / "notes.json"))
         except (OSError, ValueError) as error:
@@ -245,14 +249,15 @@ class Run:
             return Notes(name=stored.name, tags=stored.tags, note=stored.note)
 
     def annotate(self, notes: Notes) -> None:
-        """Keeps a person's name, tags and note beside the recipe; raises UserError `too_long` over 4,096 characters."""
+        """Stores a person's name, tags and note next to the recipe; raises UserError `too_long` over 4,096
+        characters."""
         for field, text in (("name", notes.name), ("note", notes.note), ("tags", " ".join(notes.tags))):
             if len(text) > LONGEST_NOTE:
                 raise UserError("too_long", field, text, f"at most {LONGEST_NOTE} characters", "Shorten it.")
         write_atomic(self.folder / "notes.json", seal(notes.model_dump_json(exclude_defaults=True).encode()))
         if self.result.exists() and self.events.exists():
             self.settle()
-        elif self.result.exists():  # handed in as recipe and result alone: there is nothing to fold it from
+        elif self.result.exists():  # the run came as recipe and result alone: there is no log to fold
             kept = {"name": notes.name or self.headline().name or self.id, "tags": notes.tags, "note": notes.note}
             self._store(self.summary().model_copy(update=kept))
 
@@ -260,15 +265,16 @@ class Run:
 
     @contextmanager
     def hold(self) -> Iterator[bool]:
-        """Holds the run's lock while the block runs; yields False when another process has it."""
+        """Holds the run's lock while the block runs; yields False if another process has it."""
         with lock(self.folder / "run.lock", wait=False) as mine:
             yield mine
 
     @contextmanager
     def claim(self) -> Iterator[bool]:
-        """For a worker: holds the run while it works on it; yields False if another does, or if the run is over.
+        """For workers: holds the run while working on it; yields False if another process does, or if the run has
+        ended.
 
-        It tries for two seconds, because others hold the lock for a moment (cancel, delete) without working on it.
+        It tries for two seconds, because others hold the lock briefly (cancel, delete) without working on the run.
         """
         until = time.monotonic() + PATIENCE
         while True:
@@ -285,16 +291,17 @@ class Run:
     # the summary
 
     def headline(self) -> Headline:
+        """The fields of its recipe that tables show; empty if the recipe cannot be read."""
         try:
             recipe = tomllib.loads(self.recipe_text)
-        except (OSError, ValueError):  # broken by hand: the run is still listed, under its id
+        except (OSError, ValueError):  # edited by hand and broken: the run is still listed, under its id
             return Headline()
         texts = {key: recipe.get(key) for key in ("name", "dataset", "target", "backbone")}
         return Headline(**{key: shorten(text, 200) for key, text in texts.items() if isinstance(text, str) and text})
 
     def summary(self) -> RunSummary:
-        """The run as a row, read from result.json if it is over, else folded from its events. A result.json that is
-        damaged or gone is written anew from a whole log."""
+        """The run as a row of a table, read from result.json if it has ended, otherwise folded from its events. A
+        damaged or missing result.json is rebuilt from an intact log."""
         stored = self._stored()
         if stored is not None:
             return stored.model_copy(update={"id": self.id})
@@ -302,13 +309,13 @@ class Run:
         if self.result.exists() and not self.events.exists():
             return found.model_copy(update={"status": Status.INTERRUPTED, "cause": SUMMARY_DAMAGED})
         if found.status.is_over and self.events.exists() and not found.lost:
-            with suppress(OSError), self.hold() as idle:  # OSError: a workspace that can only be looked at
+            with suppress(OSError), self.hold() as idle:  # OSError: a read-only workspace
                 if idle and self.state().status.is_over:
                     self._store(found)
         return found
 
     def _stored(self) -> RunSummary | None:
-        """What result.json holds; None where it is missing or damaged."""
+        """The content of result.json; None if it is missing or damaged."""
         try:
             stored = RunSummary.model_validate_json(read_sealed(self.result))
         except (OSError, ValueError):
@@ -316,7 +323,7 @@ class Run:
         return stored.model_copy(update={"name": stored.name or self.id, **_with_chance(stored)})
 
     def settle(self) -> None:
-        """Writes result.json if the run is over; removes it if it is not."""
+        """Writes result.json if the run has ended; removes it if not."""
         summary = self._summarise()
         if summary.status.is_over:
             self._store(summary)
@@ -354,12 +361,12 @@ class Run:
 
 
 def _with_chance(stored: RunSummary) -> dict[str, tuple[Point, ...]]:
-    """The points of a summary that was written without chance, with what the catalog knows of it."""
+    """The points of a summary written without chance levels, with those the catalog knows."""
     if all(point.chance for point in (*stored.points, *stored.controls)):
         return {}
-    told = {"chance": assumed(stored.dataset, stored.target)}
+    level = {"chance": assumed(stored.dataset, stored.target)}
     groups = {"points": stored.points, "controls": stored.controls}
-    return {name: tuple(p if p.chance else p.model_copy(update=told) for p in held) for name, held in groups.items()}
+    return {name: tuple(p if p.chance else p.model_copy(update=level) for p in held) for name, held in groups.items()}
 
 
 def _parsed(line: bytes) -> AnyEvent | None:

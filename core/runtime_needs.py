@@ -1,8 +1,8 @@
-"""The least onnxruntime that opens an ONNX file, read from the file's bytes without the onnx package.
+"""The oldest onnxruntime that can run an ONNX file, read from the file's bytes without the onnx package.
 
-The file is protobuf (https://protobuf.dev/programming-guides/encoding/); the numbers of the fields are those of
-https://github.com/onnx/onnx/blob/main/onnx/onnx.proto. The table was measured: onnxruntime 1.17 to 1.24, each loading
-and running a file of each opset and each stored type.
+The file is protobuf (https://protobuf.dev/programming-guides/encoding/); the field numbers are those of
+https://github.com/onnx/onnx/blob/main/onnx/onnx.proto. The table was measured: onnxruntime 1.17 to 1.24 each loaded and
+ran a file of each opset and each stored type.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ OURS = ("", "ai.onnx")
 
 
 def least_onnxruntime(model: bytes) -> str:
-    """`1.18` and the like; empty where the file needs an opset that the table does not know, or is no ONNX file."""
+    """The version, such as `1.18`; empty if the file is no ONNX file or its opset is not in the table."""
     try:
         opset, graph = _opset(model), _one(model, 7)
         needed = [BY_OPSET[max(opset, min(BY_OPSET))]]

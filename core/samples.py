@@ -1,4 +1,4 @@
-"""Results of real runs that come along, to be explored before a first run: `assets/samples/<run id>/`."""
+"""Results of real runs that come with the program, to explore before a first run: `assets/samples/<run id>/`."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ ID = re.compile(r"[0-9a-f]{13}-[0-9a-f]{6}")
 
 @cache
 def samples(folder: Path = SAMPLES) -> tuple[RunSummary, ...]:
-    """All sample runs as rows, newest first, read once a process; none where the folder is missing."""
+    """All sample runs as rows, newest first, read once per process; none if the folder is missing."""
     found = sorted((path for path in _entries(folder) if (path / "result.json").is_file()), reverse=True)
     return tuple(Run(path).summary() for path in found)
 
 
 def sample(run_id: str, folder: Path = SAMPLES) -> Run:
-    """The sample run of that id, to be read only; raises UserError `unknown_sample`, whatever the id looks like."""
+    """The sample run with that id, for reading only; raises UserError `unknown_sample` for any other text."""
     path = folder / run_id
     if not ID.fullmatch(run_id) or not (path / "recipe.toml").is_file():
         fix = "Choose one on the page Trade-offs."

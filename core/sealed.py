@@ -1,7 +1,7 @@
-"""Files that carry the hash of their own content, so that one flipped bit is found and never believed.
+"""Files that carry the hash of their own content, so that damage is always detected.
 
-A document is JSON whose first key is `seal`, the SHA-256 of everything after it; one written before there were seals
-has none and is read as it is. A kept file is a cache entry: a line with the SHA-256 of the rest, then the rest.
+A document is JSON whose first key is `seal`, the SHA-256 of everything after it; older documents have no seal and are
+read unchecked. A kept file is a cache entry: a line with the SHA-256 of the rest, then the rest.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Opened(NamedTuple):
 
 
 def seal(document: bytes) -> bytes:
-    """A JSON object with its seal in front; the rest stays byte for byte."""
+    """A JSON object with its seal as the first key; the rest is unchanged, byte for byte."""
     if document[:1] != b"{":
         raise ValueError("only a JSON object can be sealed")
     rest = document[1:]
@@ -38,7 +38,7 @@ def seal(document: bytes) -> bytes:
 
 
 def unseal(data: bytes) -> Opened:
-    """The document in `data`; raises DamagedError where the seal does not match, or was itself damaged."""
+    """The document in `data`; raises DamagedError if the seal does not match or is itself damaged."""
     if data[: len(HEAD)] != HEAD:
         if _resembles_seal(data):
             raise DamagedError("its seal is damaged")
@@ -51,23 +51,24 @@ def unseal(data: bytes) -> Opened:
 
 
 def _resembles_seal(data: bytes) -> bool:
-    """Whether a seal stands there whose key was damaged: all but a few of its places hold hexadecimal digits."""
+    """Whether the data begin with a seal whose key was damaged: nearly all places of its hash hold hexadecimal
+    digits."""
     place = data[len(HEAD) : len(HEAD) + DIGEST]
     return sum(byte in HEX for byte in place) >= DIGEST - 1
 
 
 def read_sealed(path: Path) -> bytes:
-    """The document in a file, sealed or from before there were seals; raises DamagedError, and OSError."""
+    """The document in a file, with or without a seal; raises DamagedError or OSError."""
     return unseal(path.read_bytes()).body
 
 
 def write_kept(path: Path, data: bytes) -> None:
-    """Keeps `data` with its hash in front, whole or not at all."""
+    """Writes `data` after its hash, atomically; see `read_kept`."""
     write_atomic(path, _digest(data) + b"\n" + data)
 
 
 def read_kept(path: Path) -> bytes | None:
-    """What `write_kept` wrote; None where it is missing, damaged or cannot be read: it can be made again."""
+    """What `write_kept` wrote; None if it is missing, damaged or unreadable: it can be made again."""
     try:
         return unwrap(path.read_bytes())
     except (OSError, DamagedError):
@@ -83,7 +84,7 @@ def unwrap(data: bytes) -> bytes:
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of a file's content, in hexadecimal, read in pieces; raises OSError."""
+    """SHA-256 of a file's content in hexadecimal, read in blocks; raises OSError."""
     digest = sha256()
     with path.open("rb") as file:
         while piece := file.read(2**20):

@@ -1,4 +1,4 @@
-"""What a run is like now, folded from its events and never stored: status, points, curves, warnings, cause of death."""
+"""The state of a run, folded from its events and never stored: status, points, curves, warnings, cause of an end."""
 
 from __future__ import annotations
 
@@ -32,12 +32,14 @@ from core.gap import gap_recovered
 from core.points import Point
 
 DAY = 86400.0  # seconds
-WORK = (Progress, Measured, ArtifactSaved, StepStarted, StepFinished, Warned, RunFinished)  # what only a worker says
+WORK = (Progress, Measured, ArtifactSaved, StepStarted, StepFinished, Warned, RunFinished)  # from workers only
 Line = tuple[int, int, str, str]  # step, seed, kind of work, control
-RESTED = 2.0  # seconds; a shorter gap between two workers of a run is no rest worth telling
+RESTED = 2.0  # seconds; shorter gaps between two workers of a run are not reported
 
 
 class Status(StrEnum):
+    """The status of a run."""
+
     QUEUED = "queued"
     RUNNING = "running"
     PAUSED = "paused"
@@ -55,8 +57,8 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class StepState:
-    """A step that has begun; `seconds` is None until it is done, `curve` its progress without what was done twice,
-    `notes` what it had to say when it was done."""
+    """A step that has begun; `seconds` is None until it has ended, `curve` is its progress without repeated parts,
+    `notes` are what it reported at its end."""
 
     step: int
     stage: str
@@ -72,15 +74,14 @@ class StepState:
 
 @dataclass(frozen=True)
 class RunState:
-    """A frozen picture of a run; times are seconds since 1970, None where that has not happened.
+    """A snapshot of a run; times are seconds since 1970, None if the event has not happened.
 
-    `strikes` counts the deaths that were its own since the run last got further than ever before, `furthest` is how
-    far each line of its progress ever got; `damaged` counts the lines of its log that could not be read, `missing` the
-    events whose numbers are not in it. `clock_moved` is on once the clock went back, or forward by a day within a
-    moment of work.
+    `strikes` counts the interruptions caused by the run itself since it last made new progress; `furthest` is the most
+    progress ever reported on each line of work. `damaged` counts unreadable lines of the log, `missing` the sequence
+    numbers that are not in it. `clock_moved` is True once the clock went back, or forward by a day, during work.
 
-    `worked` is how long the run has been worked on up to `working_since`, which is None while it is not. `stops` counts
-    all interruptions; `stopped_by` and `stopped_code` say what the last one was.
+    `worked` is the time spent on the run in seconds, up to `working_since`, which is None while no worker is at it.
+    `stops` counts all interruptions; `stopped_by` and `stopped_code` describe the last one.
     """
 
     name: str = ""
@@ -114,11 +115,11 @@ class RunState:
 
     @property
     def lost(self) -> int:
-        """How much of the log is known to be lost, in lines; 0 for a whole one."""
+        """The known number of lost log lines; 0 if the log is intact."""
         return max(self.damaged, self.missing)
 
     def durations(self, now: float | None = None) -> tuple[float, float]:
-        """Seconds worked, and seconds from the first start to the end; of a run that goes on up to `now`."""
+        """Seconds worked, and seconds from the first start to the end, or to `now` for a running run."""
         begin = self.started or 0.0
         until = now if self.finished is None or not self.status.is_over else self.finished
         running = max((now or 0.0) - self.working_since, 0.0) if self.working_since is not None and now else 0.0
@@ -126,19 +127,19 @@ class RunState:
 
     @property
     def points(self) -> tuple[Point, ...]:
-        """The points in the order of their steps, with the spread over the other seeds measured so far."""
+        """The points in the order of their steps, with the spread over the seeds measured so far."""
         found = sorted((m.point for m in self.measured if m.role == "point"), key=lambda point: point.step)
         spread = (point.with_replicas(self._replicas(point)) for point in found)
         return tuple(self._above_chance(self._beside_its_twin(point)) for point in spread)
 
     @property
     def controls(self) -> tuple[Point, ...]:
-        """Those of the recipe's own seed, with the spread over the other seeds measured so far."""
+        """The controls of the recipe's own seed, with the spread over the seeds measured so far."""
         found = sorted((m for m in self.measured if m.role == "control"), key=lambda m: (m.point.step, m.seed))
-        told: dict[tuple[int, str], list[Point]] = {}
+        grouped: dict[tuple[int, str], list[Point]] = {}
         for m in found:
-            told.setdefault((m.point.step, m.point.name), []).append(m.point)
-        return tuple(self._above_chance(own.with_replicas(others)) for own, *others in told.values())
+            grouped.setdefault((m.point.step, m.point.name), []).append(m.point)
+        return tuple(self._above_chance(own.with_replicas(others)) for own, *others in grouped.values())
 
     @property
     def curves(self) -> dict[int, tuple[Progress, ...]]:
@@ -147,7 +148,7 @@ class RunState:
 
     @property
     def lasted(self) -> float | None:
-        """Seconds from its start to its end or newest event; None before, or where the clock was moved meanwhile."""
+        """Seconds from the start to the end or the newest event; None before the start, or if the clock was moved."""
         end = self.finished if self.finished is not None else self.last_event
         if self.started is None or end is None or self.clock_moved or end < self.started:
             return None
@@ -158,11 +159,11 @@ class RunState:
         return tuple(twin for twin in twins if twin.step == point.step and twin.name == point.name)
 
     def _above_chance(self, point: Point) -> Point:
-        """The point with what chance gives on the run's images, where that is known."""
+        """The point with the chance level of the run's images, if that is known."""
         return point if self.chance is None else point.model_copy(update={"chance": self.chance})
 
     def _beside_its_twin(self, point: Point) -> Point:
-        """The point, its receipt saying what a teacher was worth where a twin without one stands beside it."""
+        """The point with the gain from its teacher in the receipt, if there is a control without a teacher."""
         gap = gap_recovered(self.measured, point.step)
         return point if gap is None else point.model_copy(update={"receipt": {**point.receipt, "gap_recovered": gap}})
 
@@ -176,7 +177,7 @@ def fold(events: Iterable[AnyEvent], state: RunState | None = None) -> RunState:
 
 
 def _runs_of_progress(events: Iterable[AnyEvent]) -> Iterable[AnyEvent | list[Progress]]:
-    """Neighbouring Progress events of one step together: a curve of 10,000 is then copied once, not 10,000 times."""
+    """Groups neighbouring Progress events of one step, so that a curve of 10,000 is copied once, not 10,000 times."""
     batch: list[Progress] = []
     for event in events:
         if batch and not (isinstance(event, Progress) and event.step == batch[0].step):
@@ -246,9 +247,9 @@ def _applied(state: RunState, event: AnyEvent) -> RunState:
 
 
 def _clock_moved(state: RunState, event: AnyEvent) -> bool:
-    """Whether the clock shows less than at the event before, or a day more while work went on.
+    """Whether the clock shows less than at the previous event, or a day more during work.
 
-    Processes that write in turn may differ by the time between reading the clock and writing: a second is let pass.
+    Processes that write in turn may differ by the time between reading the clock and writing, so a second is tolerated.
     """
     if state.last_event is None:
         return False
@@ -257,16 +258,16 @@ def _clock_moved(state: RunState, event: AnyEvent) -> bool:
 
 
 def _interrupted(state: RunState, event: RunInterrupted) -> RunState:
-    told = {"cause_code": event.code, "stopped_by": event.cause, "stopped_code": event.code, "details": event.details}
-    return replace(state, stops=state.stops + 1, **told)  # type: ignore[arg-type]
+    stop = {"cause_code": event.code, "stopped_by": event.cause, "stopped_code": event.code, "details": event.details}
+    return replace(state, stops=state.stops + 1, **stop)  # type: ignore[arg-type]
 
 
 def _timed(state: RunState, event: AnyEvent) -> RunState:
-    """Counts the time that was worked: up to a pause or the end, of a worker that died up to its last word."""
-    began, told = state.working_since, state.last_event
+    """Adds up the time worked: up to a pause or the end, or up to the last event of a worker that died."""
+    began, last = state.working_since, state.last_event
     match event:
         case RunStarted() | RunInterrupted():
-            until = told
+            until = last
         case RunPaused() | RunFinished() | RunCancelled() | RunFailed():
             until = event.time
         case _:
@@ -277,12 +278,12 @@ def _timed(state: RunState, event: AnyEvent) -> RunState:
 
 
 def _place(event: Measured) -> tuple[str, int, str, int]:
-    """Measured again after a resume, a point replaces the one at its place."""
+    """The place of a point; measured again after a resume, it replaces the point with the same place."""
     return event.role, event.point.step, event.point.name, event.seed
 
 
 def _step_started(state: RunState, event: StepStarted) -> RunState:
-    """A step taken up again after a resume keeps its curve."""
+    """Records the start of a step; a resumed step keeps its curve."""
     before = next((s for s in state.steps if s.step == event.step), None)
     curve = before.curve if before else ()
     now = StepState(
@@ -319,7 +320,7 @@ def _progressed(state: RunState, batch: list[Progress]) -> RunState:
 
 
 def extend(curve: tuple[Progress, ...], batch: Iterable[Progress]) -> tuple[Progress, ...]:
-    """The curve with `batch` after it; what a resumed run does over again replaces what it did before."""
+    """The curve with `batch` appended; what a resumed run repeats replaces what was there before."""
     points = list(curve)
     reached: dict[tuple[int, str, str], tuple[int, int]] = {_line(p): _position(p) for p in points}
     for progress in batch:

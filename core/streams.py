@@ -1,4 +1,4 @@
-"""stdout and stderr as terminals, pipes and locales really have them: closed, full, or unable to hold a character."""
+"""stdout and stderr that cope with real terminals, pipes and locales: closed, full, or lacking a character."""
 
 from __future__ import annotations
 
@@ -9,20 +9,19 @@ import sys
 from contextlib import suppress
 from typing import TextIO
 
-NARROWEST = 20  # columns that a table is laid out for, however few a terminal claims to have
+NARROWEST = 20  # columns a table is laid out for at least, even if the terminal reports fewer
 
 
 def prepare() -> None:
-    """Makes stdout and stderr take any text: what an encoding lacks is escaped (`\\u4e2d`), never an error.
+    """Makes stdout and stderr accept any text: characters an encoding lacks are escaped (`\\u4e2d`), never an error.
 
-    A stream that was closed before we started is replaced by one that goes nowhere, so that no file of ours gets its
-    number.
+    Streams that were closed before the start are opened on /dev/null, so that no other file gets their numbers.
     """
     for number in (0, 1, 2):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number: this one
     given = os.environ.get("COLUMNS", "")
     if given.isdigit() and int(given) < NARROWEST:
         os.environ["COLUMNS"] = str(NARROWEST)
@@ -39,7 +38,7 @@ def _able(stream: TextIO | None) -> TextIO:
 
 
 def document(data: object) -> str:
-    """`data` as JSON that stdout can hold: escaped as JSON escapes where its encoding lacks a character."""
+    """`data` as JSON that stdout can encode: non-ASCII is escaped if the encoding lacks a character."""
     text = json.dumps(data, ensure_ascii=False, indent=1)
     try:
         text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
@@ -49,9 +48,9 @@ def document(data: object) -> str:
 
 
 def finish() -> str:
-    """Writes out what is still held back; what went wrong, in words, empty if nothing did.
+    """Flushes both streams and returns what went wrong in words; empty if nothing did.
 
-    A reader that has gone (`| head`) is nothing wrong. Python is kept from trying again at its end.
+    A closed pipe (`| head`) is no error. Python is kept from flushing again at exit.
     """
     wrong = ""
     for stream in (sys.stdout, sys.stderr):

@@ -1,4 +1,4 @@
-"""A run as one row: what result.json holds, and what a person wrote on the run."""
+"""The summary of a run, stored in result.json, and a person's notes on it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ IMMUTABLE = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 class Notes(BaseModel):
-    """What a person wrote on a run after it began; an empty name keeps the recipe's."""
+    """A person's notes on a run; an empty name keeps the recipe's."""
 
     model_config = IMMUTABLE
 
@@ -23,7 +23,7 @@ class Notes(BaseModel):
 
 
 def _emptied(text: object) -> object:
-    """Earlier versions stored what a recipe left empty as two quotation marks."""
+    """Earlier versions stored empty texts of a recipe as two quotation marks."""
     return "" if text == '""' else text
 
 
@@ -42,10 +42,10 @@ class SavedFile(BaseModel):
 
 
 class RunSummary(BaseModel):
-    """A run as a row of a table; `result.json` is this, without the id, which is the folder's name.
+    """A run as a row of a table; `result.json` holds this, without the id, which is the folder's name.
 
-    `files` and `events`, the number of events behind it, stand in for the log where that is damaged later; `lost` is
-    how many lines of the log could not be read when this was written.
+    Times are seconds since 1970. `files` and `events`, the number of events so far, help if the log is damaged later;
+    `lost` is the number of log lines that could not be read when the summary was written.
     """
 
     model_config = IMMUTABLE
@@ -59,7 +59,7 @@ class RunSummary(BaseModel):
     created: float | None = None
     started: float | None = None
     finished: float | None = None
-    lasted: float | None = None  # seconds; absent where the clock was moved meanwhile
+    lasted: float | None = None  # seconds; None if the clock was moved meanwhile
     points: tuple[Point, ...] = ()
     controls: tuple[Point, ...] = ()
     environment: dict[str, str] = {}

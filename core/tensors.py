@@ -1,6 +1,6 @@
-"""Whether a file of numbers is whole, read without any library: safetensors, NumPy archives, kept files, JSON.
+"""Integrity of data files, checked without other libraries: safetensors, NumPy archives, kept files, JSON.
 
-Layout of safetensors: 8 bytes of header length, JSON, plain tensors (https://huggingface.co/docs/safetensors).
+Layout of safetensors: 8 bytes of header length, JSON, raw tensors (https://huggingface.co/docs/safetensors).
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import Any, Literal
 from core.sealed import DamagedError, unseal, unwrap
 
 FLOATS: dict[str, Literal["f", "d"]] = {"F32": "f", "F64": "d"}
-BLANK = "0" * 64  # stands in the place of the seal while the hash is taken
+BLANK = "0" * 64  # replaces the seal while the hash is computed
 
 
 def has_whole_content(path: Path, *, sealed: bool = False) -> bool | None:
-    """Whether the content is as it was written, as far as its form tells; None for a form that tells nothing.
+    """Whether the content is as it was written, as far as its format shows; None for formats that show nothing.
 
-    `sealed`: a safetensors file without a hash of itself is not whole.
+    `sealed`: safetensors files must contain a matching hash of themselves.
     """
     try:
         match path.suffix:
@@ -43,7 +43,7 @@ def has_whole_content(path: Path, *, sealed: bool = False) -> bool | None:
 
 
 def is_finite(path: Path) -> bool:
-    """Whether a safetensors file can be read and its 32-bit and 64-bit floats hold no NaN and no infinity."""
+    """Whether a safetensors file can be read and its 32-bit and 64-bit floats are all finite."""
     try:
         header, body = _parts(path.read_bytes())
         return all(_finite(body, entry) for name, entry in header.items() if name != "__metadata__")
@@ -65,7 +65,7 @@ def _parts(data: bytes) -> tuple[dict[str, Any], memoryview]:
 
 
 def _matches(path: Path) -> bool:
-    """Whether the hash in the header of a cached dataset is that of the file, or in an older one of its tensors."""
+    """Whether the hash in the header matches the file or, for older files, its tensors."""
     data = path.read_bytes()
     header, body = _parts(data)
     known = header["__metadata__"]

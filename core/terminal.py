@@ -1,4 +1,4 @@
-"""What a person at a terminal sees: a progress bar while a run goes on, a table of its points at the end."""
+"""Runs as shown in a terminal: a progress bar while a run is going on, a table of its points at the end."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ from core.state import RESTED, RunState, Status
 from core.workspace import Workspace
 
 POLL = 0.1  # seconds
-GRACE = 4.0  # seconds a cancelled worker may take to reach the end of its batch before it is ended
+GRACE = 4.0  # seconds a cancelled worker may take to finish its batch before it is killed
 
 
 def follow(run: Run, recipe: Recipe, worker: subprocess.Popen[bytes], console: Console) -> RunSummary:
-    """Shows the run's progress until its worker has ended; Ctrl-C cancels the run, and is raised again afterwards.
+    """Shows the run's progress until its worker has ended; Ctrl-C cancels the run and is raised again afterwards.
 
-    A worker that died without a word leaves the run interrupted, with the cause.
+    If the worker died without reporting an error, the run is recorded as interrupted, with the cause.
     """
     steps = [f"{step.stage}.{step.method}" for step in recipe.steps]
     stopped = 0.0
@@ -82,32 +82,32 @@ def follow(run: Run, recipe: Recipe, worker: subprocess.Popen[bytes], console: C
 
 
 def farewell(summary: RunSummary, where: str) -> str:
-    """What became of a run after Ctrl-C, what is kept, and how to go on; `where` is added to the command."""
-    kept = [f"{len(summary.points)} measured model(s)"] if summary.points else []
-    told = ", ".join([*kept, "its curves", "its last checkpoint, if it reached one"])
-    state = "goes on" if summary.status is Status.RUNNING else f"is {summary.status.value}"
-    return f"\nRun {summary.id} {state}. Kept: {told}. To go on: condenser resume {summary.id}{where}"
+    """The state of a run after Ctrl-C, what is kept, and how to continue; `where` is added to the command."""
+    kept = [f"{Amount(len(summary.points)):measured model|measured models}"] if summary.points else []
+    listed = ", ".join([*kept, "its curves", "its last checkpoint, if it reached one"])
+    state = "continues" if summary.status is Status.RUNNING else f"is {summary.status.value}"
+    return f"\nRun {summary.id} {state}. Kept: {listed}. To continue: condenser resume {summary.id}{where}"
 
 
 def place(store: Workspace, run_id: str) -> int:
-    """Which one in the queue it is, from 1; 0 if it has begun already."""
+    """The run's place in the queue, from 1; 0 if it has already begun."""
     waiting = store.queued()
     return waiting.index(run_id) + 1 if run_id in waiting else 0
 
 
 def whereabouts(run_id: str, place: int, store: Workspace, url: str) -> str:
-    """What `submit` says next to the id: where the run waits, and where it can be followed."""
+    """What `submit` prints besides the id: where the run is queued, and where it can be followed."""
     lines = [f"place {place} in the queue" if place else "it has begun", f"workspace: {store.path}"]
     return "\n".join([*lines, f"dashboard: {url}/live?run={run_id}"] if url else lines)
 
 
 def _settle(run: Run, code: int, *, cancelled: bool) -> None:
-    """Says how the run ended where its worker could not."""
+    """Records how the run ended if its worker could not."""
     status = run.state().status
     if status.is_over or status is Status.PAUSED:
         return
     found = death(code, run.log_tail())
-    cause = f"{found.cause} What was measured is kept: `condenser resume {run.id}` goes on from the last checkpoint."
+    cause = f"{found.cause} Measurements are kept: `condenser resume {run.id}` continues from the last checkpoint."
     run.emit(RunCancelled() if cancelled else replace(found, cause=cause))
 
 
@@ -152,26 +152,27 @@ def point_line(point: Point, role: str = "point") -> str:
     )
 
 
-def standing(state: RunState) -> list[str]:
-    """What a person must know of a run besides its points: why it stands still, that it is being tried again, and how
-    long it was worked on where it rested."""
-    told = []
+def notices(state: RunState) -> list[str]:
+    """What a person should know about a run besides its points: why it stopped, that it is being tried again, and how
+    long it was worked on if it paused."""
+    lines = []
     if state.status in (Status.FAILED, Status.INTERRUPTED, Status.PAUSED):
         why = (state.error or {}).get("message") or state.cause
-        told.append(f"{why} What was measured is kept; resume goes on from the last checkpoint.")
+        lines.append(f"{why.rstrip('.')}. What was measured is kept; resume continues from the last checkpoint.")
     elif state.strikes and not state.status.is_over:
-        again = f"stopped by itself, {state.strikes} of {Timeouts().tries}, trying again"
-        told.append(f"{again}: {state.stopped_by}")
+        again = f"stopped unexpectedly, {state.strikes} of {Timeouts().tries}, trying again"
+        lines.append(f"{again}: {state.stopped_by}")
     elif state.stops:
-        told.append(f"stopped by itself {state.stops} times and went on; the last time: {state.stopped_by}")
+        times = f"{Amount(state.stops):time|times}"
+        lines.append(f"stopped unexpectedly {times} and continued; the last time: {state.stopped_by}")
     worked, whole = state.durations()
     if state.status.is_over and whole - worked >= RESTED:
-        told.append(f"worked on for {duration(worked)}, {duration(whole)} from the first start to the end")
-    return told
+        lines.append(f"worked on for {duration(worked)}, {duration(whole)} from the first start to the end")
+    return lines
 
 
 def conclusion(run: Run, summary: RunSummary) -> str:
-    """What the run came to, in words; empty where nothing was measured yet."""
+    """The conclusion of the run in sentences; empty if nothing was measured yet."""
     found = closing(summary.points, summary.controls, summary.status, lambda one, other: paired(run, one, other))
     return sentence(found)
 
@@ -181,12 +182,12 @@ def points_table(summary: RunSummary) -> Table:
     latency = next((p.latency_ms for p in summary.points if p.latency_ms), None)
     where = f"{latency.runtime} on {latency.device}, {Amount(latency.threads):thread|threads}" if latency else ""
     luck = next((chance(p) for p in summary.points if p.chance), "")
-    told = [
+    notes = [
         f"latency: {where}, batch {latency.batch}" if latency else "",
         f"chance: {luck}" if luck else "",
         *map(gap_line, summary.points),
     ]
-    table = Table(title=Text(summary.name), caption="\n".join(filter(None, told)) or None)
+    table = Table(title=Text(summary.name), caption="\n".join(filter(None, notes)) or None)
     table.add_column("step", no_wrap=True)
     table.add_column("model", overflow="fold")
     targeted = any(point.target_accuracy is not None for point in (*summary.points, *summary.controls))
@@ -223,31 +224,31 @@ def _at_chance(point: Point) -> str:
 
 
 def findings(found: Sequence[Finding]) -> str:
-    """What is wrong, a file a line with what to do, and how many files are whole."""
+    """The damaged and missing files, with what to do about each, and the number of intact files."""
     lines = [f"{one.state.value:<9} {one.file}\n          {one.fix}".rstrip() for one in found if one.state.is_bad]
     counts = Counter(one.state for one in found)
     whole = f"{counts[Condition.OK]} files are as they were written"
     unsealed, unknown = counts[Condition.UNSEALED], counts[Condition.UNKNOWN]
     bare = f"; {unsealed} have no hash to check them by" if unsealed else ""
-    strange = f"; of {unknown} nothing is known" if unknown else ""
+    strange = f"; {unknown} are not known to Condenser" if unknown else ""
     return "\n".join([*lines, f"{whole}{bare}{strange}."])
 
 
 def gap_line(point: Point) -> str:
-    """What a teacher was worth, on one line; empty where no twin stands beside the point."""
+    """The gain from a teacher on one line; empty if there is no control without a teacher."""
     gap: Any = point.receipt.get("gap_recovered")
     if not gap:
         return ""
-    told = [f"{name} {percent(gap[name])}" for name in ("twin", "distilled", "teacher")]
+    accuracies = [f"{name} {percent(gap[name])}" for name in ("twin", "distilled", "teacher")]
     share = f"{percent(gap['share'], 0)} of the gap recovered" if "share" in gap else "no gap to recover"
-    return f"step {point.step}: {share} ({', '.join(told)}; {Amount(gap['seeds']):seed|seeds})"
+    return f"step {point.step}: {share} ({', '.join(accuracies)}; {Amount(gap['seeds']):seed|seeds})"
 
 
 SCORE_HEADS = {"probe_accuracy": "probe", "knn_accuracy": "knn"}
 
 
 def ranking(rows: Sequence[Facts], agreement: Sequence[Facts]) -> list[Table]:
-    """The scores of each backbone; below, how each score agrees with the probe, where there are enough backbones."""
+    """The scores of each backbone; with enough backbones also how well each score agrees with the probe."""
     scores = [name for name in rows[0] if name not in ("backbone", "pretrained", "images")]
     table = Table(title=f"{rows[0]['images']} labelled images; higher is better", box=None, padding=(0, 1, 0, 0))
     table.add_column("backbone", no_wrap=True)
@@ -258,13 +259,13 @@ def ranking(rows: Sequence[Facts], agreement: Sequence[Facts]) -> list[Table]:
         table.add_row(Text(name), *(_three(row[score]) for score in scores), style=None if row["pretrained"] else "dim")
     if not agreement:
         return [table]
-    beside = Table(title="Does a score order backbones as the probe does? From −1 to 1, the same order", box=None)
+    agreements = Table(title="Agreement of each score with the probe's order, from −1 to 1 (the same order)", box=None)
     for name in ("score", "over", "Kendall", "Spearman"):
-        beside.add_column(name, justify="left" if name in ("score", "over") else "right")
+        agreements.add_column(name, justify="left" if name in ("score", "over") else "right")
     for each in agreement:
-        over = f"{each['backbones']} backbones{', random ones too' if each['controls'] else ''}"
-        beside.add_row(str(each["score"]), over, _three(each["kendall"]), _three(each["spearman"]))
-    return [table, beside]
+        over = f"{each['backbones']} backbones{', random weights included' if each['controls'] else ''}"
+        agreements.add_row(str(each["score"]), over, _three(each["kendall"]), _three(each["spearman"]))
+    return [table, agreements]
 
 
 def _three(value: object) -> str:
@@ -272,7 +273,7 @@ def _three(value: object) -> str:
 
 
 def methods_help() -> str:
-    """Every knob of a recipe and of its methods, for the help of the commands that take one."""
+    """All options of recipes and methods, for the help of the commands that take a recipe."""
     lines = [f"of the recipe: {', '.join(map(_in_help, RECIPE_OPTIONS))}"]
     for stage, menu in load_catalog().methods.items():
         for name, entry in menu.items():
@@ -282,6 +283,6 @@ def methods_help() -> str:
 
 
 def _in_help(option: Option) -> str:
-    """`labels (a whole number from 0 to 10000000, 0 = all; 0)`: what a number that is no amount means is said."""
+    """`labels (a whole number from 0 to 10000000, 0 = all; 0)`: name, allowed values, special values and default."""
     meanings = "".join(f", {value:g} = {words.en}" for value, words in option.names if isinstance(value, int | float))
     return f"{option.name} ({option.allowed()}{meanings}; {option.default})"

@@ -1,4 +1,4 @@
-"""TOML in and out: read behind limits that keep a hostile file from costing time or memory, written canonically."""
+"""TOML: read with limits, so that a hostile file cannot cost much time or memory, and written canonically."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from core.options import Value
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 16  # brackets within brackets; tomllib recurses once a level
-MAX_DOTS = 32  # on one line, outside text: tomllib takes quadratic time over a key of n dotted parts (16,000: 2.4 s)
+MAX_DOTS = 32  # on one line, outside text: tomllib takes quadratic time for a key of n dotted parts (16,000: 2.4 s)
 MAX_DIGITS = 40  # of one number
 
-# Text and comments, also unterminated ones; each alternative ends at the latest at the end, so the scan is linear.
+# Strings and comments, unterminated ones too; no alternative backtracks beyond its end, so the scan is linear.
 _TEXT = re.compile(
     r'"""(?:\\.|[^\\])*?(?:"""|\Z)|' + r"'''.*?(?:'''|\Z)|" + r'"(?:\\.|[^"\\\n])*"?|' + r"'[^'\n]*'?|#[^\n]*",
     re.DOTALL,
@@ -25,7 +25,7 @@ _ESCAPED = re.compile(r'["\\\x00-\x1f\x7f]')
 
 
 def read(text: str | bytes, what: str = "recipe") -> dict[str, object]:
-    """The table that `text` holds; a byte order mark and CRLF are accepted. Raises UserError, never anything else."""
+    """The table in `text`; a byte order mark and CRLF are accepted. Raises UserError and nothing else."""
     text = _decoded(text, what)
     _guard(text, what)
     try:
@@ -35,7 +35,7 @@ def read(text: str | bytes, what: str = "recipe") -> dict[str, object]:
 
 
 def write_value(value: Value) -> str:
-    """`value` as TOML, so that reading it back gives the same value and type."""
+    """`value` as TOML; reading it back gives the same value and type."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return _text(value) if isinstance(value, str) else repr(value)
@@ -63,7 +63,7 @@ def _decoded(text: str | bytes, what: str) -> str:
             raise UserError("too_large", what, f"{len(data):,} bytes", allowed, "Give the recipe itself, not its data.")
         return data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeError as error:
-        given = f"a byte or character that is no UTF-8 at position {getattr(error, 'start', 0)}"
+        given = f"a byte or character that is not UTF-8 at position {getattr(error, 'start', 0)}"
         raise UserError("not_utf8", what, given, "UTF-8 text", "Save the file with the encoding UTF-8.") from None
 
 
@@ -95,5 +95,5 @@ def _malformed(text: str, message: str, what: str) -> UserError:
     place, given = f"{what} line {number}", lines[number - 1].strip()
     if message.startswith(("Cannot overwrite", "Cannot declare", "Cannot mutate", "Duplicate")):
         return UserError("duplicate_key", place, given, "each key once", f"Remove one of the two. ({message})")
-    fix = f"Mend that line; text needs quotes. ({shorten(message)})"
+    fix = f"Correct that line; text needs quotes. ({shorten(message)})"
     return UserError("not_toml", place, given, "TOML, see https://toml.io", fix)

@@ -1,7 +1,7 @@
-"""Files that came through the browser, on their way into a dataset: in a place of their own, until they are read.
+"""Files uploaded in the browser, stored in a folder of their own until they are imported.
 
-They become one zip that holds them as they came: their names are data in it and never paths, and it is judged by the
-same rules as a zip of a person's own. What nobody fetches is removed with old answers, after a day.
+They are packed unchanged into one zip: their names are data in it, never paths, and it is checked by the same rules as
+any other zip. Uploads that are never imported are removed with old answers, after a day.
 """
 
 from __future__ import annotations
@@ -18,38 +18,39 @@ from core.formatting import size
 from core.workspace import Workspace
 
 PREFIX = ".upload-"
-LARGEST = 10**9  # bytes of one upload: they pass through memory
+LARGEST = 10**9  # bytes of one upload, which is held in memory
 MOST_FILES = 20_000
 
 
 def keep_file(workspace: Workspace, name: str, data: bytes) -> Path:
-    """A single file, a zip or a table, under a name that is safe."""
+    """Stores a single file (a zip or a table) under a safe name and returns its path."""
     _check(1, len(data))
     path = _place(workspace) / UserText(name).path()
     return _kept(path, lambda: write_atomic(path, data))
 
 
 def keep_files(workspace: Workspace, name: str, files: Mapping[str, bytes]) -> Path:
-    """Files by the path they came under, as one zip called `name`."""
+    """Stores files, given by their original paths, as one zip called `name` and returns its path."""
     _check(len(files), sum(map(len, files.values())))
     path = _place(workspace) / f"{UserText(name).path()}.zip"
     return _kept(path, lambda: _pack(path, files.items()))
 
 
 def drop(workspace: Workspace, path: Path) -> None:
-    """Removes an upload; anything else is left alone."""
+    """Removes an upload; does nothing for any other path."""
     if is_upload(workspace, path):
         remove_tree(path.parent)
 
 
 def is_upload(workspace: Workspace, path: Path) -> bool:
+    """Whether `path` is a file stored by this module."""
     return path.parent.parent == workspace.path / "jobs" and path.parent.name.startswith(PREFIX)
 
 
 def _check(count: int, total: int) -> None:
     if count > MOST_FILES or total > LARGEST:
         given = f"{count:,} files, {size(total)}"
-        fix = "Give the folder's path on this machine instead: it is then read where it is."
+        fix = "Give the folder's path on this machine instead; it is then read in place."
         raise UserError("upload_too_large", "path", given, f"at most {MOST_FILES:,} files and {size(LARGEST)}", fix)
 
 

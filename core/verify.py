@@ -1,6 +1,6 @@
-"""Every stored file held against the hash it was written with, for a workspace, one run, dataset or network.
+"""Checks every stored file of a workspace, or of one run, dataset or network, against the hash it was written with.
 
-Nothing is written, so that a workspace that can only be read is verified too.
+Nothing is written, so that read-only workspaces can be verified too.
 """
 
 from __future__ import annotations
@@ -19,27 +19,32 @@ from core.models import WEIGHTS, network_home
 from core.processes.workers import IDENTITY_FILES, read_identity
 from core.runs import Run
 from core.sealed import file_hash, read_sealed, unseal
+from core.search.store import FOLDER as SEARCHES
+from core.search.store import search_ids
 from core.tensors import has_whole_content, is_finite
 from core.workspace import Workspace
 
 AGAIN = "Run the recipe again: steps whose models are cached are not trained again."
-VERSION = "An earlier version of the set: only a run that began with it needs it. Delete the file."
-CACHED = "Nothing needs to be done: it is made again when it is needed. `condenser cache --clear` removes it."
-RESUMED = "Nothing needs to be done: a resumed run goes on from the checkpoint before it."
-MADE = "A run that is resumed does the step again; a finished run only loses its layer-by-layer sensitivity."
+VERSION = "An earlier version of the dataset; only runs that began with it need it. Delete the file."
+CACHED = "Nothing needs to be done: it is made again when needed. `condenser cache --clear` removes it."
+RESUMED = "Nothing needs to be done: a resumed run continues from the checkpoint before it."
+MADE = "A resumed run repeats the step; a finished run only loses its layer-by-layer sensitivity."
 COMPUTED = "Nothing needs to be done: the page Inspect has it computed again."
-PROCESS = "Nothing needs to be done: it is written anew by the next process."
-ASK_AGAIN = "Ask again: an answer is kept for a day only."
-FETCH = "Delete it; it is fetched or decoded again with the next run."
+PROCESS = "Nothing needs to be done: the next process writes it again."
+ASK_SEARCH = "Ask for a new search: steps whose models are cached are not trained again."
+RESUMED_SEARCH = "A resumed search writes it again from its runs: `condenser resume`."
+CONFIRM = "Confirm the trial again; the runs themselves are whole."
+ASK_AGAIN = "Try again: answers are kept for a day only."
+FETCH = "Delete it; the next run downloads or decodes it again."
 MADE_FOLDER, HASHES = "made", "files.json"
 HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.[a-z]+")
 BY_CONTENT = re.compile(r"[0-9a-f]{64}")
 
 
 def verify(workspace: Workspace, name: str = "") -> list[Finding]:
-    """A finding a file, of everything or of the run, dataset or imported network `name`.
+    """One finding per file: of the whole workspace, or of the run, dataset or imported network `name`.
 
-    Raises UserError `no_workspace`, and `unknown_name` where nothing is called so.
+    Raises UserError `no_workspace`, or `unknown_name` if nothing has that name.
     """
     if not workspace.path.is_dir():
         raise UserError("no_workspace", "workspace", str(workspace.path), "an existing folder", "Check --workspace.")
@@ -53,8 +58,8 @@ def verify(workspace: Workspace, name: str = "") -> list[Finding]:
     network = network_home(name, workspace.models)
     if network.is_dir():
         return list(_under(f"models/{network.name}", of_network(network)))
-    fix = "`condenser runs` and `condenser list datasets` name them; leave it out to verify everything."
-    allowed = "the id of a run, or the name of a dataset that is at hand or of an imported network"
+    fix = "List them with `condenser runs` and `condenser list datasets`, or leave it out to verify everything."
+    allowed = "the id of a run, or the name of a dataset on this machine or of an imported network"
     raise UserError("unknown_name", "name", name, allowed, fix)
 
 
@@ -66,11 +71,21 @@ def _everything(workspace: Workspace) -> Iterator[Finding]:
         yield from _under(f"datasets/{home.name}", _of_home(home))
     for home in sorted(path for path in workspace.models.glob("own-*") if path.is_dir()):
         yield from _under(f"models/{home.name}", of_network(home))
+    for search_id in search_ids(workspace):
+        yield from _under(f"searches/{search_id}", _of_search(workspace.path / SEARCHES / search_id))
     yield from _under("cache", of_cache(workspace.cache))
     for job_id in workspace.job_ids():
         folder = workspace.path / "jobs" / job_id
         names = [name for name in ("request.json", "result.json") if (folder / name).exists()]
         yield from _under(f"jobs/{job_id}", [_document(folder, name, ASK_AGAIN) for name in names])
+
+
+def _of_search(folder: Path) -> Iterator[Finding]:
+    """What was asked, where it stands, and who works on it; the journal is Optuna's and has no hashes."""
+    for name, fix in (("search.json", ASK_SEARCH), ("progress.json", RESUMED_SEARCH), ("confirmed.json", CONFIRM)):
+        if (folder / name).exists():
+            yield _document(folder, name, fix)
+    yield from _identities(folder)
 
 
 def _under(folder: str, findings: Iterator[Finding] | list[Finding]) -> Iterator[Finding]:
@@ -82,7 +97,7 @@ def _under(folder: str, findings: Iterator[Finding] | list[Finding]) -> Iterator
 
 
 def of_whole_run(run: Run) -> Iterator[Finding]:
-    """A finding for each file of a run; paths are relative to its folder."""
+    """One finding for each file of a run; paths are relative to its folder."""
     state = run.state()
     bad = {found.file: found for found in of_run(run, state)}
     yield from bad.values()
@@ -105,11 +120,11 @@ def of_whole_run(run: Run) -> Iterator[Finding]:
 
 
 def _summary(run: Run) -> Finding:
-    """A summary without a seal is held against the log."""
+    """A summary without a seal is checked against the log."""
     sealed = unseal(run.result.read_bytes()).sealed
     folded = run.fold_whole()
     if not sealed and folded.seq >= 0 and not folded.lost and run.summary().points != folded.points:
-        return Finding("result.json", Condition.DAMAGED, "It differs from the run's log. Delete it: it is made anew.")
+        return Finding("result.json", Condition.DAMAGED, "It differs from the run's log. Delete it: it is made again.")
     return Finding("result.json", Condition.OK if sealed else Condition.UNSEALED)
 
 
@@ -131,7 +146,7 @@ def _unhashed(root: Path, relative: str) -> Finding:
 
 
 def _checkpoints(run: Run) -> Iterator[Finding]:
-    """The states of training, and what finished steps made."""
+    """Checkpoints of training, and the results of finished steps."""
     for path in _files(run.checkpoints):
         relative = path.relative_to(run.folder).as_posix()
         if path.name.startswith("epoch-"):
@@ -145,7 +160,7 @@ def _checkpoints(run: Run) -> Iterator[Finding]:
 
 
 def _made(run: Run, relative: str) -> Iterator[Finding]:
-    """The network and the logits of a finished step, by the hashes beside them."""
+    """The network and the logits of a finished step, checked by the hashes next to them."""
     hashes = f"{relative}/{HASHES}"
     listed = _listed(run.folder / hashes)
     if (run.folder / hashes).exists():
@@ -159,7 +174,7 @@ def _made(run: Run, relative: str) -> Iterator[Finding]:
 
 
 def _checkpoint(root: Path, relative: str) -> Iterator[Finding]:
-    """A state of training: its tensors by the hash in its manifest; of tensors without one nothing is known."""
+    """A checkpoint of training: its tensors are checked by the hash in its manifest, if it has one."""
     path = root / relative
     if path.suffix == ".json":
         yield _document(root, relative, RESUMED)
@@ -170,7 +185,7 @@ def _checkpoint(root: Path, relative: str) -> Iterator[Finding]:
 
 
 def _listed(path: Path) -> dict[str, str]:
-    """The hashes in a sealed document; none where it is missing or damaged, which is a finding of its own."""
+    """The hashes in a sealed document; none if it is missing or damaged, which is reported separately."""
     try:
         found = json.loads(read_sealed(path))
     except (OSError, ValueError):
@@ -186,7 +201,7 @@ def _of_home(home: Path) -> Iterator[Finding]:
 
 
 def of_dataset(home: Path) -> Iterator[Finding]:
-    """An imported dataset: its labels, every image by the hash in its name, and the caches made of them."""
+    """An imported dataset: its labels, its images by the hashes in their names, and the caches of decoded images."""
     fix = f"Delete the folder datasets/{home.name} of the workspace and import the images again."
     card = _document(home, CARD, fix) if (home / CARD).exists() else Finding(CARD, Condition.MISSING, fix)
     yield card
@@ -202,7 +217,7 @@ def of_dataset(home: Path) -> Iterator[Finding]:
 
 
 def of_network(home: Path) -> Iterator[Finding]:
-    """An imported network: its card, and its weights by the hash in it."""
+    """An imported network: its card, and its weights by the hash in the card."""
     fix = f"Delete the folder models/{home.name} of the workspace and import the network again."
     card = _document(home, NETWORK_CARD, fix)
     yield card
@@ -211,7 +226,7 @@ def of_network(home: Path) -> Iterator[Finding]:
 
 
 def of_published(home: Path) -> Iterator[Finding]:
-    """A published set: its files as they were unpacked, by their hashes, and the caches made of them."""
+    """A published dataset: its unpacked files by their hashes, and the caches of decoded images."""
     if (home / UNPACKED).exists():
         yield _document(home, UNPACKED, FETCH)
         for name, digest in sorted(_listed(home / UNPACKED).items()):
@@ -233,7 +248,7 @@ def _caches(home: Path, paths: Iterator[Path], fix: str) -> Iterator[Finding]:
 
 
 def of_cache(folder: Path) -> Iterator[Finding]:
-    """What is kept of finished work: models, embeddings, graphs, judgements, and downloaded weights."""
+    """The caches: models, embeddings, graphs, evaluations, and downloaded weights."""
     for path in _files(folder):
         relative = path.relative_to(folder).as_posix()
         named = HASH_IN_NAME.search(path.name)

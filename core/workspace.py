@@ -1,7 +1,7 @@
-"""A workspace is a folder with everything of one person: runs, jobs, datasets, caches, and the queue.
+"""A workspace is a folder with all data of one person: runs, jobs, datasets, networks, caches, and the queue.
 
-runs/<id>/  jobs/<id>/  datasets/  models/  cache/  trash/  logs/
-queue/<rank>.<id>   one empty file a waiting run; the lowest rank is next
+runs/<id>/  jobs/<id>/  datasets/  models/  cache/  trash/  logs/  drafts/  searches/<id>/
+queue/<rank>.<id>   one empty file per waiting run; the lowest rank is next
 """
 
 from __future__ import annotations
@@ -44,16 +44,17 @@ __all__ = ["Job", "Workspace"]
 
 ID = re.compile(r"[0-9a-f]{13}-[0-9a-f]{6}")
 FOLDERS = ("runs", "jobs", "datasets", "models", "cache", "queue", "trash", "logs")
+LATER = ("drafts", "searches")  # made when they are first needed
 HALF_MADE = ".new-"
 KEEP_JOBS = 24 * 3600.0  # seconds
 KEEP_TRASH = 7 * 24 * 3600.0
 KEEP_HALF = 3600.0
 RANK = re.compile(r"[0-9]{1,24}")
-LAST_MOMENT = 16**13 - 1  # microseconds since 1970 that fit into an id: the year 2112
+LAST_MOMENT = 16**13 - 1  # microseconds since 1970, the most that fits into an id: in the year 2112
 
 
 class Workspace:
-    """Creates, lists, queues and deletes runs and jobs. Ids are opaque; only here do they become paths."""
+    """Creates, lists, queues and deletes runs and jobs. Ids are opaque; only this class turns them into paths."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
@@ -64,14 +65,14 @@ class Workspace:
 
     @classmethod
     def named(cls, path: Path | None = None) -> Workspace:
-        """The workspace at `path`, else at CONDENSER_WORKSPACE, else in the platform's folder for user data; it may
-        not be there yet."""
+        """The workspace at `path`, otherwise at CONDENSER_WORKSPACE, otherwise in the platform's folder for user data;
+        it need not exist yet."""
         path = path or Path(os.environ.get("CONDENSER_WORKSPACE") or user_data_dir("condenser", appauthor=False))
         return cls(path.expanduser())
 
     @classmethod
     def open_or_create(cls, path: Path | None = None) -> Workspace:
-        """The workspace `named`, with its folders made.
+        """The workspace of `named`, with its folders created.
 
         Raises UserError `workspace_is_file` or `workspace_not_writable`, and then has written nothing.
         """
@@ -85,13 +86,13 @@ class Workspace:
         strange = workspace.path.is_dir() and any(map(_foreign, _names(workspace.path)))
         for name in FOLDERS:
             workspace._make(name)
-        if not strange:  # a folder that holds other things of a person's keeps the rights it has
+        if not strange:  # a folder with other files of the person keeps its permissions
             close_to_others(workspace.path)
         return workspace
 
     @classmethod
     def open_to_read(cls, path: Path | None = None) -> Workspace:
-        """The workspace `named`, with nothing made: it may be read-only, or not be there and so have no runs.
+        """The workspace of `named`, with nothing created: it may be read-only, or not exist and so have no runs.
 
         Raises UserError `workspace_is_file` or `workspace_not_readable`.
         """
@@ -104,7 +105,7 @@ class Workspace:
 
     @classmethod
     def open_to_serve(cls, path: Path) -> Workspace:
-        """The workspace as far as its folders can be made: what one broken folder spoils is told when it is needed."""
+        """The workspace, with its folders created as far as possible; a broken folder is reported when it is needed."""
         workspace = cls.named(path)
         for name in FOLDERS:
             with suppress(UserError):
@@ -112,7 +113,8 @@ class Workspace:
         return workspace
 
     def catalog(self) -> Catalog:
-        """All that can be chosen here: what comes with the program, and what a person added to this workspace."""
+        """Everything that can be chosen here: what comes with the program, and what was imported into this
+        workspace."""
         shipped = load_catalog()
         networks = catalog_entries(self.models, shipped.backbones)
         return shipped.with_datasets(imported_datasets(self.datasets)).with_backbones(networks)
@@ -126,34 +128,57 @@ class Workspace:
 
     # runs
 
-    def create_run(self, recipe_text: str, name: str = "") -> Run:
-        """A new run of a recipe already checked; whole or not at all. `name` replaces the recipe's in the lists."""
-        run_id = new_id(after=self.run_ids())
+    def create_run(self, recipe_text: str, name: str = "", *, run_id: str = "", tags: tuple[str, ...] = ()) -> Run:
+        """A new run of a recipe that was already checked, created atomically. `name` replaces the recipe's in lists;
+        `run_id` is an id decided before, as `new_id` makes them."""
+        run_id = run_id or new_id(after=self.run_ids())
         with self._half_made("runs", run_id) as folder:
             half = Run(folder)
             write_atomic(folder / "recipe.toml", recipe_text.encode())
             for part in (half.checkpoints, half.artifacts):
                 make_folder(part)
-            if name and name != half.headline().name:
-                half.annotate(half.notes().model_copy(update={"name": name}))
+            other = name if name != half.headline().name else ""
+            if other or tags:
+                half.annotate(half.notes().model_copy(update={"name": other, "tags": tags}))
             half.requeue()
         return self.run(run_id)
 
     @contextmanager
     def _half_made(self, kind: str, new: str) -> Iterator[Path]:
-        """A folder to fill, in its place when the block ends well; what a full disk left of it goes at once."""
+        """A folder to fill, moved to its place if the block succeeds; removed at once if the disk fails."""
         half, whole = self.path / kind / (HALF_MADE + new), self.path / kind / new
         try:
             yield make_folder(half)
             move(half, whole)
         except OSError:
-            for folder in (half, whole):  # it may have been moved before its flush failed
+            for folder in (half, whole):  # it may have been moved before the flush failed
                 with suppress(OSError):
                     remove_tree(folder)
             raise
 
+    @contextmanager
+    def receive_run(self, run_id: str) -> Iterator[Path]:
+        """A folder to fill with a run that another workspace made, in its place when the block ends well, else gone.
+
+        Raises UserError `bad_parcel` where that is no id, `run_is_here` where there is such a run already.
+        """
+        if not ID.fullmatch(run_id):
+            raise UserError("bad_parcel", "run", run_id, "the id of a run", "Have the run sent again.")
+        for place in ("runs", "trash"):
+            if (self.path / place / run_id).exists():
+                fix = "It is listed by `condenser runs`." if place == "runs" else "Restore it on Trade-offs."
+                raise UserError("run_is_here", "run", run_id, "a run that is not in this workspace", fix)
+        half = self.path / "runs" / (HALF_MADE + run_id)
+        try:
+            with self._half_made("runs", run_id) as folder:
+                yield folder
+        except BaseException:
+            with suppress(OSError):
+                remove_tree(half)
+            raise
+
     def run(self, run_id: str) -> Run:
-        """The run of that id; raises UserError `unknown_run`, whatever the id looks like."""
+        """The run with that id; raises UserError `unknown_run` for any other text."""
         return Run(self._find("runs", run_id, "unknown_run", "run"))
 
     def run_ids(self) -> list[str]:
@@ -161,12 +186,12 @@ class Workspace:
         return _ids(self.path / "runs")
 
     def runs(self) -> list[RunSummary]:
-        """All runs as rows, newest first; those that are over come from their result.json."""
+        """All runs as rows, newest first; ended runs are read from their result.json."""
         summaries = (Run(self.path / "runs" / run_id).summary() for run_id in reversed(self.run_ids()))
-        return [s for s in summaries if s.status.is_over or (self.path / "runs" / s.id).is_dir()]  # deleted meanwhile
+        return [s for s in summaries if s.status.is_over or (self.path / "runs" / s.id).is_dir()]  # not deleted since
 
     def delete(self, run_id: str) -> None:
-        """Moves a run to the trash, from where `restore` brings it back; raises UserError `run_is_running`."""
+        """Moves a run to the trash, from which `restore` returns it; raises UserError `run_is_running`."""
         run = self.run(run_id)
         with run.hold() as idle:
             if not idle:
@@ -184,20 +209,20 @@ class Workspace:
 
     # the queue
 
-    def submit(self, recipe_text: str, name: str = "") -> Run:
+    def submit(self, recipe_text: str, name: str = "", *, run_id: str = "", tags: tuple[str, ...] = ()) -> Run:
         """Creates a run and queues it."""
-        run = self.create_run(recipe_text, name)
+        run = self.create_run(recipe_text, name, run_id=run_id, tags=tags)
         try:
             self.queue(run)
         except OSError:
-            with suppress(OSError):  # what was refused leaves no trace
+            with suppress(OSError):  # a refused run leaves no trace
                 self.unqueue(run.id)
                 remove_tree(run.folder)
             raise
         return run
 
     def queue(self, run: Run, *, front: bool = False) -> None:
-        """Puts a run at the end of the queue, or at its front; once only."""
+        """Puts a run at the end of the queue, or at its front, unless it is already in it."""
         entries = self._queue()
         if run.id in [run_id for _, run_id in entries]:
             return
@@ -208,21 +233,21 @@ class Workspace:
         write_atomic(self._entry(rank, run.id), b"")
 
     def queued(self) -> list[str]:
-        """The ids of the waiting runs, the next one first."""
+        """The ids of the waiting runs, the next first."""
         return [run_id for _, run_id in self._queue()]
 
     def unqueue(self, run_id: str) -> None:
-        """Takes a run out of the queue, if it is there."""
+        """Removes a run from the queue, if it is in it."""
         for rank, waiting in self._queue():
             if waiting == run_id:
                 remove_file(self._entry(rank, run_id))
 
     def reorder(self, run_id: str, position: int) -> None:
-        """Moves a waiting run to `position`, 0 being the next; raises UserError `not_queued`."""
+        """Moves a waiting run to `position` in the queue, from 0; raises UserError `not_queued`."""
         entries = self._queue()
         mine = next((entry for entry in entries if entry[1] == run_id), None)
         if mine is None:
-            raise UserError("not_queued", "run", run_id, "a run that is waiting", "It has begun, or is over.")
+            raise UserError("not_queued", "run", run_id, "a waiting run", "It has begun or ended meanwhile.")
         others = [entry for entry in entries if entry != mine]
         others.insert(max(0, min(position, len(others))), mine)
         now = time.time_ns()
@@ -234,14 +259,14 @@ class Workspace:
                 move(self._entry(old, waiting), self._entry(rank, waiting))
 
     def cancel(self, run_id: str) -> None:
-        """Cancels a run, waiting or running."""
+        """Cancels a waiting or running run."""
         run = self.run(run_id)
         run.cancel()
         if run.state().status.is_over:
             self.unqueue(run_id)
 
     def resume(self, run_id: str) -> Run:
-        """Queues a run again that was paused, cancelled, interrupted or failed; raises UserError if it cannot be."""
+        """Queues a paused, cancelled, interrupted or failed run again; raises UserError for any other."""
         run = self.run(run_id)
         run.requeue()
         self.queue(run)
@@ -257,11 +282,11 @@ class Workspace:
     # jobs
 
     def ask(self, request: Request[Any]) -> Job:
-        """A question to the engine; the supervisor gives it to a worker at once."""
+        """Creates a job for a request; the supervisor gives it to a worker at once."""
         return self.create_job(request.kind, request.to_document())
 
     def create_job(self, kind: str, request: dict[str, JsonValue]) -> Job:
-        """A question as it is stored; see `ask`."""
+        """Creates a job from a stored request; see `ask`."""
         document = seal(json.dumps({"kind": kind, "request": request}, allow_nan=False).encode())
         job_id = new_id(after=self.job_ids())
         with self._half_made("jobs", job_id) as half:
@@ -269,31 +294,31 @@ class Workspace:
         return self.job(job_id)
 
     def job(self, job_id: str) -> Job:
-        """The job of that id; raises UserError `unknown_job`."""
+        """The job with that id; raises UserError `unknown_job`."""
         return Job(self._find("jobs", job_id, "unknown_job", "job"))
 
     def job_ids(self) -> list[str]:
         """The ids of all jobs, oldest first."""
         return _ids(self.path / "jobs")
 
-    # a person's own networks
+    # imported networks
 
     def remove_network(self, name: str) -> str:
-        """Moves an imported network to the trash and gives its name; raises UserError `unknown_network`, and
-        `network_in_use` where a run that is not over begins with it."""
+        """Moves an imported network to the trash and returns its name; raises UserError `unknown_network`, or
+        `network_in_use` while a waiting or running run needs it."""
         called = re.compile(re.escape(PREFIX + bare_name(name)) + r"\s*[\",']")
         users = [s.id for s in self.runs() if not s.status.is_over and called.search(self.run(s.id).recipe_text)]
         if users:
-            fix = f"Let it end or cancel it first: condenser cancel {users[0]}."
+            fix = f"Wait for the run to end, or cancel it: condenser cancel {users[0]}."
             raise UserError("network_in_use", "model", name, "a network that no waiting or running run needs", fix)
         return remove_network(name, self.models, self.path / "trash")
 
     # housekeeping
 
     def tidy(self, now: float | None = None) -> None:
-        """Deletes for good what nobody will miss: old answers, old trash, what a crash left half made, old logs.
+        """Permanently deletes old answers, old trash, old logs, and folders that a crash left half made.
 
-        `now` is in seconds since 1970, by default as the clock says. What cannot be deleted is left for the next time.
+        `now` is in seconds since 1970, by default the current time. What cannot be deleted is left for the next time.
         """
         now = time.time() if now is None else now
         for folder, keep in (("jobs", KEEP_JOBS), ("trash", KEEP_TRASH), ("logs", KEEP_JOBS)):
@@ -313,20 +338,20 @@ class Workspace:
 
 
 def new_id(after: Sequence[str] = ()) -> str:
-    """Microseconds since 1970 and 24 random bits in hexadecimal: sorts by time, fits in a URL, says nothing.
+    """Microseconds since 1970 and 24 random bits in hexadecimal: sorts by time, fits in a URL, reveals nothing else.
 
-    It sorts behind the ids `after`, of which the last is the newest, wherever the clock has been when they were made.
+    It sorts after the ids `after` (the newest last), even if the clock was ahead when they were made.
     """
     newest = int(after[-1].partition("-")[0], 16) if after else 0
     return f"{min(max(time.time_ns() // 1000, newest + 1), LAST_MOMENT):013x}-{secrets.token_hex(3)}"
 
 
 def _ids(folder: Path) -> list[str]:
-    """The names that are ids, in order; a link, or a file where a folder should be, is none of ours."""
+    """The folders whose names are ids, in order; links and files are ignored."""
     try:
         with os.scandir(folder) as entries:
             return sorted(entry.name for entry in entries if ID.fullmatch(entry.name) and _is_folder(entry))
-    except OSError:  # a workspace that is only just being made, or a folder that is none or cannot be read
+    except OSError:  # the folder is missing, is no folder, or cannot be read
         return []
 
 
@@ -338,7 +363,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _names(folder: Path) -> list[str]:
-    """What lies in a folder; nothing where it is missing, no folder, or cannot be read."""
+    """The names in a folder; none if it is missing, is no folder, or cannot be read."""
     try:
         return os.listdir(folder)
     except OSError:
@@ -352,20 +377,20 @@ def _forget(path: Path, keep: float, now: float) -> None:
 
 
 def _not_made(workspace: Path, folder: Path, error: OSError) -> UserError:
-    told = disk_error(error)
-    if error.errno in FULL and told is not None:
-        return told
+    full = disk_error(error)
+    if error.errno in FULL and full is not None:
+        return full
     if folder.is_symlink() or folder.exists():
         return UserError(
             "workspace_damaged", "workspace", str(folder), "a folder there, or nothing",
-            f"It is a link to {os.readlink(folder)}, which is not there: bring that back, or remove the link."
-            if folder.is_symlink() else "Something else lies there: move it away.",
+            f"It is a link to {os.readlink(folder)}, which is missing: restore that folder, or remove the link."
+            if folder.is_symlink() else "Another file is in its place: move it away.",
         )  # fmt: skip
     return _unusable("workspace_not_writable", workspace, f"a folder that can be written to ({error.strerror})")
 
 
 def _reachable(path: Path) -> bool:
-    """Whether something is there, a dangling link too; raises UserError `workspace_path` on a name no disk takes."""
+    """Whether the path exists, if only as a dangling link; raises UserError `workspace_path` on an invalid name."""
     try:
         return path.exists() or path.is_symlink()
     except OSError as error:
@@ -373,9 +398,9 @@ def _reachable(path: Path) -> bool:
 
 
 def _foreign(name: str) -> bool:
-    """Whether it is none of a workspace's own."""
-    return name not in FOLDERS and not name.startswith((".", "supervisor", "dashboard"))
+    """Whether a name does not belong to a workspace."""
+    return name not in (*FOLDERS, *LATER) and not name.startswith((".", "supervisor", "dashboard"))
 
 
 def _unusable(code: str, path: Path, allowed: str) -> UserError:
-    return UserError(code, "workspace", str(path), allowed, "Name another folder with --workspace.")
+    return UserError(code, "workspace", str(path), allowed, "Choose another folder with --workspace.")

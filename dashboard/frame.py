@@ -8,11 +8,21 @@ import streamlit as st
 
 from core.assets import LOGO
 from core.escaping import UserText
+from dashboard.addresses import address_of
 from dashboard.i18n import say
 from dashboard.session import LANGUAGES, Language, choose_language, language, read_only, widget, workspace
 
 PRODUCT = "Condenser"
-PAGES = ("home", "data", "design", "live", "tradeoffs", "inspect")  # names of their files, and addresses
+PAGES = (
+    "home",
+    "data",
+    "design",
+    "live",
+    "search",
+    "tradeoffs",
+    "inspect",
+    "tryit",
+)  # files, addresses
 STYLE = Path(__file__).with_name("frame.css")
 SCRIPT = Path(__file__).with_name("frame.js")
 NAMES = {"en": "EN", "zh": "中文"}
@@ -21,7 +31,12 @@ NAMES = {"en": "EN", "zh": "中文"}
 def navigate() -> None:
     """Draws the frame and runs the page that the address names."""
     pages = [
-        st.Page(f"app_pages/{name}.py", title=say(f"frame.{name}"), url_path=name, default=name == "home")
+        st.Page(
+            f"app_pages/{name}.py",
+            title=say(f"frame.{name}"),
+            url_path=address_of(name),
+            default=name == "home",
+        )
         for name in PAGES
     ]
     st.html(STYLE)

@@ -14,6 +14,7 @@ from core.catalog import load_catalog
 from core.closing_words import PHRASES
 from core.controls import code_of
 from core.options import Words
+from core.search.words import PHRASES as ANSWERS
 from dashboard import session
 from dashboard.session import Language
 
@@ -85,4 +86,6 @@ def vocabulary(spoken: Language) -> dict[str, dict[str, str]]:
     """All phrases of a language, by room and name."""
     files = sorted((FOLDER / spoken).glob("*.toml"))
     found = {file.stem: tomllib.loads(file.read_text(encoding="utf-8")) for file in files}
-    return found | ({"closing": PHRASES} if spoken == "en" else {})  # English is what a terminal says too
+    return found | (
+        {"closing": PHRASES, "answers": ANSWERS} if spoken == "en" else {}
+    )  # English is what a terminal says too

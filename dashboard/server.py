@@ -32,6 +32,7 @@ from streamlit.starlette import App
 
 from core.assets import shipped
 from core.errors import UserError, UserErrors
+from dashboard.addresses import address_of
 from dashboard.guard import PLOTLY, Guard
 
 SYSTEM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)  # no fault of ours
@@ -39,7 +40,9 @@ TRIM_EVERY = 10.0  # seconds
 HERE = Path(__file__).parent
 SCRIPT = HERE / "app.py"
 CONFIG = HERE / ".streamlit" / "config.toml"
-NEEDED = (SCRIPT, CONFIG, HERE / "frame.css", *(HERE / "live_plot" / f"live_plot.{kind}" for kind in ("css", "js")))
+COMPONENTS = ("live_plot", "draw_pad", "picture_row")
+PARTS = tuple(HERE / name / f"{name}.{kind}" for name in COMPONENTS for kind in ("css", "js"))
+NEEDED = (SCRIPT, CONFIG, HERE / "frame.css", *PARTS)
 
 
 async def send_plotly(request: Request) -> Response:
@@ -111,7 +114,7 @@ async def _trim() -> None:
 
 def build(script: Path = SCRIPT) -> App:
     """The application: Streamlit's, our guard before it, and plotly.js beside it."""
-    pages = [path.stem for path in script.absolute().parent.glob("app_pages/*.py")]
+    pages = [address_of(path.stem) for path in script.absolute().parent.glob("app_pages/*.py")]
     return App(
         script.absolute(),
         routes=[Route(PLOTLY, send_plotly)],

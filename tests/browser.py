@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from dataclasses import dataclass, field
+from importlib.resources import files
 
 import psutil
 from playwright.sync_api import Page
@@ -19,7 +20,9 @@ FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
-OWN_PROBE = re.compile(r"/[a-z]+/_stcore/(host-config|health)$")  # Streamlit asks under a page's address first
+OWN_PROBE = re.compile(r"/[a-z-]+/_stcore/(host-config|health)$")  # Streamlit asks under a page's address first
+AXE = files("axe_playwright_python").joinpath("axe.min.js")
+STREAMLITS_OWN = ("stFileUploaderDropzone",)  # a presentation role on what takes the focus; not ours to change
 SLOW = 30_000  # milliseconds a page may take on a busy machine before a test gives up
 
 
@@ -68,3 +71,11 @@ class Watched:
 def wait_until_drawn(page: Page) -> None:
     """Until Streamlit has drawn the whole page."""
     page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", state="attached")
+
+
+def violations(page: Page) -> list[str]:
+    """What axe-core finds in what is open on the page, but for Streamlit's own parts."""
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = page.evaluate("async () => (await axe.run(document, {resultTypes: ['violations']})).violations")
+    told = [f"{rule['id']}: {node['html'][:300]} {node['failureSummary']}" for rule in found for node in rule["nodes"]]
+    return [line for line in told if not any(name in line for name in STREAMLITS_OWN)]

@@ -66,7 +66,7 @@ def test_from_a_dropped_folder_to_a_bundle(fresh: Site, watched: Watched, plates
     facts = imported_datasets(fresh.workspace.datasets)["plates"]
     assert (facts["classes"], facts["images"]) == (4, 122)
     assert not list((fresh.workspace.path / "jobs").glob(".upload-*"))
-    card.locator(".st-key-data_it_is_0_1 button").click()
+    card.locator(".st-key-data_it_is_0_1 button:visible").first.click()
     expect(page.locator(".st-key-data_news")).to_contain_text("121 images")
     expect(card.locator(".st-key-data_group_0")).to_have_count(0)
     page.locator(".st-key-data_design button").first.click()

@@ -110,12 +110,14 @@ def test_the_two_commands(tmp_path: Path) -> None:
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
     )  # fmt: skip
     try:
-        assert "http://127.0.0.1:" in said(running, "http://", seconds=120)
+        assert "http://127.0.0.1:" in said(running, "http://", seconds=300)
         os.killpg(running.pid, signal.SIGINT)
         running.wait(60)
     finally:
         stop_dashboard(workspace)
         stop_supervisor(workspace)
+        assert running.stdout
+        running.stdout.close()
 
 
 def said(process: subprocess.Popen[str], word: str, seconds: float) -> str:

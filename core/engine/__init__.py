@@ -1,4 +1,4 @@
-"""The only room with torch: builds methods, trains, compresses, exports and measures."""
+"""The engine, the only package that uses torch: builds methods, trains, compresses, exports and measures."""
 
 from core.engine.method import build
 

@@ -1,6 +1,7 @@
-"""Writes `core/catalog.json`: everything the engine offers, as data for the rooms without torch.
+"""Writes `core/catalog.json`: everything the engine offers, as data for the packages without torch.
 
-`python -m core.engine.catalog_writer` writes it, with `--check` it only says whether the committed file is still true.
+`python -m core.engine.catalog_writer` writes it; with `--check` it only reports whether the committed file is up to
+date.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from core.files import write_atomic
 from core.options import Option, Value, Words
 
 RESERVED = ("stage", "method")  # the keys of a step that are not options
-OF_THIS_MACHINE = ("at_hand", "bytes")  # facts of a dataset that another machine would state otherwise
+OF_THIS_MACHINE = ("at_hand", "bytes")  # facts of a dataset that differ between machines
 
 
 class BrokenMethod(Exception):
-    """A method file that the catalog cannot take: which file, and what to mend."""
+    """A method file that the catalog cannot include: which file, and what to correct."""
 
 
 def collect(stages: Iterable[str] = STAGES) -> Catalog:
@@ -48,7 +49,7 @@ def collect(stages: Iterable[str] = STAGES) -> Catalog:
 
 
 def stage_entries(stage: str) -> dict[str, MethodEntry]:
-    """Every method of a stage, by name. Raises BrokenMethod where a file says too little or too much."""
+    """Every method of a stage, by name. Raises BrokenMethod for an incomplete or ambiguous file."""
     menu = methods(stage)
     _refuse_crowded(f"core.engine.{stage}", base_of(stage), "method")
     if not menu:
@@ -57,7 +58,7 @@ def stage_entries(stage: str) -> dict[str, MethodEntry]:
 
 
 def method_entry(stage: str, name: str, method: type[Method]) -> MethodEntry:
-    """What one method says of itself, every default in its option's type. Raises BrokenMethod."""
+    """The catalog entry of one method, with defaults in their options' types. Raises BrokenMethod."""
     place = f"core/engine/{stage}/{name}.py"
     for attribute in ("title", "summary"):
         _require_words(getattr(method, attribute, None), f"{place}: {attribute}")
@@ -91,14 +92,14 @@ def main(arguments: list[str] | None = None, path: Path = CATALOG_FILE) -> int:
 
 
 def _everywhere(facts: dict[str, Any], download_bytes: int = 0) -> Facts:
-    """A dataset's facts that hold on every machine: what is installed here counts as a download of so many bytes."""
+    """A dataset's facts for any machine: one that is installed here counts as a download of `download_bytes`."""
     kept = {key: value for key, value in facts.items() if key not in OF_THIS_MACHINE}
     where = {"where": "download"} if kept.get("where") == "installed" else {}
     return kept | {"download_bytes": download_bytes} | where
 
 
 def _refuse_crowded(package: str, base: type[object], noun: str) -> None:
-    """Two members in one file would both be missing from the menu, silently."""
+    """Raises BrokenMethod for a file with two members, which would both be missing from the menu silently."""
     for name, classes in crowded(package, base).items():
         raise BrokenMethod(f"{name}: one file, one {noun}; got {', '.join(classes)}")
 
@@ -131,7 +132,7 @@ def _refuse_value(option: Option, value: Value, where: str) -> None:
 
 def _require_words(words: object, where: str) -> None:
     if not isinstance(words, Words) or not words.en.strip() or not words.zh.strip():
-        raise BrokenMethod(f"{where}: say it in English and in Chinese")
+        raise BrokenMethod(f"{where}: write it in English and in Chinese")
 
 
 if __name__ == "__main__":

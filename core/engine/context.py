@@ -1,4 +1,4 @@
-"""The workbench a method works at: the data, the device, the seed, and the one way to report progress."""
+"""The context of a step: data, device, seed, and the one way to report progress."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from core.errors import UserError
 from core.events import Work
 
 
-def _unheard(code: str, message: str) -> None:
+def _ignore_note(code: str, message: str) -> None:
     return None
 
 
 class CancelledError(Exception):
-    """The person asked the run to stop; raised between two batches."""
+    """A person asked the run to stop; raised between two batches."""
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Figures of a report; None was not computed. Shares of 1, seconds, images a second."""
+    """Numbers of a progress report; None if not computed. Accuracies from 0 to 1, images per second, seconds left."""
 
     loss: float | None = None
     accuracy: float | None = None
@@ -40,9 +40,9 @@ NOTHING = Figures()
 
 @dataclass(frozen=True)
 class Progress:
-    """Where the work is: `done` of `total` (batches, images, bytes) in epoch `epoch` of `epochs`, both from 0 up to
-    their totals; 0 where a total is not known. At an epoch's end `epoch` is one more and `done` is 0. `control` names
-    the control that is made, if one is."""
+    """How far the work is: `done` of `total` (batches, images, bytes; 0 if the total is not known) in epoch `epoch` of
+    `epochs`, both from 0 up to their totals. At the end of an epoch `epoch` is one more and `done` is 0. `control`
+    names the control being made, empty for the step itself."""
 
     what: Work
     done: int = 0
@@ -57,19 +57,19 @@ Report = Callable[[Progress], None]
 
 
 def silent(progress: Progress) -> None:
-    """A report that nobody reads."""
+    """A report function that does nothing."""
 
 
 @dataclass(frozen=True)
 class Context:
-    """Everything a step may use beside the model that comes in.
+    """Everything a step may use in addition to the incoming model.
 
-    `labelled` is the part of the training split whose labels may be used, `pool` the images [M, C, H, W] uint8 whose
-    labels may not. `source` is the float ONNX file of the incoming model, `artifact` the file of the step before, as
-    far as they were saved. `target` is the recipe's second domain, to adapt to. `folder` holds this step's
-    checkpoints, `cache` what other runs may reuse, keyed by content. `place` seeds every draw: (seed, step, purpose).
-    `bfloat16` names the device's units for that number format, or `none`: by it and the network `auto` chooses.
-    `note` takes what belongs on the receipt.
+    `labelled` is the part of the training split whose labels may be used, `pool` the images uint8 [M, C, H, W] whose
+    labels may not. `source` is the float32 ONNX file of the incoming model, `artifact` the file of the previous step;
+    None if not saved. `target` is the recipe's target domain. `folder` holds this step's checkpoints, `cache` what
+    other runs may reuse, keyed by content. `place` seeds every random draw: (seed, step, purpose). `bfloat16` names the
+    device's hardware unit for that number format, or is `none`; with it and the network, `auto` chooses the precision.
+    `note` records remarks for the receipt.
     """
 
     data: Dataset
@@ -91,26 +91,26 @@ class Context:
     target: Unlabelled | None = None
     latency_threads: int = 1
     bfloat16: str = "none"
-    note: Callable[[str, str], None] = _unheard
+    note: Callable[[str, str], None] = _ignore_note
 
     def remark(self, code: str, message: str) -> None:
-        """Warns of what training came to, and notes it for the receipt of what it made."""
+        """Issues a warning about the training, and records it for the receipt of the resulting model."""
         self.warn(code, message)
         self.note(code, message)
 
     def stop_if_cancelled(self) -> None:
-        """Raises CancelledError when the person asked to stop; called between batches."""
+        """Raises CancelledError if a person asked to stop; called between batches."""
         if self.cancelled():
             raise CancelledError
 
     def part(self, name: str) -> Context:
-        """The context for a part of this step: other draws, other checkpoints, the same data."""
+        """The context for a part of this step: its own random draws and checkpoints, the same data."""
         return replace(self, place=(*self.place, name), folder=self.folder / name)
 
     def after(self, before: int, total: int) -> Context:
         """The context for training that continues a curve of `total` epochs after the first `before` of them.
 
-        Where it starts is not told again: the end of the epoch before said so.
+        The start is not reported again: the end of the previous epoch has reported it.
         """
 
         def report(progress: Progress) -> None:
@@ -121,8 +121,8 @@ class Context:
 
         return replace(self, report=report)
 
-    def beside(self, control: str) -> Context:
-        """The context for a control of this step: a part whose progress is told apart."""
+    def for_control(self, control: str) -> Context:
+        """The context for a control of this step: a part whose progress and warnings carry the control's name."""
 
         def report(progress: Progress) -> None:
             self.report(replace(progress, control=progress.control or control))
@@ -134,7 +134,7 @@ class Context:
 
 
 def choose_device(name: str) -> torch.device:
-    """The torch device for `auto`, `cpu`, `cuda` or `mps`; raises UserError when it is not there."""
+    """The torch device for `auto`, `cpu`, `cuda` or `mps`; raises UserError if it is not available."""
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if there[kind]))
@@ -145,7 +145,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def describe_device(device: torch.device) -> str:
-    """The device as a person knows it."""
+    """The device's name for people."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"Apple GPU ({platform.machine()})" if device.type == "mps" else "CPU"

@@ -1,4 +1,4 @@
-"""One way to fetch a file: with progress, taken up where it was cut off, checked, and moved into place whole."""
+"""Downloads a file: with progress, resumed if interrupted, checked, and moved into place atomically."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from urllib.request import Request, urlopen
 from core.errors import UserError
 from core.files import lock, make_folder, move, open_log, remove_file
 
-Progress = Callable[[int, int | None], None]  # (bytes done, bytes in all or None when the server does not say)
+Progress = Callable[[int, int | None], None]  # (bytes done, total bytes or None if the server does not tell)
 CHUNK = 1 << 18  # bytes between two reports
 TIMEOUT = 30.0  # seconds without an answer
-ATTEMPTS = 5  # after a cut, as long as each brings more bytes
+ATTEMPTS = 5  # after interruptions, as long as each attempt receives more bytes
 
 
 def download(
@@ -30,11 +30,11 @@ def download(
     md5: str | None = None,
     progress: Progress | None = None,
 ) -> Path:
-    """`target`, holding what `url` (http, https) serves; a file already there is checked and kept.
+    """Downloads `url` (http, https) to `target` and returns `target`; an existing file is checked and kept.
 
-    Unfinished bytes wait in `<target>.part` and are continued with a Range request (RFC 9110, 14.2), also after a
-    cancelled or killed download. Raises UserError `unreachable` (no answer, refused, cut off), `wrong_checksum` (the
-    bytes are removed), `disk_full`.
+    Unfinished bytes stay in `<target>.part` and are continued with a Range request (RFC 9110, 14.2), also after a
+    cancelled or killed download. Raises UserError `unreachable` (no answer, refused, interrupted), `wrong_checksum`
+    (the bytes are removed) or `disk_full`.
     """
     if urlsplit(url).scheme not in ("http", "https"):
         raise UserError("unreachable", "url", url, "an http or https address", "Check the address.")
@@ -42,7 +42,7 @@ def download(
         return verify(target, sha256_prefix=sha256_prefix, md5=md5)
     make_folder(target.parent)
     part = target.with_name(target.name + ".part")
-    with lock(part):  # a second process waits here for the first, and then finds the file
+    with lock(part):  # a second process waits here for the first and then finds the file
         if target.is_file():
             remove_file(part)
             return target
@@ -53,7 +53,8 @@ def download(
 
 
 def verify(path: Path, *, sha256_prefix: str | None = None, md5: str | None = None) -> Path:
-    """`path`, if its content has the given hashes; else removes a `.part` and raises UserError `wrong_checksum`."""
+    """`path`, if its content has the given hashes; otherwise removes a `.part` file and raises UserError
+    `wrong_checksum`."""
     expected = {"sha256": sha256_prefix, "md5": md5}
     for algorithm, digest in expected.items():
         if digest is None:
@@ -89,10 +90,10 @@ def _fetch_all(url: str, part: Path, progress: Progress) -> None:
 
 
 def _fetch(url: str, part: Path, progress: Progress) -> bool:
-    """One request for what is missing; True when everything is there."""
+    """One request for the missing bytes; True once the file is complete."""
     done = part.stat().st_size
     with _opened(url, done) as answer:
-        if answer is None:  # 416: nothing lies beyond what we have
+        if answer is None:  # 416: there is nothing after the bytes we have
             return True
         if answer.status != http.client.PARTIAL_CONTENT or _start(answer) != done:
             done = 0
@@ -129,7 +130,7 @@ def _opened(url: str, start: int) -> Iterator[http.client.HTTPResponse | None]:
 
 
 def _start(answer: http.client.HTTPResponse) -> int:
-    """The first byte's position in `Content-Range: bytes 100-199/200`; -1 where it is not said."""
+    """The first position in `Content-Range: bytes 100-199/200`; -1 if it is missing."""
     first = (answer.headers.get("Content-Range") or "").removeprefix("bytes ").partition("-")[0]
     return int(first) if first.isdecimal() else -1
 
@@ -145,13 +146,13 @@ def _append(file: BinaryIO, chunk: bytes, part: Path, total: int | None) -> None
         while view:
             view = view[file.write(view) :]
     except OSError as error:
-        need = "room for the file" if total is None else f"{total / 2**20:.0f} MB in all"
-        fix = f"Free space on the disk that holds {part.parent}, then try again: what is there already is kept."
+        need = "space for the file" if total is None else f"{total / 1e6:.0f} MB in all"
+        fix = f"Free space on the disk that holds {part.parent}, then try again: received bytes are kept."
         raise UserError("disk_full", part.name, error.strerror or "a failed write", need, fix) from error
 
 
 def _unreachable(url: str, cause: str) -> UserError:
-    fix = "Check the connection and try again: what was received is kept and continued."
+    fix = "Check the connection and try again: received bytes are kept, and the download continues."
     return UserError("unreachable", "url", f"{url} ({cause})", "an address that answers", fix)
 
 

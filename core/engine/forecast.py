@@ -1,4 +1,4 @@
-"""What a method can say before it is done: the network it will make, the work that takes, the bytes of its file."""
+"""Forecasts of a method before it runs: the resulting network, the work, and the size of the file."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:  # methods are listed without torch
     from core.engine.model import Model
 
 Kind = Literal["train", "forward", "answer"]
-JUDGED_AT_ONCE = 256  # images of a batch that validation takes, see core.engine.training.loop
+JUDGED_AT_ONCE = 256  # batch size of validation, see core.engine.training.loop
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """A network with the right shapes, whose weights mean nothing; `why` says in a sentence why the trained network
-    may come out with other shapes, and is empty where it cannot."""
+    """A network with the expected shapes and meaningless weights; `why` says in a sentence why the trained network may
+    have other shapes, and is empty if it cannot."""
 
     model: Model
     why: str = ""
@@ -26,9 +26,9 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Workload:
-    """`images` images pass through `model`, `batch` at a time: `train` forward, backward and a step of the optimizer;
-    `forward` in torch; `answer` by its saved file where that runs on the CPU. `control`: whether a control of the step
-    does the same again. `operations` are floating-point operations beside, of which a processor does few at once."""
+    """Work of one kind: `images` images pass through `model` in batches of `batch`. `train`: forward, backward and an
+    optimizer step; `forward`: in torch; `answer`: by the saved file on the CPU. `control`: whether a control of the
+    step repeats it. `operations` are further floating-point operations, which run mostly sequentially."""
 
     kind: Kind
     model: Model
@@ -39,8 +39,8 @@ class Workload:
 
 
 def training(model: Model, schedule: Schedule, images: int, validation: int, passes: int = 1) -> tuple[Workload, ...]:
-    """`training.loop.fit` by this schedule on `images` images, with a look at the validation images before the first
-    epoch and after each; `passes` networks or domains take as many images in addition."""
+    """The work of `training.loop.fit` with this schedule on `images` images, with validation before the first epoch and
+    after each; `passes` multiplies the training work for several networks or domains."""
     epochs, batch = schedule.epochs, max(2, schedule.size(images))
     return (
         Workload("train", model, epochs * passes * schedule.drawn(images), passes * batch),
@@ -50,11 +50,11 @@ def training(model: Model, schedule: Schedule, images: int, validation: int, pas
 
 @dataclass(frozen=True)
 class FileSize:
-    """Bytes that a saved file takes: for each weight, for each output channel (bias, scales), for each tensor of
-    weights and each operation (names, attributes, the scales of activations).
+    """The size of a saved file in bytes: per weight, per output channel (bias, scales), per weight tensor (`layer`) and
+    per operation (`node`: names, attributes, activation scales).
 
-    The defaults are those of float32 ONNX: 165 bytes an operation were measured on 24 networks (88 … 235). For a file
-    that holds the weights in fewer bits say so in `weight`.
+    The defaults are for float32 ONNX: 165 bytes per operation were measured on 24 networks (88 … 235). Set `weight` for
+    files with fewer bits per weight.
     """
 
     weight: float = 4.0
@@ -63,6 +63,6 @@ class FileSize:
     node: float = 165.0
 
     def bytes(self, parts: Anatomy) -> int:
-        """About how many bytes the file of such a network has, without the labels in it."""
+        """The approximate size of the network's file in bytes, without the labels in it."""
         numbers = self.weight * parts.weights + self.channel * parts.channels + 4 * parts.rest
         return round(numbers + self.layer * parts.layers + self.node * parts.nodes)

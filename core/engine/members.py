@@ -1,4 +1,4 @@
-"""Members of a kind are found by being there: a file of its folder that defines one class, named as the file is."""
+"""Finds the members of a kind, such as methods: files of a folder that define one class each, named by the file."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def members(package: str, base: type[T]) -> dict[str, type[T]]:
 
 
 def crowded(package: str, base: type[object]) -> dict[str, list[str]]:
-    """Files of `package` that define several such classes, which `members` leaves out: their class names by module."""
+    """Files of `package` with several such classes, which `members` ignores: their class names by module."""
     loaded = [module for name, module in list(sys.modules.items()) if name.rpartition(".")[0] == package]
     named = {module.__name__: [kind.__name__ for kind in concrete(module, base)] for module in loaded}
     return {name: kinds for name, kinds in named.items() if len(kinds) > 1}
 
 
 def concrete(module: ModuleType, base: type[T]) -> list[type[T]]:
-    """The subclasses of `base` that `module` itself defines and that can be made."""
+    """The concrete subclasses of `base` that `module` itself defines."""
     own = [kind for kind in vars(module).values() if inspect.isclass(kind) and kind.__module__ == module.__name__]
     return [kind for kind in own if issubclass(kind, base) and not inspect.isabstract(kind)]

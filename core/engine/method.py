@@ -1,4 +1,4 @@
-"""What every method shares: its options are pydantic fields, its name is its file's name, its stage is its folder's."""
+"""The base class of all methods: options are pydantic fields, the name is that of the file, the stage the folder."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ def knob(
     usual: int | float | None = None,
     first: bool = False,
 ) -> Any:
-    """A pydantic field that carries everything a slider, the CLI help and the bounds check need.
+    """A pydantic field with everything that sliders, CLI help and bounds checks need.
 
-    `zh` is (title, help) in Simplified Chinese. Pass `choices` for a menu, `ge` and `le` for a range; `names` says in
-    both languages what choices, and a number that is no amount, are called, `usual` the amount to begin with instead
-    of such a default; `first` puts it among the few that are shown at once. See `core.options.Option`.
+    `zh` is (title, help) in Simplified Chinese. Pass `choices` for a menu, `ge` and `le` for a range. `names` gives
+    display names in both languages to choices and to numbers with a special meaning; `usual` is the number to suggest
+    instead of such a default; `first` shows the option without unfolding. See `core.options.Option`.
     """
     extra: Any = {
         "zh": {"title": zh[0], "help": zh[1]}, "choices": list(choices), "unit": unit, "ge": ge, "le": le,
@@ -62,8 +62,8 @@ def knob(
 
 @dataclass(frozen=True)
 class Saved:
-    """What writing a file came to: layers whose weights it holds in another form, of how many (None: as in torch),
-    further files beside it, the size of a bit-packed twin, and what a person should know."""
+    """The result of writing a file: `touched` of `total` layers whose weights it holds in another form (None: as in
+    torch), further `files`, the size of an additional bit-packed file, and `notes` for the person."""
 
     touched: int | None = None
     total: int | None = None
@@ -73,25 +73,23 @@ class Saved:
 
 
 class Method(BaseModel, ABC):
-    """One way to do a stage. Immutable: its fields are exactly the options a recipe may set, within their bounds and
-    choices however it is made."""
+    """A method of a stage. Immutable: its fields are exactly the options a recipe may set; bounds and choices are
+    always enforced."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     title: ClassVar[Words]
     summary: ClassVar[Words]
     source: ClassVar[str] = ""  # the paper or page the method comes from
-    needs_target: ClassVar[bool] = False  # True: it adapts to the recipe's `target`, which then must be named
-    target_choices: ClassVar[Mapping[str, tuple[Value, ...]]] = {}  # values of options with which it does so too
-    needs_maps: ClassVar[bool] = False  # True: it compares feature maps, so both networks must have some
+    needs_target: ClassVar[bool] = False  # True: it adapts to the recipe's `target`, which is then required
+    target_choices: ClassVar[Mapping[str, tuple[Value, ...]]] = {}  # option values with which it adapts too
+    needs_maps: ClassVar[bool] = False  # True: it compares feature maps, so both networks need some
     needs_norms: ClassVar[bool] = False  # True: it reads or sets the scales of batch normalisation
     needs_linear_head: ClassVar[bool] = False  # True: it learns a linear layer on the network's embedding
-    excluded_options: ClassVar[
-        tuple[str, ...]
-    ] = ()  # options of its stage that would do nothing here: nobody may set them
-    makes_point: ClassVar[bool] = True  # False: adds files to the model so far, which stays the same
-    writes_float: ClassVar[bool] = True  # False: its file is rounded, and stands beside the float file before it
-    takes_quantized: ClassVar[bool] = True  # False: works on the network in torch, so no quantized file can come in
+    excluded_options: ClassVar[tuple[str, ...]] = ()  # options of its stage that have no effect here and cannot be set
+    makes_point: ClassVar[bool] = True  # False: it adds files and leaves the model unchanged
+    writes_float: ClassVar[bool] = True  # False: its file is quantized and compared with the float file before it
+    takes_quantized: ClassVar[bool] = True  # False: it needs the network in torch, so it cannot follow a quantize step
 
     @field_validator("*")
     @classmethod
@@ -103,32 +101,32 @@ class Method(BaseModel, ABC):
         return value
 
     def check_machine(self) -> None:
-        """Raises UserError where this machine lacks what the method needs; asked before the run does any work."""
+        """Raises UserError if this machine lacks what the method needs; called before any work."""
 
     def check_data(self, data: Dataset) -> None:
-        """Raises UserError, its field an option, where the dataset does not go with the options; before any work."""
+        """Raises UserError for the option that does not fit the dataset; called before any work."""
 
     def reported_classes(self) -> tuple[str, ...]:
-        """Class names whose share of right answers the receipt tells; here none."""
+        """Names of classes whose recall the receipt reports; by default none."""
         return ()
 
     def apply(self, model: Model, context: Context) -> Model:
-        """The model after this step, still in torch."""
+        """The model after this step, in torch; by default the incoming one."""
         return model
 
     @abstractmethod
     def save(self, model: Model, path: Path, context: Context) -> Saved:
-        """Writes the file a user would deploy; raises UserError where the network cannot be written so."""
+        """Writes the file to deploy; raises UserError if the network cannot be written in this format."""
 
     def controls(self, model: Model, context: Context) -> dict[str, Callable[[], Model]]:
-        """How to make the models to compare this step's with, by their codes (`core.controls`), from the same incoming
-        `model`; here none."""
+        """Functions that make the controls of this step from the same incoming `model`, by their codes
+        (`core.controls`); by default none."""
         return {}
 
-    # said before it is done; a new method is forecast by these, and may know better
+    # forecasts; a new method gets these defaults and may override them
 
     def needs(self) -> tuple[str, ...]:
-        """Backbones whose pretrained weights it loads beside the recipe's."""
+        """Backbones, besides the recipe's own, whose pretrained weights it loads."""
         return ()
 
     def forecast(self, before: Forecast, context: Context) -> Forecast:
@@ -136,29 +134,30 @@ class Method(BaseModel, ABC):
         return before
 
     def quick_forecast(self, before: Forecast, context: Context) -> Forecast | None:
-        """As `forecast`, asked before a run does any work, so quick: None where the network after this step takes long
-        to find, or is only about right. Raises UserError where an option asks for what `before` cannot give."""
+        """As `forecast`, but called before a run does any work, so it must be fast: None if the network after this step
+        takes long to find or is only approximate. Raises UserError if an option asks for the impossible."""
         return self.forecast(before, context)
 
     def workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:
-        """What `apply` and `save` will do with images; by default train `epochs` in batches of `batch`, if it has such
+        """The work of `apply` and `save`; by default training for `epochs` in batches of `batch`, if there are such
         options."""
         schedule = Schedule(getattr(self, "epochs", 0), getattr(self, "batch", 64), 0.0)
         images, validation = len(context.labelled), len(context.data.validation)
         return training(after, schedule, images, validation) if schedule.epochs else ()
 
     def control_workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:
-        """What making all of its controls will do with images; by default the step's own work, once for each."""
+        """The work of making all controls; by default the step's own work once per control."""
         again = tuple(work for work in self.workload(before, after, context) if work.control)
         return again * len(self.controls(before, context))
 
     def file_size(self) -> FileSize:
-        """How large its file is for a network of given parts."""
+        """The rule for the size of its file."""
         return FileSize()
 
     @classmethod
     def options(cls) -> tuple[Option, ...]:
-        """The options in the order they are declared, the stage's shared ones first; `own` are those the class adds."""
+        """The options in the order of declaration, the stage's shared ones first; `own` are those the class itself
+        adds."""
         shared = {name for base in cls.__mro__[1:] if issubclass(base, Method) for name in base.model_fields}
         found = [_option(name, field) for name, field in cls.model_fields.items() if name not in cls.excluded_options]
         return tuple(replace(option, own=option.name not in shared) for option in found)
@@ -203,7 +202,7 @@ def base_of(stage: str) -> type[Method]:
 
 
 def check_steps(chain: Sequence[Method], data: Dataset) -> None:
-    """Raises UserError with its place in the recipe where a step does not go with the dataset."""
+    """Raises UserError, with its place in the recipe, for a step that does not fit the dataset."""
     for number, method in enumerate(chain):
         try:
             method.check_data(data)

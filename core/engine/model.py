@@ -1,4 +1,4 @@
-"""A classifier with everything needed to run it elsewhere: its network, its preprocessing and its labels."""
+"""A classifier: its network, preprocessing and labels."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from torch import Tensor, nn
 
 
 def side_before_crop(size: int, crop: float) -> int:
-    """Pixels a side of an image of which the middle `size` pixels are kept, a share of `crop` (256 for 224, 0.875)."""
+    """Pixels a side of an image whose centre of `size` pixels, a share of `crop`, is kept (256 for 224 and 0.875)."""
     return max(size, round(size / crop))
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How uint8 pixels become the network's input: resize (bilinear, antialiased) to `side`, keep the middle of `size`
-    pixels a side, `channels` (1 grey, 3 colour; grey is repeated), divide by 255, subtract `mean`, divide by `std` (one
-    value a channel). `crop` is the share of a side that the middle has."""
+    """How uint8 pixels become the network's input: resize (bilinear, antialiased) to `side`, crop the centre of `size`
+    pixels a side, convert to `channels` (1 grey, 3 colour; grey is repeated), divide by 255, subtract `mean`, divide by
+    `std` (one value per channel). `crop` is the share of a side that the centre crop keeps."""
 
     size: int
     channels: int
@@ -28,28 +28,29 @@ class Preprocessing:
 
     @property
     def side(self) -> int:
-        """Pixels a side of an image before its middle is cut out."""
+        """Pixels a side of an image before the centre crop."""
         return side_before_crop(self.size, self.crop)
 
     def to_json(self) -> dict[str, Any]:
-        """As a file holds it; `crop` where anything is cut off."""
+        """As stored in files; `crop` is left out if it is 1."""
         return {name: value for name, value in asdict(self).items() if (name, value) != ("crop", 1.0)}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Preprocessing:
+        """The preprocessing that `to_json` wrote."""
         mean, std = tuple(data["mean"]), tuple(data["std"])
         return cls(data["size"], data["channels"], mean, std, data.get("crop", 1.0))
 
 
 @dataclass(frozen=True)
 class Model:
-    """`net` maps [N, channels, size, size] float32 to logits [N, len(classes)]; `backbone` and `width` name its
-    architecture, which pruning may have thinned (see `model_file`). `ranges` are (layer, low, high): between which
-    values training for 8 bits let the inputs of a layer lie. `decided` names what its step left to a rule or a
-    measurement and what that came to: precision and layout of its training, the ratio of a cut. `remarks` (code,
-    message) say what the step that made it came to, for its receipt. `fresh`: the backbone's weights are random,
-    nothing has trained them yet; its head may have learned. `alias` is what a person called the weights it began with,
-    empty for the catalog's; `knows` the classes of its head as the weights have it, in their order, before any step.
+    """`net` maps float32 [N, channels, size, size] to logits [N, len(classes)]; `backbone` and `width` name its
+    architecture, which pruning may have narrowed (see `model_file`). `ranges` are (layer, low, high): the input range
+    of a layer from quantization-aware training. `decided` records what its step decided by a rule or a measurement:
+    precision and memory layout of training, a pruning ratio. `remarks` (code, message) are the step's remarks for the
+    receipt. `fresh`: the backbone's weights are random and untrained; its head may be trained. `alias` is the name of
+    the imported network it began with, empty for the catalog's; `knows` are the classes of the loaded weights' head, in
+    order, before any step.
     """
 
     net: nn.Module
@@ -66,10 +67,11 @@ class Model:
 
     @property
     def name(self) -> str:
-        """What a person calls its backbone."""
+        """The name of its backbone for people."""
         return self.alias or self.backbone
 
     def with_net(self, net: nn.Module) -> Model:
+        """The model with another network of the same inputs and outputs."""
         return replace(self, net=net)
 
     def having_decided(self, found: Mapping[str, str]) -> Model:

@@ -1,4 +1,4 @@
-"""Saving a network whose architecture pruning changed: a plan (which widths differ) and its tensors, never a pickle.
+"""Saves networks whose architecture pruning may have changed: a plan of the changed widths and the tensors; no pickle.
 
 The plan is relative to the catalog's architecture: module name → the attributes that define its shapes.
 """
@@ -32,12 +32,12 @@ SHAPES = (
     "normalized_shape", "num_parameters", "embed_dim", "kdim", "vdim", "num_heads", "n_heads", "head_dim",
     "hidden_dim", "aux_logits",
 )  # fmt: skip
-IDENTITY = "identity"  # a module that does nothing any more
+IDENTITY = "identity"  # a module replaced by nn.Identity
 AUXILIARY = ("AuxLogits", "aux1", "aux2")
 
 
 def describe(net: nn.Module) -> Plan:
-    """Per module name, the attributes that define its shapes; {"identity": 1} for a module that passes its input on."""
+    """The attributes that define the shapes, by module name; {"identity": 1} for nn.Identity."""
     found: Plan = {}
     for name, module in net.named_modules():
         own = {key: _plain(vars(module)[key]) for key in SHAPES if _is_shape(vars(module).get(key))}
@@ -49,7 +49,7 @@ def describe(net: nn.Module) -> Plan:
 
 
 def difference(net: nn.Module, original: nn.Module) -> Plan:
-    """What of `describe` changed from `original` to `net`; modules that `net` no longer has are not in it."""
+    """What changed in `describe` from `original` to `net`; modules missing in `net` are left out."""
     before = describe(original)
     changed: Plan = {}
     for name, attributes in describe(net).items():
@@ -60,10 +60,10 @@ def difference(net: nn.Module, original: nn.Module) -> Plan:
 
 
 def rebuild(net: nn.Module, plan: Plan, tensors: dict[str, Tensor]) -> nn.Module:
-    """`net`, freshly built, with the shapes of `plan` and the parameters and buffers `tensors`; strict.
+    """Gives the freshly built `net` the shapes of `plan` and the parameters and buffers `tensors`, strictly.
 
-    Raises UserError when the plan names what the network does not have, or when tensors are missing, unexpected, of
-    another type, or of a shape that does not belong there; the first five are named.
+    Raises UserError if the plan names modules or attributes that the network lacks, or if tensors are missing,
+    unexpected, or of another type or shape; the first five are named.
     """
     for name, attributes in plan.items():
         for key, value in attributes.items():
@@ -103,7 +103,8 @@ class PartCard(_Strict):
 
 
 class Manifest(_Strict):
-    """`model.json`: everything but the tensors; `parts` are those of a fused network, whose `backbone` is a title."""
+    """The content of `model.json`: everything but the tensors; `parts` are those of a fused network, whose `backbone`
+    is only a title."""
 
     format: int
     backbone: str
@@ -121,7 +122,7 @@ class Manifest(_Strict):
 
 
 def save_model(model: Model, folder: Path) -> None:
-    """Writes `model.safetensors`, then `model.json`, each whole or not at all; `folder` must exist."""
+    """Writes `model.safetensors`, then `model.json`, each atomically; `folder` must exist."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.net.state_dict().items()}
     data = safetensors.torch.save(tensors)
     p = model.preprocessing
@@ -169,7 +170,7 @@ def load_model(folder: Path) -> Model:
 
 
 def _original(backbone: str, classes: int, pixels: Preprocessing, width: int, parts: Sequence[Part]) -> nn.Module:
-    """The catalog's architecture without memory: its weights come from the file, or are not looked at."""
+    """The catalog's architecture on the meta device, without weights."""
     if parts:
         return on_meta(lambda: bare(parts, classes))
     size, channels = pixels.size, pixels.channels
@@ -199,7 +200,7 @@ def _read_manifest(path: Path) -> Manifest:
     try:
         data: Any = json.loads(unseal(text).body)
     except DamagedError as error:
-        fix = "The file was changed or damaged; run the step again."
+        fix = "The file was changed or damaged: run the step again."
         raise UserError("damaged", path.name, str(error), "the file as it was written", fix) from error
     except (ValueError, RecursionError) as error:
         raise UserError("bad_manifest", path.name, str(error), "JSON", "Save the model again.") from error
@@ -281,7 +282,7 @@ def _owner(net: nn.Module, name: str) -> tuple[nn.Module, str]:
 
 
 def _misfits(net: nn.Module, tensors: dict[str, Tensor]) -> list[str]:
-    """What does not fit, in words, one line a tensor."""
+    """Mismatches between network and tensors, one line per tensor."""
     wanted = net.state_dict()
     lines = [f"{name} is missing" for name in wanted if name not in tensors]
     lines += [f"{name} is unexpected" for name in tensors if name not in wanted]
@@ -299,7 +300,7 @@ def _misfits(net: nn.Module, tensors: dict[str, Tensor]) -> list[str]:
 
 
 def _expected(layer: nn.Module, key: str) -> tuple[int, ...] | None:
-    """The exact shape a layer's attributes ask for; None where no attribute says it."""
+    """The exact shape that follows from a layer's attributes; None if they do not define it."""
     if isinstance(layer, nn.modules.conv._ConvNd):
         whole = (layer.out_channels, layer.in_channels // layer.groups, *layer.kernel_size)
     elif isinstance(layer, nn.Linear):

@@ -1,4 +1,4 @@
-"""What a network answers for a batch: logits, the features of its stages, and the embedding before its head."""
+"""The output of a network for a batch: logits, features of its stages, and the embedding before its head."""
 
 from __future__ import annotations
 

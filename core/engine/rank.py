@@ -1,8 +1,8 @@
-"""Transferability scores: how well a frozen backbone's answers would serve new classes, without training anything.
+"""Transferability scores: how useful a frozen backbone's features are for new classes, without any training.
 
-All in float64. Higher is better for every score. features [N, D], labels [N] whole numbers of at least two classes,
-probabilities [N, S] of the source model's S classes. Wrong shapes, a single class or values that are not finite raise
-UserError (a ValueError).
+All in float64. Higher is better for every score. features [N, D], labels [N] integers of at least two classes,
+probabilities [N, S] of the source model's S classes. Wrong shapes, a single class or non-finite values raise UserError
+(a ValueError).
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ def logme(features: ArrayLike, labels: ArrayLike) -> float:
     """LogME: the log evidence per image of a Bayesian linear model on the features, mean over one-hot columns.
 
     You et al. 2021, https://arxiv.org/abs/2102.11005; the fixed-point iteration of the 2022 journal version,
-    https://arxiv.org/abs/2110.10545. The authors' code leaves out (D − rank)/2 · log α of the determinant where the
-    features have less than full rank (D > N); here it is in, so the value is the true evidence.
+    https://arxiv.org/abs/2110.10545. The authors' code omits the term (D − rank)/2 · log α of the determinant if the
+    features do not have full rank (D > N); it is included here, so the value is the true evidence.
     """
     f, y, classes = _features(features, labels)
     targets = np.eye(classes)[y]
@@ -92,8 +92,7 @@ def transrate(features: ArrayLike, labels: ArrayLike, epsilon: float = 1e-4) -> 
 
 
 def knn_accuracy(features: ArrayLike, labels: ArrayLike, k: int = 5) -> float:
-    """Share of images whose class is the commonest among their `k` nearest others (Euclidean); ties go to the class
-    of the smaller number."""
+    """Leave-one-out accuracy of `k` nearest neighbours (Euclidean distance); ties go to the smaller class number."""
     f, y, classes = _features(features, labels)
     if not 1 <= k < len(f):
         raise UserError("out_of_range", "k", k, f"a whole number from 1 to {len(f) - 1}", "Choose fewer neighbours.")

@@ -1,4 +1,4 @@
-"""Counter-based randomness: every draw is seeded by where it happens, so nothing about randomness is stored."""
+"""Counter-based randomness: every draw is seeded by its place in the run, so no random state is stored."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Work on one thread, or on several that need not wait for each other.
+"""Work on one thread, or on several independent threads.
 
-Threads that share one operation meet at its end; where something else takes a core away, as a page being drawn does, a
-network of a hundred small operations then runs many times slower.
+Threads that share one operation wait for each other at its end; if another process takes a core away, a network of many
+small operations then runs many times slower.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ R = TypeVar("R")
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """torch computes on one thread inside, and on as many as before afterwards."""
+    """torch computes on one thread in the block, and on as many as before afterwards."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -29,9 +29,9 @@ def one_thread() -> Iterator[None]:
 
 
 def side_by_side(work: Callable[[T], R], items: Iterable[T], threads: int) -> Generator[R, None, None]:
-    """`work` on each item, results in order: `threads` items at a time, each on a thread of its own.
+    """Calls `work` on each item, `threads` items at a time, each on its own thread; yields results in order.
 
-    What `work` computes does not depend on `threads`. Items not begun are dropped when the caller stops asking.
+    Results do not depend on `threads`. Items that have not begun are dropped if the caller stops iterating.
     """
     with one_thread(), ThreadPoolExecutor(threads, initializer=_alone) as pool:
         waiting = [pool.submit(work, item) for item in items]

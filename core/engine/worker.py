@@ -1,6 +1,6 @@
-"""The worker: a process that has torch loaded and waits on its stdin for a run or a job.
+"""The worker: a process with torch loaded that waits on its stdin for a run or jobs.
 
-Lines are JSON: {"run": folder} or {"job": folder}; it says `ready` on stdout once it is. See core.processes.workers.
+Lines are JSON: {"run": folder} or {"job": folder}; it prints `ready` first. See core.processes.workers.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 
-import onnxruntime  # noqa: F401  (loaded while the worker waits, so that a run starts at once)
+import onnxruntime  # noqa: F401  (loaded while the worker waits, so that runs start at once)
 import timm  # noqa: F401
 import torch
 import torchvision  # noqa: F401
@@ -45,7 +45,7 @@ EXPORTER = (
 
 
 class Orders:
-    """Lines of JSON from a pipe; unlike a text file's, none lies in a buffer that nobody can look into."""
+    """Lines of JSON from a pipe, with a buffer of its own, so that `waiting` can look into it."""
 
     def __init__(self, pipe: int) -> None:
         self.pipe = pipe
@@ -53,13 +53,13 @@ class Orders:
         self._ended = False
 
     def waiting(self) -> bool:
-        """Whether a whole line is there; never waits for one."""
+        """Whether a whole line has arrived; never blocks."""
         while not self._ended and b"\n" not in self._read and select.select([self.pipe], [], [], 0)[0]:
             self._fill()
         return b"\n" in self._read
 
     def next(self) -> dict[str, str] | None:
-        """The next line, once it is there; None at the end."""
+        """The next line, waiting for it; None at the end."""
         while not self._ended and b"\n" not in self._read:
             self._fill()
         line, found, self._read = self._read.partition(b"\n")
@@ -71,7 +71,7 @@ class Orders:
 
 
 def main() -> None:
-    """Serves lines until stdin ends; a run ends the process, so that each run is a process of its own."""
+    """Serves orders until stdin ends; the process ends after a run, so that each run has its own process."""
     print("ready", flush=True)
     prepare_to_export()
     orders = Orders(sys.stdin.fileno())
@@ -83,27 +83,27 @@ def main() -> None:
 
 
 def answer_others(orders: Orders) -> None:
-    """Answers the jobs that have come in while a long one is at work; whoever asked may have gone meanwhile."""
+    """Answers the jobs that have arrived during a long one; those who asked may be gone."""
     while orders.waiting() and (order := orders.next()) is not None:
         with suppress(OSError):
             answer(Job(Path(order["job"])))
 
 
 def prepare_to_export() -> None:
-    """Imports what the first export of a graph will need, one module after another, until somebody wants something."""
+    """Imports the modules that the first export will need, one by one, until an order arrives."""
     for name in EXPORTER:
         waiting, _, _ = select.select([sys.stdin], [], [], 0)
         if waiting:
             return
-        with suppress(ImportError):  # inner modules of libraries: another version may have others
+        with suppress(ImportError):  # private modules of libraries, which other versions may lack
             importlib.import_module(name)
 
 
 def execute(run: Run) -> None:
-    """Conducts the run; however it ends, the run's log says so."""
+    """Does the run, and records in its log how it ended."""
     with run.claim() as mine:
         if not mine:
-            print("The run is over, or another process holds its run.lock.", file=sys.stderr)
+            print("The run has ended, or another process holds its run.lock.", file=sys.stderr)
             return
         try:
             with _ending_in_order(run):
@@ -111,17 +111,16 @@ def execute(run: Run) -> None:
         except CancelledError:
             if not run.cancel_requested() and not run.pause_requested():
                 _end_as_asked()
-            run.emit(RunCancelled() if run.cancel_requested() else RunPaused("asked for by a person", "asked"))
+            run.emit(RunCancelled() if run.cancel_requested() else RunPaused("Paused by a person.", "asked"))
         except (UserError, UserErrors) as error:
-            run.emit(RunFailed(_told(error), traceback.format_exc()))
+            run.emit(RunFailed(_described(error), traceback.format_exc()))
         except (MemoryError, torch.OutOfMemoryError) as error:
             run.emit(RunFailed(_out_of_memory(error), traceback.format_exc()))
         except OSError as error:
-            _tell_of_disk(run, error)
+            _record_disk_error(run, error)
         except RuntimeError as error:
             memory = "not enough memory" in str(error) or "can't allocate memory" in str(error)
-            told = _out_of_memory(error) if memory else _fault(error)
-            run.emit(RunFailed(told, traceback.format_exc()))
+            run.emit(RunFailed(_out_of_memory(error) if memory else _fault(error), traceback.format_exc()))
             if not memory:
                 raise
         except Exception as error:
@@ -131,8 +130,8 @@ def execute(run: Run) -> None:
 
 @contextmanager
 def _ending_in_order(run: Run) -> Iterator[None]:
-    """SIGTERM, from a person or a machine that shuts down, lets the run end at its next batch with a checkpoint; a
-    second one ends the process at once."""
+    """SIGTERM, from a person or at shutdown, lets the run end after its batch with a checkpoint; a second one ends the
+    process at once."""
 
     def end(signum: int, frame: FrameType | None) -> None:
         run.ending = True
@@ -146,21 +145,21 @@ def _ending_in_order(run: Run) -> Iterator[None]:
 
 
 def _end_as_asked() -> None:
-    """Dies of SIGTERM, so that whoever watches knows that the run had no part in it and takes it up again."""
+    """Dies of SIGTERM, so that the monitor knows that the run is not at fault and resumes it."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _tell_of_disk(run: Run, error: OSError) -> None:
-    """A full disk pauses the run; other faults of a disk fail it, with what to do. The supervisor says it where the
-    disk does not take even that."""
+def _record_disk_error(run: Run, error: OSError) -> None:
+    """A full disk pauses the run; other disk errors fail it, with what to do. If the disk is too full even to record
+    that, the exit code tells the supervisor."""
     found = disk_error(error, run.folder)
     full = error.errno in FULL
     try:
         if full:
             run.emit(RunPaused(pause_reason(error, run.folder)))
         else:
-            run.emit(RunFailed(_told(found) if found else _fault(error), traceback.format_exc()))
+            run.emit(RunFailed(_described(found) if found else _fault(error), traceback.format_exc()))
     except OSError:
         if full:
             raise SystemExit(DISK_FULL_EXIT) from error
@@ -169,21 +168,21 @@ def _tell_of_disk(run: Run, error: OSError) -> None:
         raise error
 
 
-def _told(error: UserError | UserErrors) -> dict[str, str]:
+def _described(error: UserError | UserErrors) -> dict[str, str]:
     first = error.errors[0] if isinstance(error, UserErrors) else error
     return {**first.to_json(), "message": str(error)}
 
 
 def _out_of_memory(error: BaseException) -> dict[str, str]:
     fix = "Halve the step's batch, choose a smaller image_size, or close other programs."
-    found = UserError("out_of_memory", "batch", str(error), "what fits into memory", fix)
+    found = UserError("out_of_memory", "batch", str(error), "a batch that fits into memory", fix)
     return {**found.to_json(), "message": f"Out of memory. {fix}"}
 
 
 def _fault(error: BaseException) -> dict[str, str]:
-    fix = "Please report it with the details below; resuming the run goes on from its last checkpoint."
+    fix = "Please report it with the details below. Resuming continues from the last checkpoint."
     found = UserError("internal", "engine", f"{type(error).__name__}: {error}", OURS, fix)
-    return {**found.to_json(), "message": f"A fault of ours: {type(error).__name__}: {error}"}
+    return {**found.to_json(), "message": f"A fault of the program: {type(error).__name__}: {error}"}
 
 
 if __name__ == "__main__":

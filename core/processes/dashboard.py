@@ -1,4 +1,4 @@
-"""The dashboard's server as a process, seen from outside: found again, started, stopped. Never imports it."""
+"""The dashboard's server as a process: found, started and stopped, never imported."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from core.workspace import Workspace
 DASHBOARD = (sys.executable, "-m", "dashboard.server")
 HOST = "127.0.0.1"
 PORT = 8501
-MORE_PORTS = 50  # tried after the one that was wanted
-START_LIMIT = 15.0  # seconds a server may take until it answers
-ANSWER_LIMIT = 5.0  # seconds a server that runs already may take, on a busy machine
+MORE_PORTS = 50  # tried after the requested one
+START_LIMIT = 15.0  # seconds until a new server must answer
+ANSWER_LIMIT = 5.0  # seconds a running server may take to answer, on a busy machine
 STOP_LIMIT = 5.0  # seconds it may take to end
-LOCK_LIMIT = 30.0  # seconds another command may take to start or replace the dashboard
-# A thread of each session would otherwise keep memory of its own: 199 MB with five sessions, with these 191.
+LOCK_LIMIT = 30.0  # seconds to wait while another command starts or replaces the dashboard
+# Without these each session's threads keep memory of their own: 199 MB with five sessions, with them 191.
 LEAN = {"MALLOC_ARENA_MAX": "2", "ARROW_DEFAULT_MEMORY_POOL": "system"}
-MARK = "Condenser-Process"  # its pid on every answer: another server may hold the port by now
+MARK = "Condenser-Process"  # header with its pid: another server may have taken the port meanwhile
 
 
 @dataclass(frozen=True)
 class Address:
-    """A dashboard that answers. `process` is there if it was started here; `log` holds what it wrote."""
+    """A running dashboard. `process` is set if it was started here; `log` is the file of its output."""
 
     url: str
     port: int
@@ -53,11 +53,11 @@ class Address:
 def ensure_dashboard(
     workspace: Workspace, port: int | None = None, *, keep: bool = True, command: tuple[str, ...] = DASHBOARD
 ) -> Address:
-    """The workspace's dashboard, started if none answers; two callers at once get the same one.
+    """The workspace's dashboard, started if none answers; concurrent callers get the same one.
 
-    `port` is the one to start on (default 8501), or the next free one. With `keep` off nothing is written to the
-    workspace, and so the server is not found again. Raises UserError `out_of_range` or `port_busy`, and RuntimeError
-    with the end of its log if the server does not answer in 15 seconds.
+    A new one uses `port` (default 8501) or the next free one. If `keep` is False nothing is written to the workspace,
+    so the server cannot be found again. Raises UserError `out_of_range`, `port_busy` or `workspace_locked`, and
+    RuntimeError with the end of the log if the server does not answer within 15 seconds.
     """
     check_port(port)
     if not keep:
@@ -68,27 +68,27 @@ def ensure_dashboard(
     with lock(path, limit=LOCK_LIMIT) as mine:
         if not mine:
             allowed = f"a workspace whose dashboard.lock is free; {described(holder(path))} holds it"
-            fix = "End that process, or name another workspace with --workspace."
+            fix = "End that process, or choose another workspace with --workspace."
             raise UserError("workspace_locked", "workspace", str(workspace.path), allowed, fix)
         return _found(workspace) or _start(workspace, port or PORT, _log(workspace), command, keep=True)
 
 
 def running_dashboard(workspace: Workspace) -> Address | None:
-    """The workspace's dashboard as it was written down, if that process still runs; it may not answer yet."""
+    """The recorded dashboard of the workspace, if its process still runs; it may not answer yet."""
     who = read_identity(_record(workspace))
     with suppress(OSError, ValueError, KeyError, TypeError, OverflowError):
         written = json.loads(read_sealed(_record(workspace)))
         port, place = int(written["port"]), str(written["workspace"])
         if who is None or not 1 <= port <= 65535:
             return _serving(workspace)
-        if alive(who) and place == str(workspace.path.resolve()):  # else a copy of another one's folder
+        if alive(who) and place == str(workspace.path.resolve()):  # otherwise the folder is a copy of another workspace
             return Address(_url(port), port, who, False, _log(workspace))
         return None
     return _serving(workspace) if _record(workspace).exists() else None
 
 
 def _serving(workspace: Workspace) -> Address | None:
-    """The workspace's dashboard by its command line, where what was written down about it is damaged."""
+    """The workspace's dashboard found by its command line, because the record of it is damaged."""
     for other in psutil.process_iter():
         words = command_of(other.pid)
         if words[-4:-3] == ["--port"] and words[-2:] == ["--workspace", str(workspace.path)] and words[-3].isdecimal():
@@ -99,7 +99,7 @@ def _serving(workspace: Workspace) -> Address | None:
 
 
 def stop_dashboard(workspace: Workspace) -> bool:
-    """Ends the workspace's dashboard; the pages in browsers say that they lost it. False if none ran."""
+    """Stops the workspace's dashboard; open pages show that the connection is lost. False if none was running."""
     running = running_dashboard(workspace)
     if running is None:
         return False
@@ -108,12 +108,12 @@ def stop_dashboard(workspace: Workspace) -> bool:
 
 
 def stop(address: Address) -> None:
-    """Ends that dashboard: SIGTERM, and SIGKILL after 5 seconds."""
+    """Stops that dashboard: SIGTERM, and SIGKILL after 5 seconds."""
     process.stop(address.who, STOP_LIMIT)
 
 
 def answers(port: int, pid: int, limit: float = 2.0) -> bool:
-    """Whether the process `pid` is ready for browsers on `port`; no proxy is asked."""
+    """Whether the process `pid` is ready for browsers on `port`; proxies are not used."""
     connection = HTTPConnection(HOST, port, timeout=limit)
     try:
         connection.request("GET", "/_stcore/health")
@@ -126,23 +126,23 @@ def answers(port: int, pid: int, limit: float = 2.0) -> bool:
 
 
 def check_port(port: int | None) -> None:
-    """Raises UserError `out_of_range` if that is no port; None is the default one."""
+    """Raises UserError `out_of_range` for an invalid port; None is the default port."""
     if port is not None and not 1 <= port <= 65535:
-        raise UserError("out_of_range", "port", port, "1 to 65535", "Leave it out for 8501, or the next free one.")
+        raise UserError("out_of_range", "port", port, "1 to 65535", "Leave it out for 8501 or the next free one.")
 
 
 def open_browser(url: str) -> None:
-    """Shows the page in the person's browser, if there is one and a screen for it."""
+    """Opens the page in the person's browser, if there is one and a display."""
     if sys.platform == "darwin" or any(os.environ.get(name) for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY")):
-        opening = Thread(target=webbrowser.open, args=(url,), daemon=True)  # some browsers hold their caller up
+        opening = Thread(target=webbrowser.open, args=(url,), daemon=True)  # some browsers block their caller
         opening.start()
         opening.join(3.0)
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could take the port on loopback now."""
+    """Whether the port is free on loopback."""
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # one that was just left is free
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port released a moment ago counts as free
         try:
             probe.bind((HOST, port))
         except OSError:
@@ -151,7 +151,7 @@ def is_free(port: int) -> bool:
 
 
 def _found(workspace: Workspace) -> Address | None:
-    """The dashboard that runs, once it answers; one that does not is ended."""
+    """The running dashboard, once it answers; one that does not answer is stopped."""
     running = running_dashboard(workspace)
     if running is None:
         return None
@@ -167,18 +167,18 @@ def _start(workspace: Workspace, wanted: int, log: Path, command: tuple[str, ...
         address = _try_port(workspace, port, log, command, keep=keep)
         if address is not None:
             return address
-    raise UserError("port_busy", "port", wanted, f"a port that is free, or one of those up to {last}", "Name another.")
+    raise UserError("port_busy", "port", wanted, f"a free port from {wanted} to {last}", "Choose another port.")
 
 
 def _try_port(workspace: Workspace, port: int, log: Path, command: tuple[str, ...], *, keep: bool) -> Address | None:
-    """The server on `port`; None if somebody else took the port meanwhile."""
+    """The server on `port`; None if another process took the port meanwhile."""
     words = (*command, "--port", str(port), "--workspace", str(workspace.path))
     server = process.spawn(words, log, {**LEAN, **os.environ})
     process.reap(server)
     address = Address(_url(port), port, process.started(server), True, log, server)
     try:
         if keep:
-            _write_down(workspace, address)  # before it answers: if we die now, the next one finds it
+            _write_down(workspace, address)  # before it answers: if we die now, the next command finds it
         if _comes_up(address):
             return address
         if server.poll() is not None and not is_free(port):

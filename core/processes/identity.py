@@ -1,4 +1,4 @@
-"""Who a process is, for good, and which one holds a lock: asked of the kernel, so that a person can be told."""
+"""The lasting identity of a process, and the process that holds a lock, as reported by the kernel."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ LARGEST_PID = 2**31 - 1
 
 @dataclass(frozen=True)
 class Identity:
-    """A process for good: a pid alone is used again after it ends, and after a restart of the machine."""
+    """Identifies one process: pids are reused, so the start time and the boot of the machine are part of it."""
 
     pid: int
     start: float
     boot: str
 
     def to_json(self) -> str:
-        """A sealed document, so that no damaged number is taken for another process."""
+        """A sealed document, so that a damaged number cannot name another process."""
         return seal(json.dumps(asdict(self)).encode()).decode()
 
 
 def identity(pid: int) -> Identity | None:
-    """Who `pid` is, or None if there is no such process, or only its remains (a zombie)."""
+    """The identity of `pid`; None if there is no such process, or only a zombie."""
     try:
         process = psutil.Process(pid)
         if process.status() in {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}:
@@ -44,12 +44,12 @@ def identity(pid: int) -> Identity | None:
 
 
 def alive(who: Identity | None) -> bool:
-    """Whether that very process still runs."""
+    """Whether exactly this process still runs."""
     return who is not None and identity(who.pid) == who
 
 
 def _start(process: psutil.Process) -> float:
-    """Clock ticks since boot on Linux, which no change of the clock moves; else seconds since 1970."""
+    """Clock ticks since boot on Linux, which changes of the clock do not affect; otherwise seconds since 1970."""
     try:
         stat = Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -59,7 +59,7 @@ def _start(process: psutil.Process) -> float:
 
 @cache
 def boot() -> str:
-    """Something that changes whenever the machine restarts."""
+    """A text that changes with every restart of the machine."""
     with suppress(OSError):
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     with suppress(OSError):
@@ -69,7 +69,7 @@ def boot() -> str:
 
 
 def read_identity(path: Path) -> Identity | None:
-    """The identity written in a file such as worker.json, or None if there is none in it."""
+    """The identity stored in a file such as worker.json; None if the file is missing or damaged."""
     try:
         data = json.loads(read_sealed(path))
         found = Identity(int(data["pid"]), float(data["start"]), str(data["boot"]))
@@ -79,9 +79,9 @@ def read_identity(path: Path) -> Identity | None:
 
 
 def holder(path: Path) -> int | None:
-    """The process that holds `flock` on the file `path`; None if nobody does, or where the system does not say.
+    """The process that holds `flock` on the file `path`; None if none does, or if the system does not tell.
 
-    A lock outlives the process that took it while another one has inherited its file: then that one is named.
+    A lock outlives the process that took it if another process inherited the open file: that one is then returned.
     """
     try:
         stat = path.stat()
@@ -92,13 +92,13 @@ def holder(path: Path) -> int | None:
     found = [(place == device, pid) for pid, place, inode in map(_flock, lines) if inode == stat.st_ino]
     if not found:
         return None
-    pid = max(found)[1]  # a file system in layers may have another device number there: then the inode must do
+    pid = max(found)[1]  # overlay file systems may report another device number: then the inode decides
     return pid if pid > 0 and psutil.pid_exists(pid) else next(_openers(path), None)
 
 
 def _flock(line: str) -> tuple[int, str, int]:
-    """Process, device and inode of a line such as `3: FLOCK  ADVISORY  WRITE 711 fe:00:2146852 0 EOF`; waiting
-    processes (`->`) and other kinds of lock give inode −1."""
+    """Pid, device and inode in a line such as `3: FLOCK  ADVISORY  WRITE 711 fe:00:2146852 0 EOF`; waiting processes
+    (`->`) and other kinds of lock give inode −1."""
     words = line.split()
     if len(words) < 6 or words[1] != "FLOCK" or words[5].count(":") != 2:
         return 0, "", -1
@@ -120,7 +120,7 @@ def _is_at(link: Path, path: Path) -> bool:
 
 
 def command_of(pid: int) -> list[str]:
-    """The command line of a process; empty if there is none, or if it is not ours to see."""
+    """The command line of a process; empty if there is none, or if we may not read it."""
     try:
         return psutil.Process(pid).cmdline()
     except (psutil.Error, ValueError, OverflowError):
@@ -128,7 +128,7 @@ def command_of(pid: int) -> list[str]:
 
 
 def described(pid: int | None) -> str:
-    """A process as a person finds it again: `process 711 (flock w/supervisor.lock sleep 9)`."""
+    """A process in words: `process 711 (flock w/supervisor.lock sleep 9)`."""
     if pid is None:
         return "another process"
     command = " ".join(command_of(pid))

@@ -1,4 +1,4 @@
-"""Starting, awaiting and ending a process: one way for workers, the supervisor and the dashboard."""
+"""Starting, waiting for and ending processes: shared by workers, the supervisor and the dashboard."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ T = TypeVar("T")
 def spawn(
     command: tuple[str, ...], log: Path, environment: Mapping[str, str] = os.environ, *, piped: bool = False
 ) -> subprocess.Popen[bytes]:
-    """Starts `command` in a session of its own, so that no Ctrl-C reaches it; what it prints is added to `log`.
+    """Starts `command` in a session of its own, so that Ctrl-C does not reach it; its output is appended to `log`.
 
-    Its stdin is a pipe where `piped`, else empty. Raises OSError where the log cannot be written or nothing started.
+    Its stdin is a pipe if `piped`, otherwise empty. Raises OSError if the log cannot be written or the start fails.
     """
     with open_log(log) as output:
         return subprocess.Popen(
@@ -42,17 +42,18 @@ def spawn(
 
 
 def reap(process: subprocess.Popen[bytes]) -> None:
-    """Collects the exit code whenever the process ends, so that no zombie remains of one that nobody waits for."""
+    """Collects the exit code when the process ends, so that no zombie remains."""
     Thread(target=process.wait, daemon=True).start()
 
 
 def started(process: subprocess.Popen[bytes]) -> Identity:
-    """Who a process is that was just started; `alive` says no of one that has ended already."""
+    """The identity of a process that was just started; if it has already ended, `alive` is False for it."""
     return identity(process.pid) or Identity(process.pid, 0.0, boot())
 
 
 def wait(ready: Callable[[], T], limit: float, going: Callable[[], bool] = lambda: True) -> T | None:
-    """The first true answer of `ready`, asked for `limit` seconds, at least once, and while `going`; else None."""
+    """Calls `ready` until it returns something true, and returns that; None after `limit` seconds or once `going` is
+    False."""
     until = time.monotonic() + limit
     while going():
         if found := ready():
@@ -64,7 +65,7 @@ def wait(ready: Callable[[], T], limit: float, going: Callable[[], bool] = lambd
 
 
 def end(who: Identity, *, kill: bool = False) -> None:
-    """SIGTERM, or SIGKILL, to a process and, where it leads a session, to those that it started; returns at once."""
+    """Sends SIGTERM, or SIGKILL, to a process and, if it leads a session, to its children; returns at once."""
     if not alive(who):
         return
     with suppress(ProcessLookupError, PermissionError):
@@ -76,7 +77,7 @@ def end(who: Identity, *, kill: bool = False) -> None:
 
 
 def stop(who: Identity, limit: float) -> None:
-    """Ends a process and returns when it has ended: SIGTERM, and SIGKILL after `limit` seconds."""
+    """Ends a process and waits for its end: SIGTERM, and SIGKILL after `limit` seconds."""
     end(who)
     until = time.monotonic() + limit
     while alive(who):

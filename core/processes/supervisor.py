@@ -1,7 +1,8 @@
-"""One process per workspace: gives queued runs and jobs to workers, keeps a spare one warm, and misses no death.
+"""One process per workspace that gives queued runs and jobs to workers, keeps a spare worker ready, and records every
+worker's death.
 
-It may be killed at any time: everything it knows is in the workspace, and the next one takes up the watch. A running
-worker goes on meanwhile, since nothing it needs passes through here.
+It may be killed at any time: everything it knows is in the workspace, and the next supervisor continues. A running
+worker does not depend on it.
 """
 
 from __future__ import annotations
@@ -17,25 +18,26 @@ from pathlib import Path
 from types import FrameType
 from typing import ParamSpec
 
-from core.disk import told as told_by_disk
+from core.disk import disk_message
 from core.errors import UserError
 from core.events import RunCancelled, RunFailed, RunInterrupted, RunPaused, RunQueued
 from core.files import FULL, lock, write_atomic
 from core.processes.identity import Identity
 from core.processes.job_dispatch import JobDispatcher
 from core.processes.run_monitor import Outcome, RunMonitor, Timeouts
+from core.processes.searches import start_driver, unattended
 from core.processes.workers import TAKEN, WORKER, Worker, alive, end, identity, lock_of, read_identity, start_worker
 from core.runs import Run, Status, tail
 from core.workspace import Workspace
 
 P = ParamSpec("P")
-WORKER_TRIES = 3  # spares that die before they are ready, before we say so
-SAY_AGAIN = 60.0  # seconds until a fault that goes on is written to the log again
-NEVER_BEGUN = "Never begun: whoever made this run ended before queueing it. Resume it to queue it."
+WORKER_TRIES = 3  # spare workers that die before they are ready, until that is reported
+SAY_AGAIN = 60.0  # seconds until a lasting fault is written to the log again
+NEVER_BEGUN = "Never begun: the process that created this run ended before queueing it. Resume it to queue it."
 
 
 class Supervisor:
-    """The loop and what it holds: a spare worker, the runs it watches, the dispatcher of jobs."""
+    """The loop and its state: a spare worker, the monitored runs, the dispatcher of jobs."""
 
     def __init__(
         self, workspace: Workspace, command: tuple[str, ...] = WORKER, timeouts: Timeouts | None = None
@@ -55,12 +57,15 @@ class Supervisor:
         self._scan_after = 0.0
         self._tidy_after = 0.0
         self._later: dict[str, float] = {}  # runs whose folder could not be written, and when to try again
-        self._strays: dict[str, float] = {}  # runs that nobody has queued, and since when we know
+        self._strays: dict[str, float] = {}  # runs that were never queued, and when we first saw them
+        self._searches_rest = True  # until our first look: what `condenser stop` let rest goes on
+        self._searches_over: dict[str, int] = {}
         self._said: dict[str, tuple[str, float]] = {}
         self._started = (time.time(), time.monotonic())
 
     def serve(self) -> bool:
-        """Looks after the workspace until told to stop, or until it is gone; False, at once, if another one does."""
+        """Serves the workspace until asked to stop or until the workspace is removed; False if another supervisor
+        does."""
         with lock(lock_of(self.workspace), wait=False) as mine:
             if not mine:
                 return False
@@ -75,11 +80,12 @@ class Supervisor:
         return True
 
     def turn(self) -> None:
-        """Does what is due now; a fault in one part, such as a full disk, keeps no other from its turn."""
+        """Does what is due now; a fault in one part, such as a full disk, does not stop the others."""
         self._safely(self.sign)
         self._safely(self.keep_spare)
         if time.monotonic() >= self._scan_after:
             self._safely(self.adopt)
+            self._safely(self.adopt_searches)
             self._scan_after = time.monotonic() + self.timeouts.scan
         for monitor in list(self.monitors.values()):
             self._safely(self._look, monitor)
@@ -90,18 +96,18 @@ class Supervisor:
             self._tidy_after = time.monotonic() + self.timeouts.tidy
 
     def sign(self) -> None:
-        """Writes down who serves the workspace, again if that was damaged or taken away."""
+        """Records the identity of this supervisor, again if the record was damaged or removed."""
         path = self.workspace.path / "supervisor.json"
         if self.me is not None and read_identity(path) != self.me:
             write_atomic(path, self.me.to_json().encode())
 
     def _tidy(self) -> None:
-        """By a clock that nobody moves while we live: set ahead by a year, it must not empty the trash."""
+        """Uses the monotonic clock: setting the system clock ahead by a year must not empty the trash."""
         wall, steady = self._started
         self.workspace.tidy(wall + time.monotonic() - steady)
 
     def close(self) -> None:
-        """Ends the spare; a worker at a run or job goes on."""
+        """Ends the spare worker; a worker at a run or job continues."""
         if self.spare is not None:
             self.spare.dismiss()
             end(self.spare.who, kill=True)
@@ -111,8 +117,8 @@ class Supervisor:
     # workers
 
     def keep_spare(self) -> None:
-        """Has one worker warm; says so when none can be had. One that hangs at its start is ended."""
-        self._children = [worker for worker in self._children if worker.alive()]  # reaps those that ended
+        """Keeps one spare worker ready; reports if none can be started, and ends one that hangs."""
+        self._children = [worker for worker in self._children if worker.alive()]  # also reaps ended ones
         if self.spare is not None and not self.spare.alive():
             self._failures += 1
             self._start_after = time.monotonic() + min(self.timeouts.spare * 2 ** (self._failures - 1), 30.0)
@@ -131,7 +137,7 @@ class Supervisor:
         return time.monotonic() - self._spare_since > self.timeouts.hang and not spare.ready()
 
     def take_spare(self) -> Worker | None:
-        """The spare worker, for good; None while there is none that is ready."""
+        """Hands over the spare worker; None while there is none ready."""
         worker = self.spare
         if worker is not None and worker.ready() and worker.alive():
             self._children.append(worker)
@@ -162,14 +168,14 @@ class Supervisor:
             try:
                 begun = self._begin(run_id)
             except OSError as error:
-                if error.errno not in FULL:  # its own folder, perhaps: the others need not wait for it
+                if error.errno not in FULL:  # perhaps only its own folder: the others need not wait for it
                     self._later[run_id] = now + self.timeouts.retry
                 raise
             if begun:
                 return
 
     def _begin(self, run_id: str) -> bool:
-        """Gives that run to the spare; False if it is not to be begun. True too where no spare is ready yet."""
+        """Gives the run to the spare worker; False if it must not begin. True also if no spare worker is ready yet."""
         run = self._startable(run_id)
         if run is None:
             self.workspace.unqueue(run_id)
@@ -179,7 +185,7 @@ class Supervisor:
             return True
         try:
             worker.give_run(run, before=lambda: self.workspace.unqueue(run_id))
-        except OSError:  # the disk, before the worker was told: it can wait for better times
+        except OSError:  # the disk failed before the worker got the run: keep the worker
             self._children.remove(worker)
             self.spare = worker
             raise
@@ -187,13 +193,13 @@ class Supervisor:
         return True
 
     def _startable(self, run_id: str) -> Run | None:
-        """The run, unless it is gone, over, no longer wanted, or in other hands already."""
+        """The run, unless it is deleted, has ended, was cancelled or paused, or another process has it."""
         try:
             run = self.workspace.run(run_id)
         except UserError:
             return None
         who = self._at_work(run)
-        if alive(who):  # the supervisor before us died while handing it over
+        if alive(who):  # an earlier supervisor died while handing it over
             self.monitors[run_id] = RunMonitor(run, who, self.timeouts)
             return None
         if run.state().status.is_over or _foreground(run):
@@ -207,7 +213,7 @@ class Supervisor:
         return run
 
     def _at_work(self, run: Run) -> Identity | None:
-        """Whose the run is by its folder; our spare is not told of any, though a full disk may have left its name."""
+        """The run's recorded worker; not our spare worker, whose name a full disk may have left there."""
         who = read_identity(run.worker)
         return None if self.spare is not None and who == self.spare.who else who
 
@@ -215,37 +221,45 @@ class Supervisor:
         if _foreground(monitor.run):
             return
         try:
-            outcome = monitor.look()
+            outcome = monitor.check()
             if outcome is Outcome.DIED:
                 self._record_death(monitor)
         except Exception:
-            if not monitor.working():  # its death cannot be told now; the next scan tries again, and no other run waits
+            if (
+                not monitor.working()
+            ):  # its death cannot be recorded now; the next scan tries again, and no other run waits
                 del self.monitors[monitor.run.id]
             raise
         if outcome is not Outcome.WORKING:
             del self.monitors[monitor.run.id]
 
     def _record_death(self, monitor: RunMonitor) -> None:
-        """Tells the death, and queues the run again unless it died too often or nobody asked us to do it."""
+        """Records the death, and queues the run again unless it died too often or ran in the foreground."""
         run = monitor.run
         if full := monitor.full_disk():
             run.emit(RunPaused(full, "disk_full"))
             return
         strike = monitor.own_fault()
-        told = monitor.death(strike=strike)
+        death = monitor.death(strike=strike)
         if run.foreground.exists() or (strike and run.state().strikes >= self.timeouts.tries):
-            run.emit(told)
+            run.emit(death)
             return
-        self.workspace.queue(run, front=True)  # first: dying between the two, we begin it again all the same
-        run.emit(told, RunQueued())
+        self.workspace.queue(run, front=True)  # first: if we die between the two, the run still begins again
+        run.emit(death, RunQueued())
 
     def adopt(self) -> None:
-        """Takes up the runs that are not over and that nobody watches: alive or dead, their worker is known."""
+        """Starts to monitor the runs that have not ended and have no monitor; their workers are recorded."""
         waiting = set(self.workspace.queued())
         for run_id in self.workspace.run_ids():
             run = Run(self.workspace.path / "runs" / run_id)
             if run_id not in self.monitors and run_id not in waiting:
                 self._safely(self._adopt, run)
+
+    def adopt_searches(self) -> None:
+        """Has the searches worked on that are not over and that nobody works on."""
+        resting, self._searches_rest = self._searches_rest, False
+        for search in unattended(self.workspace, resting=resting, over=self._searches_over):
+            start_driver(self.workspace, search, self.command)
 
     def _adopt(self, run: Run) -> None:
         if run.result.exists():
@@ -262,7 +276,7 @@ class Supervisor:
             del self._strays[run.id]
 
     def _safely(self, act: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
-        """The watch must go on, whatever one part of it meets; the log says so, the same thing once a minute."""
+        """Calls `act`, and logs any error instead of stopping; the same error is logged once a minute."""
         try:
             act(*args, **kwargs)
         except Exception as error:  # noqa: BLE001
@@ -275,7 +289,7 @@ class Supervisor:
 
 
 def _place(folder: Path) -> tuple[int, int] | None:
-    """Which folder it is, wherever it is moved; None if there is none."""
+    """Identifies a folder, even if it is moved; None if there is none."""
     try:
         stat = folder.stat()
     except OSError:
@@ -284,7 +298,7 @@ def _place(folder: Path) -> tuple[int, int] | None:
 
 
 def _foreground(run: Run) -> bool:
-    """Whether a person waits for the run at a terminal: then it is not ours to touch."""
+    """Whether a command in a terminal waits for the run: then the supervisor must not touch it."""
     return alive(read_identity(run.foreground))
 
 
@@ -301,7 +315,7 @@ def main(arguments: list[str]) -> None:
     try:
         sys.exit(None if supervisor.serve() else TAKEN)
     except OSError as error:  # not even its lock
-        sys.exit(told_by_disk(error, workspace.path))
+        sys.exit(disk_message(error, workspace.path))
 
 
 if __name__ == "__main__":

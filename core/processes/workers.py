@@ -1,9 +1,9 @@
-"""Workers, the supervisor and a run in the foreground, as processes. Never imports the engine.
+"""Workers, the supervisor and runs in the foreground, as processes; the engine is never imported.
 
-A worker is told what to do by lines on its stdin and says `ready` on its stdout when its imports are done:
+A worker reads orders as lines on its stdin, and prints `ready` once its imports are done:
     {"run": "/…/runs/<id>"}   then end of file: it does the run and ends
     {"job": "/…/jobs/<id>"}   it answers, keeps its models in memory and waits for the next line
-    end of file               it ends (so a spare dies with the supervisor that kept it)
+    end of file               it ends (so a spare worker dies with its supervisor)
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ __all__ = [
 ]  # fmt: skip
 WORKER = (sys.executable, "-m", "core.engine.worker")
 SUPERVISOR = (sys.executable, "-m", "core.processes.supervisor")
-NICE = 5  # a busy worker leaves the dashboard its share: rerun p95 stays under a second
+NICE = 5  # leaves the dashboard its share of a busy machine: p95 of a rerun stays under a second
 # Threads of a convolution wait for each other by spinning. Never spinning (OMP_WAIT_POLICY=PASSIVE) made training 1.5×
-# slower, spinning at length made it many times slower whenever something else ran on one of the cores.
+# slower; spinning for long made it many times slower whenever another process used one of the cores.
 SPIN_BRIEFLY = {"GOMP_SPINCOUNT": "20000", "KMP_BLOCKTIME": "1"}
 MEMORY_SHARE = 0.9  # of the machine's memory, as RLIMIT_DATA
-IDENTITY_FILES = ("worker.json", "foreground.json", "supervisor.json", "dashboard.json")
+IDENTITY_FILES = ("worker.json", "foreground.json", "supervisor.json", "dashboard.json", "driver.json")
 START_LIMIT = 15.0  # seconds a supervisor may take to come up
-SIGN_LIMIT = 2.0  # seconds the one that holds the lock may take to write down who it is
-TAKEN = 3  # exit code of a supervisor that found the lock taken
+SIGN_LIMIT = 2.0  # seconds the holder of the lock may take to record its identity
+TAKEN = 3  # exit code of a supervisor whose lock is held by another
 
 
 class SupervisorError(RuntimeError):
-    """A supervisor that does not start, with the end of its log."""
+    """The supervisor did not start; the message holds the end of its log."""
 
 
 # workers
@@ -55,7 +55,7 @@ class SupervisorError(RuntimeError):
 
 @dataclass(frozen=True)
 class Worker:
-    """A process that waits for a run or jobs, and the file its output goes to."""
+    """A process that waits for a run or for jobs, and the file of its output."""
 
     process: subprocess.Popen[bytes]
     who: Identity
@@ -66,61 +66,62 @@ class Worker:
         return b"ready\n" in self.log.read_bytes()[:65536] if self.log.exists() else False
 
     def alive(self) -> bool:
-        """Whether it still runs; reaps it, and closes our end of its pipe, if it does not."""
+        """Whether it still runs; if not, reaps it and closes our end of its pipe."""
         if self.process.poll() is None:
             return True
         self.dismiss()
         return False
 
     def give_run(self, run: Run, before: Callable[[], object] = lambda: None) -> None:
-        """Hands it a run for good: written down first, so that whoever comes after us finds who has it.
+        """Gives it a run; the worker is recorded in the run's folder first, so that a later supervisor finds it.
 
-        `before` is done between the two. Raises OSError when the disk does; the worker was then not told.
+        `before` is called between the two. Raises OSError if the disk fails; the worker then has not got the run.
         """
-        self._sign(run.worker)
+        self._record_in(run.worker)
         before()
-        with suppress(OSError):  # where its output lies matters less than the run
+        with suppress(OSError):  # the place of its output matters less than the run
             if run.log.exists():
                 move(run.log, run.folder / f"log-{time.time_ns()}.txt")
             if self.log.exists():
                 move(self.log, run.log)
-        self._tell({"run": str(run.folder)})
+        self._send({"run": str(run.folder)})
         self.dismiss()
 
     def give_job(self, job: Job) -> None:
-        """Hands it a job; more may follow when that one is done. Raises OSError, and then has not told the worker."""
-        self._sign(job.worker)
-        self._tell({"job": str(job.folder)})
+        """Gives it a job; more may follow later. Raises OSError if the disk fails; the worker then has not got the
+        job."""
+        self._record_in(job.worker)
+        self._send({"job": str(job.folder)})
 
-    def _sign(self, path: Path) -> None:
+    def _record_in(self, path: Path) -> None:
         try:
             write_atomic(path, self.who.to_json().encode())
         except OSError:
-            with suppress(OSError):  # it may be there already, and would say that we have what we never got
+            with suppress(OSError):  # the file may already be there, and would be wrong
                 remove_file(path)
             raise
 
     def dismiss(self) -> None:
-        """Closes its stdin: it ends after what it is doing."""
+        """Closes its stdin: it ends after its current work."""
         assert self.process.stdin is not None
         with suppress(OSError):
             self.process.stdin.close()
 
-    def _tell(self, message: dict[str, str]) -> None:
+    def _send(self, message: dict[str, str]) -> None:
         assert self.process.stdin is not None
-        with suppress(OSError, ValueError):  # it died meanwhile: whoever watches it will tell
+        with suppress(OSError, ValueError):  # it died meanwhile: its monitor will report that
             self.process.stdin.write(json.dumps(message).encode() + b"\n")
             self.process.stdin.flush()
 
 
 def start_worker(logs: Path, command: tuple[str, ...] = WORKER) -> Worker:
-    """Starts a worker in its own session, nicer than the dashboard and, on Linux, with a limit on its memory.
+    """Starts a worker in its own session, with lower priority than the dashboard and, on Linux, a memory limit.
 
-    The limit is RLIMIT_DATA, what the process may write to: importing torch takes 0.9 GB of it, against 3.5 GB of
-    RLIMIT_AS, most of which is never touched (CUDA reserves far more still). An allocation over it fails inside the
-    worker, which can say so; without it the kernel kills.
+    The limit is RLIMIT_DATA (writable memory): importing torch takes 0.9 GB of it, but 3.5 GB of RLIMIT_AS, most of
+    which is never touched (CUDA reserves far more). An allocation over the limit fails inside the worker, which can
+    report it; without a limit the kernel would kill the worker.
     """
-    if not logs.parent.is_dir():  # a workspace that was moved away is not made anew
+    if not logs.parent.is_dir():  # a workspace that was moved away is not created again
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(logs.parent))
     log = make_folder(logs) / f"{secrets.token_hex(8)}.txt"
     environment = {
@@ -135,7 +136,7 @@ def start_worker(logs: Path, command: tuple[str, ...] = WORKER) -> Worker:
 
 
 def _limit(pid: int) -> None:
-    """Set from outside, right after the start: code between fork and exec is unsafe in a threaded parent."""
+    """Sets priority and limit from outside, after the start: code between fork and exec is unsafe with threads."""
     with suppress(ProcessLookupError, PermissionError):
         os.setpriority(os.PRIO_PROCESS, pid, NICE)
     if sys.platform == "linux":
@@ -147,7 +148,7 @@ def _limit(pid: int) -> None:
 
 
 def memory() -> int:
-    """Bytes this process's group may use: the machine's, or less where a container says so."""
+    """Bytes of memory available: the machine's, or the limit of the container."""
     total = psutil.virtual_memory().total
     for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         with suppress(OSError, ValueError):
@@ -156,10 +157,10 @@ def memory() -> int:
 
 
 def run_in_foreground(run: Run, command: tuple[str, ...] = WORKER) -> subprocess.Popen[bytes]:
-    """Starts a worker for `run` beside the supervisor, for the CLI, which follows its events and waits for it.
+    """Starts a worker for `run` without the supervisor, for the CLI, which follows its events and waits for it.
 
-    `foreground.json` names us: while we live the supervisor leaves the run alone. Ctrl-C does not reach the worker
-    (it has its own session): cancel the run.
+    `foreground.json` names this process: while it is alive the supervisor does not touch the run. Ctrl-C does not reach
+    the worker, which has its own session: cancel the run instead.
     """
     mine = identity(os.getpid())
     assert mine is not None
@@ -175,10 +176,10 @@ def run_in_foreground(run: Run, command: tuple[str, ...] = WORKER) -> subprocess
 def ensure_supervisor(
     workspace: Workspace, *, worker: tuple[str, ...] = WORKER, command: tuple[str, ...] = SUPERVISOR
 ) -> Identity:
-    """The workspace's supervisor, started if none runs; two callers at once get the same one.
+    """The workspace's supervisor, started if none runs; concurrent callers get the same one.
 
-    Raises SupervisorError with the end of its log if it does not come up, UserError `workspace_locked` if another
-    program holds its lock, OSError if the disk takes no log of it.
+    Raises SupervisorError with the end of its log if it does not start, UserError `workspace_locked` if another program
+    holds its lock, OSError if its log cannot be written.
     """
     until = time.monotonic() + START_LIMIT
     while True:
@@ -187,20 +188,20 @@ def ensure_supervisor(
             return running
         log = workspace.path / "supervisor.log"
         process = spawn((*command, str(workspace.path), *worker), log)
-        reap(process)  # when it ends, also if another one was faster
+        reap(process)  # also if another supervisor was faster
         running = _comes_up(workspace, process, until)
         if running is not None:
             return running
         if process.poll() != TAKEN:
             raise SupervisorError(f"the supervisor of {workspace.path} did not start:\n{tail(log)}")
         pid = holder(lock_of(workspace))
-        if pid is not None or time.monotonic() > until:  # else whoever held it has gone meanwhile
+        if pid is not None or time.monotonic() > until:  # otherwise the holder has ended meanwhile
             raise locked(workspace, pid)
 
 
 def _comes_up(workspace: Workspace, process: subprocess.Popen[bytes], until: float) -> Identity | None:
-    """The supervisor that comes up while `process` tries to be it; one that found the lock taken waits a little for
-    the other to say who it is."""
+    """The supervisor that starts: `process`, or the holder of the lock, which gets a moment to record its identity.
+    None if neither comes up."""
     while time.monotonic() < until:
         running = supervisor(workspace)
         if running is not None:
@@ -223,7 +224,7 @@ def lock_of(workspace: Workspace) -> Path:
 
 
 def supervisor(workspace: Workspace) -> Identity | None:
-    """The supervisor that looks after the workspace now, if any: as it wrote itself down, else as the kernel says."""
+    """The workspace's running supervisor, if any: as recorded in supervisor.json, otherwise as the kernel reports."""
     who = read_identity(workspace.path / "supervisor.json")
     if alive(who):
         return who
@@ -236,15 +237,15 @@ def _is_supervisor(pid: int) -> bool:
 
 
 def locked(workspace: Workspace, pid: int | None) -> UserError:
-    """The workspace cannot be served, because a program that is no supervisor holds the lock."""
+    """The error for a workspace whose lock is held by a program other than a supervisor."""
     allowed = f"a workspace whose supervisor.lock nobody else holds; {described(pid)} holds it"
     end = f"kill {pid}" if pid else f"fuser {lock_of(workspace)} shows it"
-    fix = f"End that process ({end}), or name another workspace with --workspace."
+    fix = f"End that process ({end}), or choose another workspace with --workspace."
     return UserError("workspace_locked", "workspace", str(workspace.path), allowed, fix)
 
 
 def stop_supervisor(workspace: Workspace, limit: float = 10.0) -> bool:
-    """Ends the supervisor and its spare; a running worker goes on and is adopted later. False if none ran."""
+    """Stops the supervisor and its spare worker; a running worker continues and is adopted later. False if none ran."""
     who = supervisor(workspace)
     if who is None:
         return False

@@ -1,1 +1,1 @@
-"""What can be asked of the engine: a file a kind of question, with its typed request and its typed answer."""
+"""The kinds of requests to the engine: one file per kind, with the types of the request and of the answer."""

@@ -1,6 +1,6 @@
-"""A model packed as a zip for somewhere else, unpacked again and compared with what was measured.
+"""Request: pack a model as a zip for use elsewhere, unpack it again and compare its answers with the measured ones.
 
-The zip is in the job's folder, under the name of `core.bundling.ZIP`.
+The zip is in the job's folder, under the name `core.bundling.ZIP`.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from core.errors import UserError, nearest
 from core.questions.request import Request
 from core.runs import Run
 
-QUANTIZE, INSIDE = "quantize", "onnx"  # a stage whose integers only some formats hold; what every bundle has
+QUANTIZE, INSIDE = "quantize", "onnx"  # the stage whose integers few formats can hold; the format in every bundle
 
 
 @dataclass(frozen=True)
 class Compared:
-    """On how many of `images` the answer is the one that was measured, and the largest difference: of a logit where
-    logits were kept, else of the probability of the answer."""
+    """For how many of `images` the answer is the `same` as measured, and the largest `difference`: of a logit if logits
+    were stored, otherwise of the probability of the answer."""
 
     images: int
     same: int
@@ -30,7 +30,7 @@ class Compared:
 
 @dataclass(frozen=True)
 class Format:
-    """A further format in the zip: how it answers beside the measured file, or why it is not there."""
+    """An additional format in the zip: its answers compared with those of the measured file, or why it is missing."""
 
     name: str
     compared: Compared | None = None
@@ -39,8 +39,8 @@ class Format:
 
 @dataclass(frozen=True)
 class Bundled:
-    """What was packed. `test` compares the whole test split, `samples` the logits of the images inside; None where the
-    images are not here any more, or were not kept."""
+    """What was packed: the zip's `name`, its `bytes` and `files`. `test` compares the whole test split, `samples` the
+    logits of the images in the bundle; None if those images are no longer available."""
 
     name: str
     bytes: int
@@ -51,14 +51,14 @@ class Bundled:
 
     @property
     def agrees(self) -> bool:
-        """Whether it was compared, and every answer is the measured one."""
+        """Whether it was compared and every answer is the measured one."""
         found = [one for one in (self.test, self.samples) if one is not None]
         return bool(found) and all(one.same == one.images for one in found)
 
 
 @dataclass(frozen=True)
 class BundleRequest(Request[Bundled]):
-    """The model of a run's `step`, and the export `formats` to pack next to its ONNX file."""
+    """Packs the model of a run's `step`, with further export `formats` besides its ONNX file."""
 
     kind: ClassVar[str] = "bundle"
     overtaken: ClassVar[bool] = True
@@ -71,21 +71,21 @@ class BundleRequest(Request[Bundled]):
 def question(run: Run, step: int | None = None, formats: Iterable[str] = ()) -> BundleRequest:
     """The request for the model of `step` (default: the last), with further export formats.
 
-    Raises UserError where the run has no such point, or the point cannot be had in such a format.
+    Raises UserError if the run has no such point, or if the point is not available in such a format.
     """
     point = point_of(run, step)
     asked = tuple(dict.fromkeys(formats))
     offered = formats_of(run, point.step)
     for name in asked:
         if name not in offered:
-            allowed = f"of {', '.join(offered)}" if offered else "none: the ONNX file is all there is"
+            allowed = f"one of {', '.join(offered)}" if offered else "none: only the ONNX file is available"
             raise UserError("unknown_format", "formats", name, allowed, nearest(name, offered))
     return BundleRequest(run.id, point.step, asked)
 
 
 def formats_of(run: Run, step: int, catalog: Catalog | None = None) -> tuple[str, ...]:
-    """The export formats that can be packed next to the ONNX file of `step`; a quantized file can only be had in those
-    that hold its integers. None for a run whose recipe cannot be read."""
+    """The export formats available besides the ONNX file of `step`; for a quantized file only those that can hold its
+    integers. Empty if the run's recipe cannot be read."""
     try:
         steps = run.recipe().steps[: step + 1]
     except (OSError, ValueError):

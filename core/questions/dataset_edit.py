@@ -1,4 +1,4 @@
-"""A change to a person's own set of images."""
+"""Request: change an imported dataset."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from core.questions.request import Request
 
 @dataclass(frozen=True)
 class Edited:
-    """The set after a change: what it is called, its counts, its content hash and that of the version before; files of
-    added images that were skipped."""
+    """The dataset after a change: its name, its counts, its content hash (`version`) and that of the version `before`;
+    `skipped` are added files that could not be used."""
 
     dataset: str
     classes: int
@@ -23,12 +23,13 @@ class Edited:
     warnings: list[str]
 
     def to_json(self) -> dict[str, Any]:
+        """As in the commands' JSON output."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class EditRequest(Request[Edited]):
-    """The set `dataset` changed by `edit`."""
+    """Applies `edit` to the dataset `dataset`."""
 
     kind: ClassVar[str] = "dataset_edit"
     overtaken: ClassVar[bool] = True

@@ -1,4 +1,4 @@
-"""A published dataset, downloaded."""
+"""Request: download a published dataset."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from core.questions.request import Request
 
 @dataclass(frozen=True)
 class Fetched:
-    """The set that is on this machine now."""
+    """The dataset that is now on this machine."""
 
     dataset: str
 
 
 @dataclass(frozen=True)
 class FetchRequest(Request[Fetched]):
-    """The published set `dataset` put on this machine, so that a run need not."""
+    """Downloads the published dataset `dataset` before any run needs it."""
 
     kind: ClassVar[str] = "dataset_fetch"
     overtaken: ClassVar[bool] = True

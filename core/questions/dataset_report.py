@@ -1,4 +1,4 @@
-"""What is known of a person's own set before any training."""
+"""Request: report on an imported dataset before any training."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from core.questions.request import Request
 
 @dataclass(frozen=True)
 class ReportRequest(Request[Report]):
-    """The report on the set `dataset`, whose images are compared with each other once a version."""
+    """Reports on the dataset `dataset`; its images are compared with each other once per version."""
 
     kind: ClassVar[str] = "dataset_report"
     overtaken: ClassVar[bool] = True

@@ -1,4 +1,4 @@
-"""A few images of each dataset, to be shown."""
+"""Request: sample images of datasets for display."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from core.questions.request import Request
 
 @dataclass(frozen=True)
 class Samples:
-    """The sets that have a strip of samples in the cache now."""
+    """The datasets that now have a strip of samples in the cache."""
 
     datasets: list[str]
 
 
 @dataclass(frozen=True)
 class SamplesRequest(Request[Samples]):
-    """A strip of samples for each of these sets that is on this machine; see core.dataset_report.kept_picture."""
+    """Makes a strip of samples for each of these datasets on this machine; see core.report_cache.kept_picture."""
 
     kind: ClassVar[str] = "dataset_samples"
     overtaken: ClassVar[bool] = True

@@ -1,4 +1,4 @@
-"""A person's own images or texts as a dataset."""
+"""Request: import images or texts as a dataset."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from core.questions.request import Request
 
 @dataclass(frozen=True)
 class Imported:
-    """What became of a folder or zip. `dataset` is the name to load it by; `classes` and `images` are counts.
+    """The result of an import. `dataset` is the name to load it by; `classes` and `images` are counts.
 
-    `ignored` counts hidden and system files by the name that says so; `folders` account for each folder of the class
-    level (folder, class, split, images, reason); `shape` and `white` are how pictures become images (see Cut);
-    `encoding` is that of a table, or of a zip's unmarked names.
+    `ignored` counts hidden and system files by their names; `folders` lists each folder of the class level (folder,
+    class, split, images, reason); `shape` and `white` say how pictures become images (see Cut); `encoding` is that of a
+    table, or of names in a zip that do not state theirs.
     """
 
     dataset: str
@@ -29,16 +29,17 @@ class Imported:
     encoding: str = ""
 
     def to_json(self) -> dict[str, Any]:
+        """As in the commands' JSON output."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class ImportRequest(Request[Imported]):
-    """The folder, zip or table at `path` as the dataset `name`. `side` is of texts, in pixels (0 or None: 96).
+    """Imports the folder, zip or table at `path` as the dataset `name`. `side` is for texts, in pixels (0 or None: 96).
 
-    `classes_from` is '' (find the level), `top`, `inner` or the number of a folder level from 1; `splits`, whether
-    folders may mean splits; `merge`, join class names that are alike; `shape`, how pictures become square: crop, pad or
-    stretch; `encoding`, of a table or a zip's names, guessed where it is empty.
+    `classes_from` is '' (find the level), `top`, `inner` or the number of a folder level from 1; `splits`: whether
+    folders may be splits; `merge`: whether classes with similar names become one; `shape`: how pictures become square
+    (crop, pad or stretch); `encoding`: of a table or of the names in a zip, guessed if empty.
     """
 
     kind: ClassVar[str] = "import"

@@ -1,4 +1,4 @@
-"""A network that a person trained, as a backbone among the others."""
+"""Request: import a trained network as a backbone."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from core.questions.request import Request
 
 @dataclass(frozen=True)
 class ImportedNetwork:
-    """What became of the file: `model` is the name to use it by, `classes` and `size` are counts and pixels a side;
-    `named`, whether `labels` are a person's; `bytes` of the weights as they are kept; `notes` what to know of it."""
+    """The imported network: `model` is the name to use it by, `classes` a count, `size` in pixels a side; `named`:
+    whether a person gave the `labels`; `bytes` is the size of the stored weights; `notes` are remarks for the
+    person."""
 
     model: str
     backbone: str
@@ -28,16 +29,17 @@ class ImportedNetwork:
     notes: list[str]
 
     def to_json(self) -> dict[str, Any]:
+        """As in the commands' JSON output."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class ImportNetworkRequest(Request[ImportedNetwork]):
-    """The weights in the file at `path` as a network of the architecture `backbone`, to be called `own/` and `name`.
+    """Imports the weights at `path` as a network of the architecture `backbone`, called `own/` followed by `name`.
 
-    `labels` are its classes in the order of its outputs. `mean` and `std` (for pixels from 0 to 1, one value or one a
-    channel), `size` (pixels a side) and `crop` (share of a picture's side that it sees) are those it was trained with;
-    empty and 0 take the backbone's own.
+    `labels` are its classes in the order of its outputs. `mean` and `std` (for pixels from 0 to 1, one value or one per
+    channel), `size` (pixels a side) and `crop` (share of a side kept by the centre crop) are those it was trained with;
+    empty or 0 takes the backbone's own.
     """
 
     kind: ClassVar[str] = "import_network"

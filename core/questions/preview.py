@@ -1,4 +1,4 @@
-"""What a recipe will give, before any training."""
+"""Request: forecast the results of a recipe before any training."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from core.questions.request import Request
 
 @dataclass(frozen=True)
 class Row:
-    """One point to come. `params` and `macs` are the finished point's where `exact`, else about right, `why` says in a
-    sentence; `bytes` of the saved file is always an estimate: tensors counted, names and attributes about."""
+    """The forecast of one point. `params` and `macs` are exact if `exact`; otherwise approximate, and `why` says why in
+    a sentence. `bytes` of the saved file is always an estimate: tensors are counted, names and attributes estimated."""
 
     step: int
     stage: str
@@ -26,9 +26,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Note:
-    """What a person should know in addition to the numbers: `code` is one of not_loaded (the dataset was never read at
-    this size: its published counts are used), not_here (nor is it on this machine), download (the weights come first),
-    controls (their share of the time), time (how it was found); `values` fill in the words of whoever shows it."""
+    """A note on the forecast: `code` is not_loaded (the dataset was never read at this size, so published counts are
+    used), not_here (it is not on this machine either), download (weights are downloaded first), controls (their share
+    of the time) or time (how it was estimated); `values` are filled into the displayed text."""
 
     code: Literal["not_loaded", "not_here", "download", "controls", "time"]
     values: dict[str, str] = field(default_factory=dict)
@@ -36,8 +36,9 @@ class Note:
 
 @dataclass(frozen=True)
 class Preview:
-    """The points to come; `seconds` of the whole run, further seeds and controls with it, between `seconds_low` and
-    `seconds_high`; `memory_bytes` of the worker at its height; `notes` what a person should know."""
+    """The forecast of a run: its points as `rows`; `seconds` of the whole run, further seeds and controls included,
+    between `seconds_low` and `seconds_high`; `memory_bytes` of the worker at its peak; `image_size` in pixels a
+    side."""
 
     rows: tuple[Row, ...]
     seconds: float
@@ -51,7 +52,7 @@ class Preview:
 
 @dataclass(frozen=True)
 class PreviewRequest(Request[Preview]):
-    """The preview of a recipe, given as TOML."""
+    """Forecasts the results of a recipe, given as TOML."""
 
     kind: ClassVar[str] = "preview"
 

@@ -1,4 +1,4 @@
-"""How complex a backbone is, counted exactly and without its weights."""
+"""Request: count the complexity of a backbone exactly, without its weights."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from core.questions.request import Request
 
 @dataclass(frozen=True)
 class Profile:
-    """Parameters, multiply-accumulates an image and bytes of the weights at a side of `image_size` pixels."""
+    """Parameters, multiply-accumulates per image and bytes of the weights, for images of `image_size` pixels a side."""
 
     backbone: str
     params: int
@@ -21,7 +21,7 @@ class Profile:
 
 @dataclass(frozen=True)
 class ProfileRequest(Request[Profile]):
-    """A backbone's complexity, with so many `classes` and pixels a side; None for its own."""
+    """Counts a backbone with so many `classes` and pixels a side (`image_size`); None takes its own."""
 
     kind: ClassVar[str] = "profile"
 

@@ -1,4 +1,4 @@
-"""Which backbone suits a dataset: transferability scores, and the accuracy of a probe on the same features."""
+"""Request: rank backbones for a dataset by transferability scores and by a probe on the same features."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from core.questions.request import Request
 
 @dataclass(frozen=True)
 class Row:
-    """One backbone's scores on the training images used, and what a probe on them gets right on validation.
+    """One backbone's scores on `images` training images, and the validation accuracy of a linear probe trained on them.
 
-    The higher a score the better; scores compare backbones on one dataset, never across datasets. `pretrained` is
-    False for fresh random weights, a control or all there is. `leep` and `nce` need a backbone with classes of its own;
-    without them they are absent (None).
+    Higher is better; scores compare backbones on one dataset, never across datasets. `pretrained` is False for random
+    weights, either as a control or because there are no others. `leep` and `nce` need a backbone with classes of its
+    own, and are None otherwise.
     """
 
     backbone: str
@@ -31,8 +31,8 @@ class Row:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How well a score orders backbones as the probe does: Kendall's τ-b and Spearman's ρ, from −1 to 1, over
-    `backbones` rows; `controls` says whether those with random weights are among them."""
+    """How well a score's order of backbones agrees with the probe's: Kendall's τ-b and Spearman's ρ, from −1 to 1, over
+    `backbones` rows; `controls`: whether those with random weights are included."""
 
     score: str
     kendall: float
@@ -43,7 +43,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Ranking:
-    """A row a backbone, the best probe first, and how each score agrees with the probe."""
+    """One row per backbone, the best probe first, and the agreement of each score with the probe."""
 
     rows: tuple[Row, ...]
     agreement: tuple[Agreement, ...]
@@ -51,9 +51,9 @@ class Ranking:
 
 @dataclass(frozen=True)
 class RankRequest(Request[Ranking]):
-    """The scores of `backbones` on at most `limit` labelled training images (0 or None: all). `image_size` is the side
-    in pixels for all but small networks, 0 or None each one's own; with `controls` each pretrained backbone is ranked a
-    second time, with fresh random weights."""
+    """Ranks `backbones` on at most `limit` labelled training images (0 or None: all). `image_size` is the side in
+    pixels for all but small networks; 0 or None takes each one's own. With `controls` each pretrained backbone is also
+    ranked with random weights."""
 
     kind: ClassVar[str] = "rank"
     overtaken: ClassVar[bool] = True

@@ -1,5 +1,5 @@
-"""A question to the engine as a type. A kind of question is one file here, with a subclass of `Request`, and one of the
-same name in core/engine/questions with a function `answer(request, job)`: it is found by being there."""
+"""The base class of requests to the engine. A new kind is one file here, with a subclass of `Request`, and one of the
+same name in core/engine/questions, with a function `answer(request, job)`; both are found by their place."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ A = TypeVar("A")
 
 
 class Request(Generic[A]):
-    """What is asked, as a frozen dataclass; `A` is the type of the answer. Both are stored as JSON in a job's folder;
-    a field that is new gets a default, so that what was stored before can be read.
+    """A request, as a frozen dataclass; `A` is the type of the answer. Both are stored as JSON in a job's folder; new
+    fields need a default, so that what was stored before can be read.
 
-    `kind` names the question. `overtaken`: whether it takes long and rests again and again (`Job.rest`), so that those
-    that do not are answered meanwhile.
+    `kind` names the kind of request. `overtaken`: whether it takes long and regularly calls `Job.rest`, so that quick
+    requests can be answered meanwhile.
     """
 
     kind: ClassVar[str]
@@ -35,21 +35,21 @@ class Request(Generic[A]):
 
     @classmethod
     def from_document(cls, document: Document) -> Self:
-        """The request that a job has stored; raises UserError `job_damaged` where a field is missing or wrong."""
+        """The request from a job's document; raises UserError `job_damaged` if a field is missing or wrong."""
         try:
             found: Self = TypeAdapter(cls).validate_python(document)
         except ValidationError as error:
-            raise _damaged(cls.kind, error, "a question of this version") from error
+            raise _damaged(cls.kind, error, "a request of this version") from error
         return found
 
     @classmethod
     def answer_to_document(cls, answer: A) -> Document:
-        """The answer as a job stores it; raises ValueError where it is no JSON."""
+        """The answer as a job stores it; raises ValueError if it cannot be JSON."""
         return DOCUMENT.validate_python(TypeAdapter(cls._answer_type()).dump_python(answer, mode="json"))
 
     @classmethod
     def answer_from_document(cls, document: Document) -> A:
-        """The answer, whole or partial, that a job has stored; raises UserError `job_damaged` where it is none."""
+        """The answer, whole or partial, from a job's document; raises UserError `job_damaged` if it is invalid."""
         try:
             found: A = TypeAdapter(cls._answer_type()).validate_python(document)
         except ValidationError as error:
@@ -63,7 +63,7 @@ class Request(Generic[A]):
 
 
 def request_of(job: Job) -> Request[Any]:
-    """What a job asks; raises UserError `unknown_kind`, `job_damaged` or `damaged_file`."""
+    """The request of a job; raises UserError `unknown_kind`, `job_damaged` or `damaged_file`."""
     kind, known = job.kind, kinds()
     if kind not in known:
         raise UserError("unknown_kind", "kind", kind, f"one of {', '.join(known)}", nearest(kind, known))
@@ -71,18 +71,18 @@ def request_of(job: Job) -> Request[Any]:
 
 
 def is_overtaken(kind: str) -> bool:
-    """Whether quick questions may be answered while one of this kind is; no for a kind that nobody knows."""
+    """Whether quick requests may be answered during one of this kind; False for an unknown kind."""
     return kind in kinds() and kinds()[kind].overtaken
 
 
 def overtakes(kind: str) -> bool:
-    """Whether a question of this kind may be answered while a long one rests; no for a kind that nobody knows."""
+    """Whether a request of this kind may be answered during a long one; False for an unknown kind."""
     return kind in kinds() and not kinds()[kind].overtaken
 
 
 @cache
 def kinds() -> dict[str, type[Request[Any]]]:
-    """The requests by kind: one subclass of `Request` in each file of this folder."""
+    """The request classes by kind: one subclass of `Request` in each file of this folder."""
     found: dict[str, type[Request[Any]]] = {}
     for info in pkgutil.iter_modules([str(Path(__file__).parent)]):
         module = importlib.import_module(f"{__package__}.{info.name}")
@@ -92,7 +92,7 @@ def kinds() -> dict[str, type[Request[Any]]]:
 
 
 def _defined(value: object, module: str) -> TypeGuard[type[Request[Any]]]:
-    """Whether `value` is a request that `module` itself defines; the base has no kind."""
+    """Whether `value` is a request class that `module` itself defines; the base class has no kind."""
     return (
         inspect.isclass(value) and issubclass(value, Request) and value.__module__ == module and hasattr(value, "kind")
     )
@@ -101,4 +101,4 @@ def _defined(value: object, module: str) -> TypeGuard[type[Request[Any]]]:
 def _damaged(kind: str, error: ValidationError, allowed: str) -> UserError:
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"])
-    return UserError("job_damaged", kind, f"{place}: {first['msg']}", allowed, "Ask again.")
+    return UserError("job_damaged", kind, f"{place}: {first['msg']}", allowed, "Try again.")

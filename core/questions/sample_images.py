@@ -1,4 +1,4 @@
-"""A dataset for who has no images at hand."""
+"""Request: make a small dataset of drawn images, to try things out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from core.questions.request import Request
 
 @dataclass(frozen=True)
 class SampleImagesRequest(Request[Imported]):
-    """120 images in 4 classes, drawn by a script, as the dataset `name`."""
+    """Makes the dataset `name` of 120 images in 4 classes, drawn by a script."""
 
     kind: ClassVar[str] = "sample_images"
     overtaken: ClassVar[bool] = True

@@ -1,7 +1,7 @@
-"""What a network loses when one layer alone is cut or rounded, layer by layer.
+"""Request: measure the accuracy of a network with a single layer pruned or quantized, layer by layer.
 
-Li et al. 2017, Pruning Filters for Efficient ConvNets, arXiv:1608.08710 (figure 2b): the others stay as they are, and
-nothing is trained afterwards.
+Li et al. 2017, Pruning Filters for Efficient ConvNets, arXiv:1608.08710 (figure 2b): the other layers are unchanged,
+and nothing is trained afterwards.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ LIMIT = 500  # validation images; 0 takes all
 
 
 class Row(BaseModel):
-    """The network with one layer changed: a share of its channels gone, or its weights in so many bits."""
+    """The validation accuracy with one layer changed: `value` is the share of channels removed, or the bits of its
+    weights."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -34,7 +35,7 @@ class Row(BaseModel):
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """The rows so far, a layer after the other, on so many validation `images`; `cached`, whether none was new."""
+    """The rows so far, layer by layer, on `images` validation images; `cached`: whether all came from the cache."""
 
     rows: tuple[Row, ...] = ()
     images: int = 0
@@ -43,7 +44,7 @@ class Sensitivity:
 
 @dataclass(frozen=True)
 class SensitivityRequest(Request[Sensitivity]):
-    """What the network of a run's `step` loses by each of VALUES[`what`], on at most `limit` images (0: all)."""
+    """Measures the network of a run's `step` at each of VALUES[`what`], on at most `limit` images (0: all)."""
 
     kind: ClassVar[str] = "sensitivity"
     overtaken: ClassVar[bool] = True
@@ -55,17 +56,17 @@ class SensitivityRequest(Request[Sensitivity]):
 
 
 def question(run: Run, step: int | None, what: str, limit: int) -> SensitivityRequest:
-    """The request for a run's step, by default the last one in floats; raises UserError on what cannot be asked."""
+    """The request for a run's step, by default the last unquantized one; raises UserError on invalid arguments."""
     known: What | None = next((name for name in get_args(What) if name == what), None)
     if known is None:
         raise UserError("unknown_choice", "what", what, f"one of {', '.join(VALUES)}", nearest(what, VALUES))
     if limit < 0:
-        raise UserError("out_of_range", "limit", limit, "0 for all validation images, or how many", "Set it to 0.")
+        raise UserError("out_of_range", "limit", limit, "0 for all validation images, or their number", "Set it to 0.")
     return SensitivityRequest(run.id, float_point(run, step).step, known, limit)
 
 
 def float_point(run: Run, step: int | None) -> Point:
-    """The point whose network is looked at, by default the last one in floats; raises UserError where there is none."""
+    """The point whose network is measured, by default the last unquantized one; raises UserError if there is none."""
     points = {point.step: point for point in run.summary().points if point.stage != "quantize"}
     if not points:
         fix = "Wait until a step is measured, or run the recipe again."

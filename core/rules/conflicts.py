@@ -1,4 +1,4 @@
-"""Options of one step that do not go together; `values` are the step's, defaults filled in."""
+"""Options of one step that exclude each other; `values` are the step's, with defaults filled in."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from core.rules.shared import Given
 
 
 def share_faults(values: Mapping[str, Value], place: str) -> Iterator[UserError]:
-    """Parts that share the epochs need one each: `phases` are parts, `rounds` come after a first one."""
+    """Parts of a training share its epochs and need one each: `phases` are parts, `rounds` follow a first part."""
     epochs = values.get("epochs")
     for name, more in (("phases", 0), ("rounds", 1)):
         parts = values.get(name)
@@ -22,23 +22,23 @@ def share_faults(values: Mapping[str, Value], place: str) -> Iterator[UserError]
 
 
 def mixing_faults(values: Mapping[str, Value], place: str) -> Iterator[UserError]:
-    """A step with a `confidence` learns from labels it guessed: mixing them would teach neither."""
+    """A step with `confidence` learns from pseudo-labels, which must not be mixed."""
     for name in ("mixup", "cutmix") if "confidence" in values else ():
         if values.get(name):
-            given = f"{values[name]} with {place}.confidence, which guesses labels"
+            given = f"{values[name]} with {place}.confidence, which uses pseudo-labels"
             fix = f"Set {name} to 0, or choose another method, such as fine_tune."
             yield UserError("conflicting_options", f"{place}.{name}", given, "0", fix)
 
 
 def prune_faults(values: Mapping[str, Value], place: str) -> Iterator[UserError]:
-    """`values` are the step's, defaults filled in. Only what the recipe alone can tell; names need the network."""
+    """Conflicts of a pruning step that show without the network; names of layers are checked later."""
     try:
         read_ratios(str(values.get("layer_ratios", "")), f"{place}.layer_ratios")
     except UserError as error:
         yield error
     target, limit, n, m = (values.get(name) for name in ("target", "limit", "n", "m"))
     if target is not None and (target == "none") != (limit == 0):
-        fix = "Set limit to what must not be exceeded." if limit == 0 else "Choose a target, or set limit to 0."
+        fix = "Set limit to the largest allowed value." if limit == 0 else "Choose a target, or set limit to 0."
         allowed = "a target with a limit above 0, or neither"
         yield UserError("conflicting_options", f"{place}.limit", f"{limit:g} with target {target}", allowed, fix)
     if target not in (None, "none"):
@@ -48,7 +48,7 @@ def prune_faults(values: Mapping[str, Value], place: str) -> Iterator[UserError]
 
 
 def idle_cuts(steps: Iterable[Given]) -> Iterator[str]:
-    """A sentence for each step that is allowed to prune nothing; a ratio of 0 gives the network back as it was."""
+    """One sentence for each pruning step that removes nothing, which is allowed."""
     for n, (stage, _, values) in enumerate(steps):
         idle = values.get("ratio") == 0 and values.get("target", "none") == "none"
         if stage == "prune" and idle and not values.get("layer_ratios"):
@@ -56,7 +56,7 @@ def idle_cuts(steps: Iterable[Given]) -> Iterator[str]:
 
 
 def _search_faults(target: str, values: Mapping[str, Value], place: str) -> Iterator[UserError]:
-    """A bound is met by one ratio, found once on the network before the cut."""
+    """Conflicts of a pruning target: one ratio, found on the network before pruning, must reach the limit."""
     if values.get("round_to") == 0:
         fix = "Set round_to to 1 or more, or target to none."
         yield UserError("conflicting_options", f"{place}.round_to", f"0 with target {target}", "at least 1", fix)

@@ -1,4 +1,4 @@
-"""What a dataset is too small for."""
+"""Numbers in a recipe that are too large for its dataset."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from core.rules.shared import Given, whole
 def count_faults(
     dataset: str, labels: int, shots: int, steps: Sequence[Given], catalog: Catalog
 ) -> Iterator[UserError]:
-    """What the dataset is too small for; nothing where the catalog does not know its counts."""
+    """Options that need more images than the dataset has; nothing if the catalog does not know its counts."""
     facts = catalog.dataset(dataset)
-    images = whole(facts, "train") or whole(facts, "images")  # of all splits, where no one counted train alone
+    images = whole(facts, "train") or whole(facts, "images")  # of all splits if those of train are not known
     classes = whole(facts, "classes")
     allowed = f"0 for all, or {classes or 1} to the number of training images"
     if images and labels > images:
@@ -37,7 +37,7 @@ def count_faults(
             yield _seen_in_the_pool(n, str(options["omit"]), labels)
         batch = options.get("batch")
         if learned and isinstance(batch, int) and batch > learned:
-            fix = f"There are {learned} images to learn from: set a smaller batch."
+            fix = f"There are {learned} images to learn from: choose a smaller batch."
             yield UserError("batch_larger_than_data", f"steps.{n}.batch", batch, f"at most {learned}", fix)
         asked = options.get("calibration_images")
         if images and isinstance(asked, int) and asked > images:
@@ -47,13 +47,13 @@ def count_faults(
 
 
 def _seen_in_the_pool(step: int, omitted: str, labels: int) -> UserError:
-    given = f"{omitted} with pool = true and labels = {labels}: among the unlabelled images nobody knows that class"
+    given = f"{omitted} with pool = true and labels = {labels}: the unlabelled images may show that class"
     fix = f"Set steps.{step}.pool = false, or labels = 0."
     return UserError("conflicting_options", f"steps.{step}.omit", given, "omit without a pool", fix)
 
 
 def _shot_faults(dataset: str, labels: int, shots: int, images: int | None, classes: int | None) -> Iterator[UserError]:
-    """A class can give no more images than it has; the smallest has the average at most."""
+    """No class can give more images than it has; the smallest has at most the average."""
     if labels and shots:
         fix = "Set one of the two to 0."
         yield UserError("conflicting_options", "shots", f"{shots} with labels = {labels}", "0 with labels", fix)
@@ -64,7 +64,7 @@ def _shot_faults(dataset: str, labels: int, shots: int, images: int | None, clas
 
 
 def _pool_faults(labels: int, images: int | None, method: str, place: str) -> Iterator[UserError]:
-    """A step with a `confidence` learns from images without a label: there must be some."""
+    """A step with `confidence` needs unlabelled images."""
     if not labels or (images and labels >= images):
         given = labels or "0, so every image has a label"
         fix = f"Set labels to fewer than the training images, or choose another {place}, such as fine_tune."

@@ -1,4 +1,4 @@
-"""The fields of a recipe and of its steps: known, there, of the right type, within their bounds."""
+"""The fields of a recipe and of its steps: known, present, of the right type, within bounds."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from core.rules.shared import Given, attempt, kind
 SCHEMA = 1
 MAX_STEPS = 32
 MAX_NAME = 200
-MAX_UNKNOWN = 20  # unknown fields told of one table
+MAX_UNKNOWN = 20  # unknown fields reported per table
 
 
 def check_knobs(data: Mapping[str, object], catalog: Catalog, found: list[UserError]) -> dict[str, Value]:
-    """The recipe's own values, defaults filled in."""
+    """The recipe's own values, with defaults filled in; mistakes are added to `found`."""
     options = {option.name: option for option in RECIPE_OPTIONS}
     _check_unknown(data, ("schema", *options, "steps"), "", found)
     _check_schema(data.get("schema", SCHEMA), found)
@@ -41,7 +41,7 @@ def check_knobs(data: Mapping[str, object], catalog: Catalog, found: list[UserEr
 
 
 def check_steps(steps: object, catalog: Catalog, found: list[UserError]) -> list[Given]:
-    """The steps as given, each value in its option's type."""
+    """The steps as given, each value in its option's type; mistakes are added to `found`."""
     if not isinstance(steps, list | tuple) or not all(isinstance(step, Mapping) for step in steps):
         fix = "Begin each step with a line [[steps]]."
         found.append(UserError("wrong_type", "steps", kind(steps), "a list of tables, one a step", fix))
@@ -101,7 +101,7 @@ def _check_schema(schema: object, found: list[UserError]) -> None:
     if type(schema) is not int or schema < 1:
         found.append(UserError("wrong_type", "schema", kind(schema), str(SCHEMA), f"Write schema = {SCHEMA}."))
     elif schema > SCHEMA:
-        fix = "This recipe was made by a newer Condenser: update this one."
+        fix = "This recipe was made by a newer version of Condenser: update to read it."
         found.append(UserError("newer_schema", "schema", schema, f"at most {SCHEMA}", fix))
 
 
@@ -117,4 +117,6 @@ def _name_faults(name: str) -> Iterator[UserError]:
         given = f"{len(name)} characters"
         yield UserError("too_long", "name", given, f"at most {MAX_NAME} characters", "Shorten the name.")
     if any(unicodedata.category(c) in ("Cc", "Cs") for c in name):
-        yield UserError("control_character", "name", name, "text on one line", "Remove line breaks and the like.")
+        yield UserError(
+            "control_character", "name", name, "text on one line", "Remove line breaks and other control characters."
+        )

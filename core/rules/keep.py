@@ -1,4 +1,4 @@
-"""A network that is to be kept as it is: it must have been trained, for the dataset's classes, and come first."""
+"""The method keep: its network must be trained, know the dataset's classes, and be the first step."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ SHOWN = 8  # class names
 def keep_faults(
     dataset: str, backbone: str, weights: str, steps: Sequence[Given], catalog: Catalog
 ) -> Iterator[UserError]:
-    """What speaks against `keep`, as far as the catalog knows the classes of both."""
+    """Reasons against `keep`, as far as the catalog knows the classes of network and dataset."""
     for n, (stage, method, _) in enumerate(steps):
         if (stage, method) != KEEP:
             continue
         if n:
-            fix = f"Take steps.{n} out: what comes before it is kept by itself."
+            fix = f"Remove steps.{n}: the model before it is kept anyway."
             yield UserError("conflicting_steps", f"steps.{n}.method", "keep", "keep as the first step", fix)
             continue
         facts, data = catalog.backbone(backbone), catalog.dataset(dataset)
@@ -35,14 +35,14 @@ def keep_faults(
 
 
 def _other_counts(backbone: str, ours: int | None, dataset: str, theirs: int | None) -> Iterator[UserError]:
-    """What shows where not all names are known."""
+    """Compares the numbers of classes if not all names are known."""
     if ours and theirs and ours != theirs:
         given, allowed = f"keep with {backbone}, which has {ours} classes", f"a network for {theirs}, as {dataset} has"
         yield UserError("other_classes", "steps.0.method", given, allowed, _ways(backbone))
 
 
 def nothing_to_keep(backbone: str, field: str) -> UserError:
-    """The refusal of a network that nobody has trained for any classes."""
+    """The error for a network without trained weights."""
     fix = (
         "Import a network that you trained (condenser import-model) and set backbone to it, or begin with another "
         "transfer method, such as linear_probe or fine_tune."
@@ -52,7 +52,7 @@ def nothing_to_keep(backbone: str, field: str) -> UserError:
 
 
 def other_classes(backbone: str, known: Sequence[str], dataset: str, names: Sequence[str]) -> UserError:
-    """The refusal of a network whose classes are not the dataset's; both lists are named."""
+    """The error for a network whose classes are not the dataset's; it names both lists."""
     missing = [name for name in names if name not in set(known)]
     surplus = [name for name in known if name not in set(names)]
     differ = [
@@ -66,7 +66,7 @@ def other_classes(backbone: str, known: Sequence[str], dataset: str, names: Sequ
 
 def _ways(backbone: str) -> str:
     named = " If only the names differ, import it again with --labels." if backbone.startswith("own/") else ""
-    return f"Choose a dataset with its classes, or linear_probe or fine_tune, which learn other ones.{named}"
+    return f"Choose a dataset with its classes, or linear_probe or fine_tune, which learn new classes.{named}"
 
 
 def _listed(names: Sequence[str]) -> str:

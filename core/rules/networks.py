@@ -1,4 +1,4 @@
-"""The networks of a recipe: sizes and widths they bear, students beside teachers, several backbones in one."""
+"""The networks of a recipe: supported sizes and widths, students and their teachers, several backbones in one."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from core.rules.shared import Given, attempt, whole
 
 SMALLEST_IMAGE, LARGEST_IMAGE = 8, 1024
 WIDE = "resnet8"  # a network of any width
-FELLOWS = "with_backbones"  # the option that names backbones beside the recipe's own
+FELLOWS = "with_backbones"  # the option that names backbones to fuse with the recipe's own
 MAX_FELLOWS = 7
 
 
 def size_faults(size: object, facts: Facts, backbone: str, field: str = "image_size") -> Iterator[UserError]:
-    """A side in pixels at which a network does not run; 0 is its own."""
+    """A side in pixels that a network does not support; 0 means its own."""
     smallest, step = max(SMALLEST_IMAGE, whole(facts, "smallest") or 0), whole(facts, "multiple") or 1
     if not isinstance(size, int) or size <= 0:
         return
@@ -31,9 +31,9 @@ def size_faults(size: object, facts: Facts, backbone: str, field: str = "image_s
 
 
 def part_size_faults(image_size: int, steps: Sequence[Given], catalog: Catalog) -> Iterator[UserError]:
-    """The same for every other network of the recipe: students, assistants, backbones that are fused.
+    """The same for all other networks of the recipe: students, assistants, fused backbones.
 
-    Small networks see images at the data's or their own size, whatever the recipe says.
+    Small networks get images in the data's or their own size, whatever the recipe says.
     """
     for n, (stage, method, given) in enumerate(steps):
         options = {option.name: option.default for option in catalog.method(stage, method).options} | given
@@ -49,7 +49,7 @@ def part_size_faults(image_size: int, steps: Sequence[Given], catalog: Catalog) 
 
 
 def part_faults(backbone: str, steps: Sequence[Given], catalog: Catalog) -> Iterator[UserError]:
-    """Methods that need something which the network at that place in the chain does not have."""
+    """Methods that need a part which the network at that place in the chain does not have."""
     network, origin = backbone, "backbone"
     for n, (stage, method, given) in enumerate(steps):
         entry = catalog.method(stage, method)
@@ -81,11 +81,11 @@ def _missing_parts(
 def _headless_fellows(place: str, named: str, network: str, catalog: Catalog) -> Iterator[UserError]:
     for name in fellows(named, network):
         if not catalog.backbones.get(name, {}).get("linear_head", True):
-            yield UserError("no_linear_head", place, name, "networks that end in a linear layer", f"Take {name} out.")
+            yield UserError("no_linear_head", place, name, "networks that end in a linear layer", f"Remove {name}.")
 
 
 def student_faults(values: Mapping[str, Value], catalog: Catalog, place: str) -> Iterator[UserError]:
-    """`values` are the step's, defaults filled in."""
+    """Unknown students, and widths that a network does not allow; `values` have defaults filled in."""
     for role, wide in (("student", "width"), ("assistant", "assistant_width")):
         network, width = values.get(role), values.get(wide)
         if isinstance(network, str) and network:
@@ -96,14 +96,14 @@ def student_faults(values: Mapping[str, Value], catalog: Catalog, place: str) ->
 
 
 def fellows(with_backbones: str, backbone: str) -> list[str]:
-    """The names in an option `with_backbones`, each once and without the recipe's own `backbone`."""
+    """The names in the option `with_backbones`, without duplicates and without the recipe's own `backbone`."""
     names = (name.strip() for name in with_backbones.split(","))
     return [name for name in dict.fromkeys(names) if name and name != backbone]
 
 
 def fellow_faults(backbone: str, steps: Sequence[Given], catalog: Catalog) -> Iterator[UserError]:
-    """What is wrong with backbones that a step puts beside the recipe's own: unknown, none, too many, fused before; or
-    with what follows, for channels that are joined with another backbone's cannot be cut."""
+    """Mistakes in backbones to be fused (unknown, none, too many, fused before) and in later steps: the channels of
+    fused backbones cannot be pruned."""
     fused = ""
     for n, (stage, method, given) in enumerate(steps):
         options = {option.name: option.default for option in catalog.method(stage, method).options} | given
@@ -123,7 +123,9 @@ def fellow_faults(backbone: str, steps: Sequence[Given], catalog: Catalog) -> It
             attempt(faults, catalog.backbone, name, place)
         if not 1 <= len(others) <= MAX_FELLOWS:
             allowed = f"1 to {MAX_FELLOWS} backbones other than {backbone}, separated by commas"
-            faults.append(UserError("fellow_count", place, named or "nothing", allowed, f"Such as {WIDE}_fashion."))
+            faults.append(
+                UserError("fellow_count", place, named or "nothing", allowed, f"Name some, such as {WIDE}_fashion.")
+            )
         if fused:
             fix = f"Name all backbones in {fused} and remove {here}."
             given_twice = f"{here} after {fused}"
@@ -133,7 +135,7 @@ def fellow_faults(backbone: str, steps: Sequence[Given], catalog: Catalog) -> It
 
 
 def map_faults(backbone: str, steps: Sequence[Given], catalog: Catalog) -> Iterator[UserError]:
-    """Distillation that compares feature maps, of a student or a teacher that has none."""
+    """Distillation of feature maps with a student or teacher that has none."""
     teacher, origin = backbone, "backbone"
     for n, (stage, method, given) in enumerate(steps):
         entry, place = catalog.method(stage, method), f"steps.{n}.student"
@@ -144,13 +146,13 @@ def map_faults(backbone: str, steps: Sequence[Given], catalog: Catalog) -> Itera
         for field, network in ((place, student), (origin, teacher)) if entry.needs_maps else ():
             if not catalog.backbones.get(network, {}).get("maps", True):
                 asked = f"{network}, with steps.{n}.method = {method}, which compares feature maps"
-                fix = f"Set {field} to a network such as {WIDE}, or steps.{n}.method to one that compares answers: kd."
+                fix = f"Set {field} to a network such as {WIDE}, or steps.{n}.method to one on logits, such as kd."
                 yield UserError("no_features", field, asked, "a network with feature maps", fix)
         teacher, origin = student, place
 
 
 def larger_students(backbone: str, steps: Iterable[Given], catalog: Catalog) -> Iterator[str]:
-    """A sentence for each student with more parameters than its teacher, as far as the catalog counts them."""
+    """One sentence for each student with more parameters than its teacher, as far as the catalog knows them."""
     teacher, size = backbone, _parameters(catalog, backbone, 0)
     for n, (stage, _, options) in enumerate(steps):
         for name in fellows(str(options.get(FELLOWS, "")), teacher):
@@ -175,5 +177,5 @@ def _parameters(catalog: Catalog, backbone: str, width: int) -> int | None:
 
 
 def _own_width(facts: Facts) -> int:
-    """The width a person may change; 0 where weights or the architecture fix it."""
+    """The width that can be changed; 0 if the weights or the architecture fix it."""
     return (whole(facts, "width") or 0) if facts.get("weights") == "none" else 0

@@ -1,4 +1,4 @@
-"""What the rooms of rules share: a step as given, and facts that the catalog may not know."""
+"""Shared by all rules: steps as given, and facts that the catalog may not know."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Given = tuple[str, str, dict[str, Value]]  # stage, method, what was set
 
 
 def whole(facts: Facts, key: str) -> int | None:
-    """A count, or how many a list has; None where the catalog does not say."""
+    """A count, or the length of a list; None if the catalog does not know it."""
     value = facts.get(key)
     if isinstance(value, list | tuple):
         return len(value)
@@ -22,12 +22,12 @@ def whole(facts: Facts, key: str) -> int | None:
 
 
 def kind(value: object) -> str:
-    """What was given and of which type, for a refusal."""
+    """A given value and its type, for an error message."""
     return f"{shorten(value, 60)} ({type(value).__name__})"
 
 
 def attempt(found: list[UserError], check: Callable[..., T], *arguments: object) -> T | None:
-    """What `check` gives, or None after its refusal was added to `found`."""
+    """The result of `check`; if it raises a UserError, that is added to `found` and None returned."""
     try:
         return check(*arguments)
     except UserError as error:

@@ -1,4 +1,4 @@
-"""The second dataset of a recipe: whether there must be one, and whether it can be one."""
+"""The target dataset of a recipe: whether it is needed, and whether it fits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from core.rules.shared import Given
 
 
 def target_faults(dataset: str, target: str, steps: Sequence[Given], catalog: Catalog) -> Iterator[UserError]:
-    """Adaptation without a target, and a target that cannot be one, as far as the catalog knows its classes."""
+    """Adaptation without a target, and targets that do not fit, as far as the catalog knows their classes."""
     if not target:
         for n, (stage, method, options) in enumerate(steps):
             entry = catalog.method(stage, method)
@@ -22,7 +22,7 @@ def target_faults(dataset: str, target: str, steps: Sequence[Given], catalog: Ca
         return
     if target == dataset:
         fix = "Leave target out, or name the dataset that the model should adapt to."
-        yield UserError("target_is_dataset", "target", target, f"another dataset than dataset = {dataset}", fix)
+        yield UserError("target_is_dataset", "target", target, f"a dataset other than dataset = {dataset}", fix)
         return
     ours, theirs = (catalog.dataset(name).get("class_names") or () for name in (dataset, target))
     if ours and theirs and not set(ours) & set(theirs):
@@ -30,17 +30,17 @@ def target_faults(dataset: str, target: str, steps: Sequence[Given], catalog: Ca
 
 
 def no_target(field: str, given: str) -> UserError:
-    """The refusal of adaptation, asked for by `field`, in a recipe that names nothing to adapt to."""
+    """The error for adaptation, chosen by `field`, in a recipe without a target."""
     allowed = "with a target, the name of a second dataset"
     fix = f'Add a line target = "…" with the dataset to adapt to, or choose another {field.rpartition(".")[2]}.'
     return UserError("no_target", field, f"{given} without a target", allowed, fix)
 
 
 def nothing_in_common(dataset: str, ours: Sequence[str], target: str, theirs: Sequence[str]) -> UserError:
-    """The refusal of two datasets of which no class of the one is called as one of the other."""
+    """The error for two datasets that share no class name."""
     both = [f"{name} ({', '.join(names[:4])}{' …' if len(names) > 4 else ''})" for name, names in
             ((target, theirs), (dataset, ours))]  # fmt: skip
     given = f"{both[0]}: no class of dataset = {both[1]}"
-    allowed = f"a dataset that has classes called as those of dataset = {dataset}"
-    fix = "Name another target or another dataset; classes are matched by their names, letter by letter."
+    allowed = f"a dataset with class names of dataset = {dataset}"
+    fix = "Choose another target or another dataset; classes are matched by their exact names."
     return UserError("nothing_in_common", "target", given, allowed, fix)

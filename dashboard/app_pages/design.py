@@ -13,7 +13,7 @@ from core.errors import UserError, UserErrors
 from core.escaping import UserText
 from core.recipe import Recipe, Step, check
 from dashboard import components, launch, run_status, step_names
-from dashboard.design import cards, chain, command, draft, draft_state, presets, preview
+from dashboard.design import cards, chain, command, draft, draft_state, presets, preview, varying
 from dashboard.design.changes import Change, changes
 from dashboard.design.draft import Draft
 from dashboard.i18n import say, spoken
@@ -45,6 +45,7 @@ def main() -> None:
         if loose := [fault for fault in faults if fault.field in ("steps", "schema")]:
             components.refused(UserErrors(loose))
         chain.cards(now, faults, catalog)
+        varying.panel(checked, workspace().catalog())
     with right, st.container(gap="small", key="design_side"):
         with st.container(gap="small", key="design_outlook"):
             preview.panel(checked)

@@ -13,7 +13,7 @@ from core.escaping import UserText
 from core.recipe import Recipe
 from core.runs import Run
 from core.state import RunState, Status
-from dashboard import chance, closing, components, frame, run_status
+from dashboard import chance, closing, components, run_status
 from dashboard.charts import curves, run_points
 from dashboard.i18n import control_name, say, template
 from dashboard.live import busy, details, estimate, parent, queue, run_controls, stepper, story
@@ -138,7 +138,7 @@ def concluded(run: Run, state: RunState) -> None:
 
 
 def _onwards(run: Run, found: Closing) -> None:
-    """Compare, take it away, try it: the last two where the pages are there."""
+    """Compare, take it away, try it."""
     everything = ",".join(f"{run.id}:{point.step}" for point in found.points)
     one = f"{run.id}:{(found.take or found.last).step}"
     page, icon = "app_pages/tradeoffs.py", ":material/scatter_plot:"
@@ -150,8 +150,9 @@ def _onwards(run: Run, found: Closing) -> None:
     )  # fmt: skip
     if find_spec("core.bundling"):
         st.page_link(page, label=say("live.bundle"), icon=":material/download:", query_params={"sel": one})
-    if "try" in frame.PAGES:
-        st.page_link("app_pages/try.py", label=say("live.try_it"), icon=":material/draw:", query_params={"sel": one})
+    st.page_link(
+        "app_pages/tryit.py", label=say("live.try_it"), icon=":material/draw:", query_params={"sel": everything}
+    )
 
 
 def draw_curves(run: Run, recipe: Recipe | None, state: RunState) -> None:

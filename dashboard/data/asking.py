@@ -1,4 +1,4 @@
-"""Questions to the engine from the page Data: one at a time of each kind, watched while they go on, cancelled on
+"""Questions to the engine from a page: one at a time of each kind, watched while they go on, cancelled on
 request; a page that is loaded again finds the import that goes on."""
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from dashboard.i18n import known, say
 from dashboard.session import forget, put_query, raw_query, recall, remember, workspace
 
 POLL = 0.5  # seconds
+MOMENT = 0.02  # seconds between two looks at what comes at once
 ADDRESS = "working"  # the parameter that names the job a person waits for
 WORK = "data.work"  # the slot of what a person asked for: an import, a change, a download
 
@@ -106,6 +107,17 @@ def _outcome(now: Asked, job: Job | None) -> Outcome:
     with suppress(OSError):  # else the supervisor tidies up
         remove_tree(job.folder)
     return found
+
+
+def hurry(slot: str, seconds: float) -> None:
+    """Waits so long for an answer that comes at once, as one does that a person looks at before the page goes on."""
+    now = asked(slot)
+    until = time.monotonic() + seconds
+    while now is not None and time.monotonic() < until:
+        job = _job(now.job)
+        if job is None or job.done():
+            return
+        time.sleep(MOMENT)
 
 
 def watch(slot: str, *, quiet: bool = False) -> None:

@@ -9,11 +9,12 @@ import pandas as pd
 import streamlit as st
 
 from core import formatting
-from core.dataset_report import Report, kept_picture, kept_report
+from core.dataset_report import Report
 from core.errors import UserError
 from core.escaping import UserText
 from core.intervals import wilson
 from core.questions.dataset_report import ReportRequest
+from core.report_cache import kept_picture, kept_report
 from dashboard import components, faults
 from dashboard.charts import dataset_counts
 from dashboard.data import asking, changes, fixes, news
@@ -23,7 +24,7 @@ from dashboard.session import dark, forget, read_only, recall, remember, workspa
 
 REPORT = "data.report"  # the slot of the question
 UNTOLD = "data.report_wrong"
-TYPICAL = 0.9  # the accuracy for which an interval is foretold
+TYPICAL = 0.9  # the accuracy for which the interval is reported in advance
 MOST_ROWS = 200  # of skipped files
 
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import streamlit as st
 
-from core.dataset_report import Alike, Member, Report, kept_picture
+from core.dataset_report import Alike, Member, Report
 from core.escaping import UserText
+from core.report_cache import kept_picture
 from dashboard.data.changes import LeaveOut, Reshape, ask, off
 from dashboard.i18n import say
 from dashboard.session import workspace

@@ -8,10 +8,10 @@ import streamlit as st
 
 from core import formatting
 from core.catalog import Facts, load_catalog
-from core.dataset_report import kept_picture
 from core.escaping import UserText
 from core.questions.dataset_fetch import FetchRequest
 from core.questions.dataset_samples import SamplesRequest
+from core.report_cache import kept_picture
 from dashboard.data import asking, card, news
 from dashboard.data.asking import WORK
 from dashboard.design import cards

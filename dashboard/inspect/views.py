@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dashboard.inspect import changed, confidence, confusion, labels, per_class, robustness
+from dashboard.inspect import changed, confidence, confusion, labels, layers, per_class, robustness, where_it_looks
 from dashboard.inspect.choice import Choice
 
 VIEWS: dict[str, Callable[[Choice], None]] = {
@@ -13,5 +13,7 @@ VIEWS: dict[str, Callable[[Choice], None]] = {
     "classes": per_class.show,
     "confidence": confidence.show,
     "robustness": robustness.show,
+    "layers": layers.show,
+    "saliency": where_it_looks.show,
     "labels": labels.show,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from core import formatting
+from core import formatting, run_table
 from core.escaping import UserText
 from core.runs import Run
 from core.state import RunState
@@ -71,3 +71,10 @@ def _files(run: Run, state: RunState) -> None:
     kept = sorted(path for path in run.checkpoints.glob("seed-*/step-*/epoch-*"))
     st.caption(say("details.checkpoints", count=len(kept), folder=UserText(run.folder).md()))
     st.code(f"condenser export {run.id} --out bundle", language="bash")
+    if state.status.is_over:
+        st.caption(say("details.whole"))
+        st.code(f"condenser send {run.id} run.zip --to zip", language="bash")
+    st.download_button(
+        say("details.table"), lambda: run_table.to_csv(run), f"{UserText(state.name).path()}.csv", "text/csv",
+        key="details_table", icon=":material/download:", on_click="ignore", help=say("details.table_help"),
+    )  # fmt: skip

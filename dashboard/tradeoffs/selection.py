@@ -211,6 +211,14 @@ def actions(number: int, row: PointRow[Any], pinned: bool) -> None:
         query_params=source,
         help=say("tradeoffs.variant_help"),
     )
+    if not came:
+        st.page_link(
+            "app_pages/tryit.py",
+            label=say("tradeoffs.try_it"),
+            icon=":material/draw:",
+            query_params={"sel": ident},
+            help=say("tradeoffs.try_it_help"),
+        )
     if is_packable(row):
         bundle.button(run, int(row["step"]), f"tradeoffs_bundle_{number}")
     with st.popover(say("tradeoffs.receipt"), icon=":material/receipt_long:", type="tertiary"):

@@ -191,7 +191,7 @@ def test_a_checkpoint_is_progress(workspace: Workspace, keeper: Supervisor) -> N
     mine = identity(os.getpid())
     monitor = RunMonitor(run, mine, Timeouts())
     run.emit(RunStarted(1, {}))
-    monitor.look()
+    monitor.check()
     assert monitor.own_fault()
     (run.checkpoints / "epoch-00001.json").write_bytes(b"")
     assert not monitor.own_fault()
@@ -370,7 +370,7 @@ def test_a_clock_a_year_ahead_stalls_nothing(
     monitor = RunMonitor(run, read_identity(run.worker), Timeouts())
     clock(YEAR)
     for _ in range(3):
-        monitor.look()
+        monitor.check()
         keeper.adopt()
     assert not any(isinstance(event, RunStalled) for event in run.read()[0])
     assert not stray.state().status.is_over

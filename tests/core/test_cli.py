@@ -160,13 +160,13 @@ NOBODY = "0" * 13 + "-ffffff"
         (("rank", "--dataset", "digits", "--backbones", " , "), "backbones", "one name"),
         (("dashboard", "--port", "0"), "port", "1 to 65535"),
         (("dashboard", "--port", "99999999999"), "port", "1 to 65535"),
-        (("import", "/nowhere/at/all", "--name", "x"), "path", "may be read"),
-        (("import", "/dev/null", "--name", "x"), "path", "may be read"),
+        (("import", "/nowhere/at/all", "--name", "x"), "path", "may read"),
+        (("import", "/dev/null", "--name", "x"), "path", "may read"),
         (("import", "half \udcff", "--name", "x"), "path", ""),
-        (("import-model", "/nowhere.pth", "--name", "x", "--backbone", "resnet18"), "path", "may be read"),
+        (("import-model", "/nowhere.pth", "--name", "x", "--backbone", "resnet18"), "path", "may read"),
         (("import-model", "Makefile", "--name", "x", "--backbone", "resnet19"), "backbone", "one of"),
         (("import-model", "Makefile", "--name", "x", "--backbone", "resnet18", "--mean", "half"), "mean", "commas"),
-        (("import-model", "Makefile", "--name", "x", "--backbone", "resnet18", "--labels", "none"), "labels", "a line"),
+        (("import-model", "Makefile", "--name", "x", "--backbone", "resnet18", "--labels", "none"), "labels", "line"),
         (("remove-model", "mine"), "model", "imported"),
         (("profile", "resnet18", "--classes", "nan"), "command", "--help"),
         (("profile", "resnet18", "--classes", "1e400"), "command", "--help"),
@@ -222,7 +222,7 @@ def test_ctrl_c_says_what_became_of_it(
 
     monkeypatch.setattr(cli, "ask", interrupted)
     run(*words, code=130)
-    assert f"Interrupted. {outcome}" in capsys.readouterr().err.replace("The ranking was given up; ", "")
+    assert f"Interrupted. {outcome}" in capsys.readouterr().err.replace("The ranking was stopped; ", "")
 
 
 def test_a_junk_failpoint_is_refused(workspace: Path) -> None:

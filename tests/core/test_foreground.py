@@ -83,7 +83,7 @@ def test_ctrl_c_ends_the_dashboard_and_nothing_else(workspace: Workspace, how: s
     assert answers(port, running.who.pid)
     until(lambda: supervisor(workspace) is not None)
     terminal.process.send_signal(how)
-    assert "The run goes on; `condenser stop` ends the supervisor." in terminal.ends(0)
+    assert "The run continues; `condenser stop` stops the supervisor." in terminal.ends(0)
     assert not alive(running.who)
     assert supervisor(workspace) is not None
 
@@ -110,7 +110,7 @@ def test_one_that_dies_by_itself_is_told_with_its_log(workspace: Workspace) -> N
     assert running is not None
     os.kill(running.who.pid, signal.SIGKILL)
     written = terminal.ends(1)
-    assert "ended by itself (-9)" in written
+    assert "The dashboard has ended (-9)" in written
     assert "serving" in written
 
 
@@ -127,7 +127,7 @@ def test_a_busy_port_is_told(workspace: Workspace, tmp_path: Path) -> None:
     assert second.told["port"] > port
     until(lambda: supervisor(other) is not None)
     second.process.send_signal(signal.SIGINT)
-    assert f"Port {port} is busy; the dashboard took {second.told['port']}." in second.ends(0)
+    assert f"Port {port} is in use; the dashboard uses {second.told['port']}." in second.ends(0)
     stop_supervisor(other)
     stop_dashboard(workspace)
     first.ends(0)
@@ -166,7 +166,7 @@ def test_a_read_only_workspace_can_be_looked_at(workspace: Workspace) -> None:
         written = terminal.ends(0)
     finally:
         workspace.path.chmod(0o755)
-    assert "cannot be written to: you can look at everything, but start nothing." in written
+    assert "cannot be written to: you can view everything, but start nothing." in written
     assert "condenser stop" not in written
     assert sorted(workspace.path.rglob("*")) == before, "neither a supervisor nor a note of the dashboard"
     assert is_free(terminal.told["port"])

@@ -10,10 +10,11 @@ from playwright.sync_api import Browser, Page
 
 from core.events import RunFinished
 from tests.browser import SLOW, Site, Watched, wait_until_drawn
-from tests.dashboard.test_pages import PAGES, make
+from tests.dashboard.test_pages import PAGES, address, make
 
 TITLES = {"home": "Condenser", "data": "Data · Condenser", "design": "Design · Condenser", "live": "Live · Condenser",
-          "tradeoffs": "Trade-offs · Condenser", "inspect": "Inspect · Condenser"}  # fmt: skip
+          "tradeoffs": "Trade-offs · Condenser", "tryit": "Try it · Condenser",
+          "inspect": "Inspect · Condenser"}  # fmt: skip
 RING = """() => {
   const channels = (text) => (text.match(/[\\d.]+/g) ?? []).map(Number);
   const linear = (v) => (v / 255 <= 0.03928 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4);
@@ -36,7 +37,7 @@ def furnished(site: Site) -> Site:
 
 
 def visit(site: Site, page: Page, name: str) -> None:
-    page.goto(site.at(f"{name if name != 'home' else ''}?lang=en"))
+    page.goto(site.at(f"{address(name)}?lang=en"))
     page.wait_for_selector("[data-testid=stMain] h2")
     wait_until_drawn(page)
     if name in ("live", "tradeoffs"):

@@ -11,7 +11,7 @@ from playwright.sync_api import BrowserContext, Dialog, Page
 
 from core.escaping import JOINER
 from core.runs import Run
-from tests.browser import Site, Watched, wait_until_drawn
+from tests.browser import SLOW, Site, Watched, wait_until_drawn
 from tests.dashboard import hostile
 from tests.dashboard.hostile import HOST, LONG, TEXTS
 
@@ -62,7 +62,7 @@ def one_line(text: str) -> str:
 def opened(site: Site, page: Page, path: str) -> None:
     """Visits a page, opens every fold and popover of it, one after another, and looks for traps."""
     page.goto(site.at(path))
-    page.set_default_timeout(8000)
+    page.set_default_timeout(SLOW)
     page.wait_for_selector("[data-testid=stMain] h2")
     wait_until_drawn(page)
     looked_at(page, path)

@@ -88,7 +88,7 @@ def test_it_can_be_stopped_and_what_came_stays(workspace: Workspace) -> None:
     job.fail(UserError("cancelled", "job", job.id, "a job that runs to its end", "Ask again."))
     app.run()
     assert not app.exception
-    assert "it goes on from there" in text(app)
+    assert "ask again to continue from there" in text(app)
     assert len(app.session_state[f"kept:sensitivity.{run.id}"].found) == 3
 
 

@@ -29,10 +29,11 @@ from core.points import Latency, Point
 from core.runs import Notes, Run
 from core.state import Status
 from core.workspace import Workspace
+from dashboard.addresses import address_of
 
 APP = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"
 DEMO = (APP.parents[1] / "assets" / "recipes" / "demo.toml").read_text(encoding="utf-8")
-PAGES = ("home", "data", "design", "live", "tradeoffs", "inspect")
+PAGES = ("home", "data", "design", "live", "search", "tradeoffs", "inspect", "tryit")
 STAGES = ("transfer", "distill", "prune", "quantize")
 NASTY = (
     "<img src=x onerror=alert(1)>", "[x](javascript:alert(1))", "![](http://example.org/x.png)", ":red[no] :smile:",
@@ -64,6 +65,11 @@ def shown(page: str, language: str = "en", **query: str) -> AppTest:
         app.run()
     assert not app.exception, [e.value for e in app.exception]
     return app
+
+
+def address(page: str) -> str:
+    """Where the page is: of the first one at the root."""
+    return "" if page == "home" else address_of(page)
 
 
 def text(app: AppTest) -> str:
@@ -291,7 +297,7 @@ def test_what_is_happening_is_told_with_the_runs_own_numbers(workspace: Workspac
     assert "5,000 images its probabilities" in text(shown("live", run=run.id))
 
 
-def test_the_curtain_shows_log_recipe_machine_and_files(workspace: Workspace) -> None:
+def test_the_details_show_log_recipe_machine_and_files(workspace: Workspace) -> None:
     run = make(workspace, RunFinished())
     run.log.write_text("the worker's last words", encoding="utf-8")
     app = shown("live", run=run.id)

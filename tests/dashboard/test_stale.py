@@ -24,7 +24,7 @@ from core.events import (
 )
 from core.files import make_folder
 from core.state import RunState, fold
-from core.terminal import standing
+from core.terminal import notices
 from core.workspace import Workspace
 from dashboard import run_status
 from tests.browser import SLOW, Site, Watched, wait_until_drawn
@@ -157,10 +157,10 @@ def test_a_death_is_told_on_live_and_home(workspace: Workspace) -> None:
         assert "1 of 3, trying again" in words
         assert "memory ran out" in words
     assert "第 1 次，共 3 次，正在重试" in text(shown("live", "zh", run=run.id))
-    assert any("stopped by itself, 1 of 3, trying again" in line for line in standing(run.state()))
+    assert any("stopped unexpectedly, 1 of 3, trying again" in line for line in notices(run.state()))
     run.emit(RunStarted(os.getpid(), {}), Progress(0, 0, "training", 2, 3, 0, 3, 0.5))
-    assert "Stopped by itself 1× and went on" in text(shown("live", run=run.id))
-    assert "stopped by itself 1 times and went on" in "\n".join(standing(run.state()))
+    assert "Stopped unexpectedly 1× and continued" in text(shown("live", run=run.id))
+    assert "stopped unexpectedly 1 time and continued" in "\n".join(notices(run.state()))
 
 
 @pytest.mark.slow
@@ -210,7 +210,7 @@ def test_time_is_that_of_the_work_not_of_the_rests() -> None:
     at(9020, Progress(0, 0, "training", 3, 9, 0, 1), StepFinished(0, 1.0), RunFinished())
     assert state.durations() == (25, 8920)
     assert "0:25 of work, 2:28:40 from the first start" in run_status.line(state, 1)
-    assert "worked on for 0:25" in "\n".join(standing(state))
+    assert "worked on for 0:25" in "\n".join(notices(state))
 
 
 def test_a_death_without_any_word_and_a_clock_set_back_count_nothing() -> None:

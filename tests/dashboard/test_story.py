@@ -62,8 +62,8 @@ def test_what_happened_is_kept_at_the_end(workspace: Workspace) -> None:
 
 @pytest.mark.parametrize(
     ("language", "words"),
-    [("en", ("1000 times smaller", "as many right", "The teacher was worth 10.0 points", "The one to deploy: ▲")),
-     ("zh", ("体积缩小到 1/1000", "答对的一样多", "教师的价值为 10.0 个百分点", "建议部署：▲"))],
+    [("en", ("1000 times smaller", "accuracy is the same", "teacher was worth 10.0 points", "The one to deploy: ▲")),
+     ("zh", ("体积缩小到 1/1000", "测试准确率相同", "教师使准确率提高了 10.0 个百分点", "建议部署：▲"))],
 )  # fmt: skip
 def test_the_closing_sentence_is_on_live_home_and_tradeoffs(
     workspace: Workspace, language: str, words: tuple[str, ...]

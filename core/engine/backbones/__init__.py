@@ -1,4 +1,4 @@
-"""The catalog of backbones, and the one way to build and load them."""
+"""The catalog of backbones, and the functions that build and load them."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ __all__ = ["Backbone", "backbones", "families", "find", "labels", "load_backbone
 
 @cache
 def families() -> dict[str, Family]:
-    """Every family by the name of its file."""
+    """All families by the names of their files."""
     kinds = members(__name__, Family)  # type: ignore[type-abstract]
     return {name: kind() for name, kind in kinds.items()}
 
 
 @cache
 def backbones() -> dict[str, Backbone]:
-    """Every backbone of the catalog by name, sorted; not those that a person imported."""
+    """All backbones of the catalog by name, sorted; without imported networks."""
     entries = [replace(entry, family=name) for name, family in families().items() for entry in family.catalog()]
     return {entry.name: entry for entry in sorted(entries, key=lambda entry: entry.name)}
 
 
 def find(name: str) -> Backbone:
-    """The backbone called `name`, of the catalog or `own/…`; raises UserError naming the nearest."""
+    """The backbone called `name`, from the catalog or imported (`own/…`); raises UserError naming the nearest."""
     if name.startswith(PREFIX):
         return own.entry(name)
     if name not in backbones():
@@ -45,13 +45,13 @@ def find(name: str) -> Backbone:
 
 
 def weights_at_hand(name: str, folder: Path | None = None) -> bool:
-    """Whether the pretrained weights of `name` can be loaded without a network; False where there are none."""
+    """Whether the pretrained weights of `name` can be loaded offline; False if there are none."""
     backbone = find(name)
     return families()[backbone.family].at_hand(backbone, folder)
 
 
 def labels(name: str) -> tuple[str, ...]:
-    """The class names that the weights of `name` know, in the order of the logits; empty without weights."""
+    """The class names of the pretrained weights of `name`, in the order of the logits; empty without weights."""
     backbone = find(name)
     return families()[backbone.family].labels(backbone)
 
@@ -69,10 +69,10 @@ def load_backbone(
 ) -> nn.Module:
     """The network `name` in eval mode, mapping [N, channels, image_size, image_size] to logits [N, classes].
 
-    `weights`: "default" (pretrained, or fresh where the catalog has none), "none" (fresh), or a .safetensors file.
-    `classes` None keeps the original head; another number gets a fresh one. `width` and `channels` (1 or 3) are for
-    the small networks without weights of their own. `folder` holds downloaded weights, by default torch.hub's.
-    Raises UserError on every wrong argument and when the weights can't be had.
+    `weights`: "default" (pretrained, or random if the catalog has none), "none" (random), or a .safetensors file.
+    `classes`: None keeps the original head; another number gets a new one. `width` and `channels` (1 or 3) are for
+    small networks without pretrained weights. `folder` holds downloaded weights, by default torch.hub's.
+    Raises UserError on invalid arguments, or if the weights are not available.
     """
     backbone = find(name)
     family = families()[backbone.family]
@@ -93,7 +93,7 @@ def load_backbone(
 
 
 def skeleton(name: str, classes: int | None = None, image_size: int | None = None, *, width: int = 0) -> nn.Module:
-    """The network `name` on the meta device, as its authors count it: shapes without memory, in milliseconds."""
+    """The network `name` on the meta device, in the form its authors count: shapes without memory, in milliseconds."""
     backbone = find(name)
     size, _ = _checked(backbone, classes, image_size, width, None)
     family = families()[backbone.family]
@@ -102,7 +102,7 @@ def skeleton(name: str, classes: int | None = None, image_size: int | None = Non
 
 
 def _filled(backbone: Backbone, path: Path, size: int, width: int, channels: int) -> nn.Module:
-    """The architecture with the weights of a file, and the head the file has."""
+    """The architecture with the weights and the head of a file."""
     family = families()[backbone.family]
     state = weight_files.read(path)
     net = on_meta(lambda: family.architecture(backbone, backbone.classes, size, width, channels))
@@ -123,7 +123,7 @@ def _name_of(net: nn.Module, layer: nn.Module) -> str:
 def _checked(
     backbone: Backbone, classes: int | None, image_size: int | None, width: int, channels: int | None
 ) -> tuple[int, int]:
-    """(image size, channels) with their defaults filled in."""
+    """(image size, channels) with defaults filled in; raises UserError on invalid arguments."""
     if classes is not None and classes < 1:
         raise UserError("out_of_range", "classes", classes, "a whole number of at least 1", "Count the classes.")
     size = backbone.image_size if image_size is None else image_size
@@ -133,5 +133,5 @@ def _checked(
         raise UserError("image_too_small", "image_size", size, allowed, fix)
     if width and not backbone.width:
         fix = "Leave width out, or choose a small network such as resnet20."
-        raise UserError("no_width", "width", width, f"0 for {backbone.name}: its widths are given", fix)
+        raise UserError("no_width", "width", width, f"0 for {backbone.name}: its width is fixed", fix)
     return size, backbone.checked_channels(channels)

@@ -1,4 +1,4 @@
-"""One entry of the catalog of backbones, and what a family of them must be able to do."""
+"""An entry of the catalog of backbones, and the base class of families of backbones."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ from core.engine.model import Preprocessing, side_before_crop
 from core.errors import UserError
 from core.rules.networks import LARGEST_IMAGE
 
-Progress = Callable[[int, int | None], None]  # (bytes done, bytes in all or None)
+Progress = Callable[[int, int | None], None]  # (bytes done, total bytes or None)
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """A pretrained network or a bare architecture, as data: what it costs, what it reached, where its weights are.
+    """A pretrained network or an architecture without weights, as data: its cost, its accuracy, the source of its
+    weights.
 
-    `image_size` (pixels a side), `mean` and `std` are those of its weights; `smallest` is the least side it can run
-    at. `params` and `macs` (multiply-accumulates for one image at `image_size`) are for `classes` classes, as published
-    by torchvision or counted its way; `accuracy` is top-1 in percent as published for these weights, None without.
-    `maps`: whether it works on feature maps (or tokens), so that another network's may be held against them.
-    `multiple`: what the side of its images must be a multiple of. `norms`: whether it has batch normalisation with
-    scales. `linear_head`: whether it ends in a linear layer on an embedding. `width`: the channels or units of its own
-    by which a person may widen it, 0 where there is no such number; its parameters grow with the power `width_power`
-    of it. `class_names` are those its weights know, where they are few; `crop` is the share of a picture's side that
-    its weights were trained to see. A person's own network has the `architecture` it was built from, and its
-    `own_width` where that is a small network. `family` is the name of the family's file, filled in by the catalog.
+    `image_size` (pixels a side), `mean` and `std` are those of its weights; `smallest` is the smallest side it
+    supports. `params` and `macs` (multiply-accumulates for one image at `image_size`) are for `classes` classes, as
+    published by torchvision or counted in the same way; `accuracy` is the published top-1 accuracy in percent, None
+    without weights. `maps`: whether it has feature maps (or tokens) that can be compared with those of another network.
+    `multiple`: the side of its images must be a multiple of this. `norms`: whether it has batch normalisation with
+    scales. `linear_head`: whether it ends in a linear layer on an embedding. `width`: its default width (channels or
+    units), if that can be changed, otherwise 0; parameters grow with the power `width_power` of it. `class_names` are
+    those of its weights, if they are few; `crop` is the share of a side that the centre crop keeps. An imported network
+    has the `architecture` it was built from, and an `own_width` if that is a small network. `family` is the name of the
+    family's file, filled in by the catalog.
     """
 
     name: str
@@ -63,11 +64,11 @@ class Backbone:
 
     @property
     def fixed(self) -> bool:
-        """Whether width and channels are given by its weights, not by the person."""
+        """Whether its weights fix width and channels."""
         return self.weights != "none"
 
     def preprocessing(self, size: int, channels: int | None = None) -> Preprocessing:
-        """What images of `size` pixels a side need before this network; raises UserError on a wrong channel count."""
+        """The preprocessing of images to `size` pixels a side; raises UserError on an invalid number of channels."""
         channels = self.checked_channels(channels)
         if channels == self.channels:
             return Preprocessing(size, channels, self.mean, self.std, self.crop)
@@ -75,21 +76,21 @@ class Backbone:
         return Preprocessing(size, channels, grey[0] * channels, grey[1] * channels, self.crop)
 
     def side(self, image_size: int = 0) -> int:
-        """Pixels a side at which pictures are loaded for it, where it sees `image_size` of them (0: its own)."""
+        """Pixels a side at which images are loaded for it, for an input of `image_size` (0: its own)."""
         return min(side_before_crop(image_size or self.image_size, self.crop), LARGEST_IMAGE)
 
     def checked_channels(self, channels: int | None) -> int:
-        """`channels` or this backbone's own; only a small network without weights of its own can choose."""
+        """`channels`, by default this backbone's own; only small networks without pretrained weights allow others."""
         if channels is None or channels == self.channels:
             return self.channels
         if self.fixed or channels not in (1, 3):
             allowed = str(self.channels) if self.fixed else "1 (grey) or 3 (colour)"
-            fix = "Grey images are repeated to 3 channels by themselves: leave channels out."
+            fix = "Leave channels out: grey images are converted to 3 channels automatically."
             raise UserError("wrong_channels", "channels", channels, f"{allowed} for {self.name}", fix)
         return channels
 
     def to_json(self) -> dict[str, Any]:
-        """Its facts; what holds for nearly all of them is left out."""
+        """Its facts, without those at their usual values."""
         usual = {
             "maps": True, "multiple": 1, "norms": True, "linear_head": True, "width": 0, "width_power": 2,
             "class_names": (), "crop": 1.0, "architecture": "", "own_width": 0,
@@ -98,33 +99,33 @@ class Backbone:
 
 
 class Family(ABC):
-    """Backbones built and loaded in one way: one file of this folder with one concrete subclass. They then are in the
-    catalog, on the pages and in recipes with no other edit."""
+    """Backbones that are built and loaded in the same way: one file of this folder with one concrete subclass. The
+    catalog, the pages and recipes then include them without any other edit."""
 
     @abstractmethod
     def catalog(self) -> list[Backbone]:
-        """Its backbones, without touching any weights."""
+        """Its backbones, without loading any weights."""
 
     @abstractmethod
     def architecture(self, backbone: Backbone, classes: int, image_size: int, width: int, channels: int) -> nn.Module:
-        """The network with fresh weights and a head of `classes`; its forward gives one plain tensor, always."""
+        """The network with random weights and a head of `classes`; its forward always returns a single tensor."""
 
     @abstractmethod
     def state(self, backbone: Backbone, folder: Path | None, progress: Progress | None) -> Mapping[str, Tensor]:
-        """The pretrained weights as their authors stored them; raises UserError if they can't be had."""
+        """The pretrained weights as their authors stored them; raises UserError if they are not available."""
 
     @abstractmethod
     def at_hand(self, backbone: Backbone, folder: Path | None) -> bool:
-        """Whether `state` needs no network."""
+        """Whether `state` works offline."""
 
     @abstractmethod
     def labels(self, backbone: Backbone) -> tuple[str, ...]:
-        """The names of the classes its weights know; empty without weights."""
+        """The class names of its pretrained weights; empty without weights."""
 
     def published(self, backbone: Backbone, classes: int, image_size: int, width: int) -> nn.Module:
-        """The network as its authors count it."""
+        """The network in the form its authors count."""
         return self.architecture(backbone, classes, image_size, width, backbone.channels)
 
     def fit(self, state: Mapping[str, Tensor], net: nn.Module) -> Mapping[str, Tensor]:
-        """`state` with the keys and shapes of `net`, where the two are known to differ."""
+        """`state` converted to the keys and shapes of `net`, if the two are known to differ."""
         return state

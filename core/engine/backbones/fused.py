@@ -1,4 +1,4 @@
-"""Several backbones as one network: the same pixels through each, their embeddings side by side under one head."""
+"""Several backbones fused into one network: each gets the same pixels, one head gets all embeddings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LUMINANCE = (0.299, 0.587, 0.114)  # as core.engine.data.augment
 
 @dataclass(frozen=True)
 class Part:
-    """One backbone of a fused network: its name and width as a Model has them, and what it needs of images."""
+    """One backbone of a fused network: its name and width as in Model, and its preprocessing."""
 
     backbone: str
     width: int
@@ -26,12 +26,12 @@ class Part:
 
     @property
     def title(self) -> str:
-        """The backbone and the side in pixels at which it sees."""
+        """The backbone and its image size in pixels."""
         return f"{self.backbone}@{self.preprocessing.size}"
 
 
 class Branch(nn.Module):
-    """Pixels from 0 to 1, [N, 1 or 3, S, S], to one backbone's embedding [N, D]: its preprocessing is part of it."""
+    """Maps pixels from 0 to 1, [N, 1 or 3, S, S], to one backbone's embedding [N, D]; it includes preprocessing."""
 
     mean: Tensor
     std: Tensor
@@ -59,7 +59,8 @@ class Branch(nn.Module):
 
 
 class Fused(nn.Module):
-    """Headless `nets`, one for each of `parts`, with embeddings of `widths`; maps [N, 1 or 3, S, S] to [N, classes]."""
+    """`nets` without heads, one for each of `parts`, with embeddings of `widths`; maps [N, 1 or 3, S, S] to
+    [N, classes]."""
 
     def __init__(self, parts: Sequence[Part], nets: Sequence[nn.Module], widths: Sequence[int], classes: int) -> None:
         super().__init__()
@@ -75,9 +76,9 @@ class Fused(nn.Module):
 
 
 def fuse(models: Sequence[Model], size: int, channels: int) -> Model:
-    """The models' backbones as one, with a new head of zeros, for images of `size` pixels and `channels`.
+    """Fuses the models' backbones, with a new head of zeros, for images of `size` pixels a side and `channels`.
 
-    The models have the same classes and each ends in a linear layer.
+    The models must have the same classes, and each must end in a linear layer.
     """
     parts = [Part(model.backbone, model.width, model.preprocessing) for model in models]
     nets = [without_head(model.net) for model in models]
@@ -89,7 +90,7 @@ def fuse(models: Sequence[Model], size: int, channels: int) -> Model:
 
 
 def bare(parts: Sequence[Part], classes: int) -> Fused:
-    """The architecture of a fused network, its backbones as the catalog has them."""
+    """The architecture of a fused network, with random weights."""
     nets = [
         load_backbone(
             part.backbone, classes, "none", part.preprocessing.size, width=part.width,

@@ -1,4 +1,4 @@
-"""The last layer of a classifier: found by the output it produces, replaced for another number of classes."""
+"""The last layer of a classifier: found by its output, and replaced for another number of classes."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from core.errors import UserError
 def head_name(net: nn.Module, example: Tensor) -> str:
     """The name of the Linear or Conv2d module that produced the logits for `example` [N, C, H, W].
 
-    Walks the autograd graph back from the logits to the nearest such layer, so that a convolution as classifier
-    (squeezenet) and layers defined after the head do not mislead. Raises UserError when no layer has one output
-    a class.
+    Follows the autograd graph back from the logits to the nearest such layer, so that convolutional classifiers
+    (squeezenet) and layers defined after the head are handled. Raises UserError if no layer has one output per class.
     """
     made: dict[object, str] = {}
     handles = []
@@ -39,7 +38,7 @@ def head_name(net: nn.Module, example: Tensor) -> str:
             handle.remove()
     name = _nearest(logits, made)
     if name is None or classes_of(net.get_submodule(name)) != logits.shape[1]:
-        allowed = "a classifier whose last layer is a Linear or Conv2d layer with one output a class"
+        allowed = "a classifier whose last layer is a Linear or Conv2d layer with one output per class"
         raise UserError("no_head", "backbone", type(net).__name__, allowed, "Choose a backbone of the catalog.")
     return name
 
@@ -50,9 +49,9 @@ def head(net: nn.Module, example: Tensor) -> nn.Module:
 
 
 def head_layer(net: nn.Module) -> nn.Module:
-    """The last layer by order of definition, for when there is no image at hand.
+    """The last Linear or Conv2d layer in the order of definition, found without an example image.
 
-    Equals `head` for every catalogd backbone (a test says so). Raises UserError in a net without such a layer.
+    It equals `head` for every backbone of the catalog, as a test checks. Raises UserError if there is no such layer.
     """
     layers = [module for module in net.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
     if not layers:
@@ -62,13 +61,13 @@ def head_layer(net: nn.Module) -> nn.Module:
 
 
 def replace_head(net: nn.Module, classes: int, example: Tensor) -> nn.Module:
-    """Puts a fresh last layer of `classes` outputs into `net`, and returns that layer."""
+    """Replaces the last layer of `net` by a new one with `classes` outputs, and returns it."""
     return set_head(net, head_name(net, example), classes)
 
 
 def set_head(net: nn.Module, name: str, classes: int) -> nn.Module:
-    """Puts a fresh layer of `classes` outputs in the place `name`; weights N(0, 0.01), bias 0, so that the first
-    predictions are near uniform whatever the backbone says."""
+    """Replaces the layer `name` by a new one with `classes` outputs; weights N(0, 0.01), bias 0, so that the first
+    predictions are nearly uniform."""
     old = net.get_submodule(name)
     place = {"device": old.weight.device, "dtype": old.weight.dtype}
     fresh: nn.Linear | nn.Conv2d
@@ -86,7 +85,7 @@ def set_head(net: nn.Module, name: str, classes: int) -> nn.Module:
 
 
 def without_head(net: nn.Module) -> nn.Module:
-    """A copy in eval mode that answers what its head would be given."""
+    """A copy in eval mode that returns the input of its head."""
     copied = copy.deepcopy(net).eval()
     head = head_layer(copied)
     name = next(name for name, module in copied.named_modules() if module is head)
@@ -95,13 +94,13 @@ def without_head(net: nn.Module) -> nn.Module:
 
 
 def classes_of(layer: nn.Module) -> int:
-    """How many outputs a Linear or Conv2d layer has."""
+    """The number of outputs of a Linear or Conv2d layer."""
     return layer.out_features if isinstance(layer, nn.Linear) else int(layer.out_channels)  # type: ignore[arg-type]
 
 
 @contextmanager
 def evaluating(net: nn.Module) -> Iterator[None]:
-    """`net` in eval mode, so that a probing forward moves no statistics; every module gets its own mode back."""
+    """`net` in eval mode in the block, so that a forward pass changes no statistics; modes are restored afterwards."""
     modes = [(module, module.training) for module in net.modules()]
     net.eval()
     try:
@@ -112,7 +111,7 @@ def evaluating(net: nn.Module) -> Iterator[None]:
 
 
 def _nearest(logits: Tensor, made: dict[object, str]) -> str | None:
-    """Breadth first from the output: the first node that a layer made."""
+    """The name of the layer nearest to the output, by breadth-first search."""
     front: list[object] = [logits.grad_fn]
     seen: set[object] = set()
     while front:

@@ -1,4 +1,4 @@
-"""Networks that a person trained and imported: an architecture of the catalog with weights from the workspace."""
+"""Imported networks: an architecture of the catalog with weights from the workspace."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ FAMILY = "own"
 
 
 class Workspaces:
-    """Where this process looks for own networks: a process works for one workspace, and says which."""
+    """The folder in which this process looks for imported networks; a process works for one workspace."""
 
     folder: Path | None = None
 
 
 def look_in(models: Path | None) -> None:
-    """Own networks are from now on those in the folder `models` of a workspace; None: there are none."""
+    """Sets the folder of imported networks, the `models` of a workspace; None: there are none."""
     Workspaces.folder = models
 
 
 def stored(name: str) -> StoredNetwork:
-    """The network called `name`, with `own/` before it; raises UserError `unknown_backbone` or `damaged_network`."""
+    """The network called `name`, including `own/`; raises UserError `unknown_backbone` or `damaged_network`."""
     try:
         if Workspaces.folder is not None:
             return find_network(name, Workspaces.folder)
@@ -39,20 +39,20 @@ def stored(name: str) -> StoredNetwork:
             raise
         raise UserError("unknown_backbone", "backbone", name, error.allowed, error.fix) from None
     fix = "Import it into this workspace: condenser import-model."
-    raise UserError("unknown_backbone", "backbone", name, "the name of a network that was imported", fix)
+    raise UserError("unknown_backbone", "backbone", name, "the name of an imported network", fix)
 
 
 def content(names: Iterable[str]) -> str:
-    """Names the weights of those of `names` that are own networks: one imported anew under an old name is another."""
+    """Identifies the content of the imported networks among `names`: one imported again under an old name differs."""
     cards = [stored(name).card for name in dict.fromkeys(names) if name.startswith(PREFIX)]
     return ",".join(f"{card.sha256}:{card.size}:{card.crop}:{card.mean}:{card.std}:{card.classes}" for card in cards)
 
 
 class Own(Family):
-    """Own networks, built by the family of the architecture that each was trained in."""
+    """Imported networks, built by the families of their architectures."""
 
     def catalog(self) -> list[Backbone]:
-        """None that comes with the program: see `entry`."""
+        """Empty: imported networks do not come with the program, see `entry`."""
         return []
 
     def architecture(self, backbone: Backbone, classes: int, image_size: int, width: int, channels: int) -> nn.Module:
@@ -71,7 +71,7 @@ class Own(Family):
                 raise UserError("damaged_network", "backbone", backbone.name, "the weights as they were imported", fix)
             return load(data)
         except (OSError, SafetensorError) as error:
-            raise UserError("damaged_network", "backbone", backbone.name, "whole weights", fix) from error
+            raise UserError("damaged_network", "backbone", backbone.name, "intact weights", fix) from error
 
     def at_hand(self, backbone: Backbone, folder: Path | None) -> bool:
         return stored(backbone.name).weights.is_file()
@@ -80,14 +80,14 @@ class Own(Family):
         return backbone.class_names
 
     def fit(self, state: Mapping[str, Tensor], net: nn.Module) -> Mapping[str, Tensor]:
-        """As each family does for its own: position embeddings stretched to another image size, old names."""
+        """Applies every family's conversion: position embeddings resized for another image size, old names."""
         for name, family in _families().items():
             state = state if name == FAMILY else family.fit(state, net)
         return state
 
 
 def entry(name: str) -> Backbone:
-    """The network called `name`, with `own/` before it, as an entry of the catalog; raises UserError."""
+    """The network called `name`, including `own/`, as a catalog entry; raises UserError as `stored` does."""
     card = stored(name).card
     known = facts(card, _base(card.architecture).to_json())
     values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in known.items()}
@@ -95,11 +95,11 @@ def entry(name: str) -> Backbone:
 
 
 def _base(architecture: str) -> Backbone:
-    """Raises UserError `unknown_backbone` where a network was imported with an architecture that is none here."""
+    """The catalog entry of an architecture; raises UserError `unknown_backbone` if this version does not have it."""
     from core.engine.backbones import backbones  # the package is made of its families
 
     if architecture not in backbones():
-        fix = "It was imported by another version: update this one."
+        fix = "It was imported by another version of Condenser: update this one."
         raise UserError("unknown_backbone", "backbone", architecture, "an architecture of the catalog", fix)
     return backbones()[architecture]
 

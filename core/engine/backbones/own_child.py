@@ -1,10 +1,10 @@
-"""The child process that opens a person's `.pt` or `.pth` file, so that what is hidden in it meets no secrets.
+"""The child process that opens untrusted `.pt` and `.pth` files, so that hostile content cannot reach anything.
 
-Started as a plain script (`python -I`), so it imports torch and nothing of ours. The file is opened with
-`weights_only=True`: the pickle in it may build tensors, texts, numbers and containers, and nothing else is ever called.
-On its standard input it reads `length, path` and answers `length, JSON`: either what it found, a list of tensors by
-where they lie in the file, or the reason why not. Then it reads `length, JSON list of numbers` and answers `length,
-safetensors` with these tensors under their numbers. Lengths are 8 bytes, little-endian.
+It is started as a plain script (`python -I`) that imports torch and no module of this project. The file is opened with
+`weights_only=True`: its pickle may build tensors, texts, numbers and containers; nothing else is ever called. The child
+reads `length, path` from its standard input and answers `length, JSON`: a list of the tensors by their place in the
+file, or the reason why it cannot be read. Then it reads `length, JSON list of numbers` and answers `length,
+safetensors` with the tensors of these numbers. Lengths are 8 bytes, little-endian.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-ROOM = 2**30  # bytes beside the memory that torch and the file's tensors take
+ROOM = 2**30  # bytes in addition to the memory of torch and of the file's tensors
 COPIES = 4  # of the file's content that may be in memory at once
 MOST_ENTRIES = 100_000
-DEEPEST = 8  # containers in containers
-SECONDS = 300  # of a processor
+DEEPEST = 8  # nested containers
+SECONDS = 300  # of processor time
 CALLED = re.compile(r"(?:GLOBAL|global|class|function) [\"'`]?([\w.]+)")
 
 
 class Refused(ValueError):
-    """Why a file is not read: a `code`, and what it holds that is no tensor."""
+    """Why a file is refused: a `code`, and the offending content as `detail`."""
 
     def __init__(self, code: str, detail: str = "") -> None:
         super().__init__(code)
@@ -83,8 +83,8 @@ def _broken(told: str) -> Refused:
 
 
 def check_archive(path: str) -> Counter[int] | None:
-    """The sizes in bytes of what lies in a zip file; None for any other file. Raises Refused where it says that it
-    holds more than it has: torch.save compresses nothing."""
+    """The sizes in bytes of the entries of a zip file; None for any other file. Raises Refused if it declares more
+    bytes than it has; torch.save never compresses."""
     if not _starts_as_zip(path):
         return None
     try:
@@ -106,7 +106,7 @@ def check_archive(path: str) -> Counter[int] | None:
 
 
 def refuse_lying(found: Mapping[str, Tensor], stored: Counter[int]) -> None:
-    """Raises Refused where numbers are said to be more than lie in the file: torch would read what lies behind them."""
+    """Raises Refused if a storage is declared larger than in the file: torch would read beyond it."""
     storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in found.values()}
     if Counter(size for size in storages.values() if size) - stored:
         raise Refused("stretched", "a storage")
@@ -118,7 +118,7 @@ def _starts_as_zip(path: str) -> bool:
 
 
 def tensors(found: Any, place: tuple[str, ...], depth: int) -> Iterator[tuple[str, Tensor]]:
-    """(place, tensor) of every tensor in `found`, containers opened; raises Refused on what is no plain tensor."""
+    """(place, tensor) of every tensor in `found`, containers opened; raises Refused for unusual tensors."""
     if isinstance(found, Tensor):
         refuse_odd(found, place)
         yield json.dumps(place), found.detach()
@@ -135,20 +135,22 @@ def tensors(found: Any, place: tuple[str, ...], depth: int) -> Iterator[tuple[st
 
 
 def refuse_odd(tensor: Tensor, place: tuple[str, ...]) -> None:
+    """Raises Refused for a sparse, quantized, complex or meta tensor, or one that is larger than its storage."""
     name = ".".join(place)[:120]
     if tensor.layout is not torch.strided or tensor.is_quantized or tensor.is_complex() or tensor.is_meta:
         raise Refused("odd", name)
-    if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():  # a few numbers said to be many
+    if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():  # a few numbers expanded to many
         raise Refused("stretched", name)
 
 
 def listing(found: Mapping[str, Tensor]) -> dict[str, Any]:
+    """The tensors as (place, shape, dtype), for the answer in JSON."""
     rows = [[json.loads(place), list(t.shape), str(t.dtype).removeprefix("torch.")] for place, t in found.items()]
     return {"tensors": rows}
 
 
 def serve(source: BinaryIO, sink: BinaryIO) -> None:
-    """One file, and the tensors that are asked for."""
+    """Serves one file: its list of tensors, then the requested ones."""
     path = _part(source).decode("utf-8", "surrogateescape")
     confine(os.path.getsize(path))
     try:
@@ -173,7 +175,8 @@ def _answer(sink: BinaryIO, data: bytes) -> None:
 
 
 def confine(size: int) -> None:
-    """Not a byte written to a file, no further process, limited time, and memory for `size` bytes a few times over."""
+    """Limits this process: no bytes written to files, no child processes, limited time, memory for `size` bytes
+    several times."""
     limits = {
         resource.RLIMIT_FSIZE: 0, resource.RLIMIT_CORE: 0, resource.RLIMIT_NPROC: 0, resource.RLIMIT_CPU: SECONDS,
         resource.RLIMIT_AS: _taken() + COPIES * size + ROOM,
@@ -184,13 +187,13 @@ def confine(size: int) -> None:
 
 
 def _taken() -> int:
-    """Bytes of address space that this process has already; where nothing tells, more than torch maps anywhere."""
+    """Bytes of address space used so far; if that is unknown, more than torch maps on any system."""
     with contextlib.suppress(OSError), open("/proc/self/statm") as file:
         return int(file.read().split()[0]) * resource.getpagesize()
     return 64 * 2**30
 
 
 if __name__ == "__main__":
-    warnings.simplefilter("ignore")  # standard output is the protocol, and nobody reads standard error
+    warnings.simplefilter("ignore")  # stdout is the protocol, and stderr is not read
     torch.set_num_threads(1)
     serve(sys.stdin.buffer, sys.stdout.buffer)

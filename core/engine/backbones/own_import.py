@@ -1,4 +1,4 @@
-"""Import of a network that a person trained: read, recognised, checked against its architecture, kept with a hash."""
+"""Import of a trained network: read, recognised, checked against its architecture, and stored with a hash."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ from core.rules.networks import LARGEST_IMAGE, SMALLEST_IMAGE, size_faults
 from core.sealed import file_hash, seal
 
 Progress = Callable[[str, int, int | None], None]  # (what, done, total); may raise to end the import
-NEAR = 0.3  # likeness below which naming an architecture would mislead
-NEAR_SIZE = 0.5  # logarithm of a ratio of parameters: heads of few or many classes are within it
-SHOWN = 3  # architectures that are named
+NEAR = 0.3  # likeness below which suggesting an architecture would mislead
+NEAR_SIZE = 0.5  # |log ratio of parameters| of candidates: allows for heads with few or many classes
+SHOWN = 3  # suggested architectures
 MOST_CLASSES = 100_000
 LEAST_CROP = 0.1
 
 
 def import_network(wanted: ImportNetworkRequest, folder: Path, report: Progress) -> ImportedNetwork:
-    """The network in the file that is asked about, kept in `folder` (a workspace's `models`).
+    """Imports the requested file into `folder` (a workspace's `models`).
 
-    Raises UserError and leaves the folder as it was where the file is none, holds another architecture, or what a
-    person says of it does not fit.
+    Raises UserError, and leaves the folder as it was, if the file is invalid, holds another architecture, or does not
+    fit the request.
     """
     path, name = Path(wanted.path), new_name(wanted.name, folder)
     base = _architecture(wanted.backbone)
@@ -84,11 +84,11 @@ def _hash(path: Path) -> str:
         return file_hash(path)
     except OSError as error:
         given = f"{path.name} ({error.strerror})"
-        raise UserError("missing_path", "path", given, "a file that may be read", "Check the path.") from error
+        raise UserError("missing_path", "path", given, "a file that you may read", "Check the path.") from error
 
 
 def _with_form(base: Backbone, weights: OpenedWeights) -> Backbone:
-    """A small network of any width and channels, as the first layer in the file says."""
+    """For a small network: the width and channels of the first layer in the file."""
     if base.family != "small" or base.fixed:
         return base
     for specs in weights.groups.values():
@@ -104,7 +104,7 @@ def _with_form(base: Backbone, weights: OpenedWeights) -> Backbone:
 
 
 def _fitted(path: Path, weights: OpenedWeights, base: Backbone, wanted: ImportNetworkRequest) -> tuple[Fit, int]:
-    """How the file fits, and the pixels a side; raises UserError where it does not."""
+    """How the file fits the architecture, and the image size; raises UserError if it does not fit."""
     size = wanted.size or base.image_size
     _refuse_size(size, base)
     found = fits(weights, _empty(base, size))
@@ -113,8 +113,8 @@ def _fitted(path: Path, weights: OpenedWeights, base: Backbone, wanted: ImportNe
         raise _unfit(path, weights, base, found, size)
     chosen = [fit for fit in whole if fit.averaged] or whole
     if len({(*fit.place, fit.prefix) for fit in chosen}) > 1:
-        given = f"{path.name} holds {listed([fit.where or 'one without a name' for fit in chosen])}"
-        fix = "Save the one you mean alone: torch.save(model.state_dict(), 'weights.pth')."
+        given = f"{path.name} holds several: {listed([fit.where or 'one without a name' for fit in chosen])}"
+        fix = "Save only the one you want: torch.save(model.state_dict(), 'weights.pth')."
         raise UserError("several_networks", "path", given, f"one network of the architecture {base.name}", fix)
     return chosen[0], size
 
@@ -136,7 +136,7 @@ def _empty(base: Backbone, size: int) -> Architecture:
 
 
 def _unfit(path: Path, weights: OpenedWeights, base: Backbone, found: Sequence[Fit], size: int) -> UserError:
-    """The refusal of a file that is no network of this architecture, in a sentence that helps on."""
+    """The error for a file that does not fit the architecture, with the most helpful advice."""
     count = sum(map(len, weights.groups.values()))
     if not found:
         fix = "Save the weights: torch.save(model.state_dict(), 'weights.pth')."
@@ -152,27 +152,27 @@ def _unfit(path: Path, weights: OpenedWeights, base: Backbone, found: Sequence[F
     near = _nearest(weights, base)
     if near and near[0][0] == base.name:
         return _differing(path, best, base, size)
-    given = f"{path.name} with {count} tensors, of which {len(best.keys)} are called as in {base.name}"
+    given = f"{path.name} with {count} tensors, {len(best.keys)} of them with names of {base.name}"
     names = [f"{name} ({100 * alike:.0f} % of the tensors have the same shapes)" for name, alike in near]
     fix = (
-        f"The nearest {'are' if len(names) > 1 else 'is'} {listed(names)}: import it with --backbone {near[0][0]}."
+        f"The most similar {'are' if len(names) > 1 else 'is'} {listed(names)}: import it with --backbone {near[0][0]}."
         if near
-        else "No architecture of the catalog is alike: condenser list backbones names them."
+        else "No architecture of the catalog is similar; see condenser list backbones."
     )
     wanted = len(_empty(base, size).shapes)
     return UserError("other_architecture", "backbone", given, f"the {wanted} tensors of {base.name}", fix)
 
 
 def _differing(path: Path, best: Fit, base: Backbone, size: int) -> UserError:
-    """The right architecture, with some tensors missing, too many or of another shape."""
+    """The error for the right architecture with missing, unknown or misshapen tensors."""
     shapes = _empty(base, size).shapes
-    told = [
+    differences = [
         *(f"{name} is {_shape(best.specs[name].shape)}, not {_shape(shapes[name])}" for name in best.misshapen),
         *(f"{name} is missing" for name in best.missing),
         *(f"{name} is unknown" for name in best.surplus),
     ]
-    fix = f"{listed(told)}. Only the last layer may differ from {base.name}, in its number of classes."
-    given = f"{path.name}, in which {len(told)} tensors differ"
+    fix = f"{listed(differences)}. Only the last layer may differ from {base.name}, in its number of classes."
+    given = f"{path.name}, in which {len(differences)} tensors differ"
     return UserError("weights_shapes", "path", given, f"the {len(shapes)} tensors of {base.name}", fix)
 
 
@@ -181,7 +181,7 @@ def _shape(shape: Sequence[int]) -> str:
 
 
 def _other_size(best: Fit, base: Backbone, size: int) -> int:
-    """Pixels a side that a vision transformer's position embeddings are for, where they are not for `size`; else 0."""
+    """The image size of a vision transformer's position embeddings, if it is not `size`; otherwise 0."""
     positions = best.positions
     if positions is None or len(positions.shape) != 3 or base.multiple == 1:
         return 0
@@ -190,7 +190,7 @@ def _other_size(best: Fit, base: Backbone, size: int) -> int:
 
 
 def _nearest(weights: OpenedWeights, base: Backbone) -> list[tuple[str, float]]:
-    """(name, likeness) of the architectures whose tensors have nearly the same shapes, the nearest first."""
+    """(name, likeness) of the architectures with the most similar tensor shapes, the most similar first."""
     largest = max(weights.groups.values(), key=len)
     shapes = [spec.shape for spec in largest.values()]
     numbers = sum(math.prod(shape) for shape in shapes)
@@ -200,17 +200,17 @@ def _nearest(weights: OpenedWeights, base: Backbone) -> list[tuple[str, float]]:
 
 
 def _catalog_shapes(base: Backbone, numbers: int) -> Iterator[tuple[str, list[tuple[int, ...]]]]:
-    """The shapes of every architecture of about as many parameters: each takes a moment to be laid out."""
+    """The tensor shapes of each architecture with a similar number of parameters; the others would take too long."""
     near = [name for name, entry in backbones().items() if abs(math.log(entry.params / max(1, numbers))) < NEAR_SIZE]
     for name in dict.fromkeys((base.name, *near)):
         yield name, [tuple(tensor.shape) for tensor in skeleton(name).state_dict().values()]
 
 
-# what they come to
+# the network
 
 
 def _filled(base: Backbone, state: Mapping[str, Tensor], size: int) -> tuple[nn.Module, int]:
-    """The network with these weights and as many classes as its head has, proven to give an answer for an image."""
+    """The network with these weights, and its number of classes; checked to return finite logits for an image."""
     empty = _empty(base, size)
     classes = len(state[f"{empty.head}.weight"])
     if not 2 <= classes <= MOST_CLASSES:
@@ -224,13 +224,13 @@ def _filled(base: Backbone, state: Mapping[str, Tensor], size: int) -> tuple[nn.
     with torch.inference_mode():
         answer = net(torch.zeros(1, base.channels, size, size))
     if answer.shape != (1, classes) or not torch.isfinite(answer).all():
-        fix = "Check that it is the right file, and that --size is what it was trained with."
-        raise UserError("weights_not_finite", "path", "no finite answer for a grey image", "logits", fix)
+        fix = "Check that it is the right file, and that --size is the size it was trained with."
+        raise UserError("weights_not_finite", "path", "no finite output for a grey image", "finite logits", fix)
     return net, classes
 
 
 def _counters(net: nn.Module) -> dict[str, Tensor]:
-    """Zeros for what files of old versions lack and no answer depends on."""
+    """Zeros for counters that old files lack and that do not affect the output."""
     return {
         key: torch.zeros((), dtype=torch.int64) for key in net.state_dict() if key.endswith("num_batches_tracked")
     }  # fmt: skip
@@ -241,19 +241,19 @@ def _labels(given: Sequence[str], classes: int) -> list[str]:
         return []
     names = checked_labels(list(given))
     if len(names) != classes:
-        fix = "Write one class name a line, in the order of the outputs."
+        fix = "Write one class name per line, in the order of the outputs."
         raise UserError("label_count", "labels", f"{len(names)} names", f"{classes}, one for each output", fix)
     return names
 
 
 def _pixels(wanted: ImportNetworkRequest, base: Backbone) -> tuple[list[float], list[float], float]:
-    """Mean, deviation and crop; raises UserError out_of_range."""
+    """Mean, standard deviation and crop; raises UserError out_of_range."""
     own = base.preprocessing(base.image_size, base.channels)
     mean = _values("mean", wanted.mean or own.mean, base.channels, 0.0)
     std = _values("std", wanted.std or own.std, base.channels, 1e-3)
     crop = wanted.crop or base.crop
     if not LEAST_CROP <= crop <= 1:
-        fix = "Give the share of a picture's side that is kept, such as 0.875; 1 keeps all of it."
+        fix = "Give the share of a side that the centre crop keeps, such as 0.875; 1 keeps all of it."
         raise UserError("out_of_range", "crop", crop, f"{LEAST_CROP} to 1", fix)
     return mean, std, crop
 
@@ -268,37 +268,37 @@ def _values(name: str, given: Sequence[float], channels: int, least: float) -> l
 
 
 def _notes(fit: Fit, weights: OpenedWeights, labels: Sequence[str]) -> list[str]:
-    """What a person should know of how the file was read, a sentence each."""
+    """Remarks on how the file was read, one sentence each."""
     notes = []
     others = sum(len(specs) for place, specs in weights.groups.items() if place != fit.place) + fit.outside
     if fit.where:
         notes.append(f"The network was found under {fit.where}.")
     if fit.averaged:
-        notes.append("These are the averaged weights; others in the file were left out.")
+        notes.append("These are the averaged weights; the others in the file were ignored.")
     if others:
-        notes.append(f"{others} tensors that are no part of the network were left out.")
+        notes.append(f"{others} tensors that do not belong to the network were ignored.")
     kinds = sorted({spec.kind for spec in fit.specs.values()} & {"float16", "bfloat16", "float64"})
     if kinds:
-        notes.append(f"{', '.join(kinds)} became float32.")
+        notes.append(f"Converted from {', '.join(kinds)} to float32.")
     if not labels:
         notes.append("Without --labels its classes are numbered from 0, in the order of its outputs.")
     return notes
 
 
-# kept
+# storing
 
 
 def _store(card: OwnNetwork, data: bytes, folder: Path) -> None:
     with _stage(folder) as stage:
         write_atomic(stage / WEIGHTS, data)
         write_atomic(stage / CARD, seal(card.model_dump_json(indent=1).encode()))
-        new_name(card.name, folder)  # another process may have been quicker
+        new_name(card.name, folder)  # another process may have taken the name meanwhile
         move(stage, network_home(card.name, folder))
 
 
 @contextmanager
 def _stage(folder: Path) -> Iterator[Path]:
-    """A folder to fill; nothing is left of it where that fails."""
+    """A temporary folder to fill, which is always removed."""
     make_folder(folder)
     stage = folder / f".new-{os.getpid()}-{secrets.token_hex(4)}"
     try:

@@ -1,4 +1,4 @@
-"""Which tensors of a person's file are the network: wrappers around it and prefixes of its names are seen through."""
+"""Finds the tensors of a network in an imported file, ignoring wrappers and name prefixes."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from core.engine.backbones.own_weights import OpenedWeights, Place, Spec, Specs
 
 SHELLS = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})  # torch's wrappers
 USUAL = ("model.", "net.", "network.", "backbone.", "encoder.", "classifier.", "student.")
-COUNTERS = ("total_ops", "total_params", "n_averaged")  # what profilers and averages leave among the weights
-UNCOUNTED = "num_batches_tracked"  # absent in files of torch before 0.4.1, and of no effect
+COUNTERS = ("total_ops", "total_params", "n_averaged")  # left among the weights by profilers and weight averaging
+UNCOUNTED = "num_batches_tracked"  # missing in files from before torch 0.4.1, and without effect
 AVERAGED = ("ema", "averag", "swa")
-CANDIDATES = 8  # prefixes that are tried in a dictionary
+CANDIDATES = 8  # prefixes tried per dictionary
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """A network on the meta device as it is to be filled, its head by name, and how its family renames old files'
-    tensors."""
+    """A network on the meta device to be filled, the name of its head, and the family's function that renames tensors
+    of old files."""
 
     net: nn.Module
     head: str
@@ -31,16 +31,19 @@ class Architecture:
 
     @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of all tensors, by name."""
         return {key: tuple(tensor.shape) for key, tensor in self.net.state_dict().items()}
 
     def is_head(self, key: str) -> bool:
+        """Whether a tensor belongs to the head."""
         return key in (f"{self.head}.weight", f"{self.head}.bias")
 
 
 @dataclass(frozen=True)
 class Fit:
-    """How a dictionary of tensors fits an architecture: `keys` are the file's names by the network's, `specs` what they
-    are, `outside` how many tensors do not belong to the network, `positions` the position embeddings in the file."""
+    """How a dictionary of tensors fits an architecture: `keys` maps the network's names to the file's, `specs`
+    describes those tensors, `outside` counts tensors that do not belong to the network, `positions` are the position
+    embeddings in the file."""
 
     place: Place
     prefix: str
@@ -54,24 +57,27 @@ class Fit:
 
     @property
     def whole(self) -> bool:
+        """Whether every tensor fits."""
         return not (self.missing or self.surplus or self.misshapen)
 
     @property
     def where(self) -> str:
-        """Where the network lies in the file, empty where the file is nothing else."""
+        """The place of the network in the file; empty if the file holds nothing else."""
         return ".".join(self.place) + (f" ({self.prefix})" if self.prefix else "")
 
     @property
     def averaged(self) -> bool:
+        """Whether these are averaged weights, by their place in the file."""
         return any(word in self.where.lower() for word in AVERAGED)
 
     @property
     def rank(self) -> tuple[bool, int, int]:
+        """A sort key: the best fit has the largest."""
         return self.whole, len(self.keys) - len(self.misshapen), -len(self.surplus)
 
 
 def fits(weights: OpenedWeights, wanted: Architecture) -> list[Fit]:
-    """Every way to read the network out of the file, the best one first; never empty for a file with a tensor."""
+    """All ways to read the network from the file, the best first; never empty for a file with a tensor."""
     found = [
         _fit(place, specs, prefix, wanted)
         for place, specs in weights.groups.items()
@@ -81,12 +87,12 @@ def fits(weights: OpenedWeights, wanted: Architecture) -> list[Fit]:
 
 
 def clean(key: str) -> str:
-    """The name without what torch puts around a module that is compiled or spread over machines."""
+    """The name without the wrappers that torch adds to compiled or distributed modules."""
     return ".".join(part for part in key.split(".") if part not in SHELLS)
 
 
 def _prefixes(specs: Specs, shapes: Mapping[str, object]) -> list[str]:
-    """What may stand before the network's own names, the likeliest first."""
+    """Candidate prefixes of the network's names, the likeliest first."""
     cleaned = [clean(key) for key in specs]
     counted: Counter[str] = Counter()
     for key in cleaned:
@@ -122,18 +128,18 @@ def _fit(place: Place, specs: Specs, prefix: str, wanted: Architecture) -> Fit:
 
 
 def _same(name: str, shape: tuple[int, ...], wanted: Architecture) -> bool:
-    """A head may have another number of classes."""
+    """Whether the shape is as expected; a head may have another number of classes."""
     expected = wanted.shapes[name]
     return shape[1:] == expected[1:] and len(shape) == len(expected) if wanted.is_head(name) else shape == expected
 
 
 def likeness(shapes: Iterable[tuple[int, ...]], others: Iterable[tuple[int, ...]]) -> float:
-    """Share of the tensors of two networks that have the same shapes, 0 to 1 (Dice's coefficient), scalars left out."""
+    """Dice coefficient, 0 to 1, of the tensor shapes of two networks, without scalars."""
     first, second = (Counter(shape for shape in group if shape) for group in (shapes, others))
     common = sum((first & second).values())
     return 2 * common / max(1, sum(first.values()) + sum(second.values()))
 
 
 def listed(items: Sequence[str], most: int = 5) -> str:
-    """The first few, and how many more there are."""
+    """The first few items, and the number of the others."""
     return ", ".join(items[:most]) + (f" and {len(items) - most} more" if len(items) > most else "")

@@ -1,16 +1,13 @@
-"""A person's file of weights: what it holds, and the tensors that are wanted of it.
+"""Reads untrusted files of weights: lists their tensors, and loads the requested ones.
 
-A safetensors file holds numbers alone and is read here; a file of torch's is opened in a child process (`own_child`).
+A safetensors file contains only numbers and is read here; a PyTorch file is opened in a child process (`own_child`).
 """
 
 from __future__ import annotations
 
 import json
 import os
-import select
 import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,39 +18,38 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
 
+from core.engine.confined_child import GLANCE, STILL, Conversation, StoppedError, end_child, start_child
 from core.engine.data.imports.file_type import HEAD, kind_of
 from core.errors import UserError
 
 CHILD = Path(__file__).with_name("own_child.py")
 MOST_BYTES = 16 * 2**30  # of a file
 MOST_ANSWER = 64 * 2**20  # bytes of a child's list of tensors
-SECONDS = 600.0  # against a child that hangs; its processor time is limited on its own
-BYTES_A_SECOND = 10e6
-POLL = 0.2  # seconds between two looks whether it was cancelled
+SECONDS = 240.0  # of the child's processor time; less than its own limit, so that the reason is known
 ALLOWED = "a .safetensors file, or a .pt or .pth file that holds tensors only"
-SAVE = "Where it was trained, save its weights alone: torch.save(model.state_dict(), 'weights.pth')."
+SAVE = "Where it was trained, save only its weights: torch.save(model.state_dict(), 'weights.pth')."
 COPY = "Save or copy the file again."
 REASONS: Mapping[str, tuple[str, str, str]] = {  # code of the child: (our code, what was found, what to do)
-    "code": ("weights_code", "asks for {} to be called when it is opened; nothing of it was run", SAVE),
-    "script": ("weights_code", "is a TorchScript program; nothing of it was run", SAVE),
+    "code": ("weights_code", "wants {} to be called when it is opened; nothing was run", SAVE),
+    "script": ("weights_code", "is a TorchScript program; nothing was run", SAVE),
     "tar": ("weights_code", "is in the tar format of torch before 2017, which cannot be opened safely", SAVE),
-    "pickle": ("weights_code", "holds more than tensors; nothing of it was run ({})", SAVE),
-    "broken": ("weights_damaged", "is cut short or no file of torch's ({})", COPY),
+    "pickle": ("weights_code", "holds more than tensors; nothing was run ({})", SAVE),
+    "broken": ("weights_damaged", "is incomplete or not a PyTorch file ({})", COPY),
     "memory": ("weights_too_large", "asks for more memory than its size explains", COPY),
-    "nested": ("weights_damaged", "holds containers in containers without end", SAVE),
+    "nested": ("weights_damaged", "holds too deeply nested containers", SAVE),
     "entries": ("weights_too_large", "holds {} entries, more than any network", COPY),
     "compressed": ("weights_damaged", "has a compressed entry, which torch never writes ({})", COPY),
-    "overlap": ("weights_damaged", "says that it holds more bytes than it has", COPY),
+    "overlap": ("weights_damaged", "declares more bytes than it has", COPY),
     "odd": ("weights_type", "holds a sparse, quantized or complex tensor ({})", "Save the weights in float32."),
-    "stretched": ("weights_too_large", "has a tensor that says it is larger than its numbers ({})", SAVE),
-    "time": ("weights_too_large", "takes too long to be read", COPY),
-    "crash": ("weights_damaged", "breaks what reads it", COPY),
+    "stretched": ("weights_too_large", "has a tensor that is declared larger than its data ({})", SAVE),
+    "time": ("weights_too_large", "takes too long to read", COPY),
+    "crash": ("weights_damaged", "crashes the reader", COPY),
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Spec:
-    """Shape and number format (as torch names it, `float32`) of a tensor that was not read yet."""
+    """Shape and dtype (torch's name, such as `float32`) of a tensor that was not read yet."""
 
     shape: tuple[int, ...]
     kind: str
@@ -65,7 +61,7 @@ Specs = Mapping[str, Spec]
 
 @dataclass(frozen=True)
 class OpenedWeights:
-    """The dictionaries of tensors in a file by their place; `take` reads some tensors of one of them."""
+    """The dictionaries of tensors in a file, by place; `take` loads some tensors of one of them."""
 
     groups: Mapping[Place, Specs]
     take: Callable[[Place, Sequence[str]], dict[str, Tensor]]
@@ -73,13 +69,13 @@ class OpenedWeights:
 
 @contextmanager
 def opened(path: Path, stop_if_cancelled: Callable[[], None]) -> Iterator[OpenedWeights]:
-    """What a file of weights holds. Raises UserError `weights_format`, `weights_damaged`, `weights_code`,
+    """The content of a file of weights. Raises UserError `weights_format`, `weights_damaged`, `weights_code`,
     `weights_type`, `weights_too_large`, `missing_path`, and whatever `stop_if_cancelled` raises."""
     try:
         kind, size = _kind(path), path.stat().st_size
     except OSError as error:
         given = f"{path.name} ({error.strerror})"
-        raise UserError("missing_path", "path", given, "a file that may be read", "Check the path.") from error
+        raise UserError("missing_path", "path", given, "a file that you may read", "Check the path.") from error
     if size > MOST_BYTES:
         allowed = f"at most {MOST_BYTES // 2**30} GiB"
         raise UserError("weights_too_large", "path", f"{path.name}, {size:,} bytes", allowed, SAVE)
@@ -93,7 +89,7 @@ def opened(path: Path, stop_if_cancelled: Callable[[], None]) -> Iterator[Opened
 
 
 def _kind(path: Path) -> str:
-    """`torch`, `safetensors`, or what else the file is, by its first bytes."""
+    """`torch`, `safetensors`, or another type, by the first bytes of the file."""
     with path.open("rb") as file:
         head = file.read(HEAD)
     if _is_safetensors(head, path):
@@ -107,7 +103,7 @@ def _kind(path: Path) -> str:
 
 
 def _is_safetensors(head: bytes, path: Path) -> bool:
-    """The length of a header, then JSON; a file that is called so and holds something else is damaged."""
+    """Whether it has a header length and JSON, or the suffix; with the suffix alone, the file is damaged."""
     return path.suffix == ".safetensors" or head[8:9] == b"{"
 
 
@@ -115,8 +111,8 @@ def _plain(path: Path) -> OpenedWeights:
     try:
         held = load(path.read_bytes())
     except (SafetensorError, ValueError, KeyError, OSError, MemoryError, AttributeError) as error:
-        told = " ".join(str(error).split())[:120]
-        raise _refused(path, "weights_damaged", f"is cut short or no safetensors ({told})", COPY) from error
+        reason = " ".join(str(error).split())[:120]
+        raise _refused(path, "weights_damaged", f"is incomplete or not safetensors ({reason})", COPY) from error
     groups: dict[Place, Specs] = {
         (): {key: Spec(tuple(t.shape), str(t.dtype).removeprefix("torch.")) for key, t in held.items()}
     }
@@ -125,9 +121,9 @@ def _plain(path: Path) -> OpenedWeights:
 
 @contextmanager
 def _child(path: Path, size: int, stop_if_cancelled: Callable[[], None]) -> Iterator[OpenedWeights]:
-    process = _start()
-    talk = _Talk(process, time.monotonic() + SECONDS + size / BYTES_A_SECOND, stop_if_cancelled)
+    child = start_child(CHILD, OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
     try:
+        talk = _conversation(path, child, stop_if_cancelled)
         rows = _listed(path, talk)
         numbers = {(tuple(place[:-1]), place[-1]): number for number, (place, _, _) in enumerate(rows) if place}
         groups: dict[Place, dict[str, Spec]] = {}
@@ -142,21 +138,28 @@ def _child(path: Path, size: int, stop_if_cancelled: Callable[[], None]) -> Iter
 
         yield OpenedWeights(groups, take)
     finally:
-        process.kill()
-        process.communicate()
+        end_child(child)
 
 
-def _listed(path: Path, talk: _Talk) -> list[tuple[list[str], list[int], str]]:
+def _conversation(path: Path, child: subprocess.Popen[bytes], stop_if_cancelled: Callable[[], None]) -> Conversation:
+    try:
+        return Conversation(child, SECONDS, STILL, GLANCE, stop_if_cancelled)
+    except EOFError as error:
+        raise _because(path, "crash", "") from error
+
+
+def _listed(path: Path, talk: Conversation) -> list[tuple[list[str], list[int], str]]:
     answer = json.loads(_asked(path, talk, os.fsencode(path.absolute()), MOST_ANSWER))
     if "refused" in answer:
         raise _because(path, str(answer["refused"]), str(answer["detail"]))
     return [(list(map(str, place)), list(map(int, shape)), str(kind)) for place, shape, kind in answer["tensors"]]
 
 
-def _asked(path: Path, talk: _Talk, question: bytes, most: int) -> bytes:
+def _asked(path: Path, talk: Conversation, question: bytes, most: int) -> bytes:
     try:
-        return talk.ask(question, most)
-    except TimeoutError as error:
+        talk.write_part(question)
+        return talk.read_part(most)
+    except (TimeoutError, StoppedError) as error:
         raise _because(path, "time", "") from error
     except (EOFError, OSError, ValueError) as error:
         raise _because(path, "crash", "") from error
@@ -171,50 +174,6 @@ def _refused(path: Path, code: str, found: str, fix: str) -> UserError:
     return UserError(code, "path", f"{path.name} {found}", ALLOWED, fix)
 
 
-@dataclass(frozen=True)
-class _Talk:
-    """Questions and answers over the child's pipes, with one deadline for all of them."""
-
-    process: subprocess.Popen[bytes]
-    deadline: float
-    stop_if_cancelled: Callable[[], None]
-
-    def ask(self, question: bytes, most: int) -> bytes:
-        """Raises TimeoutError, EOFError or OSError where the child is slow or dead, ValueError on a longer answer."""
-        assert self.process.stdin is not None
-        self.process.stdin.write(len(question).to_bytes(8, "little") + question)
-        self.process.stdin.flush()
-        length = int.from_bytes(self._read(8), "little")
-        if length > most:
-            raise ValueError("more than was asked for")
-        return self._read(length)
-
-    def _read(self, size: int) -> bytes:
-        assert self.process.stdout is not None
-        pipe, read = self.process.stdout.fileno(), bytearray()
-        while len(read) < size:
-            self.stop_if_cancelled()
-            if time.monotonic() > self.deadline:
-                raise TimeoutError
-            if select.select([pipe], [], [], POLL)[0]:
-                piece = os.read(pipe, min(size - len(read), 2**20))
-                if not piece:
-                    raise EOFError
-                read += piece
-        return bytes(read)
-
-
-def _start() -> subprocess.Popen[bytes]:
-    environment = {key: value for key, value in os.environ.items() if key in ("PATH", "LANG", "SYSTEMROOT")}
-    return subprocess.Popen(
-        [sys.executable, "-I", str(CHILD)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={**environment, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-    )
-
-
 def in_float32(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """`tensors` with every other floating-point format as float32."""
+    """`tensors` with all floating-point tensors converted to float32."""
     return {key: t.to(torch.float32) if t.is_floating_point() else t for key, t in tensors.items()}

@@ -1,4 +1,4 @@
-"""Networks without memory: their parameters are created on the meta device, which holds shapes only."""
+"""Networks without memory: their parameters are created on the meta device, which stores only shapes."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ FILLED = frozenset({torch.empty, torch.zeros, torch.ones, torch.rand, torch.rand
 
 
 class _ParametersOnMeta(TorchFunctionMode):
-    """Sends what parameters are made with to the meta device, and nothing else.
+    """Creates parameters, and nothing else, on the meta device.
 
-    torch.device("meta") would also take torch.linspace and arange, with whose values regnets compute their widths.
+    torch.device("meta") would also affect torch.linspace and arange, whose values regnets need to compute their widths.
     """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -26,6 +26,6 @@ class _ParametersOnMeta(TorchFunctionMode):
 
 
 def on_meta(make: Callable[[], nn.Module]) -> nn.Module:
-    """What `make` builds, with parameters on the meta device; no random number is drawn and no memory used."""
+    """The network that `make` builds, with parameters on the meta device; draws no random numbers, uses no memory."""
     with _ParametersOnMeta():
         return make()

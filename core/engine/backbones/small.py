@@ -1,9 +1,9 @@
 """Residual networks for small images, in the CIFAR form of He et al. 2015 (https://arxiv.org/abs/1512.03385, 4.2).
 
 A 3x3 stem, three stages of n blocks with widths w, 2w, 4w, global average pooling, one linear layer: 6n + 2 layers.
-Where the shape changes the shortcut is a 1x1 convolution with batch norm (option B), which exports and prunes
-plainly. Some of them come with weights of ours for 28-pixel grey images, in assets/backbones. Beside them a perceptron
-with one hidden layer, for images so small that a pixel is a feature.
+Where the shape changes, the shortcut is a 1x1 convolution with batch norm (option B), which is easy to export and
+prune. Some come with weights for 28-pixel grey images, trained for this project, in assets/backbones. There is also a
+perceptron with one hidden layer, for images so small that each pixel is a feature.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PAPER = "https://arxiv.org/abs/1512.03385"
 
 
 class Block(nn.Module):
-    """Two 3x3 convolutions beside a shortcut, added before the last ReLU."""
+    """Two 3x3 convolutions and a shortcut, added before the last ReLU."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ class SmallResNet(nn.Module):
 
 
 class Perceptron(nn.Module):
-    """One hidden layer of `hidden` units; maps [N, channels, size, size], of that size alone, to [N, classes]."""
+    """One hidden layer of `hidden` units; maps [N, channels, size, size], only this size, to [N, classes]."""
 
     def __init__(self, hidden: int, channels: int, size: int, classes: int) -> None:
         super().__init__()
@@ -94,7 +94,7 @@ def _stage(blocks: int, inputs: int, outputs: int, stride: int) -> nn.Sequential
 
 
 class Small(Family):
-    """Our own small residual networks."""
+    """Small residual networks, and a perceptron."""
 
     def catalog(self) -> list[Backbone]:
         return [*map(_bare, DEPTHS), _perceptron(), *map(_bundled, BUNDLED)]
@@ -130,7 +130,7 @@ def _wide(width: int, own: int) -> int:
 
 
 def _perceptron() -> Backbone:
-    """Counted, like its neighbours, for 32-pixel colour images and ten classes."""
+    """Costs are counted, as for the others, for 32-pixel colour images and ten classes."""
     return replace(
         _bare(8), name=PERCEPTRON, title="Perceptron with one hidden layer (tiny images)",
         source="https://doi.org/10.1038/323533a0", maps=False, norms=False, width=HIDDEN, width_power=1,
@@ -159,7 +159,7 @@ def _bare(depth: int) -> Backbone:
 
 
 def _bundled(name: str) -> Backbone:
-    """Facts come from the JSON beside the weights; before those are made, the mean and std of Fashion-MNIST."""
+    """Facts come from the JSON next to the weights; before they exist, mean and std of Fashion-MNIST are used."""
     depth, width = BUNDLED[name]
     facts = _facts(name)
     classes = len(facts.get("classes", range(10)))

@@ -1,4 +1,4 @@
-"""The stages of a network, found by one traced forward: the last block's output at each resolution."""
+"""The stages of a network, found by tracing one forward pass: the last block's output at each resolution."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ QUARTERS = 4  # stages of a transformer, whose blocks all have one resolution
 
 @dataclass(frozen=True)
 class Stage:
-    """The output of the module `name` is a stage; `channels_last` where it is [N, H, W, C], as in swin."""
+    """The output of the module `name` is a stage; `channels_last`: its layout is [N, H, W, C], as in swin."""
 
     name: str
     channels_last: bool = False
@@ -23,7 +23,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a module: the modules it happened inside of, and the shapes of its first input and its output."""
+    """One call of a module: the modules it was called inside of, and the shapes of its first input and its output."""
 
     name: str
     inside: tuple[str, ...]
@@ -32,6 +32,7 @@ class Call:
 
     @property
     def side(self) -> int:
+        """The side of the output, if it is a square map; otherwise 0."""
         return _side(self.outputs)
 
 
@@ -43,12 +44,12 @@ def stages(net: nn.Module, example: Tensor) -> tuple[str, ...]:
 def trace(net: nn.Module, example: Tensor, head: str) -> tuple[Stage, ...]:
     """The stages of `net` before its last layer `head`, for square images like `example` [N, C, side, side].
 
-    Convolutional nets and swin: at each resolution above 1x1 the last module called, leaving out the inside of the
+    Convolutional networks and swin: the last module called at each resolution above 1x1, without the inside of the
     block that halves it (so that resnet's stage is its layer, not the next layer's first convolution). Transformers
-    of one resolution: the block outputs [N, tokens, width] at each quarter of the depth. A network of vectors has
-    no stages.
+    with one resolution: the block outputs [N, tokens, width] at each quarter of the depth. Networks without feature
+    maps have no stages.
     """
-    pair = torch.cat([example[:1], example[:1]])  # two images: what does not hold two is no activation of images
+    pair = torch.cat([example[:1], example[:1]])  # two images: outputs of another batch size are not activations
     calls = _calls(net, pair)
     counts = Counter(call.name for call in calls)
     end = next(place for place, call in enumerate(calls) if call.name == head)
@@ -58,12 +59,12 @@ def trace(net: nn.Module, example: Tensor, head: str) -> tuple[Stage, ...]:
         return tuple(Stage(blocks[len(blocks) * quarter // QUARTERS - 1].name) for quarter in range(1, QUARTERS + 1))
     last = _last_at_each_side(once, _halving(net, once))
     plain = [_is_channels_last(call) for call in last if not _is_cube(call)]
-    mostly_last = sum(plain) > len(plain) / 2  # decides for a map as wide as it has channels, whose shape can't tell
+    mostly_last = sum(plain) > len(plain) / 2  # decides for maps with as many channels as pixels a side
     return tuple(Stage(c.name, mostly_last if _is_cube(c) else _is_channels_last(c)) for c in last)
 
 
 def _calls(net: nn.Module, images: Tensor) -> list[Call]:
-    """Every module call of one forward in eval mode, in the order they end."""
+    """All module calls of one forward pass in eval mode, in the order of their ends."""
     names = {module: name for name, module in net.named_modules()}
     opened: list[str] = []
     ended: list[Call] = []
@@ -91,7 +92,7 @@ def _shape(value: object) -> tuple[int, ...]:
 
 
 def _side(shape: tuple[int, ...]) -> int:
-    """Height and width of a square map in either layout; 0 for anything else."""
+    """The side of a square map in either layout; 0 for anything else."""
     if len(shape) != 4:
         return 0
     return shape[2] if shape[2] == shape[3] else shape[1] if shape[1] == shape[2] else 0
@@ -110,7 +111,7 @@ def _is_channels_last(call: Call) -> bool:
 
 
 def _is_token_block(net: nn.Module, call: Call) -> bool:
-    """A block of its own class in a chain of blocks, mapping [N, tokens, width] to the same shape."""
+    """Whether it is a block in a chain of blocks that maps [N, tokens, width] to the same shape."""
     parent = net.get_submodule(call.name.rpartition(".")[0])
     module = net.get_submodule(call.name)
     chained = type(parent) in (nn.Sequential, nn.ModuleList) and type(module) is not nn.Sequential
@@ -118,7 +119,7 @@ def _is_token_block(net: nn.Module, call: Call) -> bool:
 
 
 def _halving(net: nn.Module, calls: list[Call]) -> dict[str, int]:
-    """The blocks that change the resolution once, by name, with the resolution they come from."""
+    """The input resolutions of the blocks that change the resolution once, by name."""
     found = {}
     for call in calls:
         before, after = _side(call.inputs), call.side
@@ -131,7 +132,7 @@ def _halving(net: nn.Module, calls: list[Call]) -> dict[str, int]:
 
 
 def _last_at_each_side(calls: list[Call], halving: dict[str, int]) -> list[Call]:
-    """Falling resolutions only: a pooling that pads a small map up again is no stage."""
+    """Only falling resolutions count: a pooling that pads a small map to a larger one is no stage."""
     last: dict[int, Call] = {}
     for call in calls:
         early = any(halving.get(name) == call.side for name in call.inside)

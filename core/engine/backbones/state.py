@@ -1,4 +1,4 @@
-"""Weights from a person's .safetensors file: read, checked against the network, refused in plain words."""
+"""Weights from a .safetensors file: read and checked against the network."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHOWN = 5  # of many wrong keys
 def read(path: Path) -> dict[str, Tensor]:
     """The tensors of a .safetensors file without a leading `module.`; raises UserError on any other file."""
     if path.suffix != ".safetensors":
-        fix = "Convert it with `condenser import`, or save it with safetensors.torch.save_file."
+        fix = "Import it with `condenser import-model`, or save it with safetensors.torch.save_file."
         raise UserError("weights_format", "weights", path.name, '"default", "none" or a .safetensors file', fix)
     if not path.is_file():
         raise UserError("no_such_file", "weights", str(path), "an existing .safetensors file", "Check the path.")
@@ -26,20 +26,20 @@ def read(path: Path) -> dict[str, Tensor]:
         state = load(path.read_bytes())  # not load_file: its tensors would change with the file
     except (SafetensorError, OSError) as error:
         given = f"{path.name} ({error})"
-        fix = "Save or copy the file again: it is cut short or not safetensors."
-        raise UserError("weights_damaged", "weights", given, "a whole .safetensors file", fix) from error
+        fix = "Save or copy the file again: it is incomplete or not in safetensors format."
+        raise UserError("weights_damaged", "weights", given, "an intact .safetensors file", fix) from error
     if state and all(key.startswith("module.") for key in state):
         return {key.removeprefix("module."): tensor for key, tensor in state.items()}
     return state
 
 
 def fill(net: nn.Module, state: Mapping[str, Tensor], name: str) -> None:
-    """Puts a person's `state` into `net`, an architecture called `name`; raises UserError on what does not fit."""
+    """Loads `state` into `net`, an architecture called `name`; raises UserError if it does not fit."""
     own = net.state_dict()
     missing, surplus = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
     if missing or surplus:
         given = _listed([*(f"{k} missing" for k in missing), *(f"{k} unknown" for k in surplus)])
-        fix = f"Choose the architecture the file was saved from; {len(own.keys() & state.keys())} names do agree."
+        fix = f"Choose the architecture the file was saved from; only {len(own.keys() & state.keys())} names match."
         raise UserError("weights_keys", "weights", given, f"the {len(own)} tensors of {name}", fix)
     wrong = [f"{k} {_shape(state[k])}" for k in own if own[k].shape != state[k].shape]
     if wrong:

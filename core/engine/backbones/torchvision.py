@@ -1,4 +1,4 @@
-"""Every classification architecture of torchvision, with its default weights and the figures published for them."""
+"""All classification architectures of torchvision, with their default weights and published figures."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ IMAGENET_CLASSES = 1000
 UNSTATED = "see torchvision's documentation"
 SWAG = "CC-BY-NC-4.0, non-commercial (SWAG weights)"
 AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")
-# Names of submodules once held a dot, which PyTorch no longer allows; densenet's files still have it.
+# Names of submodules used to contain dots, which PyTorch no longer allows; densenet's files still have them.
 DOTTED = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)$")
 WITHOUT_NORMS = ("alexnet", "convnext", "squeezenet", "swin", "vit_")  # no batch normalisation
-# The least side in pixels at which the network runs, where torchvision's `min_size` is only that of its training.
+# The smallest supported side in pixels, for networks whose `min_size` in torchvision only describes their training.
 SMALLEST = {"swin": 4, "efficientnet_v2": 1}
 
 
 class Torchvision(Family):
     """torchvision's classifiers.
 
-    inception_v3 and googlenet come without their auxiliary classifiers, which only ever help training from scratch:
-    so forward is a plain tensor in train mode too. Both keep the input transform their weights were trained with,
-    with or without those weights, so that a network rebuilt from its architecture computes the same function.
+    inception_v3 and googlenet come without their auxiliary classifiers, which only help training from scratch, so that
+    forward returns a single tensor in train mode too. Both keep the input transform of their weights, with or without
+    those weights, so that a network rebuilt from its architecture computes the same function.
     """
 
     def catalog(self) -> list[Backbone]:
@@ -62,10 +62,12 @@ class Torchvision(Family):
             if error.code != "unreachable":
                 raise
             fix = (
-                f'Go online; or set weights to "none"; or choose a backbone whose weights are already here, such as '
+                f'Connect to the internet; or set weights to "none"; or choose a backbone with local weights, such as '
                 f"efficientnet_lite0; or download {path.name} elsewhere from {url} and put it into {path.parent}."
             )
-            raise UserError("weights_unreachable", "backbone", backbone.name, "weights that can be had", fix) from error
+            raise UserError(
+                "weights_unreachable", "backbone", backbone.name, "weights that can be downloaded", fix
+            ) from error
         return cast(Mapping[str, Tensor], torch.load(path, map_location="cpu", weights_only=True))
 
     def at_hand(self, backbone: Backbone, folder: Path | None) -> bool:
@@ -75,7 +77,7 @@ class Torchvision(Family):
         return tuple(_default(backbone.name).meta["categories"])
 
     def fit(self, state: Mapping[str, Tensor], net: nn.Module) -> Mapping[str, Tensor]:
-        """Without auxiliary classifiers, with densenet's new names, and position embeddings stretched to `net`."""
+        """Without auxiliary classifiers, with densenet's new names, and with position embeddings resized for `net`."""
         metadata = getattr(state, "_metadata", None)
         fitted = {DOTTED.sub(r"\1\2", k): v for k, v in state.items() if not k.startswith(AUXILIARY)}
         if isinstance(net, VisionTransformer) and _square(fitted.get("encoder.pos_embedding")):
@@ -84,7 +86,7 @@ class Torchvision(Family):
 
 
 def names() -> list[str]:
-    """The classification architectures in float."""
+    """The names of the unquantized classification architectures."""
     return cast(list[str], zoo.list_models(module=zoo))
 
 
@@ -95,20 +97,20 @@ def imagenet_labels() -> tuple[str, ...]:
 
 
 def weights_path(name: str, folder: Path | None = None) -> Path:
-    """Where the default weights of `name` are kept: in `folder`, by default torch.hub's folder of checkpoints."""
+    """The path of the default weights of `name`, in `folder`, by default torch.hub's folder of checkpoints."""
     folder = folder or Path(torch.hub.get_dir()) / "checkpoints"
     return folder / Path(urlparse(_default(name).url).path).name
 
 
 def hash_in(file_name: str) -> str:
-    """The start of the file's sha256 that torchvision writes into its name: `resnet18-f37072fd.pth`."""
+    """The beginning of the file's SHA-256, which is part of its name: `resnet18-f37072fd.pth`."""
     found = re.search(r"-([0-9a-f]{8,})\.pth$", file_name)
     assert found, f"{file_name}: torchvision's weights carry their hash in their name"
     return found.group(1)
 
 
 def with_metadata(state: Mapping[str, Tensor], metadata: object) -> Mapping[str, Tensor]:
-    """`state` with the versions of its modules, by which PyTorch reads old files (batch norm, mnasnet)."""
+    """`state` with the versions of its modules, which PyTorch needs for old files (batch norm, mnasnet)."""
     if metadata is not None:
         state = _Versioned(state)
         state._metadata = metadata
@@ -120,7 +122,7 @@ class _Versioned(dict[str, Tensor]):
 
 
 def _square(positions: Tensor | None) -> bool:
-    """Whether position embeddings [1, 1 + tokens, width] are those of a square of tokens after the class token."""
+    """Whether position embeddings [1, 1 + tokens, width] are of a class token and a square of tokens."""
     tokens = positions.shape[1] - 1 if positions is not None and positions.ndim == 3 else 0
     return tokens > 0 and isqrt(tokens) ** 2 == tokens
 
@@ -149,7 +151,7 @@ def _smallest(name: str, stated: int) -> int:
 
 
 def _multiple(name: str) -> int:
-    """What the side of its images must be a multiple of."""
+    """The number that the side of its images must be a multiple of."""
     if name == "maxvit_t":
         return 224  # five halvings, then windows of 7
     return _patch(name) if name.startswith("vit_") else 1

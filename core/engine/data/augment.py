@@ -1,6 +1,6 @@
-"""Batched pixels: augmentation, resizing and a network's preprocessing, on whole uint8 tensors and any device.
+"""Augmentation, resizing and preprocessing of batches of images, on uint8 tensors and any device.
 
-Every image gets its own draw: one shift for a whole batch cost 6 points of accuracy.
+Every image gets its own random draw: one shift for a whole batch cost 6 percentage points of accuracy.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ AT_ONCE = 2**26  # input pixels resized together: 256 MB as float32
 
 
 def augment(images: Tensor, name: str, generator: torch.Generator) -> Tensor:
-    """Each of images [N, C, H, W] (uint8 or float) changed by its own draw from `generator`.
+    """Augments each of images [N, C, H, W] (uint8 or float) with its own draw from `generator`.
 
-    `none`: unchanged. `flip_crop`: mirrored half the time, and moved by up to 1/8 of the side, the border reflected.
-    `shift`: moved by up to 1/8, never mirrored (a mirrored digit is another sign), the border repeated.
-    `rand_augment`, `trivial_augment`, `auto_augment`: see core.engine.data.policies; none of them mirrors, and what
-    moves in from outside is black. They work on whole levels: float images are rounded.
-    The draws come from the generator's own device, so a CPU generator gives the same draws everywhere.
+    `none`: unchanged. `flip_crop`: flipped horizontally with probability 1/2 and shifted by up to 1/8 of the side, the
+    border reflected. `shift`: shifted by up to 1/8, never flipped (a mirrored digit is another sign), the border
+    repeated. `rand_augment`, `trivial_augment`, `auto_augment`: see core.engine.data.policies; none of them flips, and
+    new pixels are black; float images are rounded. Draws are made on the generator's own device, so a CPU generator
+    gives the same draws everywhere. Raises UserError for an unknown name.
     """
     if name == "none":
         return images
@@ -64,10 +64,11 @@ def augment(images: Tensor, name: str, generator: torch.Generator) -> Tensor:
 
 
 def erase(images: Tensor, chance: float, generator: torch.Generator) -> Tensor:
-    """In a share `chance` of images [N, C, H, W] a rectangle of 2 … 33 % of the area, sides 0.3 … 3.3 to one, is noise.
+    """Replaces a rectangle by noise, with probability `chance` in each of images [N, C, H, W]: 2 … 33 % of the area,
+    aspect ratio 0.3 … 3.3.
 
-    RandomErasing with random values (Zhong et al. 2017, arXiv:1708.04896); a rectangle that does not fit is drawn
-    again, ten times, then its longer side is cut.
+    RandomErasing with random values (Zhong et al. 2017, arXiv:1708.04896); a rectangle that does not fit is drawn again
+    up to ten times, then its longer side is cut.
     """
     count, _, height, width = images.shape
     device = generator.device
@@ -90,7 +91,7 @@ def erase(images: Tensor, chance: float, generator: torch.Generator) -> Tensor:
 
 
 def _shifts(count: int, side: int, generator: torch.Generator) -> Tensor:
-    """[N, side]: for each image the source position of each row (or column), moved by −side/8 … side/8."""
+    """[N, side]: for each image the source position of each row (or column), shifted by −side/8 … side/8."""
     most = side // 8
     device = generator.device
     offsets = torch.randint(-most, most + 1, (count, 1), generator=generator, device=device)
@@ -112,7 +113,7 @@ def _take(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 
 
 def resize(images: Tensor, size: int) -> Tensor:
-    """uint8 [N, C, H, W] as float32 0 … 255 of size × size: bilinear, antialiased, not rounded."""
+    """uint8 [N, C, H, W] as float32 [N, C, size, size], 0 … 255: bilinear, antialiased, not rounded."""
     count, channels, height, width = images.shape
     if (height, width) == (size, size):
         return images.float()
@@ -147,8 +148,8 @@ def _channels(pixels: Tensor, channels: int) -> Tensor:
 
 
 def prepare_numpy(images: NDArray[np.uint8], preprocessing: Preprocessing) -> NDArray[np.float32]:
-    """`prepare` with NumPy and Pillow alone, within 1e-3, and bit for bit as a bundle's predict.py does it: what is
-    measured with this is what a user gets where there is no torch."""
+    """`prepare` with NumPy and Pillow only: within 1e-3 of it, and bit-identical to a bundle's predict.py, so that
+    measurements with it hold for users without torch."""
     size, side = preprocessing.size, preprocessing.side
     pixels = images.astype(np.float32)
     if images.shape[2:] != (side, side):

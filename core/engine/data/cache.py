@@ -1,8 +1,8 @@
-"""One file a dataset and size: uint8 images and labels in safetensors form, memory-mapped when read.
+"""One cache file per dataset and image size: uint8 images and labels as safetensors, memory-mapped when read.
 
-The layout is safetensors' (https://huggingface.co/docs/safetensors): 8 bytes of header length, JSON, plain tensors.
-Written by streaming, so that a set larger than memory can be cached, and checked by sha256 when read: `seal` is the
-hash of the whole file with zeros in its place; files from before it have the hash of the tensors alone.
+The layout is that of safetensors (https://huggingface.co/docs/safetensors): 8 bytes of header length, JSON, raw
+tensors. Files are streamed, so that datasets larger than memory can be cached, and checked by SHA-256 when read: `seal`
+is the hash of the whole file with zeros in place of the seal; older files have the hash of the tensors only.
 """
 
 from __future__ import annotations
@@ -16,31 +16,32 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from core.engine.data.dataset import SPLITS, Dataset, Indices, Split
+from core.engine.data.selection import mapped
 from core.files import make_folder, remove_file, replacing
 
 Pixels = NDArray[np.uint8]
 BLANK = "0" * 64
-CHECKED = 2 * 2**30  # bytes up to which the hash is checked at every read: about a second
+CHECKED = 2 * 2**30  # bytes up to which the hash is checked on every read: about a second
 
 
 @dataclass(frozen=True)
 class Part:
-    """One split to be cached: its labels, and `fill`, which writes its images into a given uint8 [N, C, size, size]."""
+    """One split to cache: its labels, and `fill`, which writes its images into a uint8 [N, C, size, size] array."""
 
     labels: Indices
     fill: Callable[[Pixels], None]
 
     @classmethod
     def of(cls, images: Pixels, labels: Indices) -> Part:
+        """A split whose images are in memory: uint8 [N, C, size, size]."""
         return cls(labels, lambda out: np.copyto(out, images))
 
 
 def write_cache(path: Path, card: Dataset, parts: Mapping[str, Part]) -> None:
-    """Writes the splits in one step; `card` gives everything but the images."""
+    """Writes the splits atomically; `card` gives everything but the images."""
     facts = {"name", "title", "licence", "source", "content_hash"}
     metadata = {key: str(getattr(card, key)) for key in facts}
     metadata |= {"classes": json.dumps(card.classes), "notes": json.dumps(card.notes), "seal": BLANK}
@@ -88,7 +89,7 @@ def _view(body: Pixels, entry: dict[str, Any]) -> NDArray[Any]:
 
 
 def read_cache(path: Path) -> Dataset | None:
-    """The dataset in a cache file; None where there is none. A damaged file is removed: it can be made again."""
+    """The dataset in a cache file; None if there is none. A damaged file is removed, because it can be made again."""
     if not path.is_file():
         return None
     try:
@@ -106,13 +107,12 @@ def _read(path: Path) -> Dataset:
             raise ValueError("no header")
         text = file.read(length)
         header = json.loads(text)
-    body: Pixels = np.memmap(path, np.uint8, "c", 8 + length)  # private: a write by accident stays out of the file
+    body: Pixels = np.memmap(path, np.uint8, "r", 8 + length)  # not counted against a limit of the process's memory
     metadata = header["__metadata__"]
     if size <= CHECKED and not _matches(text, body, metadata):
         raise ValueError("the content does not match its hash")
     splits = [
-        Split(*(torch.from_numpy(_view(body, header[f"{split}.{key}"])) for key in ("images", "labels")))
-        for split in SPLITS
+        Split(*(mapped(_view(body, header[f"{split}.{key}"])) for key in ("images", "labels"))) for split in SPLITS
     ]
     return Dataset(
         name=metadata["name"],

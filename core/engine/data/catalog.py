@@ -1,4 +1,4 @@
-"""Every dataset by name, and the one way to load one."""
+"""All datasets by name, and the function that loads them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from core.engine.data.photos import Progress
 from core.engine.data.sets import known_datasets
 from core.errors import UserError, nearest
 
-SIZES = (8, 1024)  # pixels of a square photo's side
+SIZES = (8, 1024)  # pixels a side of a square photo
 
 
 def datasets(workspace_datasets: Path | None = None) -> dict[str, DatasetInfo]:
-    """Bundled sets first, then published ones, then those imported into the workspace's datasets folder."""
+    """All datasets: bundled ones first, then published ones, then those imported into the workspace's datasets
+    folder."""
     found = {name: known.info(workspace_datasets) for name, known in known_datasets().items()}
     if workspace_datasets is not None:
         found |= {name: own_info(stored) for name, stored in own_datasets(workspace_datasets).items()}
@@ -34,10 +35,11 @@ def load_dataset(
 ) -> Dataset:
     """The dataset called `name`, as square uint8 images.
 
-    Small sets of one size come at that size; photos come at `image_size`, their shorter side resized and the middle
-    kept; texts are drawn at it. `folder` is the workspace's datasets folder: imported sets live there and fetched ones
-    are put there. `progress` hears (what, done, total or None). `version` is the content hash of an imported set that
-    was changed since; empty for the newest. Raises UserError on an unknown name, size or version, and offline.
+    Datasets of small images keep their size; photos are resized to `image_size` on their shorter side and cropped to
+    the centre; texts are drawn at that size. `folder` is the workspace's datasets folder, which holds imported and
+    downloaded datasets. `progress` is called with (what, done, total or None). `version` is the content hash of an
+    imported dataset that was changed since; empty for the newest. Raises UserError on an unknown name, size or version,
+    or if a download is needed and fails.
     """
     least, most = SIZES
     if not least <= image_size <= most:
@@ -49,7 +51,7 @@ def load_dataset(
     home = find_home(name, folder)
     if home is None:
         known = datasets(folder)
-        raise UserError("unknown_dataset", "dataset", name, "a dataset of the list", nearest(normal_name(name), known))
+        raise UserError("unknown_dataset", "dataset", name, "a dataset in the list", nearest(normal_name(name), known))
     return load_own(read_version(home, version), image_size, report)
 
 

@@ -1,4 +1,4 @@
-"""How many images a dataset has, known without decoding them: its splits as long as they are, but without pixels."""
+"""The number of images in each split of a dataset, found without decoding them."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from core.errors import UserError, nearest
 
 @dataclass(frozen=True)
 class Counted:
-    """`data` has every field of the dataset but pixels: its images are [N, C, 0, 0]. `exact`: whether the counts are
-    those of the splits on disk, or only shares of the published total."""
+    """`data` is the dataset without pixels: its images are [N, C, 0, 0]. `exact`: whether the counts are those of the
+    splits on disk, and not just shares of the published total."""
 
     data: Dataset
     exact: bool
 
 
 def count_dataset(name: str, image_size: int, folder: Path) -> Counted:
-    """What `load_dataset` would give, without pixels and without a download; raises its UserErrors."""
+    """The result of `load_dataset` without pixels and without a download; raises its UserErrors."""
     home = find_home(name, folder)
     known = datasets(folder)
     if name not in known and home is None:
@@ -58,11 +58,11 @@ def _bundled(name: str, image_size: int) -> Dataset:
 
 @cache
 def _stored(path: Path, changed: int) -> Dataset:
-    """The file at `path` as it was `changed`, in nanoseconds."""
+    """The cache file at `path`; `changed`, its time in nanoseconds, is part of the memory's key."""
     data = read_cache(path)
     if data is None:
-        fix = "Load it again: a run with this dataset makes the file anew."
-        raise UserError("damaged_dataset", "dataset", path.parent.name, "a whole cache file", fix)
+        fix = "Load it again: a run with this dataset makes the file again."
+        raise UserError("damaged_dataset", "dataset", path.parent.name, "an intact cache file", fix)
     return _emptied(data)
 
 
@@ -72,7 +72,7 @@ def _emptied(data: Dataset) -> Dataset:
 
 
 def _published(info: DatasetInfo, image_size: int) -> Dataset:
-    """Shared out as this program splits a set that comes in one piece."""
+    """The counts that result if this program splits the dataset."""
     test, validation = round(TEST * info.images), round(VALIDATION * info.images)
     counts = [info.images - test - validation, validation, test]
     classes = tuple(f"class {number}" for number in range(info.classes))

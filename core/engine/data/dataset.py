@@ -1,4 +1,4 @@
-"""A dataset as the engine holds it: uint8 images and labels in three splits, and the card that describes it."""
+"""A dataset in the engine: uint8 images and labels in three splits, and their description."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from core.engine.data.selection import choose
 from core.errors import UserError, shorten
 
 SPLITS = ("train", "validation", "test")
-SEED = 20170828  # of every split we draw ourselves: the day Fashion-MNIST appeared
+SEED = 20170828  # of all splits drawn here: the date of Fashion-MNIST's publication
+AT_ONCE = 1024  # images read together to be hashed
 Where = Literal["bundled", "installed", "download", "own"]
 Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Split:
-    """images uint8 [N, C, H, W] and labels int64 [N]."""
+    """`images` uint8 [N, C, H, W] and `labels` int64 [N]."""
 
     images: Tensor
     labels: Tensor
@@ -31,17 +33,17 @@ class Split:
         return len(self.labels)
 
     def subset(self, indices: Sequence[int] | Tensor | Indices) -> Split:
-        """The chosen images in the given order, copied."""
+        """The chosen images in the given order, not copied."""
         chosen = torch.as_tensor(np.asarray(indices), dtype=torch.int64)
-        return Split(self.images[chosen], self.labels[chosen])
+        return Split(choose(self.images, chosen), self.labels[chosen])
 
 
 @dataclass(frozen=True)
 class Cut:
-    """How pictures of any size became the images of a set, so that later ones are cut alike.
+    """How pictures of any size became the images of a dataset, so that later pictures are converted in the same way.
 
-    `shape`: crop, pad or stretch; `white`: what is white in 16 bits; `stored`: whether they were shrunk and encoded
-    anew first, as an import does.
+    `shape`: crop, pad or stretch; `white`: the value of white in 16-bit images; `stored`: whether they were first
+    shrunk and re-encoded, as an import does.
     """
 
     shape: str = "crop"
@@ -51,9 +53,9 @@ class Cut:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Train to learn from, validation to choose by, test to tell. `size` is the images' side in pixels;
-    `content_hash` names exactly these images, labels and splits; `notes` say what a reader should know; `cut` is None
-    where the images came as small squares."""
+    """`train` is for training, `validation` for choosing, `test` for reporting. `size` is the images' side in pixels;
+    `content_hash` identifies exactly these images, labels and splits; `notes` are remarks for people; `cut` is None if
+    the images came as small squares."""
 
     name: str
     title: str
@@ -72,9 +74,9 @@ class Dataset:
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """A dataset's card, known without loading it. `size` is None for photos, which come at the size asked for;
-    `bytes` is about what remains to download (0 when `at_hand`), `download_bytes` what a machine without it downloads;
-    `class_names` are empty where only loading tells."""
+    """The description of a dataset, known without loading it. `classes` and `images` are counts; `size` is None for
+    photos, which come at the requested size; `bytes` is about what remains to download (0 if `at_hand`),
+    `download_bytes` the whole download; `class_names` are empty if they are known only after loading."""
 
     name: str
     title: str
@@ -92,11 +94,12 @@ class DatasetInfo:
     download_bytes: int = 0
 
     def to_json(self) -> dict[str, Any]:
+        """As in the catalog and in the output of `condenser list datasets --json`."""
         return asdict(self)
 
 
 def shuffled(count: int, seed: int) -> Indices:
-    """The numbers 0 … count − 1 in an order fixed for ever by `seed`, on every machine and NumPy version.
+    """The numbers 0 … count − 1 in an order determined by `seed`, the same on all machines and NumPy versions.
 
     Sorts by SplitMix64 (Steele, Lea, Flood 2014) of seed and index: a counter, not a stream.
     """
@@ -113,8 +116,9 @@ def _mix(z: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def share_out(available: Indices, total: int) -> Indices:
-    """How many of `total` each class gives: in proportion to `available`, at least one where there is one
-    (largest remainders; the sum is exactly `total`). Needs classes present ≤ total ≤ sum of available."""
+    """How many of `total` to take from each class: in proportion to `available`, at least one of each class that has
+    any (largest remainders; the sum is exactly `total`). Requires: number of such classes ≤ total ≤ sum of
+    available."""
     exact = available * (total / max(available.sum(), 1))
     given: Indices = np.maximum(np.floor(exact).astype(np.int64), np.minimum(available, 1))
     while (missing := total - int(given.sum())) != 0:
@@ -126,13 +130,13 @@ def share_out(available: Indices, total: int) -> Indices:
 
 
 def draw(labels: Indices, total: int, seed: int) -> tuple[Indices, Indices]:
-    """(chosen, left): `total` indices drawn stratified by class, and all others; both ascending."""
+    """(chosen, left): `total` indices drawn at random, stratified by class, and all others; both ascending."""
     available = np.unique(labels, return_counts=True)[1].astype(np.int64)
     return _taken(labels, share_out(available, total), seed)
 
 
 def _taken(labels: Indices, wanted: Indices, seed: int) -> tuple[Indices, Indices]:
-    """(chosen, left): so many indices of each class that is there, and all others; both ascending."""
+    """(chosen, left): `wanted` random indices of each class, and all others; both ascending."""
     _, codes, available = np.unique(labels, return_inverse=True, return_counts=True)
     order = shuffled(len(labels), seed)
     by_class = order[np.argsort(codes[order], kind="stable")]
@@ -144,26 +148,26 @@ def _taken(labels: Indices, wanted: Indices, seed: int) -> tuple[Indices, Indice
 
 
 def few_labels(split: Split, count: int, classes: int, seed: int) -> tuple[Split, Tensor]:
-    """`count` labelled images, stratified with at least one a class, and the other images without their labels.
+    """`count` labelled images, stratified with at least one per class, and the other images without labels.
 
-    Raises UserError when `count` is below the number of classes or above the number of images.
+    Raises UserError if `count` is below the number of classes or above the number of images.
     """
     if not classes <= count <= len(split):
         raise UserError(
             "out_of_range",
             "labels",
             count,
-            f"a whole number from {classes} (one a class) to {len(split)} (all training images)",
+            f"a whole number from {classes} (one per class) to {len(split)} (all training images)",
             f"The nearest allowed value is {min(max(count, classes), len(split))}.",
         )
     chosen, left = draw(split.labels.numpy().astype(np.int64), count, seed)
-    return split.subset(chosen), split.images[torch.from_numpy(left)]
+    return split.subset(chosen), choose(split.images, left)
 
 
 def few_shots(split: Split, shots: int, classes: Sequence[str], seed: int) -> tuple[Split, Tensor]:
-    """`shots` labelled images of each class, and the other images without their labels.
+    """`shots` labelled images of each class, and the other images without labels.
 
-    Raises UserError when a class has fewer.
+    Raises UserError if a class has fewer.
     """
     counts = np.bincount(split.labels.numpy(), minlength=len(classes))
     smallest = int(counts.argmin())
@@ -174,12 +178,12 @@ def few_shots(split: Split, shots: int, classes: Sequence[str], seed: int) -> tu
         raise UserError("out_of_range", "shots", shots, allowed, fix)
     labels = split.labels.numpy().astype(np.int64)
     chosen, left = _taken(labels, np.full(len(classes), shots, np.int64), seed)
-    return split.subset(chosen), split.images[torch.from_numpy(left)]
+    return split.subset(chosen), choose(split.images, left)
 
 
 def labelled_part(split: Split, labels: int, shots: int, classes: Sequence[str], seed: int) -> tuple[Split, Tensor]:
-    """What of a training split may be learned from with its labels, and the images of the rest: `labels` in all or
-    `shots` a class, everything where both are 0."""
+    """The part of a training split whose labels may be used, and the images of the rest: `labels` in all, or `shots`
+    per class, or everything if both are 0."""
     if shots:
         return few_shots(split, shots, classes, seed)
     if labels and labels < len(split):
@@ -188,16 +192,17 @@ def labelled_part(split: Split, labels: int, shots: int, classes: Sequence[str],
 
 
 def carve(split: Split, total: int, seed: int) -> tuple[Split, Split]:
-    """(carved, rest): `total` images taken out of a split, stratified."""
+    """(carved, rest): `total` images taken from a split at random, stratified, and the others."""
     chosen, left = draw(split.labels.numpy().astype(np.int64), total, seed)
     return split.subset(chosen), split.subset(left)
 
 
 def hash_splits(classes: Sequence[str], *splits: Split) -> str:
-    """sha256 over class names, shapes, pixels and labels, in that order."""
+    """SHA-256 of class names, shapes, pixels and labels, in that order."""
     digest = hashlib.sha256(repr(tuple(classes)).encode())
     for split in splits:
         digest.update(repr(tuple(split.images.shape)).encode())
-        digest.update(split.images.contiguous().numpy().data)
+        for block in torch.split(split.images, AT_ONCE):
+            digest.update(block.contiguous().numpy().data)
         digest.update(split.labels.contiguous().numpy().data)
     return digest.hexdigest()

@@ -1,7 +1,7 @@
-"""What every dataset that the program knows has: a card, and a way to load it.
+"""Base classes of the datasets that the program knows.
 
-A dataset is one file in `sets/` with one concrete subclass of `Bundled`, `SmallImages` or `Photos`; the file's name,
-with hyphens, is the dataset's. It then is in the catalog, on the pages and in recipes with no other edit.
+A dataset is one file in `sets/` with one concrete subclass of `Bundled`, `SmallImages` or `Photos`; its name is that of
+the file, with hyphens. The catalog, the pages and recipes then include it without any other edit.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from core.options import Words
 
 
 class KnownDataset(ABC):
-    """A dataset with its card. `classes` and `images` are counts, `size` the side in pixels or None for photos, which
-    come at the size asked for; `class_names` are empty where only loading shows them."""
+    """A dataset with its description. `classes` and `images` are counts, `size` is the side in pixels, or None for
+    photos, which come at the requested size; `class_names` are empty if they are known only after loading."""
 
     title: ClassVar[Words]
     classes: ClassVar[int]
@@ -35,19 +35,19 @@ class KnownDataset(ABC):
 
     @property
     def download_bytes(self) -> int:
-        """What fetching it takes, whether or not it is on this machine; 0 of one that comes with the program."""
+        """The size of its download, whether or not it is on this machine; 0 for bundled datasets."""
         return 0
 
     @abstractmethod
     def info(self, folder: Path | None) -> DatasetInfo:
-        """Its card on this machine; `folder` is the workspace's datasets folder."""
+        """Its description on this machine; `folder` is the workspace's datasets folder."""
 
     @abstractmethod
     def load(self, image_size: int, folder: Path, progress: Progress) -> Dataset:
-        """All of it, photos at `image_size`; `progress` hears (what, done, total or None)."""
+        """The dataset, photos at `image_size`; `progress` is called with (what, done, total or None)."""
 
     def described(self, where: Where, bytes: int) -> DatasetInfo:
-        """Its card, given where it comes from and the bytes that remain to download."""
+        """Its description, given its source and the bytes that remain to download."""
         return DatasetInfo(
             name=self.name, title=self.title.en, title_zh=self.title.zh, classes=self.classes, images=self.images,
             size=self.size, channels=self.channels, licence=self.licence, source=self.source, where=where, bytes=bytes,
@@ -57,7 +57,7 @@ class KnownDataset(ABC):
     def whole(
         self, classes: tuple[str, ...], splits: tuple[Split, Split, Split], size: int, notes: tuple[str, ...] = ()
     ) -> Dataset:
-        """The dataset with its training, validation and test split, named by a hash over all of it."""
+        """The dataset made of its training, validation and test split, with a hash of everything."""
         train, validation, test = splits
         return Dataset(
             name=self.name, title=self.title.en, classes=classes, train=train, validation=validation, test=test,
@@ -67,16 +67,16 @@ class KnownDataset(ABC):
 
 
 class Bundled(KnownDataset):
-    """A dataset that needs no download; a file gives its card, `class_names` and `splits`."""
+    """A dataset that needs no download; subclasses define its description, `class_names` and `splits`."""
 
     @abstractmethod
     def splits(self, image_size: int) -> tuple[Split, Split, Split]:
-        """Training, validation and test images, the same at every call; drawn at `image_size` where `size` is None."""
+        """Training, validation and test images, the same at every call; at `image_size` if `size` is None."""
 
     def info(self, folder: Path | None) -> DatasetInfo:
-        """Its card: it is here."""
+        """Its description; nothing remains to download."""
         return self.described("bundled", 0)
 
     def load(self, image_size: int, folder: Path, progress: Progress) -> Dataset:
-        """All of it, from the program's own files."""
+        """The dataset, from the program's own files."""
         return self.whole(self.class_names, self.splits(image_size), self.size or image_size)

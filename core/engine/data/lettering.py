@@ -1,6 +1,6 @@
-"""Text drawn as an image: each character in a cell of a square grid, white on black, as large as the text allows.
+"""Draws text as an image: each character in a cell of a square grid, white on black, as large as possible.
 
-Super Characters (Sun et al. 2018, https://arxiv.org/abs/1810.07653): a network for images then classifies text.
+Super Characters (Sun et al. 2018, https://arxiv.org/abs/1810.07653): an image classifier then classifies text.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 Pixels = NDArray[np.uint8]
-SMALLEST_CELL = 6  # pixels; smaller letters are grey dust
-PROBE = 24  # pixels of the letters by which a font is asked what it has
-NOBODY = "\U0010ffff"  # a character that no font has: what it draws is what a font draws for any other it lacks
+SMALLEST_CELL = 6  # pixels; smaller letters are not recognisable
+PROBE = 24  # size in pixels of letters drawn to find out whether a font has them
+NOBODY = "\U0010ffff"  # a character that no font has; a font draws the same replacement for every missing character
 BLANKS = {"Cc": " ", "Cs": " ", "Zs": " ", "Zl": " ", "Zp": " ", "Cf": ""}  # by Unicode category
 BASELINE = 0.78  # of a cell's height
-WIDER = (  # found by name in the system's font folders, in this order, for what the built-in font lacks
+WIDER = (  # searched by name in the system's font folders, in this order, for characters the built-in font lacks
     "DejaVuSans.ttf", "NotoSans-Regular.ttf", "NotoSansCJK-Regular.ttc", "NotoSansCJKsc-Regular.otf",
     "wqy-zenhei.ttc", "Arial Unicode.ttf", "PingFang.ttc", "Hiragino Sans GB.ttc",
 )  # fmt: skip
@@ -35,19 +35,19 @@ FOLDERS = {
 
 
 def plain(text: str) -> str:
-    """The text as it is drawn: composed Unicode on one line, without what has no width, single blanks between words."""
+    """The text as drawn: NFC-normalized, on one line, without zero-width characters, single spaces between words."""
     composed = unicodedata.normalize("NFC", text)
     shown = (BLANKS.get(unicodedata.category(c), c) for c in composed)
     return " ".join("".join(shown).split())
 
 
 def room(side: int) -> int:
-    """How many characters a square of `side` pixels holds at most."""
+    """The most characters that fit into a square of `side` pixels."""
     return max(1, side // SMALLEST_CELL) ** 2
 
 
 def draw(text: str, side: int) -> Pixels:
-    """`text` as uint8 [side, side]: row by row in the smallest square grid that holds it; what has no room is cut."""
+    """`text` as uint8 [side, side]: row by row in the smallest square grid that holds it; excess text is cut off."""
     letters = plain(text)[: room(side)]
     columns = max(1, math.ceil(math.sqrt(len(letters))))
     cell = max(1, side // columns)
@@ -60,7 +60,7 @@ def draw(text: str, side: int) -> Pixels:
 
 
 def lacking(texts: Iterator[str]) -> Counter[str]:
-    """The characters that no font here has, and how often they occur."""
+    """The characters that no font on this machine has, with their counts."""
     counts: Counter[str] = Counter()
     for text in texts:
         counts.update(plain(text))
@@ -69,7 +69,7 @@ def lacking(texts: Iterator[str]) -> Counter[str]:
 
 @lru_cache(20_000)
 def _glyph(letter: str, cell: int) -> Pixels:
-    """[cell, cell]: the letter in the middle, on the baseline; its base letter, or nothing, where no font has it."""
+    """uint8 [cell, cell]: the letter, centred on the baseline; its base letter or nothing if no font has it."""
     owner = _owner(letter)
     if owner is None:
         letter = unicodedata.normalize("NFKD", letter)[0]
@@ -83,7 +83,7 @@ def _glyph(letter: str, cell: int) -> Pixels:
 
 @cache
 def _owner(letter: str) -> str | None:
-    """The first font that has the letter: "" is the built-in one, else a file's path; None where none has it."""
+    """The first font with the letter: "" for the built-in one, otherwise a path; None if no font has it."""
     return next((name for name in ("", *_wider()) if _has(name, letter)), None)
 
 
@@ -110,7 +110,7 @@ def _font(name: str, size: int) -> ImageFont.FreeTypeFont:
 
 @cache
 def _wider() -> tuple[str, ...]:
-    """The files of WIDER that this machine has and that can be read."""
+    """The readable files of WIDER on this machine."""
     found: dict[str, str] = {}
     for folder in FOLDERS.get(sys.platform, ()):
         for inner, _, files in os.walk(Path(folder).expanduser()):

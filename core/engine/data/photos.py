@@ -1,4 +1,4 @@
-"""Photos of any size as square uint8 pixels: the middle kept, or all of them padded or stretched."""
+"""Converts photos of any size to square uint8 pixels: cropped, padded or stretched."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from core.engine.data.dataset import Indices
 from core.errors import UserError
 from core.sealed import DamagedError
 
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")  # PPM: the German traffic signs
-PADDING = 128  # grey around a padded picture, about the mean of photos
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")  # PPM: German traffic signs
+PADDING = 128  # grey of padding, about the mean of photos
 Progress = Callable[[str, int, int | None], None]
 NAMED_BY_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 def square(image: Image.Image, size: int, shape: str) -> Image.Image:
-    """A picture as size × size, bilinear and antialiased: `crop` keeps the middle, `pad` all of it between grey bars,
-    `stretch` all of it, squeezed."""
+    """The image as size × size, bilinear and antialiased: `crop` keeps the centre, `pad` adds grey bars, `stretch`
+    changes the aspect ratio."""
     if shape == "pad":
         scale = size / max(image.size)
         inner = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
@@ -43,16 +43,18 @@ def square(image: Image.Image, size: int, shape: str) -> Image.Image:
 
 
 def read_square(path: Path, size: int, channels: int, shape: str = "crop", digest: str = "") -> NDArray[np.uint8]:
-    """uint8 [channels, size, size] of a stored photo; raises UserError on a damaged file. It is held against `digest`,
-    the SHA-256 of its content, or against its name where that is one, as with imported photos."""
+    """A stored photo as uint8 [channels, size, size]; raises UserError on a damaged file. It is checked against
+    `digest`, the SHA-256 of its content, or against its name if that is one, as for imported photos."""
     mode = "L" if channels == 1 else "RGB"
     try:
         with Image.open(BytesIO(_content(path, digest)), formats=FORMATS) as image:
-            image.draft(mode, (2 * size, 2 * size))  # a JPEG is decoded at 1/2, 1/4 or 1/8 where that is enough
+            image.draft(
+                mode, (2 * size, 2 * size)
+            )  # a JPEG is decoded at 1/2, 1/4 or 1/8 of its size if that is enough
             pixels = np.asarray(square(image.convert(mode), size, shape))
     except (OSError, ValueError, SyntaxError) as error:
         home = _home(path)
-        fix = f"Delete the folder datasets/{home.name} of the workspace, then fetch or import the images again."
+        fix = f"Delete the folder datasets/{home.name} of the workspace, then download or import the images again."
         given = path.relative_to(home.parent).as_posix()
         allowed = "an image that can be decoded, as it was stored"
         raise UserError("damaged_image", "dataset", given, allowed, fix) from error
@@ -81,8 +83,8 @@ def photo_part(
     shape: str = "crop",
     digests: Sequence[str] = (),
 ) -> Part:
-    """A split to be decoded into its cache by as many threads as there are cores; `tick` counts images, `shape` is how
-    pictures become square, `digests` are the SHA-256 of the files where they are known."""
+    """A split to decode into its cache, with up to 8 threads; `tick` is called with numbers of new images, `shape` is
+    how pictures become square, `digests` are the SHA-256 of the files, if known."""
 
     def fill(out: NDArray[np.uint8]) -> None:
         def put(index: int) -> None:

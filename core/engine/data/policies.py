@@ -1,6 +1,6 @@
-"""RandAugment, TrivialAugment and AutoAugment on whole uint8 tensors: each image its own draw.
+"""RandAugment, TrivialAugment and AutoAugment on batches of uint8 images, each with its own draw.
 
-Images that drew the same operation at the same strength go through torchvision's kernel together.
+Images that drew the same operation and strength are processed together by torchvision's kernels.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from torchvision.transforms.v2 import functional as kernels
 
 Kernel = Callable[[Tensor, float], Tensor]
 
-BLANK: Sequence[str] = ("Identity", "AutoContrast", "Equalize", "Invert")  # operations without a strength
-ONE_SIDED = (*BLANK, "Posterize", "Solarize")  # the strengths of the others are taken with either sign
-LEVELS = 31  # strengths that RandAugment and TrivialAugment tell apart; AutoAugment ten
-TRIVIAL_SHIFT = 32  # pixels at most, as in the paper; the image's side where that is less
+BLANK: Sequence[str] = ("Identity", "AutoContrast", "Equalize", "Invert")  # operations without strength
+ONE_SIDED = (*BLANK, "Posterize", "Solarize")  # the strengths of the others get a random sign
+LEVELS = 31  # number of strengths in RandAugment and TrivialAugment; 10 in AutoAugment
+TRIVIAL_SHIFT = 32  # pixels at most, as in the paper, or the image's side if that is less
 
 OPERATIONS: Mapping[str, Kernel] = {
     "Identity": lambda images, _: images,
@@ -69,7 +69,8 @@ IMAGENET: Sequence[tuple[Choice, Choice]] = (  # table 9 of arXiv:1805.09501
 
 
 def rand_augment(images: Tensor, generator: torch.Generator, operations: int = 2, strength: int = 9) -> Tensor:
-    """`operations` of fourteen, one after the other, at `strength` of 30 (Cubuk et al. 2020, arXiv:1909.13719)."""
+    """`operations` random operations of fourteen, one after another, at `strength` 0 … 30 (Cubuk et al. 2020,
+    arXiv:1909.13719). Images uint8 [N, C, H, W]."""
     for _ in range(operations):
         drawn = _draw(len(DRAWN), len(images), generator)
         images = _apply(images, [(DRAWN[n], strength) for n in drawn], strengths(images, LEVELS), generator)
@@ -77,14 +78,16 @@ def rand_augment(images: Tensor, generator: torch.Generator, operations: int = 2
 
 
 def trivial_augment(images: Tensor, generator: torch.Generator) -> Tensor:
-    """One of fourteen at any of 31 strengths, the wide range (Müller & Hutter 2021, arXiv:2103.10158)."""
+    """One random operation of fourteen at one of 31 strengths of the wide range (Müller & Hutter 2021,
+    arXiv:2103.10158). Images uint8 [N, C, H, W]."""
     drawn, levels = _draw(len(DRAWN), len(images), generator), _draw(LEVELS, len(images), generator)
     chosen = [(DRAWN[n], level) for n, level in zip(drawn, levels, strict=True)]
     return _apply(images, chosen, strengths(images, LEVELS, wide=True), generator)
 
 
 def auto_augment(images: Tensor, generator: torch.Generator) -> Tensor:
-    """One of 25 pairs of operations learned on ImageNet (Cubuk et al. 2019, arXiv:1805.09501)."""
+    """One random pair of the 25 pairs of operations learned on ImageNet (Cubuk et al. 2019, arXiv:1805.09501). Images
+    uint8 [N, C, H, W]."""
     drawn = _draw(len(IMAGENET), len(images), generator)
     for part in (0, 1):
         even = torch.rand(len(images), generator=generator, device=generator.device).tolist()
@@ -97,8 +100,8 @@ def auto_augment(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def strengths(images: Tensor, levels: int, *, wide: bool = False) -> dict[str, list[float]]:
-    """What each operation's strengths 0 … `levels` − 1 mean for images [N, C, H, W]: slopes, pixels, degrees, shares,
-    bits; `wide` is TrivialAugment's range."""
+    """The values of each operation's strengths 0 … `levels` − 1 for images [N, C, H, W]: slopes, pixels, degrees,
+    factors or bits; `wide` is TrivialAugment's range."""
     height, width = images.shape[-2:]
     shift = (min(TRIVIAL_SHIFT, width), min(TRIVIAL_SHIFT, height)) if wide else (150 / 331 * width, 150 / 331 * height)
     slope, degrees, share, bits = (0.99, 135.0, 0.99, 6) if wide else (0.3, 30.0, 0.9, 4)
@@ -121,7 +124,7 @@ def _apply(
     meaning: Mapping[str, Sequence[float]],
     generator: torch.Generator,
 ) -> Tensor:
-    """Each image through its operation at its strength, either sign drawn where there are two."""
+    """Applies to each image its operation at its strength, with a random sign where both exist."""
     signs = _draw(2, len(images), generator)
     groups: dict[tuple[str, float], list[int]] = {}
     for number, ((name, level), sign) in enumerate(zip(chosen, signs, strict=True)):
@@ -136,6 +139,6 @@ def _apply(
 
 
 def _affine(images: Tensor, translate: tuple[int, int] = (0, 0), shear: tuple[float, float] = (0.0, 0.0)) -> Tensor:
-    corner = [0.0, 0.0] if any(shear) else None  # shears leave the corner where it is
+    corner = [0.0, 0.0] if any(shear) else None  # shears keep the corner fixed
     moved: Tensor = kernels.affine(images, 0.0, list(translate), 1.0, list(shear), center=corner)
     return moved

@@ -13,8 +13,8 @@ TILE, GAP = 96, 4  # pixels
 
 
 def strip(images: Iterable[Image.Image]) -> bytes:
-    """The images beside each other, each a square of TILE pixels, on a transparent ground; small ones are enlarged
-    without smoothing, so that their pixels are seen."""
+    """The images side by side, each a square of TILE pixels, on a transparent background; small ones are enlarged
+    without smoothing, so that their pixels are visible."""
     tiles = [_tile(image) for image in images]
     width = max(1, len(tiles) * (TILE + GAP) - GAP)
     row = Image.new("RGBA", (width, TILE))

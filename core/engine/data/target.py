@@ -1,4 +1,4 @@
-"""The second domain of a recipe: the same classes in other images, whose labels nobody may learn from."""
+"""The target domain of a recipe: other images of the same classes, whose labels are not used for training."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from torch import Tensor
 
 from core.chance import Chance
 from core.engine.data.dataset import Dataset, Split
+from core.engine.data.selection import choose
 from core.errors import UserError
 from core.rules.target import nothing_in_common
 
-NAMED = 6  # classes named in a warning
+NAMED = 6  # classes listed in a warning
 
 
 @dataclass(frozen=True)
 class Unlabelled:
-    """What a method may use of the target: its training `images` uint8 [M, C, H, W], and which of the source's classes
-    they can be of, `shared`."""
+    """The part of the target that methods may use: its training `images` uint8 [M, C, H, W], and the source classes
+    they can belong to (`shared`)."""
 
     images: Tensor
     shared: tuple[int, ...]
@@ -27,7 +28,7 @@ class Unlabelled:
 
 @dataclass(frozen=True)
 class Target:
-    """`unlabelled` to adapt to, `test` to tell on, its labels numbered as the source's classes."""
+    """`unlabelled` is for adaptation, `test` for reporting; labels are numbers of the source's classes."""
 
     unlabelled: Unlabelled
     test: Split
@@ -35,10 +36,10 @@ class Target:
 
 
 def matched(source: Dataset, target: Dataset, warn: Callable[[str, str], None]) -> Target:
-    """The target as the source's classes see it, matched by name.
+    """The target with its classes matched to the source's by name.
 
-    Classes that only one of both has are told in a warning; the target's images of such classes are left out. Raises
-    UserError when no class has the same name.
+    A warning lists classes that only one of them has; the target's images of such classes are left out. Raises
+    UserError if no class has the same name, or if fewer than 2 images remain.
     """
     numbers = {name: number for number, name in enumerate(source.classes)}
     shared = tuple(sorted(numbers[name] for name in target.classes if name in numbers))
@@ -56,7 +57,7 @@ def matched(source: Dataset, target: Dataset, warn: Callable[[str, str], None]) 
 
 
 def chance_of(data: Dataset, target: Target | None = None) -> Chance:
-    """What would be right on validation, test and the target's test images without looking at them."""
+    """The chance levels of validation, test and the target's test images."""
     classes = len(data.classes)
     shares = [max(1 / classes, _commonest(split)) for split in (data.test, data.validation)]
     there = max(1 / classes, _commonest(target.test)) if target else None
@@ -71,16 +72,18 @@ def _commonest(split: Split) -> float:
 def _renumbered(split: Split, places: Tensor) -> Split:
     labels = places[split.labels]
     kept = labels >= 0
-    return split if bool(kept.all()) and torch.equal(labels, split.labels) else Split(split.images[kept], labels[kept])
+    if torch.equal(labels, split.labels):
+        return split
+    return Split(choose(split.images, kept), labels[kept])
 
 
 def _overlap(source: Dataset, target: Dataset, shared: list[str]) -> str:
-    told = f"Adapting on the {len(shared)} classes that {source.name} and {target.name} share."
+    message = f"Adapting on the {len(shared)} classes that {source.name} and {target.name} share."
     if extra := [name for name in target.classes if name not in shared]:
-        told += f" Images of {target.name} of other classes are left out, of training and of test: {_named(extra)}."
+        message += f" Other classes of {target.name} are left out of training and test: {_named(extra)}."
     if missing := [name for name in source.classes if name not in shared]:
-        told += f" {target.name} has none of these: {_named(missing)}."
-    return told
+        message += f" {target.name} does not have these classes: {_named(missing)}."
+    return message
 
 
 def _named(names: list[str]) -> str:

@@ -18,6 +18,7 @@ from core.engine.backbones.features import observe
 from core.engine.context import Context
 from core.engine.data import Dataset, Split
 from core.engine.data.augment import AUGMENTATIONS, CALLED, prepare
+from core.engine.data.selection import choose
 from core.engine.distill.balance import gain_of, weight_of
 from core.engine.distill.teacher import cached_teacher, live_teacher
 from core.engine.export.graph import save_float
@@ -186,7 +187,7 @@ class Distill(Method, ABC):
         if not self.omit:
             return context.labelled
         left = context.labelled.labels != context.data.classes.index(self.omit)
-        return Split(context.labelled.images[left], context.labelled.labels[left])
+        return Split(choose(context.labelled.images, left), context.labelled.labels[left])
 
     def check_data(self, data: Dataset) -> None:
         """Raises UserError if the dataset does not have the class to exclude."""
@@ -211,7 +212,9 @@ class Distill(Method, ABC):
             return F.cross_entropy(output.logits, batch.target)
 
         examples = Examples.of(self._labelled(context))
-        return fit(self.student_of(model, context), examples, loss, schedule, context.beside("twin"), incumbent=None)
+        return fit(
+            self.student_of(model, context), examples, loss, schedule, context.for_control("twin"), incumbent=None
+        )
 
     def forecast(self, before: Forecast, context: Context) -> Forecast:
         """The student, whatever its teacher."""

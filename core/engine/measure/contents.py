@@ -45,7 +45,7 @@ def contents(path: Path) -> Contents:
     scales = set(_scales(model.graph))
     sizes = {"weights": 0, "constants": 0, "scales": 0}
     numbers: dict[str, int] = {}
-    for tensor in _stored(model.graph):
+    for tensor in stored(model.graph):
         part = "weights" if tensor.name in held else "scales" if tensor.name in scales else "constants"
         sizes[part] += payload(tensor)
         if part == "weights":
@@ -64,7 +64,8 @@ def payload(tensor: TensorProto) -> int:
     return int(bare.ByteSize())
 
 
-def _stored(graph: onnx.GraphProto) -> Iterator[TensorProto]:
+def stored(graph: onnx.GraphProto) -> Iterator[TensorProto]:
+    """Every tensor in the file, under the name that nodes know it by."""
     yield from graph.initializer
     for node in graph.node:
         for attribute in node.attribute:

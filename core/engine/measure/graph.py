@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper, shape_inference
 
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")  # operators whose second input is a weight tensor
+RUN = "model_run"  # what onnxruntime calls a whole run in its profile
 FLOATS = frozenset({TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE})
 BITS: dict[int, int] = {
     TensorProto.INT2: 2, TensorProto.UINT2: 2, TensorProto.INT4: 4, TensorProto.UINT4: 4, TensorProto.INT8: 8,
@@ -187,14 +188,27 @@ def _one_image(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _macs(model: onnx.ModelProto) -> int:
-    graph = model.graph
+    shapes = _shapes(model.graph)
+    return sum(_macs_of(node, shapes) for node in model.graph.node if node.op_type in WEIGHTED)
+
+
+def macs_by_node(model: onnx.ModelProto) -> dict[str, int]:
+    """Multiply-accumulates for one image of every convolution and matrix product, by the name of its node."""
+    whole = onnx.ModelProto()
+    whole.CopyFrom(model)
+    graph = _one_image(whole).graph
+    shapes = _shapes(graph)
+    return {node.name or node.output[0]: _macs_of(node, shapes) for node in graph.node if node.op_type in WEIGHTED}
+
+
+def _shapes(graph: onnx.GraphProto) -> dict[str, tuple[int, ...]]:
     shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     for value in (*graph.input, *graph.value_info, *graph.output):
         if value.type.tensor_type.HasField("shape"):
             dims = value.type.tensor_type.shape.dim
             if all(d.HasField("dim_value") for d in dims):
                 shapes[value.name] = tuple(d.dim_value for d in dims)
-    return sum(_macs_of(node, shapes) for node in graph.node if node.op_type in WEIGHTED)
+    return shapes
 
 
 def _macs_of(node: onnx.NodeProto, shapes: dict[str, tuple[int, ...]]) -> int:
@@ -216,8 +230,7 @@ def kernels(path: Path, threads: int = 1, runs: int = 5) -> tuple[KernelUse, ...
     The names of float layers are those of the fused node, so they may be the activation's. Times are the mean of `runs`
     after one warm-up run, and are slowed by profiling: use them to compare kernels, not files.
     """
-    with tempfile.TemporaryDirectory(prefix="condenser-profile-") as folder:
-        events = _profile(path, threads, runs, Path(folder))
+    events = [event for event in profile(path, threads, runs) if event["name"] != RUN]
     groups: dict[tuple[str, str, bool], list[dict[str, Any]]] = {}
     for event in events:
         args = event["args"]
@@ -240,6 +253,13 @@ def integer_layers(uses: tuple[KernelUse, ...]) -> tuple[int, int]:
     return sum(len(use.nodes) for use in held if use.integer), sum(len(use.nodes) for use in held)
 
 
+def profile(path: Path, threads: int, runs: int) -> list[dict[str, Any]]:
+    """The events of onnxruntime's own profile over `runs` runs with one image, after one that is left out: those of
+    kernels, which have an `op_name` among their `args`, and those called RUN; `dur` is in microseconds."""
+    with tempfile.TemporaryDirectory(prefix="condenser-profile-") as folder:
+        return _profile(path, threads, runs, Path(folder))
+
+
 def _profile(path: Path, threads: int, runs: int, folder: Path) -> list[dict[str, Any]]:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
@@ -252,8 +272,9 @@ def _profile(path: Path, threads: int, runs: int, folder: Path) -> list[dict[str
     for _ in range(runs + 1):
         session.run(None, {entry.name: image})
     events: list[dict[str, Any]] = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
-    ends = sorted(e["ts"] + e["dur"] for e in events if e["name"] == "model_run")
-    return [e for e in events if e.get("cat") == "Node" and "op_name" in e["args"] and e["ts"] >= ends[0]]
+    ends = sorted(e["ts"] + e["dur"] for e in events if e["name"] == RUN)
+    wanted = (e for e in events if e["name"] == RUN or (e.get("cat") == "Node" and "op_name" in e["args"]))
+    return [e for e in wanted if e["ts"] >= ends[0]]
 
 
 def _holds_weights(args: dict[str, Any]) -> bool:

@@ -1,1 +1,1 @@
-"""A run, read top to bottom: dry run, steps with their cache, measurement, progress."""
+"""A run: dry run, steps with their cache, measurement, progress."""

@@ -1,4 +1,4 @@
-"""A recipe's networks one after another, without training: what they show to be impossible is told before any work."""
+"""Builds a recipe's networks one after another, without training, to report impossible options before any work."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from core.errors import UserError
 
 
 def dry_run(backbone: str, methods: Sequence[Method], context: Context) -> None:
-    """Raises UserError, with its place in the recipe, where an option asks for what a network cannot give.
+    """Raises UserError, with its place in the recipe, if an option asks for the impossible.
 
-    Goes on as long as the shapes are known for certain without training, and no further than a step looks at them. No
-    weights are read or fetched: `context` may name pretrained ones.
+    It continues as long as the shapes are known exactly without training, up to the last step that checks them. No
+    weights are read or downloaded, even if `context` names pretrained ones.
     """
     last = max((n for n, method in enumerate(methods) if _has_forecast(method)), default=-1)
     if last < 0:
@@ -35,7 +35,8 @@ def dry_run(backbone: str, methods: Sequence[Method], context: Context) -> None:
 
 
 def untrained(backbone: str, classes: tuple[str, ...], image_size: int, weights: str = "default") -> Model:
-    """The backbone with random weights: none are downloaded. It says what its head would know with `weights`."""
+    """The backbone with random weights, nothing is downloaded; `fresh` and `knows` are as they would be with
+    `weights`."""
     info = find(backbone)
     size = image_size or info.image_size
     fresh = weights == "none" or not info.fixed
@@ -44,7 +45,7 @@ def untrained(backbone: str, classes: tuple[str, ...], image_size: int, weights:
 
 @contextmanager
 def in_recipe(number: int, method: Method) -> Iterator[None]:
-    """A mistake in an option that only the network shows is told with its place in the recipe."""
+    """Adds the place in the recipe to UserErrors about an option of `method`."""
     try:
         yield
     except UserError as error:
@@ -56,6 +57,6 @@ def in_recipe(number: int, method: Method) -> Iterator[None]:
 
 
 def _has_forecast(method: Method) -> bool:
-    """Whether the step has something to say of the network that comes in."""
+    """Whether the method overrides a forecast, and so may refuse the incoming network."""
     kind = type(method)
     return kind.forecast is not Method.forecast or kind.quick_forecast is not Method.quick_forecast

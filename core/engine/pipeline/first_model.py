@@ -1,4 +1,4 @@
-"""The model a recipe starts from: its backbone, pretrained, with a fresh head for the classes of the data."""
+"""The initial model of a recipe: its backbone with a new head for the classes of the dataset."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from core.engine.seeds import counter_seed
 
 
 def start(backbone: str, context: Context) -> Model:
-    """The backbone at the recipe's image size; weights are downloaded into the workspace where they must be."""
+    """The backbone at the recipe's image size; weights are downloaded into the workspace's cache if necessary."""
     info = find(backbone)
     size = context.image_size or info.image_size
     torch.manual_seed(counter_seed(*context.place, "head"))
@@ -30,8 +30,8 @@ def start(backbone: str, context: Context) -> Model:
 
 
 def as_model(net: nn.Module, info: Backbone, classes: tuple[str, ...], size: int, *, fresh: bool) -> Model:
-    """`net`, the network of `info`, as the model a recipe begins with. Of an own network it keeps the architecture, so
-    that what is made of it can be loaded where the person's weights are not."""
+    """`net`, the network of `info`, as a model. For an imported network the model names the architecture, so that
+    models made from it can be loaded without the imported weights."""
     known = () if fresh else labels(info.name)
     return Model(
         net, info.architecture or info.name, classes, info.preprocessing(size), info.own_width, fresh=fresh,
@@ -39,18 +39,18 @@ def as_model(net: nn.Module, info: Backbone, classes: tuple[str, ...], size: int
     )  # fmt: skip
 
 
-def tell_random(model: Model, context: Context) -> None:
-    """Says that a step leaves layers as they are whose weights are random."""
+def warn_random_weights(model: Model, context: Context) -> None:
+    """Warns if a step leaves layers with random weights untrained."""
     if model.fresh:
         message = (
-            f"{model.backbone} has random weights, and this step leaves layers of it as they are: nothing has trained "
-            "them. Choose a backbone with pretrained weights, or fine_tune, which trains all layers."
+            f"{model.backbone} has random weights, and this step leaves some of its layers untrained. Choose a "
+            "backbone with pretrained weights, or fine_tune, which trains all layers."
         )
         context.remark("random_layers", message)
 
 
 def side_of(backbone: str, wanted: int) -> int:
-    """Pixels a side at which `backbone` works beside others that take `wanted`: its own where that is 0, and always for
-    a small network, which is made for small images."""
+    """The image size in pixels for `backbone` among others that use `wanted`: its own if `wanted` is 0, and always for
+    small networks, which are made for small images."""
     info = find(backbone)
     return wanted if wanted and not info.small_images else info.image_size

@@ -1,4 +1,4 @@
-"""Measures a saved file beside what it is compared to, and writes the point with its receipt."""
+"""Measures a saved file together with those it is compared with, and makes the point with its receipt."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ from core.engine.model import Model
 from core.files import lock
 from core.points import Point
 
-COMPARED = 64  # images on which the file's answers are held against the network's in torch
+COMPARED = 64  # images on which the file's logits are compared with the torch network's
 
 
 @dataclass(frozen=True)
 class StepOutput:
-    """What a step made: the model in torch, its saved file, that file in float32, and its validation logits [N, C]."""
+    """The output of a step: the model in torch, its saved file (`artifact`), the float32 file it comes from (`source`),
+    and its validation logits [N, C]."""
 
     model: Model
     artifact: Path
@@ -34,13 +35,14 @@ class StepOutput:
 
     @property
     def quantized(self) -> bool:
+        """Whether the saved file is not its own float32 source."""
         return self.artifact != self.source
 
 
 @dataclass(frozen=True)
 class StepInfo:
-    """Which step is measured: its number, method, the folder that artifact paths are relative to, and for a control its
-    code."""
+    """The step to be measured: its number (from 0), method, stage, names, the folder that artifact paths are relative
+    to, and the code of a control."""
 
     step: int
     method: Method
@@ -53,8 +55,8 @@ class StepInfo:
 
 @dataclass(frozen=True)
 class StepMeasurement:
-    """Measures on one machine: `turn` is a lock that keeps two measurements of a workspace apart; `target` is the test
-    split of the recipe's second domain."""
+    """Measures steps: `turn` is a lock file that prevents two measurements in a workspace at once; `target` is the test
+    split of the recipe's target."""
 
     context: Context
     turn: Path
@@ -70,10 +72,11 @@ class StepMeasurement:
         before: StepOutput | None,
         first: StepOutput | None,
     ) -> tuple[Point, StepOutput]:
-        """Accuracy, size, latency and receipt of `artifact`, and the product for the steps that follow."""
+        """The point with accuracy, size, latency and receipt of `artifact`, and the output for the steps that
+        follow."""
         context, shape = self.context, _shape(model)
         source = before.source if before and saved.touched is not None else artifact
-        evaluation = quality(artifact, model.preprocessing, context.data, context.threads, self._tell)
+        evaluation = quality(artifact, model.preprocessing, context.data, context.threads, self._report)
         cost = complexity(model.net, shape)
         product = StepOutput(model, artifact, source, evaluation.logits)
         timings = self._time(artifact, product, before, first)
@@ -112,10 +115,10 @@ class StepMeasurement:
         return point, product
 
     def _on_target(self, artifact: Path, model: Model) -> Share | None:
-        """The accuracy on the target's test split, where the recipe has a target."""
+        """The accuracy on the target's test split; None without a target."""
         if self.target is None:
             return None
-        return share(artifact, model.preprocessing, self.target, self.context.threads, self._tell)
+        return share(artifact, model.preprocessing, self.target, self.context.threads, self._report)
 
     def _time(
         self, artifact: Path, product: StepOutput, before: StepOutput | None, first: StepOutput | None
@@ -132,7 +135,7 @@ class StepMeasurement:
             found = time_files(unique, self.latency_threads, stop=self.context.stop_if_cancelled)
         return {name: found[str(path)] for name, path in files.items()}
 
-    def _tell(self, done: int, total: int) -> None:
+    def _report(self, done: int, total: int) -> None:
         self.context.stop_if_cancelled()
         self.context.report(Progress("measuring", done, total))
 

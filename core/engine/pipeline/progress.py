@@ -1,4 +1,4 @@
-"""Progress of a step as events, at most a few a second."""
+"""Writes the progress of a step as events, at most a few per second."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ AT_MOST_EVERY = 0.2  # seconds; a page polls once a second
 
 
 class Reporter:
-    """Callable as `core.engine.context.Report`; ends of epochs and of tasks always pass, the rest is thinned."""
+    """A `core.engine.context.Report`: ends of epochs and tasks are always written, other reports are thinned out."""
 
     def __init__(self, run: Run, step: int, seed: int) -> None:
         self.run, self.step, self.seed = run, step, seed

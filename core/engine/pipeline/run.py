@@ -1,6 +1,6 @@
-"""A run: build every method, then for each step apply, save, measure the saved file, tell.
+"""A run: builds the methods, then for each step applies the method, saves the model, and measures the saved file.
 
-What a step does is its method's business; nothing here knows any method by name.
+Nothing here depends on particular methods.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from core.artifacts import refuse_damaged
 from core.bundle import CARD, PREDICTIONS, SAMPLES
 from core.controls import english
 from core.damage import RECIPE, of_run
-from core.datasets import telling_damage
+from core.datasets import reporting_damage
 from core.engine.backbones import find
 from core.engine.backbones.own import content, look_in
 from core.engine.context import Context, Progress, choose_device
@@ -53,13 +53,13 @@ from core.sealed import DamagedError, file_hash, read_sealed, seal
 from core.workspace import Workspace
 
 LOGITS, HASHES = "logits.safetensors", "files.json"  # in a step's folder `made`
-RESUME = "Resume the run: the step is done again, from what is cached where that is whole."
+RESUME = "Resume the run: the step is done again, from the cache if possible."
 
 
 def run_recipe(run: Run, pid: int) -> None:
-    """Does the run from where it stands and says RunFinished; raises whatever stopped it.
+    """Does the rest of the run, up to the event RunFinished; raises whatever stops it.
 
-    First the chain for the recipe's seed, so that points land soon; then the controls beside it; then both again for
+    First come the steps for the recipe's own seed, so that points appear early, then the controls, then both again for
     each further seed.
     """
     workspace = Workspace(run.folder.parent.parent)
@@ -70,8 +70,8 @@ def run_recipe(run: Run, pid: int) -> None:
         method.check_machine()
     device = choose_device(recipe.device)
     torch.set_num_threads(recipe.threads)
-    torch.set_flush_denormal(True)  # the numbers of a dying channel would slow every convolution on a CPU
-    began = run.state().environment  # a resumed run decides as it began, and takes the images it began with
+    torch.set_flush_denormal(True)  # denormal numbers would slow down every convolution on a CPU
+    began = run.state().environment  # a resumed run keeps its decisions and its version of the dataset
     bfloat16 = began.get("bfloat16") or bfloat16_of(device)
     versions = {
         key: began.get(key) or version_of(name, workspace.datasets)
@@ -110,7 +110,7 @@ def run_recipe(run: Run, pid: int) -> None:
 
 @dataclass(frozen=True)
 class StepChain:
-    """The chain of steps for one seed. The recipe's own seed gives points, further ones replicas of them."""
+    """The chain of steps for one seed. The recipe's own seed gives points, further seeds give replicas."""
 
     run: Run
     workspace: Workspace
@@ -125,12 +125,12 @@ class StepChain:
     bfloat16: str = NONE
 
     def dry_run(self) -> None:
-        """Raises UserError where the recipe asks for what its networks or data cannot give, before any step begins."""
-        if not self.run.state().measured:  # a resumed run was asked when it began
+        """Raises UserError if the recipe asks for something impossible, before any step begins."""
+        if not self.run.state().measured:  # a resumed run was checked when it began
             dry_run(self.recipe.backbone, self.methods, self._context(0, None))
 
     def run_steps(self) -> None:
-        """Every step in turn; a step that was finished before an interruption is taken from disk."""
+        """Does all steps in order; steps finished before an interruption are read from disk."""
         before = first = None
         done = {m.point.step for m in self.run.state().measured if m.role == self.role and m.seed == self.seed}
         for number, method in enumerate(self.methods):
@@ -139,7 +139,7 @@ class StepChain:
             first = first or before
 
     def controls(self) -> None:
-        """What stands beside the points: made with the same budget, measured alike."""
+        """Makes and measures the controls, with the same budget as the steps."""
         measured = (m for m in self.run.state().measured if m.role == "control" and m.seed == self.seed)
         done = {(m.point.step, m.point.control or m.point.name) for m in measured}
         for number, method in enumerate(self.methods):
@@ -160,7 +160,7 @@ class StepChain:
         notes: list[tuple[str, str]] = []
         step, context = self.recipe.steps[number], self._context(number, before, notes)
         key = self.step_cache.key(number, self.seed)
-        kept = self.step_cache.take(key) if _trains(method) else None
+        kept = self.step_cache.get(key) if _trains(method) else None
         self.run.emit(
             StepStarted(number, step.stage, step.method, method.title.en, _epochs(method), key if kept else None)
         )
@@ -174,7 +174,7 @@ class StepChain:
         context.report(Progress("exporting"))
         saved = _noted(method.save(model, artifact, context), model)
         for path in saved.files:
-            self._tell_file(number, path)
+            self._record_file(number, path)
         if not method.makes_point:
             self.run.emit(StepFinished(number, time.monotonic() - started, saved.notes))
             assert before is not None
@@ -183,8 +183,8 @@ class StepChain:
         point, product = self._measurement(context).point(step_info, model, artifact, saved, before, first)
         self._keep(number, product)
         _write_card(model, artifact, self.data)
-        for path in _beside(artifact):
-            self._tell_file(number, path)
+        for path in _stored_files(artifact):
+            self._record_file(number, path)
         self.run.emit(Measured(self.role, self.seed, point))
         self.run.emit(StepFinished(number, time.monotonic() - started))
         return product
@@ -200,30 +200,30 @@ class StepChain:
     ) -> None:
         name = english(code)
         key = self.step_cache.key(number, self.seed, name)
-        kept = self.step_cache.take(key)
+        kept = self.step_cache.get(key)
         model = kept or _remarked(make, notes)
         if kept is None:
             self.step_cache.put(key, model)
-        context = self._context(number, incoming).beside(name)
+        context = self._context(number, incoming).for_control(name)
         artifact = make_folder(self._artifacts(number) / name.replace(" ", "-")) / "model.onnx"
         saved = _noted(method.save(model, artifact, context), model)
         step_info = replace(self._step_info(number, method, model), title=name, control=code)
         point, _ = self._measurement(context).point(step_info, model, artifact, saved, self._kept(number), None)
         _write_card(model, artifact, self.data)
-        for path in _beside(artifact):
-            self._tell_file(number, path)
+        for path in _stored_files(artifact):
+            self._record_file(number, path)
         self.run.emit(Measured("control", self.seed, point))
 
-    # what a step stands on
+    # the input of a step
 
     def _warn(self, number: int, code: str, message: str) -> None:
-        """Says it once: a step that is resumed, or done for another seed, would repeat itself."""
+        """Records a warning once, even if the step is resumed or repeated for another seed."""
         if not any((w.step, w.code, w.message) == (number, code, message) for w in self.run.state().warnings):
             self.run.emit(Warned(number, code, message))
 
     def _context(self, number: int, before: StepOutput | None, notes: list[tuple[str, str]] | None = None) -> Context:
-        """`notes` are what is remarked on while the step is done."""
-        heard: list[tuple[str, str]] = [] if notes is None else notes
+        """The context of a step; remarks made during the step are added to `notes`."""
+        remarks: list[tuple[str, str]] = [] if notes is None else notes
         recipe = self.recipe
         labelled, pool = labelled_part(
             self.data.train, recipe.labels, recipe.shots, self.data.classes, self.seed
@@ -234,7 +234,7 @@ class StepChain:
             folder=self._folder(number), cache=self.workspace.cache, place=(self.seed, number),
             report=Reporter(self.run, number, self.seed),
             warn=lambda code, message: self._warn(number, code, message),
-            note=lambda code, message: heard.append((code, message)),
+            note=lambda code, message: remarks.append((code, message)),
             cancelled=self.run.asked_to_stop,
             source=before.source if before else None, artifact=before.artifact if before else None,
             target=self.target.unlabelled if self.target else None,
@@ -242,14 +242,14 @@ class StepChain:
         )  # fmt: skip
 
     def _as_its_subject(self, number: int, context: Context) -> Context:
-        """The context of a step for its controls: what a rule decided for the step itself holds for them too."""
+        """The context for the controls of a step: they use the precision that was chosen for the step itself."""
         subject = self._kept(number)
         precision = subject.model.decided.get("precision") if subject else None
         return replace(context, precision=precision) if precision else context
 
     def _measurement(self, context: Context) -> StepMeasurement:
-        told = self.target.test if self.target else None
-        return StepMeasurement(context, self.workspace.cache / "measuring.lock", self.recipe.latency_threads, told)
+        target = self.target.test if self.target else None
+        return StepMeasurement(context, self.workspace.cache / "measuring.lock", self.recipe.latency_threads, target)
 
     def _step_info(self, number: int, method: Method, model: Model) -> StepInfo:
         step = self.recipe.steps[number]
@@ -264,7 +264,7 @@ class StepChain:
         root = self.run.artifacts if self.role == "point" else self.run.artifacts / f"seed-{self.seed}"
         return root / f"step-{number}"
 
-    # what a step leaves behind
+    # the output of a step
 
     def _keep(self, number: int, product: StepOutput) -> None:
         folder = make_folder(self._folder(number) / "made")
@@ -275,8 +275,8 @@ class StepChain:
         write_atomic(folder / HASHES, seal(json.dumps(hashes, indent=1).encode()))
 
     def _kept(self, number: int) -> StepOutput | None:
-        """The product of the last step up to `number` that made one; raises UserError `damaged_artifact` or
-        `missing_artifact` where its files are not as they were measured."""
+        """The output of the last step up to `number` that has one; raises UserError `damaged_artifact` or
+        `missing_artifact` if its files are not as they were measured."""
         while number >= 0 and not self.methods[number].makes_point:
             number -= 1
         artifact = self._artifacts(number) / "model.onnx"
@@ -296,17 +296,17 @@ class StepChain:
         return product
 
     def _finished(self, number: int) -> StepOutput | None:
-        """What a step made before an interruption, if all of it is still there as it was measured; else it is done
-        again, and the run says why."""
+        """The output of a step finished before an interruption, if its files are as they were measured; otherwise None,
+        with a warning, and the step is done again."""
         try:
             return self._kept(number)
         except UserError as error:
-            told = f"A file of step {number} is not as it was measured, so the step is done again. {error}"
-            self.run.emit(Warned(number, error.code, told))
+            message = f"A file of step {number} is not as it was measured, so the step is done again. {error}"
+            self.run.emit(Warned(number, error.code, message))
             return None
 
     def _refuse_damaged(self, product: StepOutput) -> None:
-        """Raises UserError where a file that the next step stands on is not as it was measured."""
+        """Raises UserError if a file that the next step needs is not as it was measured."""
         for artifact in {product.artifact, product.source}:
             for path in (artifact, artifact.with_name(CARD)):
                 refuse_damaged(self.run, path.relative_to(self.run.folder).as_posix(), RESUME)
@@ -316,27 +316,27 @@ class StepChain:
             hashes: dict[str, str] = json.loads(read_sealed(folder / HASHES))
             damaged = [name for name, digest in hashes.items() if file_hash(folder / name) != digest]
         except (OSError, DamagedError) as error:
-            raise UserError("damaged_artifact", f"step {number}", str(error), "its kept files", RESUME) from error
+            raise UserError("damaged_artifact", f"step {number}", str(error), "its stored files", RESUME) from error
         if damaged:
             allowed = "the files as the step wrote them"
             raise UserError("damaged_artifact", f"step {number}", ", ".join(damaged), allowed, RESUME)
 
-    def _tell_file(self, number: int, path: Path) -> None:
+    def _record_file(self, number: int, path: Path) -> None:
         relative = path.relative_to(self.run.folder).as_posix()
         self.run.emit(ArtifactSaved(number, relative, path.stat().st_size, file_hash(path)))
 
 
 def _recipe(run: Run, workspace: Workspace) -> Recipe:
-    """The run's recipe, checked as it begins: a queue takes any text. A run that began before goes on as it was
-    launched."""
+    """The run's recipe, checked at the start, because the queue accepts any text. A run that has begun before continues
+    as it was launched."""
     if run.state().started is not None:
         return run.recipe()
-    with telling_damage(workspace.datasets):
+    with reporting_damage(workspace.datasets):
         return parse_recipe(run.recipe_text, workspace.catalog().with_datasets(own_names(workspace.datasets)))
 
 
 def _target(run: Run, recipe: Recipe, data: Dataset, size: int, folder: Path, version: str) -> Target | None:
-    """The recipe's second domain; raises UserError where it has no class of `data`."""
+    """The recipe's target; raises UserError if it has no class of `data`."""
     if not recipe.target:
         return None
     loading = Reporter(run, 0, recipe.seed).loading
@@ -345,19 +345,19 @@ def _target(run: Run, recipe: Recipe, data: Dataset, size: int, folder: Path, ve
 
 
 def _remarked(make: Callable[[], Model], notes: list[tuple[str, str]]) -> Model:
-    """The model that `make` makes, with what was noted on the way."""
+    """The model that `make` makes, with the remarks made meanwhile."""
     notes.clear()
     return replace(make(), remarks=tuple(dict.fromkeys(notes)))
 
 
 def _noted(saved: Saved, model: Model) -> Saved:
-    """What was written, with what a person should know of how the model was made."""
+    """`saved` with the remarks on the model added to its notes."""
     return replace(saved, notes=(*(message for _, message in model.remarks), *saved.notes))
 
 
 def _write_card(model: Model, artifact: Path, data: Dataset) -> None:
-    """Labels and preprocessing beside the artifact, for those who take it away; with what was done to the pictures of
-    the dataset before."""
+    """Writes labels and preprocessing next to the artifact, for its bundle, with the conversion of the dataset's
+    pictures."""
     card = {"classes": model.classes, "preprocessing": model.preprocessing.to_json(), "backbone": model.backbone}
     if data.cut is not None:
         card["input"] = {"size": data.size, "channels": data.channels, **asdict(data.cut)}
@@ -365,21 +365,21 @@ def _write_card(model: Model, artifact: Path, data: Dataset) -> None:
 
 
 def _undecided(model: Model) -> Model:
-    """The model as a step takes it in: what was decided for the steps before is not this one's."""
+    """The incoming model of a step: without the decisions of the previous steps."""
     return replace(model, decided={})
 
 
-def _beside(artifact: Path) -> tuple[Path, ...]:
-    """A measured file and what is kept with it, the same in every run; times are not."""
+def _stored_files(artifact: Path) -> tuple[Path, ...]:
+    """A measured file and the files stored with it that are the same in every run, so without timings."""
     return artifact, *(artifact.with_name(name) for name in (CARD, PREDICTIONS, SAMPLES))
 
 
 def _trains(method: Method) -> bool:
-    """Whether the method changes the network itself, not only the form of its file."""
+    """Whether the method changes the network itself, not only the format of its file."""
     return type(method).apply is not Method.apply
 
 
 def _epochs(method: Method) -> int:
-    """How long the step's curve will be; 0 for a step without one."""
+    """The number of epochs of the step's curve; 0 if it has none."""
     epochs = getattr(method, "epochs", 0)
     return epochs if isinstance(epochs, int) else 0

@@ -1,4 +1,4 @@
-"""Models that steps have made, kept for other runs that begin with the same steps."""
+"""A cache of the models of finished steps, for other runs that begin with the same steps."""
 
 from __future__ import annotations
 
@@ -26,32 +26,32 @@ class StepCache:
     data: Dataset
     device: torch.device
     target: str = ""  # hash of the content of the target dataset
-    hardware: str = ""  # what of it the last digits depend on, and what `auto` decides by
+    hardware: str = ""  # properties that affect the last digits, and by which `auto` decides
     networks: str = ""  # hashes of the person's own networks in the recipe
 
     def key(self, step: int, seed: int, control: str = "") -> str:
-        """The name under which the model of `step` for `seed` is kept."""
+        """The key of the model of `step` for `seed`, or of one of its controls."""
         parts = (
             self.recipe.prefix_hash(step), str(seed), control, self.data.content_hash, self.target, self.device.type,
             self.hardware, self.networks, torch.__version__, code_version(),
         )  # fmt: skip
         return sha256("/".join(parts).encode()).hexdigest()[:32]
 
-    def take(self, key: str) -> Model | None:
-        """The kept model, or None if there is none or it is damaged."""
+    def get(self, key: str) -> Model | None:
+        """The stored model; None if there is none or it is damaged."""
         try:
             return load_model(self.folder / key)
         except (FileNotFoundError, UserError):
             return None
 
     def put(self, key: str, model: Model) -> None:
-        """Keeps a model."""
+        """Stores a model."""
         save_model(model, make_folder(self.folder / key))
 
 
 @cache
 def code_version() -> str:
-    """A hash of the engine's source: a changed loss must not find yesterday's models."""
+    """A hash of the engine's source: after a change of the code no old models may be reused."""
     digest = sha256()
     for path in sorted(Path(__file__).parents[1].rglob("*.py")):
         digest.update(path.read_bytes())

@@ -98,7 +98,7 @@ class Prune(Method, ABC):
 
     def controls(self, model: Model, context: Context) -> dict[str, Callable[[], Model]]:
         """The randomly pruned control, and a network of the same shape trained from scratch."""
-        random_context, blank = context.beside("random-twin"), context.beside("scratch")
+        random_context, blank = context.for_control("random-twin"), context.for_control("scratch")
         made: dict[str, Callable[[], Model]] = {}
         if self.twin:
             made[RANDOM_PRUNING] = lambda: self._recovered(

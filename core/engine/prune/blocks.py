@@ -18,7 +18,7 @@ from core.engine.prune.ratio_search import blank
 from core.engine.seeds import generator
 from core.engine.training.loop import evaluate
 from core.errors import UserError
-from core.layer_patterns import read_names, refuse_unknown, speaks_of
+from core.layer_patterns import matches, read_names, refuse_unknown
 from core.options import Words
 
 UNSURE = "Which blocks are removed depends on the trained weights, so this network's shapes may differ."
@@ -85,7 +85,7 @@ class Blocks(Prune):
         units, patterns = removable(model.net, blank(model)), read_names(self.ignored)
         names = [unit.name for unit in units]
         refuse_unknown(patterns, names, "ignored", "unknown_module", f"removable blocks: {', '.join(names[:12])}")
-        free = [unit for unit in units if not any(speaks_of(pattern, unit.name) for pattern in patterns)]
+        free = [unit for unit in units if not any(matches(pattern, unit.name) for pattern in patterns)]
         if not free:
             fix = "Prune channels instead, for example with l2, or choose a deeper backbone."
             given = f"blocks of {model.backbone}"

@@ -18,7 +18,7 @@ from torch_pruning.dependency import Group
 from core.engine.prune.attention import ATTENTION, Score, projections
 from core.engine.prune.scores import WRITES
 from core.errors import UserError
-from core.layer_patterns import refuse_unknown, speaks_of
+from core.layer_patterns import matches, refuse_unknown
 
 Scope = Literal["local", "global"]
 EPSILON = 1e-9  # 10 · (1 − 0.9) is 0.9999999999999998 in floating point, and means 1
@@ -93,7 +93,7 @@ def own_ratios(sets: Sequence[ChannelSet], layers: Mapping[str, float]) -> list[
     allowed = f"prunable layers: {', '.join(names[:12])}{' …' if len(names) > 12 else ''}"
     refuse_unknown(layers, names, "layer_ratios", "unknown_layer", allowed)
     return [
-        next((r for pattern, r in layers.items() if any(speaks_of(pattern, name) for name in one.makers)), None)
+        next((r for pattern, r in layers.items() if any(matches(pattern, name) for name in one.makers)), None)
         for one in sets
     ]
 

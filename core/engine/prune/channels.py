@@ -29,7 +29,7 @@ class ChannelPrune(Prune, ABC):
     """A measure of channel importance; the cut and its rounds are the same for all methods.
 
     A method whose scores depend only on the seed sets `reads_network` False: its cut is known before any training.
-    One that reads gradients sets `reads_images` and implements `look`.
+    One that reads gradients sets `reads_images` and implements `store_gradients`.
     """
 
     reads_network: ClassVar[bool] = True
@@ -86,7 +86,7 @@ class ChannelPrune(Prune, ABC):
     def refuse(self, net: nn.Module) -> None:
         """Raises UserError where `net` has nothing that the importance can rank by."""
 
-    def look(self, model: Model, context: Context) -> None:
+    def store_gradients(self, model: Model, context: Context) -> None:
         """Stores in the gradients of `model.net`, on the CPU, what the importance reads from them."""
 
     @property
@@ -120,7 +120,7 @@ class ChannelPrune(Prune, ABC):
             score or self.importance(counter_seed(*context.place, "importance")),
             scope=self._scope, round_to=choice.round_to, iterations=self.iterations,
             ignored=read_names(self.ignored), layer_ratios=read_ratios(self.layer_ratios),
-            look=(lambda net: self.look(model.with_net(net), context)) if score is None else (lambda net: None),
+            before_cut=(lambda _: None) if score else (lambda net: self.store_gradients(model.with_net(net), context)),
         )  # fmt: skip
 
     def forecast(self, before: Forecast, context: Context) -> Forecast:

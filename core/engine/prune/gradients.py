@@ -48,10 +48,11 @@ class GradientPrune(ChannelPrune, ABC):
         return 1
 
     def importance(self, seed: int) -> Score:
-        """A channel's sum of weight² · gradient over all its layers, as stored by `look`; `seed` is not used."""
+        """A channel's sum of weight² · gradient over all its layers, as stored by `store_gradients`; `seed` is not
+        used."""
         return weighted_squares
 
-    def look(self, model: Model, context: Context) -> None:
+    def store_gradients(self, model: Model, context: Context) -> None:
         """Uses the first images of an order drawn from the context's seed; in one memory layout, so that a network just
         trained and one read from disk give bit-identical results."""
         place = (*context.place, "gradients")

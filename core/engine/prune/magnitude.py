@@ -13,7 +13,7 @@ from core.engine.method import knob
 from core.engine.prune import SCOPES
 from core.engine.prune.sparse import SparsePrune
 from core.errors import UserError
-from core.layer_patterns import read_ratios, refuse_unknown, speaks_of
+from core.layer_patterns import matches, read_ratios, refuse_unknown
 from core.options import Words
 
 
@@ -84,7 +84,7 @@ class Magnitude(SparsePrune):
         given = read_ratios(self.layer_ratios)
         layers = [name.removesuffix(".weight") for name in weights]
         refuse_unknown(given, layers, "layer_ratios", "unknown_layer", "convolutions and linear layers of this model")
-        found = {layer: next((r for p, r in given.items() if speaks_of(p, layer)), None) for layer in layers}
+        found = {layer: next((r for p, r in given.items() if matches(p, layer)), None) for layer in layers}
         return {f"{layer}.weight": ratio for layer, ratio in found.items() if ratio is not None}
 
 

@@ -17,7 +17,7 @@ from core.engine.model import Model
 from core.engine.prune import Prune
 from core.engine.prune.masks import kernels, mask
 from core.engine.seeds import generator
-from core.layer_patterns import read_names, refuse_unknown, speaks_of
+from core.layer_patterns import matches, read_names, refuse_unknown
 from core.options import Option
 
 
@@ -68,7 +68,7 @@ class SparsePrune(Prune, ABC):
         return {
             name: weight.detach()
             for name, weight in kernels(net).items()
-            if not any(speaks_of(pattern, name.removesuffix(".weight")) for pattern in patterns)
+            if not any(matches(pattern, name.removesuffix(".weight")) for pattern in patterns)
         }
 
 

@@ -33,13 +33,13 @@ from core.engine.prune.channel_selection import (
 from core.engine.prune.cutter import Ranker
 from core.engine.prune.trace import last_layers, release, shuffle_entries, trace, traceable
 from core.errors import UserError, nearest
-from core.layer_patterns import refuse_unknown, speaks_of
+from core.layer_patterns import matches, refuse_unknown
 
 LIBRARY_FAULTS = (RuntimeError, ValueError, AssertionError, IndexError, KeyError, TypeError, AttributeError)
 NETWORKS = Path(__file__).parents[1] / "backbones"  # code that runs as part of a network
 OURS = Path(__file__).parents[1]
 THEIRS = (Path(torch_pruning.__file__).parent, Path(nn.modules.module.__file__))  # these trace channels, run a network
-Look = Callable[[nn.Module], None]
+BeforeCut = Callable[[nn.Module], None]
 NO_RATIOS: Mapping[str, float] = MappingProxyType({})
 
 
@@ -97,13 +97,13 @@ def prune_rounds(
     seed: int = 0,
     iterations: int = 1,
     layer_ratios: Mapping[str, float] = NO_RATIOS,
-    look: Look = lambda net: None,
+    before_cut: BeforeCut = lambda net: None,
 ) -> Iterator[nn.Module]:
     """As `prune_channels`, but yields the network after each round; the caller may train it before requesting the next.
 
     Every round yields the same module object, smaller; after round k of n the share k/n · ratio has been removed.
-    `look` is called with the network before each cut, in evaluation mode with every parameter differentiable: it may
-    store in the gradients what the importance reads.
+    `before_cut` is called with the network before each cut, in evaluation mode with every parameter differentiable: it
+    may store in the gradients what the importance reads.
     """
     _check_numbers({"ratio": ratio, **{f"layer_ratios.{n}": r for n, r in layer_ratios.items()}}, scope)
     _check_counts(round_to, iterations)
@@ -113,7 +113,7 @@ def prune_rounds(
     for number in range(1, iterations + 1):
         if ratio > 0 or any(layer_ratios.values()):
             with traceable(net):
-                look(net)
+                before_cut(net)
                 with _reported(net, example_input):
                     graph, sets, own = _examined(net, example_input, score, ignored, layer_ratios, sizes)
                     refuse_empty(sets, own, ratio, scope)
@@ -249,4 +249,4 @@ def _named(net: nn.Module, names: Sequence[str]) -> list[nn.Module]:
     """The modules that names or patterns match, and all modules within them."""
     known = dict(net.named_modules())
     refuse_unknown(names, known, "ignored", "unknown_module", "names of the model's modules, or patterns of them")
-    return [module for name, module in known.items() if any(speaks_of(pattern, name) for pattern in names)]
+    return [module for name, module in known.items() if any(matches(pattern, name) for pattern in names)]

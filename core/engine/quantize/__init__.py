@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from core.engine.context import Context, Progress
+from core.engine.data.selection import join
 from core.engine.forecast import FileSize, Workload
 from core.engine.measure.runtime import prepared
 from core.engine.method import Method, Saved
@@ -84,7 +85,7 @@ class Quantize(Method, ABC):
 
     def saved(self, source: Path, model: Model, path: Path, context: Context) -> Saved:
         """Converts the float file `source` of `model` to `path`."""
-        images = torch.cat([context.labelled.images, context.pool])
+        images = join(context.labelled.images, context.pool)
         order = torch.randperm(len(images), generator=generator(*context.place, "calibration"))
 
         def batches() -> Iterator[NDArray[np.float32]]:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from core.engine.context import Context
+from core.engine.data.selection import join
 from core.engine.distill.divergence import softened_divergence
 from core.engine.distill.teacher import Teacher, cached_teacher
 from core.engine.measure.runtime import prepared
@@ -90,7 +91,7 @@ def _activations(model: Model, how: Rounding, readers: Mapping[str, str], contex
     """A quantizer for each tensor that layers read, under the name of the first layer that reads it."""
     if not how.activations_from:
         return nn.ModuleDict()
-    images = torch.cat([context.labelled.images, context.pool])
+    images = join(context.labelled.images, context.pool)
     order = torch.randperm(len(images), generator=generator(*context.place, "calibration"))[: how.activations_from]
     batches = [
         torch.from_numpy(batch).to(context.device) for batch in prepared(images[order], model.preprocessing, AT_ONCE)

@@ -1,1 +1,1 @@
-"""What answers each kind of job: preview, profile, ranking, sensitivity, import, bundle."""
+"""Answers the requests of jobs: one file per kind, named as in core.questions."""

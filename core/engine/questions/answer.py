@@ -1,4 +1,4 @@
-"""Answers a job: by the function `answer` in the file here that has the name of its question in core.questions."""
+"""Answers a job with the function `answer` of the file here that has the name of its request's file."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from core.questions.request import kinds, request_of
 
 
 def answer(job: Job) -> None:
-    """Answers the job; what goes wrong becomes its answer, so that a worker serves the next one."""
+    """Answers the job; errors become its answer, so that the worker can serve the next one."""
     try:
         job.answer(_result(job))
     except (UserError, UserErrors) as error:
         job.fail(error)
     except CancelledError:
-        job.fail(UserError("cancelled", job.kind, f"This {job.kind} was cancelled.", "", "Ask again to begin anew."))
+        job.fail(UserError("cancelled", job.kind, f"This {job.kind} was cancelled.", "", "Try again to start over."))
     except OSError as error:
         found = disk_error(error, job.folder)
         fault = UserError("internal", "engine", repr(error), "a fault of the program", "Please report it.")
         job.fail(found or fault, "" if found else traceback.format_exc())
-    except Exception as error:  # noqa: BLE001 (told to whoever asked, with its traceback)
+    except Exception as error:  # noqa: BLE001 (becomes the answer, with its traceback)
         fault = UserError("internal", "engine", repr(error), "a fault of the program", "Please report it.")
         job.fail(fault, traceback.format_exc())
 
@@ -39,7 +39,7 @@ def _result(job: Job) -> Document:
 
 
 def _answers() -> dict[str, Callable[[Any, Job], Any]]:
-    """What answers each kind; all are imported while the worker waits, so that the first question is answered soon."""
+    """The functions by kind; all are imported while the worker waits, so that the first answer comes quickly."""
     names = {kind: request.__module__.rpartition(".")[2] for kind, request in kinds().items()}
     return {kind: importlib.import_module(f"core.engine.questions.{name}").answer for kind, name in names.items()}
 

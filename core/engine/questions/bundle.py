@@ -1,4 +1,4 @@
-"""Packs a model as a zip, unpacks it again, and has it answer the test images as whoever downloads it would."""
+"""Packs a model as a zip, unpacks it again, and tests the unpacked model as a person who downloads it would."""
 
 from __future__ import annotations
 
@@ -37,12 +37,13 @@ from core.runs import Run
 from core.workspace import Workspace
 
 Pixels = NDArray[np.uint8]
-Prepare = Callable[[Pixels], NDArray[np.float32]]  # an image [C, H, W] as the network wants it, [1, channels, S, S]
+Prepare = Callable[[Pixels], NDArray[np.float32]]  # maps an image [C, H, W] to the network's input [1, channels, S, S]
 
 
 def answer(request: BundleRequest, job: Job) -> Bundled:
-    """What was packed, and how it answers; the zip is in the job's folder. Raises UserError where the point's files are
-    gone or not as they were measured, and CancelledError once the person asks to stop: then no zip is left."""
+    """What was packed, and the comparison of its answers; the zip is in the job's folder. Raises UserError if the
+    point's files are missing or not as they were measured, CancelledError if the job is cancelled; then no zip is
+    left."""
     store = Workspace(job.workspace)
     run = store.run(request.run)
     try:
@@ -54,7 +55,7 @@ def answer(request: BundleRequest, job: Job) -> Bundled:
 
 
 class _Packing:
-    """The packing of one point, and what it needs to compare."""
+    """Packs one point and compares its answers."""
 
     def __init__(self, run: Run, point: Point, store: Workspace, job: Job) -> None:
         self.run, self.point, self.store, self.job = run, point, store, job
@@ -63,7 +64,7 @@ class _Packing:
 
     def bundle(self, drafts: Path, formats: tuple[str, ...]) -> Bundled:
         """Writes, packs, unpacks and compares."""
-        self.tell("packing")
+        self.report("packing")
         home, name = drafts / "packed", file_name(self.run, self.point.step)
         write_bundle(self.run, self.point.step, home)
         data = self.data()
@@ -80,27 +81,27 @@ class _Packing:
             formats=further,
         )
 
-    def tell(self, what: str, done: int = 0, total: int = 0) -> None:
-        """Says how far it is, lets quick questions pass, and stops where nobody wants an answer any more."""
+    def report(self, what: str, done: int = 0, total: int = 0) -> None:
+        """Reports progress and lets quick jobs pass; raises CancelledError if the job was cancelled or removed."""
         if self.job.cancel_requested() or not self.job.folder.is_dir():
             raise CancelledError
         self.job.tell(done, total, what)
         self.job.rest()
 
     def data(self) -> Dataset | None:
-        """The images of the run; None where they are not here any more."""
-        self.tell("loading")
+        """The images of the run; None if they are no longer available."""
+        self.report("loading")
         size = self.recipe.image_size or find(self.recipe.backbone).image_size
         try:
             return load_dataset(self.recipe.dataset, size, folder=self.store.datasets)
         except UserError:
             return None
 
-    # the file itself
+    # the ONNX file
 
     def compare_test(self, folder: Path, test: Split) -> Compared | None:
-        """The whole test split through the unpacked files, in the blocks in which it was measured; None where its
-        answers were not kept, or for other images than these."""
+        """Runs the whole test split through the unpacked files, in the batches of the measurement; None if the measured
+        answers were not stored, or are for other images."""
         known = self.kept(PREDICTIONS)
         if known is None or not np.array_equal(known["test_labels"], test.labels.numpy()):
             return None
@@ -112,12 +113,12 @@ class _Packing:
         self, session: ort.InferenceSession, images: Pixels, prepare: Prepare
     ) -> Iterator[NDArray[np.float32]]:  # fmt: skip
         for start in range(0, len(images), BATCH):
-            self.tell("comparing", start, len(images))
+            self.report("comparing", start, len(images))
             batch = np.concatenate([prepare(image) for image in images[start : start + BATCH]])
             yield session.run(["logits"], {session.get_inputs()[0].name: batch})[0]
 
     def compare_samples(self, folder: Path) -> Compared | None:
-        """The images inside the bundle, one at a time, against the logits that lie next to them."""
+        """Runs the images in the bundle one at a time and compares with the logits stored with them."""
         path = folder / SAMPLES
         if not path.exists():
             return None
@@ -129,13 +130,13 @@ class _Packing:
         return compared(mine.argmax(1), logits.argmax(1), mine - logits)
 
     def session(self, folder: Path, *, alone: bool = False) -> ort.InferenceSession:
-        """With the threads of the run; where images come alone, with those of its latency."""
+        """A session of the unpacked model, with the run's threads; if `alone`, with the threads of its latency."""
         latency = self.point.latency_ms
         threads = latency.threads if alone and latency is not None else self.recipe.threads
         return open_session(folder / "model.onnx", threads)
 
     def kept(self, name: str) -> Mapping[str, NDArray[Any]] | None:
-        """What was kept next to the measured file; None where it is gone or damaged."""
+        """The arrays stored next to the measured file as `name`; None if they are missing or damaged."""
         path = self.artifact.with_name(name)
         try:
             read_artifact(self.run, path.relative_to(self.run.folder).as_posix())
@@ -144,12 +145,12 @@ class _Packing:
         except (UserError, OSError, ValueError):
             return None
 
-    # further formats
+    # other formats
 
     def format(self, name: str, folder: Path, data: Dataset | None) -> Format:
-        """Writes one export format into `folder`, read back and compared; what cannot be written is no reason to go
-        without the rest."""
-        self.tell(name)
+        """Writes one export format into `folder`, reads it back and compares; an error in one format does not stop the
+        others."""
+        self.report(name)
         try:
             method = build("export", name)
             assert isinstance(method, Export)
@@ -172,18 +173,18 @@ class _Packing:
         )
 
     def model(self) -> Model:
-        """The network of the point, or of the last step before it that had one in floats."""
+        """The network of the point, or of the last unquantized step before it."""
         home = self.run.checkpoints / f"seed-{self.recipe.seed}"
         for step in range(self.point.step, -1, -1):
             made = home / f"step-{step}" / "made"
             if self.recipe.steps[step].stage != QUANTIZE and (made / WEIGHTS).exists():
                 return load_model(made)
         fix = "Run the recipe again: steps whose models are cached are not trained again."
-        raise UserError("missing_artifact", "step", self.point.step, "a step whose network is still there", fix)
+        raise UserError("missing_artifact", "step", self.point.step, "a step whose network still exists", fix)
 
 
 def preparing(folder: Path) -> Prepare:
-    """How the predict.py of an unpacked bundle makes pixels of an image; raises UserError where it is not ours."""
+    """The preprocessing of the predict.py in an unpacked bundle; raises UserError if the script was changed."""
     script, text = folder / PREDICT.name, PREDICT.read_bytes()
     if script.read_bytes() != text:
         raise UserError("damaged_bundle", "bundle", PREDICT.name, "the script as it was packed", "Pack it again.")
@@ -198,6 +199,7 @@ def preparing(folder: Path) -> Prepare:
 
 
 def compared(mine: NDArray[Any], known: NDArray[Any], differences: NDArray[Any]) -> Compared:
+    """Compares answers [N] with the measured ones [N]; `differences` are of logits or probabilities."""
     return Compared(
         images=len(known), same=int((mine == known).sum()), difference=float(np.abs(differences).max(initial=0.0))
     )

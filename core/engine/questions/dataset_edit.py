@@ -1,4 +1,4 @@
-"""A change to a person's own set, as a question."""
+"""Answers requests to change an imported dataset."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from core.workspace import Workspace
 
 
 def answer(request: EditRequest, job: Job) -> Edited:
-    """What became of the set; raises UserError where it stays as it was, CancelledError when asked to stop."""
+    """The changed dataset; raises UserError if it cannot be changed, CancelledError if the job is cancelled."""
     edited = edit_dataset(request.dataset, request.edit, job.workspace / "datasets", Telling(job))
     if isinstance(request.edit, AddImages):
         drop(Workspace(job.workspace), Path(request.edit.path))

@@ -1,4 +1,4 @@
-"""A download, as a question."""
+"""Answers requests to download a dataset."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from core.questions.dataset_fetch import Fetched, FetchRequest
 
 
 def answer(request: FetchRequest, job: Job) -> Fetched:
-    """Raises UserError on a set that is not to be downloaded and those of a download, CancelledError when asked to
-    stop; what was received is kept."""
+    """Downloads the dataset; raises UserError if it is no published dataset or the download fails, CancelledError if
+    the job is cancelled. Received bytes are kept."""
     published = {name: one for name, one in known_datasets().items() if isinstance(one, Published)}
     if request.dataset not in published:
         fix = nearest(request.dataset, published)

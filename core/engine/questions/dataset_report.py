@@ -1,4 +1,4 @@
-"""What a page shows of datasets: the report on a person's own set, samples of the others; made once, then kept."""
+"""Answers requests for reports on imported datasets and for samples of any dataset; results are cached."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from core.dataset_report import SAMPLES_SHOWN, Report, kept_path, kept_picture, kept_report, key_of
+from core.dataset_report import SAMPLES_SHOWN, Report
 from core.engine.data.catalog import datasets, load_dataset
 from core.engine.data.dataset import Indices, Split
 from core.engine.data.imports.imported import find_home, own_datasets, read_own
@@ -24,6 +24,7 @@ from core.errors import UserError, nearest
 from core.files import make_folder
 from core.jobs import Job
 from core.questions.dataset_report import ReportRequest
+from core.report_cache import kept_path, kept_picture, kept_report, key_of
 from core.sealed import write_kept
 from core.workspace import Workspace
 
@@ -31,12 +32,12 @@ Tick = Callable[[str, int, int], None]
 
 
 def answer(request: ReportRequest, job: Job) -> Report:
-    """Raises UserError on a set that is none of a person's own, CancelledError when asked to stop."""
+    """The report; raises UserError if the dataset was not imported, CancelledError if the job is cancelled."""
     return dataset_report(request.dataset, job.workspace, Telling(job))
 
 
 def dataset_report(name: str, workspace: Path, tick: Tick) -> Report:
-    """The report on an imported set as it is now, from the cache where it is there; raises UserError."""
+    """The report on the current version of an imported dataset, from the cache if possible; raises UserError."""
     store = Workspace(workspace)
     home = find_home(name, store.datasets)
     if home is None:
@@ -54,7 +55,7 @@ def dataset_report(name: str, workspace: Path, tick: Tick) -> Report:
 
 
 def dataset_samples(names: Sequence[str], workspace: Path, tick: Tick) -> list[str]:
-    """Makes a strip of samples for each named set that is at hand; returns the names of those that have one now."""
+    """Makes a strip of samples for each named dataset on this machine; returns the names of those with one."""
     store = Workspace(workspace)
     known = datasets(store.datasets)
     made = []
@@ -99,7 +100,7 @@ def _picture(pixels: NDArray[np.uint8]) -> Image.Image:
 
 
 def _places(labels: Indices) -> list[int]:
-    """The first image of each class, then the second ones, until there are enough."""
+    """The indices of the first image of each class, then of the second ones, until there are enough."""
     order = np.argsort(labels, kind="stable")
     _, starts, counts = np.unique(labels[order], return_index=True, return_counts=True)
     rounds = ((start + turn) for turn in range(SAMPLES_SHOWN) for start, count in zip(starts, counts, strict=True)

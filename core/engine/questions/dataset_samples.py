@@ -1,4 +1,4 @@
-"""Samples of datasets, as a question."""
+"""Answers requests for samples of datasets."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from core.questions.dataset_samples import Samples, SamplesRequest
 
 
 def answer(request: SamplesRequest, job: Job) -> Samples:
-    """Raises CancelledError when asked to stop."""
+    """The datasets with samples; raises CancelledError if the job is cancelled."""
     return Samples(dataset_samples(request.datasets, job.workspace, Telling(job)))

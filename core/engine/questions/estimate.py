@@ -1,4 +1,4 @@
-"""How long work will take and how much memory, from a few batches that were really run on this device."""
+"""Estimates time and memory of work from a few batches that are really run on this device."""
 
 from __future__ import annotations
 
@@ -22,27 +22,28 @@ from core.engine.forecast import Kind, Workload
 from core.engine.measure.anatomy import Anatomy, anatomy
 from core.engine.measure.complexity import Complexity, complexity
 from core.engine.model import Model
+from core.engine.training.batches import IN_MEMORY
 from core.engine.training.memory_layout import arrange, arranged, choose_layout
 from core.engine.training.precision import autocast, choose_precision
 
 BUDGET = 0.8  # seconds of timing for one preview
-PASSES = 2  # timed at most, after one that warms up
+PASSES = 2  # timed passes at most, after one for warm-up
 AT_ONCE = 64  # images of a timed forward pass
-GUESS = 5e9  # multiply-accumulates a second and thread: how many images are worth a first try
-PARALLEL = 0.9  # two threads do 2 ** 0.9 times the work of one
+GUESS = 5e9  # multiply-accumulates per second and thread, to choose the number of timed images
+PARALLEL = 0.9  # n threads do n ** 0.9 times the work of one
 RUNTIME = 0.65  # a saved file's time in onnxruntime over torch's: 0.42 (depthwise) … 0.90 (resnet18), 7 networks
 FLOPS = 1e10  # double-precision operations a second of the probe's search
-POINT = (1.7, 2.0, 2.6)  # seconds to time a file's latency and open its sessions; its accuracy comes on top
-EXPORT = (0.4, 0.02)  # seconds to write a graph: at least, and for each operation (0.01 … 0.04 measured on 7 networks)
-CONVERT = 0.3  # seconds to quantize a file, its calibration's answers aside
-SPREAD = 1.3  # how far times of calm runs lie apart
-LIBRARIES = 260e6  # bytes that the exporter and its libraries add to a worker when the first graph is written
+POINT = (1.7, 2.0, 2.6)  # seconds to open a file's sessions and time its latency, without its accuracy
+EXPORT = (0.4, 0.02)  # seconds to write a graph: base, and per operation (0.01 … 0.04 measured on 7 networks)
+CONVERT = 0.3  # seconds to quantize a file, without calibration
+SPREAD = 1.3  # factor between times of undisturbed runs
+LIBRARIES = 260e6  # bytes added to a worker by the exporter and its libraries
 COPIES = 8  # of the weights while a network trains: gradients, momenta, the best and the last whole epoch's state
 
 
 @dataclass(frozen=True)
 class Seconds:
-    """A likely time, and the range it will lie in."""
+    """A likely time in seconds, and its range."""
 
     low: float = 0.0
     likely: float = 0.0
@@ -56,6 +57,7 @@ class Seconds:
 
     @classmethod
     def about(cls, likely: float, spread: float = SPREAD) -> Seconds:
+        """A time with a range of `spread` times less to `spread` times more."""
         return cls(likely / spread, likely, likely * spread)
 
 
@@ -63,14 +65,14 @@ T = TypeVar("T")
 
 
 def architecture(model: Model) -> str:
-    """Names a network by its shapes and by what of it learns: networks of equal name cost the same."""
+    """Identifies a network by its shapes and trainable parameters: equal ones have equal costs."""
     facts = [model.backbone, model.preprocessing.size, model.preprocessing.channels, len(model.classes)]
     shapes = [(name, tuple(p.shape), p.requires_grad) for name, p in model.net.named_parameters()]
     return sha256(repr((facts, shapes)).encode()).hexdigest()
 
 
 def by_architecture(count: Callable[[Model], T]) -> Callable[[Model], T]:
-    """`count`, done once for all networks of one architecture; keeps no network alive."""
+    """`count`, computed once per architecture; keeps no network in memory."""
     known: dict[str, T] = {}
 
     def counted(model: Model) -> T:
@@ -84,13 +86,13 @@ def by_architecture(count: Callable[[Model], T]) -> Callable[[Model], T]:
 
 @by_architecture
 def cost(model: Model) -> Complexity:
-    """Params and MACs as a point reports them."""
+    """Parameters and MACs as reported for a point."""
     return complexity(model.net, _shape(model))
 
 
 @by_architecture
 def parts(model: Model) -> Anatomy:
-    """What its file and its activations are made of."""
+    """The components of its file and its activations."""
     return anatomy(model.net, _shape(model))
 
 
@@ -100,16 +102,16 @@ def _shape(model: Model) -> tuple[int, int, int]:
 
 
 class Stopwatch:
-    """Times work on one context. What it timed once it remembers for as long as the process lives."""
+    """Times work in one context; results are remembered while the process lives."""
 
     known: dict[tuple[object, ...], Seconds] = {}  # noqa: RUF012 (shared on purpose: a worker keeps it between previews)
 
     def __init__(self, context: Context) -> None:
         self.context = context
-        self.waiting = 1  # kinds of work not timed yet: they share the budget
+        self.waiting = 1  # kinds of work not yet timed, which share the budget
 
     def seconds(self, works: Iterable[Workload]) -> Seconds:
-        """How long all of them take, one after another."""
+        """The time of all work, one after another."""
         total = Seconds()
         for work in works:
             total += Seconds.about(work.operations / FLOPS, 2.5)
@@ -118,7 +120,7 @@ class Stopwatch:
         return total
 
     def _share(self, work: Workload) -> float:
-        """The threads of the run share the work of one; a saved file needs less than torch."""
+        """The factor for the number of threads, and for saved files, which are faster than torch."""
         if self.context.device.type != "cpu":
             return 1.0
         threads = min(self.context.threads, os.cpu_count() or 1)
@@ -129,7 +131,7 @@ class Stopwatch:
         self.waiting = len({self._key(work) for work in works if work.images} - self.known.keys())
 
     def _pace(self, work: Workload) -> Seconds:
-        """Seconds an image."""
+        """Seconds per image."""
         key = self._key(work)
         if key not in self.known:
             self.known[key] = _timed(work, self.context, BUDGET / max(1, self.waiting))
@@ -144,10 +146,10 @@ class Stopwatch:
 
 
 def _timed(work: Workload, context: Context, budget: float) -> Seconds:
-    """Seconds an image on one thread of a CPU, or on the whole of another device.
+    """Seconds per image on one CPU thread, or on another device as a whole.
 
-    On a CPU processor time is what counts: with one thread it is nearly the same however busy the machine is, where the
-    wall time of several threads that wait for each other grows tenfold. `high` is what the wall said.
+    On a CPU, processor time is used: with one thread it hardly depends on how busy the machine is, while the wall time
+    of several threads that wait for each other can grow tenfold. `high` is from the wall time.
     """
     macs = max(1, cost(work.model).macs) * (3 if work.kind == "train" else 1)
     batch = work.batch if work.kind == "train" else AT_ONCE
@@ -162,8 +164,8 @@ def _timed(work: Workload, context: Context, budget: float) -> Seconds:
 
 
 def _fastest(act: Callable[[], object], budget: float, device: torch.device) -> tuple[float, float]:
-    """(wall, processor) seconds of the fastest pass; the first one, which also prepares the kernels for these shapes,
-    counts only when it took several times the budget."""
+    """(wall, processor) seconds of the fastest pass; the first one, which also prepares kernels, counts only if it took
+    several times the budget."""
     found: list[tuple[float, float]] = []
     began = time.perf_counter()
     while len(found) <= PASSES:
@@ -185,7 +187,7 @@ def _images(count: int, context: Context) -> Tensor:
 
 
 def _act(net: nn.Module, kind: Kind, raw: Tensor, model: Model, context: Context) -> Callable[[], object]:
-    """One pass over `raw`, from pixels to logits or to the optimizer's step."""
+    """A function that does one pass over `raw`, from pixels to logits or to the optimizer step."""
     raw = raw.to(context.device)
     precision = choose_precision(net, context)
     layout = choose_layout(net, context.device)
@@ -213,12 +215,12 @@ def _act(net: nn.Module, kind: Kind, raw: Tensor, model: Model, context: Context
 
 @lru_cache(1)
 def resting() -> int:
-    """Bytes this process held when it was first asked: a worker with its libraries, before its first network."""
+    """Bytes used by this process at the first call: a worker with its libraries, before its first network."""
     return int(psutil.Process().memory_info().rss)
 
 
 def held(work: Workload, context: Context) -> float:
-    """Bytes that a piece of work adds to what rests, at its height."""
+    """Bytes that a piece of work adds at its peak."""
     found = parts(work.model)
     weights = 4.0 * cost(work.model).params
     if work.kind == "train":
@@ -227,10 +229,11 @@ def held(work: Workload, context: Context) -> float:
 
 
 def pixels(context: Context) -> float:
-    """Bytes of all images: three splits, the labelled part and the pool apart, joined, and one view of them, and those
-    of the target."""
+    """Bytes of the images that must be in memory: the three splits and the target's, and one view of those trained on,
+    each up to what is kept there. Larger ones lie in mapped files, which the system drops when it needs the room."""
     data = context.data
     image = data.channels * data.size**2
     trained = len(context.labelled) + len(context.pool)
     other = len(context.target.images) if context.target else 0
-    return float(image * (len(data.train) + len(data.validation) + len(data.test) + 3 * trained + other))
+    everything = image * (len(data.train) + len(data.validation) + len(data.test) + other)
+    return float(min(everything, IN_MEMORY) + 2 * min(image * trained, IN_MEMORY))

@@ -1,4 +1,4 @@
-"""An import, as a question: how far it is, and a rest between two files."""
+"""Answers requests to import images or texts, with progress and pauses for quick jobs."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from core.questions.import_data import Imported, ImportRequest
 from core.uploads import drop
 from core.workspace import Workspace
 
-INTERVAL = 0.2  # seconds between two reports of a job that goes from file to file
+INTERVAL = 0.2  # seconds between two progress reports
 
 
 def answer(request: ImportRequest, job: Job) -> Imported:
-    """What became of the files. Raises UserError where the whole is refused, CancelledError when asked to stop."""
+    """The result; raises UserError if the import is refused, CancelledError if the job is cancelled."""
     imported = import_data(
         Path(request.path), request.name, job.workspace / "datasets", side=request.side or 0,
         wishes=Wishes(request.classes_from, request.splits, request.merge), shape=request.shape,
@@ -28,8 +28,8 @@ def answer(request: ImportRequest, job: Job) -> Imported:
 
 
 class Telling:
-    """Progress of a job that goes from file to file: written down now and then, with a rest for quick questions and a
-    look whether it was cancelled. Raises CancelledError."""
+    """The progress function of a job that works file by file: now and then it reports progress, lets quick jobs pass
+    and checks for cancellation. Raises CancelledError."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -39,7 +39,7 @@ class Telling:
     def __call__(self, what: str, done: int, total: int | None) -> None:
         if time.monotonic() < self._next and what == self._what and done != total:
             return
-        if self.job.cancel_requested() or not self.job.folder.is_dir():  # whoever asked may have gone
+        if self.job.cancel_requested() or not self.job.folder.is_dir():  # the process that asked may have removed it
             raise CancelledError
         self.job.tell(done, total or 0, what)
         self.job.rest()

@@ -1,4 +1,4 @@
-"""The import of a network that a person trained, as a question."""
+"""Answers requests to import a trained network."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from core.questions.import_network import ImportedNetwork, ImportNetworkRequest
 
 
 def answer(request: ImportNetworkRequest, job: Job) -> ImportedNetwork:
-    """What became of the file. Raises UserError where it is refused, CancelledError when asked to stop."""
+    """The imported network; raises UserError if the file is refused, CancelledError if the job is cancelled."""
     return import_network(request, job.workspace / "models", Telling(job))

@@ -1,4 +1,4 @@
-"""Networks with one layer changed and all others as they are: rounded to few bits, or thinned."""
+"""Networks with a single changed layer: quantized to few bits, or pruned."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ WEIGHTED = (nn.modules.conv._ConvNd, nn.Linear, nn.MultiheadAttention)
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer to try: its name, and what the network becomes at each of the values, which are given in order; a
-    network that is none other than the one before comes as None."""
+    """One layer to change: its name, and a function that yields the network for each value, in order; None if it equals
+    the network before."""
 
     name: str
     variants: Callable[[tuple[float, ...]], Iterator[nn.Module | None]]
 
 
 def weighted(model: Model) -> list[Layer]:
-    """The layers with weights; each is rounded as weights are everywhere here: symmetric, a scale an output channel."""
+    """The layers with weights; each is quantized symmetrically with one scale per output channel."""
     found = []
     for name, module in model.net.named_modules():
         weight = getattr(module, "in_proj_weight", getattr(module, "weight", None))
@@ -42,7 +42,7 @@ def weighted(model: Model) -> list[Layer]:
 
 
 def _rounded(net: nn.Module, weight: nn.Parameter, values: tuple[float, ...]) -> Iterator[nn.Module]:
-    """The network with one weight rounded, put back afterwards."""
+    """The network with one weight quantized; the weight is restored afterwards."""
     before = weight.detach().clone()
     try:
         for bits in values:
@@ -55,8 +55,8 @@ def _rounded(net: nn.Module, weight: nn.Parameter, values: tuple[float, ...]) ->
 
 
 def prunable(model: Model) -> list[Layer]:
-    """The layers whose channels may go, in the network's order; layers that share channels go together, under the
-    name of one of them.
+    """The layers whose channels can be removed, in the network's order; layers that share channels are one entry, with
+    the name of one of them.
 
     Raises UserError not_prunable.
     """
@@ -67,12 +67,12 @@ def prunable(model: Model) -> list[Layer]:
 
 
 def _thinned(model: Model, name: str, ratios: tuple[float, ...]) -> Iterator[nn.Module | None]:
-    """The network without ever more channels of one set, those of the smallest filters (L1 norm) first."""
+    """The network with more and more channels of one set removed, those with the smallest filters (L1 norm) first."""
     net, sizes = copy.deepcopy(model.net), dict[str, int]()
     cuts: list[bool] = []
 
     def cut(ratio: float, graph: object, sets: list[ChannelSet]) -> None:
-        one = next((one for one in sets if one.name == name), None)  # at its last step it is none any more
+        one = next((one for one in sets if one.name == name), None)  # a set no more at its last step
         kept = 0 if one is None else max(int(one.size / one.step * (1 - ratio) + EPSILON), 1) * one.step
         cuts.append(one is not None and kept < len(one.scores))
         if one is not None and cuts[-1]:
@@ -87,7 +87,7 @@ def _thinned(model: Model, name: str, ratios: tuple[float, ...]) -> Iterator[nn.
 def _at_work(
     net: nn.Module, model: Model, sizes: dict[str, int], work: Callable[[object, list[ChannelSet]], None]
 ) -> None:
-    """Does `work` with the graph of `net` and the sets of its channels; `sizes` are their first widths."""
+    """Calls `work` with the graph of `net` and its channel sets; `sizes` are their original widths."""
     p = model.preprocessing
     try:
         with traceable(net):
@@ -104,7 +104,7 @@ def _at_work(
 
 
 def filter_norm(group: Any) -> Tensor:
-    """The sum of the absolute weights that make each channel of the first layer of a torch-pruning Group."""
+    """The L1 norm of the filter of each channel [N] in the first layer of a torch-pruning Group."""
     layer, channels = group[0].dep.target.module, group[0].idxs
     norms: Tensor = layer.weight.detach().flatten(1).abs().sum(1)
     return norms[channels]

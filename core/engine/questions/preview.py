@@ -1,7 +1,7 @@
-"""What a recipe will give, before any training: its networks by really making them, time from a few real batches.
+"""Forecasts a recipe before any training: its networks are really built, times come from a few real batches.
 
-Nothing is trained, fetched or written. A network comes with random weights; where the choice of channels will depend on
-trained ones, its row says so.
+Nothing is trained, downloaded or written. Networks have random weights; if the choice of channels depends on trained
+weights, the row says so.
 """
 
 from __future__ import annotations
@@ -45,19 +45,19 @@ from core.questions.preview import Note, Preview, PreviewRequest, Row
 from core.recipe import Recipe, parse_recipe
 from core.workspace import Workspace
 
-REMEMBERED = 12  # outlines: a step that did not change is not made again
+REMEMBERED = 12  # forecasts of steps: an unchanged step is not computed again
 
 
 @lru_cache(4)
 def _start(backbone: Backbone, classes: tuple[str, ...], image_size: int, weights: str) -> Model:
-    """By the entry, not its name: a person's network can be imported anew under an old one."""
+    """The initial model, cached by the entry, not by its name: a network can be imported again under an old name."""
     return untrained(backbone.name, classes, image_size, weights)
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One step of the chain: the network before and after it, the seconds it took to make the latter here, the work
-    that the real step is, and that of its controls."""
+    """One step of the chain: the network before and after it, the seconds it took to build the latter here, the work of
+    the real step, and that of its controls."""
 
     number: int
     method: Method
@@ -66,37 +66,37 @@ class Stage:
     context: Context
     seconds: float
     workload: tuple[Workload, ...]
-    beside: tuple[Workload, ...]
+    for_controls: tuple[Workload, ...]
 
 
 def answer(request: PreviewRequest, job: Job) -> Preview:
-    """The preview of the recipe that was asked about."""
+    """The forecast of the requested recipe; raises UserErrors or UserError if it holds a mistake."""
     return preview(request.recipe, job.workspace)
 
 
 def preview(text: str, workspace: Path) -> Preview:
-    """The preview of a recipe's TOML `text`; raises UserErrors or UserError where it holds a mistake."""
+    """The forecast of a recipe's TOML `text`; raises UserErrors or UserError if it holds a mistake."""
     resting()
     store = Workspace(workspace)
     recipe = parse_recipe(text, store.catalog())
     methods = [build(step.stage, step.method, **step.options) for step in recipe.steps]
     for method in methods:
         method.check_machine()
-    context, counted, told = _context(recipe, workspace)
+    context, counted, tests = _context(recipe, workspace)
     if counted.exact:
         check_steps(methods, context.data)
     with _as_in_a_run():
         stages = list(_chain(recipe, methods, context))
         points = [stage for stage in stages if stage.method.makes_point]
-        chain, beside = _times(points, context, told)
-    beside = beside * recipe.seeds
-    total = chain * recipe.seeds + beside
+        chain, for_controls = _times(points, context, tests)
+    for_controls = for_controls * recipe.seeds
+    total = chain * recipe.seeds + for_controls
     return Preview(
         rows=tuple(_row(recipe, stage) for stage in points),
         seconds=round(total.likely, 1), seconds_low=round(total.low, 1), seconds_high=round(total.high, 1),
         memory_bytes=round(_memory(points, context)), device=describe_device(context.device),
         image_size=recipe.image_size or find(recipe.backbone).image_size,
-        notes=tuple(_notes(recipe, methods, counted, beside, store.datasets)),
+        notes=tuple(_notes(recipe, methods, counted, for_controls, store.datasets)),
     )  # fmt: skip
 
 
@@ -111,14 +111,14 @@ def _chain(recipe: Recipe, methods: list[Method], context: Context) -> Iterator[
         with in_recipe(number, method):
             after, seconds = _outline(_Question(method, before, here, _facts(method, before, here)))
         workload = method.workload(before.model, after.model, here)
-        beside = method.control_workload(before.model, after.model, here)
-        yield Stage(number, method, before, after, here, seconds, workload, beside)
+        for_controls = method.control_workload(before.model, after.model, here)
+        yield Stage(number, method, before, after, here, seconds, workload, for_controls)
         before = after
 
 
 @dataclass(frozen=True)
 class _Question:
-    """Equal questions have equal outlines: the same method with the same options on a network of the same shapes."""
+    """A cache key: the same method with the same options on a network of the same shapes has the same forecast."""
 
     method: Method
     before: Forecast
@@ -140,7 +140,7 @@ def _facts(method: Method, before: Forecast, context: Context) -> str:
 
 @lru_cache(REMEMBERED)
 def _outline(question: _Question) -> tuple[Forecast, float]:
-    """The network after the step, and the seconds that making it took."""
+    """The network after the step, and the seconds it took to build it."""
     began = perf_counter()
     made = question.method.forecast(question.before, question.context)
     return made, perf_counter() - began
@@ -158,20 +158,20 @@ def _row(recipe: Recipe, stage: Stage) -> Row:
     )  # fmt: skip
 
 
-# what it stands on
+# the context
 
 
 def _context(recipe: Recipe, workspace: Path) -> tuple[Context, Counted, int]:
-    """The context of a run, with datasets that have counts but no pixels; and how many test images a point is told
-    on."""
+    """The context of a run, with datasets that have counts but no pixels; the counts; and the number of test images per
+    point."""
     size = find(recipe.backbone).side(recipe.image_size)
     counted = count_dataset(recipe.dataset, size, workspace / "datasets")
     data = counted.data
     labelled, pool = labelled_part(data.train, recipe.labels, recipe.shots, data.classes, recipe.seed)
-    target, told = None, len(data.test)
+    target, tests = None, len(data.test)
     if recipe.target:
         other = count_dataset(recipe.target, size, workspace / "datasets").data
-        target, told = Unlabelled(other.train.images, tuple(range(len(data.classes)))), told + len(other.test)
+        target, tests = Unlabelled(other.train.images, tuple(range(len(data.classes)))), tests + len(other.test)
     device = choose_device(recipe.device)
     context = Context(
         data=data, labelled=labelled, pool=pool, device=device, threads=recipe.threads,
@@ -179,12 +179,12 @@ def _context(recipe: Recipe, workspace: Path) -> tuple[Context, Counted, int]:
         place=(recipe.seed, 0), report=silent, warn=lambda code, message: None, cancelled=lambda: False,
         target=target, bfloat16=bfloat16_of(device),
     )  # fmt: skip
-    return context, counted, told
+    return context, counted, tests
 
 
 @contextmanager
 def _as_in_a_run() -> Iterator[None]:
-    """One thread, whose processor time says what work costs; and a run's treatment of numbers near zero."""
+    """One thread, whose processor time measures the work, and a run's treatment of denormal numbers."""
     torch.set_flush_denormal(True)
     try:
         with one_thread():
@@ -196,26 +196,26 @@ def _as_in_a_run() -> Iterator[None]:
 # time and memory
 
 
-def _times(points: list[Stage], context: Context, told: int) -> tuple[Seconds, Seconds]:
-    """(the points of one seed, the controls beside them)."""
+def _times(points: list[Stage], context: Context, tests: int) -> tuple[Seconds, Seconds]:
+    """(time of the points of one seed, time of their controls)."""
     watch = Stopwatch(context)
     on_cpu = Stopwatch(replace(context, device=torch.device("cpu")))
-    evaluation = len(context.data.validation) + told
+    evaluation = len(context.data.validation) + tests
     watch.expect(
         work for stage in points for work in (*stage.workload, Workload("answer", stage.after.model, evaluation))
     )
-    chain, beside = Seconds(), Seconds()
+    chain, for_controls = Seconds(), Seconds()
     for stage in points:
         measured = Seconds(*POINT) + on_cpu.seconds([Workload("answer", stage.after.model, evaluation)])
         written = _writing(stage)
         chain += watch.seconds(stage.workload) + Seconds.about(stage.seconds, 1.5) + written + measured
-        beside += watch.seconds(stage.beside)
-        beside += (written + measured) * len(stage.method.controls(stage.before.model, stage.context))
-    return chain, beside
+        for_controls += watch.seconds(stage.for_controls)
+        for_controls += (written + measured) * len(stage.method.controls(stage.before.model, stage.context))
+    return chain, for_controls
 
 
 def _writing(stage: Stage) -> Seconds:
-    """Writing the file: from torch where the step changes the network, else from the file before."""
+    """Time to write the file: from torch if the step changes the network, otherwise from the file before."""
     if type(stage.method).apply is Method.apply:
         return Seconds.about(CONVERT, 2)
     least, each = EXPORT
@@ -223,7 +223,7 @@ def _writing(stage: Stage) -> Seconds:
 
 
 def _memory(points: list[Stage], context: Context) -> float:
-    """What rests, the images, the exporter, every network made so far, and the most that one piece of work adds."""
+    """Peak memory in bytes: the idle worker, images, exporter, all networks, and the largest piece of work."""
     networks = {architecture(stage.after.model): 4.0 * cost(stage.after.model).params for stage in points}
     evaluation = [Workload("answer", stage.after.model, 1) for stage in points]
     most = max(
@@ -232,7 +232,7 @@ def _memory(points: list[Stage], context: Context) -> float:
     return resting() + pixels(context) + LIBRARIES + sum(networks.values()) + most
 
 
-def _notes(recipe: Recipe, methods: list[Method], counted: Counted, beside: Seconds, folder: Path) -> Iterator[Note]:
+def _notes(recipe: Recipe, methods: list[Method], counted: Counted, controls: Seconds, folder: Path) -> Iterator[Note]:
     facts = datasets(folder).get(recipe.dataset)
     if not counted.exact and facts is not None:
         yield Note(
@@ -242,6 +242,6 @@ def _notes(recipe: Recipe, methods: list[Method], counted: Counted, beside: Seco
         if recipe.weights == "default" and find(name).fixed and not weights_at_hand(name, folder):
             size = find(name).download_bytes / 1e6
             yield Note("download", {"backbone": name, "megabytes": f"{size:.0f}"})
-    if beside.likely:
-        yield Note("controls", {"seconds": f"{beside.likely:.0f}"})
+    if controls.likely:
+        yield Note("controls", {"seconds": f"{controls.likely:.0f}"})
     yield Note("time")

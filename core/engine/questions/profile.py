@@ -1,4 +1,4 @@
-"""A backbone's complexity, as a question."""
+"""Answers requests for a backbone's complexity."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from core.questions.profile import Profile, ProfileRequest
 
 
 def answer(request: ProfileRequest, job: Job) -> Profile:
-    """Counted on the skeleton of the network; raises UserError on a wrong name, number of classes or size."""
+    """The costs, counted without weights; raises UserError on a wrong name, number of classes or size."""
     return profile(request.backbone, request.classes, request.image_size)

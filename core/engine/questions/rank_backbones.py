@@ -1,4 +1,4 @@
-"""Which backbone suits a dataset: transferability scores beside the accuracy of a probe on the same features."""
+"""Answers requests to rank backbones: transferability scores, and the accuracy of a probe on the same features."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from core.errors import UserError
 from core.jobs import Job
 from core.questions.rank_backbones import Agreement, Ranking, RankRequest, Row
 
-L2 = 0.1  # one penalty for all, so that only the features differ
+L2 = 0.1  # one penalty for all probes, so that only the features differ
 NEIGHBOURS = 5
-FEWEST = 3  # backbones that can agree with the probe: two are in the right order half the time by chance
+FEWEST = 3  # backbones for an agreement: two are in the right order half the time by chance
 SCORES = ("logme", "h_score", "transrate", "knn_accuracy", "leep", "nce")
 
 
 def answer(request: RankRequest, job: Job) -> Ranking:
-    """A row a backbone, the best probe first, and how the scores agree with the probe. Raises UserError on a wrong name
-    or number, CancelledError between two batches once the person asks to stop."""
+    """One row per backbone, the best probe first, and the agreement of the scores with the probe. Raises UserError on a
+    wrong name or number, CancelledError between two batches if the job is cancelled."""
     rows = rank(request, job)
     return Ranking(tuple(rows), tuple(agreement(rows)))
 
@@ -58,8 +58,8 @@ def rank(request: RankRequest, job: Job) -> list[Row]:
 
 
 def agreement(rows: Sequence[Row]) -> list[Agreement]:
-    """Of each score over the pretrained rows, and over all of them where there are others too; nothing where fewer
-    than three rows have the score, or where it or the probe is the same for all."""
+    """The agreement of each score with the probe over the pretrained rows, and over all rows if there are others too;
+    left out if fewer than three rows have the score, or if it or the probe is the same for all."""
     pretrained = [row for row in rows if row.pretrained]
     found = [_agreement(score, pretrained, controls=False) for score in SCORES]
     if len(pretrained) < len(rows):
@@ -70,7 +70,7 @@ def agreement(rows: Sequence[Row]) -> list[Agreement]:
 def _agreement(score: str, rows: Sequence[Row], *, controls: bool) -> Agreement | None:
     pairs = [(value, row.probe_accuracy) for row in rows if (value := getattr(row, score)) is not None]
     if controls and all(row.pretrained for row in rows if getattr(row, score) is not None):
-        return None  # no control has this score: it would be told twice
+        return None  # no control has this score: it would be reported twice
     scores, probes = {value for value, _ in pairs}, {probe for _, probe in pairs}
     if len(pairs) < FEWEST or len(scores) == 1 or len(probes) == 1:
         return None
@@ -96,7 +96,7 @@ def _row(context: Context, name: str, pretrained: bool) -> Row:
 
 
 def _source_probabilities(name: str, features: Tensor, context: Context) -> NDArray[np.float64]:
-    """The pretrained network's own answers, [N, S]: its last layer on the same embedding."""
+    """The pretrained network's own probabilities [N, S]: its last layer applied to the same embedding."""
     original = head_layer(load_backbone(name, image_size=context.image_size or None, folder=context.cache / "weights"))
     with torch.inference_mode():
         known: NDArray[np.float64] = original(features).softmax(1).double().numpy()

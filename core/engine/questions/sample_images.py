@@ -1,4 +1,4 @@
-"""Images that are drawn, as a question."""
+"""Answers requests for a dataset of drawn images."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ from core.questions.sample_images import SampleImagesRequest
 
 
 def answer(request: SampleImagesRequest, job: Job) -> Imported:
-    """Raises UserError on a bad name, CancelledError when asked to stop."""
+    """The dataset; raises UserError on a bad name, CancelledError if the job is cancelled."""
     return import_sample_photos(request.name, job.workspace / "datasets", Telling(job))

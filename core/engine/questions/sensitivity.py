@@ -1,7 +1,7 @@
-"""What a network loses when one layer alone is cut or rounded, layer by layer, on validation images.
+"""Measures the validation accuracy of a network with a single layer pruned or quantized, layer by layer.
 
-Li et al. 2017, arXiv:1608.08710. A layer that is done is kept by content, so that asking again, or after a
-cancellation, goes on from there.
+Li et al. 2017, arXiv:1608.08710. Finished layers are cached by content, so that a repeated or cancelled request
+continues from there.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import nn
 
 from core.engine.backbones import find
 from core.engine.context import CancelledError
-from core.engine.data import Split, load_dataset
+from core.engine.data import Dataset, Split, load_dataset
 from core.engine.data.dataset import draw
 from core.engine.measure.evaluate import evaluate
 from core.engine.model import Model
@@ -34,31 +34,27 @@ from core.sealed import read_kept, write_kept
 from core.workspace import Workspace
 
 BATCH = 128
-Tell = Callable[[int, int, tuple[Row, ...]], None]  # layers done, layers in all, every row so far
+Report = Callable[[int, int, tuple[Row, ...]], None]  # (layers done, layers in all, all rows so far)
 ROWS = TypeAdapter(list[Row])
 
 
 def answer(request: SensitivityRequest, job: Job) -> Sensitivity:
-    """A row a layer and value. Raises UserError, and CancelledError between two networks once the person asks to
-    stop."""
+    """One row per layer and value. Raises UserError, and CancelledError between two networks if the job is
+    cancelled."""
     store, what, step = Workspace(job.workspace), request.what, request.step
     run = store.run(request.run)
     recipe = run.recipe()
     made = run.checkpoints / f"seed-{recipe.seed}" / f"step-{step}" / "made"
     if not (made / WEIGHTS).exists():
-        raise UserError(
-            "missing_artifact", "step", step, "a step whose network is still there", "Run the recipe again."
-        )
+        raise UserError("missing_artifact", "step", step, "a step whose network still exists", "Run the recipe again.")
     model = load_model(made)
     size = find(recipe.backbone).side(recipe.image_size)
     version = run.state().environment.get("dataset_version", "")
     data = load_dataset(recipe.dataset, size, folder=store.datasets, version=version)
     split = subset(data.validation, request.limit, len(data.classes))
-    asked = (what, json.dumps(VALUES[what]), str(len(split)))
-    parts = (digest(made), data.content_hash, *asked, code_version(), torch.__version__)
-    kept = Kept(store.cache / "sensitivity" / f"{sha256('/'.join(parts).encode()).hexdigest()[:32]}.kept")
+    kept = kept_for(made, data, split, what, store)
 
-    def tell(done: int, total: int, found: tuple[Row, ...]) -> None:
+    def report(done: int, total: int, found: tuple[Row, ...]) -> None:
         job.tell(done, total, what)
         job.show(request.answer_to_document(Sensitivity(found, len(split))))
 
@@ -66,21 +62,30 @@ def answer(request: SensitivityRequest, job: Job) -> Sensitivity:
         job.rest()
         return job.cancel_requested()
 
-    found, cached = measure(model, what, VALUES[what], split, kept, tell, cancelled)
+    found, cached = measure(model, what, VALUES[what], split, kept, report, cancelled)
     return Sensitivity(found, len(split), cached)
+
+
+def kept_for(made: Path, data: Dataset, split: Split, what: str, store: Workspace) -> Kept:
+    """What is kept of the network at `made`, on the validation images `split` of `data`."""
+    asked = (what, json.dumps(VALUES[what]), str(len(split)))
+    parts = (digest(made), data.content_hash, *asked, code_version(), torch.__version__)
+    return Kept(store.cache / "sensitivity" / f"{sha256('/'.join(parts).encode()).hexdigest()[:32]}.kept")
 
 
 @dataclass(frozen=True)
 class Kept:
-    """The rows of the layers that were done before, in one file."""
+    """The cache file with the rows of finished layers."""
 
     path: Path
 
     def read(self) -> list[Row]:
+        """The cached rows; empty if there are none."""
         found = read_kept(self.path)
         return [] if found is None else ROWS.validate_json(found)
 
     def write(self, found: list[Row]) -> None:
+        """Stores the rows."""
         make_folder(self.path.parent)
         write_kept(self.path, ROWS.dump_json(found))
 
@@ -91,10 +96,10 @@ def measure(
     values: tuple[float, ...],
     split: Split,
     kept: Kept,
-    tell: Tell,
+    report: Report,
     cancelled: Callable[[], bool],
 ) -> tuple[tuple[Row, ...], bool]:
-    """Every row, and whether all of them were there already; the first value of `values` leaves a layer as it is."""
+    """All rows, and whether all came from the cache; the first of `values` leaves a layer unchanged."""
     model = model.with_net(model.net.cpu().eval())
     found = kept.read()
     layers = prunable(model) if what == "ratio" else weighted(model)
@@ -113,7 +118,7 @@ def measure(
                 assert whole is not None
                 found += _of_layer(layer, values, whole, accuracy)
                 kept.write(found)
-            tell(len({row.layer for row in found}), len(layers), tuple(found))
+            report(len({row.layer for row in found}), len(layers), tuple(found))
     return tuple(found), cached
 
 
@@ -128,20 +133,22 @@ def _of_layer(
 
 
 def right(model: Model, split: Split) -> float:
-    """The share of right answers in torch."""
+    """The accuracy in torch, from 0 to 1."""
     return evaluate(model.net, split, model.preprocessing, at_once=BATCH).accuracy
 
 
 def subset(split: Split, limit: int, classes: int) -> Split:
-    """At most `limit` images, stratified by class; all for 0. Raises UserError on fewer than one a class."""
+    """At most `limit` images, stratified by class; all for 0. Raises UserError on fewer than one per class."""
     if not 0 < limit < len(split):
         return split
     if limit < classes:
-        raise UserError("out_of_range", "limit", limit, f"0 for all, or at least {classes}", "One image a class.")
+        raise UserError(
+            "out_of_range", "limit", limit, f"0 for all, or at least {classes}", "Each class needs an image."
+        )
     chosen, _ = draw(split.labels.numpy(), limit, seed=0)
     return split.subset(chosen)
 
 
 def digest(made: Path) -> str:
-    """The content of a saved network."""
+    """A hash of a saved network."""
     return sha256((made / MANIFEST).read_bytes() + (made / WEIGHTS).read_bytes()).hexdigest()

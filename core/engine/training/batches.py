@@ -12,6 +12,7 @@ from torch import Tensor
 from core.engine.context import Context
 from core.engine.data import Split
 from core.engine.data.augment import augment, erase, prepare
+from core.engine.data.selection import join, spilled
 from core.engine.model import Model
 from core.engine.seeds import generator
 from core.engine.training.memory_layout import arranged
@@ -20,6 +21,7 @@ from core.engine.training.schedule import Schedule
 from core.errors import UserError
 
 UNLABELLED = -1
+IN_MEMORY = 2**28  # bytes of a view
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Examples:
         if pool is None or not len(pool):
             return cls(split.images, split.labels)
         unlabelled = torch.full((len(pool),), UNLABELLED, dtype=torch.long)
-        return cls(torch.cat([split.images, pool]), torch.cat([split.labels, unlabelled]))
+        return cls(join(split.images, pool), torch.cat([split.labels, unlabelled]))
 
     def __len__(self) -> int:
         return len(self.target)
@@ -68,15 +70,16 @@ class Examples:
 def view(images: Tensor, schedule: Schedule, context: Context, number: int) -> Tensor:
     """The fixed view `number` of all training images, uint8; view 0 is the images themselves.
 
-    Drawn in blocks of 1,024 so that each can be recreated without the others.
+    Drawn in blocks of 1,024 so that each can be recreated without the others. More than `IN_MEMORY` bytes lie in a
+    nameless file in the step's folder.
     """
     if number == 0 or schedule.augment == "none":
         return images
-    blocks = [
-        augment(block, schedule.augment, generator(*context.place, "view", number, i))
+    blocks = (
+        augment(block.clone(), schedule.augment, generator(*context.place, "view", number, i))
         for i, block in enumerate(torch.split(images, 1024))
-    ]
-    return torch.cat(blocks)
+    )
+    return torch.cat(list(blocks)) if images.numel() <= IN_MEMORY else spilled(blocks, images.shape, context.folder)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from core.engine.training.memory_layout import NAMES, arrange, choose_layout
 from core.engine.training.mixup import Mixture
 from core.engine.training.precision import autocast, choose_precision, name_of
 from core.engine.training.schedule import Schedule
-from core.engine.training.small_sets import tell_few
+from core.engine.training.small_sets import warn_small_dataset
 from core.errors import UserError
 from core.gap import KEPT
 
@@ -94,7 +94,7 @@ def fit(
     state = restored or checkpoints.start(learner, optimizer, averaged=schedule.average > 0)
     precision = state.precision or choose_precision(learner, context)
     total = batches * schedule.epochs
-    tell_few(len(examples), schedule, context)
+    warn_small_dataset(len(examples), schedule, context)
     try:
         with Observer(net, features=features) as observe:
 

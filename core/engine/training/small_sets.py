@@ -23,7 +23,7 @@ def steps_at_least() -> Any:
     )  # fmt: skip
 
 
-def tell_few(images: int, schedule: Schedule, context: Context) -> None:
+def warn_small_dataset(images: int, schedule: Schedule, context: Context) -> None:
     """Reports if a set is so small that its batches are smaller, or its images repeated more often, than requested."""
     size, steps, asked = schedule.size(images), schedule.length(images), min(schedule.batch, images)
     passes = schedule.drawn(images) / images

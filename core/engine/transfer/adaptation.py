@@ -101,7 +101,9 @@ class Adaptation(Transfer, ABC):
         """Source only: the same initial weights, the same images in the same order, no target."""
         if not self.source_only:
             return {}
-        alone = replace(context.beside(english(SOURCE_ONLY)), place=context.place, folder=context.folder / "source")
+        alone = replace(
+            context.for_control(english(SOURCE_ONLY)), place=context.place, folder=context.folder / "source"
+        )
         return {SOURCE_ONLY: lambda: self.learn_source(model, alone)}
 
     def learn_source(self, model: Model, context: Context) -> Model:

@@ -42,8 +42,7 @@ class Extractor:
 
     def embed(self, images: Tensor, context: Context) -> Tensor:
         """Embeddings [N, D] of uint8 images [N, C, H, W]; raises CancelledError between batches."""
-        content = blake2b(images.contiguous().numpy().tobytes(), digest_size=16).hexdigest()
-        path = context.cache / "embeddings" / f"{self.key}-{content}.kept"
+        path = context.cache / "embeddings" / f"{self.key}-{_content(images)}.kept"
         if (kept := read_kept(path)) is not None:
             return load(kept)["embedding"]
         found = self._compute(images, context)
@@ -84,6 +83,13 @@ class Extractor:
 
         threads = context.threads if context.device.type == "cpu" else 1
         yield from side_by_side(embed, torch.split(images, AT_ONCE), threads)
+
+
+def _content(images: Tensor) -> str:
+    digest = blake2b(digest_size=16)
+    for block in torch.split(images, 1024):
+        digest.update(block.contiguous().numpy().data)
+    return digest.hexdigest()
 
 
 def extractor(model: Model) -> Extractor:

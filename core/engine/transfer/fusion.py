@@ -15,7 +15,7 @@ from core.engine.export.graph import no_linear_head
 from core.engine.forecast import Forecast
 from core.engine.method import knob
 from core.engine.model import Model
-from core.engine.pipeline.first_model import side_of, start, tell_random
+from core.engine.pipeline.first_model import side_of, start, warn_random_weights
 from core.engine.transfer.embedding import extractor
 from core.engine.transfer.logistic import Problem
 from core.engine.transfer.probing import Frozen, ProbedTransfer, TargetFeatures
@@ -45,7 +45,7 @@ class Fusion(ProbedTransfer):
         """The fused network; features come from each backbone's own cache."""
         parts = self._parts(model, context)
         for part in parts[1:]:
-            tell_random(part, context)
+            warn_random_weights(part, context)
         extractors = [extractor(part) for part in parts]
 
         def embed(images: Tensor) -> Tensor:

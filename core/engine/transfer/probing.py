@@ -17,7 +17,7 @@ from core.engine.forecast import Workload
 from core.engine.measure.evaluate import scored
 from core.engine.method import Saved, knob
 from core.engine.model import Model
-from core.engine.pipeline.first_model import tell_random
+from core.engine.pipeline.first_model import warn_random_weights
 from core.engine.transfer import Transfer
 from core.engine.transfer.embedding import extractor, template
 from core.engine.transfer.logistic import Problem, operations
@@ -80,7 +80,7 @@ class ProbedTransfer(Transfer, ABC):
         are several, each is solved roughly, and the best to convergence; the reported figures are of the rough ones. A
         head that adapts to the target is chosen by its accuracy on the source, where labels may be used.
         """
-        tell_random(model, context)
+        warn_random_weights(model, context)
         came = model if context.artifact and not self.adapts() else None
         model, embed = self.frozen(model, context)
         split, validation = context.labelled, context.data.validation

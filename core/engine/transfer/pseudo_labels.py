@@ -9,13 +9,14 @@ import torch
 
 from core.controls import LABELS_ALONE, english
 from core.engine.context import Context
+from core.engine.data.selection import choose, join
 from core.engine.forecast import Workload
 from core.engine.measure.evaluate import AT_ONCE, answers
 from core.engine.method import knob
 from core.engine.model import Model
 from core.engine.training.loop import ITSELF, Examples, Incumbent
 from core.engine.training.schedule import Schedule
-from core.engine.training.small_sets import tell_few
+from core.engine.training.small_sets import warn_small_dataset
 from core.engine.transfer.fine_tune import FineTune
 from core.engine.transfer.training import shared_out
 from core.errors import UserError
@@ -59,7 +60,7 @@ class PseudoLabels(FineTune):
 
     def controls(self, model: Model, context: Context) -> dict[str, Callable[[], Model]]:
         """The control: same start, same rounds, same number of steps, labels only."""
-        alone = context.beside(english(LABELS_ALONE))
+        alone = context.for_control(english(LABELS_ALONE))
         return {LABELS_ALONE: lambda: self._learn(model, alone, joining=False)} if self.twin else {}
 
     def workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:
@@ -71,7 +72,7 @@ class PseudoLabels(FineTune):
     def _learn(self, model: Model, context: Context, *, joining: bool) -> Model:
         examples = Examples.of(context.labelled)
         parts = shared_out(self.epochs, self.rounds + 1, "rounds", self.rounds)
-        tell_few(len(context.labelled) + len(context.pool), self._small(self.epochs, context), context)
+        warn_small_dataset(len(context.labelled) + len(context.pool), self._small(self.epochs, context), context)
         start, fresh = self.objective(model, examples, context), model.fresh
         for number, (done, end) in enumerate(parts):
             part = context.part(f"round-{number}").after(done, self.epochs)
@@ -103,7 +104,7 @@ class PseudoLabels(FineTune):
         split, joined, pool = context.labelled, int(sure.sum()), len(context.pool)
         message = f"Round {number}: {joined:,} of {pool:,} unlabelled images joined, with p ≥ {self.confidence:g}."
         context.warn("pseudo_labels", message)
-        return Examples(torch.cat([split.images, context.pool[sure]]), torch.cat([split.labels, label[sure]]))
+        return Examples(join(split.images, choose(context.pool, sure)), torch.cat([split.labels, label[sure]]))
 
     def _refuse(self, context: Context) -> None:
         if not len(context.pool):

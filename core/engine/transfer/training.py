@@ -18,7 +18,7 @@ from core.engine.data.augment import AUGMENTATIONS, CALLED
 from core.engine.forecast import Workload, training
 from core.engine.method import knob
 from core.engine.model import Model
-from core.engine.pipeline.first_model import tell_random
+from core.engine.pipeline.first_model import warn_random_weights
 from core.engine.training.loop import ITSELF, Examples, Incumbent, fit
 from core.engine.training.lr_finder import BATCHES
 from core.engine.training.schedule import CURVES, Schedule
@@ -153,7 +153,7 @@ class TrainedTransfer(Transfer, ABC):
         what = what or self.suited(model).trainable(net, len(examples))
         whole = _whole(net, what.groups)
         if not whole or any(isinstance(m, _BatchNorm) and not knows_images(m) for m in what.frozen):
-            tell_random(model, context)
+            warn_random_weights(model, context)
         head = {id(p) for p in blocks(net).head}
         groups = [g if _of(g, head) or not self.l2_sp else {**g, "weight_decay": 0.0} for g in what.groups]
         loss = start or self.objective(model, examples, context)

@@ -113,7 +113,7 @@ class Transform(ProbedTransfer):
 
     def controls(self, model: Model, context: Context) -> dict[str, Callable[[], Model]]:
         """If it adapts: the same classifier in the source's own directions, without the target."""
-        alone = context.beside(english(SOURCE_ONLY))
+        alone = context.for_control(english(SOURCE_ONLY))
         return {SOURCE_ONLY: lambda: self._alone().apply(copied(model), alone)} if self.adapts() else {}
 
     def _alone(self) -> Transform:

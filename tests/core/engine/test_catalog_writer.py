@@ -82,7 +82,7 @@ def test_one_file_is_one_entry(stage: Write) -> None:
         ('knob("a",', 'knob("c",', "default is refused"),
         ("ge=1, le=50", "ge=50, le=1", "no value"),
         ('"温度"', '" "', "Chinese"),
-        ('"全部"', '""', "name of 0: say it in English and in Chinese"),
+        ('"全部"', '""', "name of 0: write it in English and in Chinese"),
         ("names={{0:", "names={{10:", "its named value 10 is refused"),
         ("usual=5", "usual=50", "its usual value 50 is refused"),
         ('"Softens."', '""', "English"),

@@ -219,7 +219,7 @@ def test_what_a_worker_died_of() -> None:
     assert "code 3" in cause_of_death(3, "a\nb")
     assert last_lines("a\nExtension modules: numpy, torch (total: 400)\nb") == "a\nb"
     assert "signal 40" in cause_of_death(-40, "")
-    assert "nobody watched" in cause_of_death(None, "")
+    assert "unobserved" in cause_of_death(None, "")
 
 
 def test_a_run_is_adopted_by_the_next_supervisor(workspace: Workspace) -> None:
@@ -259,7 +259,7 @@ def test_worker_and_supervisor_killed_together_is_told_and_mended(workspace: Wor
     until(over(run))
     assert run.read()[0][: len(before)] == before
     assert run.state().status is Status.FINISHED
-    assert "nobody watched" in next(e.cause for e in run.read()[0] if isinstance(e, RunInterrupted))
+    assert "unobserved" in next(e.cause for e in run.read()[0] if isinstance(e, RunInterrupted))
 
 
 def test_a_run_nobody_queued_is_found(workspace: Workspace, keeper: Supervisor) -> None:
@@ -437,7 +437,7 @@ def test_a_question_handed_over_as_the_long_job_ends_is_answered_by_the_same_wor
     (long.folder / "end").touch()
     until(long.done)
     quick, next_one = workspace.create_job("preview", {}), workspace.create_job("echo", {})
-    keeper.dispatcher._let_pass(keeper.dispatcher._running)  # type: ignore[arg-type]
+    keeper.dispatcher._give_quick_job(keeper.dispatcher._running)  # type: ignore[arg-type]
     assert quick.worker.exists()
     turn_until(keeper, lambda: quick.done() and next_one.done())
     assert quick.result()["pid"] == long.result()["pid"] == next_one.result()["pid"]

@@ -1,1 +1,1 @@
-"""A person's own images and texts: read, decoded in a child process, split, and stored as a dataset."""
+"""Import of images and texts: read, decoded in a child process, split, and stored as a dataset."""

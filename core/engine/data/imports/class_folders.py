@@ -1,4 +1,4 @@
-"""Which class and which split an image's path means: the folder level of the classes is found, or asked for."""
+"""Finds the class and split of each image from its path; the folder level of the classes is detected or given."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from core.engine.data.imports.folders import Parts, Tree, is_container, named_ex
 from core.engine.data.imports.readings import INNER, TOP, Reading, readings
 from core.errors import Choice, UserError, shorten
 
-LISTED = 5  # names in one sentence
+LISTED = 5  # names per sentence
 
 
 @dataclass(frozen=True)
 class Wishes:
-    """What a person has decided about the folders: `classes_from` is '' (find the level), `top`, `inner` or the number
-    of a level from 1; `splits`, whether folders may mean splits; `merge`, join class names that are alike."""
+    """A person's choices about folders: `classes_from` is '' (detect the level), `top`, `inner` or the number of a
+    level from 1; `splits`: whether folders may be splits; `merge`: whether classes with similar names become one."""
 
     classes_from: str = ""
     splits: bool = True
@@ -28,8 +28,8 @@ class Wishes:
 
 @dataclass
 class Arrangement:
-    """For each path its class and split (None: to be drawn), or why it is left out; `folders` are those of the class
-    level, also those without an image, each with its class and split."""
+    """The class and split of each path (None: to be drawn), or why it is left out; `folders` are those of the class
+    level, including empty ones, each with its class and split."""
 
     classes: dict[str, str] = field(default_factory=dict)
     splits: dict[str, str | None] = field(default_factory=dict)
@@ -39,12 +39,12 @@ class Arrangement:
 
 
 def arrange(paths: Sequence[str], wishes: Wishes = Wishes(), folders: Iterable[str] = ()) -> Arrangement:
-    """Reads the layout from the images' paths (`cats/1.jpg`, `data/train/cats/1.jpg`); `folders` are all folders there
-    are, also those without an image.
+    """Derives the layout from the images' paths (`cats/1.jpg`, `data/train/cats/1.jpg`); `folders` are all folders,
+    including empty ones.
 
-    Raises UserError where several folder levels could be the classes (`which_level`, with its choices), split folders
-    hold no class folders, an image has no class folder, a class name is blank, or two names are alike (with `merge`
-    they become one).
+    Raises UserError if several folder levels could be the classes (`which_level`, with choices), if split folders hold
+    no class folders, if an image has no class folder, if a class name is blank, or if two names are similar (with
+    `merge` they become one).
     """
     found = Arrangement()
     places = _Places(Tree.of(paths), wishes.splits)
@@ -59,14 +59,14 @@ def arrange(paths: Sequence[str], wishes: Wishes = Wishes(), folders: Iterable[s
         found.classes[path] = _class_of(path, reading.of(places.rests[folder]))
         found.splits[path] = places.split(folder)
     found.folders = dict(places.class_folders(folders, reading))
-    found.warnings += places.told(found)
+    found.warnings += places.remarks(found)
     _merge_alike(found, wishes.merge)
     return found
 
 
 @dataclass(frozen=True)
 class _Places:
-    """The folders with images, and what is left of their paths without splits and the folders around everything."""
+    """The folders with images, and their paths without split folders and without the folders around everything."""
 
     tree: Tree
     use_splits: bool
@@ -77,7 +77,7 @@ class _Places:
 
     @cached_property
     def around(self) -> Parts:
-        """The single folders around everything (`photos/cats/1.jpg` in a zip made of `photos`)."""
+        """The single folders that contain everything (`photos` in `photos/cats/1.jpg`)."""
         inside = {folder: self._unmarked(folder) for folder in self.tree.images}
         around: Parts = ()
         while True:
@@ -96,12 +96,12 @@ class _Places:
         return tuple(name for depth, name in enumerate(folder, 1) if folder[:depth] not in self.marks)
 
     def split(self, folder: Parts) -> str | None:
-        """The split of the innermost folder that means one."""
+        """The split given by the innermost split folder."""
         above = (folder[:depth] for depth in range(len(folder), 0, -1))
         return next((self.marks[each] for each in above if each in self.marks), None)
 
     def by_class(self, reading: Reading) -> Counter[str]:
-        """Images of each class."""
+        """The number of images of each class."""
         named: Counter[str] = Counter()
         for folder, rest in self.rests.items():
             name = reading.of(rest)
@@ -110,26 +110,26 @@ class _Places:
         return named
 
     def reason(self, folder: Parts, reading: Reading) -> str:
-        """Why images of this folder are left out, or an empty text; raises UserError for those at the root."""
+        """Why images of this folder are left out, or empty; raises UserError for those at the root."""
         rest, split = self.rests[folder], self.split(folder)
         name = reading.of(rest)
         if name is None and not rest and split is None:
             given = "/".join((*folder, min(self.tree.files[folder])))
             fix = "Put the images of each class into a folder of its own, named after the class."
-            raise UserError("image_without_class", "path", given, "every image inside a class folder", fix)
+            raise UserError("image_without_class", "path", given, "every image in a class folder", fix)
         if name is None or self.unsorted(folder, reading):
-            return f"it lies in {'/'.join(folder)} without a class folder"
+            return f"it is in {'/'.join(folder)}, without a class folder"
         return ""
 
     def unsorted(self, folder: Parts, reading: Reading) -> bool:
-        """Whether a given test or validation split has its images in a mere container (`test/images`)."""
+        """Whether the images of a given test or validation split are in a folder that is no class (`test/images`)."""
         rest = self.rests[folder]
         if self.split(folder) not in ("test", "validation") or len(rest) != 1 or not is_container(rest[0]):
             return False
         return all(reading.of(r) != rest[0] for f, r in self.rests.items() if self.split(f) == "train")
 
     def class_folders(self, folders: Iterable[str], reading: Reading) -> Iterable[tuple[str, tuple[str, str | None]]]:
-        """The folders of the class level and those next to the folders around everything, by path."""
+        """The folders of the class level, and those next to the folders around everything, by path."""
         everything = {tuple(folder.split("/")) for folder in folders} - set(self.marks)
         parents = {folder[:-1] for folder in everything}
         depth = len(self.around)
@@ -139,19 +139,19 @@ class _Places:
             if reading.is_folder(rest[depth:], leaf=leaf) if inside else leaf and rest[:-1] == self.around[:-1]:
                 yield "/".join(folder), (reading.of(rest[depth:]) or rest[-1], self.split(folder))
 
-    def told(self, found: Arrangement) -> Iterable[str]:
-        """Which folders were taken as splits, and what lies next to them."""
+    def remarks(self, found: Arrangement) -> Iterable[str]:
+        """Which folders were taken as splits, and which folders are next to them."""
         if not any(found.splits.values()):
             return
         names = sorted({folder[-1] for folder in self.marks})
-        guessed = "" if all(map(named_exactly, names)) else "; if they are classes, add --no-splits"
-        yield f"the folders {_listed(names)} were taken as given splits{guessed}"
+        guessed = "" if all(map(named_exactly, names)) else "; if they are classes, use --no-splits"
+        yield f"the folders {_listed(names)} were taken as splits{guessed}"
         free = {found.classes[path] for path, split in found.splits.items() if split is None}
         known = {found.classes[path] for path, split in found.splits.items() if split is not None}
         if free:
-            yield f"class folders beside them ({_listed(free)}) were split by us"
+            yield f"class folders next to them ({_listed(free)}) were split automatically"
         if further := {name for name in free if folded(name) not in set(map(folded, known))}:
-            yield f"next to the split folders and in none of them, taken as further classes: {_listed(further)}"
+            yield f"folders next to the split folders, and in none of them, were taken as classes: {_listed(further)}"
 
 
 def _asked_for(classes_from: str, deepest: int) -> Reading:
@@ -159,11 +159,12 @@ def _asked_for(classes_from: str, deepest: int) -> Reading:
     if classes_from in (TOP, INNER) or 0 < number <= deepest:
         return Reading({TOP: 1, INNER: 0}.get(classes_from, number))
     allowed = f"top, inner, or the number of a folder level, here 1{f' to {deepest}' if deepest > 1 else ''}"
-    raise UserError("unknown_choice", "classes_from", classes_from, allowed, "Leave it out to have the level found.")
+    raise UserError("unknown_choice", "classes_from", classes_from, allowed, "Leave it out to have the level detected.")
 
 
 def _found(places: _Places, found: Arrangement) -> Reading:
-    """The only plausible level; raises UserError where several are, or where only splits could be the classes."""
+    """The only plausible level; raises UserError if there are several, or if only split folders could be the
+    classes."""
     splits = {folder: places.split(folder) for folder in places.rests}
     possible = readings(places.tree, places.rests, splits)
     if len(possible) > 1:
@@ -189,28 +190,28 @@ def _which_level(places: _Places, possible: Sequence[Reading]) -> UserError:
 
 
 def _refuse_splits_as_classes(places: _Places, reading: Reading) -> None:
-    """`train/1.jpg` and `test/2.jpg` without class folders are no two classes, unless a person says so."""
+    """Raises UserError for `train/1.jpg` and `test/2.jpg`: these are no classes, unless a person says so."""
     named = places.by_class(reading)
     kinds = {split_of(name) for name in named}
     if "" not in kinds and len(kinds) > 1:
         meaning = f"as classes: {_counted(named)}"
         choice = Choice({"splits": False}, "--no-splits", meaning, dict(named))
-        fix = f"Put a folder for each class into them; if they are the classes, add {choice.flags}: {meaning}."
+        fix = f"Put one folder per class into them; if they are the classes, use {choice.flags}: {meaning}."
         given = f"images directly in {_listed(named)}"
         raise UserError("no_class_folders", "path", given, "class folders inside split folders", fix, choices=[choice])
 
 
 def _taken(places: _Places, reading: Reading) -> str:
-    """What was read where folders lie in folders, so that nobody has to guess."""
+    """Reports the folders that were taken as classes, if folders are nested."""
     named = places.by_class(reading)
     others = {name for rest in places.rests.values() for name in rest} - set(named)
-    other = f"; no classes: {_listed(others)}" if others else ""
-    told = f"classes were read from the folders {_counted(named)}{_inside(places, reading)}{other}"
-    return f"{told}; if that is wrong, choose the level with --classes-from"
+    other = f"; not taken as classes: {_listed(others)}" if others else ""
+    taken = f"classes were taken from the folders {_counted(named)}{_inside(places, reading)}{other}"
+    return f"{taken}; if that is wrong, choose the level with --classes-from"
 
 
 def _inside(places: _Places, reading: Reading) -> str:
-    """Where the classes of an inner level lie: ` (inside each of day, night)`."""
+    """Where the classes of an inner level are: ` (inside each of day, night)`."""
     parents: dict[str, set[str]] = defaultdict(set)
     for rest in places.rests.values():
         name = reading.of(rest)
@@ -238,16 +239,16 @@ def _class_of(path: str, name: str | None) -> str:
 
 
 def _merge_alike(found: Arrangement, merge: bool) -> None:
-    final, told = merged(Counter(found.classes.values()), merge)
-    found.warnings += told
+    final, remarks = merged(Counter(found.classes.values()), merge)
+    found.warnings += remarks
     found.classes = {path: final[name] for path, name in found.classes.items()}
     found.folders = {path: (final.get(name, name), split) for path, (name, split) in found.folders.items()}
 
 
 def merged(named: Counter[str], merge: bool) -> tuple[dict[str, str], list[str]]:
-    """What each class is called in the end, and what was merged; raises UserError `classes_alike` without `merge`.
+    """The final name of each class, and remarks on merged ones; raises UserError `classes_alike` without `merge`.
 
-    Alike are names equal but for case, blanks, invisible characters, dots at the end and Unicode form.
+    Names are similar if they differ only in case, spaces, invisible characters, trailing dots or Unicode form.
     """
     groups: dict[str, list[str]] = defaultdict(list)
     for name in sorted(named):
@@ -257,18 +258,18 @@ def merged(named: Counter[str], merge: bool) -> tuple[dict[str, str], list[str]]
     if several and not merge:
         raise _classes_alike("; ".join(pairs))
     final = {name: unicodedata.normalize("NFC", name) for name in named}
-    told = []
+    remarks = []
     for names in several:
         first = plainest(names)
-        told.append(
+        remarks.append(
             f"merged into the class {shown(first)}: {', '.join(shown(name) for name in names if name != first)}"
         )
         final |= dict.fromkeys(names, unicodedata.normalize("NFC", first))
-    return final, told
+    return final, remarks
 
 
 def _classes_alike(pairs: str) -> UserError:
     choice = Choice({"merge": True}, "--merge", f"as one class: {shorten(pairs, 1000)}", {})
-    allowed = "names that differ in more than case, blanks, invisible characters, dots at the end and Unicode form"
-    fix = f"Join them with {choice.flags}, or give them different names."
+    allowed = "names that differ in more than case, spaces, invisible characters, trailing dots and Unicode form"
+    fix = f"Merge them with {choice.flags}, or give them different names."
     return UserError("classes_alike", "path", pairs, allowed, fix, choices=[choice])

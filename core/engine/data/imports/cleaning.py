@@ -1,4 +1,4 @@
-"""A person's pictures turned into clean ones: each decoded in a child process, written once, and known by its path."""
+"""Converts untrusted pictures into clean ones: each is decoded in a child process and written once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from core.engine.data.imports.decoder_pool import Decoded, Unreadable, decode_all
-from core.engine.data.imports.depth import WHITE, Deep, told, white_of
+from core.engine.data.imports.depth import WHITE, Deep, scaling_remark, white_of
 from core.engine.data.imports.sources import Found
 from core.engine.data.imports.zip_reader import DamagedEntry
 from core.engine.data.photos import Progress
@@ -16,7 +16,7 @@ from core.errors import shorten
 
 @dataclass(frozen=True)
 class Filled:
-    """The clean pictures by path, what is white in those of 16 bits, and what to say about that."""
+    """The clean pictures by path, the value of white in 16-bit pictures, and warnings about it."""
 
     images: dict[str, Decoded]
     white: int = WHITE
@@ -24,21 +24,21 @@ class Filled:
 
 
 def cleaned(wanted: list[Found], folder: Path, skipped: list[dict[str, str]], report: Progress) -> Filled:
-    """The clean images by path, each written once; what cannot be read goes to `skipped`.
+    """The clean images by path, each written once into `folder`; unreadable ones are added to `skipped`.
 
-    Images of 16 bits are read twice: what is white in them is known when all were seen.
+    Images of 16 bits are read twice, because the value of white is known only after all were seen.
     """
     answers, deep = Decoding(folder, skipped, report), dict[str, Deep]()
     answers.run(wanted, 0, deep)
     white = white_of(list(deep.values()))
     answers.run([found for found in wanted if found.path in deep], white, {})
     ordered = {found.path: answers.clean[found.path] for found in wanted if found.path in answers.clean}
-    return Filled(ordered, white, [told(list(deep.values()), white)] if deep else [])
+    return Filled(ordered, white, [scaling_remark(list(deep.values()), white)] if deep else [])
 
 
 @dataclass
 class Decoding:
-    """Images on their way through the decoders: the clean ones by path, and the file of each by its pixels."""
+    """The state of decoding: the clean images by path, and the stored file of each by its pixels."""
 
     folder: Path
     skipped: list[dict[str, str]]
@@ -47,7 +47,7 @@ class Decoding:
     stored: dict[str, str] = field(default_factory=dict)
 
     def run(self, wanted: Sequence[Found], white: int, deep: dict[str, Deep]) -> None:
-        """Decodes `wanted`; what has 16 bits goes to `deep` where `white` is 0."""
+        """Decodes `wanted`; if `white` is 0, facts about 16-bit images are added to `deep`."""
         for done, (path, answer) in enumerate(decode_all(self._contents(wanted), len(wanted), white), 1):
             self.report("decoding", done, len(wanted))
             if isinstance(answer, Unreadable):
@@ -72,9 +72,10 @@ class Decoding:
 
 
 def skip(path: str, reason: str) -> dict[str, str]:
+    """The record of a skipped file."""
     return {"file": shorten(plain_path(path), 300), "reason": reason}
 
 
 def plain_path(path: str) -> str:
-    """The path without bytes that are no text in it."""
+    """The path with undecodable bytes replaced."""
     return path.encode("utf-8", "replace").decode()

@@ -1,10 +1,11 @@
 """The child process that decodes a person's images, so that a hostile file meets no secrets and can be killed.
 
-Started as a plain script (`python -I`), so it imports Pillow and nothing of ours. It reads `white, length,
+Started as a plain script (`python -I`), so it imports Pillow and nothing of ours. It reads `white, side, length,
 bytes` from its standard input and answers `length, JSON, length, bytes`: the image rotated upright, grey or RGB, its
 shorter side at most 512 pixels, encoded anew as PNG or JPEG without any metadata. Lengths are 8 bytes, little-endian,
 and so is `white`: the value that counts as white in images of 16 bits. Where it is 0 such an image is only looked at:
-the answer says how large its values are and what its file states, and holds no image.
+the answer says how large its values are and what its file states, and holds no image. Where `side` is not 0, the image
+is answered as it is: upright, with 8 bits, as bare pixels.
 
 What a bundle's predict.py shares with it is the same there, line by line, so that both see the same pixels.
 """
@@ -19,6 +20,7 @@ import re
 import resource
 import sys
 import warnings
+from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -27,10 +29,11 @@ from PIL import Image, ImageChops, ImageOps, UnidentifiedImageError
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 MOST_PIXELS = 50_000_000
 SHORTER_SIDE = 512
+WHOLE = 2**32  # the side of an image that is decoded at its full size
 LOSSLESS_UP_TO = 128 * 128  # pixels: a small JPEG is kept exactly, as PNG
 MEMORY = 3 * 2**30
 WHITE = 65535
-STRAY = 10_000  # pixels of which one may be above the depth of the data
+STRAY = 10_000  # pixels, of which one may be above the depth of the data
 LOW_BYTES = {"16B": "16L", "16L": "16B", "16N": "16B" if sys.byteorder == "little" else "16L"}
 BITS_PER_SAMPLE, DESCRIPTION, MOST_SAMPLE, MOST_SIGNED = 258, 270, 281, 341  # TIFF 6.0's tags
 _STATED = re.compile(
@@ -39,12 +42,12 @@ _STATED = re.compile(
 
 
 class Unreadable(ValueError):
-    """Why an image is skipped."""
+    """Why an image is skipped, in words for people."""
 
 
 def decode(data: bytes, white: int = WHITE) -> tuple[dict[str, Any], bytes]:
     """Facts about the image, and its new encoding; raises Unreadable with a reason a person understands."""
-    try:
+    with telling_damage():
         image: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
         kind = str(image.format)
         notes = _check(image)
@@ -62,12 +65,6 @@ def decode(data: bytes, white: int = WHITE) -> tuple[dict[str, Any], bytes]:
         if image.getexif().get(0x0112, 1) in range(2, 9):
             notes.append("rotated")
         clean, transparent = eight_bits(turned, deep, own or white)
-    except UnidentifiedImageError as error:
-        raise Unreadable("damaged: its header cannot be read") from error
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError, OverflowError) as error:
-        if isinstance(error, Unreadable):
-            raise
-        raise Unreadable("damaged or cut off") from error
     if transparent:
         notes.append("transparent")
     clean = without_colour(shrunk(clean))
@@ -76,6 +73,33 @@ def decode(data: bytes, white: int = WHITE) -> tuple[dict[str, Any], bytes]:
     facts = {"kind": kind, "width": clean.width, "height": clean.height, "channels": len(clean.getbands())}
     name = hashlib.sha256(encoded).hexdigest() + (".jpg" if encoded.startswith(b"\xff\xd8") else ".png")
     return {**facts, "pixels": pixels, "file": name, "notes": notes}, encoded
+
+
+def view(data: bytes, white: int, side: int) -> tuple[dict[str, Any], bytes]:
+    """Mode and size of the image, upright, and its pixels row by row; a JPEG is decoded at a half, a quarter or an
+    eighth where that leaves `side` pixels. Raises Unreadable."""
+    with telling_damage():
+        image: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
+        _check(image)
+        deep = deep_pixels(data)
+        if deep is None and side < WHOLE:
+            image.draft(image.mode, (side, side))
+        turned = ImageOps.exif_transpose(image) if deep is None else image
+        clean, _ = eight_bits(turned, deep, own_white(image) or white)
+    return {"mode": clean.mode, "width": clean.width, "height": clean.height}, clean.tobytes()
+
+
+@contextlib.contextmanager
+def telling_damage() -> Iterator[None]:
+    """What Pillow raises on a broken file, as Unreadable."""
+    try:
+        yield
+    except UnidentifiedImageError as error:
+        raise Unreadable("damaged: its header cannot be read") from error
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError, OverflowError) as error:
+        if isinstance(error, Unreadable):
+            raise
+        raise Unreadable("damaged or cut off") from error
 
 
 def _check(image: Image.Image) -> list[str]:
@@ -92,10 +116,10 @@ def _check(image: Image.Image) -> list[str]:
 
 
 def peak_of(samples: np.ndarray) -> int:
-    """The largest value of [H, W] or [H, W, C] but for stray pixels: one, or one in 10,000 where an image has more.
+    """The largest value of [H, W] or [H, W, C] without stray pixels: one, or one in 10,000 in larger images.
 
-    A sensor's hot pixels and single damaged ones say nothing about the depth of the data. Pixels are ordered by their
-    brightest channel.
+    Hot pixels of a sensor and single damaged pixels say nothing about the depth of the data. Pixels are ordered by
+    their brightest channel.
     """
     pixels = (samples.max(axis=2) if samples.ndim == 3 else samples).ravel()
     if len(pixels) < 2:
@@ -105,7 +129,7 @@ def peak_of(samples: np.ndarray) -> int:
 
 
 def _stated(image: Image.Image, data: bytes) -> int:
-    """The largest value that the file says its samples can have, 255 to 65,535; 0 where it says nothing.
+    """The largest possible sample value as stated in the file, 255 to 65,535; 0 if it is not stated.
 
     TIFF's MaxSampleValue, SMaxSampleValue and ImageDescription ("SignificantBits=12", "bit depth: 14"), PNG's sBIT.
     """
@@ -121,7 +145,7 @@ def _stated(image: Image.Image, data: bytes) -> int:
 
 
 def _significant(data: bytes) -> int:
-    """The bits that a PNG's sBIT chunk states, 0 without one; it stands before the pixels."""
+    """The bits stated in a PNG's sBIT chunk, which precedes the pixels; 0 without one."""
     at = 8
     while at + 12 <= len(data) and (kind := data[at + 4 : at + 8]) not in (b"IDAT", b"IEND"):
         length = int.from_bytes(data[at : at + 4], "big")
@@ -203,7 +227,7 @@ def without_colour(image: Image.Image) -> Image.Image:
 
 
 def encode(image: Image.Image, kind: str) -> bytes:
-    """As it is stored: photos as JPEG, all others without loss."""
+    """The image as stored: photos as JPEG, all others lossless."""
     out = io.BytesIO()
     if kind in ("JPEG", "MPO", "WEBP") and image.width * image.height > LOSSLESS_UP_TO:
         image.save(out, "JPEG", quality=95, subsampling=0)
@@ -214,12 +238,13 @@ def encode(image: Image.Image, kind: str) -> bytes:
 
 def serve(source: BinaryIO, sink: BinaryIO) -> None:
     """Answers every image on `source` until it ends."""
-    while header := source.read(16):
+    while header := source.read(24):
         data = b""
         facts: dict[str, Any]
+        white, side, length = (int.from_bytes(header[at : at + 8], "little") for at in (0, 8, 16))
         try:
-            content = source.read(int.from_bytes(header[8:], "little"))
-            facts, data = decode(content, int.from_bytes(header[:8], "little"))
+            content = source.read(length)
+            facts, data = view(content, white, side) if side else decode(content, white)
         except Unreadable as reason:
             facts = {"reason": str(reason)}
         except MemoryError:
@@ -231,7 +256,7 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
 
 
 def confine() -> None:
-    """At most 3 GiB of memory, and not one byte written to a file."""
+    """Limits this process to 3 GiB of memory and no bytes written to files."""
     for limit, value in ((resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0)):
         with contextlib.suppress(ValueError, OSError):  # macOS refuses RLIMIT_AS
             resource.setrlimit(limit, (value, value))

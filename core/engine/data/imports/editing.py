@@ -1,5 +1,5 @@
-"""Changes to an imported set: each makes a new version of its card; images are only ever added, so that the versions
-before stay whole and a run that began with one can go on with it."""
+"""Changes to an imported dataset: each makes a new version of its card. Images are never deleted, so that earlier
+versions remain usable for the runs that began with them."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ Files = tuple[OwnImage, str]  # an image and the name of its class
 
 
 def edit_dataset(name: str, edit: Edit, folder: Path, progress: Progress | None = None) -> Edited:
-    """Changes the imported set `name` in `folder`; raises UserError where that is not possible, and then, as whenever
-    it ends early, the set is as it was. `progress` may raise to end it."""
+    """Changes the imported dataset `name` in `folder`; raises UserError if that is not possible. `progress` may raise
+    to stop. After any error the dataset is as it was."""
     home = find_home(name, folder)
     if home is None:
         known = own_datasets(folder)
@@ -142,8 +142,8 @@ def _resplit(card: OwnDataset, edit: Resplit) -> OwnDataset:
 def _former(stored: Stored, version: str) -> OwnDataset:
     wanted = version or stored.card.before
     if not wanted:
-        fix = "Nothing was changed since it was imported."
-        raise UserError("unknown_version", "dataset", stored.card.name, "a set with an earlier version", fix)
+        fix = "It was not changed since it was imported."
+        raise UserError("unknown_version", "dataset", stored.card.name, "a dataset with an earlier version", fix)
     return read_version(stored.home, wanted).card
 
 
@@ -152,7 +152,7 @@ def _files(card: OwnDataset) -> Iterable[Files]:
 
 
 def _classified(card: OwnDataset, files: Iterable[Files]) -> OwnDataset:
-    """The card with these images in these classes, which are numbered anew in their order."""
+    """The card with these images in these classes, which are numbered again in alphabetical order."""
     listed = list(files)
     classes = sorted({label for _, label in listed})
     number = {label: place for place, label in enumerate(classes)}
@@ -160,14 +160,14 @@ def _classified(card: OwnDataset, files: Iterable[Files]) -> OwnDataset:
     return card.model_copy(update={"classes": classes, "images": images})
 
 
-# what may be named
+# checking names
 
 
 def _known_images(card: OwnDataset, names: Sequence[str]) -> set[str]:
     known = {image.name for image in card.images}
     for name in names:
         if name not in known:
-            raise UserError("unknown_image", "images", name, "an image of this set", nearest(name, known))
+            raise UserError("unknown_image", "images", name, "an image of this dataset", nearest(name, known))
     if not names:
         raise UserError("unknown_image", "images", "", "one image or more", "Name them as they were imported.")
     return set(names)
@@ -175,16 +175,16 @@ def _known_images(card: OwnDataset, names: Sequence[str]) -> set[str]:
 
 def _known_class(card: OwnDataset, name: str) -> None:
     if name not in card.classes:
-        raise UserError("unknown_class", "class", name, "a class of this set", nearest(name, card.classes))
+        raise UserError("unknown_class", "class", name, "a class of this dataset", nearest(name, card.classes))
 
 
 def _class_name(card: OwnDataset, name: str) -> str:
-    """A class that is there, or a new one."""
+    """The name of an existing or new class; raises UserError."""
     return name if name in card.classes else _new_class(card, name)
 
 
 def _new_class(card: OwnDataset, name: str) -> str:
-    """A name for a class; raises UserError where it is none, or another class is called so but for case."""
+    """The name for a new class; raises UserError if it is invalid or taken."""
     kept = normal_name(name)
     if blank(kept) or not kept.isprintable() or len(kept) > LONGEST_CLASS:
         allowed = f"1 to {LONGEST_CLASS} visible characters"
@@ -234,13 +234,13 @@ def _require_readable(images: Mapping[str, Decoded], skipped: Sequence[Mapping[s
 
 def _same_depth(card: OwnDataset, white: int, *, deep: bool) -> None:
     if deep and white != card.white:
-        given = f"16-bit images whose white is {white}, where the set's is {card.white}"
-        fix = "Import all of them together as a new set."
+        given = f"16-bit images whose white is {white}, while that of the dataset is {card.white}"
+        fix = "Import all images together as a new dataset."
         raise UserError("other_depth", "path", given, "images of the same depth", fix)
 
 
 def _grown(stored: Stored, images: Mapping[str, Decoded], labels: Mapping[str, str], *, merge: bool) -> OwnDataset:
-    """The card with more images; those that are there keep their split."""
+    """The card with more images; existing ones keep their split."""
     card = stored.card
     counts = Counter({**card.counts(), **{label: 1 for label in labels.values() if label not in card.classes}})
     final, _ = merged(counts, merge)
@@ -260,7 +260,7 @@ def _grown(stored: Stored, images: Mapping[str, Decoded], labels: Mapping[str, s
 
 
 def _free_names(paths: Iterable[str], taken: set[str]) -> dict[str, str]:
-    """A name for each path that no image of the set has."""
+    """A name for each path that no image in `taken` has."""
     found = {}
     for path in paths:
         name, number = path, 1
@@ -276,16 +276,16 @@ def _free_names(paths: Iterable[str], taken: set[str]) -> dict[str, str]:
 
 
 def _pictures(card: OwnDataset, *, keep: bool) -> list[Picture]:
-    """Equal pixels are one file, so a file's name does for their hash."""
+    """The pictures of the card. Equal pixels share one file, so its name serves as their hash."""
     return [Picture(image.name, label, (image.split or None) if keep else None, image.file) for image, label in
             _files(card)]  # fmt: skip
 
 
 def _check(card: OwnDataset) -> None:
-    """Raises UserError where nothing could be learned from such a set."""
+    """Raises UserError if the dataset could not be used for training."""
     at_least_two(card.classes)
     trained = {image.label for image in card.images if image.split == "train"}
-    fix = "Share the images out anew first, or leave out the whole class."
+    fix = "Split the images again first, or leave out the whole class."
     for number, name in enumerate(card.classes):
         if number not in trained:
             raise UserError("class_not_in_train", "class", name, "training images for every class", fix)
@@ -295,12 +295,12 @@ def _check(card: OwnDataset) -> None:
 
 
 def _replace(stored: Stored, card: OwnDataset, skipped: list[dict[str, str]] | None = None) -> Edited:
-    """Puts the changed card in the place of the former one, which is kept under its content hash."""
+    """Replaces the card by the changed one; the former card is kept under its content hash."""
     former = stored.card
     _check(card)
     before, after = former.content_hash(), card.content_hash()
     if before != after:
-        card = card.model_copy(update={"before": before, "warnings": _retold(stored, card)})
+        card = card.model_copy(update={"before": before, "warnings": _new_warnings(stored, card)})
         folder = make_folder(stored.home / VERSIONS)
         write_atomic(folder / f"{before}.json", seal(former.model_dump_json().encode()))
     if card != former:
@@ -310,14 +310,14 @@ def _replace(stored: Stored, card: OwnDataset, skipped: list[dict[str, str]] | N
     )  # fmt: skip
 
 
-def _retold(stored: Stored, card: OwnDataset) -> list[str]:
-    """The warnings of the former card without what only held for it, and with what holds for the new one."""
-    over = set(_told(stored.home, stored.card))
+def _new_warnings(stored: Stored, card: OwnDataset) -> list[str]:
+    """The former card's warnings, without those that no longer apply, and with those of the new card."""
+    over = set(_warnings(stored.home, stored.card))
     left = [each for each in card.warnings if each not in over and not about_shape(each)]
-    return list(dict.fromkeys([*left, *_told(stored.home, card)]))
+    return list(dict.fromkeys([*left, *_warnings(stored.home, card)]))
 
 
-def _told(home: Path, card: OwnDataset) -> list[str]:
+def _warnings(home: Path, card: OwnDataset) -> list[str]:
     splits = {image.name: image.split for image in card.images}
     sides = sides_of(home, card).values()
     return [*known_of(_pictures(card, keep=False), splits), *unequal(card.counts()), *shape_of(sides, card.shape)]

@@ -1,10 +1,10 @@
-"""The encoding of a text that does not say it: of those that fit, the one in which it reads most like a language.
+"""Guesses the encoding of a text: of those that fit, the one in which it looks most like a language.
 
-Each candidate is an encoding with a language: a weight for each of its characters. A text's score is the mean weight of
-its characters beyond ASCII: 1 for the letters of the alphabet, or the commonest signs of Chinese, Japanese and Korean;
-less for rarer signs that the encoding's own standard puts into its first level; nothing for the rest. A capital inside
-a word and a letter next to one of another script weigh nothing. Frequencies of signs: the hundred or so commonest of
-each language, as any count of newspapers gives them; they carry about half of a text.
+Each candidate is an encoding with a language that gives a weight to each character. A text's score is the mean weight
+of its non-ASCII characters: 1 for letters of the alphabet, or the commonest characters of Chinese, Japanese and Korean;
+less for rarer characters in the first level of the encoding's own standard; 0 for all others. Capitals inside words and
+letters next to another script weigh 0. Commonest characters: about a hundred per language, as counted in newspapers;
+they make up about half of a text.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-SAMPLE = 20_000  # characters beyond ASCII that are looked at
+SAMPLE = 20_000  # non-ASCII characters examined
 LEAST = 0.34  # below this score nothing is plausible
-COMMON, RARE = 0.6, 0.15  # weight of signs of the first level, and of the rest of the standard
+COMMON, RARE = 0.6, 0.15  # weight of characters in the first level of the standard, and in the rest of it
 
 _SIMPLIFIED = (
     "的一是不了人我在有他这中大来上国个到说们为子和你地出道也时年得就那要下以生会自着去之过家学对可她里后小么心多天而能好都然"
@@ -48,7 +48,7 @@ _FULL_WIDTH = "、。，！？：；（）「」『』《》“”‘’…—�
 
 @dataclass(frozen=True)
 class Candidate:
-    """An encoding, and what a character of `language` weighs in a text that is in it."""
+    """An encoding together with a language, which gives the weights of characters."""
 
     encoding: str
     language: str
@@ -82,7 +82,7 @@ def decodes(data: bytes, encoding: str) -> bool:
 
 
 def guess(data: bytes, candidates: Sequence[Candidate], otherwise: str) -> str:
-    """The encoding of the most plausible candidate, the first among equals; `otherwise` where none is."""
+    """The encoding of the most plausible candidate, the first among equals; `otherwise` if none is plausible."""
     best, chosen = LEAST, otherwise
     for candidate in candidates:
         try:
@@ -95,7 +95,7 @@ def guess(data: bytes, candidates: Sequence[Candidate], otherwise: str) -> str:
 
 
 def score(text: str, candidate: Candidate) -> float:
-    """The mean weight of the characters beyond ASCII, from 0 to 1; punctuation of the language counts for little."""
+    """The mean weight of the non-ASCII characters, from 0 to 1; punctuation counts little."""
     weigh, total, count = _weights(candidate), 0.0, 0.0
     for place, character in enumerate(text):
         if character < "\x80":
@@ -109,7 +109,7 @@ def score(text: str, candidate: Candidate) -> float:
 
 
 def utf16_without_mark(data: bytes) -> str:
-    """`utf-16-le` or `utf-16-be` where every other byte of most letters is NUL; else ''."""
+    """`utf-16-le` or `utf-16-be` if every other byte of many characters is NUL; otherwise ''."""
     if len(data) < 4 or len(data) % 2:
         return ""
     even, odd = (data[start : 2 * SAMPLE : 2].count(0) for start in (0, 1))
@@ -131,8 +131,8 @@ def _weights(candidate: Candidate) -> Weigh:
 
 
 def _alphabet(language: str) -> Weigh:
-    """Letters of one alphabet: capitals only at the start of a word or in a word of capitals; accents of a Latin one
-    come singly, letters of another one in words of their own."""
+    """Weights for an alphabet: capitals only at the start of a word or in a word of capitals; accented Latin letters
+    must be single, letters of other scripts must form words."""
     frequent = _FREQUENT.get(language, "")
     letters = {c: 1.0 if not frequent or c in frequent else COMMON for c in _ALPHABETS[language]}
     latin = max(letters) < "\u0250"
@@ -157,7 +157,7 @@ def _alphabet(language: str) -> Weigh:
 
 
 def _signs(candidate: Candidate) -> Weigh:
-    """Signs of Chinese, Japanese or Korean: the commonest, those of the standard's first level, the rest of it."""
+    """Weights for Chinese, Japanese or Korean: the commonest characters, the standard's first level, and the rest."""
     frequent = {"Chinese": _SIMPLIFIED, "Traditional": _TRADITIONAL, "Korean": _KOREAN}.get(candidate.language, "")
     known: Mapping[str, float] = dict.fromkeys(frequent, 1.0)
 
@@ -174,8 +174,8 @@ def _signs(candidate: Candidate) -> Weigh:
 
 @cache
 def _level(character: str, language: str) -> float:
-    """By the place of a sign in its national standard: GB 2312, Big5, JIS X 0208, KS X 1001; the first level of each is
-    ordered by use."""
+    """The weight of a character by its level in the national standard: GB 2312, Big5, JIS X 0208 or KS X 1001, whose
+    first levels hold the commoner characters."""
     standard, first, last = {
         "Chinese": ("gb2312", 0xB0, 0xD7), "Traditional": ("big5", 0xA4, 0xC6),
         "Japanese": ("euc_jp", 0xB0, 0xCF), "Korean": ("euc_kr", 0xB0, 0xC8),

@@ -1,4 +1,4 @@
-"""The names in a person's folder or zip: what is refused, what is skipped, and how bytes become text."""
+"""File names in imported folders and zips: which are refused or skipped, and how bytes become text."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from collections.abc import Sequence
 
 from core.engine.data.imports.encodings import ZIP_GUESSES, decodes, guess
 
-# What operating systems, file managers, editors and version control leave behind, folded. A name that begins with a dot
-# is hidden, and ignored as well.
+# Names left behind by operating systems, file managers, editors and version control, case-folded. Names that begin with
+# a dot are hidden, and ignored too.
 IGNORED = frozenset((
     "__macosx", "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "picasa.ini", "ntuser.dat", "icon\r",
     "$recycle.bin", "system volume information", "found.000", "lost+found", "lost.dir", "network trash folder",
     "temporary items", "thevolumesettingsfolder", "@eadir", "@recycle", "#recycle", "#snapshot", "@recently-snapshot",
     "@tmp", "__pycache__", "node_modules",
 ))  # fmt: skip
-IGNORED_AS_WRITTEN = frozenset({"RECYCLER", "RECYCLED", "CVS"})  # in small letters they are words for a class
-TEMPORARY = ("~$", "~lock", ".~lock")  # of office programs
+IGNORED_AS_WRITTEN = frozenset({"RECYCLER", "RECYCLED", "CVS"})  # in lower case they could be classes
+TEMPORARY = ("~$", "~lock", ".~lock")  # prefixes used by office programs
 DEEPEST = 32
 LONGEST = 255  # bytes in one name
 
 
 class Unsafe(ValueError):
-    """A name that could leave its folder."""
+    """A file name that could leave its folder."""
 
 
 def check_path(name: str) -> None:
-    """Raises Unsafe on names that no honest archive holds."""
+    """Raises Unsafe for names that no honest archive contains."""
     parts = name.rstrip("/").split("/")
     if name.startswith("/"):
         raise Unsafe("an absolute path")
@@ -35,7 +35,7 @@ def check_path(name: str) -> None:
     if "\0" in name:
         raise Unsafe("a NUL character")
     if ".." in parts:
-        raise Unsafe("it climbs out of its folder")
+        raise Unsafe("a path that leaves its folder")
     if len(parts[0]) >= 2 and parts[0][1] == ":" and parts[0][0].isalpha():
         raise Unsafe("a drive letter")
     if len(parts) > DEEPEST:
@@ -43,24 +43,24 @@ def check_path(name: str) -> None:
 
 
 def plain(name: str) -> str:
-    """The path without `.` steps, so that `./a/b` and `a/b` are seen to be the same file."""
+    """The path without `.` components, so that `./a/b` and `a/b` are recognised as the same file."""
     return "/".join(part for part in name.split("/") if part != ".")
 
 
 def ignored(path: str) -> str:
-    """The part of a path that is hidden or left behind by a system, outermost first; empty where none is."""
+    """The outermost component of a path that is hidden or left behind by a system; empty if there is none."""
     return next((part for part in path.split("/") if is_ignored(part)), "")
 
 
 def is_ignored(name: str) -> bool:
-    """Whether a file or folder of this name is hidden or no work of a person."""
-    if name in (".", ".."):  # steps of a path
+    """Whether a file or folder with this name is hidden or left behind by a program."""
+    if name in (".", ".."):  # components without meaning
         return False
     return name.startswith((".", *TEMPORARY)) or name.casefold() in IGNORED or name in IGNORED_AS_WRITTEN
 
 
 def skip_reason(name: str) -> str:
-    """Why a file of this name is left out, or an empty text."""
+    """Why a file with this name is skipped; empty if it is not."""
     if any(unicodedata.category(c) in ("Cc", "Cs") for c in name):
         return "its name holds control characters"
     if any(len(part.encode()) > LONGEST for part in name.split("/")):
@@ -69,10 +69,10 @@ def skip_reason(name: str) -> str:
 
 
 def choose_encoding(unmarked: list[bytes], encoding: str | None) -> str:
-    """The encoding of a zip's names that carry no UTF-8 mark and are not ASCII; empty where there are none.
+    """The encoding of a zip's names that have no UTF-8 flag and are not ASCII; empty if there are none.
 
-    All names decide together: the given one, else UTF-8, else the most plausible (see `encodings`), else the
-    format's own cp437, which reads anything.
+    All names share one encoding: the given one, otherwise UTF-8, otherwise the most plausible (see `encodings`),
+    otherwise the format's own cp437, which can decode anything.
     """
     if not unmarked:
         return ""
@@ -83,18 +83,18 @@ def choose_encoding(unmarked: list[bytes], encoding: str | None) -> str:
 
 
 def decode_name(raw: bytes, encoding: str) -> str:
-    """The name as text; bytes that do not fit become lone surrogates, and such names are skipped."""
+    """The name as text; undecodable bytes become lone surrogates, and such names are skipped."""
     return raw.decode(encoding or "utf-8", "surrogateescape")
 
 
 def folded(name: str) -> str:
-    """The same text for names that differ only in case or Unicode form."""
+    """A normal form, equal for names that differ only in case or Unicode form."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 
 def alike(name: str) -> str:
-    """The same text for names that a person may take for one: equal but for case, Unicode form, full-width forms,
-    blanks, invisible characters and dots at the end."""
+    """A normal form, equal for similar names: those that differ only in case, Unicode form, full-width forms, spaces,
+    invisible characters or trailing dots."""
     seen = "".join(c for c in folded(name) if unicodedata.category(c)[0] not in "ZC" and not _selects_form(c))
     return seen.rstrip(".") or seen
 
@@ -104,14 +104,14 @@ def _selects_form(character: str) -> bool:
 
 
 def plainest(names: Sequence[str]) -> str:
-    """Of names that are alike, the one with the fewest blanks and odd characters; the first in order among equals."""
+    """Of similar names, the one with the fewest spaces and unusual characters; ties go to the first in order."""
     return min(
         names, key=lambda name: (len(name) - len(alike(name)), name != unicodedata.normalize("NFKC", name), name)
     )
 
 
 def shown(name: str) -> str:
-    """A name in a sentence: what cannot be seen in it is spelled out, and blanks at its ends stand in quotes."""
+    """A name for use in a sentence: invisible characters are escaped, and names with spaces at their ends quoted."""
     spelled = "".join(f"\\u{ord(c):04x}" if _unseen(c) else c for c in name)
     return f'"{spelled}"' if spelled != spelled.strip() or not spelled else spelled
 
@@ -122,5 +122,5 @@ def _unseen(character: str) -> bool:
 
 
 def blank(name: str) -> bool:
-    """Whether nothing of a name can be seen."""
+    """Whether a name has no visible character."""
     return not any(unicodedata.category(c)[0] not in "ZC" for c in name)

@@ -1,9 +1,9 @@
-"""What a file is, by its first bytes and never by its name."""
+"""The type of a file, by its first bytes and never by its name."""
 
 from __future__ import annotations
 
 READ_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
-HEAD = 512  # bytes that `kind_of` wants to see
+HEAD = 512  # bytes that `kind_of` needs
 
 _STARTS = (
     (b"\x89PNG\r\n\x1a\n", "PNG"),

@@ -1,4 +1,4 @@
-"""The folders around a person's images: which of them mean a split, and what a folder's name says about its use."""
+"""The folders around imported images: which are splits, and what their names say about their use."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SPLIT_WORDS = {
     **dict.fromkeys(("val", "valid", "validation", "dev", "eval", "evaluation", "验证", "验证集"), "validation"),
     **dict.fromkeys(("test", "testing", "tst", "holdout", "测试", "测试集"), "test"),
 }
-# Names of folders that hold whatever lies in them; a whole level of such names is no level of classes.
+# Names of folders that say nothing about their content; a level with only such names is not the class level.
 CONTAINERS = frozenset((
     "batch", "chunk", "data", "dataset", "datasets", "disc", "disk", "download", "downloads", "export", "exports",
     "file", "files", "folder", "folders", "fold", "img", "imgs", "image", "images", "part", "parts", "photo", "photos",
@@ -30,12 +30,12 @@ _WORD = re.compile(r"[A-Z]?[^\W\d_A-Z]+|[A-Z]+(?![^\W\d_A-Z])|[^\W\d_]+")
 
 
 def words(name: str) -> list[str]:
-    """The words of a name, folded; they end at blanks, marks, digits, and where capitals begin (`TrainImages2`)."""
+    """The words of a name, case-folded; they end at spaces, punctuation, digits and capitals (`TrainImages2`)."""
     return [folded(word) for word in _WORD.findall(unicodedata.normalize("NFKC", name))]
 
 
 def split_of(name: str) -> str:
-    """The split that a folder's name means: one kind of split word, as the whole or as one of its words; else ''."""
+    """The split that a folder's name means: its words contain exactly one kind of split word; otherwise ''."""
     kinds = {SPLIT_WORDS[word] for word in words(name) if word in SPLIT_WORDS}
     return kinds.pop() if len(kinds) == 1 else ""
 
@@ -46,7 +46,7 @@ def named_exactly(name: str) -> bool:
 
 
 def is_container(name: str) -> bool:
-    """Whether a name says when or how files were put there (`2019`, `2020-05`, `batch 3`), not what they show."""
+    """Whether a name says when or how files were stored (`2019`, `2020-05`, `batch 3`), not what they show."""
     plain = folded(name.strip())
     found = words(name)
     return bool(_YEAR.fullmatch(plain)) or (bool(found) and all(word in CONTAINERS for word in found))
@@ -54,12 +54,13 @@ def is_container(name: str) -> bool:
 
 @dataclass(frozen=True)
 class Tree:
-    """Folders that hold images themselves, with the names of these."""
+    """The folders that directly contain images, with the names of those images."""
 
     files: Mapping[Parts, frozenset[str]]
 
     @classmethod
     def of(cls, paths: Iterable[str]) -> Tree:
+        """The tree of these image paths."""
         found: dict[Parts, set[str]] = defaultdict(set)
         for path in paths:
             *folder, name = path.split("/")
@@ -68,12 +69,12 @@ class Tree:
 
     @cached_property
     def images(self) -> dict[Parts, int]:
-        """How many images lie in each folder itself."""
+        """The number of images directly in each folder."""
         return {folder: len(names) for folder, names in self.files.items()}
 
     @cached_property
     def children(self) -> dict[Parts, set[str]]:
-        """The names of the folders in each folder."""
+        """The names of the subfolders of each folder."""
         found: dict[Parts, set[str]] = defaultdict(set)
         for folder in self.images:
             for depth in range(len(folder)):
@@ -81,11 +82,12 @@ class Tree:
         return dict(found)
 
     def inside(self, folder: Parts) -> set[str]:
+        """The names of the subfolders of a folder."""
         return self.children.get(folder, set())
 
     @cached_property
     def marks(self) -> dict[Parts, str]:
-        """The folders that mean a split, with the split."""
+        """The split folders, with their splits."""
         found: dict[Parts, str] = {}
         for parent in sorted(self.children, key=len):
             kinds = self._kinds(parent)
@@ -99,16 +101,16 @@ class Tree:
         return {name: kind for name in sorted(self.inside(parent)) if (kind := split_of(name))}
 
     def _hold_classes(self, parent: Parts, kinds: dict[str, str]) -> bool:
-        """Split folders around class folders. What lies next to them may be classes; where a split word is but a part
-        of a name (`train station`), only classes that are inside them too."""
+        """Whether they are split folders around class folders. Folders next to them may be classes; if the split word
+        is only part of a name (`train station`), only classes that are also inside them."""
         classes = {folded(inner) for name in kinds for inner in self.inside((*parent, name))}
         others = {folded(name) for name in self.inside(parent) - set(kinds)}
         sure = all(map(named_exactly, kinds))
         return bool(classes) and (sure or others <= classes)
 
     def _below_class(self, parent: Parts, kinds: dict[str, str]) -> bool:
-        """Split folders inside a class folder (`cats/train/1.jpg`): nothing else is in it, and it is not the root of
-        all images."""
+        """Whether they are split folders inside a class folder (`cats/train/1.jpg`): nothing else is in it, and it is
+        not the root of all images."""
         outside = any(folder[: len(parent)] != parent for folder in self.images)
         alone = len(kinds) == len(self.inside(parent))
         return outside and alone and not any(self.inside((*parent, name)) for name in kinds)

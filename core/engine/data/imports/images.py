@@ -1,4 +1,4 @@
-"""Import of a person's own images: judged, decoded in a child process, split, and moved into place by one rename."""
+"""Import of images: checked, decoded in a child process, split, and moved into place by one rename."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ def import_images(
     encoding: str | None = None,
     progress: Progress | None = None,
 ) -> Imported:
-    """The images at `path` (a folder or zip, one folder a class) as the dataset `name` in `folder`.
+    """Imports the images at `path` (a folder or zip, one folder per class) as the dataset `name` in `folder`.
 
-    `wishes` are what a person has decided about the folders; `shape`, how pictures become square: crop, pad or stretch;
-    `encoding` is that of a zip's unmarked names. `progress` may raise to end the import. Raises UserError where the
-    whole is refused. Whatever ends it early, `folder` is as it was.
+    `wishes` are a person's choices about the folders; `shape` is how pictures become square: crop, pad or stretch;
+    `encoding` is that of names in a zip that do not state theirs. `progress` may raise to stop the import. Raises
+    UserError if the import is refused. After any error `folder` is as it was.
     """
     check_shape(shape)
     check_encoding(encoding)
@@ -63,7 +63,7 @@ def import_images(
 
 @dataclass(frozen=True)
 class Gathered:
-    """The images of a folder or zip before they are decoded: their classes, those to decode, what is left out."""
+    """The images of a folder or zip before decoding: their classes, the files to decode, and those left out."""
 
     layout: Arrangement
     wanted: list[Found]
@@ -75,8 +75,8 @@ class Gathered:
 
 @contextmanager
 def gathered(path: Path, encoding: str | None, wishes: Wishes, report: Progress, label: str = "") -> Iterator[Gathered]:
-    """The images at `path`, readable while the block lasts; with a `label` all of them are of that class, wherever they
-    lie. Raises UserError where the whole is refused."""
+    """The images at `path`, readable inside the block; with a `label` all of them belong to that class. Raises
+    UserError if the import is refused."""
     with opened(path, encoding, lambda files: report("counting files", files, None)) as source:
         candidates, skipped = _candidates(source.files, report)
         paths = [found.path for found in candidates]
@@ -91,8 +91,8 @@ def gathered(path: Path, encoding: str | None, wishes: Wishes, report: Progress,
 
 @dataclass(frozen=True)
 class Delivery:
-    """What is to become a dataset: the class and split of each picture by its path, what is left out, warnings, and
-    `remark`, which says more once the splits are drawn."""
+    """The input of `store`: class and split of each picture by its path, skipped files, warnings, and `remark`, which
+    adds warnings once the splits are drawn."""
 
     layout: Arrangement
     skipped: list[dict[str, str]]
@@ -104,8 +104,8 @@ class Delivery:
 
 
 def store(name: str, folder: Path, delivery: Delivery, fill: Callable[[Path], Filled]) -> Imported:
-    """The dataset `name` in `folder`, moved there whole; `fill` writes its pictures into a given folder and tells them
-    by path. Raises UserError where no split is possible, and then `folder` is as it was."""
+    """Creates the dataset `name` in `folder` atomically; `fill` writes its pictures into the given folder and returns
+    them by path. Raises UserError if no split is possible, and then `folder` is as it was."""
     sweep(folder)
     stage = folder / f".import-{os.getpid()}-{secrets.token_hex(4)}"
     try:
@@ -115,7 +115,7 @@ def store(name: str, folder: Path, delivery: Delivery, fill: Callable[[Path], Fi
         card = _card(name, delivery, filled, list(without_images(accounted)))
         card = card.model_copy(update={"warnings": [*card.warnings, *delivery.remark(card)]})
         write_atomic(stage / "dataset.json", seal(card.model_dump_json().encode()))
-        os.sync()  # one flush for thousands of small files, before the rename makes them a dataset
+        os.sync()  # one flush for thousands of small files, before the rename
         move(stage, home_of(name, folder))
     except BaseException:
         remove_tree(stage)
@@ -127,7 +127,7 @@ def store(name: str, folder: Path, delivery: Delivery, fill: Callable[[Path], Fi
 
 
 def sweep(folder: Path) -> None:
-    """Removes what an import that was killed left behind."""
+    """Removes what killed imports left behind."""
     for stage in folder.glob(".import-*"):
         process = stage.name.split("-")[1]
         if not (process.isdecimal() and psutil.pid_exists(int(process))):
@@ -135,7 +135,7 @@ def sweep(folder: Path) -> None:
 
 
 def checked_name(name: str, folder: Path) -> str:
-    """The name as it is kept; raises UserError where it is no name or another dataset has it."""
+    """The name as it is stored; raises UserError if it is invalid or taken."""
     kept = normal_name(name)
     if blank(kept) or not kept.isprintable() or len(kept) > LONGEST_NAME:
         allowed = f"1 to {LONGEST_NAME} visible characters"
@@ -149,13 +149,13 @@ def checked_name(name: str, folder: Path) -> str:
 
 
 def check_shape(shape: str) -> None:
-    """Raises UserError where pictures cannot become square so."""
+    """Raises UserError for an unknown way to make pictures square."""
     if shape not in SHAPES:
         raise UserError("unknown_choice", "shape", shape, f"one of {', '.join(SHAPES)}", nearest(shape, SHAPES))
 
 
 def check_encoding(encoding: str | None) -> None:
-    """Raises UserError where Python knows no text encoding of this name."""
+    """Raises UserError for an unknown text encoding."""
     try:
         known = not encoding or codecs.lookup(encoding)._is_text_encoding
     except (LookupError, ValueError):
@@ -166,10 +166,10 @@ def check_encoding(encoding: str | None) -> None:
 
 
 def _candidates(files: list[Found], report: Progress) -> tuple[list[Found], list[dict[str, str]]]:
-    """Files that are images by their first bytes, and the others with the reason they are skipped."""
+    """The files that are images by their first bytes, and the others with the reason why they are skipped."""
     candidates, skipped = [], []
     for done, found in enumerate(files):
-        report("looking at files", done, len(files))
+        report("checking files", done, len(files))
         try:
             reason = found.skip or _foreign(found.head())
         except DamagedEntry as problem:
@@ -189,12 +189,13 @@ def _foreign(head: bytes) -> str:
     if kind == "ZIP":
         return "a zip inside: unpack it first"
     if kind in ("empty", "unknown"):
-        return f"{'empty' if kind == 'empty' else 'not an image'}; read are {readable}"
-    return f"{kind}, not a picture we read; read are {readable}"
+        return f"{'empty' if kind == 'empty' else 'not an image'}; supported: {readable}"
+    return f"{kind}, not a picture we read; supported: {readable}"
 
 
 def silent(what: str, done: int, total: int | None) -> None:
-    return None
+    """A progress function that does nothing."""
+    return
 
 
 def _require_classes(layout: Arrangement, skipped: list[dict[str, str]], ignored: Mapping[str, int]) -> None:
@@ -203,28 +204,28 @@ def _require_classes(layout: Arrangement, skipped: list[dict[str, str]], ignored
 
 
 def require_images(layout: Arrangement, skipped: list[dict[str, str]], ignored: Mapping[str, int]) -> None:
-    """Raises UserError where no file is an image."""
+    """Raises UserError if no file is an image."""
     if not layout.classes:
         given = f"{len(skipped)} files, none an image" if skipped else "no files"
         hidden = f"; {sum(ignored.values())} hidden or system files were ignored" if ignored else ""
         first = f" The first was skipped: {skipped[0]['file']}: {skipped[0]['reason']}." if skipped else ""
-        fix = f"Give a folder or zip with one folder of images a class.{first}"
+        fix = f"Give a folder or zip with one folder of images per class.{first}"
         raise UserError("no_images", "path", given + hidden, f"images ({', '.join(READ_FORMATS)})", fix)
 
 
 def at_least_two(classes: list[str]) -> None:
-    """Raises UserError where there is but one class."""
+    """Raises UserError if there is only one class."""
     if len(classes) < 2:
         fix = "Add a folder with images of another class."
         raise UserError("one_class", "path", f"only the class {classes[0]}", "two classes or more", fix)
 
 
 def _card(name: str, delivery: Delivery, filled: Filled, empty: list[str]) -> OwnDataset:
-    """The description of the stored images; raises UserError where no split is possible."""
+    """The card of the stored images; raises UserError if no split is possible."""
     layout, decoded, skipped = delivery.layout, filled.images, delivery.skipped
     classes = sorted({layout.classes[path] for path in decoded})
     if not classes:
-        fix = f"Mend the images. The first: {skipped[0]['file']}: {skipped[0]['reason']}."
+        fix = f"Check the images. The first: {skipped[0]['file']}: {skipped[0]['reason']}."
         raise UserError("no_images", "path", f"{len(skipped)} files, none readable", "readable images", fix)
     at_least_two(classes)
     splits, short = assign(
@@ -238,7 +239,7 @@ def _card(name: str, delivery: Delivery, filled: Filled, empty: list[str]) -> Ow
     sides = {(image.width, image.height) for image in decoded.values()}
     side = next(iter(sides)) if len(sides) == 1 else (0, 1)
     emptied = sorted(set(layout.classes.values()) - set(classes))
-    left = [f"no readable image in the class {', '.join(emptied)}: left out"] if emptied else []
+    left = [f"left out, because no image could be read: the class {', '.join(emptied)}"] if emptied else []
     about = [*remarks(decoded), *filled.warnings, *shapes(decoded.values(), delivery.shape)]
     return OwnDataset(
         schema_version=SCHEMA,

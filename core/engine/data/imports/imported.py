@@ -1,6 +1,6 @@
-"""A person's own images once imported: `dataset.json` beside `images/`, in a folder named by a hash.
+"""Imported datasets: `dataset.json` and `images/`, in a folder named by a hash.
 
-The names a person gave (of the set, its classes, its files) are data in dataset.json and never part of a path.
+Names chosen by a person (of the dataset, its classes, its files) are data in dataset.json, never part of a path.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ VERSIONS = "versions"  # the cards before each change, named by their content ha
 
 
 class OwnImage(BaseModel):
-    """One image: its stored file (content hash), class, split, and the name it came with."""
+    """One image: its stored file (content hash), class number, split and original name."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -44,9 +44,9 @@ class OwnImage(BaseModel):
 
 
 class OwnDataset(BaseModel):
-    """What dataset.json says. `side` is the images' common side where all are square and equal, else 0; `shape` and
-    `white` are how pictures become images of the set (see Cut). `before` is the content hash of the version that this
-    one was made from; the set is still found under its `former_names`."""
+    """The content of dataset.json. `side` is the images' common side in pixels if all are squares of one size,
+    otherwise 0; `shape` and `white` say how pictures become images of the dataset (see Cut). `before` is the content
+    hash of the previous version; the dataset is also found under its `former_names`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -64,27 +64,27 @@ class OwnDataset(BaseModel):
     former_names: list[str] = []
 
     def content_hash(self) -> str:
-        """Over classes, files (themselves content hashes), labels, splits and shape; not over names."""
+        """SHA-256 of classes, files (whose names are content hashes), labels, splits and shape; names do not count."""
         images = [(image.file, image.label, image.split) for image in self.images]
         facts = [self.classes, self.channels, images, *([self.shape] if self.shape != "crop" else [])]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     def counts(self) -> dict[str, int]:
-        """Images a class, in the order of the classes."""
+        """The number of images per class, in the order of the classes."""
         counted = Counter(image.label for image in self.images)
         return {name: counted[label] for label, name in enumerate(self.classes)}
 
 
 @dataclass(frozen=True)
 class Stored:
-    """An imported dataset and the folder it lives in."""
+    """An imported dataset and its folder."""
 
     home: Path
     card: OwnDataset
 
 
 def read_own(home: Path) -> Stored:
-    """The card of an imported set; raises UserError on a damaged one."""
+    """The card of an imported dataset; raises UserError if it is damaged."""
     try:
         card = OwnDataset.model_validate_json(read_sealed(home / CARD))
     except (ValidationError, DamagedError, OSError) as error:
@@ -93,7 +93,7 @@ def read_own(home: Path) -> Stored:
 
 
 def read_version(home: Path, version: str) -> Stored:
-    """The card of the version with that content hash, whether or not it is the newest; raises UserError."""
+    """The card of the version with that content hash (empty: the newest); raises UserError."""
     newest = read_own(home)
     if version in ("", newest.card.content_hash()):
         return newest
@@ -101,18 +101,18 @@ def read_version(home: Path, version: str) -> Stored:
     try:
         card = OwnDataset.model_validate_json(read_sealed(safe_join(home, VERSIONS, f"{version}.json")))
     except FileNotFoundError as error:
-        fix = "Start the run anew: it then takes the set as it is now."
+        fix = "Start a new run: it uses the dataset as it is now."
         given = f"{newest.card.name}, version {version[:12]}"
-        raise UserError("unknown_version", "dataset", given, "a version that is still there", fix) from error
+        raise UserError("unknown_version", "dataset", given, "an existing version", fix) from error
     except (ValidationError, DamagedError, OSError) as error:
         given = f"{home.name}/{VERSIONS}/{path.name}"
-        fix = "Start the run anew: it then takes the set as it is now."
-        raise UserError("damaged_dataset", "dataset", given, "a whole version", fix) from error
+        fix = "Start a new run: it uses the dataset as it is now."
+        raise UserError("damaged_dataset", "dataset", given, "an intact version", fix) from error
     return Stored(home, card)
 
 
 def version_of(name: str, folder: Path) -> str:
-    """The content hash of an imported set as it is now; empty for any other dataset, and for a damaged one."""
+    """The current content hash of an imported dataset; empty for other datasets, and for a damaged one."""
     home = find_home(name, folder)
     try:
         return read_own(home).card.content_hash() if home is not None else ""
@@ -121,13 +121,13 @@ def version_of(name: str, folder: Path) -> str:
 
 
 def own_names(folder: Path) -> list[str]:
-    """The names of all imported sets, and those they had before."""
+    """The names and former names of all imported datasets."""
     cards = [stored.card for stored in own_datasets(folder).values()]
     return [name for card in cards for name in (card.name, *card.former_names)]
 
 
 def own_datasets(folder: Path) -> dict[str, Stored]:
-    """All imported sets by name; a damaged one is left out (loading it by name says what is wrong)."""
+    """All imported datasets by name; damaged ones are left out (loading them by name reports the damage)."""
     found = {}
     for home in sorted(folder.glob("own-*")):
         try:
@@ -139,6 +139,7 @@ def own_datasets(folder: Path) -> dict[str, Stored]:
 
 
 def own_info(stored: Stored) -> DatasetInfo:
+    """The description of an imported dataset for lists."""
     card = stored.card
     return DatasetInfo(
         name=card.name,
@@ -157,7 +158,7 @@ def own_info(stored: Stored) -> DatasetInfo:
 
 
 def load_own(stored: Stored, image_size: int, progress: Progress) -> Dataset:
-    """The imported images at `image_size`; equal squares that are smaller come at their own size."""
+    """The imported images at `image_size`; if all are smaller squares of one size, they keep that size."""
     size = min(image_size, stored.card.side or image_size)
     digest = stored.card.content_hash()
     path = stored.home / "cache" / f"{digest[:16]}-{size}.safetensors"

@@ -1,4 +1,4 @@
-"""An imported set looked at image by image: sizes, duplicates, leaks, and strips of samples."""
+"""Inspects an imported dataset image by image: sizes, duplicates, leaks between splits, strips of samples."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from core.engine.data.photos import FORMATS, square
 from core.engine.data.strips import strip
 from core.files import safe_join
 
-LISTED = 40  # groups of images that are alike
-MEMBERS = 8  # listed of a group
+LISTED = 40  # groups of duplicates
+MEMBERS = 8  # images listed per group
 AT_ONCE = 256  # images between two reports of progress
 THREADS = 4
 Sides = tuple[int, int]
@@ -29,7 +29,7 @@ Tick = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Inspection:
-    """The report on a set, and its pictures: PNG bytes by part (`samples`, `class-0`, `group-0`)."""
+    """The report on a dataset, and its pictures: PNG bytes by part (`samples`, `class-0`, `group-0`)."""
 
     report: Report
     pictures: dict[str, bytes]
@@ -37,14 +37,14 @@ class Inspection:
 
 @dataclass(frozen=True)
 class _Seen:
-    """Of one stored file: its width and height, and its small grey copy where one was asked for."""
+    """Width and height of a stored file, and its small grey copy if one was made."""
 
     sides: Sides
     copy: Pixels | None = None
 
 
 def sides_of(home: Path, card: OwnDataset) -> dict[str, Sides]:
-    """Width and height of every stored file, from its header; one that cannot be read is left out."""
+    """Width and height of every stored file, from its header; unreadable files are left out."""
     found = {}
     for file in {image.file for image in card.images}:
         try:
@@ -56,7 +56,7 @@ def sides_of(home: Path, card: OwnDataset) -> dict[str, Sides]:
 
 
 def inspect(stored: Stored, report: Tick) -> Inspection:
-    """Everything about a set; `report` may raise to end it."""
+    """The full inspection of a dataset; `report` may raise to stop it."""
     card = stored.card
     seen = _look(stored, report)
     exact = _exact(card)
@@ -69,7 +69,7 @@ def inspect(stored: Stored, report: Tick) -> Inspection:
         channels=card.channels, shape=card.shape, classes=_classes(card), smallest=sides[0],
         median=sides[len(sides) // 2], largest=max((max(each.sides) for each in seen.values()), default=0),
         lost=sum(lost) / len(lost), cut=sum(share > LOST for share in lost) / len(lost),
-        alike=tuple(_told(card, group, is_exact) for is_exact, group in groups[:LISTED]),
+        alike=tuple(_described(card, group, is_exact) for is_exact, group in groups[:LISTED]),
         alike_exact=len(exact), alike_near=len(near), crossing_classes=sum(_classes_in(g) > 1 for _, g in groups),
         crossing_splits=sum(_splits_in(g) > 1 for _, g in groups), compared=min(len(seen), MOST),
         skipped=tuple(Skipped.model_validate(each) for each in card.skipped), warnings=tuple(card.warnings),
@@ -81,7 +81,7 @@ Group = Sequence[OwnImage]
 
 
 def _look(stored: Stored, report: Tick) -> dict[str, _Seen]:
-    """Every readable file by name, the first MOST of them with their grey copy."""
+    """All readable files by name, the first MOST of them with a grey copy."""
     files = list(dict.fromkeys(image.file for image in stored.card.images))
     found: dict[str, _Seen] = {}
 
@@ -117,7 +117,7 @@ def _exact(card: OwnDataset) -> list[tuple[bool, Group]]:
 
 
 def _near(card: OwnDataset, seen: dict[str, _Seen]) -> list[tuple[bool, Group]]:
-    """Groups of different files that look alike; of equal files each is there once."""
+    """Groups of different files that are nearly the same; equal files count once."""
     first = {image.file: image for image in reversed(card.images)}
     copies = {file: each.copy for file, each in seen.items() if each.copy is not None}
     files = list(copies)
@@ -134,12 +134,12 @@ def _splits_in(group: Group) -> int:
 
 
 def _worst(found: tuple[bool, Group]) -> tuple[bool, bool, bool]:
-    """Those that cross classes come first, then those that cross splits."""
+    """A sort key: groups that span classes come first, then those that span splits."""
     exact, group = found
     return _classes_in(group) < 2, _splits_in(group) < 2, not exact
 
 
-def _told(card: OwnDataset, group: Group, is_exact: bool) -> Alike:
+def _described(card: OwnDataset, group: Group, is_exact: bool) -> Alike:
     members = tuple(
         Member(name=image.name, label=card.classes[image.label], split=image.split) for image in group[:MEMBERS]
     )
@@ -172,13 +172,13 @@ def _pictures(stored: Stored, groups: Sequence[Group], report: Tick) -> Iterator
 
 
 def _spread(shown: Sequence[Sequence[OwnImage]]) -> list[OwnImage]:
-    """Samples of the set: one a class, then a second one, until there are enough."""
+    """Samples of the dataset: one per class, then a second one, until there are enough."""
     rounds = (images[place] for place in range(SAMPLES_SHOWN) for images in shown if place < len(images))
     return [image for image, _ in zip(rounds, range(SAMPLES_SHOWN), strict=False)]
 
 
 def _tiles(stored: Stored, images: Sequence[OwnImage]) -> Iterator[Image.Image]:
-    """The images as the set makes them square; one that cannot be read is a grey tile."""
+    """The images made square as for the dataset; an unreadable one becomes a grey tile."""
     for image in images:
         try:
             with Image.open(safe_join(stored.home, "images", image.file), formats=FORMATS) as opened:

@@ -1,5 +1,5 @@
-"""Images that are nearly the same: saved again, brightened, a little scaled; found by the correlation of small grey
-copies. Of 3,000 different images of fashion-mini 8 pairs are taken for the same, of 120 noisy photos none."""
+"""Finds near duplicates (saved again, brightened, slightly scaled) by the correlation of small grey copies. Among 3,000
+different images of fashion-mini there are 8 false pairs, among 120 noisy photos none."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from PIL import Image
 
 SIDE = 32  # pixels of the grey copies
 NEAR = 0.985  # correlation: a JPEG of quality 80 keeps at least 0.992 of noisy photos
-FLAT = 2.0  # grey levels of deviation: below it an image is one tone, like all others of one tone
+FLAT = 2.0  # standard deviation in grey levels below which an image is uniform, and so like all uniform ones
 BLOCK = 1024  # rows compared at once
-MOST = 10_000  # images compared with each other: seconds on two cores
+MOST = 10_000  # images compared with each other; takes seconds on two cores
 Pixels = NDArray[np.uint8]
 
 
 def grey_copy(image: Image.Image) -> Pixels:
-    """uint8 [SIDE · SIDE]."""
+    """A small grey copy of an image, uint8 [SIDE · SIDE]."""
     return np.asarray(image.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX)).ravel()
 
 
 def near_groups(copies: Pixels) -> list[list[int]]:
-    """Groups of indices, each linked by pairs that are nearly the same; `copies` [N, SIDE · SIDE].
+    """Groups of indices that are linked by pairs of near duplicates; `copies` uint8 [N, SIDE · SIDE].
 
-    Pearson's correlation does not change with brightness and contrast. Images of one tone are left out.
+    Pearson's correlation does not depend on brightness and contrast. Uniform images are left out.
     """
     rows = _standardized(copies)
     parent = list(range(len(rows)))
@@ -40,7 +40,7 @@ def near_groups(copies: Pixels) -> list[list[int]]:
 
 
 def _standardized(pixels: Pixels) -> NDArray[np.float32]:
-    """Rows of mean 0 and length 1; of zeros where an image is of one tone."""
+    """Rows of mean 0 and length 1; zeros for uniform images."""
     rows = pixels.astype(np.float32)
     flat = rows.std(axis=1, keepdims=True) < FLAT
     rows -= rows.mean(axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""The folder levels that could be the classes, judged by what lies in them."""
+"""Finds the folder levels that could be the classes, by their content."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ from core.engine.data.imports.file_names import folded
 from core.engine.data.imports.folders import Parts, Tree, is_container
 
 TOP, INNER = "top", "inner"
-COVERED = 0.9  # share of the images that must lie in a folder of a level, for the level to be the classes
-STRAY = 0.1  # share of a folder's images that may lie next to its class folders
-COPIED = 0.9  # share of files with a namesake in the folder of the same name, for a folder to be a copy
+COVERED = 0.9  # share of the images that must be in folders of a level for it to be the class level
+STRAY = 0.1  # share of a folder's images that may be next to its class folders
+COPIED = 0.9  # share of files that also exist in the folder of the same name for a folder to be a copy
 
 
 @dataclass(frozen=True)
 class Reading:
-    """Where the class is read from: the folder of `level`, from 1, or the innermost one (0). Levels are counted below
-    the path given, without folders that mean splits and single folders around everything."""
+    """Where the class is taken from: the folder of `level`, from 1, or the innermost folder (0). Levels are counted
+    inside the imported path, without split folders and single folders around everything."""
 
     level: int
 
     @property
     def word(self) -> str:
-        """What asks for it: `top`, `inner` or a number."""
+        """The option value that chooses it: `top`, `inner` or a number."""
         return {0: INNER, 1: TOP}.get(self.level, str(self.level))
 
     def of(self, rest: Parts) -> str | None:
-        """The class of images in the folder `rest`; None where it has none at this level."""
+        """The class of images in the folder `rest`; None if it has none at this level."""
         return rest[self.level - 1] if rest and len(rest) >= self.level else None
 
     def is_folder(self, rest: Parts, *, leaf: bool) -> bool:
-        """Whether this very folder is one of the class level."""
+        """Whether this folder is on the class level."""
         return bool(rest) and (len(rest) == self.level if self.level else leaf)
 
 
 def readings(tree: Tree, counts: Mapping[Parts, Parts], splits: Mapping[Parts, str | None]) -> list[Reading]:
-    """The plausible readings, at least one: `counts` gives each folder with images without splits and wrappers.
+    """The plausible readings, at least one: `counts` gives the path of each image folder without splits and wrappers.
 
-    A level is plausible if it has two names or more, nine in ten images lie in one of its folders, its names are not
-    all years or containers, and with given splits most of its names are in train. Readings that divide the images
-    alike are one. A set next to a copy of itself, files named alike, is read by its inner folders.
+    A level is plausible if it has two or more names, nine in ten images are in its folders, its names are not all years
+    or containers, and, with given splits, most of its names are in train. Readings that divide the images equally count
+    once. If a dataset is next to a copy of itself, with equal file names, the inner folders are the classes.
     """
     deepest = max((len(rest) for rest in counts.values()), default=0)
     if deepest < 2:
@@ -71,7 +71,7 @@ def _plausible(reading: Reading, tree: Tree, counts: Mapping[Parts, Parts], spli
 
 
 def _own_images(tree: Tree, counts: Mapping[Parts, Parts]) -> bool:
-    """Whether a folder around other folders holds more than strays itself: then it is a class, not they."""
+    """Whether a folder around other folders directly contains more than stray images: then it is the class."""
     own: Counter[Parts] = Counter()
     below: Counter[Parts] = Counter()
     for folder, rest in counts.items():
@@ -82,7 +82,7 @@ def _own_images(tree: Tree, counts: Mapping[Parts, Parts]) -> bool:
 
 
 def _different(possible: list[Reading], counts: Mapping[Parts, Parts]) -> list[Reading]:
-    """One reading for each way to divide the images, the outermost."""
+    """The outermost reading for each way to divide the images."""
     seen: dict[frozenset[frozenset[Parts]], Reading] = {}
     for reading in possible:
         groups: dict[str | None, set[Parts]] = defaultdict(set)
@@ -93,7 +93,7 @@ def _different(possible: list[Reading], counts: Mapping[Parts, Parts]) -> list[R
 
 
 def _nested_copy(tree: Tree, counts: Mapping[Parts, Parts]) -> bool:
-    """Whether the folders further in are the classes of the set once more (`cats`, `dogs`, `backup/cats`)."""
+    """Whether deeper folders repeat the classes of the dataset (`cats`, `dogs`, `backup/cats`)."""
     single = {folded(rest[0]) for rest in counts.values() if len(rest) == 1}
     deep = [(folder, rest) for folder, rest in counts.items() if len(rest) > 1]
     if len(single) < 2 or any(folded(rest[-1]) not in single or folded(rest[0]) in single for _, rest in deep):

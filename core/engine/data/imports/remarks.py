@@ -1,4 +1,4 @@
-"""What a person should know about their pictures once they are imported: one sentence a kind."""
+"""Remarks on imported pictures, one sentence per kind."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from core.engine.data.imports.class_folders import Arrangement
 from core.engine.data.imports.decoder_pool import Decoded
 from core.engine.data.imports.file_names import shown
 
-IMBALANCE = 20  # from this ratio of the largest class to the smallest a warning is given
-LISTED = 10  # names in one warning
-SMALL = 8  # pixels of the shorter side, below which a warning is given
-LOST, OFTEN = 0.25, 0.1  # a crop that takes more than this share, of more than this share of the pictures, is reported
+IMBALANCE = 20  # ratio of the largest to the smallest class from which a warning is given
+LISTED = 10  # names per warning
+SMALL = 8  # pixels of the shorter side below which a warning is given
+LOST, OFTEN = 0.25, 0.1  # reported if more than OFTEN of the pictures lose more than LOST of their area
 CUT = "lose more than a quarter when they are cut to their middle square"
 PADDED, STRETCHED = "padded to squares", "stretched to squares"
 SUFFIXES = {
@@ -24,22 +24,22 @@ SUFFIXES = {
     "BMP": (".bmp", ".dib"),
 }
 NOTES = {
-    "rotated": "turned upright as their EXIF data say",
-    "animated": "animated or with several pages: the first frame was taken",
-    "transparent": "transparent: laid on white",
-    "16 bits": "16 bits a pixel: scaled to 8",
+    "rotated": "rotated upright by their EXIF data",
+    "animated": "animated or with several pages: the first frame was used",
+    "transparent": "transparent: put on white",
+    "16 bits": "16 bits per channel: scaled to 8",
 }
 
 
 def remarks(decoded: Mapping[str, Decoded]) -> Iterator[str]:
-    """What was done to images, and what is odd about them."""
+    """What was done to images, and what is unusual about them."""
     kinds: dict[str, list[str]] = defaultdict(list)
     for path, image in decoded.items():
         for note in image.notes:
             kinds[NOTES[note]].append(path)
         suffix = Path(path).suffix.lower()
         if suffix not in SUFFIXES.get(image.kind, (f".{image.kind.lower()}",)):
-            kinds["named as another format than they are (the content was believed)"].append(path)
+            kinds["with a suffix of another format (the content was used)"].append(path)
         if min(image.width, image.height) < SMALL:
             kinds[f"smaller than {SMALL} pixels"].append(path)
     for what, paths in kinds.items():
@@ -48,23 +48,24 @@ def remarks(decoded: Mapping[str, Decoded]) -> Iterator[str]:
 
 
 def imbalance(layout: Arrangement, decoded: Mapping[str, Decoded]) -> Iterator[str]:
+    """As `unequal`, for decoded images."""
     yield from unequal(Counter(layout.classes[path] for path in decoded))
 
 
 def unequal(counts: Mapping[str, int]) -> Iterator[str]:
-    """That one class is many times as large as another, from their images."""
+    """A warning if one class has many times more images than another."""
     (most, largest), (least, smallest) = (ranked := Counter(counts).most_common())[0], ranked[-1]
     if largest >= IMBALANCE * smallest:
         yield f"classes are unequal: {least} has {smallest} images, {most} has {largest}"
 
 
 def shapes(images: Iterable[Decoded], shape: str) -> Iterator[str]:
-    """How much of the pictures is lost or added where they become square, if that is much of many."""
+    """A warning if many pictures lose or gain much when they become square."""
     yield from shape_of([(image.width, image.height) for image in images], shape)
 
 
 def shape_of(sides: Iterable[tuple[int, int]], shape: str) -> Iterator[str]:
-    """The same for pictures of these widths and heights."""
+    """The same for pictures with these widths and heights."""
     outside = [1 - min(each) / max(each) for each in sides]
     much = sum(share > LOST for share in outside) / len(outside)
     mean = sum(outside) / len(outside)
@@ -73,7 +74,7 @@ def shape_of(sides: Iterable[tuple[int, int]], shape: str) -> Iterator[str]:
     if shape == "crop":
         yield (
             f"{much:.0%} of the pictures {CUT} ({mean:.0%} "
-            "of a picture on average): import with --shape pad or --shape stretch to keep all of it"
+            "of a picture on average); use --shape pad or --shape stretch to keep all of it"
         )
     elif shape == "pad":
         yield f"{PADDED}: {mean:.0%} of a square is grey on average"
@@ -82,14 +83,14 @@ def shape_of(sides: Iterable[tuple[int, int]], shape: str) -> Iterator[str]:
 
 
 def about_shape(warning: str) -> bool:
-    """Whether `shape_of` said this."""
+    """Whether a warning comes from `shape_of`."""
     return CUT in warning or warning.startswith((PADDED, STRETCHED))
 
 
 def accounts(
     layout: Arrangement, decoded: Iterable[str], skipped: Sequence[Mapping[str, str]]
 ) -> list[dict[str, str | int]]:
-    """For every folder of the class level its class, split and images, and why it has none where that is so."""
+    """Each folder of the class level with its class, split and number of images, and the reason if it has none."""
     images = Counter(folder for path in decoded for folder in _above(path) if folder in layout.folders)
     reasons: dict[str, Counter[str]] = defaultdict(Counter)
     for entry in skipped:
@@ -104,16 +105,16 @@ def accounts(
 
 
 def without_images(accounted: Iterable[Mapping[str, str | int]]) -> Iterator[str]:
-    """The class folders that gave no image, each with the reason."""
+    """A warning that lists class folders without usable images, with reasons."""
     empty = [f"{shown(str(each['folder']))} ({each['reason']})" for each in accounted if not each["images"]]
     if empty:
         more = " …" if len(empty) > LISTED else ""
-        yield f"class folders without an image: {'; '.join(empty[:LISTED])}{more}"
+        yield f"class folders without usable images: {'; '.join(empty[:LISTED])}{more}"
 
 
 def _reason(reasons: Counter[str]) -> str:
     if not reasons:
-        return "empty, or hidden files alone"
+        return "empty, or only hidden files"
     return ", ".join(f"{count} × {reason}" for reason, count in reasons.most_common(3))
 
 

@@ -1,4 +1,4 @@
-"""Colour photos for who has none at hand: drawn by this script, with stripes that a small network can tell apart.
+"""Colour images to try things out: drawn by this script, with stripes that a small network can distinguish.
 
 They are dedicated to the public domain (CC0 1.0).
 """
@@ -25,11 +25,12 @@ TINTS = ((150, 100, 70), (80, 150, 70), (200, 180, 120), (70, 110, 180))
 WAVES = (4.0, 9.0, 15.0)  # stripes across an image
 NOISE = 24.0  # standard deviation, of 255 grey levels
 COUNT, SIDE, CLASSES, SEED = 120, 72, 4, 0
-TOLD = "these images were drawn by a script that comes with Condenser (CC0 1.0): stripes, no photos of anything"
+REMARK = "these images were drawn by a script that comes with Condenser (CC0 1.0); they show stripes, not photos"
 
 
 def import_sample_photos(name: str, folder: Path, progress: Progress) -> Imported:
-    """120 drawn images of 72 pixels in 4 classes as the dataset `name` in `folder`; raises UserError on a bad name."""
+    """Makes the dataset `name` in `folder`: 120 drawn images of 72 pixels in 4 classes; raises UserError on a bad
+    name."""
     name = checked_name(name, folder)
     paths = [f"{NAMES[number % CLASSES]}/photo-{number:04d}.png" for number in range(COUNT)]
     layout = Arrangement({path: path.partition("/")[0] for path in paths}, dict.fromkeys(paths))
@@ -42,12 +43,12 @@ def import_sample_photos(name: str, folder: Path, progress: Progress) -> Importe
             progress("drawing samples", number + 1, COUNT)
         return Filled(drawn)
 
-    return store(name, folder, Delivery(layout, [], [TOLD]), fill)
+    return store(name, folder, Delivery(layout, [], [REMARK]), fill)
 
 
 def photo(label: int, classes: int, side: int, draw: np.random.Generator) -> NDArray[np.uint8]:
-    """One image [side, side, 3] of class `label`: a class has a tint and a direction of its stripes; tint, width and
-    phase of the stripes and the noise are drawn for each image."""
+    """One image uint8 [side, side, 3] of class `label`. A class has a tint and a direction of stripes; variations of
+    the tint, width and phase of the stripes, and noise are drawn for each image."""
     rows, columns = np.mgrid[0:side, 0:side] / side
     angle = np.pi * (label + draw.uniform(-0.2, 0.2)) / classes
     along = rows * np.sin(angle) + columns * np.cos(angle)

@@ -1,4 +1,4 @@
-"""What a person hands over, a folder or a zip, as one list of files to be judged and read."""
+"""The files of an imported folder or zip, to be checked and read."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ MOST_FILE = 512 * 2**20  # bytes of one image file: 50 megapixels, uncompressed,
 
 @dataclass(frozen=True)
 class Found:
-    """One file: its path with `/`, why it is skipped (or ''), and how to read its first bytes and all of it; both raise
-    DamagedEntry."""
+    """One file: its path with `/`, the reason if it is skipped (otherwise ''), and functions that read its first bytes
+    and all of it, which raise DamagedEntry."""
 
     path: str
     skip: str
@@ -31,8 +31,8 @@ class Found:
 
 @dataclass(frozen=True)
 class Source:
-    """The files to be judged; all folders by path; how many files were ignored, by the hidden or system name they have
-    or lie in; the encoding of a zip's unmarked names, or empty."""
+    """The files to check; all folders by path; the number of ignored files by the hidden or system name in their paths;
+    the encoding of names in a zip that do not state theirs, or empty."""
 
     files: list[Found]
     warnings: list[str] = field(default_factory=list)
@@ -45,8 +45,8 @@ class Source:
 def opened(
     path: Path, encoding: str | None = None, tick: Callable[[int], None] = lambda files: None
 ) -> Iterator[Source]:
-    """The files of a folder or zip, without what is hidden or left behind by a system; `tick` is given how many were
-    found so far. Raises UserError (field `path`)."""
+    """The files of a folder or zip, without hidden and system files; `tick` is called with the number found so far.
+    Raises UserError (field `path`)."""
     if path.is_dir():
         source = Source([])
         source.files.extend(_folder_files(path, source, tick))
@@ -69,7 +69,7 @@ def _zip_files(archive: Archive) -> Source:
             files.append(_zipped(archive, entry))
     above = {parent for found in files for parent in _parents(found.path)}
     folders = above | {folder for folder in archive.folders if not ignored(folder)}
-    return Source(files, list(_told(archive, files)), folders, left, archive.encoding)
+    return Source(files, list(_encoding_remark(archive, files)), folders, left, archive.encoding)
 
 
 def _parents(path: str) -> Iterator[str]:
@@ -80,12 +80,12 @@ def _parents(path: str) -> Iterator[str]:
         at = path.find("/", at + 1)
 
 
-def _told(archive: Archive, files: list[Found]) -> Iterator[str]:
+def _encoding_remark(archive: Archive, files: list[Found]) -> Iterator[str]:
     if archive.encoding:
         example = next((found.path for found in files if not found.path.isascii()), "")
         yield (
-            f"the zip does not say how its names are written; they were read as {archive.encoding}"
-            f"{f', for example {shorten(example, 80)}' if example else ''}; if that is wrong, give --encoding"
+            f"the zip does not state the encoding of its names; they were read as {archive.encoding}"
+            f"{f', for example {shorten(example, 80)}' if example else ''}; if that is wrong, use --encoding"
         )
 
 
@@ -95,7 +95,7 @@ def _zipped(archive: Archive, entry: Entry) -> Found:
 
 
 def _folder_files(root: Path, source: Source, tick: Callable[[int], None]) -> Iterator[Found]:
-    """The plain files below `root`; its folders and what is ignored are put down in `source`."""
+    """The regular files below `root`; folders and ignored files are recorded in `source`."""
     count = total = 0
     closed: list[OSError] = []
     for folder, inner, files in os.walk(root, onerror=closed.append):
@@ -115,7 +115,7 @@ def _folder_files(root: Path, source: Source, tick: Callable[[int], None]) -> It
             count, total = count + 1, total + size
             if count > MOST_ENTRIES or total > MOST_BYTES:
                 given = f"more than {MOST_ENTRIES:,} files or {MOST_BYTES:,} bytes"
-                fix = "Import a part of the images."
+                fix = "Import fewer images at a time."
                 raise UserError("folder_too_large", "path", given, "at most that many", fix)
             tick(count)
             yield found
@@ -125,7 +125,7 @@ def _folder_files(root: Path, source: Source, tick: Callable[[int], None]) -> It
 
 
 def _on_disk(file: Path, root: Path) -> tuple[Found, int]:
-    """A file of a folder, judged without following links."""
+    """A file of a folder and its size, without following links."""
     place = file.relative_to(root)
     facts = file.lstat()
     if not stat.S_ISREG(facts.st_mode):
@@ -135,7 +135,7 @@ def _on_disk(file: Path, root: Path) -> tuple[Found, int]:
 
 
 def _linked(place: Path) -> Found:
-    return Found(place.as_posix(), "a link or device, not a plain file", bytes, bytes)
+    return Found(place.as_posix(), "a link or device, not a regular file", bytes, bytes)
 
 
 def _head(file: Path) -> bytes:

@@ -1,4 +1,4 @@
-"""Train, validation and test for a person's images: stratified, seeded, and no picture in two of them."""
+"""Splits imported images into train, validation and test: stratified, seeded, with no picture in two splits."""
 
 from __future__ import annotations
 
@@ -9,25 +9,26 @@ from dataclasses import dataclass
 
 from core.errors import UserError
 
-PRIORITY = ("train", "validation", "test")  # a picture found in several given splits stays in the first of these
+PRIORITY = ("train", "validation", "test")  # a picture in several given splits stays in the first of these
 LISTED = 10
 
 
 @dataclass(frozen=True)
 class Shares:
-    """How much of a class, of 1, becomes validation and test, and the seed of the order in which they are drawn."""
+    """The shares of each class, from 0 to 1, for validation and test, and the seed of the random order."""
 
     validation: float = 0.15
     test: float = 0.15
     seed: int = 0
 
     def of(self, split: str) -> float:
+        """The share of `validation` or `test`."""
         return self.test if split == "test" else self.validation
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One image: where it came from, its class, the split it was given in (None: to be drawn), its pixels' hash."""
+    """One image: its path, its class (`name`), its given split (None: to be drawn), and the hash of its pixels."""
 
     path: str
     name: str
@@ -39,12 +40,12 @@ def assign(
     pictures: Sequence[Picture],
     shares: Shares = Shares(),
 ) -> tuple[dict[str, str], list[str]]:
-    """The split of every path, and what a person should know about it.
+    """The split of every path, and warnings.
 
-    Equal pixels are one group and share a split. Of a class's groups, `shares` become test and validation, at least
-    one each from three groups on; a group in several classes counts for the smallest of them. What is promised to each
-    class is checked on the files themselves, when all are placed. Raises UserError `too_few_images` where no class has
-    three different images, `class_not_in_train` where given splits leave a class without training images.
+    Images with equal pixels form one group and share a split. Of each class's groups, `shares` become test and
+    validation, at least one each if there are three or more; a group in several classes counts for the smallest of
+    them. Guarantees for each class are checked at the end. Raises UserError `too_few_images` if no class has three
+    different images, `class_not_in_train` if given splits leave a class without training images.
     """
     groups: dict[str, list[Picture]] = defaultdict(list)
     for picture in pictures:
@@ -53,7 +54,7 @@ def assign(
     given = {pixels: _given(group) for pixels, group in groups.items()}
     if "test" not in given.values() and "validation" in given.values():
         given = {pixels: "test" if split == "validation" else split for pixels, split in given.items()}
-        warnings.append("no test split was given: the given validation images became the test split")
+        warnings.append("no test split was given: the given validation images are used as the test split")
     members = _members(groups)
     chosen: dict[str, str] = {}
     for name in sorted(members, key=lambda name: (len(members[name]), name)):
@@ -61,17 +62,17 @@ def assign(
     _train_for_all(members, chosen, given, shares)
     if set(chosen.values()) != set(PRIORITY):
         largest = max(map(len, members.values()))
-        fix = "Add images: train, validation and test need at least one each."
+        fix = "Add images: train, validation and test need at least one image each."
         raise UserError("too_few_images", "path", f"{largest} different images in a class", "at least 3", fix)
     warnings += _promises(groups, members, chosen)
     return {picture.path: chosen[picture.pixels] for picture in pictures}, warnings
 
 
 def join(pictures: Sequence[Picture]) -> dict[str, str]:
-    """The split of every path where pictures without one came to a set whose pictures have theirs, which they keep.
+    """The split of every path after pictures without a split were added to a dataset; existing pictures keep theirs.
 
-    New pixels of a class fill its test and validation up to the usual shares; those that were there before go with
-    their equals.
+    New pictures of a class fill its test and validation splits up to the usual shares; duplicates of existing pictures
+    join their splits.
     """
     groups: dict[str, list[Picture]] = defaultdict(list)
     for picture in pictures:
@@ -91,7 +92,7 @@ def join(pictures: Sequence[Picture]) -> dict[str, str]:
 
 
 def known_of(pictures: Sequence[Picture], splits: Mapping[str, str]) -> list[str]:
-    """What a person should know of pictures in these splits, by path."""
+    """Warnings about pictures with the given splits, by path."""
     groups: dict[str, list[Picture]] = defaultdict(list)
     for picture in pictures:
         groups[picture.pixels].append(picture)
@@ -100,7 +101,7 @@ def known_of(pictures: Sequence[Picture], splits: Mapping[str, str]) -> list[str
 
 
 def _members(groups: Mapping[str, Sequence[Picture]]) -> dict[str, set[str]]:
-    """The groups of each class; one whose pictures lie in several classes is a member of each."""
+    """The groups of each class; a group with pictures in several classes is a member of each."""
     members: dict[str, set[str]] = defaultdict(set)
     for pixels, group in groups.items():
         for picture in group:
@@ -111,7 +112,7 @@ def _members(groups: Mapping[str, Sequence[Picture]]) -> dict[str, set[str]]:
 def _train_for_all(
     members: Mapping[str, set[str]], chosen: dict[str, str], given: Mapping[str, str | None], shares: Shares
 ) -> None:
-    """Every class has a training image: drawn ones are moved for it, given ones are not."""
+    """Ensures that every class has a training image, by moving drawn images; given splits are not changed."""
     for name, groups in sorted(members.items()):
         if any(chosen[pixels] == "train" for pixels in groups):
             continue
@@ -125,7 +126,7 @@ def _train_for_all(
 def _promises(
     groups: Mapping[str, Sequence[Picture]], members: Mapping[str, set[str]], chosen: Mapping[str, str]
 ) -> Iterable[str]:
-    """Classes that are short of something, one sentence a kind."""
+    """Warnings about classes that lack images, one sentence per kind."""
     thin = sorted(name for name, found in members.items() if len(found) < 3)
     if thin:
         yield f"fewer than 3 different images, so not in every split: {_list(thin)}"
@@ -140,13 +141,13 @@ def _promises(
 
 
 def _only_copies(name: str, found: set[str], groups: Mapping[str, Sequence[Picture]]) -> list[str]:
-    """The other classes that all of a class's images lie in too; none where it has one of its own."""
+    """The other classes that contain all of a class's images too; none if it has an image of its own."""
     others = [{picture.name for picture in groups[pixels]} - {name} for pixels in found]
     return sorted(set().union(*others)) if all(others) else []
 
 
 def _order(seed: int) -> Callable[[str], bytes]:
-    """A random order, fixed by the seed, that does not depend on the names or order of the files."""
+    """A sort key for a random order that depends on the seed and the pixels only, not on names or order of files."""
     return lambda pixels: hashlib.sha256(f"{seed} {pixels}".encode()).digest()
 
 
@@ -156,7 +157,7 @@ def _given(group: Sequence[Picture]) -> str | None:
 
 
 def _divide(members: Sequence[str], given: Mapping[str, str | None], shares: Shares) -> dict[str, str]:
-    """The splits of one class: given ones stay, missing ones are drawn from its training or free images."""
+    """The splits of one class: given ones are kept, missing ones are drawn from its free or training images."""
     chosen = {pixels: split for pixels in members if (split := given[pixels]) is not None}
     wanted = [split for split in ("test", "validation") if split not in given.values()]
     free = [pixels for pixels in members if given[pixels] is None]
@@ -172,7 +173,7 @@ def _divide(members: Sequence[str], given: Mapping[str, str | None], shares: Sha
 
 
 def _duplicates(groups: Iterable[Sequence[Picture]]) -> Iterable[str]:
-    """One sentence a kind of duplicate, with the files."""
+    """One sentence per kind of duplicates, with the files."""
     several = [group for group in groups if len(group) > 1]
     crossing = [group for group in several if len({p.name for p in group}) > 1]
     leaking = [group for group in several if len({p.split for p in group}) > 1]

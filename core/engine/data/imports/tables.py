@@ -1,4 +1,4 @@
-"""A person's table of texts: a CSV file with the columns `text` and `label`, judged line by line."""
+"""Reads tables of texts: CSV files with the columns `text` and `label`, checked line by line."""
 
 from __future__ import annotations
 
@@ -26,14 +26,13 @@ MARKS = (
     (b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"),
     (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"),
 )  # fmt: skip
-_SEPARATOR = re.compile(r"\"?sep=(\\t|[^\r\n])\"?[ \t]*\r?\n", re.I)  # Excel's hint, no row of the table
-FIX = "Write the names of the columns in the first line: text,label."
+_SEPARATOR = re.compile(r"\"?sep=(\\t|[^\r\n])\"?[ \t]*\r?\n", re.I)  # Excel's hint, not a row of the table
+FIX = "Write the column names in the first line: text,label."
 
 
 @dataclass
 class Table:
-    """Texts and labels by the name of their line; lines that were left out, with the reason; what a person should know
-    of the rest; and how the file was read."""
+    """Texts and labels by the name of their row; skipped rows with reasons; warnings; and the encoding of the file."""
 
     texts: dict[str, str] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
@@ -53,31 +52,31 @@ def is_table(path: Path) -> bool:
 
 
 def read_table(path: Path, encoding: str | None = None) -> Table:
-    """The rows of a CSV file; a cell is text whatever it holds, also a formula or a number.
+    """The rows of a CSV file; every cell is text, even a formula or a number.
 
-    The delimiter is a comma, semicolon, tab, bar or full-width comma, or what a first line `sep=;` says; the encoding
-    what the file's mark says, else UTF-8, UTF-16 without a mark, or the most plausible (see `encodings`).
-    Raises UserError (field `path`) where the whole is refused.
+    The delimiter is a comma, semicolon, tab, bar or full-width comma, or given by a first line `sep=;`; the encoding is
+    that of the byte order mark, otherwise UTF-8, UTF-16 without a mark, or the most plausible (see `encodings`). Raises
+    UserError (field `path`) if the file is refused.
     """
     size = path.stat().st_size
     if size > MOST_BYTES:
         given, allowed = f"{size / 2**20:.0f} MiB", f"at most {MOST_BYTES // 2**20} MiB of text"
-        raise UserError("table_too_large", "path", given, allowed, "Import a part of the rows.")
+        raise UserError("table_too_large", "path", given, allowed, "Import fewer rows at a time.")
     table = Table()
     text = _decoded(path.read_bytes(), encoding, table)
     text, delimiter = _delimited(text)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    before = csv.field_size_limit(MOST_BYTES)  # Python's own 131,072 would refuse the table for one long text
+    before = csv.field_size_limit(MOST_BYTES)  # Python's default of 131,072 would refuse a table with one long text
     try:
         _fill(table, reader)
     except csv.Error as error:
         given = f"line {reader.line_num}: {error}"
-        raise UserError("bad_table", "path", given, "a CSV file", "Mend the quotes of that line.") from error
+        raise UserError("bad_table", "path", given, "a CSV file", "Correct the quotes in that line.") from error
     finally:
         csv.field_size_limit(before)
     if not table.texts:
         first = f" The first: {table.skipped[0]['file']}: {table.skipped[0]['reason']}." if table.skipped else ""
-        raise UserError("no_rows", "path", "no row that can be used", "rows with text and label", f"Add rows.{first}")
+        raise UserError("no_rows", "path", "no usable row", "rows with text and label", f"Add rows.{first}")
     return table
 
 
@@ -89,12 +88,12 @@ def _decoded(data: bytes, encoding: str | None, table: Table) -> str:
         text = data.decode(table.encoding)
     except (UnicodeDecodeError, LookupError) as error:
         allowed = f"text in {table.encoding}"
-        fix = "Save the table as UTF-8, or name its encoding with --encoding."
-        raise UserError("unreadable_table", "path", "bytes that are no text", allowed, fix) from error
+        fix = "Save the table as UTF-8, or give its encoding with --encoding."
+        raise UserError("unreadable_table", "path", "bytes that are not text", allowed, fix) from error
     if guessed:
         table.warnings.append(
-            f"the table was read as {guessed}, a guess, as it does not say how it is written; for example: "
-            f"{_example(text)}; if that is wrong, give --encoding"
+            f"the table was read as {guessed}, a guess, because it does not state its encoding; for example: "
+            f"{_example(text)}; if that is wrong, use --encoding"
         )
     elif marked not in ("", "utf-8-sig"):
         table.warnings.append(f"the table was read as {marked}")
@@ -102,7 +101,7 @@ def _decoded(data: bytes, encoding: str | None, table: Table) -> str:
 
 
 def _guessed(data: bytes) -> str:
-    """The encoding of text without a mark; empty where it is UTF-8, which nothing else is by chance."""
+    """The encoding of text without a byte order mark; empty for UTF-8, which no other encoding resembles."""
     if found := utf16_without_mark(data):
         return found
     if decodes(data, "utf-8"):
@@ -114,14 +113,14 @@ def _guessed(data: bytes) -> str:
 
 
 def _example(text: str) -> str:
-    """The line that shows best whether the encoding is right: the first with something beyond ASCII."""
+    """The line that best shows whether the encoding is right: the first with non-ASCII characters."""
     line = next((line for line in text.splitlines() if not line.isascii()), text[:80])
     return shorten(line.strip(), 80)
 
 
 def _delimited(text: str) -> tuple[str, str]:
-    """The text without a first line `sep=;`, and the delimiter: what that line says, or what splits the first line into
-    the two columns."""
+    """The text without a first line `sep=;`, and the delimiter: given by that line, or the one that divides the first
+    line into the two columns."""
     said = _SEPARATOR.match(text)
     if said:
         text = text[said.end() :]
@@ -145,12 +144,12 @@ def _fill(table: Table, reader: Iterator[list[str]]) -> None:
     text, label = (head.index(name) for name in COLUMNS)
     others = [shorten(name, 40) if name else "one without a name" for name in head if name not in COLUMNS]
     if others:
-        table.warnings.append(f"columns that were not used: {', '.join(others[:10])}")
+        table.warnings.append(f"columns not used: {', '.join(others[:10])}")
     for number, row in enumerate(reader, 2):
         if number > MOST_ROWS + 1:
             given = f"more than {MOST_ROWS:,} rows"
-            raise UserError("table_too_large", "path", given, "at most that many", "Import a part of the rows.")
-        name = f"row {number}.png"  # counted as a spreadsheet does; the picture that is drawn of it
+            raise UserError("table_too_large", "path", given, "at most that many", "Import fewer rows at a time.")
+        name = f"row {number}.png"  # counted as in a spreadsheet; the name of the drawn picture
         reason = _reason(row, len(head), text, label)
         if reason and row:
             table.skipped.append({"file": f"row {number}", "reason": reason})
@@ -160,9 +159,9 @@ def _fill(table: Table, reader: Iterator[list[str]]) -> None:
 
 
 def _reason(row: list[str], columns: int, text: int, label: int) -> str:
-    """Why a row is left out, or an empty text."""
+    """Why a row is skipped; empty if it is not."""
     if len(row) != columns:
-        return f"{len(row)} cells where the first line has {columns}"
+        return f"{len(row)} cells, while the first line has {columns}"
     if len(row[text]) > LONGEST_TEXT:
         return f"a text of more than {LONGEST_TEXT:,} characters"
     if not plain(row[text]):

@@ -1,4 +1,4 @@
-"""Import of a person's own texts: a table becomes a dataset of drawn images, with what a bag of words gets right."""
+"""Import of texts: a table becomes a dataset of drawn images, with the accuracy of a bag of words for comparison."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ from core.questions.import_data import Imported
 SIDE = 96  # pixels of a drawn text: 64 letters of 12 pixels, 256 of 6
 SIDES = (16, 1024)
 LISTED = 10
-WORDS = r"(?u)[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|\w\w+"  # words; one by one where a script has no blanks
+WORDS = r"(?u)[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|\w\w+"  # words; single characters in scripts without spaces
 
 
 @dataclass(frozen=True)
 class Bag:
-    """Shares that a bag of words gets right on validation and test."""
+    """Accuracies of a bag of words on validation and test, from 0 to 1."""
 
     validation: float
     test: float
 
-    def told(self) -> str:
-        """The sentence that stands beside a dataset of drawn texts."""
+    def remark(self) -> str:
+        """The remark on a dataset of drawn texts."""
         return (
-            f"texts are drawn as images here; a bag of words (TF-IDF and logistic regression on the words themselves) "
-            f"is right on {self.test:.1%} of the test texts and {self.validation:.1%} of the validation texts"
+            f"texts are drawn as images here; for comparison, a bag of words (TF-IDF and logistic regression on the "
+            f"words themselves) has an accuracy of {self.test:.1%} on test and {self.validation:.1%} on validation"
         )
 
 
@@ -62,10 +62,10 @@ def import_data(
     encoding: str | None = None,
     progress: Progress | None = None,
 ) -> Imported:
-    """What is at `path` as the dataset `name`: a CSV file by its content as drawn texts, anything else as images.
+    """Imports `path` as the dataset `name`: a text file as a CSV table of texts to draw, anything else as images.
 
-    `side` in pixels is that of the squares texts are drawn in, 0 for 96; `wishes` and `shape` are for folders of
-    images, but for `wishes.merge`. Raises UserError where the whole is refused.
+    `side` is that of the squares texts are drawn in, in pixels, 0 for 96; `wishes` and `shape` are for folders of
+    images, except `wishes.merge`. Raises UserError if the import is refused.
     """
     if is_table(path):
         _for_images_alone(path, wishes, shape)
@@ -73,7 +73,7 @@ def import_data(
             path, name, folder, side=side or SIDE, merge=wishes.merge, encoding=encoding, progress=progress
         )
     if side:
-        given, allowed = f"{side} for {path.name}", "0: images come in their own size"
+        given, allowed = f"{side} for {path.name}", "0: images keep their own size"
         raise UserError("no_table", "side", given, allowed, "Leave it out, or give a CSV file of texts.")
     return import_images(path, name, folder, wishes=wishes, shape=shape, encoding=encoding, progress=progress)
 
@@ -91,8 +91,8 @@ def import_texts(
     path: Path, name: str, folder: Path, *, side: int = SIDE, merge: bool = False, encoding: str | None = None,
     progress: Progress | None = None,
 ) -> Imported:  # fmt: skip
-    """The rows of the CSV file at `path`, columns `text` and `label`, each drawn in a square of `side` pixels; `merge`
-    joins labels that are alike."""
+    """Imports the rows of the CSV file at `path`, columns `text` and `label`, each drawn in a square of `side` pixels;
+    `merge` merges similar labels."""
     least, most = SIDES
     if not least <= side <= most:
         fix = f"The nearest allowed value is {min(max(side, least), most)}."
@@ -102,14 +102,14 @@ def import_texts(
     table = read_table(path, encoding)
     layout = Arrangement(_labels(table, merge), dict.fromkeys(table.texts))
     warnings = [*table.warnings, *_legibility(table, side)]
-    delivery = Delivery(layout, table.skipped, warnings, lambda card: _beside(card, table), encoding=table.encoding)
+    delivery = Delivery(layout, table.skipped, warnings, lambda card: _comparison(card, table), encoding=table.encoding)
     return store(name, folder, delivery, lambda place: Filled(_drawn(table, side, place, progress)))
 
 
 def bag_of_words(texts: Mapping[str, Sequence[str]], labels: Mapping[str, Sequence[int]]) -> Bag | None:
-    """TF-IDF and logistic regression as scikit-learn has them, fitted on train; None where there is no word.
+    """scikit-learn's TF-IDF and logistic regression, fitted on train; None if there are no words.
 
-    `texts` and `labels` by split. The regression's one knob, C, is left at its default, so nothing is chosen.
+    `texts` and `labels` by split. The regression's C is left at its default, so nothing is tuned.
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
@@ -125,9 +125,9 @@ def bag_of_words(texts: Mapping[str, Sequence[str]], labels: Mapping[str, Sequen
 
 
 def _labels(table: Table, merge: bool) -> dict[str, str]:
-    """The label of each row, those that are alike joined; raises UserError where they are and `merge` is off."""
-    final, told = merged(Counter(table.labels.values()), merge)
-    table.warnings += told
+    """The label of each row, similar ones merged; raises UserError if there are some and `merge` is False."""
+    final, remarks = merged(Counter(table.labels.values()), merge)
+    table.warnings += remarks
     classes = sorted(set(final.values()))
     if len(classes) < 2:
         given = f"only the label {classes[0]}"
@@ -136,20 +136,20 @@ def _labels(table: Table, merge: bool) -> dict[str, str]:
 
 
 def _legibility(table: Table, side: int) -> list[str]:
-    """What of the texts will not be seen."""
-    told = []
+    """Warnings about parts of the texts that cannot be seen."""
+    warnings = []
     cut = sum(len(plain(text)) > room(side) for text in table.texts.values())
     if cut:
-        told.append(f"{cut} texts are longer than the {room(side)} characters that {side} pixels hold: the rest is cut")
+        warnings.append(f"{cut} texts are cut off: a side of {side} pixels holds {room(side)} characters")
     missing = lacking(iter(table.texts.values()))
     if missing:
         listed = ", ".join(f"{c} ({n} times)" for c, n in missing.most_common(LISTED))
         more = " …" if len(missing) > LISTED else ""
-        told.append(
-            f"{missing.total()} characters that no font on this machine has were drawn without their accents or left "
-            f"blank: {listed}{more}"
+        warnings.append(
+            f"{missing.total()} characters were drawn without accents or left blank, because no font on this machine "
+            f"has them: {listed}{more}"
         )
-    return told
+    return warnings
 
 
 def _drawn(table: Table, side: int, place: Path, progress: Progress | None) -> dict[str, Decoded]:
@@ -170,12 +170,12 @@ def _drawn(table: Table, side: int, place: Path, progress: Progress | None) -> d
     return found
 
 
-def _beside(card: OwnDataset, table: Table) -> list[str]:
-    """What a bag of words gets right on the same splits."""
+def _comparison(card: OwnDataset, table: Table) -> list[str]:
+    """The accuracy of a bag of words on the same splits."""
     parts = {split: [image for image in card.images if image.split == split] for split in SPLITS}
     texts = {split: [table.texts[image.name] for image in images] for split, images in parts.items()}
     labels = {split: [image.label for image in images] for split, images in parts.items()}
     if len(Counter(labels["train"])) < 2:
         return []
     bag = bag_of_words(texts, labels)
-    return [bag.told()] if bag else []
+    return [bag.remark()] if bag else []

@@ -1,8 +1,8 @@
-"""A zip reader that trusts nothing: every claim in the file is checked before a byte is unpacked.
+"""A zip reader for untrusted files: everything a zip declares is checked before anything is unpacked.
 
-Format: PKWARE APPNOTE 6.3.10 (https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT). Overlap bombs: Fifield,
-"A better zip bomb", WOOT 2019. Python's zipfile reads the whole directory before anything can be counted, resolves
-duplicate names silently and follows the central sizes only; so the directory is parsed here.
+Format: PKWARE APPNOTE 6.3.10 (https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT). Overlapping files: Fifield,
+"A better zip bomb", WOOT 2019. Python's zipfile reads the whole directory before entries can be counted, resolves
+duplicate names silently and uses only the central sizes; therefore the directory is parsed here.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ MOST_BYTES = 5 * 2**30  # unpacked, all entries together
 MOST_RATIO, RATIO_FROM = 200, 2**20  # unpacked over packed, for entries above 1 MiB
 CHUNK = 2**16
 STORED, DEFLATED = 0, 8
-MARKED = 0x800  # this entry's name is UTF-8
+MARKED = 0x800  # flag: the entry's name is UTF-8
 _END, _END64, _LOCATOR, _ENTRY, _LOCAL = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07", b"PK\x01\x02", b"PK\x03\x04"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One file in a zip; `skip` says why it will not be read, empty where it will."""
+    """One file in a zip; `skip` is the reason if it is not read, otherwise empty."""
 
     name: str
     offset: int
@@ -49,10 +49,10 @@ class DamagedEntry(ValueError):
 
 
 class Archive:
-    """An opened, fully checked zip: `entries` in file order, and the `folders` that have an entry of their own;
-    `encoding` of names that carried no mark, or empty.
+    """An opened, fully checked zip: its `entries` in file order, its `folders` that have an entry of their own, and the
+    `encoding` of names without a UTF-8 flag, or empty.
 
-    Raises UserError (field `path`) on anything listed in the project's table of bad zips.
+    Raises UserError (field `path`) for a zip that is damaged, too large or unsafe.
     """
 
     def __init__(self, path: Path, encoding: str | None = None) -> None:
@@ -80,14 +80,15 @@ class Archive:
         self._file.close()
 
     def read(self, entry: Entry) -> bytes:
-        """The entry's content; raises DamagedEntry (bad CRC, bad stream) or UserError where its size was a lie."""
+        """The entry's content; raises DamagedEntry (bad CRC, bad stream), or UserError if its declared size is
+        wrong."""
         data = b"".join(self.chunks(entry))
         if zlib.crc32(data) != entry.crc:
             raise DamagedEntry("its checksum (CRC) does not match")
         return data
 
     def chunks(self, entry: Entry) -> Iterator[bytes]:
-        """The unpacked content in pieces, never more than the entry declared."""
+        """The unpacked content in blocks, never more than the entry declares."""
         self._file.seek(self._data_start(entry))
         left, total = entry.packed, 0
         unpacker = zlib.decompressobj(-15) if entry.method == DEFLATED else None
@@ -105,11 +106,11 @@ class Archive:
             self._lying(entry, f"{total} bytes, but it declares {entry.size}")
 
     def head(self, entry: Entry) -> bytes:
-        """The first bytes of the content; raises DamagedEntry where it cannot be unpacked."""
+        """The first bytes of the content; raises DamagedEntry if it cannot be unpacked."""
         return next(self.chunks(entry), b"")[:HEAD]
 
     def _directory(self) -> tuple[int, int, int]:
-        """(start, size, entries) of the central directory, checked against the file's length."""
+        """(start, size, number of entries) of the central directory, checked against the file's length."""
         span = min(self._length, 22 + 65535)
         self._file.seek(self._length - span)
         tail = self._file.read(span)
@@ -130,7 +131,7 @@ class Archive:
         if start + size != end or size < 46 * count:
             self._truncated(f"a directory of {size} bytes at {start} for {count} entries")
         if count == 0:
-            self._refuse("empty_zip", "a zip without files", "one folder of images a class", "Pack the images first.")
+            self._refuse("empty_zip", "a zip without files", "one folder of images per class", "Add the images first.")
         return start, size, count
 
     def _directory64(self, end: int) -> tuple[int, int, int, int, int, int, int]:
@@ -165,7 +166,7 @@ class Archive:
                 yield Entry(name, offset, packed, full, crc, method, flags, raw, self._reason(name, method))
 
     def _records(self, start: int, size: int, count: int) -> Iterator[tuple[tuple[int, ...], bytes, bytes]]:
-        """(the numbers of a directory entry, its raw name, its extra fields)."""
+        """(the numeric fields of a directory entry, its raw name, its extra fields)."""
         data, at = self._at(start, size), 0
         for _ in range(count):
             if data[at : at + 4] != _ENTRY or at + 46 > size:
@@ -181,7 +182,7 @@ class Archive:
             self._truncated("its directory holds more than its entries")
 
     def _large(self, extra: bytes, full: int, packed: int, offset: int) -> tuple[int, int, int]:
-        """The zip64 field's values where the short ones are marked as too small."""
+        """The values of the zip64 field for short values that are marked as too small."""
         values = [full, packed, offset]
         wanted = [i for i, value in enumerate(values) if value == 0xFFFFFFFF]
         at = 0
@@ -198,14 +199,14 @@ class Archive:
 
     def _reason(self, name: str, method: int) -> str:
         if method not in (STORED, DEFLATED):
-            return f"packed with method {method}; stored and deflated files are read"
+            return f"packed with method {method}; only stored and deflated files are supported"
         return skip_reason(name)
 
     def _check_kind(self, name: str, mode: int, flags: int) -> None:
         kind = stat.S_IFMT(mode)
         if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
             what = "a link" if kind == stat.S_IFLNK else "a device"
-            self._refuse("special_entry", f"{what}: {name}", "plain files and folders", "Pack the files themselves.")
+            self._refuse("special_entry", f"{what}: {name}", "regular files and folders", "Pack the files themselves.")
         if flags & 0x2041:  # encrypted, strongly encrypted, or with a masked directory
             self._refuse("encrypted_zip", f"{name} is encrypted", "a zip without a password", "Pack it without one.")
         try:
@@ -234,22 +235,22 @@ class Archive:
             if entry.size > RATIO_FROM and entry.size > MOST_RATIO * entry.packed:
                 given = f"{entry.name}: {entry.packed} bytes become {entry.size}"
                 allowed = f"at most {MOST_RATIO} times the packed size, for files above 1 MiB"
-                self._refuse("zip_bomb", given, allowed, "Leave this file out: no photo packs this well.")
+                self._refuse("zip_bomb", given, allowed, "Leave this file out: no photo compresses this well.")
             if entry.method == STORED and entry.size != entry.packed:
                 self._lying(entry, f"{entry.packed} bytes stored, but it declares {entry.size}")
 
     def _check_places(self, directory: int) -> None:
-        """No two entries share a byte, and none reaches into the directory."""
+        """Refuses entries that share bytes with others or with the directory."""
         free = 0
         for entry in sorted(self.entries, key=lambda e: e.offset):
             if entry.offset < free:
-                self._refuse("zip_overlap", f"{entry.name} overlaps its neighbour", "every byte used once", _REPACK)
+                self._refuse("zip_overlap", f"{entry.name} overlaps another entry", "every byte used once", _REPACK)
             free = self._data_start(entry) + entry.packed
             if free > directory:
-                self._refuse("zip_overlap", f"{entry.name} reaches into the directory", "whole entries", _REPACK)
+                self._refuse("zip_overlap", f"{entry.name} overlaps the directory", "complete entries", _REPACK)
 
     def _data_start(self, entry: Entry) -> int:
-        """Where the packed bytes begin; the local header has to agree with the directory."""
+        """The start of the packed bytes; the local header must agree with the directory."""
         local = self._at(entry.offset, 30)
         if local[:4] != _LOCAL:
             self._truncated(f"{entry.name} is not where the directory says")
@@ -274,10 +275,10 @@ class Archive:
         self._refuse("not_a_zip", given, "a zip or a folder", "Pack the images as .zip, or give the unpacked folder.")
 
     def _truncated(self, given: str) -> NoReturn:
-        self._refuse("damaged_zip", given, "a whole zip", "Copy or download it again.")
+        self._refuse("damaged_zip", given, "an intact zip", "Copy or download it again.")
 
     def _lying(self, entry: Entry, given: str) -> NoReturn:
-        self._refuse("lying_zip", f"{entry.name}: {given}", "sizes that are true", _REPACK)
+        self._refuse("lying_zip", f"{entry.name}: {given}", "correct sizes", _REPACK)
 
     def _refuse(self, code: str, given: str, allowed: str, fix: str) -> NoReturn:
         raise UserError(code, "path", f"{self.path.name}: {given}", allowed, fix)

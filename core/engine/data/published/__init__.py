@@ -1,1 +1,1 @@
-"""Datasets that others publish: downloaded, checked, read and cached."""
+"""Published datasets: downloaded, checked, read and cached."""

@@ -1,4 +1,4 @@
-"""The idx format of the MNIST family (http://yann.lecun.com/exdb/mnist/): big-endian header, then plain numbers."""
+"""The idx format of the MNIST family (http://yann.lecun.com/exdb/mnist/): a big-endian header, then raw numbers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 
 
 def read_idx(data: bytes, field: str = "file") -> NDArray[Any]:
-    """The array in an uncompressed idx file; raises UserError when header and length do not agree."""
+    """The array in an uncompressed idx file; raises UserError if header and length do not match."""
     kind, rank = (data[2], data[3]) if len(data) >= 4 and data[:2] == b"\0\0" else (0, 0)
     if kind not in TYPES or not 1 <= rank <= 4 or len(data) < 4 + 4 * rank:
         raise _damaged(field, "no idx header")
@@ -26,4 +26,4 @@ def read_idx(data: bytes, field: str = "file") -> NDArray[Any]:
 
 
 def _damaged(field: str, given: str) -> UserError:
-    return UserError("damaged_file", field, given, "a whole idx file", "Delete the file and fetch it again.")
+    return UserError("damaged_file", field, given, "an intact idx file", "Delete the file and download it again.")

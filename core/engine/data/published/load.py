@@ -1,8 +1,7 @@
-"""Published datasets: fetched once, unpacked, split, and kept as one file a size.
+"""Published datasets: downloaded once, unpacked, split, and cached as one file per image size.
 
-Addresses and MD5 sums are those of torchvision's classes (a test compares them), but for CIFAR, whose binary archives
-are read instead of the pickled ones. The bytes of archives are about right: they are for a person deciding on a
-download.
+Addresses and MD5 sums are those of torchvision's classes (a test compares them), except for CIFAR, whose binary
+archives are read instead of the pickled ones. Archive sizes are approximate; they help people decide on a download.
 """
 
 from __future__ import annotations
@@ -31,14 +30,14 @@ from core.errors import UserError
 from core.files import make_folder, move, remove_tree, write_atomic
 from core.sealed import file_hash, read_sealed, seal
 
-VERSION = 1  # of the splits below: a new one makes new caches
+VERSION = 1  # of the splits below; a new version gets new caches
 VALIDATION, TEST = 0.1, 0.15  # taken out of training where a set brings none (0.15 each where it brings neither)
 UNSTATED = "not stated by its authors; see the source"
 
 
 @dataclass(frozen=True)
 class Archive:
-    """One file to fetch. `into` is the folder, below the dataset's own, where it is unpacked."""
+    """One file to download. `into` is the folder, inside the dataset's own, where it is unpacked."""
 
     url: str
     md5: str | None
@@ -47,7 +46,7 @@ class Archive:
 
     @property
     def file(self) -> str:
-        """The file's name, as the address ends."""
+        """The file name, from the end of the address."""
         return self.url.rsplit("/", 1)[-1]
 
 
@@ -58,23 +57,23 @@ def idx_archives(base: str, *files: tuple[str, int]) -> tuple[Archive, ...]:
 
 
 class Published(KnownDataset):
-    """A dataset that is fetched from its `archives` when first asked for."""
+    """A dataset that is downloaded from its `archives` on first use."""
 
     archives: ClassVar[tuple[Archive, ...]]
 
     @property
     def download_bytes(self) -> int:
-        """About the bytes of its archives."""
+        """The approximate size of its archives in bytes."""
         return sum(archive.bytes for archive in self.archives)
 
     def info(self, folder: Path | None) -> DatasetInfo:
-        """Its card, with what remains to download."""
+        """Its description, with the bytes that remain to download."""
         return self.described("download", 0 if self.is_here(folder) else self.download_bytes)
 
     def load(self, image_size: int, folder: Path, progress: Progress) -> Dataset:
-        """The set at `image_size` (photos) or its own size, fetched into `folder` if need be.
+        """The dataset at `image_size` (photos) or its own size, downloaded into `folder` if necessary.
 
-        Raises UserError `offline` where nothing answers, and those of `download` and `unpack`.
+        Raises UserError `offline` without a connection, and those of `download` and `unpack`.
         """
         size = self.size or image_size
         path = self.cache_path(folder, size)
@@ -86,38 +85,38 @@ class Published(KnownDataset):
         return cached
 
     def bring(self, folder: Path, progress: Progress) -> None:
-        """Puts it on this machine without a run; nothing where it is there. `progress` may raise to end it; what was
-        received is kept for the next try."""
+        """Downloads it without a run, unless it is already here. `progress` may raise to stop it; received bytes are
+        kept for the next try."""
         if not self.is_here(folder):
             self.fill(folder / self.name, self.size or 0, self.cache_path(folder, self.size or 0), progress)
 
     @abstractmethod
     def fill(self, home: Path, size: int, path: Path, progress: Progress) -> None:
-        """Fetches what is missing into `home` and writes the cache `path` for images of `size` pixels a side."""
+        """Downloads what is missing into `home` and writes the cache `path` for images of `size` pixels a side."""
 
     def is_here(self, folder: Path | None) -> bool:
-        """Whether the set loads without a network, at any size."""
+        """Whether the dataset can be loaded offline, at any size."""
         if folder is None:
             return False
         return self.cache_path(folder, self.size or 0).is_file() or (folder / self.name / "files").is_dir()
 
     def cache_path(self, folder: Path, size: int) -> Path:
-        """The one file that holds the set at `size`, below its own folder in `folder`."""
+        """The cache file of the dataset at `size`, inside its own folder in `folder`."""
         return folder / self.name / f"{self.content_hash()[:16]}-{size}.safetensors"
 
     def content_hash(self) -> str:
-        """Names the content before it is fetched: the archives' own sums and the version of our splits."""
+        """Identifies the content before the download, by the archives' checksums and the version of the splits."""
         facts = [self.name, VERSION, [archive.md5 or archive.url for archive in self.archives]]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
     def card(self, classes: Sequence[str], size: int) -> Dataset:
-        """The dataset without images, to be written into its cache."""
+        """The dataset without images, for writing its cache."""
         nothing = Split(torch.empty(0, dtype=torch.uint8), torch.empty(0, dtype=torch.int64))
         empty = self.whole(tuple(classes), (nothing, nothing, nothing), size)
         return replace(empty, content_hash=self.content_hash())
 
     def fetch(self, home: Path, progress: Progress) -> list[Path]:
-        """The archives in `home`, fetched where they are not there; raises UserError `offline`."""
+        """The archives in `home`, downloaded if missing; raises UserError `offline`."""
         return [self._fetched(archive, home / "archives", progress) for archive in self.archives]
 
     def _fetched(self, archive: Archive, folder: Path, progress: Progress) -> Path:
@@ -129,35 +128,35 @@ class Published(KnownDataset):
         except UserError as error:
             if error.code != "unreachable":
                 raise
-            given, allowed = f"{self.name} ({error.given})", "a dataset that is at hand, or a connection to fetch it"
-            fix = "Connect and try again (what was received is kept), or take digits or fashion-mini: they are bundled."
+            given, allowed = f"{self.name} ({error.given})", "a dataset on this machine, or a connection to download it"
+            fix = "Connect and try again (received bytes are kept), or use digits or fashion-mini, which are bundled."
             raise UserError("offline", "dataset", given, allowed, fix) from error
 
 
 class SmallImages(Published):
-    """Images of one size, read straight from the archives; a file gives its card, `archives` and `read`."""
+    """Images of one size, read directly from the archives; subclasses define a description, `archives` and `read`."""
 
     @abstractmethod
     def read(self, files: list[Path]) -> Arrays:
         """The content of the archives."""
 
     def stored(self, files: list[Path]) -> tuple[Dataset, dict[str, Part]]:
-        """(the dataset without images, its splits) as they go into the cache; validation is drawn from training."""
+        """(the dataset without images, its splits) to be cached; validation images are drawn from training."""
         arrays = self.arrays(files)
         return self.card(arrays.classes, arrays.images.shape[3]), _array_parts(arrays)
 
     def arrays(self, files: list[Path]) -> Arrays:
-        """`read`; raises UserError on a file that does not hold what it should."""
+        """The result of `read`; raises UserError if a file does not have the expected content."""
         try:
             return self.read(files)
         except (ValueError, KeyError, OSError, *DAMAGED) as error:
             if isinstance(error, UserError):
                 raise
-            allowed, fix = "the archives as published", "Delete them and fetch them again."
+            allowed, fix = "the archives as published", "Delete them and download them again."
             raise UserError("damaged_file", "dataset", self.name, allowed, fix) from error
 
     def fill(self, home: Path, size: int, path: Path, progress: Progress) -> None:
-        """Arrays straight from the archives into the cache; then the archives are no longer needed."""
+        """Writes the arrays of the archives into the cache, then deletes the archives."""
         dataset, parts = self.stored(self.fetch(home, progress))
         write_cache(path, dataset, parts)
         remove_tree(home / "archives")
@@ -173,28 +172,28 @@ def _array_parts(arrays: Arrays) -> dict[str, Part]:
 
 
 class Photos(Published):
-    """Photos of any size, unpacked and then decoded at the size asked for; a file gives its card, `archives` and
-    `layout`."""
+    """Photos of any size, unpacked and then decoded at the requested size; subclasses define a description, `archives`
+    and `layout`."""
 
     size: ClassVar[int | None] = None
     layout: ClassVar[Layout]
 
     def unpacked(self, root: Path) -> None:
-        """What is left to do once the archives are unpacked below `root`; by default nothing."""
+        """Called once the archives are unpacked below `root`; by default does nothing."""
         return
 
     def bring(self, folder: Path, progress: Progress) -> None:
-        """As every published set; the photos stay as they came, to be decoded when a run needs them."""
+        """As for every published dataset; photos are stored as they are and decoded when a run needs them."""
         home = folder / self.name
         if not self.is_here(folder):
             self._unpack(home, home / "files", progress)
 
     def load(self, image_size: int, folder: Path, progress: Progress) -> Dataset:
-        """As every published set, the middle of each photo kept."""
+        """As for every published dataset; photos are cropped to the centre."""
         return replace(super().load(image_size, folder, progress), cut=Cut())
 
     def fill(self, home: Path, size: int, path: Path, progress: Progress) -> None:
-        """Every photo decoded into the cache; the unpacked files stay, for other sizes."""
+        """Decodes every photo into the cache; the unpacked files are kept for other sizes."""
         files = home / "files"
         if not files.is_dir():
             self._unpack(home, files, progress)
@@ -214,7 +213,7 @@ class Photos(Published):
         write_cache(path, self.card(listing.classes, size), parts)
 
     def _unpack(self, home: Path, files: Path, progress: Progress) -> None:
-        """Unpacked next to it, moved into place by one rename, and only then are the archives dropped."""
+        """Unpacks into a temporary folder, moves it into place by one rename, and only then deletes the archives."""
         archives = self.fetch(home, progress)
         partial = home / "files.part"
         remove_tree(partial)
@@ -232,13 +231,13 @@ class Photos(Published):
 
 
 def _hashes(folder: Path) -> dict[str, str]:
-    """The SHA-256 of every file below a folder by its path in it."""
+    """The SHA-256 of every file below a folder, by relative path."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): file_hash(path) for path in files}
 
 
 def _digests(home: Path) -> dict[str, str]:
-    """The SHA-256 of every unpacked file by its path; none for a set that was unpacked before they were kept.
+    """The SHA-256 of every unpacked file by its path; empty for datasets unpacked before hashes were stored.
 
     Raises UserError `damaged_file`.
     """
@@ -247,14 +246,14 @@ def _digests(home: Path) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        fix = f"Delete the folder datasets/{home.name} of the workspace: the set is fetched again."
+        fix = f"Delete the folder datasets/{home.name} of the workspace: the dataset is then downloaded again."
         given = f"{home.name}/{UNPACKED}"
-        raise UserError("damaged_file", "dataset", given, "the hashes of the set's files", fix) from error
+        raise UserError("damaged_file", "dataset", given, "the hashes of the dataset's files", fix) from error
     return found
 
 
 def split_listing(listing: Listing) -> Listing:
-    """The listing with all three splits: what a set does not bring is drawn, stratified, from its training photos."""
+    """The listing with all three splits: missing ones are drawn from the training photos, stratified."""
     paths, labels, groups = dict(listing.paths), dict(listing.labels), listing.groups
     share = VALIDATION if "test" in paths else TEST
     for split in ("test", "validation"):
@@ -268,7 +267,7 @@ def split_listing(listing: Listing) -> Listing:
 
 
 def _held_out(labels: Indices, groups: Sequence[str], total: int) -> tuple[Indices, Indices]:
-    """`draw`, by whole groups where there are any (their sizes then decide the exact number)."""
+    """As `draw`, but in whole groups if there are any (their sizes then decide the exact number)."""
     if not groups:
         return draw(labels, total, SEED)
     names, firsts, codes = np.unique(np.array(groups), return_index=True, return_inverse=True)

@@ -1,4 +1,4 @@
-"""Where the photos of the published sets lie once unpacked: torchvision's classes know every layout and label file."""
+"""Finds the photos and labels of unpacked published datasets, using torchvision's classes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from core.engine.data.dataset import Indices
 
 @dataclass(frozen=True)
 class Listing:
-    """Paths and labels by split; `groups` names, for each training photo, what must not be torn apart."""
+    """Paths and labels by split; `groups` names the group of each training photo that must stay in one split."""
 
     classes: tuple[str, ...]
     paths: dict[str, list[Path]]
@@ -24,7 +24,8 @@ class Listing:
 
 @dataclass(frozen=True)
 class Layout:
-    """torchvision's class, its argument for each split, how it keeps paths and labels, and its class names."""
+    """torchvision's class, its arguments for each split, and functions for its (path, label) pairs, class names and
+    groups."""
 
     kind: str
     splits: Mapping[str, Mapping[str, str]]
@@ -34,22 +35,22 @@ class Layout:
 
 
 def lists(data: Any) -> list[tuple[Any, int]]:
-    """(path, label) of every photo, where torchvision keeps two lists."""
+    """(path, label) of every photo, for torchvision classes with two lists."""
     return list(zip(data._image_files, data._labels, strict=True))
 
 
 def pets(data: Any) -> list[tuple[Any, int]]:
-    """(path, label) of every photo, where torchvision calls its lists otherwise."""
+    """(path, label) of every photo, for torchvision's OxfordIIITPet."""
     return list(zip(data._images, data._labels, strict=True))
 
 
 def samples(data: Any) -> list[tuple[Any, int]]:
-    """(path, label) of every photo, where torchvision keeps pairs."""
+    """(path, label) of every photo, for torchvision classes with pairs."""
     return list(data._samples)
 
 
 def folders(data: Any) -> list[tuple[Any, int]]:
-    """(path, label) of every photo, where a class is a folder."""
+    """(path, label) of every photo, for torchvision classes with one folder per class."""
     return list(data.samples)
 
 
@@ -59,7 +60,7 @@ THREE = {**TWO, "validation": {"split": "val"}}
 
 
 def list_photos(layout: Layout, root: Path) -> Listing:
-    """The photos of a published set unpacked below `root`, as torchvision reads them."""
+    """The photos of a published dataset unpacked below `root`, as torchvision reads them."""
     from torchvision import datasets
 
     kind = getattr(datasets, layout.kind)

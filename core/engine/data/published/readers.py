@@ -1,4 +1,4 @@
-"""Reads the fetched files of the small-image sets as arrays, straight from their archives; nothing is unpickled."""
+"""Reads datasets of small images as arrays directly from their archives; nothing is unpickled."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Arrays:
 
 
 def read_idx_files(files: list[Path], classes: tuple[str, ...]) -> Arrays:
-    """Four gzipped idx files: images, labels, test images, test labels; of several label columns the first counts."""
+    """Four gzipped idx files: images, labels, test images, test labels; only the first label column is used."""
     arrays = [read_idx(gzip.decompress(file.read_bytes()), file.name) for file in files]
     return _grey(classes, *arrays)
 
@@ -47,7 +47,7 @@ def _grey(classes: tuple[str, ...], images: Pixels, labels: Indices, tests: Pixe
 
 
 def read_emnist(files: list[Path]) -> Arrays:
-    """One zip of gzipped idx files. EMNIST stores its images lying on their side; here they stand upright."""
+    """One zip of gzipped idx files. EMNIST stores its images transposed; here they are upright."""
     wanted = [f"emnist-balanced-{part}-ubyte.gz" for part in _EMNIST_PARTS]
     with Archive(files[0]) as zipped:
         found = {entry.name.rpartition("/")[2]: entry for entry in zipped.entries}
@@ -71,9 +71,10 @@ def read_usps(files: list[Path]) -> Arrays:
 
 
 def read_cifar(files: list[Path], labels: int, names: str, tests: str, classes: tuple[str, ...] = ()) -> Arrays:
-    """The binary version: records of `labels` label bytes (the last counts) and 3,072 pixel bytes.
+    """The binary version: records of `labels` label bytes (the last is used) and 3,072 pixel bytes.
 
-    Source: https://www.cs.toronto.edu/~kriz/cifar.html. `names` is the member that lists the classes.
+    Source: https://www.cs.toronto.edu/~kriz/cifar.html. `names` is the member with the class names, `tests` that of the
+    test images.
     """
     records: dict[str, Pixels] = {}
     for name, file in tar_members(files[0]):
@@ -91,7 +92,7 @@ def read_cifar(files: list[Path], labels: int, names: str, tests: str, classes: 
 
 
 def read_stl10(files: list[Path]) -> Arrays:
-    """The labelled part: uint8 images in column order, labels from 1."""
+    """The labelled part: uint8 images in column-major order, labels from 1."""
     wanted = {"train_X.bin", "train_y.bin", "test_X.bin", "test_y.bin"}
     found: dict[str, Pixels] = {}
     for name, file in tar_members(files[0]):
@@ -103,7 +104,7 @@ def read_stl10(files: list[Path]) -> Arrays:
 
 
 def read_svhn(files: list[Path]) -> Arrays:
-    """Two MATLAB files: X [32, 32, 3, N] and y, where 10 stands for the digit 0."""
+    """Two MATLAB files: X [32, 32, 3, N] and y, in which 10 is the digit 0."""
     from scipy.io import loadmat
 
     halves: list[NDArray[Any]] = []

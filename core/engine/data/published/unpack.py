@@ -1,4 +1,4 @@
-"""Unpacks a fetched, checksummed archive member by member: plain files only, inside their folder, under a cap."""
+"""Unpacks a downloaded, checked archive: regular files only, inside their folder, within limits."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Tick = Callable[[int], None]  # files done
 
 
 def unpack(archive: Path, folder: Path, tick: Tick | None = None) -> None:
-    """The files of a .tar, .tar.gz, .tgz or .zip below `folder`; raises UserError on links and climbing names."""
+    """Unpacks a .tar, .tar.gz, .tgz or .zip below `folder`; raises UserError on links and names that leave it."""
     if archive.suffix == ".zip":
         _unzip(archive, folder, tick)
         return
@@ -36,7 +36,7 @@ def unpack(archive: Path, folder: Path, tick: Tick | None = None) -> None:
 
 
 def tar_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
-    """(name, file) of every plain file in a tar, in order; read each before the next is asked for."""
+    """(name, file) of every regular file in a tar, in order; each must be read before the next is requested."""
     total = count = 0
     try:
         with tarfile.open(archive, "r|*") as tar:
@@ -74,5 +74,5 @@ def _place(folder: Path, name: str) -> Path:
 
 
 def _refused(archive: Path, given: str) -> UserError:
-    allowed = "a whole archive of plain files"
-    return UserError("damaged_archive", archive.name, given, allowed, "Delete it and fetch it again.")
+    allowed = "an intact archive of regular files"
+    return UserError("damaged_archive", archive.name, given, allowed, "Delete it and download it again.")

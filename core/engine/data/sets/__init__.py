@@ -1,4 +1,4 @@
-"""The datasets that the program knows, a file each."""
+"""The datasets that the program knows, one file each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from core.engine.members import members
 
 @cache
 def known_datasets() -> dict[str, KnownDataset]:
-    """Every dataset by name: bundled sets first, then those that are fetched when first asked for."""
+    """All datasets by name: bundled ones first, then those that are downloaded on first use."""
     kinds = members(__name__, KnownDataset)  # type: ignore[type-abstract]
     made = sorted((kind() for kind in kinds.values()), key=lambda one: (not isinstance(one, Bundled), one.name))
     return {one.name: one for one in made}

@@ -1,4 +1,4 @@
-"""Caltech 101, fetched when first asked for."""
+"""Caltech 101, downloaded on first use."""
 
 from __future__ import annotations
 
@@ -38,5 +38,5 @@ class Caltech101(Photos):
     layout = Layout("Caltech101", WHOLE, photos, classes=lambda data: list(data.categories))
 
     def unpacked(self, root: Path) -> None:
-        """It is a tar inside a zip: takes out the inner one."""
+        """Unpacks the tar that is inside the zip."""
         unpack(root / "caltech101" / "caltech-101" / "101_ObjectCategories.tar.gz", root / "caltech101")

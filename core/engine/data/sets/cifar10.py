@@ -1,4 +1,4 @@
-"""CIFAR-10, fetched when first asked for."""
+"""CIFAR-10, downloaded on first use."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from core.options import Words
 
 
 class Cifar10(SmallImages):
-    """60,000 photos of ten classes (Krizhevsky 2009); the binary archive, for the other one is pickled."""
+    """60,000 photos of ten classes (Krizhevsky 2009); the binary archive, because the other one is pickled."""
 
     title = Words("CIFAR-10", "CIFAR-10")
     classes = 10

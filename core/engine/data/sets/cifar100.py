@@ -1,4 +1,4 @@
-"""CIFAR-100, fetched when first asked for."""
+"""CIFAR-100, downloaded on first use."""
 
 from __future__ import annotations
 

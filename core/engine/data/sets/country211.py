@@ -1,4 +1,4 @@
-"""Country211, fetched when first asked for."""
+"""Country211, downloaded on first use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Describable textures, fetched when first asked for."""
+"""Describable textures, downloaded on first use."""
 
 from __future__ import annotations
 

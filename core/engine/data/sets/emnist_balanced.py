@@ -1,4 +1,4 @@
-"""EMNIST, the balanced split, fetched when first asked for."""
+"""EMNIST, the balanced split, downloaded on first use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""EuroSAT, fetched when first asked for."""
+"""EuroSAT, downloaded on first use."""
 
 from __future__ import annotations
 

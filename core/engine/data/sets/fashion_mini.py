@@ -1,4 +1,4 @@
-"""A bundled part of Fashion-MNIST, see assets/make_fashion_mini.py."""
+"""A bundled subset of Fashion-MNIST, see assets/make_fashion_mini.py."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class FashionMini(Bundled):
     )
 
     def splits(self, image_size: int) -> tuple[Split, Split, Split]:
-        """One after the other in the file."""
+        """The three splits, stored one after another in the file."""
         with np.load(shipped(FASHION_MINI), allow_pickle=False) as file:
             pixels = np.asarray(Image.open(io.BytesIO(file["png"].tobytes()), formats=["PNG"]))
             labels = torch.from_numpy(file["labels"].astype(np.int64))

@@ -1,4 +1,4 @@
-"""Fashion-MNIST, from Debian's package where it is installed, else fetched when first asked for."""
+"""Fashion-MNIST, from Debian's package if it is installed, otherwise downloaded on first use."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ class FashionMnist(SmallImages):
     )
 
     def info(self, folder: Path | None) -> DatasetInfo:
-        """Its card; nothing remains to download where Debian's package is installed."""
+        """Its description; nothing remains to download if Debian's package is installed."""
         return self.described("installed", 0) if installed() else super().info(folder)
 
     def load(self, image_size: int, folder: Path, progress: Progress) -> Dataset:
-        """All of it, from Debian's package where that is installed."""
+        """The dataset, from Debian's package if it is installed."""
         if installed():
             return self.split([INSTALLED / archive.file for archive in self.archives])
         return super().load(image_size, folder, progress)
@@ -79,7 +79,7 @@ class FashionMnist(SmallImages):
 
 
 def installed() -> bool:
-    """Whether Debian's Fashion-MNIST is at hand."""
+    """Whether Debian's package of Fashion-MNIST is installed."""
     return all((INSTALLED / archive.file).is_file() for archive in FashionMnist.archives)
 
 

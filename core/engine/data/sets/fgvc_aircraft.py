@@ -1,4 +1,4 @@
-"""FGVC aircraft, fetched when first asked for."""
+"""FGVC aircraft, downloaded on first use."""
 
 from __future__ import annotations
 

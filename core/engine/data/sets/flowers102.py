@@ -1,4 +1,4 @@
-"""Oxford flowers, fetched when first asked for."""
+"""Oxford flowers, downloaded on first use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Food-101, fetched when first asked for."""
+"""Food-101, downloaded on first use."""
 
 from __future__ import annotations
 

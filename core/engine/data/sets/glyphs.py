@@ -29,7 +29,7 @@ class Glyphs(Bundled):
     class_names = tuple("0123456789")
 
     def splits(self, image_size: int) -> tuple[Split, Split, Split]:
-        """A sheet each."""
+        """One sheet of digits per split."""
         return _sheet(GLYPHS / "train.png"), _sheet(GLYPHS / "validation.png"), _sheet(GLYPHS / "test.png")
 
 

@@ -1,4 +1,4 @@
-"""The German traffic sign recognition benchmark, fetched when first asked for."""
+"""The German traffic sign recognition benchmark, downloaded on first use."""
 
 from __future__ import annotations
 

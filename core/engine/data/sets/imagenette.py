@@ -1,4 +1,4 @@
-"""Imagenette, fetched when first asked for."""
+"""Imagenette, downloaded on first use."""
 
 from __future__ import annotations
 

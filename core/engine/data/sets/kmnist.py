@@ -1,4 +1,4 @@
-"""Kuzushiji-MNIST, fetched when first asked for."""
+"""Kuzushiji-MNIST, downloaded on first use."""
 
 from __future__ import annotations
 

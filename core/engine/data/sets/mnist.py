@@ -1,4 +1,4 @@
-"""MNIST, fetched when first asked for."""
+"""MNIST, downloaded on first use."""
 
 from __future__ import annotations
 

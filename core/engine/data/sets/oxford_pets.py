@@ -1,4 +1,4 @@
-"""Oxford-IIIT pets, fetched when first asked for."""
+"""Oxford-IIIT pets, downloaded on first use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""QMNIST, fetched when first asked for."""
+"""QMNIST, downloaded on first use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rendered SST2, fetched when first asked for."""
+"""Rendered SST2, downloaded on first use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""STL-10, fetched when first asked for."""
+"""STL-10, downloaded on first use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SVHN, fetched when first asked for."""
+"""SVHN, downloaded on first use."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ SIZES = {"test": 240, "validation": 180}
 
 
 class TextTopics(Bundled):
-    """1,200 artificial sentences about four topics, each drawn in a square of the pixels asked for."""
+    """1,200 artificial sentences about four topics, each drawn in a square of the requested size."""
 
     title = Words("Sentences about four topics, drawn as images", "四个主题的句子，画成图片")
     classes = 4
@@ -41,7 +41,7 @@ class TextTopics(Bundled):
         return train, validation, test
 
     def load(self, image_size: int, folder: Path, progress: Progress) -> Dataset:
-        """Drawn once a process and size."""
+        """The dataset, drawn once per process and size."""
         return _drawn(self, image_size)
 
 

@@ -1,4 +1,4 @@
-"""USPS, fetched when first asked for."""
+"""USPS, downloaded on first use."""
 
 from __future__ import annotations
 

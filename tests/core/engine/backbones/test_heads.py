@@ -87,7 +87,7 @@ def test_a_fresh_head_is_neutral_and_leaves_the_rest() -> None:
 
 
 def test_a_net_without_a_head_is_refused() -> None:
-    with pytest.raises(UserError, match="one output a class") as caught:
+    with pytest.raises(UserError, match="one output per class") as caught:
         head_name(nn.Sequential(nn.Flatten()), torch.zeros(1, 3, 2, 2))
     assert caught.value.code == "no_head"
     with pytest.raises(UserError):

@@ -129,6 +129,30 @@ def test_a_safetensors_file_cannot_say_more_than_it_has(tmp_path: Path) -> None:
     assert refused.value.code == "weights_damaged"
 
 
+@pytest.mark.parametrize(
+    ("program", "code", "told"),
+    [
+        ("while True: pass", "weights_too_large", "too long"),
+        ("import time; time.sleep(60)", "weights_too_large", "too long"),
+        ("import os; os.abort()", "weights_damaged", "crashes"),
+        ("import sys; sys.stdout.buffer.write(b'\\xff' * 8); sys.stdout.flush()", "weights_damaged", "crashes"),
+    ],
+    ids=["computes", "sleeps", "dies", "answers too much"],
+)
+def test_a_child_that_gives_no_answer_is_ended(
+    program: str, code: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its own processor time, or because it sleeps; a busy machine alone refuses nothing."""
+    child = tmp_path / "child.py"
+    child.write_text(program)
+    for name, value in {"CHILD": child, "SECONDS": 0.3, "STILL": 0.8, "GLANCE": 0.1}.items():
+        monkeypatch.setattr(f"core.engine.backbones.own_weights.{name}", value)
+    torch.save({"w": torch.ones(2)}, tmp_path / "a.pth")
+    with pytest.raises(UserError) as refused, opened(tmp_path / "a.pth", never):
+        pass
+    assert (refused.value.code, told in refused.value.given) == (code, True)
+
+
 def test_a_cancelled_import_ends_its_child(tmp_path: Path) -> None:
     torch.save(hostile.state(), tmp_path / "a.pth")
 

@@ -174,7 +174,7 @@ SHOWN_BY_THE_NETWORK = {
 
 
 def refused(text: str, tmp_path: Path) -> tuple[UserError, Run]:
-    """What the conductor says, the run being made as `condenser run`, `submit` and the page make it."""
+    """What the run reports, the run being made as `condenser run`, `submit` and the page make it."""
     run = Workspace.open_or_create(tmp_path / "w").create_run(text)
     try:
         with pytest.raises((UserError, UserErrors)) as caught:

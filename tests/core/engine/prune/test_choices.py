@@ -21,7 +21,7 @@ from core.engine.prune.channels import ChannelPrune
 from core.engine.prune.structured import prune_channels
 from core.engine.questions.preview import preview
 from core.errors import UserError, UserErrors
-from core.layer_patterns import read_ratios, speaks_of
+from core.layer_patterns import matches, read_ratios
 from core.recipe import parse_recipe
 from tests.core.engine.conftest import MakeContext
 
@@ -47,9 +47,9 @@ def test_texts_of_ratios() -> None:
         with pytest.raises(UserError) as caught:
             read_ratios(text)
         assert caught.value.code == "bad_layer_ratio"
-    assert speaks_of("stage1", "stage1.0.conv1")
-    assert speaks_of("stage*.conv1", "stage1.0.conv1")
-    assert not speaks_of("conv1", "stage1.0.conv1")
+    assert matches("stage1", "stage1.0.conv1")
+    assert matches("stage*.conv1", "stage1.0.conv1")
+    assert not matches("conv1", "stage1.0.conv1")
 
 
 def test_single_layers_have_ratios_of_their_own(make_model: MakeModel, make_context: MakeContext) -> None:

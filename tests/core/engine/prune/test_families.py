@@ -51,7 +51,7 @@ def test_gradients_rank_the_channels_of_every_family(name: str, statistic: str) 
         scores.append(weighted_squares(group))
         return scores[-1]
 
-    *_, pruned = prune_rounds(net, images, 0.5, kept, look=look)
+    *_, pruned = prune_rounds(net, images, 0.5, kept, before_cut=look)
     assert size(pruned) < 0.6 * size(net)
     assert answers(pruned, images).shape == (2, CLASSES)
     assert all(bool((score >= 0).all()) for score in scores)

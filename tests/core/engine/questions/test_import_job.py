@@ -53,7 +53,7 @@ def test_it_tells_how_far_it_is_and_rests_between_files(
     assert job.result()["images"] == 20
     assert [step for step in seen if step[0] == "decoding"] == [("decoding", n, 20) for n in range(1, 21)]
     assert seen[0][0] == "counting files"
-    assert ("looking at files", 19, 20) in seen
+    assert ("checking files", 19, 20) in seen
     assert is_overtaken("import")
 
 
@@ -71,7 +71,7 @@ def test_a_preview_is_answered_in_the_middle_of_it(store: Workspace, tmp_path: P
     assert job.result()["images"] == 20
 
 
-@pytest.mark.parametrize("what", ["counting files", "looking at files", "decoding"])
+@pytest.mark.parametrize("what", ["counting files", "checking files", "decoding"])
 def test_cancelled_it_leaves_the_workspace_as_it_was(
     what: str, store: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -176,7 +176,7 @@ def test_weights_that_come_in_may_stay_the_best(
 # a learning rate that is found
 
 
-def test_a_range_test_leaves_no_trace(make_context: MakeContext, make_model: Maker, digits: Dataset) -> None:
+def test_the_rate_finder_leaves_no_trace(make_context: MakeContext, make_model: Maker, digits: Dataset) -> None:
     model, context = make_model(), make_context()
     feed = Feed(Examples.of(digits.train), SHORT, model, context)
     model.net.train()

@@ -60,7 +60,7 @@ def test_split_words_are_found_as_parts_of_names(row: str) -> None:
     counts, given = found(folders)
     assert set(counts) == {"cats", "dogs"}
     assert given == expected
-    assert any("taken as given splits" in warning for warning in arranged(folders).warnings)
+    assert any("were taken as splits" in warning for warning in arranged(folders).warnings)
 
 
 @pytest.mark.parametrize(
@@ -186,13 +186,13 @@ def test_an_unsorted_test_folder_is_left_out_with_its_reason() -> None:
     assert set(layout.classes.values()) == {"n01", "n02"}
     assert len(layout.left_out) == 7
     assert set(layout.left_out.values()) == {
-        f"it lies in {name}/images without a class folder" for name in ("val", "test")
+        f"it is in {name}/images, without a class folder" for name in ("val", "test")
     }
 
 
 def test_classes_next_to_splits_and_in_none_of_them_are_said() -> None:
     layout = arranged({**under("train", "test"), "birds": 5})
-    assert any("further classes: birds" in warning for warning in layout.warnings)
+    assert any("taken as classes: birds" in warning for warning in layout.warnings)
 
 
 @pytest.mark.parametrize("word", ["0", "3", "outer", "-1", "１", "99999999999"])
@@ -260,7 +260,7 @@ def test_every_class_folder_is_accounted_for(tmp_path: Path) -> None:
     assert told["empty"][1].startswith("empty")
     assert told["linked"][1].startswith("1 × a link")
     assert told["elsewhere"][1].startswith("1 × a link")
-    (warning,) = [warning for warning in got.warnings if "without an image" in warning]
+    (warning,) = [warning for warning in got.warnings if "without usable images" in warning]
     assert all(name in warning for name in ("birds", "fish", "empty", "linked", "elsewhere"))
 
 

@@ -63,8 +63,8 @@ def test_a_hot_pixel_does_not_decide_the_depth(every: bool, colours: int, tmp_pa
         given[name][7, 3] = 65535
     got = imported(tmp_path, {name: png16(values) for name, values in given.items()})
     assert got.white == 16383
-    (sentence,) = (warning for warning in got.warnings if "of 16 bits hold 14" in warning)
-    assert f"{len(hot)} of them hold single pixels above it, up to 65,535, which become white" in sentence
+    (sentence,) = (warning for warning in got.warnings if "of 16 bits use 14" in warning)
+    assert f"{len(hot)} of them have single pixels above it, up to 65,535, which become white" in sentence
     data = load_dataset("mine", SIDE, folder=tmp_path / "sets")
     prepared = script.prepare(str(tmp_path / "given" / "b" / "2.png"), input_of(data))[0]
     assert np.array_equal(np.round(prepared * 255), stored(tmp_path)["b/2.png"])

@@ -194,7 +194,7 @@ def test_given_splits_are_kept_and_told(tmp_path: Path) -> None:
     files = {**pngs("set/train/a", 10), **pngs("set/train/b", 10, 20), **pngs("set/test/a", 3, 40)}
     files |= {**pngs("set/test/b", 3, 50), **pngs("set/valid/a", 2, 60), **pngs("set/valid/b", 2, 70)}
     got = imported(tmp_path, files)
-    assert any("taken as given splits" in warning for warning in got.warnings)
+    assert any("were taken as splits" in warning for warning in got.warnings)
     expected = {"train": "train", "test": "test", "valid": "validation"}
     for name, (label, split) in splits(tmp_path).items():
         assert (label, split) == (name.split("/")[2], expected[name.split("/")[1]])
@@ -212,7 +212,7 @@ def test_missing_validation_is_drawn_from_training(tmp_path: Path) -> None:
 def test_mixed_layout_is_detected(tmp_path: Path) -> None:
     files = {**pngs("train/a", 5), **pngs("train/b", 5, 20), **pngs("test/a", 5, 40), **pngs("test/b", 5, 50)}
     got = imported(tmp_path, {**files, **pngs("a", 7, 60)})
-    assert any("class folders beside them (a)" in warning for warning in got.warnings)
+    assert any("class folders next to them (a)" in warning for warning in got.warnings)
     assert {label for label, _ in splits(tmp_path).values()} == {"a", "b"}
 
 
@@ -398,7 +398,7 @@ def test_time_that_a_decoder_waits_is_not_counted(own_child: Path, monkeypatch: 
 def test_a_decoder_that_never_gets_a_core_is_waited_for(own_child: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It asks for one all the while, and does not get it: that is no fault of the image."""
     monkeypatch.setattr("core.engine.data.imports.decoder_pool.SECONDS", 60.0)
-    monkeypatch.setattr("core.engine.data.imports.decoder_pool._Talk._computed", lambda talk: 0.0)
+    monkeypatch.setattr("core.engine.confined_child.Conversation._computed", lambda talk: 0.0)
     own_child.write_text(f"import time; end = time.time() + 2\nwhile time.time() < end: pass\n{SERVE}")
     assert isinstance(decode(TWO["cats/0.png"]), Decoded)
 

@@ -127,8 +127,8 @@ def test_rows_that_cannot_be_used_are_listed_with_their_reason(tmp_path: Path) -
     assert got.images == 64
     reasons = {skip["file"]: skip["reason"] for skip in got.skipped}
     assert reasons == {
-        "row 66": "no text", "row 67": "no label", "row 68": "1 cells where the first line has 2",
-        "row 69": "3 cells where the first line has 2", "row 70": "no text",
+        "row 66": "no text", "row 67": "no label", "row 68": "1 cells, while the first line has 2",
+        "row 69": "3 cells, while the first line has 2", "row 70": "no text",
         "row 71": "a label that is longer than 80 characters or on several lines",
     }  # fmt: skip
 
@@ -138,8 +138,8 @@ def test_other_columns_cut_texts_and_equal_texts_are_told(tmp_path: Path) -> Non
     wide = "id,Text,LABEL\n" + "".join(f"1,{line}\n" for line in GOOD.splitlines()[1:]) + rows
     got = imported(tmp_path, wide)
     told = " | ".join(got.warnings)
-    assert "columns that were not used: id" in told
-    assert "3 texts are longer than the 256 characters that 96 pixels hold" in told
+    assert "columns not used: id" in told
+    assert "3 texts are cut off: a side of 96 pixels holds 256 characters" in told
     assert "the same image twice in a class" in told  # cut, they are the same
 
 
@@ -237,7 +237,7 @@ def test_the_bag_of_words_in_the_samples_card_was_measured() -> None:
     bag = bag_of_words(parts, {split: found.tolist() for split, found in truth.items()})
     assert bag is not None
     assert (card["validation"], card["test"]) == pytest.approx((bag.validation, bag.test))
-    assert card["told"] == bag.told() == load_dataset("text-topics", 28).notes[1]
+    assert card["told"] == bag.remark() == load_dataset("text-topics", 28).notes[1]
     counts = CountVectorizer().fit(parts["train"])
     other = MultinomialNB().fit(counts.transform(parts["train"]), truth["train"])
     assert other.score(counts.transform(parts["test"]), truth["test"]) == pytest.approx(bag.test, abs=0.02)
@@ -316,7 +316,7 @@ def test_utf_16_without_a_mark_is_a_table(tmp_path: Path) -> None:
 def test_the_hint_of_a_spreadsheet_is_no_row(line: str, tmp_path: Path) -> None:
     table = read_table(given(tmp_path, line + GOOD.replace(",", ";") + "only one\n"))
     assert len(table.texts) == 64
-    assert table.skipped == [{"file": "row 66", "reason": "1 cells where the first line has 2"}]
+    assert table.skipped == [{"file": "row 66", "reason": "1 cells, while the first line has 2"}]
 
 
 def test_an_odd_delimiter_that_the_hint_names(tmp_path: Path) -> None:
@@ -337,7 +337,7 @@ def test_headers_as_other_programs_write_them(tmp_path: Path) -> None:
     index = "".join(f"{n},{line}\n" for n, line in enumerate(GOOD.splitlines()[1:]))
     table = read_table(given(tmp_path, ",text,label\n" + index))
     assert len(table.texts) == 64
-    assert table.warnings == ["columns that were not used: one without a name"]
+    assert table.warnings == ["columns not used: one without a name"]
     assert len(read_table(given(tmp_path, GOOD.replace("text,label", ' "Text" ,\u200bLABEL '))).texts) == 64
 
 

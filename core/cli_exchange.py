@@ -1,0 +1,94 @@
+"""`condenser send` and `condenser receive`: a run for a spreadsheet, or as one zip for another workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, Parameter
+from rich.console import Console
+
+from core import formatting, parcel, run_table
+from core.errors import UserError
+from core.files import write_atomic
+from core.import_report import progress_line
+from core.processes.ask import ask
+from core.questions.import_run import ImportRunRequest
+from core.workspace import Workspace
+
+Folder = Annotated[
+    Path | None, Parameter(name="--workspace", help="Folder of runs, data and caches; default CONDENSER_WORKSPACE.")
+]
+AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document on stdout.")]
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """How the command line speaks; see `core.cli`."""
+
+    say: Callable[[bool, object, str], int]
+    screen: Console
+    interruptible: Callable[[str], AbstractContextManager[None]]
+
+
+_speaking: list[Terminal] = []
+
+
+def attach(to: App, terminal: Terminal) -> None:
+    """Makes these commands part of the program's."""
+    _speaking[:] = [terminal]
+    for command in (send, receive):
+        to.command(command)
+
+
+def send(run: str, file: Path, *, to: Literal["csv", "zip"], workspace: Folder = None, json: AsJson = False) -> int:
+    """Write a run into one file: a CSV table of its parameters, points and curves, or a zip for another workspace.
+
+    The zip holds recipe, log, notes and artifacts with their hashes; `condenser receive` takes it.
+
+    Parameters
+    ----------
+    run
+        The run's id.
+    file
+        The file to write; it must be new.
+    to
+        csv: a row a figure, for a spreadsheet; zip: the whole run, once it is over.
+    """
+    sent = Workspace.open_to_read(workspace).run(run)
+    _refuse_unusable(file)
+    with _speaking[0].interruptible("Nothing was written."):
+        if to == "zip":
+            names = parcel.pack(sent, file)
+        else:
+            names = [file.name]
+            write_atomic(file, run_table.to_csv(sent), private=False)
+    told = f"{file}: {formatting.size(file.stat().st_size)}"
+    return _speaking[0].say(json, {"file": str(file), "bytes": file.stat().st_size, "files": names}, told)
+
+
+def receive(file: Path, *, workspace: Folder = None, json: AsJson = False) -> int:
+    """Take a run that another workspace sent as a zip; every file in it is held against its hash.
+
+    Parameters
+    ----------
+    file
+        A zip that `condenser send RUN --to zip FILE` wrote.
+    """
+    if not file.is_file():
+        raise UserError("missing_path", "file", str(file), "a zip that may be read", "Check the path.")
+    store = Workspace.open_or_create(workspace)
+    with _speaking[0].interruptible("Nothing was received."), progress_line(_speaking[0].screen) as look:
+        found = ask(store, ImportRunRequest(str(file.absolute())), look)
+    told = f"{found.run}  {found.name}: {formatting.Amount(found.points):point|points}, {formatting.size(found.bytes)}"
+    return _speaking[0].say(json, found.to_json(), told)
+
+
+def _refuse_unusable(file: Path) -> None:
+    if file.exists():
+        raise UserError("file_exists", "file", str(file), "a new file", "Name another one.")
+    if not file.absolute().parent.is_dir():
+        raise UserError("missing_path", "file", str(file), "a file in a folder that is there", "Make the folder first.")

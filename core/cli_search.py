@@ -1,0 +1,212 @@
+"""`condenser search`, `searches` and `sweep`: the best within bounds, and a grid over one or two knobs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, Parameter
+from rich.console import Console
+from rich.text import Text
+
+from core.processes.searches import ensure_driver
+from core.processes.workers import ensure_supervisor
+from core.recipe import Recipe
+from core.search import bounds as limits
+from core.search import report, specification, store
+from core.search.bounds import Bounds
+from core.search.specification import POINTS, Specification
+from core.search.store import Search
+from core.search.trial import Progress
+from core.workspace import Workspace
+
+POLL = 0.3  # seconds
+CHECK = 5.0  # seconds between two looks whether somebody works on it
+DONE, FAULT, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+Folder = Annotated[
+    Path | None, Parameter(name="--workspace", help="Folder of runs, data and caches; default CONDENSER_WORKSPACE.")
+]
+AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document on stdout.")]
+Settings = Annotated[
+    list[str] | None,
+    Parameter(name="--set", negative="", help="Change a knob: --set steps.1.temperature=3. Steps count from 0."),
+]
+Varied = Annotated[
+    list[str],
+    Parameter(
+        name="--vary", negative="", help="steps.1.temperature=1:20, steps.2.ratio=.2:.8:log or steps.3.bits=4,8."
+    ),
+]
+Detach = Annotated[bool, Parameter(negative="", help="Print the id and return; the search goes on in the background.")]
+Say = Callable[[bool, object, str], int]
+Checked = Callable[[Path, list[str] | None, Path | None], tuple[Recipe, Callable[[], Workspace]]]
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """How the command line speaks, and how it reads a recipe."""
+
+    say: Say
+    screen: Console
+    interruptible: Callable[[str], AbstractContextManager[None]]
+    checked: Checked
+
+
+_speaking: list[Terminal] = []
+
+
+def attach(to: App, terminal: Terminal) -> None:
+    """Makes these commands part of the program's."""
+    _speaking[:] = [terminal]
+    for command in (search, searches, sweep):
+        to.command(command)
+
+
+def search(
+    recipe: Path, *, vary: Varied,
+    max_bytes: Annotated[str, Parameter(help="Of the last file, such as 100kB or 4MB.")] = "",
+    max_latency: Annotated[str, Parameter(help="Median time of one image, such as 2ms.")] = "",
+    max_drop: Annotated[float | None, Parameter(help="Points of validation accuracy below the teacher.")] = None,
+    trials: Annotated[int | None, Parameter(help="At most so many; default 40, with --minutes as many as fit.")] = None,
+    minutes: Annotated[float | None, Parameter(help="No trial begins later; the last one is finished.")] = None,
+    sampler: Annotated[Literal["gp", "tpe", "nsga2", "random"], Parameter(help="How the next trial is chosen.")] = "gp",
+    seed: Annotated[int, Parameter(help="Another number, other trials.")] = 0,
+    detach: Detach = False, set: Settings = None, workspace: Folder = None, json: AsJson = False,
+) -> int:  # fmt: skip
+    """Find the best model within bounds: knobs that vary, tried as ordinary runs, chosen on the validation images.
+
+    The most accurate within the bounds; with --max-drop alone the smallest. Ctrl-C cancels it; `condenser resume` goes
+    on. What can be killed goes on by itself, with no trial lost and none done twice.
+
+    Parameters
+    ----------
+    recipe
+        A TOML file, or - for stdin.
+    """
+    checked, open_store = _speaking[0].checked(recipe, set, workspace)
+    given = Bounds(
+        limits.read_bytes(max_bytes) if max_bytes else None,
+        limits.read_milliseconds(max_latency) if max_latency else None,
+        limits.check_drop(max_drop),
+    )
+    catalog = Workspace.named(workspace).catalog()
+    asked = specification.search(
+        checked, vary, catalog, given, trials=trials, minutes=minutes, sampler=sampler, seed=seed
+    )
+    return _launched(asked, open_store(), detach=detach, as_json=json)
+
+
+def sweep(
+    recipe: Path, *, vary: Varied,
+    points: Annotated[int, Parameter(help="Values that a range is divided into.")] = POINTS,
+    detach: Detach = False, set: Settings = None, workspace: Folder = None, json: AsJson = False,
+) -> int:  # fmt: skip
+    """Try every combination of one or two knobs, as ordinary runs.
+
+    Parameters
+    ----------
+    recipe
+        A TOML file, or - for stdin.
+    """
+    checked, open_store = _speaking[0].checked(recipe, set, workspace)
+    asked = specification.sweep(checked, vary, Workspace.named(workspace).catalog(), points)
+    return _launched(asked, open_store(), detach=detach, as_json=json)
+
+
+def searches(search: str = "", *, workspace: Folder = None, json: AsJson = False) -> int:
+    """List the searches and sweeps, newest first, or show one with its trials and its answer.
+
+    Parameters
+    ----------
+    search
+        A search's id.
+    """
+    opened = Workspace.open_to_read(workspace)
+    if search:
+        found = store.find(opened, search)
+        return _told(found, as_json=json)
+    everything = store.searches(opened)
+    if json:
+        return _speaking[0].say(True, [store.document(each) for each in everything], "")
+    return _speaking[0].say(False, None, "\n".join(map(report.line, everything)) or "No searches yet.")
+
+
+def is_search(opened: Workspace, name: str) -> bool:
+    """Whether an id is a search's."""
+    return name in store.search_ids(opened)
+
+
+def resume(opened: Workspace, name: str) -> str:
+    """Goes on with a cancelled or failed search; what it came to, in a word."""
+    found = store.find(opened, name)
+    found.take_up()
+    ensure_supervisor(opened)
+    ensure_driver(opened, found)
+    return found.progress().status
+
+
+# following
+
+
+def _launched(asked: Specification, opened: Workspace, *, detach: bool, as_json: bool) -> int:
+    ensure_supervisor(opened)  # first: a refused command leaves the workspace as it was
+    made = store.create(opened, asked)
+    ensure_driver(opened, made)
+    if detach:
+        return _speaking[0].say(as_json, {"search": made.id, "workspace": str(opened.path)}, made.id)
+    _follow(opened, made)
+    return _told(made, as_json=as_json)
+
+
+def _follow(opened: Workspace, search: Search) -> None:
+    """Prints each trial as it ends; Ctrl-C cancels the search, and is raised again afterwards."""
+    told, check = 0, time.monotonic() + CHECK
+    outcome = f"What was tried is kept. To go on: condenser resume {search.id}"
+    with _speaking[0].interruptible(outcome):
+        try:
+            while not (now := search.progress()).is_over:
+                told = _tell(now, told)
+                if time.monotonic() > check:
+                    ensure_driver(opened, search)
+                    check = time.monotonic() + CHECK
+                time.sleep(POLL)
+            _tell(now, told)
+        except KeyboardInterrupt:
+            search.cancel()
+            raise
+
+
+def _tell(now: Progress, told: int) -> int:
+    over = [trial for trial in now.trials if trial.state != "running"]
+    for trial in over[told:]:
+        _speaking[0].screen.print(Text(report.trial_line(trial, now.teacher)), soft_wrap=True)
+    return max(told, len(over))
+
+
+# telling
+
+
+def _told(search: Search, *, as_json: bool) -> int:
+    """The trials as a table and the answer below; the exit code says how it ended."""
+    now, asked = search.progress(), search.specification()
+    if as_json:
+        _speaking[0].say(True, report.document(search, asked, now), "")
+    else:
+        out = Console(markup=False, highlight=False)
+        if now.trials:
+            out.print(report.trial_table(asked, now))
+        for line in report.conclusion(asked, now):
+            out.print(line, soft_wrap=True)
+    if now.error:
+        _speaking[0].screen.print(now.error.get("message", ""), style="bold red", soft_wrap=True)
+    return _code(now)
+
+
+def _code(now: Progress) -> int:
+    if now.status == "refused":
+        return WRONG_INPUT
+    return {"failed": FAULT, "cancelled": INTERRUPTED}.get(now.status, DONE)

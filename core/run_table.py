@@ -1,0 +1,115 @@
+"""A run as one table in long form: its parameters, points, controls and curves, a row a figure."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from core.errors import UserErrors
+from core.escaping import UserText
+from core.options import Value
+from core.points import Point
+from core.runs import Run
+
+FIGURES = (
+    "accuracy", "accuracy_low", "accuracy_high", "validation_accuracy", "target_accuracy", "bytes", "compressed_bytes",
+    "packed_bytes", "params", "macs", "accuracy_mean", "accuracy_sd", "seeds",
+)  # fmt: skip
+PROGRESS = ("loss", "accuracy", "validation_loss", "validation_accuracy")
+SHARED = "share of 1"
+UNITS = {
+    "bytes": "bytes",
+    "compressed_bytes": "bytes",
+    "packed_bytes": "bytes",
+    "latency_p50": "ms",
+    "latency_p95": "ms",
+}
+
+
+class Row(NamedTuple):
+    """One figure; `step`, `seed` and `epoch` are empty where there is none."""
+
+    run: str
+    kind: str
+    step: str
+    seed: str
+    name: str
+    epoch: str
+    figure: str
+    value: str
+    unit: str
+
+
+def table(run: Run) -> list[Row]:
+    """All rows of a run, parameters first, then points, controls, curves."""
+    return [*_parameters(run), *_points(run), *_curves(run)]
+
+
+def to_csv(run: Run) -> bytes:
+    """The table for a spreadsheet: UTF-8 with its mark, and no cell is taken for a formula."""
+    out = io.StringIO(newline="")
+    writer = csv.writer(out)
+    writer.writerow(Row._fields)
+    for row in table(run):
+        writer.writerow([UserText(cell).csv() if not _is_number(cell) else cell for cell in row])
+    return out.getvalue().encode("utf-8-sig")
+
+
+def _parameters(run: Run) -> Iterator[Row]:
+    try:
+        recipe = run.recipe().resolved()
+    except (UserErrors, OSError, ValueError):  # broken by hand: the figures are still the run's
+        return
+    for name, value in recipe.knobs().items():
+        yield Row(run.id, "parameter", "", "", "", "", name, _told(value), "")
+    for place, step in enumerate(recipe.steps):
+        for name, value in {"stage": step.stage, "method": step.method, **step.options}.items():
+            yield Row(run.id, "parameter", str(place), "", "", "", name, _told(value), "")
+
+
+def _points(run: Run) -> Iterator[Row]:
+    summary = run.summary()
+    for kind, points in (("point", summary.points), ("control", summary.controls)):
+        for point in points:
+            for figure, value in _figures(point):
+                unit = UNITS.get(figure, SHARED if "accuracy" in figure else "")
+                yield Row(run.id, kind, str(point.step), "", point.name, "", figure, _told(value), unit)
+
+
+def _figures(point: Point) -> Iterator[tuple[str, Value]]:
+    """What was measured of a point; what was not is left out."""
+    for figure in FIGURES:
+        value = getattr(point, figure)
+        if value is not None:
+            yield figure, value
+    if point.latency_ms is not None:
+        yield "latency_p50", point.latency_ms.p50
+        yield "latency_p95", point.latency_ms.p95
+
+
+def _curves(run: Run) -> Iterator[Row]:
+    for step in run.state().steps:
+        for told in step.curve:
+            if told.batch:
+                continue
+            for figure in PROGRESS:
+                value = getattr(told, figure)
+                if value is not None:
+                    unit = SHARED if "accuracy" in figure else ""
+                    name = told.control or told.what
+                    place = str(step.step), str(told.seed), name, str(told.epoch)
+                    yield Row(run.id, "curve", *place, figure, _told(value), unit)
+
+
+def _told(value: Value) -> str:
+    return value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else repr(value)
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,153 @@
+"""A search's answer in sentences, in the phrases of one language. PHRASES is English; pages bring the others along."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from core import formatting
+from core.options import Value
+from core.search.answer import Answer, Beyond, GiveUp
+from core.search.bounds import Bound, Bounds, told
+from core.search.space import told_value
+from core.search.trial import Trial
+
+PHRASES = {
+    "take": "Take trial {number}: {figures}. It has {values}.",
+    "most_accurate": "It is the most accurate of {count:trial|trials} within the bounds.",
+    "only": "It is the only one of {count:trial|trials} within the bounds.",
+    "most_accurate_free": "It is the most accurate of {count:trial|trials}.",
+    "smallest": "It has the smallest file of {count:trial|trials} within the bounds.",
+    "binds": "The bound on {bound} binds: trial {number} is {gain}, but {amount}.",
+    "binds_none": "No bound binds: none of the trials outside them is better.",
+    "gain_accuracy": "{points} points better",
+    "gain_bytes": "{size} smaller",
+    "cheaper": "The next smaller: trial {number} with {size}, {points} points less.",
+    "cheaper_none": "None within the bounds is smaller.",
+    "missed": "None of {count:trial|trials} meets the bounds.",
+    "nearest": "The nearest is trial {number}: {figures}. It has {values}.",
+    "give_up": "It would meet them with {amount} instead of {given} for {bound}.",
+    "nothing": "No trial was measured.",
+    "bound_bytes": "bytes",
+    "bound_latency": "latency",
+    "bound_drop": "accuracy lost",
+    "lost": "{points} points below the teacher",
+    "above": "{points} points above the teacher",
+    "level": "level with the teacher",
+    "on_validation": "{accuracy} on validation",
+    "busy": "{latency} (the machine was busy)",
+    "confirm": "It was chosen on the validation images: run it with 3 seeds to confirm it on the test images.",
+    "list": ", ",
+}
+Phrase = Callable[..., str]
+
+
+def english(key: str, **values: object) -> str:
+    """A phrase with its places filled in."""
+    return PHRASES[key].format(**{name: formatting.Amount(value) for name, value in values.items()})
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A language: its phrases, and how a setting of a knob is told."""
+
+    phrase: Phrase = english
+    setting: Callable[[str, Value], str] = lambda path, value: f"{path}={told_value(value)}"
+    between: str = " "  # sentences
+
+
+def sentence(found: Answer, bounds: Bounds, teacher: float | None, voice: Voice) -> str:
+    """The answer: what to take and why, or what is nearest and what to give up."""
+    return voice.between.join(_sentences(found, bounds, teacher, voice))
+
+
+def figures(trial: Trial, teacher: float | None, voice: Voice) -> str:
+    """Accuracy, what of the teacher's is lost, size and time of a trial."""
+    say = voice.phrase
+    parts = [say("on_validation", accuracy=formatting.percent(trial.accuracy))]
+    if (lost := trial.lost(teacher)) is not None:
+        points = _points(abs(lost))
+        parts.append(say("level") if points == "0" else say("lost" if lost > 0 else "above", points=points))
+    parts.append(formatting.size(trial.bytes))
+    if trial.latency is not None:
+        latency = f"{formatting.two_digits(trial.latency)} ms"
+        parts.append(say("busy", latency=latency) if trial.noisy else latency)
+    return say("list").join(parts)
+
+
+def values(settings: Mapping[str, Value], voice: Voice) -> str:
+    """What a trial set."""
+    return voice.phrase("list").join(voice.setting(path, value) for path, value in settings.items())
+
+
+def _sentences(found: Answer, bounds: Bounds, teacher: float | None, voice: Voice) -> Iterator[str]:
+    say, best = voice.phrase, found.recommended
+    if best is not None:
+        told = {"figures": figures(best, teacher, voice), "values": values(best.values, voice)}
+        yield say("take", number=best.number + 1, **told)
+        yield from _why(found, best, bounds, voice)
+        yield say("confirm")
+    elif found.nearest is not None:
+        near = found.nearest
+        yield say("missed", count=found.measured)
+        told = {"figures": figures(near, teacher, voice), "values": values(near.values, voice)}
+        yield say("nearest", number=near.number + 1, **told)
+        yield from (_give_up(each, bounds, voice) for each in found.give_up)
+    else:
+        yield say("nothing")
+
+
+def _why(found: Answer, best: Trial, bounds: Bounds, voice: Voice) -> Iterator[str]:
+    say, free = voice.phrase, bounds == Bounds()
+    if found.within == 1 and not free:
+        yield say("only", count=found.measured)
+    else:
+        yield say(_reason(bounds, free), count=found.within)
+    yield from (_binds(each, best, bounds, voice) for each in found.binding)
+    if not found.binding and not free:
+        yield say("binds_none")
+    if bounds.goal == "accuracy":
+        other = found.cheaper
+        yield (
+            say("cheaper_none")
+            if other is None
+            else say(
+                "cheaper", number=other.number + 1, size=formatting.size(other.bytes), points=_difference(best, other)
+            )
+        )
+
+
+def _reason(bounds: Bounds, free: bool) -> str:
+    return "smallest" if bounds.goal == "bytes" else "most_accurate_free" if free else "most_accurate"
+
+
+def _binds(beyond: Beyond, best: Trial, bounds: Bounds, voice: Voice) -> str:
+    other, say = beyond.trial, voice.phrase
+    if bounds.goal == "bytes":
+        gain = say("gain_bytes", size=formatting.size((best.bytes or 0) - (other.bytes or 0)))
+    else:
+        gain = say("gain_accuracy", points=_difference(other, best))
+    amount = _amount(beyond.bound, other, voice)
+    return say("binds", bound=say(f"bound_{beyond.bound}"), number=other.number + 1, gain=gain, amount=amount)
+
+
+def _amount(bound: Bound, trial: Trial, voice: Voice) -> str:
+    if bound == "bytes":
+        return told(bound, trial.bytes or 0)
+    if bound == "latency":
+        return told(bound, trial.latency or 0.0)
+    return voice.phrase("on_validation", accuracy=formatting.percent(trial.accuracy))
+
+
+def _give_up(given_up: GiveUp, bounds: Bounds, voice: Voice) -> str:
+    given = told(given_up.bound, bounds.of(given_up.bound) or 0.0)
+    bound = voice.phrase(f"bound_{given_up.bound}")
+    return voice.phrase("give_up", amount=told(given_up.bound, given_up.needed), given=given, bound=bound)
+
+
+def _difference(one: Trial, other: Trial) -> str:
+    return _points(100 * ((one.accuracy or 0.0) - (other.accuracy or 0.0)))
+
+
+def _points(points: float) -> str:
+    return f"{round(points, 1) + 0.0:g}"

@@ -1,0 +1,10 @@
+"""The address of each page: the name of its file, but where that is not what a person would type."""
+
+from __future__ import annotations
+
+OTHERS = {"tryit": "try-it"}
+
+
+def address_of(page: str) -> str:
+    """The address of the page in `app_pages/<page>.py`."""
+    return OTHERS.get(page, page)

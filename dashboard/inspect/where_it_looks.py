@@ -1,0 +1,130 @@
+"""Where the chosen model, and what it is held against, see the reason for a class in a test image."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+
+from core.errors import UserError, UserErrors
+from core.escaping import UserText
+from core.questions.saliency import Look, Method, Saliency, SaliencyRequest
+from core.sides import Side
+from dashboard import components, faults
+from dashboard.data import asking
+from dashboard.i18n import say
+from dashboard.inspect.choice import Choice
+from dashboard.picture_row import Tile, as_png, picture_row
+from dashboard.session import read_only, recall, remember, set_widget, widget
+from dashboard.tradeoffs import answers as kept_answers
+
+SLOT, FOUND, PLACE = "inspect.saliency", "inspect.saliency_found", "inspect_place"
+METHODS: dict[str, Method | None] = {"both": None, "grad_cam": "grad_cam", "occlusion": "occlusion"}
+AT_ONCE = 4.0  # seconds for which the page waits before it is drawn without maps
+AT_HAND = 16  # test images to click
+WIDTH = 260  # pixels of a map
+
+
+@dataclass(frozen=True)
+class Found:
+    """What came of a question."""
+
+    request: SaliencyRequest
+    answer: Saliency | None = None
+    error: UserError | UserErrors | None = None
+    details: str = ""
+
+
+def show(choice: Choice) -> None:
+    """An image to choose, and its maps."""
+    st.caption(say("saliency.about"))
+    _images(choice.side)
+    with st.container(horizontal=True, vertical_alignment="bottom", key="inspect_saliency"):
+        place = st.number_input(say("saliency.place"), min_value=0, step=1, key=PLACE, width=180)
+        method = st.segmented_control(
+            say("saliency.method"), list(METHODS), default="both", required=True, key="inspect_saliency_method",
+            format_func=lambda name: say(f"saliency.method_{name}"), help=say("saliency.method_help"),
+        )  # fmt: skip
+    if read_only():
+        st.info(say("saliency.read_only"), icon=":material/lock:")
+        return
+    points = tuple(side.id for side in (choice.side, choice.against) if side is not None)
+    found = _answer(SaliencyRequest(points, int(place), None, METHODS[method or "both"]))
+    if found is None:
+        asking.watch(SLOT)
+    elif found.error is not None:
+        faults.refused(found.error, found.details)
+    elif found.answer is not None:
+        draw([side for side in (choice.side, choice.against) if side is not None], found.answer)
+
+
+def _images(side: Side) -> None:
+    """Test images at hand, those kept beside the model's file."""
+    kept = kept_answers.kept(side.run, side.point)
+    images = kept_answers.pictures(kept.folder) if kept is not None else []
+    if kept is None or not images:
+        return
+    tiles = [Tile(str(n), as_png(images[n]), kept.classes[kept.labels[n]]) for n in range(min(AT_HAND, len(images)))]
+    picture_row(
+        tiles, key="inspect_saliency_images", label=say("saliency.images"), chosen=str(widget(PLACE, 0)),
+        on_pick=lambda ident: set_widget(PLACE, int(ident)),
+    )  # fmt: skip
+
+
+def _answer(request: SaliencyRequest) -> Found | None:
+    """What is known; asked for where it is not."""
+    _take()
+    found: Found | None = recall(FOUND, None)
+    if found is not None and found.request == request:
+        return found
+    if asking.asked(SLOT) is None and asking.begin(SLOT, request):
+        asking.hurry(SLOT, AT_ONCE)
+        _take()
+        found = recall(FOUND, None)
+    return found if found is not None and found.request == request else None
+
+
+def _take() -> None:
+    outcome = asking.outcome(SLOT)
+    if outcome is not None and isinstance(outcome.asked.request, SaliencyRequest):
+        remember(FOUND, Found(outcome.asked.request, outcome.answer, outcome.error, outcome.details))
+
+
+# showing
+
+
+def draw(sides: list[Side], found: Saliency) -> None:
+    """How it was made, the image, and a map a model."""
+    label, target = (UserText(found.classes[n]).md() for n in (found.label, found.target))
+    st.markdown(say("saliency.question", label=label, target=target))
+    st.caption(f"{say(f'saliency.{found.method}')} {say(f'saliency.why_{found.why}')}")
+    with st.container(horizontal=True, gap="medium", key="inspect_saliency_maps"):
+        with st.container(width=WIDTH, gap="xsmall"):
+            st.markdown(say("saliency.image"))
+            st.image(base64.b64decode(found.picture), width=WIDTH, alt=say("saliency.image_alt", label=label))
+        for side, look in zip(sides, found.looks, strict=True):
+            with st.container(width=WIDTH, gap="xsmall"):
+                _map(side, look, found)
+    if found.overlap is not None:
+        st.markdown(say("saliency.overlap", share=f"{100 * found.overlap:.0f}"))
+    st.caption(say("saliency.warning"))
+
+
+def _map(side: Side, look: Look, found: Saliency) -> None:
+    st.markdown(components.heading(side.point, control=bool(side.point.control)))
+    st.image(base64.b64decode(look.overlay), width=WIDTH, alt=where(look))
+    answer, target = (UserText(found.classes[n]).md() for n in (look.answer, found.target))
+    told = say("saliency.answer", label=answer, share=f"{100 * look.probability:.1f}")
+    if look.answer != found.target:
+        told += " " + say("saliency.asked", label=target, share=f"{100 * look.asked:.1f}")
+    st.caption(f"{told}  \n{where(look)}")
+
+
+def where(look: Look) -> str:
+    """The place where the map is highest, in words."""
+    if look.peak is None:
+        return say("saliency.nowhere")
+    row, column = (int(np.clip(3 * share, 0, 2)) for share in look.peak)
+    return say("saliency.where", place=say(f"saliency.at_{row}{column}"))

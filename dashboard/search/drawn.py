@@ -1,0 +1,143 @@
+"""The charts of a search, each with its numbers below it."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from core.escaping import UserText
+from core.search.space import Vary
+from dashboard import components
+from dashboard.charts import search as charts
+from dashboard.i18n import say
+from dashboard.search.shown import Shown
+from dashboard.session import dark
+
+FEW = 2  # trials, below which there is nothing to draw
+
+
+def draw(found: Shown) -> None:
+    """History, front, importance and a slice of a search; a sweep's curve or map."""
+    table = charts.info(found.now.trials, found.answer, found.asked.bounds, found.now.teacher)
+    if len(table) < FEW:
+        return
+    if found.asked.is_sweep:
+        _grid(found, table)
+        return
+    left, right = st.columns(2)
+    with left:
+        _history(table)
+    with right:
+        _front(found, table)
+    left, right = st.columns(2)
+    with left:
+        _importance(found)
+    with right:
+        _slice(found, table)
+
+
+def labels() -> charts.Labels:
+    return charts.Labels(
+        **{
+            name: say(f"search.{name}")
+            for name in ("trial", "accuracy", "bytes", "within", "outside", "best", "front", "recommended", "share")
+        }
+    )
+
+
+def _history(table: pd.DataFrame) -> None:
+    st.markdown(f"**{say('search.history')}**")
+    figure = charts.history(table, labels(), dark=dark())
+    alt = say("search.history_alt", count=len(table), best=f"{100 * float(table['accuracy'].max()):.1f} %")
+    components.chart(figure, table, key="search_history", alt=alt, file="search-history")
+
+
+def _front(found: Shown, table: pd.DataFrame) -> None:
+    st.markdown(f"**{say('search.front_title')}**")
+    best = found.answer.recommended
+    figure = charts.front(table, None if best is None else best.number + 1, labels(), dark=dark())
+    alt = say("search.front_alt", count=int(table["front"].sum()))
+    components.chart(figure, table[table["front"]], key="search_front", alt=alt, file="search-front")
+
+
+def _importance(found: Shown) -> None:
+    st.markdown(f"**{say('search.importance')}**", help=say("search.importance_help"))
+    table = charts.importance(found.now.importance, found.names)
+    if table.empty:
+        st.caption(say("search.importance_none"))
+        return
+    words = {"accuracy": say("search.accuracy"), "bytes": say("search.bytes")}
+    figure = charts.importance_figure(table, words, say("search.share"), dark=dark())
+    alt = say("search.importance_alt", knob=str(table["knob"].iloc[0]))
+    components.chart(figure, table, key="search_importance", alt=alt, file="search-importance")
+
+
+def _slice(found: Shown, table: pd.DataFrame) -> None:
+    st.markdown(f"**{say('search.slice')}**")
+    paths = [vary.path for vary in found.asked.vary if vary.path in table and table[vary.path].notna().any()]
+    path = st.selectbox(
+        say("search.knob"), paths, format_func=lambda each: found.names[each], key="search_slice_knob",
+        label_visibility="collapsed",
+    )  # fmt: skip
+    if path is None:
+        return
+    figure = charts.slice_(table, path, found.names[path], labels(), log=_vary(found, path).log, dark=dark())
+    alt = say("search.slice_alt", knob=found.names[path])
+    components.chart(figure, table[["trial", path, "accuracy"]], key="search_slice", alt=alt, file="search-slice")
+
+
+def _grid(found: Shown, table: pd.DataFrame) -> None:
+    st.markdown(f"**{say('search.sweep_title')}**")
+    paths = [vary.path for vary in found.asked.vary]
+    alt = say("search.sweep_alt", count=len(table))
+    if len(paths) == 1:
+        even = _in_equal_ratios(table[paths[0]])
+        figure = charts.curve(table, paths[0], found.names[paths[0]], labels(), log=even, dark=dark())
+    else:
+        x, y = paths
+        titles = found.names[x], found.names[y]
+        figure = charts.heat(table, (x, y), titles, found.told, dark=dark())
+        st.caption(say("search.heat"))
+    components.chart(figure, table, key="search_sweep", alt=alt, file="sweep")
+
+
+def _in_equal_ratios(values: pd.Series) -> bool:
+    """Whether the values of a sweep span a decade, so that equal ratios show them better."""
+    if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
+        return False
+    return float(values.min()) > 0 and float(values.max()) >= 10 * float(values.min())
+
+
+def _vary(found: Shown, path: str) -> Vary:
+    return next(vary for vary in found.asked.vary if vary.path == path)
+
+
+def rows(found: Shown) -> pd.DataFrame:
+    """A row a trial: its settings in words, its figures, its state."""
+    teacher = found.now.teacher
+    table = []
+    for trial in found.now.trials:
+        lost = trial.lost(teacher)
+        table.append(
+            {
+                say("search.trial"): trial.number + 1,
+                **{found.names[path]: found.told(path, value) for path, value in trial.values.items()},
+                say("search.column_accuracy"): None if trial.accuracy is None else round(100 * trial.accuracy, 1),
+                say("search.column_lost"): None if lost is None else round(lost, 1),
+                say("search.column_bytes"): None if trial.bytes is None else round(trial.bytes / 1000, 1),
+                say("search.column_latency"): None if trial.latency is None else round(trial.latency, 3),
+                say("search.column_state"): say(f"search.state_{trial.state}"),
+            }
+        )
+    return pd.DataFrame(table)
+
+
+def trials(found: Shown) -> None:
+    """All trials, folded; and why those failed that did."""
+    if not found.now.trials:
+        return
+    with st.expander(say("search.trials", count=len(found.now.trials)), key="search_trials"):
+        st.dataframe(rows(found), hide_index=True, key="search_table", alt=say("search.table_alt"))
+        for trial in found.now.trials:
+            if trial.state == "failed":
+                st.caption(say("search.why_failed", number=trial.number + 1, why=UserText(trial.why).md()))

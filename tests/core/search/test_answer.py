@@ -1,0 +1,100 @@
+"""The answer by hand: what to take, what binds, the next cheaper, and what to give up."""
+
+from __future__ import annotations
+
+from core.search.answer import answer, front, score
+from core.search.bounds import Bounds
+from core.search.trial import Progress, Trial
+from core.search.words import Voice, sentence
+
+
+def trial(number: int, accuracy: float, size: int, latency: float | None = 1.0, **more: object) -> Trial:
+    return Trial(
+        number=number, run=f"run-{number}", values={"x": number}, state="finished", accuracy=accuracy, bytes=size,
+        latency=latency, **{"teacher": 0.9, **more},
+    )  # fmt: skip
+
+
+TRIALS = (
+    trial(0, 0.90, 200_000),
+    trial(1, 0.86, 90_000),
+    trial(2, 0.84, 50_000),
+    trial(3, 0.88, 95_000, 3.0),
+    trial(4, 0.80, 60_000),
+    Trial(number=5, run="run-5", values={"x": 5}, state="failed", why="no memory"),
+)
+
+
+def test_the_best_within_the_bounds_with_what_binds_and_the_next_cheaper() -> None:
+    found = answer(TRIALS, Bounds(bytes=100_000, latency=2.0), 0.9)
+    assert found.recommended is TRIALS[1]
+    assert [(each.bound, each.trial.number) for each in found.binding] == [("bytes", 0), ("latency", 3)]
+    assert found.cheaper is TRIALS[2]
+    assert (found.within, found.measured) == (3, 5)
+    told = sentence(found, Bounds(bytes=100_000, latency=2.0), 0.9, Voice())
+    assert told == (
+        "Take trial 2: 86.0 % on validation, 4 points below the teacher, 90.0 kB, 1 ms. It has x=1. It is the most "
+        "accurate of 3 trials within the bounds. The bound on bytes binds: trial 1 is 4 points better, but 200.0 kB. "
+        "The bound on latency binds: trial 4 is 2 points better, but 3 ms. The next smaller: trial 3 with 50.0 kB, "
+        "2 points less. It was chosen on the validation images: run it with 3 seeds to confirm it on the test images."
+    )
+
+
+def test_with_a_drop_alone_the_smallest_is_taken() -> None:
+    found = answer(TRIALS, Bounds(drop=5.0), 0.9)
+    assert found.recommended is TRIALS[1]
+    assert [(each.bound, each.trial.number) for each in found.binding] == [("drop", 2)]
+    assert "40.0 kB smaller" in sentence(found, Bounds(drop=5.0), 0.9, Voice())
+
+
+def test_where_none_meets_the_bounds_the_nearest_is_told_with_what_to_give_up() -> None:
+    bounds = Bounds(bytes=40_000, drop=3.0)
+    found = answer(TRIALS, bounds, 0.9)
+    assert found.recommended is None
+    assert found.nearest is TRIALS[2]  # by 25 % and 100 %; trial 2 by 125 % and a third
+    assert [each.bound for each in found.give_up] == ["bytes", "drop"]
+
+
+def test_without_bounds_the_most_accurate_is_taken_and_nothing_binds() -> None:
+    found = answer(TRIALS, Bounds(), 0.9)
+    assert found.recommended is TRIALS[0]
+    assert found.binding == ()
+    assert "binds" not in sentence(found, Bounds(), 0.9, Voice())
+
+
+def test_nothing_measured_is_said() -> None:
+    assert sentence(answer(TRIALS[5:], Bounds(), None), Bounds(), None, Voice()) == "No trial was measured."
+
+
+def test_the_front_is_by_brute_force_what_no_other_beats() -> None:
+    known = TRIALS[:5]
+    unbeaten = {
+        one.number
+        for one in known
+        if not any(
+            (o.accuracy or 0) >= (one.accuracy or 0) and (o.bytes or 0) <= (one.bytes or 0) and o != one for o in known
+        )
+    }
+    assert {each.number for each in front(known)} == unbeaten == {0, 1, 2, 3}
+
+
+def test_a_trial_without_a_latency_is_not_compared_where_latency_is_bounded() -> None:
+    bare = trial(6, 0.99, 10, None)
+    assert answer((bare,), Bounds(latency=1.0), 0.9).recommended is None
+    assert answer((bare,), Bounds(), 0.9).recommended is bare
+
+
+def test_the_study_is_told_that_within_is_better_than_outside() -> None:
+    bounds = Bounds(bytes=100_000)
+    inside, near, far = (score(each, bounds, 0.9) for each in (TRIALS[4], trial(7, 0.99, 110_000), TRIALS[0]))
+    assert inside is not None
+    assert near is not None
+    assert far is not None
+    assert inside > 0 > near > far
+    assert score(TRIALS[5], bounds, 0.9) is None
+
+
+def test_a_loss_is_measured_against_the_best_teacher() -> None:
+    now = Progress(trials=(trial(0, 0.8, 1, teacher=0.82), trial(1, 0.8, 1, teacher=0.9)))
+    assert now.teacher == 0.9
+    assert now.trials[0].lost(now.teacher) == 10
