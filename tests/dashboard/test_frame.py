@@ -14,7 +14,7 @@ from tests.dashboard.test_pages import PAGES, address, make
 
 TITLES = {"home": "Condenser", "data": "Data · Condenser", "design": "Design · Condenser", "live": "Live · Condenser",
           "tradeoffs": "Trade-offs · Condenser", "tryit": "Try it · Condenser",
-          "inspect": "Inspect · Condenser"}  # fmt: skip
+          "inspect": "Inspect · Condenser", "search": "Search · Condenser"}  # fmt: skip
 RING = """() => {
   const channels = (text) => (text.match(/[\\d.]+/g) ?? []).map(Number);
   const linear = (v) => (v / 255 <= 0.03928 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4);
