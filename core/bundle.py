@@ -8,7 +8,7 @@ from typing import Any
 
 from core.artifacts import read_artifact
 from core.assets import BENCHMARK, PREDICT, shipped
-from core.catalog import Facts, load_catalog
+from core.catalog import TIMM, Facts, load_catalog
 from core.disk import disk_error
 from core.errors import UserError
 from core.files import make_folder, remove_file, write_atomic
@@ -178,8 +178,14 @@ def _origins(dataset: str, backbone: str, architecture: str) -> list[str]:
     own: Facts = {"licence": "your own"}
     lines = [_origin("dataset", dataset, catalog.datasets.get(dataset, own))]
     for name in dict.fromkeys((backbone, architecture)):
-        lines.append(_origin("backbone", name, own if name.startswith(PREFIX) else catalog.backbones.get(name, {})))
+        facts = own if name.startswith(PREFIX) else catalog.backbones.get(name) or _unlisted(name)
+        lines.append(_origin("backbone", name, facts))
     return lines
+
+
+def _unlisted(name: str) -> Facts:
+    """Of a network that the catalog lacks: where the licence of one of timm's is found."""
+    return {"licence": "see its page on the Hugging Face hub"} if name.startswith(TIMM) else {}
 
 
 def _origin(noun: str, name: str, facts: Facts) -> str:

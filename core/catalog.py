@@ -18,6 +18,8 @@ from core.options import Option, Value, Words
 STAGES = ("transfer", "distill", "prune", "quantize", "export")
 CATALOG_FILE = Path(__file__).with_name("catalog.json")
 
+TIMM = "timm/"  # what the names of timm's networks begin with; most are not listed
+
 T = TypeVar("T")
 Facts = Mapping[str, Any]  # what is known of a backbone or a dataset, as JSON
 
@@ -94,8 +96,14 @@ class Catalog:
         return _known(menu, name, "method", field)
 
     def backbone(self, name: str, field: str = "backbone") -> Facts:
-        """The facts of a backbone; raises UserError naming the nearest one."""
-        return _known(self.backbones, name, "backbone", field)
+        """The facts of a backbone; raises UserError naming the nearest one, or how one of timm's is added."""
+        try:
+            return _known(self.backbones, name, "backbone", field)
+        except UserError as error:
+            if not name.startswith(TIMM):
+                raise
+            fix = f"If timm has it, add it on the page Backbones, or with: condenser add-backbone {name}. {error.fix}"
+            raise UserError(error.code, field, name, error.allowed, fix) from None
 
     def dataset(self, name: str, field: str = "dataset") -> Facts:
         """The facts of a dataset; raises UserError naming the nearest one."""

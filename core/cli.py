@@ -15,9 +15,10 @@ from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 
 from core import cache, cli_dataset, cli_exchange, cli_search, foreground, formatting, streams, terminal
+from core.added_backbones import forget
 from core.assets import RECIPES, shipped
 from core.bundle import write_bundle
-from core.catalog import Catalog
+from core.catalog import TIMM, Catalog
 from core.cli_dataset import AsJson, Folder
 from core.damage import of_run
 from core.datasets import damaged, damaged_datasets, reporting_damage
@@ -32,10 +33,12 @@ from core.processes.ask import ask
 from core.processes.identity import described, holder
 from core.processes.searches import stop_drivers
 from core.processes.workers import SupervisorError, ensure_supervisor, lock_of, run_in_foreground, stop_supervisor
+from core.questions.add_backbone import AddBackboneRequest
 from core.questions.import_data import ImportRequest
 from core.questions.import_network import ImportNetworkRequest
 from core.questions.profile import ProfileRequest
 from core.questions.rank_backbones import RankRequest
+from core.questions.search_backbones import SearchBackbonesRequest
 from core.questions.sensitivity import LIMIT, Row, question, rows
 from core.recipe import Recipe, load_recipe, with_settings
 from core.rules.networks import size_faults
@@ -281,6 +284,7 @@ def import_data(
     merge: Annotated[bool, Parameter(negative="", help="Merge classes with similar names (Cats, cats).")] = False,
     shape: Annotated[str, Parameter(help="How pictures become square: crop, pad or stretch.")] = "crop",
     encoding: Annotated[str, Parameter(help="Of a table or a zip's names, such as gb18030; default: guessed.")] = "",
+    group_by: Annotated[str, Parameter(help="Files of a class alike up to the last of this share a split: _")] = "",
     side: Annotated[int, Parameter(help="Pixels a side of the square a text is drawn in; 0: 96.")] = 0,
     workspace: Folder = None, json: AsJson = False,
 ) -> int:  # fmt: skip
@@ -298,7 +302,7 @@ def import_data(
     """
     _refuse_missing(path)
     store = Workspace.open_or_create(workspace)
-    asked = ImportRequest(str(path.absolute()), name, side, classes_from, splits, merge, shape, encoding)
+    asked = ImportRequest(str(path.absolute()), name, side, classes_from, splits, merge, shape, encoding, group_by)
     with _interruptible("Nothing was imported."), progress_line(screen) as look:
         found = ask(store, asked, look)
     return _say(json, found.to_json(), "\n".join(report(found)))
@@ -343,15 +347,54 @@ def import_model(
 
 
 @app.command
-def remove_model(name: str, *, workspace: Folder = None, json: AsJson = False) -> int:
-    """Remove an imported network; it stays in the workspace's trash for a week. Runs made with it are not affected.
+def search_backbones(
+    *text: str, limit: Annotated[int, Parameter(help="Names at most.")] = 50, workspace: Folder = None,
+    json: AsJson = False,
+) -> int:  # fmt: skip
+    """Search the names of all of timm's classifiers, most of which no menu lists.
+
+    Parameters
+    ----------
+    text
+        Words that a name must hold, such as mobilenetv4.
+    """
+    with _interruptible("Nothing was searched."):
+        found = ask(Workspace.open_or_create(workspace), SearchBackbonesRequest(" ".join(text), limit))
+    lines = [f"{row.name}: {row.image_size} pixels, {row.classes:,} classes, {row.licence}" for row in found.rows]
+    if found.total > len(lines):
+        lines.append(f"and {found.total - len(lines):,} more: give more words, or --limit")
+    return _say(json, asdict(found), "\n".join(lines) or "timm has no network whose name holds these words.")
+
+
+@app.command
+def add_backbone(name: str, *, workspace: Folder = None, json: AsJson = False) -> int:
+    """Add a network of timm that the catalog does not list, so that recipes of this workspace can name it.
+
+    It is counted here; its weights are fetched by the first run that needs them.
 
     Parameters
     ----------
     name
-        The network's name, with or without own/.
+        timm/<architecture>.<weights>, as `condenser search-backbones` prints it.
+    """
+    with _interruptible("Nothing was added."):
+        facts = ask(Workspace.open_or_create(workspace), AddBackboneRequest(name)).facts
+    return _say(json, facts, f"added {_line(facts)}, licence {facts['licence']}")
+
+
+@app.command
+def remove_model(name: str, *, workspace: Folder = None, json: AsJson = False) -> int:
+    """Remove a network that was imported or added; imported ones stay in the trash for a week. Runs of it stay whole.
+
+    Parameters
+    ----------
+    name
+        The network's name, with or without own/; or timm/… as it was added.
     """
     store = Workspace.open_to_read(workspace)
+    if name.startswith(TIMM):
+        forget(name, store.models)
+        return _say(json, {"model": name, "removed": True}, f"{name} is removed")
     removed = PREFIX + store.remove_network(name)
     return _say(json, {"model": removed, "removed": True}, f"{removed} was removed")
 

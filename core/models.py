@@ -153,6 +153,14 @@ def remove_network(name: str, folder: Path, trash: Path) -> str:
     return bare_name(name)
 
 
+def restore_network(name: str, folder: Path, trash: Path) -> None:
+    """Brings a removed network back; raises UserError `name_taken`, or `unknown_network` where the trash lacks it."""
+    home = network_home(new_name(name, folder), folder)
+    if not (trash / home.name).is_dir():
+        raise UserError("unknown_network", "model", name, "a network in the trash", "Import it again from its file.")
+    move(trash / home.name, home)
+
+
 def facts(card: OwnNetwork, architecture: Mapping[str, Any]) -> dict[str, Any]:
     """The network as a catalog entry; `architecture` is the catalog entry of its architecture."""
     known = {name: value for name, value in architecture.items() if name not in NOT_ITS_OWN}

@@ -19,6 +19,7 @@ from typing import Any
 from platformdirs import user_data_dir
 from pydantic import JsonValue
 
+from core.added_backbones import added
 from core.catalog import Catalog, load_catalog
 from core.datasets import imported_datasets
 from core.disk import disk_error
@@ -116,8 +117,9 @@ class Workspace:
         """Everything that can be chosen here: what comes with the program, and what was imported into this
         workspace."""
         shipped = load_catalog()
-        networks = catalog_entries(self.models, shipped.backbones)
-        return shipped.with_datasets(imported_datasets(self.datasets)).with_backbones(networks)
+        more = added(self.models)
+        networks = catalog_entries(self.models, {**more, **shipped.backbones})
+        return shipped.with_datasets(imported_datasets(self.datasets)).with_backbones({**networks, **more})
 
     def _make(self, name: str) -> None:
         folder = self.path / name

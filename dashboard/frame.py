@@ -16,6 +16,7 @@ PRODUCT = "Condenser"
 PAGES = (
     "home",
     "data",
+    "backbones",
     "design",
     "live",
     "search",

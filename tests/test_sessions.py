@@ -33,7 +33,7 @@ epochs = 1000
 FEW, MANY = 3, 20  # sessions
 
 pytestmark = pytest.mark.alone
-PAGES = ("", "design", "live", "tradeoffs")
+PAGES = ("", "backbones", "design", "live", "tradeoffs")
 
 
 @dataclass

@@ -40,6 +40,7 @@ class ImportRequest(Request[Imported]):
     `classes_from` is '' (find the level), `top`, `inner` or the number of a folder level from 1; `splits`: whether
     folders may be splits; `merge`: whether classes with similar names become one; `shape`: how pictures become square
     (crop, pad or stretch); `encoding`: of a table or of the names in a zip, guessed if empty.
+    `group_by`: files of a class whose names agree up to the last such text share a split.
     """
 
     kind: ClassVar[str] = "import"
@@ -53,3 +54,4 @@ class ImportRequest(Request[Imported]):
     merge: bool = False
     shape: str = "crop"
     encoding: str | None = ""
+    group_by: str = ""

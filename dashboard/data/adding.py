@@ -49,6 +49,7 @@ class Options:
     splits: bool = True
     encoding: str = ""
     shape: str = "crop"
+    group_by: str = ""
 
 
 def panel(own: Sequence[str], *, first: bool) -> None:
@@ -206,7 +207,10 @@ def _options(into: str) -> Options:
             say("data.shape"), SHAPES, default="crop", required=True, key=_key("shape"), help=say("data.shape_help"),
             format_func=lambda name: say(f"data.shape_{name}"),
         )  # fmt: skip
-        return replace(options, shape=shape)
+        group_by = st.text_input(
+            say("data.group_by"), key=_key("group_by"), max_chars=8, help=say("data.group_by_help"), placeholder="_"
+        )
+        return replace(options, shape=shape, group_by=group_by)
 
 
 def _go(given: Given | None, into: str, name: str, options: Options) -> None:
@@ -239,7 +243,9 @@ def _request(path: Path, into: str, name: str, options: Options) -> Request[Any]
     merge, splits, encoding = options.merge, options.splits, options.encoding
     if into:
         return EditRequest(into, AddImages(path=str(path), merge=merge, splits=splits, encoding=encoding))
-    return ImportRequest(str(path), name, splits=splits, merge=merge, shape=options.shape, encoding=encoding)
+    return ImportRequest(
+        str(path), name, splits=splits, merge=merge, shape=options.shape, encoding=encoding, group_by=options.group_by
+    )
 
 
 def sample_photos() -> None:

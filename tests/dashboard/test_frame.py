@@ -12,8 +12,9 @@ from core.events import RunFinished
 from tests.browser import SLOW, Site, Watched, wait_until_drawn
 from tests.dashboard.test_pages import PAGES, address, make
 
-TITLES = {"home": "Condenser", "data": "Data · Condenser", "design": "Design · Condenser", "live": "Live · Condenser",
-          "search": "Search · Condenser", "tradeoffs": "Trade-offs · Condenser", "inspect": "Inspect · Condenser",
+TITLES = {"home": "Condenser", "data": "Data · Condenser", "backbones": "Backbones · Condenser",
+          "design": "Design · Condenser", "live": "Live · Condenser", "search": "Search · Condenser",
+          "tradeoffs": "Trade-offs · Condenser", "inspect": "Inspect · Condenser",
           "tryit": "Try it · Condenser"}  # fmt: skip
 RING = """() => {
   const channels = (text) => (text.match(/[\\d.]+/g) ?? []).map(Number);

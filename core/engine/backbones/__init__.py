@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from torch import nn
+from torch import Tensor, nn
 
 from core.engine.backbones import own
 from core.engine.backbones import state as weight_files
@@ -39,6 +40,9 @@ def find(name: str) -> Backbone:
     if name.startswith(PREFIX):
         return own.entry(name)
     if name not in backbones():
+        for family, kind in families().items():
+            if kind.prefix and name.startswith(kind.prefix):
+                return replace(kind.unlisted(name), family=family)
         allowed = "a backbone of the catalog (condenser list backbones)"
         raise UserError("unknown_backbone", "backbone", name, allowed, nearest(name, backbones()))
     return backbones()[name]
@@ -82,7 +86,7 @@ def load_backbone(
         return family.architecture(backbone, classes or backbone.classes, size, width, channels).eval()
     if weights == "default":
         net = on_meta(lambda: family.architecture(backbone, backbone.classes, size, width, channels))
-        net.load_state_dict(family.fit(family.state(backbone, folder, progress), net), strict=True, assign=True)
+        _load(net, family.fit(family.state(backbone, folder, progress), net), backbone)
     else:
         net = _filled(backbone, Path(weights), size, width, channels)
     if classes not in (None, classes_of(head_layer(net))):
@@ -99,6 +103,17 @@ def skeleton(name: str, classes: int | None = None, image_size: int | None = Non
     family = families()[backbone.family]
     net = on_meta(lambda: family.published(backbone, classes or backbone.classes, size, width))
     return net.to("meta").eval()
+
+
+def _load(net: nn.Module, state: Mapping[str, Tensor], backbone: Backbone) -> None:
+    """Puts published weights into `net`; raises UserError where they do not fit at this image size."""
+    try:
+        net.load_state_dict(state, strict=True, assign=True)
+    except RuntimeError as error:
+        first = str(error).strip().splitlines()[-1].strip()
+        allowed = f"weights that fit {backbone.name} at this image size"
+        fix = f"Set image_size to its own, {backbone.image_size}."
+        raise UserError("weights_do_not_fit", "image_size", first, allowed, fix) from error
 
 
 def _filled(backbone: Backbone, path: Path, size: int, width: int, channels: int) -> nn.Module:

@@ -58,6 +58,7 @@ class Backbone:
     crop: float = 1.0
     architecture: str = ""
     own_width: int = 0
+    accuracy_at: int = 0
     width: int = 0
     width_power: int = 2
     family: str = ""
@@ -93,14 +94,17 @@ class Backbone:
         """Its facts, without those at their usual values."""
         usual = {
             "maps": True, "multiple": 1, "norms": True, "linear_head": True, "width": 0, "width_power": 2,
-            "class_names": (), "crop": 1.0, "architecture": "", "own_width": 0,
+            "class_names": (), "crop": 1.0, "architecture": "", "own_width": 0, "accuracy_at": 0,
         }  # fmt: skip
         return {name: value for name, value in asdict(self).items() if usual.get(name, object()) != value}
 
 
 class Family(ABC):
     """Backbones that are built and loaded in the same way: one file of this folder with one concrete subclass. The
-    catalog, the pages and recipes then include them without any other edit."""
+    catalog, the pages and recipes then include them without any other edit. A family that also
+    knows networks it does not list gives their names a `prefix`."""
+
+    prefix = ""
 
     @abstractmethod
     def catalog(self) -> list[Backbone]:
@@ -121,6 +125,10 @@ class Family(ABC):
     @abstractmethod
     def labels(self, backbone: Backbone) -> tuple[str, ...]:
         """The class names of its pretrained weights; empty without weights."""
+
+    def unlisted(self, name: str) -> Backbone:
+        """The backbone of a name with the family's `prefix` that `catalog` does not list; raises UserError."""
+        raise NotImplementedError
 
     def published(self, backbone: Backbone, classes: int, image_size: int, width: int) -> nn.Module:
         """The network in the form its authors count."""

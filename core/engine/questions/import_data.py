@@ -20,7 +20,7 @@ def answer(request: ImportRequest, job: Job) -> Imported:
     """The result; raises UserError if the import is refused, CancelledError if the job is cancelled."""
     imported = import_data(
         Path(request.path), request.name, job.workspace / "datasets", side=request.side or 0,
-        wishes=Wishes(request.classes_from, request.splits, request.merge), shape=request.shape,
+        wishes=Wishes(request.classes_from, request.splits, request.merge, request.group_by), shape=request.shape,
         encoding=request.encoding or None, progress=Telling(job),
     )  # fmt: skip
     drop(Workspace(job.workspace), Path(request.path))

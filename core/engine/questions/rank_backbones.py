@@ -54,6 +54,11 @@ def rank(request: RankRequest, job: Job) -> list[Row]:
         label = f"{name}{'' if pretrained else ' with random weights'}, {number + 1} of {len(wanted)}"
         context = _context(request.dataset, name, limit, workspace, job, label, side_of(name, request.image_size or 0))
         rows.append(_row(context, name, pretrained))
+        job.show(RankRequest.answer_to_document(Ranking(tuple(_best_first(rows)), ())))
+    return _best_first(rows)
+
+
+def _best_first(rows: Sequence[Row]) -> list[Row]:
     return sorted(rows, key=lambda row: -row.probe_accuracy)
 
 
@@ -87,7 +92,8 @@ def _row(context: Context, name: str, pretrained: bool) -> Row:
     head = solve(features, split.labels, len(model.classes), L2)
     accuracy = scored(head(evaluation), validation.labels).accuracy
     x, y = features.double().numpy(), split.labels.numpy()
-    known = _source_probabilities(name, features, context) if pretrained else None
+    knows = pretrained and find(name).classes > 1
+    known = _source_probabilities(name, features, context) if knows else None
     return Row(
         name, pretrained, accuracy, logme(x, y), h_score(x, y), transrate(x, y),
         knn_accuracy(x, y, min(NEIGHBOURS, len(y) - 1)),

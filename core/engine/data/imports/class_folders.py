@@ -19,11 +19,13 @@ LISTED = 5  # names per sentence
 @dataclass(frozen=True)
 class Wishes:
     """A person's choices about folders: `classes_from` is '' (detect the level), `top`, `inner` or the number of a
-    level from 1; `splits`: whether folders may be splits; `merge`: whether classes with similar names become one."""
+    level from 1; `splits`: whether folders may be splits; `merge`: whether classes with similar names become one;
+    `group_by`: the text up to whose last place the names of files of one object agree (splitting.group_of)."""
 
     classes_from: str = ""
     splits: bool = True
     merge: bool = False
+    group_by: str = ""
 
 
 @dataclass

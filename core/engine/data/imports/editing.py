@@ -50,7 +50,7 @@ from core.engine.data.imports.imported import (
 )
 from core.engine.data.imports.inspection import sides_of
 from core.engine.data.imports.remarks import about_shape, remarks, shape_of, unequal
-from core.engine.data.imports.splitting import Picture, Shares, assign, join, known_of
+from core.engine.data.imports.splitting import Picture, Shares, assign, group_of, join, known_of
 from core.engine.data.photos import Progress
 from core.errors import UserError, nearest, shorten
 from core.files import lock, make_folder, move_into, remove_all, remove_tree, write_atomic
@@ -277,8 +277,13 @@ def _free_names(paths: Iterable[str], taken: set[str]) -> dict[str, str]:
 
 def _pictures(card: OwnDataset, *, keep: bool) -> list[Picture]:
     """The pictures of the card. Equal pixels share one file, so its name serves as their hash."""
-    return [Picture(image.name, label, (image.split or None) if keep else None, image.file) for image, label in
-            _files(card)]  # fmt: skip
+    return [
+        Picture(
+            image.name, label, (image.split or None) if keep else None, image.file,
+            group_of(image.name, label, card.group_by),
+        )
+        for image, label in _files(card)
+    ]  # fmt: skip
 
 
 def _check(card: OwnDataset) -> None:

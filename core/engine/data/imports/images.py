@@ -21,7 +21,7 @@ from core.engine.data.imports.file_type import READ_FORMATS, kind_of
 from core.engine.data.imports.imported import SCHEMA, OwnDataset, OwnImage, find_home, home_of, normal_name
 from core.engine.data.imports.remarks import accounts, imbalance, remarks, shapes, without_images
 from core.engine.data.imports.sources import Found, opened
-from core.engine.data.imports.splitting import Picture, assign
+from core.engine.data.imports.splitting import Picture, assign, group_of
 from core.engine.data.imports.zip_reader import DamagedEntry
 from core.engine.data.photos import Progress
 from core.errors import UserError, nearest
@@ -56,8 +56,9 @@ def import_images(
     with gathered(path, encoding, wishes, report) as given:
         _require_classes(given.layout, given.skipped, given.ignored)
         delivery = Delivery(
-            given.layout, given.skipped, given.warnings, shape=shape, ignored=given.ignored, encoding=given.encoding
-        )
+            given.layout, given.skipped, given.warnings, shape=shape, ignored=given.ignored, encoding=given.encoding,
+            group_by=wishes.group_by,
+        )  # fmt: skip
         return store(name, folder, delivery, lambda place: cleaned(given.wanted, place, given.skipped, report))
 
 
@@ -101,6 +102,7 @@ class Delivery:
     shape: str = "crop"
     ignored: dict[str, int] = field(default_factory=dict)
     encoding: str = ""
+    group_by: str = ""
 
 
 def store(name: str, folder: Path, delivery: Delivery, fill: Callable[[Path], Filled]) -> Imported:
@@ -229,8 +231,14 @@ def _card(name: str, delivery: Delivery, filled: Filled, empty: list[str]) -> Ow
         raise UserError("no_images", "path", f"{len(skipped)} files, none readable", "readable images", fix)
     at_least_two(classes)
     splits, short = assign(
-        [Picture(path, layout.classes[path], layout.splits[path], image.pixels) for path, image in decoded.items()]
-    )
+        [
+            Picture(
+                path, layout.classes[path], layout.splits[path], image.pixels,
+                group_of(path, layout.classes[path], delivery.group_by),
+            )
+            for path, image in decoded.items()
+        ]
+    )  # fmt: skip
     label = {known: index for index, known in enumerate(classes)}
     images = [
         OwnImage(file=image.file, label=label[layout.classes[path]], split=splits[path], name=path)
@@ -252,4 +260,5 @@ def _card(name: str, delivery: Delivery, filled: Filled, empty: list[str]) -> Ow
         warnings=[*delivery.warnings, *layout.warnings, *left, *empty, *short, *about, *imbalance(layout, decoded)],
         shape=delivery.shape,
         white=filled.white,
+        group_by=delivery.group_by,
     )

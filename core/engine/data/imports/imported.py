@@ -46,7 +46,8 @@ class OwnImage(BaseModel):
 class OwnDataset(BaseModel):
     """The content of dataset.json. `side` is the images' common side in pixels if all are squares of one size,
     otherwise 0; `shape` and `white` say how pictures become images of the dataset (see Cut). `before` is the content
-    hash of the previous version; the dataset is also found under its `former_names`."""
+    hash of the previous version; the dataset is also found under its `former_names`. `group_by` keeps the
+    images of one object in one split (splitting.group_of)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -62,6 +63,7 @@ class OwnDataset(BaseModel):
     white: int = 65535
     before: str = ""
     former_names: list[str] = []
+    group_by: str = ""
 
     def content_hash(self) -> str:
         """SHA-256 of classes, files (whose names are content hashes), labels, splits and shape; names do not count."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 
 from core.errors import UserError
 
@@ -28,12 +29,20 @@ class Shares:
 
 @dataclass(frozen=True)
 class Picture:
-    """One image: its path, its class (`name`), its given split (None: to be drawn), and the hash of its pixels."""
+    """One image: its path, its class (`name`), its given split (None: to be drawn), and the hash of its pixels. Images
+    of one `group` (of one object, for example) share a split; '' is no group."""
 
     path: str
     name: str
     split: str | None
     pixels: str
+    group: str = ""
+
+
+def group_of(path: str, name: str, separator: str) -> str:
+    """The group of a file of the class `name`: its name up to the last `separator`; '' where it has none."""
+    start, found, _ = PurePosixPath(path).stem.rpartition(separator) if separator else ("", "", "")
+    return f"{name}/{start}" if found and start else ""
 
 
 def assign(
@@ -42,15 +51,15 @@ def assign(
 ) -> tuple[dict[str, str], list[str]]:
     """The split of every path, and warnings.
 
-    Images with equal pixels form one group and share a split. Of each class's groups, `shares` become test and
-    validation, at least one each if there are three or more; a group in several classes counts for the smallest of
-    them. Guarantees for each class are checked at the end. Raises UserError `too_few_images` if no class has three
-    different images, `class_not_in_train` if given splits leave a class without training images.
+    Images with equal pixels form one group and share a split, and so do images of one `group` without a split. Of each
+    class's groups, `shares` become test and validation, at least one each if there are three or more; a group in
+    several classes counts for the smallest of them. Guarantees for each class are checked at the end. Raises UserError
+    `too_few_images` if no class has three different images or groups, `class_not_in_train` if given splits leave a
+    class without training images.
     """
-    groups: dict[str, list[Picture]] = defaultdict(list)
-    for picture in pictures:
-        groups[picture.pixels].append(picture)
-    warnings = list(_duplicates(groups.values()))
+    warnings = list(_duplicates(_by_pixels(pictures).values()))
+    named, pictures = any(picture.group for picture in pictures), _together(pictures)
+    groups = _by_pixels(pictures)
     given = {pixels: _given(group) for pixels, group in groups.items()}
     if "test" not in given.values() and "validation" in given.values():
         given = {pixels: "test" if split == "validation" else split for pixels, split in given.items()}
@@ -63,7 +72,8 @@ def assign(
     if set(chosen.values()) != set(PRIORITY):
         largest = max(map(len, members.values()))
         fix = "Add images: train, validation and test need at least one image each."
-        raise UserError("too_few_images", "path", f"{largest} different images in a class", "at least 3", fix)
+        what = "groups of images" if named else "different images"
+        raise UserError("too_few_images", "path", f"{largest} {what} in a class", "at least 3", fix)
     warnings += _promises(groups, members, chosen)
     return {picture.path: chosen[picture.pixels] for picture in pictures}, warnings
 
@@ -71,12 +81,12 @@ def assign(
 def join(pictures: Sequence[Picture]) -> dict[str, str]:
     """The split of every path after pictures without a split were added to a dataset; existing pictures keep theirs.
 
-    New pictures of a class fill its test and validation splits up to the usual shares; duplicates of existing pictures
-    join their splits.
+    New pictures of a class fill its test and validation splits up to the usual shares; duplicates of existing pictures,
+    and those of their group, join their splits.
     """
-    groups: dict[str, list[Picture]] = defaultdict(list)
-    for picture in pictures:
-        groups[picture.pixels].append(picture)
+    homes = {picture.group: picture.split for picture in pictures if picture.group and picture.split}
+    pictures = _together([replace(p, split=p.split or homes.get(p.group)) for p in pictures])
+    groups = _by_pixels(pictures)
     chosen = {pixels: split for pixels, group in groups.items() if (split := _given(group)) is not None}
     shares, members = Shares(), _members(groups)
     for _, found in sorted(members.items()):
@@ -93,11 +103,34 @@ def join(pictures: Sequence[Picture]) -> dict[str, str]:
 
 def known_of(pictures: Sequence[Picture], splits: Mapping[str, str]) -> list[str]:
     """Warnings about pictures with the given splits, by path."""
+    groups = _by_pixels(pictures)
+    chosen = {picture.pixels: splits[picture.path] for picture in pictures}
+    return [*_duplicates(groups.values()), *_promises(groups, _members(groups), chosen)]
+
+
+def _by_pixels(pictures: Iterable[Picture]) -> dict[str, list[Picture]]:
     groups: dict[str, list[Picture]] = defaultdict(list)
     for picture in pictures:
         groups[picture.pixels].append(picture)
-    chosen = {picture.pixels: splits[picture.path] for picture in pictures}
-    return [*_duplicates(groups.values()), *_promises(groups, _members(groups), chosen)]
+    return groups
+
+
+def _together(pictures: Sequence[Picture]) -> list[Picture]:
+    """The pictures, those of one group (without a split of their own) as if they had the same pixels: all that groups
+    and equal pixels join, one to the next, has the pixels of its least."""
+    least = {picture.pixels: picture.pixels for picture in pictures}
+
+    def root(pixels: str) -> str:
+        while least[pixels] != pixels:
+            pixels = least[pixels]
+        return pixels
+
+    first: dict[str, str] = {}
+    for picture in pictures:
+        if picture.group and picture.split is None:
+            one, other = sorted((root(first.setdefault(picture.group, picture.pixels)), root(picture.pixels)))
+            least[other] = one
+    return [replace(picture, pixels=root(picture.pixels)) for picture in pictures]
 
 
 def _members(groups: Mapping[str, Sequence[Picture]]) -> dict[str, set[str]]:
