@@ -50,11 +50,9 @@ class Bounds:
         return found
 
 
-def told(bound: Bound, amount: float) -> str:
+def told(bound: Literal["bytes", "latency"], amount: float) -> str:
     """An amount with its unit."""
-    if bound == "bytes":
-        return formatting.size(amount)
-    return f"{amount:.3g} ms" if bound == "latency" else f"{amount:.3g} points"
+    return formatting.size(amount) if bound == "bytes" else f"{amount:.3g} ms"
 
 
 def read_bytes(text: str) -> int:

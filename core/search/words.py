@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -26,7 +27,9 @@ PHRASES = {
     "cheaper_none": "None within the bounds is smaller.",
     "missed": "None of {count:trial|trials} meets the bounds.",
     "nearest": "The nearest is trial {number}: {figures}. It has {values}.",
-    "give_up": "It would meet them with {amount} instead of {given} for {bound}.",
+    "give_up": "It would meet them with {amounts}.",
+    "give_up_one": "{bound} {amount} instead of {given}",
+    "points": "{points} points",
     "nothing": "No trial was measured.",
     "bound_bytes": "bytes",
     "bound_latency": "latency",
@@ -92,7 +95,7 @@ def _sentences(found: Answer, bounds: Bounds, teacher: float | None, voice: Voic
         yield say("missed", count=found.measured)
         told = {"figures": figures(near, teacher, voice), "values": values(near.values, voice)}
         yield say("nearest", number=near.number + 1, **told)
-        yield from (_give_up(each, bounds, voice) for each in found.give_up)
+        yield say("give_up", amounts=say("list").join(_give_up(each, bounds, voice) for each in found.give_up))
     else:
         yield say("nothing")
 
@@ -140,9 +143,16 @@ def _amount(bound: Bound, trial: Trial, voice: Voice) -> str:
 
 
 def _give_up(given_up: GiveUp, bounds: Bounds, voice: Voice) -> str:
-    given = told(given_up.bound, bounds.of(given_up.bound) or 0.0)
-    bound = voice.phrase(f"bound_{given_up.bound}")
-    return voice.phrase("give_up", amount=told(given_up.bound, given_up.needed), given=given, bound=bound)
+    name = given_up.bound
+    needed, given = (_bound(name, amount, voice) for amount in (given_up.needed, bounds.of(name) or 0.0))
+    return voice.phrase("give_up_one", amount=needed, given=given, bound=voice.phrase(f"bound_{name}"))
+
+
+def _bound(bound: Bound, amount: float, voice: Voice) -> str:
+    """A bound with its unit; points are rounded up, so that the bound that is told is met."""
+    if bound != "drop":
+        return told(bound, amount)
+    return voice.phrase("points", points=f"{math.ceil(10 * amount - 1e-9) / 10:g}")
 
 
 def _difference(one: Trial, other: Trial) -> str:

@@ -72,7 +72,7 @@ def figure(
         style.layout(
             dark, height=130 + TALL * max(len(shown), 4), annotations=_counts(matrix, shown, theme),
             shapes=_frame(shown, cell, theme),
-            xaxis=style.axis(dark, labels.x, **_ticks(shown, names)),
+            xaxis=style.axis(dark, labels.x, tickangle=-45, **_ticks(shown, names)),
             yaxis=style.axis(dark, labels.y, autorange="reversed", **_ticks(shown, names)),
         )
     )  # fmt: skip

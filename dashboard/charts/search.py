@@ -125,7 +125,7 @@ def curve(table: pd.DataFrame, path: str, title: str, labels: Labels, *, log: bo
     """Accuracy over one knob as a line."""
     ordered = table.sort_values(path) if pd.api.types.is_numeric_dtype(table[path]) else table
     drawn = slice_(ordered, path, title, labels, log=log, dark=dark)
-    return drawn.update_traces(mode="lines+markers")
+    return drawn.update_traces(mode="lines+markers").update_layout(showlegend=False)
 
 
 def heat(

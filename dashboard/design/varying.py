@@ -119,7 +119,7 @@ def _paths(wish: Wish, known: Mapping[str, object], steps: Sequence[Step]) -> li
     return st.multiselect(
         say("vary.knobs"), list(known), [path for path in wish.paths if path in known],
         format_func=lambda path: name(path, steps), key="vary_knobs", max_selections=MOST_KNOBS,
-        placeholder=say("vary.none"),
+        placeholder=say("vary.none"), help=say("vary.knobs_help"),
     )  # fmt: skip
 
 
@@ -162,9 +162,20 @@ def _ends(path: str, option: Option, before: Vary, steps: Sequence[Step]) -> Var
     form, whole = ("%d", 1) if option.type == "int" else ("%.6g", None)
     kind = int if option.type == "int" else float
     with low:
-        least = st.number_input(say("vary.low"), None, None, kind(before.low), whole, form, f"vary_{path}_low")
+        least = st.number_input(
+            say("vary.low"), None, None, kind(before.low), whole, form, f"vary_{path}_low", help=say("vary.ends_help")
+        )
     with high:
-        most = st.number_input(say("vary.high"), None, None, kind(before.high), whole, form, f"vary_{path}_high")
+        most = st.number_input(
+            say("vary.high"),
+            None,
+            None,
+            kind(before.high),
+            whole,
+            form,
+            f"vary_{path}_high",
+            help=say("vary.ends_help"),
+        )
     with log:
         ratios = st.toggle(say("vary.log"), before.log, f"vary_{path}_log", say("vary.log_help"))
     return Vary(path, float(least), float(most), ratios, option.type == "int")
@@ -191,18 +202,32 @@ def _bounds(wish: Wish) -> Wish:
     st.markdown(say("vary.bounds"))
     columns = st.columns(3)
     with columns[0]:
-        kilobytes = st.number_input(say("vary.bytes"), 0.0, None, wish.kilobytes, 1.0, "%.6g", "vary_bytes")
+        kilobytes = st.number_input(
+            say("vary.bytes"), 0.0, None, wish.kilobytes, 1.0, "%.6g", "vary_bytes", help=say("vary.bytes_help")
+        )
     with columns[1]:
-        latency = st.number_input(say("vary.latency"), 0.0, None, wish.latency, 0.1, "%.6g", "vary_latency")
+        latency = st.number_input(
+            say("vary.latency"), 0.0, None, wish.latency, 0.1, "%.6g", "vary_latency", help=say("vary.latency_help")
+        )
     with columns[2]:
         drop = st.number_input(
             say("vary.drop"), 0.0, 100.0, wish.drop, 0.5, "%.4g", "vary_drop", help=say("vary.drop_help")
         )
     columns = st.columns(3)
     with columns[0]:
-        trials = st.number_input(say("vary.trials"), 1, specification.MOST_TRIALS, wish.trials, 1, key="vary_trials")
+        trials = st.number_input(
+            say("vary.trials"),
+            1,
+            specification.MOST_TRIALS,
+            wish.trials,
+            1,
+            key="vary_trials",
+            help=say("vary.trials_help"),
+        )
     with columns[1]:
-        minutes = st.number_input(say("vary.minutes"), 0.0, None, wish.minutes, 5.0, "%.6g", "vary_minutes")
+        minutes = st.number_input(
+            say("vary.minutes"), 0.0, None, wish.minutes, 5.0, "%.6g", "vary_minutes", help=say("vary.minutes_help")
+        )
     return Wish(wish.paths, wish.ranges, kilobytes or None, latency or None, drop, int(trials), minutes or None)
 
 

@@ -75,6 +75,6 @@ def scaling_told(found: Scaling, plain: Calibration, scaled: Calibration) -> str
         return say("inspect.scaling_none")
     return say(
         "inspect.scaling_cooler" if found.temperature > 1 else "inspect.scaling_sharper",
-        temperature=f"{found.temperature:.2f}", before=f"{found.before:.3f}", after=f"{found.after:.3f}",
+        temperature=f"{found.temperature:.2f}", before=f"{found.before:.4f}", after=f"{found.after:.4f}",
         error=formatting.percent(plain.error), scaled=formatting.percent(scaled.error),
     )  # fmt: skip

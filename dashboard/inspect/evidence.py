@@ -149,13 +149,14 @@ def _refused(wanted: tuple[str, ...]) -> bool:
 
 def _ask(missing: tuple[str, ...]) -> None:
     """Asks at once where somebody is there who answers, else when a person says so."""
-    if asking.asked(SLOT) is None:
-        if read_only():
-            st.info(say("inspect.read_only"), icon=":material/lock:")
-            return
-        if not asking.attended() and not st.button(say("inspect.compute"), type="primary", key="inspect_compute"):
-            st.caption(say("inspect.compute_help"))
-            return
-        if not asking.begin(SLOT, AnswersRequest(missing)):
-            return
+    if asking.asked(SLOT) is None and read_only():
+        st.info(say("inspect.read_only"), icon=":material/lock:")
+        return
+    if asking.asked(SLOT) is None and asking.attended():
+        asking.begin(SLOT, AnswersRequest(missing))
+    elif asking.asked(SLOT) is None:
+        if st.button(say("inspect.compute"), type="primary", key="inspect_compute", icon=":material/play_arrow:"):
+            asking.begin(SLOT, AnswersRequest(missing))
+            st.rerun()
+        st.caption(say("inspect.compute_help"))
     asking.watch(SLOT)

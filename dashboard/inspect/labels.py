@@ -95,7 +95,7 @@ def _gallery(choice: Choice, own: Answered, found: list[Suspect], *, ticked: boo
                 if (picture := drawn[one.split].get(one.place)) is not None:
                     alt = say("inspect.label_alt", split=say(f"inspect.split_{one.split}"), place=one.place)
                     st.image(picture, width=TILE - 34, alt=alt)
-                st.markdown(told(own, one))
+                st.caption(told(own, one))
                 if ticked:
                     st.checkbox(say("inspect.tick"), key=f"inspect_tick_{choice.run.id}_{one.key}")
 

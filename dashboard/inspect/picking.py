@@ -129,7 +129,7 @@ def _menu(name: str, options: list[str], now: str, told: Callable[[str], str], c
     key = f"inspect_{name}_{now}"
     st.selectbox(
         say(f"inspect.{name}"), options, options.index(now), format_func=told, key=key, on_change=_changed,
-        args=(key, now, change), width=300,
+        args=(key, now, change), width=350,
     )  # fmt: skip
 
 

@@ -117,7 +117,7 @@ def test_a_run_or_job_whose_folder_is_broken_strands_no_later_one(workspace: Wor
     (job.folder / "request.json").write_bytes(b"{")
     turn_until(keeper, lambda: over(fine)() and other.done() and job.done())
     assert fine.state().status is Status.FINISHED
-    with pytest.raises(UserError, match="can be read"):
+    with pytest.raises(UserError, match="readable request"):
         job.result()
 
 

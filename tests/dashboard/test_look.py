@@ -21,6 +21,7 @@ from tests.browser import SLOW, Site, Watched, violations, wait_until_drawn
 from tests.core.processes.test_supervisor import pids, until
 from tests.core.processes.test_workers import FAKE, recipe
 from tests.dashboard.test_pages import NASTY, PAGES, address, make
+from tests.dashboard.test_search_page import asked, stored
 
 SAMPLES = Path(__file__).resolve().parents[2] / "assets" / "samples"
 CONTRAST = Path(__file__).with_name("contrast.js").read_text(encoding="utf-8")
@@ -39,10 +40,11 @@ UNNAMED = """() => [...document.querySelectorAll("[data-testid=stMain] button")]
 
 @pytest.fixture(scope="module")
 def furnished(site: Site) -> Site:
-    """With the sample runs as runs, one that can be followed, and one whose name is a trap."""
+    """With the sample runs as runs, one that can be followed, one whose name is a trap, and a search."""
     for folder in sorted(SAMPLES.iterdir())[:6]:
         shutil.copytree(folder, site.workspace.path / "runs" / folder.name)
     make(site.workspace, RunFinished()).annotate(Notes(name=" ".join(NASTY[:7]), note=NASTY[0], tags=(NASTY[3],)))
+    stored(site.workspace, asked())
     return site
 
 
@@ -68,7 +70,7 @@ def visit(site: Site, page: Page, name: str, language: str) -> None:
     page.goto(site.at(f"{address(name)}?lang={language}"))
     page.wait_for_selector("[data-testid=stMain] h2")
     wait_until_drawn(page)
-    if name in ("live", "tradeoffs"):
+    if name in ("live", "search", "tradeoffs"):
         page.wait_for_selector(".live-plot .main-svg")
     page.wait_for_timeout(300)
 

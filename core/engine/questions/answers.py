@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from onnxruntime import InferenceSession
-from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, InvalidProtobuf, NotImplemented
+from onnxruntime.capi import onnxruntime_pybind11_state as runtime
 from pydantic import TypeAdapter
 from torch import Tensor
 
@@ -35,7 +35,7 @@ from core.sealed import read_kept, write_kept
 from core.sides import Side, side
 from core.workspace import Workspace
 
-UNUSABLE = (Fail, InvalidGraph, InvalidProtobuf, NotImplemented)
+UNUSABLE = (runtime.Fail, runtime.InvalidGraph, runtime.InvalidProtobuf, runtime.NotImplemented)
 DOING = "running the model"
 CARD = TypeAdapter(dict[str, Any])
 

@@ -42,7 +42,7 @@ def answer(request: ClassifyRequest, job: Job) -> Classified:
             models.append(described(network))
             answers.append(None)
             continue
-        picture = test_image(network, request.sample) if picture is None else picture
+        picture = kept_image(network, request.sample) if picture is None else picture
         image = _prepared(picture, network)
         if isinstance(image, Unreadable):
             return Classified(tuple(map(described, networks)), (Picture(reason=image.reason),))
@@ -100,7 +100,7 @@ def answered(network: SavedModel, image: Prepared, *, seen: bool = False) -> Ans
     return Answer(tuple(map(float, shares)), as_png(levels(image[0], network.preprocessing)) if seen else "")
 
 
-def test_image(network: SavedModel, place: int) -> NDArray[np.uint8]:
+def kept_image(network: SavedModel, place: int) -> NDArray[np.uint8]:
     """uint8 [C, H, W]: one of the test images kept beside the file. Raises UserError where they are not there, or not
     so many."""
     images: NDArray[np.uint8] = network.kept(SAMPLES)["images"]

@@ -33,6 +33,7 @@ from core.workspace import Workspace
 
 PROFILED = 1000.0  # milliseconds of runs in the profile
 FEWEST, MOST = 20, 300  # of them
+MOST_LEVELS, FEWEST_IMAGES = 600_000, 2  # of the test images by which rounding is judged
 FEW_BITS = 4  # what a layer's sensitivity is told for
 
 
@@ -141,10 +142,11 @@ def _noise(own: File, reference: File | None) -> Mapping[str, float]:
     if reference is None:
         return {}
     try:
-        images = prepare_numpy(own.model.kept(SAMPLES)["images"], own.model.preprocessing)
+        images = own.model.kept(SAMPLES)["images"]
     except UserError:
         return {}
-    return signal_to_noise(own.proto, reference.proto, images)
+    some = max(FEWEST_IMAGES, MOST_LEVELS // images[0].size)  # every layer's output of all of them is in memory
+    return signal_to_noise(own.proto, reference.proto, prepare_numpy(images[:some], own.model.preprocessing))
 
 
 def _sensitivity(side: Side, store: Workspace, tell: Telling) -> Mapping[str, float]:

@@ -53,6 +53,11 @@ def test_where_none_meets_the_bounds_the_nearest_is_told_with_what_to_give_up() 
     assert found.recommended is None
     assert found.nearest is TRIALS[2]  # by 25 % and 100 %; trial 2 by 125 % and a third
     assert [each.bound for each in found.give_up] == ["bytes", "drop"]
+    told = sentence(found, bounds, 0.9, Voice())
+    assert "None of 5 trials meets the bounds." in told
+    assert (
+        "It would meet them with bytes 50.0 kB instead of 40.0 kB, accuracy lost 6 points instead of 3 points." in told
+    )
 
 
 def test_without_bounds_the_most_accurate_is_taken_and_nothing_binds() -> None:

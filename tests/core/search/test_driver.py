@@ -15,7 +15,7 @@ import pytest
 
 from core.catalog import load_catalog
 from core.errors import UserError
-from core.processes.searches import driver, ensure_driver, stop_drivers, unattended
+from core.processes.searches import driver, ensure_driver, start_driver, stop_drivers, unattended
 from core.processes.workers import alive, end, ensure_supervisor, read_identity, stop_supervisor, supervisor
 from core.runs import Status
 from core.search import store
@@ -114,6 +114,24 @@ def test_the_supervisor_takes_up_a_search_whose_driver_died(workspace: Workspace
     made = store.create(workspace, asked(trials=2))
     until(lambda: made.progress().is_over)  # nobody but the supervisor has begun it
     prove_whole(workspace, made, 2)
+
+
+def test_two_searches_and_a_persons_run_take_turns(workspace: Workspace) -> None:
+    """Each has one trial in the queue at a time, so neither waits for the other's end, nor a person for either."""
+    both = [store.create(workspace, asked(trials=10, seed=seed)) for seed in (1, 2)]
+    for made in both:
+        start_driver(workspace, made, FAKE)
+    until(lambda: all(made.progress().trials for made in both))
+    mine = workspace.submit(recipe().to_toml(), "mine")
+    until(lambda: all(made.progress().is_over for made in both))
+    ended = {run_id: workspace.run(run_id).state().finished or 0.0 for run_id in workspace.run_ids()}
+    order = sorted(ended, key=lambda run_id: ended[run_id])
+    owners = [next((n for n, made in enumerate(both) if made.tag in workspace.run(r).notes().tags), 2) for r in order]
+    assert [owners.count(owner) for owner in range(3)] == [10, 10, 1]
+    assert order.index(mine.id) < len(order) - 1
+    for one, other in ((0, 1), (1, 0)):
+        places = [place for place, owner in enumerate(owners) if owner == one]
+        assert places[0] < len(owners) - 1 - owners[::-1].index(other), "one waited for the end of the other"
 
 
 def test_a_cancelled_search_stops_and_goes_on_where_it_was(workspace: Workspace) -> None:

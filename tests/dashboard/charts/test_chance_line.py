@@ -57,7 +57,7 @@ def test_every_chart_of_accuracies_has_the_line() -> None:
 def test_what_is_at_chance_is_never_on_the_front(y: str) -> None:
     """Though it is by far the smallest file, and the most accurate on validation."""
     table = points.info(samples(), sample=True)
-    table = table.assign(on_target=0.5, target_low=0.4, target_high=0.6)
+    table = table.assign(on_target=0.5, target_low=0.4, target_high=0.6, **dict.fromkeys(points.SPREAD, 0.5))
     tempting = table.index[~table["control"]][0]
     table.loc[tempting, ["bytes", "validation"]] = [1.0, 0.999]
     assert front.info(table, Axes(y=y)).loc[tempting, "front"]

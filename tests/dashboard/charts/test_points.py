@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 
 import pandas as pd
+from pydantic import JsonValue
 
-from core.points import Latency, Point
+from core.points import Latency, Point, Spread
 from core.runs import RunSummary, Status
 from core.samples import samples
-from dashboard.charts.points import COLUMNS, info, spread, target_spread
+from dashboard.charts.points import COLUMNS, SPREAD, info, spread, target_spread
 
 LATENCY = Latency(runtime="onnxruntime", device="cpu", threads=2, batch=1, n=50, p50=0.5, p95=0.7, noisy=True)
 FULL = Point(
@@ -37,6 +38,17 @@ def test_a_point_keeps_all_its_figures() -> None:
         "target_high": 0.65, "target_sd": 0.03,
     }  # fmt: skip
     assert {name: row[name] for name in told} == told
+
+
+def test_how_right_answers_are_spread_is_told_where_it_was_measured() -> None:
+    known = Spread(balanced_accuracy=0.7, macro_f1=0.6, worst_class="owl", worst_recall=0.2, top5_accuracy=0.9)
+    receipt: dict[str, JsonValue] = {"calibration_error": 0.05, "same_answer_as_before": 0.97}
+    row = info([run(points=(BARE, FULL.model_copy(update={"spread": known, "receipt": receipt})))]).iloc[1]
+    assert [row[name] for name in SPREAD] == [0.6, 0.7, 0.2, 0.9, 0.05, 0.97]
+    assert row["worst_class"] == "owl"
+    old = info([run()]).iloc[1]
+    assert all(math.isnan(old[name]) for name in SPREAD), "absent, not 0"
+    assert old["worst_class"] == ""
 
 
 def test_what_was_not_measured_is_missing() -> None:

@@ -47,7 +47,7 @@ class Unreadable(ValueError):
 
 def decode(data: bytes, white: int = WHITE) -> tuple[dict[str, Any], bytes]:
     """Facts about the image, and its new encoding; raises Unreadable with a reason a person understands."""
-    with telling_damage():
+    with reporting_damage():
         image: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
         kind = str(image.format)
         notes = _check(image)
@@ -78,7 +78,7 @@ def decode(data: bytes, white: int = WHITE) -> tuple[dict[str, Any], bytes]:
 def view(data: bytes, white: int, side: int) -> tuple[dict[str, Any], bytes]:
     """Mode and size of the image, upright, and its pixels row by row; a JPEG is decoded at a half, a quarter or an
     eighth where that leaves `side` pixels. Raises Unreadable."""
-    with telling_damage():
+    with reporting_damage():
         image: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
         _check(image)
         deep = deep_pixels(data)
@@ -90,7 +90,7 @@ def view(data: bytes, white: int, side: int) -> tuple[dict[str, Any], bytes]:
 
 
 @contextlib.contextmanager
-def telling_damage() -> Iterator[None]:
+def reporting_damage() -> Iterator[None]:
     """What Pillow raises on a broken file, as Unreadable."""
     try:
         yield

@@ -87,7 +87,14 @@ def test_the_table_fits_a_narrow_terminal(ranked: Document) -> None:
     console.print(*terminal.ranking(rows, agreed))  # type: ignore[arg-type]
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert "…" not in text
-    for word in ("resnet20_fashion, random", "probe", "logme", "Kendall", "Spearman", "4 backbones, random ones too"):
+    for word in (
+        "resnet20_fashion, random",
+        "probe",
+        "logme",
+        "Kendall",
+        "Spearman",
+        "4 backbones, random weights included",
+    ):
         assert word in text
 
 

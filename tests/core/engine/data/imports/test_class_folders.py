@@ -135,15 +135,15 @@ def test_the_levels_are_named_with_counts() -> None:
 
 
 ONE: dict[str, tuple[Folders, set[str], str]] = {
-    "years inside": ({"cats/2019": 5, "cats/2020": 5, "dogs/2019": 5}, set(TWO), "no classes: 2019, 2020"),
+    "years inside": ({"cats/2019": 5, "cats/2020": 5, "dogs/2019": 5}, set(TWO), "not taken as classes: 2019, 2020"),
     "years around": ({"2019/cats": 5, "2020/cats": 5, "2020/dogs": 5}, set(TWO), "inside 2019, 2020"),
     "folds": (under("fold1", "fold2", "fold3"), set(TWO), "inside each of fold1, fold2, fold3"),
-    "a copy inside": ({**TWO, **under("pets")}, set(TWO), "no classes: pets"),
+    "a copy inside": ({**TWO, **under("pets")}, set(TWO), "not taken as classes: pets"),
     "a backup inside, files named otherwise": (
-        {**TWO, "backup/cats": 20, "backup/dogs": 30}, set(TWO), "no classes: backup",
+        {**TWO, "backup/cats": 20, "backup/dogs": 30}, set(TWO), "not taken as classes: backup",
     ),
-    "a few further in": ({**TWO, "cats/more": 1}, set(TWO), "no classes: more"),
-    "one folder in each class": ({"cats/a": 5, "dogs/b": 5}, set(TWO), "no classes: a, b"),
+    "a few further in": ({**TWO, "cats/more": 1}, set(TWO), "not taken as classes: more"),
+    "one folder in each class": ({"cats/a": 5, "dogs/b": 5}, set(TWO), "not taken as classes: a, b"),
 }  # fmt: skip
 
 

@@ -44,7 +44,7 @@ def test_the_set_decides_where_the_files_state_nothing(bits: int, colours: int, 
     got = imported(tmp_path, {name: png16(values) for name, values in given.items()})
     white = 2**bits - 1
     assert got.white == white
-    assert any(f"hold {bits}: scaled so that {white:,} is white" in warning for warning in got.warnings)
+    assert any(f"use {bits} bits: scaled so that {white:,} is white" in warning for warning in got.warnings)
     for name, image in stored(tmp_path).items():
         exact = np.round(given[name] * (255 / white))
         assert np.array_equal(image.transpose(1, 2, 0).reshape(exact.shape), exact), name

@@ -537,7 +537,7 @@ def test_old_encodings_of_names_are_told_with_an_example(encoding: str, tmp_path
     (tmp_path / "given.zip").write_bytes(data)
     got = import_images(tmp_path / "given.zip", "mine", tmp_path / "datasets")
     assert got.encoding == encoding
-    (told,) = [warning for warning in got.warnings if "names are written" in warning]
+    (told,) = [warning for warning in got.warnings if "encoding of its names" in warning]
     assert f"read as {encoding}, for example {names[0]}/" in told
     assert "--encoding" in told
     assert set(load_dataset("mine", 16, folder=tmp_path / "datasets").classes) == set(names)
