@@ -193,7 +193,7 @@ def test_minutes_that_are_too_few_for_one_trial_are_refused(workspace: Workspace
 def test_a_deleted_run_is_a_failed_trial_and_a_damaged_journal_is_named(workspace: Workspace) -> None:
     made = store.create(workspace, asked(trials=3))
     ensure_driver(workspace, made, FAKE)
-    until(lambda: made.progress().is_over)
+    until(lambda: made.progress().is_over and driver(made) is None)
     made.journal.write_bytes(b"\x00garbage\n" + made.journal.read_bytes())
     made.write(made.progress().model_copy(update={"status": "resting"}))
     ensure_driver(workspace, made, FAKE)
