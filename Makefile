@@ -40,8 +40,17 @@ check: $(VENV)/.developing
 catalog: $(VENV)/.installed
 	$(BIN)/python -m core.engine.catalog_writer
 
-bench: $(VENV)/.installed
+# DEVICE=cuda: whole runs on the GPU, about ten minutes. N: times that each whole run is done.
+DEVICE ?= cpu
+N ?= 5
+bench: $(VENV)/.developing
+ifeq ($(DEVICE),cpu)
 	$(BIN)/python -m tests.bench.speed
+	$(BIN)/python -m tests.bench.live_page
+	$(BIN)/python -m tests.bench.whole_runs --n $(N)
+else
+	$(BIN)/python -m tests.bench.whole_runs --device $(DEVICE) --n 1 --only demo "demo reused" "2 runs"
+endif
 
 preflight: $(VENV)/.installed
 	$(BIN)/python -m core.engine.prune.preflight

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import UserError
-from core.files import remove_tree
+from core.files import remove_file, remove_tree
 from core.runs import Run
 from core.workspace import Workspace
 
 DOWNLOADED = "weights"  # costs a download, so it is not cleared
+LIMIT = "CONDENSER_CACHE_LIMIT"  # of everything that can be made again, in GB
+LARGEST = 20 * 10**9  # bytes, or a tenth of the disk if that is less
+ROOM = 0.9  # the share of the limit that is left after an eviction, so that the next one is not due at once
 MADE_AGAIN = "Made again when needed."
 FETCHED = "Kept by --clear: it was downloaded. Delete the folder to fetch it again."
 
@@ -47,6 +53,65 @@ def clear(workspace: Workspace) -> list[Cached]:
     for one in found:
         remove_tree(one.path)
     return found
+
+
+def limit(workspace: Workspace) -> int:
+    """The size limit of all caches in bytes: CONDENSER_CACHE_LIMIT (in GB), by default 20 GB or a tenth of the disk.
+
+    Raises UserError `bad_limit` if the variable is not a number of at least 0.
+    """
+    given = os.environ.get(LIMIT, "")
+    if not given:
+        return min(LARGEST, shutil.disk_usage(_existing(workspace.path)).total // 10)
+    try:
+        wanted = float(given)
+    except ValueError:
+        wanted = -1.0
+    if not 0 <= wanted < float("inf"):
+        raise UserError("bad_limit", LIMIT, given, "gigabytes, 0 or more", "Set it to a number such as 20.")
+    return int(wanted * 10**9)
+
+
+def make_room(workspace: Workspace, most: int | None = None) -> int:
+    """Removes the least recently used entries if there are more than `most` bytes (default: `limit`); returns the
+    number of bytes removed.
+
+    Runs make again what they need. Downloads and the decoded images of imported datasets are not removed.
+    """
+    most = limit(workspace) if most is None else most
+    entries = sorted(_entries(workspace), key=lambda entry: entry.used)
+    kept = sum(entry.bytes for entry in entries)
+    gone = 0
+    if kept <= most:
+        return 0
+    for entry in entries:
+        if kept - gone <= ROOM * most:
+            break
+        with suppress(OSError):
+            remove_tree(entry.path) if entry.path.is_dir() else remove_file(entry.path)
+            gone += entry.bytes
+    return gone
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """An entry of a cache, a file or a folder; `used`: when it was last used, in seconds since 1970."""
+
+    path: Path
+    bytes: int
+    used: float
+
+
+def _entries(workspace: Workspace) -> Iterator[_Entry]:
+    for path in workspace.cache.glob("*/*"):
+        if path.parent.name != DOWNLOADED:
+            with suppress(OSError):  # gone meanwhile
+                size = sum(_sizes(path)) if path.is_dir() else path.stat().st_size
+                yield _Entry(path, size, path.stat().st_mtime)
+
+
+def _existing(path: Path) -> Path:
+    return next(one for one in (path, *path.parents) if one.exists())
 
 
 def _refuse_running(run: Run) -> None:

@@ -45,6 +45,7 @@ from core.rules.networks import size_faults
 from core.runs import Run, RunSummary
 from core.search.store import find
 from core.state import Status
+from core.summary import Line
 from core.toml import MAX_BYTES
 from core.verify import verify
 from core.workspace import Workspace
@@ -402,8 +403,11 @@ def remove_model(name: str, *, workspace: Folder = None, json: AsJson = False) -
 @app.command
 def runs(*, workspace: Folder = None, json: AsJson = False) -> int:
     """List the runs, newest first."""
-    found = Workspace.open_to_read(workspace).runs()
-    return _say(json, [_document(summary) for summary in found], "\n".join(map(_run_line, found)) or "No runs yet.")
+    store = Workspace.open_to_read(workspace)
+    if json:
+        return _say(json, [_document(summary) for summary in store.runs()], "")
+    sys.stdout.write("".join(f"{_run_line(line)}\n" for line in store.lines()) or "No runs yet.\n")
+    return DONE
 
 
 @app.command
@@ -423,7 +427,7 @@ def show(run: str, *, workspace: Folder = None, json: AsJson = False) -> int:
         _print(_document(summary) | ({"damaged": [found.to_json() for found in wrong]} if wrong else {}))
     else:
         notices = terminal.notices(shown.state())
-        Console(markup=False, highlight=False).print(_run_line(summary), *notices, sep="\n")
+        Console(markup=False, highlight=False).print(_run_line(summary.line()), *notices, sep="\n")
         _print_points(shown, summary)
     return DONE
 
@@ -519,10 +523,18 @@ def show_cache(
     *, clear: Annotated[bool, Parameter(negative="", help="Remove what can be made again.")] = False,
     workspace: Folder = None, json: AsJson = False,
 ) -> int:  # fmt: skip
-    """Show the caches with their sizes; no result depends on them."""
+    """Show the caches with their sizes; no result depends on them.
+
+    Above 20 GB or a tenth of the disk, the least recently used entries are removed; CONDENSER_CACHE_LIMIT (in GB)
+    changes the limit.
+    """
     store = Workspace.named(workspace)
+    most = cache.limit(store)
     found, state = (cache.clear(store), "cleared") if clear else (cache.cached(store), "kept")
     lines = [f"{formatting.size(one.bytes):>10}  {one.files:>6} files  {one.file}  {state}" for one in found]
+    if lines and not clear:
+        again = sum(one.bytes for one in found if not one.downloaded)
+        lines.append(f"{formatting.size(again):>10}  of {formatting.size(most)} that may be kept beside downloads")
     return _say(json, [one.to_json(state) for one in found], "\n".join(lines) or "The cache is empty.")
 
 
@@ -724,11 +736,11 @@ def _line(row: dict[str, Any]) -> str:
     return f"{row['name']}: {', '.join([*facts, str(row.get('weights') or row.get('where') or '')])}"
 
 
-def _run_line(summary: RunSummary) -> str:
-    best = max(summary.points, key=lambda p: p.step, default=None)
-    luck = f", {formatting.AT_CHANCE}" if best and best.is_at_chance else ""
-    last = f"{formatting.accuracy(best)}{luck}, {formatting.size(best.bytes)}" if best else "no points"
-    return f"{summary.id}  {summary.status.value:<11}  {last}  {summary.name}"
+def _run_line(line: Line) -> str:
+    luck = f", {formatting.AT_CHANCE}" if line.at_chance else ""
+    accuracy = formatting.with_interval(line.accuracy, line.low, line.high)
+    last = f"{accuracy}{luck}, {formatting.size(line.bytes)}" if line.points else "no points"
+    return f"{line.id}  {line.status:<11}  {last}  {line.name}"
 
 
 def _print_points(run: Run, summary: RunSummary) -> None:

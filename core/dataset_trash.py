@@ -9,6 +9,7 @@ from core.datasets import CARD, find_home
 from core.errors import UserError
 from core.files import make_folder, move, remove_tree, safe_join, touch
 from core.recipe import stored_recipe
+from core.state import Status
 from core.workspace import Workspace
 
 
@@ -50,10 +51,10 @@ def deleted_home(workspace: Workspace, name: str) -> str | None:
 
 
 def _users(workspace: Workspace, name: str) -> Iterator[str]:
-    for summary in workspace.runs():
-        if summary.status.is_over:
+    for line in workspace.lines():
+        if Status(line.status).is_over:
             continue
         with suppress(OSError, ValueError):  # a recipe that cannot be read names no dataset
-            recipe = stored_recipe(workspace.run(summary.id).recipe_text)
+            recipe = stored_recipe(workspace.run(line.id).recipe_text)
             if name in (recipe.dataset, recipe.target):
-                yield summary.id
+                yield line.id

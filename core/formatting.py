@@ -15,15 +15,16 @@ def percent(share: float | None, digits: int = 1) -> str:
 
 def accuracy(point: Point) -> str:
     """The test accuracy in percent ± half of its 95 % interval; for several seeds, mean ± standard deviation."""
-    return _with_whiskers(point.middle, *point.whiskers)
+    return with_interval(point.middle, *point.whiskers)
 
 
 def on_target(point: Point) -> str:
     """The accuracy on the target's test images, in the form of `accuracy`."""
-    return _with_whiskers(point.on_target, *point.target_whiskers)
+    return with_interval(point.on_target, *point.target_whiskers)
 
 
-def _with_whiskers(share: float | None, low: float | None, high: float | None) -> str:
+def with_interval(share: float | None, low: float | None, high: float | None) -> str:
+    """A share of 1 in percent with half of what lies between `low` and `high`, where that is known."""
     if share is None or low is None or high is None:
         return percent(share)
     return f"{100 * share:.1f} ± {50 * (high - low):.1f} %"

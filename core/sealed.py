@@ -6,11 +6,12 @@ read unchecked. A kept file is a cache entry: a line with the SHA-256 of the res
 
 from __future__ import annotations
 
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-from core.files import write_atomic
+from core.files import touch, write_atomic
 
 HEAD = b'{"seal":"'
 DIGEST = 64  # hexadecimal digits
@@ -70,9 +71,17 @@ def write_kept(path: Path, data: bytes) -> None:
 def read_kept(path: Path) -> bytes | None:
     """What `write_kept` wrote; None if it is missing, damaged or unreadable: it can be made again."""
     try:
-        return unwrap(path.read_bytes())
+        found = unwrap(path.read_bytes())
     except (OSError, DamagedError):
         return None
+    used(path)
+    return found
+
+
+def used(path: Path) -> None:
+    """Records, as the modification time of `path`, that a cache entry was used now (see `core.cache.make_room`)."""
+    with suppress(OSError):  # a read-only workspace
+        touch(path)
 
 
 def unwrap(data: bytes) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
@@ -41,6 +41,21 @@ class SavedFile(BaseModel):
     sha256: str
 
 
+class Line(NamedTuple):
+    """A run in a list, with its number of points and the figures of its last one: `accuracy` with the ends of its
+    interval, size in bytes; None: not measured."""
+
+    id: str
+    status: str
+    name: str
+    points: int = 0
+    accuracy: float | None = None
+    low: float | None = None
+    high: float | None = None
+    bytes: int | None = None
+    at_chance: bool = False
+
+
 class RunSummary(BaseModel):
     """A run as a row of a table; `result.json` holds this, without the id, which is the folder's name.
 
@@ -70,3 +85,11 @@ class RunSummary(BaseModel):
     files: tuple[SavedFile, ...] = ()
     events: int = 0
     lost: int = 0
+
+    def line(self) -> Line:
+        """The run as a line of a list."""
+        last = max(self.points, key=lambda point: point.step, default=None)
+        if last is None:
+            return Line(self.id, self.status.value, self.name)
+        found = (last.middle, *last.whiskers, last.bytes, last.is_at_chance)
+        return Line(self.id, self.status.value, self.name, len(self.points), *found)

@@ -36,16 +36,20 @@ from core.files import (
     write_atomic,
 )
 from core.jobs import Job
+from core.ledger import Ledger
 from core.models import PREFIX, bare_name, catalog_entries, remove_network
 from core.questions.request import Request
 from core.runs import Run, RunSummary
 from core.sealed import seal
+from core.state import Status
+from core.summary import Line
 
 __all__ = ["Job", "Workspace"]
 
 ID = re.compile(r"[0-9a-f]{13}-[0-9a-f]{6}")
 FOLDERS = ("runs", "jobs", "datasets", "models", "cache", "queue", "trash", "logs")
 LATER = ("drafts", "searches")  # made when they are first needed
+LINES = " ".join(("1", *Line._fields))  # the fields of a line in the kept list
 HALF_MADE = ".new-"
 KEEP_JOBS = 24 * 3600.0  # seconds
 KEEP_TRASH = 7 * 24 * 3600.0
@@ -192,6 +196,12 @@ class Workspace:
         summaries = (Run(self.path / "runs" / run_id).summary() for run_id in reversed(self.run_ids()))
         return [s for s in summaries if s.status.is_over or (self.path / "runs" / s.id).is_dir()]  # not deleted since
 
+    def lines(self) -> Iterator[Line]:
+        """All runs as lines of a list, newest first; ended runs are read once and then kept in the cache."""
+        path = self.cache / "lists" / "lines.kept"
+        ledger = Ledger(self.path / "runs", path, LINES, lambda run: run.summary().line())
+        return (Line(*found) for _, found in ledger.of(self.run_ids()[::-1]))
+
     def delete(self, run_id: str) -> None:
         """Moves a run to the trash, from which `restore` returns it; raises UserError `run_is_running`."""
         run = self.run(run_id)
@@ -309,7 +319,8 @@ class Workspace:
         """Moves an imported network to the trash and returns its name; raises UserError `unknown_network`, or
         `network_in_use` while a waiting or running run needs it."""
         called = re.compile(re.escape(PREFIX + bare_name(name)) + r"\s*[\",']")
-        users = [s.id for s in self.runs() if not s.status.is_over and called.search(self.run(s.id).recipe_text)]
+        going = (line.id for line in self.lines() if not Status(line.status).is_over)
+        users = [run_id for run_id in going if called.search(self.run(run_id).recipe_text)]
         if users:
             fix = f"Wait for the run to end, or cancel it: condenser cancel {users[0]}."
             raise UserError("network_in_use", "model", name, "a network that no waiting or running run needs", fix)

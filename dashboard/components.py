@@ -16,7 +16,7 @@ from core.points import Point
 from dashboard import chance, faults, receipt
 from dashboard.charts.style import MARKS
 from dashboard.i18n import named, say
-from dashboard.live_plot import Picked, live_plot
+from dashboard.live_plot import Document, Picked, live_plot
 from dashboard.session import widget
 
 CARD = 186  # pixels: five beside each other on a desk, two on a telephone
@@ -37,7 +37,7 @@ def refused(error: UserError | UserErrors) -> None:
 
 
 def chart(
-    figure: go.Figure,
+    figure: go.Figure | Document,
     data: pd.DataFrame,
     *,
     key: str,

@@ -28,6 +28,7 @@ class Timeouts:
     linger: float = 5.0  # for a worker to end after its last event
     stall: float = 120.0  # without any event
     scan: float = 5.0  # between two searches for runs without a monitor
+    relist: float = 60.0  # between two checks of the runs that have ended
     orphan: float = 30.0  # for a new run to be queued by the process that created it
     idle: float = 60.0  # that a worker of jobs keeps its models in memory
     hang: float = 120.0  # for a spare worker to be ready

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import ParamSpec
 
+from core.cache import make_room
 from core.disk import disk_message
 from core.errors import UserError
 from core.events import RunCancelled, RunFailed, RunInterrupted, RunPaused, RunQueued
@@ -56,6 +57,9 @@ class Supervisor:
         self._spare_since = 0.0
         self._scan_after = 0.0
         self._tidy_after = 0.0
+        self._open: list[str] = []
+        self._listed = -1
+        self._list_after = 0.0
         self._later: dict[str, float] = {}  # runs whose folder could not be written, and when to try again
         self._strays: dict[str, float] = {}  # runs that were never queued, and when we first saw them
         self._searches_rest = True  # until our first look: what `condenser stop` let rest goes on
@@ -105,6 +109,7 @@ class Supervisor:
         """Uses the monotonic clock: setting the system clock ahead by a year must not empty the trash."""
         wall, steady = self._started
         self.workspace.tidy(wall + time.monotonic() - steady)
+        make_room(self.workspace)
 
     def close(self) -> None:
         """Ends the spare worker; a worker at a run or job continues."""
@@ -250,10 +255,19 @@ class Supervisor:
     def adopt(self) -> None:
         """Starts to monitor the runs that have not ended and have no monitor; their workers are recorded."""
         waiting = set(self.workspace.queued())
-        for run_id in self.workspace.run_ids():
-            run = Run(self.workspace.path / "runs" / run_id)
+        for run_id in self._open_runs():
             if run_id not in self.monitors and run_id not in waiting:
-                self._safely(self._adopt, run)
+                self._safely(self._adopt, Run(self.workspace.path / "runs" / run_id))
+
+    def _open_runs(self) -> list[str]:
+        """The runs that may not have ended. Ended runs are checked again once a minute, and when a run is added or
+        removed: a check of ten thousand takes 20 ms."""
+        runs = self.workspace.path / "runs"
+        here = _written(runs)
+        if here != self._listed or time.monotonic() >= self._list_after:
+            self._open = [one for one in self.workspace.run_ids() if not os.path.exists(f"{runs}/{one}/result.json")]
+            self._listed, self._list_after = here, time.monotonic() + self.timeouts.relist
+        return self._open
 
     def adopt_searches(self) -> None:
         """Has the searches worked on that are not over and that nobody works on."""
@@ -295,6 +309,14 @@ def _place(folder: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return (stat.st_dev, stat.st_ino)
+
+
+def _written(folder: Path) -> int:
+    """When an entry of the folder was last added or removed, in nanoseconds since 1970; 0 if there is no folder."""
+    try:
+        return folder.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _foreground(run: Run) -> bool:

@@ -36,9 +36,10 @@ __all__ = [
 WORKER = (sys.executable, "-m", "core.engine.worker")
 SUPERVISOR = (sys.executable, "-m", "core.processes.supervisor")
 NICE = 5  # leaves the dashboard its share of a busy machine: p95 of a rerun stays under a second
-# Threads of a convolution wait for each other by spinning. Never spinning (OMP_WAIT_POLICY=PASSIVE) made training 1.5×
-# slower; spinning for long made it many times slower whenever another process used one of the cores.
-SPIN_BRIEFLY = {"GOMP_SPINCOUNT": "20000", "KMP_BLOCKTIME": "1"}
+# Threads that share an operation sleep while they wait for each other. Spinning is faster on an idle machine, but keeps
+# a core from other processes; operations too small to be shared have one thread (core/engine/threads.py).
+# NumPy's and SciPy's BLAS gets one thread: the matrices are small.
+ASLEEP = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0", "OPENBLAS_NUM_THREADS": "1"}
 MEMORY_SHARE = 0.9  # of the machine's memory, as RLIMIT_DATA
 IDENTITY_FILES = ("worker.json", "foreground.json", "supervisor.json", "dashboard.json", "driver.json")
 START_LIMIT = 15.0  # seconds a supervisor may take to come up
@@ -126,7 +127,7 @@ def start_worker(logs: Path, command: tuple[str, ...] = WORKER) -> Worker:
     log = make_folder(logs) / f"{secrets.token_hex(8)}.txt"
     environment = {
         **os.environ,
-        **SPIN_BRIEFLY,
+        **ASLEEP,
         "PYTHONUNBUFFERED": "1",
         "PYTHONFAULTHANDLER": "1",
     }

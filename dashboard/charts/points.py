@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from math import nan
 from typing import Any
 
@@ -59,6 +59,11 @@ def rows(summary: RunSummary, *, sample: bool = False) -> Iterator[Row]:
         yield _row(f"{summary.id}:{point.step}", run, times, (False, sample), summary.tags, point)
     for control in summary.controls:
         yield _row(f"{summary.id}:{control.step}:{control.name}", run, times, (True, sample), summary.tags, control)
+
+
+def restored(row: Sequence[Any]) -> Row:
+    """A row of a list that was kept as JSON, as `rows` made it."""
+    return (*row[:-1], tuple(row[-1]))
 
 
 def table(found: Iterable[Row]) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -80,36 +81,29 @@ def figure(
     table: pd.DataFrame, labels: Labels, *, levels: Sequence[Level] = (), dark: bool = False
 ) -> go.Figure:  # fmt: skip
     """The chain joined by a line in the order of its steps; controls hollow; intervals as whiskers, chance dashed."""
-    theme = style.look(dark)
-    drawn = go.Figure()
     chain = table[~table["control"].astype(bool)].sort_values("step") if len(table) else table
-    drawn.add_scatter(
-        x=chain["bytes"].tolist(),
-        y=chain["accuracy"].tolist(),
-        mode="lines",
-        line={"color": theme.quiet, "width": 1},
-        hoverinfo="skip",
-        showlegend=False,
-        uid="path",
-    )
+    path = {
+        "type": "scatter", "mode": "lines", "x": chain["bytes"].tolist(), "y": chain["accuracy"].tolist(),
+        "line": {"color": style.look(dark).quiet, "width": 1}, "hoverinfo": "skip", "showlegend": False, "uid": "path",
+    }  # fmt: skip
     sizes = diameters(table["p50"])
     beside = sides(table)
-    for (place, row), diameter in zip(table.iterrows(), sizes, strict=True):
-        _mark(drawn, row, diameter, beside.get(place, ""), labels, dark)
+    marks = [
+        _mark(row, diameter, beside.get(place, ""), labels, dark)
+        for (place, row), diameter in zip(table.iterrows(), sizes, strict=True)
+    ]
     visible = chance.span(table[["accuracy", "low", "high"]].astype(float).to_numpy().ravel(), levels)
-    drawn.update_layout(
-        style.layout(
-            dark, height=420, hovermode="closest",
-            shapes=chance.lines(levels, dark), annotations=chance.notes(levels, visible, dark),
-        )
-    )  # fmt: skip
     blank = {"range": [4, 8]} if table.empty else {}  # from 10 kB to 100 MB
-    drawn.update_xaxes(style.axis(dark, labels.x, type="log", exponentformat="SI", ticksuffix="B", dtick="D2", **blank))
-    drawn.update_yaxes(style.axis(dark, labels.y, tickformat=".3~p", range=visible))
-    return drawn
+    layout = style.layout(
+        dark, height=420, hovermode="closest",
+        shapes=chance.lines(levels, dark), annotations=chance.notes(levels, visible, dark),
+        xaxis=style.axis(dark, labels.x, type="log", exponentformat="SI", ticksuffix="B", dtick="D2", **blank),
+        yaxis=style.axis(dark, labels.y, tickformat=".3~p", range=visible),
+    )  # fmt: skip
+    return go.Figure([path, *marks], layout)
 
 
-def _mark(drawn: go.Figure, row: pd.Series[float], diameter: float, side: str, labels: Labels, dark: bool) -> None:
+def _mark(row: pd.Series[float], diameter: float, side: str, labels: Labels, dark: bool) -> dict[str, Any]:
     theme = style.look(dark)
     stage, control = str(row["stage"]), bool(row["control"])
     color = theme.stages.get(stage, theme.quiet)
@@ -120,33 +114,30 @@ def _mark(drawn: go.Figure, row: pd.Series[float], diameter: float, side: str, l
         "type": "data", "symmetric": False, "color": color, "thickness": 1, "width": 4,
         "array": [_or_zero(row["high"] - row["accuracy"])], "arrayminus": [_or_zero(row["accuracy"] - row["low"])],
     }  # fmt: skip
-    drawn.add_scatter(
-        x=[row["bytes"]],
-        y=[row["accuracy"]],
-        mode="markers" if control else "markers+text",
-        text=[labels.stages.get(stage, stage)],
-        textposition=side or None,
-        textfont={"color": theme.quiet},
-        cliponaxis=False,
-        showlegend=False,
+    hover = labels.hover.format(
         name=title,
-        error_y=spread,
-        marker={
-            "symbol": style.symbol(stage, control=control),
-            "size": diameter,
-            "color": color,
-            "opacity": 0.9,
-            "line": {"color": color if control else theme.paper, "width": 2 if control else 1},
-        },
-        hovertemplate=labels.hover.format(
-            name=title,
-            accuracy=formatting.percent(row["accuracy"]) + (f" ({labels.chance})" if row["at_chance"] else ""),
-            size=formatting.size(row["bytes"]),
-            latency=times,
-        )
-        + "<extra></extra>",
-        uid=f"{row['step']}/{title}",
+        accuracy=formatting.percent(row["accuracy"]) + (f" ({labels.chance})" if row["at_chance"] else ""),
+        size=formatting.size(row["bytes"]),
+        latency=times,
     )
+    edge = {"color": color if control else theme.paper, "width": 2 if control else 1}
+    mark = {"symbol": style.symbol(stage, control=control), "size": diameter, "color": color}
+    return {
+        "type": "scatter",
+        "x": [row["bytes"]],
+        "y": [row["accuracy"]],
+        "mode": "markers" if control else "markers+text",
+        "text": [labels.stages.get(stage, stage)],
+        "textposition": side or None,
+        "textfont": {"color": theme.quiet},
+        "cliponaxis": False,
+        "showlegend": False,
+        "name": title,
+        "error_y": spread,
+        "marker": {**mark, "opacity": 0.9, "line": edge},
+        "hovertemplate": f"{hover}<extra></extra>",
+        "uid": f"{row['step']}/{title}",
+    }
 
 
 def _or_zero(value: float) -> float:

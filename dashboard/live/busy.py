@@ -15,7 +15,8 @@ from core.runs import Run
 from dashboard.i18n import say
 from dashboard.session import workspace
 
-OVER = 10  # samples, one a second: what is said does not flicker
+OVER = 5  # samples: what is said does not flicker
+APART = 3.0  # seconds between two: reading the table of processes costs as much as drawing the page
 MUCH = 0.25  # of the machine
 
 
@@ -27,10 +28,10 @@ def _samples(folder: str) -> deque[Sample]:
 def share(run: Run) -> float | None:
     """How much of the machine other programs used in the last seconds, 0 to 1; None where that is not known yet."""
     kept = _samples(str(workspace().path))
-    if not kept or time.monotonic() - kept[-1].clock >= 1.0:  # however many look
+    if not kept or time.monotonic() - kept[-1].clock >= (APART if len(kept) > 1 else 1.0):  # however many look
         found = (supervisor(workspace()), read_identity(run.worker))
         kept.append(sample([os.getpid(), *(who.pid for who in found if who is not None)]))
-    while kept[-1].clock - kept[0].clock > 3 * OVER:  # nobody looked for a while
+    while kept[-1].clock - kept[0].clock > 3 * OVER * APART:  # nobody looked for a while
         kept.popleft()
     return others(kept[0], kept[-1])
 

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
 
 import streamlit as st
 
 from core.errors import UserError
 from core.escaping import UserText
-from core.recipe import Recipe
 from core.runs import Run
 from core.state import Status
 from dashboard.i18n import say
 from dashboard.live import estimate, run_controls
 from dashboard.session import put_query, read_only, workspace
+from dashboard.tradeoffs.points_cache import recipe
 
 EVERY = 2.0  # seconds
 OPEN = 5  # rows that are in sight; the others are folded
 MOST = 50  # rows shown at all
 LOOKED_AT = 20  # newest runs, among which are the one that goes on and some of the same recipe
-Reader = Callable[[Run], Recipe | None]
 
 
-def draw(recipe_of: Reader) -> None:
+def draw() -> None:
     """A row a run, in their order; nothing while none waits."""
 
     def look() -> None:
@@ -32,7 +33,7 @@ def draw(recipe_of: Reader) -> None:
         if not waiting:
             return
         st.markdown(f"**{say('queue.title', count=len(waiting))}**")
-        starts = list(expected(waiting[:MOST], recipe_of))
+        starts = list(expected(waiting[:MOST]))
         _rows(waiting, starts, range(min(len(waiting), OPEN)))
         if len(waiting) <= OPEN:
             return
@@ -85,32 +86,44 @@ def _name(run_id: str) -> str:
         return run_id
 
 
-def expected(waiting: Sequence[str], recipe_of: Reader) -> Iterator[float | None]:
+def expected(waiting: Sequence[str]) -> Iterator[float | None]:
     """When each waiting run is likely to begin, in seconds since 1970: after what goes on now and those before it. None
     from the first on whose length is not known."""
     at: float | None = time.time()
-    lengths: dict[str, float] = {}
     queued = set(workspace().queued())
-    for run_id in [each for each in workspace().run_ids() if each not in queued][-LOOKED_AT:]:
-        run = workspace().run(run_id)
-        summary = run.summary()  # of a run that is over without its log
-        if summary.status is Status.FINISHED and summary.lasted:
-            lengths[_text(recipe_of(run))] = summary.lasted
-        elif summary.status is Status.RUNNING:
-            left = estimate.left(run, recipe_of(run), run.state())
+    begun = [workspace().run(each) for each in workspace().run_ids() if each not in queued][-LOOKED_AT:]
+    over = tuple(str(run.folder) for run in begun if run.result.exists())
+    lengths = _lengths(over)
+    for run in begun:
+        if str(run.folder) not in over and (state := run.state()).status is Status.RUNNING:
+            left = estimate.left(run, recipe(run.id), state)
             at = None if left is None else time.time() + left
     for run_id in waiting:
         yield at
-        length = _length(run_id, recipe_of, lengths) if at is not None else None
+        length = _length(workspace().run(run_id), lengths) if at is not None else None
         at = None if at is None or length is None else at + length
 
 
-def _length(run_id: str, recipe_of: Reader, lengths: dict[str, float]) -> float | None:
+@lru_cache(maxsize=8)
+def _lengths(over: tuple[str, ...]) -> dict[str, float]:
+    """How long each recipe took, in seconds, of these runs that are over: asked each second, read when one ends."""
+    found: dict[str, float] = {}
+    for run in (Run(Path(folder)) for folder in over):
+        summary = run.summary()
+        if summary.status is Status.FINISHED and summary.lasted:
+            found[_text(str(run.folder))] = summary.lasted
+    return found
+
+
+def _length(run: Run, lengths: dict[str, float]) -> float | None:
     """As long as the same recipe took before, else as long as was estimated for it."""
-    text = _text(recipe_of(workspace().run(run_id)))
-    plan = estimate.known().plans.get(run_id)
+    text = _text(str(run.folder))
+    plan = estimate.known().plans.get(run.id)
     return lengths.get(text) if text in lengths else plan.one_seed * plan.seeds if plan else None
 
 
-def _text(recipe: Recipe | None) -> str:
-    return "" if recipe is None else replace(recipe, name="").to_toml()
+@lru_cache(maxsize=256)
+def _text(folder: str) -> str:
+    """What a run does, whatever it is called; a run's recipe never changes."""
+    found = recipe(Path(folder).name)
+    return "" if found is None else replace(found, name="").to_toml()

@@ -23,7 +23,7 @@ LATEST = 20  # runs to choose from; the others are on the Trade-offs page
 def current(ids: list[str]) -> str:
     """The run that goes on, else the newest."""
     for run_id in reversed(ids[-LATEST:]):
-        if workspace().run(run_id).state().status in (Status.RUNNING, Status.STALLED):
+        if workspace().run(run_id).summary().status in (Status.RUNNING, Status.STALLED):
             return run_id
     return ids[-1]
 
@@ -52,11 +52,13 @@ def _title(run_id: str) -> str:
 
     Nothing that changes while the run goes on: the browser answers with this text, and Streamlit looks it up.
     """
+    shown: Run | None = recall("followed", None)
     try:
-        state = workspace().run(run_id).state()
+        run = shown if shown is not None and shown.id == run_id else workspace().run(run_id)
+        summary = run.summary()  # of a run that is over without its log
     except UserError:
         return run_id
-    return f"{state.name} · {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(state.queued))}"
+    return f"{summary.name} · {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(summary.created))}"
 
 
 def buttons(run: Run, state: RunState) -> None:

@@ -3,7 +3,7 @@ what is not yet."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 
 import streamlit as st
 
@@ -17,17 +17,24 @@ from dashboard import closing, run_status
 from dashboard.charts.style import MARKS
 from dashboard.components import TEXT_COLORS
 from dashboard.i18n import language, say
+from dashboard.live.kept import kept
 
 
 def draw(run: Run, recipe: Recipe | None, state: RunState) -> None:
     """Open above the charts while the run goes on, and kept when it is over."""
-    told = list(lines(run, recipe, state))
+    told = kept("story", _tells(run, state), lambda: list(lines(run, recipe, state)))
     if not told:
         return
-    with st.container(border=True, gap="xsmall", key="happening"):
-        st.markdown(f":material/lightbulb: **{say('live.happened' if state.status.is_over else 'live.happening')}**")
-        for line in told:
-            st.markdown(line)
+    head = f":material/lightbulb: **{say('live.happened' if state.status.is_over else 'live.happening')}**"
+    with st.container(border=True, key="happening"):
+        st.markdown("\n\n".join([head, *told]))  # one block: each further one costs the browser as much again
+
+
+def _tells(run: Run, state: RunState) -> Hashable:
+    """All that the words depend on."""
+    told = state.last_progress
+    at = told and (told.what, told.control, told.step, 0 if told.what == "training" else told.batches)
+    return run.id, state.status, at, tuple(m.seq for m in state.measured)
 
 
 def lines(run: Run, recipe: Recipe | None, state: RunState) -> Iterator[str]:

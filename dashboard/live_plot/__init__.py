@@ -20,6 +20,7 @@ from dashboard.session import language, widget
 HERE = Path(__file__).parent
 PHRASES = {"Zoom": "zoom", "Pan": "pan", "Box Select": "box", "Lasso Select": "lasso", "Reset axes": "reset"}
 HTML = '<div class="live-plot" role="group" tabindex="0"></div><p class="live-plot-told"></p>'
+Document = dict[str, Any]  # a figure in Plotly's JSON
 SENTENCE = re.compile(r"(?<=\.)\s+|(?<=。)")  # where one ends: not at a decimal point
 
 
@@ -31,8 +32,14 @@ class Picked:
     how: Literal["toggle", "replace"]
 
 
+def document(figure: go.Figure) -> Document:
+    """The figure as it is sent to the browser; whoever shows the same one again keeps it."""
+    found: Document = json.loads(figure.to_json() or "{}")
+    return found
+
+
 def live_plot(
-    figure: go.Figure,
+    figure: go.Figure | Document,
     *,
     key: str,
     alt: str,
@@ -54,7 +61,7 @@ def live_plot(
             on_pick(Picked(tuple(str(name) for name in found.get("ids", ())), how))
 
     drawing = {
-        "figure": json.loads(figure.to_json() or "{}"),
+        "figure": figure if isinstance(figure, dict) else document(figure),
         "alt": alt,
         "name": SENTENCE.split(alt, maxsplit=1)[0],
         "file": file,

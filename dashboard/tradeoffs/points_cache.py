@@ -12,6 +12,7 @@ import streamlit as st
 
 from core.assets import SAMPLES
 from core.errors import UserErrors
+from core.ledger import Ledger
 from core.recipe import Recipe
 from core.runs import Run
 from core.samples import samples
@@ -19,6 +20,7 @@ from core.workspace import Workspace
 from dashboard.charts import points
 from dashboard.session import workspace
 
+SHAPE = " ".join(("1", *points.COLUMNS))  # what is kept of each point
 Stamp = tuple[bool, int, int]  # is it over? when were its result or events, and its notes, written, in nanoseconds
 
 
@@ -39,16 +41,27 @@ class Stored:
             stamps = {run_id: _stamp(f"{self._folder}/{run_id}") for run_id in reversed(self._store.run_ids())}
             if stamps != self._stamps:
                 changed = [run_id for run_id, stamp in stamps.items() if self._stamps.get(run_id) != stamp]
-                fresh = {run_id: tuple(points.rows(Run(self._folder / run_id).summary())) for run_id in changed}
+                fresh = self._read(changed)
                 known = {run_id: fresh.get(run_id, self._rows.get(run_id, ())) for run_id in stamps}
                 if known != self._rows:  # a run that goes on writes all the time, and seldom a point
                     self._table = points.table(row for rows in known.values() for row in rows)
                 self._rows, self._stamps = known, stamps
             return self._table
 
+    def _read(self, run_ids: list[str]) -> dict[str, tuple[points.Row, ...]]:
+        """The rows of runs; all of them, as when the dashboard begins, from the list that is kept."""
+        if self._stamps:
+            return {run_id: _rows(Run(self._folder / run_id)) for run_id in run_ids}
+        ledger = Ledger(self._folder, self._store.cache / "lists" / "points.kept", SHAPE, _rows)
+        return {run_id: tuple(map(points.restored, found)) for run_id, found in ledger.of(run_ids)}
+
     def is_going(self) -> bool:
         """Whether a run was not over when it was last looked."""
         return any(not over for over, _, _ in self._stamps.values())
+
+
+def _rows(run: Run) -> tuple[points.Row, ...]:
+    return tuple(points.rows(run.summary()))
 
 
 def stored() -> Stored:

@@ -113,10 +113,12 @@ def x_range(page: Page) -> list[float]:
 def test_a_chart_follows_without_ever_being_replaced(site: Site, watched: Watched, engine: Engine) -> None:
     page = watched.page
     open_live(site, page, engine.run)
+    page.locator(".st-key-curves_training label").click()  # then each event changes the chart
+    page.wait_for_function("() => document.querySelectorAll('.st-key-curves .scatterlayer .trace').length >= 3")
     page.evaluate(RECORDER)
+    page.wait_for_timeout(3000)  # what a busy machine is told moves the chart down
     plot = page.locator(".st-key-curves .nsewdrag").first.bounding_box()
     assert plot is not None
-    page.wait_for_timeout(3000)
     page.mouse.move(plot["x"] + 0.2 * plot["width"], plot["y"] + 5)
     page.mouse.down()
     page.mouse.move(plot["x"] + 0.6 * plot["width"], plot["y"] + plot["height"] - 5, steps=5)

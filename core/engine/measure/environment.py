@@ -11,12 +11,13 @@ import torch
 from core.engine.context import describe_device
 from core.machine import processor
 
+WAITING = {"PASSIVE": "asleep", "ACTIVE": "spinning"}  # of threads that share an operation, by OMP_WAIT_POLICY
 PACKAGES = ("torch", "torchvision", "timm", "torch-pruning", "onnx", "onnxruntime", "onnxscript", "numpy")
 
 
 def environment(device: torch.device, threads: int, bfloat16: str) -> dict[str, str]:
-    """Machine, processor, device, threads, and the versions that can affect a figure; `bfloat16` are the units on which
-    `precision = "auto"` is based in this run."""
+    """Machine, processor, device, threads and how they wait for each other, and the versions that can affect a figure;
+    `bfloat16` are the units on which `precision = "auto"` is based in this run."""
     versions = {name: _version(name) for name in ("condenser", *PACKAGES)}
     return {
         "python": platform.python_version(),
@@ -25,6 +26,8 @@ def environment(device: torch.device, threads: int, bfloat16: str) -> dict[str, 
         "cores": str(os.cpu_count()),
         "device": describe_device(device),
         "threads": str(threads),
+        "waiting": WAITING.get(os.environ.get("OMP_WAIT_POLICY", "").upper(), "as the libraries do"),
+        "latency": "onnxruntime's own threads, which spin where there are several",
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "bfloat16": bfloat16,
         **{name: number for name, number in versions.items() if number},

@@ -70,10 +70,11 @@ def logits_of(
     device: torch.device = CPU,
     at_once: int = AT_ONCE,
     step: Callable[[int], None] = lambda done: None,
+    cores: int = 1,
 ) -> Tensor:
-    """Logits [N, C] of uint8 images [N, channels, H, W], on the CPU."""
+    """Logits [N, C] of uint8 images [N, channels, H, W], on the CPU; a session answers `cores` batches at a time."""
     if not isinstance(network, nn.Module):
-        return predict(network, images, preprocessing, step=step)
+        return predict(network, images, preprocessing, step=step, cores=cores)
     net, rows = network.to(device).eval(), []
     with torch.inference_mode():
         for block in torch.split(images, at_once):

@@ -56,14 +56,14 @@ class Size:
 
 
 def quality(
-    path: Path, preprocessing: Preprocessing, data: Dataset, threads: int, step: Callable[[int, int], None]
+    path: Path, preprocessing: Preprocessing, data: Dataset, cores: int, step: Callable[[int, int], None]
 ) -> Quality:
-    """Runs the file on both splits; `step` is called with (images done, total images)."""
-    session = open_session(path, threads)
+    """Runs the file on both splits, on `cores` at a time; `step` is called with (images done, total images)."""
+    session = open_session(path)
     total = len(data.validation) + len(data.test)
-    validation = _evaluated(session, data.validation, preprocessing, lambda n: step(n, total))
+    validation = _evaluated(session, data.validation, preprocessing, cores, lambda n: step(n, total))
     done = len(data.validation)
-    test = _evaluated(session, data.test, preprocessing, lambda n: step(done + n, total))
+    test = _evaluated(session, data.test, preprocessing, cores, lambda n: step(done + n, total))
     low, high = wilson_interval(test.right, len(data.test))
     error = expected_calibration_error(test.logits.softmax(1).double().numpy(), data.test.labels.numpy())
     return Quality(
@@ -74,11 +74,11 @@ def quality(
 
 
 def share(
-    path: Path, preprocessing: Preprocessing, split: Split, threads: int, step: Callable[[int, int], None]
+    path: Path, preprocessing: Preprocessing, split: Split, cores: int, step: Callable[[int, int], None]
 ) -> Share:
     """Runs the file on one more split."""
-    session = open_session(path, threads)
-    found = _evaluated(session, split, preprocessing, lambda n: step(n, len(split)))
+    session = open_session(path)
+    found = _evaluated(session, split, preprocessing, cores, lambda n: step(n, len(split)))
     return Share(found.accuracy, *wilson_interval(found.right, len(split)))
 
 
@@ -96,10 +96,11 @@ def parity(net: torch.nn.Module, logits: Tensor, images: Tensor, preprocessing: 
 
 
 def _evaluated(
-    session: InferenceSession, split: Split, preprocessing: Preprocessing, step: Callable[[int], None]
+    session: InferenceSession, split: Split, preprocessing: Preprocessing, cores: int, step: Callable[[int], None]
 ) -> Evaluation:
     """Evaluates the file on a split, with images prepared as by a bundle's predict.py."""
-    return scored(predict(session, split.images, preprocessing, step=step, prepared=prepared_as_bundled), split.labels)
+    logits = predict(session, split.images, preprocessing, step=step, prepared=prepared_as_bundled, cores=cores)
+    return scored(logits, split.labels)
 
 
 def _recall(logits: Tensor, split: Split, classes: int) -> tuple[float | None, ...]:

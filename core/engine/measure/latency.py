@@ -84,7 +84,7 @@ def inside_noise(one: Timing, other: Timing) -> bool:
 
 
 def _runner(path: Path, threads: int) -> Callable[[], object]:
-    session = open_session(path, threads)
+    session = open_session(path, threads, spinning=True)  # as a user's own session would
     given = session.get_inputs()[0]
     shape = [1, *given.shape[1:]]
     image = {given.name: np.random.default_rng(0).standard_normal(shape, dtype=np.float32)}

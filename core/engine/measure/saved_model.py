@@ -132,7 +132,7 @@ class Sessions:
     def get(self, data: bytes, threads: int) -> ort.InferenceSession:
         key = (sha256(data).hexdigest(), threads)
         if key not in self._open:
-            self._open[key] = open_session(data, threads)
+            self._open[key] = open_session(data, threads, spinning=True)
         self._open.move_to_end(key)
         while len(self._open) > self._most:
             self._open.popitem(last=False)

@@ -6,17 +6,22 @@ Nothing here depends on particular methods.
 from __future__ import annotations
 
 import json
+import os
+import platform
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import onnx
+import onnxruntime
 import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
 from core.artifacts import refuse_damaged
 from core.bundle import CARD, PREDICTIONS, SAMPLES
+from core.cache import limit, make_room
 from core.controls import english
 from core.damage import RECIPE, of_run
 from core.datasets import reporting_damage
@@ -28,9 +33,11 @@ from core.engine.measure.environment import environment
 from core.engine.method import Method, Saved, build, check_steps
 from core.engine.model import Model
 from core.engine.model_file import MANIFEST, WEIGHTS, load_model, save_model
+from core.engine.pipeline.code_version import code_of
 from core.engine.pipeline.dry_run import dry_run
 from core.engine.pipeline.first_model import start
 from core.engine.pipeline.measure_step import StepInfo, StepMeasurement, StepOutput
+from core.engine.pipeline.point_cache import KeptPoint, PointCache
 from core.engine.pipeline.progress import Reporter
 from core.engine.pipeline.step_cache import StepCache
 from core.engine.training.precision import NONE, bfloat16_of, kind_of
@@ -47,6 +54,8 @@ from core.events import (
     Warned,
 )
 from core.files import make_folder, write_atomic
+from core.machine import processor
+from core.points import Point
 from core.recipe import Recipe, named_backbones, parse_recipe
 from core.runs import Run
 from core.sealed import DamagedError, file_hash, read_sealed, seal
@@ -63,6 +72,7 @@ def run_recipe(run: Run, pid: int) -> None:
     each further seed.
     """
     workspace = Workspace(run.folder.parent.parent)
+    room = limit(workspace)
     look_in(workspace.models)
     recipe = _recipe(run, workspace)
     methods = [build(step.stage, step.method, **step.options) for step in recipe.steps]
@@ -92,11 +102,14 @@ def run_recipe(run: Run, pid: int) -> None:
     step_cache = StepCache(
         workspace.cache / "models", recipe, data, device, target.content_hash if target else "",
         f"{kind_of(device)}, bfloat16: {bfloat16}", content(named_backbones(recipe)),
+        tuple(type(method).__module__ for method in methods),
     )  # fmt: skip
+    points = PointCache(workspace.cache / "points", _conditions(recipe))
     for note in data.notes:
         run.emit(Warned(None, "data", note))
     first = StepChain(
-        run, workspace, recipe, methods, data, device, step_cache, recipe.seed, target=target, bfloat16=bfloat16
+        run, workspace, recipe, methods, data, device, step_cache, recipe.seed, target=target, bfloat16=bfloat16,
+        points=points,
     )  # fmt: skip
     first.dry_run()
     first.run_steps()
@@ -105,6 +118,7 @@ def run_recipe(run: Run, pid: int) -> None:
         further = replace(first, seed=seed, role="replica")
         further.run_steps()
         further.controls()
+    make_room(workspace, room)
     run.emit(RunFinished())
 
 
@@ -123,6 +137,7 @@ class StepChain:
     role: Role = "point"
     target: Target | None = None
     bfloat16: str = NONE
+    points: PointCache | None = None
 
     def dry_run(self) -> None:
         """Raises UserError if the recipe asks for something impossible, before any step begins."""
@@ -164,12 +179,14 @@ class StepChain:
         self.run.emit(
             StepStarted(number, step.stage, step.method, method.title.en, _epochs(method), key if kept else None)
         )
-        came = _undecided(before.model) if before else start(self.recipe.backbone, context)
-        model = kept or _remarked(lambda: method.apply(came, context), notes)
+        model = kept or self._applied(method, before, context, notes)
         for code, message in kept.remarks if kept else ():
             self._warn(number, code, message)
         if _trains(method) and kept is None:
             self.step_cache.put(key, model)
+        known = self._known(number, key) if method.makes_point and (kept or not _trains(method)) else None
+        if known is not None:
+            return self._again(number, known, model, before, started)
         artifact = make_folder(self._artifacts(number)) / "model.onnx"
         context.report(Progress("exporting"))
         saved = _noted(method.save(model, artifact, context), model)
@@ -185,9 +202,49 @@ class StepChain:
         _write_card(model, artifact, self.data)
         for path in _stored_files(artifact):
             self._record_file(number, path)
+        self._keep_point(key, point, saved, artifact, product)
         self.run.emit(Measured(self.role, self.seed, point))
         self.run.emit(StepFinished(number, time.monotonic() - started))
         return product
+
+    def _applied(
+        self, method: Method, before: StepOutput | None, context: Context, notes: list[tuple[str, str]]
+    ) -> Model:  # fmt: skip
+        came = _undecided(before.model) if before else start(self.recipe.backbone, context)
+        return _remarked(lambda: method.apply(came, context), notes)
+
+    def _known(self, number: int, key: str) -> KeptPoint | None:
+        """The point of an earlier run of the same steps, if it is stored intact."""
+        if self.points is None:
+            return None
+        known = self.points.take(key)
+        if known is None and self.points.holds(key):
+            self._warn(number, "cache_damaged", "A stored point is damaged, so it is measured again.")
+        return known
+
+    def _again(
+        self, number: int, known: KeptPoint, model: Model, before: StepOutput | None, started: float
+    ) -> StepOutput:  # fmt: skip
+        """Finishes the step with the files and the point of an earlier run."""
+        artifact = self._artifacts(number) / "model.onnx"
+        point = self._put_back(number, known, artifact)
+        source = before.source if before is not None and known.quantized else artifact
+        product = StepOutput(model, artifact, source, known.logits)
+        self._keep(number, product)
+        self.run.emit(Measured(self.role, self.seed, point))
+        self.run.emit(StepFinished(number, time.monotonic() - started, (known.note,)))
+        return product
+
+    def _put_back(self, number: int, known: KeptPoint, artifact: Path) -> Point:
+        known.put_into(artifact.parent)
+        for name in known.told:
+            self._record_file(number, artifact.with_name(name))
+        return known.dated(artifact.relative_to(self.run.folder).as_posix())
+
+    def _keep_point(self, key: str, point: Point, saved: Saved, artifact: Path, product: StepOutput) -> None:
+        told = (artifact, *saved.files, *_stored_files(artifact))
+        if self.points is not None and all(path.parent == artifact.parent for path in told):
+            self.points.put(key, KeptPoint.of(point, told, product.logits, quantized=product.quantized))
 
     def _control(
         self,
@@ -206,12 +263,17 @@ class StepChain:
             self.step_cache.put(key, model)
         context = self._context(number, incoming).for_control(name)
         artifact = make_folder(self._artifacts(number) / name.replace(" ", "-")) / "model.onnx"
+        known = self._known(number, key) if kept else None
+        if known is not None:
+            self.run.emit(Measured("control", self.seed, self._put_back(number, known, artifact)))
+            return
         saved = _noted(method.save(model, artifact, context), model)
         step_info = replace(self._step_info(number, method, model), title=name, control=code)
-        point, _ = self._measurement(context).point(step_info, model, artifact, saved, self._kept(number), None)
+        point, product = self._measurement(context).point(step_info, model, artifact, saved, self._kept(number), None)
         _write_card(model, artifact, self.data)
         for path in _stored_files(artifact):
             self._record_file(number, path)
+        self._keep_point(key, point, saved, artifact, product)
         self.run.emit(Measured("control", self.seed, point))
 
     # the input of a step
@@ -362,6 +424,13 @@ def _write_card(model: Model, artifact: Path, data: Dataset) -> None:
     if data.cut is not None:
         card["input"] = {"size": data.size, "channels": data.channels, **asdict(data.cut)}
     write_atomic(artifact.with_name(CARD), json.dumps(card, ensure_ascii=False, indent=1).encode())
+
+
+def _conditions(recipe: Recipe) -> str:
+    """What a measurement depends on besides the file."""
+    versions = (onnxruntime.__version__, onnx.__version__, torch.__version__)
+    machine = (platform.node(), processor(), os.cpu_count(), recipe.latency_threads)
+    return repr((machine, versions, code_of("core.engine.pipeline.measure_step")))
 
 
 def _undecided(model: Model) -> Model:

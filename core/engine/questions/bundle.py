@@ -130,9 +130,9 @@ class _Packing:
         return compared(mine.argmax(1), logits.argmax(1), mine - logits)
 
     def session(self, folder: Path, *, alone: bool = False) -> ort.InferenceSession:
-        """A session of the unpacked model, with the run's threads; if `alone`, with the threads of its latency."""
+        """A session of the unpacked model, with one thread; if `alone`, with the threads of its latency."""
         latency = self.point.latency_ms
-        threads = latency.threads if alone and latency is not None else self.recipe.threads
+        threads = latency.threads if alone and latency is not None else 1
         return open_session(folder / "model.onnx", threads)
 
     def kept(self, name: str) -> Mapping[str, NDArray[Any]] | None:

@@ -22,6 +22,7 @@ from core.engine.forecast import Kind, Workload
 from core.engine.measure.anatomy import Anatomy, anatomy
 from core.engine.measure.complexity import Complexity, complexity
 from core.engine.model import Model
+from core.engine.threads import shared
 from core.engine.training.batches import IN_MEMORY
 from core.engine.training.memory_layout import arrange, arranged, choose_layout
 from core.engine.training.precision import autocast, choose_precision
@@ -96,6 +97,12 @@ def parts(model: Model) -> Anatomy:
     return anatomy(model.net, _shape(model))
 
 
+def mean_cost(model: Model) -> float:
+    """Multiply-accumulates an image of a layer that has some, about as `training.operation_threads` counts them."""
+    layers = [module for module in model.net.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
+    return cost(model).macs / max(len(layers), 1)
+
+
 def _shape(model: Model) -> tuple[int, int, int]:
     p = model.preprocessing
     return (p.channels, p.size, p.size)
@@ -120,10 +127,12 @@ class Stopwatch:
         return total
 
     def _share(self, work: Workload) -> float:
-        """The factor for the number of threads, and for saved files, which are faster than torch."""
+        """The factor for the number of threads, and for saved files, which are faster than torch and use all of the
+        run's threads."""
         if self.context.device.type != "cpu":
             return 1.0
-        threads = min(self.context.threads, os.cpu_count() or 1)
+        cores = min(self.context.threads, os.cpu_count() or 1)
+        threads = cores if work.kind == "answer" else shared(work.batch * mean_cost(work.model), cores)
         return (RUNTIME if work.kind == "answer" else 1.0) / float(threads**PARALLEL)
 
     def expect(self, works: Iterable[Workload]) -> None:

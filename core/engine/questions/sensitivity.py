@@ -23,7 +23,7 @@ from core.engine.data.dataset import draw
 from core.engine.measure.evaluate import evaluate
 from core.engine.model import Model
 from core.engine.model_file import MANIFEST, WEIGHTS, load_model
-from core.engine.pipeline.step_cache import code_version
+from core.engine.pipeline.code_version import whole_engine
 from core.engine.questions.one_layer import Layer, prunable, weighted
 from core.engine.threads import one_thread
 from core.errors import UserError
@@ -69,7 +69,7 @@ def answer(request: SensitivityRequest, job: Job) -> Sensitivity:
 def kept_for(made: Path, data: Dataset, split: Split, what: str, store: Workspace) -> Kept:
     """What is kept of the network at `made`, on the validation images `split` of `data`."""
     asked = (what, json.dumps(VALUES[what]), str(len(split)))
-    parts = (digest(made), data.content_hash, *asked, code_version(), torch.__version__)
+    parts = (digest(made), data.content_hash, *asked, whole_engine(), torch.__version__)
     return Kept(store.cache / "sensitivity" / f"{sha256('/'.join(parts).encode()).hexdigest()[:32]}.kept")
 
 

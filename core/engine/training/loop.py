@@ -18,12 +18,14 @@ from core.engine.measure.evaluate import Evaluation
 from core.engine.model import Model
 from core.engine.output import Output
 from core.engine.seeds import counter_seed
+from core.engine.threads import ahead, on_threads
 from core.engine.training import checkpoints
 from core.engine.training.batches import UNLABELLED, Batch, Examples, Feed, view
 from core.engine.training.ema import swapped_in, update_average
 from core.engine.training.lr_finder import BATCHES, find_learning_rate
 from core.engine.training.memory_layout import NAMES, arrange, choose_layout
 from core.engine.training.mixup import Mixture
+from core.engine.training.operation_threads import operation_threads
 from core.engine.training.precision import autocast, choose_precision, name_of
 from core.engine.training.schedule import Schedule
 from core.engine.training.small_sets import warn_small_dataset
@@ -93,10 +95,12 @@ def fit(
     restored = checkpoints.restore(context.folder, learner, optimizer)
     state = restored or checkpoints.start(learner, optimizer, averaged=schedule.average > 0)
     precision = state.precision or choose_precision(learner, context)
+    threads = operation_threads(net, model.preprocessing, size, context.threads, context.device)
+    here = context.device.type != "cpu" or context.threads == threads  # no core is left to make the next batch on
     total = batches * schedule.epochs
     warn_small_dataset(len(examples), schedule, context)
     try:
-        with Observer(net, features=features) as observe:
+        with on_threads(threads), Observer(net, features=features) as observe:
 
             def learn(batch: Batch) -> tuple[Tensor, Output]:
                 with autocast(context.device, precision):
@@ -126,7 +130,7 @@ def fit(
                 average = checkpoints.copied(state.average)
                 tally = Tally()
                 _train_mode(learner, frozen)
-                for step, batch in enumerate(feed.epoch(epoch)):
+                for step, batch in enumerate(ahead(feed.epoch(epoch), here=here)):
                     context.stop_if_cancelled()
                     torch.manual_seed(counter_seed(*context.place, "dropout", epoch, step))
                     done = epoch * batches + step
@@ -161,7 +165,7 @@ def fit(
         _tell_kept(state, incumbent, context)
     net.eval()
     made = replace(model, net=net, fresh=False)
-    return made.having_decided({"precision": name_of(precision), "layout": NAMES[layout]})
+    return made.having_decided({"precision": name_of(precision), "layout": NAMES[layout], "threads": str(threads)})
 
 
 @dataclass

@@ -57,8 +57,8 @@ class Extractor:
 
         if context.device.type == "cpu" and len(images) * self.model.preprocessing.size**2 > FEW:
             graph = template(self.model, context)
-            session = open_session(graph.SerializeToString(), context.threads)
-            return predict(session, images, self.model.preprocessing, EMBEDDING, step)
+            session = open_session(graph.SerializeToString())
+            return predict(session, images, self.model.preprocessing, EMBEDDING, step, cores=context.threads)
         rows: list[Tensor] = []
         with closing(self._in_torch(images, context)) as found:
             for row in found:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -17,9 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from core.engine.threads import one_thread
+from core.engine.threads import on_threads, shared
 
-SMALL = 5_000_000  # multiplications of one product: below, a second thread saves less than synchronisation may cost
 LARGE = 30_000_000  # multiplications of one product: from here on float32, twice as fast
 STEEPEST = {torch.float64: 1e-6, torch.float32: 3e-5}  # gradient at which a search ends, as small as rounding permits
 ROUGH = 1e-3  # enough to choose among heads: the objective is within 2e-4 of its minimum, in a quarter of the time
@@ -153,7 +151,7 @@ class Problem:
         """The head for this penalty, for images like those it was trained on; a `rough` one is accurate enough to be
         compared with others."""
         steepest = ROUGH if rough else STEEPEST[self.rotated.dtype]
-        with one_thread() if self.rotated.numel() * self.classes < SMALL else nullcontext():
+        with on_threads(shared(self.rotated.numel() * self.classes, torch.get_num_threads())):
             found = self._search(l2, steepest, *self._start(l2))
         self.path.append(found)
         return self._head(self.view)

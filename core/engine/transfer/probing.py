@@ -18,6 +18,7 @@ from core.engine.measure.evaluate import scored
 from core.engine.method import Saved, knob
 from core.engine.model import Model
 from core.engine.pipeline.first_model import warn_random_weights
+from core.engine.threads import on_threads, shared
 from core.engine.transfer import Transfer
 from core.engine.transfer.embedding import extractor, template
 from core.engine.transfer.logistic import Problem, operations
@@ -83,8 +84,15 @@ class ProbedTransfer(Transfer, ABC):
         warn_random_weights(model, context)
         came = model if context.artifact and not self.adapts() else None
         model, embed = self.frozen(model, context)
+        features = embed(context.labelled.images)
+        with on_threads(shared(features.numel() * len(model.classes), context.threads)):
+            return self._fitted(Frozen(model, embed), came, features, context)
+
+    def _fitted(self, frozen: Frozen, came: Model | None, features: Tensor, context: Context) -> Model:
+        """The network with the head, fitted to `features` [N, D], that is best on validation; `came`: the incoming
+        network, which is kept if its own head is better."""
+        model, embed = frozen
         split, validation = context.labelled, context.data.validation
-        features = embed(split.images)
         heads, learned, rights = [], [], []
         there = (
             TargetFeatures(embed(context.target.images), context.target.shared)

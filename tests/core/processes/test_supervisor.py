@@ -39,7 +39,9 @@ from core.workspace import Workspace
 from tests.core.processes.test_workers import FAKE, recipe
 
 FAKE_DASHBOARD = (sys.executable, str(Path(__file__).with_name("fake_dashboard.py")))
-QUICK = Timeouts(cancel=0.3, terminate=0.2, linger=0.3, stall=0.4, scan=0.1, orphan=0.5, idle=0.3, spare=0.1)
+QUICK = Timeouts(
+    cancel=0.3, terminate=0.2, linger=0.3, stall=0.4, scan=0.1, relist=0.1, orphan=0.5, idle=0.3, spare=0.1
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,7 @@ def test_a_worker_is_nice_limited_in_its_own_session_and_logged(workspace: Works
         line = next(line for line in limits.splitlines() if line.startswith("Max data size"))
         assert 0 < int(line.split()[3]) < psutil.virtual_memory().total
         settings = Path(f"/proc/{worker.who.pid}/environ").read_bytes()
-        assert b"GOMP_SPINCOUNT=20000" in settings
+        assert b"OMP_WAIT_POLICY=PASSIVE" in settings
     worker.dismiss()
     assert worker.process.wait(10) == 0, "end of file ends a spare"
 
