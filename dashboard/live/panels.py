@@ -42,6 +42,9 @@ def draw_curves(run: Run, recipe: Recipe | None, state: RunState) -> None:
     training = widget("curves_training", False)
     strokes = say("live.strokes_training" if training else "live.strokes")
     st.markdown(f"**{say('live.curves')}** :small[{strokes}]")
+    if state.status.is_over and not any(step.curve for step in state.steps):
+        st.caption(without_curves(state))
+        return
     look = _Look(training, recall("smoothing", 0.0), dark())
     before = parent.of(run, recipe)
     shown, newest = extent(state, everything=training or widget("curves_shown", False))
@@ -52,6 +55,14 @@ def draw_curves(run: Run, recipe: Recipe | None, state: RunState) -> None:
     )  # fmt: skip
     if made.earlier:
         st.caption(made.earlier)
+
+
+def without_curves(state: RunState) -> str:
+    """Why a run that is over has nothing to draw."""
+    reused = sum(step.reused is not None for step in state.steps)
+    if reused == len(state.steps) > 0:
+        return say("live.all_reused", count=reused)
+    return say("live.no_curves")
 
 
 @dataclass(frozen=True)

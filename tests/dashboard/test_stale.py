@@ -28,7 +28,7 @@ from core.terminal import notices
 from core.workspace import Workspace
 from dashboard import run_status
 from tests.browser import SLOW, Site, Watched, wait_until_drawn
-from tests.dashboard.test_pages import make, shown, text
+from tests.dashboard.test_pages import DEMO, make, shown, text
 
 PATIENT = SLOW  # milliseconds until a page that looks every few seconds must have seen it
 
@@ -161,6 +161,19 @@ def test_a_death_is_told_on_live_and_home(workspace: Workspace) -> None:
     run.emit(RunStarted(os.getpid(), {}), Progress(0, 0, "training", 2, 3, 0, 3, 0.5))
     assert "Stopped unexpectedly 1× and continued" in text(shown("live", run=run.id))
     assert "stopped unexpectedly 1 time and continued" in "\n".join(notices(run.state()))
+
+
+def test_a_run_without_curves_says_why(workspace: Workspace) -> None:
+    """Steps that were reused trained nothing here; without that word the page does not guess."""
+    for reused, sentence in (("entry", "2 steps were reused from earlier runs"), (None, "No learning curve is stored")):
+        run = workspace.create_run(DEMO)
+        run.emit(RunStarted(os.getpid(), {}))
+        for step in range(2):
+            run.emit(StepStarted(step, "prune", "l2", "a step", 2, reused), StepFinished(step, 0.1))
+        run.emit(RunFinished())
+        words = text(shown("live", run=run.id))
+        assert sentence in words
+        assert "Smoothing" not in words
 
 
 @pytest.mark.slow
