@@ -16,12 +16,12 @@ def ask() -> Wish:
             placeholder=say("backbones.search_example"),
         )  # fmt: skip
         megabytes = st.number_input(
-            say("backbones.at_most_size"), 0.0, 10_000.0, 0.0, 1.0, key="backbones_size", width=150,
-            help=say("backbones.at_most_help"), format="%g",
+            say("backbones.at_most_size"), 0.01, 10_000.0, None, 1.0, key="backbones_size", width=150,
+            help=say("backbones.at_most_help"), format="%g", placeholder=say("backbones.no_limit"),
         )  # fmt: skip
         milliseconds = st.number_input(
-            say("backbones.at_most_time"), 0.0, 10_000.0, 0.0, 1.0, key="backbones_time", width=150,
-            help=say("backbones.time_help"), format="%g",
+            say("backbones.at_most_time"), 0.01, 10_000.0, None, 1.0, key="backbones_time", width=150,
+            help=say("backbones.time_help"), format="%g", placeholder=say("backbones.no_limit"),
         )  # fmt: skip
         sort = st.selectbox(
             say("backbones.sort"), SORTS, key="backbones_sort", width=170,
@@ -34,4 +34,4 @@ def ask() -> Wish:
         )  # fmt: skip
         here = st.toggle(say("backbones.only_here"), key="backbones_here")
         free = st.toggle(say("backbones.only_free"), key="backbones_free", help=say("backbones.only_free_help"))
-    return Wish(text, megabytes, milliseconds, tuple(can), here, free, sort)
+    return Wish(text, megabytes or 0.0, milliseconds or 0.0, tuple(can), here, free, sort)

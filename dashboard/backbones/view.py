@@ -58,7 +58,7 @@ def rows(table: pd.DataFrame) -> None:
     else:
         told = _told(table).style.format(precision=2, na_rep="–", thousands=" ")
         st.dataframe(
-            told, hide_index=True, key="backbones_table", alt=say("backbones.table_alt"), height=420,
+            told, hide_index=True, key="backbones_table", alt=say("backbones.table_alt"), height=420, placeholder="–",
             column_config={"name": st.column_config.TextColumn(say("backbones.column_name"), pinned=True)},
         )  # fmt: skip
 
