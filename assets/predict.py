@@ -188,7 +188,7 @@ def without_colour(image: Image.Image) -> Image.Image:
 
 
 def encode(image: Image.Image, kind: str) -> bytes:
-    """As it is stored: photos as JPEG, all others without loss."""
+    """The image as stored: photos as JPEG, all others lossless."""
     out = io.BytesIO()
     if kind in ("JPEG", "MPO", "WEBP") and image.width * image.height > LOSSLESS_UP_TO:
         image.save(out, "JPEG", quality=95, subsampling=0)
@@ -198,8 +198,8 @@ def encode(image: Image.Image, kind: str) -> bytes:
 
 
 def square(image: Image.Image, size: int, shape: str) -> Image.Image:
-    """A picture as size × size, bilinear and antialiased: `crop` keeps the middle, `pad` all of it between grey bars,
-    `stretch` all of it, squeezed."""
+    """The image as size × size, bilinear and antialiased: `crop` keeps the centre, `pad` adds grey bars, `stretch`
+    changes the aspect ratio."""
     if shape == "pad":
         scale = size / max(image.size)
         inner = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))

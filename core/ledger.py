@@ -58,8 +58,10 @@ class Ledger(Generic[T]):
         return {}
 
     def _keep(self, kept: dict[str, tuple[Stamp, T]]) -> None:
+        if not os.access(self._runs, os.W_OK | os.X_OK):
+            return  # a workspace to look at
         document = json.dumps({"shape": self._shape, "runs": kept}, separators=(",", ":"), ensure_ascii=False)
-        with suppress(OSError):  # a read-only workspace, or a full disk
+        with suppress(OSError):  # a full disk
             make_folder(self._path.parent)
             write_kept(self._path, document.encode())
 

@@ -13,7 +13,7 @@ from core.search.trial import Trial
 
 Bound = Literal["bytes", "latency", "drop"]
 Goal = Literal["accuracy", "bytes", "latency"]
-UNITS = {"": 1, "B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20}
+UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20}  # in lower case
 AMOUNT = re.compile(r"\s*([0-9]{1,15}(?:\.[0-9]{1,9})?|\.[0-9]{1,9})\s*([A-Za-z]*)\s*")
 TIMES = {"": 1.0, "ms": 1.0, "us": 1e-3, "µs": 1e-3, "s": 1e3}
 LEAST_DROP = 1.0  # point of percent: what a loss over its bound is measured by where the bound is smaller
@@ -57,7 +57,8 @@ def told(bound: Literal["bytes", "latency"], amount: float) -> str:
 
 def read_bytes(text: str) -> int:
     """`100kB`, `4 MB` or a number of bytes; raises UserError `bad_bytes`."""
-    amount, unit = _split(text)
+    amount, given = _split(text)
+    unit = given.lower()
     if unit not in UNITS or amount * UNITS.get(unit, 1) < 1:
         fix = "Write it as 60kB, 4MB or a number of bytes; a kB has 1,000 bytes."
         raise UserError("bad_bytes", "--max-bytes", text, "a size above zero", fix)

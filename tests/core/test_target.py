@@ -64,7 +64,11 @@ def test_only_methods_that_adapt_need_one() -> None:
 @pytest.mark.parametrize(
     ("line", "code", "told"),
     [
-        ('target = "fashion-mini"', "nothing_in_common", ("T-shirt/top", "dataset = glyphs (0, 1", "by their names")),
+        (
+            'target = "fashion-mini"',
+            "nothing_in_common",
+            ("T-shirt/top", "dataset = glyphs (0, 1", "exact names"),
+        ),
         ('target = "glyphs"', "target_is_dataset", ("dataset = glyphs",)),
         ('target = "digit"', "unknown_dataset", ("'digits'",)),
         ("target = 3", "wrong_type", ("text",)),

@@ -13,6 +13,7 @@ from core.events import DataLoaded, Measured, Progress, RunFinished, RunStarted,
 from core.runs import Run
 from core.workspace import Workspace
 from dashboard import components
+from dashboard.live_plot import document
 from tests.dashboard.test_pages import DEMO, point, shown, text
 
 WORDS = {"en": "no better than chance", "zh": "不优于随机"}
@@ -57,7 +58,8 @@ def charts_of_live(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[list[floa
     seen: dict[str, tuple[list[float], str]] = {}
 
     def chart(figure, data, *, key, alt, **more):  # type: ignore[no-untyped-def]
-        seen[key] = ([shape.y0 for shape in figure.layout.shapes if shape.line.dash == "dash"], alt)
+        shapes = (figure if isinstance(figure, dict) else document(figure))["layout"].get("shapes", [])
+        seen[key] = ([shape["y0"] for shape in shapes if shape["line"].get("dash") == "dash"], alt)
 
     monkeypatch.setattr(components, "chart", chart)
     return seen
