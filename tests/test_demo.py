@@ -163,6 +163,7 @@ def test_a_person_runs_it_from_the_page(walk: Walk) -> None:
 
 NOW = r"step \d of 4 · (control .+ · )?(loading|training|computing|asking|calibrating|measuring|writing)"
 LEARNS = r"A small student, resnet8, learns from its teacher's answers .+ to all images, labelled or not"
+CONCLUDED = r"[\d.]+ times smaller .+ its teacher.*; its test accuracy is (.+ (higher|lower)|the same)"
 SIX = {  # a newcomer's questions, and what on the page answers each
     "at ten seconds": {
         "what is it doing now": NOW,
@@ -176,7 +177,7 @@ SIX = {  # a newcomer's questions, and what on the page answers each
         "what is it doing now": NOW,
         "how long still": r"about \d+:\d\d left in all",
         "what did the student learn from": LEARNS,
-        "what did it cost": r"So far: [\d.]+ times smaller .+ its teacher.*; its test accuracy is (.+ (higher|lower)|the same)",
+        "what did it cost": rf"So far: {CONCLUDED}",
         "was the teacher worth it": r"Not known yet: what the teacher was worth",
         "which would I deploy": r"The one to deploy: [●◆■▲] ",
     },
@@ -184,7 +185,7 @@ SIX = {  # a newcomer's questions, and what on the page answers each
         "what is it doing now": r"finished",
         "how long still": r"took \d+:\d\d",
         "what did the student learn from": LEARNS,
-        "what did it cost": r"[\d.]+ times smaller .+ its teacher.*; its test accuracy is (.+ (higher|lower)|the same)",
+        "what did it cost": CONCLUDED,
         "was the teacher worth it": r"The teacher (was worth|did harm)",
         "which would I deploy": r"The one to deploy: [●◆■▲] ",
     },
