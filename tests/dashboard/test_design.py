@@ -554,7 +554,7 @@ def test_a_quick_hand_sets_only_what_it_sets(site: Site, watched: Watched) -> No
     for _ in range(10):
         page.keyboard.press("ArrowRight")
         page.wait_for_timeout(170)  # milliseconds: in the midst of drawing
-    page.locator("[class*=st-key-design_0_name_text] input").fill("typed quickly")
+    page.locator("[class*=st-key-design_][class*=_name_text] input").fill("typed quickly")
     page.keyboard.press("Tab")
     page.wait_for_timeout(1000)
     page.get_by_text("Recipe", exact=True).click()
