@@ -34,6 +34,7 @@ from streamlit.starlette import App
 from core.assets import shipped
 from core.errors import UserError, UserErrors
 from dashboard.addresses import address_of
+from dashboard.callbacks import let_callbacks_finish
 from dashboard.guard import PLOTLY, Guard
 
 SYSTEM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)  # no fault of ours
@@ -141,6 +142,7 @@ class Lasting:
 
 def build(script: Path = SCRIPT) -> App:
     """The application: Streamlit's, our guard before it, and plotly.js beside it."""
+    let_callbacks_finish()
     pages = [address_of(path.stem) for path in script.absolute().parent.glob("app_pages/*.py")]
     return App(
         script.absolute(),

@@ -69,8 +69,9 @@ class Watched:
 
 
 def wait_until_drawn(page: Page) -> None:
-    """Until Streamlit has drawn the whole page."""
+    """Until Streamlit has drawn the whole page: its script has run, and no part is still a grey placeholder."""
     page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", state="attached")
+    page.wait_for_function("() => document.querySelector('[data-testid=stSkeleton]') === null")
 
 
 def violations(page: Page) -> list[str]:

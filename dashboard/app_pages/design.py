@@ -32,11 +32,11 @@ def main() -> None:
     found = check(now.recipe.to_data(), catalog)
     checked, faults = found.recipe, step_names.mistakes(found.errors, steps)
     head(now, checked, faults, own)
-    if (refusal := draft_state.refused()) is not None:
-        components.refused(refusal)
-    tell_preset(now)
-    tell_fitted(now)
-    tell_kept()
+    with st.container(gap="small"):  # always in its place: fields that move on the page lose the focus
+        tell_refused()
+        tell_preset(now)
+        tell_fitted(now)
+        tell_kept()
     left, right = st.columns((3, 2), gap="medium")
     with left:
         cards.data_card(now, own, faults)
@@ -95,6 +95,12 @@ def choose_preset(key: str, lit: str | None, edition: int) -> None:
         before = draft_state.current().recipe
         draft_state.edit(partial(presets.apply, name=chosen, own=draft_state.own_data()), edition)
         remember("design.before_preset", before)
+
+
+def tell_refused() -> None:
+    """What was wrong with the recipe that was to be loaded last."""
+    if (refusal := draft_state.refused()) is not None:
+        components.refused(refusal)
 
 
 def tell_preset(now: Draft) -> None:

@@ -544,7 +544,6 @@ draft_state.edit(lambda now: draft.remove_step(now, 1), {old})
 # in a browser
 
 
-@pytest.mark.alone  # presses every 170 ms
 @pytest.mark.usefixtures("attended")
 def test_a_quick_hand_sets_only_what_it_sets(site: Site, watched: Watched) -> None:
     """Presses that come while the page is drawn again must not bring back the earlier values of other fields."""
