@@ -68,7 +68,7 @@ def test_three_clicks_lead_to_a_bundle_that_runs_in_a_clean_folder(
     wait_until_drawn(page)
     click_a_mark(page)
     page.get_by_role("button", name=re.compile("Bundle")).click()
-    download = page.get_by_role("button", name=re.compile("Download"))
+    download = page.locator(".st-key-tradeoffs_bundle_1_box [data-testid=stDownloadButton] button")
     download.wait_for(timeout=120_000)
     told = page.locator(".st-key-tradeoffs_bundle_1_box").text_content() or ""
     assert "answers 360 of 360 test images as measured; largest difference of a probability: 0." in told
