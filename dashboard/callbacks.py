@@ -39,6 +39,6 @@ def let_callbacks_finish() -> None:
         if not now.calling:
             heed(runner)
 
-    SessionState._call_callbacks = call_undisturbed  # type: ignore[method-assign]
-    ScriptRunner._maybe_handle_execution_control_request = heed_later  # type: ignore[method-assign]
+    SessionState._call_callbacks = call_undisturbed  # type: ignore[method-assign, assignment]
+    ScriptRunner._maybe_handle_execution_control_request = heed_later  # type: ignore[method-assign, assignment]
     SessionState._callbacks_finish = True  # type: ignore[attr-defined]

@@ -173,8 +173,8 @@ def _additions(recipe: Recipe, catalog: Catalog) -> None:
     st.markdown(say("design.add"))
     with st.container(horizontal=True, gap="xsmall", key="design_add"):
         for stage in STAGES:
-            place = draft.place_for(recipe, stage, catalog)
-            refusal = place if isinstance(place, UserError) else None
+            room = draft.room_for(recipe, stage, catalog)
+            refusal = room if isinstance(room, UserError) else None
             help = say(f"design.does_{stage}")
             if refusal:
                 fix = step_names.in_words(refusal.fix, recipe.steps)

@@ -121,10 +121,10 @@ def set_method(draft: Draft, place: int, method: str) -> Draft:
 
 def add_step(draft: Draft, stage: str, catalog: Catalog | None = None) -> Draft:
     """A step of `stage` at the last place where it may stand; the draft as it is if there is none."""
-    place = place_for(draft.recipe, stage, catalog)
-    if isinstance(place, UserError):
+    room = room_for(draft.recipe, stage, catalog)
+    if isinstance(room, UserError):
         return draft
-    return _with_steps(draft, _inserted(draft.recipe, place, usual(stage)))
+    return _with_steps(draft, _inserted(draft.recipe, *room))
 
 
 def remove_step(draft: Draft, place: int) -> Draft:
@@ -184,24 +184,27 @@ def misplaced(recipe: Recipe, catalog: Catalog | None = None) -> bool:
 # what may follow what
 
 
-def place_for(recipe: Recipe, stage: str, catalog: Catalog | None = None) -> int | UserError:
-    """The last place where a step of `stage` may stand, else why it may not stand at the end."""
+def room_for(recipe: Recipe, stage: str, catalog: Catalog | None = None) -> tuple[int, Step] | UserError:
+    """The step of `stage` to begin with and the last place where it may stand, else why none may stand at the end.
+
+    The step is that of the bundled recipe, else the first on the menu that may stand somewhere.
+    """
     before = {_key(fault) for fault in _conflicts(recipe, catalog)}
     refusal: UserError | None = None
-    for place in range(len(recipe.steps), -1, -1):
-        longer = replace(recipe, steps=_inserted(recipe, place, usual(stage)))
-        new = [fault for fault in _conflicts(longer, catalog) if _key(fault) not in before]
-        if not new:
-            return place
-        refusal = refusal or new[0]
+    for step in _candidates(stage):
+        for place in range(len(recipe.steps), -1, -1):
+            longer = replace(recipe, steps=_inserted(recipe, place, step))
+            new = [fault for fault in _conflicts(longer, catalog) if _key(fault) not in before]
+            if not new:
+                return place, step
+            refusal = refusal or new[0]
     assert refusal is not None
     return refusal
 
 
-def usual(stage: str) -> Step:
-    """The step of `stage` to begin with: the method of the bundled recipe, else the first on the menu."""
-    methods = [step.method for step in bundled("demo").steps if step.stage == stage]
-    return Step(stage, (methods or list(load_catalog().methods[stage]))[0])
+def _candidates(stage: str) -> list[Step]:
+    bundled_first = [step.method for step in bundled("demo").steps if step.stage == stage]
+    return [Step(stage, method) for method in dict.fromkeys([*bundled_first, *load_catalog().methods[stage]])]
 
 
 def fitted(step: Step) -> Step:

@@ -12,7 +12,7 @@ import pytest
 
 from core.catalog import STAGES
 from core.errors import UserError, UserErrors
-from core.recipe import Recipe, load_recipe, parse_recipe, recipe_from
+from core.recipe import Recipe, Step, load_recipe, parse_recipe, recipe_from
 from dashboard.design import command, draft, presets
 from dashboard.design.changes import changes
 from dashboard.design.draft import Draft
@@ -67,12 +67,12 @@ def test_nothing_changed_is_nothing_to_undo(now: Draft) -> None:
 def test_steps_are_added_where_they_may_stand(now: Draft) -> None:
     stages = [step.stage for step in draft.add_step(now, "prune").recipe.steps]
     assert stages == ["transfer", "distill", "prune", "prune", "quantize"]
-    refusal = draft.place_for(now.recipe, "quantize")
+    refusal = draft.room_for(now.recipe, "quantize")
     assert isinstance(refusal, UserError)
     assert draft.add_step(now, "quantize") is now
     bare = replace(now, recipe=replace(now.recipe, steps=()))
-    assert draft.place_for(bare.recipe, "transfer") == 0
-    assert isinstance(draft.place_for(bare.recipe, "prune"), UserError)
+    assert draft.room_for(bare.recipe, "transfer") == (0, Step("transfer", "linear_probe"))
+    assert isinstance(draft.room_for(bare.recipe, "prune"), UserError)
 
 
 @pytest.mark.parametrize("stage", STAGES)
