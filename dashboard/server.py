@@ -34,8 +34,8 @@ from streamlit.starlette import App
 from core.assets import shipped
 from core.errors import UserError, UserErrors
 from dashboard.addresses import address_of
-from dashboard.callbacks import let_callbacks_finish
 from dashboard.guard import PLOTLY, Guard
+from dashboard.undisturbed import install
 
 SYSTEM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)  # no fault of ours
 TRIM_EVERY = 10.0  # seconds
@@ -142,7 +142,7 @@ class Lasting:
 
 def build(script: Path = SCRIPT) -> App:
     """The application: Streamlit's, our guard before it, and plotly.js beside it."""
-    let_callbacks_finish()
+    install()
     pages = [address_of(path.stem) for path in script.absolute().parent.glob("app_pages/*.py")]
     return App(
         script.absolute(),

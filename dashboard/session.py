@@ -1,4 +1,7 @@
-"""What one browser session remembers: the only module that touches st.session_state and the query parameters."""
+"""What one browser session remembers: the only module that touches st.session_state and the query parameters.
+
+None of its functions is a point where a script may be stopped: what is remembered between two elements is whole.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ import streamlit as st
 
 from core.runs import Run
 from core.workspace import Workspace
+from dashboard.undisturbed import undisturbed
 
 Language = Literal["en", "zh"]
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
@@ -64,28 +68,33 @@ def dark() -> bool:
 # memory of this session; keys are `page.name`
 
 
+@undisturbed()
 def recall(key: str, default: T) -> T:
     """What `remember` kept under `key`, else `default`."""
     value: T = st.session_state.get(_own(key), default)
     return value
 
 
+@undisturbed()
 def remember(key: str, value: object) -> None:
     """Keeps `value` for this session."""
     st.session_state[_own(key)] = value
 
 
+@undisturbed()
 def forget(key: str) -> None:
     """Drops what `remember` kept."""
     st.session_state.pop(_own(key), None)
 
 
+@undisturbed()
 def widget(key: str, default: T) -> T:
     """What the widget of that key holds now."""
     value: T = st.session_state.get(key, default)
     return value
 
 
+@undisturbed()
 def set_widget(key: str, value: object) -> None:
     """Gives a widget a value before it is drawn."""
     st.session_state[key] = value
@@ -104,12 +113,14 @@ def query(name: str, allowed: Sequence[str]) -> str | None:
     return value if value in allowed else None
 
 
+@undisturbed()
 def raw_query(name: str) -> str | None:
     """A query parameter as the address has it: whatever somebody wrote there; None if absent, repeated or huge."""
     values = st.query_params.get_all(name)
     return values[0] if len(values) == 1 and len(values[0]) <= LONGEST_QUERY else None
 
 
+@undisturbed()
 def put_query(name: str, value: str | None) -> None:
     """Writes a parameter into the address; None or an empty text takes it out."""
     if value:
