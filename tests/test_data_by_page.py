@@ -88,8 +88,8 @@ def test_from_a_dropped_folder_to_a_bundle(fresh: Site, watched: Watched, plates
     watched.is_clean()
     condenser(fresh.workspace, "export", run_id, "--out", str(tmp_path / "bundle"))
     names = plates.parent / "names"
-    for name in ("bark", "grass", "sand", "water"):
+    for name in ("bark", "grass", "sand", "Water"):
         (names / name).mkdir(parents=True)
-        for source in sorted((plates / name).glob("photo-*.png"))[:2]:
+        for source in sorted((plates / name.lower()).glob("photo-*.png"))[:2]:
             (names / name / source.name).write_bytes(source.read_bytes())
     answers_from(tmp_path / "bundle", names)

@@ -40,8 +40,7 @@ def vary(page: Page, word: str, name: str) -> None:
     field = page.locator(".st-key-vary_knobs input")
     field.click()
     field.fill(word)
-    page.wait_for_timeout(500)  # the list below follows what is typed
-    field.press("Enter")
+    page.locator("[role=option]").filter(has_text=name).first.click()
     page.wait_for_selector(f".st-key-vary_knobs [title='{name}'], .st-key-vary_knobs :text('{name}')")
     page.wait_for_selector(".st-key-vary_find button:enabled:visible")
     field.press("Escape")

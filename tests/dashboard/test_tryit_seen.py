@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from core.events import Measured, RunFinished, RunStarted, StepStarted
 from core.processes.dashboard import ensure_dashboard, stop_dashboard
 from core.processes.workers import ensure_supervisor, stop_supervisor
 from core.runs import Run
 from core.workspace import Workspace
-from tests.browser import Site, Watched, wait_until_drawn
+from tests.browser import SLOW, Site, Watched, wait_until_drawn
 from tests.core.conftest import PRUNED, TRAINED, finished_run
 from tests.core.processes.test_supervisor import until
 from tests.dashboard.test_pages import DEMO, point
@@ -122,7 +122,7 @@ def test_from_a_finished_run_to_its_models_and_back_to_nothing(trained: Site, wa
     page.goto(trained.at("live"))
     page.get_by_role("link", name="Try it").last.click()
     page.wait_for_selector("text=It is:", timeout=120_000)  # the first question waits for torch
-    assert page.locator("text=31 runs, 1 thread").count() == 3
+    expect(page.locator("text=31 runs, 1 thread")).to_have_count(3, timeout=SLOW)
     page.get_by_text("Draw", exact=True).first.click()
     page.wait_for_selector(".draw-pad canvas")
     stroke(page)
