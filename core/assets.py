@@ -24,6 +24,7 @@ ASSETS = _folder()
 RECIPES = ASSETS / "recipes"
 SAMPLES = ASSETS / "samples"
 EFFECTS = ASSETS / "effects" / "effects.npz"
+GLOSSARY = ASSETS / "glossary"  # a file a topic; read by `core/glossary.py`
 LOGO = ASSETS / "logo.png"
 PREDICT = ASSETS / "predict.py"  # runs next to a model, without Condenser
 BENCHMARK = ASSETS / "benchmark.py"
