@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from os.path import commonprefix
 
 import streamlit as st
 
@@ -15,6 +16,7 @@ from dashboard.i18n import language, say, spoken
 from dashboard.terms import link
 
 MOST_KNOBS = 6
+LEAST_STEM, LONGEST_ENDING = 4, 3  # letters of words that only inflect each other
 
 
 def key(ident: str) -> str:
@@ -37,19 +39,32 @@ def _head(term: Term) -> str:
 
 
 def _more(term: Term, glossary: Glossary) -> Iterator[str]:
-    if others := term.names(language())[1:]:
+    if others := others_of(term.names(language())):
         yield say("glossary.also", names=" · ".join(others))
     if knobs := _knobs(term):
         more = f" +{len(knobs) - MOST_KNOBS}" if len(knobs) > MOST_KNOBS else ""
         yield say("glossary.knobs", names=" · ".join(knobs[:MOST_KNOBS]) + more)
-    last = (
-        [say("glossary.see", terms=" · ".join(link(glossary.terms[other]) for other in term.see))] if term.see else []
-    )
+    related = " · ".join(link(glossary.terms[other]) for other in term.see)
+    last = [say("glossary.see", terms=related)] if related else []
     if term.source:
         paper, address = term.source
         last.append(say("glossary.source", paper=paper, address=address))
     if last:
         yield " — ".join(last)
+
+
+def others_of(names: Sequence[str]) -> list[str]:
+    """The names after the first, without those that only inflect one before: `fine-tuned`, `channels`."""
+    shown = [names[0]]
+    for name in names[1:]:
+        if not any(_inflects(name.lower(), other.lower()) for other in shown):
+            shown.append(name)
+    return shown[1:]
+
+
+def _inflects(name: str, other: str) -> bool:
+    stem = len(commonprefix((name, other)))
+    return name.isascii() and stem >= LEAST_STEM and stem >= max(len(name), len(other)) - LONGEST_ENDING
 
 
 def _knobs(term: Term) -> list[str]:
