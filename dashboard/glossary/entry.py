@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from os.path import commonprefix
+from itertools import takewhile
 
 import streamlit as st
 
@@ -63,7 +63,7 @@ def others_of(names: Sequence[str]) -> list[str]:
 
 
 def _inflects(name: str, other: str) -> bool:
-    stem = len(commonprefix((name, other)))
+    stem = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(name, other, strict=False))))
     return name.isascii() and stem >= LEAST_STEM and stem >= max(len(name), len(other)) - LONGEST_ENDING
 
 
