@@ -1,6 +1,6 @@
 """Makes assets/lessons/results: the results of every run that the bundled lessons refer to, with the seeds 0, 1 and 2.
 
-`python assets/make_lessons.py WORKSPACE [LESSON …]` queues the runs that are missing in `WORKSPACE`, waits for them, and
+`python assets/make_lessons.py WORKSPACE [LESSON …]` queues the runs that are missing in `WORKSPACE`, waits for them and
 keeps of each the recipe and the result, and of seed 0 its curves where a lesson draws them. A run that is there is not
 done again. Run it on a machine that does nothing else: the latencies are measured.
 """
@@ -16,10 +16,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from core.assets import LESSON_RESULTS, LESSONS
-from core.events import Progress
-from core.lessons.blocks import Chart, Lesson
+from core.lessons.blocks import SEEDS, Chart, Lesson
 from core.lessons.parse import parse_lesson
-from core.lessons.prepared import DIGITS, SEEDS
+from core.lessons.prepared import DIGITS
 from core.processes.workers import ensure_supervisor, stop_supervisor
 from core.recipe import Recipe
 from core.runs import Run, Status
@@ -32,11 +31,10 @@ def main(workspace: Path, wanted: list[str]) -> None:
     """Does what is missing and keeps the results of the lessons with the ids `wanted`, of all if there are none."""
     lessons = [lesson for lesson in bundled() if not wanted or lesson.id in wanted]
     store = Workspace.open_or_create(workspace)
-    done = finished(store)
     recipes = {recipe.hash(): recipe for lesson in lessons for recipe in needed(lesson)}
-    runs = [store.submit(recipe.to_toml()) for name, recipe in recipes.items() if name not in done]
-    wait(store, runs)
-    done |= finished(store)
+    known = good(store)
+    done = {name: known.get(name) or store.submit(recipe.to_toml()) for name, recipe in recipes.items()}
+    wait(store, list(done.values()))
     for name in recipes:
         keep(done[name], LESSON_RESULTS / name[:DIGITS])
     for lesson in lessons:
@@ -65,15 +63,16 @@ def drawn_as_curves(lesson: Lesson) -> Iterator[str]:
             yield from [block.run] if block.run else [key for key, run in lesson.runs.items() if run.value is not None]
 
 
-def finished(store: Workspace) -> dict[str, Run]:
-    """The finished runs of a workspace, by their recipe's hash."""
-    runs = [store.run(summary.id) for summary in store.runs() if summary.status is Status.FINISHED]
+def good(store: Workspace) -> dict[str, Run]:
+    """The runs of a workspace that ended well, or still may, by their recipe's hash."""
+    ended = (Status.FAILED, Status.CANCELLED, Status.INTERRUPTED)
+    runs = [store.run(summary.id) for summary in store.runs() if summary.status not in ended]
     return {run.recipe().hash(): run for run in runs}
 
 
 def wait(store: Workspace, runs: list[Run]) -> None:
     """Until all runs are over; raises RuntimeError on the first that failed."""
-    if not runs:
+    if all(run.state().status.is_over for run in runs):
         return
     ensure_supervisor(store)
     try:
@@ -101,11 +100,7 @@ def keep_curves(run: Run) -> None:
     """Writes the values of a run's learning curves next to its result."""
     folder = LESSON_RESULTS / run.recipe().hash()[:DIGITS]
     told = [event for step in run.state().steps for event in step.curve]
-    (folder / "curves.jsonl").write_text("".join(line_of(event) for event in told), encoding="utf-8")
-
-
-def line_of(event: Progress) -> str:
-    return event.model_dump_json(exclude_none=True) + "\n"
+    (folder / "curves.jsonl").write_text("".join(f"{event.to_line()}\n" for event in told), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ PAGES = (
     "tradeoffs",
     "inspect",
     "tryit",
+    "learn",
 )  # files, addresses
 STYLE = Path(__file__).with_name("frame.css")
 SCRIPT = Path(__file__).with_name("frame.js")

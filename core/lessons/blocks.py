@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal
 
 from core.lessons.references import Condition, Reference, run_key
 from core.options import Option, Value
 from core.recipe import Recipe
 
+SEEDS = (0, 1, 2)  # of prepared results
 ChartKind = Literal["sweep", "points", "curves", "soft_labels", "channels", "levels"]
 
 
@@ -123,6 +125,11 @@ class LessonRun:
     title: str
     recipe: Recipe
     value: Value | None = None
+
+    @cached_property
+    def hashes(self) -> tuple[str, ...]:
+        """The recipe's hash with each of the prepared SEEDS."""
+        return tuple(replace(self.recipe, seed=seed).hash() for seed in SEEDS)
 
 
 @dataclass(frozen=True)
