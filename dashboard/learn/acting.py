@@ -84,12 +84,13 @@ def _again(run: Run | None) -> bool:
 
 def cost(wanted: list[LessonRun]) -> str:
     """How long these runs took where the lesson was prepared."""
-    known = [found for run in wanted if (found := prepared(run.hashes[0])) is not None]
-    times = [summary.lasted for summary in known if summary.lasted is not None]
-    if not times or len(times) < len(wanted):
+    known = [[found for name in run.hashes if (found := prepared(name)) is not None] for run in wanted]
+    times = [min((s.lasted for s in seeds if s.lasted is not None), default=None) for seeds in known]
+    total = sum(time for time in times if time is not None)
+    if None in times or not times:
         return ""
-    processor = UserText(known[0].environment.get("processor", "?")).md()
-    return say("learn.took", time=formatting.duration(sum(times)), processor=processor)
+    processor = UserText(known[0][0].environment.get("processor", "?")).md()
+    return say("learn.took", time=formatting.duration(total), processor=processor)
 
 
 def start(book: Book, wanted: list[LessonRun]) -> None:
