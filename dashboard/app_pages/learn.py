@@ -12,7 +12,7 @@ def main() -> None:
     found = None if asked is None else shelf.find(asked, language())
     if found is None:
         listing.draw(unknown=asked is not None)
-    elif raw_query("present") is not None:
+    elif shelf.presenting():
         presenter.draw(found)
     else:
         lesson.draw(found)

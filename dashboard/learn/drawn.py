@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from core import formatting
@@ -24,9 +26,11 @@ from dashboard.i18n import control_name, say, template
 from dashboard.learn import acting
 from dashboard.learn.book import PICTURE, Book
 from dashboard.learn.predicting import figure_of
+from dashboard.learn.shelf import presenting
 from dashboard.live.panels import line_name
 from dashboard.session import dark
 
+LARGE, TALL = 20, 540  # pixels: type and height of a chart that a room looks at
 STAGE_OF = {"soft_labels": "distill", "channels": "prune", "levels": "quantize"}
 
 
@@ -43,6 +47,15 @@ def draw(book: Book, block: Chart, place: int) -> None:
             _curves(book, block, place)
         if block.caption:
             st.caption(book.told(block.caption))
+
+
+def _put(figure: go.Figure, table: pd.DataFrame, name: str, alt: str) -> None:
+    """The chart and its numbers; in the presenter's view with large type."""
+    if presenting():
+        figure.update_layout(font={"size": LARGE}, height=TALL, hoverlabel={"font": {"size": LARGE}})
+        figure.update_annotations(font={"size": LARGE})
+        figure.update_traces(textfont={"size": LARGE}, selector={"mode": "markers+text"})
+    components.chart(figure, table, key=f"learn_{name}", alt=alt, file=f"lesson-{name}")
 
 
 # a figure over the knob's values
@@ -64,7 +77,7 @@ def _sweep(book: Book, block: Chart, place: int) -> None:
         last=written(kind, None if last is None else float(last["figure"])),
     )  # fmt: skip
     figure = sweep.figure(table, values, labels, found, dark=dark())
-    components.chart(figure, table, key=f"learn_sweep_{place}", alt=alt, file=f"lesson-{book.lesson.id}-{place}")
+    _put(figure, table, f"sweep_{place}", alt)
     st.caption(say("learn.prepared_means", count=len(SEEDS)) if book.has_prepared else say("learn.own_only"))
 
 
@@ -146,7 +159,7 @@ def _points(book: Book, block: Chart, place: int) -> None:
     levels = [*_chance(summary, of_test=True), *_level(book, run, "accuracy")]
     figure = run_points.figure(table, labels, levels=levels, dark=dark())
     alt = " ".join([say("live.landing_alt", points=len(table)), *(level.hint for level in levels)])
-    components.chart(figure, table, key=f"learn_points_{place}", alt=alt, file=f"lesson-{book.lesson.id}-{place}")
+    _put(figure, table, f"points_{place}", alt)
     _whose(run, own is not None, book)
 
 
@@ -168,7 +181,7 @@ def _curves(book: Book, block: Chart, place: int) -> None:
     last = table.dropna(subset=["validation_accuracy"]).tail(1)
     best = formatting.percent(float(last["validation_accuracy"].iloc[0]) if len(last) else None)
     alt = " ".join([say("live.curves_alt", lines=len(lines), last=best), *(level.hint for level in levels)])
-    components.chart(figure, table, key=f"learn_curves_{place}", alt=alt, file=f"lesson-{book.lesson.id}-{place}")
+    _put(figure, table, f"curves_{place}", alt)
     _whose(run, mine is not None, book)
 
 
@@ -214,7 +227,5 @@ def _effect(book: Book, block: Chart, place: int) -> None:
         guess = _figure(book, asked, number)
         if block.kind == "soft_labels" and guess is not None and asked.about is not None and asked.about.is_picture:
             figure.add_hline(guess, line_dash="dash", annotation_text=say("learn.your_prediction"))
-    components.chart(
-        figure, effect.table, key=f"learn_effect_{place}", alt=effect.sentence, file=f"lesson-{block.kind}"
-    )
+    _put(figure, effect.table, f"effect_{place}", effect.sentence)
     st.caption(say("effects.of"))

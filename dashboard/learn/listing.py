@@ -25,9 +25,10 @@ def draw(*, unknown: bool = False) -> None:
     if unknown:
         st.warning(say("learn.unknown"), icon=":material/warning:")
     every = shelf.every(language())
+    following = next((lesson.id for lesson in every if not _done(lesson)), None)
     for lesson in every:
         if not lesson.own:
-            card(lesson)
+            card(lesson, first=lesson.id == following)
     st.subheader(say("learn.own_title"), anchor=False)
     mine = [lesson for lesson in every if lesson.own]
     for lesson in mine:
@@ -38,13 +39,13 @@ def draw(*, unknown: bool = False) -> None:
     _import()
 
 
-def card(lesson: Lesson) -> None:
-    """A lesson on one line: its title, question, minutes, and what was done of it."""
+def card(lesson: Lesson, *, first: bool = False) -> None:
+    """A lesson: its title, question, minutes, and what was done of it; the `first` that was not begun stands out."""
     with st.container(border=True, key=f"learn_card_{lesson.id}"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.button(
                 UserText(lesson.title).md(), key=f"learn_open_{lesson.id}", icon=":material/school:",
-                on_click=shelf.open_lesson, args=(lesson.id,),
+                on_click=shelf.open_lesson, args=(lesson.id,), type="primary" if first else "secondary",
             )  # fmt: skip
             st.caption(" · ".join([say("learn.minutes", count=lesson.minutes), *_done(lesson)]), width="content")
             if lesson.own:

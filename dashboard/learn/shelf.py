@@ -7,7 +7,7 @@ from dataclasses import replace
 from core.lessons import shelf
 from core.lessons.blocks import Lesson
 from dashboard.i18n import Language
-from dashboard.session import put_query, workspace
+from dashboard.session import put_query, raw_query, workspace
 
 
 def find(asked: str, language: Language) -> Lesson | None:
@@ -19,6 +19,11 @@ def every(language: Language) -> list[Lesson]:
     """The bundled lessons, then a person's own."""
     mine = [replace(lesson, own=True) for lesson in shelf.own(workspace(), language)]
     return [*shelf.bundled(language), *mine]
+
+
+def presenting() -> bool:
+    """Whether the address asks for the presenter's view."""
+    return raw_query("present") is not None
 
 
 def leave() -> None:

@@ -33,7 +33,7 @@ from dashboard.addresses import address_of
 
 APP = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"
 DEMO = (APP.parents[1] / "assets" / "recipes" / "demo.toml").read_text(encoding="utf-8")
-PAGES = ("home", "data", "backbones", "design", "live", "search", "tradeoffs", "inspect", "tryit")
+PAGES = ("home", "data", "backbones", "design", "live", "search", "tradeoffs", "inspect", "tryit", "learn")
 STAGES = ("transfer", "distill", "prune", "quantize")
 NASTY = (
     "<img src=x onerror=alert(1)>", "[x](javascript:alert(1))", "![](http://example.org/x.png)", ":red[no] :smile:",

@@ -46,7 +46,9 @@ def test_a_reference_is_looked_up(text: str, value: float | None) -> None:
     assert LOOK(reference(text)) == value
 
 
-@pytest.mark.parametrize("text", ["", "a", "a.b", "a.prune.beauty", "picture.top", "picture[0].top", "a..accuracy", "a b.c"])
+@pytest.mark.parametrize(
+    "text", ["", "a", "a.b", "a.prune.beauty", "picture.top", "picture[0].top", "a..accuracy", "a b.c"]
+)
 def test_what_is_no_reference_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="."):
         reference(text)
