@@ -116,7 +116,9 @@ def test_doing_it_oneself_queues_the_lessons_own_recipes_and_shows_their_results
 
 
 def test_a_run_of_another_recipe_is_not_taken_for_ones_own(store: Workspace) -> None:
-    other = store.submit(parse_recipe(lesson().runs[CUT].recipe.to_toml().replace("labels = 1500", "labels = 900")).to_toml())
+    other = store.submit(
+        parse_recipe(lesson().runs[CUT].recipe.to_toml().replace("labels = 1500", "labels = 900")).to_toml()
+    )
     finish(store, other.id, 0.1)
     predicted(shown("learn", lesson="pruning"))
     from core.lessons.diary import write_diary
