@@ -81,7 +81,7 @@ def test_a_teachers_lesson_appears_runs_is_shared_and_imported_elsewhere(
     field = page.locator(".st-key-learn_upload input[type=file]")
     field.set_input_files(str(tmp_path / "tiny.md"))
     page.wait_for_selector("text=shell")
-    assert re.search(r"(Line|第) 57", body(page))
+    assert re.search(r"(Line|第) 58", body(page))
     (tmp_path / "whole.md").write_text(source)
     field.set_input_files(str(tmp_path / "whole.md"))
     page.wait_for_selector(".st-key-learn_card_tiny")
