@@ -24,6 +24,7 @@ PAGES = (
     "tradeoffs",
     "inspect",
     "tryit",
+    "learn",
     "glossary",
 )  # files, addresses
 STYLE = Path(__file__).with_name("frame.css")

@@ -33,7 +33,7 @@ from dashboard.addresses import address_of
 
 APP = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"
 DEMO = (APP.parents[1] / "assets" / "recipes" / "demo.toml").read_text(encoding="utf-8")
-PAGES = ("home", "data", "backbones", "design", "live", "search", "tradeoffs", "inspect", "tryit", "glossary")
+PAGES = ("home", "data", "backbones", "design", "live", "search", "tradeoffs", "inspect", "tryit", "learn", "glossary")
 READING = ("glossary",)  # the same in every workspace, with nothing to begin
 STAGES = ("transfer", "distill", "prune", "quantize")
 NASTY = (
