@@ -11,6 +11,7 @@ from typing import get_args
 from core.assets import LESSON_RECIPES
 from core.catalog import Catalog, load_catalog
 from core.errors import UserError, UserErrors, nearest
+from core.glossary import load_glossary
 from core.lessons import blocks
 from core.lessons.blocks import Block, ChartKind, Knob, Lesson, LessonRun, Paper, Paragraph
 from core.lessons.check import check_references
@@ -88,7 +89,7 @@ class _Reader:
             found,
             self.runs,
             self.text,
-            known.texts("terms", 1, 20, longest=60, default=True),
+            _terms(known),
         )
         known.done()
         paper.done()
@@ -257,6 +258,16 @@ def _question(table: Table) -> blocks.Question:
         given = f"{sum(answer.right for answer in answers)} right answers"
         raise wrong("value", table.line, given, "exactly one answer with right = true", "Mark one answer as right.")
     return blocks.Question(table.line, question, tuple(answers))
+
+
+def _terms(header: Table) -> tuple[str, ...]:
+    """Ids of the glossary."""
+    terms = header.texts("terms", 1, 20, longest=60, default=True)
+    known = load_glossary().terms
+    for term in terms:
+        if term not in known:
+            raise header.wrong("terms", term, "ids of the glossary", nearest(term, known))
+    return terms
 
 
 def _shown(table: Table, text: str) -> tuple[str, str]:
