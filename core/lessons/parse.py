@@ -27,6 +27,9 @@ from core.toml import write_value
 ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 NAME = re.compile(r"[a-z0-9-]{1,40}")
 HEADING = re.compile(r"## +(.+)")
+CHINESE_BREAK = re.compile(
+    r"(?<=[\u3000-\u9fff\uff00-\uffef])\s*\n\s*(?=[\u3000-\u9fff\uff00-\uffef])"
+)  # no space there
 KINDS = ("recipe", "knob", "run", "predict", "chart", "claim", "question")
 LANGUAGES = ("en", "zh")
 LONGEST_PARAGRAPH = 1200  # characters
@@ -214,7 +217,7 @@ def _paragraph(piece: Piece) -> Paragraph:
         raise wrong("markup", piece.line, piece.text[:60], "headings ## Heading", "Write two # and a space.")
     text = heading[1] if heading else piece.text
     _measures(text, piece.line)
-    return Paragraph(piece.line, " ".join(text.split()), heading is not None)
+    return Paragraph(piece.line, " ".join(CHINESE_BREAK.sub("", text).split()), heading is not None)
 
 
 def _predict(table: Table) -> blocks.Predict:
