@@ -109,7 +109,8 @@ class _Reader:
             allowed, fix = f"a block of the kind {', '.join(KINDS)}", nearest(piece.kind, KINDS)
             raise wrong("unknown_block", piece.line - 1, piece.kind or "a block without a kind", allowed, fix)
         if piece.kind == "recipe":
-            return self._recipe(piece)
+            self._recipe(piece)
+            return None
         table = Table.read(f"a block {piece.kind}", piece.text, piece.line)
         read: Mapping[str, Callable[[Table], Block]] = {
             "knob": self._knob, "run": self._run, "predict": _predict, "chart": self._chart,
