@@ -196,8 +196,7 @@ class _Reader:
         show = tuple(shown(table, text) for text in table.texts("show", 1, 4)) if kind == "sweep" else ()
         if len({METRICS[metric].kind for _, metric in show}) > 1:
             raise table.wrong("show", ", ".join(m for _, m in show), "figures of one kind", "Draw two charts.")
-        log = table.flag("log", default=False) if kind == "sweep" else False
-        return blocks.Chart(table.line, kind, run, show, log, table.text("caption", default=""))
+        return blocks.Chart(table.line, kind, run, show, table.text("caption", default=""))
 
 
 # recipes and their options
