@@ -1,6 +1,6 @@
 """A workspace is a folder with all data of one person: runs, jobs, datasets, networks, caches, and the queue.
 
-runs/<id>/  jobs/<id>/  datasets/  models/  cache/  trash/  logs/  drafts/  searches/<id>/
+runs/<id>/  jobs/<id>/  datasets/  models/  cache/  trash/  logs/  drafts/  searches/<id>/  lessons/
 queue/<rank>.<id>   one empty file per waiting run; the lowest rank is next
 """
 
@@ -48,7 +48,7 @@ __all__ = ["Job", "Workspace"]
 
 ID = re.compile(r"[0-9a-f]{13}-[0-9a-f]{6}")
 FOLDERS = ("runs", "jobs", "datasets", "models", "cache", "queue", "trash", "logs")
-LATER = ("drafts", "searches")  # made when they are first needed
+LATER = ("drafts", "searches", "lessons")  # made when they are first needed
 LINES = " ".join(("1", *Line._fields))  # the fields of a line in the kept list
 HALF_MADE = ".new-"
 KEEP_JOBS = 24 * 3600.0  # seconds

@@ -48,15 +48,17 @@ def field(
     menu: Menu | None = None,
     faults: Sequence[UserError] = (),
     plain: bool = False,
+    place: str = "",
 ) -> None:
     """The widget of an option, with what is wrong with its value below it.
 
     `on_change` is told the new value before the script runs again. A value that changed elsewhere needs another `key`:
     a new widget shows it for sure, while one told of it can miss the message when the page is drawn twice in a row,
-    and then answers with its old value. `plain` leaves out the mark of a changed value.
+    and then answers with its old value. `plain` leaves out the mark of a changed value. `place` is
+    `stage.method.option` or `recipe.option`: by it the help finds its terms in the glossary.
     """
     menu = menu or menu_of(option)
-    words = _Words(label(option, value, plain=plain), help_of(option))
+    words = _Words(label(option, value, plain=plain), help_of(option, place))
     if has_words(option):
         _word_or_number(option, value, key, words, on_change)
         words = replace(words, visibility="collapsed")

@@ -9,8 +9,24 @@ function copied(event) {
   event.preventDefault();
 }
 
+// A link to a term of the glossary leads there in this window, so that nothing a person has set here is lost. With a key
+// held down it opens where a browser opens such links.
+const TERM = "a[href*='glossary?term=']";
+
+function followed(event) {
+  const link = event.target.closest?.(TERM);
+  if (!link || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  const to = new URL(link.href);
+  if (to.origin !== location.origin) return;
+  event.preventDefault();
+  event.stopPropagation();
+  history.pushState({}, "", to);
+  dispatchEvent(new PopStateEvent("popstate", { state: {} }));
+}
+
 export default function () {
   if (window.condenserCopies) return;
   window.condenserCopies = true;
   document.addEventListener("copy", copied);
+  document.addEventListener("click", followed, true);
 }

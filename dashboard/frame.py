@@ -8,6 +8,7 @@ import streamlit as st
 
 from core.assets import LOGO
 from core.escaping import UserText
+from dashboard import terms
 from dashboard.addresses import address_of
 from dashboard.i18n import say
 from dashboard.session import LANGUAGES, Language, choose_language, language, read_only, widget, workspace
@@ -23,6 +24,8 @@ PAGES = (
     "tradeoffs",
     "inspect",
     "tryit",
+    "learn",
+    "glossary",
 )  # files, addresses
 STYLE = Path(__file__).with_name("frame.css")
 SCRIPT = Path(__file__).with_name("frame.js")
@@ -45,7 +48,7 @@ def navigate() -> None:
     chosen = st.navigation(pages, position="top")
     st.set_page_config(page_title=PRODUCT if chosen.url_path == "" else f"{chosen.title} · {PRODUCT}")
     with st.container(horizontal=True, vertical_alignment="center", key="frame"):
-        st.header(chosen.title, anchor=False)
+        st.header(chosen.title, anchor=False, help=about(chosen.url_path) or None)
         _languages()
         _copies()
     if read_only():
@@ -53,8 +56,15 @@ def navigate() -> None:
     chosen.run()
 
 
+def about(address: str) -> str:
+    """Links to the terms that explain the page at that address."""
+    page = next((name for name in PAGES if address_of(name) == (address or "home")), "")
+    return terms.of_words(f"frame.{page}")
+
+
 def _copies() -> None:
-    """What is copied from a page comes without the joiners that keep a person's text as typed."""
+    """What is copied from a page comes without the joiners that keep a person's text as typed; links to the glossary
+    are followed in the same window."""
     js = SCRIPT.read_text(encoding="utf-8")
     copies = st.components.v2.component("copies", html="<span></span>", js=js, isolate_styles=False)
     copies(key="frame_copies", width="content")

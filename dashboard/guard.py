@@ -19,7 +19,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.file_util import get_static_dir
 
-CHARTED = ("/data", "/live", "/tradeoffs")
+CHARTED = ("/data", "/live", "/tradeoffs", "/learn")
 PLOTLY = "/plotly/plotly.min.js"
 HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]{1,5})?")
 REFUSED = "Only pages of this machine may ask: Host 127.0.0.1, localhost or [::1], and Origin, if any, the same.\n"

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from core.escaping import UserText
 from core.options import Option, Value
+from dashboard import terms
 from dashboard.i18n import known, language, say, spoken
 
 ENDLESS = 1e12  # a bound from here on is there for computers alone
@@ -47,8 +48,9 @@ def unit(name: str) -> str:
     return known(f"forms.unit_{name}", name) if name else ""
 
 
-def help_of(option: Option) -> str:
-    """What the option does, what it may be, its default, and its name and the names of its values in a recipe."""
+def help_of(option: Option, place: str = "") -> str:
+    """What the option does, what it may be, its default, its name and the names of its values in a recipe, and links to
+    the terms that explain the knob at that `place`, see `terms.of_option`."""
     parts = [spoken(option.help), _range(option)]
     if option.default is not None and (option.type != "str" or option.choices):
         parts.append(say("forms.default", default=told_of(option, option.default)))
@@ -56,7 +58,8 @@ def help_of(option: Option) -> str:
     names = [say("forms.value", value=value, words=words) for value, words in values if value != words]
     written = say("forms.name", name=option.name)
     between = "" if language() == "zh" else " "
-    return "\n\n".join((between.join(filter(None, parts)), "".join((written, *names))))
+    explained = terms.of_option(place) if place else ""
+    return "\n\n".join(filter(None, (between.join(filter(None, parts)), "".join((written, *names)), explained)))
 
 
 def written_as(value: Value) -> str:

@@ -11,7 +11,7 @@ import streamlit as st
 from core import formatting
 from core.escaping import UserText
 from core.points import Point
-from dashboard import chance
+from dashboard import chance, terms
 from dashboard.i18n import say
 
 Receipt = Mapping[str, Any]
@@ -29,6 +29,7 @@ def show(point: Point, heading: str) -> None:
         st.info(UserText(sentence).md(), icon=":material/info:")
     for sentence in _sentences(point, "notes"):
         st.caption(UserText(sentence).md())
+    terms.below(terms.of_text("; ".join(name for name, _ in rows), most=len(rows)))
 
 
 def _sentences(point: Point, name: str) -> list[str]:

@@ -162,7 +162,7 @@ def test_a_person_runs_it_from_the_page(walk: Walk) -> None:
 
 
 NOW = r"step \d of 4 · (control .+ · )?(loading|training|computing|asking|calibrating|measuring|writing)"
-LEARNS = r"A small student, resnet8, learns from its teacher's answers .+ to all images, labelled or not"
+LEARNS = r"A small student, resnet8, learns from its teacher's answers to all images, labelled or not"
 CONCLUDED = r"[\d.]+ times smaller .+ its teacher.*; its test accuracy is (.+ (higher|lower)|the same)"
 SIX = {  # a newcomer's questions, and what on the page answers each
     "at ten seconds": {

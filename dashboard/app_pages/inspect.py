@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from dashboard import terms
 from dashboard.i18n import say
 from dashboard.inspect import evidence, picking, sentence
 from dashboard.inspect.choice import Choice
@@ -18,6 +19,7 @@ def main() -> None:
     picking.write(choice)
     head(choice)
     view = chosen_view()
+    terms.below(terms.of_words(f"inspect.view_{view}"))
     VIEWS[view](choice)
 
 

@@ -11,7 +11,7 @@ from core.errors import UserError, UserErrors
 from core.recipe import Recipe
 from core.runs import Run
 from core.state import RunState, Status
-from dashboard import closing, components, run_status
+from dashboard import closing, components, run_status, terms
 from dashboard.i18n import say
 from dashboard.live import busy, details, estimate, pace, panels, queue, run_controls, stepper, story
 from dashboard.session import followed, raw_query, workspace
@@ -120,6 +120,7 @@ def concluded(run: Run, state: RunState) -> None:
         return
     with st.container(border=True, key="closing"):
         st.markdown(told)
+        terms.below(terms.of_text(told))
         if not found.points:
             return
         with st.container(horizontal=True, vertical_alignment="center", key="closing_actions"):

@@ -10,7 +10,7 @@ import streamlit as st
 from core.catalog import Facts
 from core.errors import UserError
 from core.questions.rank_backbones import Ranking, RankRequest, Row
-from dashboard import faults
+from dashboard import faults, terms
 from dashboard.backbones import view
 from dashboard.data import asking
 from dashboard.design import cards
@@ -26,7 +26,7 @@ SCORES = ("logme", "h_score", "transrate", "knn_accuracy", "leep", "nce")
 def show(names: Sequence[str], here: Collection[str], sets: Mapping[str, Facts]) -> None:
     """The fields, the rows so far, and what they say."""
     take()
-    st.caption(say("backbones.rank_help"))
+    st.caption(" ".join((say("backbones.rank_help"), terms.of_words("backbones.rank_title", "backbones.rank_probe"))))
     dataset = st.selectbox(
         say("backbones.rank_data"), list(sets), key="backbones_rank_data",
         format_func=lambda name: cards.grouped_title(sets[name]),

@@ -14,6 +14,7 @@ from core import formatting
 from core.escaping import UserText
 from core.points import Point
 from core.state import RunState
+from core.summary import RunSummary
 from dashboard.charts import chance, style
 from dashboard.charts.chance import Level
 
@@ -34,7 +35,7 @@ class Labels:
     chance: str = "no better than chance"  # said of a point
 
 
-def info(state: RunState) -> pd.DataFrame:
+def info(state: RunState | RunSummary) -> pd.DataFrame:
     """One row a point and control whose accuracy and size were measured: shares of 1, bytes, milliseconds."""
     rows = [*_rows(state.points, control=False), *_rows(state.controls, control=True)]
     return pd.DataFrame(rows, columns=COLUMNS)

@@ -12,7 +12,7 @@ from core.errors import UserError, UserErrors
 from core.escaping import UserText
 from core.options import Option
 from core.recipe import Recipe, Step
-from dashboard import components, step_names
+from dashboard import components, step_names, terms
 from dashboard.charts.style import MARKS
 from dashboard.design import augmented, draft, draft_state, effects
 from dashboard.design.cards import more_title, source
@@ -47,7 +47,8 @@ def _card(now: Draft, place: int, faults: Sequence[UserError], orderable: bool) 
         _head(now, place)
         about = source(entry.source) or (UserText(entry.source).md(),)
         written = say("design.written", place=place, method=step.method)
-        st.caption(" · ".join((spoken(entry.summary), *about, written)))
+        explained = terms.of_option(f"{step.stage}.{step.method}")
+        st.caption(" · ".join(filter(None, (spoken(entry.summary), *about, written, explained))))
         known = {f"steps.{place}.{option.name}" for option in entry.options}
         elsewhere = [fault for fault in faults if fault.field not in known]
         if orderable and any(fault.code == "conflicting_steps" for fault in elsewhere):
@@ -149,6 +150,7 @@ def _field(now: Draft, place: int, option: Option, faults: Sequence[UserError]) 
         step.options.get(option.name, option.default),
         key=f"design_{now.edition}_{place}_{step.method}_{option.name}",
         faults=faults,
+        place=f"{step.stage}.{step.method}.{option.name}",
         on_change=lambda given: draft_state.edit(
             lambda newest: draft.set_option(newest, place, option.name, given), now.edition
         ),

@@ -51,7 +51,7 @@ def show(place: int, step: Step, entry: MethodEntry) -> None:
     if fold.open:
         with fold:
             if step.stage == "distill":
-                _choose_image(place)
+                choose_image(place)
             components.chart(
                 effect.figure(), effect.table, key=f"effects_chart_{place}_{step.stage}", alt=effect.sentence,
                 file=f"effect-{step.stage}",
@@ -75,7 +75,7 @@ def drawable(step: Step) -> bool:
     if step.stage != "prune":
         return True
     alone = step.options.get("scope", "local") == "local" and step.options.get("target", "none") == "none"
-    return alone and f"score_{step.method}" in _known()
+    return alone and f"score_{step.method}" in known_effects()
 
 
 def reason(step: Step, entry: MethodEntry) -> str:
@@ -87,7 +87,7 @@ def reason(step: Step, entry: MethodEntry) -> str:
         return "value"
     if step.options.get("target", "none") != "none":
         return "prune_bound"
-    if step.options.get("scope", "local") == "global" and f"score_{step.method}" in _known():
+    if step.options.get("scope", "local") == "global" and f"score_{step.method}" in known_effects():
         return "prune_global"
     return "prune_random" if step.method == "random" else "prune_measured"
 
@@ -96,7 +96,7 @@ def reason(step: Step, entry: MethodEntry) -> str:
 
 
 def _soft_labels(place: int, step: Step, temperature: float) -> Effect:
-    known, names, chosen = _known(), _classes(), widget(f"effects_image_{place}", 0)
+    known, names, chosen = known_effects(), class_names(), widget(f"effects_image_{place}", 0)
     logits = known["logits"][chosen].astype(np.float64)
     if step.method == STANDARDISED:
         logits = effects.standardised(logits)
@@ -111,18 +111,19 @@ def _soft_labels(place: int, step: Step, temperature: float) -> Effect:
     return Effect(sentence, table, lambda: effects.soft_figure(table, *words, dark=dark()))
 
 
-def _choose_image(place: int) -> None:
-    names = _classes()
+def choose_image(place: int) -> None:
+    """Which of the ten pictures that come along is shown."""
+    names = class_names()
     with st.container(horizontal=True, vertical_alignment="center"):
         chosen = st.selectbox(
             say("effects.image"), range(len(names)), format_func=lambda n: names[n],
             key=f"effects_image_{place}", width=200,
         )  # fmt: skip
-        st.image(_known()["images"][chosen], width=84, alt=names[chosen])
+        st.image(known_effects()["images"][chosen], width=84, alt=names[chosen])
 
 
 def _channels(place: int, step: Step, ratio: float) -> Effect:
-    table = effects.rank_table(_known()[f"score_{step.method}"].astype(np.float64), ratio)
+    table = effects.rank_table(known_effects()[f"score_{step.method}"].astype(np.float64), ratio)
     gone, count = int((~table["stays"]).sum()), len(table)
     weights = formatting.percent(1 - (1 - gone / count) ** 2, 0)
     sentence = say("effects.rank_alt", ratio=f"{ratio:g}", gone=gone, count=count, weights=weights)
@@ -131,7 +132,7 @@ def _channels(place: int, step: Step, ratio: float) -> Effect:
 
 
 def _levels(place: int, step: Step, bits: float) -> Effect:
-    table = effects.level_table(_known()["weights"].astype(np.float64), int(bits))
+    table = effects.level_table(known_effects()["weights"].astype(np.float64), int(bits))
     error = float(np.sqrt(np.mean((table["weight"] - table["rounded"]) ** 2) / np.mean(table["weight"] ** 2)))
     levels = 2 ** int(bits) - 1
     sentence = say("effects.level_alt", bits=int(bits), levels=levels, error=formatting.percent(error))
@@ -144,12 +145,13 @@ MADE: Mapping[str, Callable[[int, Step, float], Effect]] = {
 }  # fmt: skip
 
 
-def _classes() -> list[str]:
+def class_names() -> list[str]:
     """The ten classes of the network that comes along, in the person's language."""
-    return [say(f"effects.class_{number}") for number in range(len(_known()["classes"]))]
+    return [say(f"effects.class_{number}") for number in range(len(known_effects()["classes"]))]
 
 
 @cache
-def _known() -> Mapping[str, NDArray[Any]]:
+def known_effects() -> Mapping[str, NDArray[Any]]:
+    """The arrays of `assets/effects`, see `assets/make_effects.py`: images [10, 28, 28], logits [10, classes], …"""
     with np.load(shipped(EFFECTS), allow_pickle=False) as found:
         return dict(found)

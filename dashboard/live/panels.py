@@ -14,7 +14,7 @@ from core.escaping import UserText
 from core.recipe import Recipe
 from core.runs import Run
 from core.state import RunState
-from dashboard import chance, components
+from dashboard import chance, components, terms
 from dashboard.charts import curves, run_points
 from dashboard.charts.chance import Level
 from dashboard.i18n import control_name, say, template
@@ -41,7 +41,7 @@ def draw_curves(run: Run, recipe: Recipe | None, state: RunState) -> None:
     """A panel a step, smoothed as the person likes; the raw lines stay underneath."""
     training = widget("curves_training", False)
     strokes = say("live.strokes_training" if training else "live.strokes")
-    st.markdown(f"**{say('live.curves')}** :small[{strokes}]")
+    st.markdown(f"**{say('live.curves')}** :small[{strokes}]", help=terms.of_words("live.curves"))
     if state.status.is_over and not any(step.curve for step in state.steps):
         st.caption(without_curves(state))
         return
@@ -147,7 +147,7 @@ def smoothing() -> None:
 
 def draw_landing(run: Run, state: RunState) -> None:
     """The points so far: accuracy against size, mark area as latency."""
-    st.markdown(f"**{say('live.landing')}** :small[{say('live.marks')}]")
+    st.markdown(f"**{say('live.landing')}** :small[{say('live.marks')}]", help=terms.of_words("live.landing"))
     landed = tuple(told.seq for told in state.measured)
     made = kept("landing", (run.id, landed, state.chance, dark()), lambda: _landing(state))
     newest = max((told.time for told in state.measured), default=None)

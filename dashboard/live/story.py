@@ -13,7 +13,7 @@ from core.options import Value
 from core.recipe import Recipe, Step
 from core.runs import Run
 from core.state import RunState
-from dashboard import closing, run_status
+from dashboard import closing, run_status, terms
 from dashboard.charts.style import MARKS
 from dashboard.components import TEXT_COLORS
 from dashboard.i18n import language, say
@@ -27,7 +27,9 @@ def draw(run: Run, recipe: Recipe | None, state: RunState) -> None:
         return
     head = f":material/lightbulb: **{say('live.happened' if state.status.is_over else 'live.happening')}**"
     with st.container(border=True, key="happening"):
-        st.markdown("\n\n".join([head, *told]))  # one block: each further one costs the browser as much again
+        explained = terms.of_text("\n".join(told))
+        small = [f":small[{explained}]"] if explained else []
+        st.markdown("\n\n".join([head, *told, *small]))  # one block: each further one costs the browser as much again
 
 
 def _tells(run: Run, state: RunState) -> Hashable:

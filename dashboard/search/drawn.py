@@ -7,7 +7,7 @@ import streamlit as st
 
 from core.escaping import UserText
 from core.search.space import Vary
-from dashboard import components
+from dashboard import components, terms
 from dashboard.charts import search as charts
 from dashboard.i18n import say
 from dashboard.search.shown import Shown
@@ -46,14 +46,14 @@ def labels() -> charts.Labels:
 
 
 def _history(table: pd.DataFrame) -> None:
-    st.markdown(f"**{say('search.history')}**")
+    st.markdown(f"**{say('search.history')}**", help=terms.of_words("search.history", "search.accuracy"))
     figure = charts.history(table, labels(), dark=dark())
     alt = say("search.history_alt", count=len(table), best=f"{100 * float(table['accuracy'].max()):.1f} %")
     components.chart(figure, table, key="search_history", alt=alt, file="search-history")
 
 
 def _front(found: Shown, table: pd.DataFrame) -> None:
-    st.markdown(f"**{say('search.front_title')}**")
+    st.markdown(f"**{say('search.front_title')}**", help=terms.of_words("search.front_title", "search.bytes"))
     best = found.answer.recommended
     figure = charts.front(table, None if best is None else best.number + 1, labels(), dark=dark())
     alt = say("search.front_alt", count=int(table["front"].sum()))
@@ -61,7 +61,8 @@ def _front(found: Shown, table: pd.DataFrame) -> None:
 
 
 def _importance(found: Shown) -> None:
-    st.markdown(f"**{say('search.importance')}**", help=say("search.importance_help"))
+    help = terms.with_help(say("search.importance_help"), "search.importance")
+    st.markdown(f"**{say('search.importance')}**", help=help)
     table = charts.importance(found.now.importance, found.names)
     if table.empty:
         st.caption(say("search.importance_none"))
@@ -73,7 +74,7 @@ def _importance(found: Shown) -> None:
 
 
 def _slice(found: Shown, table: pd.DataFrame) -> None:
-    st.markdown(f"**{say('search.slice')}**")
+    st.markdown(f"**{say('search.slice')}**", help=terms.of_words("search.slice"))
     paths = [vary.path for vary in found.asked.vary if vary.path in table and table[vary.path].notna().any()]
     path = st.selectbox(
         say("search.knob"), paths, format_func=lambda each: found.names[each], key="search_slice_knob",
@@ -87,7 +88,7 @@ def _slice(found: Shown, table: pd.DataFrame) -> None:
 
 
 def _grid(found: Shown, table: pd.DataFrame) -> None:
-    st.markdown(f"**{say('search.sweep_title')}**")
+    st.markdown(f"**{say('search.sweep_title')}**", help=terms.of_words("search.sweep_title"))
     paths = [vary.path for vary in found.asked.vary]
     alt = say("search.sweep_alt", count=len(table))
     if len(paths) == 1:

@@ -14,7 +14,7 @@ from streamlit.elements.lib.column_types import ColumnConfig
 from core import formatting
 from core.escaping import UserText
 from core.options import Value
-from dashboard import chance, components
+from dashboard import chance, components, terms
 from dashboard.charts import front, hover, parallel
 from dashboard.charts.bounds import best
 from dashboard.charts.comparison import BETTER, DELTAS, OPEN, UNKNOWN, WORSE, Setting, changes, deltas
@@ -89,7 +89,7 @@ def show_parallel(points: pd.DataFrame) -> None:
         return
     with fold:
         settings = knob_filter.known(points)
-        st.caption(say("tradeoffs.parallel_hint"))
+        st.caption(" ".join((say("tradeoffs.parallel_hint"), terms.of_words("tradeoffs.parallel"))))
         if (runs := points["run"].nunique()) > knob_filter.MOST_RUNS:
             st.caption(say("tradeoffs.knobs_part", most=f"{knob_filter.MOST_RUNS:,}", count=f"{runs:,}"))
         chosen = _parallel_knobs(settings)

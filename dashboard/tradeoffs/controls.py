@@ -10,6 +10,7 @@ import streamlit as st
 
 from core import formatting
 from core.escaping import UserText
+from dashboard import terms
 from dashboard.charts.bounds import MATTERS, Bounds, best, cheaper, feasible, within
 from dashboard.charts.comparison import delta
 from dashboard.charts.front import AREAS, COSTS, QUALITIES
@@ -48,8 +49,8 @@ def filters_of(view: View, pool: pd.DataFrame, same: pd.DataFrame, with_samples:
             icon=":material/filter_alt:", key="tradeoffs_filter", on_change="rerun",
         )  # fmt: skip
         with opened:
-            _switch("front", view.front, help=say("tradeoffs.front_only_help"), label="front_only")
-            _switch("controls", view.controls, help=say("tradeoffs.controls_help"))
+            _switch("front", view.front, help="front_only_help", label="front_only")
+            _switch("controls", view.controls, help="controls_help")
             _stages(view)
             _several("state", sorted(pd.unique(same["status"])), view.state, lambda name: say(f"status.{name}"))
             _several("backbone", sorted(pd.unique(same["backbone"])), view.backbone)
@@ -84,13 +85,16 @@ def _select(name: str, options: Sequence[str], view: View) -> None:
         on_change=_take,
         args=(name,),
         width=180,
+        help=terms.of_words(f"tradeoffs.{getattr(view, name)}"),
     )
 
 
-def _switch(name: str, on: bool, help: str | None = None, label: str = "") -> None:
+def _switch(name: str, on: bool, help: str = "", label: str = "") -> None:
     key = f"tradeoffs_{name}"
     set_widget(key, on)
-    st.toggle(say(f"tradeoffs.{label or name}"), key=key, on_change=_take, args=(name,), help=help)
+    label = f"tradeoffs.{label or name}"
+    told = terms.with_help(say(f"tradeoffs.{help}"), label) if help else None
+    st.toggle(say(label), key=key, on_change=_take, args=(name,), help=told)
 
 
 def _datasets(known: list[str], chosen: str) -> None:
@@ -161,7 +165,7 @@ def bounds(points: pd.DataFrame, everything: pd.DataFrame, view: View) -> Bounds
 def affordable(points: pd.DataFrame, everything: pd.DataFrame, view: View) -> None:
     """The bounds, the most accurate point that keeps them with the reason, and the cheaper ones next to it."""
     with st.container(border=True, key="tradeoffs_bounds"):
-        st.markdown(f"**{say('tradeoffs.bounds')}**")
+        st.markdown(f"**{say('tradeoffs.bounds')}**", help=terms.of_words("tradeoffs.bounds"))
         with st.container(horizontal=True, vertical_alignment="bottom"):
             _bound("mb", view.mb, 0.1)
             _bound("ms", view.ms, 0.1)

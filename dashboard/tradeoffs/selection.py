@@ -18,7 +18,7 @@ from core.points import Point
 from core.recipe_options import RECIPE_OPTIONS
 from core.runs import Run
 from core.samples import sample
-from dashboard import bundle, chance, closing, receipt
+from dashboard import bundle, chance, closing, receipt, terms
 from dashboard.charts import hover
 from dashboard.charts.comparison import CONTROL, METHOD, RECIPE, Change, Delta, Setting, changes, delta, settings
 from dashboard.charts.front import HEIGHT
@@ -185,7 +185,7 @@ def actions(number: int, row: PointRow[Any], pinned: bool) -> None:
         key=f"tradeoffs_pin_{number}",
         icon=":material/keep_off:" if pinned else ":material/keep:",
         type="tertiary",
-        help=say("tradeoffs.pin_help"),
+        help=terms.with_help(say("tradeoffs.pin_help"), "tradeoffs.pin"),
         on_click=pin,
         args=("" if pinned else ident,),
     )

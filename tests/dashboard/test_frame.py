@@ -15,7 +15,8 @@ from tests.dashboard.test_pages import PAGES, address, make
 TITLES = {"home": "Condenser", "data": "Data · Condenser", "backbones": "Backbones · Condenser",
           "design": "Design · Condenser", "live": "Live · Condenser", "search": "Search · Condenser",
           "tradeoffs": "Trade-offs · Condenser", "inspect": "Inspect · Condenser",
-          "tryit": "Try it · Condenser"}  # fmt: skip
+          "tryit": "Try it · Condenser", "learn": "Learn · Condenser",
+          "glossary": "Glossary · Condenser"}  # fmt: skip
 RING = """() => {
   const channels = (text) => (text.match(/[\\d.]+/g) ?? []).map(Number);
   const linear = (v) => (v / 255 <= 0.03928 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4);

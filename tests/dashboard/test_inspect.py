@@ -89,7 +89,7 @@ def test_it_opens_on_the_last_point_beside_its_parent(workspace: Workspace) -> N
     told = text(inspect(measured(workspace)))
     assert "80.0 ± 2.0 %" in told
     assert "worst class dog 50 %" in told, "of cat, dog and owl 3, 2 and 2 of 4 are right; the first of equal ones"
-    assert f"says {100 * np.linspace(0.5, 0.9, 12).mean():.0f} %, is right in 58 %" in told
+    assert f"on average {100 * np.linspace(0.5, 0.9, 12).mean():.0f} % sure, right in 58 %" in told
     assert "1 gained, 3 lost: chance alone may explain that" in told
     assert "p = 0.62" in told
 
@@ -257,7 +257,7 @@ def test_robustness_is_asked_for_by_a_button_and_drawn_as_it_comes(workspace: Wo
     job.show({"rows": rows, "images": 100})
     app.run()
     assert not app.exception
-    assert "net 1 −50.0 points; against: net 0 −40.0 points" in text(app)
+    assert "net 1 −50.0 points; compared with: net 0 −40.0 points" in text(app)
     app.button(key="inspect_robustness_stop").click().run()
     assert job.cancel_requested()
     job.fail(UserError("cancelled", "job", name, "", ""))

@@ -1,0 +1,101 @@
+"""What a learner did in a lesson: predictions, answers and own runs; kept as `lessons/kept/<id>.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from core.errors import UserError
+from core.files import make_folder, remove_file, safe_join, write_atomic
+from core.lessons.parse import ID
+from core.lessons.shelf import FOLDER
+from core.runs import Run, RunSummary, Status
+from core.sealed import DamagedError, read_sealed, seal
+from core.workspace import Workspace
+
+KEPT = "kept"
+LARGEST = 2**20  # bytes
+
+
+class Prediction(BaseModel):
+    """A number in its unit, or the place of a choice from 0; `made` is in seconds since 1970."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    number: float | None = None
+    choice: int | None = None
+    made: float = 0.0
+
+
+class Diary(BaseModel):
+    """Predictions and answers by the place of their block among those of its kind, from 0; runs by their key."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    lesson: str
+    predictions: Mapping[str, Prediction] = {}
+    answers: Mapping[str, int] = {}
+    runs: Mapping[str, str] = {}
+
+    def predicted(self, place: int, prediction: Prediction) -> Diary:
+        """With a prediction; the first one stays, since the results were seen after it."""
+        return self.model_copy(update={"predictions": {str(place): prediction, **self.predictions}})
+
+    def answered(self, place: int, answer: int) -> Diary:
+        return self.model_copy(update={"answers": {**self.answers, str(place): answer}})
+
+    def started(self, key: str, run_id: str) -> Diary:
+        return self.model_copy(update={"runs": {**self.runs, key: run_id}})
+
+
+def read_diary(workspace: Workspace, lesson_id: str) -> Diary:
+    """The diary of a lesson, empty if there is none; raises UserError `damaged_diary` if it is not what was written."""
+    path = safe_join(workspace.path / FOLDER / KEPT, f"{_checked(lesson_id)}.json")
+    try:
+        if path.stat().st_size > LARGEST:
+            raise DamagedError("it is too large")
+        found = Diary.model_validate_json(read_sealed(path))
+        if found.lesson != lesson_id:
+            raise DamagedError("it is that of another lesson")
+    except FileNotFoundError:
+        return Diary(lesson=lesson_id)
+    except (OSError, DamagedError, ValidationError) as error:
+        fix = "Begin the lesson again; runs are kept."
+        raise UserError("damaged_diary", "lesson", lesson_id, "what this program kept", fix) from error
+    return found
+
+
+def write_diary(workspace: Workspace, diary: Diary) -> None:
+    """Keeps a diary; raises OSError if the disk fails."""
+    folder = make_folder(workspace.path / FOLDER / KEPT)
+    path = safe_join(folder, f"{_checked(diary.lesson)}.json")
+    write_atomic(path, seal(diary.model_dump_json(exclude_defaults=True).encode()))
+
+
+def forget_diary(workspace: Workspace, lesson_id: str) -> None:
+    """Deletes a diary, if there is one; the runs stay."""
+    with suppress(FileNotFoundError):
+        remove_file(safe_join(workspace.path / FOLDER / KEPT, f"{_checked(lesson_id)}.json"))
+
+
+def own_runs(workspace: Workspace, diary: Diary) -> dict[str, Run]:
+    """The learner's own runs that are still there, by key."""
+    found = {}
+    for key, run_id in diary.runs.items():
+        with suppress(UserError):
+            found[key] = workspace.run(run_id)
+    return found
+
+
+def own_results(runs: Mapping[str, Run]) -> dict[str, RunSummary]:
+    """The results of those that finished."""
+    summaries = {key: run.summary() for key, run in runs.items()}
+    return {key: summary for key, summary in summaries.items() if summary.status is Status.FINISHED}
+
+
+def _checked(lesson_id: str) -> str:
+    if not ID.fullmatch(lesson_id):
+        raise UserError("unknown_lesson", "lesson", lesson_id, "the id of a lesson", "Choose one on the page Learn.")
+    return lesson_id

@@ -1,0 +1,21 @@
+"""Learn: lessons on real runs of one's own: predict, turn the knob, see what the network answers."""
+
+from __future__ import annotations
+
+from dashboard.i18n import language
+from dashboard.learn import lesson, listing, presenter, shelf
+from dashboard.session import raw_query
+
+
+def main() -> None:
+    asked = raw_query("lesson")
+    found = None if asked is None else shelf.find(asked, language())
+    if found is None:
+        listing.draw(unknown=asked is not None)
+    elif shelf.presenting():
+        presenter.draw(found)
+    else:
+        lesson.draw(found)
+
+
+main()

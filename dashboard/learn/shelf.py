@@ -1,0 +1,35 @@
+"""Which lessons this workspace has, and which one an address names."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from core.lessons import shelf
+from core.lessons.blocks import Lesson
+from dashboard.session import Language, put_query, raw_query, workspace
+
+
+def find(asked: str, language: Language) -> Lesson | None:
+    """The lesson of an id, in that language if there is one; None for any other text."""
+    return next((lesson for lesson in every(language) if lesson.id == asked), None)
+
+
+def every(language: Language) -> list[Lesson]:
+    """The bundled lessons, then a person's own."""
+    mine = [replace(lesson, own=True) for lesson in shelf.own(workspace(), language)]
+    return [*shelf.bundled(language), *mine]
+
+
+def presenting() -> bool:
+    """Whether the address asks for the presenter's view."""
+    return raw_query("present") is not None
+
+
+def leave() -> None:
+    """Back to the list."""
+    put_query("lesson", None)
+    put_query("present", None)
+
+
+def open_lesson(lesson_id: str) -> None:
+    put_query("lesson", lesson_id)

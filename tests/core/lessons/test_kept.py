@@ -1,0 +1,94 @@
+"""A person's own lessons and what they predicted: kept, checked, replaced, deleted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from core.errors import UserError, UserErrors
+from core.lessons import shelf
+from core.lessons.diary import Diary, Prediction, forget_diary, own_runs, read_diary, write_diary
+from core.lessons.parse import parse_lesson
+from core.workspace import Workspace
+from tests.core.lessons.written import LESSON
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Workspace:
+    return Workspace.open_or_create(tmp_path / "store")
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_lesson_goes_from_one_workspace_to_another_byte_by_byte(store: Workspace, tmp_path: Path) -> None:
+    shelf.add(store, LESSON.encode())
+    (mine,) = shelf.own(store, "en")
+    other = Workspace.open_or_create(tmp_path / "other")
+    assert shelf.add(other, mine.text.encode()) == parse_lesson(LESSON.encode())
+    assert content(other.path / "lessons") == content(store.path / "lessons")
+    shelf.remove(other, "tiny.en.md")
+    assert shelf.own(other, "en") == []
+
+
+def test_of_a_lesson_in_two_languages_that_of_the_person_is_shown(store: Workspace) -> None:
+    shelf.add(store, LESSON.encode())
+    shelf.add(store, LESSON.replace('language = "en"', 'language = "zh"').replace("A tiny lesson", "小课").encode())
+    assert [lesson.title for lesson in shelf.own(store, "zh")] == ["小课"]
+    assert [lesson.title for lesson in shelf.own(store, "en")] == ["A tiny lesson"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"no lesson", LESSON.replace("```claim", "```shell").encode(), LESSON.replace("A network", "<b>").encode(),
+     LESSON.replace('id = "tiny"', 'id = "pruning"').encode(), b"+" * 100_000],
+)  # fmt: skip
+def test_a_refused_file_leaves_the_workspace_as_it_was(store: Workspace, data: bytes) -> None:
+    before = content(store.path)
+    with pytest.raises(UserErrors):
+        shelf.add(store, data)
+    assert content(store.path) == before
+
+
+@pytest.mark.parametrize("name", ["../../x.en.md", "tiny.en.md", "/etc/passwd", "", "tiny.en.md\0"])
+def test_only_own_lessons_can_be_deleted(store: Workspace, name: str) -> None:
+    with pytest.raises(UserErrors):
+        shelf.remove(store, name)
+
+
+def test_a_lesson_that_was_changed_by_hand_is_told_and_can_be_deleted(store: Workspace) -> None:
+    shelf.add(store, LESSON.encode())
+    (store.path / "lessons" / "tiny.en.md").write_text("no lesson any more")
+    assert shelf.own(store, "en") == []
+    assert shelf.broken(store) == ["tiny.en.md"]
+    shelf.remove(store, "tiny.en.md")
+    assert shelf.broken(store) == []
+
+
+def test_a_prediction_is_kept_and_the_first_one_stays(store: Workspace) -> None:
+    diary = read_diary(store, "pruning").predicted(0, Prediction(number=70.0, made=1.0))
+    diary = diary.predicted(0, Prediction(number=27.0, made=2.0)).answered(0, 2).started("cut[0.5]", "gone")
+    write_diary(store, diary)
+    found = read_diary(store, "pruning")
+    assert found == diary
+    assert found.predictions["0"].number == 70.0
+    assert own_runs(store, found) == {}
+    forget_diary(store, "pruning")
+    assert read_diary(store, "pruning") == Diary(lesson="pruning")
+
+
+@pytest.mark.parametrize("change", [b"70.0", b"pruning"])
+def test_a_diary_altered_by_hand_is_refused(store: Workspace, change: bytes) -> None:
+    write_diary(store, Diary(lesson="pruning").predicted(0, Prediction(number=70.0)))
+    path = store.path / "lessons" / "kept" / "pruning.json"
+    path.write_bytes(path.read_bytes().replace(change, change[::-1]))
+    with pytest.raises(UserError, match="pruning"):
+        read_diary(store, "pruning")
+
+
+@pytest.mark.parametrize("name", ["../x", "", "A", "a/b", "x" * 41])
+def test_no_other_file_can_be_read_as_a_diary(store: Workspace, name: str) -> None:
+    with pytest.raises(UserError, match="lesson"):
+        read_diary(store, name)

@@ -1,0 +1,222 @@
+"""Learn: nothing is shown before it was predicted, predictions stay, and every number is that of the runs' files."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.assets import LESSON_RESULTS
+from core.errors import UserErrors
+from core.escaping import UserText
+from core.events import Measured, RunFinished, RunStarted, StepStarted
+from core.lessons import shelf
+from core.lessons.blocks import Lesson
+from core.lessons.diary import read_diary, write_diary
+from core.lessons.parse import parse_lesson
+from core.points import Point
+from core.workspace import Workspace
+from dashboard.i18n import speaking
+from dashboard.learn import acting, listing, presenter
+from dashboard.session import Language
+from tests.core.lessons.written import LESSON
+from tests.dashboard.test_pages import shown, text
+
+CUT = "prune-fashion-raw[0.5]"
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    monkeypatch.setenv("CONDENSER_WORKSPACE", str(tmp_path))
+    monkeypatch.setattr(acting, "ensure_supervisor", lambda workspace: None)  # nobody does the runs
+    return Workspace.open_or_create(tmp_path)
+
+
+def lesson(language: str = "en", name: str = "pruning") -> Lesson:
+    return next(found for found in shelf.bundled(language) if found.id == name)
+
+
+def prepared(found: Lesson, key: str, step: int, figure: str) -> list[float]:
+    """A figure of each seed's result, read from its file."""
+    files = (LESSON_RESULTS / name[:16] / "result.json" for name in found.runs[key].hashes)
+    return [json.loads(path.read_text(encoding="utf-8"))["points"][step][figure] for path in files]
+
+
+def press(app: AppTest, key: str) -> AppTest:
+    app.button(key=key).click().run()
+    assert not app.exception, [e.value for e in app.exception]
+    return app
+
+
+def predicted(app: AppTest, number: float = 60.0) -> AppTest:
+    app.slider(key="learn_guess_pruning_0").set_value(number)
+    return press(app, "learn_predict_button_0")
+
+
+def finish(store: Workspace, run_id: str, accuracy: float) -> None:
+    """The run's end as a worker would tell it, with such an accuracy after its last step."""
+    run = store.run(run_id)
+    run.emit(RunStarted(os.getpid(), {}))
+    for number, step in enumerate(run.recipe().steps):
+        figures: dict[str, Any] = {"accuracy": accuracy if number else 0.9, "bytes": 1000, "params": 100}
+        point = Point(step=number, stage=step.stage, method=step.method, name="net", **figures)
+        run.emit(StepStarted(number, step.stage, step.method, "net", 1), Measured("point", 0, point))
+    run.emit(RunFinished())
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_every_lesson_is_listed_and_opens_without_an_answer_in_it(store: Workspace, language: str) -> None:
+    listed = text(shown("learn", language))
+    for found in shelf.bundled(language):
+        assert found.question.split("，")[0].split(",")[0][:12] in listed.replace("\\", "")
+        app = shown("learn", language, lesson=found.id)
+        assert len([b for b in app.button if str(b.key).startswith("learn_predict_button")]) == 1
+        assert found.remember[0][:20] not in text(app).replace("\\", "")
+
+
+def test_what_follows_is_shown_once_predicted_and_with_the_files_own_numbers(store: Workspace) -> None:
+    found = lesson()
+    app = shown("learn", lesson="pruning")
+    measured = f"{100 * mean(prepared(found, CUT, 1, 'accuracy')):.1f}"
+    assert measured not in text(app)
+    app = predicted(app)
+    said = text(app).replace("\\", "")
+    assert "You predicted **60.0 %**" in said
+    assert f"Measured for this lesson: **{measured} %**" in said
+    assert f"{abs(float(measured) - 60):.1f} points away" in said
+    assert f"falls from {100 * mean(prepared(found, CUT, 0, 'accuracy')):.1f} % to {measured} %" in said
+    assert "holds for 3 of 3 seeds" in said
+    assert read_diary(store, "pruning").predictions["0"].number == 60.0
+
+
+def test_a_prediction_is_there_in_the_next_visit_and_can_be_forgotten(store: Workspace) -> None:
+    predicted(shown("learn", lesson="pruning"), 42.0)
+    app = shown("learn", lesson="pruning")
+    assert "You predicted **42.0 %**" in text(app).replace("\\", "")
+    press(app, "learn_again")
+    assert "You predicted" not in text(app)
+    assert read_diary(store, "pruning").predictions == {}
+
+
+def test_doing_it_oneself_queues_the_lessons_own_recipes_and_shows_their_results(store: Workspace) -> None:
+    found = lesson()
+    app = press(predicted(shown("learn", lesson="pruning")), "learn_do")
+    runs = read_diary(store, "pruning").runs
+    assert set(runs) == {"prune-fashion[0.5]", CUT}
+    assert set(store.queued()) == set(runs.values())
+    for key, run_id in runs.items():
+        assert store.run(run_id).recipe().hash() == found.runs[key].recipe.hash()
+    assert not [b for b in app.button if b.key == "learn_do"]  # they are on their way
+    finish(store, runs[CUT], 0.333)
+    said = text(shown("learn", lesson="pruning")).replace("\\", "")
+    assert "On your own runs: **33.3 %**. Your prediction is 26.7 points away" in said
+    assert "Measured for this lesson" in said
+
+
+def test_a_run_of_another_recipe_is_not_taken_for_ones_own(store: Workspace) -> None:
+    other = store.submit(lesson().runs[CUT].recipe.to_toml().replace("labels = 1500", "labels = 900"))
+    finish(store, other.id, 0.1)
+    predicted(shown("learn", lesson="pruning"))
+    write_diary(store, read_diary(store, "pruning").started(CUT, other.id))
+    assert "On your own runs" not in text(shown("learn", lesson="pruning"))
+
+
+def test_a_choice_is_decided_by_what_was_measured(store: Workspace) -> None:
+    app = predicted(shown("learn", lesson="pruning"))
+    app.radio(key="learn_guess_pruning_1").set_value(0).run()
+    app = press(app, "learn_predict_button_1")
+    found = lesson()
+    latency = [json.loads((LESSON_RESULTS / n[:16] / "result.json").read_text())["points"]
+               for n in found.runs["prune-fashion[0.5]"].hashes]  # fmt: skip
+    before, after = (mean(points[step]["latency_ms"]["p50"] for points in latency) for step in (0, 1))
+    times = before / after
+    place = 0 if times >= 4 else 1 if times >= 2 else 2 if times >= 1.1 else 3
+    said = text(app).replace("\\", "")
+    assert f"Measured for this lesson: **{found.predictions[1].choices[place].text}**" in said
+    assert ("That is what you predicted" in said) == (place == 0)
+
+
+def test_the_check_tells_why(store: Workspace) -> None:
+    app = predicted(shown("learn", lesson="pruning"))
+    app.radio(key="learn_guess_pruning_1").set_value(0).run()
+    app = press(app, "learn_predict_button_1")
+    app.radio(key="learn_answer_pruning_0").set_value(1).run()
+    assert "Not quite" in app.info[0].value
+    app.radio(key="learn_answer_pruning_0").set_value(0).run()
+    assert "Right" in app.success[0].value
+    assert read_diary(store, "pruning").answers == {"0": 0}
+
+
+def test_the_knob_goes_to_design(store: Workspace) -> None:
+    app = predicted(shown("learn", lesson="pruning"))
+    app.button_group(key="learn_knob_pruning").set_value(0.75).run()
+    app = press(app, "learn_design")
+    drafts = [json.loads(path.read_text())["draft"]["recipe"] for path in (store.path / "drafts").glob("*.json")]
+    assert [draft["steps"][1]["ratio"] for draft in drafts] == [0.75]
+
+
+def test_a_damaged_diary_is_told_and_the_lesson_begins_again(store: Workspace) -> None:
+    predicted(shown("learn", lesson="pruning"))
+    path = store.path / "lessons" / "kept" / "pruning.json"
+    path.write_text(path.read_text().replace("60.0", "30.0"))
+    app = shown("learn", lesson="pruning")
+    assert "You predicted" not in text(app)
+    assert app.error
+
+
+def test_an_unknown_lesson_leads_to_the_list(store: Workspace) -> None:
+    for asked in ("nothing", "../../etc/passwd", "<b>", "x" * 3000):
+        assert "not here" in text(shown("learn", lesson=asked))
+
+
+def test_ones_own_lesson_opens_shows_no_prepared_result_and_is_shared_as_it_came(store: Workspace) -> None:
+    shelf.add(store, LESSON.encode())
+    app = shown("learn")
+    assert "A tiny lesson" in str([b.label for b in app.button])
+    app = shown("learn", lesson="tiny")
+    app.slider(key="learn_guess_tiny_0").set_value(50.0)
+    app = press(app, "learn_predict_button_0")
+    said = text(app)
+    assert "Measured for this lesson" not in said
+    assert "Nothing was prepared" in said
+    press(app, "learn_do")
+    finish(store, read_diary(store, "tiny").runs["tiny[0.5]"], 0.25)
+    assert "On your own runs: **25.0 %**" in text(shown("learn", lesson="tiny")).replace("\\", "")
+
+
+@pytest.mark.parametrize("nasty", [":red[no] :smile:", "$x^2$", "`code` *em*", "-> www.example", "= 1+1"])
+def test_text_of_a_lesson_is_shown_as_text(store: Workspace, nasty: str) -> None:
+    source = LESSON.replace("A tiny lesson", nasty).replace("A network is cut.", f"{nasty} is cut.")
+    shelf.add(store, source.encode())
+    said = text(shown("learn", lesson="tiny"))
+    assert nasty not in said  # it is escaped
+    assert said.count(UserText(nasty).md()) == 2
+
+
+@pytest.mark.parametrize(("language", "line"), [("en", "Line 58: "), ("zh", "第 58 行：")])
+def test_a_mistake_is_told_in_both_languages_with_its_line(language: Language, line: str) -> None:
+    with pytest.raises(UserErrors) as caught:
+        parse_lesson(LESSON.replace("```claim", "```shell").encode())
+    with speaking(language):
+        told = listing.mistake(caught.value.errors[0])
+    assert told.startswith(line)
+    assert "shell" in told
+    assert "claim" in told
+
+
+def test_the_presenter_shows_one_part_at_a_time(store: Workspace) -> None:
+    parts = presenter.slides(lesson())
+    assert sum(len(part) for part in parts) == len(lesson().blocks)
+    app = shown("learn", lesson="pruning", present="1")
+    assert lesson().question[:20] in text(app).replace("\\", "")
+    for _ in range(len(parts) + 1):
+        press(app, "presenter_next")
+    assert "Remember" in text(app)
+    assert app.button(key="presenter_next").disabled
+    assert shown("learn", lesson="pruning", present="-3").button(key="presenter_previous").disabled
+    assert shown("learn", lesson="pruning", present="9999").button(key="presenter_next").disabled
