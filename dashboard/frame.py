@@ -9,8 +9,20 @@ import streamlit as st
 from core.assets import LOGO
 from core.escaping import UserText
 from dashboard.addresses import address_of
+from dashboard.classroom import presence
+from dashboard.classroom.seats import seats
 from dashboard.i18n import say
-from dashboard.session import LANGUAGES, Language, choose_language, language, read_only, widget, workspace
+from dashboard.session import (
+    LANGUAGES,
+    Language,
+    choose_language,
+    language,
+    read_only,
+    seat,
+    session_id,
+    widget,
+    workspace,
+)
 
 PRODUCT = "Condenser"
 PAGES = (
@@ -50,7 +62,17 @@ def navigate() -> None:
         _copies()
     if read_only():
         st.warning(say("frame.read_only", path=UserText(workspace().path).md()), icon=":material/lock:")
+    _class(chosen.url_path)
     chosen.run()
+
+
+def _class(page: str) -> None:
+    """In a class: who looks at what, whose corner is shown, and what was refused outside of a page."""
+    mine = seat()
+    if mine is None:
+        return
+    seats().came(session_id(), mine, page)
+    presence.show(mine)
 
 
 def _copies() -> None:
