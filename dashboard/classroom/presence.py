@@ -5,8 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from core.classroom.learners import card
-from core.classroom.places import class_of
+from core.classroom.places import class_of, corners
 from core.escaping import UserText
+from core.workspace import Workspace
 from dashboard import faults
 from dashboard.classroom.seats import TEACHER, seats
 from dashboard.i18n import say
@@ -20,11 +21,17 @@ def show(mine: str) -> None:
         faults.refused(refused)
     guest = visited() if mine == TEACHER else None
     if mine != TEACHER:
-        st.caption(say("classroom.yours", name=_name(mine)))
+        st.caption(f"{say('classroom.yours', name=_name(mine))} · {say('classroom.turns', count=_waiting())}")
     elif guest is not None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.info(say("classroom.visiting", name=_name(guest)), icon=":material/visibility:", width="stretch")
             st.button(say("classroom.back"), on_click=visit, args=(None,), key="class_back")
+
+
+def _waiting() -> int:
+    """How many runs of the whole class wait."""
+    here = root().path
+    return sum(len(Workspace(path).queued()) for path in (here, *corners(here)))
 
 
 def _name(learner: str) -> str:

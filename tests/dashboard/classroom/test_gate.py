@@ -297,19 +297,19 @@ def test_guesses_at_once_are_not_compared(tmp_path: Path) -> None:
 def shown(*values: str) -> bytes:
     told = ForwardMsg()
     told.delta.new_element.markdown.body = " ".join(values)
-    return told.SerializeToString()
+    return bytes(told.SerializeToString())
 
 
 def opened(session: str) -> bytes:
     told = ForwardMsg()
     told.new_session.initialize.session_id = session
-    return told.SerializeToString()
+    return bytes(told.SerializeToString())
 
 
 def later(file: str) -> bytes:
     asked = BackMsg()
     asked.backend_operation_request.deferred_file.file_id = file
-    return asked.SerializeToString()
+    return bytes(asked.SerializeToString())
 
 
 @pytest.fixture
