@@ -314,6 +314,8 @@ class Workspace:
         """A learner sits at another machine: no file of this one is theirs but what they uploaded."""
         refuse_disk(self.path)
         path = getattr(request, "path", None)
+        if request.kind == "collect":
+            path = "hand-ins of others"
         if path is not None and Path(path).resolve().parent.parent != (self.path / "jobs").resolve():
             fix = "Upload it instead: the files of this machine belong to your teacher."
             raise UserError("path_not_yours", "path", path, "a file that you uploaded", fix)

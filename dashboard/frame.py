@@ -7,6 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from core.assets import LOGO
+from core.classroom.places import class_of
 from core.escaping import UserText
 from dashboard.addresses import address_of
 from dashboard.classroom import presence
@@ -18,6 +19,7 @@ from dashboard.session import (
     choose_language,
     language,
     read_only,
+    root,
     seat,
     session_id,
     widget,
@@ -50,7 +52,7 @@ def navigate() -> None:
             url_path=address_of(name),
             default=name == "home",
         )
-        for name in PAGES
+        for name in (*PAGES, *_of_class())
     ]
     st.html(STYLE)
     st.logo(str(LOGO), size="medium")  # its name is written next to it by the style sheet
@@ -66,12 +68,16 @@ def navigate() -> None:
     chosen.run()
 
 
+def _of_class() -> tuple[str, ...]:
+    """The page Class, where the dashboard is shared or was."""
+    return ("classroom",) if seat() is not None or class_of(root().path).is_dir() else ()
+
+
 def _class(page: str) -> None:
     """In a class: who looks at what, whose corner is shown, and what was refused outside of a page."""
     mine = seat()
-    if mine is None:
-        return
-    seats().came(session_id(), mine, page)
+    if mine is not None:
+        seats().came(session_id(), mine, page)
     presence.show(mine)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -21,6 +23,8 @@ Language = Literal["en", "zh"]
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
 LONGEST_QUERY = 4096  # characters of one parameter; what is longer was not made by us
 
+WITHIN: ContextVar[Workspace | None] = ContextVar("WITHIN", default=None)
+
 T = TypeVar("T")
 
 
@@ -30,11 +34,21 @@ T = TypeVar("T")
 def workspace() -> Workspace:
     """The workspace this page shows, with its folders where it can be written to: in a class a learner's own corner,
     for the teacher the one around all corners, or the corner being visited."""
+    if (inside := WITHIN.get()) is not None:
+        return inside
     whole, mine = root(), seat()
-    if mine is None:
-        return whole
-    corner = recall("visited", None) if mine == TEACHER else mine
+    corner = recall("visited", None) if mine in (None, TEACHER) else mine
     return whole if corner is None else _opened(str(class_of(whole.path) / corner))
+
+
+@contextmanager
+def within(store: Workspace) -> Iterator[None]:
+    """For what is written later, in another thread, where nobody knows who looks at the page: a download."""
+    token = WITHIN.set(store)
+    try:
+        yield
+    finally:
+        WITHIN.reset(token)
 
 
 def root() -> Workspace:
@@ -68,13 +82,13 @@ def is_learner() -> bool:
 
 def visit(learner: str | None) -> None:
     """For the teacher: shows that learner's corner on all pages from now on; None: the teacher's own again."""
-    if seat() == TEACHER:
+    if not is_learner():
         remember("visited", learner)
 
 
 def visited() -> str | None:
     """The learner whose corner the teacher is visiting, if any."""
-    found: str | None = recall("visited", None) if seat() == TEACHER else None
+    found: str | None = None if is_learner() else recall("visited", None)
     return found
 
 

@@ -6,7 +6,7 @@ import secrets
 import time
 from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from pydantic import BaseModel
 
@@ -24,7 +24,7 @@ LONGEST_SECRET = 200
 
 class Learner(BaseModel):
     """A learner's card in their corner. Of the secret that their browser keeps only the hash is stored; `joined` is in
-    seconds since 1970."""
+    seconds since 1970. A hand-in has a `proof` (`core.classroom.hand_in`) in place of a secret: no browser opens it."""
 
     model_config = IMMUTABLE
 
@@ -32,6 +32,7 @@ class Learner(BaseModel):
     nickname: str
     secret: str
     joined: float
+    proof: Literal["", "here", "elsewhere", "nobody"] = ""
 
 
 class Joined(NamedTuple):
@@ -54,6 +55,7 @@ class Class:
         folder = make_folder(class_of(self.root))
         with lock(folder / "joining.lock"):
             here = self.learners()
+            here = [one for one in here if not one.proof]
             name = checked(nickname, [one.nickname for one in here])
             if len(here) >= MOST:
                 fix = "Nothing was made. Ask your teacher."
@@ -76,7 +78,7 @@ class Class:
         now = _changed(class_of(self.root))
         found = self._by_secret.get(_hashed(secret)) if now == self._read else None
         if found is None and now != self._read:
-            self._by_secret, self._read = {one.secret: one for one in self.learners()}, now
+            self._by_secret, self._read = {one.secret: one for one in self.learners() if one.secret}, now
             found = self._by_secret.get(_hashed(secret))
         return found
 

@@ -34,6 +34,7 @@ WRONG_TOKEN = "This address is not, or no longer, that of the class: ask your te
 CROWDED = "Too many wrong addresses came from here. Wait a moment, then open the one that your teacher shows.\n"
 NO_NAME = "Choose a nickname first: open the address of the class.\n"
 NOT_YOURS = "That belongs to somebody else in the class.\n"
+ITS_ORIGIN = {"Referrer-Policy": "same-origin"}  # with "no-referrer" a browser sends a form with the Origin "null"
 MOST_TABS = 12  # of one learner
 MEDIA = re.compile(r"/media/([0-9a-f]{16,128})(\.[a-z0-9]{1,12})?")
 
@@ -86,7 +87,7 @@ class Gate:
         if scope["type"] == "websocket":
             await _close(scope, send, refusal)
         elif refusal is not None:
-            refusal.headers.update(marks())
+            refusal.headers.update(marks() | (ITS_ORIGIN if scope["path"] == JOIN else {}))
             await refusal(scope, receive, send)
 
     async def _who(self, connection: HTTPConnection) -> tuple[Role | None, Response | None]:

@@ -14,13 +14,13 @@ from dashboard.i18n import say
 from dashboard.session import root, visit, visited
 
 
-def show(mine: str) -> None:
+def show(mine: str | None) -> None:
     """The line of a learner, or of the teacher who visits one; nothing for the teacher at home."""
-    refused = seats().told(mine)
+    refused = seats().told(mine) if mine is not None else None
     if refused is not None:
         faults.refused(refused)
-    guest = visited() if mine == TEACHER else None
-    if mine != TEACHER:
+    guest = visited()
+    if mine is not None and mine != TEACHER:
         st.caption(f"{say('classroom.yours', name=_name(mine))} · {say('classroom.turns', count=_waiting())}")
     elif guest is not None:
         with st.container(horizontal=True, vertical_alignment="center"):

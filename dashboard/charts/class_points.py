@@ -1,0 +1,93 @@
+"""The points of a whole class: validation accuracy against size, and the smallest file above a bar.
+
+What is chosen by accuracy is chosen on validation; the test accuracy of what was chosen is only reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from core import formatting
+from core.escaping import UserText
+from core.points import Point
+from dashboard.charts import style
+
+COLUMNS = ["learner", "run", "stage", "name", "validation", "accuracy", "bytes"]
+SIZE = 11  # pixels
+HEIGHT = 480
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The words of this chart; `hover` has places for learner, name, validation, accuracy and size; `bar` for the
+    bar."""
+
+    x: str
+    y: str
+    hover: str
+    bar: str
+
+
+def info(points: Iterable[tuple[str, str, Point]]) -> pd.DataFrame:
+    """One row for each (nickname, run, point) that was measured: shares of 1 and bytes."""
+    rows = [
+        (learner, run, p.stage, p.name, p.validation_accuracy, p.middle, p.bytes)
+        for learner, run, p in points
+        if p.validation_accuracy is not None and p.bytes is not None
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def leader(table: pd.DataFrame, bar: float) -> pd.Series[Any] | None:
+    """The smallest file whose validation accuracy is at least `bar`; of equally small ones the more accurate. None
+    where nobody's is."""
+    able = table[table["validation"] >= bar]
+    if able.empty:
+        return None
+    return able.sort_values(["bytes", "validation"], ascending=[True, False], kind="stable").iloc[0]
+
+
+def figure(table: pd.DataFrame, labels: Labels, bar: float, *, dark: bool = False) -> go.Figure:
+    """A mark a point with the nickname beside it; the bar is dashed, and the leader ringed."""
+    theme, first = style.look(dark), leader(table, bar)
+    leads = None if first is None else first.name
+    marks = [_mark(row, labels, dark, leads=place == leads) for place, row in table.iterrows()]
+    line = {
+        "type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": bar, "y1": bar,
+        "line": {"color": theme.quiet, "width": 1, "dash": "dash"},
+    }  # fmt: skip
+    note = {
+        "xref": "paper", "x": 0, "y": bar, "text": labels.bar.format(bar=formatting.percent(bar)), "showarrow": False,
+        "xanchor": "left", "yanchor": "bottom", "font": {"color": theme.quiet},
+    }  # fmt: skip
+    layout = style.layout(
+        dark, height=HEIGHT, hovermode="closest", shapes=[line], annotations=[note],
+        xaxis=style.axis(dark, labels.x, type="log", exponentformat="SI", ticksuffix="B"),
+        yaxis=style.axis(dark, labels.y, tickformat=".3~p"),
+    )  # fmt: skip
+    return go.Figure(marks, layout)
+
+
+def _mark(row: pd.Series[Any], labels: Labels, dark: bool, *, leads: bool) -> dict[str, Any]:
+    theme, stage = style.look(dark), str(row["stage"])
+    learner = UserText(row["learner"]).plot()
+    hover = labels.hover.format(
+        learner=learner,
+        name=UserText(row["name"]).plot(),
+        validation=formatting.percent(row["validation"]),
+        accuracy="–" if pd.isna(row["accuracy"]) else formatting.percent(row["accuracy"]),
+        size=formatting.size(row["bytes"]),
+    )
+    edge = {"color": theme.ink if leads else theme.paper, "width": 3 if leads else 1}
+    color = theme.stages.get(stage, theme.quiet)
+    return {
+        "type": "scatter", "mode": "markers+text", "x": [row["bytes"]], "y": [row["validation"]], "text": [learner],
+        "textposition": "top center", "textfont": {"color": theme.ink if leads else theme.quiet}, "showlegend": False,
+        "marker": {"symbol": style.symbol(stage), "size": SIZE * (1.5 if leads else 1), "color": color, "line": edge},
+        "hovertemplate": f"{hover}<extra></extra>",
+    }  # fmt: skip
