@@ -1,4 +1,4 @@
-"""A shared dashboard as a class meets it: real server, real websockets and, where only that shows it, a real browser."""
+"""A shared dashboard as a class meets it: real server, and a browser where only that shows it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def status(address: Address, path: str, method: str = "GET", **headers: str) -> 
 
 
 def test_the_real_server_is_closed_without_the_token(school: tuple[Workspace, Address]) -> None:
-    workspace, address = school
+    _, address = school
     tokens = address.tokens
     assert tokens is not None
     page = "/static/" + next(
@@ -125,7 +125,8 @@ def test_two_learners_see_nothing_of_each_other_and_the_teacher_sees_both(
     run = make(Workspace.open_or_create(corners["Ana"]), RunFinished())
     host = address.url
     for path in (f"live?run={run.id}", f"inspect?run={run.id}", f"tradeoffs?sel={run.id}.0", f"try-it?run={run.id}",
-                 f"live?run=../{corners['Ana'].name}/runs/{run.id}", f"tradeoffs?corner={corners['Ana'].name}"):  # fmt: skip
+                 f"live?run=../{corners['Ana'].name}/runs/{run.id}",
+                 f"tradeoffs?corner={corners['Ana'].name}"):  # fmt: skip
         bob.goto(f"{host}/{path}")
         bob.wait_for_selector("[data-testid=stMain] h2")
         wait_until_drawn(bob)
@@ -170,7 +171,7 @@ def test_two_learners_see_nothing_of_each_other_and_the_teacher_sees_both(
 @pytest.mark.alone
 def test_thirty_sessions_on_one_server(school: tuple[Workspace, Address], chromium: Browser) -> None:
     """Thirty browsers of thirty learners walk through real pages: no error, and the server lets go of them."""
-    workspace, address = school
+    _, address = school
     process = psutil.Process(address.who.pid)
     before = process.memory_info().rss
     sessions = [joined(chromium, address, f"learner {number}") for number in range(30)]
