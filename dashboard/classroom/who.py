@@ -40,7 +40,7 @@ def show() -> None:
 def _table() -> None:
     corners, last = everybody(root().path), seats().last()
     table = pd.DataFrame([_row(corner, last) for corner in corners])
-    st.dataframe(table, hide_index=True, width="stretch")
+    st.dataframe(table, hide_index=True, width="stretch", alt=say("classroom.who_alt", count=len(corners)))
 
 
 def _row(corner: Corner, last: Mapping[str, Sitting]) -> dict[str, object]:
@@ -88,7 +88,8 @@ def _one(corner: Corner) -> None:
         st.caption(say(f"classroom.proves_{corner.learner.proof}"))
     rows = _predicted(corner)
     if rows:
-        st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
+        alt = say("classroom.predictions_alt", count=len(rows))
+        st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch", alt=alt)
     else:
         st.caption(say("classroom.no_predictions"))
 

@@ -65,8 +65,11 @@ def test_the_real_server_is_closed_without_the_token(school: tuple[Workspace, Ad
 
 def _get(address: Address, path: str, token: str) -> str:
     connection = HTTPConnection(address.host, address.port, timeout=20)
-    connection.request("GET", path, headers={"Cookie": f"{cookie_of(address.port)}={token}"})
-    return connection.getresponse().read().decode()
+    try:
+        connection.request("GET", path, headers={"Cookie": f"{cookie_of(address.port)}={token}"})
+        return connection.getresponse().read().decode()
+    finally:
+        connection.close()
 
 
 def test_it_listens_where_it_says_and_shows_no_token(school: tuple[Workspace, Address]) -> None:
