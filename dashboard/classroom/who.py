@@ -12,6 +12,7 @@ from core import formatting
 from core.classroom.limits import usage
 from core.classroom.overview import Corner, everybody, last_point, stop_all
 from core.escaping import UserText
+from dashboard.classroom import again
 from dashboard.classroom.seats import Sitting, seats
 from dashboard.classroom.worded import told_value
 from dashboard.i18n import known, say
@@ -86,6 +87,7 @@ def _one(corner: Corner) -> None:
             st.rerun()
     if corner.learner.proof:
         st.caption(say(f"classroom.proves_{corner.learner.proof}"))
+    again.show(corner)
     rows = _predicted(corner)
     if rows:
         alt = say("classroom.predictions_alt", count=len(rows))

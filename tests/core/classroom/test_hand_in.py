@@ -8,6 +8,7 @@ import shutil
 import time
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -17,13 +18,18 @@ from core import parcel
 from core.classroom.hand_in import FORMAT, MANIFEST, PAGE, hand_in
 from core.classroom.learners import Class, card
 from core.classroom.places import corners
+from core.engine.questions.answers import answer as measure
 from core.engine.questions.collect import answer
 from core.errors import UserError
+from core.events import PointMeasured
+from core.questions.answers import AnswersRequest
 from core.questions.collect import Collected, CollectRequest
 from core.runs import Run
 from core.sealed import seal, unseal
+from core.sides import sides
 from core.verify import of_whole_run
 from core.workspace import Workspace
+from dashboard.classroom.again import check
 
 Files = dict[str, bytes]
 
@@ -310,3 +316,31 @@ def test_a_learner_takes_no_hand_ins(school: Workspace, packed: Path) -> None:
     with pytest.raises(UserError) as told:
         eve.ask(CollectRequest(str(packed)))
     assert told.value.code == "path_not_yours"
+
+
+def forged(store: Workspace, run_id: str) -> Run:
+    """The run with better numbers in its log, each line with its right checksum: whole, and a lie."""
+    run = store.run(run_id)
+    lines = []
+    for event in run.scan().events:
+        if isinstance(event, PointMeasured) and event.point.accuracy is not None:
+            better = min(0.999, event.point.accuracy + 0.05)
+            point = event.point.model_copy(update={"accuracy": better, "accuracy_low": None, "accuracy_high": None})
+            event = replace(event, point=point)
+        lines.append(event.to_line())
+    run.events.write_text("\n".join(lines) + "\n")
+    run.result.unlink(missing_ok=True)
+    return Run(run.folder)
+
+
+def test_a_lie_in_a_whole_log_is_found_by_measuring_again(school: Workspace, finished: Run) -> None:
+    store = corner(school, "Liar", finished)
+    honest = [one for one in sides(store.run(finished.id)) if one.point.accuracy is not None]
+    request = AnswersRequest(tuple(one.id for one in honest))
+    measure(request, store.ask(request))
+    checked = [check(one) for one in honest]
+    assert [one.off for one in checked if one] == [0] * len(honest)
+    lies = [one for one in sides(forged(store, finished.id)) if one.point.accuracy is not None]
+    found = [check(one) for one in lies]
+    assert all(one is not None and one.off > 0.04 * one.images for one in found if one and one.logged < 0.999)
+    assert any(one is not None and one.off > 0 for one in found)
