@@ -21,7 +21,7 @@ from core.classroom.places import corners
 from core.engine.questions.answers import answer as measure
 from core.engine.questions.collect import answer
 from core.errors import UserError
-from core.events import PointMeasured
+from core.events import Measured
 from core.questions.answers import AnswersRequest
 from core.questions.collect import Collected, CollectRequest
 from core.runs import Run
@@ -323,7 +323,7 @@ def forged(store: Workspace, run_id: str) -> Run:
     run = store.run(run_id)
     lines = []
     for event in run.scan().events:
-        if isinstance(event, PointMeasured) and event.point.accuracy is not None:
+        if isinstance(event, Measured) and event.point.accuracy is not None:
             better = min(0.999, event.point.accuracy + 0.05)
             point = event.point.model_copy(update={"accuracy": better, "accuracy_low": None, "accuracy_high": None})
             event = replace(event, point=point)
