@@ -23,7 +23,7 @@ class _Client:
 
 
 class Slow:
-    """Wrong tokens by client address. Right ones are never counted and never wait."""
+    """Wrong tokens by client address. Right ones are not counted."""
 
     def __init__(
         self,

@@ -275,7 +275,7 @@ def test_a_thousand_guesses_are_slowed_down_and_the_class_is_not(house: House) -
 
 def test_guesses_at_once_are_not_compared(tmp_path: Path) -> None:
     house = House(tmp_path)
-    held = asyncio.Event()
+    held, ana = asyncio.Event(), house.gate.members.join("Ana")
 
     async def main() -> list[int]:
         async def wait(seconds: float) -> None:
@@ -284,6 +284,8 @@ def test_guesses_at_once_are_not_compared(tmp_path: Path) -> None:
         house.shared.slow._sleep = wait
         guesses = [asyncio.create_task(house.asking(query=f"token={number:032d}")) for number in range(100)]
         await asyncio.sleep(0.05)
+        assert (await house.asking("/live", cookies=house.cookies(ana))).status == 200, "who has a seat goes on"
+        assert (await house.asking("/live", cookies=house.cookies(None))).status == 429
         held.set()
         return [answer.status for answer in await asyncio.gather(*guesses)]
 
