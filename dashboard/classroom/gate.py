@@ -97,9 +97,7 @@ class Gate:
         if not asked:
             return None, PlainTextResponse(NO_TOKEN, 403)
         client = connection.client.host if connection.client else ""
-        if (
-            self.shared.slow.is_crowded(client) and self._learner(connection) is None
-        ):  # others may have that address too
+        if self.shared.slow.is_crowded(client) and self._learner(connection) is None:  # not alone there
             return None, PlainTextResponse(CROWDED, 429)
         role = self.shared.tokens.role(asked)
         if role is None:
