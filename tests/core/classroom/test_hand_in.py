@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 import time
 import zipfile
 from collections.abc import Callable
@@ -344,3 +346,18 @@ def test_a_lie_in_a_whole_log_is_found_by_measuring_again(school: Workspace, fin
     found = [check(one) for one in lies]
     assert all(one is not None and one.off > 0.04 * one.images for one in found if one and one.logged < 0.999)
     assert any(one is not None and one.off > 0 for one in found)
+
+
+@pytest.mark.slow
+def test_the_command_names_what_it_took_and_what_it_refused(packed: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    shutil.copy(packed, folder / "ana.zip")
+    (folder / "bad.zip").write_bytes(packed.read_bytes()[:-100])
+    words = [sys.executable, "-m", "core.cli", "collect", str(folder), "--workspace", str(tmp_path / "home")]
+    told = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    assert told.returncode == 2
+    assert "ana.zip: Ana, 1 run, " in told.stdout
+    assert "sealed by another workspace" in told.stdout
+    assert "bad.zip: refused. " in told.stdout
+    assert len(corners(tmp_path / "home")) == 1
