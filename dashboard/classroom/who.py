@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pandas as pd
 import streamlit as st
 
 from core import formatting
-from core.classroom.limits import usage
+from core.classroom.limits import Usage, usage
 from core.classroom.overview import Corner, everybody, last_point, stop_all
 from core.escaping import UserText
 from dashboard.classroom import again
@@ -20,6 +21,7 @@ from dashboard.session import root, visit
 
 HERE = 90.0  # seconds since the last page, within which somebody is taken to be there
 POLL = 5.0
+USED_FOR = 60.0  # seconds that what a corner uses is taken to be still true
 
 
 def show() -> None:
@@ -45,7 +47,7 @@ def _table() -> None:
 
 
 def _row(corner: Corner, last: Mapping[str, Sitting]) -> dict[str, object]:
-    sitting, used = last.get(corner.learner.id), usage(corner.workspace.path)
+    sitting, used = last.get(corner.learner.id), _used(str(corner.workspace.path))
     points = [point for _, point in corner.points]
     return {
         say("classroom.name"): UserText(corner.learner.nickname).plain(),
@@ -57,6 +59,12 @@ def _row(corner: Corner, last: Mapping[str, Sitting]) -> dict[str, object]:
         say("classroom.minutes"): round(used.minutes, 1),
         say("classroom.disk"): formatting.size(used.disk),
     }
+
+
+@st.cache_data(show_spinner=False, ttl=USED_FOR)
+def _used(folder: str) -> Usage:
+    """What a corner uses; walking through thirty of them takes longer than the table may."""
+    return usage(Path(folder))
 
 
 def _where(corner: Corner, sitting: Sitting | None) -> str:
