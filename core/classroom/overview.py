@@ -19,14 +19,15 @@ from core.workspace import Workspace
 
 @dataclass(frozen=True)
 class Predicted:
-    """A prediction in a lesson, the `place`-th from 1: a number in the lesson's unit, or the `choice`-th answer
-    from 1; `runs` are the learner's own runs of that lesson."""
+    """A prediction in a lesson, or the answer to its question (`is_answer`), the `place`-th from 1: a number in the
+    lesson's unit, or the `choice`-th answer from 1; `runs` are the learner's own runs of that lesson."""
 
     lesson: str
     place: int
     number: float | None
     choice: int | None
     runs: tuple[str, ...]
+    is_answer: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,3 +83,5 @@ def _predictions(corner: Path) -> Iterator[Predicted]:
                 number, choice = told.get("number"), told.get("choice")
                 shown = None if choice is None else int(choice) + 1
                 yield Predicted(path.stem, int(place) + 1, None if number is None else float(number), shown, runs)
+            for place, chosen in sorted(dict(kept.get("answers", {})).items()):
+                yield Predicted(path.stem, int(place) + 1, None, int(chosen) + 1, (), is_answer=True)

@@ -5,7 +5,8 @@ What is chosen by accuracy is chosen on validation; the test accuracy of what wa
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +14,14 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from core import formatting
+from core.errors import shorten
 from core.escaping import UserText
 from core.points import Point
 from dashboard.charts import style
 
 COLUMNS = ["learner", "run", "stage", "name", "validation", "accuracy", "bytes"]
 SIZE = 11  # pixels
+SHORT = 14  # characters of a nickname in the chart; hovering shows all
 HEIGHT = 480
 
 
@@ -52,11 +55,25 @@ def leader(table: pd.DataFrame, bar: float) -> pd.Series[Any] | None:
     return able.sort_values(["bytes", "validation"], ascending=[True, False], kind="stable").iloc[0]
 
 
+def named(table: pd.DataFrame, bar: float) -> dict[Hashable, str]:
+    """Beside which marks a nickname stands, and on which side, inwards: each learner's smallest file above the bar, or
+    else their most accurate one."""
+    sizes = table["bytes"].map(math.log)
+    middle = (sizes.max() + sizes.min()) / 2
+    found: dict[Hashable, str] = {}
+    for _, own in table.groupby("learner", sort=False):
+        first = leader(own, bar)
+        place = own["validation"].idxmax() if first is None else first.name
+        found[place] = "middle right" if sizes[place] <= middle else "middle left"
+    return found
+
+
 def figure(table: pd.DataFrame, labels: Labels, bar: float, *, dark: bool = False) -> go.Figure:
-    """A mark a point with the nickname beside it; the bar is dashed, and the leader ringed."""
+    """A mark a point, each learner's best one with their nickname; the bar is dashed, and the leader ringed."""
     theme, first = style.look(dark), leader(table, bar)
     leads = None if first is None else first.name
-    marks = [_mark(row, labels, dark, leads=place == leads) for place, row in table.iterrows()]
+    beside = named(table, bar)
+    marks = [_mark(row, labels, dark, beside.get(place, ""), leads=place == leads) for place, row in table.iterrows()]
     line = {
         "type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": bar, "y1": bar,
         "line": {"color": theme.quiet, "width": 1, "dash": "dash"},
@@ -73,7 +90,7 @@ def figure(table: pd.DataFrame, labels: Labels, bar: float, *, dark: bool = Fals
     return go.Figure(marks, layout)
 
 
-def _mark(row: pd.Series[Any], labels: Labels, dark: bool, *, leads: bool) -> dict[str, Any]:
+def _mark(row: pd.Series[Any], labels: Labels, dark: bool, side: str, *, leads: bool) -> dict[str, Any]:
     theme, stage = style.look(dark), str(row["stage"])
     learner = UserText(row["learner"]).plot()
     hover = labels.hover.format(
@@ -85,9 +102,18 @@ def _mark(row: pd.Series[Any], labels: Labels, dark: bool, *, leads: bool) -> di
     )
     edge = {"color": theme.ink if leads else theme.paper, "width": 3 if leads else 1}
     color = theme.stages.get(stage, theme.quiet)
+    short = UserText(shorten(row["learner"], SHORT)).plot()
+    symbol = {"symbol": style.symbol(stage), "size": SIZE * (1.5 if leads else 1), "color": color, "line": edge}
     return {
-        "type": "scatter", "mode": "markers+text", "x": [row["bytes"]], "y": [row["validation"]], "text": [learner],
-        "textposition": "top center", "textfont": {"color": theme.ink if leads else theme.quiet}, "showlegend": False,
-        "marker": {"symbol": style.symbol(stage), "size": SIZE * (1.5 if leads else 1), "color": color, "line": edge},
+        "type": "scatter",
+        "mode": "markers+text" if side else "markers",
+        "x": [row["bytes"]],
+        "y": [row["validation"]],
+        "text": [short],
+        "textposition": side or None,
+        "textfont": {"color": theme.ink if leads else theme.quiet},
+        "cliponaxis": False,
+        "showlegend": False,
+        "marker": symbol,
         "hovertemplate": f"{hover}<extra></extra>",
-    }  # fmt: skip
+    }

@@ -15,7 +15,7 @@ from core.runs import RunSummary
 from core.workspace import Workspace
 from dashboard.charts import class_points
 from dashboard.charts.style import look, standalone
-from dashboard.classroom.worded import told_value
+from dashboard.classroom.worded import worded
 from dashboard.i18n import language, say, template
 from dashboard.tradeoffs.report import STYLE, policy, rows, text
 
@@ -60,8 +60,7 @@ def _predictions(corner: Corner) -> Iterator[str]:
     told = []
     for one in corner.predictions:
         points = [point for run in one.runs if (point := last_point(corner, run)) is not None]
-        value = told_value(one)
-        told.append((one.lesson, f"{one.place}: {value}", " · ".join(map(formatting.accuracy, points)) or "–"))
+        told.append((one.lesson, worded(one), " · ".join(map(formatting.accuracy, points)) or "–"))
     names = ("lesson", "prediction", "own_results")
     yield f"<h2>{text(say('classroom.predictions'))}</h2>"
     yield rows(pd.DataFrame(told, columns=[say(f"classroom.{name}") for name in names]))

@@ -25,7 +25,7 @@ def show() -> None:
     used, most = usage(workspace().path), limits(root().path)
     st.subheader(say("classroom.corner"), anchor=False)
     with st.container(horizontal=True):
-        st.metric(say("classroom.limit_waiting"), f"{used.waiting} / {most.waiting}", border=True)
+        st.metric(say("classroom.waiting_now"), f"{used.waiting} / {most.waiting}", border=True)
         st.metric(say("classroom.limit_minutes"), f"{used.minutes:.1f} / {most.minutes}", border=True)
         st.metric(say("classroom.disk"), f"{formatting.size(used.disk)} / {formatting.size(most.disk)}", border=True)
         told = f"{formatting.size(used.uploads)} / {formatting.size(most.uploads)}"

@@ -15,7 +15,7 @@ from core.classroom.overview import Corner, everybody, last_point, stop_all
 from core.escaping import UserText
 from dashboard.classroom import again
 from dashboard.classroom.seats import Sitting, seats
-from dashboard.classroom.worded import told_value
+from dashboard.classroom.worded import worded
 from dashboard.i18n import known, say
 from dashboard.session import root, visit
 
@@ -55,7 +55,7 @@ def _row(corner: Corner, last: Mapping[str, Sitting]) -> dict[str, object]:
         say("classroom.going"): len(corner.going),
         say("classroom.over"): len(corner.runs) - len(corner.going),
         say("classroom.points"): len(points),
-        say("classroom.predictions"): len(corner.predictions),
+        say("classroom.predictions"): sum(not one.is_answer for one in corner.predictions),
         say("classroom.minutes"): round(used.minutes, 1),
         say("classroom.disk"): formatting.size(used.disk),
     }
@@ -109,12 +109,11 @@ def _predicted(corner: Corner) -> Sequence[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for one in corner.predictions:
         points = [point for run in one.runs if (point := last_point(corner, run)) is not None]
-        told = told_value(one)
         results = [f"{formatting.accuracy(point)}, {formatting.size(point.bytes)}" for point in points]
         rows.append(
             {
                 say("classroom.lesson"): UserText(one.lesson).plain(),
-                say("classroom.prediction"): f"{one.place}: {told}",
+                say("classroom.prediction"): worded(one),
                 say("classroom.own_results"): " · ".join(results) or "–",
             }
         )
