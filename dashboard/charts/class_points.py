@@ -58,8 +58,8 @@ def leader(table: pd.DataFrame, bar: float) -> pd.Series[Any] | None:
 def named(table: pd.DataFrame, bar: float) -> dict[Hashable, str]:
     """Beside which marks a nickname stands, and on which side, inwards: each learner's smallest file above the bar, or
     else their most accurate one."""
-    sizes = table["bytes"].map(math.log)
-    middle = (sizes.max() + sizes.min()) / 2
+    sizes = {place: math.log(size) for place, size in zip(table.index, table["bytes"].tolist(), strict=True)}
+    middle = (max(sizes.values(), default=0.0) + min(sizes.values(), default=0.0)) / 2
     found: dict[Hashable, str] = {}
     for _, own in table.groupby("learner", sort=False):
         first = leader(own, bar)

@@ -195,6 +195,19 @@ def artifact_and_relisted(files: Files) -> None:
     resealed(files, key="", signature="")
 
 
+def lesson_and_relisted(files: Files) -> None:
+    edit_lesson(files)
+    resealed(files)
+
+
+def without_run(files: Files) -> None:
+    del files[run_name(files)]
+
+
+def without_list(files: Files) -> None:
+    del files[MANIFEST]
+
+
 def outside_path(files: Files) -> None:
     files["../escape"] = b"x"
     resealed(files)
@@ -212,14 +225,14 @@ ALTERED: dict[str, Callable[[Files], None]] = {
     "a saved file": lambda files: inside(files, edit_artifact),
     "another's name": other_name,
     "the signature taken off": without_signature,
-    "a prediction, listed anew": lambda files: (edit_lesson(files), resealed(files))[1],
+    "a prediction, listed anew": lesson_and_relisted,
     "the log, all listed anew, without a signature": edited_and_relisted,
     "a saved file, all listed anew, without a signature": artifact_and_relisted,
-    "a run left out": lambda files: files.pop(run_name(files)) and None,
+    "a run left out": without_run,
     "a file more": lambda files: files.update({"more.txt": b"x"}),
     "a path that leads out": outside_path,
     "a page among the lessons": a_script,
-    "the list left out": lambda files: files.pop(MANIFEST) and None,
+    "the list left out": without_list,
     "the list damaged": lambda files: files.update({MANIFEST: files[MANIFEST][:-9] + b"}"}),
     "the list of another format": lambda files: resealed(files, format=FORMAT + 1),
     "a name of 5,000 characters": lambda files: resealed(files, nickname="x" * 5000),

@@ -18,6 +18,7 @@ from core.classroom.learners import Class
 from core.classroom.tokens import cookie_of, fresh
 from core.events import RunFinished
 from core.processes.dashboard import Address, Share, ensure_dashboard, running_dashboard, stop_dashboard
+from core.runs import Notes
 from core.sharing import address_of
 from core.workspace import Workspace
 from tests.browser import SLOW, Watched, violations, wait_until_drawn
@@ -126,6 +127,7 @@ def test_two_learners_see_nothing_of_each_other_and_the_teacher_sees_both(
     watched = Watched(bob).listen()
     corners = {one.nickname: workspace.path / "class" / one.id for one in Class(workspace.path).learners()}
     run = make(Workspace.open_or_create(corners["Ana"]), RunFinished())
+    run.annotate(Notes(name="Sunflower"))
     host = address.url
     for path in (f"live?run={run.id}", f"inspect?run={run.id}", f"tradeoffs?sel={run.id}.0", f"try-it?run={run.id}",
                  f"live?run=../{corners['Ana'].name}/runs/{run.id}",
@@ -133,9 +135,9 @@ def test_two_learners_see_nothing_of_each_other_and_the_teacher_sees_both(
         bob.goto(f"{host}/{path}")
         bob.wait_for_selector("[data-testid=stMain] h2")
         wait_until_drawn(bob)
-        assert run.recipe().name not in bob.locator("[data-testid=stMain]").inner_text(), path
+        assert "Sunflower" not in bob.locator("[data-testid=stMain]").inner_text(), path
     ana.goto(f"{host}/live?run={run.id}")
-    ana.wait_for_selector(f"text={run.recipe().name}")
+    ana.wait_for_selector("text=Sunflower")
     bob.goto(f"{host}/class")
     bob.wait_for_selector("text=Your corner")
     wait_until_drawn(bob)
