@@ -37,15 +37,21 @@ def _hand_in() -> None:
     st.subheader(say("classroom.hand_in"), anchor=False)
     st.caption(say("classroom.hand_in_help"))
     over = [run for run in workspace().runs() if run.status.is_over]
-    chosen: list[RunSummary] = st.multiselect(
-        say("classroom.runs"), over, default=over[:MOST_RUNS], max_selections=MOST_RUNS, key="class_runs",
-        format_func=lambda run: UserText(f"{run.name} · {run.id[-6:]}").plain(),
-    )  # fmt: skip
+    chosen = _chosen(over) if over else []
     if not chosen and not lessons_of(workspace().path):
         st.caption(say("classroom.nothing"))
         return
     if st.button(say("classroom.prepare"), type="primary", icon=":material/inventory_2:", key="class_prepare"):
         _prepare(chosen)
+
+
+def _chosen(over: list[RunSummary]) -> list[RunSummary]:
+    """The runs that a learner wants to hand in: all of them, unless they choose."""
+    found: list[RunSummary] = st.multiselect(
+        say("classroom.runs"), over, default=over[:MOST_RUNS], max_selections=MOST_RUNS, key="class_runs",
+        format_func=lambda run: UserText(f"{run.name} · {run.id[-6:]}").plain(),
+    )  # fmt: skip
+    return found
 
 
 def _prepare(chosen: list[RunSummary]) -> None:
