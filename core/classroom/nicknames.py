@@ -26,7 +26,7 @@ def checked(given: str, taken: Iterable[str]) -> str:
     if not any(unicodedata.category(c)[0] in "LNSP" for c in name):
         raise _refused("a name that nobody can see", "Use letters.")
     if _alike(name) in map(_alike, taken):
-        fix = "Choose another. If it is yours from another browser, ask your teacher."
+        fix = "Choose another. If that was you in another browser, go on there."
         raise UserError("nickname_taken", "nickname", name, "a name that nobody else in the class has", fix)
     return name
 
