@@ -15,10 +15,12 @@ from core.processes.supervisor import Supervisor
 from core.processes.workers import end, ensure_supervisor, stop_supervisor, supervisor
 from core.questions.import_data import ImportRequest
 from core.runs import Run, Status
+from core.search.store import create, search_ids
 from core.uploads import keep_file
 from core.workspace import Workspace
 from tests.core.processes.test_supervisor import QUICK, turn_until
 from tests.core.processes.test_workers import FAKE, recipe
+from tests.dashboard.test_search_page import asked
 
 
 def corner(root: Workspace, name: str) -> Workspace:
@@ -186,3 +188,17 @@ def test_the_ids_of_another_are_unknown(root: Workspace) -> None:
     assert bob.queued() == [run.id]
     assert ana.runs() == []
     assert list(ana.lines()) == []
+
+
+def test_a_second_search_waits_for_the_first(root: Workspace) -> None:
+    ana = corner(root, "Ana")
+    first = create(ana, asked())
+    with pytest.raises(UserError) as told:
+        create(ana, asked())
+    assert told.value.code == "class_search"
+    assert search_ids(ana) == [first.id]
+    create(corner(root, "Bob"), asked())
+    create(root, asked())
+    create(root, asked())
+    first.cancel()
+    assert create(ana, asked()).id != first.id
