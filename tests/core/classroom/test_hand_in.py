@@ -296,6 +296,7 @@ def test_what_a_liar_writes_anew_without_a_signature_is_called_sealed_by_nobody(
     assert taken.proof == "nobody"
 
 
+@pytest.mark.slow
 def test_thirty_are_taken_and_five_altered_ones_found(
     school: Workspace, teacher: Workspace, finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

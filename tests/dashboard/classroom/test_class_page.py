@@ -75,7 +75,17 @@ def test_a_learner_sees_the_own_corner_on_every_page(root: Workspace, monkeypatc
         assert "run of" not in text(shown("live", run=run.id))
 
 
-@pytest.mark.parametrize("seats", [(), ("",), ("Teacher",), ("0" * 16, "teacher"), ("../x",), ("0" * 15,)])
+@pytest.mark.parametrize(
+    "seats",
+    [
+        (),
+        ("../x",),
+        *(
+            pytest.param(one, marks=pytest.mark.slow)
+            for one in (("",), ("Teacher",), ("0" * 16, "teacher"), ("0" * 15,))
+        ),
+    ],
+)
 def test_a_page_without_a_seat_shows_nothing(
     root: Workspace, monkeypatch: pytest.MonkeyPatch, seats: tuple[str, ...]
 ) -> None:
@@ -119,7 +129,7 @@ def test_limits_are_kept(root: Workspace, monkeypatch: pytest.MonkeyPatch) -> No
     assert limits(root.path) == Limits(waiting=3)
 
 
-@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("language", [pytest.param("en", marks=pytest.mark.slow), "zh"])
 def test_learners_see_the_class_only_if_the_teacher_wants_it(
     root: Workspace, monkeypatch: pytest.MonkeyPatch, language: str
 ) -> None:
