@@ -9,6 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.classroom.limits import cache_limit
+from core.classroom.places import is_corner
 from core.errors import UserError
 from core.files import remove_file, remove_tree
 from core.runs import Run
@@ -58,8 +60,11 @@ def clear(workspace: Workspace) -> list[Cached]:
 def limit(workspace: Workspace) -> int:
     """The size limit of all caches in bytes: CONDENSER_CACHE_LIMIT (in GB), by default 20 GB or a tenth of the disk.
 
-    Raises UserError `bad_limit` if the variable is not a number of at least 0.
+    A learner's corner has a share of its disk limit. Raises UserError `bad_limit` if the variable is not a number of at
+    least 0.
     """
+    if is_corner(workspace.path):
+        return cache_limit(workspace.path)
     given = os.environ.get(LIMIT, "")
     if not given:
         return min(LARGEST, shutil.disk_usage(_existing(workspace.path)).total // 10)

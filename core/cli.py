@@ -19,6 +19,7 @@ from core.added_backbones import forget
 from core.assets import RECIPES, shipped
 from core.bundle import write_bundle
 from core.catalog import TIMM, Catalog
+from core.classroom.network import shared_address
 from core.cli_dataset import AsJson, Folder
 from core.damage import of_run
 from core.datasets import damaged, damaged_datasets, reporting_damage
@@ -75,10 +76,16 @@ screen = Console(stderr=True, markup=False, highlight=False)
 def dashboard(
     *, port: Annotated[int | None, Parameter(help="Where to start it; default 8501, or the next free one.")] = None,
     browser: Annotated[bool, Parameter(help="Open it in the browser.")] = True,
+    share: Annotated[bool, Parameter(negative="", help="Share it with a class on the network: learners open an address "
+                                                       "with a random token and choose a nickname.")] = False,
+    address: Annotated[str | None, Parameter(help="Where to share it: an IPv4 address of this machine.")] = None,
     workspace: Folder = None, json: AsJson = False,
 ) -> int:  # fmt: skip
     """Open the dashboard, which runs until Ctrl-C; runs in progress continue without it."""
-    well = foreground.show_dashboard(workspace, port, screen, browser=browser, as_json=json)
+    if address is not None and not share:
+        raise UserError("address_alone", "address", address, "--address together with --share", "Add --share.")
+    host = shared_address(address) if share else None
+    well = foreground.show_dashboard(workspace, port, screen, browser=browser, as_json=json, host=host)
     return DONE if well else FAULT
 
 

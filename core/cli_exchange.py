@@ -16,6 +16,7 @@ from core.errors import UserError
 from core.files import write_atomic
 from core.import_report import progress_line
 from core.processes.ask import ask
+from core.questions.collect import CollectRequest, Taken
 from core.questions.import_run import ImportRunRequest
 from core.workspace import Workspace
 
@@ -23,6 +24,13 @@ Folder = Annotated[
     Path | None, Parameter(name="--workspace", help="Folder of runs, data and caches; default CONDENSER_WORKSPACE.")
 ]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document on stdout.")]
+
+
+PROOFS = {
+    "here": "unchanged since this workspace sealed it",
+    "elsewhere": "whole, sealed by another workspace, which this one cannot check",
+    "nobody": "whole, sealed by nobody",
+}
 
 
 @dataclass(frozen=True)
@@ -40,7 +48,7 @@ _speaking: list[Terminal] = []
 def attach(to: App, terminal: Terminal) -> None:
     """Makes these commands part of the program's."""
     _speaking[:] = [terminal]
-    for command in (send, receive):
+    for command in (send, receive, collect):
         to.command(command)
 
 
@@ -85,6 +93,31 @@ def receive(file: Path, *, workspace: Folder = None, json: AsJson = False) -> in
         found = ask(store, ImportRunRequest(str(file.absolute())), look)
     told = f"{found.run}  {found.name}: {formatting.Amount(found.points):point|points}, {formatting.size(found.bytes)}"
     return _speaking[0].say(json, found.to_json(), told)
+
+
+def collect(folder: Path, *, workspace: Folder = None, json: AsJson = False) -> int:
+    """Take the hand-ins of a class; each is held against its hashes, and what was altered is refused and named.
+
+    The page Class lists them side by side. Exit code 2 if any was refused; the others are kept.
+
+    Parameters
+    ----------
+    folder
+        The folder that the zips lie in, or one zip.
+    """
+    if not folder.exists():
+        raise UserError("missing_path", "folder", str(folder), "a folder of hand-ins", "Check the path.")
+    store = Workspace.open_or_create(workspace)
+    with _speaking[0].interruptible("What was taken so far is kept."), progress_line(_speaking[0].screen) as look:
+        found = ask(store, CollectRequest(str(folder.absolute())), look)
+    lines = [f"{one.file}: {one.nickname}, {_counts(one)}, {PROOFS[one.proof]}" for one in found.taken]
+    lines += [f"{one.file}: refused. {one.given}; allowed: {one.allowed}. {one.fix}" for one in found.refused]
+    _speaking[0].say(json, found.to_json(), "\n".join(lines))
+    return 2 if found.refused else 0
+
+
+def _counts(one: Taken) -> str:
+    return f"{formatting.Amount(one.runs):run|runs}, {formatting.Amount(one.points):point|points}"
 
 
 def _refuse_unusable(file: Path) -> None:

@@ -139,7 +139,7 @@ class StepFinished(Event):
 
 @dataclass(frozen=True, config=STRICT)
 class RunPaused(Event):
-    """The run pauses; `code` names a known reason: `asked`, `disk_full`."""
+    """The run pauses; `code` names a known reason: `asked`, `disk_full`, `class_minutes`."""
 
     reason: Utf8Text
     code: str = ""

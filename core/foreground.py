@@ -9,16 +9,22 @@ from pathlib import Path
 
 from rich.console import Console
 
+from core import sharing
+from core.classroom.tokens import fresh
 from core.errors import UserError
 from core.processes import dashboard as dashboard_process
 from core.processes.dashboard import Address
 from core.processes.workers import ensure_supervisor
 from core.runs import tail
+from core.sharing import address_of
 from core.workspace import Workspace
 
 
-def show_dashboard(folder: Path | None, port: int | None, screen: Console, *, browser: bool, as_json: bool) -> bool:
-    """Opens the dashboard of the workspace; if it was not running before, waits for Ctrl-C, SIGTERM or its end.
+def show_dashboard(
+    folder: Path | None, port: int | None, screen: Console, *, browser: bool, as_json: bool, host: str | None = None
+) -> bool:
+    """Opens the dashboard of the workspace; if it was not running before, waits for Ctrl-C, SIGTERM or its end. With
+    `host`, an address of this machine, it is shared there with a class.
 
     Returns False on a fault of the program, which is reported on `screen`. Raises UserError on an unusable workspace
     or port, and KeyboardInterrupt if interrupted before the dashboard has started.
@@ -28,12 +34,16 @@ def show_dashboard(folder: Path | None, port: int | None, screen: Console, *, br
     store, writable = _workspace_to_show(folder)
     found = None
     try:
-        found, writable = _serve(store, port, screen, writable=writable)
+        if host is not None:
+            _refuse_read_only(store, writable)
+            found = dashboard_process.ensure_dashboard(store, port, share=dashboard_process.Share(host, fresh()))
+        else:
+            found, writable = _serve(store, port, screen, writable=writable)
         _tell_address(found, port or dashboard_process.PORT, screen, as_json=as_json)
         if writable:
             ensure_supervisor(store)
         if browser:
-            dashboard_process.open_browser(found.url)
+            dashboard_process.open_browser(address_of(found, "teacher"))
         return found.process is None or _wait_for(found, screen)
     except RuntimeError as error:
         screen.print(str(error), style="bold red", soft_wrap=True)
@@ -82,11 +92,26 @@ def _tell_address(found: Address, wanted: int, screen: Console, *, as_json: bool
     if found.started_here and found.port != wanted:
         screen.print(f"Port {wanted} is in use; the dashboard uses {found.port}.")
     if as_json:  # on one line, to be read while the dashboard runs
-        print(json.dumps({"url": found.url, "port": found.port, "reused": not found.started_here}), flush=True)
+        print(json.dumps(_document(found)), flush=True)
+    elif found.tokens is not None:
+        sharing.tell(found, screen)
     elif found.started_here:
         print(f"The dashboard is at {found.url}; Ctrl-C stops it.", flush=True)
     else:
         print(f"The dashboard is already running at {found.url}", flush=True)
+
+
+def _document(found: Address) -> dict[str, object]:
+    told: dict[str, object] = {"url": found.url, "port": found.port, "reused": not found.started_here}
+    if found.tokens is None:
+        return told
+    return {**told, "learners": address_of(found, "learner"), "teacher": address_of(found, "teacher")}
+
+
+def _refuse_read_only(store: Workspace, writable: bool) -> None:
+    if not writable:
+        fix = "Share a workspace of your own: learners need a place for their runs."
+        raise UserError("workspace_not_writable", "workspace", str(store.path), "a folder that you may write to", fix)
 
 
 def _wait_for(found: Address, screen: Console) -> bool:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from core.chance import assumed
 from core.errors import UserError, shorten
-from core.events import AnyEvent, Event, Progress, RunCancelled, RunQueued, parse
+from core.events import AnyEvent, Event, Progress, RunCancelled, RunPaused, RunQueued, parse
 from core.files import append_line, lock, remove_file, write_atomic
 from core.points import Point
 from core.recipe import Recipe, stored_recipe
@@ -207,14 +207,23 @@ class Run:
         """Whether a person asked to cancel the run."""
         return (self.folder / "cancel").exists()
 
-    def pause(self) -> None:
-        """Asks the worker to write a checkpoint, say RunPaused and end; `requeue` takes the run up again."""
+    def pause(self, reason: str = "", code: str = "") -> None:
+        """Asks the worker to write a checkpoint, say RunPaused and end; `requeue` takes the run up again. `reason` and
+        `code` are those of RunPaused where it was not a person who asked."""
         if not self.state().status.is_over:
-            write_atomic(self.folder / "pause", b"")
+            write_atomic(self.folder / "pause", f"{code}\n{reason}".encode() if code else b"")
 
     def pause_requested(self) -> bool:
         """Whether a person asked to pause the run."""
         return (self.folder / "pause").exists()
+
+    def why_pause(self, otherwise: str = "Paused by a person.") -> RunPaused:
+        """The event for the pause that was asked for."""
+        try:
+            code, _, reason = (self.folder / "pause").read_text(encoding="utf-8").partition("\n")
+        except (OSError, ValueError):
+            code, reason = "", ""
+        return RunPaused(reason, code) if code else RunPaused(otherwise, "asked")
 
     def asked_to_stop(self) -> bool:
         """For a worker: whether it is to end at its next batch, for whatever reason."""

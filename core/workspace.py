@@ -21,6 +21,8 @@ from pydantic import JsonValue
 
 from core.added_backbones import added
 from core.catalog import Catalog, load_catalog
+from core.classroom.limits import refuse_disk, refuse_run
+from core.classroom.places import is_corner
 from core.datasets import imported_datasets
 from core.disk import disk_error
 from core.errors import UserError
@@ -48,7 +50,7 @@ __all__ = ["Job", "Workspace"]
 
 ID = re.compile(r"[0-9a-f]{13}-[0-9a-f]{6}")
 FOLDERS = ("runs", "jobs", "datasets", "models", "cache", "queue", "trash", "logs")
-LATER = ("drafts", "searches", "lessons")  # made when they are first needed
+LATER = ("drafts", "searches", "lessons", "class")  # made when they are first needed
 LINES = " ".join(("1", *Line._fields))  # the fields of a line in the kept list
 HALF_MADE = ".new-"
 KEEP_JOBS = 24 * 3600.0  # seconds
@@ -222,7 +224,9 @@ class Workspace:
     # the queue
 
     def submit(self, recipe_text: str, name: str = "", *, run_id: str = "", tags: tuple[str, ...] = ()) -> Run:
-        """Creates a run and queues it."""
+        """Creates a run and queues it; in a learner's corner, raises UserError as `limits.refuse_run`."""
+        if is_corner(self.path):
+            refuse_run(self.path)
         run = self.create_run(recipe_text, name, run_id=run_id, tags=tags)
         try:
             self.queue(run)
@@ -278,8 +282,11 @@ class Workspace:
             self.unqueue(run_id)
 
     def resume(self, run_id: str) -> Run:
-        """Queues a paused, cancelled, interrupted or failed run again; raises UserError for any other."""
+        """Queues a paused, cancelled, interrupted or failed run again; raises UserError for any other, and in a
+        learner's corner as `limits.refuse_run`."""
         run = self.run(run_id)
+        if is_corner(self.path):
+            refuse_run(self.path)
         run.requeue()
         self.queue(run)
         return run
@@ -294,8 +301,24 @@ class Workspace:
     # jobs
 
     def ask(self, request: Request[Any]) -> Job:
-        """Creates a job for a request; the supervisor gives it to a worker at once."""
+        """Creates a job for a request; the supervisor gives it to a worker at once.
+
+        In a learner's corner, raises UserError `path_not_yours` for a file that was not uploaded there, and
+        `class_disk`.
+        """
+        if is_corner(self.path):
+            self._refuse_of_learner(request)
         return self.create_job(request.kind, request.to_document())
+
+    def _refuse_of_learner(self, request: Request[Any]) -> None:
+        """A learner sits at another machine: no file of this one is theirs but what they uploaded."""
+        refuse_disk(self.path)
+        path = getattr(request, "path", None)
+        if request.kind == "collect":
+            path = "hand-ins of others"
+        if path is not None and Path(path).resolve().parent.parent != (self.path / "jobs").resolve():
+            fix = "Upload it instead: the files of this machine belong to your teacher."
+            raise UserError("path_not_yours", "path", path, "a file that you uploaded", fix)
 
     def create_job(self, kind: str, request: dict[str, JsonValue]) -> Job:
         """Creates a job from a stored request; see `ask`."""

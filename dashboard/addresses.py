@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-OTHERS = {"tryit": "try-it"}
+OTHERS = {"tryit": "try-it", "classroom": "class"}
 
 
 def address_of(page: str) -> str:

@@ -7,11 +7,25 @@ from pathlib import Path
 import streamlit as st
 
 from core.assets import LOGO
+from core.classroom.places import class_of
 from core.escaping import UserText
 from dashboard import terms
 from dashboard.addresses import address_of
+from dashboard.classroom import presence
+from dashboard.classroom.seats import seats
 from dashboard.i18n import say
-from dashboard.session import LANGUAGES, Language, choose_language, language, read_only, widget, workspace
+from dashboard.session import (
+    LANGUAGES,
+    Language,
+    choose_language,
+    language,
+    read_only,
+    root,
+    seat,
+    session_id,
+    widget,
+    workspace,
+)
 
 PRODUCT = "Condenser"
 PAGES = (
@@ -41,7 +55,7 @@ def navigate() -> None:
             url_path=address_of(name),
             default=name == "home",
         )
-        for name in PAGES
+        for name in (*PAGES, *_of_class())
     ]
     st.html(STYLE)
     st.logo(str(LOGO), size="medium")  # its name is written next to it by the style sheet
@@ -53,6 +67,7 @@ def navigate() -> None:
         _copies()
     if read_only():
         st.warning(say("frame.read_only", path=UserText(workspace().path).md()), icon=":material/lock:")
+    _class(chosen.url_path)
     chosen.run()
 
 
@@ -60,6 +75,19 @@ def about(address: str) -> str:
     """Links to the terms that explain the page at that address."""
     page = next((name for name in PAGES if address_of(name) == (address or "home")), "")
     return terms.of_words(f"frame.{page}")
+
+
+def _of_class() -> tuple[str, ...]:
+    """The page Class, where the dashboard is shared or was."""
+    return ("classroom",) if seat() is not None or class_of(root().path).is_dir() else ()
+
+
+def _class(page: str) -> None:
+    """In a class: who looks at what, whose corner is shown, and what was refused outside of a page."""
+    mine = seat()
+    if mine is not None:
+        seats().came(session_id(), mine, page)
+    presence.show(mine)
 
 
 def _copies() -> None:

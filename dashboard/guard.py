@@ -42,11 +42,13 @@ class Guard:
     Two pages on this machine differ in their port: the Origin must be the Host, whichever port a tunnel gave it.
     Every method is refused, not only those that change something: Streamlit answers an unknown Origin of a GET by
     looking up the machine's address on the internet. `pages` are the names of the pages; any other address than
-    theirs and those in ASKED gets a 404, and a method that no page uses a 405.
+    theirs and those in ASKED gets a 404, and a method that no page uses a 405. `host` is an address of this machine
+    that a class may ask for too.
     """
 
-    def __init__(self, app: ASGIApp, pages: Collection[str]) -> None:
+    def __init__(self, app: ASGIApp, pages: Collection[str], host: str = "") -> None:
         self.app = app
+        self.host = host
         self.pages = frozenset(f"/{name}" for name in pages)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,7 +66,7 @@ class Guard:
             await (refusal or self.app)(scope, receive, send_marked)
 
     async def _connect(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if is_welcome(Headers(scope=scope)) and scope["path"] == SOCKET:
+        if is_welcome(Headers(scope=scope), self.host) and scope["path"] == SOCKET:
             await self.app(scope, receive, send)
         elif "websocket.http.response" in scope.get("extensions", {}):
             headers = [(name.lower().encode(), value.encode()) for name, value in marks().items()]
@@ -76,7 +78,7 @@ class Guard:
     def _refusal(self, scope: Scope) -> PlainTextResponse | None:
         """What to answer in Streamlit's place, if anything."""
         headers, path, method = Headers(scope=scope), scope["path"], scope["method"]
-        if not is_welcome(headers):
+        if not is_welcome(headers, self.host):
             return PlainTextResponse(REFUSED, 403)
         if path.startswith(UPLOADS):
             return None if method in ("PUT", "DELETE") else PlainTextResponse(UNUSUAL, 405)
@@ -85,17 +87,24 @@ class Guard:
         return None if method in READ else PlainTextResponse(UNUSUAL, 405)
 
 
-def is_welcome(headers: Headers) -> bool:
-    """Whether a request was made for a loopback name, by a page from that very name and port or by no page.
+def is_welcome(headers: Headers, host: str = "") -> bool:
+    """Whether a request was made for a loopback name or for `host`, by a page from that very name and port or by no
+    page.
 
     A page of another site can ask for an image or a script without an Origin: browsers mark that by Sec-Fetch-Site.
     Following a link to us is allowed.
     """
     hosts, origins = headers.getlist("host"), headers.getlist("origin")
-    known = len(hosts) == 1 and HOST.fullmatch(hosts[0].lower()) is not None
+    known = len(hosts) == 1 and (HOST.fullmatch(hosts[0].lower()) is not None or _is_at(hosts[0], host))
     elsewhere = headers.get("sec-fetch-site") in ("cross-site", "same-site")
     embedded = elsewhere and headers.get("sec-fetch-mode") != "navigate"
     return known and not embedded and (not origins or origins == [f"http://{hosts[0].lower()}"])
+
+
+def _is_at(given: str, host: str) -> bool:
+    """Whether a Host header names that address, with or without a port."""
+    name, _, port = given.partition(":")
+    return bool(host) and name == host and (not port or (port.isdecimal() and len(port) <= 5))
 
 
 @cache

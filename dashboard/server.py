@@ -1,4 +1,5 @@
-"""The dashboard as a process: `python -m dashboard.server --port N --workspace DIR` serves `app.py` on loopback.
+"""The dashboard as a process: `python -m dashboard.server --port N --workspace DIR` serves `app.py` on loopback, with
+`--share ADDRESS` on that address of this machine, to whoever has a token of the class.
 
 Everything but the port is in `.streamlit/config.toml` beside this file, where Streamlit looks for it.
 """
@@ -21,6 +22,7 @@ from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import streamlit as st
 from starlette.concurrency import run_in_threadpool
@@ -32,10 +34,15 @@ from streamlit.errors import StreamlitAPIException
 from streamlit.starlette import App
 
 from core.assets import shipped
+from core.classroom.tokens import kept
 from core.errors import UserError, UserErrors
 from dashboard.addresses import address_of
+from dashboard.classroom.seats import SHARED, seats
 from dashboard.guard import PLOTLY, Guard
 from dashboard.undisturbed import install
+
+if TYPE_CHECKING:
+    from dashboard.classroom.gate import Gate, Shared
 
 SYSTEM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)  # no fault of ours
 TRIM_EVERY = 10.0  # seconds
@@ -140,14 +147,16 @@ class Lasting:
         self.modules, self.thawed = len(sys.modules), now
 
 
-def build(script: Path = SCRIPT) -> App:
-    """The application: Streamlit's, our guard before it, and plotly.js beside it."""
+def build(script: Path = SCRIPT, shared: Shared | None = None) -> App:
+    """The application: Streamlit's, our guard before it, and plotly.js beside it; before all of them, if it is shared,
+    the gate of the class."""
     install()
     pages = [address_of(path.stem) for path in script.absolute().parent.glob("app_pages/*.py")]
+    gate = [Middleware(_gate(), shared=shared, pages=pages)] if shared else []
     return App(
         script.absolute(),
         routes=[Route(PLOTLY, send_plotly)],
-        middleware=[Middleware(Guard, pages=pages)],
+        middleware=[*gate, Middleware(Guard, pages=pages, host=shared.host if shared else "")],
         lifespan=lean,
         on_script_error=show_fault,
     )
@@ -155,10 +164,11 @@ def build(script: Path = SCRIPT) -> App:
 
 def main(arguments: Sequence[str]) -> None:
     """Serves until SIGTERM; ends with 1 at once if the port is taken."""
-    parser = argparse.ArgumentParser("python -m dashboard.server", description="Serve the dashboard on loopback.")
+    parser = argparse.ArgumentParser("python -m dashboard.server", description="Serve the dashboard.")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--workspace", type=Path, required=True)
     parser.add_argument("--script", type=Path, default=SCRIPT, help="another script than the dashboard's")
+    parser.add_argument("--share", metavar="ADDRESS", default="", help="listen there, with the tokens of the workspace")
     asked = parser.parse_args(arguments)
     os.environ["CONDENSER_WORKSPACE"] = str(asked.workspace.absolute())
     try:
@@ -166,7 +176,33 @@ def main(arguments: Sequence[str]) -> None:
             shipped(path)
     except UserError as error:
         sys.exit(str(error))
-    build(asked.script).run(config={"server.port": asked.port, "server.address": "127.0.0.1"})
+    shared = _shared(asked.workspace.absolute(), asked.share, asked.port) if asked.share else None
+    build(asked.script, shared).run(config={"server.port": asked.port, **_address(asked.share)})
+
+
+def _gate() -> type[Gate]:
+    from dashboard.classroom.gate import Gate  # here, that a server for one person starts sooner
+
+    return Gate
+
+
+def _shared(root: Path, host: str, port: int) -> Shared:
+    from dashboard.classroom.gate import Shared
+
+    tokens = kept(root)
+    if tokens is None:
+        sys.exit(f"{root}: no tokens to share it with; start it with `condenser dashboard --share`")
+    os.environ[SHARED] = host  # for the pages
+    return Shared(root, host, port, tokens, seats())
+
+
+def _address(host: str) -> dict[str, object]:
+    """Where to listen, and for which names: Streamlit checks them too."""
+    if not host:
+        return {"server.address": "127.0.0.1"}
+    names = ["127.0.0.1", "localhost", "::1", host]
+    origins = ["http://127.0.0.1", "http://localhost", "http://[::1]", f"http://{host}"]
+    return {"server.address": host, "server.allowedHosts": names, "server.corsAllowedOrigins": origins}
 
 
 if __name__ == "__main__":

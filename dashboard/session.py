@@ -6,19 +6,28 @@ None of its functions is a point where a script may be stopped: what is remember
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Literal, TypeVar
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from core.classroom.places import ID as CORNER
+from core.classroom.places import class_of
+from core.errors import UserError
 from core.runs import Run
 from core.workspace import Workspace
+from dashboard.classroom.seats import HEADER, SHARED, TEACHER
 from dashboard.undisturbed import undisturbed
 
 Language = Literal["en", "zh"]
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
 LONGEST_QUERY = 4096  # characters of one parameter; what is longer was not made by us
+
+WITHIN: ContextVar[Workspace | None] = ContextVar("WITHIN", default=None)
 
 T = TypeVar("T")
 
@@ -27,8 +36,64 @@ T = TypeVar("T")
 
 
 def workspace() -> Workspace:
-    """The workspace this dashboard shows, with its folders where it can be written to."""
+    """The workspace this page shows, with its folders where it can be written to: in a class a learner's own corner,
+    for the teacher the one around all corners, or the corner being visited."""
+    if (inside := WITHIN.get()) is not None:
+        return inside
+    whole, mine = root(), seat()
+    corner = recall("visited", None) if mine in (None, TEACHER) else mine
+    return whole if corner is None else _opened(str(class_of(whole.path) / corner))
+
+
+@contextmanager
+def within(store: Workspace) -> Iterator[None]:
+    """For what is written later, in another thread, where nobody knows who looks at the page: a download."""
+    token = WITHIN.set(store)
+    try:
+        yield
+    finally:
+        WITHIN.reset(token)
+
+
+def root() -> Workspace:
+    """The workspace that this dashboard was started with."""
     return _opened(os.environ.get("CONDENSER_WORKSPACE", ""))
+
+
+def seat() -> str | None:
+    """Who looks at the page of a shared dashboard: `teacher` or a learner's id; None where it is not shared.
+
+    Raises UserError `no_seat` for a page that did not come through the gate of the class.
+    """
+    if not os.environ.get(SHARED):
+        return None
+    found = st.context.headers.get_all(HEADER)
+    if len(found) != 1 or not (found[0] == TEACHER or CORNER.fullmatch(found[0])):
+        raise UserError("no_seat", "address", "a page without a seat", "", "Open the address of the class again.")
+    return str(found[0])
+
+
+def session_id() -> str:
+    """The id of this browser session; empty outside of a page."""
+    found = get_script_run_ctx(suppress_warning=True)
+    return found.session_id if found else ""
+
+
+def is_learner() -> bool:
+    """Whether a learner of a class looks at the page: nothing of this machine but their corner is theirs."""
+    return seat() not in (None, TEACHER)
+
+
+def visit(learner: str | None) -> None:
+    """For the teacher: shows that learner's corner on all pages from now on; None: the teacher's own again."""
+    if not is_learner():
+        remember("visited", learner)
+
+
+def visited() -> str | None:
+    """The learner whose corner the teacher is visiting, if any."""
+    found: str | None = None if is_learner() else recall("visited", None)
+    return found
 
 
 def read_only() -> bool:

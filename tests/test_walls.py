@@ -19,7 +19,15 @@ SHIPPED = [*CORE, *ENGINE, *DASHBOARD, *sorted((ROOT / "assets").rglob("*.py"))]
 HEAVY = {"torch", "torchvision", "timm", "onnxruntime", "onnx", "torch_pruning", "sklearn", "scipy", "safetensors"}
 HEAVY |= {"optuna"}  # and NumPy, which the charts use
 PAGE = {"streamlit", "plotly", "dashboard"}
-LIGHT = {"pydantic", "psutil", "platformdirs", "cyclopts", "rich", "core"}  # what core may import beside the library
+LIGHT = {
+    "pydantic",
+    "psutil",
+    "platformdirs",
+    "cyclopts",
+    "rich",
+    "segno",
+    "core",
+}  # what core may import beside the library
 SEARCHING = {"study.py": {"optuna"}, "surrogate.py": {"numpy"}}  # in the process of a search alone
 RUNS_IN_A_CHILD = {"core.engine.data.imports.decoder_child"}
 

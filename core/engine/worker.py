@@ -111,7 +111,7 @@ def execute(run: Run) -> None:
         except CancelledError:
             if not run.cancel_requested() and not run.pause_requested():
                 _end_as_asked()
-            run.emit(RunCancelled() if run.cancel_requested() else RunPaused("Paused by a person.", "asked"))
+            run.emit(RunCancelled() if run.cancel_requested() else run.why_pause())
         except (UserError, UserErrors) as error:
             run.emit(RunFailed(_described(error), traceback.format_exc()))
         except (MemoryError, torch.OutOfMemoryError) as error:

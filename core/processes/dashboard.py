@@ -17,6 +17,8 @@ from threading import Thread
 
 import psutil
 
+from core.classroom.tokens import Tokens, cookie_of, kept
+from core.classroom.tokens import keep as keep_tokens
 from core.errors import UserError
 from core.files import lock, remove_file, write_atomic
 from core.processes import process
@@ -40,7 +42,8 @@ MARK = "Condenser-Process"  # header with its pid: another server may have taken
 
 @dataclass(frozen=True)
 class Address:
-    """A running dashboard. `process` is set if it was started here; `log` is the file of its output."""
+    """A running dashboard. `process` is set if it was started here; `log` is the file of its output; `tokens` is set if
+    it is shared with a class."""
 
     url: str
     port: int
@@ -48,15 +51,31 @@ class Address:
     started_here: bool
     log: Path
     process: subprocess.Popen[bytes] | None = None
+    host: str = HOST
+    tokens: Tokens | None = None
+
+
+@dataclass(frozen=True)
+class Share:
+    """With whom a dashboard is to be shared: it listens on `host`, and whoever asks needs one of the tokens."""
+
+    host: str
+    tokens: Tokens
 
 
 def ensure_dashboard(
-    workspace: Workspace, port: int | None = None, *, keep: bool = True, command: tuple[str, ...] = DASHBOARD
+    workspace: Workspace,
+    port: int | None = None,
+    *,
+    keep: bool = True,
+    command: tuple[str, ...] = DASHBOARD,
+    share: Share | None = None,
 ) -> Address:
     """The workspace's dashboard, started if none answers; concurrent callers get the same one.
 
     A new one uses `port` (default 8501) or the next free one. If `keep` is False nothing is written to the workspace,
-    so the server cannot be found again. Raises UserError `out_of_range`, `port_busy` or `workspace_locked`, and
+    so the server cannot be found again. With `share` a new one listens on the network. Raises UserError `out_of_range`,
+    `port_busy`, `workspace_locked`, or `dashboard_not_shared` where one for this machine alone is running, and
     RuntimeError with the end of the log if the server does not answer within 15 seconds.
     """
     check_port(port)
@@ -70,7 +89,12 @@ def ensure_dashboard(
             allowed = f"a workspace whose dashboard.lock is free; {described(holder(path))} holds it"
             fix = "End that process, or choose another workspace with --workspace."
             raise UserError("workspace_locked", "workspace", str(workspace.path), allowed, fix)
-        return _found(workspace) or _start(workspace, port or PORT, _log(workspace), command, keep=True)
+        found = _found(workspace)
+        if found is not None and share is not None and found.tokens is None:
+            fix = "Stop it with `condenser stop`, then share it. Runs in progress continue."
+            given = f"a dashboard at {found.url}, for this machine alone"
+            raise UserError("dashboard_not_shared", "share", given, "a workspace without a running dashboard", fix)
+        return found or _start(workspace, port or PORT, _log(workspace), command, keep=True, share=share)
 
 
 def running_dashboard(workspace: Workspace) -> Address | None:
@@ -82,7 +106,7 @@ def running_dashboard(workspace: Workspace) -> Address | None:
         if who is None or not 1 <= port <= 65535:
             return _serving(workspace)
         if alive(who) and place == str(workspace.path.resolve()):  # otherwise the folder is a copy of another workspace
-            return Address(_url(port), port, who, False, _log(workspace))
+            return _address(workspace, port, who, str(written.get("host", HOST)), shared="host" in written)
         return None
     return _serving(workspace) if _record(workspace).exists() else None
 
@@ -94,8 +118,14 @@ def _serving(workspace: Workspace) -> Address | None:
         if words[-4:-3] == ["--port"] and words[-2:] == ["--workspace", str(workspace.path)] and words[-3].isdecimal():
             who = identity(other.pid)
             if who is not None:
-                return Address(_url(int(words[-3])), int(words[-3]), who, False, _log(workspace))
+                host = words[words.index("--share") + 1] if "--share" in words else HOST
+                return _address(workspace, int(words[-3]), who, host, shared="--share" in words)
     return None
+
+
+def _address(workspace: Workspace, port: int, who: Identity, host: str, *, shared: bool) -> Address:
+    tokens = kept(workspace.path) if shared else None
+    return Address(_url(port, host), port, who, False, _log(workspace), host=host, tokens=tokens)
 
 
 def stop_dashboard(workspace: Workspace) -> bool:
@@ -112,11 +142,12 @@ def stop(address: Address) -> None:
     process.stop(address.who, STOP_LIMIT)
 
 
-def answers(port: int, pid: int, limit: float = 2.0) -> bool:
+def answers(port: int, pid: int, limit: float = 2.0, *, host: str = HOST, tokens: Tokens | None = None) -> bool:
     """Whether the process `pid` is ready for browsers on `port`; proxies are not used."""
-    connection = HTTPConnection(HOST, port, timeout=limit)
+    connection = HTTPConnection(host, port, timeout=limit)
+    cookies = {"Cookie": f"{cookie_of(port)}={tokens.teacher}"} if tokens else {}
     try:
-        connection.request("GET", "/_stcore/health")
+        connection.request("GET", "/_stcore/health", headers=cookies)
         response = connection.getresponse()
         return response.status == 200 and response.getheader(MARK) == str(pid)
     except (OSError, HTTPException):
@@ -139,12 +170,12 @@ def open_browser(url: str) -> None:
         opening.join(3.0)
 
 
-def is_free(port: int) -> bool:
-    """Whether the port is free on loopback."""
+def is_free(port: int, host: str = HOST) -> bool:
+    """Whether the port is free on that address of this machine."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port released a moment ago counts as free
         try:
-            probe.bind((HOST, port))
+            probe.bind((host, port))
         except OSError:
             return False
         return True
@@ -155,33 +186,46 @@ def _found(workspace: Workspace) -> Address | None:
     running = running_dashboard(workspace)
     if running is None:
         return None
-    if process.wait(lambda: answers(running.port, running.who.pid), ANSWER_LIMIT, lambda: alive(running.who)):
+    if process.wait(lambda: _ready(running), ANSWER_LIMIT, lambda: alive(running.who)):
         return running
     stop(running)
     return None
 
 
-def _start(workspace: Workspace, wanted: int, log: Path, command: tuple[str, ...], *, keep: bool) -> Address:
+def _ready(address: Address) -> bool:
+    return answers(address.port, address.who.pid, host=address.host, tokens=address.tokens)
+
+
+def _start(
+    workspace: Workspace, wanted: int, log: Path, command: tuple[str, ...], *, keep: bool, share: Share | None = None
+) -> Address:
     last = min(wanted + MORE_PORTS, 65535)
-    for port in filter(is_free, range(wanted, last + 1)):
-        address = _try_port(workspace, port, log, command, keep=keep)
+    for port in range(wanted, last + 1):
+        free = is_free(port) if share is None else is_free(port, share.host)
+        address = _try_port(workspace, port, log, command, keep=keep, share=share) if free else None
         if address is not None:
             return address
     raise UserError("port_busy", "port", wanted, f"a free port from {wanted} to {last}", "Choose another port.")
 
 
-def _try_port(workspace: Workspace, port: int, log: Path, command: tuple[str, ...], *, keep: bool) -> Address | None:
+def _try_port(
+    workspace: Workspace, port: int, log: Path, command: tuple[str, ...], *, keep: bool, share: Share | None
+) -> Address | None:
     """The server on `port`; None if another process took the port meanwhile."""
-    words = (*command, "--port", str(port), "--workspace", str(workspace.path))
+    host, tokens = (share.host, share.tokens) if share else (HOST, None)
+    if tokens is not None:
+        keep_tokens(workspace.path, tokens)  # in a file: whoever lists the processes must not see them
+    asked = ("--share", host) if share else ()
+    words = (*command, *asked, "--port", str(port), "--workspace", str(workspace.path))
     server = process.spawn(words, log, {**LEAN, **os.environ})
     process.reap(server)
-    address = Address(_url(port), port, process.started(server), True, log, server)
+    address = Address(_url(port, host), port, process.started(server), True, log, server, host, tokens)
     try:
         if keep:
             _write_down(workspace, address)  # before it answers: if we die now, the next command finds it
         if _comes_up(address):
             return address
-        if server.poll() is not None and not is_free(port):
+        if server.poll() is not None and not (is_free(port, host) if share else is_free(port)):
             return None
         raise RuntimeError(f"the dashboard of {workspace.path} did not start:\n{tail(log)}")
     except BaseException:
@@ -194,13 +238,12 @@ def _try_port(workspace: Workspace, port: int, log: Path, command: tuple[str, ..
 def _comes_up(address: Address) -> bool:
     server = address.process
     assert server is not None
-    return bool(
-        process.wait(lambda: answers(address.port, address.who.pid), START_LIMIT, lambda: server.poll() is None)
-    )
+    return bool(process.wait(lambda: _ready(address), START_LIMIT, lambda: server.poll() is None))
 
 
 def _write_down(workspace: Workspace, address: Address) -> None:
-    written = {**asdict(address.who), "port": address.port, "workspace": str(workspace.path.resolve())}
+    shared = {"host": address.host} if address.tokens else {}
+    written = {**asdict(address.who), "port": address.port, "workspace": str(workspace.path.resolve()), **shared}
     write_atomic(_record(workspace), seal(json.dumps(written).encode()))
 
 
@@ -212,5 +255,5 @@ def _log(workspace: Workspace) -> Path:
     return workspace.path / "dashboard.log"  # not in logs/, from where old files go away
 
 
-def _url(port: int) -> str:
-    return f"http://{HOST}:{port}"
+def _url(port: int, host: str = HOST) -> str:
+    return f"http://{host}:{port}"

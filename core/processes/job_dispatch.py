@@ -16,12 +16,12 @@ from core.disk import disk_error
 from core.errors import UserError
 from core.files import remove_file
 from core.jobs import Job
+from core.processes.everyone import Everyone
 from core.processes.identity import Identity
 from core.processes.run_monitor import Timeouts, death, last_lines
 from core.processes.workers import Worker, alive, end, read_identity
 from core.questions.request import is_overtaken, overtakes
 from core.runs import tail
-from core.workspace import Workspace
 
 TRIES = 3  # workers that a long job may lose while they also answer other jobs
 
@@ -40,8 +40,8 @@ class Running:
 class JobDispatcher:
     """Gives waiting jobs to a worker; if the worker dies, the job ends with an error."""
 
-    def __init__(self, workspace: Workspace, timeouts: Timeouts, spare: Callable[[], Worker | None]) -> None:
-        self.workspace = workspace
+    def __init__(self, everyone: Everyone, timeouts: Timeouts, spare: Callable[[], Worker | None]) -> None:
+        self.everyone = everyone
         self.timeouts = timeouts
         self._spare = spare  # takes over the spare worker
         self._running: Running | None = None
@@ -84,13 +84,13 @@ class JobDispatcher:
     def _next(self, *, quick: bool = False) -> Job | None:
         """The oldest job that has not begun, of any kind or only a `quick` one to share a worker; jobs left by dead
         workers are ended meanwhile. Jobs that may have killed a worker come first, and never share one."""
-        for job_id in sorted(self.workspace.job_ids(), key=lambda one: one not in self._alone):
+        for job_id in sorted(self.everyone.job_ids(), key=lambda one: one not in self._alone):
             if job_id in self._settled or self._later.get(job_id, 0.0) > time.monotonic():
                 continue
             if quick and job_id in self._alone:
                 continue
             try:
-                job = self._open(self.workspace.job(job_id), quick=quick)
+                job = self._open(self.everyone.job(job_id), quick=quick)
             except (OSError, ValueError):  # removed meanwhile, or its folder is broken: the others need not wait for it
                 self._later[job_id] = time.monotonic() + self.timeouts.retry
                 continue
@@ -137,6 +137,7 @@ class JobDispatcher:
             self._refuse(job, error)
             raise
         self._given.add(job.id)
+        self.everyone.job_began(job)
 
     def _refuse(self, job: Job, error: OSError) -> None:
         """Ends a job that could not be handed over with the reason, if there is space for that; otherwise tries

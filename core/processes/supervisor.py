@@ -1,5 +1,5 @@
 """One process per workspace that gives queued runs and jobs to workers, keeps a spare worker ready, and records every
-worker's death.
+worker's death. It serves the corners of a class in the workspace too, in fair turns.
 
 It may be killed at any time: everything it knows is in the workspace, and the next supervisor continues. A running
 worker does not depend on it.
@@ -16,13 +16,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import ParamSpec
+from typing import NamedTuple, ParamSpec
 
 from core.cache import make_room
+from core.classroom.limits import MINUTES_CODE, time_spent
+from core.classroom.places import is_corner
 from core.disk import disk_message
 from core.errors import UserError
 from core.events import RunCancelled, RunFailed, RunInterrupted, RunPaused, RunQueued
 from core.files import FULL, lock, write_atomic
+from core.processes.everyone import Everyone
 from core.processes.identity import Identity
 from core.processes.job_dispatch import JobDispatcher
 from core.processes.run_monitor import Outcome, RunMonitor, Timeouts
@@ -37,6 +40,15 @@ SAY_AGAIN = 60.0  # seconds until a lasting fault is written to the log again
 NEVER_BEGUN = "Never begun: the process that created this run ended before queueing it. Resume it to queue it."
 
 
+class Listed(NamedTuple):
+    """The runs of a workspace that may not have ended, as of the time its folder was `written`; to be read again when
+    it was written since, or after `until` (monotonic seconds)."""
+
+    written: int
+    until: float
+    open: list[str]
+
+
 class Supervisor:
     """The loop and its state: a spare worker, the monitored runs, the dispatcher of jobs."""
 
@@ -49,7 +61,8 @@ class Supervisor:
         self.stopping = False
         self.spare: Worker | None = None
         self.monitors: dict[str, RunMonitor] = {}
-        self.dispatcher = JobDispatcher(workspace, self.timeouts, self.take_spare)
+        self.everyone = Everyone(workspace)
+        self.dispatcher = JobDispatcher(self.everyone, self.timeouts, self.take_spare)
         self.me: Identity | None = None  # while it serves
         self._children: list[Worker] = []
         self._failures = 0
@@ -57,13 +70,11 @@ class Supervisor:
         self._spare_since = 0.0
         self._scan_after = 0.0
         self._tidy_after = 0.0
-        self._open: list[str] = []
-        self._listed = -1
-        self._list_after = 0.0
+        self._open: dict[Path, Listed] = {}
         self._later: dict[str, float] = {}  # runs whose folder could not be written, and when to try again
         self._strays: dict[str, float] = {}  # runs that were never queued, and when we first saw them
         self._searches_rest = True  # until our first look: what `condenser stop` let rest goes on
-        self._searches_over: dict[str, int] = {}
+        self._searches_over: dict[Path, dict[str, int]] = {}
         self._said: dict[str, tuple[str, float]] = {}
         self._started = (time.time(), time.monotonic())
 
@@ -91,6 +102,7 @@ class Supervisor:
             self._safely(self.adopt)
             self._safely(self.adopt_searches)
             self._scan_after = time.monotonic() + self.timeouts.scan
+            self._safely(self._watch_time)
         for monitor in list(self.monitors.values()):
             self._safely(self._look, monitor)
         self._safely(self.begin_next)
@@ -108,8 +120,9 @@ class Supervisor:
     def _tidy(self) -> None:
         """Uses the monotonic clock: setting the system clock ahead by a year must not empty the trash."""
         wall, steady = self._started
-        self.workspace.tidy(wall + time.monotonic() - steady)
-        make_room(self.workspace)
+        for workspace in self.everyone.workspaces():
+            workspace.tidy(wall + time.monotonic() - steady)
+            make_room(workspace)
 
     def close(self) -> None:
         """Ends the spare worker; a worker at a run or job continues."""
@@ -153,13 +166,19 @@ class Supervisor:
     def _give_up_next(self, log: str) -> None:
         what = "The process that does the work could not be started."
         error = UserError("worker_failed", "worker", what, "", "Nothing is lost: see the details, then resume.")
-        for run_id in self.workspace.queued()[:1]:
-            run = self.workspace.run(run_id)
+        for workspace, run_id in self._waiting()[:1]:
+            run = workspace.run(run_id)
             run.emit(RunFailed({**error.to_json(), "message": str(error)}, log))
-            self.workspace.unqueue(run_id)
+            workspace.unqueue(run_id)
         self.dispatcher.fail_next(error, log)
 
     # runs
+
+    def _waiting(self) -> list[tuple[Workspace, str]]:
+        """The waiting runs: those of whoever is next, then those of the others."""
+        return [
+            (one, run_id) for one in self.everyone.runs.order(self.everyone.workspaces()) for run_id in one.queued()
+        ]
 
     def begin_next(self) -> None:
         """Gives the next waiting run to the spare worker, one run at a time."""
@@ -167,11 +186,11 @@ class Supervisor:
             return
         now = time.monotonic()
         self._later = {run_id: due for run_id, due in self._later.items() if due > now}
-        for run_id in self.workspace.queued():
+        for workspace, run_id in self._waiting():
             if run_id in self._later:
                 continue
             try:
-                begun = self._begin(run_id)
+                begun = self._begin(workspace, run_id)
             except OSError as error:
                 if error.errno not in FULL:  # perhaps only its own folder: the others need not wait for it
                     self._later[run_id] = now + self.timeouts.retry
@@ -179,28 +198,30 @@ class Supervisor:
             if begun:
                 return
 
-    def _begin(self, run_id: str) -> bool:
+    def _begin(self, workspace: Workspace, run_id: str) -> bool:
         """Gives the run to the spare worker; False if it must not begin. True also if no spare worker is ready yet."""
-        run = self._startable(run_id)
+        run = self._startable(workspace, run_id)
         if run is None:
-            self.workspace.unqueue(run_id)
+            workspace.unqueue(run_id)
             return bool(self.monitors)
         worker = self.take_spare()
         if worker is None:
             return True
         try:
-            worker.give_run(run, before=lambda: self.workspace.unqueue(run_id))
+            worker.give_run(run, before=lambda: workspace.unqueue(run_id))
         except OSError:  # the disk failed before the worker got the run: keep the worker
             self._children.remove(worker)
             self.spare = worker
             raise
         self.monitors[run_id] = RunMonitor(run, worker.who, self.timeouts, worker)
+        self.everyone.runs.took(workspace.path)
         return True
 
-    def _startable(self, run_id: str) -> Run | None:
-        """The run, unless it is deleted, has ended, was cancelled or paused, or another process has it."""
+    def _startable(self, workspace: Workspace, run_id: str) -> Run | None:
+        """The run, unless it is deleted, has ended, was cancelled or paused, has no time left, or another process has
+        it."""
         try:
-            run = self.workspace.run(run_id)
+            run = workspace.run(run_id)
         except UserError:
             return None
         who = self._at_work(run)
@@ -213,7 +234,10 @@ class Supervisor:
             run.emit(RunCancelled())
             return None
         if run.pause_requested():
-            run.emit(RunPaused("Paused before it began.", "asked"))
+            run.emit(run.why_pause("Paused before it began."))
+            return None
+        if is_corner(workspace.path) and (spent := time_spent(workspace.path)):
+            run.emit(RunPaused(spent, MINUTES_CODE))
             return None
         return run
 
@@ -238,6 +262,13 @@ class Supervisor:
         if outcome is not Outcome.WORKING:
             del self.monitors[monitor.run.id]
 
+    def _watch_time(self) -> None:
+        """Pauses a learner's run that has used up the minutes of its corner."""
+        for monitor in self.monitors.values():
+            corner = monitor.run.folder.parent.parent
+            if is_corner(corner) and not monitor.run.pause_requested() and (spent := time_spent(corner)):
+                monitor.run.pause(spent, MINUTES_CODE)
+
     def _record_death(self, monitor: RunMonitor) -> None:
         """Records the death, and queues the run again unless it died too often or ran in the foreground."""
         run = monitor.run
@@ -249,31 +280,34 @@ class Supervisor:
         if run.foreground.exists() or (strike and run.state().strikes >= self.timeouts.tries):
             run.emit(death)
             return
-        self.workspace.queue(run, front=True)  # first: if we die between the two, the run still begins again
+        self.everyone.of(run.id).queue(run, front=True)  # first: if we die between the two, the run still begins again
         run.emit(death, RunQueued())
 
     def adopt(self) -> None:
         """Starts to monitor the runs that have not ended and have no monitor; their workers are recorded."""
-        waiting = set(self.workspace.queued())
-        for run_id in self._open_runs():
-            if run_id not in self.monitors and run_id not in waiting:
-                self._safely(self._adopt, Run(self.workspace.path / "runs" / run_id))
+        for workspace in self.everyone.workspaces():
+            waiting = set(workspace.queued())
+            for run_id in self._open_runs(workspace):
+                if run_id not in self.monitors and run_id not in waiting:
+                    self._safely(self._adopt, Run(workspace.path / "runs" / run_id))
 
-    def _open_runs(self) -> list[str]:
+    def _open_runs(self, workspace: Workspace) -> list[str]:
         """The runs that may not have ended. Ended runs are checked again once a minute, and when a run is added or
         removed: a check of ten thousand takes 20 ms."""
-        runs = self.workspace.path / "runs"
-        here = _written(runs)
-        if here != self._listed or time.monotonic() >= self._list_after:
-            self._open = [one for one in self.workspace.run_ids() if not os.path.exists(f"{runs}/{one}/result.json")]
-            self._listed, self._list_after = here, time.monotonic() + self.timeouts.relist
-        return self._open
+        runs = workspace.path / "runs"
+        here, known = _written(runs), self._open.get(workspace.path)
+        if known is None or here != known.written or time.monotonic() >= known.until:
+            open_runs = [one for one in workspace.run_ids() if not os.path.exists(f"{runs}/{one}/result.json")]
+            known = self._open[workspace.path] = Listed(here, time.monotonic() + self.timeouts.relist, open_runs)
+        return known.open
 
     def adopt_searches(self) -> None:
         """Has the searches worked on that are not over and that nobody works on."""
         resting, self._searches_rest = self._searches_rest, False
-        for search in unattended(self.workspace, resting=resting, over=self._searches_over):
-            start_driver(self.workspace, search, self.command)
+        for workspace in self.everyone.workspaces():
+            over = self._searches_over.setdefault(workspace.path, {})
+            for search in unattended(workspace, resting=resting, over=over):
+                start_driver(workspace, search, self.command)
 
     def _adopt(self, run: Run) -> None:
         if run.result.exists():

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import psutil
 
+from core.classroom.places import root_of
 from core.errors import UserError
 from core.files import make_folder, move, remove_file, write_atomic
 from core.processes.identity import Identity, alive, command_of, described, holder, identity, read_identity
@@ -182,6 +183,7 @@ def ensure_supervisor(
     Raises SupervisorError with the end of its log if it does not start, UserError `workspace_locked` if another program
     holds its lock, OSError if its log cannot be written.
     """
+    workspace = serving(workspace)
     until = time.monotonic() + START_LIMIT
     while True:
         running = supervisor(workspace)
@@ -221,11 +223,18 @@ def _comes_up(workspace: Workspace, process: subprocess.Popen[bytes], until: flo
 
 def lock_of(workspace: Workspace) -> Path:
     """The file whose lock a supervisor holds while it lives."""
-    return workspace.path / "supervisor.lock"
+    return serving(workspace).path / "supervisor.lock"
+
+
+def serving(workspace: Workspace) -> Workspace:
+    """The workspace whose supervisor serves this one: a learner's corner has none of its own."""
+    root = root_of(workspace.path)
+    return workspace if root == workspace.path else Workspace(root)
 
 
 def supervisor(workspace: Workspace) -> Identity | None:
     """The workspace's running supervisor, if any: as recorded in supervisor.json, otherwise as the kernel reports."""
+    workspace = serving(workspace)
     who = read_identity(workspace.path / "supervisor.json")
     if alive(who):
         return who

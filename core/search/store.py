@@ -14,6 +14,8 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
+from core.classroom.limits import refuse_run
+from core.classroom.places import is_corner
 from core.errors import UserError
 from core.files import lock, make_folder, move, remove_file, remove_tree, safe_join, write_atomic
 from core.sealed import read_sealed, seal
@@ -112,7 +114,11 @@ class Search:
 
 
 def create(workspace: Workspace, specification: Specification) -> Search:
-    """A new search, whole or not at all; nobody works on it yet."""
+    """A new search, whole or not at all; nobody works on it yet. In a learner's corner, raises UserError `class_search`
+    while another goes on there, and as `limits.refuse_run`."""
+    if is_corner(workspace.path):
+        refuse_run(workspace.path)
+        _refuse_second(workspace)
     home = make_folder(workspace.path / FOLDER)
     new = new_id(after=search_ids(workspace))
     half = make_folder(home / (HALF_MADE + new))
@@ -125,6 +131,13 @@ def create(workspace: Workspace, specification: Specification) -> Search:
             remove_tree(half)
         raise
     return Search(home / new)
+
+
+def _refuse_second(workspace: Workspace) -> None:
+    going = next((one for one in searches(workspace) if not one.progress().is_over), None)
+    if going is not None:
+        fix = "Nothing was started. Wait for it to end, or cancel it."
+        raise UserError("class_search", "search", "a second search", "one search at a time in a class", fix)
 
 
 def find(workspace: Workspace, search_id: str) -> Search:

@@ -22,7 +22,7 @@ from dashboard import faults
 from dashboard.backbones.view import WORK, busy
 from dashboard.data import asking
 from dashboard.i18n import say
-from dashboard.session import forget, read_only, recall, remember, workspace
+from dashboard.session import forget, is_learner, read_only, recall, remember, workspace
 
 FOUND, REMOVED, WRONG = "backbones.found", "backbones.removed", "backbones.wrong"
 KINDS = ["safetensors", "pt", "pth"]
@@ -33,7 +33,7 @@ def importing(architectures: Sequence[str]) -> None:
     """A file of weights, its architecture and its name become a backbone."""
     st.caption(say("backbones.import_help"))
     file = st.file_uploader(say("backbones.import_file"), type=KINDS, key="backbones_file")
-    path = st.text_input(say("backbones.import_path"), key="backbones_path", max_chars=4096)
+    path = "" if is_learner() else st.text_input(say("backbones.import_path"), key="backbones_path", max_chars=4096)
     architecture = st.selectbox(say("backbones.import_architecture"), architectures, index=None, key="backbones_arch")
     name = st.text_input(say("backbones.import_name"), key="backbones_name", max_chars=64)
     labels = st.text_area(say("backbones.import_labels"), key="backbones_labels", help=say("backbones.labels_help"))

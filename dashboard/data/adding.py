@@ -23,7 +23,7 @@ from core.uploads import LARGEST, MOST_FILES, drop, keep_file, keep_files
 from dashboard import faults
 from dashboard.data import asking, basket
 from dashboard.i18n import say
-from dashboard.session import read_only, recall, remember, workspace
+from dashboard.session import is_learner, read_only, recall, remember, workspace
 
 SOURCES = ("folder", "archive", "classes", "path")
 SHAPES = ("crop", "pad", "stretch")
@@ -55,8 +55,9 @@ class Options:
 def panel(own: Sequence[str], *, first: bool) -> None:
     """Choose images, name them, import them. `first`: it is the page's primary action."""
     st.caption(say("data.add_help"))
+    sources = [one for one in SOURCES if one != "path" or not is_learner()]
     source = st.segmented_control(
-        say("data.source"), SOURCES, default="folder", required=True, key="data_source",
+        say("data.source"), sources, default="folder", required=True, key="data_source",
         format_func=lambda name: say(f"data.source_{name}"), label_visibility="collapsed",
     )  # fmt: skip
     given = CHOOSERS[source]()

@@ -14,6 +14,7 @@ from streamlit.elements.lib.column_types import ColumnConfig
 from core import formatting
 from core.escaping import UserText
 from core.options import Value
+from core.workspace import Workspace
 from dashboard import chance, components, terms
 from dashboard.charts import front, hover, parallel
 from dashboard.charts.bounds import best
@@ -24,7 +25,7 @@ from dashboard.charts.thinning import thinned
 from dashboard.components import csv
 from dashboard.i18n import language, named, phrase, say, speaking
 from dashboard.live_plot import Picked, live_plot
-from dashboard.session import Language, dark, recall, remember, set_widget, widget
+from dashboard.session import Language, dark, recall, remember, set_widget, widget, within, workspace
 from dashboard.tradeoffs import controls, knob_filter, report, selection, view_state
 from dashboard.tradeoffs.view_state import View
 
@@ -74,9 +75,11 @@ def show(points: pd.DataFrame, everything: pd.DataFrame, view: View) -> tuple[go
     return drawn, marked
 
 
-def _report(drawn: go.Figure, points: pd.DataFrame, picked: pd.DataFrame, night: bool, spoken: Language) -> str:
+def _report(
+    drawn: go.Figure, points: pd.DataFrame, picked: pd.DataFrame, night: bool, spoken: Language, store: Workspace
+) -> str:
     ordered = points.sort_values("front", ascending=False, kind="stable").head(MOST_ROWS)
-    with speaking(spoken):
+    with speaking(spoken), within(store):
         return report.write(drawn, points, picked, worded(ordered), dark=night)
 
 
@@ -203,7 +206,7 @@ def show_table(drawn: go.Figure, points: pd.DataFrame, everything: pd.DataFrame,
     """All points as rows, those on the front first, compared with the pinned baseline; ticking rows selects their
     points."""
     ordered = points.sort_values("front", ascending=False, kind="stable")
-    page = partial(_report, drawn, points, selection.chosen(everything, view), dark(), language())
+    page = partial(_report, drawn, points, selection.chosen(everything, view), dark(), language(), workspace())
     with st.container(horizontal=True, vertical_alignment="center", key="tradeoffs_table_head"):
         st.subheader(say("tradeoffs.table"), anchor=False, width="content")
         st.download_button(

@@ -187,3 +187,31 @@ def test_a_full_disk_can_be_looked_at(workspace: Workspace) -> None:
     terminal.process.send_signal(signal.SIGINT)
     assert "No space left on device" in terminal.ends(0)
     assert read_identity(workspace.path / "supervisor.json") is None
+
+
+def test_a_shared_one_tells_both_addresses_and_a_second_one_the_same(workspace: Workspace) -> None:
+    share = ("--share", "--address", "127.0.0.1", "--no-browser")
+    first = Terminal(workspace.path, "dashboard", "--port", str(free_port()), *share)
+    learners, teacher = first.told["learners"], first.told["teacher"]
+    assert learners.startswith(f"{first.told['url']}/?token=")
+    assert teacher.startswith(f"{first.told['url']}/?token=")
+    assert learners != teacher
+    for words in (("dashboard", *share), ("dashboard", "--no-browser")):
+        again = Terminal(workspace.path, *words)
+        assert again.told == {**first.told, "reused": True}
+        again.ends(0)
+    first.process.send_signal(signal.SIGINT)
+    first.ends(0)
+    anew = Terminal(workspace.path, "dashboard", "--port", str(free_port()), *share)
+    assert anew.told["learners"].partition("token=")[2] != learners.partition("token=")[2], "an old address ends"
+
+
+def test_one_for_this_machine_alone_is_not_shared_behind_its_back(workspace: Workspace) -> None:
+    first = Terminal(workspace.path, "dashboard", "--no-browser", "--port", str(free_port()))
+    words = [sys.executable, "-c", COMMAND, "dashboard", "--share", "--address", "127.0.0.1", "--no-browser"]
+    second = subprocess.run([*words, "--workspace", str(workspace.path)], capture_output=True, text=True, env=NO_SCREEN)
+    assert second.returncode == 2
+    assert "Stop it with `condenser stop`" in second.stderr
+    running = running_dashboard(workspace)
+    assert running is not None
+    assert answers(first.told["port"], running.who.pid), "the first one goes on"

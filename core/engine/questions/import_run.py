@@ -28,7 +28,13 @@ AGAIN = "Have the run sent again: condenser send RUN --to zip FILE."
 def answer(request: ImportRunRequest, job: Job) -> ImportedRun:
     """The run as it is here. Raises UserError where the zip is refused, CancelledError when asked to stop."""
     path, workspace = Path(request.path), Workspace(job.workspace)
-    telling = Telling(job)
+    found = receive(path, workspace, Telling(job))
+    drop(workspace, path)
+    return found
+
+
+def receive(path: Path, workspace: Workspace, telling: Telling) -> ImportedRun:
+    """The run of the zip at `path`, taken into that workspace; raises as `answer`."""
     with _opened(path) as archive:
         entries = {entry.name: entry for entry in archive.entries}
         parcel = _parcel(archive, entries)
@@ -39,7 +45,6 @@ def answer(request: ImportRunRequest, job: Job) -> ImportedRun:
             for part in ("checkpoints", "artifacts"):
                 make_folder(folder / part)
             prove(Run(folder), parcel.files)
-    drop(workspace, path)
     summary = workspace.run(parcel.run).summary()
     size = sum(packed.bytes for packed in parcel.files.values())
     return ImportedRun(parcel.run, summary.name, len(summary.points), size)

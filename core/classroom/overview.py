@@ -1,0 +1,87 @@
+"""A class at a glance: what everybody has done, read from the corners."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.classroom.hand_in import lessons_of
+from core.classroom.learners import Class, Learner
+from core.classroom.places import class_of
+from core.points import Point
+from core.runs import RunSummary, Status
+from core.sealed import read_sealed
+from core.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """A prediction in a lesson, or the answer to its question (`is_answer`), the `place`-th from 1: a number in the
+    lesson's unit, or the `choice`-th answer from 1; `runs` are the learner's own runs of that lesson."""
+
+    lesson: str
+    place: int
+    number: float | None
+    choice: int | None
+    runs: tuple[str, ...]
+    is_answer: bool = False
+
+
+@dataclass(frozen=True)
+class Corner:
+    """A learner, their runs (newest first) and their predictions."""
+
+    learner: Learner
+    workspace: Workspace
+    runs: tuple[RunSummary, ...]
+    predictions: tuple[Predicted, ...]
+
+    @property
+    def going(self) -> tuple[RunSummary, ...]:
+        """The runs that wait or are at work."""
+        return tuple(run for run in self.runs if not run.status.is_over)
+
+    @property
+    def points(self) -> tuple[tuple[RunSummary, Point], ...]:
+        """Each measured point with its run; controls are left out."""
+        return tuple((run, point) for run in self.runs for point in run.points)
+
+
+def everybody(root: Path) -> list[Corner]:
+    """All learners in the order of joining, and all hand-ins."""
+    return [corner_of(learner, Workspace(class_of(root) / learner.id)) for learner in Class(root).learners()]
+
+
+def corner_of(learner: Learner, workspace: Workspace) -> Corner:
+    """What is in a learner's corner."""
+    return Corner(learner, workspace, tuple(workspace.runs()), tuple(_predictions(workspace.path)))
+
+
+def stop_all(corner: Corner) -> int:
+    """Cancels the runs of a corner that wait or are at work; how many."""
+    for run in corner.going:
+        corner.workspace.cancel(run.id)
+    return len(corner.going)
+
+
+def last_point(corner: Corner, run_id: str) -> Point | None:
+    """The last point of the run with that id, if it finished."""
+    found = next((run for run in corner.runs if run.id == run_id and run.status is Status.FINISHED), None)
+    return found.points[-1] if found and found.points else None
+
+
+def _predictions(corner: Path) -> Iterator[Predicted]:
+    """What the page Learn kept; a file that is not as it was written is left out."""
+    for path in lessons_of(corner):
+        with suppress(OSError, ValueError, TypeError, AttributeError):
+            kept = json.loads(read_sealed(path))
+            runs = tuple(str(one) for one in dict(kept.get("runs", {})).values())
+            for place, told in sorted(dict(kept.get("predictions", {})).items()):
+                number, choice = told.get("number"), told.get("choice")
+                shown = None if choice is None else int(choice) + 1
+                yield Predicted(path.stem, int(place) + 1, None if number is None else float(number), shown, runs)
+            for place, chosen in sorted(dict(kept.get("answers", {})).items()):
+                yield Predicted(path.stem, int(place) + 1, None, int(chosen) + 1, (), is_answer=True)

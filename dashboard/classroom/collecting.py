@@ -1,0 +1,76 @@
+"""For the teacher: hand-ins are taken into the workspace, and what was altered is named."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import streamlit as st
+
+from core.errors import UserError, UserErrors
+from core.escaping import UserText
+from core.files import remove_tree
+from core.processes.ask import ask
+from core.processes.workers import SupervisorError, ensure_supervisor
+from core.questions.collect import Collected, CollectRequest, Refused
+from core.uploads import keep_file
+from dashboard import faults
+from dashboard.i18n import known, say
+from dashboard.session import forget, read_only, recall, remember, root
+
+FOUND = "class.collected"
+
+
+def show() -> None:
+    """The field for the zips, and what came of the last ones."""
+    st.subheader(say("classroom.collect"), anchor=False)
+    st.caption(say("classroom.collect_help"))
+    edition = recall("class.edition", 0)
+    files = st.file_uploader(
+        say("classroom.zips"), type=["zip"], accept_multiple_files=True, key=f"class_zips_{edition}"
+    )
+    if st.button(
+        say("classroom.take", count=len(files)), disabled=not files or read_only(), icon=":material/move_to_inbox:",
+        key="class_take",
+    ):  # fmt: skip
+        with st.spinner(say("classroom.taking")):
+            remember(FOUND, [_take(file.name, file.getvalue()) for file in files])
+        remember("class.edition", edition + 1)
+        st.rerun()
+    _tell(recall(FOUND, []))
+
+
+def _take(name: str, data: bytes) -> Collected | tuple[str, UserError | UserErrors]:
+    """What became of one zip."""
+    try:
+        path = keep_file(root(), name, data)
+        try:
+            ensure_supervisor(root())
+            return ask(root(), CollectRequest(str(path)))
+        finally:
+            with suppress(OSError):
+                remove_tree(path.parent)
+    except (UserError, UserErrors) as error:
+        return name, error
+    except (OSError, SupervisorError, RuntimeError) as error:
+        return name, UserError("no_answer", "file", f"{name}: {error}", "", "Nothing was taken. Try again.")
+
+
+def _tell(found: list[Collected | tuple[str, UserError | UserErrors]]) -> None:
+    """Each hand-in with its proof, or the reason why it was refused."""
+    if not found:
+        return
+    for one in found:
+        if isinstance(one, tuple):
+            faults.refused(one[1])
+            continue
+        for taken in one.taken:
+            told = say("classroom.taken", name=UserText(taken.nickname).md(), runs=taken.runs, points=taken.points)
+            st.success(f"{told} {say(f'classroom.proves_{taken.proof}')}", icon=":material/task_alt:")
+        for refused in one.refused:
+            st.error(_why(refused), icon=":material/gpp_bad:")
+    st.button(say("classroom.seen_it"), on_click=forget, args=(FOUND,), key="class_seen")
+
+
+def _why(refused: Refused) -> str:
+    form = known(f"classroom.refused_{refused.code}", say("classroom.refused_other"))
+    return form.format(file=UserText(refused.file).md(), given=UserText(refused.given).md())

@@ -1,0 +1,55 @@
+"""The points of the whole class in one chart: who has the smallest file above a bar?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from core import formatting
+from core.classroom.limits import limits
+from core.classroom.overview import everybody
+from core.escaping import UserText
+from dashboard import components
+from dashboard.charts import class_points
+from dashboard.i18n import say, template
+from dashboard.session import dark, root
+
+BAR = 75  # per cent
+
+
+def are_shown() -> bool:
+    """Whether learners may see each other's results."""
+    return limits(root().path).others == "read-only"
+
+
+def show(path: Path) -> None:
+    """The chart, and a sentence about who leads."""
+    st.subheader(say("classroom.results"), anchor=False)
+    table = class_points.info(
+        (corner.learner.nickname, run.name, point) for corner in everybody(path) for run, point in corner.points
+    )
+    if table.empty:
+        st.caption(say("classroom.no_results"))
+        return
+    bar = st.slider(say("classroom.bar"), 0, 100, BAR, format="%d %%", key="class_bar") / 100
+    st.markdown(_leads(table, bar))
+    labels = class_points.Labels(
+        say("classroom.size"), say("classroom.validation"), template("classroom.hover"), template("classroom.bar_line")
+    )
+    figure = class_points.figure(table, labels, bar, dark=dark())
+    components.chart(figure, table, key="class_chart", alt=say("classroom.results_alt"), file="class.csv")
+
+
+def _leads(table: pd.DataFrame, bar: float) -> str:
+    first = class_points.leader(table, bar)
+    if first is None:
+        return say("classroom.nobody_leads", bar=formatting.percent(bar))
+    return say(
+        "classroom.leads",
+        name=UserText(first["learner"]).md(),
+        size=formatting.size(first["bytes"]),
+        validation=formatting.percent(first["validation"]),
+        accuracy="–" if pd.isna(first["accuracy"]) else formatting.percent(first["accuracy"]),
+    )

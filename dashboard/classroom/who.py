@@ -1,0 +1,124 @@
+"""For the teacher: who is where, what runs, predictions held against results; visit a corner, stop its runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from core import formatting
+from core.classroom.limits import Usage, usage
+from core.classroom.overview import Corner, everybody, last_point, stop_all
+from core.escaping import UserText
+from dashboard.classroom import again
+from dashboard.classroom.seats import Sitting, seats
+from dashboard.classroom.worded import worded
+from dashboard.i18n import known, say
+from dashboard.session import root, visit
+
+HERE = 90.0  # seconds since the last page, within which somebody is taken to be there
+POLL = 5.0
+USED_FOR = 60.0  # seconds that what a corner uses is taken to be still true
+
+
+def show() -> None:
+    """The table of the class, looked at anew every few seconds, and what can be done about one row."""
+    st.subheader(say("classroom.who"), anchor=False)
+    corners = everybody(root().path)
+    if not corners:
+        st.caption(say("classroom.nobody"))
+        return
+    _table()
+    chosen: Corner | None = st.selectbox(
+        say("classroom.choose"), corners, index=None, format_func=_called, key="class_choose"
+    )
+    if chosen is not None:
+        _one(chosen)
+
+
+@st.fragment(run_every=POLL)
+def _table() -> None:
+    corners, last = everybody(root().path), seats().last()
+    table = pd.DataFrame([_row(corner, last) for corner in corners])
+    st.dataframe(table, hide_index=True, width="stretch", alt=say("classroom.who_alt", count=len(corners)))
+
+
+def _row(corner: Corner, last: Mapping[str, Sitting]) -> dict[str, object]:
+    sitting, used = last.get(corner.learner.id), _used(str(corner.workspace.path))
+    points = [point for _, point in corner.points]
+    return {
+        say("classroom.name"): UserText(corner.learner.nickname).plain(),
+        say("classroom.where"): _where(corner, sitting),
+        say("classroom.going"): len(corner.going),
+        say("classroom.over"): len(corner.runs) - len(corner.going),
+        say("classroom.points"): len(points),
+        say("classroom.predictions"): sum(not one.is_answer for one in corner.predictions),
+        say("classroom.minutes"): round(used.minutes, 1),
+        say("classroom.disk"): formatting.size(used.disk),
+    }
+
+
+@st.cache_data(show_spinner=False, ttl=USED_FOR)
+def _used(folder: str) -> Usage:
+    """What a corner uses; walking through thirty of them takes longer than the table may."""
+    return usage(Path(folder))
+
+
+def _where(corner: Corner, sitting: Sitting | None) -> str:
+    """The page somebody is on, when they were last seen, or what is known of a hand-in."""
+    if corner.learner.proof:
+        return say(f"classroom.proof_{corner.learner.proof}")
+    if sitting is None:
+        return say("classroom.not_seen")
+    page = known(f"frame.{sitting.page.replace('-', '') or 'home'}", sitting.page)
+    ago = time.time() - sitting.seen
+    return page if ago < HERE else say("classroom.seen", page=page, minutes=max(1, round(ago / 60)))
+
+
+def _one(corner: Corner) -> None:
+    """A learner's predictions beside the results, and the teacher's buttons."""
+    with st.container(horizontal=True):
+        if st.button(
+            say("classroom.visit"), icon=":material/present_to_all:", key="class_visit",
+            help=say("classroom.visit_help"),
+        ):  # fmt: skip
+            visit(corner.learner.id)
+            st.switch_page("app_pages/tradeoffs.py")
+        if st.button(
+            say("classroom.stop", count=len(corner.going)), disabled=not corner.going, icon=":material/stop_circle:",
+            key="class_stop",
+        ):  # fmt: skip
+            stop_all(corner)
+            st.rerun()
+    if corner.learner.proof:
+        st.caption(say(f"classroom.proves_{corner.learner.proof}"))
+    again.show(corner)
+    rows = _predicted(corner)
+    if rows:
+        alt = say("classroom.predictions_alt", count=len(rows))
+        st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch", alt=alt)
+    else:
+        st.caption(say("classroom.no_predictions"))
+
+
+def _predicted(corner: Corner) -> Sequence[dict[str, object]]:
+    """Each prediction with what the learner's own runs of that lesson came to."""
+    rows: list[dict[str, object]] = []
+    for one in corner.predictions:
+        points = [point for run in one.runs if (point := last_point(corner, run)) is not None]
+        results = [f"{formatting.accuracy(point)}, {formatting.size(point.bytes)}" for point in points]
+        rows.append(
+            {
+                say("classroom.lesson"): UserText(one.lesson).plain(),
+                say("classroom.prediction"): worded(one),
+                say("classroom.own_results"): " · ".join(results) or "–",
+            }
+        )
+    return rows
+
+
+def _called(corner: Corner) -> str:
+    return UserText(corner.learner.nickname).plain()

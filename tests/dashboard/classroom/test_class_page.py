@@ -1,0 +1,205 @@
+"""The page Class as the teacher and as a learner get it; pages elsewhere show each one's own corner."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from streamlit.runtime.context import ContextProxy, StreamlitHeaders
+
+from core.classroom.learners import Class
+from core.classroom.limits import Limits, limits, set_limits
+from core.classroom.overview import everybody
+from core.events import RunFinished
+from core.runs import Notes, Run
+from core.sealed import seal
+from core.workspace import Workspace
+from dashboard import i18n
+from dashboard.charts import class_points
+from dashboard.classroom import handed_page
+from dashboard.classroom.seats import HEADER, SHARED
+from tests.dashboard.test_pages import make, point, shown, text
+
+LABELS = class_points.Labels("size", "validation", "{learner} {name} {validation} {accuracy} {size}", "bar {bar}")
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    monkeypatch.setenv("CONDENSER_WORKSPACE", str(tmp_path / "w"))
+    return Workspace.open_or_create(tmp_path / "w")
+
+
+def corner(root: Workspace, name: str) -> Workspace:
+    return Workspace.open_or_create(root.path / "class" / Class(root.path).join(name).learner.id)
+
+
+def done(store: Workspace, name: str) -> Run:
+    run = make(store, RunFinished())
+    run.annotate(Notes(name=name))
+    return run
+
+
+def sit(monkeypatch: pytest.MonkeyPatch, *seats: str) -> None:
+    """Whoever looks at a page from now on came by the gate, which told these seats."""
+    monkeypatch.setenv(SHARED, "127.0.0.1")
+    headers = StreamlitHeaders([(HEADER, one) for one in seats])
+    monkeypatch.setattr(ContextProxy, "headers", property(lambda self: headers))
+
+
+def predict(store: Workspace, run: Run) -> None:
+    folder = store.path / "lessons" / "kept"
+    folder.mkdir(parents=True)
+    kept = {
+        "lesson": "pruning",
+        "predictions": {"0": {"number": 80.5}, "1": {"choice": 2}},
+        "answers": {"0": 1},
+        "runs": {"a": run.id},
+    }
+    (folder / "pruning.json").write_bytes(seal(json.dumps(kept).encode()))
+
+
+def test_a_learner_sees_the_own_corner_on_every_page(root: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    ana, bob = corner(root, "Ana"), corner(root, "<b>Bob</b>")
+    theirs = [done(ana, "run of Ana"), done(root, "run of the teacher")]
+    done(bob, "run of Bob")
+    sit(monkeypatch, bob.path.name)
+    for page in ("live", "tradeoffs", "home", "classroom"):
+        app = shown(page)
+        assert "run of Ana" not in text(app)
+        assert "run of the teacher" not in text(app)
+        assert "Corner of **\\<b\\>Bob\\<\\/b\\>**" in text(app)
+    for run in theirs:
+        assert "unknown" in text(shown("live", run=run.id)).lower() or run.id in text(shown("live", run=run.id))
+        assert "run of" not in text(shown("live", run=run.id))
+
+
+@pytest.mark.parametrize(
+    "seats",
+    [
+        (),
+        ("../x",),
+        *(
+            pytest.param(one, marks=pytest.mark.slow)
+            for one in (("",), ("Teacher",), ("0" * 16, "teacher"), ("0" * 15,))
+        ),
+    ],
+)
+def test_a_page_without_a_seat_shows_nothing(
+    root: Workspace, monkeypatch: pytest.MonkeyPatch, seats: tuple[str, ...]
+) -> None:
+    done(root, "run of the teacher")
+    sit(monkeypatch, *seats)
+    from streamlit.testing.v1 import AppTest
+
+    from tests.dashboard.test_pages import APP
+
+    app = AppTest.from_file(str(APP), default_timeout=30).run()
+    assert "run of the teacher" not in text(app)
+    assert app.exception, "the server shows it as a sentence (dashboard.server.show_fault)"
+
+
+def test_the_teacher_sees_everybody_and_visits_a_corner(root: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    ana, bob = corner(root, "Ana"), corner(root, "Bob")
+    predict(ana, done(ana, "run of Ana"))
+    waiting = bob.submit(ana.run(ana.run_ids()[0]).recipe_text)
+    sit(monkeypatch, "teacher")
+    app = shown("classroom")
+    table = app.dataframe[0].value
+    assert list(table["Nickname"]) == ["Ana", "Bob"]
+    assert list(table["Waiting or running"]) == [0, 1]
+    assert list(table["Predictions"]) == [2, 0]
+    app.selectbox(key="class_choose").select_index(0).run()
+    assert not app.exception
+    predictions = app.dataframe[-1].value if len(app.dataframe) > 1 else pd.DataFrame()
+    assert list(predictions["Prediction"]) == ["Prediction 1: 80.5", "Prediction 2: answer 3", "Question 1: answer 2"]
+    app.selectbox(key="class_choose").select_index(1).run()
+    app.button(key="class_stop").click().run()
+    assert waiting.state().status.value == "cancelled"
+
+
+def test_limits_are_kept(root: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    corner(root, "Ana")
+    sit(monkeypatch, "teacher")
+    app = shown("classroom", "zh")
+    app.number_input(key="class_waiting").set_value(3)
+    next(button for button in app.button if button.label == "应用").click().run()
+    assert not app.exception
+    assert limits(root.path) == Limits(waiting=3)
+
+
+@pytest.mark.parametrize("language", [pytest.param("en", marks=pytest.mark.slow), "zh"])
+def test_learners_see_the_class_only_if_the_teacher_wants_it(
+    root: Workspace, monkeypatch: pytest.MonkeyPatch, language: str
+) -> None:
+    ana, bob = corner(root, "Ana"), corner(root, "Bob")
+    done(ana, "run of Ana")
+    sit(monkeypatch, bob.path.name)
+    heading = {"en": "Results of the class", "zh": "全班结果"}[language]
+    assert heading not in text(shown("classroom", language))
+    set_limits(root.path, Limits(others="read-only"))
+    assert heading in text(shown("classroom", language))
+
+
+def test_without_a_class_there_is_no_page(root: Workspace) -> None:
+    from dashboard import frame
+
+    assert frame._of_class() == ()
+    corner(root, "Ana")
+    assert frame._of_class() == ("classroom",)
+
+
+# the chart
+
+
+def measured(name: str, validation: float, size: int) -> tuple[str, str, object]:
+    return name, "run", point(1).model_copy(update={"validation_accuracy": validation, "bytes": size})
+
+
+def test_the_smallest_above_the_bar_leads_by_validation() -> None:
+    table = class_points.info([measured("Ana", 0.9, 500), measured("Bob", 0.76, 300), measured("Eve", 0.7, 10)])  # type: ignore[list-item]
+    first = class_points.leader(table, 0.75)
+    assert first is not None
+    assert first["learner"] == "Bob", "Eve's is smaller and below the bar"
+    assert class_points.leader(table, 0.95) is None
+    tie = class_points.info([measured("Ana", 0.8, 300), measured("Bob", 0.81, 300)])  # type: ignore[list-item]
+    assert class_points.leader(tie, 0.75)["learner"] == "Bob"  # type: ignore[index]
+
+
+def test_each_learner_is_named_once_beside_their_own_best() -> None:
+    rows = [measured("Ana", 0.9, 500), measured("Ana", 0.8, 300), measured("Bob", 0.6, 20), measured("Bob", 0.7, 90)]
+    table = class_points.info(rows)  # type: ignore[arg-type]
+    assert list(class_points.named(table, 0.75)) == [1, 3], "the smallest above the bar; else the most accurate"
+
+
+def test_names_in_the_chart_are_text() -> None:
+    table = class_points.info([measured("<b>%{x}$a$", 0.9, 500)])  # type: ignore[list-item]
+    drawn = class_points.figure(table, LABELS, 0.75).to_json()
+    assert "<b>" not in drawn
+    assert "%{x" not in drawn
+
+
+def test_what_was_not_measured_is_not_drawn() -> None:
+    bare = point(1).model_copy(update={"validation_accuracy": None})
+    assert class_points.info([("Ana", "run", bare)]).empty
+
+
+# the page of a hand-in
+
+
+@pytest.mark.parametrize("spoken", ["en", "zh"])
+def test_the_page_of_a_hand_in_holds_the_numbers_and_runs_nothing_of_others(root: Workspace, spoken: str) -> None:
+    ana = corner(root, "<script>1</script>")
+    run = done(ana, "<img src=http://x>")
+    predict(ana, run)
+    with i18n.speaking("zh" if spoken == "zh" else "en"):
+        page = handed_page.write(ana.path, [run.summary()], dark=False)
+    assert "<script>1" not in page
+    assert "<img src=http" not in page
+    assert "80" in page
+    assert "Content-Security-Policy" in page
+    for one in run.summary().points:
+        assert f"{(one.accuracy or 0) * 100:.0f}" in page
+    assert run.recipe_text.splitlines()[0].replace('"', "&quot;") in page
+    assert everybody(root.path)[0].learner.nickname == "<script>1</script>"
