@@ -11,6 +11,7 @@ from typing import get_args
 from core.assets import LESSON_RECIPES
 from core.catalog import Catalog, load_catalog
 from core.errors import UserError, UserErrors, nearest
+from core.glossary import load_glossary
 from core.lessons import blocks
 from core.lessons.blocks import Block, ChartKind, Knob, Lesson, LessonRun, Paper, Paragraph
 from core.lessons.check import check_references
@@ -88,7 +89,7 @@ class _Reader:
             found,
             self.runs,
             self.text,
-            known.texts("terms", 1, 20, longest=60, default=True),
+            _terms(known),
         )
         known.done()
         paper.done()
@@ -273,6 +274,15 @@ def _measures(text: str, line: int) -> None:
     except ValueError as error:
         allowed = "placeholders {REFERENCE}, {A - B} and {A / B}"
         raise wrong("reference", line, text, allowed, f"In a placeholder of this text {error}.") from None
+
+
+def _terms(header: Table) -> tuple[str, ...]:
+    """The ids of glossary entries; raises UserError on one that is not there."""
+    found, known = header.texts("terms", 1, 20, longest=60, default=True), load_glossary().terms
+    for ident in found:
+        if ident not in known:
+            raise header.wrong("terms", ident, "ids of entries of the glossary", nearest(ident, known))
+    return found
 
 
 def _url(paper: Table) -> str:

@@ -7,7 +7,7 @@ import streamlit as st
 from core.escaping import UserText
 from core.lessons.blocks import Block, Chart, Claim, Knob, Lesson, Paragraph, Predict, Question
 from core.lessons.diary import forget_diary
-from dashboard import faults
+from dashboard import faults, terms
 from dashboard.i18n import language, say
 from dashboard.learn import acting, drawn, predicting, shelf
 from dashboard.learn.book import Book, all_hold, holding, keep, open_book
@@ -22,6 +22,7 @@ def draw(lesson: Lesson) -> None:
         faults.refused(book.fault)
     with st.container(key="learn_lesson", width=820):
         st.subheader(book.told(lesson.question), anchor=False)
+        terms.below(terms.of_ids(lesson.terms))
         if _blocks(book):
             _end(book)
 
