@@ -35,11 +35,6 @@ def of_words(*keys: str) -> str:
     return links(load_glossary().of_words(keys))
 
 
-def of_ids(ids: Sequence[str]) -> str:
-    """Links for the terms with these ids."""
-    return links([load_glossary().terms[ident] for ident in ids])
-
-
 def of_text(text: str, most: int = MOST) -> str:
     """Links for the terms that occur in a text, the first ones where there are many."""
     return links(_found(text, language())[:most])

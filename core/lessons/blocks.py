@@ -77,7 +77,6 @@ class Chart:
     kind: ChartKind
     run: str = ""
     show: tuple[tuple[str, str], ...] = ()
-    log: bool = False
     caption: str = ""
 
 

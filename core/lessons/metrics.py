@@ -49,9 +49,9 @@ METRICS: Mapping[str, Metric] = {
     "accuracy": Metric(lambda point: point.middle, "share"),
     "validation_accuracy": Metric(lambda point: point.judged, "share"),
     "target_accuracy": Metric(lambda point: point.on_target, "share"),
-    "balanced_accuracy": Metric(lambda point: point.spread and point.spread.balanced_accuracy, "share"),
-    "macro_f1": Metric(lambda point: point.spread and point.spread.macro_f1, "share"),
-    "worst_recall": Metric(lambda point: point.spread and point.spread.worst_recall, "share"),
+    "balanced_accuracy": Metric(lambda point: point.spread.balanced_accuracy if point.spread else None, "share"),
+    "macro_f1": Metric(lambda point: point.spread.macro_f1 if point.spread else None, "share"),
+    "worst_recall": Metric(lambda point: point.spread.worst_recall if point.spread else None, "share"),
     "calibration_error": Metric(lambda point: point.calibration_error, "share"),
     "omitted_recall": Metric(_omitted, "share"),
     "agreement": Metric(lambda point: point.agreement, "share"),
@@ -59,7 +59,7 @@ METRICS: Mapping[str, Metric] = {
     "compressed_bytes": Metric(lambda point: point.compressed_bytes, "bytes"),
     "params": Metric(lambda point: point.params, "params"),
     "macs": Metric(lambda point: point.macs, "macs"),
-    "latency": Metric(lambda point: point.latency_ms and point.latency_ms.p50, "latency"),
+    "latency": Metric(lambda point: point.latency_ms.p50 if point.latency_ms else None, "latency"),
 }
 
 

@@ -11,25 +11,23 @@ from typing import get_args
 from core.assets import LESSON_RECIPES
 from core.catalog import Catalog, load_catalog
 from core.errors import UserError, UserErrors, nearest
-from core.glossary import load_glossary
 from core.lessons import blocks
-from core.lessons.blocks import Block, ChartKind, Knob, Lesson, LessonRun, Paper, Paragraph
+from core.lessons.blocks import Block, ChartKind, Knob, Lesson, LessonRun, Paper
 from core.lessons.check import check_references
 from core.lessons.metrics import METRICS
-from core.lessons.references import condition, measures, reference, run_key, value_text
+from core.lessons.references import run_key, value_text
+from core.lessons.single import claim, paragraph, predict, question, shown, terms_of, url_of
 from core.lessons.split import Piece, cut, decoded
-from core.lessons.tables import Table, plain, wrong
-from core.options import Option, Value
+from core.lessons.tables import Table, wrong
+from core.options import Option
 from core.recipe import Recipe, parse_recipe, with_settings
 from core.recipe_options import RECIPE_OPTIONS
 from core.toml import write_value
 
 ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 NAME = re.compile(r"[a-z0-9-]{1,40}")
-HEADING = re.compile(r"## +(.+)")
 KINDS = ("recipe", "knob", "run", "predict", "chart", "claim", "question")
 LANGUAGES = ("en", "zh")
-LONGEST_PARAGRAPH = 1200  # characters
 FOLLOWS = {"soft_labels": ("temperature", "tau"), "channels": ("ratio",), "levels": ("bits",)}
 
 
@@ -85,11 +83,11 @@ class _Reader:
             known.text("question", 200),
             known.whole("minutes", 1, 60),
             known.texts("remember", 1, 5),
-            Paper(paper.text("authors", 200), paper.whole("year", 1900, 2100), paper.text("title", 300), _url(paper)),
+            Paper(paper.text("authors", 200), paper.whole("year", 1900, 2100), paper.text("title", 300), url_of(paper)),
             found,
             self.runs,
             self.text,
-            _terms(known),
+            terms_of(known),
         )
         known.done()
         paper.done()
@@ -101,16 +99,17 @@ class _Reader:
     def _block(self, piece: Piece) -> Block | None:
         """The block of a piece; None for a recipe, which nobody sees."""
         if not piece.kind:
-            return _paragraph(piece)
+            return paragraph(piece)
         if piece.kind not in KINDS:
             allowed, fix = f"a block of the kind {', '.join(KINDS)}", nearest(piece.kind, KINDS)
             raise wrong("unknown_block", piece.line - 1, piece.kind or "a block without a kind", allowed, fix)
         if piece.kind == "recipe":
-            return self._recipe(piece)
+            self._recipe(piece)
+            return None
         table = Table.read(f"a block {piece.kind}", piece.text, piece.line)
         read: Mapping[str, Callable[[Table], Block]] = {
-            "knob": self._knob, "run": self._run, "predict": _predict, "chart": self._chart,
-            "claim": _claim, "question": _question,
+            "knob": self._knob, "run": self._run, "predict": predict, "chart": self._chart,
+            "claim": claim, "question": question,
         }  # fmt: skip
         block = read[piece.kind](table)
         table.done()
@@ -194,103 +193,13 @@ class _Reader:
         if wanted and (knob is None or knob.option.name not in wanted):
             allowed = f"a lesson whose knob is {' or '.join(wanted)}"
             raise table.wrong("kind", kind, allowed, "Draw another chart, or turn that knob.")
-        show = tuple(_shown(table, text) for text in table.texts("show", 1, 4)) if kind == "sweep" else ()
+        show = tuple(shown(table, text) for text in table.texts("show", 1, 4)) if kind == "sweep" else ()
         if len({METRICS[metric].kind for _, metric in show}) > 1:
             raise table.wrong("show", ", ".join(m for _, m in show), "figures of one kind", "Draw two charts.")
-        log = table.flag("log", default=False) if kind == "sweep" else False
-        return blocks.Chart(table.line, kind, run, show, log, table.text("caption", default=""))
+        return blocks.Chart(table.line, kind, run, show, table.text("caption", default=""))
 
 
-# single blocks
-
-
-def _paragraph(piece: Piece) -> Paragraph:
-    plain(piece.text, piece.line)
-    if len(piece.text) > LONGEST_PARAGRAPH:
-        given, allowed = f"{len(piece.text)} characters", f"paragraphs of at most {LONGEST_PARAGRAPH}"
-        raise wrong("size", piece.line, given, allowed, "Make two paragraphs of it.")
-    heading = HEADING.fullmatch(piece.text)
-    if piece.text.startswith("#") and heading is None:
-        raise wrong("markup", piece.line, piece.text[:60], "headings ## Heading", "Write two # and a space.")
-    text = heading[1] if heading else piece.text
-    _measures(text, piece.line)
-    return Paragraph(piece.line, " ".join(text.split()), heading is not None)
-
-
-def _predict(table: Table) -> blocks.Predict:
-    question = table.text("question")
-    if table.has("choice"):
-        rows = list(table.tables("choice", 2, 5))
-        choices = tuple(_choice(row, last=row is rows[-1]) for row in rows)
-        return blocks.Predict(table.line, question, choices=choices)
-    about = table.checked("about", reference, table.text("about", 120), "a reference RUN.POINT.METRIC")
-    low, high = table.number("low", 0, 1e9), table.number("high", 0, 1e9)
-    if low >= high:
-        raise table.wrong("high", high, f"a number above low = {low:g}", "Make high larger than low.")
-    return blocks.Predict(table.line, question, about, low, high)
-
-
-def _choice(row: Table, *, last: bool) -> blocks.Choice:
-    text = row.text("text", 200)
-    when = None
-    if row.has("when") or not last:
-        when = row.checked("when", condition, row.text("when", 300), "a condition A > B")
-    row.done()
-    return blocks.Choice(text, when)
-
-
-def _claim(table: Table) -> blocks.Claim:
-    sentence = table.text("sentence")
-    _measures(sentence, table.at("sentence"))
-    holds = table.texts("holds", 1, 6)
-    made = tuple(table.checked("holds", condition, text, "a condition A > B") for text in holds)
-    return blocks.Claim(table.line, sentence, made)
-
-
-def _question(table: Table) -> blocks.Question:
-    question = table.text("question")
-    answers = []
-    for row in table.tables("answer", 2, 5):
-        answers.append(blocks.Answer(row.text("text", 200), row.flag("right"), row.text("why")))
-        _measures(answers[-1].why, row.at("why"))
-        row.done()
-    if sum(answer.right for answer in answers) != 1:
-        given = f"{sum(answer.right for answer in answers)} right answers"
-        raise wrong("value", table.line, given, "exactly one answer with right = true", "Mark one answer as right.")
-    return blocks.Question(table.line, question, tuple(answers))
-
-
-def _shown(table: Table, text: str) -> tuple[str, str]:
-    point, _, metric = text.rpartition(".")
-    if not point or metric not in METRICS:
-        allowed = f"POINT.METRIC with one of {', '.join(METRICS)}"
-        raise table.wrong("show", text, allowed, nearest(metric, METRICS), code="reference")
-    return point, metric
-
-
-def _measures(text: str, line: int) -> None:
-    try:
-        measures(text)
-    except ValueError as error:
-        allowed = "placeholders {REFERENCE}, {A - B} and {A / B}"
-        raise wrong("reference", line, text, allowed, f"In a placeholder of this text {error}.") from None
-
-
-def _terms(header: Table) -> tuple[str, ...]:
-    """The ids of glossary entries; raises UserError on one that is not there."""
-    found, known = header.texts("terms", 1, 20, longest=60, default=True), load_glossary().terms
-    for ident in found:
-        if ident not in known:
-            raise header.wrong("terms", ident, "ids of entries of the glossary", nearest(ident, known))
-    return found
-
-
-def _url(paper: Table) -> str:
-    paper.taken.add("url")
-    url = paper.data.get("url")
-    if not isinstance(url, str) or not re.fullmatch(r"https://[A-Za-z0-9.-]+/[A-Za-z0-9._~/()%?=&:-]{0,200}", url):
-        raise paper.wrong("url", url, "an address that begins with https://", "Give the paper's own address.")
-    return url
+# recipes and their options
 
 
 def _accepted(make: Callable[[], Recipe], line: int) -> Recipe:
@@ -313,9 +222,3 @@ def _options(recipe: Recipe, catalog: Catalog) -> Iterator[tuple[str, Option]]:
     for number, step in enumerate(recipe.steps):
         entry = catalog.methods[step.stage][step.method]
         yield from ((f"steps.{number}.{option.name}", option) for option in entry.options)
-
-
-def knob_setting(lesson: Lesson, value: Value) -> str:
-    """The setting of the knob to a value, as `condenser run --set` has it."""
-    assert lesson.knob is not None
-    return f"{lesson.knob.path}={write_value(value)}"

@@ -89,9 +89,9 @@ class Table:
             raise self.wrong(key, value, f"a whole number from {low} to {high}", "Write it without a fraction.")
         return int(value)
 
-    def flag(self, key: str, *, default: bool | None = None) -> bool:
+    def flag(self, key: str) -> bool:
         """True or false."""
-        value = self._value(key, default)
+        value = self._value(key, None)
         if not isinstance(value, bool):
             raise self.wrong(key, value, "true or false", "Write true or false, without quotation marks.")
         return value

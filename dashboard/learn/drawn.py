@@ -18,7 +18,7 @@ from core.lessons.references import Reference, in_runs, run_key
 from core.state import RunState
 from core.summary import RunSummary
 from dashboard import chance, components
-from dashboard.charts import curves, run_points, sweep
+from dashboard.charts import curves, run_points, style, sweep
 from dashboard.charts.chance import Level
 from dashboard.charts.style import MARKS
 from dashboard.design import effects
@@ -226,6 +226,7 @@ def _effect(book: Book, block: Chart, place: int) -> None:
     for number, asked in enumerate(book.lesson.predictions):
         guess = _figure(book, asked, number)
         if block.kind == "soft_labels" and guess is not None and asked.about is not None and asked.about.is_picture:
-            figure.add_hline(guess, line_dash="dash", annotation_text=say("learn.your_prediction"))
+            line = {"color": style.look(dark()).ink, "dash": "dash", "width": 1}
+            figure.add_hline(guess, line=line, annotation_text=say("learn.your_prediction"))
     _put(figure, effect.table, f"effect_{place}", effect.sentence)
     st.caption(say("effects.of"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.escaping import UserText
+from core.glossary import load_glossary
 from core.lessons.blocks import Block, Chart, Claim, Knob, Lesson, Paragraph, Predict, Question
 from core.lessons.diary import forget_diary
 from dashboard import faults, terms
@@ -22,7 +23,7 @@ def draw(lesson: Lesson) -> None:
         faults.refused(book.fault)
     with st.container(key="learn_lesson", width=820):
         st.subheader(book.told(lesson.question), anchor=False)
-        terms.below(terms.of_ids(lesson.terms))
+        terms.below(terms.links([load_glossary().terms[name] for name in lesson.terms]))
         if _blocks(book):
             _end(book)
 

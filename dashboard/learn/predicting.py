@@ -80,7 +80,8 @@ def _reveal(book: Book, block: Predict, made: Prediction) -> None:
     assert block.about is not None
     kind = block.about.kind
     st.markdown(say("learn.predicted", prediction=f"**{written(kind, predicted)}**"))
-    for name, look in _looks(book):
+    looks = [("pictured", book.prepared)] if block.about.is_picture else _looks(book)
+    for name, look in looks:
         found = look(block.about)
         if found is not None and predicted is not None:
             off = f"{100 * abs(found - predicted):.1f}" if kind == "share" else written(kind, abs(found - predicted))

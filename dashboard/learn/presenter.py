@@ -8,9 +8,10 @@ from pathlib import Path
 import streamlit as st
 
 from core.lessons.blocks import Block, Knob, Lesson, Paragraph, Predict, Question, RunBlock
+from core.lessons.metrics import written
 from core.lessons.references import Look
 from dashboard.i18n import say
-from dashboard.learn import acting, drawn, lesson, predicting
+from dashboard.learn import acting, lesson, predicting
 from dashboard.learn.book import Book, open_book
 from dashboard.session import put_query, raw_query
 
@@ -97,7 +98,7 @@ def _result(book: Book, block: Predict) -> str:
         right = predicting.came_true(block, look)
         return say("learn.not_yet") if right is None else book.told(block.choices[right].text)
     assert block.about is not None
-    return drawn.written(block.about.kind, look(block.about))
+    return written(block.about.kind, look(block.about))
 
 
 def _ask(book: Book, block: Question) -> None:

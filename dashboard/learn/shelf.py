@@ -6,8 +6,7 @@ from dataclasses import replace
 
 from core.lessons import shelf
 from core.lessons.blocks import Lesson
-from dashboard.i18n import Language
-from dashboard.session import put_query, raw_query, workspace
+from dashboard.session import Language, put_query, raw_query, workspace
 
 
 def find(asked: str, language: Language) -> Lesson | None:

@@ -41,6 +41,7 @@ def test_windows_line_ends_and_a_byte_order_mark_change_nothing() -> None:
         ("minutes = 5", 'minutes = 5\ncolour = "red"', "unknown_key", "colour"),
         ("minutes = 5", 'minutes = 5\nterms = ["warp-drive"]', "value", "terms"),
         ("minutes = 5", "minutes = 500", "value", "minutes"),
+        ("minutes = 5", 'minutes = 5\nterms = ["prunning"]', "value", "terms"),
         ("minutes = 5", 'minutes = "five"', "value", "minutes"),
         ('id = "tiny"', 'id = "../tiny"', "value", "id ="),
         ("https://arxiv.org/abs/1608.08710", "javascript:alert(1)", "value", "url ="),
