@@ -21,8 +21,8 @@ POLL = 0.005  # seconds
 PATIENCE = 30.0  # seconds a measurement waits for the batches of others to end
 TURN = 300.0  # seconds it waits for other measurements
 NOT_ALONE = (
-    "Other work of this program on this machine did not pause within {seconds:.0f} s, so the latency was measured beside "
-    "it and counts as noisy."
+    f"Other work of this program on this machine did not pause within {PATIENCE:.0f} s, so the latency was measured "
+    "beside it and counts as noisy."
 )
 
 

@@ -12,7 +12,7 @@ import select
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -73,7 +73,7 @@ class Orders:
 def main() -> None:
     """Serves orders until stdin ends; the process ends after a run, so that each run has its own process."""
     print("ready", flush=True)
-    prepare_to_export()
+    prepare_to_export(lambda: bool(select.select([sys.stdin], [], [], 0)[0]))
     orders = Orders(sys.stdin.fileno())
     while (order := orders.next()) is not None:
         if "run" in order:
@@ -89,11 +89,10 @@ def answer_others(orders: Orders) -> None:
             answer(Job(Path(order["job"])))
 
 
-def prepare_to_export() -> None:
-    """Imports the modules that the first export will need, one by one, until an order arrives."""
+def prepare_to_export(waits: Callable[[], bool]) -> None:
+    """Imports the modules that the first export will need, one by one, until an order `waits`."""
     for name in EXPORTER:
-        waiting, _, _ = select.select([sys.stdin], [], [], 0)
-        if waiting:
+        if waits():
             return
         with suppress(ImportError):  # private modules of libraries, which other versions may lack
             importlib.import_module(name)
