@@ -31,6 +31,7 @@ from core.errors import UserError, UserErrors
 from core.events import RunCancelled, RunFailed, RunPaused
 from core.files import FULL
 from core.jobs import Job
+from core.machine import GPU
 from core.processes.run_monitor import DISK_FULL_EXIT
 from core.runs import Run
 
@@ -76,10 +77,20 @@ def main() -> None:
     prepare_to_export(lambda: bool(select.select([sys.stdin], [], [], 0)[0]))
     orders = Orders(sys.stdin.fileno())
     while (order := orders.next()) is not None:
+        if "gpu" in order:
+            use_gpu(int(order["gpu"]))
         if "run" in order:
             execute(Run(Path(order["run"])))
             return
         answer(Job(Path(order["job"]), partial(answer_others, orders)))
+
+
+def use_gpu(index: int) -> None:
+    """Lets this process see one GPU alone, of those it may use; before CUDA is first used."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    names = [name.strip() for name in visible.split(",") if name.strip()]
+    os.environ["CUDA_VISIBLE_DEVICES"] = names[index] if index < len(names) else str(index)
+    os.environ[GPU] = str(index)
 
 
 def answer_others(orders: Orders) -> None:

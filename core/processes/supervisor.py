@@ -23,12 +23,14 @@ from core.disk import disk_message
 from core.errors import UserError
 from core.events import RunCancelled, RunFailed, RunInterrupted, RunPaused, RunQueued
 from core.files import FULL, lock, write_atomic
+from core.machine import gpus
 from core.processes.identity import Identity
 from core.processes.job_dispatch import JobDispatcher
 from core.processes.run_monitor import Outcome, RunMonitor, Timeouts
 from core.processes.searches import start_driver, unattended
 from core.processes.workers import TAKEN, WORKER, Worker, alive, end, identity, lock_of, read_identity, start_worker
 from core.runs import Run, Status, tail
+from core.slots import Need, is_room, need_of, slots
 from core.workspace import Workspace
 
 P = ParamSpec("P")
@@ -60,6 +62,8 @@ class Supervisor:
         self._open: list[str] = []
         self._listed = -1
         self._list_after = 0.0
+        self._needs: dict[str, Need] = {}  # what runs take, by their ids
+        self._gpus: dict[str, int] = {}  # the GPU that a run was given
         self._later: dict[str, float] = {}  # runs whose folder could not be written, and when to try again
         self._strays: dict[str, float] = {}  # runs that were never queued, and when we first saw them
         self._searches_rest = True  # until our first look: what `condenser stop` let rest goes on
@@ -162,8 +166,8 @@ class Supervisor:
     # runs
 
     def begin_next(self) -> None:
-        """Gives the next waiting run to the spare worker, one run at a time."""
-        if self.monitors or self.spare is None:
+        """Gives the next waiting run to the spare worker, if there is room for it beside those at work."""
+        if self.spare is None:
             return
         now = time.monotonic()
         self._later = {run_id: due for run_id, due in self._later.items() if due > now}
@@ -180,7 +184,10 @@ class Supervisor:
                 return
 
     def _begin(self, run_id: str) -> bool:
-        """Gives the run to the spare worker; False if it must not begin. True also if no spare worker is ready yet."""
+        """Gives the run to the spare worker; False if it must not begin. True also if it has to wait: for
+        room, or until a spare worker is ready."""
+        if not self._has_room(run_id):
+            return True
         run = self._startable(run_id)
         if run is None:
             self.workspace.unqueue(run_id)
@@ -189,13 +196,34 @@ class Supervisor:
         if worker is None:
             return True
         try:
-            worker.give_run(run, before=lambda: self.workspace.unqueue(run_id))
+            worker.give_run(run, lambda: self.workspace.unqueue(run_id), self._gpu(run_id))
         except OSError:  # the disk failed before the worker got the run: keep the worker
             self._children.remove(worker)
             self.spare = worker
             raise
         self.monitors[run_id] = RunMonitor(run, worker.who, self.timeouts, worker)
         return True
+
+    def _has_room(self, run_id: str) -> bool:
+        """Whether the run may begin beside those at work; one that waits for room is not overtaken."""
+        self._needs = {each: known for each, known in self._needs.items() if each in (*self.monitors, run_id)}
+        going = [self._need(each) for each in self.monitors]
+        return slots(self.workspace).admits(self._need(run_id), going) and (not going or is_room())
+
+    def _need(self, run_id: str) -> Need:
+        if run_id not in self._needs:
+            self._needs[run_id] = need_of(Run(self.workspace.path / "runs" / run_id), gpus())
+        return self._needs[run_id]
+
+    def _gpu(self, run_id: str) -> int | None:
+        """The index of the GPU for the run; None if it needs none, or if the machine has one only."""
+        here = slots(self.workspace)
+        if not self._need(run_id).gpu or here.gpus < 2:
+            return None
+        told = (monitor.run.state().environment.get("gpu", "") for monitor in self.monitors.values())
+        taken = {*(int(index) for index in told if index.isdigit()), *map(self._gpus.get, self.monitors)}
+        self._gpus[run_id] = here.free_gpu(index for index in taken if index is not None)
+        return self._gpus[run_id]
 
     def _startable(self, run_id: str) -> Run | None:
         """The run, unless it is deleted, has ended, was cancelled or paused, or another process has it."""
