@@ -64,7 +64,7 @@ class Turns:
     @classmethod
     def of(cls, workspace_cache: Path) -> Turns:
         """The turns of this machine, or of this workspace alone if the machine has no place for them."""
-        return cls(runtime_folder(make_folder(workspace_cache)))
+        return cls(make_folder(runtime_folder(workspace_cache)))
 
     @contextmanager
     def at_work(self, check: Callable[[], object] = _go_on) -> Iterator[None]:
@@ -77,6 +77,15 @@ class Turns:
         finally:
             self._working = False
             self._work.release()
+
+    def begin_unless_measured(self) -> bool:
+        """Takes the shared lock until `close`; False if somebody measures or is about to."""
+        if not self._gate.take(shared=True):
+            return False
+        try:
+            return self._work.take(shared=True)
+        finally:
+            self._gate.release()
 
     def give_way(self, check: Callable[[], object] = _go_on) -> None:
         """Between two batches: waits while somebody measures. Does nothing in a process that measures itself."""

@@ -11,9 +11,10 @@ import os
 import select
 import signal
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -23,6 +24,7 @@ import timm  # noqa: F401
 import torch
 import torchvision  # noqa: F401
 
+from core.alone import Turns
 from core.disk import disk_error, pause_reason
 from core.engine.context import CancelledError
 from core.engine.pipeline.run import run_recipe
@@ -74,7 +76,7 @@ class Orders:
 def main() -> None:
     """Serves orders until stdin ends; the process ends after a run, so that each run has its own process."""
     print("ready", flush=True)
-    prepare_to_export(lambda: bool(select.select([sys.stdin], [], [], 0)[0]))
+    prepare_beside_others()
     orders = Orders(sys.stdin.fileno())
     while (order := orders.next()) is not None:
         if "gpu" in order:
@@ -98,6 +100,24 @@ def answer_others(orders: Orders) -> None:
     while orders.waiting() and (order := orders.next()) is not None:
         with suppress(OSError):
             answer(Job(Path(order["job"])))
+
+
+def prepare_beside_others() -> None:
+    """As `prepare_to_export`, until an order arrives on stdin; lets others measure meanwhile."""
+
+    def waits() -> bool:
+        return bool(select.select([sys.stdin], [], [], 0)[0])
+
+    def check() -> None:
+        if waits():
+            raise CancelledError
+
+    def pause() -> bool:
+        turns.give_way(check)
+        return waits()
+
+    with closing(Turns.of(Path(tempfile.gettempdir()))) as turns, suppress(CancelledError), turns.at_work(check):
+        prepare_to_export(pause)
 
 
 def prepare_to_export(waits: Callable[[], bool]) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import ParamSpec
 
+from core.alone import Turns
 from core.cache import make_room
 from core.disk import disk_message
 from core.errors import UserError
@@ -53,6 +54,7 @@ class Supervisor:
         self.monitors: dict[str, RunMonitor] = {}
         self.dispatcher = JobDispatcher(workspace, self.timeouts, self.take_spare)
         self.me: Identity | None = None  # while it serves
+        self._loading: Turns | None = None  # while the spare worker imports: that counts as work
         self._children: list[Worker] = []
         self._failures = 0
         self._start_after = 0.0
@@ -122,6 +124,8 @@ class Supervisor:
             end(self.spare.who, kill=True)
             self.spare.process.wait()
         self.dispatcher.close()
+        if self._loading is not None:
+            self._loading.close()
 
     # workers
 
@@ -134,13 +138,25 @@ class Supervisor:
             if self._failures >= WORKER_TRIES:
                 self._give_up_next(tail(self.spare.log))
             self.spare = None
-        if self.spare is None and time.monotonic() >= self._start_after:
+        if self._loading is not None and (self.spare is None or self.spare.ready()):
+            self._loading.close()
+            self._loading = None
+        if self.spare is None and time.monotonic() >= self._start_after and self._may_load():
             self.spare = start_worker(self.workspace.logs, self.command)
             self._spare_since = time.monotonic()
         elif self.spare is not None and self._failures and self.spare.ready():
             self._failures = 0
         elif self.spare is not None and self._hangs(self.spare):
             end(self.spare.who, kill=True)
+
+    def _may_load(self) -> bool:
+        """Whether nobody measures; if so, nobody begins to until `_loading` is closed."""
+        turns = Turns.of(self.workspace.cache)
+        if not turns.begin_unless_measured():
+            turns.close()
+            return False
+        self._loading = turns
+        return True
 
     def _hangs(self, spare: Worker) -> bool:
         return time.monotonic() - self._spare_since > self.timeouts.hang and not spare.ready()
