@@ -125,12 +125,16 @@ class Beside:
 
     def _listen(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None
+        why = ""
         try:
             for line in process.stdout:
-                self._hear(json.loads(line))
-        except (OSError, ValueError) as error:  # a disk that fails; a line cut off by its death
-            if isinstance(error, OSError) and not self._leaving:
-                self._error = error
+                if line.endswith(b"\n"):  # otherwise cut off by its death
+                    self._hear(json.loads(line))
+        except OSError as error:  # the disk, as its event was written
+            self._error = None if self._leaving else error
+            process.kill()
+        except ValueError as error:
+            why = f"The second process of this run was ended because it was not understood: {error}."
             process.kill()
         code = process.wait()
         with self._changed:
@@ -140,7 +144,10 @@ class Beside:
             self._now, self._ready, self._over = None, False, True
             self._changed.notify_all()
         if code < 0 and not self._leaving and self._error is None:
-            why = f"The second process of this run was ended (signal {-code}), possibly because memory ran out."
+            ended = (
+                f"The second process of this run was ended from outside (signal {-code}), perhaps for lack of memory."
+            )
+            why = why or ended
             why += " Its control goes on in the first one; the result is the same."
             with suppress(OSError):
                 self.run.emit(Warned(None, "beside_ended", why))
