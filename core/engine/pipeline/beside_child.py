@@ -29,16 +29,17 @@ from core.workspace import Workspace
 
 
 class ToldRun(Run):
-    """A run whose events are told to the process that writes them."""
+    """A run whose events are told to the process that writes them, as long as `speaks` is True."""
 
     def __init__(self, folder: Path, pipe: BinaryIO) -> None:
         super().__init__(folder)
+        self.speaks = False
         self._pipe = pipe
         self._one = Lock()
 
     def emit(self, *events: Event) -> None:
         """Tells the events; the process that writes them numbers them. Raises BrokenPipeError if it is dead."""
-        for event in events:
+        for event in events if self.speaks else ():
             self.tell({"event": event.to_line()})
 
     def tell(self, message: dict[str, object]) -> None:
@@ -71,7 +72,7 @@ def given(orders: SimpleQueue[Order | None]) -> Iterator[Order]:
 
 def own_pipe() -> BinaryIO:
     """The pipe to the first process; whatever else is printed goes to the log instead."""
-    pipe = os.fdopen(os.dup(1), "wb", buffering=0)
+    pipe = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     return pipe
 
@@ -89,14 +90,15 @@ def main(folder: Path) -> None:
     turns = Turns.of(Workspace(folder.parent.parent).cache)
     with turns.at_work():
         from core.engine.context import CancelledError
-        from core.engine.pipeline.run import begun_chain
+        from core.engine.pipeline.run import begun_chain, stopping
         from core.engine.worker import prepare_to_export
 
-        chain = begun_chain(run, turns)
+        chain = begun_chain(run, turns)  # the first process has told what there is to tell of it
+        run.speaks = True
         run.tell({"ready": True})
         prepare_to_export(lambda: not orders.empty())
     for order in given(orders):
-        with suppress(CancelledError), turns.at_work(run.asked_to_stop):
+        with suppress(CancelledError), turns.at_work(stopping(run)):
             mine = chain.of_seed(order["seed"])
             (mine.early_control if order["early"] else mine.control)(order["step"], order["code"])
             run.tell({"done": True})

@@ -94,7 +94,7 @@ def run_recipe(run: Run, pid: int) -> None:
         run.emit(Warned(None, "recipe", message))
     if any(found.what == "recipe_changed" for found in of_run(run, run.state())):
         run.emit(Warned(None, "recipe_changed", f"recipe.toml was changed after the run was launched. {RECIPE}"))
-    with closing(Turns.of(workspace.cache)) as turns, turns.at_work(_stopping(run)):
+    with closing(Turns.of(workspace.cache)) as turns, turns.at_work(stopping(run)):
         chain = begun_chain(run, turns)
         run.emit(DataLoaded(chance_of(chain.data, chain.target)))
         for note in chain.data.notes:
@@ -143,7 +143,7 @@ def _in_two_processes(first: StepChain, beside: Beside) -> None:
         first.of_seed(seed).run_steps(beside)
         while (control := beside.take()) is not None:
             first.of_seed(control.seed).control(control.step, control.code)
-    while beside.wait(_stopping(run, first.turns)):
+    while beside.wait(stopping(run, first.turns)):
         while (control := beside.take()) is not None:  # given up by the other process
             first.of_seed(control.seed).control(control.step, control.code)
 
@@ -363,11 +363,11 @@ class StepChain:
     def _asked_to_stop(self) -> bool:
         """Whether to end now, asked between two batches: the moment to let others measure."""
         if self.turns is not None:
-            self.turns.give_way(_stopping(self.run))
+            self.turns.give_way(stopping(self.run))
         return self.run.asked_to_stop()
 
     def _alone(self) -> AbstractContextManager[bool]:
-        return nullcontext(True) if self.turns is None else self.turns.alone(_stopping(self.run))
+        return nullcontext(True) if self.turns is None else self.turns.alone(stopping(self.run))
 
     def _as_its_subject(self, number: int, context: Context) -> Context:
         """The context for the controls of a step: they use the precision that was chosen for the step itself."""
@@ -499,7 +499,7 @@ def _conditions(recipe: Recipe) -> str:
     return repr((machine, versions, code_of("core.engine.pipeline.measure_step")))
 
 
-def _stopping(run: Run, turns: Turns | None = None) -> Callable[[], None]:
+def stopping(run: Run, turns: Turns | None = None) -> Callable[[], None]:
     """A function, called while one waits, that lets others measure and raises CancelledError if a person asked to
     stop."""
 

@@ -145,8 +145,8 @@ def test_as_many_runs_at_once_as_the_cores_allow_in_the_order_of_the_queue(
 ) -> None:  # fmt: skip
     """Of four cores: two runs of one, then one that takes three has to wait, and none behind it overtakes it."""
     set_slots(workspace, 4)
-    cores = [1, 1, 3, 1, 1, 9, 1]
-    runs = [workspace.submit(taking(each, 150)) for each in cores]
+    cores = [1, 1, 3, 1, 9, 1]
+    runs = [workspace.submit(taking(each, 20 if number else 1200)) for number, each in enumerate(cores)]
     seen: list[set[int]] = []
 
     def finished() -> bool:
@@ -157,7 +157,7 @@ def test_as_many_runs_at_once_as_the_cores_allow_in_the_order_of_the_queue(
     turn_until(keeper, finished)
     assert all(sum(cores[each] for each in working) <= 4 or len(working) == 1 for working in seen)
     assert {0, 1} in seen, "two at once"
-    assert {5} in seen, "who takes more than there are works alone"
+    assert {4} in seen, "who takes more than there are works alone"
     begun = [run.state().started or 0.0 for run in runs]
     assert begun == sorted(begun), "nobody overtakes"
 
@@ -169,9 +169,12 @@ def test_a_run_that_was_adopted_keeps_its_cores(workspace: Workspace, keeper: Su
     keeper.close()
     other = Supervisor(workspace, FAKE, QUICK)
     second = workspace.submit(taking(1))
-    turn_until(other, lambda: over(second)())
+    turn_until(other, lambda: over(second)() and not other.monitors)
     assert (second.state().started or 0.0) >= (first.state().finished or 0.0)
     other.close()
+    for worker in other._children:
+        worker.dismiss()
+        worker.process.wait()
 
 
 def test_every_cuda_run_gets_a_gpu_of_its_own(
@@ -189,7 +192,7 @@ def test_every_cuda_run_gets_a_gpu_of_its_own(
 
     monkeypatch.setattr(Worker, "give_run", note)
     names = ("cuda", "auto", "cuda", "cpu")
-    texts = [taking(1, 150).replace("threads", f'device = "{name}"\nthreads') for name in names]
+    texts = [taking(1, 1200).replace("threads", f'device = "{name}"\nthreads') for name in names]
     runs = [workspace.submit(text) for text in texts]
     most = 0
 
