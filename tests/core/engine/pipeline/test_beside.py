@@ -135,7 +135,7 @@ def test_a_killed_second_process_costs_nothing_but_time(apart: Run, tmp_path: Pa
 
 def kill_beside(run: Run, first: psutil.Process) -> bool:
     """SIGKILL to the second process once it trains a control."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + 150
     while not any(isinstance(e, Progress) and e.control for e in run.read()[0]):
         assert time.monotonic() < until
         time.sleep(0.01)
@@ -154,7 +154,7 @@ def test_a_run_killed_again_and_again_ends_bit_identical(engine: Engine, apart: 
         pid = engine.begin(run)
         first = psutil.Process(pid)
         seen = len(run.read()[0])
-        until = time.monotonic() + 60
+        until = time.monotonic() + 150
         while not any(isinstance(e, Progress) and e.control for e in run.read()[0][seen:]):
             assert time.monotonic() < until
             if not first.is_running() or first.status() == psutil.STATUS_ZOMBIE:
@@ -181,7 +181,7 @@ def test_who_is_asked_to_stop_stops_both_and_goes_on_later(
 ) -> None:
     run = new_run(tmp_path)
     pid = engine.begin(run)
-    until = time.monotonic() + 60
+    until = time.monotonic() + 150
     while not any(isinstance(e, Progress) and e.control for e in run.read()[0]):
         assert time.monotonic() < until
         time.sleep(0.01)
