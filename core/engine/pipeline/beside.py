@@ -76,8 +76,8 @@ class Beside:
             self._give()
 
     def take(self) -> Control | None:
-        """The next control that nobody has begun, for the first process; None if there is none. Raises the OSError that
-        kept the other process's events from being written."""
+        """The next control that nobody has begun, for the first process; None if there is none. Raises what kept the
+        other process's events from being written."""
         with self._changed:
             self._raise()
             for waiting in (self._waiting, self._alone):
@@ -88,8 +88,8 @@ class Beside:
             return None
 
     def wait(self, check: Callable[[], object]) -> bool:
-        """Waits until the control in progress is done or given up; False if there is none. `check` is called meanwhile,
-        and may raise."""
+        """Waits until the control in progress is done or given up; False if there is none, and none is left to begin.
+        `check` is called meanwhile, and may raise."""
         began = self._now
         while began is not None:
             check()
@@ -98,7 +98,7 @@ class Beside:
                 if self._now is not began:
                     return True
                 self._changed.wait(WAIT)
-        return bool(self._waiting)
+        return bool(self._waiting or self._alone)
 
     def close(self) -> None:
         """Ends the process: after its batch, with a checkpoint, if it is at work."""
@@ -130,11 +130,11 @@ class Beside:
             for line in process.stdout:
                 if line.endswith(b"\n"):  # otherwise cut off by its death
                     self._hear(json.loads(line))
-        except OSError as error:  # the disk, as its event was written
-            self._error = None if self._leaving else error
-            process.kill()
         except ValueError as error:
             why = f"The second process of this run was ended because it was not understood: {error}."
+            process.kill()
+        except Exception as error:  # noqa: BLE001  (mostly the disk's: the run's own thread raises it)
+            self._error = None if self._leaving else error
             process.kill()
         code = process.wait()
         with self._changed:
@@ -144,10 +144,8 @@ class Beside:
             self._now, self._ready, self._over = None, False, True
             self._changed.notify_all()
         if code < 0 and not self._leaving and self._error is None:
-            ended = (
-                f"The second process of this run was ended from outside (signal {-code}), perhaps for lack of memory."
-            )
-            why = why or ended
+            ended = f"ended from outside (signal {-code}), perhaps for lack of memory"
+            why = why or f"The second process of this run was {ended}."
             why += " Its control goes on in the first one; the result is the same."
             with suppress(OSError):
                 self.run.emit(Warned(None, "beside_ended", why))

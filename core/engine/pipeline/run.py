@@ -146,6 +146,8 @@ def _in_two_processes(first: StepChain, beside: Beside) -> None:
     while beside.wait(stopping(run, first.turns)):
         while (control := beside.take()) is not None:  # given up by the other process
             first.of_seed(control.seed).control(control.step, control.code)
+    for seed in range(recipe.seed, recipe.seed + recipe.seeds):
+        first.of_seed(seed).controls()  # none is missing, whatever happened
 
 
 @dataclass(frozen=True)
