@@ -47,6 +47,7 @@ bench: $(VENV)/.developing
 ifeq ($(DEVICE),cpu)
 	$(BIN)/python -m tests.bench.speed
 	$(BIN)/python -m tests.bench.live_page
+	$(BIN)/python -m tests.bench.alone
 	$(BIN)/python -m tests.bench.whole_runs --n $(N)
 else
 	$(BIN)/python -m tests.bench.whole_runs --device $(DEVICE) --n 1 --only demo "demo reused" "2 runs"

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 
-from core import cache, cli_dataset, cli_exchange, cli_search, foreground, formatting, streams, terminal
+from core import cache, cli_dataset, cli_exchange, cli_search, cli_slots, foreground, formatting, streams, terminal
 from core.added_backbones import forget
 from core.assets import RECIPES, shipped
 from core.bundle import write_bundle
@@ -136,7 +136,7 @@ def run(recipe: Path, *, set: Settings = None, workspace: Folder = None, json: A
 
 @app.command(help_epilogue=terminal.methods_help())
 def submit(recipe: Path, *, set: Settings = None, workspace: Folder = None, json: AsJson = False) -> int:
-    """Queue a recipe; the supervisor runs it in the background, one run at a time.
+    """Queue a recipe; the supervisor runs it in the background, as soon as there are cores for it (`condenser slots`).
 
     Parameters
     ----------
@@ -773,6 +773,7 @@ def _print(document: object) -> None:
 
 cli_dataset.attach(app, cli_dataset.Terminal(_say, screen, _interruptible))
 cli_exchange.attach(app, cli_exchange.Terminal(_say, screen, _interruptible))
+cli_slots.attach(app, cli_slots.Terminal(_say))
 cli_search.attach(app, cli_search.Terminal(_say, screen, _interruptible, _checked))
 
 if __name__ == "__main__":

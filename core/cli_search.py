@@ -80,7 +80,8 @@ def search(
     """Find the best model within bounds: knobs that vary, tried as ordinary runs, chosen on the validation images.
 
     The most accurate within the bounds; with --max-drop alone the smallest. Ctrl-C cancels it; `condenser resume` goes
-    on. What can be killed goes on by itself, with no trial lost and none done twice.
+    on. What can be killed goes on by itself, with no trial lost and none done twice. Trials are made one after
+    the other, so a search takes as many cores as its recipe has threads.
 
     Parameters
     ----------

@@ -52,7 +52,8 @@ def remaining(planned: Plan, state: RunState, first_seed: int, now: float) -> fl
     left = sum(seconds for number, seconds in open_steps.items() if current is None or number != current.step)
     if current is not None:
         left += _left(current, open_steps[current.step], state, now, stretched)
-    left += _controls(planned.controls * stretched, state, now)
+    controls, beside = _controls(planned.controls * stretched, state, seed, now)
+    left = max(left, controls) if beside else left + controls
     return left + max(planned.seeds - 1 - (seed - first_seed), 0) * planned.one_seed * stretched
 
 
@@ -79,9 +80,10 @@ def _left(step: StepState, likely: float, state: RunState, now: float, stretched
     return max(likely - (now - step.started), LEAST)
 
 
-def _controls(likely: float, state: RunState, now: float) -> float:
-    latest = state.last_progress
-    if not likely or latest is None or not latest.control:
-        return likely
-    began = min(p.time for s in state.steps for p in s.curve if p.control and p.seed == latest.seed)
-    return max(likely - (now - began), latest.eta_seconds or 0.0, LEAST)
+def _controls(likely: float, state: RunState, seed: int, now: float) -> tuple[float, bool]:
+    """Seconds left of the controls of a seed, and whether they have begun, so that steps left go on beside them."""
+    told = [p for s in state.steps for p in s.curve if p.control and p.seed == seed]
+    if not likely or not told:
+        return likely, False
+    latest = max(told, key=lambda p: (p.time, p.seq))
+    return max(likely - (now - told[0].time), latest.eta_seconds or 0.0, LEAST), True

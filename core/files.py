@@ -360,9 +360,29 @@ def lock(path: Path, *, wait: bool = True, limit: float | None = None) -> Iterat
         os.close(file)
 
 
-def _take(file: int, wait: bool) -> bool:
+class HeldLock:
+    """A lock on the file `path` that is taken and released many times, shared or exclusive, without waiting; released
+    by the kernel when the process dies. Raises OSError if the file cannot be opened."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
+
+    def take(self, *, shared: bool = False) -> bool:
+        """Takes the lock; False if another process holds it, unless both share it."""
+        return _take(self._file, wait=False, kind=fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+
+    def release(self) -> None:
+        """Releases the lock, if it is held."""
+        fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Releases the lock for good."""
+        os.close(self._file)
+
+
+def _take(file: int, wait: bool, kind: int = fcntl.LOCK_EX) -> bool:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        fcntl.flock(file, kind | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         return False
     return True

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+GPU = "CONDENSER_GPU"  # the index of the GPU that a worker was given
 RUNTIMES = ("torch", "onnxruntime", "openvino")
 NVIDIA = Path("/proc/driver/nvidia/gpus")
 CPUINFO = Path("/proc/cpuinfo")
@@ -76,6 +77,14 @@ def accelerator() -> str:
             if line.startswith("Model:"):
                 return line.partition(":")[2].strip()
     return "Apple GPU" if platform.system() == "Darwin" and platform.machine() == "arm64" else ""
+
+
+def gpus() -> int:
+    """The number of NVIDIA GPUs with a loaded driver that this process may use, by CUDA_VISIBLE_DEVICES if it is
+    set."""
+    found = len(list(NVIDIA.glob("*/information")))
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return found if visible is None else min(found, len([name for name in visible.split(",") if name.strip()]))
 
 
 def _version(package: str) -> str:

@@ -134,8 +134,9 @@ RECIPE_OPTIONS: tuple[Option, ...] = (
         1,
         ("Threads", "线程数"),
         (
-            "Processor threads for training; a different number gives slightly different weights.",
-            "训练使用的处理器线程数；改变它会使权重略有不同。",
+            "Processor cores that the run may use: for training and, from two on, for its controls at the same time. A "
+            "different number can give slightly different weights.",
+            "本次运行可使用的处理器核心数：用于训练；两个及以上时，对照模型同时训练。改变它可能使权重略有不同。",
         ),
         (1, 256),
     ),

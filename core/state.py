@@ -295,6 +295,7 @@ def _step_started(state: RunState, event: StepStarted) -> RunState:
 
 def _progressed(state: RunState, batch: list[Progress]) -> RunState:
     last = batch[-1]
+    told = _latest(state, batch)
     steps = [replace(s, curve=extend(s.curve, batch)) if s.step == last.step else s for s in state.steps]
     furthest = dict(state.furthest)
     for progress in batch:
@@ -312,11 +313,18 @@ def _progressed(state: RunState, batch: list[Progress]) -> RunState:
         clock_moved=moved or _clock_moved(state, batch[0]),
         status=status,
         steps=tuple(steps),
-        last_progress=last,
+        last_progress=told,
         seq=last.seq,
         last_event=last.time,
         strikes=strikes,
     )
+
+
+def _latest(state: RunState, batch: list[Progress]) -> Progress | None:
+    """The newest progress; while a step goes on, its own rather than that of a control made beside it."""
+    if all(step.seconds is not None for step in state.steps):
+        return batch[-1]
+    return next((progress for progress in reversed(batch) if not progress.control), state.last_progress)
 
 
 def extend(curve: tuple[Progress, ...], batch: Iterable[Progress]) -> tuple[Progress, ...]:

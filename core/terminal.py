@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
@@ -117,8 +117,11 @@ def _show(event: AnyEvent, bar: Bar, task: object, steps: list[str], console: Co
         bar.update(task, description=f"{event.step + 1}/{len(steps)} {steps[event.step]}{note}", completed=0, detail="")  # type: ignore[arg-type]
     elif isinstance(event, Progress):
         done = (event.epoch + (event.batch / event.batches if event.batches else 0)) / max(event.epochs, 1)
-        bar.update(task, completed=min(done, 1.0), detail=_detail(event))  # type: ignore[arg-type]
+        row = _row(event.control, bar) if event.control else task
+        bar.update(row, completed=min(done, 1.0), detail=_detail(event))  # type: ignore[arg-type]
     elif isinstance(event, Measured) and event.role != "replica":
+        if event.role == "control":
+            bar.update(_row(event.point.name, bar), visible=False)
         console.print(Text(point_line(event.point, event.role)), soft_wrap=True)
     elif isinstance(event, StepFinished):
         for note in event.notes:
@@ -127,8 +130,14 @@ def _show(event: AnyEvent, bar: Bar, task: object, steps: list[str], console: Co
         console.print(Text(f"note: {event.message}", style="yellow"), soft_wrap=True)
 
 
+def _row(control: str, bar: Bar) -> TaskID:
+    """The row of a control, which may be made beside a step."""
+    known = next((task.id for task in bar.tasks if task.description == control), None)
+    return bar.add_task(control, total=1.0, detail="") if known is None else known
+
+
 def _detail(event: Progress) -> str:
-    parts = [f"{event.control}: {event.what}" if event.control else event.what]
+    parts: list[str] = [event.what]
     if event.epochs > 1:
         parts.append(f"{event.epoch}/{event.epochs}")
     if event.samples_per_second:

@@ -13,6 +13,7 @@ import secrets
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,8 @@ HALF_MADE = ".new-"
 KEEP_JOBS = 24 * 3600.0  # seconds
 KEEP_TRASH = 7 * 24 * 3600.0
 KEEP_HALF = 3600.0
+TRIAL = re.compile(r"search [0-9a-f]{6}")  # the tag of a search's runs
+GAP = 1_000_000  # between the ranks of two runs in the queue, in nanoseconds
 RANK = re.compile(r"[0-9]{1,24}")
 LAST_MOMENT = 16**13 - 1  # microseconds since 1970, the most that fits into an id: in the year 2112
 
@@ -238,15 +241,26 @@ class Workspace:
         return run
 
     def queue(self, run: Run, *, front: bool = False) -> None:
-        """Puts a run at the end of the queue, or at its front, unless it is already in it."""
+        """Puts a run at the end of the queue, or at its front, unless it is already in it. A person's run goes before
+        the trials of searches that wait behind the last run of a person."""
         entries = self._queue()
         if run.id in [run_id for _, run_id in entries]:
             return
         rank = time.time_ns()
-        if entries:
-            rank = entries[0][0] - 1_000_000 if front else max(rank, entries[-1][0] + 1_000_000)
+        if entries and front:
+            rank = entries[0][0] - GAP
+        elif entries:
+            rank = max(rank, entries[-1][0] + GAP)
+            overtaken = [] if is_trial(run) else self._trials_at_the_end(entries)
+            for place, (old, trial) in reversed(list(enumerate(overtaken, 1))):
+                with suppress(FileNotFoundError):  # it has begun meanwhile
+                    move(self._entry(old, trial), self._entry(rank + place * GAP, trial))
         make_folder(self.path / "queue")
         write_atomic(self._entry(rank, run.id), b"")
+
+    def _trials_at_the_end(self, entries: list[tuple[int, str]]) -> list[tuple[int, str]]:
+        behind = takewhile(lambda entry: is_trial(Run(self.path / "runs" / entry[1])), reversed(entries))
+        return list(behind)[::-1]
 
     def queued(self) -> list[str]:
         """The ids of the waiting runs, the next first."""
@@ -371,6 +385,11 @@ class Workspace:
             if os.path.isdir(path):
                 return path
         raise UserError(code, noun, given, f"the id of a {noun} in this workspace", f"List the {noun}s to see them.")
+
+
+def is_trial(run: Run) -> bool:
+    """Whether a search began the run, by its tag."""
+    return any(TRIAL.fullmatch(tag) for tag in run.notes().tags)
 
 
 def new_id(after: Sequence[str] = ()) -> str:

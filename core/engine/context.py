@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +18,10 @@ from core.events import Work
 
 def _ignore_note(code: str, message: str) -> None:
     return None
+
+
+def _with_others() -> AbstractContextManager[bool]:
+    return nullcontext(True)
 
 
 class CancelledError(Exception):
@@ -69,7 +74,8 @@ class Context:
     None if not saved. `target` is the recipe's target domain. `folder` holds this step's checkpoints, `cache` what
     other runs may reuse, keyed by content. `place` seeds every random draw: (seed, step, purpose). `bfloat16` names the
     device's hardware unit for that number format, or is `none`; with it and the network, `auto` chooses the precision.
-    `note` records remarks for the receipt.
+    `note` records remarks for the receipt. In a block `with alone() as is_alone`, other work of this program waits, so
+    that latency can be measured; `is_alone` is False if some did not.
     """
 
     data: Dataset
@@ -92,6 +98,7 @@ class Context:
     latency_threads: int = 1
     bfloat16: str = "none"
     note: Callable[[str, str], None] = _ignore_note
+    alone: Callable[[], AbstractContextManager[bool]] = _with_others
 
     def remark(self, code: str, message: str) -> None:
         """Issues a warning about the training, and records it for the receipt of the resulting model."""

@@ -123,6 +123,11 @@ class Method(BaseModel, ABC):
         (`core.controls`); by default none."""
         return {}
 
+    def controls_at_once(self, context: Context) -> bool:
+        """Whether its controls may be made while `apply` goes on: they need none of its results or decisions, and a
+        core of `context.threads` is left for them; by default not."""
+        return False
+
     # forecasts; a new method gets these defaults and may override them
 
     def needs(self) -> tuple[str, ...]:

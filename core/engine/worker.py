@@ -11,9 +11,10 @@ import os
 import select
 import signal
 import sys
+import tempfile
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -23,6 +24,7 @@ import timm  # noqa: F401
 import torch
 import torchvision  # noqa: F401
 
+from core.alone import Turns
 from core.disk import disk_error, pause_reason
 from core.engine.context import CancelledError
 from core.engine.pipeline.run import run_recipe
@@ -31,6 +33,7 @@ from core.errors import UserError, UserErrors
 from core.events import RunCancelled, RunFailed, RunPaused
 from core.files import FULL
 from core.jobs import Job
+from core.machine import GPU
 from core.processes.run_monitor import DISK_FULL_EXIT
 from core.runs import Run
 
@@ -73,13 +76,23 @@ class Orders:
 def main() -> None:
     """Serves orders until stdin ends; the process ends after a run, so that each run has its own process."""
     print("ready", flush=True)
-    prepare_to_export()
+    prepare_beside_others()
     orders = Orders(sys.stdin.fileno())
     while (order := orders.next()) is not None:
+        if "gpu" in order:
+            use_gpu(int(order["gpu"]))
         if "run" in order:
             execute(Run(Path(order["run"])))
             return
         answer(Job(Path(order["job"]), partial(answer_others, orders)))
+
+
+def use_gpu(index: int) -> None:
+    """Lets this process see one GPU alone, of those it may use; before CUDA is first used."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    names = [name.strip() for name in visible.split(",") if name.strip()]
+    os.environ["CUDA_VISIBLE_DEVICES"] = names[index] if index < len(names) else str(index)
+    os.environ[GPU] = str(index)
 
 
 def answer_others(orders: Orders) -> None:
@@ -89,11 +102,28 @@ def answer_others(orders: Orders) -> None:
             answer(Job(Path(order["job"])))
 
 
-def prepare_to_export() -> None:
-    """Imports the modules that the first export will need, one by one, until an order arrives."""
+def prepare_beside_others() -> None:
+    """As `prepare_to_export`, until an order arrives on stdin; lets others measure meanwhile."""
+
+    def waits() -> bool:
+        return bool(select.select([sys.stdin], [], [], 0)[0])
+
+    def check() -> None:
+        if waits():
+            raise CancelledError
+
+    def pause() -> bool:
+        turns.give_way(check)
+        return waits()
+
+    with closing(Turns.of(Path(tempfile.gettempdir()))) as turns, suppress(CancelledError), turns.at_work(check):
+        prepare_to_export(pause)
+
+
+def prepare_to_export(waits: Callable[[], bool]) -> None:
+    """Imports the modules that the first export will need, one by one, until an order `waits`."""
     for name in EXPORTER:
-        waiting, _, _ = select.select([sys.stdin], [], [], 0)
-        if waiting:
+        if waits():
             return
         with suppress(ImportError):  # private modules of libraries, which other versions may lack
             importlib.import_module(name)

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple, ParamSpec
 
+from core.alone import Turns
 from core.cache import make_room
 from core.classroom.limits import MINUTES_CODE, time_spent
 from core.classroom.places import is_corner
@@ -25,6 +26,7 @@ from core.disk import disk_message
 from core.errors import UserError
 from core.events import RunCancelled, RunFailed, RunInterrupted, RunPaused, RunQueued
 from core.files import FULL, lock, write_atomic
+from core.machine import gpus
 from core.processes.everyone import Everyone
 from core.processes.identity import Identity
 from core.processes.job_dispatch import JobDispatcher
@@ -32,6 +34,7 @@ from core.processes.run_monitor import Outcome, RunMonitor, Timeouts
 from core.processes.searches import start_driver, unattended
 from core.processes.workers import TAKEN, WORKER, Worker, alive, end, identity, lock_of, read_identity, start_worker
 from core.runs import Run, Status, tail
+from core.slots import Need, is_room, need_of, slots
 from core.workspace import Workspace
 
 P = ParamSpec("P")
@@ -64,6 +67,7 @@ class Supervisor:
         self.everyone = Everyone(workspace)
         self.dispatcher = JobDispatcher(self.everyone, self.timeouts, self.take_spare)
         self.me: Identity | None = None  # while it serves
+        self._loading: Turns | None = None  # while the spare worker imports: that counts as work
         self._children: list[Worker] = []
         self._failures = 0
         self._start_after = 0.0
@@ -71,6 +75,8 @@ class Supervisor:
         self._scan_after = 0.0
         self._tidy_after = 0.0
         self._open: dict[Path, Listed] = {}
+        self._needs: dict[str, Need] = {}  # what runs take, by their ids
+        self._gpus: dict[str, int] = {}  # the GPU that a run was given
         self._later: dict[str, float] = {}  # runs whose folder could not be written, and when to try again
         self._strays: dict[str, float] = {}  # runs that were never queued, and when we first saw them
         self._searches_rest = True  # until our first look: what `condenser stop` let rest goes on
@@ -131,6 +137,8 @@ class Supervisor:
             end(self.spare.who, kill=True)
             self.spare.process.wait()
         self.dispatcher.close()
+        if self._loading is not None:
+            self._loading.close()
 
     # workers
 
@@ -143,13 +151,25 @@ class Supervisor:
             if self._failures >= WORKER_TRIES:
                 self._give_up_next(tail(self.spare.log))
             self.spare = None
-        if self.spare is None and time.monotonic() >= self._start_after:
+        if self._loading is not None and (self.spare is None or self.spare.ready()):
+            self._loading.close()
+            self._loading = None
+        if self.spare is None and time.monotonic() >= self._start_after and self._may_load():
             self.spare = start_worker(self.workspace.logs, self.command)
             self._spare_since = time.monotonic()
         elif self.spare is not None and self._failures and self.spare.ready():
             self._failures = 0
         elif self.spare is not None and self._hangs(self.spare):
             end(self.spare.who, kill=True)
+
+    def _may_load(self) -> bool:
+        """Whether nobody measures; if so, nobody begins to until `_loading` is closed."""
+        turns = Turns.of(self.workspace.cache)
+        if not turns.begin_unless_measured():
+            turns.close()
+            return False
+        self._loading = turns
+        return True
 
     def _hangs(self, spare: Worker) -> bool:
         return time.monotonic() - self._spare_since > self.timeouts.hang and not spare.ready()
@@ -181,8 +201,8 @@ class Supervisor:
         ]
 
     def begin_next(self) -> None:
-        """Gives the next waiting run to the spare worker, one run at a time."""
-        if self.monitors or self.spare is None:
+        """Gives the next waiting run to the spare worker, if there is room for it beside those at work."""
+        if self.spare is None:
             return
         now = time.monotonic()
         self._later = {run_id: due for run_id, due in self._later.items() if due > now}
@@ -199,7 +219,10 @@ class Supervisor:
                 return
 
     def _begin(self, workspace: Workspace, run_id: str) -> bool:
-        """Gives the run to the spare worker; False if it must not begin. True also if no spare worker is ready yet."""
+        """Gives the run to the spare worker; False if it must not begin. True also if it has to wait: for
+        room, or until a spare worker is ready."""
+        if not self._has_room(Run(workspace.path / "runs" / run_id)):
+            return True
         run = self._startable(workspace, run_id)
         if run is None:
             workspace.unqueue(run_id)
@@ -208,7 +231,7 @@ class Supervisor:
         if worker is None:
             return True
         try:
-            worker.give_run(run, before=lambda: workspace.unqueue(run_id))
+            worker.give_run(run, lambda: workspace.unqueue(run_id), self._gpu(run))
         except OSError:  # the disk failed before the worker got the run: keep the worker
             self._children.remove(worker)
             self.spare = worker
@@ -216,6 +239,27 @@ class Supervisor:
         self.monitors[run_id] = RunMonitor(run, worker.who, self.timeouts, worker)
         self.everyone.runs.took(workspace.path)
         return True
+
+    def _has_room(self, run: Run) -> bool:
+        """Whether the run may begin beside those at work; one that waits for room is not overtaken."""
+        self._needs = {each: known for each, known in self._needs.items() if each in (*self.monitors, run.id)}
+        going = [self._need(monitor.run) for monitor in self.monitors.values()]
+        return slots(self.workspace).admits(self._need(run), going) and (not going or is_room())
+
+    def _need(self, run: Run) -> Need:
+        if run.id not in self._needs:
+            self._needs[run.id] = need_of(run, gpus())
+        return self._needs[run.id]
+
+    def _gpu(self, run: Run) -> int | None:
+        """The index of the GPU for the run; None if it needs none, or if the machine has one only."""
+        here = slots(self.workspace)
+        if not self._need(run).gpu or here.gpus < 2:
+            return None
+        told = (monitor.run.state().environment.get("gpu", "") for monitor in self.monitors.values())
+        taken = {*(int(index) for index in told if index.isdigit()), *map(self._gpus.get, self.monitors)}
+        self._gpus[run.id] = here.free_gpu(index for index in taken if index is not None)
+        return self._gpus[run.id]
 
     def _startable(self, workspace: Workspace, run_id: str) -> Run | None:
         """The run, unless it is deleted, has ended, was cancelled or paused, has no time left, or another process has

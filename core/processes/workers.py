@@ -1,7 +1,7 @@
 """Workers, the supervisor and runs in the foreground, as processes; the engine is never imported.
 
 A worker reads orders as lines on its stdin, and prints `ready` once its imports are done:
-    {"run": "/…/runs/<id>"}   then end of file: it does the run and ends
+    {"run": "/…/runs/<id>"}   then end of file: it does the run and ends; with "gpu": on that GPU alone
     {"job": "/…/jobs/<id>"}   it answers, keeps its models in memory and waits for the next line
     end of file               it ends (so a spare worker dies with its supervisor)
 """
@@ -74,8 +74,9 @@ class Worker:
         self.dismiss()
         return False
 
-    def give_run(self, run: Run, before: Callable[[], object] = lambda: None) -> None:
-        """Gives it a run; the worker is recorded in the run's folder first, so that a later supervisor finds it.
+    def give_run(self, run: Run, before: Callable[[], object] = lambda: None, gpu: int | None = None) -> None:
+        """Gives it a run, and one GPU by its index; the worker is recorded in the run's folder first, so that a later
+        supervisor finds it.
 
         `before` is called between the two. Raises OSError if the disk fails; the worker then has not got the run.
         """
@@ -86,7 +87,7 @@ class Worker:
                 move(run.log, run.folder / f"log-{time.time_ns()}.txt")
             if self.log.exists():
                 move(self.log, run.log)
-        self._send({"run": str(run.folder)})
+        self._send({"run": str(run.folder)} | ({} if gpu is None else {"gpu": str(gpu)}))
         self.dismiss()
 
     def give_job(self, job: Job) -> None:

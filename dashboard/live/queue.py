@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import streamlit as st
 from core.errors import UserError
 from core.escaping import UserText
 from core.runs import Run
+from core.slots import Need, Slots, need_of, slots, starts
 from core.state import Status
 from dashboard.i18n import say
 from dashboard.live import estimate, run_controls
@@ -33,7 +34,9 @@ def draw() -> None:
         if not waiting:
             return
         st.markdown(f"**{say('queue.title', count=len(waiting))}**")
-        starts = list(expected(waiting[:MOST]))
+        going = at_work(waiting)
+        st.caption(occupied(waiting[0], going))
+        starts = expected(waiting[:MOST], going)
         _rows(waiting, starts, range(min(len(waiting), OPEN)))
         if len(waiting) <= OPEN:
             return
@@ -86,22 +89,56 @@ def _name(run_id: str) -> str:
         return run_id
 
 
-def expected(waiting: Sequence[str]) -> Iterator[float | None]:
-    """When each waiting run is likely to begin, in seconds since 1970: after what goes on now and those before it. None
-    from the first on whose length is not known."""
-    at: float | None = time.time()
-    queued = set(workspace().queued())
-    begun = [workspace().run(each) for each in workspace().run_ids() if each not in queued][-LOOKED_AT:]
-    over = tuple(str(run.folder) for run in begun if run.result.exists())
-    lengths = _lengths(over)
-    for run in begun:
-        if str(run.folder) not in over and (state := run.state()).status is Status.RUNNING:
+@dataclass(frozen=True)
+class AtWork:
+    """A run at work: what it takes and the seconds left, None if not known."""
+
+    name: str
+    need: Need
+    left: float | None
+
+
+def _begun(waiting: Sequence[str]) -> list[Run]:
+    """The newest runs that do not wait."""
+    queued = set(waiting)
+    return [workspace().run(each) for each in workspace().run_ids() if each not in queued][-LOOKED_AT:]
+
+
+def at_work(waiting: Sequence[str]) -> list[AtWork]:
+    """The runs that go on now."""
+    going = []
+    for run in _begun(waiting):
+        if not run.result.exists() and (state := run.state()).status in (Status.RUNNING, Status.STALLED):
             left = estimate.left(run, recipe(run.id), state)
-            at = None if left is None else time.time() + left
-    for run_id in waiting:
-        yield at
-        length = _length(workspace().run(run_id), lengths) if at is not None else None
-        at = None if at is None or length is None else at + length
+            going.append(AtWork(state.name, need_of(run, limits().gpus), left))
+    return going
+
+
+def occupied(first: str, going: Sequence[AtWork]) -> str:
+    """How many cores are taken, and what the run that is next still waits for."""
+    limit, need = limits(), need_of(workspace().run(first), limits().gpus)
+    taken = say("queue.taken", used=sum(each.need.cores for each in going), cores=limit.cores, runs=len(going))
+    if limit.admits(need, [each.need for each in going]):
+        return f"{taken} {say('queue.begins')}"
+    if need.gpu and limit.gpus <= sum(each.need.gpu for each in going):
+        return f"{taken} {say('queue.needs_gpu')}"
+    return f"{taken} {say('queue.needs', cores=need.cores)}"
+
+
+def limits() -> Slots:
+    """What runs in this workspace may use."""
+    return slots(workspace())
+
+
+def expected(waiting: Sequence[str], going: Sequence[AtWork]) -> list[float | None]:
+    """When each waiting run is likely to begin, in seconds since 1970: once what goes on now and those before it leave
+    it enough cores. None from the first on that is not known."""
+    lengths = _lengths(tuple(str(run.folder) for run in _begun(waiting) if run.result.exists()))
+    runs = [workspace().run(run_id) for run_id in waiting]
+    ahead = [(need_of(run, limits().gpus), _length(run, lengths)) for run in runs]
+    now = time.time()
+    found = starts(ahead, [(each.need, each.left) for each in going], limits())
+    return [None if seconds is None else now + seconds for seconds in found]
 
 
 @lru_cache(maxsize=8)

@@ -69,7 +69,7 @@ def chain(state: RunState, recipe: Recipe | None, now: float) -> Iterator[Link]:
     begun = {step.step: step for step in state.steps}
     stages = [step.stage for step in recipe.steps] if recipe else [step.stage for step in state.steps]
     told = state.last_progress
-    beside = told is not None and bool(told.control)
+    beside = (told is not None and bool(told.control)) or any(p.control for s in state.steps for p in s.curve)
     for number, stage in enumerate(stages):
         step = begun.get(number)
         if step is None:
@@ -85,12 +85,11 @@ def chain(state: RunState, recipe: Recipe | None, now: float) -> Iterator[Link]:
 
 
 def _controls(state: RunState, count: int, now: float) -> Link:
-    told = state.last_progress
     times = [p.time for s in state.steps for p in s.curve if p.control]
     ended = [m.time for m in state.measured if m.role == "control"]
     if ended and len({(m.point.step, m.point.name) for m in state.measured if m.role == "control"}) >= count:
         return Link("control", "done", max(ended) - min(times) if times else None)
-    if told is not None and told.control and not state.status.is_over:
+    if times and not state.status.is_over:  # perhaps beside a step
         return Link("control", "now", now - min(times) if state.status is Status.RUNNING else None)
     return Link("control", "stopped" if state.status.is_over else "next")
 

@@ -88,3 +88,24 @@ def test_controls_and_further_seeds_are_counted() -> None:
 def test_one_odd_step_does_not_run_away_with_it(took: float, pace: float) -> None:
     state = at(0.0, RunStarted(1, {}), StepStarted(0, "transfer", "x", "x", 1), *done(0, took))
     assert eta.pace(Plan({0: 10.0}), state) == pace
+
+
+def test_controls_beside_the_steps_take_no_time_of_their_own() -> None:
+    plan = Plan({0: 10.0, 1: 20.0}, 25.0)
+    state = at(0.0, RunStarted(1, {}), StepStarted(0, "transfer", "x", "x", 1), *done(0, 10.0))
+    state = at(10.0, StepStarted(1, "distill", "x", "x", 15), trains(1, 0, None), before=state)
+    assert eta.remaining(plan, state, 0, 10.0) == 45.0, "not known to go on at the same time before it does"
+    state = at(12.0, trains(1, 0, None, control="twin"), before=state)
+    assert eta.remaining(plan, state, 0, 12.0) == pytest.approx(25.0), "the control takes longer than the step"
+    state = at(20.0, trains(1, 5, 40.0), trains(1, 5, 7.0, control="twin"), before=state)
+    assert eta.remaining(plan, state, 0, 20.0) == pytest.approx(40.0 + POINT), "the step takes longer than the control"
+
+
+def test_a_step_that_goes_on_tells_of_itself_not_of_a_control_beside_it() -> None:
+    state = at(0.0, RunStarted(1, {}), StepStarted(0, "distill", "x", "x", 15), trains(0, 0, 5.0))
+    state = at(1.0, trains(0, 3, 9.0, control="twin"), before=state)
+    assert state.last_progress == replace(trains(0, 0, 5.0), time=0.0)
+    assert [progress.control for progress in state.steps[0].curve] == ["", "twin"], "both have their curves"
+    state = at(2.0, *done(0, 2.0), trains(0, 4, 8.0, control="twin"), before=state)
+    assert state.last_progress is not None
+    assert state.last_progress.control == "twin", "it alone goes on"

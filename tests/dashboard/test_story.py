@@ -13,6 +13,7 @@ from core.eta import Plan
 from core.events import Measured, Progress, RunFailed, RunFinished, StepStarted
 from core.recipe import stored_recipe
 from core.runs import Run
+from core.slots import set_slots
 from core.workspace import Workspace
 from dashboard.live import stepper
 from tests.dashboard.test_pages import DEMO, error, make, point, shown, text
@@ -166,6 +167,7 @@ def test_the_queue_is_a_table_that_folds(workspace: Workspace) -> None:
 
 
 def test_when_a_waiting_run_will_begin(workspace: Workspace) -> None:
+    set_slots(workspace, 2)
     make(workspace, RunFinished())
     for name in ("one", "two"):
         workspace.submit(DEMO, name=name)
@@ -177,6 +179,37 @@ def test_when_a_waiting_run_will_begin(workspace: Workspace) -> None:
     told = text(shown("live", run=workspace.run_ids()[0]))
     assert told.count("starts about") == 1
     assert told.count("start not known yet") == 3
+
+
+@pytest.mark.parametrize(
+    ("cores", "threads", "told_en", "told_zh"),
+    [
+        (2, 1, "2 of 2 cores taken by 1 run at work. The next one needs 1 core and", "已占用 2/2 个核心"),
+        (4, 3, "2 of 4 cores taken by 1 run at work. The next one needs 3 cores and", "下一个需要 3 个核心"),
+        (4, 2, "2 of 4 cores taken by 1 run at work. There is room for the next one.", "有空位给下一个"),
+    ],
+)
+def test_the_queue_says_how_many_cores_are_taken_and_what_the_next_one_waits_for(
+    workspace: Workspace, cores: int, threads: int, told_en: str, told_zh: str
+) -> None:
+    set_slots(workspace, cores)
+    run = make(workspace, StepStarted(1, "distill", "kd", "x", 15), steps=1)
+    make(workspace, RunFinished())
+    workspace.submit(DEMO.replace("threads = 2", f"threads = {threads}"))
+    assert told_en in live(run)
+    assert told_zh in live(run, "zh")
+
+
+def test_a_control_made_beside_a_step_is_shown_beside_it(workspace: Workspace) -> None:
+    beside = Progress(1, 0, "training", 2, 15, 0, 40, control="twin")
+    run = make(workspace, StepStarted(1, "distill", "kd", "x", 15), beside, steps=1)
+    links = list(stepper.chain(run.state(), stored_recipe(run.recipe_text), time.time()))
+    assert [(link.stage, link.standing) for link in links if link.standing == "now"] == [
+        ("distill", "now"), ("control", "now"),
+    ]  # fmt: skip
+    ended = make(workspace, StepStarted(1, "distill", "kd", "x", 15), beside, RunFailed({"message": "x"}), steps=1)
+    standing = [link.standing for link in stepper.chain(ended.state(), stored_recipe(run.recipe_text), 0.0)]
+    assert standing[1] == standing[-1] == "stopped"
 
 
 def test_home_leads_two_ways_where_there_is_a_page_for_data(

@@ -28,6 +28,7 @@ from core.engine.model import Model
 from core.engine.output import Output
 from core.engine.seeds import counter_seed
 from core.engine.training.loop import UNLABELLED, Batch, Examples, Incumbent, Schedule, fit
+from core.engine.training.operation_threads import operation_threads
 from core.engine.training.small_sets import steps_at_least
 from core.errors import UserError, nearest
 from core.options import Value
@@ -202,6 +203,14 @@ class Distill(Method, ABC):
     def controls(self, model: Model, context: Context) -> dict[str, Callable[[], Model]]:
         """The control: same student, same initial weights, same number of steps, labels only."""
         return {WITHOUT_TEACHER: lambda: self._alone(model, context)} if self.twin else {}
+
+    def controls_at_once(self, context: Context) -> bool:
+        """The same network in the same format; layers of the loss could change the format of the student."""
+        if self.reads_features:
+            return False
+        student, size = self.new_student(context), self.schedule().size(len(self.examples(context)))
+        threads = operation_threads(student.net, student.preprocessing, size, context.threads, context.device)
+        return threads < context.threads
 
     def _alone(self, model: Model, context: Context) -> Model:
         seen = len(self.examples(context))

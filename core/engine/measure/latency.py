@@ -20,20 +20,23 @@ CHUNK = 0.02  # seconds for which a file runs before the next one's turn
 
 @dataclass(frozen=True)
 class Timing:
-    """Milliseconds of each counted run, and total wall and CPU seconds."""
+    """Milliseconds of each counted run, and total wall and CPU seconds; `alone` is False if other work of this program
+    went on meanwhile."""
 
     milliseconds: tuple[float, ...]
     wall: float
     processor: float
     threads: int
+    alone: bool = True
 
     def latency(self) -> Latency:
-        """The median and the 95th percentile; `noisy` when wall time exceeds CPU time by 15 %.
+        """The median and the 95th percentile; `noisy` when wall time exceeds CPU time by 15 %, and when it was
+        not measured alone.
 
         With several threads, CPU time is that of all of them, so only a very busy machine is detected.
         """
         p50, p95 = (float(np.percentile(self.milliseconds, q)) for q in (50, 95))
-        busy = self.wall > BUSY * self.processor
+        busy = not self.alone or self.wall > BUSY * self.processor
         return Latency(
             runtime=RUNTIME, device="cpu", threads=self.threads, batch=1, n=len(self.milliseconds),
             p50=p50, p95=p95, noisy=busy,

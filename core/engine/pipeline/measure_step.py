@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import Tensor, nn
 
+from core.alone import NOT_ALONE
 from core.engine.context import Context, Progress
 from core.engine.data import Split
 from core.engine.measure.complexity import complexity
@@ -17,7 +18,6 @@ from core.engine.measure.record import write_predictions, write_samples, write_t
 from core.engine.measure.spread import spread
 from core.engine.method import Method, Saved
 from core.engine.model import Model
-from core.files import lock
 from core.points import Point
 
 COMPARED = 64  # images on which the file's logits are compared with the torch network's
@@ -55,11 +55,9 @@ class StepInfo:
 
 @dataclass(frozen=True)
 class StepMeasurement:
-    """Measures steps: `turn` is a lock file that prevents two measurements in a workspace at once; `target` is the test
-    split of the recipe's target."""
+    """Measures steps: `target` is the test split of the recipe's target."""
 
     context: Context
-    turn: Path
     latency_threads: int = 1
     target: Split | None = None
 
@@ -79,7 +77,9 @@ class StepMeasurement:
         evaluation = quality(artifact, model.preprocessing, context.data, context.threads, self._report)
         cost = complexity(model.net, shape)
         product = StepOutput(model, artifact, source, evaluation.logits)
-        timings = self._time(artifact, product, before, first)
+        timings, alone = self._time(artifact, product, before, first)
+        if not alone:
+            saved = replace(saved, notes=(*saved.notes, NOT_ALONE))
         write_predictions(artifact, context.data, evaluation.logits, evaluation.test_logits)
         write_samples(artifact, model.preprocessing, context.data, self.latency_threads)
         write_timings(artifact, timings)
@@ -122,7 +122,8 @@ class StepMeasurement:
 
     def _time(
         self, artifact: Path, product: StepOutput, before: StepOutput | None, first: StepOutput | None
-    ) -> dict[str, Timing]:
+    ) -> tuple[dict[str, Timing], bool]:
+        """The timings by what the file is to the point, and whether nothing else of this program was at work."""
         files = {"after": artifact}
         if product.quantized:
             files["fp32"] = product.source
@@ -131,9 +132,9 @@ class StepMeasurement:
         if first is not None:
             files["first"] = first.artifact
         unique = {str(path): path for path in files.values()}
-        with lock(self.turn):
+        with self.context.alone() as alone:
             found = time_files(unique, self.latency_threads, stop=self.context.stop_if_cancelled)
-        return {name: found[str(path)] for name, path in files.items()}
+        return {name: replace(found[str(path)], alone=alone) for name, path in files.items()}, alone
 
     def _report(self, done: int, total: int) -> None:
         self.context.stop_if_cancelled()

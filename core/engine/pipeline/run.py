@@ -9,7 +9,8 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
+from core.alone import Turns
 from core.artifacts import refuse_damaged
 from core.bundle import CARD, PREDICTIONS, SAMPLES
 from core.cache import limit, make_room
@@ -27,12 +29,13 @@ from core.damage import RECIPE, of_run
 from core.datasets import reporting_damage
 from core.engine.backbones import find
 from core.engine.backbones.own import content, look_in
-from core.engine.context import Context, Progress, choose_device
+from core.engine.context import CancelledError, Context, Progress, choose_device
 from core.engine.data import Dataset, Target, chance_of, labelled_part, load_dataset, matched, own_names, version_of
 from core.engine.measure.environment import environment
 from core.engine.method import Method, Saved, build, check_steps
 from core.engine.model import Model
 from core.engine.model_file import MANIFEST, WEIGHTS, load_model, save_model
+from core.engine.pipeline.beside import Beside, Control
 from core.engine.pipeline.code_version import code_of
 from core.engine.pipeline.dry_run import dry_run
 from core.engine.pipeline.first_model import start
@@ -69,7 +72,7 @@ def run_recipe(run: Run, pid: int) -> None:
     """Does the rest of the run, up to the event RunFinished; raises whatever stops it.
 
     First come the steps for the recipe's own seed, so that points appear early, then the controls, then both again for
-    each further seed.
+    each further seed. If the run may use several cores, a second process makes controls while the steps go on.
     """
     workspace = Workspace(run.folder.parent.parent)
     room = limit(workspace)
@@ -79,8 +82,6 @@ def run_recipe(run: Run, pid: int) -> None:
     for method in methods:
         method.check_machine()
     device = choose_device(recipe.device)
-    torch.set_num_threads(recipe.threads)
-    torch.set_flush_denormal(True)  # denormal numbers would slow down every convolution on a CPU
     began = run.state().environment  # a resumed run keeps its decisions and its version of the dataset
     bfloat16 = began.get("bfloat16") or bfloat16_of(device)
     versions = {
@@ -93,33 +94,60 @@ def run_recipe(run: Run, pid: int) -> None:
         run.emit(Warned(None, "recipe", message))
     if any(found.what == "recipe_changed" for found in of_run(run, run.state())):
         run.emit(Warned(None, "recipe_changed", f"recipe.toml was changed after the run was launched. {RECIPE}"))
+    with closing(Turns.of(workspace.cache)) as turns, turns.at_work(stopping(run)):
+        chain = begun_chain(run, turns)
+        run.emit(DataLoaded(chance_of(chain.data, chain.target)))
+        for note in chain.data.notes:
+            run.emit(Warned(None, "data", note))
+        chain.dry_run()
+        if recipe.threads > 1 and device.type == "cpu":
+            with closing(Beside(run)) as beside:
+                _in_two_processes(chain, beside)
+        else:
+            for seed in range(recipe.seed, recipe.seed + recipe.seeds):
+                chain.of_seed(seed).run_steps()
+                chain.of_seed(seed).controls()
+    make_room(workspace, room)
+    run.emit(RunFinished())
+
+
+def begun_chain(run: Run, turns: Turns) -> StepChain:
+    """The chain of steps of a run that has begun, for its recipe's own seed; reads the data."""
+    workspace = Workspace(run.folder.parent.parent)
+    look_in(workspace.models)
+    recipe, began = run.recipe(), run.state().environment
+    methods = [build(step.stage, step.method, **step.options) for step in recipe.steps]
+    device, bfloat16 = choose_device(recipe.device), began["bfloat16"]
+    torch.set_num_threads(recipe.threads)
+    torch.set_flush_denormal(True)  # denormal numbers would slow down every convolution on a CPU
     size = find(recipe.backbone).side(recipe.image_size)
-    loading, version = Reporter(run, 0, recipe.seed).loading, versions["dataset_version"]
+    loading, version = Reporter(run, 0, recipe.seed).loading, began.get("dataset_version", "")
     data = load_dataset(recipe.dataset, size, folder=workspace.datasets, progress=loading, version=version)
     check_steps(methods, data)
-    target = _target(run, recipe, data, size, workspace.datasets, versions["target_version"])
-    run.emit(DataLoaded(chance_of(data, target)))
+    target = _target(run, recipe, data, size, workspace.datasets, began.get("target_version", ""))
     step_cache = StepCache(
         workspace.cache / "models", recipe, data, device, target.content_hash if target else "",
         f"{kind_of(device)}, bfloat16: {bfloat16}", content(named_backbones(recipe)),
         tuple(type(method).__module__ for method in methods),
     )  # fmt: skip
-    points = PointCache(workspace.cache / "points", _conditions(recipe))
-    for note in data.notes:
-        run.emit(Warned(None, "data", note))
-    first = StepChain(
+    return StepChain(
         run, workspace, recipe, methods, data, device, step_cache, recipe.seed, target=target, bfloat16=bfloat16,
-        points=points,
+        points=PointCache(workspace.cache / "points", _conditions(recipe)), turns=turns,
     )  # fmt: skip
-    first.dry_run()
-    first.run_steps()
-    first.controls()
-    for seed in range(recipe.seed + 1, recipe.seed + recipe.seeds):
-        further = replace(first, seed=seed, role="replica")
-        further.run_steps()
-        further.controls()
-    make_room(workspace, room)
-    run.emit(RunFinished())
+
+
+def _in_two_processes(first: StepChain, beside: Beside) -> None:
+    """All seeds' steps here, their controls in either process, whichever is free."""
+    recipe, run = first.recipe, first.run
+    for seed in range(recipe.seed, recipe.seed + recipe.seeds):
+        first.of_seed(seed).run_steps(beside)
+        while (control := beside.take()) is not None:
+            first.of_seed(control.seed).control(control.step, control.code)
+    while beside.wait(stopping(run, first.turns)):
+        while (control := beside.take()) is not None:  # given up by the other process
+            first.of_seed(control.seed).control(control.step, control.code)
+    for seed in range(recipe.seed, recipe.seed + recipe.seeds):
+        first.of_seed(seed).controls()  # none is missing, whatever happened
 
 
 @dataclass(frozen=True)
@@ -138,35 +166,59 @@ class StepChain:
     target: Target | None = None
     bfloat16: str = NONE
     points: PointCache | None = None
+    turns: Turns | None = None
+
+    def of_seed(self, seed: int) -> StepChain:
+        """The same chain for another seed of the recipe."""
+        return replace(self, seed=seed, role="point" if seed == self.recipe.seed else "replica")
 
     def dry_run(self) -> None:
         """Raises UserError if the recipe asks for something impossible, before any step begins."""
         if not self.run.state().measured:  # a resumed run was checked when it began
             dry_run(self.recipe.backbone, self.methods, self._context(0, None))
 
-    def run_steps(self) -> None:
-        """Does all steps in order; steps finished before an interruption are read from disk."""
+    def run_steps(self, beside: Beside | None = None) -> None:
+        """Does all steps in order; steps finished before an interruption are read from disk. Their controls are offered
+        to the process `beside` this one, which is started in time."""
         before = first = None
         done = {m.point.step for m in self.run.state().measured if m.role == self.role and m.seed == self.seed}
         for number, method in enumerate(self.methods):
+            codes = tuple(self.missing_controls(number)) if beside else ()
+            if beside and not all(self._is_cached(number, code) for code in codes):
+                beside.start()
+                if method.controls_at_once(self._context(number, before)):
+                    beside.offer([Control(self.seed, number, code, early=True) for code in codes])
             again = self._finished(number) if number in done else None
             before = again or self._step(number, method, before, first)
             first = first or before
+            if beside and codes:
+                shared = int(before.model.decided.get("threads", 1)) < self.recipe.threads  # a core is left for them
+                beside.offer([Control(self.seed, number, code) for code in codes], shared=shared)
 
     def controls(self) -> None:
         """Makes and measures the controls, with the same budget as the steps."""
+        for number in range(len(self.methods)):
+            for code in self.missing_controls(number):
+                self.control(number, code)
+
+    def missing_controls(self, number: int) -> Iterator[str]:
+        """The codes of the controls of a step that were not measured before; the step before it is done."""
+        if type(self.methods[number]).controls is Method.controls:
+            return
         measured = (m for m in self.run.state().measured if m.role == "control" and m.seed == self.seed)
         done = {(m.point.step, m.point.control or m.point.name) for m in measured}
-        for number, method in enumerate(self.methods):
-            incoming = self._kept(number - 1) if number else None
-            if type(method).controls is Method.controls or (number and incoming is None):
-                continue
-            notes: list[tuple[str, str]] = []
-            context = self._as_its_subject(number, self._context(number, incoming, notes))
-            model = _undecided(incoming.model) if incoming else start(self.recipe.backbone, context)
-            for code, make in method.controls(model, context).items():
-                if (number, code) not in done:
-                    self._control(number, method, code, make, incoming, notes)
+        incoming = self._kept(number - 1)
+        if incoming or not number:
+            makers = self._makers(number, incoming, self._context(number, incoming))
+            yield from (code for code in makers if (number, code) not in done)
+
+    def _makers(self, number: int, incoming: StepOutput | None, context: Context) -> dict[str, Callable[[], Model]]:
+        """What makes the controls of a step, by their codes."""
+        model = _undecided(incoming.model) if incoming else start(self.recipe.backbone, context)
+        return self.methods[number].controls(model, context)
+
+    def _is_cached(self, number: int, code: str) -> bool:
+        return self.step_cache.holds(self.step_cache.key(number, self.seed, english(code)))
 
     def _step(self, number: int, method: Method, before: StepOutput | None, first: StepOutput | None) -> StepOutput:
         started = time.monotonic()
@@ -246,21 +298,14 @@ class StepChain:
         if self.points is not None and all(path.parent == artifact.parent for path in told):
             self.points.put(key, KeptPoint.of(point, told, product.logits, quantized=product.quantized))
 
-    def _control(
-        self,
-        number: int,
-        method: Method,
-        code: str,
-        make: Callable[[], Model],
-        incoming: StepOutput | None,
-        notes: list[tuple[str, str]],
-    ) -> None:
-        name = english(code)
+    def control(self, number: int, code: str) -> None:
+        """Makes and measures one control of a step that is done."""
+        method, incoming, name = self.methods[number], self._kept(number - 1), english(code)
+        notes: list[tuple[str, str]] = []
+        subject = self._as_its_subject(number, self._context(number, incoming, notes))
         key = self.step_cache.key(number, self.seed, name)
         kept = self.step_cache.get(key)
-        model = kept or _remarked(make, notes)
-        if kept is None:
-            self.step_cache.put(key, model)
+        model = kept or self._made(number, code, incoming, subject, notes)
         context = self._context(number, incoming).for_control(name)
         artifact = make_folder(self._artifacts(number) / name.replace(" ", "-")) / "model.onnx"
         known = self._known(number, key) if kept else None
@@ -275,6 +320,20 @@ class StepChain:
             self._record_file(number, path)
         self._keep_point(key, point, saved, artifact, product)
         self.run.emit(Measured("control", self.seed, point))
+
+    def early_control(self, number: int, code: str) -> None:
+        """Makes a control while its step goes on, for `control` to measure; only where `controls_at_once`."""
+        incoming, notes = self._kept(number - 1), list[tuple[str, str]]()
+        if not self._is_cached(number, code):
+            self._made(number, code, incoming, self._context(number, incoming, notes), notes)
+
+    def _made(
+        self, number: int, code: str, incoming: StepOutput | None, context: Context, notes: list[tuple[str, str]]
+    ) -> Model:  # fmt: skip
+        """The control, which is then in the cache; `context` adds remarks to `notes`."""
+        model = _remarked(self._makers(number, incoming, context)[code], notes)
+        self.step_cache.put(self.step_cache.key(number, self.seed, english(code)), model)
+        return model
 
     # the input of a step
 
@@ -297,11 +356,20 @@ class StepChain:
             report=Reporter(self.run, number, self.seed),
             warn=lambda code, message: self._warn(number, code, message),
             note=lambda code, message: remarks.append((code, message)),
-            cancelled=self.run.asked_to_stop,
+            cancelled=self._asked_to_stop, alone=self._alone,
             source=before.source if before else None, artifact=before.artifact if before else None,
             target=self.target.unlabelled if self.target else None,
             latency_threads=recipe.latency_threads, bfloat16=self.bfloat16,
         )  # fmt: skip
+
+    def _asked_to_stop(self) -> bool:
+        """Whether to end now, asked between two batches: the moment to let others measure."""
+        if self.turns is not None:
+            self.turns.give_way(stopping(self.run))
+        return self.run.asked_to_stop()
+
+    def _alone(self) -> AbstractContextManager[bool]:
+        return nullcontext(True) if self.turns is None else self.turns.alone(stopping(self.run))
 
     def _as_its_subject(self, number: int, context: Context) -> Context:
         """The context for the controls of a step: they use the precision that was chosen for the step itself."""
@@ -311,7 +379,7 @@ class StepChain:
 
     def _measurement(self, context: Context) -> StepMeasurement:
         target = self.target.test if self.target else None
-        return StepMeasurement(context, self.workspace.cache / "measuring.lock", self.recipe.latency_threads, target)
+        return StepMeasurement(context, self.recipe.latency_threads, target)
 
     def _step_info(self, number: int, method: Method, model: Model) -> StepInfo:
         step = self.recipe.steps[number]
@@ -431,6 +499,22 @@ def _conditions(recipe: Recipe) -> str:
     versions = (onnxruntime.__version__, onnx.__version__, torch.__version__)
     machine = (platform.node(), processor(), os.cpu_count(), recipe.latency_threads)
     return repr((machine, versions, code_of("core.engine.pipeline.measure_step")))
+
+
+def stopping(run: Run, turns: Turns | None = None) -> Callable[[], None]:
+    """A function, called while one waits, that lets others measure and raises CancelledError if a person asked to
+    stop."""
+
+    def check() -> None:
+        if turns is not None:
+            turns.give_way(check_alone)
+        check_alone()
+
+    def check_alone() -> None:
+        if run.asked_to_stop():
+            raise CancelledError
+
+    return check
 
 
 def _undecided(model: Model) -> Model:

@@ -52,6 +52,10 @@ class StepCache:
         used(self.folder / key)
         return model
 
+    def holds(self, key: str) -> bool:
+        """Whether there is an entry, intact or damaged."""
+        return (self.folder / key).exists()
+
     def put(self, key: str, model: Model) -> None:
         """Stores a model."""
         save_model(model, make_folder(self.folder / key))

@@ -28,7 +28,7 @@ from core.engine.prune.cutter import Choice, Cutter
 from core.engine.prune.structured import random_scores, reachable_ratio
 from core.engine.training.precision import kind_of
 from core.errors import UserError
-from core.files import lock, make_folder, remove_tree, write_atomic
+from core.files import make_folder, remove_tree, write_atomic
 from core.layer_patterns import read_names, read_ratios
 from core.machine import processor
 from core.sealed import read_sealed, seal
@@ -171,8 +171,8 @@ def measure(kind: str, model: Model, context: Context) -> float:
 
 
 def milliseconds(files: dict[str, Path], context: Context) -> dict[str, float]:
-    """The median latency of files, measured in alternation while nothing else in the workspace is timed."""
-    with lock(make_folder(context.cache) / "measuring.lock"):
+    """The median latency of files, measured in alternation while other work of this program waits."""
+    with context.alone():
         found = time_files(files, context.latency_threads, SECONDS * len(files), stop=context.stop_if_cancelled)
     return {name: timing.latency().p50 for name, timing in found.items()}
 

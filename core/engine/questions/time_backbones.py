@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
+from core.alone import Turns
 from core.backbone_times import BackboneTime, keep_time
 from core.engine.backbones import find, load_backbone
 from core.engine.context import CancelledError
@@ -54,6 +57,8 @@ def timed(name: str, job: Job) -> BackboneTime:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         write_graph(model, path)
-        timing = time_files({name: path}, threads=1, seconds=SECONDS, stop=stop)[name].latency()
+        with closing(Turns.of(job.workspace / "cache")) as turns, turns.alone(stop) as alone:
+            found = time_files({name: path}, threads=1, seconds=SECONDS, stop=stop)[name]
+        timing = replace(found, alone=alone).latency()
         size = path.stat().st_size
     return BackboneTime(name, entry.image_size, timing.p50, timing.p95, timing.n, timing.noisy, size)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import select
 import sys
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def imported(monkeypatch: pytest.MonkeyPatch, told: bytes) -> list[str]:
     with os.fdopen(reading) as stdin, os.fdopen(writing, "wb"):
         monkeypatch.setattr(sys, "stdin", stdin)
         monkeypatch.setattr(importlib, "import_module", names.append)
-        worker.prepare_to_export()
+        worker.prepare_to_export(lambda: bool(select.select([stdin], [], [], 0)[0]))
     return names
 
 

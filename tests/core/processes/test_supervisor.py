@@ -24,6 +24,7 @@ from core.processes.run_monitor import Timeouts, cause_of_death, last_lines
 from core.processes.supervisor import Supervisor
 from core.processes.workers import (
     Identity,
+    Worker,
     alive,
     end,
     ensure_supervisor,
@@ -35,6 +36,7 @@ from core.processes.workers import (
 )
 from core.questions.request import Request
 from core.runs import Run, Status
+from core.slots import set_slots
 from core.workspace import Workspace
 from tests.core.processes.test_workers import FAKE, recipe
 
@@ -117,6 +119,7 @@ def pids(run: Run) -> list[int]:
 
 
 def test_runs_are_done_in_order_each_in_its_own_process(workspace: Workspace, keeper: Supervisor) -> None:
+    set_slots(workspace, 1)
     runs = [workspace.submit(recipe()) for _ in range(3)]
     turn_until(keeper, lambda: all(over(run)() for run in runs) and not keeper.monitors)
     assert [run.state().status for run in runs] == [Status.FINISHED] * 3
@@ -127,6 +130,99 @@ def test_runs_are_done_in_order_each_in_its_own_process(workspace: Workspace, ke
     assert started[2] >= finished[1]
     assert workspace.queued() == []
     assert runs[0].result.exists()
+
+
+TAKES = '[[steps]]\nstage = "transfer"\nmethod = "linear_probe"\n'
+
+
+def taking(cores: int, milliseconds: int = 20) -> str:
+    """A recipe of three epochs that takes so many cores."""
+    return f'{recipe("finish", 3, milliseconds)}backbone = "resnet8"\nthreads = {cores}\n{TAKES}'
+
+
+def test_as_many_runs_at_once_as_the_cores_allow_in_the_order_of_the_queue(
+    workspace: Workspace, keeper: Supervisor
+) -> None:  # fmt: skip
+    """Of four cores: two runs of one, then one that takes three has to wait, and none behind it overtakes it."""
+    set_slots(workspace, 4)
+    cores = [1, 1, 3, 1, 9, 1]
+    runs = [workspace.submit(taking(each, 20 if number else 1200)) for number, each in enumerate(cores)]
+    seen: list[set[int]] = []
+
+    def finished() -> bool:
+        working = {number for number, run in enumerate(runs) if run.id in keeper.monitors}
+        seen.append(working)
+        return all(over(run)() for run in runs) and not keeper.monitors
+
+    turn_until(keeper, finished)
+    assert all(sum(cores[each] for each in working) <= 4 or len(working) == 1 for working in seen)
+    assert {0, 1} in seen, "two at once"
+    assert {4} in seen, "who takes more than there are works alone"
+    begun = [run.state().started or 0.0 for run in runs]
+    assert begun == sorted(begun), "nobody overtakes"
+
+
+def test_a_run_that_was_adopted_keeps_its_cores(workspace: Workspace, keeper: Supervisor) -> None:
+    set_slots(workspace, 2)
+    first = workspace.submit(taking(2, 300))
+    turn_until(keeper, lambda: first.id in keeper.monitors)
+    keeper.close()
+    other = Supervisor(workspace, FAKE, QUICK)
+    second = workspace.submit(taking(1))
+    turn_until(other, lambda: over(second)() and not other.monitors)
+    assert (second.state().started or 0.0) >= (first.state().finished or 0.0)
+    other.close()
+    for worker in other._children:
+        worker.dismiss()
+        worker.process.wait()
+
+
+def test_every_cuda_run_gets_a_gpu_of_its_own(
+    workspace: Workspace, keeper: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("core.slots", "core.processes.supervisor"):
+        monkeypatch.setattr(f"{module}.gpus", lambda: 2)
+    set_slots(workspace, 8)
+    given: dict[str, int | None] = {}
+    give = Worker.give_run
+
+    def note(self: Worker, run: Run, before: Callable[[], object], gpu: int | None = None) -> None:
+        given[run.id] = gpu
+        give(self, run, before, gpu)
+
+    monkeypatch.setattr(Worker, "give_run", note)
+    names = ("cuda", "auto", "cuda", "cpu")
+    texts = [taking(1, 1200).replace("threads", f'device = "{name}"\nthreads') for name in names]
+    runs = [workspace.submit(text) for text in texts]
+    most = 0
+
+    def finished() -> bool:
+        nonlocal most
+        most = max(most, sum(run.id in keeper.monitors for run in runs[:3]))
+        return all(over(run)() for run in runs) and not keeper.monitors
+
+    turn_until(keeper, finished)
+    assert [given[run.id] for run in runs[:2]] == [0, 1]
+    assert given[runs[2].id] in (0, 1)
+    assert given[runs[3].id] is None
+    assert most == 2
+
+
+def test_a_persons_run_goes_before_the_trials_that_wait(workspace: Workspace) -> None:
+    def asked(*tags: str) -> str:
+        return workspace.submit(recipe(), tags=tags).id
+
+    mine, trial, other = asked(), asked("search 0a1b2c"), asked("search 3d4e5f")
+    late = asked("mine")
+    again = asked("search 0a1b2c")
+    assert workspace.queued() == [mine, late, trial, other, again]
+    workspace.reorder(again, 0)
+    last = asked()
+    assert workspace.queued() == [again, mine, late, last, trial, other], "who was moved by hand stays there"
+    ranks = [rank for rank, _ in workspace._queue()]
+    assert ranks == sorted(set(ranks))
+    many = [asked() for _ in range(100)]
+    assert workspace.queued() == [again, mine, late, last, *many, trial, other]
 
 
 def test_a_run_starts_within_a_second_once_the_spare_is_warm(workspace: Workspace) -> None:

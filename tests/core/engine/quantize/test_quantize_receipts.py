@@ -45,9 +45,7 @@ def told(request: pytest.FixtureRequest, learned, tmp_path_factory: pytest.TempP
     logits = quality(learned.source, learned.model.preprocessing, context.data, 1, lambda done, total: None).logits
     before = StepOutput(learned.model, learned.source, learned.source, logits)
     step_info = StepInfo(1, method, "quantize", request.param, "net", folder)
-    point, product = StepMeasurement(context, folder / "lock").point(
-        step_info, made, folder / "model.onnx", saved, before, before
-    )
+    point, product = StepMeasurement(context).point(step_info, made, folder / "model.onnx", saved, before, before)
     assert product.quantized
     return point, folder / "model.onnx", learned
 
