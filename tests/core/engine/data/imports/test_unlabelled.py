@@ -15,8 +15,8 @@ from core.engine.data import datasets, import_images, load_dataset
 from core.engine.data.counts import count_dataset
 from core.engine.data.imports.class_folders import Wishes
 from core.engine.data.imports.editing import edit_dataset
-from core.engine.data.imports.inspection import inspect
 from core.engine.data.imports.imported import find_home, read_own
+from core.engine.data.imports.inspection import inspect
 from core.engine.data.target import matched
 from core.errors import UserError
 from core.workspace import Workspace
@@ -92,7 +92,7 @@ def test_it_cannot_be_loaded_where_labels_are_needed(flat: Path, folder: Path) -
     import_images(flat, "mine", folder, unlabelled=True)
     for load in (load_dataset, count_dataset):
         with pytest.raises(UserError) as caught:
-            load("mine", 32, folder=folder)  # type: ignore[operator]
+            load("mine", 32, folder=folder)
         assert caught.value.code == "without_labels"
         assert "no labels: it cannot be trained on alone" in caught.value.given
     assert len(count_dataset("mine", 32, folder, unlabelled=True).data.train) == 6

@@ -1,4 +1,4 @@
-"""A video becomes a set without labels, of the frames at the asked times; a hostile one is refused and leaves nothing."""
+"""A video becomes a set without labels, of the frames at the asked times; a hostile one is refused, nothing is left."""
 
 from __future__ import annotations
 
