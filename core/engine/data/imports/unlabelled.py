@@ -43,7 +43,7 @@ def tidied(card: OwnDataset) -> OwnDataset:
     left: list[dict[str, str]] = []
     for image in sorted(card.images, key=lambda image: image.label < 0):
         if image.label < 0 and image.file in first:
-            left.append({"file": shorten(image.name, 300), "reason": f"the same image as {first[image.file]}"})
+            left.append({"file": shorten(image.name, 300), "reason": f"the same image as another: {first[image.file]}"})
         else:
             first.setdefault(image.file, image.name)
             kept.append(image)

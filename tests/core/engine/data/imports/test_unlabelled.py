@@ -69,7 +69,7 @@ def test_its_images_are_for_learning_and_none_has_a_label(flat: Path, folder: Pa
     drawn(flat, ["copy.png"])  # the pixels of 0.png
     found = import_images(flat, "mine", folder, unlabelled=True)
     assert (found.unlabelled, found.classes, found.images) == (True, 0, 6)
-    assert found.skipped == [{"file": "copy.png", "reason": "the same image as 0.png"}]
+    assert found.skipped == [{"file": "copy.png", "reason": "the same image as another: 0.png"}]
     data = load_dataset("mine", 32, folder=folder, unlabelled=True)
     assert (data.unlabelled, data.classes, data.size) == (True, (), 12)
     assert data.train.labels.tolist() == [-1] * 6
@@ -130,7 +130,7 @@ def test_images_with_classes_become_its_labelled_part(flat: Path, tmp_path: Path
         "1/a.png": (1, "test"), "0/b.png": (0, "test"), "0/c.png": (0, "test"),
     }  # fmt: skip
     assert sorted(image.name for image in card.images if image.label < 0) == [f"{n}.png" for n in range(5)]
-    assert {"file": "5.png", "reason": "the same image as 1/a.png"} in card.skipped
+    assert {"file": "5.png", "reason": "the same image as another: 1/a.png"} in card.skipped
     assert imported_datasets(folder)["mine"]["tests"] == 3
     edit_dataset("mine", AddImages(path=str(drawn(tmp_path / "more", ["x.png"], first=50)), unlabelled=True), folder)
     data = load_dataset("mine", 32, folder=folder, unlabelled=True)
