@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dashboard.inspect import changed, confidence, confusion, labels, layers, per_class, robustness, where_it_looks
+from dashboard.inspect import (
+    changed,
+    confidence,
+    confusion,
+    feature_map,
+    labels,
+    layers,
+    per_class,
+    robustness,
+    where_it_looks,
+)
 from dashboard.inspect.choice import Choice
 
 VIEWS: dict[str, Callable[[Choice], None]] = {
@@ -15,5 +25,6 @@ VIEWS: dict[str, Callable[[Choice], None]] = {
     "robustness": robustness.show,
     "layers": layers.show,
     "saliency": where_it_looks.show,
+    "map": feature_map.show,
     "labels": labels.show,
 }
