@@ -239,18 +239,32 @@ def _asked(workspace: Path | None, request: Request[A], outcome: str) -> A:
 def _lines(report: Report) -> list[str]:
     """The report as lines for a terminal."""
     splits = ("train", "validation", "test")
-    low, high = wilson(TYPICAL, max(1, report.total("test")))
+    tests = report.total("test")
+    low, high = wilson(TYPICAL, max(1, tests))
+    worth = f"an accuracy of 90 % on the test images will mean {formatting.percent(low)} to {formatting.percent(high)}"
+    if report.unlabelled is not None:
+        lines = [
+            f"{report.dataset}: {report.images} images, {report.unlabelled} of them without a label, version "
+            f"{report.version[:12]}",
+            "no labels: it cannot be trained on alone; in a recipe it may be the target or the pool",
+            worth if tests else "no image has a label: an accuracy on it cannot be measured",
+        ]
+        return [*lines, *_details(report)]
     lines = [
         f"{report.dataset}: {report.images} images of {len(report.classes)} classes, version {report.version[:12]}"
     ]
     lines += [f"  {each.name}: {each.train} train, {each.validation} validation, {each.test} test"
               for each in report.classes]  # fmt: skip
     lines.append(f"in all {', '.join(f'{report.total(split)} {split}' for split in splits)}")
-    lines.append(f"an accuracy of 90 % on the test images will mean {formatting.percent(low)} to "
-                 f"{formatting.percent(high)}")  # fmt: skip
-    lines.append(f"sides of {report.smallest} to {report.largest} pixels, as stored")
+    lines.append(worth)
+    return [*lines, *_details(report)]
+
+
+def _details(report: Report) -> list[str]:
+    """Sizes, duplicates, warnings and skipped files."""
+    lines = [f"sides of {report.smallest} to {report.largest} pixels, as stored"]
     for group in report.alike:
         kind = "the same image" if group.exact else "nearly the same image"
-        lines.append(f"{kind}: {', '.join(f'{m.name} ({m.label}, {m.split})' for m in group.members)}")
+        lines.append(f"{kind}: {', '.join(f'{m.name} ({m.label or 'no label'}, {m.split})' for m in group.members)}")
     lines += report.warnings
     return [*lines, *(f"skipped {each.file}: {each.reason}" for each in report.skipped)]
