@@ -265,6 +265,7 @@ def _details(report: Report) -> list[str]:
     lines = [f"sides of {report.smallest} to {report.largest} pixels, as stored"]
     for group in report.alike:
         kind = "the same image" if group.exact else "nearly the same image"
-        lines.append(f"{kind}: {', '.join(f'{m.name} ({m.label or 'no label'}, {m.split})' for m in group.members)}")
+        told = [f"{m.name} ({m.label or 'no label'}, {m.split})" for m in group.members]
+        lines.append(f"{kind}: {', '.join(told)}")
     lines += report.warnings
     return [*lines, *(f"skipped {each.file}: {each.reason}" for each in report.skipped)]
