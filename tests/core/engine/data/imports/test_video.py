@@ -83,3 +83,15 @@ def test_a_video_is_known_by_its_first_bytes(tmp_path: Path) -> None:
     assert not is_video(tmp_path)
     assert container_of(b"\0\0\0\x20ftypisom") == "mov"
     assert container_of(b"\0\0\0\x20ftypheic") == ""
+
+
+def test_a_playlist_is_no_video_and_its_addresses_are_not_asked(tmp_path: Path, folder: Path) -> None:
+    """FFmpeg would follow what a playlist names, wherever that is."""
+    inside = clip(tmp_path / "inside.mp4", SHADES, rate=4)
+    playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXTINF:3,\n{inside.as_uri()}\n#EXT-X-ENDLIST\n"
+    for name, start in {"list.mp4": b"", "list.mkv": b"\x1a\x45\xdf\xa3", "list.mov": b"\0\0\0\x08ftypqt  "}.items():
+        (tmp_path / name).write_bytes(start + playlist.encode())
+        with pytest.raises(UserError) as caught:
+            import_data(tmp_path / name, "list", folder, unlabelled=True)
+        assert caught.value.code != "video_without_classes"
+        assert not list(folder.iterdir()), name
