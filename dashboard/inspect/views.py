@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dashboard.inspect import (
+    by_subset,
     changed,
     confidence,
     confusion,
@@ -21,6 +22,7 @@ VIEWS: dict[str, Callable[[Choice], None]] = {
     "confusion": confusion.show,
     "changed": changed.show,
     "classes": per_class.show,
+    "subsets": by_subset.show,
     "confidence": confidence.show,
     "robustness": robustness.show,
     "layers": layers.show,
