@@ -47,7 +47,7 @@ def show(choice: Choice) -> None:
     )  # fmt: skip
     values = np.array(traits.brightness if by == "brightness" else traits.side, dtype=np.float64)
     table, order = shares(choice, pair, values, by)
-    labels = chart.Labels(x=say("inspect.classes_axis"), hover=template("inspect.classes_hover"))
+    labels = chart.Labels(x=say("inspect.subset_axis"), hover=template("inspect.classes_hover"))
     figure = chart.figure(table, labels, order=order, dark=dark())
     st.caption(say(f"inspect.subset_{by}_help"))
     components.chart(figure, table, key="inspect_subset", alt=described(table, order), file="subsets")
