@@ -104,12 +104,12 @@ def head(name: str, report: Report | None) -> None:
 
 def _uses(name: str) -> None:
     """What a set without labels may be in a recipe."""
-    for place, kind in (("target", "primary"), ("pool", "secondary")):
+    for place in ("target", "pool"):
         if st.button(
-            say(f"data.as_{place}"), type=kind, icon=":material/tune:", key=f"data_as_{place}",
+            say(f"data.as_{place}"), type="primary" if place == "target" else "secondary", icon=":material/tune:", key=f"data_as_{place}",
             help=say(f"data.as_{place}_help"),
         ):  # fmt: skip
-            draft_state.edit(lambda now, place=place: draft.set_knob(now, place, name))
+            draft_state.edit(partial(draft.set_knob, name=place, value=name))
             st.switch_page("app_pages/design.py")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -87,5 +88,5 @@ def test_its_buttons_and_menus_set_it_in_the_recipe(workspace: Workspace, frames
     assert not [option for option in _field(app, "dataset").options if "frames" in option]
 
 
-def _field(app: AppTest, name: str):  # type: ignore[no-untyped-def]
+def _field(app: AppTest, name: str) -> Any:
     return next(box for box in app.selectbox if str(box.key).endswith(f"_{name}"))

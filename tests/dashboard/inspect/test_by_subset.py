@@ -1,22 +1,15 @@
-"""Right answers counted apart by brightness and size: of the page, and what the engine says of each image."""
+"""Right answers counted apart by brightness and size."""
 
 from __future__ import annotations
 
 from itertools import pairwise
-from pathlib import Path
-from shutil import copytree
 
 import numpy as np
 import pytest
-import torch
-from PIL import Image
 
-from core.engine.data import Dataset, import_images
-from core.engine.questions import traits as engine
 from core.intervals import wilson
 from core.jobs import Job
 from core.questions.traits import Traits, TraitsRequest
-from core.runs import Run
 from core.sides import sides
 from core.workspace import Workspace
 from dashboard.inspect import evidence
@@ -74,36 +67,3 @@ def test_the_view_asks_once_and_draws(workspace: Workspace, monkeypatch: pytest.
     app.segmented_control(key="inspect_subset_by").set_value("side").run()
     assert not app.exception, [e.value for e in app.exception]
     assert ("shorter side" if language == "en" else "短边") in text(app)
-
-
-def test_the_engine_measures_the_images_that_the_run_was_tested_on(
-    finished: Run, tmp_path: Path, digits: Dataset
-) -> None:
-    store = Workspace.open_or_create(tmp_path)
-    copytree(finished.folder, tmp_path / "runs" / finished.id)
-    request = TraitsRequest(finished.id)
-    found = engine.answer(request, store.ask(request))
-    np.testing.assert_allclose(found.brightness, digits.test.images.numpy().mean((1, 2, 3)) / 255, atol=1e-6)
-    assert found.side == ()
-
-
-def test_luminance_is_that_of_pillow() -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (2, 9, 9, 3), dtype=np.uint8)
-    known = [np.asarray(Image.fromarray(each).convert("L")).mean() / 255 for each in pixels]
-    images = torch.from_numpy(pixels.transpose(0, 3, 1, 2).copy())
-    np.testing.assert_allclose(engine.brightness(images).numpy(), known, atol=3e-3)
-
-
-def test_sides_of_ones_own_images_are_as_stored(workspace: Workspace, tmp_path: Path) -> None:
-    for label in ("a", "b"):
-        (tmp_path / "given" / label).mkdir(parents=True)
-        for side in range(10, 20):
-            pixels = np.random.default_rng(side).integers(0, 256, (side, side + 9), dtype=np.uint8)
-            Image.fromarray(pixels if label == "a" else 255 - pixels).save(tmp_path / "given" / label / f"{side}.png")
-    import_images(tmp_path / "given", "own", workspace.datasets)
-    recipe = 'dataset = "own"\nbackbone = "resnet8"\n[[steps]]\nstage = "transfer"\nmethod = "fine_tune"\n'
-    run = workspace.create_run(recipe)
-    data = engine.dataset_of(run, workspace, lambda *each: None)
-    found = engine.sides(run, workspace, len(data.test))
-    assert len(found) == len(data.test)
-    assert set(found) <= set(range(10, 20))
