@@ -106,7 +106,8 @@ def _uses(name: str) -> None:
     """What a set without labels may be in a recipe."""
     for place in ("target", "pool"):
         if st.button(
-            say(f"data.as_{place}"), type="primary" if place == "target" else "secondary", icon=":material/tune:", key=f"data_as_{place}",
+            say(f"data.as_{place}"), type="primary" if place == "target" else "secondary",
+            icon=":material/tune:", key=f"data_as_{place}",
             help=say(f"data.as_{place}_help"),
         ):  # fmt: skip
             draft_state.edit(partial(draft.set_knob, name=place, value=name))
