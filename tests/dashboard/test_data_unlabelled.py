@@ -31,7 +31,7 @@ def frames(workspace: Workspace, tmp_path: Path) -> str:
 def test_it_is_imported_as_such_and_its_card_says_what_it_may_be(
     workspace: Workspace, tmp_path: Path, language: str
 ) -> None:
-    app = shown("data", language)
+    app = shown("data")  # AppTest looks options up by their English names
     app.toggle(key=keyed(app.toggle, "data_unlabelled")).set_value(True).run()
     source = app.segmented_control(key="data_source_unlabelled")
     assert len(source.options) == 3, "class by class makes no sense without classes"
