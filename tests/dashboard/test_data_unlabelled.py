@@ -15,7 +15,7 @@ from core.engine.data.imports.editing import edit_dataset
 from core.workspace import Workspace
 from tests.core.engine.data.imports.test_images import TWO, encoded, picture, unpacked
 from tests.dashboard.test_data import answered, imported, keyed
-from tests.dashboard.test_pages import primary, shown, text, workspace
+from tests.dashboard.test_pages import shown, text, workspace
 
 __all__ = ["answered", "workspace"]
 FLAT = {f"{n}.png": encoded(picture(n)) for n in range(8)}
@@ -81,7 +81,8 @@ def test_its_buttons_and_menus_set_it_in_the_recipe(workspace: Workspace, frames
     app = shown("data")
     app.button(key=f"data_as_{place}").click().run()
     assert not app.exception, [e.value for e in app.exception]
-    assert "Start" in text(app) or primary(app)
+    if place == "target":
+        assert "Begin with a method of domain adaptation" in text(app), "the draft does not adapt yet: it says so"
     box = _field(app, place)
     assert box.value == frames
     assert "no labels" in box.options[1]
@@ -89,4 +90,4 @@ def test_its_buttons_and_menus_set_it_in_the_recipe(workspace: Workspace, frames
 
 
 def _field(app: AppTest, name: str) -> Any:
-    return next(box for box in app.selectbox if str(box.key).endswith(f"_{name}"))
+    return next(box for box in app.selectbox if str(box.key).endswith(f"_{name}_menu"))

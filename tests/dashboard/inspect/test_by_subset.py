@@ -40,9 +40,9 @@ def test_the_shares_are_counted_from_both_answers(workspace: Workspace) -> None:
     table, order = shares(choice, pair, np.array(FOUND.side, float), "side")
     assert order == ["20 px", "21 px"]
     now, then = table[: len(order)], table[len(order) :]
-    assert now["right"].tolist() == [4, 3]
+    assert now["right"].tolist() == [5, 2]
     assert then["right"].tolist() == [5, 4]
-    assert (now["low"].tolist()[0], now["high"].tolist()[0]) == wilson(4 / 6, 6)
+    assert (now["low"].tolist()[1], now["high"].tolist()[1]) == wilson(2 / 6, 6)
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
@@ -60,7 +60,7 @@ def test_the_view_asks_once_and_draws(workspace: Workspace, monkeypatch: pytest.
     monkeypatch.setattr("dashboard.data.asking.supervisor", lambda workspace: object())
     monkeypatch.setattr("dashboard.data.asking.POLL", None)
     monkeypatch.setattr(Workspace, "create_job", create)
-    app = inspect(measured(workspace), language, view="subsets").run()
+    app = inspect(measured(workspace), language, view="subsets")
     assert not app.exception, [e.value for e in app.exception]
     assert asked == ["traits"]
     assert ("five parts from dark to bright" if language == "en" else "从暗到亮") in text(app)

@@ -47,7 +47,7 @@ def answered(monkeypatch: pytest.MonkeyPatch) -> list[FeatureMapRequest]:
 def test_principal_components_come_at_once(
     workspace: Workspace, answered: list[FeatureMapRequest], language: str
 ) -> None:
-    app = inspect(measured(workspace), language, view="map").run()
+    app = inspect(measured(workspace), language, view="map")
     assert not app.exception, [e.value for e in app.exception]
     assert [each.plane for each in answered] == ["pca"]
     assert "75 %" in text(app)

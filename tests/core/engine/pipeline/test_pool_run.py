@@ -14,6 +14,7 @@ from core.engine.data import Dataset, import_data, import_images, load_dataset
 from core.engine.data.imports.editing import edit_dataset
 from core.engine.questions.preview import preview
 from core.errors import UserError
+from core.points import Point
 from core.questions.preview import Preview
 from core.recipe import parse_recipe
 from core.runs import Run
@@ -81,6 +82,12 @@ def pictures(folder: Path, digits: Dataset) -> Path:
     return folder
 
 
+def notes_of(point: Point) -> list[str]:
+    found = (point.receipt or {})["notes"]
+    assert isinstance(found, list)
+    return [str(note) for note in found]
+
+
 def weights(run: Run, step: int) -> str:
     return file_hash(run.artifacts / f"step-{step}" / "model.onnx")
 
@@ -92,7 +99,7 @@ def test_a_pool_changes_the_student_alone_and_is_on_its_receipt(
     without, with_pool = (engine.finish(store.create_run(DISTIL.format(line=line))) for line in ("", 'pool = "frames"'))
     assert weights(without, 0) == weights(with_pool, 0), "the teacher has labels only"
     assert weights(without, 1) != weights(with_pool, 1)
-    notes = [list((point.receipt or {}).get("notes", ())) for point in with_pool.summary().points]
+    notes = [notes_of(point) for point in with_pool.summary().points]
     own = len(digits.train) - 60
     assert not any("frames" in note for note in notes[0])
     assert notes[1][:2] == [

@@ -68,7 +68,8 @@ def test_every_validation_image_has_its_place_and_asking_again_gives_the_same(
 
 
 def test_principal_components_are_scikit_learns() -> None:
-    features = np.random.default_rng(0).normal(size=(60, 12)).astype(np.float32) * np.arange(1, 13, dtype=np.float32)
+    spread = np.arange(1, 13)
+    features = (np.random.default_rng(0).normal(size=(60, 12)) * spread).astype(np.float32)
     plane, share = principal(features)
     known = PCA(2).fit(features)
     np.testing.assert_allclose(np.abs(plane), np.abs(known.transform(features)), atol=1e-3)
