@@ -42,7 +42,7 @@ def show(name: str) -> None:
         else:
             without_labels(report)
         fixes.show(report)
-        if report.classes:
+        if report.unlabelled is None:
             counts(report)
         samples(report)
         skipped(report)
