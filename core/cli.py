@@ -294,23 +294,29 @@ def import_data(
     encoding: Annotated[str, Parameter(help="Of a table or a zip's names, such as gb18030; default: guessed.")] = "",
     group_by: Annotated[str, Parameter(help="Files of a class alike up to the last of this share a split: _")] = "",
     side: Annotated[int, Parameter(help="Pixels a side of the square a text is drawn in; 0: 96.")] = 0,
+    unlabelled: Annotated[bool, Parameter(negative="", help="No image has a class; folders do not matter.")] = False,
+    every: Annotated[float, Parameter(help="Of a video, take one frame in so many seconds.")] = 1.0,
     workspace: Folder = None, json: AsJson = False,
 ) -> int:  # fmt: skip
     """Import a dataset: images from a folder or zip with one folder per class, or texts, drawn as images.
 
-    If several folder levels could be the classes, it lists them with the flag that chooses each. Ctrl-C leaves the
-    workspace as it was.
+    If several folder levels could be the classes, it lists them with the flag that chooses each. Images without labels
+    (a flat folder or zip, or a video, of which frames are taken) are imported with --unlabelled: a set to adapt to
+    (target) or to distil on (pool). Ctrl-C leaves the workspace as it was.
 
     Parameters
     ----------
     path
-        The folder or zip file, or a CSV file of texts with the columns text and label.
+        The folder or zip file, a CSV file of texts with the columns text and label, or a video.
     name
         What to call the dataset.
     """
     _refuse_missing(path)
     store = Workspace.open_or_create(workspace)
-    asked = ImportRequest(str(path.absolute()), name, side, classes_from, splits, merge, shape, encoding, group_by)
+    asked = ImportRequest(
+        str(path.absolute()), name, side, classes_from, splits, merge, shape, encoding, group_by,
+        unlabelled, every,
+    )  # fmt: skip
     with _interruptible("Nothing was imported."), progress_line(screen) as look:
         found = ask(store, asked, look)
     return _say(json, found.to_json(), "\n".join(report(found)))

@@ -30,7 +30,7 @@ from core.errors import UserError
 from core.import_report import progress_line, report
 from core.intervals import wilson
 from core.processes.ask import ask
-from core.questions.dataset_edit import EditRequest
+from core.questions.dataset_edit import Edited, EditRequest
 from core.questions.dataset_fetch import FetchRequest
 from core.questions.dataset_report import ReportRequest
 from core.questions.request import A, Request
@@ -147,9 +147,11 @@ def add(
     splits: Annotated[bool, Parameter(help="Treat folders named train, validation or test as splits.")] = True,
     merge: Annotated[bool, Parameter(negative="", help="Merge classes with similar names (Cats, cats).")] = False,
     encoding: Annotated[str, Parameter(help="Encoding of the names in a zip; default: guessed.")] = "",
+    unlabelled: Annotated[bool, Parameter(negative="", help="No image has a class; for a set without labels.")] = False,
     workspace: Folder = None, json: AsJson = False,
 ) -> int:  # fmt: skip
-    """Add images from a folder or zip; existing images keep their split.
+    """Add images from a folder or zip; existing images keep their split. To a set without labels, images in class
+    folders are added as its labelled part, on which accuracies are measured, and --unlabelled ones to the rest.
 
     Parameters
     ----------
@@ -160,7 +162,7 @@ def add(
         raise UserError("missing_path", "path", path, "a folder or zip of images", "Check the path.")
     edit = AddImages(
         path=str(path.absolute()), label=label, classes_from=classes_from, splits=splits, merge=merge,
-        encoding=encoding,
+        encoding=encoding, unlabelled=unlabelled,
     )  # fmt: skip
     return _edit(name, edit, workspace, json)
 
@@ -217,9 +219,15 @@ def restore(name: str, *, workspace: Folder = None, json: AsJson = False) -> int
 
 def _edit(name: str, edit: Edit, workspace: Path | None, json: bool) -> int:
     found = _asked(workspace, EditRequest(name, edit), "Nothing was changed.")
-    lines = [f"{found.dataset}: {found.images} images of {found.classes} classes", *found.warnings]
+    lines = [f"{found.dataset}: {_counted(found)}", *found.warnings]
     lines += [f"skipped {each['file']}: {each['reason']}" for each in found.skipped]
     return _speaking[0].say(json, found.to_json(), "\n".join(lines))
+
+
+def _counted(found: Edited) -> str:
+    labelled = f", some of them of {found.classes} classes" if found.classes else ""
+    of = f"without labels{labelled}" if found.unlabelled else f"of {found.classes} classes"
+    return f"{found.images} images {of}"
 
 
 def _asked(workspace: Path | None, request: Request[A], outcome: str) -> A:
@@ -231,18 +239,33 @@ def _asked(workspace: Path | None, request: Request[A], outcome: str) -> A:
 def _lines(report: Report) -> list[str]:
     """The report as lines for a terminal."""
     splits = ("train", "validation", "test")
-    low, high = wilson(TYPICAL, max(1, report.total("test")))
+    tests = report.total("test")
+    low, high = wilson(TYPICAL, max(1, tests))
+    worth = f"an accuracy of 90 % on the test images will mean {formatting.percent(low)} to {formatting.percent(high)}"
+    if report.unlabelled is not None:
+        lines = [
+            f"{report.dataset}: {report.images} images, {report.unlabelled} of them without a label, version "
+            f"{report.version[:12]}",
+            "no labels: it cannot be trained on alone; in a recipe it may be the target or the pool",
+            worth if tests else "no image has a label: an accuracy on it cannot be measured",
+        ]
+        return [*lines, *_details(report)]
     lines = [
         f"{report.dataset}: {report.images} images of {len(report.classes)} classes, version {report.version[:12]}"
     ]
     lines += [f"  {each.name}: {each.train} train, {each.validation} validation, {each.test} test"
               for each in report.classes]  # fmt: skip
     lines.append(f"in all {', '.join(f'{report.total(split)} {split}' for split in splits)}")
-    lines.append(f"an accuracy of 90 % on the test images will mean {formatting.percent(low)} to "
-                 f"{formatting.percent(high)}")  # fmt: skip
-    lines.append(f"sides of {report.smallest} to {report.largest} pixels, as stored")
+    lines.append(worth)
+    return [*lines, *_details(report)]
+
+
+def _details(report: Report) -> list[str]:
+    """Sizes, duplicates, warnings and skipped files."""
+    lines = [f"sides of {report.smallest} to {report.largest} pixels, as stored"]
     for group in report.alike:
         kind = "the same image" if group.exact else "nearly the same image"
-        lines.append(f"{kind}: {', '.join(f'{m.name} ({m.label}, {m.split})' for m in group.members)}")
+        told = [f"{m.name} ({m.label or 'no label'}, {m.split})" for m in group.members]
+        lines.append(f"{kind}: {', '.join(told)}")
     lines += report.warnings
     return [*lines, *(f"skipped {each.file}: {each.reason}" for each in report.skipped)]

@@ -70,7 +70,8 @@ class Reshape(_Edit):
 
 class AddImages(_Edit):
     """Adds images from a folder or zip; `label` puts all of them into one class, otherwise their folders are the
-    classes. The other fields are those of an import."""
+    classes. The other fields are those of an import. To a set without labels, images with classes are added as its
+    labelled part, which is tested on, and `unlabelled` ones to the rest."""
 
     op: Literal["add"] = "add"
     path: str
@@ -79,6 +80,7 @@ class AddImages(_Edit):
     splits: bool = True
     merge: bool = False
     encoding: str = ""
+    unlabelled: bool = False
 
 
 class Revert(_Edit):

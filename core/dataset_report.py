@@ -57,7 +57,8 @@ class Report(_Fact):
     in pixels, as stored; `lost` is the mean share of a picture that a centre crop removes, `cut` the share of pictures
     that lose more than a quarter. `alike_exact` and `alike_near` count groups of duplicates, `crossing_classes` and
     `crossing_splits` those that span several; `alike` lists the worst. Near duplicates were searched among the first
-    `compared` images."""
+    `compared` images. Of a set without labels `unlabelled` counts the images without one, and `classes` hold the
+    others, which are all for testing; of any other set it is None."""
 
     dataset: str
     version: str
@@ -79,6 +80,7 @@ class Report(_Fact):
     compared: int
     skipped: tuple[Skipped, ...]
     warnings: tuple[str, ...]
+    unlabelled: int | None = None
 
     def total(self, split: str) -> int:
         """Images of a split."""

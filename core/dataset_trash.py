@@ -56,5 +56,5 @@ def _users(workspace: Workspace, name: str) -> Iterator[str]:
             continue
         with suppress(OSError, ValueError):  # a recipe that cannot be read names no dataset
             recipe = stored_recipe(workspace.run(line.id).recipe_text)
-            if name in (recipe.dataset, recipe.target):
+            if name in (recipe.dataset, recipe.target, recipe.pool):
                 yield line.id

@@ -51,10 +51,12 @@ def _names(home: Path) -> tuple[str, ...]:
 
 
 def images_of(home: Path) -> dict[str, str]:
-    """The class of every image of an imported dataset, by the image's original name; empty if the card is damaged."""
+    """The class of every image of an imported dataset, by the image's original name, "" for one without a label; empty
+    if the card is damaged."""
     try:
         card = json.loads(read_sealed(home / CARD))
-        return {str(image["name"]): str(card["classes"][image["label"]]) for image in card["images"]}
+        classes = [*card["classes"], ""]  # label −1 is the last
+        return {str(image["name"]): str(classes[image["label"]]) for image in card["images"]}
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         return {}
 
@@ -92,7 +94,8 @@ def reporting_damage(folder: Path) -> Iterator[None]:
 
 
 def imported_datasets(folder: Path) -> dict[str, Facts]:
-    """The imported datasets by name, with classes and counts; damaged ones are left out."""
+    """The imported datasets by name, with classes and counts; damaged ones are left out. A set without labels is
+    `unlabelled`: `train` counts its unlabelled images, `tests` those with a label, `classes` the classes of these."""
     found: dict[str, Facts] = {}
     for path in sorted(folder.glob(f"own-*/{CARD}")):
         try:
@@ -102,6 +105,9 @@ def imported_datasets(folder: Path) -> dict[str, Facts]:
                 "images": len(card["images"]), "where": "own", "class_names": list(card["classes"]),
                 "train": sum(image["split"] == "train" for image in card["images"]),
             }  # fmt: skip
+            if card.get("unlabelled"):
+                tests = sum(image["split"] == "test" for image in card["images"])
+                found[card["name"]] = {**found[card["name"]], "unlabelled": True, "tests": tests}
         except (OSError, ValueError, KeyError, TypeError):
             continue
     return found

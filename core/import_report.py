@@ -56,7 +56,10 @@ def _count(far: JobProgress) -> str:
 
 def report(found: Imported) -> Iterator[str]:
     """What was imported, warnings, what was ignored and what was skipped, one line each."""
-    yield f"{found.dataset}: {found.images} images of {found.classes} classes"
+    of = "without labels" if found.unlabelled else f"of {found.classes} classes"
+    yield f"{found.dataset}: {found.images} images {of}"
+    if found.unlabelled:
+        yield f'It cannot be trained on alone. In a recipe: target = "{found.dataset}" or pool = "{found.dataset}".'
     yield from found.warnings
     ignored = found.ignored
     if ignored:

@@ -25,6 +25,7 @@ from core.rules.counts import count_faults
 from core.rules.fields import SCHEMA, check_knobs, check_steps
 from core.rules.keep import keep_faults
 from core.rules.networks import fellow_faults, larger_students, map_faults, part_faults, part_size_faults
+from core.rules.pool import label_faults, pool_faults
 from core.rules.shared import Given, kind
 from core.rules.target import target_faults
 
@@ -62,7 +63,7 @@ class Step:
 @dataclass(frozen=True)
 class Recipe:
     """What to make and under which conditions. An `image_size` of 0 is the backbone's own, `labels` of 0 are all.
-    `target` names the unlabelled dataset to adapt to; empty for none."""
+    `target` names the dataset to adapt to, `pool` one to learn from without labels; empty for none."""
 
     name: str
     dataset: str
@@ -79,6 +80,7 @@ class Recipe:
     shots: int = 0
     weights: str = "default"
     target: str = ""
+    pool: str = ""
     schema: int = SCHEMA
 
     def knobs(self) -> dict[str, Value]:
@@ -172,7 +174,9 @@ def check(data: Mapping[str, object], catalog: Catalog) -> Checked:
     knobs: dict[str, Any] = check_knobs(data, catalog, found)
     steps = check_steps(data.get("steps", []), catalog, found)
     if not found:
-        found.extend(count_faults(knobs["dataset"], knobs["labels"], knobs["shots"], steps, catalog))
+        found.extend(label_faults(knobs["dataset"], catalog))
+        found.extend(pool_faults(knobs["dataset"], knobs["pool"], steps, catalog))
+        found.extend(count_faults(knobs["dataset"], knobs["labels"], knobs["shots"], knobs["pool"], steps, catalog))
         found.extend(target_faults(knobs["dataset"], knobs["target"], steps, catalog))
         found.extend(fellow_faults(knobs["backbone"], steps, catalog))
         found.extend(map_faults(knobs["backbone"], steps, catalog))

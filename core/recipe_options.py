@@ -44,9 +44,23 @@ RECIPE_OPTIONS: tuple[Option, ...] = (
         ("Target dataset", "目标数据集"),
         (
             "A second dataset with the same classes but different images, on which the model should work too. Every "
-            "model is also measured on it; domain adaptation methods learn from its images, never from its labels.",
-            "第二个数据集，类别相同而图像不同，希望模型在它上面也表现良好。每个模型也会在它上面测量；"
+            "model is also measured on it, as far as it has labels; domain adaptation methods learn from its images, "
+            "never from its labels.",
+            "第二个数据集，类别相同而图像不同，希望模型在它上面也表现良好。只要它有标签，每个模型也会在它上面测量；"
             "域适应方法会从它的图像学习，但从不使用其标签。",
+        ),
+        names={"": ("none", "无")},
+    ),
+    _knob(
+        "pool",
+        "",
+        ("Unlabelled pool", "无标签数据"),
+        (
+            "A dataset whose training images are learned from without their labels, in addition to the labelled ones: "
+            "by distillation from the teacher's outputs, and by pseudo-labels. Copies of validation and test images "
+            "are left out.",
+            "除带标签的图像外，还从该数据集的训练图像学习，但不使用其标签：蒸馏时学习教师的输出，也可用于伪标签。"
+            "与验证图像或测试图像相同的图像会被排除。",
         ),
         names={"": ("none", "无")},
     ),

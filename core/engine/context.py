@@ -71,7 +71,8 @@ class Context:
 
     `labelled` is the part of the training split whose labels may be used, `pool` the images uint8 [M, C, H, W] whose
     labels may not. `source` is the float32 ONNX file of the incoming model, `artifact` the file of the previous step;
-    None if not saved. `target` is the recipe's target domain. `folder` holds this step's checkpoints, `cache` what
+    None if not saved. `target` is the recipe's target domain. `about_pool` says where the images of `pool` come from,
+    for the receipts of the steps that learn from them. `folder` holds this step's checkpoints, `cache` what
     other runs may reuse, keyed by content. `place` seeds every random draw: (seed, step, purpose). `bfloat16` names the
     device's hardware unit for that number format, or is `none`; with it and the network, `auto` chooses the precision.
     `note` records remarks for the receipt. In a block `with alone() as is_alone`, other work of this program waits, so
@@ -97,6 +98,7 @@ class Context:
     target: Unlabelled | None = None
     latency_threads: int = 1
     bfloat16: str = "none"
+    about_pool: tuple[str, ...] = ()
     note: Callable[[str, str], None] = _ignore_note
     alone: Callable[[], AbstractContextManager[bool]] = _with_others
 
@@ -104,6 +106,11 @@ class Context:
         """Issues a warning about the training, and records it for the receipt of the resulting model."""
         self.warn(code, message)
         self.note(code, message)
+
+    def remark_on_pool(self) -> None:
+        """Records where the pool comes from, if the recipe names one; for steps that learn from it."""
+        for sentence in self.about_pool:
+            self.remark("pool", sentence)
 
     def stop_if_cancelled(self) -> None:
         """Raises CancelledError if a person asked to stop; called between batches."""

@@ -12,7 +12,8 @@ from core.questions.request import Request
 @dataclass(frozen=True)
 class Edited:
     """The dataset after a change: its name, its counts, its content hash (`version`) and that of the version `before`;
-    `skipped` are added files that could not be used."""
+    `skipped` are added files that could not be used. The `classes` of an `unlabelled` set are those of its labelled
+    images."""
 
     dataset: str
     classes: int
@@ -21,6 +22,7 @@ class Edited:
     before: str
     skipped: list[dict[str, str]]
     warnings: list[str]
+    unlabelled: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """As in the commands' JSON output."""

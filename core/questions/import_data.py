@@ -14,7 +14,7 @@ class Imported:
 
     `ignored` counts hidden and system files by their names; `folders` lists each folder of the class level (folder,
     class, split, images, reason); `shape` and `white` say how pictures become images (see Cut); `encoding` is that of a
-    table, or of names in a zip that do not state theirs.
+    table, or of names in a zip that do not state theirs. An `unlabelled` set has no classes.
     """
 
     dataset: str
@@ -27,6 +27,7 @@ class Imported:
     shape: str = "crop"
     white: int = 65535
     encoding: str = ""
+    unlabelled: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """As in the commands' JSON output."""
@@ -40,7 +41,8 @@ class ImportRequest(Request[Imported]):
     `classes_from` is '' (find the level), `top`, `inner` or the number of a folder level from 1; `splits`: whether
     folders may be splits; `merge`: whether classes with similar names become one; `shape`: how pictures become square
     (crop, pad or stretch); `encoding`: of a table or of the names in a zip, guessed if empty.
-    `group_by`: files of a class whose names agree up to the last such text share a split.
+    `group_by`: files of a class whose names agree up to the last such text share a split; `unlabelled`: no image has a
+    class; `every`: of a video, one frame in so many seconds.
     """
 
     kind: ClassVar[str] = "import"
@@ -55,3 +57,5 @@ class ImportRequest(Request[Imported]):
     shape: str = "crop"
     encoding: str | None = ""
     group_by: str = ""
+    unlabelled: bool = False
+    every: float = 1.0

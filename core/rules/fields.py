@@ -32,8 +32,9 @@ def check_knobs(data: Mapping[str, object], catalog: Catalog, found: list[UserEr
         found.extend(_name_faults(name))
     if isinstance(dataset := values.get("dataset"), str):
         attempt(found, catalog.dataset, dataset)
-    if isinstance(target := values.get("target"), str) and target:
-        attempt(found, catalog.dataset, target, "target")
+    for name in ("target", "pool"):
+        if isinstance(other := values.get(name), str) and other:
+            attempt(found, catalog.dataset, other, name)
     if isinstance(backbone := values.get("backbone"), str):
         facts = attempt(found, catalog.backbone, backbone)
         found.extend(size_faults(values.get("image_size"), facts or {}, backbone))

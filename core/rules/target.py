@@ -24,9 +24,25 @@ def target_faults(dataset: str, target: str, steps: Sequence[Given], catalog: Ca
         fix = "Leave target out, or name the dataset that the model should adapt to."
         yield UserError("target_is_dataset", "target", target, f"a dataset other than dataset = {dataset}", fix)
         return
+    yield from _idle(target, steps, catalog)
     ours, theirs = (catalog.dataset(name).get("class_names") or () for name in (dataset, target))
     if ours and theirs and not set(ours) & set(theirs):
         yield nothing_in_common(dataset, ours, target, theirs)
+
+
+def _idle(target: str, steps: Sequence[Given], catalog: Catalog) -> Iterator[UserError]:
+    """A target without any label in a recipe that does not adapt: nothing is learned from it and nothing measured."""
+    facts = catalog.dataset(target)
+    if facts.get("unlabelled") and not facts.get("tests") and not any(_adapts(step, catalog) for step in steps):
+        fix = "Begin with a method that adapts, such as coral or dann, or leave target out."
+        given = f"{target}, which has no labels, and no step adapts to it"
+        yield UserError("idle_target", "target", given, "a target to adapt to, or one with labels to measure on", fix)
+
+
+def _adapts(step: Given, catalog: Catalog) -> bool:
+    stage, method, options = step
+    entry = catalog.method(stage, method)
+    return entry.needs_target or any(options.get(name) in values for name, values in entry.target_choices.items())
 
 
 def no_target(field: str, given: str) -> UserError:

@@ -26,11 +26,11 @@ def main() -> None:
         card.show(chosen)
     if sets:
         with st.expander(say("data.add_more"), icon=":material/add_photo_alternate:", key="data_add"):
-            adding.panel(list(sets), first=False)
+            adding.panel(sets, first=False)
     else:
         with st.container(border=True, key="data_add"):
             st.subheader(say("data.bring"), anchor=False)
-            adding.panel([], first=True)
+            adding.panel({}, first=True)
     gallery.own(sets, chosen)
     for home in damaged_datasets(workspace().datasets):
         st.warning(say("data.damaged", folder=home.name), icon=":material/healing:")

@@ -47,10 +47,10 @@ def changes(table: pd.DataFrame) -> pd.DataFrame:
     return found.sort_values(by, kind="stable").reset_index()
 
 
-def figure(table: pd.DataFrame, labels: Labels, *, dark: bool = False) -> go.Figure:
-    """A mark a point and class with its interval as whiskers; classes in the order of `changes`."""
+def figure(table: pd.DataFrame, labels: Labels, *, order: Sequence[str] | None = None, dark: bool = False) -> go.Figure:
+    """A mark a point and class with its interval as whiskers; classes in this order, or in that of `changes`."""
     theme = style.look(dark)
-    order = [str(name) for name in changes(table)["class"]][:MOST]
+    order = list(order if order is not None else map(str, changes(table)["class"]))[:MOST]
     drawn = go.Figure()
     marks = list(table[["point", "stage", "control"]].drop_duplicates().itertuples(index=False))
     for place, (point, stage, control) in enumerate(marks):

@@ -14,7 +14,7 @@ import pandas as pd
 from core.options import Value
 from dashboard.charts.comparison import CONTROL, METHOD, RECIPE, Setting
 
-UNUSED = ("dataset", "target", "device", "threads")  # of the recipe: chosen elsewhere, or no matter of the network
+UNUSED = ("dataset", "target", "pool", "device", "threads")  # of the recipe: chosen elsewhere, or not the network's
 BETWEEN, OR = ":", "|"  # neither is left in a quoted value
 WRITTEN = re.compile(r"([a-z_]+)(\d*)\.(\w+)")
 MOST_VALUES = 8  # of a numeric setting; more are chosen by their span

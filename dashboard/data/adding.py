@@ -10,6 +10,7 @@ from typing import Any
 
 import streamlit as st
 
+from core.catalog import Facts
 from core.dataset_edits import AddImages
 from core.datasets import normal_name
 from core.errors import UserError
@@ -26,6 +27,8 @@ from dashboard.i18n import say
 from dashboard.session import is_learner, read_only, recall, remember, workspace
 
 SOURCES = ("folder", "archive", "classes", "path")
+PACKED = ("zip", "csv", "tsv", "mp4", "m4v", "mov", "mkv", "webm", "avi")
+LEAST_EVERY, MOST_EVERY = 0.01, 3600.0  # seconds between two frames of a video
 SHAPES = ("crop", "pad", "stretch")
 ONE_FILE = 200  # megabytes, as dashboard/.streamlit/config.toml has it
 NEW = ""  # in the menu of what to add to
@@ -50,20 +53,24 @@ class Options:
     encoding: str = ""
     shape: str = "crop"
     group_by: str = ""
+    unlabelled: bool = False
+    every: float = 1.0
 
 
-def panel(own: Sequence[str], *, first: bool) -> None:
+def panel(own: Mapping[str, Facts], *, first: bool) -> None:
     """Choose images, name them, import them. `first`: it is the page's primary action."""
     st.caption(say("data.add_help"))
-    sources = [one for one in SOURCES if one != "path" or not is_learner()]
+    unlabelled = st.toggle(say("data.unlabelled"), key=_key("unlabelled"), help=say("data.unlabelled_help"))
+    left_out = {*(["classes"] if unlabelled else []), *(["path"] if is_learner() else [])}
     source = st.segmented_control(
-        say("data.source"), sources, default="folder", required=True, key="data_source",
+        say("data.source"), [name for name in SOURCES if name not in left_out], default="folder",
+        required=True, key=f"data_source{'_unlabelled' if unlabelled else ''}",
         format_func=lambda name: say(f"data.source_{name}"), label_visibility="collapsed",
     )  # fmt: skip
-    given = CHOOSERS[source]()
-    into = _into(own)
+    given = _folder(unlabelled=unlabelled) if source == "folder" else CHOOSERS[source]()
+    into = _into([name for name, facts in own.items() if facts.get("unlabelled") or not unlabelled])
     name = "" if into else _name(given)
-    options = _options(into)
+    options = _unlabelled_options(into) if unlabelled else _options(into)
     pressed = st.button(
         say("data.add") if into else say("data.import"), type="primary" if first else "secondary",
         icon=":material/upload:", key="data_import", disabled=read_only() or asking.asked(asking.WORK) is not None,
@@ -96,23 +103,26 @@ def _key(name: str) -> str:
 # what is chosen
 
 
-def _folder() -> Given | None:
+def _folder(*, unlabelled: bool) -> Given | None:
     files = st.file_uploader(
-        say("data.folder"), accept_multiple_files="directory", key=_key("folder"), help=say("data.folder_help")
-    )
+        say("data.folder_unlabelled" if unlabelled else "data.folder"), accept_multiple_files="directory",
+        key=_key("folder"), help=None if unlabelled else say("data.folder_help"),
+    )  # fmt: skip
     st.caption(_limits())
     if not files:
         return None
-    if not any("/" in file.name for file in files):  # a dropped folder comes without its folders' names
+    if not unlabelled and not any(
+        "/" in file.name for file in files
+    ):  # a dropped folder comes without its folders' names
         st.warning(say("data.flat"), icon=":material/folder_off:")
         return None
-    roots = {file.name.partition("/")[0] for file in files}
+    roots = {file.name.partition("/")[0] for file in files if "/" in file.name}
     root = next(iter(roots)) if len(roots) == 1 else ""
     return Given(root, lambda name: keep_files(workspace(), name, _unique(files)))
 
 
 def _archive() -> Given | None:
-    file = st.file_uploader(say("data.archive"), type=["zip", "csv", "tsv"], key=_key("archive"))
+    file = st.file_uploader(say("data.archive"), type=PACKED, key=_key("archive"))
     st.caption(say("data.one_file", size=f"{ONE_FILE} MB"))
     if file is None:
         return None
@@ -155,9 +165,7 @@ def _path() -> Given | None:
     return Given(path.name, lambda name: path)
 
 
-CHOOSERS: Mapping[str, Callable[[], Given | None]] = {
-    "folder": _folder, "archive": _archive, "classes": _classes, "path": _path,
-}  # fmt: skip
+CHOOSERS: Mapping[str, Callable[[], Given | None]] = {"archive": _archive, "classes": _classes, "path": _path}
 
 
 def _unique(files: Sequence[Any]) -> dict[str, bytes]:
@@ -204,14 +212,30 @@ def _options(into: str) -> Options:
         options = Options(merge, splits, encoding.strip())
         if into:
             return options
-        shape = st.segmented_control(
-            say("data.shape"), SHAPES, default="crop", required=True, key=_key("shape"), help=say("data.shape_help"),
-            format_func=lambda name: say(f"data.shape_{name}"),
-        )  # fmt: skip
+        shape = _shape()
         group_by = st.text_input(
             say("data.group_by"), key=_key("group_by"), max_chars=8, help=say("data.group_by_help"), placeholder="_"
         )
         return replace(options, shape=shape, group_by=group_by)
+
+
+def _unlabelled_options(into: str) -> Options:
+    """The same for images without labels, and how many frames of a video are taken."""
+    with st.expander(say("data.options"), key="data_options"):
+        encoding = st.text_input(say("data.encoding"), key=_key("encoding"), help=say("data.encoding_help"))
+        if into:
+            return Options(encoding=encoding.strip(), unlabelled=True)
+        every = st.number_input(
+            say("data.every"), LEAST_EVERY, MOST_EVERY, 1.0, key=_key("every"), help=say("data.every_help")
+        )
+        return Options(encoding=encoding.strip(), shape=_shape(), unlabelled=True, every=float(every))
+
+
+def _shape() -> str:
+    return st.segmented_control(
+        say("data.shape"), SHAPES, default="crop", required=True, key=_key("shape"), help=say("data.shape_help"),
+        format_func=lambda name: say(f"data.shape_{name}"),
+    )  # fmt: skip
 
 
 def _go(given: Given | None, into: str, name: str, options: Options) -> None:
@@ -243,10 +267,14 @@ def _request(path: Path, into: str, name: str, options: Options) -> Request[Any]
     """What to ask of the engine."""
     merge, splits, encoding = options.merge, options.splits, options.encoding
     if into:
-        return EditRequest(into, AddImages(path=str(path), merge=merge, splits=splits, encoding=encoding))
+        edit = AddImages(
+            path=str(path), merge=merge, splits=splits, encoding=encoding, unlabelled=options.unlabelled
+        )  # fmt: skip
+        return EditRequest(into, edit)
     return ImportRequest(
-        str(path), name, splits=splits, merge=merge, shape=options.shape, encoding=encoding, group_by=options.group_by
-    )
+        str(path), name, splits=splits, merge=merge, shape=options.shape, encoding=encoding, group_by=options.group_by,
+        unlabelled=options.unlabelled, every=options.every,
+    )  # fmt: skip
 
 
 def sample_photos() -> None:

@@ -10,6 +10,7 @@ import streamlit as st
 
 from core import formatting
 from core.dataset_report import Report
+from core.datasets import imported_datasets
 from core.errors import UserError
 from core.escaping import UserText
 from core.intervals import wilson
@@ -18,7 +19,7 @@ from core.report_cache import kept_picture, kept_report
 from dashboard import components, faults
 from dashboard.charts import dataset_counts
 from dashboard.data import asking, changes, fixes, news
-from dashboard.design import draft_state, fit
+from dashboard.design import draft, draft_state, fit
 from dashboard.i18n import known, say
 from dashboard.session import dark, forget, read_only, recall, remember, workspace
 
@@ -36,9 +37,13 @@ def show(name: str) -> None:
         if report is None:
             _waiting(name)
             return
-        meaning(report)
+        if report.unlabelled is None:
+            meaning(report)
+        else:
+            without_labels(report)
         fixes.show(report)
-        counts(report)
+        if report.unlabelled is None:
+            counts(report)
         samples(report)
         skipped(report)
         notes(report)
@@ -83,7 +88,9 @@ def head(name: str, report: Report | None) -> None:
         if report is not None:
             st.caption(_facts(report), width="content")
     with st.container(horizontal=True, vertical_alignment="center", key="data_actions"):
-        if st.button(
+        if imported_datasets(workspace().datasets).get(name, {}).get("unlabelled"):
+            _uses(name)
+        elif st.button(
             say("data.design"), type="primary", icon=":material/tune:", key="data_design", help=say("data.design_help")
         ):
             design(name)
@@ -95,6 +102,18 @@ def head(name: str, report: Report | None) -> None:
         )  # fmt: skip
 
 
+def _uses(name: str) -> None:
+    """What a set without labels may be in a recipe."""
+    for place in ("target", "pool"):
+        if st.button(
+            say(f"data.as_{place}"), type="primary" if place == "target" else "secondary",
+            icon=":material/tune:", key=f"data_as_{place}",
+            help=say(f"data.as_{place}_help"),
+        ):  # fmt: skip
+            draft_state.edit(partial(draft.set_knob, name=place, value=name))
+            st.switch_page("app_pages/design.py")
+
+
 def design(name: str) -> None:
     """Opens Design with the draft set to this dataset, its recipe fitted."""
     draft_state.edit(partial(fit.choose_dataset, name=name, own=draft_state.own_data()))
@@ -103,8 +122,9 @@ def design(name: str) -> None:
 
 def _facts(report: Report) -> str:
     pixels = f"{report.smallest}–{report.largest}" if report.smallest != report.largest else str(report.smallest)
+    classes = say("data.classes", count=len(report.classes))
     parts = [
-        say("data.images", count=report.images), say("data.classes", count=len(report.classes)),
+        say("data.images", count=report.images), classes if report.unlabelled is None else say("data.no_labels"),
         say("data.pixels", pixels=pixels), say("data.grey" if report.channels == 1 else "data.colour"),
         say(f"data.square_{report.shape}"),
     ]  # fmt: skip
@@ -130,6 +150,17 @@ def meaning(report: Report) -> None:
     st.markdown(f"{told} {of_one}")
 
 
+def without_labels(report: Report) -> None:
+    """That it cannot be trained on alone, and on how many of its images an accuracy can be measured."""
+    st.info(say("data.not_alone"), icon=":material/label_off:")
+    tests = report.total("test")
+    if not tests:
+        st.markdown(say("data.no_accuracy", count=report.unlabelled or 0))
+        return
+    around = f"{50 * _width(tests):.0f}"
+    st.markdown(say("data.labelled_part", count=report.unlabelled or 0, tests=tests, around=around))
+
+
 def _width(total: int) -> float:
     low, high = wilson(TYPICAL, total)
     return high - low
@@ -148,7 +179,12 @@ def counts(report: Report) -> None:
 
 
 def samples(report: Report) -> None:
-    """A strip of images of each class."""
+    """A strip of images of each class; of a set without labels one of all."""
+    strip = kept_picture(workspace(), report.dataset, "samples")
+    if report.unlabelled is not None and strip is not None:
+        st.image(strip, alt=say("data.strip_alt", name=UserText(report.dataset).plain()))
+    if not report.classes:
+        return
     with st.expander(say("data.samples"), expanded=len(report.classes) <= 12, key="data_samples"):
         for number, each in enumerate(report.classes):
             picture = kept_picture(workspace(), report.dataset, f"class-{number}")

@@ -43,12 +43,14 @@ def ask(name: str, edit: Edit) -> None:
 def menus(report: Report) -> None:
     """The menus of the card's head."""
     version = report.version[:12]  # fields of another version are other fields
-    with st.popover(say("data.classes_menu"), icon=":material/label:", disabled=off(), key="data_classes_menu"):
-        _classes(report, version)
+    if report.classes:
+        with st.popover(say("data.classes_menu"), icon=":material/label:", disabled=off(), key="data_classes_menu"):
+            _classes(report, version)
     with st.popover(say("data.images_menu"), icon=":material/image:", disabled=off(), key="data_images_menu"):
         _images(report, version)
-    with st.popover(say("data.resplit"), icon=":material/call_split:", disabled=off(), key="data_resplit_menu"):
-        _resplit(report, version)
+    if report.unlabelled is None:
+        with st.popover(say("data.resplit"), icon=":material/call_split:", disabled=off(), key="data_resplit_menu"):
+            _resplit(report, version)
     with st.popover(say("data.more"), icon=":material/more_horiz:", disabled=off(), key="data_more_menu"):
         _more(report, version)
 
@@ -90,7 +92,7 @@ def _images(report: Report, version: str) -> None:
     with st.form(f"data_images_{version}", border=False):
         st.multiselect(
             say("data.choose_images"), list(known), key=f"data_images_{version}_names", placeholder="",
-            format_func=lambda name: f"{UserText(name).plain()} · {UserText(known[name]).plain()}",
+            format_func=lambda name: f"{UserText(name).plain()} · {_label_of(known[name])}",
         )  # fmt: skip
         st.selectbox(
             say("data.move_to"), labels, key=f"data_images_{version}_to", accept_new_options=True,
@@ -99,6 +101,10 @@ def _images(report: Report, version: str) -> None:
         with st.container(horizontal=True):
             st.form_submit_button(say("data.do_move"), on_click=_move, args=(report.dataset, version))
             st.form_submit_button(say("data.do_leave_out"), on_click=_leave_out, args=(report.dataset, version))
+
+
+def _label_of(label: str) -> str:
+    return UserText(label).plain() if label else say("data.no_label")
 
 
 def _move(name: str, version: str) -> None:

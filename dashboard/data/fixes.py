@@ -22,6 +22,9 @@ FEW_TESTS = 30
 
 def show(report: Report) -> None:
     """One row a suspicion, the worst first; a sentence where there is none."""
+    if report.unlabelled is not None:
+        _leaks(report, [group for group in report.alike if group.splits > 1])
+        return
     crossing = [group for group in report.alike if group.classes > 1]
     leaking = [group for group in report.alike if group.classes == 1 and group.splits > 1]
     if not any((report.alike, list(_plain(report)))):
@@ -116,14 +119,16 @@ def _surplus(group: Alike) -> list[Member]:
 
 
 def _picture(report: Report, number: int, group: Alike) -> None:
-    names = ", ".join(
-        f"{UserText(m.name).md()} ({UserText(m.label).md()}, {say(f'data.{m.split}')})" for m in group.members
-    )
+    names = ", ".join(f"{UserText(m.name).md()} ({_label(m)}, {say(f'data.{m.split}')})" for m in group.members)
     more = " …" if group.count > len(group.members) else ""
     picture = kept_picture(workspace(), report.dataset, f"group-{number}")
     if picture is not None:
         st.image(picture, alt=say("data.group_alt", count=group.count))
     st.caption(f"{names}{more}")
+
+
+def _label(member: Member) -> str:
+    return UserText(member.label).md() if member.label else say("data.no_label")
 
 
 def _named(names: Sequence[str], between: str = ", ") -> str:

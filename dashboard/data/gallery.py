@@ -88,7 +88,8 @@ def fetch(name: str) -> None:
 
 
 def _counts(facts: Facts) -> str:
-    return " · ".join((say("data.images", count=facts["images"]), say("data.classes", count=facts["classes"])))
+    classes = say("data.no_labels") if facts.get("unlabelled") else say("data.classes", count=facts["classes"])
+    return " · ".join((say("data.images", count=facts["images"]), classes))
 
 
 def _picture(name: str) -> None:

@@ -13,6 +13,7 @@ import streamlit as st
 from core import formatting
 from core.dataset_edits import AddImages, Revert
 from core.dataset_trash import delete_dataset, restore_dataset
+from core.datasets import imported_datasets
 from core.errors import Choice, UserError, UserErrors
 from core.escaping import UserText
 from core.questions.dataset_edit import Edited, EditRequest
@@ -89,10 +90,13 @@ def _success(found: Outcome) -> None:
             st.markdown(say("data.fetched", name=name))
             return
         counts = {"name": name, "images": answer.images, "classes": answer.classes}
+        if answer.unlabelled:
+            counts.pop("classes")
+        kind = "_unlabelled" if answer.unlabelled else ""
         if isinstance(answer, Imported):
-            st.markdown(say("data.imported", seconds=formatting.duration(found.seconds), **counts))
+            st.markdown(say(f"data.imported{kind}", seconds=formatting.duration(found.seconds), **counts))
             return
-        st.markdown(say("data.edited", **counts))
+        st.markdown(say(f"data.edited{kind}", **counts))
         if answer.before != answer.version:
             st.button(
                 say("data.undo"), key="data_undo", icon=":material/undo:",
@@ -120,7 +124,7 @@ def _refusal(found: Outcome) -> None:
         return
     if not ways:
         faults.refused(error, found.details)
-        if isinstance(error, UserError) and error.code == "image_without_class":
+        if isinstance(error, UserError) and error.code in ("image_without_class", "one_class"):
             st.caption(say("data.class_folders"))
         return
     assert isinstance(error, UserError)
@@ -128,6 +132,8 @@ def _refusal(found: Outcome) -> None:
         st.markdown(f"**{say(f'data.ask_{error.code}')}**")
         if error.code == "classes_alike":
             st.markdown(UserText(error.given).md())
+        if error.code == "image_without_class":
+            st.caption(say("data.class_folders"))
         for number, choice in enumerate(ways):
             st.button(
                 _label(choice), key=f"data_choice_{number}", on_click=again, args=(found.asked.request, choice.request)
@@ -136,11 +142,18 @@ def _refusal(found: Outcome) -> None:
 
 
 def choices(found: Outcome) -> tuple[Choice, ...]:
-    """The ways on that only a person can decide between."""
-    return found.error.choices if isinstance(found.error, UserError) else ()
+    """The ways on that only a person can decide between; images without labels are no way on for a labelled set."""
+    ways = found.error.choices if isinstance(found.error, UserError) else ()
+    request = found.asked.request
+    if isinstance(request, EditRequest):
+        facts = imported_datasets(workspace().datasets).get(request.dataset, {})
+        ways = tuple(way for way in ways if facts.get("unlabelled") or "unlabelled" not in way.request)
+    return ways
 
 
 def _label(choice: Choice) -> str:
+    if "unlabelled" in choice.request:
+        return say("data.choice_unlabelled")
     if "merge" in choice.request:
         return say("data.choice_merge")
     if "splits" in choice.request:

@@ -26,7 +26,7 @@ from dashboard.option_words import told_of
 from dashboard.session import workspace
 
 KNOBS = {option.name: option for option in RECIPE_OPTIONS}
-OWN_FIELDS = ("name", "dataset", "labels", "target", "backbone")  # in a place of their own; the others: "More"
+OWN_FIELDS = ("name", "dataset", "labels", "target", "pool", "backbone")  # in a place of their own; the others: "More"
 MOST_TOLD = 2  # of what is changed in a fold
 VERDICTS = ("prunable", "quantizable", "exportable")
 
@@ -37,21 +37,25 @@ def name_field(now: Draft, faults: Sequence[UserError]) -> None:
 
 
 def data_card(now: Draft, own: Mapping[str, Facts], faults: Sequence[UserError]) -> None:
-    """The dataset, what is known of it, how many of its labels are used, and the target to adapt to."""
+    """The dataset, what is known of it, how many of its labels are used, the target to adapt to, and the pool to learn
+    from without labels."""
     facts = load_catalog().with_datasets(own).datasets
     with st.container(border=True, gap="small", key="design_data"):
         wide, narrow = st.columns((3, 2))
         with wide:
             names = tuple(sorted(facts, key=lambda name: _near(facts[name])))
-            menu = Menu(names, lambda name: grouped_title(facts[name]))
+            labelled = tuple(name for name in names if not facts[name].get("unlabelled"))
+            menu = Menu(labelled, lambda name: grouped_title(facts[name]))
             knob(now, "dataset", faults, menu, plain=True, change=partial(fit.choose_dataset, own=own))
         with narrow:
             knob(now, "labels", faults)
         if now.recipe.dataset in facts:
             st.caption(data_line(facts[now.recipe.dataset]))
-        others = ("", *(name for name in names if name != now.recipe.dataset))
-        menu = Menu(others, lambda name: grouped_title(facts[name]) if name else say("design.no_target"))
+        alone = [name for name in names if facts[name].get("unlabelled")]  # the likeliest come first
+        others = ("", *alone, *(name for name in labelled if name != now.recipe.dataset))
+        menu = Menu(others, lambda name: _other_title(facts[name]) if name else say("design.no_target"))
         knob(now, "target", faults, menu, plain=True)
+        knob(now, "pool", faults, menu, plain=True)
 
 
 def backbone_card(now: Draft, faults: Sequence[UserError]) -> None:
@@ -164,6 +168,11 @@ def preflight() -> Mapping[str, Any]:
 def grouped_title(facts: Facts) -> str:
     """A dataset on one line of a menu: its group, what a download costs, its title."""
     return grouped(title(facts), _group(facts), facts.get("download_bytes", 0))
+
+
+def _other_title(facts: Facts) -> str:
+    """The same for a dataset that need not have labels."""
+    return f"{grouped_title(facts)} · {say('data.no_labels')}" if facts.get("unlabelled") else grouped_title(facts)
 
 
 def _near(facts: Facts) -> tuple[int, str]:

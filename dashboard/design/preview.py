@@ -30,7 +30,7 @@ SETTLE = 0.5  # seconds without a change before one asks again
 PATIENCE = 60.0  # seconds: a worker that has to import torch first takes about ten
 KEEP = 1.0  # seconds that an answered job's folder stays, so that the supervisor sees the answer too
 LONG = 120.0  # seconds; from here on minutes are told
-SUBJECT = ("dataset", "target", "backbone", "weights")  # with another of these, other numbers
+SUBJECT = ("dataset", "target", "pool", "backbone", "weights")  # with another of these, other numbers
 UNBROKEN = "\u00a0"
 
 

@@ -12,6 +12,7 @@ from core.engine.data.imports.imported import find_home, load_own, normal_name, 
 from core.engine.data.photos import Progress
 from core.engine.data.sets import known_datasets
 from core.errors import UserError, nearest
+from core.rules.pool import without_labels
 
 SIZES = (8, 1024)  # pixels a side of a square photo
 
@@ -32,14 +33,15 @@ def load_dataset(
     folder: Path | None = None,
     progress: Progress | None = None,
     version: str = "",
+    unlabelled: bool = False,
 ) -> Dataset:
     """The dataset called `name`, as square uint8 images.
 
     Datasets of small images keep their size; photos are resized to `image_size` on their shorter side and cropped to
     the centre; texts are drawn at that size. `folder` is the workspace's datasets folder, which holds imported and
     downloaded datasets. `progress` is called with (what, done, total or None). `version` is the content hash of an
-    imported dataset that was changed since; empty for the newest. Raises UserError on an unknown name, size or version,
-    or if a download is needed and fails.
+    imported dataset that was changed since; empty for the newest. `unlabelled`: whether a set without labels is
+    accepted. Raises UserError on an unknown name, size or version, or if a download is needed and fails.
     """
     least, most = SIZES
     if not least <= image_size <= most:
@@ -52,7 +54,10 @@ def load_dataset(
     if home is None:
         known = datasets(folder)
         raise UserError("unknown_dataset", "dataset", name, "a dataset in the list", nearest(normal_name(name), known))
-    return load_own(read_version(home, version), image_size, report)
+    stored = read_version(home, version)
+    if stored.card.unlabelled and not unlabelled:
+        raise without_labels("dataset", name)
+    return load_own(stored, image_size, report)
 
 
 def default_folder() -> Path:

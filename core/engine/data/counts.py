@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from core.engine.data.imports.imported import find_home, read_own
 from core.engine.data.published.load import TEST, VALIDATION, Published
 from core.engine.data.sets import known_datasets
 from core.errors import UserError, nearest
+from core.rules.pool import without_labels
 
 
 @dataclass(frozen=True)
@@ -26,14 +27,17 @@ class Counted:
     exact: bool
 
 
-def count_dataset(name: str, image_size: int, folder: Path) -> Counted:
+def count_dataset(name: str, image_size: int, folder: Path, *, unlabelled: bool = False) -> Counted:
     """The result of `load_dataset` without pixels and without a download; raises its UserErrors."""
     home = find_home(name, folder)
     known = datasets(folder)
     if name not in known and home is None:
         raise UserError("unknown_dataset", "dataset", name, "a dataset of the list", nearest(name, known))
     if home is not None and (name not in known or known[name].where == "own"):
-        return Counted(_own(home, image_size), True)
+        found = _own(home, image_size)
+        if found.unlabelled and not unlabelled:
+            raise without_labels("dataset", name)
+        return Counted(found, True)
     if known[name].where in ("bundled", "installed"):
         return Counted(_bundled(name, known[name].size or image_size), True)
     published = known_datasets()[name]
@@ -48,7 +52,8 @@ def _own(home: Path, image_size: int) -> Dataset:
     card = read_own(home).card
     counts = [sum(image.split == split for image in card.images) for split in SPLITS]
     size = min(image_size, card.side or image_size)
-    return _hollow(card.name, tuple(card.classes), counts, size, card.channels)
+    hollow = _hollow(card.name, tuple(card.classes), counts, size, card.channels)
+    return replace(hollow, unlabelled=card.unlabelled)
 
 
 @cache
@@ -88,4 +93,4 @@ def _hollow(name: str, classes: tuple[str, ...], counts: list[int], size: int, c
 
 
 def _split(count: int, channels: int, classes: int) -> Split:
-    return Split(torch.empty(count, channels, 0, 0, dtype=torch.uint8), torch.arange(count) % classes)
+    return Split(torch.empty(count, channels, 0, 0, dtype=torch.uint8), torch.arange(count) % max(classes, 1))

@@ -55,7 +55,8 @@ class Cut:
 class Dataset:
     """`train` is for training, `validation` for choosing, `test` for reporting. `size` is the images' side in pixels;
     `content_hash` identifies exactly these images, labels and splits; `notes` are remarks for people; `cut` is None if
-    the images came as small squares."""
+    the images came as small squares. An `unlabelled` set has labels of −1 in `train`, an empty `validation`, and in
+    `test` those of its images that have a label."""
 
     name: str
     title: str
@@ -70,13 +71,15 @@ class Dataset:
     content_hash: str
     notes: tuple[str, ...] = ()
     cut: Cut | None = None
+    unlabelled: bool = False
 
 
 @dataclass(frozen=True)
 class DatasetInfo:
     """The description of a dataset, known without loading it. `classes` and `images` are counts; `size` is None for
     photos, which come at the requested size; `bytes` is about what remains to download (0 if `at_hand`),
-    `download_bytes` the whole download; `class_names` are empty if they are known only after loading."""
+    `download_bytes` the whole download; `class_names` are empty if they are known only after loading; `unlabelled` sets
+    cannot be trained on alone."""
 
     name: str
     title: str
@@ -92,10 +95,12 @@ class DatasetInfo:
     class_names: tuple[str, ...] = ()
     title_zh: str = ""
     download_bytes: int = 0
+    unlabelled: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """As in the catalog and in the output of `condenser list datasets --json`."""
-        return asdict(self)
+        facts = asdict(self)
+        return facts if self.unlabelled else {key: value for key, value in facts.items() if key != "unlabelled"}
 
 
 def shuffled(count: int, seed: int) -> Indices:

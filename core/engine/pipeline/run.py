@@ -24,6 +24,7 @@ from core.alone import Turns
 from core.artifacts import refuse_damaged
 from core.bundle import CARD, PREDICTIONS, SAMPLES
 from core.cache import limit, make_room
+from core.catalog import load_catalog
 from core.controls import english
 from core.damage import RECIPE, of_run
 from core.datasets import reporting_damage
@@ -31,6 +32,9 @@ from core.engine.backbones import find
 from core.engine.backbones.own import content, look_in
 from core.engine.context import CancelledError, Context, Progress, choose_device
 from core.engine.data import Dataset, Target, chance_of, labelled_part, load_dataset, matched, own_names, version_of
+from core.engine.data.catalog import SIZES, datasets
+from core.engine.data.pool import Pool, pool_of, unlike
+from core.engine.data.selection import join
 from core.engine.measure.environment import environment
 from core.engine.method import Method, Saved, build, check_steps
 from core.engine.model import Model
@@ -60,6 +64,7 @@ from core.files import make_folder, write_atomic
 from core.machine import processor
 from core.points import Point
 from core.recipe import Recipe, named_backbones, parse_recipe
+from core.rules.pool import uses_pool
 from core.runs import Run
 from core.sealed import DamagedError, file_hash, read_sealed, seal
 from core.workspace import Workspace
@@ -86,7 +91,11 @@ def run_recipe(run: Run, pid: int) -> None:
     bfloat16 = began.get("bfloat16") or bfloat16_of(device)
     versions = {
         key: began.get(key) or version_of(name, workspace.datasets)
-        for key, name in (("dataset_version", recipe.dataset), ("target_version", recipe.target))
+        for key, name in (
+            ("dataset_version", recipe.dataset),
+            ("target_version", recipe.target),
+            ("pool_version", recipe.pool),
+        )
     }
     known = {key: version for key, version in versions.items() if version}
     run.emit(RunStarted(pid, environment(device, recipe.threads, bfloat16) | known))
@@ -125,14 +134,15 @@ def begun_chain(run: Run, turns: Turns) -> StepChain:
     data = load_dataset(recipe.dataset, size, folder=workspace.datasets, progress=loading, version=version)
     check_steps(methods, data)
     target = _target(run, recipe, data, size, workspace.datasets, began.get("target_version", ""))
+    pool = _pool(run, recipe, data, workspace, began.get("pool_version", ""))
     step_cache = StepCache(
         workspace.cache / "models", recipe, data, device, target.content_hash if target else "",
         f"{kind_of(device)}, bfloat16: {bfloat16}", content(named_backbones(recipe)),
-        tuple(type(method).__module__ for method in methods),
+        tuple(type(method).__module__ for method in methods), pool.content_hash if pool else "",
     )  # fmt: skip
     return StepChain(
         run, workspace, recipe, methods, data, device, step_cache, recipe.seed, target=target, bfloat16=bfloat16,
-        points=PointCache(workspace.cache / "points", _conditions(recipe)), turns=turns,
+        points=PointCache(workspace.cache / "points", _conditions(recipe)), turns=turns, pool=pool,
     )  # fmt: skip
 
 
@@ -167,6 +177,7 @@ class StepChain:
     bfloat16: str = NONE
     points: PointCache | None = None
     turns: Turns | None = None
+    pool: Pool | None = None
 
     def of_seed(self, seed: int) -> StepChain:
         """The same chain for another seed of the recipe."""
@@ -231,7 +242,7 @@ class StepChain:
         self.run.emit(
             StepStarted(number, step.stage, step.method, method.title.en, _epochs(method), key if kept else None)
         )
-        model = kept or self._applied(method, before, context, notes)
+        model = kept or self._applied(number, before, context, notes)
         for code, message in kept.remarks if kept else ():
             self._warn(number, code, message)
         if _trains(method) and kept is None:
@@ -260,10 +271,17 @@ class StepChain:
         return product
 
     def _applied(
-        self, method: Method, before: StepOutput | None, context: Context, notes: list[tuple[str, str]]
+        self, number: int, before: StepOutput | None, context: Context, notes: list[tuple[str, str]]
     ) -> Model:  # fmt: skip
         came = _undecided(before.model) if before else start(self.recipe.backbone, context)
-        return _remarked(lambda: method.apply(came, context), notes)
+        step, method = self.recipe.steps[number], self.methods[number]
+
+        def apply() -> Model:
+            if uses_pool((step.stage, step.method, dict(step.options)), load_catalog()):
+                context.remark_on_pool()
+            return method.apply(came, context)
+
+        return _remarked(apply, notes)
 
     def _known(self, number: int, key: str) -> KeptPoint | None:
         """The point of an earlier run of the same steps, if it is stored intact."""
@@ -349,8 +367,9 @@ class StepChain:
         labelled, pool = labelled_part(
             self.data.train, recipe.labels, recipe.shots, self.data.classes, self.seed
         )  # fmt: skip
+        everything = join(pool, self.pool.images) if self.pool else pool
         return Context(
-            data=self.data, labelled=labelled, pool=pool, device=self.device, threads=recipe.threads,
+            data=self.data, labelled=labelled, pool=everything, device=self.device, threads=recipe.threads,
             precision=recipe.precision, image_size=recipe.image_size, weights=recipe.weights,
             folder=self._folder(number), cache=self.workspace.cache, place=(self.seed, number),
             report=Reporter(self.run, number, self.seed),
@@ -360,6 +379,7 @@ class StepChain:
             source=before.source if before else None, artifact=before.artifact if before else None,
             target=self.target.unlabelled if self.target else None,
             latency_threads=recipe.latency_threads, bfloat16=self.bfloat16,
+            about_pool=self.pool.about(len(pool)) if self.pool else (),
         )  # fmt: skip
 
     def _asked_to_stop(self) -> bool:
@@ -378,7 +398,7 @@ class StepChain:
         return replace(context, precision=precision) if precision else context
 
     def _measurement(self, context: Context) -> StepMeasurement:
-        target = self.target.test if self.target else None
+        target = self.target.test if self.target and len(self.target.test) else None
         return StepMeasurement(context, self.recipe.latency_threads, target)
 
     def _step_info(self, number: int, method: Method, model: Model) -> StepInfo:
@@ -470,8 +490,21 @@ def _target(run: Run, recipe: Recipe, data: Dataset, size: int, folder: Path, ve
     if not recipe.target:
         return None
     loading = Reporter(run, 0, recipe.seed).loading
-    found = load_dataset(recipe.target, size, folder=folder, progress=loading, version=version)
+    found = load_dataset(recipe.target, size, folder=folder, progress=loading, version=version, unlabelled=True)
+    if found.unlabelled and (difference := unlike(found, data)):
+        run.emit(Warned(None, "unlike_images", difference))
     return matched(data, found, lambda code, message: run.emit(Warned(None, code, message)))
+
+
+def _pool(run: Run, recipe: Recipe, data: Dataset, workspace: Workspace, version: str) -> Pool | None:
+    """The images of the set that the recipe names as pool; raises UserError if no image is left of it."""
+    if not recipe.pool:
+        return None
+    loading, folder = Reporter(run, 0, recipe.seed).loading, workspace.datasets
+    side = max(SIZES[0], data.size)
+    found = load_dataset(recipe.pool, side, folder=folder, progress=loading, version=version, unlabelled=True)
+    sizes = {name: known.size for name, known in datasets(folder).items()}
+    return pool_of(found, data, sizes, workspace.cache, loading)
 
 
 def _remarked(make: Callable[[], Model], notes: list[tuple[str, str]]) -> Model:

@@ -31,12 +31,13 @@ class StepCache:
     hardware: str = ""  # properties that affect the last digits, and by which `auto` decides
     networks: str = ""  # hashes of the person's own networks in the recipe
     modules: tuple[str, ...] = ()  # where the method of each step is
+    pool: str = ""  # hash of the content of the dataset named as pool
 
     def key(self, step: int, seed: int, control: str = "") -> str:
         """The key of the model of `step` for `seed`, or of one of its controls."""
         parts = (
             self.recipe.prefix_hash(step), str(seed), control, self.data.content_hash, self.target, self.device.type,
-            self.hardware, self.networks, torch.__version__, self._code(step),
+            self.hardware, self.networks, self.pool, torch.__version__, self._code(step),
         )  # fmt: skip
         return sha256("/".join(parts).encode()).hexdigest()[:32]
 

@@ -21,7 +21,7 @@ def answer(request: ImportRequest, job: Job) -> Imported:
     imported = import_data(
         Path(request.path), request.name, job.workspace / "datasets", side=request.side or 0,
         wishes=Wishes(request.classes_from, request.splits, request.merge, request.group_by), shape=request.shape,
-        encoding=request.encoding or None, progress=Telling(job),
+        encoding=request.encoding or None, unlabelled=request.unlabelled, every=request.every, progress=Telling(job),
     )  # fmt: skip
     drop(Workspace(job.workspace), Path(request.path))
     return imported

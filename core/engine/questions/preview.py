@@ -170,8 +170,11 @@ def _context(recipe: Recipe, workspace: Path) -> tuple[Context, Counted, int]:
     labelled, pool = labelled_part(data.train, recipe.labels, recipe.shots, data.classes, recipe.seed)
     target, tests = None, len(data.test)
     if recipe.target:
-        other = count_dataset(recipe.target, size, workspace / "datasets").data
+        other = count_dataset(recipe.target, size, workspace / "datasets", unlabelled=True).data
         target, tests = Unlabelled(other.train.images, tuple(range(len(data.classes)))), tests + len(other.test)
+    if recipe.pool:
+        more = count_dataset(recipe.pool, data.size, workspace / "datasets", unlabelled=True).data
+        pool = torch.empty(len(pool) + len(more.train), *data.train.images.shape[1:], dtype=torch.uint8)
     device = choose_device(recipe.device)
     context = Context(
         data=data, labelled=labelled, pool=pool, device=device, threads=recipe.threads,
@@ -233,11 +236,15 @@ def _memory(points: list[Stage], context: Context) -> float:
 
 
 def _notes(recipe: Recipe, methods: list[Method], counted: Counted, controls: Seconds, folder: Path) -> Iterator[Note]:
-    facts = datasets(folder).get(recipe.dataset)
+    known = datasets(folder)
+    facts = known.get(recipe.dataset)
     if not counted.exact and facts is not None:
         yield Note(
             "not_loaded" if facts.at_hand else "not_here", {"dataset": recipe.dataset, "images": f"{facts.images:,}"}
         )
+    for name in dict.fromkeys((recipe.target, recipe.pool)):
+        if name in known and not known[name].at_hand:
+            yield Note("not_here", {"dataset": name, "images": f"{known[name].images:,}"})
     for name in dict.fromkeys([recipe.backbone, *(name for method in methods for name in method.needs())]):
         if recipe.weights == "default" and find(name).fixed and not weights_at_hand(name, folder):
             size = find(name).download_bytes / 1e6

@@ -108,7 +108,7 @@ class PseudoLabels(FineTune):
 
     def _refuse(self, context: Context) -> None:
         if not len(context.pool):
-            fix = "Set labels below the number of training images: the rest is the unlabelled pool."
+            fix = "Set labels below the number of training images, the rest is then unlabelled; or name a pool."
             raise UserError(
                 "no_pool", "labels", len(context.labelled), "fewer labels than images, with confidence", fix
             )

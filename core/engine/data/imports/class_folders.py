@@ -14,6 +14,7 @@ from core.engine.data.imports.readings import INNER, TOP, Reading, readings
 from core.errors import Choice, UserError, shorten
 
 LISTED = 5  # names per sentence
+UNLABELLED = "--unlabelled"  # the option for images without classes
 
 
 @dataclass(frozen=True)
@@ -116,12 +117,20 @@ class _Places:
         rest, split = self.rests[folder], self.split(folder)
         name = reading.of(rest)
         if name is None and not rest and split is None:
-            given = "/".join((*folder, min(self.tree.files[folder])))
-            fix = "Put the images of each class into a folder of its own, named after the class."
-            raise UserError("image_without_class", "path", given, "every image in a class folder", fix)
+            raise self._without_class(folder)
         if name is None or self.unsorted(folder, reading):
             return f"it is in {'/'.join(folder)}, without a class folder"
         return ""
+
+    def _without_class(self, folder: Parts) -> UserError:
+        """The error for an image in no class folder; if there are no class folders at all, with the way on."""
+        given = "/".join((*folder, min(self.tree.files[folder])))
+        fix = "Put the images of each class into a folder of its own, named after the class."
+        flat = all(not rest for rest in self.rests.values())
+        way = no_labels(sum(self.tree.images.values()))
+        more = f" If these images have no labels, use {way.flags}." if flat else ""
+        allowed, ways = "every image in a class folder", [way] if flat else []
+        return UserError("image_without_class", "path", given, allowed, fix + more, choices=ways)
 
     def unsorted(self, folder: Parts, reading: Reading) -> bool:
         """Whether the images of a given test or validation split are in a folder that is no class (`test/images`)."""
@@ -275,3 +284,8 @@ def _classes_alike(pairs: str) -> UserError:
     allowed = "names that differ in more than case, spaces, invisible characters, trailing dots and Unicode form"
     fix = f"Merge them with {choice.flags}, or give them different names."
     return UserError("classes_alike", "path", pairs, allowed, fix, choices=[choice])
+
+
+def no_labels(images: int) -> Choice:
+    """The way on if there are no class folders because the images have no labels."""
+    return Choice({"unlabelled": True}, UNLABELLED, f"as a set without labels: {images} images", {})

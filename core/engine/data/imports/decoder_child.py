@@ -67,7 +67,12 @@ def decode(data: bytes, white: int = WHITE) -> tuple[dict[str, Any], bytes]:
         clean, transparent = eight_bits(turned, deep, own or white)
     if transparent:
         notes.append("transparent")
-    clean = without_colour(shrunk(clean))
+    return stored(clean, kind, notes)
+
+
+def stored(image: Image.Image, kind: str, notes: list[str]) -> tuple[dict[str, Any], bytes]:
+    """Facts about an 8-bit image as it is stored, and its encoding; `kind` is the format it came in."""
+    clean = without_colour(shrunk(image))
     encoded = encode(clean, kind)
     pixels = hashlib.sha256(f"{clean.mode} {clean.size} ".encode() + clean.tobytes()).hexdigest()
     facts = {"kind": kind, "width": clean.width, "height": clean.height, "channels": len(clean.getbands())}

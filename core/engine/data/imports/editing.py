@@ -51,6 +51,7 @@ from core.engine.data.imports.imported import (
 from core.engine.data.imports.inspection import sides_of
 from core.engine.data.imports.remarks import about_shape, remarks, shape_of, unequal
 from core.engine.data.imports.splitting import Picture, Shares, assign, group_of, join, known_of
+from core.engine.data.imports.unlabelled import require_enough, require_labelled, require_unlabelled, tidied
 from core.engine.data.photos import Progress
 from core.errors import UserError, nearest, shorten
 from core.files import lock, make_folder, move_into, remove_all, remove_tree, write_atomic
@@ -126,6 +127,7 @@ def _renamed(card: OwnDataset, to: str, folder: Path) -> OwnDataset:
 
 
 def _resplit(card: OwnDataset, edit: Resplit) -> OwnDataset:
+    require_labelled(card, "other splits")
     for field, share in (("validation", edit.validation), ("test", edit.test)):
         if not 0 < share <= MOST_SHARE:
             raise UserError(
@@ -148,15 +150,20 @@ def _former(stored: Stored, version: str) -> OwnDataset:
 
 
 def _files(card: OwnDataset) -> Iterable[Files]:
-    return ((image, card.classes[image.label]) for image in card.images)
+    """The images with their classes; "" is that of an image without a label."""
+    return ((image, card.classes[image.label] if image.label >= 0 else "") for image in card.images)
 
 
 def _classified(card: OwnDataset, files: Iterable[Files]) -> OwnDataset:
-    """The card with these images in these classes, which are numbered again in alphabetical order."""
+    """The card with these images in these classes, which are numbered again in alphabetical order. Of a set without
+    labels those with a class are for testing."""
     listed = list(files)
-    classes = sorted({label for _, label in listed})
-    number = {label: place for place, label in enumerate(classes)}
+    classes = sorted({label for _, label in listed} - {""})
+    number = {"": -1, **{label: place for place, label in enumerate(classes)}}
     images = [image.model_copy(update={"label": number[label]}) for image, label in listed]
+    if card.unlabelled:
+        splits = ("test" if image.label >= 0 else "train" for image in images)
+        images = [image.model_copy(update={"split": split}) for image, split in zip(images, splits, strict=True)]
     return card.model_copy(update={"classes": classes, "images": images})
 
 
@@ -201,10 +208,14 @@ def _add(stored: Stored, edit: AddImages, folder: Path, report: Progress) -> Edi
     check_encoding(edit.encoding or None)
     wishes = Wishes(edit.classes_from, edit.splits, edit.merge)
     label = _class_name(stored.card, edit.label) if edit.label else ""
+    if edit.unlabelled:
+        require_unlabelled(stored.card.name, unlabelled=stored.card.unlabelled)
     sweep(folder)
     stage = folder / f".import-{os.getpid()}-{secrets.token_hex(4)}"
     try:
-        with gathered(Path(edit.path), edit.encoding or None, wishes, report, label) as given:
+        with gathered(
+            Path(edit.path), edit.encoding or None, wishes, report, label, unlabelled=edit.unlabelled
+        ) as given:
             require_images(given.layout, given.skipped, given.ignored)
             filled = cleaned(given.wanted, make_folder(stage / "images"), given.skipped, report)
         _require_readable(filled.images, given.skipped)
@@ -214,7 +225,7 @@ def _add(stored: Stored, edit: AddImages, folder: Path, report: Progress) -> Edi
         card = card.model_copy(
             update={"skipped": [*card.skipped, *given.skipped], "warnings": [*card.warnings, *about]}
         )
-        _check(card)
+        _check(tidied(card) if card.unlabelled else card)
         new = move_into(stage / "images", stored.home / "images")
         try:
             return _replace(stored, card, given.skipped)
@@ -242,8 +253,8 @@ def _same_depth(card: OwnDataset, white: int, *, deep: bool) -> None:
 def _grown(stored: Stored, images: Mapping[str, Decoded], labels: Mapping[str, str], *, merge: bool) -> OwnDataset:
     """The card with more images; existing ones keep their split."""
     card = stored.card
-    counts = Counter({**card.counts(), **{label: 1 for label in labels.values() if label not in card.classes}})
-    final, _ = merged(counts, merge)
+    counts = Counter({**card.counts(), **{name: 1 for name in labels.values() if name and name not in card.classes}})
+    final = {"": "", **merged(counts, merge)[0]}
     names = _free_names(images, {image.name for image in card.images})
     added: list[Files] = [
         (OwnImage(file=image.file, label=0, split="", name=names[path]), final[labels[path]])
@@ -254,6 +265,8 @@ def _grown(stored: Stored, images: Mapping[str, Decoded], labels: Mapping[str, s
     channels = max(card.channels, *(image.channels for image in images.values()))
     files = [*((image, final[label]) for image, label in _files(card)), *added]
     grown = _classified(card.model_copy(update={"side": side, "channels": channels}), files)
+    if card.unlabelled:
+        return grown
     splits = join(_pictures(grown, keep=True))
     placed = [image.model_copy(update={"split": splits[image.name]}) for image in grown.images]
     return grown.model_copy(update={"images": placed})
@@ -288,6 +301,9 @@ def _pictures(card: OwnDataset, *, keep: bool) -> list[Picture]:
 
 def _check(card: OwnDataset) -> None:
     """Raises UserError if the dataset could not be used for training."""
+    if card.unlabelled:
+        require_enough(card.images)
+        return
     at_least_two(card.classes)
     trained = {image.label for image in card.images if image.split == "train"}
     fix = "Split the images again first, or leave out the whole class."
@@ -302,6 +318,7 @@ def _check(card: OwnDataset) -> None:
 def _replace(stored: Stored, card: OwnDataset, skipped: list[dict[str, str]] | None = None) -> Edited:
     """Replaces the card by the changed one; the former card is kept under its content hash."""
     former = stored.card
+    card = tidied(card) if card.unlabelled else card
     _check(card)
     before, after = former.content_hash(), card.content_hash()
     if before != after:
@@ -311,7 +328,8 @@ def _replace(stored: Stored, card: OwnDataset, skipped: list[dict[str, str]] | N
     if card != former:
         write_atomic(stored.home / CARD, seal(card.model_dump_json().encode()))
     return Edited(
-        card.name, len(card.classes), len(card.images), after, before, skipped or [], list(card.warnings)
+        card.name, len(card.classes), len(card.images), after, before, skipped or [], list(card.warnings),
+        card.unlabelled,
     )  # fmt: skip
 
 
@@ -325,4 +343,6 @@ def _new_warnings(stored: Stored, card: OwnDataset) -> list[str]:
 def _warnings(home: Path, card: OwnDataset) -> list[str]:
     splits = {image.name: image.split for image in card.images}
     sides = sides_of(home, card).values()
+    if card.unlabelled:
+        return list(shape_of(sides, card.shape))
     return [*known_of(_pictures(card, keep=False), splits), *unequal(card.counts()), *shape_of(sides, card.shape)]

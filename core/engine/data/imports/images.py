@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import os
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +13,9 @@ from pathlib import Path
 import psutil
 
 from core.engine.data.catalog import datasets
-from core.engine.data.imports.class_folders import Arrangement, Wishes, arrange
+from core.engine.data.imports.class_folders import Arrangement, Wishes, arrange, no_labels
 from core.engine.data.imports.cleaning import Filled, cleaned, plain_path, skip
+from core.engine.data.imports.decoder_pool import Decoded
 from core.engine.data.imports.encodings import GUESSES
 from core.engine.data.imports.file_names import blank, folded
 from core.engine.data.imports.file_type import READ_FORMATS, kind_of
@@ -22,6 +23,12 @@ from core.engine.data.imports.imported import SCHEMA, OwnDataset, OwnImage, find
 from core.engine.data.imports.remarks import accounts, imbalance, remarks, shapes, without_images
 from core.engine.data.imports.sources import Found, opened
 from core.engine.data.imports.splitting import Picture, assign, group_of
+from core.engine.data.imports.unlabelled import (
+    layout_of,
+    refuse_class_wishes,
+    require_enough,
+    tidied,
+)
 from core.engine.data.imports.zip_reader import DamagedEntry
 from core.engine.data.photos import Progress
 from core.errors import UserError, nearest
@@ -41,23 +48,29 @@ def import_images(
     wishes: Wishes = Wishes(),  # noqa: B008 (frozen)
     shape: str = "crop",
     encoding: str | None = None,
+    unlabelled: bool = False,
     progress: Progress | None = None,
 ) -> Imported:
     """Imports the images at `path` (a folder or zip, one folder per class) as the dataset `name` in `folder`.
 
     `wishes` are a person's choices about the folders; `shape` is how pictures become square: crop, pad or stretch;
-    `encoding` is that of names in a zip that do not state theirs. `progress` may raise to stop the import. Raises
-    UserError if the import is refused. After any error `folder` is as it was.
+    `encoding` is that of names in a zip that do not state theirs; with `unlabelled` no image has a class, whatever its
+    folder. `progress` may raise to stop the import. Raises UserError if the import is refused. After any error `folder`
+    is as it was.
     """
     check_shape(shape)
     check_encoding(encoding)
+    if unlabelled:
+        refuse_class_wishes(wishes)
     name = checked_name(name, folder)
     report = progress or silent
-    with gathered(path, encoding, wishes, report) as given:
-        _require_classes(given.layout, given.skipped, given.ignored)
+    with gathered(path, encoding, wishes, report, unlabelled=unlabelled) as given:
+        require_images(given.layout, given.skipped, given.ignored)
+        if not unlabelled:
+            _require_classes(given.layout)
         delivery = Delivery(
             given.layout, given.skipped, given.warnings, shape=shape, ignored=given.ignored, encoding=given.encoding,
-            group_by=wishes.group_by,
+            group_by=wishes.group_by, unlabelled=unlabelled,
         )  # fmt: skip
         return store(name, folder, delivery, lambda place: cleaned(given.wanted, place, given.skipped, report))
 
@@ -75,13 +88,17 @@ class Gathered:
 
 
 @contextmanager
-def gathered(path: Path, encoding: str | None, wishes: Wishes, report: Progress, label: str = "") -> Iterator[Gathered]:
-    """The images at `path`, readable inside the block; with a `label` all of them belong to that class. Raises
-    UserError if the import is refused."""
+def gathered(
+    path: Path, encoding: str | None, wishes: Wishes, report: Progress, label: str = "", *, unlabelled: bool = False
+) -> Iterator[Gathered]:
+    """The images at `path`, readable inside the block; with a `label` all of them belong to that class, with
+    `unlabelled` to none. Raises UserError if the import is refused."""
     with opened(path, encoding, lambda files: report("counting files", files, None)) as source:
         candidates, skipped = _candidates(source.files, report)
         paths = [found.path for found in candidates]
-        if label:
+        if unlabelled:
+            layout = layout_of(paths)
+        elif label:
             layout = Arrangement(dict.fromkeys(paths, label), dict.fromkeys(paths))
         else:
             layout = arrange(paths, wishes, map(plain_path, source.folders))
@@ -103,6 +120,7 @@ class Delivery:
     ignored: dict[str, int] = field(default_factory=dict)
     encoding: str = ""
     group_by: str = ""
+    unlabelled: bool = False
 
 
 def store(name: str, folder: Path, delivery: Delivery, fill: Callable[[Path], Filled]) -> Imported:
@@ -124,7 +142,7 @@ def store(name: str, folder: Path, delivery: Delivery, fill: Callable[[Path], Fi
         raise
     return Imported(
         name, len(card.classes), len(card.images), card.skipped, card.warnings, delivery.ignored, accounted,
-        card.shape, card.white, delivery.encoding,
+        card.shape, card.white, delivery.encoding, card.unlabelled,
     )  # fmt: skip
 
 
@@ -200,9 +218,13 @@ def silent(what: str, done: int, total: int | None) -> None:
     return
 
 
-def _require_classes(layout: Arrangement, skipped: list[dict[str, str]], ignored: Mapping[str, int]) -> None:
-    require_images(layout, skipped, ignored)
-    at_least_two(sorted(set(layout.classes.values())))
+def _require_classes(layout: Arrangement) -> None:
+    """Raises UserError if all images have one class, as those in a single folder, and names the ways on."""
+    classes = sorted(set(layout.classes.values()))
+    if len(classes) < 2:
+        way = no_labels(len(layout.classes))
+        fix = f"Add a folder with images of another class. If these images have no labels, use {way.flags}."
+        raise UserError("one_class", "path", f"only the class {classes[0]}", "two classes or more", fix, choices=[way])
 
 
 def require_images(layout: Arrangement, skipped: list[dict[str, str]], ignored: Mapping[str, int]) -> None:
@@ -225,10 +247,12 @@ def at_least_two(classes: list[str]) -> None:
 def _card(name: str, delivery: Delivery, filled: Filled, empty: list[str]) -> OwnDataset:
     """The card of the stored images; raises UserError if no split is possible."""
     layout, decoded, skipped = delivery.layout, filled.images, delivery.skipped
-    classes = sorted({layout.classes[path] for path in decoded})
-    if not classes:
+    if not decoded:
         fix = f"Check the images. The first: {skipped[0]['file']}: {skipped[0]['reason']}."
         raise UserError("no_images", "path", f"{len(skipped)} files, none readable", "readable images", fix)
+    if delivery.unlabelled:
+        return _unlabelled_card(name, delivery, filled)
+    classes = sorted({layout.classes[path] for path in decoded})
     at_least_two(classes)
     splits, short = assign(
         [
@@ -244,8 +268,6 @@ def _card(name: str, delivery: Delivery, filled: Filled, empty: list[str]) -> Ow
         OwnImage(file=image.file, label=label[layout.classes[path]], split=splits[path], name=path)
         for path, image in decoded.items()
     ]
-    sides = {(image.width, image.height) for image in decoded.values()}
-    side = next(iter(sides)) if len(sides) == 1 else (0, 1)
     emptied = sorted(set(layout.classes.values()) - set(classes))
     left = [f"left out, because no image could be read: the class {', '.join(emptied)}"] if emptied else []
     about = [*remarks(decoded), *filled.warnings, *shapes(decoded.values(), delivery.shape)]
@@ -254,7 +276,7 @@ def _card(name: str, delivery: Delivery, filled: Filled, empty: list[str]) -> Ow
         name=name,
         classes=classes,
         channels=max(image.channels for image in decoded.values()),
-        side=side[0] if side[0] == side[1] else 0,
+        side=common_side(decoded.values()),
         images=images,
         skipped=skipped,
         warnings=[*delivery.warnings, *layout.warnings, *left, *empty, *short, *about, *imbalance(layout, decoded)],
@@ -262,3 +284,32 @@ def _card(name: str, delivery: Delivery, filled: Filled, empty: list[str]) -> Ow
         white=filled.white,
         group_by=delivery.group_by,
     )
+
+
+def common_side(images: Iterable[Decoded]) -> int:
+    """The side in pixels if all images are squares of one size, otherwise 0."""
+    sides = {side for image in images for side in (image.width, image.height)}
+    return sides.pop() if len(sides) == 1 else 0
+
+
+def _unlabelled_card(name: str, delivery: Delivery, filled: Filled) -> OwnDataset:
+    """The card of a set without labels; raises UserError if it has too few images."""
+    decoded = filled.images
+    about = [*remarks(decoded), *filled.warnings, *shapes(decoded.values(), delivery.shape)]
+    card = tidied(
+        OwnDataset(
+            schema_version=SCHEMA,
+            name=name,
+            classes=[],
+            channels=max(image.channels for image in decoded.values()),
+            side=common_side(decoded.values()),
+            images=[OwnImage(file=image.file, label=-1, split="train", name=path) for path, image in decoded.items()],
+            skipped=delivery.skipped,
+            warnings=[*delivery.warnings, *delivery.layout.warnings, *about],
+            shape=delivery.shape,
+            white=filled.white,
+            unlabelled=True,
+        )
+    )
+    require_enough(card.images)
+    return card

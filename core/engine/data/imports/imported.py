@@ -47,7 +47,10 @@ class OwnDataset(BaseModel):
     """The content of dataset.json. `side` is the images' common side in pixels if all are squares of one size,
     otherwise 0; `shape` and `white` say how pictures become images of the dataset (see Cut). `before` is the content
     hash of the previous version; the dataset is also found under its `former_names`. `group_by` keeps the
-    images of one object in one split (splitting.group_of)."""
+    images of one object in one split (splitting.group_of).
+
+    Of an `unlabelled` set the images without a label (−1) are the training split, and those with one the test split;
+    `classes` are the classes of the latter, which may be none."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -64,6 +67,7 @@ class OwnDataset(BaseModel):
     before: str = ""
     former_names: list[str] = []
     group_by: str = ""
+    unlabelled: bool = False
 
     def content_hash(self) -> str:
         """SHA-256 of classes, files (whose names are content hashes), labels, splits and shape; names do not count."""
@@ -156,6 +160,7 @@ def own_info(stored: Stored) -> DatasetInfo:
         bytes=0,
         at_hand=True,
         class_names=tuple(card.classes),
+        unlabelled=card.unlabelled,
     )
 
 
@@ -168,7 +173,7 @@ def load_own(stored: Stored, image_size: int, progress: Progress) -> Dataset:
     cut = Cut(card.shape, card.white, stored=True)
     cached = read_cache(path)
     if cached is not None:
-        return replace(cached, cut=cut)
+        return replace(cached, cut=cut, unlabelled=card.unlabelled)
 
     def tick(images: int) -> None:
         nonlocal done
@@ -184,7 +189,7 @@ def load_own(stored: Stored, image_size: int, progress: Progress) -> Dataset:
     write_cache(path, _described(card, size, digest), parts)
     written = read_cache(path)
     assert written is not None
-    return replace(written, cut=cut)
+    return replace(written, cut=cut, unlabelled=card.unlabelled)
 
 
 def _described(card: OwnDataset, size: int, digest: str) -> Dataset:

@@ -73,6 +73,7 @@ def inspect(stored: Stored, report: Tick) -> Inspection:
         alike_exact=len(exact), alike_near=len(near), crossing_classes=sum(_classes_in(g) > 1 for _, g in groups),
         crossing_splits=sum(_splits_in(g) > 1 for _, g in groups), compared=min(len(seen), MOST),
         skipped=tuple(Skipped.model_validate(each) for each in card.skipped), warnings=tuple(card.warnings),
+        unlabelled=sum(image.label < 0 for image in card.images) if card.unlabelled else None,
     )  # fmt: skip
     return Inspection(found, dict(_pictures(stored, [group for _, group in groups[:LISTED]], report)))
 
@@ -141,7 +142,8 @@ def _worst(found: tuple[bool, Group]) -> tuple[bool, bool, bool]:
 
 def _described(card: OwnDataset, group: Group, is_exact: bool) -> Alike:
     members = tuple(
-        Member(name=image.name, label=card.classes[image.label], split=image.split) for image in group[:MEMBERS]
+        Member(name=image.name, label=card.classes[image.label] if image.label >= 0 else "", split=image.split)
+        for image in group[:MEMBERS]
     )
     return Alike(
         exact=is_exact, count=len(group), members=members, classes=_classes_in(group), splits=_splits_in(group)
@@ -163,7 +165,7 @@ def _pictures(stored: Stored, groups: Sequence[Group], report: Tick) -> Iterator
         if len(by_class[image.label]) < SAMPLES_SHOWN:
             by_class[image.label].setdefault(image.file, image)
     shown = [list(by_class[label].values()) for label in range(len(card.classes))]
-    yield "samples", strip(_tiles(stored, _spread(shown)))
+    yield "samples", strip(_tiles(stored, _spread([*shown, list(by_class[-1].values())])))
     for label, images in enumerate(shown[:MOST_STRIPS]):
         report("drawing samples", label, min(len(shown), MOST_STRIPS))
         yield f"class-{label}", strip(_tiles(stored, images))

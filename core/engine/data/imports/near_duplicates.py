@@ -27,7 +27,7 @@ def near_groups(copies: Pixels) -> list[list[int]]:
 
     Pearson's correlation does not depend on brightness and contrast. Uniform images are left out.
     """
-    rows = _standardized(copies)
+    rows = standardized(copies)
     parent = list(range(len(rows)))
     for start in range(0, len(rows), BLOCK):
         for row, column in np.argwhere(rows[start : start + BLOCK] @ rows[start:].T >= NEAR):
@@ -39,7 +39,16 @@ def near_groups(copies: Pixels) -> list[list[int]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _standardized(pixels: Pixels) -> NDArray[np.float32]:
+def near_any(copies: Pixels, held: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Whether each of the copies uint8 [N, SIDE · SIDE] is nearly one of `held`, `standardized` copies of others."""
+    found = np.zeros(len(copies), np.bool_)
+    rows = standardized(copies)
+    for start in range(0, len(held), BLOCK):
+        found |= (rows @ held[start : start + BLOCK].T >= NEAR).any(axis=1)
+    return found
+
+
+def standardized(pixels: Pixels) -> NDArray[np.float32]:
     """Rows of mean 0 and length 1; zeros for uniform images."""
     rows = pixels.astype(np.float32)
     flat = rows.std(axis=1, keepdims=True) < FLAT

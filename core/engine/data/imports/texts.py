@@ -12,7 +12,7 @@ from pathlib import Path
 from PIL import Image
 
 from core.engine.data.dataset import SPLITS
-from core.engine.data.imports.class_folders import Arrangement, Wishes, merged
+from core.engine.data.imports.class_folders import UNLABELLED, Arrangement, Wishes, merged
 from core.engine.data.imports.cleaning import Filled
 from core.engine.data.imports.decoder_pool import Decoded
 from core.engine.data.imports.images import (
@@ -25,9 +25,11 @@ from core.engine.data.imports.images import (
 )
 from core.engine.data.imports.imported import OwnDataset
 from core.engine.data.imports.tables import Table, is_table, read_table
+from core.engine.data.imports.unlabelled import refuse_class_wishes
+from core.engine.data.imports.video import EVERY, SUFFIX, import_video, is_video
 from core.engine.data.lettering import draw, lacking, plain, room
 from core.engine.data.photos import Progress
-from core.errors import UserError
+from core.errors import Choice, UserError
 from core.questions.import_data import Imported
 
 SIDE = 96  # pixels of a drawn text: 64 letters of 12 pixels, 256 of 6
@@ -60,27 +62,60 @@ def import_data(
     wishes: Wishes = Wishes(),  # noqa: B008 (frozen)
     shape: str = "crop",
     encoding: str | None = None,
+    unlabelled: bool = False,
+    every: float = EVERY,
     progress: Progress | None = None,
 ) -> Imported:
-    """Imports `path` as the dataset `name`: a text file as a CSV table of texts to draw, anything else as images.
+    """Imports `path` as the dataset `name`: a text file as a CSV table of texts to draw, a video as its frames,
+    anything else as images.
 
     `side` is that of the squares texts are drawn in, in pixels, 0 for 96; `wishes` and `shape` are for folders of
-    images, except `wishes.merge`. Raises UserError if the import is refused.
+    images, except `wishes.merge`; a video must be `unlabelled`, and gives one frame in `every` seconds. Raises
+    UserError if the import is refused.
     """
+    if is_video(path):
+        _without_classes(path, side, wishes, unlabelled=unlabelled)
+        return import_video(path, name, folder, every=every, shape=shape, progress=progress)
+    _for_videos_alone(path, every)
     if is_table(path):
-        _for_images_alone(path, wishes, shape)
+        _for_images_alone(path, wishes, shape, unlabelled=unlabelled)
         return import_texts(
             path, name, folder, side=side or SIDE, merge=wishes.merge, encoding=encoding, progress=progress
         )
+    _for_texts_alone(path, side)
+    return import_images(
+        path, name, folder, wishes=wishes, shape=shape, encoding=encoding, unlabelled=unlabelled, progress=progress
+    )
+
+
+def _for_texts_alone(path: Path, side: int) -> None:
     if side:
         given, allowed = f"{side} for {path.name}", "0: images keep their own size"
         raise UserError("no_table", "side", given, allowed, "Leave it out, or give a CSV file of texts.")
-    return import_images(path, name, folder, wishes=wishes, shape=shape, encoding=encoding, progress=progress)
 
 
-def _for_images_alone(path: Path, wishes: Wishes, shape: str) -> None:
+def _for_videos_alone(path: Path, every: float) -> None:
+    if every != EVERY:
+        given = f"{every:g} for {path.name}"
+        raise UserError("no_video", "every", given, "a video file", f"Leave it out, or give a video, such as {SUFFIX}.")
+
+
+def _without_classes(path: Path, side: int, wishes: Wishes, *, unlabelled: bool) -> None:
+    _for_texts_alone(path, side)
+    if not unlabelled:
+        meaning = "its frames as images without labels"
+        way = Choice({"unlabelled": True}, UNLABELLED, meaning, {})
+        fix = f"Use {way.flags}: {meaning}, to adapt to or to distil on."
+        raise UserError("video_without_classes", "path", path.name, "images with classes", fix, choices=[way])
+    refuse_class_wishes(wishes)
+
+
+def _for_images_alone(path: Path, wishes: Wishes, shape: str, *, unlabelled: bool) -> None:
     check_shape(shape)
-    given = {"shape": shape != "crop", "classes_from": bool(wishes.classes_from), "splits": not wishes.splits}
+    given = {
+        "shape": shape != "crop", "classes_from": bool(wishes.classes_from), "splits": not wishes.splits,
+        "unlabelled": unlabelled,
+    }  # fmt: skip
     for field, changed in given.items():
         if changed:
             fix = "Leave it out: a table's classes are its labels, and its texts are drawn in squares."

@@ -1,0 +1,97 @@
+"""A video becomes a set without labels, of the frames at the asked times; a hostile one is refused, nothing is left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.engine.data import import_data, load_dataset
+from core.engine.data.imports.imported import find_home, read_own
+from core.engine.data.imports.video import container_of, is_video
+from core.errors import UserError
+from tests.videos import SHADES, clip
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "datasets").mkdir()
+    return tmp_path / "datasets"
+
+
+@pytest.mark.parametrize("container", ["mp4", "mkv", "avi"])
+def test_one_frame_in_every_so_many_seconds(tmp_path: Path, folder: Path, container: str) -> None:
+    video = clip(tmp_path / f"clip.{container}", SHADES, rate=4)  # a shade of grey every quarter of a second
+    found = import_data(video, "clip", folder, unlabelled=True, every=0.5)
+    assert (found.unlabelled, found.images) == (True, len(SHADES) // 2)
+    assert found.warnings == [f"{len(SHADES) // 2} frames of clip.{container}, one in 0.5 seconds"]
+    card = read_own(find_home("clip", folder) or Path()).card
+    assert [image.name for image in card.images][:3] == [
+        "clip 0:00:00.000.jpg", "clip 0:00:00.500.jpg", "clip 0:00:01.000.jpg",
+    ]  # fmt: skip
+    data = load_dataset("clip", 64, folder=folder, unlabelled=True)
+    means = data.train.images.float().mean((1, 2, 3)).numpy()
+    np.testing.assert_allclose(means, SHADES[::2], atol=4)  # the codec is lossy
+
+
+def test_a_video_has_no_classes_and_says_what_to_do(tmp_path: Path, folder: Path) -> None:
+    video = clip(tmp_path / "clip.mp4", SHADES, rate=4)
+    with pytest.raises(UserError) as caught:
+        import_data(video, "clip", folder)
+    assert caught.value.code == "video_without_classes"
+    assert [dict(choice.request) for choice in caught.value.choices] == [{"unlabelled": True}]
+    for every in (0.0, -1.0, float("nan"), 1e6):
+        with pytest.raises(UserError) as caught:
+            import_data(video, "clip", folder, unlabelled=True, every=every)
+        assert (caught.value.code, caught.value.field) == ("out_of_range", "every")
+    assert not list(folder.iterdir())
+
+
+def test_what_cannot_be_decoded_is_refused_and_leaves_nothing(tmp_path: Path, folder: Path) -> None:
+    whole = clip(tmp_path / "clip.mp4", SHADES, rate=4).read_bytes()
+    bad = {
+        "cut.mp4": whole[:200],
+        "noise.mp4": whole[:40] + bytes(np.random.default_rng(0).integers(0, 256, 5000, dtype=np.uint8)),
+        "empty.avi": b"RIFF\x10\0\0\0AVI " + b"abc" * 100,
+        "text.mkv": b"\x1a\x45\xdf\xa3" + b"file '/etc/passwd'\n" * 30,
+    }
+    for name, data in bad.items():
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(UserError) as caught:
+            import_data(tmp_path / name, "bad", folder, unlabelled=True)
+        assert caught.value.code == "unreadable_video", name
+        assert not list(folder.iterdir()), name
+
+
+def test_a_stop_leaves_nothing(tmp_path: Path, folder: Path) -> None:
+    video = clip(tmp_path / "clip.mp4", SHADES, rate=4)
+
+    def stop(what: str, done: int, total: int | None) -> None:
+        if what == "decoding":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        import_data(video, "clip", folder, unlabelled=True, progress=stop)
+    assert not list(folder.iterdir())
+
+
+def test_a_video_is_known_by_its_first_bytes(tmp_path: Path) -> None:
+    Image.new("RGB", (4, 4)).save(tmp_path / "picture.mp4", "PNG")
+    assert not is_video(tmp_path / "picture.mp4")
+    assert not is_video(tmp_path)
+    assert container_of(b"\0\0\0\x20ftypisom") == "mov"
+    assert container_of(b"\0\0\0\x20ftypheic") == ""
+
+
+def test_a_playlist_is_no_video_and_its_addresses_are_not_asked(tmp_path: Path, folder: Path) -> None:
+    """FFmpeg would follow what a playlist names, wherever that is."""
+    inside = clip(tmp_path / "inside.mp4", SHADES, rate=4)
+    playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXTINF:3,\n{inside.as_uri()}\n#EXT-X-ENDLIST\n"
+    for name, start in {"list.mp4": b"", "list.mkv": b"\x1a\x45\xdf\xa3", "list.mov": b"\0\0\0\x08ftypqt  "}.items():
+        (tmp_path / name).write_bytes(start + playlist.encode())
+        with pytest.raises(UserError) as caught:
+            import_data(tmp_path / name, "list", folder, unlabelled=True)
+        assert caught.value.code != "video_without_classes"
+        assert not list(folder.iterdir()), name
