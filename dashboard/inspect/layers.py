@@ -3,37 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import pandas as pd
 import streamlit as st
 
 from core import formatting
-from core.errors import UserError, UserErrors
 from core.escaping import UserText
 from core.questions.layers import Filters, Layer, Layers, LayersRequest
-from dashboard import components, faults
+from dashboard import components
 from dashboard.charts import layer_costs, weights
-from dashboard.data import asking
 from dashboard.i18n import say
+from dashboard.inspect import latest
 from dashboard.inspect.choice import Choice
 from dashboard.picture_row import Tile, picture_row
-from dashboard.session import dark, forget, read_only, recall, remember
+from dashboard.session import dark, read_only
 
-SLOT, FOUND = "inspect.layers", "inspect.layers_found"
-AT_ONCE = 4.0  # seconds for which the page waits before it is drawn without an answer
+SLOT = "inspect.layers"
 LAYER = "inspect_layers_layer"
 MOST_FILTERS = 64
-
-
-@dataclass(frozen=True)
-class Found:
-    """What came of a question."""
-
-    request: LayersRequest
-    answer: Layers | None = None
-    error: UserError | UserErrors | None = None
-    details: str = ""
 
 
 def show(choice: Choice) -> None:
@@ -42,32 +29,9 @@ def show(choice: Choice) -> None:
     if read_only():
         st.info(say("layers.read_only"), icon=":material/lock:")
         return
-    request = LayersRequest(choice.side.id, choice.against.id if choice.against is not None else "")
-    found = _answer(request)
-    if found is None:
-        asking.watch(SLOT)
-    elif found.error is not None:
-        faults.refused(found.error, found.details)
-        st.button(say("layers.again"), key="inspect_layers_again", on_click=forget, args=(FOUND,))
-    elif found.answer is not None:
-        draw(found.answer)
-
-
-def _answer(request: LayersRequest) -> Found | None:
-    """What is known; asked for where it is not."""
-    _take()
-    found: Found | None = recall(FOUND, None)
-    if (found is None or found.request != request) and asking.asked(SLOT) is None and asking.begin(SLOT, request):
-        asking.hurry(SLOT, AT_ONCE)
-        _take()
-        found = recall(FOUND, None)
-    return found if found is not None and found.request == request else None
-
-
-def _take() -> None:
-    outcome = asking.outcome(SLOT)
-    if outcome is not None and isinstance(outcome.asked.request, LayersRequest):
-        remember(FOUND, Found(outcome.asked.request, outcome.answer, outcome.error, outcome.details))
+    found = latest.answer(SLOT, LayersRequest(choice.side.id, choice.against.id if choice.against is not None else ""))
+    if found is not None:
+        draw(found)
 
 
 # showing

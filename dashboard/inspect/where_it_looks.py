@@ -3,38 +3,25 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
 
 import numpy as np
 import streamlit as st
 
-from core.errors import UserError, UserErrors
 from core.escaping import UserText
 from core.questions.saliency import Look, Method, Saliency, SaliencyRequest
 from core.sides import Side
-from dashboard import components, faults
-from dashboard.data import asking
+from dashboard import components
 from dashboard.i18n import say
+from dashboard.inspect import latest
 from dashboard.inspect.choice import Choice
 from dashboard.picture_row import Tile, as_png, picture_row
-from dashboard.session import read_only, recall, remember, set_widget, widget
+from dashboard.session import read_only, set_widget, widget
 from dashboard.tradeoffs import answers as kept_answers
 
-SLOT, FOUND, PLACE = "inspect.saliency", "inspect.saliency_found", "inspect_place"
+SLOT, PLACE = "inspect.saliency", "inspect_place"
 METHODS: dict[str, Method | None] = {"both": None, "grad_cam": "grad_cam", "occlusion": "occlusion"}
-AT_ONCE = 4.0  # seconds for which the page waits before it is drawn without maps
 AT_HAND = 16  # test images to click
 WIDTH = 260  # pixels of a map
-
-
-@dataclass(frozen=True)
-class Found:
-    """What came of a question."""
-
-    request: SaliencyRequest
-    answer: Saliency | None = None
-    error: UserError | UserErrors | None = None
-    details: str = ""
 
 
 def show(choice: Choice) -> None:
@@ -51,13 +38,9 @@ def show(choice: Choice) -> None:
         st.info(say("saliency.read_only"), icon=":material/lock:")
         return
     points = tuple(side.id for side in (choice.side, choice.against) if side is not None)
-    found = _answer(SaliencyRequest(points, int(place), None, METHODS[method or "both"]))
-    if found is None:
-        asking.watch(SLOT)
-    elif found.error is not None:
-        faults.refused(found.error, found.details)
-    elif found.answer is not None:
-        draw([side for side in (choice.side, choice.against) if side is not None], found.answer)
+    found = latest.answer(SLOT, SaliencyRequest(points, int(place), None, METHODS[method or "both"]))
+    if found is not None:
+        draw([side for side in (choice.side, choice.against) if side is not None], found)
 
 
 def _images(side: Side) -> None:
@@ -71,25 +54,6 @@ def _images(side: Side) -> None:
         tiles, key="inspect_saliency_images", label=say("saliency.images"), chosen=str(widget(PLACE, 0)),
         on_pick=lambda ident: set_widget(PLACE, int(ident)),
     )  # fmt: skip
-
-
-def _answer(request: SaliencyRequest) -> Found | None:
-    """What is known; asked for where it is not."""
-    _take()
-    found: Found | None = recall(FOUND, None)
-    if found is not None and found.request == request:
-        return found
-    if asking.asked(SLOT) is None and asking.begin(SLOT, request):
-        asking.hurry(SLOT, AT_ONCE)
-        _take()
-        found = recall(FOUND, None)
-    return found if found is not None and found.request == request else None
-
-
-def _take() -> None:
-    outcome = asking.outcome(SLOT)
-    if outcome is not None and isinstance(outcome.asked.request, SaliencyRequest):
-        remember(FOUND, Found(outcome.asked.request, outcome.answer, outcome.error, outcome.details))
 
 
 # showing
