@@ -18,7 +18,7 @@ from pathlib import Path
 from core.assets import LESSON_RESULTS, LESSONS
 from core.lessons.blocks import SEEDS, Chart, Lesson
 from core.lessons.parse import parse_lesson
-from core.lessons.prepared import DIGITS
+from core.lessons.prepared import DIGITS, kept
 from core.processes.workers import ensure_supervisor, stop_supervisor
 from core.recipe import Recipe
 from core.runs import Run, Status
@@ -36,14 +36,19 @@ def main(workspace: Path, wanted: list[str]) -> None:
     done = {name: known.get(name) or store.submit(recipe.to_toml()) for name, recipe in recipes.items()}
     wait(store, list(done.values()))
     for name in recipes:
-        keep(done[name], LESSON_RESULTS / name[:DIGITS])
+        keep(done[name], place_of(name))
     for lesson in lessons:
         for key in drawn_as_curves(lesson):
             keep_curves(done[lesson.runs[key].recipe.hash()])
     if not wanted:
         for path in LESSON_RESULTS.iterdir():
-            if path.name not in {name[:DIGITS] for name in recipes}:
+            if path not in {place_of(name) for name in recipes}:
                 shutil.rmtree(path)
+
+
+def place_of(recipe_hash: str) -> Path:
+    """The folder of a recipe's result, there or to be made."""
+    return kept().get(recipe_hash) or LESSON_RESULTS / recipe_hash[:DIGITS]
 
 
 def bundled() -> list[Lesson]:
@@ -86,9 +91,10 @@ def wait(store: Workspace, runs: list[Run]) -> None:
 
 
 def keep(run: Run, folder: Path) -> None:
-    """Copies recipe and result; of the system's description only its name, and no list of files, which are not kept."""
+    """Keeps the recipe, its defaults written out, and the result: only the name of the system, and no
+    list of files, which are not kept."""
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy(run.folder / "recipe.toml", folder / "recipe.toml")
+    (folder / "recipe.toml").write_text(run.recipe().resolved().to_toml(), encoding="utf-8")
     result = json.loads(run.result.read_text(encoding="utf-8"))
     result["environment"]["system"] = result["environment"]["system"].partition("-")[0]
     result = {key: value for key, value in result.items() if key not in ("seal", "files")}
@@ -98,7 +104,7 @@ def keep(run: Run, folder: Path) -> None:
 
 def keep_curves(run: Run) -> None:
     """Writes the values of a run's learning curves next to its result."""
-    folder = LESSON_RESULTS / run.recipe().hash()[:DIGITS]
+    folder = place_of(run.recipe().hash())
     told = [event for step in run.state().steps for event in step.curve]
     (folder / "curves.jsonl").write_text("".join(f"{event.to_line()}\n" for event in told), encoding="utf-8")
 

@@ -1,6 +1,7 @@
-"""Results that come with the lessons, measured by the product: `assets/lessons/results/<hash of the recipe>/`.
+"""Results that come with the lessons, measured by the product: `assets/lessons/results/<hash at that time>/`.
 
-A result is found by its recipe's hash, so one of an earlier recipe, or of other defaults, is never shown.
+A result is found by the hash of the recipe kept with it, in which the defaults are written out: one of another recipe,
+or of other defaults, is never shown, and options that came later have the value that changes nothing.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from core.assets import LESSON_RESULTS
 from core.events import Progress, parse
 from core.lessons.blocks import SEEDS, Lesson
 from core.lessons.references import Look, in_runs, mean_of
+from core.recipe import stored_recipe
 from core.runs import Run, RunSummary
 from core.state import RunState, Status, StepState
 
@@ -21,8 +23,15 @@ DIGITS = 16  # of the hash, in a folder's name
 @cache
 def prepared(recipe_hash: str, folder: Path = LESSON_RESULTS) -> RunSummary | None:
     """The result of a recipe by its hash, read once per process; None if there is none."""
-    path = folder / recipe_hash[:DIGITS]
-    return Run(path).summary() if (path / "result.json").is_file() else None
+    path = kept(folder).get(recipe_hash)
+    return Run(path).summary() if path is not None else None
+
+
+@cache
+def kept(folder: Path = LESSON_RESULTS) -> dict[str, Path]:
+    """The folder of each result, by its recipe's hash today."""
+    folders = (path.parent for path in folder.glob("*/result.json"))
+    return {stored_recipe((one / "recipe.toml").read_text(encoding="utf-8")).hash(): one for one in folders}
 
 
 def of_seed(lesson: Lesson, seed: int) -> dict[str, RunSummary]:
@@ -39,7 +48,8 @@ def over_seeds(lesson: Lesson) -> Look:
 
 def curves(recipe_hash: str, folder: Path = LESSON_RESULTS) -> RunState | None:
     """A state with nothing but the learning curves of a prepared run; None if they were not kept."""
-    path, summary = folder / recipe_hash[:DIGITS] / "curves.jsonl", prepared(recipe_hash, folder)
+    summary = prepared(recipe_hash, folder)
+    path = kept(folder).get(recipe_hash, folder) / "curves.jsonl"
     if summary is None or not path.is_file():
         return None
     told = [parse(line) for line in path.read_text(encoding="utf-8").splitlines()]

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.assets import LESSON_RESULTS
 from core.errors import UserErrors
 from core.escaping import UserText
 from core.events import Measured, RunFinished, RunStarted, StepStarted
@@ -19,6 +18,7 @@ from core.lessons import shelf
 from core.lessons.blocks import Lesson
 from core.lessons.diary import read_diary, write_diary
 from core.lessons.parse import parse_lesson
+from core.lessons.prepared import kept
 from core.points import Point
 from core.workspace import Workspace
 from dashboard.i18n import speaking
@@ -43,7 +43,7 @@ def lesson(language: str = "en", name: str = "pruning") -> Lesson:
 
 def prepared(found: Lesson, key: str, step: int, figure: str) -> list[float]:
     """A figure of each seed's result, read from its file."""
-    files = (LESSON_RESULTS / name[:16] / "result.json" for name in found.runs[key].hashes)
+    files = (kept()[name] / "result.json" for name in found.runs[key].hashes)
     return [json.loads(path.read_text(encoding="utf-8"))["points"][step][figure] for path in files]
 
 
@@ -131,7 +131,7 @@ def test_a_choice_is_decided_by_what_was_measured(store: Workspace) -> None:
     app.radio(key="learn_guess_pruning_1").set_value(0).run()
     app = press(app, "learn_predict_button_1")
     found = lesson()
-    latency = [json.loads((LESSON_RESULTS / n[:16] / "result.json").read_text())["points"]
+    latency = [json.loads((kept()[n] / "result.json").read_text())["points"]
                for n in found.runs["prune-fashion[0.5]"].hashes]  # fmt: skip
     before, after = (mean(points[step]["latency_ms"]["p50"] for points in latency) for step in (0, 1))
     times = before / after

@@ -11,9 +11,9 @@ from statistics import mean
 import pytest
 from playwright.sync_api import Page
 
-from core.assets import LESSON_RESULTS
 from core.lessons.diary import read_diary
 from core.lessons.parse import parse_lesson
+from core.lessons.prepared import kept
 from core.lessons.shelf import bundled
 from core.processes.dashboard import ensure_dashboard, stop_dashboard
 from core.processes.workers import stop_supervisor
@@ -50,7 +50,7 @@ def test_nothing_is_seen_before_the_prediction_and_the_files_numbers_after(
     site: Site, watched: Watched, language: str
 ) -> None:
     found = next(lesson for lesson in bundled("zh" if language == "zh" else "en") if lesson.id == "pruning")
-    files = (LESSON_RESULTS / name[:16] / "result.json" for name in found.runs["prune-fashion-raw[0.5]"].hashes)
+    files = (kept()[name] / "result.json" for name in found.runs["prune-fashion-raw[0.5]"].hashes)
     measured = f"{100 * mean(json.loads(p.read_text())['points'][1]['accuracy'] for p in files):.1f} %"
     page = watched.page
     page.goto(site.at(f"learn?lang={language}&lesson=pruning"))

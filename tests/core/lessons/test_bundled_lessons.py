@@ -12,7 +12,7 @@ import pytest
 from core.assets import LESSON_RESULTS, LESSONS
 from core.lessons.blocks import SEEDS, Claim, Lesson, Paragraph, Predict, Question
 from core.lessons.parse import parse_lesson
-from core.lessons.prepared import of_seed, prepared
+from core.lessons.prepared import of_seed
 from core.lessons.references import in_runs
 from dashboard.learn.book import all_hold
 from dashboard.learn.pictured import picture_look
@@ -139,9 +139,8 @@ def test_prepared_results_are_small_and_each_belongs_to_a_lesson() -> None:
     files = [path for path in LESSON_RESULTS.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 3_000_000
     wanted = {name for path in FILES for run in lesson(path).runs.values() for name in run.hashes}
-    kept = {path.parent.name for path in files}
-    assert all(any(name.startswith(folder) for name in wanted) for folder in kept)
-    assert all(prepared(name) is not None for name in wanted)
+    assert set(kept()) == wanted
+    assert {path.parent for path in files} == set(kept().values())
 
 
 def test_a_run_takes_less_than_a_minute() -> None:
