@@ -12,7 +12,7 @@ import pytest
 from core.assets import LESSON_RESULTS, LESSONS
 from core.lessons.blocks import SEEDS, Claim, Lesson, Paragraph, Predict, Question
 from core.lessons.parse import parse_lesson
-from core.lessons.prepared import of_seed
+from core.lessons.prepared import kept, of_seed
 from core.lessons.references import in_runs
 from dashboard.learn.book import all_hold
 from dashboard.learn.pictured import picture_look
