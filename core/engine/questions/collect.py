@@ -156,17 +156,12 @@ def _read(archive: Archive, entry: Entry, packed: Packed, most: int) -> bytes:
 
 
 def _copy(archive: Archive, entry: Entry, packed: Packed, target: Path) -> None:
-    digest = sha256()
-    if entry.skip or entry.size != packed.bytes:
-        raise _altered(f"{entry.name} of {entry.size:,} bytes {entry.skip}".strip(), f"{packed.bytes:,} bytes")
-    with replacing(target) as temporary, temporary.open("xb") as file:
+    with replacing(target) as temporary:
         try:
-            for piece in archive.chunks(entry):
-                digest.update(piece)
-                file.write(piece)
+            found = archive.unpack(entry, temporary)
         except DamagedEntry as error:
             raise _altered(f"{entry.name}: {error}", "as it was handed in") from error
-        if digest.hexdigest() != packed.sha256:
+        if found != packed.sha256:
             raise _altered(f"{entry.name} is not the file that was handed in", f"sha256 {packed.sha256[:12]}…")
 
 

@@ -5,7 +5,6 @@ the same reader as a dataset's, nothing is unpacked under a name that its log do
 from __future__ import annotations
 
 from collections.abc import Mapping
-from hashlib import sha256
 from pathlib import Path
 
 from core.engine.data.imports.zip_reader import Archive, DamagedEntry, Entry
@@ -106,17 +105,13 @@ def _unpack(archive: Archive, entry: Entry, packed: Packed, folder: Path) -> Non
         raise _refused(f"{entry.name} of {entry.size:,} bytes {entry.skip}".strip(), f"{packed.bytes:,} bytes")
     target = safe_join(folder, entry.name)
     make_folder(target.parent)
-    digest = sha256()
     with replacing(target) as temporary:
         try:
-            with temporary.open("xb") as file:
-                for piece in archive.chunks(entry):
-                    digest.update(piece)
-                    file.write(piece)
+            found = archive.unpack(entry, temporary)
         except DamagedEntry as error:
             raise _refused(f"{entry.name}: {error}", "as it was packed") from error
-        if digest.hexdigest() != packed.sha256:
-            raise _refused(f"{entry.name}, sha256 {digest.hexdigest()[:12]}…", f"{packed.sha256[:12]}…")
+        if found != packed.sha256:
+            raise _refused(f"{entry.name}, sha256 {found[:12]}…", f"{packed.sha256[:12]}…")
 
 
 def _refused(given: str, allowed: str) -> UserError:

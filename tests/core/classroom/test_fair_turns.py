@@ -12,13 +12,13 @@ from core.classroom.learners import Class
 from core.classroom.limits import Limits, limits, minutes, set_limits, usage
 from core.errors import UserError
 from core.processes.supervisor import Supervisor
-from core.processes.workers import end, ensure_supervisor, stop_supervisor, supervisor
+from core.processes.workers import ensure_supervisor, stop_supervisor, supervisor
 from core.questions.import_data import ImportRequest
 from core.runs import Run, Status
 from core.search.store import create, search_ids
 from core.uploads import keep_file
 from core.workspace import Workspace
-from tests.core.processes.test_supervisor import QUICK, turn_until
+from tests.core.processes.test_supervisor import QUICK, let_go, turn_until
 from tests.core.processes.test_workers import FAKE, recipe
 from tests.dashboard.test_search_page import asked
 
@@ -39,14 +39,7 @@ def root(tmp_path: Path) -> Iterator[Workspace]:
 def keeper(root: Workspace) -> Iterator[Supervisor]:
     keeper = Supervisor(root, FAKE, QUICK)
     yield keeper
-    for monitor in keeper.monitors.values():
-        if monitor.who is not None:
-            end(monitor.who, kill=True)
-    keeper.close()
-    for worker in keeper._children:
-        end(worker.who, kill=True)
-        worker.dismiss()
-        worker.process.wait()
+    let_go(keeper)
 
 
 def order(keeper: Supervisor, runs: dict[str, Run]) -> list[str]:

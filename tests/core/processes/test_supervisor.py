@@ -71,6 +71,11 @@ def keeper(workspace: Workspace) -> Iterator[Supervisor]:
     """A supervisor inside the test: it moves when the test calls `turn`."""
     keeper = Supervisor(workspace, FAKE, QUICK)
     yield keeper
+    let_go(keeper)
+
+
+def let_go(keeper: Supervisor) -> None:
+    """Ends a supervisor inside a test, and every worker it has."""
     for monitor in keeper.monitors.values():
         if monitor.who is not None:
             end(monitor.who, kill=True)

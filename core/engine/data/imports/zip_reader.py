@@ -12,6 +12,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
@@ -86,6 +87,15 @@ class Archive:
         if zlib.crc32(data) != entry.crc:
             raise DamagedEntry("its checksum (CRC) does not match")
         return data
+
+    def unpack(self, entry: Entry, target: Path) -> str:
+        """Writes the content to a new file block by block; its SHA-256 as hex digits. Raises DamagedEntry."""
+        digest = sha256()
+        with target.open("xb") as file:
+            for piece in self.chunks(entry):
+                digest.update(piece)
+                file.write(piece)
+        return digest.hexdigest()
 
     def chunks(self, entry: Entry) -> Iterator[bytes]:
         """The unpacked content in blocks, never more than the entry declares."""
