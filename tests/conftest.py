@@ -6,6 +6,7 @@ import atexit
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -40,6 +41,19 @@ def _place(item: pytest.Item) -> int:
     """The lower the earlier."""
     path = item.location[0].removeprefix("tests/")
     return next((place for place, prefix in enumerate(LONG) if path.startswith(prefix)), len(LONG))
+
+
+@pytest.fixture(autouse=True)
+def whole_numbers() -> Iterator[None]:
+    """A run owns its process and flushes denormal numbers in it; no test leaves that to the next."""
+    _keep_denormals()
+    yield
+    _keep_denormals()
+
+
+def _keep_denormals() -> None:
+    if (torch := sys.modules.get("torch")) is not None:
+        torch.set_flush_denormal(False)
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 import pytest
-import torch
 
 from core.engine.pipeline.run import run_recipe
 from core.runs import Run
@@ -62,8 +61,5 @@ def exported(store: Workspace, finished: Run) -> Run:
 
 def finished_run(store: Workspace, recipe: str) -> Run:
     run = store.create_run(recipe)
-    try:
-        run_recipe(run, os.getpid())
-    finally:
-        torch.set_flush_denormal(False)  # a run owns its process, a test does not
+    run_recipe(run, os.getpid())
     return run

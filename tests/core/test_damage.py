@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from core.bundle import write_bundle
@@ -94,10 +93,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 
 
 def finished_run(run: Run) -> None:
-    try:
-        run_recipe(run, os.getpid())
-    finally:
-        torch.set_flush_denormal(False)  # a run owns its process, a test does not
+    run_recipe(run, os.getpid())
 
 
 # damage

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from core.events import RunFinished
 from core.processes.dashboard import ensure_dashboard, stop_dashboard
@@ -72,7 +72,7 @@ def test_samples_are_explored_before_any_run(site: Site, watched: Watched, chrom
     select(page, "Cost", "Latency")
     page.wait_for_selector(f"{CHART} .xtitle >> text=latency")
     page.wait_for_url("**x=p50**")
-    assert page.get_by_text("2 selected").is_visible(), "the selection survives another axis"
+    expect(page.get_by_text("2 selected"), "the selection survives another axis").to_be_visible()
     make(site.workspace, RunFinished())
     page.get_by_role("link", name="Home").first.click()
     page.wait_for_selector(".st-key-run_demo button")  # its words stand on an empty Trade-offs page too

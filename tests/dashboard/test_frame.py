@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from core.events import RunFinished
 from tests.browser import SLOW, Site, Watched, wait_until_drawn
@@ -53,7 +53,7 @@ def test_the_name_is_in_the_navigation_and_in_every_title(furnished: Site, watch
         page.wait_for_function(f"() => document.title === {TITLES[name]!r}")
         named = "[...document.querySelectorAll('header *')].map((node) => getComputedStyle(node, '::after').content)"
         assert '"Condenser"' in page.evaluate(named), name
-        assert page.locator("[data-testid=stHeaderLogo]").is_visible()
+        expect(page.locator("[data-testid=stHeaderLogo]")).to_be_visible()
     watched.is_clean()
 
 
@@ -81,7 +81,8 @@ def test_live_has_no_second_stop(furnished: Site, watched: Watched) -> None:
     run = make(furnished.workspace, steps=1)
     page.goto(furnished.at(f"live?run={run.id}"))
     page.wait_for_selector(".live-plot[data-drawn]")
-    assert page.get_by_role("button", name=re.compile("stop|cancel", re.IGNORECASE)).count() == 1
+    wait_until_drawn(page)
+    expect(page.get_by_role("button", name=re.compile("stop|cancel", re.IGNORECASE))).to_have_count(1)
     page.evaluate("document.body.append(Object.assign(document.createElement('i'), {id: 'probe'}))")
     page.evaluate("document.querySelector('#probe').dataset.testid = 'stStatusWidget'")
     assert page.evaluate("getComputedStyle(document.querySelector('#probe')).display") == "none"

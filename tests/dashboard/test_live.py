@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from core.events import Measured, Progress, RunStarted, StepFinished, StepStarted
 from core.points import Latency, Point
@@ -195,5 +195,5 @@ def test_cancel_is_acknowledged_within_a_second(site: Site, watched: Watched, en
     site.workspace.cancel(engine.run.id)
     page.wait_for_selector(".st-key-where >> text=cancelled")
     assert engine.run.state().status is Status.CANCELLED
-    assert page.get_by_role("button", name="Resume").is_visible()
+    expect(page.get_by_role("button", name="Resume")).to_be_visible()
     watched.is_clean()

@@ -75,8 +75,8 @@ def test_what_is_drawn_is_put_to_the_models_and_can_be_cleared(site: Site, watch
     page = watched.page
     page.goto(site.at("try-it"))
     page.wait_for_selector(".picture-row button")
-    assert page.locator(".picture-row button").count() == 8
-    assert page.locator(".picture-row button[aria-pressed=true]").count() == 1
+    expect(page.locator(".picture-row button")).to_have_count(8)
+    expect(page.locator(".picture-row button[aria-pressed=true]")).to_have_count(1)
     page.get_by_text("Draw", exact=True).first.click()
     page.wait_for_selector(".draw-pad canvas")
     assert white(page) == 0

@@ -92,7 +92,7 @@ def squared_error(
     histogram's values at the centres of their bins."""
     used = np.flatnonzero(histogram)
     centres = full[0] + (used + 0.5) * (full[1] - full[0]) / BINS
-    scale = np.maximum(highs - lows, np.finfo(np.float64).tiny)[:, None] / (LEVELS - 1)
+    scale = np.maximum((highs - lows) / (LEVELS - 1), np.finfo(np.float64).tiny)[:, None]  # a run flushes smaller to 0
     zero = np.rint(-lows[:, None] / scale)
     rounded = (np.clip(np.rint(centres / scale) + zero, 0, LEVELS - 1) - zero) * scale
     return np.asarray((rounded - centres) ** 2 @ histogram[used], np.float64)

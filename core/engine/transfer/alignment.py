@@ -38,7 +38,8 @@ def mmd(source: Tensor, target: Tensor) -> Tensor:
     within, across, other = _squared(source, source), _squared(source, target), _squared(target, target)
     rows = len(source) + len(target)
     mean = (within.sum() + 2 * across.sum() + other.sum()).detach() / (rows * (rows - 1))
-    widths = mean.clamp_min(torch.finfo(mean.dtype).tiny)  # for equal rows, with distances and result 0
+    # For equal rows, with distances and result 0. Each product below stays a normal number: a run flushes smaller to 0.
+    widths = mean.clamp_min(torch.finfo(mean.dtype).tiny / BANDWIDTHS[0])
     found = source.new_zeros(())
     for multiple in BANDWIDTHS:
         same, mixed, there = (torch.exp(-part / (multiple * widths)).mean() for part in (within, across, other))

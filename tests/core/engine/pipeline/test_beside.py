@@ -16,7 +16,6 @@ from typing import Any
 
 import psutil
 import pytest
-import torch
 
 from core.engine.measure.latency import time_files
 from core.engine.pipeline import beside
@@ -75,10 +74,7 @@ def finished(run: Run) -> Run:
     """The run, done in this process and those it starts; here latency is timed briefly, what it is does not matter."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(time_files, "__defaults__", (0.01, *(time_files.__defaults__ or ())[1:]))
-        try:
-            run_recipe(run, os.getpid())
-        finally:
-            torch.set_flush_denormal(False)
+        run_recipe(run, os.getpid())
     assert run.state().status is Status.FINISHED
     return run
 

@@ -176,11 +176,8 @@ SHOWN_BY_THE_NETWORK = {
 def refused(text: str, tmp_path: Path) -> tuple[UserError, Run]:
     """What the run reports, the run being made as `condenser run`, `submit` and the page make it."""
     run = Workspace.open_or_create(tmp_path / "w").create_run(text)
-    try:
-        with pytest.raises((UserError, UserErrors)) as caught:
-            run_recipe(run, os.getpid())
-    finally:
-        torch.set_flush_denormal(False)
+    with pytest.raises((UserError, UserErrors)) as caught:
+        run_recipe(run, os.getpid())
     error = caught.value.errors[0] if isinstance(caught.value, UserErrors) else caught.value
     assert isinstance(error, UserError)
     return error, run

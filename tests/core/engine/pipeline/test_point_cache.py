@@ -4,7 +4,7 @@ hash."""
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
@@ -110,7 +110,7 @@ def test_what_is_damaged_is_not_believed(kept: KeptPoint, tmp_path: Path) -> Non
 
 
 @pytest.fixture
-def finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Run]]:
+def finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Run]:
     """Runs of the recipe, one after another in one workspace; however busy this machine is, their figures are kept."""
     monkeypatch.setattr("core.engine.measure.latency.BUSY", float("inf"))
     store = Workspace.open_or_create(tmp_path / "store")
@@ -120,8 +120,7 @@ def finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callab
         run_recipe(run, os.getpid())
         return run
 
-    yield finish
-    torch.set_flush_denormal(False)
+    return finish
 
 
 def files(run: Run) -> dict[str, str]:

@@ -50,10 +50,7 @@ method = "static"
 
 def finished_run(run: Run) -> None:
     """The run, done here and now."""
-    try:
-        run_recipe(run, os.getpid())
-    finally:
-        torch.set_flush_denormal(False)
+    run_recipe(run, os.getpid())
 
 
 @pytest.fixture(scope="module")

@@ -105,7 +105,10 @@ def test_gradients_are_those_of_differences(distance: object) -> None:
         assert torch.autograd.gradcheck(coral, (source, target))
 
 
-def test_gradients_stay_finite_where_rows_are_equal() -> None:
+@pytest.mark.parametrize("flushed", [False, True])
+def test_gradients_stay_finite_where_rows_are_equal(flushed: bool) -> None:
+    """Also where denormal numbers are zero, as in every run."""
+    torch.set_flush_denormal(flushed)
     rows = torch.ones(4, 3, requires_grad=True)
     for distance in (coral, mmd):
         value = distance(rows, torch.ones(4, 3))

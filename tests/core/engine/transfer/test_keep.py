@@ -142,10 +142,7 @@ def imported(store: Workspace, path: Path, backbone: str, **more: object) -> Non
 def done(store: Workspace, recipe: str) -> Run:
     parse_recipe(recipe, store.catalog())
     run = store.create_run(recipe)
-    try:
-        run_recipe(run, os.getpid())
-    finally:
-        torch.set_flush_denormal(False)
+    run_recipe(run, os.getpid())
     return run
 
 
