@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TORCH_INDEX ?=
 
-.PHONY: run test test-all long faults check catalog bench preflight clean
+.PHONY: run test shared alone test-all long faults check catalog bench preflight clean
 
 run: $(VENV)/.installed
 	$(BIN)/condenser dashboard
@@ -14,8 +14,12 @@ ALONE := $(shell grep -rl "mark\.alone" tests --include="test_*.py")
 SHARED := -n 2 --dist loadfile --no-loadscope-reorder
 
 # Most tests share the cores; those that look at a page's speed then have the machine to themselves.
-test: $(VENV)/.developing
+test: shared alone
+
+shared: $(VENV)/.developing
 	$(BIN)/python -m pytest $(SHARED) -m "not slow and not faults and not alone" tests
+
+alone: $(VENV)/.developing
 	$(BIN)/python -m pytest -m "alone and not slow and not faults" $(ALONE)
 
 # The long tests beside the default ones; under an hour on two cores.

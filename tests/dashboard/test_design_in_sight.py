@@ -16,7 +16,8 @@ from tests.dashboard.test_design import ANSWER
 pytestmark = pytest.mark.usefixtures("attended")
 START = ".st-key-design_start button:visible"  # Streamlit draws one with a help twice, for two widths
 MAIN = "[data-testid=stMain]"
-SIZES = [(1280, 900), (1280, 480), (700, 800), (420, 900), (420, 560)]  # also windows that the preview is too tall for
+LOW = [(1280, 480), (420, 560)]  # windows that the preview is too tall for
+SIZES = [*LOW, *(pytest.param(*size, marks=pytest.mark.slow) for size in ((1280, 900), (700, 800), (420, 900)))]
 UNCOVERED = """(node) => {
   const box = node.getBoundingClientRect();
   const top = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
@@ -83,7 +84,7 @@ def test_nothing_ends_below_the_bar(site: Site, chromium: Browser) -> None:
         assert note["y"] + note["height"] <= bar["y"], "the page's last words can be read"
 
 
-@pytest.mark.parametrize(("width", "height"), [(1280, 900), (420, 900)], ids=str)
+@pytest.mark.parametrize(("width", "height"), [(1280, 900), pytest.param(420, 900, marks=pytest.mark.slow)], ids=str)
 def test_the_key_starts_one_run_from_anywhere(site: Site, chromium: Browser, width: int, height: int) -> None:
     with opened(site, chromium, width, height) as page:
         before = len(site.workspace.run_ids())

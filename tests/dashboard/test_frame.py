@@ -57,7 +57,7 @@ def test_the_name_is_in_the_navigation_and_in_every_title(furnished: Site, watch
     watched.is_clean()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_what_has_the_focus_wears_a_ring(furnished: Site, chromium: Browser, theme: Any) -> None:
     """At least 2 px, of a contrast of 3 or more with the page."""
     context = chromium.new_context(viewport={"width": 1280, "height": 900}, color_scheme=theme)

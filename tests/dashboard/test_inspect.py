@@ -81,6 +81,12 @@ def keep(path: Path, given: tuple[int, ...], labels: tuple[int, ...]) -> None:
     write_kept(path, file.getvalue())
 
 
+@pytest.fixture(autouse=True)
+def nobody_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who answers is not here; the page is drawn at once."""
+    monkeypatch.setattr("dashboard.inspect.latest.AT_ONCE", 0.0)
+
+
 def inspect(run: Run, language: str = "en", **query: str) -> AppTest:
     return shown("inspect", language, run=run.id, **query)
 

@@ -20,7 +20,7 @@ from core.workspace import Workspace
 from tests.browser import SLOW, Site, Watched, violations, wait_until_drawn
 from tests.core.processes.test_supervisor import pids, until
 from tests.core.processes.test_workers import FAKE, recipe
-from tests.dashboard.test_pages import NASTY, PAGES, address, make
+from tests.dashboard.test_pages import NASTY, PAGES, READING, address, make
 from tests.dashboard.test_search_page import asked, stored
 
 SAMPLES = Path(__file__).resolve().parents[2] / "assets" / "samples"
@@ -106,7 +106,9 @@ def test_every_page_is_readable_and_keeps_to_itself(furnished: Site, seen: tuple
     watched.is_clean()
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in READING else name for name in PAGES]
+)
 def test_every_control_is_reached_by_tab_and_shows_it(furnished: Site, watched: Watched, name: str) -> None:
     page = watched.page
     visit(furnished, page, name, "en")

@@ -218,8 +218,8 @@ for line in sys.stdin:
         os.kill(os.getpid(), 9)
     if how == "babbles":
         print("no JSON", flush=True)
-    if how == "waits" and not asked.get("early"):
-        sys.stdin.readline()
+    if how == "waits" and not asked.get("early") and json.loads(sys.stdin.readline()).get("stop"):
+        break
     tell(done=True)
 """
 

@@ -145,6 +145,7 @@ def test_a_run_of_the_same_steps_measures_nothing_again(finished: Callable[[], R
         assert sha256((second.folder / path).read_bytes()).hexdigest() == digest
 
 
+@pytest.mark.slow
 def test_a_damaged_point_is_measured_anew_with_a_warning(finished: Callable[[], Run]) -> None:
     first = finished()
     for path in (first.folder.parent.parent / "cache" / "points").iterdir():
