@@ -44,9 +44,10 @@ class Event:
 @dataclass(frozen=True, config=STRICT)
 class RunQueued(Event):
     """The run waits in the queue, for the first time or again after an interruption; `recipe` is the text it was
-    launched with, protected by the line's checksum."""
+    launched with, protected by the line's checksum, `parent` the run whose variant it is, if a person began there."""
 
     recipe: str = ""
+    parent: str = ""
 
 
 @dataclass(frozen=True, config=STRICT)

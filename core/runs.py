@@ -97,6 +97,12 @@ class Run:
             )
         return self._launched
 
+    @property
+    def parent(self) -> str:
+        """The id of the run that a person made it from, as the log says; empty if there is none."""
+        first = _parsed(self._first_line())
+        return first.parent if isinstance(first, RunQueued) else ""
+
     def _first_line(self) -> bytes:
         try:
             with self.events.open("rb") as file:
@@ -229,8 +235,8 @@ class Run:
         """For a worker: whether it is to end at its next batch, for whatever reason."""
         return self.ending or self.cancel_requested() or self.pause_requested()
 
-    def requeue(self) -> None:
-        """Makes a paused, cancelled, failed or interrupted run wait for its turn again.
+    def requeue(self, parent: str = "") -> None:
+        """Makes a new, paused, cancelled, failed or interrupted run wait for its turn; `parent` is a new run's.
 
         Raises UserError `run_is_running` or `run_is_finished`.
         """
@@ -245,7 +251,7 @@ class Run:
             for flag in ("cancel", "pause", "foreground.json", "worker.json", "result.json"):
                 remove_file(self.folder / flag)
             self._launched = None
-            self.emit(RunQueued(recipe))
+            self.emit(RunQueued(recipe, parent))
 
     def notes(self) -> Notes:
         """A person's notes on the run; if notes.json is damaged or missing, as far as result.json repeats them."""

@@ -139,9 +139,11 @@ class Workspace:
 
     # runs
 
-    def create_run(self, recipe_text: str, name: str = "", *, run_id: str = "", tags: tuple[str, ...] = ()) -> Run:
+    def create_run(
+        self, recipe_text: str, name: str = "", *, run_id: str = "", tags: tuple[str, ...] = (), parent: str = ""
+    ) -> Run:
         """A new run of a recipe that was already checked, created atomically. `name` replaces the recipe's in lists;
-        `run_id` is an id decided before, as `new_id` makes them."""
+        `run_id` is an id decided before, as `new_id` makes them; `parent` is the run whose variant it is."""
         run_id = run_id or new_id(after=self.run_ids())
         with self._half_made("runs", run_id) as folder:
             half = Run(folder)
@@ -151,7 +153,7 @@ class Workspace:
             other = name if name != half.headline().name else ""
             if other or tags:
                 half.annotate(half.notes().model_copy(update={"name": other, "tags": tags}))
-            half.requeue()
+            half.requeue(parent)
         return self.run(run_id)
 
     @contextmanager
@@ -226,11 +228,13 @@ class Workspace:
 
     # the queue
 
-    def submit(self, recipe_text: str, name: str = "", *, run_id: str = "", tags: tuple[str, ...] = ()) -> Run:
+    def submit(
+        self, recipe_text: str, name: str = "", *, run_id: str = "", tags: tuple[str, ...] = (), parent: str = ""
+    ) -> Run:
         """Creates a run and queues it; in a learner's corner, raises UserError as `limits.refuse_run`."""
         if is_corner(self.path):
             refuse_run(self.path)
-        run = self.create_run(recipe_text, name, run_id=run_id, tags=tags)
+        run = self.create_run(recipe_text, name, run_id=run_id, tags=tags, parent=parent)
         try:
             self.queue(run)
         except OSError:

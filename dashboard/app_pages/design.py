@@ -213,8 +213,8 @@ def start(checked: Recipe | None, faults: Sequence[UserError], steps: Sequence[S
             shortcut="Ctrl+Enter", disabled=bool(why), help=say("design.start_help"),
         )  # fmt: skip
     if pressed and checked is not None and not why:
-        draft_state.started(checked)
-        launch.begin(checked.to_toml())
+        begun = partial(draft_state.started, checked)
+        launch.begin(checked.to_toml(), draft_state.current().parent, begun)
 
 
 main()

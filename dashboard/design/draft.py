@@ -27,8 +27,9 @@ UNFIXABLE = ("unknown_field", "unknown_stage", "unknown_method", "unknown_backbo
 @dataclass(frozen=True)
 class Draft:
     """A recipe with its history; `preset` is what was applied just now, `unfitted` what the recipe was before it was
-    fitted to its data just now. `base` is what was loaded or started last: a variant is
-    called by what it changed of it. `wished` is the recipe before and after it was fitted last, see `design.fit`.
+    fitted to its data just now. `base` is what was loaded or started last, and `parent` the run it is
+    the recipe of, if any: a variant is called by what it changed of it. `wished` is the recipe before and after it was
+    fitted last, see `design.fit`.
 
     `edition` counts the changes that no field made itself: fields of another edition are other fields.
     """
@@ -41,6 +42,7 @@ class Draft:
     unfitted: Recipe | None = None
     base: Recipe | None = None
     wished: tuple[Recipe, Recipe] | None = None
+    parent: str = ""
 
     def changed(self, recipe: Recipe) -> Draft:
         """The draft with `recipe` in it, from which `undo` leads back here."""

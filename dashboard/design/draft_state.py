@@ -44,9 +44,9 @@ def edit(change: Callable[[Draft], Draft], edition: int | None = None) -> None:
         keep(renamed(now, change(now)))
 
 
-def started(recipe: Recipe) -> None:
-    """What is changed from now on is called by its difference to this recipe, of which a run was started."""
-    keep(replace(current(), base=recipe))
+def started(recipe: Recipe, run_id: str) -> None:
+    """What is changed from now on is a variant of this run, and called by its difference to the run's recipe."""
+    keep(replace(current(), base=recipe, parent=run_id))
 
 
 def keep(changed: Draft) -> None:
@@ -109,10 +109,11 @@ def earlier() -> tuple[str, float] | None:
     return newest_draft(workspace())
 
 
-def load(text: str | bytes) -> None:
-    """Takes a recipe from outside; a wrong one is refused and leaves the draft as it was."""
+def load(text: str | bytes, parent: str = "") -> None:
+    """Takes a recipe from outside, or that of the run `parent`; a wrong one is refused and leaves the draft as it
+    was."""
     try:
-        edit(lambda now: draft.load(now, text, workspace().catalog()))
+        edit(lambda now: replace(draft.load(now, text, workspace().catalog()), parent=parent))
     except (UserError, UserErrors) as error:
         remember("design.refused", error)
 
@@ -134,12 +135,12 @@ def take_from_address() -> None:
         name = raw_query(parameter)
         put_query(parameter, None)
         if name is not None:
-            _take(name, read)
+            _take(name, read, name if parameter == "from" else "")
 
 
-def _take(name: str, read: Callable[[str], str]) -> None:
+def _take(name: str, read: Callable[[str], str], parent: str) -> None:
     try:
-        load(read(name))
+        load(read(name), parent)
     except UserError as error:
         remember("design.refused", error)
     except OSError as error:

@@ -16,7 +16,7 @@ def to_document(draft: Draft) -> Document:
     """The recipe, what its name and its adjustments go back to, and the history, as JSON."""
     past, future = draft.past[-KEPT:], draft.future[:KEPT]
     return {
-        "recipe": _data(draft.recipe), "preset": draft.preset,
+        "recipe": _data(draft.recipe), "preset": draft.preset, "parent": draft.parent,
         "past": [_data(recipe) for recipe in past], "future": [_data(recipe) for recipe in future],
         "base": None if draft.base is None else _data(draft.base),
         "wished": None if draft.wished is None else [_data(recipe) for recipe in draft.wished],
@@ -37,6 +37,7 @@ def from_document(document: Document) -> Draft:
         str(document.get("preset") or ""),
         base=None if base is None else from_data(base),
         wished=None if wished is None else _pair(document),
+        parent=str(document.get("parent") or ""),
     )
 
 

@@ -111,7 +111,8 @@ def _curves(state: RunState, before: Parent | None, look: _Look) -> Panel:
 def _behind(before: Parent | None, earlier: pd.DataFrame | None) -> str:
     if before is None or earlier is None or not earlier["validation_accuracy"].notna().any():
         return ""
-    return say("live.earlier", name=UserText(before.name).md(), count=before.differ)
+    told = "live.made_from" if before.made_from else "live.earlier"
+    return say(told, name=UserText(before.name).md(), count=before.differ)
 
 
 def drawing() -> None:

@@ -1,9 +1,9 @@
-"""The earlier run that a run is a variant of: the one most like it, whose curve is drawn faintly behind."""
+"""The earlier run that a run is a variant of, whose curve is drawn faintly behind."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import streamlit as st
 
@@ -22,16 +22,17 @@ DATASET = Setting(RECIPE, "", "dataset")  # on another one the curves would not 
 
 @dataclass(frozen=True)
 class Parent:
-    """An earlier run, and how many settings differ."""
+    """An earlier run, how many settings differ, and whether a person made the later one from it."""
 
     run: str
     name: str
     differ: int
+    made_from: bool = False
 
 
 def of(run: Run, recipe: Recipe | None) -> Parent | None:
-    """The finished run before this one on the same dataset that differs in the fewest settings, from one to FEW; the
-    newest of them."""
+    """The finished run on the same dataset that a person made this one from. Where the log names none, or it is gone:
+    the one before it that differs in the fewest settings, from one to FEW, and of these the newest."""
     if recipe is None:
         return None
     return _of(str(workspace().path), run.id)
@@ -42,16 +43,24 @@ def _of(folder: str, run_id: str) -> Parent | None:
     mine = _settings(run_id)
     if mine is None:
         return None
-    ids = [each for each in workspace().run_ids() if each < run_id][-LATEST:]
+    ids, stored = workspace().run_ids(), workspace().run(run_id).parent
+    if stored in ids and (made_from := _compared(mine, stored)) is not None:
+        return replace(made_from, made_from=True)
     near: Parent | None = None
-    for each in reversed(ids):
-        theirs = _settings(each)
-        alike = theirs is not None and theirs.get(DATASET) == mine.get(DATASET)
-        differ = len(changes([mine, theirs])) if alike and theirs is not None else 0
-        if 0 < differ <= FEW and (near is None or differ < near.differ):
-            summary = workspace().run(each).summary()
-            near = Parent(each, summary.name, differ) if summary.status is Status.FINISHED else near
+    for each in reversed([each for each in ids if each < run_id][-LATEST:]):
+        found = _compared(mine, each)
+        if found is not None and 0 < found.differ <= FEW and (near is None or found.differ < near.differ):
+            near = found
     return near
+
+
+def _compared(mine: Mapping[Setting, Value], earlier: str) -> Parent | None:
+    """An earlier run with finished curves on the same dataset."""
+    theirs = _settings(earlier)
+    if theirs is None or theirs.get(DATASET) != mine.get(DATASET):
+        return None
+    summary = workspace().run(earlier).summary()
+    return Parent(earlier, summary.name, len(changes([mine, theirs]))) if summary.status is Status.FINISHED else None
 
 
 def _settings(run_id: str) -> Mapping[Setting, Value] | None:

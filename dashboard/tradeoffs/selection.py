@@ -239,7 +239,8 @@ def design_towards(row: PointRow[Any], key: str) -> None:
         help=say("tradeoffs.design_towards_help" if found else "tradeoffs.design_towards_unreadable"),
     )  # fmt: skip
     if pressed and found is not None:
-        draft_state.load(replace(found, steps=found.steps[: int(row["step"]) + 1]).to_toml())
+        towards = replace(found, steps=found.steps[: int(row["step"]) + 1])
+        draft_state.load(towards.to_toml(), "" if row["sample"] else str(row["run"]))
         st.switch_page("app_pages/design.py")
 
 

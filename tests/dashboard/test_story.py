@@ -16,6 +16,7 @@ from core.runs import Run
 from core.slots import set_slots
 from core.workspace import Workspace
 from dashboard.live import stepper
+from tests.dashboard.test_design import field
 from tests.dashboard.test_pages import DEMO, error, make, point, shown, text
 
 
@@ -151,6 +152,25 @@ def test_a_variant_has_its_parent_behind_it(workspace: Workspace) -> None:
     told = live(make(workspace, RunFinished()))
     assert "the earlier run most like this one (1 setting differs)" in told
     assert "faint: first: few" in told
+
+
+def test_the_run_that_a_person_began_with_stands_behind_a_variant(workspace: Workspace) -> None:
+    """However much was changed, and though another run is more like it; where it is gone, that other one."""
+    far, near = (DEMO.replace("ratio = 0.5", f"ratio = {ratio}") for ratio in (0.7, 0.6))
+    begun_with = make(workspace, RunFinished(), recipe=far.replace("views = 2", "views = 3"))
+    make(workspace, RunFinished(), recipe=near.replace("demo: few", "nearer: few"))
+    app = shown("design", **{"from": begun_with.id})
+    field(app, 2, "ratio", "slider").set_value(0.2).run()
+    app.button(key="design_start").click().run()
+    made = workspace.run(workspace.run_ids()[-1])
+    assert made.parent == begun_with.id
+    workspace.unqueue(made.id)
+    for event in make(workspace, RunFinished()).read()[0][1:]:
+        made.emit(event)
+    told = live(made)
+    assert "the run this one was made from" in told
+    assert "nearer: few" not in told
+    assert workspace.run(workspace.submit(made.recipe_text).id).parent == "", "by command it is nobody's variant"
 
 
 def test_the_queue_is_a_table_that_folds(workspace: Workspace) -> None:
