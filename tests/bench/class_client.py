@@ -60,11 +60,12 @@ class Client:
             await self._socket.close()
 
     async def open(self, page: str, query: str = "") -> None:
-        """Runs the script of a page, and waits for its end."""
-        for task in self._parts.values():
-            task.cancel()
-        self._parts.clear()
-        await self._run(page, query, "", self.told.pages)
+        """Runs the script of a page, and waits for its end; a part that is just being run ends first."""
+        async with self._turn:
+            for task in self._parts.values():
+                task.cancel()
+            self._parts.clear()
+            await self._run(page, query, "", self.told.pages)
 
     async def _run(self, page: str, query: str, fragment: str, times: list[float]) -> None:
         asked = BackMsg()
@@ -74,13 +75,12 @@ class Client:
         asked.rerun_script.fragment_id = fragment
         asked.rerun_script.is_auto_rerun = bool(fragment)
         asked.rerun_script.context_info.locale = "en-US"
-        async with self._turn:
-            self._finished.clear()
-            began = time.monotonic()
-            assert self._socket is not None
-            await self._socket.send(asked.SerializeToString())
-            await asyncio.wait_for(self._finished.wait(), LIMIT)
-            times.append(time.monotonic() - began)
+        self._finished.clear()
+        began = time.monotonic()
+        assert self._socket is not None
+        await self._socket.send(asked.SerializeToString())
+        await asyncio.wait_for(self._finished.wait(), LIMIT)
+        times.append(time.monotonic() - began)
 
     async def _listen(self) -> None:
         assert self._socket is not None
@@ -97,6 +97,9 @@ class Client:
                 self._page = message.navigation.page_script_hash
             elif kind == "auto_rerun":
                 self._again(message.auto_rerun.fragment_id, message.auto_rerun.interval)
+            elif kind == "stop_auto_rerun":
+                for fragment in message.stop_auto_rerun.fragment_ids:
+                    self._stop(fragment)
             elif kind == "delta" and message.delta.new_element.WhichOneof("type") == "exception":
                 self.told.wrong.append(message.delta.new_element.exception.message)
 
@@ -105,8 +108,14 @@ class Client:
         if fragment not in self._parts:
             self._parts[fragment] = asyncio.create_task(self._keep_on(fragment, seconds))
 
+    def _stop(self, fragment: str) -> None:
+        found = self._parts.pop(fragment, None)
+        if found is not None:
+            found.cancel()
+
     async def _keep_on(self, fragment: str, seconds: float) -> None:
         with suppress(asyncio.CancelledError):
             while True:
                 await asyncio.sleep(seconds)
-                await self._run("", "", fragment, self.told.parts)
+                async with self._turn:
+                    await self._run("", "", fragment, self.told.parts)

@@ -45,7 +45,7 @@ stage = "transfer"
 method = "fine_tune"
 epochs = 1000
 """
-SHORT = LONG.replace('"training"', '"short"').replace("fine_tune", "linear_probe").replace("1000", "1")
+SHORT = LONG.replace('"training"', '"short"').replace("epochs = 1000", "epochs = 1")
 GREEDY, MODEST = 4, 5  # runs of one learner, and how many learners with one run each
 
 
