@@ -12,7 +12,7 @@ from typing import Any
 from core.catalog import Facts
 from core.classroom.lent import refuse_lent
 from core.errors import UserError, nearest
-from core.files import write_atomic
+from core.files import remove_file, write_atomic
 from core.sealed import DamagedError, read_sealed, seal
 
 START = "added-"

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
 from core.classroom.limits import limits
 from core.classroom.places import corners, is_corner, root_of
+from core.datasets import CARD, all_names
 from core.errors import UserError
 from core.files import link, make_folder, remove_file
 
@@ -46,11 +47,8 @@ def lend(corner: Path) -> None:
     has under the same name stays: see `shadowed`."""
     if not is_corner(corner):
         return
-    root = root_of(corner)
-    open_to_all = limits(root).teachers == "read-only"
     for kind in KINDS:
-        wanted = set(_own(root, kind)) if open_to_all else set()
-        here = corner / kind
+        here, wanted = corner / kind, {path.name for path in _open_to_all(corner, kind) if not _clashes(path, corner)}
         for name in _links(here) - wanted:
             remove_file(here / name)
         for name in wanted:
@@ -59,26 +57,48 @@ def lend(corner: Path) -> None:
                     link(make_folder(here) / name, f"../../../{kind}/{name}")
 
 
-def shadowed(corner: Path) -> list[str]:
-    """The folders of what the teacher lends and the learner has under the same name, which is used instead."""
-    if not is_corner(corner) or limits(root_of(corner)).teachers != "read-only":
+def shadowed(corner: Path) -> list[Path]:
+    """What the teacher lends and the learner has under the same name, which is used instead."""
+    if not is_corner(corner):
         return []
-    found = [corner / kind / name for kind in KINDS for name in _own(root_of(corner), kind)]
-    return [path.name for path in found if os.path.lexists(path) and not is_lent(path)]
+    return [path for kind in KINDS for path in _open_to_all(corner, kind) if _clashes(path, corner)]
 
 
-def _own(root: Path, kind: str) -> Iterator[str]:
-    """The names of the datasets or networks in a folder of the teacher's."""
+def _open_to_all(corner: Path, kind: str) -> list[Path]:
+    """The teacher's own datasets or networks, if they are lent."""
+    root = root_of(corner)
+    if limits(root).teachers != "read-only":
+        return []
+    return [path for path in _entries(root / kind) if KINDS[kind].fullmatch(path.name) and not is_lent(path)]
+
+
+def _clashes(theirs: Path, corner: Path) -> bool:
+    """Whether the learner has something of that name; a dataset may have been renamed since it got its folder."""
+    kind = theirs.parent.name
+    own = [path for path in _entries(corner / kind) if KINDS[kind].fullmatch(path.name) and not is_lent(path)]
+    if any(path.name == theirs.name for path in own):
+        return True
+    return kind == "datasets" and any(_names(path) & _names(theirs) for path in own)
+
+
+def _names(home: Path) -> frozenset[str]:
+    """All names of a dataset, read again only when its card changed."""
     with suppress(OSError):
-        yield from (
-            entry.name
-            for entry in os.scandir(root / kind)
-            if KINDS[kind].fullmatch(entry.name) and not entry.is_symlink()
-        )
+        return _named(home, (home / CARD).stat().st_mtime_ns)
+    return frozenset()
+
+
+@lru_cache(500)
+def _named(home: Path, changed: int) -> frozenset[str]:
+    return frozenset(all_names(home))
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return [Path(entry) for entry in os.scandir(folder)]
+    except OSError:
+        return []
 
 
 def _links(folder: Path) -> set[str]:
-    try:
-        return {entry.name for entry in os.scandir(folder) if entry.is_symlink()}
-    except OSError:
-        return set()
+    return {path.name for path in _entries(folder) if is_lent(path)}

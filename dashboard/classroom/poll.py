@@ -157,4 +157,4 @@ def _number(guess: Guess) -> float:
 
 
 def _listed(names: Sequence[str]) -> str:
-    return ", ".join(UserText(name).md() for name in names)
+    return " · ".join(UserText(name).md() for name in names)

@@ -12,7 +12,7 @@ from core.classroom.places import class_of, corners
 from core.escaping import UserText
 from core.workspace import Workspace
 from dashboard import faults
-from dashboard.classroom import invitation, poll
+from dashboard.classroom import invitation, poll, teachers_own
 from dashboard.classroom.seats import TEACHER, seats
 from dashboard.i18n import say
 from dashboard.session import root, visit, visited, workspace
@@ -31,6 +31,8 @@ def show(mine: str | None, page: str = "") -> None:
             lend(workspace().path)
         st.caption(f"{say('classroom.yours', name=_name(mine))} · {say('classroom.turns', count=_waiting())}")
         invitation.show(page)
+        if page == "learn":  # a lesson of the teacher's may mean theirs
+            teachers_own.tell_shadowed()
     elif guest is not None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.info(say("classroom.visiting", name=_name(guest)), icon=":material/visibility:", width="stretch")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 
+from core.added_backbones import added
 from core.added_backbones import file_of as added_file
 from core.classroom.lent import is_lent, shadowed
 from core.classroom.limits import limits
-from core.datasets import find_home, imported_datasets
+from core.datasets import all_names, find_home, imported_datasets
+from core.errors import UserError
 from core.escaping import UserText
 from core.lessons import shelf
 from core.lessons.blocks import Lesson
-from core.models import network_home, own_networks
-from core.workspace import Workspace
+from core.models import network_home, own_networks, read_network
 from dashboard.i18n import language, say
 from dashboard.session import Language, is_learner, root, workspace
 
@@ -40,22 +43,28 @@ def show() -> None:
     here = workspace()
     sets = [name for name in imported_datasets(here.datasets) if is_teachers(name)]
     networks = [stored.card.name for stored in own_networks(here.models) if is_lent(stored.home)]
+    networks += [name for name in added(here.models) if is_lent(added_file(name, here.models))]
     kinds = {"datasets": sets, "networks": networks, "lessons": [lesson.title for lesson in lessons(language())]}
-    if not any(kinds.values()):
+    if not any(kinds.values()) and not shadowed(here.path):
         return
     st.subheader(say("classroom.from_teacher"), anchor=False)
     st.caption(say("classroom.from_teacher_help"))
     for kind, names in kinds.items():
         if names:
-            told = ", ".join(UserText(name).md() for name in names)
+            told = " · ".join(UserText(name).md() for name in names)
             st.markdown(say(f"classroom.lent_{kind}", names=told))
-    for name in _in_place(here):
-        st.info(say("classroom.shadowed", name=UserText(name).md()), icon=":material/info:")
+    tell_shadowed()
 
 
-def _in_place(here: Workspace) -> list[str]:
-    """The names of the learner's own datasets and networks in whose place the teacher's would be."""
-    hidden = set(shadowed(here.path))
-    homes = {name: find_home(name, here.datasets) for name in imported_datasets(here.datasets)}
-    sets = [name for name, home in homes.items() if home is not None and home.name in hidden]
-    return [*sets, *(stored.card.name for stored in own_networks(here.models) if stored.home.name in hidden)]
+def tell_shadowed() -> None:
+    """Says what of the teacher's the learner does not get, since they have something of that name."""
+    for theirs in shadowed(workspace().path):
+        st.info(say("classroom.shadowed", name=UserText(_called(theirs)).md()), icon=":material/info:")
+
+
+def _called(home: Path) -> str:
+    """The name of one of the teacher's datasets or networks; that of its folder where it is damaged."""
+    try:
+        return next(iter(all_names(home))) if home.parent.name == "datasets" else read_network(home).card.name
+    except (UserError, StopIteration):
+        return home.name

@@ -120,11 +120,25 @@ def test_a_learners_own_of_the_same_name_stays_and_is_told(root: Workspace, pets
     lending(root)
     (home,) = ana.datasets.glob("own-*")
     assert not home.is_symlink()
-    assert shadowed(ana.path) == [home.name]
+    assert [path.name for path in shadowed(ana.path)] == [home.name]
     delete_dataset(ana, "pets")
     lend(ana.path)
     assert shadowed(ana.path) == []
     assert home.is_symlink()
+
+
+def test_what_the_teacher_renamed_to_a_learners_name_is_not_mixed_up_with_it(root: Workspace, pets: Path) -> None:
+    ana, bob = corner(root, "Ana"), corner(root, "Bob")
+    import_images(pets, "animals", ana.datasets)
+    lending(root)
+    assert set(imported_datasets(ana.datasets)) == {"animals", "pets"}
+    edit_dataset("pets", Rename(to="animals"), root.datasets)
+    for store in (ana, bob):
+        lend(store.path)
+        assert set(imported_datasets(store.datasets)) == {"animals"}
+    assert [path.parent for path in shadowed(ana.path)] == [root.datasets]
+    assert not any(path.is_symlink() for path in ana.datasets.iterdir())
+    assert shadowed(bob.path) == []
 
 
 def test_nothing_else_is_linked(root: Workspace) -> None:

@@ -95,6 +95,11 @@ def test_the_teachers_lessons_are_shown_where_the_teacher_lends_them(
     assert "From your teacher" in told
     assert "Networks: teachers" in told
     assert "Lessons: Of the teacher" in told
+    bob, _ = two
+    kept(root.models, "both")
+    kept(bob.models, "both")
+    for page in ("classroom", "learn"):
+        assert "both have something called “both”" in text(shown(page)).replace("\\", "")
     set_limits(root.path, Limits())
     assert "Of the teacher" not in text(shown("learn", lesson="lent"))
     assert "From your teacher" not in text(shown("classroom")), "the links are gone with the first page"

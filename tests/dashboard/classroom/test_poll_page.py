@@ -85,7 +85,7 @@ def test_answers_are_counted_and_hidden_until_the_teacher_shows_them(
     for hidden in ("61.5", "33", "Ana", "Bob", measured):
         assert hidden not in told, hidden
     told = press(app, "class_poll_names")
-    assert "Have predicted: Ana, <b>Bob</b>" in told
+    assert "Have predicted: Ana · <b>Bob</b>" in told
     assert "Still missing: Eve" in told
     assert "61.5" not in told, "who, and not what"
     press(app, "class_poll_names")
