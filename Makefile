@@ -51,6 +51,7 @@ bench: $(VENV)/.developing
 ifeq ($(DEVICE),cpu)
 	$(BIN)/python -m tests.bench.speed
 	$(BIN)/python -m tests.bench.live_page
+	$(BIN)/python -m tests.bench.shared_class
 	$(BIN)/python -m tests.bench.alone
 	$(BIN)/python -m tests.bench.whole_runs --n $(N)
 else

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from core.catalog import Facts
+from core.classroom.lent import refuse_lent
 from core.errors import UserError, nearest
 from core.files import remove_file, write_atomic
 from core.sealed import DamagedError, read_sealed, seal
@@ -20,7 +21,7 @@ START = "added-"
 def keep(facts: Facts, folder: Path) -> None:
     """Adds a network to the workspace whose models are in `folder`; one of the same name is replaced."""
     data = json.dumps(dict(facts), ensure_ascii=False, sort_keys=True, allow_nan=False).encode()
-    write_atomic(_file(str(facts["name"]), folder), seal(data))
+    write_atomic(file_of(str(facts["name"]), folder), seal(data))
 
 
 def added(folder: Path) -> dict[str, dict[str, Any]]:
@@ -34,7 +35,8 @@ def forget(name: str, folder: Path) -> Mapping[str, Any]:
     known = added(folder)
     if name not in known:
         raise UserError("unknown_backbone", "backbone", name, "a network that was added", nearest(name, known))
-    remove_file(_file(name, folder))
+    refuse_lent(file_of(name, folder), "network", name)
+    remove_file(file_of(name, folder))
     return known[name]
 
 
@@ -44,8 +46,9 @@ def _read(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, DamagedError):
         return None
     whole = isinstance(facts, dict) and {"name", "params", "macs", "weights", "classes", "image_size"} <= facts.keys()
-    return facts if whole and _file(str(facts["name"]), path.parent) == path else None
+    return facts if whole and file_of(str(facts["name"]), path.parent) == path else None
 
 
-def _file(name: str, folder: Path) -> Path:
+def file_of(name: str, folder: Path) -> Path:
+    """Where the facts of the network with that name are kept."""
     return folder / f"{START}{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:16]}.json"

@@ -41,8 +41,9 @@ class Cached:
 
 
 def cached(workspace: Workspace) -> list[Cached]:
-    """The cache folders that are not empty, and the decoded images of imported datasets."""
-    folders = [*workspace.cache.glob("*"), *workspace.datasets.glob("own-*/cache")]
+    """The cache folders that are not empty, and the decoded images of imported datasets but those that are lent."""
+    mine = [folder for folder in workspace.datasets.glob("own-*/cache") if not folder.parent.is_symlink()]
+    folders = [*workspace.cache.glob("*"), *mine]
     return [found for folder in sorted(folders) if folder.is_dir() and (found := _measured(workspace, folder)).files]
 
 

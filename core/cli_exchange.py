@@ -12,9 +12,11 @@ from cyclopts import App, Parameter
 from rich.console import Console
 
 from core import formatting, parcel, run_table
+from core.classroom.places import class_of
 from core.errors import UserError
 from core.files import write_atomic
 from core.import_report import progress_line
+from core.lessons.titles import titled
 from core.processes.ask import ask
 from core.questions.collect import CollectRequest, Taken
 from core.questions.import_run import ImportRunRequest
@@ -110,14 +112,18 @@ def collect(folder: Path, *, workspace: Folder = None, json: AsJson = False) -> 
     store = Workspace.open_or_create(workspace)
     with _speaking[0].interruptible("What was taken so far is kept."), progress_line(_speaking[0].screen) as look:
         found = ask(store, CollectRequest(str(folder.absolute())), look)
-    lines = [f"{one.file}: {one.nickname}, {_counts(one)}, {PROOFS[one.proof]}" for one in found.taken]
+    lines = [f"{one.file}: {one.nickname}, {_counts(one, store)}, {PROOFS[one.proof]}" for one in found.taken]
     lines += [f"{one.file}: refused. {one.given}; allowed: {one.allowed}. {one.fix}" for one in found.refused]
     _speaking[0].say(json, found.to_json(), "\n".join(lines))
     return 2 if found.refused else 0
 
 
-def _counts(one: Taken) -> str:
-    return f"{formatting.Amount(one.runs):run|runs}, {formatting.Amount(one.points):point|points}"
+def _counts(one: Taken, store: Workspace) -> str:
+    """How many runs and points a hand-in has, and the titles of its lessons."""
+    there = Workspace(class_of(store.path) / one.corner)
+    titles = ", ".join(f"“{titled(lesson, 'en', there, store)}”" for lesson in one.lessons)
+    lessons = f", {formatting.Amount(len(one.lessons)):lesson|lessons} ({titles})" if titles else ""
+    return f"{formatting.Amount(one.runs):run|runs}, {formatting.Amount(one.points):point|points}{lessons}"
 
 
 def _refuse_unusable(file: Path) -> None:

@@ -31,17 +31,20 @@ class Condition(StrEnum):
 @dataclass(frozen=True)
 class Finding:
     """The state of a file, given by its path in the workspace, and what to do; `what` is the kind of finding, by which
-    a page chooses its words, `count` the number of lost lines."""
+    a page chooses its words, `count` the number of lost lines, `corner` the learner of a class in whose corner it
+    lies."""
 
     file: str
     state: Condition
     fix: str = ""
     what: str = ""
     count: int = 0
+    corner: str = ""
 
     def to_json(self) -> dict[str, str]:
         """As in the output of `condenser verify --json`."""
-        return {"file": self.file, "state": self.state.value, "fix": self.fix}
+        told = {"file": self.file, "state": self.state.value, "fix": self.fix}
+        return {**told, "corner": self.corner} if self.corner else told
 
 
 LOG_LOST = "The run's summary is used instead, if there is one. Otherwise resume the run: it is measured again."

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import chain
 
+from core.classroom.lent import is_lent, refuse_lent
+from core.classroom.places import corners
 from core.datasets import CARD, find_home
 from core.errors import UserError
 from core.files import make_folder, move, remove_tree, safe_join, touch
@@ -15,12 +18,14 @@ from core.workspace import Workspace
 
 def delete_dataset(workspace: Workspace, name: str) -> str:
     """Moves an imported dataset to the trash and returns the id for `restore_dataset`. Raises UserError
-    `unknown_dataset`, or `dataset_in_use` while a waiting or running run needs it."""
+    `unknown_dataset`, `lent` in a learner's corner for the teacher's, or `dataset_in_use` while a waiting or running
+    run needs it, also one of a learner to whom it is lent."""
     home = find_home(name, workspace.datasets)
     if home is None:
         fix = "List them with `condenser list datasets`; only imported ones can be deleted."
         raise UserError("unknown_dataset", "dataset", name, "a dataset of your own", fix)
-    user = next(_users(workspace, name), None)
+    refuse_lent(home, "dataset", name)
+    user = next(chain.from_iterable(_users(one, name) for one in _sharing(workspace, home.name)), None)
     if user is not None:
         fix = "Cancel it first, or wait until it ends."
         raise UserError("dataset_in_use", "dataset", f"{name}, which run {user} uses", "a dataset not in use", fix)
@@ -48,6 +53,14 @@ def deleted_home(workspace: Workspace, name: str) -> str | None:
     """The id of the deleted dataset with that name; None if there is none."""
     home = find_home(name, workspace.path / "trash")
     return home.name if home is not None else None
+
+
+def _sharing(workspace: Workspace, home: str) -> Iterator[Workspace]:
+    """The workspace, and the corners that its dataset is lent to."""
+    yield workspace
+    for corner in corners(workspace.path):
+        if is_lent(corner / "datasets" / home):
+            yield Workspace(corner)
 
 
 def _users(workspace: Workspace, name: str) -> Iterator[str]:

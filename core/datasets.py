@@ -38,10 +38,10 @@ def find_home(name: str, folder: Path) -> Path | None:
     if direct.is_dir():
         return direct
     wanted = normal_name(name)
-    return next((home for home in sorted(folder.glob("own-*")) if wanted in _names(home)), None)
+    return next((home for home in sorted(folder.glob("own-*")) if wanted in all_names(home)), None)
 
 
-def _names(home: Path) -> tuple[str, ...]:
+def all_names(home: Path) -> tuple[str, ...]:
     """The name and the former names of an imported dataset; none if its card is damaged."""
     try:
         card = json.loads(read_sealed(home / CARD))

@@ -300,6 +300,12 @@ def move(source: Path, target: Path) -> None:
         sync_folder(source.parent)
 
 
+def link(path: Path, target: str) -> None:
+    """Makes `path` a link to `target`, which is relative to its folder; raises FileExistsError if `path` exists."""
+    _operation(path)
+    os.symlink(target, path)
+
+
 def move_into(source: Path, target: Path) -> list[Path]:
     """Moves every file of `source` into the folder `target`, with one flush for all; existing names are not replaced.
     Returns the new paths. If anything fails, `target` is left as it was."""

@@ -16,6 +16,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from core.classroom.lent import refuse_lent
 from core.datasets import normal_name
 from core.errors import UserError, nearest, shorten
 from core.files import make_folder, move, remove_tree, touch
@@ -142,10 +143,11 @@ def damaged_network(home: Path) -> UserError:
 
 def remove_network(name: str, folder: Path, trash: Path) -> str:
     """Moves a network to the trash, which keeps it for a week, and returns its name; raises UserError
-    `unknown_network`. Damaged networks can be removed too."""
+    `unknown_network`, or `lent` for one of the teacher's. Damaged networks can be removed too."""
     home = network_home(name, folder)
     if not home.is_dir():
         find_network(name, folder)
+    refuse_lent(home, "network", name)
     target = make_folder(trash) / home.name
     remove_tree(target)
     move(home, target)

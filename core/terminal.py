@@ -234,13 +234,21 @@ def _at_chance(point: Point) -> str:
 
 def findings(found: Sequence[Finding]) -> str:
     """The damaged and missing files, with what to do about each, and the number of intact files."""
-    lines = [f"{one.state.value:<9} {one.file}\n          {one.fix}".rstrip() for one in found if one.state.is_bad]
+    lines = [
+        f"{one.state.value:<9} {one.file}{_whose(one)}\n          {one.fix}".rstrip()
+        for one in found
+        if one.state.is_bad
+    ]
     counts = Counter(one.state for one in found)
     whole = f"{counts[Condition.OK]} files are as they were written"
     unsealed, unknown = counts[Condition.UNSEALED], counts[Condition.UNKNOWN]
     bare = f"; {unsealed} have no hash to check them by" if unsealed else ""
     strange = f"; {unknown} are not known to Condenser" if unknown else ""
     return "\n".join([*lines, f"{whole}{bare}{strange}."])
+
+
+def _whose(found: Finding) -> str:
+    return f" (corner of {found.corner})" if found.corner else ""
 
 
 def gap_line(point: Point) -> str:

@@ -11,17 +11,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from core.answers import FOLDER as ANSWERS
+from core.classroom.checks import in_corner, of_class
+from core.classroom.hand_in import lessons_of
+from core.classroom.places import corners
 from core.damage import RESULT, Condition, Finding, of_run
 from core.datasets import CARD, UNPACKED, home_of
 from core.errors import UserError
+from core.file_checks import document, files, hashed, identities, listed, under
 from core.models import CARD as NETWORK_CARD
 from core.models import WEIGHTS, network_home
-from core.processes.workers import IDENTITY_FILES, read_identity
 from core.runs import Run
 from core.sealed import file_hash, read_sealed, unseal
 from core.search.store import FOLDER as SEARCHES
 from core.search.store import search_ids
-from core.tensors import has_whole_content, is_finite
+from core.tensors import has_whole_content
 from core.workspace import Workspace
 
 AGAIN = "Run the recipe again: steps whose models are cached are not trained again."
@@ -30,67 +33,79 @@ CACHED = "Nothing needs to be done: it is made again when needed. `condenser cac
 RESUMED = "Nothing needs to be done: a resumed run continues from the checkpoint before it."
 MADE = "A resumed run repeats the step; a finished run only loses its layer-by-layer sensitivity."
 COMPUTED = "Nothing needs to be done: the page Inspect has it computed again."
-PROCESS = "Nothing needs to be done: the next process writes it again."
 ASK_SEARCH = "Ask for a new search: steps whose models are cached are not trained again."
 RESUMED_SEARCH = "A resumed search writes it again from its runs: `condenser resume`."
 CONFIRM = "Confirm the trial again; the runs themselves are whole."
 ASK_AGAIN = "Try again: answers are kept for a day only."
 FETCH = "Delete it; the next run downloads or decodes it again."
+DIARY = "Begin the lesson again on the page Learn; runs are kept."
 MADE_FOLDER, HASHES = "made", "files.json"
 HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.[a-z]+")
 BY_CONTENT = re.compile(r"[0-9a-f]{64}")
 
 
 def verify(workspace: Workspace, name: str = "") -> list[Finding]:
-    """One finding per file: of the whole workspace, or of the run, dataset or imported network `name`.
+    """One finding per file: of the whole workspace and the corners of its learners, or of the run, dataset or imported
+    network `name`, which may lie in a corner.
 
     Raises UserError `no_workspace`, or `unknown_name` if nothing has that name.
     """
     if not workspace.path.is_dir():
         raise UserError("no_workspace", "workspace", str(workspace.path), "an existing folder", "Check --workspace.")
     if not name:
-        return list(_everything(workspace))
-    if name in workspace.run_ids():
-        return list(_under(f"runs/{name}", of_whole_run(workspace.run(name))))
-    for home in (path for path in workspace.datasets.glob("*") if path.is_dir()):
-        if home.name == name or home == home_of(name, workspace.datasets):
-            return list(_under(f"datasets/{home.name}", _of_home(home)))
-    network = network_home(name, workspace.models)
-    if network.is_dir():
-        return list(_under(f"models/{network.name}", of_network(network)))
+        return [*_everything(workspace), *of_class(workspace.path, _everything)]
+    found = _named(workspace, name)
+    inside = [(corner, _named(Workspace(corner), name)) for corner in corners(workspace.path)]
+    if found is not None or any(known is not None for _, known in inside):
+        return [*(found or ()), *(one for corner, known in inside for one in in_corner(corner, known or ()))]
     fix = "List them with `condenser runs` and `condenser list datasets`, or leave it out to verify everything."
     allowed = "the id of a run, or the name of a dataset on this machine or of an imported network"
     raise UserError("unknown_name", "name", name, allowed, fix)
 
 
+def _named(workspace: Workspace, name: str) -> list[Finding] | None:
+    """Of the run, dataset or network of that name; None if the workspace has none."""
+    if name in workspace.run_ids():
+        return list(under(f"runs/{name}", of_whole_run(workspace.run(name))))
+    for home in _homes(workspace.datasets, "*"):
+        if home.name == name or home == home_of(name, workspace.datasets):
+            return list(under(f"datasets/{home.name}", _of_home(home)))
+    network = network_home(name, workspace.models)
+    if network.is_dir():
+        return list(under(f"models/{network.name}", of_network(network)))
+    return None
+
+
+def _homes(folder: Path, pattern: str) -> list[Path]:
+    """The folders of datasets or networks; what is lent to a corner is verified where it lies."""
+    return sorted(path for path in folder.glob(pattern) if path.is_dir() and not path.is_symlink())
+
+
 def _everything(workspace: Workspace) -> Iterator[Finding]:
-    yield from _identities(workspace.path)
+    yield from identities(workspace.path)
     for run_id in workspace.run_ids():
-        yield from _under(f"runs/{run_id}", of_whole_run(workspace.run(run_id)))
-    for home in sorted(path for path in workspace.datasets.glob("*") if path.is_dir()):
-        yield from _under(f"datasets/{home.name}", _of_home(home))
-    for home in sorted(path for path in workspace.models.glob("own-*") if path.is_dir()):
-        yield from _under(f"models/{home.name}", of_network(home))
+        yield from under(f"runs/{run_id}", of_whole_run(workspace.run(run_id)))
+    for home in _homes(workspace.datasets, "*"):
+        yield from under(f"datasets/{home.name}", _of_home(home))
+    for home in _homes(workspace.models, "own-*"):
+        yield from under(f"models/{home.name}", of_network(home))
     for search_id in search_ids(workspace):
-        yield from _under(f"searches/{search_id}", _of_search(workspace.path / SEARCHES / search_id))
-    yield from _under("cache", of_cache(workspace.cache))
+        yield from under(f"searches/{search_id}", _of_search(workspace.path / SEARCHES / search_id))
+    for diary in lessons_of(workspace.path):
+        yield document(workspace.path, diary.relative_to(workspace.path).as_posix(), DIARY)
+    yield from under("cache", of_cache(workspace.cache))
     for job_id in workspace.job_ids():
         folder = workspace.path / "jobs" / job_id
         names = [name for name in ("request.json", "result.json") if (folder / name).exists()]
-        yield from _under(f"jobs/{job_id}", [_document(folder, name, ASK_AGAIN) for name in names])
+        yield from under(f"jobs/{job_id}", [document(folder, name, ASK_AGAIN) for name in names])
 
 
 def _of_search(folder: Path) -> Iterator[Finding]:
     """What was asked, where it stands, and who works on it; the journal is Optuna's and has no hashes."""
     for name, fix in (("search.json", ASK_SEARCH), ("progress.json", RESUMED_SEARCH), ("confirmed.json", CONFIRM)):
         if (folder / name).exists():
-            yield _document(folder, name, fix)
-    yield from _identities(folder)
-
-
-def _under(folder: str, findings: Iterator[Finding] | list[Finding]) -> Iterator[Finding]:
-    for found in findings:
-        yield Finding(f"{folder}/{found.file}", found.state, found.fix, found.what, found.count)
+            yield document(folder, name, fix)
+    yield from identities(folder)
 
 
 # a run
@@ -107,13 +122,13 @@ def of_whole_run(run: Run) -> Iterator[Finding]:
         yield Finding("recipe.toml", Condition.OK if run.launched() else Condition.UNSEALED)
     for name in ("result.json", "notes.json"):
         if (run.folder / name).exists() and name not in bad:
-            yield _summary(run) if name == "result.json" else _document(run.folder, name, "")
+            yield _summary(run) if name == "result.json" else document(run.folder, name, "")
     if state.status.is_over and run.events.exists() and not run.result.exists():
         yield Finding("result.json", Condition.MISSING, RESULT)
-    yield from _identities(run.folder)
+    yield from identities(run.folder)
     yield from _artifacts(run)
     yield from _checkpoints(run)
-    for path in _files(run.folder / ANSWERS):
+    for path in files(run.folder / ANSWERS):
         whole = has_whole_content(path)
         relative = path.relative_to(run.folder).as_posix()
         yield Finding(relative, *((Condition.OK,) if whole else (Condition.DAMAGED, COMPUTED)))
@@ -131,8 +146,8 @@ def _summary(run: Run) -> Finding:
 def _artifacts(run: Run) -> Iterator[Finding]:
     known = {saved.path: saved.sha256 for saved in run.state().artifacts}
     for path, digest in sorted(known.items()):
-        yield _hashed(run.folder, path, digest, AGAIN)
-    for file in _files(run.artifacts):
+        yield hashed(run.folder, path, digest, AGAIN)
+    for file in files(run.artifacts):
         relative = file.relative_to(run.folder).as_posix()
         if relative not in known:
             yield _unhashed(run.folder, relative)
@@ -147,12 +162,12 @@ def _unhashed(root: Path, relative: str) -> Finding:
 
 def _checkpoints(run: Run) -> Iterator[Finding]:
     """Checkpoints of training, and the results of finished steps."""
-    for path in _files(run.checkpoints):
+    for path in files(run.checkpoints):
         relative = path.relative_to(run.folder).as_posix()
         if path.name.startswith("epoch-"):
             yield from _checkpoint(run.folder, relative)
         elif path.name == "choice.json":
-            yield _document(run.folder, relative, MADE)
+            yield document(run.folder, relative, MADE)
         elif path.parent.name != MADE_FOLDER:
             yield _unhashed(run.folder, relative)
     for folder in sorted(run.checkpoints.rglob(MADE_FOLDER)):
@@ -162,35 +177,26 @@ def _checkpoints(run: Run) -> Iterator[Finding]:
 def _made(run: Run, relative: str) -> Iterator[Finding]:
     """The network and the logits of a finished step, checked by the hashes next to them."""
     hashes = f"{relative}/{HASHES}"
-    listed = _listed(run.folder / hashes)
+    known = listed(run.folder / hashes)
     if (run.folder / hashes).exists():
-        yield _document(run.folder, hashes, MADE)
+        yield document(run.folder, hashes, MADE)
     elif run.launched():
         yield Finding(hashes, Condition.MISSING, MADE)
-    there = {path.name for path in _files(run.folder / relative)} - {HASHES}
-    for name in sorted(there | set(listed)):
+    there = {path.name for path in files(run.folder / relative)} - {HASHES}
+    for name in sorted(there | set(known)):
         path = f"{relative}/{name}"
-        yield _hashed(run.folder, path, listed[name], MADE) if name in listed else Finding(path, Condition.UNSEALED)
+        yield hashed(run.folder, path, known[name], MADE) if name in known else Finding(path, Condition.UNSEALED)
 
 
 def _checkpoint(root: Path, relative: str) -> Iterator[Finding]:
     """A checkpoint of training: its tensors are checked by the hash in its manifest, if it has one."""
     path = root / relative
     if path.suffix == ".json":
-        yield _document(root, relative, RESUMED)
-        if digest := _listed(path).get("sha256", ""):
-            yield _hashed(root, relative.removesuffix(".json") + ".safetensors", digest, RESUMED)
-    elif not _listed(path.with_suffix(".json")):
+        yield document(root, relative, RESUMED)
+        if digest := listed(path).get("sha256", ""):
+            yield hashed(root, relative.removesuffix(".json") + ".safetensors", digest, RESUMED)
+    elif not listed(path.with_suffix(".json")):
         yield Finding(relative, Condition.UNKNOWN)
-
-
-def _listed(path: Path) -> dict[str, str]:
-    """The hashes in a sealed document; none if it is missing or damaged, which is reported separately."""
-    try:
-        found = json.loads(read_sealed(path))
-    except (OSError, ValueError):
-        return {}
-    return {key: value for key, value in found.items() if isinstance(value, str)} if isinstance(found, dict) else {}
 
 
 # datasets, caches
@@ -203,34 +209,34 @@ def _of_home(home: Path) -> Iterator[Finding]:
 def of_dataset(home: Path) -> Iterator[Finding]:
     """An imported dataset: its labels, its images by the hashes in their names, and the caches of decoded images."""
     fix = f"Delete the folder datasets/{home.name} of the workspace and import the images again."
-    card = _document(home, CARD, fix) if (home / CARD).exists() else Finding(CARD, Condition.MISSING, fix)
+    card = document(home, CARD, fix) if (home / CARD).exists() else Finding(CARD, Condition.MISSING, fix)
     yield card
     images = _images(home) if not card.state.is_bad else set()
     there = {path.name for path in (home / "images").glob("*") if path.is_file()}
     for name in sorted(images | there):
         digest = Path(name).stem
         if name in images or BY_CONTENT.fullmatch(digest):
-            yield _hashed(home, f"images/{name}", digest, fix)
+            yield hashed(home, f"images/{name}", digest, fix)
     yield from _caches(home, (home / "cache").glob("*.safetensors"), CACHED)
     for path in sorted((home / "versions").glob("*.json")):
-        yield _document(home, f"versions/{path.name}", VERSION)
+        yield document(home, f"versions/{path.name}", VERSION)
 
 
 def of_network(home: Path) -> Iterator[Finding]:
     """An imported network: its card, and its weights by the hash in the card."""
     fix = f"Delete the folder models/{home.name} of the workspace and import the network again."
-    card = _document(home, NETWORK_CARD, fix)
+    card = document(home, NETWORK_CARD, fix)
     yield card
     if not card.state.is_bad:
-        yield _hashed(home, WEIGHTS, str(_listed(home / NETWORK_CARD).get("sha256", "")), fix)
+        yield hashed(home, WEIGHTS, str(listed(home / NETWORK_CARD).get("sha256", "")), fix)
 
 
 def of_published(home: Path) -> Iterator[Finding]:
     """A published dataset: its unpacked files by their hashes, and the caches of decoded images."""
     if (home / UNPACKED).exists():
-        yield _document(home, UNPACKED, FETCH)
-        for name, digest in sorted(_listed(home / UNPACKED).items()):
-            yield _hashed(home, f"files/{name}", digest, FETCH)
+        yield document(home, UNPACKED, FETCH)
+        for name, digest in sorted(listed(home / UNPACKED).items()):
+            yield hashed(home, f"files/{name}", digest, FETCH)
     elif (home / "files").is_dir():
         yield Finding("files", Condition.UNSEALED)
     yield from _caches(home, home.glob("*.safetensors"), FETCH)
@@ -249,54 +255,19 @@ def _caches(home: Path, paths: Iterator[Path], fix: str) -> Iterator[Finding]:
 
 def of_cache(folder: Path) -> Iterator[Finding]:
     """The caches: models, embeddings, graphs, evaluations, and downloaded weights."""
-    for path in _files(folder):
+    for path in files(folder):
         relative = path.relative_to(folder).as_posix()
         named = HASH_IN_NAME.search(path.name)
         if path.suffix == ".kept":
             whole = has_whole_content(path)
             yield Finding(relative, *((Condition.OK,) if whole else (Condition.DAMAGED, CACHED)))
         elif path.name == "model.json":
-            yield _document(folder, relative, CACHED)
+            yield document(folder, relative, CACHED)
         elif path.name == "model.safetensors":
-            digest = _listed(path.with_name("model.json")).get("sha256", "")
-            yield _hashed(folder, relative, digest, CACHED) if digest else Finding(relative, Condition.UNKNOWN)
+            digest = listed(path.with_name("model.json")).get("sha256", "")
+            yield hashed(folder, relative, digest, CACHED) if digest else Finding(relative, Condition.UNKNOWN)
         elif relative.startswith("weights/") and named:
             whole = file_hash(path).startswith(named[1])
             yield Finding(relative, *((Condition.OK,) if whole else (Condition.DAMAGED, FETCH)))
         elif path.suffix not in (".lock", ".part"):
             yield Finding(relative, Condition.UNKNOWN)
-
-
-# one file
-
-
-def _identities(folder: Path) -> Iterator[Finding]:
-    for name in IDENTITY_FILES:
-        if (folder / name).exists():
-            bad = read_identity(folder / name) is None
-            yield Finding(name, *((Condition.DAMAGED, PROCESS) if bad else (Condition.OK,)))
-
-
-def _document(root: Path, relative: str, fix: str) -> Finding:
-    try:
-        found = unseal((root / relative).read_bytes())
-        json.loads(found.body)
-    except (OSError, ValueError):
-        return Finding(relative, Condition.DAMAGED, fix)
-    return Finding(relative, Condition.OK if found.sealed else Condition.UNSEALED)
-
-
-def _hashed(root: Path, relative: str, digest: str, fix: str) -> Finding:
-    path = root / relative
-    try:
-        found = file_hash(path)
-    except FileNotFoundError:
-        return Finding(relative, Condition.MISSING, fix)
-    except OSError:
-        return Finding(relative, Condition.DAMAGED, fix)
-    whole = found == digest and (path.suffix != ".safetensors" or is_finite(path))
-    return Finding(relative, *((Condition.OK,) if whole else (Condition.DAMAGED, fix)))
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))

@@ -22,8 +22,9 @@ from pydantic import JsonValue
 
 from core.added_backbones import added
 from core.catalog import Catalog, load_catalog
+from core.classroom.lent import is_lent
 from core.classroom.limits import refuse_disk, refuse_run
-from core.classroom.places import is_corner
+from core.classroom.places import corners, is_corner
 from core.datasets import imported_datasets
 from core.disk import disk_error
 from core.errors import UserError
@@ -40,7 +41,7 @@ from core.files import (
 )
 from core.jobs import Job
 from core.ledger import Ledger
-from core.models import PREFIX, bare_name, catalog_entries, remove_network
+from core.models import PREFIX, bare_name, catalog_entries, network_home, remove_network
 from core.questions.request import Request
 from core.runs import Run, RunSummary
 from core.sealed import seal
@@ -358,10 +359,14 @@ class Workspace:
 
     def remove_network(self, name: str) -> str:
         """Moves an imported network to the trash and returns its name; raises UserError `unknown_network`, or
-        `network_in_use` while a waiting or running run needs it."""
+        `network_in_use` while a waiting or running run needs it, also one of a learner to whom it is lent."""
         called = re.compile(re.escape(PREFIX + bare_name(name)) + r"\s*[\",']")
-        going = (line.id for line in self.lines() if not Status(line.status).is_over)
-        users = [run_id for run_id in going if called.search(self.run(run_id).recipe_text)]
+        home = network_home(name, self.models).name
+        lent = (Workspace(one) for one in corners(self.path) if is_lent(one / "models" / home))
+        going = (
+            (store, line.id) for store in (self, *lent) for line in store.lines() if not Status(line.status).is_over
+        )
+        users = [run_id for store, run_id in going if called.search(store.run(run_id).recipe_text)]
         if users:
             fix = f"Wait for the run to end, or cancel it: condenser cancel {users[0]}."
             raise UserError("network_in_use", "model", name, "a network that no waiting or running run needs", fix)

@@ -87,7 +87,7 @@ def _class(page: str) -> None:
     mine = seat()
     if mine is not None:
         seats().came(session_id(), mine, page)
-    presence.show(mine)
+    presence.show(mine, page)
 
 
 def _copies() -> None:

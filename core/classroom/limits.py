@@ -31,7 +31,8 @@ MINUTES_CODE = "class_minutes"
 
 
 class Limits(BaseModel):
-    """The limits of each learner, and whether learners see each other's results."""
+    """The limits of each learner, whether learners see each other's results, and whether they may use the teacher's own
+    datasets, networks and lessons."""
 
     model_config = IMMUTABLE
 
@@ -40,6 +41,7 @@ class Limits(BaseModel):
     disk: int = Field(2 * 10**9, ge=10**7, le=10**13, description="bytes of the corner")
     uploads: int = Field(500 * 10**6, ge=10**6, le=10**12, description="bytes uploaded, all files together")
     others: Literal["hidden", "read-only"] = "hidden"
+    teachers: Literal["hidden", "read-only"] = "hidden"
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from core.questions.request import Request
 
 @dataclass(frozen=True)
 class Taken:
-    """A hand-in that was taken: its file, the id of its corner, whose it is, how many runs and points it has, and who
-    signed it (`here`, `elsewhere`, `nobody`)."""
+    """A hand-in that was taken: its file, the id of its corner, whose it is, how many runs and points it has, who
+    signed it (`here`, `elsewhere`, `nobody`), and the ids of its lessons."""
 
     file: str
     corner: str
@@ -19,6 +19,7 @@ class Taken:
     runs: int
     points: int
     proof: str
+    lessons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from core.questions.search_backbones import FoundBackbones, SearchBackbonesReque
 from core.uploads import drop, keep_file
 from dashboard import faults
 from dashboard.backbones.view import WORK, busy
+from dashboard.classroom import teachers_own
 from dashboard.data import asking
 from dashboard.i18n import say
 from dashboard.session import forget, is_learner, read_only, recall, remember, workspace
@@ -78,6 +79,9 @@ def listed(backbones: Mapping[str, Facts]) -> None:
     for number, name in enumerate(mine):
         with st.container(horizontal=True, vertical_alignment="center", key=f"backbones_own_{number}"):
             st.markdown(UserText(name).md(), width="content")
+            if teachers_own.is_teachers_network(name):
+                st.caption(say("classroom.is_lent"), width="content")
+                continue
             st.button(
                 say("backbones.remove"), key=f"backbones_remove_{number}", icon=":material/delete:", type="tertiary",
                 on_click=remove, args=(name,), disabled=read_only(),

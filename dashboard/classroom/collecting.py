@@ -6,15 +6,18 @@ from contextlib import suppress
 
 import streamlit as st
 
+from core.classroom.places import class_of
 from core.errors import UserError, UserErrors
 from core.escaping import UserText
 from core.files import remove_tree
+from core.lessons.titles import titled
 from core.processes.ask import ask
 from core.processes.workers import SupervisorError, ensure_supervisor
-from core.questions.collect import Collected, CollectRequest, Refused
+from core.questions.collect import Collected, CollectRequest, Refused, Taken
 from core.uploads import keep_file
+from core.workspace import Workspace
 from dashboard import faults
-from dashboard.i18n import known, say
+from dashboard.i18n import known, language, say
 from dashboard.session import forget, read_only, recall, remember, root
 
 FOUND = "class.collected"
@@ -65,10 +68,18 @@ def _tell(found: list[Collected | tuple[str, UserError | UserErrors]]) -> None:
             continue
         for taken in one.taken:
             told = say("classroom.taken", name=UserText(taken.nickname).md(), runs=taken.runs, points=taken.points)
+            told = f"{told} {_lessons(taken)}".strip()
             st.success(f"{told} {say(f'classroom.proves_{taken.proof}')}", icon=":material/task_alt:")
         for refused in one.refused:
             st.error(_why(refused), icon=":material/gpp_bad:")
     st.button(say("classroom.seen_it"), on_click=forget, args=(FOUND,), key="class_seen")
+
+
+def _lessons(taken: Taken) -> str:
+    """The titles of the lessons in a hand-in; empty where there are none."""
+    there = Workspace(class_of(root().path) / taken.corner)
+    titles = [titled(lesson, language(), there, root()) for lesson in taken.lessons]
+    return say("classroom.taken_lessons", titles=", ".join(UserText(title).md() for title in titles)) if titles else ""
 
 
 def _why(refused: Refused) -> str:

@@ -11,6 +11,8 @@ import pandas as pd
 from core import formatting
 from core.classroom.learners import card
 from core.classroom.overview import Corner, corner_of, last_point
+from core.classroom.places import root_of
+from core.lessons.titles import titled
 from core.runs import RunSummary
 from core.workspace import Workspace
 from dashboard.charts import class_points
@@ -60,7 +62,8 @@ def _predictions(corner: Corner) -> Iterator[str]:
     told = []
     for one in corner.predictions:
         points = [point for run in one.runs if (point := last_point(corner, run)) is not None]
-        told.append((one.lesson, worded(one), " · ".join(map(formatting.accuracy, points)) or "–"))
+        title = titled(one.lesson, language(), corner.workspace, Workspace(root_of(corner.workspace.path)))
+        told.append((title, worded(one), " · ".join(map(formatting.accuracy, points)) or "–"))
     names = ("lesson", "prediction", "own_results")
     yield f"<h2>{text(say('classroom.predictions'))}</h2>"
     yield rows(pd.DataFrame(told, columns=[say(f"classroom.{name}") for name in names]))

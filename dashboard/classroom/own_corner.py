@@ -15,6 +15,7 @@ from core.errors import UserError
 from core.escaping import UserText
 from core.runs import RunSummary
 from dashboard import faults
+from dashboard.classroom import teachers_own
 from dashboard.classroom.handed_page import write
 from dashboard.i18n import language, say, speaking
 from dashboard.session import dark, root, workspace
@@ -30,6 +31,7 @@ def show() -> None:
         st.metric(say("classroom.disk"), f"{formatting.size(used.disk)} / {formatting.size(most.disk)}", border=True)
         told = f"{formatting.size(used.uploads)} / {formatting.size(most.uploads)}"
         st.metric(say("classroom.uploaded"), told, border=True)
+    teachers_own.show()
     _hand_in()
 
 

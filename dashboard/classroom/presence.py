@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import streamlit as st
 
 from core.classroom.learners import card
+from core.classroom.lent import lend
 from core.classroom.places import class_of, corners
 from core.escaping import UserText
 from core.workspace import Workspace
 from dashboard import faults
+from dashboard.classroom import invitation, poll, teachers_own
 from dashboard.classroom.seats import TEACHER, seats
 from dashboard.i18n import say
-from dashboard.session import root, visit, visited
+from dashboard.session import root, visit, visited, workspace
 
 
-def show(mine: str | None) -> None:
-    """The line of a learner, or of the teacher who visits one; nothing for the teacher at home."""
+def show(mine: str | None, page: str = "") -> None:
+    """On the page at that address: the line of a learner and what the teacher shows them, or the line of the teacher
+    who visits one; nothing for the teacher at home."""
+    poll.leave()
     refused = seats().told(mine) if mine is not None else None
     if refused is not None:
         faults.refused(refused)
     guest = visited()
     if mine is not None and mine != TEACHER:
+        with suppress(OSError):  # a corner that cannot be written to keeps what it has
+            lend(workspace().path)
         st.caption(f"{say('classroom.yours', name=_name(mine))} · {say('classroom.turns', count=_waiting())}")
+        invitation.show(page)
+        if page == "learn":  # a lesson of the teacher's may mean theirs
+            teachers_own.tell_shadowed()
     elif guest is not None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.info(say("classroom.visiting", name=_name(guest)), icon=":material/visibility:", width="stretch")

@@ -13,10 +13,11 @@ from core import formatting
 from core.classroom.limits import Usage, usage
 from core.classroom.overview import Corner, everybody, last_point, stop_all
 from core.escaping import UserText
+from core.lessons.titles import titled
 from dashboard.classroom import again
 from dashboard.classroom.seats import Sitting, seats
 from dashboard.classroom.worded import worded
-from dashboard.i18n import known, say
+from dashboard.i18n import known, language, say
 from dashboard.session import root, visit
 
 HERE = 90.0  # seconds since the last page, within which somebody is taken to be there
@@ -112,7 +113,7 @@ def _predicted(corner: Corner) -> Sequence[dict[str, object]]:
         results = [f"{formatting.accuracy(point)}, {formatting.size(point.bytes)}" for point in points]
         rows.append(
             {
-                say("classroom.lesson"): UserText(one.lesson).plain(),
+                say("classroom.lesson"): UserText(titled(one.lesson, language(), corner.workspace, root())).plain(),
                 say("classroom.prediction"): worded(one),
                 say("classroom.own_results"): " · ".join(results) or "–",
             }

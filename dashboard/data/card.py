@@ -18,6 +18,7 @@ from core.questions.dataset_report import ReportRequest
 from core.report_cache import kept_picture, kept_report
 from dashboard import components, faults
 from dashboard.charts import dataset_counts
+from dashboard.classroom import teachers_own
 from dashboard.data import asking, changes, fixes, news
 from dashboard.design import draft, draft_state, fit
 from dashboard.i18n import known, say
@@ -94,6 +95,9 @@ def head(name: str, report: Report | None) -> None:
             say("data.design"), type="primary", icon=":material/tune:", key="data_design", help=say("data.design_help")
         ):
             design(name)
+        if teachers_own.is_teachers(name):
+            st.caption(say("classroom.is_lent"), width="content")
+            return
         if report is not None:
             changes.menus(report)
         st.button(

@@ -10,6 +10,7 @@ import streamlit as st
 from core.lessons.blocks import Block, Knob, Lesson, Paragraph, Predict, Question, RunBlock
 from core.lessons.metrics import written
 from core.lessons.references import Look
+from dashboard.classroom import poll
 from dashboard.i18n import say
 from dashboard.learn import acting, lesson, predicting
 from dashboard.learn.book import Book, open_book
@@ -39,6 +40,7 @@ def draw(found: Lesson) -> None:
     book, parts = open_book(found), slides(found)
     last = len(parts) + 1
     now = _place(last)
+    poll.present(found, [block for _, block in parts[now - 1]] if 0 < now < last else ())
     _bar(now, last)
     with st.container(key="presenter"):
         if now == 0:
@@ -86,6 +88,9 @@ def _slide(book: Book, blocks: Sequence[tuple[int, Block]]) -> None:
 def _poll(book: Book, block: Predict) -> None:
     """The question for the room; the result is told on the press of a button."""
     st.markdown(f":material/psychology: **{book.told(block.question)}**")
+    if poll.is_held():
+        poll.draw(book, block)
+        return
     for choice in block.choices:
         st.markdown(f"- {book.told(choice.text)}")
     if st.toggle(say("learn.show_result"), key=f"presenter_result_{block.line}"):

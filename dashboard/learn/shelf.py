@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from core.lessons import shelf
 from core.lessons.blocks import Lesson
+from dashboard.classroom import teachers_own
 from dashboard.session import Language, put_query, raw_query, workspace
 
 
@@ -15,9 +16,9 @@ def find(asked: str, language: Language) -> Lesson | None:
 
 
 def every(language: Language) -> list[Lesson]:
-    """The bundled lessons, then a person's own."""
+    """The bundled lessons, those that a teacher lends, then a person's own."""
     mine = [replace(lesson, own=True) for lesson in shelf.own(workspace(), language)]
-    return [*shelf.bundled(language), *mine]
+    return [*shelf.bundled(language), *teachers_own.lessons(language), *mine]
 
 
 def presenting() -> bool:

@@ -73,7 +73,8 @@ def _take(file: Path, workspace: Workspace, telling: Telling) -> Taken:
             remove_tree(half)
             _leave_no_folder(class_of(workspace.path))
             raise
-    return Taken(file.name, corner.name, made.nickname, *found, proof)
+    lessons = tuple(sorted(Path(name).stem for name in made.files if LESSON.fullmatch(name)))
+    return Taken(file.name, corner.name, made.nickname, *found, proof, lessons)
 
 
 def _leave_no_folder(folder: Path) -> None:

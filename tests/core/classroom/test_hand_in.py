@@ -24,6 +24,7 @@ from core.engine.questions.answers import answer as measure
 from core.engine.questions.collect import answer
 from core.errors import UserError
 from core.events import Measured
+from core.lessons.titles import titled
 from core.questions.answers import AnswersRequest
 from core.questions.collect import Collected, CollectRequest
 from core.runs import Run
@@ -93,6 +94,7 @@ def test_it_arrives_as_it_was(packed: Path, school: Workspace, teacher: Workspac
     run = there.run(finished.id)
     assert run.summary().points == finished.summary().points
     assert taken.points == len(finished.summary().points)
+    assert taken.lessons == ("soft-labels",)
     assert all(not one.state.is_bad for one in of_whole_run(run))
     assert (place / PAGE).read_text() == "<!doctype html><p>page</p>"
     mine = corners(school.path)[0] / "lessons" / "kept" / "soft-labels.json"
@@ -372,6 +374,8 @@ def test_the_command_names_what_it_took_and_what_it_refused(packed: Path, tmp_pa
     told = subprocess.run(words, capture_output=True, text=True, timeout=120)
     assert told.returncode == 2
     assert "ana.zip: Ana, 1 run, " in told.stdout
+    assert f"1 lesson (“{titled('soft-labels', 'en')}”)" in told.stdout
+    assert titled("soft-labels", "en") != "soft-labels"
     assert "sealed by another workspace" in told.stdout
     assert "bad.zip: refused. " in told.stdout
     assert len(corners(tmp_path / "home")) == 1

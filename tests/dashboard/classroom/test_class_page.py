@@ -13,12 +13,14 @@ from core.classroom.learners import Class
 from core.classroom.limits import Limits, limits, set_limits
 from core.classroom.overview import everybody
 from core.events import RunFinished
+from core.lessons.titles import titled
+from core.questions.collect import Collected, Taken
 from core.runs import Notes, Run
 from core.sealed import seal
 from core.workspace import Workspace
 from dashboard import i18n
 from dashboard.charts import class_points
-from dashboard.classroom import handed_page
+from dashboard.classroom import collecting, handed_page
 from dashboard.classroom.seats import HEADER, SHARED
 from tests.dashboard.test_pages import make, point, shown, text
 
@@ -113,6 +115,7 @@ def test_the_teacher_sees_everybody_and_visits_a_corner(root: Workspace, monkeyp
     app.selectbox(key="class_choose").select_index(0).run()
     assert not app.exception
     predictions = app.dataframe[-1].value if len(app.dataframe) > 1 else pd.DataFrame()
+    assert set(predictions["Lesson"]) == {titled("pruning", "en")}
     assert list(predictions["Prediction"]) == ["Prediction 1: 80.5", "Prediction 2: answer 3", "Question 1: answer 2"]
     app.selectbox(key="class_choose").select_index(1).run()
     app.button(key="class_stop").click().run()
@@ -199,7 +202,18 @@ def test_the_page_of_a_hand_in_holds_the_numbers_and_runs_nothing_of_others(root
     assert "<img src=http" not in page
     assert "80" in page
     assert "Content-Security-Policy" in page
+    assert f"<td>{titled('pruning', spoken)}</td>" in page
+    assert "<td>pruning</td>" not in page
     for one in run.summary().points:
         assert f"{(one.accuracy or 0) * 100:.0f}" in page
     assert run.recipe_text.splitlines()[0].replace('"', "&quot;") in page
     assert everybody(root.path)[0].learner.nickname == "<script>1</script>"
+
+
+def test_what_was_collected_is_told_with_the_lessons_titles(root: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Collected((Taken("a.zip", "0" * 16, "Ana", 1, 2, "here", ("pruning", "gone")),), ())
+    monkeypatch.setattr(collecting, "recall", lambda key, default: [found] if key == collecting.FOUND else default)
+    sit(monkeypatch, "teacher")
+    for language in ("en", "zh"):
+        told = "\n".join(str(one.value) for one in shown("classroom", language).success).replace("\\", "")
+        assert f"{titled('pruning', language)}, gone" in told

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from core.classroom.lent import refuse_lent
 from core.dataset_edits import (
     AddImages,
     Edit,
@@ -71,6 +72,7 @@ def edit_dataset(name: str, edit: Edit, folder: Path, progress: Progress | None 
     if home is None:
         known = own_datasets(folder)
         raise UserError("unknown_dataset", "dataset", name, "a dataset of your own", nearest(normal_name(name), known))
+    refuse_lent(home, "dataset", name)
     with lock(home / LOCK):
         stored = read_own(home)
         if isinstance(edit, AddImages):

@@ -1,0 +1,70 @@
+"""For a learner: what of the teacher's own they may use, and what of theirs stands in its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from core.added_backbones import added
+from core.added_backbones import file_of as added_file
+from core.classroom.lent import is_lent, shadowed
+from core.classroom.limits import limits
+from core.datasets import all_names, find_home, imported_datasets
+from core.errors import UserError
+from core.escaping import UserText
+from core.lessons import shelf
+from core.lessons.blocks import Lesson
+from core.models import network_home, own_networks, read_network
+from dashboard.i18n import language, say
+from dashboard.session import Language, is_learner, root, workspace
+
+
+def is_teachers(dataset: str) -> bool:
+    """Whether an imported dataset of this workspace is the teacher's: to use, not to change."""
+    home = find_home(dataset, workspace().datasets)
+    return home is not None and is_lent(home)
+
+
+def is_teachers_network(name: str) -> bool:
+    """The same of an imported network, or of one of timm's that was added."""
+    folder = workspace().models
+    return is_lent(network_home(name, folder)) or is_lent(added_file(name, folder))
+
+
+def lessons(spoken: Language) -> list[Lesson]:
+    """The teacher's own lessons, for a learner who may use them."""
+    is_open = is_learner() and limits(root().path).teachers == "read-only"
+    return shelf.own(root(), spoken) if is_open else []
+
+
+def show() -> None:
+    """A list of it on the page Class; nothing where nothing is lent."""
+    here = workspace()
+    sets = [name for name in imported_datasets(here.datasets) if is_teachers(name)]
+    networks = [stored.card.name for stored in own_networks(here.models) if is_lent(stored.home)]
+    networks += [name for name in added(here.models) if is_lent(added_file(name, here.models))]
+    kinds = {"datasets": sets, "networks": networks, "lessons": [lesson.title for lesson in lessons(language())]}
+    if not any(kinds.values()) and not shadowed(here.path):
+        return
+    st.subheader(say("classroom.from_teacher"), anchor=False)
+    st.caption(say("classroom.from_teacher_help"))
+    for kind, names in kinds.items():
+        if names:
+            told = " · ".join(UserText(name).md() for name in names)
+            st.markdown(say(f"classroom.lent_{kind}", names=told))
+    tell_shadowed()
+
+
+def tell_shadowed() -> None:
+    """Says what of the teacher's the learner does not get, since they have something of that name."""
+    for theirs in shadowed(workspace().path):
+        st.info(say("classroom.shadowed", name=UserText(_called(theirs)).md()), icon=":material/info:")
+
+
+def _called(home: Path) -> str:
+    """The name of one of the teacher's datasets or networks; that of its folder where it is damaged."""
+    try:
+        return next(iter(all_names(home))) if home.parent.name == "datasets" else read_network(home).card.name
+    except (UserError, StopIteration):
+        return home.name

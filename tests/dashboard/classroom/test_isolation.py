@@ -1,0 +1,105 @@
+"""A table of attempts: the id of anything of Ana's, in every parameter of an address, shows Bob nothing of hers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from core.classroom.lent import lend_to_all
+from core.classroom.limits import Limits, set_limits
+from core.events import RunFinished
+from core.lessons import shelf
+from core.lessons.diary import Prediction, read_diary, write_diary
+from core.runs import Notes
+from core.search.store import create
+from core.workspace import Workspace
+from tests.core.lessons.written import LESSON
+from tests.core.test_models import kept
+from tests.dashboard.classroom.test_class_page import corner, sit
+from tests.dashboard.test_pages import make, shown, text
+from tests.dashboard.test_search_page import asked
+
+SECRET = "sunflower"  # in the name of everything of Ana's
+slow = pytest.mark.slow
+
+
+@pytest.fixture
+def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Workspace, dict[str, str]]:
+    """Ana with one of everything, and the ids of it by what it is; Bob sits at the page."""
+    monkeypatch.setenv("CONDENSER_WORKSPACE", str(tmp_path / "w"))
+    root = Workspace.open_or_create(tmp_path / "w")
+    ana, bob = corner(root, "Ana"), corner(root, "Bob")
+    run = make(ana, RunFinished())
+    run.annotate(Notes(name=SECRET))
+    job = ana.create_job("dataset_report", {"dataset": SECRET})
+    shelf.add(ana, LESSON.replace("A tiny lesson", SECRET).encode())
+    write_diary(ana, read_diary(ana, "pruning").predicted(0, Prediction(number=1.0)))
+    kept(ana.models, SECRET)
+    ids = {
+        "run": run.id, "job": job.id, "lesson": "tiny", "search": create(ana, asked()).id, "network": f"own/{SECRET}",
+        "path": f"../{ana.path.name}/runs/{run.id}", "corner": ana.path.name, "folder": str(run.folder),
+    }  # fmt: skip
+    sit(monkeypatch, bob.path.name)
+    return bob, ids
+
+
+ATTEMPTS = [
+    ("live", "run", "{run}"),
+    ("live", "run", "{path}"),
+    pytest.param("live", "run", "{folder}", marks=slow),
+    ("inspect", "run", "{run}"),
+    pytest.param("inspect", "against", "{run}.0", marks=slow),
+    pytest.param("inspect", "point", "{run}.0", marks=slow),
+    ("tradeoffs", "sel", "{run}.0"),
+    pytest.param("tradeoffs", "pin", "{run}.0", marks=slow),
+    pytest.param("tryit", "sel", "{run}.0", marks=slow),
+    ("design", "from", "{run}"),
+    pytest.param("design", "from", "{path}", marks=slow),
+    ("data", "working", "{job}"),
+    ("search", "search", "{search}"),
+    ("learn", "lesson", "{lesson}"),
+    pytest.param("learn", "lesson", "../{corner}/tiny", marks=slow),
+    pytest.param("classroom", "corner", "{corner}", marks=slow),
+    pytest.param("home", "corner", "{corner}", marks=slow),
+]
+
+
+@pytest.mark.parametrize(("page", "parameter", "value"), ATTEMPTS)
+def test_an_id_of_anothers_in_the_address_opens_nothing(
+    two: tuple[Workspace, dict[str, str]], page: str, parameter: str, value: str
+) -> None:
+    bob, ids = two
+    app = shown(page, **{parameter: value.format(**ids)})
+    assert SECRET not in text(app)
+    assert SECRET not in "".join(str(table.value.to_dict()) for table in app.dataframe)
+    assert SECRET not in "".join(str(menu.options) for menu in (*app.selectbox, *app.multiselect))
+    assert bob.run_ids() == []
+    assert bob.job_ids() == []
+
+
+def test_the_teachers_lessons_are_shown_where_the_teacher_lends_them(
+    two: tuple[Workspace, dict[str, str]], tmp_path: Path
+) -> None:
+    root = Workspace(tmp_path / "w")
+    shelf.add(root, LESSON.replace('"tiny"', '"lent"').replace("A tiny lesson", "Of the teacher").encode())
+    kept(root.models, "teachers")
+    assert "Of the teacher" not in text(shown("learn", lesson="lent"))
+    set_limits(root.path, Limits(teachers="read-only"))
+    lend_to_all(root.path)
+    listed = shown("learn")
+    assert "learn_open_lent" in [button.key for button in listed.button]
+    assert "learn_delete_lent" not in [button.key for button in listed.button], "to use, not to change"
+    assert "Of the teacher" in text(shown("learn", lesson="lent"))
+    told = text(shown("classroom")).replace("\\", "")
+    assert "From your teacher" in told
+    assert "Networks: teachers" in told
+    assert "Lessons: Of the teacher" in told
+    bob, _ = two
+    kept(root.models, "both")
+    kept(bob.models, "both")
+    for page in ("classroom", "learn"):
+        assert "both have something called “both”" in text(shown(page)).replace("\\", "")
+    set_limits(root.path, Limits())
+    assert "Of the teacher" not in text(shown("learn", lesson="lent"))
+    assert "From your teacher" not in text(shown("classroom")), "the links are gone with the first page"
