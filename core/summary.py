@@ -86,6 +86,18 @@ class RunSummary(BaseModel):
     events: int = 0
     lost: int = 0
 
+    @property
+    def runtimes(self) -> tuple[str, ...]:
+        """The names of the runtimes in which any of its points was measured, its own first."""
+        points = (*self.points, *self.controls)
+        own = (point.latency_ms.runtime for point in points if point.latency_ms)
+        return tuple(dict.fromkeys((*own, *(name for point in points for name in point.runtimes or ()))))
+
+    def seen_in(self, runtime: str) -> RunSummary:
+        """The run with the figures of one of its runtimes; see `Point.seen_in`."""
+        seen = {name: tuple(point.seen_in(runtime) for point in getattr(self, name)) for name in ("points", "controls")}
+        return self.model_copy(update=seen)
+
     def line(self) -> Line:
         """The run as a line of a list."""
         last = max(self.points, key=lambda point: point.step, default=None)
