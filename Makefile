@@ -46,6 +46,7 @@ N ?= 5
 bench: $(VENV)/.developing
 ifeq ($(DEVICE),cpu)
 	$(BIN)/python -m tests.bench.speed
+	$(BIN)/python -m tests.bench.threads
 	$(BIN)/python -m tests.bench.live_page
 	$(BIN)/python -m tests.bench.alone
 	$(BIN)/python -m tests.bench.whole_runs --n $(N)

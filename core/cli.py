@@ -446,7 +446,7 @@ def show(run: str, *, runtime: str = "", workspace: Folder = None, json: AsJson 
         _print(_document(summary) | ({"damaged": [found.to_json() for found in wrong]} if wrong else {}))
     else:
         notices = terminal.notices(shown.state())
-        Console(markup=False, highlight=False).print(_run_line(summary.line()), *notices, sep="\n")
+        Console(markup=False, highlight=False).print(_run_line(summary.seen_in(runtime).line()), *notices, sep="\n")
         _print_points(shown, summary, runtime)
     return DONE
 

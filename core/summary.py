@@ -7,6 +7,7 @@ from typing import Annotated, NamedTuple
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from core.points import Point
+from core.runtimes import TITLES
 from core.state import Status
 
 IMMUTABLE = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
@@ -88,10 +89,11 @@ class RunSummary(BaseModel):
 
     @property
     def runtimes(self) -> tuple[str, ...]:
-        """The names of the runtimes in which any of its points was measured, its own first."""
+        """The known runtimes in which any of its points was measured, its own first."""
         points = (*self.points, *self.controls)
         own = (point.latency_ms.runtime for point in points if point.latency_ms)
-        return tuple(dict.fromkeys((*own, *(name for point in points for name in point.runtimes or ()))))
+        names = dict.fromkeys((*own, *(name for point in points for name in point.runtimes or ())))
+        return tuple(name for name in names if name in TITLES)
 
     def seen_in(self, runtime: str) -> RunSummary:
         """The run with the figures of one of its runtimes; see `Point.seen_in`."""

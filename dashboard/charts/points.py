@@ -10,6 +10,7 @@ import pandas as pd
 
 from core.points import Point
 from core.runs import RunSummary
+from core.runtimes import TITLES
 
 # how right answers are spread, and what they are worth beside others
 SPREAD = ("macro_f1", "balanced_accuracy", "worst_recall", "top5_accuracy", "calibration_error", "agreement")
@@ -76,10 +77,10 @@ def restored(row: Sequence[Any]) -> Row:
     return (*plain, tuple(map(tuple, elsewhere)), tuple(tags))
 
 
-def runtimes(points: pd.DataFrame) -> list[str]:
-    """The runtimes in which any of these points was measured, their own first."""
-    own = (str(name) for name in pd.unique(points["runtime"]) if name)
-    return list(dict.fromkeys((*own, *(there[0] for found in points["elsewhere"] for there in found))))
+def further_runtimes(points: pd.DataFrame) -> list[str]:
+    """The known runtimes beside their own in which any of these points was measured."""
+    names = dict.fromkeys(there[0] for found in points["elsewhere"] if found for there in found)
+    return [name for name in names if name in TITLES]
 
 
 def seen_in(points: pd.DataFrame, runtime: str) -> pd.DataFrame:

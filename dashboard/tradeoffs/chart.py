@@ -19,7 +19,7 @@ from dashboard import chance, components, terms
 from dashboard.charts import front, hover, parallel
 from dashboard.charts.bounds import best
 from dashboard.charts.comparison import BETTER, DELTAS, OPEN, UNKNOWN, WORSE, Setting, changes, deltas
-from dashboard.charts.points import SPREAD, seen_in, spread, target_spread
+from dashboard.charts.points import SPREAD, further_runtimes, seen_in, spread, target_spread
 from dashboard.charts.style import MARKS
 from dashboard.charts.thinning import thinned
 from dashboard.components import csv
@@ -372,7 +372,7 @@ def for_file(points: pd.DataFrame) -> pd.DataFrame:
     """Every column of the points as measured: shares of 1, bytes, milliseconds; further runtimes' in columns of their
     own."""
     whole = points.assign(tags=points["tags"].map(", ".join)).drop(columns=["elsewhere", "asked"])
-    for further in dict.fromkeys(there[0] for found in points["elsewhere"] for there in found):
+    for further in further_runtimes(points):
         there = seen_in(points, further)
         whole = whole.assign(**{f"{further}_{name}": there[name] for name in FURTHER})
     return whole

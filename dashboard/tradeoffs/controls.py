@@ -25,13 +25,13 @@ from dashboard.tradeoffs.view_state import View
 
 def axes(view: View, points: pd.DataFrame, runtimes: Sequence[str] = ()) -> None:
     """Which cost, which quality of these points, what the area of a mark means; and where points were measured in
-    several runtimes, whose figures these are."""
+    further `runtimes`, whose figures these are."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="tradeoffs_axes"):
         _select("x", COSTS, view)
         _switch("log", view.log)
         _select("y", qualities(points, view), view)
         _select("area", AREAS, view)
-        if len(runtimes) > 1:
+        if runtimes:
             runtime.choose(runtimes, view)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from core.runtimes import title
+from core.runtimes import ONNXRUNTIME, title
 from dashboard.charts.points import IN_RUNTIME
 from dashboard.i18n import say
 from dashboard.session import set_widget, widget
@@ -18,13 +18,13 @@ from dashboard.tradeoffs.view_state import View
 KEY = "tradeoffs_runtime"
 
 
-def choose(known: Sequence[str], view: View) -> None:
-    """Which of several runtimes; the points' own is the first."""
-    options = ["", *known[1:]]
+def choose(further: Sequence[str], view: View) -> None:
+    """The points' own runtime, or one of `further`."""
+    options = ["", *further]
     set_widget(KEY, view.runtime if view.runtime in options else "")
     st.selectbox(
-        say("tradeoffs.runtime"), options, format_func=lambda name: title(name or known[0]), key=KEY, on_change=_take,
-        width=180, help=say("tradeoffs.runtime_help", runtime=title(known[0])),
+        say("tradeoffs.runtime"), options, format_func=lambda name: title(name or ONNXRUNTIME), key=KEY,
+        on_change=_take, width=180, help=say("tradeoffs.runtime_help", runtime=title(ONNXRUNTIME)),
     )  # fmt: skip
 
 

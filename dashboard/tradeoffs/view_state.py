@@ -13,7 +13,7 @@ import pandas as pd
 from dashboard.charts import knobs, style
 from dashboard.charts.front import AREAS, COSTS, QUALITIES, Axes
 from dashboard.charts.knobs import Wanted
-from dashboard.charts.points import runtimes
+from dashboard.charts.points import further_runtimes
 from dashboard.session import LONGEST_QUERY, forget, put_query, raw_query, recall, remember, widget
 
 KEPT, WRITTEN = "tradeoffs.view", "tradeoffs.written"
@@ -189,8 +189,7 @@ def comparable(points: pd.DataFrame, view: View) -> pd.DataFrame:
 
 def runtime_of(points: pd.DataFrame, view: View) -> str:
     """The further runtime whose figures are looked at; empty for the points' own, and where none was measured in it."""
-    further = runtimes(points)[1:]
-    return view.runtime if view.runtime in further else ""
+    return view.runtime if view.runtime in further_runtimes(points) else ""
 
 
 def target_of(points: pd.DataFrame) -> str:
