@@ -53,10 +53,15 @@ class Opened:
         return {**{name: getattr(self, name) for name in names}, "layers": dict(self.layers)}
 
 
+def _library(name: str) -> Any:
+    """A runtime, imported only in the process that needs it."""
+    return importlib.import_module(name)
+
+
 def open_openvino(path: str, threads: int, shape: Sequence[int]) -> Opened:
     """The file in OpenVINO on the CPU, for one image, with floats in float32: untold, it would compute in bfloat16
     where the processor has units for that. Its threads stay on no particular core, as onnxruntime's."""
-    openvino = importlib.import_module("openvino")
+    openvino = _library("openvino")
     core = openvino.Core()
     asked = {
         "INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1,
@@ -104,7 +109,7 @@ def _text(value: Any) -> str:
 
 def open_cuda(path: str, threads: int, shape: Sequence[int]) -> Opened:
     """The file in onnxruntime on the first GPU, in float32 and not in TF32, which onnxruntime would choose untold."""
-    ort = importlib.import_module("onnxruntime")
+    ort = _library("onnxruntime")
     options = ort.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads, options.log_severity_level = threads, 1, 3
     provider = "CUDAExecutionProvider"

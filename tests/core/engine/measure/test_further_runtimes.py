@@ -206,7 +206,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
             return ["CUDAExecutionProvider"] if "cudnn" in asked else ["CPUExecutionProvider"]
 
     names = {"InferenceSession": Session, "SessionOptions": onnxruntime.SessionOptions, "__version__": "1"}
-    monkeypatch.setattr(runtime_child.importlib, "import_module", lambda name: SimpleNamespace(**names))
+    monkeypatch.setattr(runtime_child, "_library", lambda name: SimpleNamespace(**names))
     return asked
 
 
