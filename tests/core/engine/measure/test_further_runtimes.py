@@ -51,11 +51,6 @@ image_size = 8
 stage = "transfer"
 method = "fine_tune"
 epochs = 1
-
-[[steps]]
-stage = "quantize"
-method = "static"
-calibration_images = 32
 """
 
 
@@ -255,10 +250,10 @@ def test_a_runs_files_are_the_same_with_and_without(tmp_path: Path, monkeypatch:
         run = Workspace.open_or_create(tmp_path / str(len(names))).create_run(RECIPE)
         run_recipe(run, os.getpid())
         points = run.state().points
-        assert [set(point.runtimes or ()) for point in points] == [set(names)] * 2
+        assert [set(point.runtimes or ()) for point in points] == [set(names)]
         found.append((artifacts(run), [(p.accuracy, p.validation_accuracy, p.bytes) for p in points]))
     assert found[0] == found[1]
-    assert len(found[0][0]) >= 8
+    assert len(found[0][0]) == 4
 
 
 # OpenVINO itself
@@ -295,6 +290,7 @@ def test_openvino_tells_the_layers_that_ran_in_integers(
         assert {name for name in file.told["layers"] if name in ("i8", "u8")}
 
 
+@pytest.mark.slow
 def test_openvino_stays_out_of_the_runs_process(openvino: Runtime, path: Path) -> None:
     code = (
         "import sys, torch; from pathlib import Path;"
