@@ -50,6 +50,7 @@ N ?= 5
 bench: $(VENV)/.developing
 ifeq ($(DEVICE),cpu)
 	$(BIN)/python -m tests.bench.speed
+	$(BIN)/python -m tests.bench.threads
 	$(BIN)/python -m tests.bench.live_page
 	$(BIN)/python -m tests.bench.shared_class
 	$(BIN)/python -m tests.bench.alone

@@ -14,9 +14,10 @@ from core.errors import UserError
 from core.files import make_folder, remove_file, write_atomic
 from core.formatting import AT_CHANCE, Amount, chance, percent
 from core.models import PREFIX
-from core.points import Point
+from core.points import InRuntime, Point
 from core.runs import Run
 from core.runtime_needs import least_onnxruntime
+from core.runtimes import title
 
 CARD = "card.json"  # labels and preprocessing, next to every artifact
 SAMPLES = "samples.npz"  # test images with the model's answers, next to every artifact
@@ -217,7 +218,18 @@ def _measured(point: Point) -> list[str]:
             f"latency: median {latency.p50:.3f} ms, 95th percentile {latency.p95:.3f} ms, batch {latency.batch}, "
             f"{Amount(latency.threads):thread|threads}, {latency.runtime} on {latency.device}, n = {latency.n}{noisy}"
         )
-    return found
+    return [*found, *(_in_runtime(name, there) for name, there in (point.runtimes or {}).items())]
+
+
+def _in_runtime(name: str, there: InRuntime) -> str:
+    """The same file in a further runtime."""
+    latency, interval = there.latency_ms, f"{100 * there.accuracy_low:.1f} to {100 * there.accuracy_high:.1f} %"
+    noisy = ", on a busy machine" if latency.noisy else ""
+    return (
+        f"in {_code(f'{title(name)} {there.version}')}, floats computed in {_code(there.precision)}: accuracy on the "
+        f"test split {100 * there.accuracy:.2f} % (95 % interval {interval}); latency: median {latency.p50:.3f} ms, "
+        f"95th percentile {latency.p95:.3f} ms, n = {latency.n}{noisy}"
+    )
 
 
 def _spread(point: Point) -> list[str]:

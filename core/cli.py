@@ -424,24 +424,30 @@ def runs(*, workspace: Folder = None, json: AsJson = False) -> int:
 
 
 @app.command
-def show(run: str, *, workspace: Folder = None, json: AsJson = False) -> int:
+def show(run: str, *, runtime: str = "", workspace: Folder = None, json: AsJson = False) -> int:
     """Show a run: its points, controls, state and environment.
 
     Parameters
     ----------
     run
         The run's id.
+    runtime
+        Whose accuracies and latencies the table shows, such as openvino, where the run was measured in it too.
     """
     shown = Workspace.open_to_read(workspace).run(run)
     summary, wrong = shown.summary(), of_run(shown, shown.state())
+    if runtime and runtime not in summary.runtimes:
+        allowed = ", ".join(summary.runtimes) or "none yet"
+        fix = "Choose one of these; OpenVINO measures the runs that begin after its extra is installed."
+        raise UserError("unknown_runtime", "--runtime", runtime, f"a runtime that measured this run: {allowed}", fix)
     for found in wrong:
         screen.print(f"{found.file} is {found.state.value}. {found.fix}", style="yellow", soft_wrap=True)
     if json:
         _print(_document(summary) | ({"damaged": [found.to_json() for found in wrong]} if wrong else {}))
     else:
         notices = terminal.notices(shown.state())
-        Console(markup=False, highlight=False).print(_run_line(summary.line()), *notices, sep="\n")
-        _print_points(shown, summary)
+        Console(markup=False, highlight=False).print(_run_line(summary.seen_in(runtime).line()), *notices, sep="\n")
+        _print_points(shown, summary, runtime)
     return DONE
 
 
@@ -756,10 +762,12 @@ def _run_line(line: Line) -> str:
     return f"{line.id}  {line.status:<11}  {last}  {line.name}"
 
 
-def _print_points(run: Run, summary: RunSummary) -> None:
-    """Prints the table of a run's points and, below it, the conclusion."""
+def _print_points(run: Run, summary: RunSummary, runtime: str = "") -> None:
+    """Prints the table of a run's points and, below it, the conclusion, which is drawn from the run's own runtime."""
     console = Console(markup=False, highlight=False)
-    console.print(terminal.points_table(summary))
+    console.print(terminal.points_table(summary, runtime))
+    if runtime in summary.runtimes[1:]:
+        return
     if conclusion := terminal.conclusion(run, summary):
         console.print(conclusion)
 

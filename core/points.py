@@ -16,7 +16,9 @@ STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=Fals
 
 class Latency(BaseModel):
     """Milliseconds per batch (median `p50`, 95th percentile `p95` of `n` runs), of the saved file in its runtime;
-    `noisy` if the machine was busy meanwhile."""
+    `noisy` if the machine was busy meanwhile. `apart` is the noise of the median: how far the medians of every other
+    turn and of the turns between them are apart, as a share of the smaller (an A/A comparison); absent in older
+    points."""
 
     model_config = STRICT
 
@@ -28,6 +30,34 @@ class Latency(BaseModel):
     p50: float
     p95: float
     noisy: bool
+    apart: float | None = None
+
+
+class InRuntime(BaseModel):
+    """The same saved file in a further runtime. Floats are computed in the format `precision`, which the runtime was
+    told, and confirmed; `by_default` is what it would have computed them in untold.
+
+    `agreement` is the share of test images with the same answer as in the runtime of the point's own figures,
+    `difference` the largest difference of a validation or test logit from there. `layers` counts the layers that hold
+    weights by the type they ran in, where the runtime tells. `times_faster` is the ratio of the two medians, timed in
+    turns; where there is none, `withheld` says why.
+    """
+
+    model_config = STRICT
+
+    version: str
+    precision: str
+    by_default: str
+    accuracy: float
+    accuracy_low: float
+    accuracy_high: float
+    validation_accuracy: float
+    agreement: float
+    difference: float
+    latency_ms: Latency
+    layers: dict[str, int] = {}
+    times_faster: float | None = None
+    withheld: str | None = None
 
 
 class Spread(BaseModel):
@@ -44,6 +74,16 @@ class Spread(BaseModel):
     top5_accuracy: float | None = None
 
 
+FIGURES_OF_RUNTIME = dict.fromkeys(("accuracy", "accuracy_low", "accuracy_high", "validation_accuracy"))
+NOT_THERE = dict.fromkeys(
+    (
+        "target_accuracy", "target_accuracy_low", "target_accuracy_high", "accuracy_mean", "accuracy_sd",
+        "target_accuracy_mean", "target_accuracy_sd", "validation_accuracy_mean", "seeds", "spread",
+    )
+)  # fmt: skip
+OF_ANSWERS = ("calibration_error", "same_answer_as_before", "gap_recovered")  # of a receipt: from the own runtime
+
+
 class Point(BaseModel):
     """The model after one step: accuracies of the saved file from 0 to 1, sizes in bytes.
 
@@ -51,8 +91,9 @@ class Point(BaseModel):
     the step's own model. `accuracy` is that of the test split with its 95 % interval, `target_accuracy` that of the
     target dataset's test split, if the recipe has one. `artifact` is a path relative to the run folder. The fields
     ending in `_mean` and `_sd` are mean and standard deviation over `seeds` seeds; all others describe the file of the
-    recipe's own seed. `spread` is absent in points measured before it existed. `chance` is the chance level. None means
-    not measured; `to_json` leaves such fields out.
+    recipe's own seed. `spread` is absent in points measured before it existed. `chance` is the chance level. `runtimes`
+    holds what was measured in further runtimes, by their names (`core.runtimes`). None means not measured; `to_json`
+    leaves such fields out.
     """
 
     model_config = STRICT
@@ -86,6 +127,7 @@ class Point(BaseModel):
     seeds: int | None = None
     chance: Chance | None = None
     spread: Spread | None = None
+    runtimes: dict[str, InRuntime] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -119,6 +161,17 @@ class Point(BaseModel):
                 "seeds": len(tested),
             }
         )
+
+    def seen_in(self, runtime: str) -> Point:
+        """This point with the figures of a runtime: its own, or a further one's with what was not measured there
+        absent. Size, parameters and multiplications are the file's in any."""
+        if not runtime or (self.latency_ms is not None and self.latency_ms.runtime == runtime):
+            return self
+        found = (self.runtimes or {}).get(runtime)
+        figures = FIGURES_OF_RUNTIME if found is None else found.model_dump(include=set(FIGURES_OF_RUNTIME))
+        there = {"latency_ms": found.latency_ms if found else None}
+        receipt = {name: value for name, value in self.receipt.items() if name not in OF_ANSWERS}
+        return self.model_copy(update={**NOT_THERE, **figures, **there, "receipt": receipt})
 
     @property
     def middle(self) -> float | None:

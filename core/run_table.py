@@ -73,9 +73,11 @@ def _points(run: Run) -> Iterator[Row]:
     summary = run.summary()
     for kind, points in (("point", summary.points), ("control", summary.controls)):
         for point in points:
-            for figure, value in _figures(point):
-                unit = UNITS.get(figure, SHARED if "accuracy" in figure else "")
-                yield Row(run.id, kind, str(point.step), "", point.name, "", figure, _told(value), unit)
+            seen = {"": point} | {f"{name}_": point.seen_in(name) for name in point.runtimes or ()}
+            for prefix, there in seen.items():
+                for figure, value in _figures(there) if not prefix else _answered(there):
+                    unit = UNITS.get(figure, SHARED if "accuracy" in figure else "")
+                    yield Row(run.id, kind, str(point.step), "", point.name, "", prefix + figure, _told(value), unit)
 
 
 def _figures(point: Point) -> Iterator[tuple[str, Value]]:
@@ -87,6 +89,11 @@ def _figures(point: Point) -> Iterator[tuple[str, Value]]:
     if point.latency_ms is not None:
         yield "latency_p50", point.latency_ms.p50
         yield "latency_p95", point.latency_ms.p95
+
+
+def _answered(point: Point) -> Iterator[tuple[str, Value]]:
+    """Of a point as seen in a further runtime, what depends on the runtime."""
+    return ((figure, value) for figure, value in _figures(point) if "accuracy" in figure or "latency" in figure)
 
 
 def _curves(run: Run) -> Iterator[Row]:

@@ -7,6 +7,7 @@ from typing import Annotated, NamedTuple
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from core.points import Point
+from core.runtimes import TITLES
 from core.state import Status
 
 IMMUTABLE = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
@@ -85,6 +86,19 @@ class RunSummary(BaseModel):
     files: tuple[SavedFile, ...] = ()
     events: int = 0
     lost: int = 0
+
+    @property
+    def runtimes(self) -> tuple[str, ...]:
+        """The known runtimes in which any of its points was measured, its own first."""
+        points = (*self.points, *self.controls)
+        own = (point.latency_ms.runtime for point in points if point.latency_ms)
+        names = dict.fromkeys((*own, *(name for point in points for name in point.runtimes or ())))
+        return tuple(name for name in names if name in TITLES)
+
+    def seen_in(self, runtime: str) -> RunSummary:
+        """The run with the figures of one of its runtimes; see `Point.seen_in`."""
+        seen = {name: tuple(point.seen_in(runtime) for point in getattr(self, name)) for name in ("points", "controls")}
+        return self.model_copy(update=seen)
 
     def line(self) -> Line:
         """The run as a line of a list."""

@@ -39,6 +39,7 @@ from core.processes.run_monitor import Timeouts, death
 from core.recipe import Recipe
 from core.recipe_options import RECIPE_OPTIONS
 from core.runs import Run, RunSummary
+from core.runtimes import title
 from core.state import RESTED, RunState, Status
 from core.workspace import Workspace
 
@@ -186,13 +187,12 @@ def conclusion(run: Run, summary: RunSummary) -> str:
     return sentence(found)
 
 
-def points_table(summary: RunSummary) -> Table:
-    """The points of a run, and its controls below them."""
-    latency = next((p.latency_ms for p in summary.points if p.latency_ms), None)
-    where = f"{latency.runtime} on {latency.device}, {Amount(latency.threads):thread|threads}" if latency else ""
+def points_table(run: RunSummary, runtime: str = "") -> Table:
+    """The points of a run, and its controls below them; with the figures of `runtime`, or of the run's own."""
+    summary = run.seen_in(runtime)
     luck = next((chance(p) for p in summary.points if p.chance), "")
     notes = [
-        f"latency: {where}, batch {latency.batch}" if latency else "",
+        *_where_measured(run, summary, runtime),
         f"chance: {luck}" if luck else "",
         *map(gap_line, summary.points),
     ]
@@ -223,6 +223,23 @@ def points_table(summary: RunSummary) -> Table:
                 smaller, milliseconds(point.latency_ms), style="dim" if role else None,
             )  # fmt: skip
     return table
+
+
+def _where_measured(run: RunSummary, seen: RunSummary, runtime: str) -> list[str]:
+    """The runtime of the figures and the others there are; `seen` is the run with the figures of `runtime`."""
+    latency = next((p.latency_ms for p in seen.points if p.latency_ms), None)
+    if latency is None:
+        return []
+    there = next((found for p in run.points if (found := (p.runtimes or {}).get(latency.runtime))), None)
+    how = f" {there.version}, floats in {there.precision}" if there else ""
+    threads = f"{Amount(latency.threads):thread|threads}"
+    lines = [f"latency: {title(latency.runtime)}{how} on {latency.device}, {threads}, batch {latency.batch}"]
+    if there:
+        lines[0] = f"accuracy and {lines[0]}"
+        lacking = any(p.latency_ms is None for p in (*seen.points, *seen.controls))
+        lines += [f"{NOT_MEASURED}: not measured in {title(latency.runtime)}"] if lacking else []
+    others = [name for name in run.runtimes if name != latency.runtime]
+    return [*lines, *(f"also measured in {title(name)}: condenser show {run.id} --runtime {name}" for name in others)]
 
 
 def _at_chance(point: Point) -> str:

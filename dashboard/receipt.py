@@ -10,7 +10,8 @@ import streamlit as st
 
 from core import formatting
 from core.escaping import UserText
-from core.points import Point
+from core.points import InRuntime, Latency, Point
+from core.runtimes import title
 from dashboard import chance, terms
 from dashboard.i18n import say
 
@@ -54,13 +55,36 @@ def measured(point: Point) -> Iterator[tuple[str, str]]:
     if point.chance is not None:
         luck = chance.told(point.chance.test, point.chance)
         yield say("receipt.chance"), f"{luck} {chance.badge()}" if point.is_at_chance else luck
-    latency = point.latency_ms
-    if latency is not None:
-        told = latency.model_dump(include={"threads", "batch", "n"})
-        told |= {"runtime": UserText(latency.runtime).md(), "device": UserText(latency.device).md()}
-        p50, p95 = formatting.two_digits(latency.p50), formatting.two_digits(latency.p95)
-        noisy = say("receipt.noisy") if latency.noisy else ""
-        yield say("receipt.latency"), say("receipt.latency_of", p50=p50, p95=p95, **told) + noisy
+    if point.latency_ms is not None:
+        yield say("receipt.latency"), timed(point.latency_ms)
+    for name, found in (point.runtimes or {}).items():
+        yield from in_runtime(UserText(title(name)).md(), found)
+
+
+def timed(latency: Latency) -> str:
+    """A latency with where it was measured and its noise."""
+    told = latency.model_dump(include={"threads", "batch", "n"})
+    told |= {"runtime": UserText(title(latency.runtime)).md(), "device": UserText(latency.device).md()}
+    p50, p95 = formatting.two_digits(latency.p50), formatting.two_digits(latency.p95)
+    apart = "" if latency.apart is None else say("receipt.apart", share=formatting.percent(latency.apart))
+    return say("receipt.latency_of", p50=p50, p95=p95, **told) + apart + (say("receipt.noisy") if latency.noisy else "")
+
+
+def in_runtime(name: str, found: InRuntime) -> Iterator[tuple[str, str]]:
+    """What a further runtime made of the same file: answers, types, time."""
+    accuracy = formatting.with_interval(found.accuracy, found.accuracy_low, found.accuracy_high)
+    same = formatting.percent(found.agreement)
+    yield say("receipt.answers_in", runtime=name), say("receipt.answers_in_of", accuracy=accuracy, same=same)
+    kinds = {name: UserText(getattr(found, name)).md() for name in ("version", "precision", "by_default")}
+    layers = ", ".join(f"{count} × {UserText(kind).md()}" for kind, count in found.layers.items())
+    told = say("receipt.computes" if found.precision == found.by_default else "receipt.computes_told", **kinds)
+    told += say("receipt.computes_layers", layers=layers) if layers else ""
+    yield say("receipt.computes_in", runtime=name), told
+    if found.times_faster is not None:
+        ratio = say("receipt.times_faster", times=formatting.two_digits(found.times_faster))
+    else:
+        ratio = say("receipt.times_withheld", why=UserText(found.withheld or "").md())
+    yield say("receipt.latency_in", runtime=name), timed(found.latency_ms) + ratio
 
 
 def spread(point: Point) -> Iterator[tuple[str, str]]:

@@ -102,6 +102,9 @@ def _point(point: Document, step: Step, data: Dataset) -> None:
     assert latency["n"] == len(milliseconds) >= 30
     assert (latency["p50"], latency["p95"]) == pytest.approx(tuple(np.percentile(milliseconds, (50, 95))))
     assert latency["noisy"] == (wall > 1.15 * processor)
+    turns = np.split(milliseconds, np.cumsum(timings["after_turns"])[:-1])
+    halves = [float(np.median(np.concatenate(turns[start::2]))) for start in (0, 1)]
+    assert latency["apart"] == pytest.approx(max(halves) / min(halves) - 1)
 
 
 def _spread(spread: Document, stored: Arrays, data: Dataset) -> None:

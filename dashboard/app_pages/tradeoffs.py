@@ -7,6 +7,7 @@ import streamlit as st
 
 from dashboard import components
 from dashboard.charts import front
+from dashboard.charts.points import further_runtimes, seen_in
 from dashboard.i18n import say
 from dashboard.tradeoffs import answers, chart, controls, knob_filter, manage_runs, selection, view_state
 from dashboard.tradeoffs.points_cache import sample_points, stored
@@ -29,12 +30,14 @@ def main() -> None:
             ":material/home:",
         )
     everything = pd.concat([own, samples], ignore_index=True) if len(samples) else own
+    runtimes = further_runtimes(everything)
+    everything = seen_in(everything, view_state.runtime_of(everything, view))
     with_samples = own.empty if view.samples is None else view.samples
-    pool = everything if with_samples else own
+    pool = everything if with_samples else everything[~everything["sample"]]
     if everything.empty:
         return
     same = view_state.comparable(pool, view)
-    controls.axes(view, same)
+    controls.axes(view, same, runtimes)
     controls.filters_of(view, pool, same, with_samples)
     points = knob_filter.apply(view_state.apply(same, view), view)
     explore(on_front(points, view), everything, view)

@@ -11,6 +11,7 @@ import pandas as pd
 from core import formatting
 from core.escaping import UserText
 from core.formatting import Amount
+from core.runtimes import title
 from dashboard.charts.points import spread
 
 LONGEST = 60  # characters of a name
@@ -63,7 +64,7 @@ def texts(
                 macs=formatting.count(_known(macs)),
                 p50=milliseconds(p50, noisy),
                 p95=milliseconds(p95, noisy),
-                runtime=escaped(runtime) or formatting.NOT_MEASURED,
+                runtime=escaped(title(runtime)) or formatting.NOT_MEASURED,
                 threads=Amount(int(threads) if threads == threads else formatting.NOT_MEASURED),
                 settings=settings.get(ident, ""),
             )

@@ -10,6 +10,7 @@ import pandas as pd
 
 from core.points import Point
 from core.runs import RunSummary
+from core.runtimes import TITLES
 
 # how right answers are spread, and what they are worth beside others
 SPREAD = ("macro_f1", "balanced_accuracy", "worst_recall", "top5_accuracy", "calibration_error", "agreement")
@@ -28,6 +29,7 @@ TEXTS = {
     "processor": "",
     "status": "",
     "worst_class": "",
+    "asked": "",
 }
 NUMBERS = (
     "step", "accuracy", "low", "high", "sd", "seeds", "on_target", "target_low", "target_high", "target_sd",
@@ -35,7 +37,13 @@ NUMBERS = (
     *SPREAD, "created", "finished", "chance", "chance_validation", "chance_target", "classes",
 )  # fmt: skip
 FLAGS = ("control", "sample", "noisy", "at_chance", "at_chance_on_target", "chance_counted")
-COLUMNS = (*TEXTS, *NUMBERS, *FLAGS, "tags")
+COLUMNS = (*TEXTS, *NUMBERS, *FLAGS, "elsewhere", "tags")
+IN_RUNTIME = (
+    "runtime", "device", "worst_class", "accuracy", "low", "high", "sd", "seeds", "on_target", "target_low",
+    "target_high", "target_sd", "validation", "p50", "p95", "threads", "batch", *SPREAD, "noisy", "at_chance",
+    "at_chance_on_target",
+)  # fmt: skip
+PLACES = tuple(COLUMNS.index(name) for name in IN_RUNTIME)
 Row = tuple[Any, ...]
 
 
@@ -46,6 +54,8 @@ def info(summaries: Iterable[RunSummary], *, sample: bool = False) -> pd.DataFra
     `accuracy` is their mean, and `low` and `high` lie one deviation `sd` below and above it, which is no interval.
 
     `id` is `<run>:<step>`, that of a control `<run>:<step>:<name>`; `tags` holds tuples; a run's points are in a row.
+    `elsewhere` holds, for each further runtime that measured the file, a tuple of the columns IN_RUNTIME; `asked` is
+    the runtime of `seen_in`.
     """
     return table(row for summary in summaries for row in rows(summary, sample=sample))
 
@@ -63,7 +73,28 @@ def rows(summary: RunSummary, *, sample: bool = False) -> Iterator[Row]:
 
 def restored(row: Sequence[Any]) -> Row:
     """A row of a list that was kept as JSON, as `rows` made it."""
-    return (*row[:-1], tuple(row[-1]))
+    *plain, elsewhere, tags = row
+    return (*plain, tuple(map(tuple, elsewhere)), tuple(tags))
+
+
+def further_runtimes(points: pd.DataFrame) -> list[str]:
+    """The known runtimes beside their own in which any of these points was measured."""
+    names = dict.fromkeys(there[0] for found in points["elsewhere"] if found for there in found)
+    return [name for name in names if name in TITLES]
+
+
+def seen_in(points: pd.DataFrame, runtime: str) -> pd.DataFrame:
+    """The points with the figures of a runtime, which the column `asked` then names. What was not measured in it has
+    none, and names no runtime: nothing takes its place."""
+    if not runtime:
+        return points
+    nowhere = tuple("" if name in TEXTS else False if name in FLAGS else nan for name in IN_RUNTIME)
+    found = []
+    for own, elsewhere in zip(points[list(IN_RUNTIME)].to_numpy(), points["elsewhere"], strict=True):
+        known = {there[0]: there for there in (*elsewhere, tuple(own))}
+        found.append(known.get(runtime, nowhere))
+    seen = pd.DataFrame(found, columns=list(IN_RUNTIME), index=points.index)
+    return points.assign(**{name: seen[name].astype(points[name].dtype) for name in IN_RUNTIME}, asked=runtime)
 
 
 def table(found: Iterable[Row]) -> pd.DataFrame:
@@ -91,12 +122,19 @@ def _row(
     measured = (p.middle, *p.whiskers, p.accuracy_sd, seeds, *there, p.judged)
     worst = p.spread.worst_class if p.spread else ""
     return (
-        name, run_id, p.name, run_name, p.stage, p.method, *names, *where, processor, status, worst,
+        name, run_id, p.name, run_name, p.stage, p.method, *names, *where, processor, status, worst, "",
         p.step, *map(_number, measured), *map(_number, (p.bytes, p.params, p.macs)), p50, p95, threads, batch,
         *map(_number, _spread(p)), *times,
         *map(_number, luck), *flags, bool(timed and timed.noisy), p.is_at_chance, p.is_at_chance_on_target,
-        bool(chance and chance.counted), tags,
+        bool(chance and chance.counted), _elsewhere(p), tags,
     )  # fmt: skip
+
+
+def _elsewhere(p: Point) -> tuple[Row, ...]:
+    """The figures in each further runtime, in the order of IN_RUNTIME."""
+    seen = (p.seen_in(name).model_copy(update={"runtimes": None}) for name in p.runtimes or ())
+    rows = (_row("", ("",) * 7, (nan, nan), (False, False), (), one) for one in seen)
+    return tuple(tuple(row[place] for place in PLACES) for row in rows)
 
 
 def _spread(p: Point) -> tuple[float | None, ...]:

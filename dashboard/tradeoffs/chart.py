@@ -19,14 +19,14 @@ from dashboard import chance, components, terms
 from dashboard.charts import front, hover, parallel
 from dashboard.charts.bounds import best
 from dashboard.charts.comparison import BETTER, DELTAS, OPEN, UNKNOWN, WORSE, Setting, changes, deltas
-from dashboard.charts.points import SPREAD, spread, target_spread
+from dashboard.charts.points import SPREAD, further_runtimes, seen_in, spread, target_spread
 from dashboard.charts.style import MARKS
 from dashboard.charts.thinning import thinned
 from dashboard.components import csv
 from dashboard.i18n import language, named, phrase, say, speaking
 from dashboard.live_plot import Picked, live_plot
 from dashboard.session import Language, dark, recall, remember, set_widget, widget, within, workspace
-from dashboard.tradeoffs import controls, knob_filter, report, selection, view_state
+from dashboard.tradeoffs import controls, knob_filter, report, runtime, selection, view_state
 from dashboard.tradeoffs.view_state import View
 
 FEW_RUNS = 60  # up to here the hover tells what was set otherwise than for the baseline
@@ -37,6 +37,7 @@ HEIGHT = 385  # pixels of the table: ten rows
 MOST_AXES = 5  # settings drawn as axes at first
 SIGNS = {BETTER: "✓", WORSE: "✗", OPEN: "≈", UNKNOWN: "?"}  # behind a difference
 GOOD_AND_BAD = {False: {BETTER: "#00704F", WORSE: "#A83C00"}, True: {BETTER: "#2BC49A", WORSE: "#FF8A50"}}  # if dark
+FURTHER = ("accuracy", "low", "high", "validation", "p50", "p95", "threads", "noisy")  # columns of further runtimes
 TICKED = {True: "✓", False: ""}  # in a table whose rows have boxes to tick already
 FORMS = {  # of the numbers a person reads
     "accuracy": "%.1f", "spread": "%.1f", "on_target": "%.1f", "target_spread": "%.1f", "validation": "%.1f",
@@ -52,7 +53,7 @@ ROWS, TABLE = "tradeoffs.rows", "tradeoffs_table"
 def show(points: pd.DataFrame, everything: pd.DataFrame, view: View) -> tuple[go.Figure, pd.DataFrame]:
     """Draws the points and says what is to be seen; returns the drawing, and the points with `front`."""
     table = front.info(points, view.axes)
-    base = view.base or best(points)
+    base, asked = view.base or best(points), runtime.asked(points)
     shown = front.Shown(
         view.sel,
         view.base,
@@ -62,13 +63,14 @@ def show(points: pd.DataFrame, everything: pd.DataFrame, view: View) -> tuple[go
         chance.levels(table, view.y),
     )
     few = thinned(table, view.axes, table["front"] | table["id"].isin({*view.sel, view.base}))
-    drawn = front.figure(few, view.axes, labels(view, brief=len(few) > front.MOST_SVG), shown, dark=dark())
+    drawn = front.figure(few, view.axes, labels(view, asked, brief=len(few) > front.MOST_SVG), shown, dark=dark())
     live_plot(drawn, key="tradeoffs_chart", alt=alt(table, view), file="trade-offs", on_pick=take)
     target = UserText(view_state.target_of(points) or "–").md()
     told = [say(f"tradeoffs.told_{'spread' if view.y in SPREAD else view.y}", target=target), samples_told(table)]
+    told += runtime.told(points)
     if len(few) < len(table):
         told.append(say("tradeoffs.told_thinned", drawn=f"{len(few):,}", count=f"{len(table):,}"))
-    if missing := len(points) - len(table):
+    if missing := len(points) - len(table) - int(runtime.missing(points.drop(table.index)).sum()):
         told.append(say("tradeoffs.told_missing", count=missing))
     st.caption("  \n".join(filter(None, told)))
     marked = points.assign(front=table["front"].reindex(points.index, fill_value=False).astype(bool))
@@ -135,11 +137,11 @@ def take(picked: Picked) -> None:
     view_state.select(picked.ids) if picked.how == "replace" else view_state.toggle(picked.ids)
 
 
-def labels(view: View, *, brief: bool = False) -> front.Labels:
+def labels(view: View, asked: str = "", *, brief: bool = False) -> front.Labels:
     """The chart's words; `brief` for thousands of points, whose hover texts all travel to the browser."""
     return front.Labels(
-        x=say(f"tradeoffs.axis_{view.x}"),
-        y=say(f"tradeoffs.axis_{view.y}"),
+        x=runtime.axis_title(view.x, asked),
+        y=runtime.axis_title(view.y, asked),
         front=say("tradeoffs.front"),
         baseline=say("tradeoffs.baseline"),
         control=phrase("tradeoffs.control_of", language()),
@@ -156,7 +158,8 @@ def labels(view: View, *, brief: bool = False) -> front.Labels:
 def alt(table: pd.DataFrame, view: View) -> str:
     """The chart in words."""
     names = [f"{name} ({run})" for name, run in table[table["front"]][["name", "run_name"]].head(5).to_numpy()]
-    x, y = say(f"tradeoffs.axis_{view.x}"), say(f"tradeoffs.axis_{view.y}")
+    asked = runtime.asked(table)
+    x, y = runtime.axis_title(view.x, asked), runtime.axis_title(view.y, asked)
     front_count = int(table["front"].sum())
     told = say("tradeoffs.alt", count=len(table), x=x, y=y, front=front_count, best="; ".join(names))
     return " ".join([told, *(level.hint for level in chance.levels(table, view.y))])
@@ -324,6 +327,7 @@ def for_eyes(points: pd.DataFrame, base: pd.Series[Any] | None = None) -> pd.Dat
             "p50": points["p50"],
             **delta["p50"],
             "p95": points["p95"],
+            **runtime.column(points),
             "params": points["params"],
             "macs": points["macs"],
             "backbone": points["backbone"],
@@ -345,7 +349,7 @@ def columns() -> dict[str, ColumnConfig]:
     numbers = {n: st.column_config.NumberColumn(say(f"tradeoffs.column_{n}"), format=form) for n, form in FORMS.items()}
     texts = {
         n: st.column_config.TextColumn(say(f"tradeoffs.column_{n}"))
-        for n in ("front", "stage", "backbone", "tags", "sample", "status", "spread_is", "worst_class")
+        for n in ("front", "stage", "backbone", "tags", "sample", "status", "spread_is", "worst_class", "runtime")
     }
     wide = {
         n: st.column_config.TextColumn(say(f"tradeoffs.column_{n}"), width="medium") for n in ("name", "run", "chance")
@@ -365,5 +369,10 @@ def worded(points: pd.DataFrame) -> pd.DataFrame:
 
 
 def for_file(points: pd.DataFrame) -> pd.DataFrame:
-    """Every column of the points as measured: shares of 1, bytes, milliseconds."""
-    return points.assign(tags=points["tags"].map(", ".join))
+    """Every column of the points as measured: shares of 1, bytes, milliseconds; further runtimes' in columns of their
+    own."""
+    whole = points.assign(tags=points["tags"].map(", ".join)).drop(columns=["elsewhere", "asked"])
+    for further in further_runtimes(points):
+        there = seen_in(points, further)
+        whole = whole.assign(**{f"{further}_{name}": there[name] for name in FURTHER})
+    return whole

@@ -19,17 +19,20 @@ from dashboard.charts.points import SPREAD
 from dashboard.charts.style import MARKS
 from dashboard.i18n import say
 from dashboard.session import set_widget, widget
-from dashboard.tradeoffs import knob_filter, selection, view_state
+from dashboard.tradeoffs import knob_filter, runtime, selection, view_state
 from dashboard.tradeoffs.view_state import View
 
 
-def axes(view: View, points: pd.DataFrame) -> None:
-    """Which cost, which quality of these points, what the area of a mark means."""
+def axes(view: View, points: pd.DataFrame, runtimes: Sequence[str] = ()) -> None:
+    """Which cost, which quality of these points, what the area of a mark means; and where points were measured in
+    further `runtimes`, whose figures these are."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="tradeoffs_axes"):
         _select("x", COSTS, view)
         _switch("log", view.log)
         _select("y", qualities(points, view), view)
         _select("area", AREAS, view)
+        if runtimes:
+            runtime.choose(runtimes, view)
 
 
 def qualities(points: pd.DataFrame, view: View) -> list[str]:

@@ -20,7 +20,7 @@ from core.workspace import Workspace
 from dashboard.charts import points
 from dashboard.session import workspace
 
-SHAPE = " ".join(("1", *points.COLUMNS))  # what is kept of each point
+SHAPE = " ".join(("1", *points.COLUMNS, *points.IN_RUNTIME))  # what is kept of each point
 Stamp = tuple[bool, int, int]  # is it over? when were its result or events, and its notes, written, in nanoseconds
 
 

@@ -20,7 +20,7 @@ from dashboard.charts.comparison import delta
 from dashboard.charts.style import MARKS, look, standalone
 from dashboard.i18n import say
 from dashboard.session import workspace
-from dashboard.tradeoffs import answers, selection
+from dashboard.tradeoffs import answers, runtime, selection
 
 STYLE = """
 body {{ font: 15px/1.5 system-ui, sans-serif; color: {ink}; background: {paper}; max-width: 72rem; margin: 2rem auto; padding: 0 1rem }}
@@ -45,6 +45,7 @@ def write(figure: go.Figure, points: pd.DataFrame, picked: pd.DataFrame, table: 
         "<meta name='referrer' content='no-referrer'>"
         f"<title>Condenser: {title}</title><style>{style}</style></head><body>",
         f"<h1>{title}</h1><p><small>{text(measured_on(points))}</small></p>",
+        *(f"<p>{text(line)}</p>" for line in runtime.told(points)),
         chart,
         *chosen(picked),
         by_class,

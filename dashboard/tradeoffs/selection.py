@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core import formatting
+from core import formatting, runtimes
 from core.catalog import load_catalog
 from core.errors import UserError
 from core.escaping import UserText
@@ -119,9 +119,12 @@ def name(row: PointRow[Any]) -> str:
 
 
 def figures(row: PointRow[Any]) -> str:
-    """Test accuracy, size and latency."""
+    """Test accuracy, size and latency; of a further runtime with its name, or that the file was not measured in it."""
     size = formatting.size(None if pd.isna(row["bytes"]) else row["bytes"])
-    return " · ".join([accuracy(row), size, hover.milliseconds(row["p50"], row["noisy"])])
+    if row["asked"] and not row["runtime"]:
+        return f"{size} · {say('tradeoffs.not_measured_in', runtime=runtimes.title(row['asked']))}"
+    where = [runtimes.title(row["asked"])] if row["asked"] else []
+    return " · ".join([accuracy(row), size, hover.milliseconds(row["p50"], row["noisy"]), *where])
 
 
 def spread_line(row: PointRow[Any]) -> str:

@@ -13,6 +13,7 @@ import pandas as pd
 from dashboard.charts import knobs, style
 from dashboard.charts.front import AREAS, COSTS, QUALITIES, Axes
 from dashboard.charts.knobs import Wanted
+from dashboard.charts.points import further_runtimes
 from dashboard.session import LONGEST_QUERY, forget, put_query, raw_query, recall, remember, widget
 
 KEPT, WRITTEN = "tradeoffs.view", "tradeoffs.written"
@@ -30,6 +31,7 @@ class View:
     y: str = "validation"
     log: bool = True
     area: str = "p50"
+    runtime: str = ""
     dataset: str = ""
     backbone: tuple[str, ...] = ()
     stage: tuple[str, ...] = ()
@@ -183,6 +185,11 @@ def comparable(points: pd.DataFrame, view: View) -> pd.DataFrame:
     same = points[points["dataset"] == chosen]
     target = target_of(same) if view.y == "on_target" else ""
     return same[same["target"].isin(("", target))] if target else same
+
+
+def runtime_of(points: pd.DataFrame, view: View) -> str:
+    """The further runtime whose figures are looked at; empty for the points' own, and where none was measured in it."""
+    return view.runtime if view.runtime in further_runtimes(points) else ""
 
 
 def target_of(points: pd.DataFrame) -> str:

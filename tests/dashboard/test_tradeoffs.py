@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import pytest
 import streamlit as st
 from hypothesis import given
@@ -21,17 +22,17 @@ from streamlit.testing.v1 import AppTest
 from core.assets import SAMPLES
 from core.chance import Chance
 from core.events import DataLoaded, Measured, RunFinished, RunStarted, Warned
-from core.points import Latency, Point
+from core.points import InRuntime, Latency, Point
 from core.recipe import stored_recipe
 from core.runs import Run, RunSummary
 from core.samples import sample, samples
 from core.workspace import Workspace
-from dashboard import chance, components
+from dashboard import chance, components, receipt
 from dashboard.charts import front, points
 from dashboard.charts.bounds import Bounds, best, cheaper
 from dashboard.charts.front import AREAS, COSTS, QUALITIES, Axes
 from dashboard.live_plot import Picked
-from dashboard.tradeoffs import answers, chart, view_state
+from dashboard.tradeoffs import answers, chart, report, view_state
 from dashboard.tradeoffs.points_cache import Stored
 from dashboard.tradeoffs.view_state import View
 from tests.dashboard.test_pages import DEMO, point
@@ -782,3 +783,80 @@ def test_what_was_counted_decides_the_line(workspace: Workspace) -> None:
     assert [level.share for level in chance.levels(table, "validation")] == [0.3]
     assert [level.share for level in chance.levels(table, "accuracy")] == [0.4]
     assert chance.levels(table, "on_target") == []
+
+
+# further runtimes
+
+
+def in_openvino(found: Point) -> Point:
+    assert found.latency_ms is not None
+    latency = found.latency_ms.model_copy(update={"runtime": "openvino", "p50": 0.5, "p95": 0.6, "noisy": False})
+    there = InRuntime(
+        version="2026.4", precision="f32", by_default="bf16", accuracy=0.75, accuracy_low=0.73, accuracy_high=0.77,
+        validation_accuracy=0.76, agreement=0.93, difference=0.2, latency_ms=latency, layers={"f32": 3, "i8": 7},
+        withheld="the machine was busy",
+    )  # fmt: skip
+    return found.model_copy(update={"runtimes": {"openvino": there}})
+
+
+def two_runtimes(workspace: Workspace) -> Run:
+    """A run whose first point alone was measured in OpenVINO too."""
+    run = workspace.create_run(DEMO)
+    run.emit(RunStarted(os.getpid(), {}), Measured("point", 0, in_openvino(point(0))), Measured("point", 0, point(1)))
+    run.emit(RunFinished())
+    return run
+
+
+def test_the_runtime_is_switched_and_missing_figures_are_told(workspace: Workspace, drawn: dict[str, Any]) -> None:
+    run = two_runtimes(workspace)
+    both = {f"{run.id}:0", f"{run.id}:1"}
+    app = page(samples="0", sel=",".join(sorted(both)), x="p50")
+    assert ids_drawn(drawn) == both
+    assert app.selectbox(key="tradeoffs_runtime").options == ["onnxruntime", "OpenVINO"]
+    app.selectbox(key="tradeoffs_runtime").set_value("openvino")
+    ran(app)
+    assert asked(app, "runtime") == "openvino"
+    assert ids_drawn(drawn) == {f"{run.id}:0"}, "the other has no figures there"
+    axes = drawn["figure"].layout
+    assert axes.xaxis.title.text == "median latency (ms), in OpenVINO"
+    assert axes.yaxis.title.text == "validation accuracy, in OpenVINO"
+    told = said(app)
+    assert "1 point was not measured in OpenVINO, and so not drawn." in told
+    assert "a value for these axes was not measured" not in told
+    assert "75.0 ± 2.0 % (95 % interval) · 10.00 MB · 0.5 ms · OpenVINO" in told
+    assert "1.00 MB · not measured in OpenVINO" in told
+    table = drawn[chart.TABLE].set_index("name")
+    assert table["runtime"].tolist() == ["OpenVINO", "not measured in OpenVINO"]
+    assert table["p50"].iloc[0] == 0.5
+    assert math.isnan(table["p50"].iloc[1])
+
+
+def test_without_a_further_runtime_there_is_nothing_to_switch(workspace: Workspace, drawn: dict[str, Any]) -> None:
+    app = page(runtime="openvino")
+    assert not [one for one in app.selectbox if one.key == "tradeoffs_runtime"]
+    assert "OpenVINO" not in said(app)
+    assert "runtime" not in drawn[chart.TABLE]
+
+
+def test_a_further_runtime_is_in_the_receipt_the_file_and_the_report(
+    workspace: Workspace, drawn: dict[str, Any]
+) -> None:
+    two_runtimes(workspace)
+    whole = points.info(workspace.runs())
+    file = chart.for_file(whole)
+    assert file["openvino_p50"].tolist()[0] == 0.5
+    assert math.isnan(file["openvino_accuracy"].tolist()[1])
+    facts = {name: told.replace("\\", "") for name, told in receipt.measured(in_openvino(point(0)))}
+    assert facts["Answers in OpenVINO"] == (
+        "test accuracy 75.0 ± 2.0 %; the same answer as above for 93.0 % of the test images"
+    )
+    assert facts["Numbers in OpenVINO"] == (
+        "version 2026.4, floats computed in f32, as it was told; left to itself it would use bf16 here; "
+        "layers: 3 × f32, 7 × i8"
+    )
+    assert facts["Latency in OpenVINO"].endswith("no comparison with the latency above: the machine was busy")
+    seen = points.seen_in(whole, "openvino").assign(front=False)
+    table = chart.worded(seen)
+    page_text = report.write(go.Figure(), seen, seen.head(2), table, dark=False)
+    assert "not measured in OpenVINO" in page_text
+    assert "Accuracies and latencies are those in OpenVINO" in page_text

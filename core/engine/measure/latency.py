@@ -5,73 +5,108 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
+from typing import Protocol, TypedDict
 
 import numpy as np
 
 from core.engine.measure.runtime import RUNTIME, open_session
+from core.engine.measure.turn import Turn, turn
 from core.points import Latency
 
 WARMUP = 10  # runs of each file before the first counted one
 BUSY = 1.15  # ratio of wall time to CPU time above which the machine was busy with something else
 CHUNK = 0.02  # seconds for which a file runs before the next one's turn
+APART = 0.03  # medians of the same file further apart are noise, as a share of the smaller
 
 
 @dataclass(frozen=True)
 class Timing:
     """Milliseconds of each counted run, and total wall and CPU seconds; `alone` is False if other work of this program
-    went on meanwhile."""
+    went on meanwhile; `turns` are the numbers of runs in each turn, where it was timed in turns."""
 
     milliseconds: tuple[float, ...]
     wall: float
     processor: float
     threads: int
     alone: bool = True
+    runtime: str = RUNTIME
+    device: str = "cpu"
+    turns: tuple[int, ...] = ()
 
     def latency(self) -> Latency:
         """The median and the 95th percentile; `noisy` when wall time exceeds CPU time by 15 %, and when it was
         not measured alone.
 
-        With several threads, CPU time is that of all of them, so only a very busy machine is detected.
+        With several threads, CPU time is that of all of them, so only a very busy machine is detected. On a GPU, whose
+        work is no CPU time, `noisy` is that the halves of the turns are more than 3 % apart.
         """
         p50, p95 = (float(np.percentile(self.milliseconds, q)) for q in (50, 95))
-        busy = not self.alone or self.wall > BUSY * self.processor
+        apart = self.apart()
+        busy = self.wall > BUSY * self.processor if self.device == "cpu" else (apart or 0.0) > APART
         return Latency(
-            runtime=RUNTIME, device="cpu", threads=self.threads, batch=1, n=len(self.milliseconds),
-            p50=p50, p95=p95, noisy=busy,
+            runtime=self.runtime, device=self.device, threads=self.threads, batch=1, n=len(self.milliseconds),
+            p50=p50, p95=p95, noisy=busy or not self.alone, apart=apart,
         )  # fmt: skip
+
+    def apart(self) -> float | None:
+        """How far the medians of every other turn and of the turns between are apart, as a share of the smaller: an A/A
+        comparison. None for fewer than two turns."""
+        if len(self.turns) < 2:
+            return None
+        ends = np.cumsum((0, *self.turns))
+        parts = [self.milliseconds[a:b] for a, b in pairwise(ends)]
+        middles = [median(one for part in parts[half::2] for one in part) for half in (0, 1)]
+        return max(middles) / min(middles) - 1
+
+
+class Runner(Protocol):
+    """A file that another process runs: `core.engine.measure.further_runtimes.OpenFile`."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def device(self) -> str: ...
+
+    def turn(self, seconds: float) -> Turn: ...
 
 
 def time_files(
-    files: Mapping[str, Path], threads: int, seconds: float = 1.5, stop: Callable[[], None] = lambda: None
+    files: Mapping[str, Path],
+    threads: int,
+    seconds: float = 1.5,
+    stop: Callable[[], None] = lambda: None,
+    elsewhere: Mapping[str, Runner] | None = None,
 ) -> dict[str, Timing]:
     """Times the files at batch 1 for about `seconds` in total, in turns of 20 ms so that drift affects all equally.
-
-    A file's turn begins with one uncounted run, which brings its weights back into the CPU cache.
+    Files opened `elsewhere` get turns of the same length beside them, which makes it so much longer.
     """
     runs = {name: _runner(path, threads) for name, path in files.items()}
     for run in runs.values():
         for _ in range(WARMUP):
             run()
-    found: dict[str, list[float]] = {name: [] for name in files}
-    wall, processor = dict.fromkeys(files, 0.0), dict.fromkeys(files, 0.0)
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end or min(map(len, found.values())) < 30:
+    others = elsewhere or {}
+    found: dict[str, list[Turn]] = {name: [] for name in (*files, *others)}
+    end = time.perf_counter() + seconds * len(found) / max(len(files), 1)
+    while time.perf_counter() < end or min(sum(len(t.milliseconds) for t in taken) for taken in found.values()) < 30:
         stop()
         for name, run in runs.items():
-            run()
-            began, used = time.perf_counter(), time.process_time()
-            turn = began + CHUNK
-            start = began
-            while start < turn:
-                run()
-                now = time.perf_counter()
-                found[name].append((now - start) * 1000)
-                start = now
-            wall[name] += start - began
-            processor[name] += time.process_time() - used
-    return {name: Timing(tuple(found[name]), wall[name], processor[name], threads) for name in files}
+            found[name].append(turn(run, CHUNK))
+        for name, runner in others.items():
+            found[name].append(runner.turn(CHUNK))
+    where = {name: (runner.name, runner.device) for name, runner in others.items()}
+    return {name: _timing(taken, threads, *where.get(name, (RUNTIME, "cpu"))) for name, taken in found.items()}
+
+
+def _timing(taken: list[Turn], threads: int, runtime: str, device: str) -> Timing:
+    return Timing(
+        tuple(one for t in taken for one in t.milliseconds), sum(t.wall for t in taken),
+        sum(t.processor for t in taken), threads, runtime=runtime, device=device,
+        turns=tuple(len(t.milliseconds) for t in taken),
+    )  # fmt: skip
 
 
 def ratio(slow: Timing, fast: Timing) -> float:
@@ -84,6 +119,22 @@ def inside_noise(one: Timing, other: Timing) -> bool:
     bounds = [np.percentile(t.milliseconds, (25, 75)) for t in (one, other)]
     middles = [median(t.milliseconds) for t in (one, other)]
     return any(low <= middle <= high for (low, high), middle in zip(bounds, reversed(middles), strict=True))
+
+
+class Compared(TypedDict, total=False):
+    """How many times faster a file is, or why that is not said."""
+
+    times_faster: float
+    withheld: str
+
+
+def compared(slow: Timing, fast: Timing) -> Compared:
+    """`ratio`, withheld where the two cannot be distinguished or the machine was busy."""
+    if slow.latency().noisy or fast.latency().noisy:
+        return {"withheld": "the machine was busy"}
+    if inside_noise(slow, fast):
+        return {"withheld": "the difference is inside the noise"}
+    return {"times_faster": ratio(slow, fast)}
 
 
 def _runner(path: Path, threads: int) -> Callable[[], object]:

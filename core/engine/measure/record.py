@@ -3,7 +3,8 @@
 predictions.npz   predictions and confidences on the test split and the rank of the label among them, predictions on
                   validation, and the labels of both
 samples.npz       the first test images and the file's logits for each one individually, for a bundle's self-check
-timings.npz       milliseconds of every counted run, of the file and of those it was timed in alternation with
+timings.npz       milliseconds of every counted run, of the file and of those it was timed in alternation with, the
+                  file in further runtimes among them
 """
 
 from __future__ import annotations
@@ -49,10 +50,11 @@ def write_samples(artifact: Path, preprocessing: Preprocessing, data: Dataset, t
 
 
 def write_timings(artifact: Path, timings: Mapping[str, Timing]) -> None:
-    """Writes every counted run: by name the milliseconds, and the total seconds [wall, CPU]."""
+    """Writes every counted run: by name the milliseconds, the total seconds [wall, CPU], the runs of each turn."""
     runs = {name: np.array(timing.milliseconds) for name, timing in timings.items()}
     seconds = {f"{name}_seconds": np.array([t.wall, t.processor]) for name, t in timings.items()}
-    _write(artifact.with_name(TIMINGS), runs | seconds)
+    turns = {f"{name}_turns": np.array(timing.turns, dtype=np.int64) for name, timing in timings.items()}
+    _write(artifact.with_name(TIMINGS), runs | seconds | turns)
 
 
 def _write(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:

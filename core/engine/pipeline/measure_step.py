@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,14 +13,22 @@ from core.alone import NOT_ALONE
 from core.engine.context import Context, Progress
 from core.engine.data import Split
 from core.engine.measure.complexity import complexity
-from core.engine.measure.file import Share, parity, quality, share, size
+from core.engine.measure.file import Quality, Share, parity, quality, share, size
+from core.engine.measure.further_runtimes import (
+    OpenFile,
+    Runtime,
+    UnansweredError,
+    measured,
+    not_measured,
+    open_all,
+)
 from core.engine.measure.latency import Timing, time_files
 from core.engine.measure.receipt import Receipt, Subject, changed_layers
 from core.engine.measure.record import write_predictions, write_samples, write_timings
 from core.engine.measure.spread import spread
 from core.engine.method import Method, Saved
 from core.engine.model import Model
-from core.points import Point
+from core.points import InRuntime, Point
 
 COMPARED = 64  # images on which the file's logits are compared with the torch network's
 
@@ -55,11 +65,12 @@ class StepInfo:
 
 @dataclass(frozen=True)
 class StepMeasurement:
-    """Measures steps: `target` is the test split of the recipe's target."""
+    """Measures steps: `target` is the test split of the recipe's target, `runtimes` are further ones to measure in."""
 
     context: Context
     latency_threads: int = 1
     target: Split | None = None
+    runtimes: tuple[Runtime, ...] = ()
 
     def point(
         self,
@@ -77,9 +88,8 @@ class StepMeasurement:
         evaluation = quality(artifact, model.preprocessing, context.data, context.threads, self._report)
         cost = complexity(model.net, shape)
         product = StepOutput(model, artifact, source, evaluation.logits)
-        timings, alone = self._time(artifact, product, before, first)
-        if not alone:
-            saved = replace(saved, notes=(*saved.notes, NOT_ALONE))
+        timings, alone, elsewhere, notes = self._timed(artifact, product, before, first, evaluation)
+        saved = replace(saved, notes=(*saved.notes, *(() if alone else (NOT_ALONE,)), *notes))
         write_predictions(artifact, context.data, evaluation.logits, evaluation.test_logits)
         write_samples(artifact, model.preprocessing, context.data, self.latency_threads)
         write_timings(artifact, timings)
@@ -100,17 +110,18 @@ class StepMeasurement:
             recall=_recall(step_info.method, evaluation.recall, model.classes),
             decided=model.decided,
         )
-        measured, there = size(artifact), self._on_target(artifact, model)
+        stored, there = size(artifact), self._on_target(artifact, model)
         point = Point(
             step=step_info.step, stage=step_info.stage, method=step_info.name, name=step_info.title,
             backbone=model.backbone, control=step_info.control,
             accuracy=evaluation.test, accuracy_low=evaluation.low, accuracy_high=evaluation.high,
             target_accuracy=there.accuracy if there else None, target_accuracy_low=there.low if there else None,
             target_accuracy_high=there.high if there else None,
-            validation_accuracy=evaluation.validation, bytes=measured.bytes, compressed_bytes=measured.compressed,
+            validation_accuracy=evaluation.validation, bytes=stored.bytes, compressed_bytes=stored.compressed,
             packed_bytes=saved.packed_bytes, params=cost.params, macs=cost.macs, latency_ms=latency,
             artifact=artifact.relative_to(step_info.root).as_posix(), receipt=receipt.to_json(),
             spread=spread(evaluation.test_logits, context.data.test.labels, model.classes),
+            runtimes=elsewhere or None,
         )  # fmt: skip
         return point, product
 
@@ -120,10 +131,46 @@ class StepMeasurement:
             return None
         return share(artifact, model.preprocessing, self.target, self.context.threads, self._report)
 
+    def _timed(
+        self,
+        artifact: Path,
+        product: StepOutput,
+        before: StepOutput | None,
+        first: StepOutput | None,
+        quality: Quality,
+    ) -> tuple[dict[str, Timing], bool, dict[str, InRuntime], list[str]]:
+        """The timings by what the file is to the point, whether nothing else of this program was at work, what was
+        measured in further runtimes, and a sentence for each that the file was not measured in."""
+        stop, elsewhere = self.context.stop_if_cancelled, dict[str, InRuntime]()
+        with ExitStack() as stack:
+            shape = _shape(product.model)
+            files, notes = open_all(stack, self.runtimes, artifact, self.latency_threads, shape, stop)
+            try:
+                timings, alone = self._time(artifact, product, before, first, files)
+            except UnansweredError as error:
+                notes += [not_measured(file.name, error) for file in files]
+                files = []
+                timings, alone = self._time(artifact, product, before, first)
+            for file in files:
+                there, here = timings[file.name], timings["after"]
+                try:
+                    elsewhere[file.name] = measured(
+                        file, there, here, quality, product.model.preprocessing, self.context.data, self._report
+                    )
+                except UnansweredError as error:
+                    notes.append(not_measured(file.name, error))
+        return timings, alone, elsewhere, notes
+
     def _time(
-        self, artifact: Path, product: StepOutput, before: StepOutput | None, first: StepOutput | None
+        self,
+        artifact: Path,
+        product: StepOutput,
+        before: StepOutput | None,
+        first: StepOutput | None,
+        others: Sequence[OpenFile] = (),
     ) -> tuple[dict[str, Timing], bool]:
-        """The timings by what the file is to the point, and whether nothing else of this program was at work."""
+        """The timings by what the file is to the point, of `others` by their runtimes, and whether nothing else of this
+        program was at work."""
         files = {"after": artifact}
         if product.quantized:
             files["fp32"] = product.source
@@ -132,9 +179,13 @@ class StepMeasurement:
         if first is not None:
             files["first"] = first.artifact
         unique = {str(path): path for path in files.values()}
+        elsewhere = {file.name: file for file in others}
         with self.context.alone() as alone:
-            found = time_files(unique, self.latency_threads, stop=self.context.stop_if_cancelled)
-        return {name: replace(found[str(path)], alone=alone) for name, path in files.items()}, alone
+            found = time_files(
+                unique, self.latency_threads, stop=self.context.stop_if_cancelled, elsewhere=elsewhere
+            )  # fmt: skip
+        names = {name: str(path) for name, path in files.items()} | {name: name for name in elsewhere}
+        return {name: replace(found[key], alone=alone) for name, key in names.items()}, alone
 
     def _report(self, done: int, total: int) -> None:
         self.context.stop_if_cancelled()

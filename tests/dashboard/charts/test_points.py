@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import pandas as pd
 from pydantic import JsonValue
 
-from core.points import Latency, Point, Spread
+from core.points import InRuntime, Latency, Point, Spread
 from core.runs import RunSummary, Status
 from core.samples import samples
-from dashboard.charts.points import COLUMNS, SPREAD, info, spread, target_spread
+from dashboard.charts.points import (
+    COLUMNS,
+    SPREAD,
+    further_runtimes,
+    info,
+    restored,
+    rows,
+    seen_in,
+    spread,
+    target_spread,
+)
 
 LATENCY = Latency(runtime="onnxruntime", device="cpu", threads=2, batch=1, n=50, p50=0.5, p95=0.7, noisy=True)
 FULL = Point(
@@ -101,3 +112,45 @@ def test_the_spread_is_that_of_the_seeds_else_half_the_interval() -> None:
     for around in (spread(table), target_spread(there)):
         assert around.round(9).tolist()[:2] == [0.02, 0.1]
         assert math.isnan(around[2])
+
+
+# further runtimes
+
+THERE = InRuntime(
+    version="1", precision="f32", by_default="bf16", accuracy=0.7, accuracy_low=0.68, accuracy_high=0.72,
+    validation_accuracy=0.69, agreement=0.9, difference=0.1,
+    latency_ms=LATENCY.model_copy(update={"runtime": "openvino", "p50": 0.25, "p95": 0.3, "noisy": False}),
+)  # fmt: skip
+BOTH = FULL.model_copy(update={"runtimes": {"openvino": THERE}, "receipt": {"calibration_error": 0.05}})
+
+
+def test_a_further_runtime_replaces_what_depends_on_it_and_nothing_takes_its_place() -> None:
+    own = info([run(points=(BARE, FULL), id="a"), run(points=(BOTH,), id="b")])
+    assert further_runtimes(own) == ["openvino"]
+    assert seen_in(own, "") is own
+    seen = seen_in(own, "openvino")
+    assert seen.dtypes.to_dict() == own.dtypes.to_dict()
+    row = seen.iloc[2]
+    told = {
+        "accuracy": 0.7, "low": 0.68, "high": 0.72, "validation": 0.69, "p50": 0.25, "p95": 0.3, "noisy": False,
+        "runtime": "openvino", "threads": 2, "bytes": 1000, "params": 10, "macs": 20, "asked": "openvino",
+    }  # fmt: skip
+    assert {name: row[name] for name in told} == told
+    for name in ("on_target", "sd", "seeds", "calibration_error", "macro_f1"):
+        assert math.isnan(row[name]), f"{name} was not measured there"
+    for missing in (seen.iloc[0], seen.iloc[1]):
+        assert missing["runtime"] == ""
+        assert all(math.isnan(missing[name]) for name in ("accuracy", "low", "validation", "p50", "p95"))
+    assert seen.iloc[1]["bytes"] == 1000, "the file is the same in any"
+
+
+def test_rows_with_further_runtimes_survive_the_list_that_is_kept() -> None:
+    kept = list(rows(run(points=(BOTH, FULL))))
+    again = json.loads(json.dumps(kept), parse_constant=lambda name: math.nan)
+    assert [restored(row) for row in again] == kept
+
+
+def test_an_unknown_runtime_is_not_offered() -> None:
+    latency = THERE.latency_ms.model_copy(update={"runtime": "<b>"})
+    odd = BOTH.model_copy(update={"runtimes": {"<b>": THERE.model_copy(update={"latency_ms": latency})}})
+    assert further_runtimes(info([run(points=(odd,))])) == []

@@ -28,8 +28,8 @@ from core.runs import Run
 
 def main() -> None:
     export_once()
-    _, stop = latency.time_files.__defaults__ or (0.0, None)
-    latency.time_files.__defaults__ = (0.01, stop)  # seconds; what the latency is does not matter here
+    _, *rest = latency.time_files.__defaults__ or ()
+    latency.time_files.__defaults__ = (0.01, *rest)  # seconds; what the latency is does not matter here
     for line in iter(sys.stdin.readline, ""):
         told, tell = os.pipe()
         child = os.fork()
