@@ -1,0 +1,26 @@
+"""Training accuracy, which no measured file has: lessons read it where the learning curve of a step ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from core.events import Progress
+from core.points import Point
+from core.runs import RunSummary
+
+TRAINED = "training_accuracy"  # in a point's receipt, for lessons only
+
+
+def with_training(summary: RunSummary, told: Iterable[Progress]) -> RunSummary:
+    """The summary whose points also know the share of training images that was answered right in their step's last
+    epoch: as the images were shown, altered where they were. Points of steps without such a curve stay as they are."""
+    last: dict[int, float] = {}
+    for event in told:
+        if event.accuracy is not None and event.validation_accuracy is not None and not event.control:
+            last[event.step] = event.accuracy
+    return replace(summary, points=tuple(_knowing(point, last.get(point.step)) for point in summary.points))
+
+
+def _knowing(point: Point, accuracy: float | None) -> Point:
+    return point if accuracy is None else replace(point, receipt={**point.receipt, TRAINED: accuracy})
