@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from core.events import Progress
 from core.points import Point
@@ -19,8 +18,11 @@ def with_training(summary: RunSummary, told: Iterable[Progress]) -> RunSummary:
     for event in told:
         if event.accuracy is not None and event.validation_accuracy is not None and not event.control:
             last[event.step] = event.accuracy
-    return replace(summary, points=tuple(_knowing(point, last.get(point.step)) for point in summary.points))
+    points = tuple(_knowing(point, last.get(point.step)) for point in summary.points)
+    return summary.model_copy(update={"points": points})
 
 
 def _knowing(point: Point, accuracy: float | None) -> Point:
-    return point if accuracy is None else replace(point, receipt={**point.receipt, TRAINED: accuracy})
+    if accuracy is None:
+        return point
+    return point.model_copy(update={"receipt": {**point.receipt, TRAINED: accuracy}})

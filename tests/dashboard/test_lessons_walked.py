@@ -17,17 +17,21 @@ from playwright.sync_api import Page, expect
 from core import formatting
 from core.assets import LESSON_RESULTS
 from core.lessons.blocks import Chart, Claim, Lesson, Paragraph, Predict, Question
-from core.lessons.diary import Diary, Prediction, forget_diary, read_diary, write_diary
+from core.lessons.diary import Diary, Prediction, forget_diary, own_runs, read_diary, write_diary
 from core.lessons.shelf import bundled
+from core.options import Value
 from core.recipe import stored_recipe
-from tests.browser import Site, Watched, violations, wait_until_drawn
+from core.state import Status
+from tests.browser import SLOW, Site, Watched, violations, wait_until_drawn
 
+expect.set_options(timeout=SLOW)
 LANGUAGES = ("en", "zh")
 IDS = [lesson.id for lesson in bundled("en")]
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 PAIR = re.compile(r"(.+?\.[a-z0-9_]+)\s+([-/])\s+(.+)")
 PREDICT = "[class*=st-key-learn_predict_button] button"
 WARM = 2.0  # seconds a page may take once it was seen
+MINUTE, LIVE = 60.0, 240  # seconds: of one run, and before the test gives up
 
 
 @cache
@@ -192,3 +196,34 @@ def opened(site: Site, page: Page, lesson: Lesson, language: str) -> float:
     expect(page.locator(".live-plot[data-drawn]")).to_have_count(planes(lesson))
     wait_until_drawn(page)
     return time.monotonic() - began
+
+
+@pytest.mark.slow
+@pytest.mark.alone
+@pytest.mark.parametrize("name", IDS)
+def test_the_live_part_of_a_lesson_runs_within_a_minute(site: Site, watched: Watched, name: str) -> None:
+    """The button is pressed where the knob stands first; of each run the work counts, not the wait for its turn."""
+    page, lesson = watched.page, next(one for one in bundled("en") if one.id == name)
+    forget_diary(site.workspace, name)
+    page.goto(site.at(f"learn?lang=en&lesson={name}"))
+    expect(page.locator(PREDICT)).to_have_count(1)
+    wait_until_drawn(page)
+    walk(page, lesson)
+    began = time.monotonic()
+    page.locator(".st-key-learn_do button").click()
+    expect(page.locator(".st-key-learn_act")).to_contain_text("You have run this value", timeout=1000 * LIVE)
+    waited = time.monotonic() - began
+    runs = own_runs(site.workspace, read_diary(site.workspace, name))
+    worked = {key: run.summary().lasted or 0.0 for key, run in runs.items()}
+    each = ", ".join(f"{key} {seconds:.1f}" for key, seconds in worked.items())
+    print(f"{name}: {waited:.0f} s from the press to the last result; seconds of work of each run: {each}")
+    assert set(worked) == {run.key for run in (*lesson.of_value(start(lesson)), *lesson.others)}
+    assert all(run.summary().status is Status.FINISHED for run in runs.values())
+    assert max(worked.values()) <= MINUTE, worked
+    expect(page.locator("[data-testid=stException]")).to_have_count(0)
+    watched.is_clean()
+
+
+def start(lesson: Lesson) -> Value:
+    """Where the knob stands first; a lesson without one has no such runs."""
+    return lesson.knob.start if lesson.knob is not None else ""
