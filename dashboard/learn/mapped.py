@@ -29,7 +29,7 @@ def draw(run: LessonRun, points: tuple[str, ...], own: RunSummary | None, place:
             _plane(known[name], title(run, name), f"map_{place}_{number}")
     if there and any(there[0].target):
         target = UserText(there[0].target_name).md()
-        st.caption(say("inspect.map_target", name=target, count=sum(there[0].target)))
+        st.caption(say("learn.map_target", name=target, count=sum(there[0].target)))
     if there and there[0].explained is None:
         st.caption(say("inspect.map_tsne_help"))
     if own is not None:
@@ -59,7 +59,7 @@ def _plane(found: FeatureMap, title: str, name: str) -> None:
     figure = chart.figure(table, order, labels, names={"": say("inspect.map_no_label")}, dark=dark())
     figure.update_layout(height=HEIGHT)
     figure.for_each_trace(_one_entry_a_class)
-    st.markdown(f"**{title}**")
+    st.markdown(f"**{title[:1].upper()}{title[1:]}**")
     alt = say("inspect.map_alt", images=len(found.x), width=found.width, groups=len(order))
     put(figure, table, name, f"{title}: {alt}")
 
