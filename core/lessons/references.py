@@ -14,7 +14,6 @@ from core.options import Value
 from core.points import Point
 from core.runs import RunSummary
 
-UNBROKEN = "\u00a0"
 PICTURE = "picture"  # stands for the network's own probabilities on the chosen picture
 PICTURED = ("top", "second")
 NUMBER = r"-?\d+(?:\.\d+)?"
@@ -225,5 +224,5 @@ def mean_of(looks: list[Look]) -> Look:
 
 
 def filled(text: str, look: Look) -> str:
-    """The text with its placeholders as figures, each on one line with its unit."""
-    return PLACEHOLDER.sub(lambda found: measure(found[1]).written(look).replace(" ", UNBROKEN), text)
+    """The text with its placeholders as figures."""
+    return PLACEHOLDER.sub(lambda found: measure(found[1]).written(look), text)
