@@ -2,7 +2,8 @@
 
 `python assets/make_lessons.py WORKSPACE [LESSON …]` queues the runs that are missing in `WORKSPACE`, waits for them and
 keeps of each the recipe and the result, and of seed 0 its curves where a lesson draws them. A run that is there is not
-done again. Run it on a machine that does nothing else: the latencies are measured.
+done again. Run it on a machine that does nothing else: the latencies are measured. Where a lesson draws a feature map,
+the maps of seed 0 are kept as well.
 """
 
 from __future__ import annotations
@@ -17,13 +18,20 @@ from pathlib import Path
 
 from core.assets import LESSON_RESULTS, LESSONS
 from core.lessons.blocks import SEEDS, Chart, Lesson
+from core.lessons.check import references
 from core.lessons.parse import parse_lesson
-from core.lessons.prepared import DIGITS, kept
+from core.lessons.prepared import CURVES, DIGITS, MAPS, kept
+from core.lessons.references import point_of
+from core.lessons.trained import TRAINED
+from core.processes.ask import ask
 from core.processes.workers import ensure_supervisor, stop_supervisor
+from core.questions.feature_map import FeatureMap, FeatureMapRequest, Plane
 from core.recipe import Recipe
 from core.runs import Run, Status
+from core.sides import Side
 from core.workspace import Workspace
 
+MAP: Plane = "tsne"  # which layout is kept
 LOOK = 1.0  # seconds between two looks at the queue
 
 
@@ -40,6 +48,11 @@ def main(workspace: Path, wanted: list[str]) -> None:
     for lesson in lessons:
         for key in drawn_as_curves(lesson):
             keep_curves(done[lesson.runs[key].recipe.hash()])
+        for key in told_of_training(lesson):
+            for name in lesson.runs[key].hashes[key in set(drawn_as_curves(lesson)) :]:
+                keep_curves(done[name], ends_only=True)
+        for key, points in drawn_as_maps(lesson):
+            keep_maps(store, done[lesson.runs[key].recipe.hash()], points)
     if not wanted:
         for path in LESSON_RESULTS.iterdir():
             if path not in {place_of(name) for name in recipes}:
@@ -66,6 +79,19 @@ def drawn_as_curves(lesson: Lesson) -> Iterator[str]:
     for block in lesson.blocks:
         if isinstance(block, Chart) and block.kind == "curves":
             yield from [block.run] if block.run else [key for key, run in lesson.runs.items() if run.value is not None]
+
+
+def told_of_training(lesson: Lesson) -> set[str]:
+    """The keys of the runs whose training accuracy a lesson tells, which is read from their curves."""
+    return {ref.run for _, ref in references(lesson) if ref.metric == TRAINED}
+
+
+def drawn_as_maps(lesson: Lesson) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The keys of the runs whose feature maps a lesson draws, each with the points."""
+    for block in lesson.blocks:
+        if isinstance(block, Chart) and block.kind == "map":
+            keys = [block.run] if block.run else [run.key for run in lesson.first_of_values]
+            yield from ((key, block.points) for key in keys)
 
 
 def good(store: Workspace) -> dict[str, Run]:
@@ -102,11 +128,28 @@ def keep(run: Run, folder: Path) -> None:
     (folder / "result.json").write_text(text, encoding="utf-8")
 
 
-def keep_curves(run: Run) -> None:
-    """Writes the values of a run's learning curves next to its result."""
+def keep_curves(run: Run, *, ends_only: bool = False) -> None:
+    """Writes the values of a run's learning curves next to its result, all or those of the ends of epochs."""
     folder = place_of(run.recipe().hash())
     told = [event for step in run.state().steps for event in step.curve]
-    (folder / "curves.jsonl").write_text("".join(f"{event.to_line()}\n" for event in told), encoding="utf-8")
+    told = [event for event in told if event.validation_accuracy is not None] if ends_only else told
+    (folder / CURVES).write_text("".join(f"{event.to_line()}\n" for event in told), encoding="utf-8")
+
+
+def keep_maps(store: Workspace, run: Run, points: tuple[str, ...]) -> None:
+    """Writes the feature maps of some points of a run next to its result."""
+    known = {name: point_of(run.summary(), name) for name in points}
+    asked = {name: FeatureMapRequest(Side(run, point).id, MAP) for name, point in known.items() if point is not None}
+    answers = {name: rounded(ask(store, request)) for name, request in asked.items()}
+    told = {name: FeatureMapRequest.answer_to_document(answer) for name, answer in answers.items()}
+    text = json.dumps(told, separators=(",", ":"), ensure_ascii=False) + "\n"
+    (place_of(run.recipe().hash()) / MAPS).write_text(text, encoding="utf-8")
+
+
+def rounded(found: FeatureMap) -> FeatureMap:
+    """The map with two decimals, finer than any chart draws it."""
+    x, y = (tuple(round(value, 2) for value in axis) for axis in (found.x, found.y))
+    return replace(found, x=x, y=y)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from core.options import Option, Value
 from core.recipe import Recipe
 
 SEEDS = (0, 1, 2)  # of prepared results
-ChartKind = Literal["sweep", "points", "curves", "soft_labels", "channels", "levels"]
+ChartKind = Literal["sweep", "points", "curves", "map", "soft_labels", "channels", "levels"]
 
 
 @dataclass(frozen=True)
@@ -71,12 +71,13 @@ class RunBlock:
 @dataclass(frozen=True)
 class Chart:
     """One of the product's charts. `run` is a run's key, empty: that of the knob's value; `show` are points and figures
-    (`prune.accuracy`) of a sweep."""
+    (`prune.accuracy`) of a sweep, `points` the points whose features a map draws."""
 
     line: int
     kind: ChartKind
     run: str = ""
     show: tuple[tuple[str, str], ...] = ()
+    points: tuple[str, ...] = ()
     caption: str = ""
 
 
@@ -168,6 +169,12 @@ class Lesson:
         """The runs of the knob's value, one for each of its recipes."""
         if self.knob is not None:
             yield from (self.runs[run_key(name, value)] for name in self.knob.recipes)
+
+    @property
+    def first_of_values(self) -> tuple[LessonRun, ...]:
+        """The runs of the knob's first recipe, one for each value."""
+        knob = self.knob
+        return () if knob is None else tuple(self.runs[run_key(knob.recipes[0], value)] for value in knob.values)
 
     @property
     def others(self) -> tuple[LessonRun, ...]:

@@ -35,6 +35,9 @@ def references(lesson: Lesson, remember_line: int = 1) -> Iterator[tuple[int, Re
             assert lesson.knob is not None
             for run in lesson.of_value(lesson.knob.start):
                 yield from ((block.line, Reference(run.key, point, metric)) for point, metric in block.show)
+        elif isinstance(block, Chart) and block.points:
+            runs = [lesson.runs[block.run]] if block.run else lesson.first_of_values
+            yield from ((block.line, Reference(run.key, point, "accuracy")) for run in runs for point in block.points)
 
 
 def _measured(lesson: Lesson, remember_line: int) -> Iterator[tuple[int, Measure]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from itertools import chain
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -11,6 +12,7 @@ from core.errors import UserError
 from core.files import make_folder, remove_file, safe_join, write_atomic
 from core.lessons.parse import ID
 from core.lessons.shelf import FOLDER
+from core.lessons.trained import with_training
 from core.runs import Run, RunSummary, Status
 from core.sealed import DamagedError, read_sealed, seal
 from core.workspace import Workspace
@@ -92,7 +94,9 @@ def own_runs(workspace: Workspace, diary: Diary) -> dict[str, Run]:
 def own_results(runs: Mapping[str, Run]) -> dict[str, RunSummary]:
     """The results of those that finished."""
     summaries = {key: run.summary() for key, run in runs.items()}
-    return {key: summary for key, summary in summaries.items() if summary.status is Status.FINISHED}
+    finished = {key: summary for key, summary in summaries.items() if summary.status is Status.FINISHED}
+    curves = {key: chain.from_iterable(step.curve for step in runs[key].state().steps) for key in finished}
+    return {key: with_training(summary, curves[key]) for key, summary in finished.items()}
 
 
 def _checked(lesson_id: str) -> str:

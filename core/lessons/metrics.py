@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from core import formatting
+from core.lessons.trained import TRAINED
 from core.points import Point
 
 Kind = Literal["share", "bytes", "params", "macs", "latency"]
@@ -45,9 +46,16 @@ def _omitted(point: Point) -> float | None:
     return float(only) if isinstance(only, int | float) else None
 
 
+def _trained(point: Point) -> float | None:
+    """The training accuracy of the step's last epoch; None where no curve tells it."""
+    found = point.receipt.get(TRAINED)
+    return float(found) if isinstance(found, int | float) else None
+
+
 METRICS: Mapping[str, Metric] = {
     "accuracy": Metric(lambda point: point.middle, "share"),
     "validation_accuracy": Metric(lambda point: point.judged, "share"),
+    TRAINED: Metric(_trained, "share"),
     "target_accuracy": Metric(lambda point: point.on_target, "share"),
     "balanced_accuracy": Metric(lambda point: point.spread.balanced_accuracy if point.spread else None, "share"),
     "macro_f1": Metric(lambda point: point.spread.macro_f1 if point.spread else None, "share"),

@@ -28,6 +28,7 @@ ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 NAME = re.compile(r"[a-z0-9-]{1,40}")
 KINDS = ("recipe", "knob", "run", "predict", "chart", "claim", "question")
 LANGUAGES = ("en", "zh")
+OF_RUN = ("points", "curves", "map")  # charts of one run
 FOLLOWS = {"soft_labels": ("temperature", "tau"), "channels": ("ratio",), "levels": ("bits",)}
 
 
@@ -184,7 +185,7 @@ class _Reader:
     def _chart(self, table: Table) -> blocks.Chart:
         kinds = get_args(ChartKind)
         kind: ChartKind = next(known for known in kinds if known == table.choice("kind", kinds))
-        knob, run = self.knob, table.text("run", 40, default="") if kind in ("points", "curves") else ""
+        knob, run = self.knob, table.text("run", 40, default="") if kind in OF_RUN else ""
         if run and run not in {one.key for one in self.runs.values() if one.value is None}:
             raise table.wrong("run", run, "the name of a block run above", nearest(run, self.runs), code="reference")
         if not run and knob is None:
@@ -196,7 +197,8 @@ class _Reader:
         show = tuple(shown(table, text) for text in table.texts("show", 1, 4)) if kind == "sweep" else ()
         if len({METRICS[metric].kind for _, metric in show}) > 1:
             raise table.wrong("show", ", ".join(m for _, m in show), "figures of one kind", "Draw two charts.")
-        return blocks.Chart(table.line, kind, run, show, table.text("caption", default=""))
+        points = table.texts("points", 1, 2, longest=60) if kind == "map" else ()
+        return blocks.Chart(table.line, kind, run, show, points, table.text("caption", default=""))
 
 
 # recipes and their options

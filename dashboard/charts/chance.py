@@ -11,6 +11,7 @@ from dashboard.charts import style
 
 ROOM = 0.08  # of the values' span, above and below them: a mark is up to a twentieth of a chart high
 NARROWEST = 0.02  # one point of percent to each side of values that are all the same
+LINE = 20  # pixels: the height of a note
 FAR = 3.0  # times the values' span: a level farther away would squeeze them into less than a third of the chart
 
 
@@ -50,19 +51,21 @@ def notes(
     levels: Sequence[Level], shown: tuple[float, float], dark: bool, *, axis: str = "y", domain: float = 0.0
 ) -> list[dict[str, Any]]:
     """The words at the lines, for a layout's `annotations`; of a line outside of the span at the nearer edge with an
-    arrow. `domain` is where the axis begins on the paper, 0 to 1."""
+    arrow, several there on lines of their own. `domain` is where the axis begins on the paper, 0 to 1."""
     theme = style.look(dark)
     look = {
         "showarrow": False, "xref": "paper", "x": 1, "xanchor": "right", "captureevents": True,
         "font": {"color": theme.ink, "size": 12}, "bgcolor": theme.paper, "opacity": 0.9,
     }  # fmt: skip
-    found = []
+    found: list[dict[str, Any]] = []
     for level in levels:
         words = {"text": level.label, "hovertext": level.hint}
         if level.share < shown[0]:
-            place = {"yref": "paper", "y": domain, "yanchor": "bottom", "text": f"↓ {level.label}"}
+            at = LINE * sum(note["yanchor"] == "bottom" and note["yref"] == "paper" for note in found)
+            place = {"yref": "paper", "y": domain, "yanchor": "bottom", "text": f"↓ {level.label}", "yshift": at}
         elif level.share > shown[1]:
-            place = {"yref": "paper", "y": 1, "yanchor": "top", "text": f"↑ {level.label}"}
+            at = -LINE * sum(note["yanchor"] == "top" and note["yref"] == "paper" for note in found)
+            place = {"yref": "paper", "y": 1, "yanchor": "top", "text": f"↑ {level.label}", "yshift": at}
         else:
             above = level.share < (shown[0] + shown[1]) / 2
             place = {"yref": axis, "y": level.share, "yanchor": "bottom" if above else "top"}

@@ -20,7 +20,7 @@ from core.jobs import Job
 from core.processes.workers import supervisor
 from core.questions.preview import Preview, PreviewRequest, Row
 from core.recipe import Recipe, Step
-from dashboard import components, faults, step_names
+from dashboard import components, faults, step_names, terms
 from dashboard.charts.style import MARKS
 from dashboard.i18n import say, spoken
 from dashboard.session import read_only, recall, remember, workspace
@@ -31,6 +31,7 @@ PATIENCE = 60.0  # seconds: a worker that has to import torch first takes about 
 KEEP = 1.0  # seconds that an answered job's folder stays, so that the supervisor sees the answer too
 LONG = 120.0  # seconds; from here on minutes are told
 SUBJECT = ("dataset", "target", "pool", "backbone", "weights")  # with another of these, other numbers
+COLUMNS = ("step", "params", "macs", "file")  # of the table
 UNBROKEN = "\u00a0"
 
 
@@ -70,7 +71,7 @@ def panel(recipe: Recipe | None) -> None:
     wanted = "" if recipe is None else replace(recipe, name="").to_toml()
     steps = () if recipe is None else recipe.steps
     with st.container(border=True, gap="small", key="design_preview"):
-        st.markdown(say("design.preview"))
+        st.markdown(say("design.preview"), help=terms.of_words(*(f"design.column_{name}" for name in COLUMNS)))
         obstacle = _obstacle(recipe)
         if obstacle:
             st.info(obstacle, icon=":material/info:")
@@ -230,7 +231,7 @@ def _outlook(found: Preview, old: bool) -> None:
 
 def table(found: Preview, old: bool = False) -> pd.DataFrame:
     """A row a step: mark and name, parameters, multiply-accumulates, bytes of the file."""
-    columns = [say(f"design.column_{name}") for name in ("step", "params", "macs", "file")]
+    columns = [say(f"design.column_{name}") for name in COLUMNS]
     rows = [[dimmed(cell, old) for cell in _cells(row)] for row in found.rows]
     return pd.DataFrame(rows, columns=columns)
 

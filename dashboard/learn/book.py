@@ -20,6 +20,7 @@ from dashboard.session import read_only, recall, remember, widget, workspace
 
 PICTURE = 90  # the place of the picture chooser among those of Design
 PICTURE_KEY = f"effects_image_{PICTURE}"
+BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:\\%|[kMG]?B|ms|[kMG])(?![A-Za-z]))")  # figure and unit share a line
 BOLD = re.compile(r"\*\*(.+?)\*\*")
 
 
@@ -68,7 +69,8 @@ class Book:
     def told(self, text: str) -> str:
         """A text of the lesson for Markdown: its figures filled in, **bold** kept, everything else as it was typed."""
         parts = BOLD.split(filled(text, self.prepared))
-        return "".join(f"**{UserText(p).md()}**" if n % 2 else _kept_ends(p) for n, p in enumerate(parts))
+        told = "".join(f"**{UserText(p).md()}**" if n % 2 else _kept_ends(p) for n, p in enumerate(parts))
+        return BEFORE_UNIT.sub("\u00a0", told)
 
 
 def _kept_ends(text: str) -> str:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 
 from core import formatting
 from core.catalog import STAGES, load_catalog
+from core.escaping import UserText
 from core.lessons.blocks import SEEDS, Chart, LessonRun, Predict
 from core.lessons.metrics import METRICS, written
 from core.lessons.prepared import curves as prepared_curves
@@ -17,20 +16,19 @@ from core.lessons.prepared import of_seed, prepared
 from core.lessons.references import Reference, in_runs, run_key
 from core.state import RunState
 from core.summary import RunSummary
-from dashboard import chance, components
+from dashboard import chance
 from dashboard.charts import curves, run_points, style, sweep
 from dashboard.charts.chance import Level
 from dashboard.charts.style import MARKS
 from dashboard.design import effects
 from dashboard.i18n import control_name, say, template
-from dashboard.learn import acting
+from dashboard.learn import acting, mapped
 from dashboard.learn.book import PICTURE, Book
+from dashboard.learn.plotted import put
 from dashboard.learn.predicting import figure_of
-from dashboard.learn.shelf import presenting
 from dashboard.live.panels import line_name
 from dashboard.session import dark
 
-LARGE, TALL = 20, 540  # pixels: type and height of a chart that a room looks at
 STAGE_OF = {"soft_labels": "distill", "channels": "prune", "levels": "quantize"}
 
 
@@ -43,19 +41,12 @@ def draw(book: Book, block: Chart, place: int) -> None:
             _effect(book, block, place)
         elif block.kind == "points":
             _points(book, block, place)
+        elif block.kind == "map":
+            _map(book, block, place)
         else:
             _curves(book, block, place)
         if block.caption:
             st.caption(book.told(block.caption))
-
-
-def _put(figure: go.Figure, table: pd.DataFrame, name: str, alt: str) -> None:
-    """The chart and its numbers; in the presenter's view with large type."""
-    if presenting():
-        figure.update_layout(font={"size": LARGE}, height=TALL, hoverlabel={"font": {"size": LARGE}})
-        figure.update_annotations(font={"size": LARGE})
-        figure.update_traces(textfont={"size": LARGE}, selector={"mode": "markers+text"})
-    components.chart(figure, table, key=f"learn_{name}", alt=alt, file=f"lesson-{name}")
 
 
 # a figure over the knob's values
@@ -77,7 +68,7 @@ def _sweep(book: Book, block: Chart, place: int) -> None:
         last=written(kind, None if last is None else float(last["figure"])),
     )  # fmt: skip
     figure = sweep.figure(table, values, labels, found, dark=dark())
-    _put(figure, table, f"sweep_{place}", alt)
+    put(figure, table, f"sweep_{place}", alt)
     st.caption(say("learn.prepared_means", count=len(SEEDS)) if book.has_prepared else say("learn.own_only"))
 
 
@@ -159,7 +150,7 @@ def _points(book: Book, block: Chart, place: int) -> None:
     levels = [*_chance(summary, of_test=True), *_level(book, run, "accuracy")]
     figure = run_points.figure(table, labels, levels=levels, dark=dark())
     alt = " ".join([say("live.landing_alt", points=len(table)), *(level.hint for level in levels)])
-    _put(figure, table, f"points_{place}", alt)
+    put(figure, table, f"points_{place}", alt)
     _whose(run, own is not None, book)
 
 
@@ -181,16 +172,28 @@ def _curves(book: Book, block: Chart, place: int) -> None:
     last = table.dropna(subset=["validation_accuracy"]).tail(1)
     best = formatting.percent(float(last["validation_accuracy"].iloc[0]) if len(last) else None)
     alt = " ".join([say("live.curves_alt", lines=len(lines), last=best), *(level.hint for level in levels)])
-    _put(figure, table, f"curves_{place}", alt)
+    put(figure, table, f"curves_{place}", alt)
     _whose(run, mine is not None, book)
 
 
+def _map(book: Book, block: Chart, place: int) -> None:
+    run = shown_run(book, block)
+    if mapped.draw(run, block.points, book.mine.get(run.key), place):
+        st.caption(say("learn.map_prepared", run=_titled(run, book)))
+    elif run.key not in book.mine:
+        st.caption(say("learn.not_yet"))
+
+
 def _whose(run: LessonRun, own: bool, book: Book) -> None:
+    st.caption(say("learn.shows_own" if own else "learn.shows_prepared", run=_titled(run, book)))
+
+
+def _titled(run: LessonRun, book: Book) -> str:
+    """What a run is called below a chart; it stands as text."""
     knob = book.lesson.knob
-    title = run.title
-    if knob is not None and run.value is not None:
-        title = say("learn.of_value", title=acting.knob_title(knob), value=acting.value_name(knob, run.value))
-    st.caption(say("learn.shows_own" if own else "learn.shows_prepared", run=title))
+    if knob is None or run.value is None:
+        return UserText(run.title).md()
+    return say("learn.of_value", title=acting.knob_title(knob), value=acting.value_name(knob, run.value))
 
 
 def _chance(state: RunState | RunSummary, *, of_test: bool) -> list[Level]:
@@ -228,5 +231,5 @@ def _effect(book: Book, block: Chart, place: int) -> None:
         if block.kind == "soft_labels" and guess is not None and asked.about is not None and asked.about.is_picture:
             line = {"color": style.look(dark()).ink, "dash": "dash", "width": 1}
             figure.add_hline(guess, line=line, annotation_text=say("learn.your_prediction"))
-    _put(figure, effect.table, f"effect_{place}", effect.sentence)
+    put(figure, effect.table, f"effect_{place}", effect.sentence)
     st.caption(say("effects.of"))

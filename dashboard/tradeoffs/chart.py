@@ -211,7 +211,7 @@ def show_table(drawn: go.Figure, points: pd.DataFrame, everything: pd.DataFrame,
     ordered = points.sort_values("front", ascending=False, kind="stable")
     page = partial(_report, drawn, points, selection.chosen(everything, view), dark(), language(), workspace())
     with st.container(horizontal=True, vertical_alignment="center", key="tradeoffs_table_head"):
-        st.subheader(say("tradeoffs.table"), anchor=False, width="content")
+        st.subheader(say("tradeoffs.table"), anchor=False, width="content", help=_heads_explained(points))
         st.download_button(
             say("tradeoffs.csv"), lambda: csv(for_file(ordered)), "trade-offs.csv", "text/csv",
             key="tradeoffs_csv", icon=":material/download:", on_click="ignore",
@@ -243,6 +243,12 @@ def show_table(drawn: go.Figure, points: pd.DataFrame, everything: pd.DataFrame,
         alt=say("tradeoffs.table_alt"),
         lazy=False,
     )
+
+
+def _heads_explained(points: pd.DataFrame) -> str:
+    """Links to the terms that explain the table's columns, of those that the table has."""
+    shown = [name for name in FORMS if name not in SPREAD or points[name].notna().any()]
+    return terms.of_words(*(f"tradeoffs.{name}" for name in shown))
 
 
 def follow(ids: pd.Series[str], view: View) -> None:

@@ -79,6 +79,7 @@ def test_every_number_and_view_is_explained(language: Language) -> None:
     others += [
         f"search.{name}" for name in ("history", "front_title", "importance", "slice", "sweep_title", "accuracy")
     ]
+    others += [f"design.column_{name}" for name in ("params", "macs", "file")]
     with speaking(language):
         for key in (*numbers, *views, *others):
             assert led_to(terms.of_words(key), language), key
@@ -89,7 +90,7 @@ def test_every_page_is_explained_at_its_head(language: Language) -> None:
     with speaking(language):
         for page in frame.PAGES:
             told = frame.about("" if page == "home" else address_of(page))
-            assert bool(led_to(told, language)) == (page not in ("glossary", "learn")), page
+            assert bool(led_to(told, language)) == (page != "glossary"), page
 
 
 def test_every_phrase_that_a_term_explains_is_there() -> None:
@@ -108,6 +109,13 @@ def test_design_hands_its_places_on(workspace: Workspace) -> None:
         if "_more" not in str(one.key) and "vary" not in str(one.key):
             assert led_to(one.help or "", "en"), one.key
     assert any("term=linear-probe" in caption.value for caption in app.caption)
+    assert any({"macs", "weights"} <= set(led_to(one.help or "", "en")) for one in app.markdown), "the preview's heads"
+
+
+def test_the_heads_of_the_table_of_points_are_explained(workspace: Workspace) -> None:
+    make(workspace, steps=1)
+    (head,) = [one for one in shown("tradeoffs").subheader if one.help]
+    assert {"accuracy", "file-size", "macs"} <= set(led_to(head.help or "", "en"))
 
 
 def test_live_links_the_terms_of_what_happens(workspace: Workspace) -> None:

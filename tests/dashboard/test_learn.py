@@ -89,7 +89,7 @@ def test_what_follows_is_shown_once_predicted_and_with_the_files_own_numbers(sto
     assert "You predicted **60.0 %**" in said
     assert f"Measured for this lesson: **{measured} %**" in said
     assert f"{abs(float(measured) - 60):.1f} points away" in said
-    assert f"falls from {100 * mean(prepared(found, CUT, 0, 'accuracy')):.1f} % to {measured} %" in said
+    assert f"falls from {100 * mean(prepared(found, CUT, 0, 'accuracy')):.1f}\u00a0% to {measured}\u00a0%" in said
     assert "holds for 3 of 3 seeds" in said
     assert read_diary(store, "pruning").predictions["0"].number == 60.0
 

@@ -36,7 +36,7 @@ def classroom(tmp_path: Path) -> Iterator[Site]:
 
 
 def body(page: Page) -> str:
-    return page.inner_text("[data-testid=stMain]").replace("\u2060", "")
+    return page.inner_text("[data-testid=stMain]").replace("\u2060", "").replace("\u00a0", " ")
 
 
 def predict(page: Page) -> None:

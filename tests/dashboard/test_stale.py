@@ -99,7 +99,7 @@ def test_a_number_out_of_bounds_is_explained_and_start_waits(site: Site, watched
     design(site, page)
     for value in ("-5", "99999999"):
         typed(page, "labels", value)
-        expect(page.get_by_test_id("stAlert").first).to_contain_text("outside of what is allowed")
+        expect(page.get_by_test_id("stAlert").first).to_contain_text("outside the allowed range")
         expect(page.locator(".st-key-design_start button").first).to_be_disabled()
         expect(page.locator(".st-key-design_preview")).not_to_contain_text("MACs")
     typed(page, "labels", "300")
@@ -154,9 +154,9 @@ def test_a_death_is_told_on_live_and_home(workspace: Workspace) -> None:
     run = make(workspace, steps=1)
     run.emit(RunInterrupted("Killed from outside (signal 9).", "killed", "the log's end"), RunQueued())
     for words in (text(shown("live", run=run.id)), text(shown("home"))):
-        assert "1 of 3, trying again" in words
+        assert "failure 1 of 3; trying again" in words
         assert "memory ran out" in words
-    assert "第 1 次，共 3 次，正在重试" in text(shown("live", "zh", run=run.id))
+    assert "这是第 1 次失败，最多 3 次" in text(shown("live", "zh", run=run.id))
     assert any("stopped unexpectedly, 1 of 3, trying again" in line for line in notices(run.state()))
     run.emit(RunStarted(os.getpid(), {}), Progress(0, 0, "training", 2, 3, 0, 3, 0.5))
     assert "Stopped unexpectedly 1× and continued" in text(shown("live", run=run.id))

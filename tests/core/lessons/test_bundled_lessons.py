@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from core.assets import LESSON_RESULTS, LESSONS
-from core.lessons.blocks import SEEDS, Claim, Lesson, Paragraph, Predict, Question
+from core.lessons.blocks import SEEDS, Chart, Claim, Lesson, Paragraph, Predict, Question
 from core.lessons.parse import parse_lesson
-from core.lessons.prepared import kept, of_seed
+from core.lessons.prepared import kept, maps, of_seed
 from core.lessons.references import in_runs
 from dashboard.learn.book import all_hold
 from dashboard.learn.pictured import picture_look
@@ -91,6 +91,23 @@ def test_every_run_was_prepared_with_three_seeds(path: Path) -> None:
     for seed in SEEDS:
         missing = found.runs.keys() - of_seed(found, seed).keys()
         assert not missing, f"python assets/make_lessons.py WORKSPACE {found.id}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=IDS)
+def test_every_feature_map_was_prepared(path: Path) -> None:
+    found = lesson(path)
+    for block in found.blocks:
+        if not isinstance(block, Chart) or block.kind != "map":
+            continue
+        for run in [found.runs[block.run]] if block.run else found.first_of_values:
+            known = maps(run.hashes[0])
+            assert set(known) == set(block.points), run.key
+            for each in known.values():
+                assert len(each.x) == len(each.y) == len(each.label) == len(each.target) > 100
+
+
+def test_a_recipe_without_maps_has_none() -> None:
+    assert maps("0" * 64) == {}
 
 
 @pytest.mark.parametrize("path", FILES, ids=IDS)

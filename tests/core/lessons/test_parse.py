@@ -10,6 +10,8 @@ from core.lessons.parse import parse_lesson
 from core.lessons.split import LARGEST
 from tests.core.lessons.written import LESSON, line_of
 
+SWEEP = 'kind = "sweep"\nshow = ["prune.accuracy"]'
+
 
 def refused(text: str | bytes) -> list[tuple[str, int]]:
     """Code and line of every mistake."""
@@ -27,6 +29,12 @@ def test_a_lesson_is_understood_in_the_order_of_the_file() -> None:
     assert lesson.knob is not None
     assert lesson.knob.option.name == "ratio"
     assert lesson.text == LESSON
+
+
+def test_a_feature_map_follows_the_knob() -> None:
+    text = LESSON.replace(SWEEP, 'kind = "map"\npoints = ["transfer", "prune/random_pruning"]')
+    chart = next(block for block in parse_lesson(text.encode()).blocks if isinstance(block, Chart))
+    assert (chart.kind, chart.run, chart.points) == ("map", "", ("transfer", "prune/random_pruning"))
 
 
 def test_windows_line_ends_and_a_byte_order_mark_change_nothing() -> None:
@@ -53,6 +61,11 @@ def test_windows_line_ends_and_a_byte_order_mark_change_nothing() -> None:
         ('kind = "sweep"', 'kind = "pie"', "value", 'kind = "pie"'),
         ('kind = "sweep"\nshow = ["prune.accuracy"]', 'kind = "levels"', "value", "levels"),
         ('show = ["prune.accuracy"]', 'show = ["prune.beauty"]', "reference", "beauty"),
+        (SWEEP, 'kind = "map"', "missing", 'kind = "map"'),
+        (SWEEP, 'kind = "map"\npoints = ["prune"]\nshow = ["prune.accuracy"]', "unknown_key", "show ="),
+        (SWEEP, 'kind = "map"\npoints = ["prune", "transfer", "last"]', "value", "points ="),
+        (SWEEP, 'kind = "map"\npoints = ["distill"]', "reference", 'kind = "map"'),
+        (SWEEP, 'kind = "map"\npoints = ["prune"]\nrun = "other"', "reference", "run ="),
         ("low = 0", "low = 200", "value", "high ="),
         ("{tiny[0.5].prune.accuracy}", "{tiny[0.5].prune.beauty}", "reference", "beauty"),
         ("steps.1.ratio", "steps.1.rate", "value", "steps.1.rate"),

@@ -38,6 +38,15 @@ def test_a_level_nearby_is_inside_and_one_far_away_is_told_at_the_edge() -> None
     assert inside["hovertext"] == outside["hovertext"] == TEN.hint
 
 
+def test_notes_at_the_same_edge_stand_one_above_the_other() -> None:
+    levels = [Level(share, f"level {share}", "") for share in (0.1, 0.99, 0.5, 0.95, 0.85)]
+    low, high, other_low, other_high, inside = chance.notes(levels, (0.8, 0.9), False)
+    assert (low["y"], other_low["y"], high["y"], other_high["y"]) == (0.0, 0.0, 1, 1)
+    assert other_low["yshift"] - low["yshift"] >= 1.3 * low["font"]["size"], "pixels upwards"
+    assert high["yshift"] - other_high["yshift"] >= 1.3 * high["font"]["size"], "and downwards"
+    assert "yshift" not in inside
+
+
 def dashed(figure: go.Figure) -> list[float]:
     return [shape.y0 for shape in figure.layout.shapes if shape.type == "line" and shape.line.dash == "dash"]
 
