@@ -83,7 +83,7 @@ def in_runtime(name: str, found: InRuntime) -> Iterator[tuple[str, str]]:
     if found.times_faster is not None:
         ratio = say("receipt.times_faster", times=formatting.two_digits(found.times_faster))
     else:
-        ratio = say("receipt.times_withheld", why=UserText(found.withheld or "").md())
+        ratio = say(f"receipt.times_{found.withheld}") if found.withheld else ""
     yield say("receipt.latency_in", runtime=name), timed(found.latency_ms) + ratio
 
 
