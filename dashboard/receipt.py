@@ -57,8 +57,8 @@ def measured(point: Point) -> Iterator[tuple[str, str]]:
         yield say("receipt.chance"), f"{luck} {chance.badge()}" if point.is_at_chance else luck
     if point.latency_ms is not None:
         yield say("receipt.latency"), timed(point.latency_ms)
-    for name, found in (point.runtimes or {}).items():
-        yield from in_runtime(UserText(title(name)).md(), found)
+    for runtime, there in (point.runtimes or {}).items():
+        yield from in_runtime(UserText(title(runtime)).md(), there)
 
 
 def timed(latency: Latency) -> str:
