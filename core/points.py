@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import mean, stdev
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue, model_validator
 
@@ -40,7 +40,7 @@ class InRuntime(BaseModel):
     `agreement` is the share of test images with the same answer as in the runtime of the point's own figures,
     `difference` the largest difference of a validation or test logit from there. `layers` counts the layers that hold
     weights by the type they ran in, where the runtime tells. `times_faster` is the ratio of the two medians, timed in
-    turns; where there is none, `withheld` says why.
+    turns; where there is none, `withheld` says why: the machine was busy, or the difference is inside the noise.
     """
 
     model_config = STRICT
@@ -57,7 +57,7 @@ class InRuntime(BaseModel):
     latency_ms: Latency
     layers: dict[str, int] = {}
     times_faster: float | None = None
-    withheld: str | None = None
+    withheld: Literal["busy", "noise"] | None = None
 
 
 class Spread(BaseModel):

@@ -57,8 +57,8 @@ def measured(point: Point) -> Iterator[tuple[str, str]]:
         yield say("receipt.chance"), f"{luck} {chance.badge()}" if point.is_at_chance else luck
     if point.latency_ms is not None:
         yield say("receipt.latency"), timed(point.latency_ms)
-    for name, found in (point.runtimes or {}).items():
-        yield from in_runtime(UserText(title(name)).md(), found)
+    for runtime, there in (point.runtimes or {}).items():
+        yield from in_runtime(UserText(title(runtime)).md(), there)
 
 
 def timed(latency: Latency) -> str:
@@ -83,7 +83,7 @@ def in_runtime(name: str, found: InRuntime) -> Iterator[tuple[str, str]]:
     if found.times_faster is not None:
         ratio = say("receipt.times_faster", times=formatting.two_digits(found.times_faster))
     else:
-        ratio = say("receipt.times_withheld", why=UserText(found.withheld or "").md())
+        ratio = say(f"receipt.times_{found.withheld}") if found.withheld else ""
     yield say("receipt.latency_in", runtime=name), timed(found.latency_ms) + ratio
 
 

@@ -355,10 +355,11 @@ def columns() -> dict[str, ColumnConfig]:
     numbers = {n: st.column_config.NumberColumn(say(f"tradeoffs.column_{n}"), format=form) for n, form in FORMS.items()}
     texts = {
         n: st.column_config.TextColumn(say(f"tradeoffs.column_{n}"))
-        for n in ("front", "stage", "backbone", "tags", "sample", "status", "spread_is", "worst_class", "runtime")
+        for n in ("front", "stage", "backbone", "tags", "sample", "status", "spread_is", "worst_class")
     }
     wide = {
-        n: st.column_config.TextColumn(say(f"tradeoffs.column_{n}"), width="medium") for n in ("name", "run", "chance")
+        n: st.column_config.TextColumn(say(f"tradeoffs.column_{n}"), width="medium")
+        for n in ("name", "run", "chance", "runtime")
     }
     differences = {f"{n}_delta": st.column_config.NumberColumn(say(f"tradeoffs.column_{n}_delta")) for n in DELTAS}
     return {**numbers, **texts, **wide, **differences}

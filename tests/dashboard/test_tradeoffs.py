@@ -794,7 +794,7 @@ def in_openvino(found: Point) -> Point:
     there = InRuntime(
         version="2026.4", precision="f32", by_default="bf16", accuracy=0.75, accuracy_low=0.73, accuracy_high=0.77,
         validation_accuracy=0.76, agreement=0.93, difference=0.2, latency_ms=latency, layers={"f32": 3, "i8": 7},
-        withheld="the machine was busy",
+        withheld="busy",
     )  # fmt: skip
     return found.model_copy(update={"runtimes": {"openvino": there}})
 
@@ -854,7 +854,7 @@ def test_a_further_runtime_is_in_the_receipt_the_file_and_the_report(
         "version 2026.4, floats computed in f32, as it was told; left to itself it would use bf16 here; "
         "layers: 3 × f32, 7 × i8"
     )
-    assert facts["Latency in OpenVINO"].endswith("no comparison with the latency above: the machine was busy")
+    assert facts["Latency in OpenVINO"].endswith("not compared with the latency above, because the machine was busy")
     seen = points.seen_in(whole, "openvino").assign(front=False)
     table = chart.worded(seen)
     page_text = report.write(go.Figure(), seen, seen.head(2), table, dark=False)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
-from typing import Protocol, TypedDict
+from typing import Literal, Protocol, TypedDict
 
 import numpy as np
 
@@ -125,15 +125,15 @@ class Compared(TypedDict, total=False):
     """How many times faster a file is, or why that is not said."""
 
     times_faster: float
-    withheld: str
+    withheld: Literal["busy", "noise"]
 
 
 def compared(slow: Timing, fast: Timing) -> Compared:
     """`ratio`, withheld where the two cannot be distinguished or the machine was busy."""
     if slow.latency().noisy or fast.latency().noisy:
-        return {"withheld": "the machine was busy"}
+        return {"withheld": "busy"}
     if inside_noise(slow, fast):
-        return {"withheld": "the difference is inside the noise"}
+        return {"withheld": "noise"}
     return {"times_faster": ratio(slow, fast)}
 
 
