@@ -59,9 +59,11 @@ class RunStarted(Event):
 
 @dataclass(frozen=True, config=STRICT)
 class DataLoaded(Event):
-    """The images are loaded and counted; `chance` is the chance level of each split."""
+    """The images are loaded and counted; `chance` is the chance level of each split, `content_hash` identifies images,
+    labels and splits (empty in older logs)."""
 
     chance: Chance
+    content_hash: str = ""
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -63,22 +63,22 @@ def _parameters(run: Run) -> Iterator[Row]:
     except (UserErrors, OSError, ValueError):  # broken by hand: the figures are still the run's
         return
     for name, value in recipe.knobs().items():
-        yield Row(run.id, "parameter", "", "", "", "", name, _told(value), "")
+        yield Row(run.id, "parameter", "", "", "", "", name, told(value), "")
     for place, step in enumerate(recipe.steps):
         for name, value in {"stage": step.stage, "method": step.method, **step.options}.items():
-            yield Row(run.id, "parameter", str(place), "", "", "", name, _told(value), "")
+            yield Row(run.id, "parameter", str(place), "", "", "", name, told(value), "")
 
 
 def _points(run: Run) -> Iterator[Row]:
     summary = run.summary()
     for kind, points in (("point", summary.points), ("control", summary.controls)):
         for point in points:
-            for figure, value in _figures(point):
+            for figure, value in figures(point):
                 unit = UNITS.get(figure, SHARED if "accuracy" in figure else "")
-                yield Row(run.id, kind, str(point.step), "", point.name, "", figure, _told(value), unit)
+                yield Row(run.id, kind, str(point.step), "", point.name, "", figure, told(value), unit)
 
 
-def _figures(point: Point) -> Iterator[tuple[str, Value]]:
+def figures(point: Point) -> Iterator[tuple[str, int | float]]:
     """What was measured of a point; what was not is left out."""
     for figure in FIGURES:
         value = getattr(point, figure)
@@ -91,19 +91,20 @@ def _figures(point: Point) -> Iterator[tuple[str, Value]]:
 
 def _curves(run: Run) -> Iterator[Row]:
     for step in run.state().steps:
-        for told in step.curve:
-            if told.batch:
+        for progress in step.curve:
+            if progress.batch:
                 continue
             for figure in PROGRESS:
-                value = getattr(told, figure)
+                value = getattr(progress, figure)
                 if value is not None:
                     unit = SHARED if "accuracy" in figure else ""
-                    name = told.control or told.what
-                    place = str(step.step), str(told.seed), name, str(told.epoch)
-                    yield Row(run.id, "curve", *place, figure, _told(value), unit)
+                    name = progress.control or progress.what
+                    place = str(step.step), str(progress.seed), name, str(progress.epoch)
+                    yield Row(run.id, "curve", *place, figure, told(value), unit)
 
 
-def _told(value: Value) -> str:
+def told(value: Value) -> str:
+    """A value as text that reads back as the same value."""
     return value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else repr(value)
 
 
