@@ -166,7 +166,7 @@ class RunFinished(Event):
 
 @dataclass(frozen=True, config=STRICT)
 class RunCancelled(Event):
-    """A person cancelled the run."""
+    """The run was cancelled: by a person, or by its search, whose reason is then a warning (`core.search.pruning`)."""
 
 
 @dataclass(frozen=True, config=STRICT)

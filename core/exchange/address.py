@@ -38,10 +38,12 @@ def public(address: str) -> str:
         host, port = parts.hostname or "", f":{parts.port}" if parts.port else ""
     except ValueError:
         return HIDDEN
+    if not parts.netloc and "@" in address:
+        return HIDDEN
     if not parts.scheme:
-        return address.partition("?")[0] if "@" not in address else HIDDEN
+        return address.partition("?")[0]
     if not parts.netloc:
-        return f"{parts.scheme}://{parts.path}"
+        return f"{parts.scheme}:{'//' if parts.path.startswith('/') else ''}{parts.path}"
     return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
 
 

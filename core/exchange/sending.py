@@ -33,7 +33,8 @@ class Sending:
         """What came of it; ends the process where the wait is interrupted. Raises UserError."""
         assert self._process.stdout is not None
         try:
-            data = self._process.stdout.read()
+            with self._process.stdout as answer:
+                data = answer.read()
             code = self._process.wait()
         except BaseException:
             self.stop()

@@ -65,11 +65,12 @@ class InThisProcess:
     def stopped(self) -> StatusName | None:
         return "resting" if time.monotonic() > self.until else None
 
-    def result(self, trial: Trial, recipe: Recipe) -> Trial | None:
+    def results(self, going: Sequence[tuple[Trial, Recipe]]) -> Sequence[Trial] | None:
         if self.stopped():
             return None
+        trial, recipe = going[0]
         called = replace(recipe, name=f"{recipe.name} · {self.search.tag} · {trial.number + 1}")
-        return outcome(trial, performed(self.workspace, called).summary())
+        return [outcome(trial, performed(self.workspace, called).summary())]
 
 
 @dataclass(frozen=True)
