@@ -171,12 +171,12 @@ def _launched(asked: Specification, opened: Workspace, *, detach: bool, as_json:
 
 def _follow(opened: Workspace, search: Search) -> None:
     """Prints each trial as it ends; Ctrl-C cancels the search, and is raised again afterwards."""
-    told, check = 0, time.monotonic() + CHECK
+    told, check = set[int](), time.monotonic() + CHECK
     outcome = f"What was tried is kept. To go on: condenser resume {search.id}"
     with _speaking[0].interruptible(outcome):
         try:
             while not (now := search.progress()).is_over:
-                told = _tell(now, told)
+                _tell(now, told)
                 if time.monotonic() > check:
                     ensure_driver(opened, search)
                     check = time.monotonic() + CHECK
@@ -187,11 +187,12 @@ def _follow(opened: Workspace, search: Search) -> None:
             raise
 
 
-def _tell(now: Progress, told: int) -> int:
-    over = [trial for trial in now.trials if trial.state != "running"]
-    for trial in over[told:]:
-        _speaking[0].screen.print(Text(report.trial_line(trial, now.teacher)), soft_wrap=True)
-    return max(told, len(over))
+def _tell(now: Progress, told: set[int]) -> None:
+    """The trials that are over and were not told yet; several at once end in any order."""
+    for trial in now.trials:
+        if trial.state != "running" and trial.number not in told:
+            _speaking[0].screen.print(Text(report.trial_line(trial, now.teacher)), soft_wrap=True)
+            told.add(trial.number)
 
 
 # telling

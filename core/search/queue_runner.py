@@ -93,12 +93,14 @@ class QueueRunner:
         """Cancels a run that the pruner would not see through, and says so in its log."""
         if self.watch is None or run is None or run.cancel_requested():
             return
-        found = curve(run.state(), self.watch.step, recipe.seed)
+        state = run.state()
+        found = curve(state, self.watch.step, recipe.seed)
         if len(found) <= self._looked.get(run.id, 0):
             return
         self._looked[run.id] = len(found)
         if self.watch.is_behind(run.id, found):
-            run.emit(Warned(self.watch.step, CUT, reason(self.watch.pruner, self.watch.step, found)))
+            if not any(warned.code == CUT for warned in state.warnings):  # else we were killed before the next line
+                run.emit(Warned(self.watch.step, CUT, reason(self.watch.pruner, self.watch.step, found)))
             self.workspace.cancel(run.id)
 
     def _begun(self, trial: Trial, recipe: Recipe) -> Run | None:

@@ -148,7 +148,8 @@ def state(*events: object) -> RunState:
 
 def test_the_curve_is_the_best_so_far_of_the_own_seed_and_of_no_control() -> None:
     found = state(
-        told(3, 1, 0.5), told(3, 2, 0.4), told(4, 3, 0.9), told(3, 3, 0.9, control="twin"), told(3, 4, 0.9, what="teacher"),
+        told(3, 1, 0.5), told(3, 2, 0.4), told(4, 3, 0.9), told(3, 3, 0.9, control="twin"),
+        told(3, 4, 0.9, what="teacher"),
         told(3, 3, 0.6), told(3, 5, None),
     )  # fmt: skip
     assert list(curve(found, 1, 3)) == [(1, 0.5), (2, 0.5), (3, 0.6)]
@@ -168,7 +169,7 @@ def test_only_a_cancelled_run_with_its_warning_was_cut() -> None:
 @pytest.mark.parametrize("killed", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_cut_trial_is_a_cancelled_run_that_says_so_and_counts_once(
     workspace: Workspace,
-    killed: bool,  # noqa: F811
+    killed: bool,
 ) -> None:
     (workspace.path / IN_EPOCHS).touch()
     made = store.create(workspace, asked("median", trials=6, seed=1))
@@ -190,7 +191,7 @@ def test_a_cut_trial_is_a_cancelled_run_that_says_so_and_counts_once(
         prove_cut(workspace, trial, best)
 
 
-def prove_cut(workspace: Workspace, trial: Trial, best: float) -> None:  # noqa: F811
+def prove_cut(workspace: Workspace, trial: Trial, best: float) -> None:
     run = workspace.run(trial.run)
     assert run.state().status is Status.CANCELLED
     assert trial.seconds is not None
