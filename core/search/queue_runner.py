@@ -95,7 +95,7 @@ class QueueRunner:
             return
         state = run.state()
         found = curve(state, self.watch.step, recipe.seed)
-        if len(found) <= self._looked.get(run.id, 0):
+        if state.status.is_over or len(found) <= self._looked.get(run.id, 0):
             return
         self._looked[run.id] = len(found)
         if self.watch.is_behind(run.id, found):

@@ -12,6 +12,7 @@ from core.errors import UserError
 from core.escaping import UserText
 from core.processes.workers import ensure_supervisor
 from core.runs import Run
+from core.search.pruning import CUT
 from core.state import RunState, Status
 from dashboard import faults, run_status
 from dashboard.i18n import known, say
@@ -121,6 +122,8 @@ def ending(run: Run, state: RunState) -> None:
     elif again := faults.trying_again(state):
         st.warning(again, icon=":material/restart_alt:")
     for warned in state.warnings:
+        if warned.code == CUT and state.status is Status.FINISHED:  # it was seen through all the same
+            continue
         told = known(f"run_controls.warned_{warned.code}", UserText(warned.message).md())
         st.warning(told, icon=":material/info:")
     for found in of_run(run, state):
