@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ def logs(tmp_path_factory: pytest.TempPathFactory, store: Workspace, finished: R
     return folder
 
 
-def read(logs: Path) -> accumulator.EventAccumulator:
+def read(logs: Path) -> Any:
     (folder,) = logs.iterdir()
     found = accumulator.EventAccumulator(str(folder), {accumulator.SCALARS: 0, accumulator.TENSORS: 0})
     return found.Reload()
