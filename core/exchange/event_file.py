@@ -96,7 +96,9 @@ def _hyperparameters(record: Record) -> Iterator[Summary]:
 
 
 def _plugin(tag: str, data: plugin_data_pb2.HParamsPluginData) -> Summary:
-    about = metadata.create_summary_metadata(data)
+    data.version = metadata.PLUGIN_DATA_VERSION
+    content = data.SerializeToString(deterministic=True)  # the tool's own function leaves the order to chance
+    about = SummaryMetadata(plugin_data=SummaryMetadata.PluginData(plugin_name=metadata.PLUGIN_NAME, content=content))
     return Summary(value=[Summary.Value(tag=tag, metadata=about, tensor=metadata.NULL_TENSOR)])
 
 
@@ -135,7 +137,7 @@ def _texts(record: Record) -> Iterator[Summary]:
 
 def _block(lines: Iterable[str]) -> str:
     """A block of code: each line four spaces in."""
-    return "\n".join(f"    {UserText(line).plain()}" for line in lines) or "–"
+    return "\n".join(f"    {piece}" for line in lines for piece in line.splitlines() or [""]) or "–"
 
 
 def _text(tag: str, text: str) -> Summary:

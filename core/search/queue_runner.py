@@ -68,16 +68,16 @@ class QueueRunner:
             if trial.run not in self._runs:
                 self._runs[trial.run] = self._begun(trial, recipe)
         while True:
-            over = [self._outcome(trial) for trial, _ in going if self._is_over(self._runs[trial.run])]
+            over = {trial.run for trial, _ in going if self._is_over(self._runs[trial.run])}
+            for trial, recipe in going:
+                self._cut_if_behind(self._runs[trial.run], recipe)
             if over:
-                return over
+                return [self._outcome(trial) for trial, _ in going if trial.run in over]
             if self.stopped() == "cancelled":
                 for trial, _ in going:
                     self.workspace.cancel(trial.run)
             if self.stopped() is not None:
                 return None
-            for trial, recipe in going:
-                self._cut_if_behind(self._runs[trial.run], recipe)
             self._see_to_supervisor()
             time.sleep(POLL)
 
@@ -90,15 +90,16 @@ class QueueRunner:
         return outcome(trial, run.summary())
 
     def _cut_if_behind(self, run: Run | None, recipe: Recipe) -> None:
-        """Cancels a run that the pruner would not see through, and says so in its log."""
+        """Cancels a run that the pruner would not see through, and says so in its log. Of one that is over the pruner
+        learns the whole curve, which later trials are held against."""
         if self.watch is None or run is None or run.cancel_requested():
             return
         state = run.state()
         found = curve(state, self.watch.step, recipe.seed)
-        if state.status.is_over or len(found) <= self._looked.get(run.id, 0):
+        if len(found) <= self._looked.get(run.id, 0):
             return
         self._looked[run.id] = len(found)
-        if self.watch.is_behind(run.id, found):
+        if self.watch.is_behind(run.id, found) and not state.status.is_over:
             if not any(warned.code == CUT for warned in state.warnings):  # else we were killed before the next line
                 run.emit(Warned(self.watch.step, CUT, reason(self.watch.pruner, self.watch.step, found)))
             self.workspace.cancel(run.id)

@@ -71,10 +71,11 @@ def test_a_folder_of_runs_has_everything_once_however_often_it_is_sent(
 ) -> None:
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     address = f"file:{tmp_path / 'mlruns'}"
-    assert not sent(store, finished, address).again
-    prove_equal(address, finished, tmp_path)
-    assert sent(store, finished, address).again
-    prove_equal(address, finished, tmp_path)
+    for again in (False, True):
+        assert sent(store, finished, address).again is again
+        folder = tmp_path / f"got {again}"
+        folder.mkdir()
+        prove_equal(address, finished, folder)
 
 
 @pytest.mark.slow
