@@ -46,7 +46,7 @@ T = TypeVar("T")
 def send(run: Run, record: Record, address: str, experiment: str) -> Sent:
     """Sends the run to the server at `address`, into an experiment that is made where there is none.
 
-    Raises UserError `no_answer`, `refused_there` or `not_sent`; none of them repeats what is secret in the address.
+    Raises UserError `silent_server`, `refused_there` or `not_sent`; none of them repeats what is secret in the address.
     """
     kept = NOTHING
     try:
@@ -157,7 +157,7 @@ def told(error: MlflowException, address: str, kept: str) -> UserError:
     message = addresses.cleaned(str(error), address)
     if SILENT.search(message):
         fix = f"{kept} Is it running there, and may this machine reach it?"
-        return UserError("no_answer", "address", f"MLflow at {where} does not answer.", "", fix)
+        return UserError("silent_server", "address", f"MLflow at {where} does not answer.", "", fix)
     if UNKNOWN.search(message):
         fix = f"{kept} Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN."
         return UserError("not_let_in", "address", f"MLflow at {where} asks who you are.", "", fix)

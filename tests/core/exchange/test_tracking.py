@@ -175,5 +175,5 @@ def test_a_server_that_does_not_answer_is_one_sentence(
         address = f"http://bob:geheim@127.0.0.1:{free.getsockname()[1]}"
         with pytest.raises(UserError, match="does not answer") as refused:
             sent(store, finished, address)
-    assert refused.value.code == "no_answer"
+    assert refused.value.code == "silent_server"
     assert "geheim" not in str(refused.value)
