@@ -28,6 +28,7 @@ EVERY = 1.0  # seconds between two looks at what is on its way
 class Asked:
     """What this session sends of a run, and what came of it."""
 
+    tool: Tool
     sending: Sending | None
     found: Sent | None = None
     error: UserError | UserErrors | None = None
@@ -72,7 +73,7 @@ def _to_a_tool(run: str, key: str) -> None:
         say("sending.send"), key=f"{key}_send", icon=":material/send:", on_click=_start, args=(run, tool, key),
         disabled=asked is not None and not asked.over,
     )  # fmt: skip
-    if asked is not None:
+    if asked is not None and asked.tool == tool:
         st.fragment(_look, run_every=None if asked.over else EVERY)(run)
 
 
@@ -80,9 +81,9 @@ def _start(run: str, tool: Tool, key: str) -> None:
     where = str(widget(f"{key}_{tool}_where", "")).strip()
     experiment = str(widget(f"{key}_experiment", EXPERIMENT)).strip() or EXPERIMENT
     try:
-        asked = Asked(Sending(Request(str(workspace().path), run, tool, where, experiment)))
+        asked = Asked(tool, Sending(Request(str(workspace().path), run, tool, where, experiment)))
     except OSError as error:
-        asked = Asked(None, error=faults.not_done(error))
+        asked = Asked(tool, None, error=faults.not_done(error))
     remember(f"sending.{run}", asked)
 
 
