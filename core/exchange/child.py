@@ -10,7 +10,7 @@ from pathlib import Path
 from core.errors import UserError
 from core.exchange import address
 from core.exchange.record import record
-from core.exchange.sent import Request, Sent, read_request, refusal
+from core.exchange.sent import Request, Sent, answer, read_request, refusal
 from core.workspace import Workspace
 
 DEFAULTS = {
@@ -63,15 +63,15 @@ def main() -> None:
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
     os.environ.update(TELEMETRY)
-    answer = os.dup(1)
+    out = os.dup(1)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
     try:
-        told = send(read_request(sys.stdin.buffer.readline())).to_line()
+        told = answer(send(read_request(sys.stdin.buffer.readline())))
     except UserError as error:
         told = refusal(error)
-    os.write(answer, told)
+    os.write(out, told)
     os._exit(0)  # without the tools' threads, which would hold the process up
 
 

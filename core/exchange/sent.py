@@ -43,13 +43,15 @@ class Sent:
     files: int
     bytes: int
 
-    def to_line(self) -> bytes:
-        return json.dumps({"sent": asdict(self)}).encode() + b"\n"
-
 
 def read_request(line: bytes) -> Request:
     """The request of `to_line`."""
     return Request(**json.loads(line))
+
+
+def answer(sent: Sent) -> bytes:
+    """What was sent as an answer."""
+    return json.dumps({"sent": asdict(sent)}).encode() + b"\n"
 
 
 def refusal(error: UserError) -> bytes:

@@ -49,6 +49,8 @@ def prove_equal(address: str, run: Run, folder: Path, experiment: str = "tests")
     (found,) = reader.search_runs([place], f"tags.`condenser.run` = '{run.id}'")
     assert found.info.run_name == told.name
     assert found.info.status == "FINISHED"
+    assert told.begun is not None
+    assert told.ended is not None
     assert (found.info.start_time, found.info.end_time) == (round(1000 * told.begun), round(1000 * told.ended))
     assert found.data.params == told.parameters
     assert found.data.tags.items() >= told.tags.items()

@@ -13,7 +13,8 @@ import pytest
 
 from core.catalog import load_catalog
 from core.errors import UserError
-from core.events import Progress, RunCancelled, StepStarted, Warned
+from core.events import AnyEvent, Progress, RunCancelled, StepStarted, Warned, Work
+from core.processes.searches import driver, ensure_driver
 from core.recipe import parse_recipe
 from core.search import store
 from core.search.bounds import Bounds
@@ -26,7 +27,7 @@ from core.state import RunState, Status, fold
 from core.workspace import Workspace
 from tests.core.search.fake_worker import IN_EPOCHS
 from tests.core.search.planted import RECIPE, VARY, recipe
-from tests.core.search.test_driver import FAKE, driver, ensure_driver, finished, until, workspace
+from tests.core.search.test_driver import FAKE, finished, until, workspace
 
 CATALOG = load_catalog()
 EPOCHS = 12
@@ -135,15 +136,12 @@ def test_the_most_epochs_are_those_of_the_range() -> None:
 # what the log says
 
 
-def told(seed: int, epoch: int, accuracy: float | None, **more: object) -> Progress:
-    given: dict[str, object] = {"what": "training", "control": "", **more}
-    return Progress(
-        1, seed, epochs=9, epoch=epoch, batch=0, batches=5, validation_accuracy=accuracy, **given  # type: ignore[arg-type]
-    )  # fmt: skip
+def told(seed: int, epoch: int, accuracy: float | None, what: Work = "training", control: str = "") -> Progress:
+    return Progress(1, seed, what, epoch, 9, 0, 5, validation_accuracy=accuracy, control=control)
 
 
-def state(*events: object) -> RunState:
-    return fold([StepStarted(1, "distill", "kd", "kd", 9), *events])  # type: ignore[list-item]
+def state(*events: AnyEvent) -> RunState:
+    return fold([StepStarted(1, "distill", "kd", "kd", 9), *events])
 
 
 def test_the_curve_is_the_best_so_far_of_the_own_seed_and_of_no_control() -> None:
