@@ -60,7 +60,7 @@ def _to_a_tool(run: str, key: str) -> None:
     st.caption(say(f"sending.about_{tool}"))
     if find_spec(tool) is None:
         st.caption(say("sending.missing"))
-        st.code(f'pip install "condenser[{tool}]"', language="bash")
+        st.code(f'pip install "condenser[{tool}]"', language=None, wrap_lines=True)
         return
     if tool == "mlflow":
         st.text_input(say("sending.address"), SERVER, key=f"{key}_mlflow_where", help=say("sending.address_help"))
@@ -117,4 +117,6 @@ def _told(sent: Sent) -> None:
     )  # fmt: skip
     st.success(said, icon=":material/check:")
     if sent.to == "tensorboard":
-        st.code(f'tensorboard --logdir "{UserText(sent.where).plain().rpartition("/")[0]}"', language="bash")
+        st.code(
+            f'tensorboard --logdir "{UserText(sent.where).plain().rpartition("/")[0]}"', language=None, wrap_lines=True
+        )

@@ -124,8 +124,8 @@ def ending(run: Run, state: RunState) -> None:
     for warned in state.warnings:
         if warned.code == CUT and state.status is Status.FINISHED:  # it was seen through all the same
             continue
-        told = known(f"run_controls.warned_{warned.code}", UserText(warned.message).md())
-        st.warning(told, icon=":material/info:")
+        warning = known(f"run_controls.warned_{warned.code}", UserText(warned.message).md())
+        st.warning(warning, icon=":material/info:")
     for found in of_run(run, state):
         st.warning(say(f"run_controls.{found.what}", count=found.count), icon=":material/healing:")
 
