@@ -10,7 +10,7 @@ import io
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from google.protobuf.struct_pb2 import Value
+from google.protobuf.struct_pb2 import Value  # type: ignore[import-untyped]
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
