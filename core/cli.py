@@ -692,6 +692,10 @@ def _refuse_blanks(words: Sequence[str]) -> None:
 
 def _refuse(errors: Sequence[UserError], as_json: bool) -> int:
     for error in errors:
+        if not error.allowed:  # it tells what happened
+            screen.print(f"{error.given}", style="bold red", soft_wrap=True)
+            screen.print(f"  {error.fix}", soft_wrap=True)
+            continue
         screen.print(f"{error.field}: got {error.given}", style="bold red", soft_wrap=True)
         screen.print(f"  allowed: {error.allowed}\n  {error.fix}", soft_wrap=True)
     if as_json:

@@ -1,10 +1,10 @@
-"""`condenser send` and `condenser receive`: a run for a spreadsheet, or as one zip for another workspace."""
+"""`condenser send` and `condenser receive`: a run for a spreadsheet, MLflow, TensorBoard or another workspace."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,6 +14,8 @@ from rich.console import Console
 from core import formatting, parcel, run_table
 from core.classroom.places import class_of
 from core.errors import UserError
+from core.exchange.sending import Sending
+from core.exchange.sent import EXPERIMENT, Request
 from core.files import write_atomic
 from core.import_report import progress_line
 from core.lessons.titles import titled
@@ -54,21 +56,32 @@ def attach(to: App, terminal: Terminal) -> None:
         to.command(command)
 
 
-def send(run: str, file: Path, *, to: Literal["csv", "zip"], workspace: Folder = None, json: AsJson = False) -> int:
-    """Write a run into one file: a CSV table of its parameters, points and curves, or a zip for another workspace.
+def send(
+    run: str, where: str, *, to: Literal["csv", "zip", "tensorboard", "mlflow"],
+    experiment: Annotated[str, Parameter(help="Of MLflow; made where there is none.")] = EXPERIMENT,
+    workspace: Folder = None, json: AsJson = False,
+) -> int:  # fmt: skip
+    """Send a run: to MLflow, to TensorBoard, as a table, or as a zip for another workspace.
 
-    The zip holds recipe, log, notes and artifacts with their hashes; `condenser receive` takes it.
+    What MLflow or TensorBoard has of the run already is found again and brought up to date. The zip holds recipe, log,
+    notes and artifacts with their hashes; `condenser receive` takes it.
 
     Parameters
     ----------
     run
         The run's id.
-    file
-        The file to write; it must be new.
+    where
+        The new file; TensorBoard's folder of logs; or the address of an MLflow server. Give a user and a password in
+        MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD: command lines can be read by others.
     to
-        csv: a row a figure, for a spreadsheet; zip: the whole run, once it is over.
+        csv: a row a figure, for a spreadsheet; zip: the whole run, once it is over; tensorboard: curves, figures,
+        parameters; mlflow: these and the files.
     """
-    sent = Workspace.open_to_read(workspace).run(run)
+    opened = Workspace.open_to_read(workspace)
+    sent = opened.run(run)
+    if to == "tensorboard" or to == "mlflow":
+        return _send_to_tool(Request(str(opened.path), sent.id, to, _absolute(where, to), experiment), as_json=json)
+    file = Path(where)
     _refuse_unusable(file)
     with _speaking[0].interruptible("Nothing was written."):
         if to == "zip":
@@ -78,6 +91,22 @@ def send(run: str, file: Path, *, to: Literal["csv", "zip"], workspace: Folder =
             write_atomic(file, run_table.to_csv(sent), private=False)
     told = f"{file}: {formatting.size(file.stat().st_size)}"
     return _speaking[0].say(json, {"file": str(file), "bytes": file.stat().st_size, "files": names}, told)
+
+
+def _send_to_tool(request: Request, *, as_json: bool) -> int:
+    with _speaking[0].interruptible("What was sent so far stays there; sending it again completes it."):
+        sent = Sending(request).wait()
+    done = "brought up to date" if sent.again else "sent"
+    counts = (
+        f"{formatting.Amount(sent.parameters):parameter|parameters}", f"{formatting.Amount(sent.metrics):value|values}",
+        f"{formatting.Amount(sent.files):file|files}", formatting.size(sent.bytes),
+    )  # fmt: skip
+    return _speaking[0].say(as_json, asdict(sent), f"{done}: {sent.where} ({', '.join(counts)})")
+
+
+def _absolute(where: str, to: str) -> str:
+    """A folder as seen from here: the process that sends works elsewhere."""
+    return str(Path(where).absolute()) if to == "tensorboard" else where
 
 
 def receive(file: Path, *, workspace: Folder = None, json: AsJson = False) -> int:

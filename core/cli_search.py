@@ -19,6 +19,7 @@ from core.recipe import Recipe
 from core.search import bounds as limits
 from core.search import report, specification, store
 from core.search.bounds import Bounds
+from core.search.pruning import Pruner
 from core.search.specification import POINTS, Specification
 from core.search.store import Search
 from core.search.trial import Progress
@@ -42,6 +43,7 @@ Varied = Annotated[
     ),
 ]
 Detach = Annotated[bool, Parameter(negative="", help="Print the id and return; the search goes on in the background.")]
+Slots = Annotated[int, Parameter(help="Trials that may be in the queue or at work at once.")]
 Say = Callable[[bool, object, str], int]
 Checked = Callable[[Path, list[str] | None, Path | None], tuple[Recipe, Callable[[], Workspace]]]
 
@@ -75,13 +77,15 @@ def search(
     minutes: Annotated[float | None, Parameter(help="No trial begins later; the last one is finished.")] = None,
     sampler: Annotated[Literal["gp", "tpe", "nsga2", "random"], Parameter(help="How the next trial is chosen.")] = "gp",
     seed: Annotated[int, Parameter(help="Another number, other trials.")] = 0,
+    pruner: Annotated[Pruner, Parameter(help="Cuts trials that are behind the others at the same epoch.")] = "none",
+    slots: Slots = 1,
     detach: Detach = False, set: Settings = None, workspace: Folder = None, json: AsJson = False,
 ) -> int:  # fmt: skip
     """Find the best model within bounds: knobs that vary, tried as ordinary runs, chosen on the validation images.
 
     The most accurate within the bounds; with --max-drop alone the smallest. Ctrl-C cancels it; `condenser resume` goes
-    on. What can be killed goes on by itself, with no trial lost and none done twice. Trials are made one after
-    the other, so a search takes as many cores as its recipe has threads.
+    on. What can be killed goes on by itself, with no trial lost and none done twice. Up to --slots trials are made at
+    once, as far as the cores suffice (`condenser slots`). A trial that is cut has no model, and counts as a trial.
 
     Parameters
     ----------
@@ -96,14 +100,16 @@ def search(
     )
     catalog = Workspace.named(workspace).catalog()
     asked = specification.search(
-        checked, vary, catalog, given, trials=trials, minutes=minutes, sampler=sampler, seed=seed
-    )
+        checked, vary, catalog, given, trials=trials, minutes=minutes, sampler=sampler, seed=seed,
+        pruner=pruner, slots=slots,
+    )  # fmt: skip
     return _launched(asked, open_store(), detach=detach, as_json=json)
 
 
 def sweep(
     recipe: Path, *, vary: Varied,
     points: Annotated[int, Parameter(help="Values that a range is divided into.")] = POINTS,
+    slots: Slots = 1,
     detach: Detach = False, set: Settings = None, workspace: Folder = None, json: AsJson = False,
 ) -> int:  # fmt: skip
     """Try every combination of one or two knobs, as ordinary runs.
@@ -114,7 +120,7 @@ def sweep(
         A TOML file, or - for stdin.
     """
     checked, open_store = _speaking[0].checked(recipe, set, workspace)
-    asked = specification.sweep(checked, vary, Workspace.named(workspace).catalog(), points)
+    asked = specification.sweep(checked, vary, Workspace.named(workspace).catalog(), points, slots=slots)
     return _launched(asked, open_store(), detach=detach, as_json=json)
 
 
@@ -165,12 +171,12 @@ def _launched(asked: Specification, opened: Workspace, *, detach: bool, as_json:
 
 def _follow(opened: Workspace, search: Search) -> None:
     """Prints each trial as it ends; Ctrl-C cancels the search, and is raised again afterwards."""
-    told, check = 0, time.monotonic() + CHECK
+    told, check = set[int](), time.monotonic() + CHECK
     outcome = f"What was tried is kept. To go on: condenser resume {search.id}"
     with _speaking[0].interruptible(outcome):
         try:
             while not (now := search.progress()).is_over:
-                told = _tell(now, told)
+                _tell(now, told)
                 if time.monotonic() > check:
                     ensure_driver(opened, search)
                     check = time.monotonic() + CHECK
@@ -181,11 +187,12 @@ def _follow(opened: Workspace, search: Search) -> None:
             raise
 
 
-def _tell(now: Progress, told: int) -> int:
-    over = [trial for trial in now.trials if trial.state != "running"]
-    for trial in over[told:]:
-        _speaking[0].screen.print(Text(report.trial_line(trial, now.teacher)), soft_wrap=True)
-    return max(told, len(over))
+def _tell(now: Progress, told: set[int]) -> None:
+    """The trials that are over and were not told yet; several at once end in any order."""
+    for trial in now.trials:
+        if trial.state != "running" and trial.number not in told:
+            _speaking[0].screen.print(Text(report.trial_line(trial, now.teacher)), soft_wrap=True)
+            told.add(trial.number)
 
 
 # telling

@@ -60,9 +60,11 @@ class RunStarted(Event):
 
 @dataclass(frozen=True, config=STRICT)
 class DataLoaded(Event):
-    """The images are loaded and counted; `chance` is the chance level of each split."""
+    """The images are loaded and counted; `chance` is the chance level of each split, `content_hash` identifies images,
+    labels and splits (empty in older logs)."""
 
     chance: Chance
+    content_hash: str = ""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -165,7 +167,7 @@ class RunFinished(Event):
 
 @dataclass(frozen=True, config=STRICT)
 class RunCancelled(Event):
-    """A person cancelled the run."""
+    """The run was cancelled: by a person, or by its search, whose reason is then a warning (`core.search.pruning`)."""
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -63,10 +63,10 @@ def _parameters(run: Run) -> Iterator[Row]:
     except (UserErrors, OSError, ValueError):  # broken by hand: the figures are still the run's
         return
     for name, value in recipe.knobs().items():
-        yield Row(run.id, "parameter", "", "", "", "", name, _told(value), "")
+        yield Row(run.id, "parameter", "", "", "", "", name, told(value), "")
     for place, step in enumerate(recipe.steps):
         for name, value in {"stage": step.stage, "method": step.method, **step.options}.items():
-            yield Row(run.id, "parameter", str(place), "", "", "", name, _told(value), "")
+            yield Row(run.id, "parameter", str(place), "", "", "", name, told(value), "")
 
 
 def _points(run: Run) -> Iterator[Row]:
@@ -75,12 +75,12 @@ def _points(run: Run) -> Iterator[Row]:
         for point in points:
             seen = {"": point} | {f"{name}_": point.seen_in(name) for name in point.runtimes or ()}
             for prefix, there in seen.items():
-                for figure, value in _figures(there) if not prefix else _answered(there):
+                for figure, value in figures(there) if not prefix else _answered(there):
                     unit = UNITS.get(figure, SHARED if "accuracy" in figure else "")
-                    yield Row(run.id, kind, str(point.step), "", point.name, "", prefix + figure, _told(value), unit)
+                    yield Row(run.id, kind, str(point.step), "", point.name, "", prefix + figure, told(value), unit)
 
 
-def _figures(point: Point) -> Iterator[tuple[str, Value]]:
+def figures(point: Point) -> Iterator[tuple[str, int | float]]:
     """What was measured of a point; what was not is left out."""
     for figure in FIGURES:
         value = getattr(point, figure)
@@ -91,26 +91,27 @@ def _figures(point: Point) -> Iterator[tuple[str, Value]]:
         yield "latency_p95", point.latency_ms.p95
 
 
-def _answered(point: Point) -> Iterator[tuple[str, Value]]:
+def _answered(point: Point) -> Iterator[tuple[str, int | float]]:
     """Of a point as seen in a further runtime, what depends on the runtime."""
-    return ((figure, value) for figure, value in _figures(point) if "accuracy" in figure or "latency" in figure)
+    return ((figure, value) for figure, value in figures(point) if "accuracy" in figure or "latency" in figure)
 
 
 def _curves(run: Run) -> Iterator[Row]:
     for step in run.state().steps:
-        for told in step.curve:
-            if told.batch:
+        for progress in step.curve:
+            if progress.batch:
                 continue
             for figure in PROGRESS:
-                value = getattr(told, figure)
+                value = getattr(progress, figure)
                 if value is not None:
                     unit = SHARED if "accuracy" in figure else ""
-                    name = told.control or told.what
-                    place = str(step.step), str(told.seed), name, str(told.epoch)
-                    yield Row(run.id, "curve", *place, figure, _told(value), unit)
+                    name = progress.control or progress.what
+                    place = str(step.step), str(progress.seed), name, str(progress.epoch)
+                    yield Row(run.id, "curve", *place, figure, told(value), unit)
 
 
-def _told(value: Value) -> str:
+def told(value: Value) -> str:
+    """A value as text that reads back as the same value."""
     return value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else repr(value)
 
 

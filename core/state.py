@@ -81,7 +81,8 @@ class RunState:
     numbers that are not in it. `clock_moved` is True once the clock went back, or forward by a day, during work.
 
     `worked` is the time spent on the run in seconds, up to `working_since`, which is None while no worker is at it.
-    `stops` counts all interruptions; `stopped_by` and `stopped_code` describe the last one.
+    `stops` counts all interruptions; `stopped_by` and `stopped_code` describe the last one. `data` is the content hash
+    of the dataset, empty if the log does not say.
     """
 
     name: str = ""
@@ -112,6 +113,7 @@ class RunState:
     clock_moved: bool = False
     chance: Chance | None = None
     missing: int = 0
+    data: str = ""
 
     @property
     def lost(self) -> int:
@@ -205,7 +207,7 @@ def _applied(state: RunState, event: AnyEvent) -> RunState:
                 state, status=Status.RUNNING, started=started, environment=environment, cause="", cause_code=""
             )
         case DataLoaded():
-            return replace(state, chance=event.chance)
+            return replace(state, chance=event.chance, data=event.content_hash)
         case RunPaused():
             return replace(state, status=Status.PAUSED, cause=event.reason, cause_code=event.code)
         case RunStalled():

@@ -23,7 +23,8 @@ from core.processes.workers import TAKEN, WORKER, ensure_supervisor
 from core.questions.preview import Preview, PreviewRequest
 from core.search import space
 from core.search.loop import Loop
-from core.search.queue_runner import QueueRunner
+from core.search.pruning import most_epochs, watched
+from core.search.queue_runner import QueueRunner, Watch
 from core.search.reach import reach, refuse
 from core.search.specification import Specification
 from core.search.store import Search, find
@@ -72,8 +73,13 @@ class Driver:
         if before.status == "checking":
             self._check(specification, catalog)
         start = {} if specification.is_sweep else as_it_is(specification, catalog)
-        study = Study(specification, self.search.journal, start)
-        runner = QueueRunner(self.workspace, self.search, lambda: self.ending, self.worker)
+        recipe, step = specification.base(), None
+        if specification.pruner != "none":
+            step = watched(recipe, specification.vary, catalog)
+        epochs = 0 if step is None else most_epochs(recipe, specification.vary, catalog, step)
+        study = Study(specification, self.search.journal, start, epochs)
+        watch = None if step is None else Watch(specification.pruner, step, study.is_behind)
+        runner = QueueRunner(self.workspace, self.search, lambda: self.ending, self.worker, watch)
         Loop(specification, study, runner, catalog, self.search.write, before).run()
 
     def _check(self, specification: Specification, catalog: Catalog) -> None:

@@ -28,13 +28,14 @@ Write = Callable[[Progress], None]
 
 
 class Runner(Protocol):
-    """Who has a trial's recipe run."""
+    """Who has the recipes of trials run."""
 
     def new_run(self) -> str:
         """An id for a run that does not exist yet."""
 
-    def result(self, trial: Trial, recipe: Recipe) -> Trial | None:
-        """The trial with what its run came to, begun now if it has not been; None where the search was told to stop."""
+    def results(self, going: Sequence[tuple[Trial, Recipe]]) -> Sequence[Trial] | None:
+        """Those trials with what their runs came to that are over, one at least; runs that have not begun are begun
+        now, in this order. None where the search was told to stop."""
 
     def spent(self) -> float:
         """Seconds since the loop began."""
@@ -54,6 +55,7 @@ class Loop:
     write: Write
     before: Progress
     trials: list[Trial] = field(default_factory=list)
+    going: list[Decided] = field(default_factory=list)
     tried: set[str] = field(default_factory=set)
     _taken: dict[tuple[object, str], bool] = field(default_factory=dict)
     _weighed: tuple[int, dict[str, dict[str, float]]] = field(default=(0, {}))
@@ -66,14 +68,23 @@ class Loop:
         self.study.drop_undecided()
         waiting = self._recall()
         while True:
+            cause = self._fill(waiting)
+            if not self.going:
+                return self._keep("finished", cause)
+            if (stopped := self._wait()) is not None:
+                return self._keep(stopped, STOPPED if stopped == "cancelled" else "")
+
+    def _fill(self, waiting: list[Decided]) -> str:
+        """Decides trials until as many go on as may; why there is no further one, empty where there may be."""
+        while len(self.going) < self.specification.slots:
             if not waiting:
                 if cause := self._over():
-                    return self._keep("finished", cause)
+                    return cause
                 if (decided := self._next()) is None:
-                    return self._keep("finished", EXHAUSTED)
+                    return EXHAUSTED
                 waiting.append(decided)
-            if (stopped := self._try(waiting.pop(0))) is not None:
-                return self._keep(stopped, STOPPED if stopped == "cancelled" else "")
+            self.going.append(waiting.pop(0))
+        return ""
 
     def _recall(self) -> list[Decided]:
         """Takes up what was told before; returns what was decided and is not known to be over."""
@@ -89,7 +100,7 @@ class Loop:
 
     def _over(self) -> str:
         given = self.specification
-        if len(self.trials) >= given.trials:
+        if self._count() >= given.trials:
             return TRIALS
         late = given.minutes is not None and self._spent() >= 60 * given.minutes
         return TIME if late else ""
@@ -100,16 +111,21 @@ class Loop:
         for _ in range(MOST_REPEATS):
             if self.study.is_used_up() or (count is not None and len(self.tried) >= count):
                 return None
-            proposal = self.study.propose(self.trials, self._teacher(), self._takes)
+            beside = [_begun(each) for each in self.going]
+            proposal = self.study.propose(self.trials, self._teacher(), self._takes, beside)
             mark = self._mark(proposal.values)
             if mark in self.tried:
                 self.study.tell(proposal.key, self._known_score(proposal.values))
                 continue
             self.tried.add(mark)
             if self._goes_together(proposal.values):
-                return self.study.decide(proposal, len(self.trials), self.runner.new_run())
+                return self.study.decide(proposal, self._count(), self.runner.new_run())
             self.study.tell(proposal.key, None)
         return None
+
+    def _count(self) -> int:
+        """How many trials were decided: they are numbered in that order."""
+        return len(self.trials) + len(self.going)
 
     def _goes_together(self, values: Mapping[str, Value]) -> bool:
         """Whether they make a recipe; where not, nothing is run and it is no trial."""
@@ -130,17 +146,26 @@ class Loop:
         same = next((trial for trial in self.trials if dict(trial.values) == dict(values)), None)
         return None if same is None else self._score(same)
 
-    def _try(self, decided: Decided) -> StatusName | None:
-        """Has it run and tells the study; a status where the search was stopped meanwhile."""
-        trial = _begun(decided)
-        self._keep("running", running=trial)
-        done = self.runner.result(trial, self._recipe(decided.values))
-        if done is None:
+    def _wait(self) -> StatusName | None:
+        """Has those that go on run until one is over, and tells the study; a status where the search was stopped."""
+        self._keep("running")
+        recipes = [(_begun(each), self._recipe(each.values)) for each in self.going]
+        found = self.runner.results(recipes)
+        if found is None:
             return self.runner.stopped() or "resting"
-        self.trials.append(done)
-        self.study.tell(decided.key, self._score(done))
+        for done in found:
+            self._tell(done)
         self._keep("running")
         return self.runner.stopped()
+
+    def _tell(self, done: Trial) -> None:
+        decided = next(each for each in self.going if each.number == done.number)
+        self.going.remove(decided)
+        self.trials = sorted([*self.trials, done], key=lambda trial: trial.number)
+        if done.state == "cut":
+            self.study.cut(decided.key)
+        else:
+            self.study.tell(decided.key, self._score(done))
 
     def _score(self, trial: Trial) -> float | None:
         return score(trial, self.specification.bounds, self._teacher())
@@ -158,12 +183,12 @@ class Loop:
     def _spent(self) -> float:
         return self.before.spent + self.runner.spent()
 
-    def _keep(self, status: StatusName, cause: str = "", running: Trial | None = None) -> Progress:
-        trials = (*self.trials, *((running,) if running else ()))
+    def _keep(self, status: StatusName, cause: str = "") -> Progress:
+        running = map(_begun, self.going if status == "running" else ())
         now = Progress(
             status=status,
             cause=cause,
-            trials=trials,
+            trials=tuple(sorted([*self.trials, *running], key=lambda trial: trial.number)),
             spent=round(self._spent(), 3),
             importance=self._importance(status),
         )

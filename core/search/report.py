@@ -30,7 +30,7 @@ ENDED = {
 def trial_line(trial: Trial, teacher: float | None) -> str:
     """A trial as it ends: its settings and its figures."""
     setting = words.values(trial.values, words.Voice())
-    came = words.figures(trial, teacher, words.Voice()) if trial.is_measured else f"failed: {trial.why}"
+    came = words.figures(trial, teacher, words.Voice()) if trial.is_measured else f"{trial.state}: {trial.why}"
     return f"{trial.number + 1:>4}  {setting}  {came}"
 
 
@@ -57,6 +57,8 @@ def conclusion(asked: Specification, now: Progress) -> list[str]:
         told.append(
             words.sentence(answer(now.trials, asked.bounds, now.teacher), asked.bounds, now.teacher, words.Voice())
         )
+    if cut := sum(trial.state == "cut" for trial in now.trials):
+        told.append(f"{formatting.Amount(cut):trial was|trials were} cut early: without a model, but not without cost.")
     for figure, shares in now.importance.items():
         told.append(
             f"What the {FIGURES[figure]} depends on: " + ", ".join(f"{k} {100 * v:.0f} %" for k, v in shares.items())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Literal, get_args
+from typing import Literal
 
 from pydantic import BaseModel
 
@@ -13,6 +13,7 @@ from core.errors import UserError, nearest
 from core.options import Value
 from core.recipe import Recipe, stored_recipe
 from core.search.bounds import Bounds
+from core.search.pruning import PRUNERS, Pruner, watched
 from core.search.reading import parse
 from core.search.space import Vary
 from core.summary import IMMUTABLE
@@ -24,11 +25,13 @@ MOST_MINUTES = 14 * 24 * 60.0
 TRIALS = 40  # where neither trials nor minutes are said
 POINTS = 5  # of a sweep's range
 MOST_SWEPT = 2  # knobs of a sweep
+MOST_SLOTS = 64  # trials at once
 
 
 class Specification(BaseModel):
     """A search as it is stored. `recipe` is the TOML that is varied, `vary` as on a command line; `minutes` None: as
-    long as the trials take. A sweep is the search whose sampler is `grid`: every combination once."""
+    long as the trials take. A sweep is the search whose sampler is `grid`: every combination once. Up to `slots` trials
+    are in the queue or at work at once."""
 
     model_config = IMMUTABLE
 
@@ -39,6 +42,8 @@ class Specification(BaseModel):
     minutes: float | None = None
     sampler: Sampler = "gp"
     seed: int = 0
+    pruner: Pruner = "none"
+    slots: int = 1
 
     @property
     def is_sweep(self) -> bool:
@@ -62,7 +67,7 @@ class Specification(BaseModel):
 
 def search(
     recipe: Recipe, vary: Iterable[str], catalog: Catalog, bounds: Bounds, *, trials: int | None = None,
-    minutes: float | None = None, sampler: str = "gp", seed: int = 0,
+    minutes: float | None = None, sampler: str = "gp", seed: int = 0, pruner: str = "none", slots: int = 1,
 ) -> Specification:  # fmt: skip
     """A search for the best within bounds. Raises UserErrors or UserError with what cannot be meant."""
     varied = parse(vary, recipe, catalog)
@@ -70,19 +75,25 @@ def search(
     if minutes is not None and not 0 < minutes <= MOST_MINUTES:
         fix = "Give the minutes it may take, or leave them out."
         raise UserError("out_of_range", "--minutes", minutes, f"above 0, at most {MOST_MINUTES:.0f}", fix)
-    if sampler not in SAMPLERS:
-        raise UserError(
-            "unknown_choice", "--sampler", sampler, f"one of {', '.join(SAMPLERS)}", nearest(sampler, SAMPLERS)
-        )
+    kind = next((each for each in SAMPLERS if each == sampler), None)
+    if kind is None:
+        raise _unknown("--sampler", sampler, SAMPLERS)
+    cutting = next((each for each in PRUNERS if each == pruner), None)
+    if cutting is None:
+        raise _unknown("--pruner", pruner, PRUNERS)
+    if cutting != "none" and watched(recipe, varied, catalog) is None:
+        fix = "Leave --pruner out: there is no epoch after which a trial could be cut."
+        raise UserError("nothing_to_cut", "--pruner", pruner, "a recipe that varies before or in a training", fix)
     if bounds.drop is not None and sum(step.stage != "export" for step in recipe.steps) < 2:
         fix = "Leave --max-drop out, or add a step after the first."
         raise UserError("no_teacher", "--max-drop", bounds.drop, "a recipe whose first model is not its last", fix)
-    kind = next(each for each in get_args(Sampler) if each == sampler)
     return Specification(recipe=recipe.to_toml(), vary=varied, bounds=bounds, trials=count, minutes=minutes,
-                         sampler=kind, seed=seed)  # fmt: skip
+                         sampler=kind, seed=seed, pruner=cutting, slots=_slots(slots))  # fmt: skip
 
 
-def sweep(recipe: Recipe, vary: Iterable[str], catalog: Catalog, points: int = POINTS) -> Specification:
+def sweep(
+    recipe: Recipe, vary: Iterable[str], catalog: Catalog, points: int = POINTS, *, slots: int = 1
+) -> Specification:
     """Every combination of one or two knobs, a range in so many `points`. Raises as `search`."""
     if not 2 <= points <= 50:
         fix = f"The nearest allowed value is {2 if points < 2 else 50}."
@@ -97,7 +108,7 @@ def sweep(recipe: Recipe, vary: Iterable[str], catalog: Catalog, points: int = P
         raise UserError(
             "too_many", "--vary", f"{count:,} combinations", f"at most {MOST_TRIALS:,}", "Give fewer values."
         )
-    return Specification(recipe=recipe.to_toml(), vary=axes, trials=count, sampler="grid")
+    return Specification(recipe=recipe.to_toml(), vary=axes, trials=count, sampler="grid", slots=_slots(slots))
 
 
 def cells(axes: Sequence[Vary]) -> list[dict[str, Value]]:
@@ -106,6 +117,17 @@ def cells(axes: Sequence[Vary]) -> list[dict[str, Value]]:
     for axis in axes:
         rows = [{**row, axis.path: value} for row in rows for value in axis.choices]
     return rows
+
+
+def _unknown(option: str, given: str, known: Sequence[str]) -> UserError:
+    return UserError("unknown_choice", option, given, f"one of {', '.join(known)}", nearest(given, known))
+
+
+def _slots(slots: int) -> int:
+    if not 1 <= slots <= MOST_SLOTS:
+        fix = f"The nearest allowed value is {min(max(slots, 1), MOST_SLOTS)}."
+        raise UserError("out_of_range", "--slots", slots, f"a whole number from 1 to {MOST_SLOTS}", fix)
+    return slots
 
 
 def _trials(trials: int) -> int:

@@ -19,6 +19,7 @@ from pathlib import Path
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.importance import FanovaImportanceEvaluator
+from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
@@ -28,9 +29,10 @@ from optuna.trial import Trial as Asked
 from core.errors import UserError
 from core.files import write_atomic
 from core.options import Value
+from core.search.pruning import Curve
 from core.search.space import Vary
 from core.search.specification import Specification, cells
-from core.search.surrogate import Takes, methods_first, propose
+from core.search.surrogate import Takes, believed, methods_first, propose
 from core.search.trial import Trial
 
 NAME = "search"
@@ -39,6 +41,7 @@ STARTUP = 10  # random trials at most before the others
 POPULATION = 12  # of NSGA-II: three generations and more in forty trials
 LEAST_FOR_IMPORTANCE = 8
 TREES = 32
+REDUCTION = 3  # of Hyperband: one in so many goes on
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,10 @@ class Decided:
 class Study:
     """Optuna's study of one search; whoever makes it holds the search's lock. Raises UserError `damaged_search`."""
 
-    def __init__(self, specification: Specification, journal: Path, start: Mapping[str, Value]) -> None:
+    def __init__(
+        self, specification: Specification, journal: Path, start: Mapping[str, Value], epochs: int = 0
+    ) -> None:
+        """`epochs` is how many the watched step has at most, for a pruner."""
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.specification = specification
         _end_torn_line(journal)
@@ -80,6 +86,7 @@ class Study:
             fresh = not self._study.get_trials(deepcopy=False)
         except Exception as error:
             raise _damaged(journal, error) from error
+        self._study.pruner = _pruner(specification, epochs)
         if fresh and start:
             self._enqueue(start)
         if specification.is_sweep:
@@ -100,14 +107,17 @@ class Study:
         found = (_decided(trial, self.specification.vary) for trial in self._study.get_trials(deepcopy=False))
         return sorted((each for each in found if each is not None), key=lambda each: each.number)
 
-    def propose(self, trials: Sequence[Trial], teacher: float | None, takes: Takes) -> Proposal:
-        """A new trial, after those `trials`; a knob that `takes` says the chosen methods lack is not asked for. The
-        same trials before it give the same proposal."""
+    def propose(
+        self, trials: Sequence[Trial], teacher: float | None, takes: Takes, going: Sequence[Trial] = ()
+    ) -> Proposal:
+        """A new trial, after those `trials` and beside those that are `going`; a knob that `takes` says the chosen
+        methods lack is not asked for. The same trials before it give the same proposal."""
         count = len(self._study.get_trials(deepcopy=False))
         self._study.sampler = _sampler(self.specification, count)
         if self._is_modelled(trials):
             given = self.specification
-            self._enqueue(propose(trials, given.vary, given.bounds, teacher, _seed(given, count), takes))
+            known = [*trials, *believed(trials, going, given.vary)]
+            self._enqueue(propose(known, given.vary, given.bounds, teacher, _seed(given, count), takes))
         asked = self._study.ask()
         values: dict[str, Value] = {}
         for vary in methods_first(self.specification.vary):
@@ -131,6 +141,20 @@ class Study:
         """What a trial came to, None where it failed; once."""
         state = TrialState.FAIL if score is None else None
         self._study.tell(key, score, state=state, skip_if_finished=True)
+
+    def is_behind(self, run: str, curve: Curve) -> bool:
+        """Whether the pruner cuts the trial of that run, whose best accuracies so far are told; the journal keeps
+        them."""
+        trial = next(each for each in self._study.get_trials(deepcopy=False) if _run(each) == run)
+        asked = Asked(self._study, trial._trial_id)
+        for epoch, accuracy in curve:
+            if epoch not in trial.intermediate_values:
+                asked.report(accuracy, epoch)
+        return bool(curve) and asked.should_prune()
+
+    def cut(self, key: int) -> None:
+        """That a trial was cut; once."""
+        self._study.tell(key, state=TrialState.PRUNED, skip_if_finished=True)
 
     def drop_undecided(self) -> None:
         """Ends proposals that were cut off before a run was decided: they never count."""
@@ -192,11 +216,27 @@ def _decided(trial: FrozenTrial, varied: Sequence[Vary]) -> Decided | None:
     return Decided(trial.number, found["number"], found["run"], found["values"], trial.state.is_finished())
 
 
+def _run(trial: FrozenTrial) -> str:
+    text = trial.user_attrs.get(DECIDED)
+    return "" if text is None else str(json.loads(text)["run"])
+
+
+def _pruner(specification: Specification, epochs: int) -> BasePruner:
+    """Median: below the median of the others at the same epoch, after a quarter of the epochs (Golovin 2017,
+    doi:10.1145/3097983.3098043); Hyperband: Li 2018, arXiv 1603.06560."""
+    if specification.pruner == "median":
+        return MedianPruner(n_startup_trials=_startup(specification), n_warmup_steps=max(1, epochs // 4))
+    if specification.pruner == "hyperband":
+        return HyperbandPruner(min_resource=1, max_resource=max(epochs, 1), reduction_factor=REDUCTION)
+    return NopPruner()
+
+
 def _sampler(specification: Specification, count: int) -> BaseSampler:
     """By seed and number of trials alone: a search that was killed goes on as it would have."""
     seed = _seed(specification, count)
     if specification.sampler == "tpe":
-        return TPESampler(seed=seed, n_startup_trials=_startup(specification))
+        several = specification.slots > 1
+        return TPESampler(seed=seed, n_startup_trials=_startup(specification), constant_liar=several)
     if specification.sampler == "nsga2":
         return NSGAIISampler(seed=seed, population_size=POPULATION)
     return RandomSampler(seed=seed)

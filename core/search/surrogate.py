@@ -75,6 +75,30 @@ def propose(
     return candidates[int(np.argmax(likely))]
 
 
+def believed(trials: Sequence[Trial], going: Sequence[Trial], varied: Sequence[Vary]) -> list[Trial]:
+    """Trials that are still `going`, as the models expect them to end, so that the next one is not placed beside them
+    ("kriging believer", Ginsbourger 2010, doi:10.1007/978-3-642-10701-6_6)."""
+    known = [trial for trial in trials if trial.is_measured][-MOST:]
+    if not known or not going:
+        return []
+    seen = np.array([_encoded(trial.values, varied) for trial in known])
+    places = np.array([_encoded(trial.values, varied) for trial in going])
+
+    def mean(figure: Callable[[Trial], float]) -> Array:
+        return model(seen, np.array([figure(trial) for trial in known]), places).mean
+
+    timed = all(trial.latency is not None for trial in known)
+    accuracy, size = mean(lambda trial: trial.accuracy or 0.0), mean(lambda trial: math.log(trial.bytes or 1))
+    latency = mean(lambda trial: math.log(trial.latency or 1e-6)) if timed else None
+    return [
+        trial.model_copy(update={
+            "state": "finished", "accuracy": float(accuracy[n]), "bytes": round(math.exp(size[n])),
+            "latency": None if latency is None else math.exp(latency[n]),
+        })
+        for n, trial in enumerate(going)
+    ]  # fmt: skip
+
+
 def model(seen: Array, figures: Array, places: Array) -> Belief:
     """A Gaussian process (Matérn 5/2) of `figures` [T] at `seen` [T, D], asked at `places` [N, D]; its length scale and
     noise are the likeliest of a few."""

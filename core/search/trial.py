@@ -10,13 +10,14 @@ from core.options import Value
 from core.state import Status
 from core.summary import IMMUTABLE, RunSummary
 
-TrialState = Literal["running", "finished", "failed"]
+TrialState = Literal["running", "finished", "failed", "cut"]
 StatusName = Literal["checking", "running", "resting", "finished", "refused", "cancelled", "failed"]
 
 
 class Trial(BaseModel):
     """`accuracy` is the last model's on the validation images, `teacher` that of the first model of the chain, both as
-    shares of 1; `latency` in milliseconds, `noisy` where the machine was busy; `why` says why it failed."""
+    shares of 1; `latency` in milliseconds, `noisy` where the machine was busy; `why` says why it failed or was
+    cut early."""
 
     model_config = IMMUTABLE
 

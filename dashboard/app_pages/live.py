@@ -11,7 +11,7 @@ from core.errors import UserError, UserErrors
 from core.recipe import Recipe
 from core.runs import Run
 from core.state import RunState, Status
-from dashboard import closing, components, run_status, terms
+from dashboard import closing, components, run_status, sending, terms
 from dashboard.i18n import say
 from dashboard.live import busy, details, estimate, pace, panels, queue, run_controls, stepper, story
 from dashboard.session import followed, raw_query, workspace
@@ -143,6 +143,7 @@ def _onwards(run: Run, found: Closing) -> None:
     st.page_link(
         "app_pages/tryit.py", label=say("live.try_it"), icon=":material/draw:", query_params={"sel": everything}
     )
+    sending.button(run.id, "live_send")
 
 
 main()

@@ -83,12 +83,13 @@ def where(found: Shown) -> None:
         parts = [say("search.done", done=done, most=asked.trials), formatting.duration(now.spent)]
         parts += [] if asked.is_sweep else [found.bounds()]
         st.markdown(" · ".join(parts), width="content")
-    running = next((trial for trial in now.trials if trial.state == "running"), None)
-    if running is not None and not now.is_over:
-        st.page_link(
-            "app_pages/live.py", label=say("search.running", number=running.number + 1), icon=":material/monitoring:",
-            query_params={"run": running.run},
-        )  # fmt: skip
+    with st.container(horizontal=True, key="search_running"):
+        for trial in now.trials:
+            if trial.state == "running" and not now.is_over:
+                st.page_link(
+                    "app_pages/live.py", label=say("search.running", number=trial.number + 1),
+                    icon=":material/monitoring:", query_params={"run": trial.run},
+                )  # fmt: skip
     if now.cause in ("trials", "time", "exhausted", "stopped"):
         st.caption(say(f"search.ended_{now.cause}"))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import streamlit as st
 
@@ -15,6 +15,7 @@ from core.processes.workers import ensure_supervisor
 from core.recipe import Recipe, Step
 from core.search import space, specification, store
 from core.search.bounds import Bounds
+from core.search.pruning import PRUNERS, Pruner
 from core.search.reading import MOST_KNOBS
 from core.search.space import Vary
 from core.search.specification import MOST_SWEPT, TRIALS, Specification
@@ -41,6 +42,8 @@ class Wish:
     drop: float | None = 1.0
     trials: int = TRIALS
     minutes: float | None = MINUTES
+    slots: int = 1
+    pruner: Pruner = "none"
 
     def vary(self, path: str) -> Vary | None:
         """What that knob was set to vary over."""
@@ -108,8 +111,8 @@ def _place(path: str) -> tuple[int, bool]:
     return place, field != "method"
 
 
-def _rest(wish: Wish) -> tuple[float | None, float | None, float | None, int, float | None]:
-    return wish.kilobytes, wish.latency, wish.drop, wish.trials, wish.minutes
+def _rest(wish: Wish) -> tuple[float | None, float | None, float | None, int, float | None, int, Pruner]:
+    return wish.kilobytes, wish.latency, wish.drop, wish.trials, wish.minutes, wish.slots, wish.pruner
 
 
 # what varies
@@ -228,7 +231,18 @@ def _bounds(wish: Wish) -> Wish:
         minutes = st.number_input(
             say("vary.minutes"), 0.0, None, wish.minutes, 5.0, "%.6g", "vary_minutes", help=say("vary.minutes_help")
         )
-    return Wish(wish.paths, wish.ranges, kilobytes or None, latency or None, drop, int(trials), minutes or None)
+    with columns[2]:
+        slots = st.number_input(
+            say("vary.slots"), 1, specification.MOST_SLOTS, wish.slots, 1, key="vary_slots", help=say("vary.slots_help")
+        )
+    pruner: Pruner = st.radio(
+        say("vary.pruner"), PRUNERS, PRUNERS.index(wish.pruner), format_func=lambda each: say(f"vary.pruner_{each}"),
+        key="vary_pruner", horizontal=True, help=say("vary.pruner_help"),
+    )  # fmt: skip
+    return replace(
+        wish, kilobytes=kilobytes or None, latency=latency or None, drop=drop, trials=int(trials),
+        minutes=minutes or None, slots=int(slots), pruner=pruner,
+    )  # fmt: skip
 
 
 def _buttons(wish: Wish, recipe: Recipe, catalog: Catalog) -> None:
@@ -267,7 +281,9 @@ def specified(wish: Wish, recipe: Recipe, catalog: Catalog, *, grid: bool) -> Sp
     """What these fields ask for; raises UserErrors."""
     texts = [vary.to_text() for _, vary in wish.ranges]
     if grid:
-        return specification.sweep(recipe, texts, catalog)
+        return specification.sweep(recipe, texts, catalog, slots=wish.slots)
     size = None if wish.kilobytes is None else round(1000 * wish.kilobytes)
     bounds = Bounds(size, wish.latency, wish.drop)
-    return specification.search(recipe, texts, catalog, bounds, trials=wish.trials, minutes=wish.minutes)
+    return specification.search(
+        recipe, texts, catalog, bounds, trials=wish.trials, minutes=wish.minutes, pruner=wish.pruner, slots=wish.slots
+    )

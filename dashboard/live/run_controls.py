@@ -12,9 +12,10 @@ from core.errors import UserError
 from core.escaping import UserText
 from core.processes.workers import ensure_supervisor
 from core.runs import Run
+from core.search.pruning import CUT
 from core.state import RunState, Status
 from dashboard import faults, run_status
-from dashboard.i18n import say
+from dashboard.i18n import known, say
 from dashboard.session import put_query, read_only, recall, remember, widget, workspace
 
 LATEST = 20  # runs to choose from; the others are on the Trade-offs page
@@ -121,7 +122,10 @@ def ending(run: Run, state: RunState) -> None:
     elif again := faults.trying_again(state):
         st.warning(again, icon=":material/restart_alt:")
     for warned in state.warnings:
-        st.warning(UserText(warned.message).md(), icon=":material/info:")
+        if warned.code == CUT and state.status is Status.FINISHED:  # it was seen through all the same
+            continue
+        warning = known(f"run_controls.warned_{warned.code}", UserText(warned.message).md())
+        st.warning(warning, icon=":material/info:")
     for found in of_run(run, state):
         st.warning(say(f"run_controls.{found.what}", count=found.count), icon=":material/healing:")
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from core import formatting
 from core.escaping import UserText
 from core.search.space import Vary
 from dashboard import components, terms
+from dashboard.charts import contour
 from dashboard.charts import search as charts
 from dashboard.i18n import say
 from dashboard.search.shown import Shown
@@ -17,7 +19,7 @@ FEW = 2  # trials, below which there is nothing to draw
 
 
 def draw(found: Shown) -> None:
-    """History, front, importance and a slice of a search; a sweep's curve or map."""
+    """History, front, importance, one knob and two knobs of a search; a sweep's curve or map."""
     table = charts.info(found.now.trials, found.answer, found.asked.bounds, found.now.teacher)
     if len(table) < FEW:
         return
@@ -34,6 +36,7 @@ def draw(found: Shown) -> None:
         _importance(found)
     with right:
         _slice(found, table)
+    _contour(found, table)
 
 
 def labels() -> charts.Labels:
@@ -85,6 +88,37 @@ def _slice(found: Shown, table: pd.DataFrame) -> None:
     figure = charts.slice_(table, path, found.names[path], labels(), log=_vary(found, path).log, dark=dark())
     alt = say("search.slice_alt", knob=found.names[path])
     components.chart(figure, table[["trial", path, "accuracy"]], key="search_slice", alt=alt, file="search-slice")
+
+
+def _contour(found: Shown, table: pd.DataFrame) -> None:
+    """Two knobs at once, to begin with those that matter most."""
+    paths = [vary.path for vary in found.asked.vary if vary.path in table and table[vary.path].notna().any()]
+    matters = found.now.importance.get("accuracy", {})
+    paths.sort(key=lambda path: -matters.get(path, 0.0))
+    if len(paths) < 2:
+        return
+    st.markdown(f"**{say('search.contour')}**", help=terms.of_words("search.contour"))
+    left, right = st.columns(2)
+    with left:
+        one = _knob(found, paths, "search.knob", "search_contour_one")
+    with right:
+        other = _knob(found, [path for path in paths if path != one], "search.other_knob", "search_contour_other")
+    pair, names = (one, other), (found.names[one], found.names[other])
+    between = contour.is_interpolated(table, pair)
+    st.caption(say("search.contour_about" if between else "search.contour_marks"))
+    labels = say("search.trial"), say("search.accuracy")
+    logs = _vary(found, one).log, _vary(found, other).log
+    figure = contour.figure(table, pair, names, found.told, labels, logs=logs, dark=dark())
+    rows = contour.known(table, pair)
+    alt = say("search.contour_alt", count=len(rows), one=names[0], other=names[1])
+    components.chart(figure, rows[["trial", *pair, "accuracy"]], key="search_contour", alt=alt, file="search-contour")
+
+
+def _knob(found: Shown, paths: list[str], words: str, key: str) -> str:
+    chosen: str = st.selectbox(
+        say(words), paths, format_func=lambda each: found.names[each], key=key, label_visibility="collapsed"
+    )
+    return chosen
 
 
 def _grid(found: Shown, table: pd.DataFrame) -> None:
@@ -142,3 +176,6 @@ def trials(found: Shown) -> None:
         for trial in found.now.trials:
             if trial.state == "failed":
                 st.caption(say("search.why_failed", number=trial.number + 1, why=UserText(trial.why).md()))
+        if cut := sum(trial.state == "cut" for trial in found.now.trials):
+            spent = sum(trial.seconds or 0.0 for trial in found.now.trials if trial.state == "cut")
+            st.caption(say("search.why_cut", count=cut, time=formatting.duration(spent)))

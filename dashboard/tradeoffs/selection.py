@@ -18,7 +18,7 @@ from core.points import Point
 from core.recipe_options import RECIPE_OPTIONS
 from core.runs import Run
 from core.samples import sample
-from dashboard import bundle, chance, closing, receipt, terms
+from dashboard import bundle, chance, closing, receipt, sending, terms
 from dashboard.charts import hover
 from dashboard.charts.comparison import CONTROL, METHOD, RECIPE, Change, Delta, Setting, changes, delta, settings
 from dashboard.charts.front import HEIGHT
@@ -224,6 +224,8 @@ def actions(number: int, row: PointRow[Any], pinned: bool) -> None:
         )
     if is_packable(row):
         bundle.button(run, int(row["step"]), f"tradeoffs_bundle_{number}")
+    if not came:
+        sending.button(run, f"tradeoffs_send_{number}")
     with st.popover(say("tradeoffs.receipt"), icon=":material/receipt_long:", type="tertiary"):
         if (point := point_of(row)) is not None:
             receipt.show(point, title(row))

@@ -220,6 +220,40 @@ def test_the_wish_of_fields_is_the_one_of_a_command_line() -> None:
     assert launch.demo_text()
 
 
+def test_pruner_and_slots_of_the_fields_are_those_of_a_command_line() -> None:
+    ranges = (("steps.1.temperature", Vary("steps.1.temperature", 1.0, 20.0)),)
+    wish = Wish(paths=("steps.1.temperature",), ranges=ranges, slots=2, pruner="median")
+    given = varying.specified(wish, recipe(), CATALOG, grid=False)
+    assert (given.pruner, given.slots) == ("median", 2)
+    assert varying.specified(wish, recipe(), CATALOG, grid=True).slots == 2
+
+
+def test_the_fields_of_design_take_a_pruner_and_several_at_once(workspace: Workspace, nobody_works: list[str]) -> None:
+    app = design(workspace)
+    app.multiselect("vary_knobs").set_value(["steps.1.temperature"]).run()
+    app.number_input("vary_slots").set_value(3).run()
+    app.radio("vary_pruner").set_value("hyperband").run()
+    click(app, "vary_find")
+    (made,) = store.searches(workspace)
+    assert (made.specification().pruner, made.specification().slots) == ("hyperband", 3)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_what_was_cut_is_counted_with_its_time_and_all_that_go_on_are_linked(
+    workspace: Workspace, language: str
+) -> None:
+    given = asked()
+    cut = Trial(number=6, run="6" * 13 + "-000000", values={}, state="cut", why="behind", seconds=75.0)
+    going = [Trial(number=n, run=f"{n}" * 13 + "-000000", values={}) for n in (7, 8)]
+    made = stored(workspace, given, status="running", cause="", trials=(*tried(given), cut, *going))
+    app = shown("search", language, search=made.id)
+    told = text(app)
+    assert ("1 trial was cut early" if language == "en" else "1 次试验在同一轮数上落后") in told
+    assert "1:15" in told
+    assert ("Two knobs" if language == "en" else "两个选项") in told
+    assert ("interpolated, not measured" if language == "en" else "插值，并非测量所得") in told
+
+
 # charts
 
 

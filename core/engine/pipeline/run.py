@@ -106,7 +106,7 @@ def run_recipe(run: Run, pid: int) -> None:
         run.emit(Warned(None, "recipe_changed", f"recipe.toml was changed after the run was launched. {RECIPE}"))
     with closing(Turns.of(workspace.cache)) as turns, turns.at_work(stopping(run)):
         chain = begun_chain(run, turns)
-        run.emit(DataLoaded(chance_of(chain.data, chain.target)))
+        run.emit(DataLoaded(chance_of(chain.data, chain.target), chain.data.content_hash))
         for note in chain.data.notes:
             run.emit(Warned(None, "data", note))
         chain.dry_run()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count
 
 from core.recipe import Recipe, parse_recipe
@@ -88,9 +88,12 @@ class Planted:
     def stopped(self) -> StatusName | None:
         return "resting" if self.stop_after is not None and len(self.asked) >= self.stop_after else None
 
-    def result(self, trial: Trial, recipe: Recipe) -> Trial | None:
+    def results(self, going: Sequence[tuple[Trial, Recipe]]) -> Sequence[Trial] | None:
         if self.stopped() is not None:
             return None
+        return [self.result(*going[0])]
+
+    def result(self, trial: Trial, recipe: Recipe) -> Trial:
         self.asked.append(trial)
         accuracy, size, latency = figures(*of_recipe(recipe))
         return trial.model_copy(

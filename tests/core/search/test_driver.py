@@ -94,12 +94,14 @@ def kill(workspace: Workspace, made: Search, which: str, struck: set[str]) -> No
 
 
 @pytest.mark.parametrize(
-    ("kills", "trials"), [(4, 6), pytest.param(20, 40, marks=pytest.mark.faults)], ids=["short", "campaign"]
+    ("kills", "trials", "slots"),
+    [(4, 6, 1), (4, 8, 3), *(pytest.param(20, 40, slots, marks=pytest.mark.faults) for slots in (1, 3))],
+    ids=["short", "several at once", "campaign", "campaign of several at once"],
 )
 def test_kill_9_of_driver_supervisor_and_workers_loses_and_doubles_nothing(
-    workspace: Workspace, kills: int, trials: int
+    workspace: Workspace, kills: int, trials: int, slots: int
 ) -> None:
-    made = store.create(workspace, asked(trials=trials))
+    made = store.create(workspace, asked(trials=trials, slots=slots))
     dice, struck = random.Random(7), set[str]()
     for number in range(kills):
         ensure_supervisor(workspace, worker=FAKE)

@@ -3,14 +3,14 @@ goes on after a stop as if there had been none."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from core.catalog import load_catalog
-from core.recipe import parse_recipe
+from core.recipe import Recipe, parse_recipe
 from core.search import space
 from core.search.answer import Answer, answer
 from core.search.bounds import Bounds
@@ -18,6 +18,7 @@ from core.search.driver import as_it_is
 from core.search.loop import EXHAUSTED, TIME, TRIALS, Loop
 from core.search.specification import Specification, search, sweep
 from core.search.study import LEAST_FOR_IMPORTANCE, Study, importance
+from core.search.surrogate import believed
 from core.search.trial import Progress, Trial
 from tests.core.search.planted import RECIPE, VARY, Planted, figures, optimum, recipe
 
@@ -191,7 +192,7 @@ def test_values_that_do_not_go_together_are_no_trial(tmp_path: Path) -> None:
     given = asked(vary, Bounds(), trials=40, sampler="random")
 
     class Flat(Planted):
-        def result(self, trial: Trial, recipe: object) -> Trial | None:
+        def result(self, trial: Trial, recipe: object) -> Trial:
             self.asked.append(trial)
             return trial.model_copy(update={"state": "finished", "accuracy": 0.5, "bytes": 10})
 
@@ -205,9 +206,45 @@ def test_values_that_do_not_go_together_are_no_trial(tmp_path: Path) -> None:
         space.checked(space.applied(given.base(), trial.values, CATALOG), CATALOG)
 
 
+@pytest.mark.parametrize("sampler", ["gp", "tpe"])
+def test_several_at_once_are_as_many_trials_each_tried_once_and_find_it_too(tmp_path: Path, sampler: str) -> None:
+    class Backwards(Planted):
+        """Ends the newest of those that go on."""
+
+        most = 0
+
+        def results(self, going: Sequence[tuple[Trial, Recipe]]) -> Sequence[Trial] | None:
+            self.most = max(self.most, len(going))
+            return [self.result(*going[-1])]
+
+    given, runner = asked(trials=40, sampler=sampler, slots=3), Backwards()
+    now = searched(given, tmp_path, runner)
+    assert runner.most == 3
+    assert [trial.number for trial in now.trials] == list(range(40))
+    assert len({str(trial.values) for trial in now.trials}) == 40
+    best = found(given, now).recommended
+    assert best is not None
+    assert (best.accuracy or 0.0) >= 0.98 * optimum(100_000, 1.6)
+
+
+def test_what_goes_on_is_believed_to_end_as_the_models_expect(tmp_path: Path) -> None:
+    """Along one knob with a straight line of accuracies the expected one lies on the line; bytes are whole."""
+    given = asked(("steps.2.ratio=0.1:0.9",))
+    known = [
+        Trial(number=n, run="", values={"steps.2.ratio": x}, state="finished", accuracy=1 - x / 2, bytes=1000)
+        for n, x in enumerate((0.1, 0.3, 0.5, 0.7, 0.9))
+    ]
+    going = Trial(number=5, run="", values={"steps.2.ratio": 0.4})
+    (expected,) = believed(known, [going], given.vary)
+    assert expected.accuracy == pytest.approx(0.8, abs=0.01)
+    assert expected.bytes == 1000
+    assert expected.latency is None
+    assert believed(known, [], given.vary) == believed([], [going], given.vary) == []
+
+
 def test_failed_trials_count_and_are_never_recommended(tmp_path: Path) -> None:
     class Failing(Planted):
-        def result(self, trial: Trial, recipe: object) -> Trial | None:
+        def result(self, trial: Trial, recipe: object) -> Trial:
             if trial.number % 2:
                 return trial.model_copy(update={"state": "failed", "why": "out of memory"})
             return super().result(trial, replace(parse_recipe(RECIPE)) if recipe is None else recipe)  # type: ignore[arg-type]
