@@ -19,7 +19,9 @@ from dashboard.session import read_only, set_widget, widget
 from dashboard.tradeoffs import answers as kept_answers
 
 SLOT, PLACE = "inspect.saliency", "inspect_place"
-METHODS: dict[str, Method | None] = {"both": None, "grad_cam": "grad_cam", "occlusion": "occlusion"}
+METHODS: dict[str, Method | None] = {
+    "both": None, "grad_cam": "grad_cam", "rollout": "rollout", "occlusion": "occlusion",
+}  # fmt: skip
 AT_HAND = 16  # test images to click
 WIDTH = 260  # pixels of a map
 
@@ -62,7 +64,8 @@ def _images(side: Side) -> None:
 def draw(sides: list[Side], found: Saliency) -> None:
     """How it was made, the image, and a map a model."""
     label, target = (UserText(found.classes[n]).md() for n in (found.label, found.target))
-    st.markdown(say("saliency.question", label=label, target=target))
+    asked = "saliency.question_rollout" if found.method == "rollout" else "saliency.question"
+    st.markdown(say(asked, label=label, target=target))
     st.caption(f"{say(f'saliency.{found.method}')} {say(f'saliency.why_{found.why}')}")
     with st.container(horizontal=True, gap="medium", key="inspect_saliency_maps"):
         with st.container(width=WIDTH, gap="xsmall"):
@@ -78,17 +81,18 @@ def draw(sides: list[Side], found: Saliency) -> None:
 
 def _map(side: Side, look: Look, found: Saliency) -> None:
     st.markdown(components.heading(side.point, control=bool(side.point.control)))
-    st.image(base64.b64decode(look.overlay), width=WIDTH, alt=where(look))
+    place = where(look, found.method)
+    st.image(base64.b64decode(look.overlay), width=WIDTH, alt=place)
     answer, target = (UserText(found.classes[n]).md() for n in (look.answer, found.target))
     told = say("saliency.answer", label=answer, share=f"{100 * look.probability:.1f}")
     if look.answer != found.target:
         told += " " + say("saliency.asked", label=target, share=f"{100 * look.asked:.1f}")
-    st.caption(f"{told}  \n{where(look)}")
+    st.caption(f"{told}  \n{place}")
 
 
-def where(look: Look) -> str:
+def where(look: Look, method: Method) -> str:
     """The place where the map is highest, in words."""
     if look.peak is None:
-        return say("saliency.nowhere")
+        return say("saliency.evenly" if method == "rollout" else "saliency.nowhere")
     row, column = (int(np.clip(3 * share, 0, 2)) for share in look.peak)
     return say("saliency.where", place=say(f"saliency.at_{row}{column}"))

@@ -27,6 +27,8 @@ from core.engine.export.graph import write_graph
 from core.engine.model import Model
 from core.engine.model_file import load_model, save_model
 from core.engine.prune.structured import prune_channels
+from core.engine.quantize import Calibration
+from core.engine.quantize.static import Static
 from core.errors import UserError
 from core.files import write_atomic
 
@@ -136,18 +138,9 @@ def _export(model: Model, images: Tensor, path: Path) -> None:
 
 
 def _quantize(path: Path, images: Tensor) -> None:
-    """Static 8 bits on random images: the file must be written, run and return finite numbers."""
-    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
-
-    class Images(CalibrationDataReader):  # type: ignore[misc]
-        def __init__(self) -> None:
-            self.waiting = iter([{"image": images.numpy()}])
-
-        def get_next(self) -> dict[str, Any] | None:
-            return next(self.waiting, None)
-
+    """Static 8 bits, as in a recipe, on random images: the file must be written, run and return finite numbers."""
     target = path.with_name("int8.onnx")
-    quantize_static(path, target, Images(), quant_format=QuantFormat.QDQ, per_channel=True)
+    Static().convert(path, target, Calibration(lambda: iter([images.numpy()])))
     if not np.isfinite(_answers(target, images)).all():
         raise RuntimeError("the quantized file does not answer with finite numbers")
 

@@ -46,6 +46,7 @@ def test_what_cannot_be_is_said(store: Workspace, finished: Run) -> None:
     assert asked(store, finished, 0, method="occlusion").why == "chosen"
     for more, code in (
         ({"method": "grad_cam"}, "no_gradients"),
+        ({"method": "rollout"}, "no_rollout_no_attention"),
         ({"place": 360}, "out_of_range"),
         ({"target": 10}, "other_classes"),
     ):
