@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import isqrt
 from typing import Any, Literal
 
@@ -16,10 +17,11 @@ import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
+from onnxruntime import InferenceSession
 from torch import nn
 from torchvision.models import VisionTransformer
 
-from core.engine.backbones import find, load_backbone
+from core.engine.backbones import Backbone, find, load_backbone
 from core.engine.backbones.skeleton import on_meta
 from core.engine.measure.runtime import open_session
 from core.engine.measure.saliency import Image, Map, enlarged
@@ -85,15 +87,17 @@ def attentions_of(data: bytes, image: Image) -> list[Attention]:
     return [each[0].astype(np.float32) for each in found if each.ndim == 4 and each.shape[2] == each.shape[3]]
 
 
-def tokens_of_file(data: bytes) -> Tokens | Undefined:
-    """The tokens of a saved file, by the backbone that it names; why it has no rollout where it has none."""
-    named = {each.key: each.value for each in onnx.load_from_string(data).metadata_props}
+def tokens_of_file(session: InferenceSession) -> Tokens | Undefined:
+    """The tokens of an opened file, by the backbone that it names; why it has no rollout where it has none."""
     try:
-        entry = find(named.get(BACKBONE, ""))
-        net = on_meta(lambda: load_backbone(entry.name, 2, "none"))
+        return _tokens_of_entry(find(session.get_modelmeta().custom_metadata_map.get(BACKBONE, "")))
     except UserError:  # a fused network, or one whose own architecture is gone
         return "other"
-    return tokens_of(net)
+
+
+@lru_cache(maxsize=32)
+def _tokens_of_entry(backbone: Backbone) -> Tokens | Undefined:
+    return tokens_of(on_meta(lambda: load_backbone(backbone.name, 2, "none")))
 
 
 def tokens_of(net: nn.Module) -> Tokens | Undefined:

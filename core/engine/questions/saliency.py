@@ -16,6 +16,7 @@ from core.engine.data.of_run import dataset_of
 from core.engine.measure.rollout import Undefined, rollout_map, tokens_of_file
 from core.engine.measure.saliency import Map, grad_cam, occlusion, overlap, peak
 from core.engine.measure.saved_model import SavedModel, open_model, softmax
+from core.engine.model import Preprocessing
 from core.engine.model_file import WEIGHTS, load_model
 from core.engine.png import as_png, upright
 from core.engine.questions.import_data import Telling
@@ -51,9 +52,10 @@ def answer(request: SaliencyRequest, job: Job) -> Saliency:
         allowed = "models with the same classes, and one of these"
         raise UserError("other_classes", "points", target, allowed, "Choose two models of the same run.")
     with one_thread():
-        method, why, maps = _maps(request.method, models, images, target)
+        method, why, found = _maps(request.method, models, images, target)
+    maps = [of_whole(one, model.preprocessing) for one, model in zip(found, models, strict=True)]
     shown = upright(pixels)
-    looks = tuple(_look(one, target, found, shown) for one, found in zip(logits, maps, strict=True))
+    looks = tuple(_look(one, target, reasons, shown) for one, reasons in zip(logits, maps, strict=True))
     shared = overlap(*maps[:2]) if len(maps) > 1 else None
     return Saliency(models[0].classes, label, target, as_png(enlarged(shown)), method, why, looks, shared)
 
@@ -107,7 +109,7 @@ def _rollouts(models: list[SavedModel], images: list[NDArray[np.float32]]) -> tu
     """A map a model, from the attention that its file computes; none, and why, where it is not defined for one."""
     maps: list[Map] = []
     for model, image in zip(models, images, strict=True):
-        tokens = tokens_of_file(model.data)
+        tokens = tokens_of_file(model.session)
         if isinstance(tokens, str):
             return [], tokens
         found = rollout_map(model.data, image, tokens)
@@ -120,6 +122,12 @@ def _rollouts(models: list[SavedModel], images: list[NDArray[np.float32]]) -> tu
 def _no_rollout(reason: Undefined) -> UserError:
     fix = "Choose occlusion, which needs the file alone, or the method that all allow."
     return UserError(f"no_rollout_{reason}", "method", WITHOUT_ROLLOUT[reason], "a plain vision transformer", fix)
+
+
+def of_whole(reasons: Map, pixels: Preprocessing) -> Map:
+    """The map [S, S] of what a network is given, as one of the whole image: 0 where the centre crop leaves it out."""
+    first = round((pixels.side - pixels.size) / 2)
+    return np.pad(reasons, (first, pixels.side - pixels.size - first))
 
 
 def has_gradients(side: Side) -> bool:

@@ -16,6 +16,7 @@ from core.engine.backbones import load_backbone
 from core.engine.backbones.skeleton import on_meta
 from core.engine.export.graph import graph_bytes
 from core.engine.measure.rollout import Tokens, attentions_of, rollout, rollout_map, tokens_of, tokens_of_file
+from core.engine.measure.runtime import open_session
 from core.engine.model import Model
 from core.engine.prune.structured import prune_channels
 from core.engine.quantize import Calibration
@@ -128,7 +129,7 @@ def test_it_finds_the_mark_before_and_after_pruning_and_in_integers(
     before: nn.Module, after: nn.Module, int8: bytes
 ) -> None:
     for data in (file_of(before), file_of(after), int8):
-        tokens = tokens_of_file(data)
+        tokens = tokens_of_file(open_session(data))
         assert tokens == Tokens(1)
         assert share_inside(lambda image, _: rollout_map(data, image, Tokens(1))) >= 0.9  # noqa: B023
 
@@ -173,9 +174,9 @@ def test_timms_attention_is_found_in_the_file(name: str) -> None:
 def test_attention_within_windows_gives_no_map() -> None:
     torch.manual_seed(0)
     data = file_of(load_backbone("swin_t", 2, "none", SIDE), "swin_t")
-    assert tokens_of_file(data) == "windows"
+    assert tokens_of_file(open_session(data)) == "windows"
     assert rollout_map(data, np.zeros((1, 3, SIDE, SIDE), np.float32), Tokens(1)) is None
 
 
 def test_of_a_file_whose_backbone_is_not_known_nothing_is_claimed() -> None:
-    assert tokens_of_file(file_of(small(), "resnet8 + resnet20")) == "other"
+    assert tokens_of_file(open_session(file_of(small(), "resnet8 + resnet20"))) == "other"
