@@ -46,6 +46,7 @@ def figure(table: pd.DataFrame, title: str, names: Mapping[str, str], *, dark: b
             barmode="stack",
             bargap=0.25,
             showlegend=True,
+            legend_traceorder="normal",
             xaxis=style.axis(dark, title, rangemode="tozero"),
             yaxis=style.axis(
                 dark, "", type="category", categoryorder="array", categoryarray=places, autorange="reversed"

@@ -24,7 +24,7 @@ from torchvision.models import VisionTransformer
 from core.engine.backbones import Backbone, find, load_backbone
 from core.engine.backbones.skeleton import on_meta
 from core.engine.measure.runtime import open_session
-from core.engine.measure.saliency import Image, Map, enlarged
+from core.engine.measure.saliency import Image, Map, enlarged, scaled
 from core.errors import UserError
 
 Attention = NDArray[np.float32]  # [heads, T, T]: row n says how much of each token goes into token n
@@ -67,10 +67,10 @@ def rollout_map(data: bytes, image: Image, tokens: Tokens) -> Map | None:
     if count < 1 or isqrt(count) ** 2 != count:
         return None
     shares = rollout(found, tokens)
-    apart = shares - shares.min()
-    if apart.max() <= 1e-6 * shares.max():
+    if np.ptp(shares) <= 1e-6 * shares.max():
         return np.zeros(image.shape[2:], np.float32)
-    return enlarged(torch.from_numpy(apart / apart.max())[None, None].float(), image.shape[2])
+    whole = enlarged(torch.from_numpy(shares)[None, None], image.shape[2])
+    return scaled((whole - whole.min()).astype(np.float32))
 
 
 def attentions_of(data: bytes, image: Image) -> list[Attention]:

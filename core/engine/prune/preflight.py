@@ -161,6 +161,8 @@ def _tried(work: Callable[[], Any]) -> tuple[str, Any]:
         return "", work()
     except UserError as error:
         return f"{error.given}: {error.fix}" if error.code == "not_exportable" else str(error), None
+    except MemoryError:
+        return f"it needs more than {MEMORY >> 30} GB of memory", None
     except Exception as error:  # noqa: BLE001
         first = str(error).strip().splitlines()
         return f"{type(error).__name__}: {first[0][:200] if first else ''}", None

@@ -45,4 +45,4 @@ def test_every_bar_has_its_colour_and_its_pattern(watched: Watched, dark: bool) 
         if name == chart.COLORS[0]:
             assert share > 0.95, "the first split is plain"
         else:
-            assert 0.3 < share < 0.95, (name, share)
+            assert 0.2 < share < 0.95, (name, share)
