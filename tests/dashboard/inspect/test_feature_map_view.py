@@ -99,7 +99,7 @@ def test_the_image_of_either_domain_is_shown(
     write_kept(at, base64.b64decode(PNG))
     app = inspect(store, view="map", image=image).run()
     assert not app.exception, [e.value for e in app.exception]
-    assert len(app.get("imgs")) == 1
+    assert len(app.get("image")) == 1
 
 
 def test_colours_are_counted_from_both_answers(workspace: Workspace) -> None:
