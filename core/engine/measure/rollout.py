@@ -54,7 +54,8 @@ def rollout(attentions: Sequence[Attention], tokens: Tokens) -> NDArray[np.float
         flow = (0.5 * heads.mean(axis=0, dtype=np.float64) + 0.5 * np.eye(count)) @ flow
     read = flow[tokens.before :].mean(axis=0) if tokens.mean else flow[0]
     side = isqrt(count - tokens.before)
-    return read[tokens.before :].reshape(side, side)
+    shares: NDArray[np.float64] = read[tokens.before :].reshape(side, side)
+    return shares
 
 
 def rollout_map(data: bytes, image: Image, tokens: Tokens) -> Map | None:
@@ -106,23 +107,25 @@ def tokens_of(net: nn.Module) -> Tokens | Undefined:
     `other` kind, such as a hybrid with convolutions."""
     if type(net) is VisionTransformer:
         return Tokens(1)
-    if _plain(net):
-        return Tokens(net.num_prefix_tokens, net.global_pool == "avg")
+    if (read := _plain(net)) is not None:
+        return read
     kinds = {type(module).__name__.lower() for module in net.modules()}
     if any("window" in kind for kind in kinds):
         return "windows"
     return "other" if any("attention" in kind for kind in kinds) else "no_attention"
 
 
-def _plain(net: Any) -> bool:
-    """Whether it is a vision transformer of timm of the plain kind, with what it reads as Tokens describes."""
-    from timm.layers import PatchEmbed
+def _plain(net: Any) -> Tokens | None:
+    """The tokens of a vision transformer of timm, of the plain kind; None for any other network."""
+    from timm.layers.patch_embed import PatchEmbed
     from timm.models.eva import Eva, EvaBlock, EvaBlockPostNorm
     from timm.models.vision_transformer import Block, ResPostBlock
     from timm.models.vision_transformer import VisionTransformer as TimmVisionTransformer
 
     if type(net) not in (TimmVisionTransformer, Eva) or type(net.patch_embed) is not PatchEmbed:
-        return False
+        return None
     blocks = {type(block) for block in net.blocks} <= {Block, ResPostBlock, EvaBlock, EvaBlockPostNorm}
     read = net.global_pool in ("token", "avg") and net.attn_pool is None
-    return bool(blocks and read and not getattr(net, "pool_include_prefix", False))
+    if not (blocks and read) or getattr(net, "pool_include_prefix", False):
+        return None
+    return Tokens(int(net.num_prefix_tokens), net.global_pool == "avg")

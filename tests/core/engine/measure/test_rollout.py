@@ -73,7 +73,8 @@ def by_hand(net: VisionTransformer, image: Array) -> Array:
         tokens = tokens + active @ held[f"{name}.mlp.3.weight"].T + held[f"{name}.mlp.3.bias"]
         joined = (np.eye(len(tokens)) + weights.mean(axis=0)) / 2 @ joined
     side = SIDE // patch
-    return joined[0, 1:].reshape(side, side)
+    found: Array = joined[0, 1:].reshape(side, side)
+    return found
 
 
 def normed(tokens: Array, held: dict[str, Array], name: str) -> Array:
