@@ -92,7 +92,7 @@ def draw(sides: list[Side], found: Saliency) -> None:
                 _map(side, look, found)
     if found.overlap is not None:
         st.markdown(say("saliency.overlap", share=f"{100 * found.overlap:.0f}"))
-    st.caption(say("saliency.warning"))
+    st.caption(say("saliency.warning_rollout" if found.method == "rollout" else "saliency.warning"))
 
 
 def _map(side: Side, look: Look, found: Saliency) -> None:

@@ -65,3 +65,4 @@ def test_a_rollout_says_that_it_is_of_no_class() -> None:
     assert "every patch attends to every other" in told
     assert "Attention goes evenly to the whole image." in told
     assert "speaks for" not in told
+    assert "not whether it mattered" in told
