@@ -61,7 +61,8 @@ def is_accessible(page: Page, where: str) -> None:
 def test_from_the_demo_to_why(demo: Site, watched: Watched, tmp_path: Path) -> None:
     page, run = watched.page, demo.workspace.run_ids()[0]
     page.goto(demo.at(f"tradeoffs?sel={run}:2"))
-    page.get_by_role("link", name="Inspect").last.click()
+    wait_until_drawn(page)
+    page.locator("[data-testid=stMain] a[href*=inspect][href*='point=2']").first.click()
     page.wait_for_selector(f"{PLOT} .main-svg", timeout=FIRST)
     is_accessible(page, "confusion")
     _a_cell(page)
