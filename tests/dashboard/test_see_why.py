@@ -98,16 +98,16 @@ def _an_image(page: Page) -> None:
 
     timed("Grad-CAM of an image", tile.click, shown)
     is_accessible(page, "where it looks")
-    page.get_by_text("Attention rollout", exact=True).click()
+    page.get_by_role("radio", name="Attention rollout").click()
     expect(page.get_by_text("a network here consists of convolutions")).to_be_visible()
 
 
 def _heavy_ones(page: Page) -> None:
     """They tell how far they are, and stop."""
-    page.get_by_text("Robustness", exact=True).click()
+    page.get_by_role("radio", name="Robustness").click()
     page.get_by_role("button", name="Corrupt the images and measure").click()
     expect(page.get_by_role("progressbar")).to_be_visible()
-    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Stop", exact=True).click()
     expect(page.get_by_text("You stopped it.")).to_be_visible(timeout=FIRST)
     is_accessible(page, "robustness")
 

@@ -79,7 +79,8 @@ def by_hand(net: VisionTransformer, image: Array) -> Array:
 
 def normed(tokens: Array, held: dict[str, Array], name: str) -> Array:
     spread = np.sqrt(tokens.var(axis=1, keepdims=True) + 1e-6)
-    return (tokens - tokens.mean(axis=1, keepdims=True)) / spread * held[f"{name}.weight"] + held[f"{name}.bias"]
+    found: Array = (tokens - tokens.mean(axis=1, keepdims=True)) / spread
+    return np.asarray(found * held[f"{name}.weight"] + held[f"{name}.bias"])
 
 
 def test_it_equals_the_network_multiplied_out_by_hand() -> None:
