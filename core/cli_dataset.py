@@ -148,21 +148,23 @@ def add(
     merge: Annotated[bool, Parameter(negative="", help="Merge classes with similar names (Cats, cats).")] = False,
     encoding: Annotated[str, Parameter(help="Encoding of the names in a zip; default: guessed.")] = "",
     unlabelled: Annotated[bool, Parameter(negative="", help="No image has a class; for a set without labels.")] = False,
+    every: Annotated[float, Parameter(help="Of a video, take one frame in so many seconds.")] = 1.0,
     workspace: Folder = None, json: AsJson = False,
 ) -> int:  # fmt: skip
     """Add images from a folder or zip; existing images keep their split. To a set without labels, images in class
-    folders are added as its labelled part, on which accuracies are measured, and --unlabelled ones to the rest.
+    folders are added as its labelled part, on which accuracies are measured, and --unlabelled ones, or the frames of a
+    video, to the rest.
 
     Parameters
     ----------
     path
-        The folder or zip file.
+        The folder or zip file, or, with --unlabelled, a video.
     """
     if not path.exists():
-        raise UserError("missing_path", "path", path, "a folder or zip of images", "Check the path.")
+        raise UserError("missing_path", "path", path, "a folder or zip of images, or a video", "Check the path.")
     edit = AddImages(
         path=str(path.absolute()), label=label, classes_from=classes_from, splits=splits, merge=merge,
-        encoding=encoding, unlabelled=unlabelled,
+        encoding=encoding, unlabelled=unlabelled, every=every,
     )  # fmt: skip
     return _edit(name, edit, workspace, json)
 

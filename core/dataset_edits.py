@@ -71,7 +71,8 @@ class Reshape(_Edit):
 class AddImages(_Edit):
     """Adds images from a folder or zip; `label` puts all of them into one class, otherwise their folders are the
     classes. The other fields are those of an import. To a set without labels, images with classes are added as its
-    labelled part, which is tested on, and `unlabelled` ones to the rest."""
+    labelled part, which is tested on, and `unlabelled` ones, or one frame in `every` seconds of a video, to the
+    rest."""
 
     op: Literal["add"] = "add"
     path: str
@@ -81,6 +82,7 @@ class AddImages(_Edit):
     merge: bool = False
     encoding: str = ""
     unlabelled: bool = False
+    every: float = 1.0
 
 
 class Revert(_Edit):

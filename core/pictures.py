@@ -10,14 +10,18 @@ from core.sealed import read_kept
 from core.workspace import Workspace
 
 FORMAT = 1  # of what is kept; another one is made anew
+TARGET = "target"  # the split that stands for the images of a run's target
 
 
 def kept_at(workspace: Workspace, run: Run, split: str, place: int) -> Path:
     """Where the image at `place` of a split is kept, as the run saw it."""
     recipe = run.recipe()
-    version = run.state().environment.get("dataset_version", "")
-    named = "\n".join((str(FORMAT), recipe.dataset, version, str(recipe.image_size), recipe.backbone))
-    return workspace.cache / "pictures" / f"{sha256(named.encode()).hexdigest()[:32]}-{split}-{place}.kept"
+    known = run.state().environment
+    named = [str(FORMAT), recipe.dataset, known.get("dataset_version", ""), str(recipe.image_size), recipe.backbone]
+    if split == TARGET:  # which images those are depends on the classes of both
+        named += [recipe.target, known.get("target_version", "")]
+    key = sha256("\n".join(named).encode()).hexdigest()[:32]
+    return workspace.cache / "pictures" / f"{key}-{split}-{place}.kept"
 
 
 def kept_picture(workspace: Workspace, run: Run, split: str, place: int) -> bytes | None:

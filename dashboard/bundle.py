@@ -23,6 +23,7 @@ from core.processes.workers import ensure_supervisor
 from core.questions.bundle import Bundled, BundleRequest, Compared, Format, formats_of, question
 from dashboard import faults
 from dashboard.i18n import known, say, spoken
+from dashboard.job_news import news
 from dashboard.session import forget, read_only, recall, remember, widget, workspace
 
 EVERY = 1.0  # seconds between two looks at a job that goes on
@@ -109,21 +110,12 @@ def _live(run: str, step: int, key: str, polled: bool) -> None:
     if not asked.over and not polled:
         st.rerun()
     if not asked.over:
-        asked = _looked_at(asked)
+        told = news(asked.job, BundleRequest)
+        asked = replace(asked, found=told.answer, error=told.error, details=told.details)
         _remember(run, step, asked)
         if asked.over:
             st.rerun()
     _show(run, step, asked, key)
-
-
-def _looked_at(asked: Asked) -> Asked:
-    """What was asked, with what its job has said since."""
-    job = None
-    try:
-        job = workspace().job(asked.job)
-        return replace(asked, found=BundleRequest.answer_from_document(job.result())) if job.done() else asked
-    except (UserError, UserErrors) as error:
-        return replace(asked, error=error, details=job.details() if job else "")
 
 
 # showing

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from core.questions.request import Request
 
 MOST = 60  # images of one question
-Split = Literal["validation", "test"]
+Split = Literal["validation", "test", "target"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Pictures:
 @dataclass(frozen=True)
 class PicturesRequest(Request[Pictures]):
     """The images at `places` of a split, counted from 0 in the stored order, at most MOST, as the run `run` saw
-    them."""
+    them. Those of the `target` are its test images, or else those without labels."""
 
     kind: ClassVar[str] = "pictures"
 

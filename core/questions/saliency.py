@@ -7,15 +7,15 @@ from typing import ClassVar, Literal
 
 from core.questions.request import Request
 
-Method = Literal["grad_cam", "occlusion"]
-Why = Literal["gradients", "chosen", "no_gradients", "no_maps"]
+Method = Literal["grad_cam", "rollout", "occlusion"]
+Why = Literal["gradients", "attention", "chosen", "no_gradients", "no_maps"]
 
 
 @dataclass(frozen=True)
 class Look:
     """One model: the class it answers with its probability, and that of the class asked about; the image with its map
     of reasons over it as PNG, in base64; where the map is highest, as shares of height and width, None where nothing
-    in the image speaks for the class."""
+    in the image speaks for the class, or attention goes evenly to all of it."""
 
     answer: int
     probability: float
@@ -27,9 +27,9 @@ class Look:
 @dataclass(frozen=True)
 class Saliency:
     """The test image as PNG and its class; the class asked about; by which `method` all maps were made, and `why`:
-    every model has `gradients`, it was `chosen`, a saved file has `no_gradients`, or a network has `no_maps` of
-    features. `overlap` is the share that the fifth of the pixels with the highest values has in common, intersection
-    over union, of the first two maps."""
+    every model has `gradients`, or `attention` between all patches; it was `chosen`; a saved file has `no_gradients`,
+    or a network has `no_maps` of features. A `rollout` is the same for every class. `overlap` is the share that the
+    fifth of the pixels with the highest values has in common, intersection over union, of the first two maps."""
 
     classes: tuple[str, ...]
     label: int

@@ -14,6 +14,7 @@ from dashboard.charts import style
 SPLITS = ("train", "validation", "test")
 COLORS = ("transfer", "distill", "prune")  # of the splits, by the stages' colours
 PATTERNS = ("", "/", "x")  # a second mark beside the colour
+PATTERN = {"fillmode": "overlay", "fgopacity": 0.8, "size": 6}  # without it plotly draws the pattern and no colour
 MOST = 40  # classes drawn, the smallest ones
 TALL = 24  # pixels a class
 
@@ -35,7 +36,7 @@ def figure(table: pd.DataFrame, title: str, names: Mapping[str, str], *, dark: b
     for split, color, pattern in zip(SPLITS, COLORS, PATTERNS, strict=True):
         drawn.add_bar(
             y=places, x=rows[split].tolist(), name=names[split], uid=split, orientation="h",
-            marker={"color": theme.stages[color], "pattern": {"shape": pattern, "fgcolor": theme.paper, "size": 5}},
+            marker={"color": theme.stages[color], "pattern": {**PATTERN, "shape": pattern, "fgcolor": theme.paper}},
             hovertemplate=f"%{{y}}<br>{names[split]}: %{{x}}<extra></extra>",
         )  # fmt: skip
     drawn.update_layout(
@@ -45,6 +46,7 @@ def figure(table: pd.DataFrame, title: str, names: Mapping[str, str], *, dark: b
             barmode="stack",
             bargap=0.25,
             showlegend=True,
+            legend_traceorder="normal",
             xaxis=style.axis(dark, title, rangemode="tozero"),
             yaxis=style.axis(
                 dark, "", type="category", categoryorder="array", categoryarray=places, autorange="reversed"

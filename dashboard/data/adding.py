@@ -223,12 +223,11 @@ def _unlabelled_options(into: str) -> Options:
     """The same for images without labels, and how many frames of a video are taken."""
     with st.expander(say("data.options"), key="data_options"):
         encoding = st.text_input(say("data.encoding"), key=_key("encoding"), help=say("data.encoding_help"))
-        if into:
-            return Options(encoding=encoding.strip(), unlabelled=True)
         every = st.number_input(
             say("data.every"), LEAST_EVERY, MOST_EVERY, 1.0, key=_key("every"), help=say("data.every_help")
         )
-        return Options(encoding=encoding.strip(), shape=_shape(), unlabelled=True, every=float(every))
+        options = Options(encoding=encoding.strip(), unlabelled=True, every=float(every))
+        return options if into else replace(options, shape=_shape())
 
 
 def _shape() -> str:
@@ -268,7 +267,8 @@ def _request(path: Path, into: str, name: str, options: Options) -> Request[Any]
     merge, splits, encoding = options.merge, options.splits, options.encoding
     if into:
         edit = AddImages(
-            path=str(path), merge=merge, splits=splits, encoding=encoding, unlabelled=options.unlabelled
+            path=str(path), merge=merge, splits=splits, encoding=encoding, unlabelled=options.unlabelled,
+            every=options.every,
         )  # fmt: skip
         return EditRequest(into, edit)
     return ImportRequest(

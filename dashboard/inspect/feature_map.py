@@ -172,13 +172,21 @@ def _image(choice: Choice, pair: Pair, found: FeatureMap) -> None:
         st.caption(say("inspect.map_click"))
         return
     if domain == "target":
-        label = found.label[known.index(wanted)]
-        told = UserText(found.classes[label]).md() if label >= 0 else say("inspect.map_no_label")
-        st.markdown(
-            say("inspect.map_target_image", name=UserText(found.target_name).md(), place=int(number), label=told)
-        )
-        return
-    _validation_image(choice, pair, int(number))
+        _target_image(choice, found, int(number), found.label[known.index(wanted)])
+    else:
+        _validation_image(choice, pair, int(number))
+
+
+def _target_image(choice: Choice, found: FeatureMap, place: int, label: int) -> None:
+    told = UserText(found.classes[label]).md() if label >= 0 else say("inspect.map_no_label")
+    plain = UserText(found.classes[label]).plain() if label >= 0 else say("inspect.map_no_label")
+    name = UserText(found.target_name)
+    picture = images.pictures(choice, [place], "target").get(place)
+    if picture is not None:
+        alt = say("inspect.map_target_image", name=name.plain(), place=place, label=plain)
+        st.image(picture, width=200, alt=alt)
+    st.markdown(say("inspect.map_target_image", name=name.md(), place=place, label=told))
+    asking.watch(images.SLOT, quiet=True)
 
 
 def _validation_image(choice: Choice, pair: Pair, place: int) -> None:

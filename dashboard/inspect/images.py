@@ -16,9 +16,10 @@ from dashboard.data import asking
 from dashboard.i18n import say
 from dashboard.inspect.choice import Choice
 from dashboard.inspect.evidence import Answered, Pair
-from dashboard.session import read_only, recall, remember, workspace
+from dashboard.session import put_query, read_only, recall, remember, workspace
 
 SLOT, REFUSED = "inspect.pictures", "inspect.pictures_refused"
+PLACE = "place"  # the parameter that names a test image
 AT_ONCE = 9  # images shown; a button shows as many more
 MOST = 60
 NARROW = "\u00a0"  # a space that does not break
@@ -32,7 +33,7 @@ def gallery(choice: Choice, pair: Pair, places: Sequence[int], key: str) -> None
     drawn = pictures(choice, shown, "test")
     with st.container(horizontal=True, gap="small", key=f"inspect_images_{key}"):
         for place in shown:
-            _tile(pair, place, drawn.get(place))
+            _tile(pair, place, drawn.get(place), key)
     if count < min(len(places), MOST):
         st.button(
             say("inspect.more", count=min(AT_ONCE, len(places) - count)), key=f"inspect_more_{key}",
@@ -43,7 +44,7 @@ def gallery(choice: Choice, pair: Pair, places: Sequence[int], key: str) -> None
     asking.watch(SLOT, quiet=True)
 
 
-def _tile(pair: Pair, place: int, picture: bytes | None) -> None:
+def _tile(pair: Pair, place: int, picture: bytes | None, key: str) -> None:
     label = pair.own.name(int(pair.own.labels[place]))
     with st.container(width=TILE, gap="xxsmall", border=True):
         if picture is not None:
@@ -52,6 +53,16 @@ def _tile(pair: Pair, place: int, picture: bytes | None) -> None:
         st.markdown(f"**{UserText(label).md()}**")
         lines = [("now", pair.own)] + ([("before", pair.other)] if pair.other is not None else [])
         st.caption("  \n".join(_answer(name, answered, place) for name, answered in lines))
+        st.button(
+            say("inspect.look"), key=f"inspect_look_{key}_{place}", icon=":material/visibility:", type="tertiary",
+            help=say("inspect.look_help"), on_click=_look, args=(place,),
+        )  # fmt: skip
+
+
+def _look(place: int) -> None:
+    """Opens the view Where it looks on a test image."""
+    put_query(PLACE, str(place))
+    put_query("view", "saliency")
 
 
 def _answer(when: str, answered: Answered, place: int) -> str:

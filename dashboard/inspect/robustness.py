@@ -16,6 +16,7 @@ from dashboard.charts import robustness as chart
 from dashboard.i18n import named, say, template
 from dashboard.inspect.choice import Choice
 from dashboard.inspect.sentence import signed
+from dashboard.job_news import news
 from dashboard.session import dark, read_only, recall, remember, workspace
 
 EVERY = 1.0  # seconds between two looks at a job that goes on
@@ -89,26 +90,16 @@ def _live(choice: Choice) -> None:
     if asked is None:
         return
     if not asked.over:
-        asked = _looked_at(asked)
+        told = news(asked.job, RobustnessRequest)
+        asked = replace(
+            asked, found=told.answer or asked.found, over=told.over, error=told.error, details=told.details
+        )  # fmt: skip
         remember(_key(choice), asked)
         if asked.over:
             st.rerun()
     _told(asked)
     if asked.found.rows:
         _curves(choice, asked.found)
-
-
-def _looked_at(asked: Asked) -> Asked:
-    """The question with what its job has told since."""
-    try:
-        job = workspace().job(asked.job)
-    except UserError as error:
-        return replace(asked, over=True, error=error)
-    try:
-        document = job.result() if job.done() else job.partial() or {}
-        return replace(asked, found=RobustnessRequest.answer_from_document(document), over=job.done())
-    except (UserError, UserErrors) as error:
-        return replace(asked, over=True, error=error, details=job.details())
 
 
 def _told(asked: Asked) -> None:

@@ -17,6 +17,7 @@ from core.state import RunState
 from dashboard import components, faults
 from dashboard.charts import sensitivity as chart
 from dashboard.i18n import named, say, template
+from dashboard.job_news import news
 from dashboard.session import dark, read_only, recall, remember, workspace
 
 EVERY = 1.0  # seconds between two looks at a job that goes on
@@ -101,25 +102,14 @@ def _live(run: Run) -> None:
     if asked is None:
         return
     if not asked.over:
-        asked = _looked_at(asked)
+        told = news(asked.job, SensitivityRequest)
+        asked = replace(asked, over=told.over, error=told.error, details=told.details)
+        if told.answer is not None:
+            asked = replace(asked, found=told.answer.rows, images=told.answer.images)
         _remember(run, asked)
         if asked.over:
             st.rerun()
     show(asked)
-
-
-def _looked_at(asked: Asked) -> Asked:
-    """The question with what its job has told since."""
-    try:
-        job = workspace().job(asked.job)
-    except UserError as error:
-        return replace(asked, over=True, error=error)
-    try:
-        document = job.result() if job.done() else job.partial() or {}
-        found = SensitivityRequest.answer_from_document(document)
-    except (UserError, UserErrors) as error:
-        return replace(asked, over=True, error=error, details=job.details())
-    return replace(asked, found=found.rows, images=found.images, over=job.done())
 
 
 def show(asked: Asked) -> None:

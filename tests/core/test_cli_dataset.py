@@ -17,6 +17,7 @@ from core.questions.request import A, Request
 from core.workspace import Workspace
 from tests.core.engine.data.imports.test_images import pngs, unpacked
 from tests.core.test_cli import RECIPE, printed, run
+from tests.videos import SHADES, clip
 
 
 @pytest.fixture
@@ -64,6 +65,19 @@ def test_every_change_and_the_way_back(store: Workspace, tmp_path: Path, capsys:
     assert "an accuracy of 90 % on the test images will mean" in capsys.readouterr().out
     refused = told(capsys, "leave-out", "zoo", "cats/11.png", code=2)
     assert refused["errors"][0]["code"] == "unknown_image"
+
+
+def test_videos_join_a_set_without_labels_and_are_taken_back(
+    store: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("import", str(clip(tmp_path / "one.mp4", SHADES[:6], rate=2)), "--name", "clips", "--unlabelled")
+    other = str(clip(tmp_path / "other.mp4", SHADES[6:], rate=2))
+    assert told(capsys, "add", "clips", other, code=2)["errors"][0]["code"] == "video_without_classes"
+    assert told(capsys, "add", "clips", other, "--unlabelled", "--every", "0.5")["images"] == 3 + 6
+    flat = unpacked(tmp_path / "flat", {"a.png": pngs("x", 1, 300)["x/0.png"]})
+    assert told(capsys, "add", "clips", str(flat), "--unlabelled")["images"] == 10
+    assert told(capsys, "undo", "clips")["images"] == 9
+    assert told(capsys, "show", "clips")["unlabelled"] == 9
 
 
 def test_deleted_it_can_be_brought_back_and_one_in_use_stays(

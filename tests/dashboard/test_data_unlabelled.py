@@ -16,6 +16,7 @@ from core.workspace import Workspace
 from tests.core.engine.data.imports.test_images import TWO, encoded, picture, unpacked
 from tests.dashboard.test_data import answered, imported, keyed
 from tests.dashboard.test_pages import shown, text, workspace
+from tests.videos import SHADES, clip
 
 __all__ = ["answered", "workspace"]
 FLAT = {f"{n}.png": encoded(picture(n)) for n in range(8)}
@@ -46,6 +47,21 @@ def test_it_is_imported_as_such_and_its_card_says_what_it_may_be(
     assert ("cannot be trained on alone" if language == "en" else "不能单独用于训练") in app.info[0].value
     assert [button.key for button in app.button if button.proto.type == "primary"] == ["data_as_target"]
     assert not [button for button in app.button if button.key in ("data_design", "data_resplit_menu")]
+
+
+def test_a_video_joins_it_and_is_taken_back(workspace: Workspace, frames: str, tmp_path: Path) -> None:
+    app = shown("data")
+    app.toggle(key=keyed(app.toggle, "data_unlabelled")).set_value(True).run()
+    app.segmented_control(key="data_source_unlabelled").set_value("path").run()
+    video = clip(tmp_path / "clip.mp4", SHADES, rate=4)
+    app.text_input(key=keyed(app.text_input, "data_path")).set_value(str(video))
+    app.selectbox(key=keyed(app.selectbox, "data_into")).set_value(frames).run()
+    app.number_input(key=keyed(app.number_input, "data_every")).set_value(0.5)
+    app.button(key="data_import").click().run().run()
+    assert not app.exception, [e.value for e in app.exception]
+    assert imported_datasets(workspace.datasets)[frames]["images"] == 8 + 6
+    app.button(key="data_undo").click().run().run()
+    assert imported_datasets(workspace.datasets)[frames]["images"] == 8
 
 
 def test_a_flat_folder_is_asked_about_and_imported_by_a_click(workspace: Workspace, tmp_path: Path) -> None:

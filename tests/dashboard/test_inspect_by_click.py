@@ -25,11 +25,11 @@ def inspected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     stop_dashboard(store)
 
 
-def click(page: Page, row: int, column: int) -> None:
-    """On a cell of the matrix of three classes."""
+def click(page: Page, row: int, column: int, classes: int = 3) -> None:
+    """On a cell of the matrix."""
     box = page.locator(f"{PLOT} .nsewdrag").first.bounding_box()
     assert box is not None
-    x, y = box["x"] + box["width"] * (column + 0.5) / 3, box["y"] + box["height"] * (row + 0.5) / 3
+    x, y = box["x"] + box["width"] * (column + 0.5) / classes, box["y"] + box["height"] * (row + 0.5) / classes
     page.mouse.move(x - 3, y - 3)
     page.mouse.move(x, y)
     page.wait_for_timeout(200)

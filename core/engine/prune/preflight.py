@@ -27,6 +27,8 @@ from core.engine.export.graph import write_graph
 from core.engine.model import Model
 from core.engine.model_file import load_model, save_model
 from core.engine.prune.structured import prune_channels
+from core.engine.quantize import Calibration
+from core.engine.quantize.static import Static
 from core.errors import UserError
 from core.files import write_atomic
 
@@ -136,18 +138,9 @@ def _export(model: Model, images: Tensor, path: Path) -> None:
 
 
 def _quantize(path: Path, images: Tensor) -> None:
-    """Static 8 bits on random images: the file must be written, run and return finite numbers."""
-    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
-
-    class Images(CalibrationDataReader):  # type: ignore[misc]
-        def __init__(self) -> None:
-            self.waiting = iter([{"image": images.numpy()}])
-
-        def get_next(self) -> dict[str, Any] | None:
-            return next(self.waiting, None)
-
+    """Static 8 bits, as in a recipe, on random images: the file must be written, run and return finite numbers."""
     target = path.with_name("int8.onnx")
-    quantize_static(path, target, Images(), quant_format=QuantFormat.QDQ, per_channel=True)
+    Static().convert(path, target, Calibration(lambda: iter([images.numpy()])))
     if not np.isfinite(_answers(target, images)).all():
         raise RuntimeError("the quantized file does not answer with finite numbers")
 
@@ -168,6 +161,8 @@ def _tried(work: Callable[[], Any]) -> tuple[str, Any]:
         return "", work()
     except UserError as error:
         return f"{error.given}: {error.fix}" if error.code == "not_exportable" else str(error), None
+    except MemoryError:
+        return f"it needs more than {MEMORY >> 30} GB of memory", None
     except Exception as error:  # noqa: BLE001
         first = str(error).strip().splitlines()
         return f"{type(error).__name__}: {first[0][:200] if first else ''}", None

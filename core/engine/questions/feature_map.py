@@ -14,10 +14,8 @@ from torch import Tensor
 
 from core.answers import kept_at
 from core.artifacts import read_artifact
-from core.engine.backbones import find
-from core.engine.data import load_dataset, matched
 from core.engine.data.dataset import draw, shuffled
-from core.engine.data.of_run import dataset_of
+from core.engine.data.of_run import dataset_of, target_images, target_of
 from core.engine.data.selection import choose
 from core.engine.export.graph import EMBEDDING
 from core.engine.measure.features_in_plane import Features, flat, neighbours, principal, with_features
@@ -81,16 +79,10 @@ def mapped(chosen: Side, request: FeatureMapRequest, store: Workspace, tell: Tel
 def of_target(chosen: Side, store: Workspace, tell: Telling) -> Images | None:
     """Images of the run's target: of its test split, whose labels are known, or else those without labels; None without
     a target."""
-    recipe = chosen.run.recipe()
-    if not recipe.target:
+    target = target_of(chosen.run, store, tell)
+    if target is None:
         return None
-    size, version = find(recipe.backbone).side(recipe.image_size), chosen.run.state().environment
-    loaded = load_dataset(
-        recipe.target, size, folder=store.datasets, progress=tell, version=version.get("target_version", ""),
-        unlabelled=True,
-    )  # fmt: skip
-    target = matched(dataset_of(chosen.run, store, tell), loaded, lambda code, message: None)
-    images = target.test.images if len(target.test) else target.unlabelled.images
+    images = target_images(target)
     places = np.sort(shuffled(len(images), 0)[: LIMIT // 2])
     labels = target.test.labels[torch.from_numpy(places)].tolist() if len(target.test) else [-1] * len(places)
     return Images(choose(images, places), tuple(places.tolist()), tuple(labels))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from core.engine.data.dataset import Split
-from core.engine.data.of_run import dataset_of
+import torch
+from torch import Tensor
+
+from core.engine.data.of_run import dataset_of, target_images, target_of
 from core.engine.data.strips import picture
 from core.engine.questions.import_data import Telling
 from core.errors import UserError
@@ -24,15 +26,24 @@ def answer(request: PicturesRequest, job: Job) -> Pictures:
     run = store.run(request.run)
     missing = [place for place in request.places if kept_picture(store, run, request.split, place) is None]
     if missing:
-        data = dataset_of(run, store, Telling(job))
-        _draw(data.validation if request.split == "validation" else data.test, missing, request.split, store, run)
+        _draw(_images(request, run, store, Telling(job)), missing, request.split, store, run)
     return Pictures(len(request.places))
 
 
-def _draw(split: Split, places: list[int], name: str, store: Workspace, run: Run) -> None:
+def _images(request: PicturesRequest, run: Run, store: Workspace, tell: Telling) -> Tensor:
+    """uint8 [N, C, H, W]; none where the run has no target."""
+    if request.split == "target":
+        target = target_of(run, store, tell)
+        return target_images(target) if target is not None else torch.empty(0)
+    data = dataset_of(run, store, tell)
+    return data.validation.images if request.split == "validation" else data.test.images
+
+
+def _draw(images: Tensor, places: list[int], name: str, store: Workspace, run: Run) -> None:
     for place in places:
-        if not 0 <= place < len(split):
-            raise UserError("out_of_range", "places", place, f"0 to {len(split) - 1}", "Choose an image of the set.")
+        if not 0 <= place < len(images):
+            allowed = f"0 to {len(images) - 1}" if len(images) else "a split that the run has"
+            raise UserError("out_of_range", "places", place, allowed, "Choose an image of the set.")
         path = kept_at(store, run, name, place)
         make_folder(path.parent)
-        write_kept(path, picture(split.images[place].numpy()))
+        write_kept(path, picture(images[place].numpy()))

@@ -13,8 +13,10 @@ from torch import nn
 from core.bundle import PREDICTIONS, SAMPLES
 from core.engine.data import prepare_numpy
 from core.engine.data.of_run import dataset_of
+from core.engine.measure.rollout import Undefined, rollout_map, tokens_of_file
 from core.engine.measure.saliency import Map, grad_cam, occlusion, overlap, peak
 from core.engine.measure.saved_model import SavedModel, open_model, softmax
+from core.engine.model import Preprocessing
 from core.engine.model_file import WEIGHTS, load_model
 from core.engine.png import as_png, upright
 from core.engine.questions.import_data import Telling
@@ -29,12 +31,17 @@ from core.workspace import Workspace
 SHOWN = 224  # pixels: smaller images are enlarged to about so many
 DIM, STRONGEST = 0.6, 0.8  # of the image under the map, and of the map where it is highest
 HEAT = np.array([(0, 0, 0), (213, 94, 0), (240, 228, 66)], np.float32)  # Okabe and Ito's vermillion and yellow
+WITHOUT_ROLLOUT: dict[Undefined, str] = {
+    "no_attention": "a network without attention",
+    "windows": "a network that attends within windows, whose tokens stand for other places in every layer",
+    "other": "a network that mixes attention with other layers between places, or is of a kind not known here",
+}
 
 Levels = NDArray[np.uint8]  # [H, W] or [H, W, 3]
 
 
 def answer(request: SaliencyRequest, job: Job) -> Saliency:
-    """Raises UserError where a model or the image is gone, or Grad-CAM was asked for and cannot be had."""
+    """Raises UserError where a model or the image is gone, or the method asked for is not possible."""
     store = Workspace(job.workspace)
     models = [open_model(store, name) for name in request.points]
     pixels, label = _image(models[0], request.place, store, Telling(job))
@@ -45,9 +52,10 @@ def answer(request: SaliencyRequest, job: Job) -> Saliency:
         allowed = "models with the same classes, and one of these"
         raise UserError("other_classes", "points", target, allowed, "Choose two models of the same run.")
     with one_thread():
-        method, why, maps = _maps(request.method, models, images, target)
+        method, why, found = _maps(request.method, models, images, target)
+    maps = [of_whole(one, model.preprocessing) for one, model in zip(found, models, strict=True)]
     shown = upright(pixels)
-    looks = tuple(_look(one, target, found, shown) for one, found in zip(logits, maps, strict=True))
+    looks = tuple(_look(one, target, reasons, shown) for one, reasons in zip(logits, maps, strict=True))
     shared = overlap(*maps[:2]) if len(maps) > 1 else None
     return Saliency(models[0].classes, label, target, as_png(enlarged(shown)), method, why, looks, shared)
 
@@ -68,20 +76,58 @@ def _image(model: SavedModel, place: int, store: Workspace, tell: Telling) -> tu
 def _maps(
     wanted: Method | None, models: list[SavedModel], images: list[NDArray[np.float32]], target: int
 ) -> tuple[Method, Why, list[Map]]:
-    """The method that all models allow, why it is that one, and a map a model."""
+    """The method that all models allow, why it is that one, and a map a model. Raises UserError where the wanted one is
+    not possible."""
+    if wanted in (None, "rollout"):
+        found, reason = _rollouts(models, images)
+        if found:
+            return "rollout", "chosen" if wanted else "attention", found
+        if wanted:
+            raise _no_rollout(reason)
     why: Why = "chosen"
     if wanted != "occlusion":
-        why = "gradients" if all(has_gradients(model.side) for model in models) else "no_gradients"
-        if why == "gradients":
-            found = [grad_cam(_network(model.side), x, target) for model, x in zip(models, images, strict=True)]
-            maps = [one for one in found if one is not None]
-            if len(maps) == len(models):
-                return "grad_cam", "chosen" if wanted else "gradients", maps
-            why = "no_maps"
-        if wanted == "grad_cam":
+        found = _grad_cams(models, images, target)
+        if found:
+            return "grad_cam", "chosen" if wanted else "gradients", found
+        if wanted:
             allowed = "networks in floats with feature maps, whose weights are still there"
             raise UserError("no_gradients", "method", wanted, allowed, "Choose occlusion, which needs the file alone.")
+        why = "no_maps" if all(has_gradients(model.side) for model in models) else "no_gradients"
     return "occlusion", why, [occlusion(model.batch, x, target) for model, x in zip(models, images, strict=True)]
+
+
+def _grad_cams(models: list[SavedModel], images: list[NDArray[np.float32]], target: int) -> list[Map]:
+    """A map a model; none where a network has no gradients or no feature maps."""
+    if not all(has_gradients(model.side) for model in models):
+        return []
+    found = [grad_cam(_network(model.side), x, target) for model, x in zip(models, images, strict=True)]
+    maps = [one for one in found if one is not None]
+    return maps if len(maps) == len(models) else []
+
+
+def _rollouts(models: list[SavedModel], images: list[NDArray[np.float32]]) -> tuple[list[Map], Undefined]:
+    """A map a model, from the attention that its file computes; none, and why, where it is not defined for one."""
+    maps: list[Map] = []
+    for model, image in zip(models, images, strict=True):
+        tokens = tokens_of_file(model.session)
+        if isinstance(tokens, str):
+            return [], tokens
+        found = rollout_map(model.data, image, tokens)
+        if found is None:
+            return [], "other"
+        maps.append(found)
+    return maps, "other"
+
+
+def _no_rollout(reason: Undefined) -> UserError:
+    fix = "Choose occlusion, which needs the file alone, or the method that all allow."
+    return UserError(f"no_rollout_{reason}", "method", WITHOUT_ROLLOUT[reason], "a plain vision transformer", fix)
+
+
+def of_whole(reasons: Map, pixels: Preprocessing) -> Map:
+    """The map [S, S] of what a network is given, as one of the whole image: 0 where the centre crop leaves it out."""
+    first = round((pixels.side - pixels.size) / 2)
+    return np.pad(reasons, (first, pixels.side - pixels.size - first))
 
 
 def has_gradients(side: Side) -> bool:

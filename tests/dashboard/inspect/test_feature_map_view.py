@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 
+from core.files import make_folder
 from core.jobs import Job
+from core.pictures import kept_at
 from core.questions.feature_map import FeatureMap, FeatureMapRequest
+from core.sealed import write_kept
 from core.sides import sides
 from core.workspace import Workspace
 from dashboard.charts import feature_map as chart
 from dashboard.inspect import evidence
 from dashboard.inspect.choice import Choice
 from dashboard.inspect.feature_map import change_of, groups_of
+from tests.dashboard.inspect.test_layers_view import PNG
 from tests.dashboard.test_inspect import CLASSES, LABELS, inspect, measured, workspace
 from tests.dashboard.test_pages import text
 
@@ -81,6 +87,19 @@ def test_the_image_in_the_address_is_told(
     app = inspect(measured(workspace), view="map", image=image).run()
     assert not app.exception, [e.value for e in app.exception]
     assert told in text(app)
+
+
+@pytest.mark.parametrize(("image", "split"), [("source-2", "validation"), ("target-7", "target")])
+def test_the_image_of_either_domain_is_shown(
+    workspace: Workspace, answered: list[FeatureMapRequest], image: str, split: str
+) -> None:
+    store = measured(workspace)
+    at = kept_at(workspace, store, split, int(image.partition("-")[2]))
+    make_folder(at.parent)
+    write_kept(at, base64.b64decode(PNG))
+    app = inspect(store, view="map", image=image).run()
+    assert not app.exception, [e.value for e in app.exception]
+    assert len(app.get("image")) == 1
 
 
 def test_colours_are_counted_from_both_answers(workspace: Workspace) -> None:

@@ -56,3 +56,13 @@ def test_why_occlusion_was_needed_is_said(why: str, words: str) -> None:
     assert "Made by occlusion" in told
     assert words in told
     assert "of their area" not in told
+
+
+def test_a_rollout_says_that_it_is_of_no_class() -> None:
+    told = drawn(method="rollout", why="attention")
+    assert "same for every class" in told
+    assert "Made by attention rollout" in told
+    assert "every patch attends to every other" in told
+    assert "Attention goes evenly to the whole image." in told
+    assert "speaks for" not in told
+    assert "not whether it mattered" in told

@@ -7,6 +7,7 @@ import os
 import secrets
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from core.classroom.lent import refuse_lent
@@ -25,7 +26,7 @@ from core.dataset_edits import (
 from core.datasets import CARD
 from core.engine.data.dataset import SPLITS
 from core.engine.data.imports.class_folders import Wishes, merged
-from core.engine.data.imports.cleaning import cleaned
+from core.engine.data.imports.cleaning import Filled, cleaned
 from core.engine.data.imports.decoder_pool import Decoded
 from core.engine.data.imports.file_names import blank
 from core.engine.data.imports.images import (
@@ -52,7 +53,14 @@ from core.engine.data.imports.imported import (
 from core.engine.data.imports.inspection import sides_of
 from core.engine.data.imports.remarks import about_shape, remarks, shape_of, unequal
 from core.engine.data.imports.splitting import Picture, Shares, assign, group_of, join, known_of
-from core.engine.data.imports.unlabelled import require_enough, require_labelled, require_unlabelled, tidied
+from core.engine.data.imports.unlabelled import (
+    refuse_class_wishes,
+    require_enough,
+    require_labelled,
+    require_unlabelled,
+    tidied,
+)
+from core.engine.data.imports.video import for_videos_alone, frames, is_video, readable, without_classes
 from core.engine.data.photos import Progress
 from core.errors import UserError, nearest, shorten
 from core.files import lock, make_folder, move_into, remove_all, remove_tree, write_atomic
@@ -206,37 +214,71 @@ def _new_class(card: OwnDataset, name: str) -> str:
 # more images
 
 
+@dataclass(frozen=True)
+class Taken:
+    """What is to be added: the clean pictures, the class of each by its path ("" without one), files that cannot be
+    used, and warnings. `deep`: some have 16 bits."""
+
+    filled: Filled
+    classes: Mapping[str, str]
+    skipped: list[dict[str, str]]
+    warnings: list[str]
+    deep: bool = False
+
+
 def _add(stored: Stored, edit: AddImages, folder: Path, report: Progress) -> Edited:
-    check_encoding(edit.encoding or None)
-    wishes = Wishes(edit.classes_from, edit.splits, edit.merge)
-    label = _class_name(stored.card, edit.label) if edit.label else ""
-    if edit.unlabelled:
-        require_unlabelled(stored.card.name, unlabelled=stored.card.unlabelled)
+    _refuse_wishes(stored.card, edit)
     sweep(folder)
     stage = folder / f".import-{os.getpid()}-{secrets.token_hex(4)}"
     try:
-        with gathered(
-            Path(edit.path), edit.encoding or None, wishes, report, label, unlabelled=edit.unlabelled
-        ) as given:
-            require_images(given.layout, given.skipped, given.ignored)
-            filled = cleaned(given.wanted, make_folder(stage / "images"), given.skipped, report)
-        _require_readable(filled.images, given.skipped)
-        _same_depth(stored.card, filled.white, deep=bool(filled.warnings))
-        card = _grown(stored, filled.images, given.layout.classes, merge=edit.merge)
-        about = [*given.warnings, *remarks(filled.images)]
+        taken = _taken(stored.card, edit, make_folder(stage / "images"), report)
+        _require_readable(taken.filled.images, taken.skipped)
+        _same_depth(stored.card, taken.filled.white, deep=taken.deep)
+        card = _grown(stored, taken.filled.images, taken.classes, merge=edit.merge)
+        about = [*taken.warnings, *remarks(taken.filled.images)]
         card = card.model_copy(
-            update={"skipped": [*card.skipped, *given.skipped], "warnings": [*card.warnings, *about]}
+            update={"skipped": [*card.skipped, *taken.skipped], "warnings": [*card.warnings, *about]}
         )
         _check(tidied(card) if card.unlabelled else card)
         new = move_into(stage / "images", stored.home / "images")
         try:
-            return _replace(stored, card, given.skipped)
+            return _replace(stored, card, taken.skipped)
         except BaseException:
             if read_own(stored.home).card == stored.card:  # its flush may have failed after it was in its place
                 remove_all(new)
             raise
     finally:
         remove_tree(stage)
+
+
+def _refuse_wishes(card: OwnDataset, edit: AddImages) -> None:
+    """Raises UserError for choices that this set, or what is to be added, does not have."""
+    check_encoding(edit.encoding or None)
+    video = is_video(Path(edit.path))
+    if video or edit.unlabelled:
+        require_unlabelled(card.name, unlabelled=card.unlabelled)
+    if not video:
+        for_videos_alone(Path(edit.path), edit.every)
+    elif not edit.unlabelled:
+        raise without_classes(Path(edit.path))
+    else:
+        readable(edit.every)
+    if edit.unlabelled:
+        refuse_class_wishes(Wishes(edit.classes_from, edit.splits, edit.merge), edit.label)
+
+
+def _taken(card: OwnDataset, edit: AddImages, place: Path, report: Progress) -> Taken:
+    """The images of a folder or zip, or the frames of a video, each written once into `place`."""
+    path = Path(edit.path)
+    if is_video(path):
+        filled = frames(path, edit.every, place, report)
+        return Taken(filled, dict.fromkeys(filled.images, ""), [], list(filled.warnings))
+    label = _class_name(card, edit.label) if edit.label else ""
+    wishes = Wishes(edit.classes_from, edit.splits, edit.merge)
+    with gathered(path, edit.encoding or None, wishes, report, label, unlabelled=edit.unlabelled) as given:
+        require_images(given.layout, given.skipped, given.ignored)
+        filled = cleaned(given.wanted, place, given.skipped, report)
+    return Taken(filled, given.layout.classes, given.skipped, given.warnings, deep=bool(filled.warnings))
 
 
 def _require_readable(images: Mapping[str, Decoded], skipped: Sequence[Mapping[str, str]]) -> None:

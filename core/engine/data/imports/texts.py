@@ -12,7 +12,7 @@ from pathlib import Path
 from PIL import Image
 
 from core.engine.data.dataset import SPLITS
-from core.engine.data.imports.class_folders import UNLABELLED, Arrangement, Wishes, merged
+from core.engine.data.imports.class_folders import Arrangement, Wishes, merged
 from core.engine.data.imports.cleaning import Filled
 from core.engine.data.imports.decoder_pool import Decoded
 from core.engine.data.imports.images import (
@@ -26,10 +26,10 @@ from core.engine.data.imports.images import (
 from core.engine.data.imports.imported import OwnDataset
 from core.engine.data.imports.tables import Table, is_table, read_table
 from core.engine.data.imports.unlabelled import refuse_class_wishes
-from core.engine.data.imports.video import EVERY, SUFFIX, import_video, is_video
+from core.engine.data.imports.video import EVERY, for_videos_alone, import_video, is_video, without_classes
 from core.engine.data.lettering import draw, lacking, plain, room
 from core.engine.data.photos import Progress
-from core.errors import Choice, UserError
+from core.errors import UserError
 from core.questions.import_data import Imported
 
 SIDE = 96  # pixels of a drawn text: 64 letters of 12 pixels, 256 of 6
@@ -76,7 +76,7 @@ def import_data(
     if is_video(path):
         _without_classes(path, side, wishes, unlabelled=unlabelled)
         return import_video(path, name, folder, every=every, shape=shape, progress=progress)
-    _for_videos_alone(path, every)
+    for_videos_alone(path, every)
     if is_table(path):
         _for_images_alone(path, wishes, shape, unlabelled=unlabelled)
         return import_texts(
@@ -94,19 +94,10 @@ def _for_texts_alone(path: Path, side: int) -> None:
         raise UserError("no_table", "side", given, allowed, "Leave it out, or give a CSV file of texts.")
 
 
-def _for_videos_alone(path: Path, every: float) -> None:
-    if every != EVERY:
-        given = f"{every:g} for {path.name}"
-        raise UserError("no_video", "every", given, "a video file", f"Leave it out, or give a video, such as {SUFFIX}.")
-
-
 def _without_classes(path: Path, side: int, wishes: Wishes, *, unlabelled: bool) -> None:
     _for_texts_alone(path, side)
     if not unlabelled:
-        meaning = "its frames as images without labels"
-        way = Choice({"unlabelled": True}, UNLABELLED, meaning, {})
-        fix = f"Use {way.flags}: {meaning}, to adapt to or to distil on."
-        raise UserError("video_without_classes", "path", path.name, "images with classes", fix, choices=[way])
+        raise without_classes(path)
     refuse_class_wishes(wishes)
 
 

@@ -24,9 +24,10 @@ def layout_of(paths: Sequence[str]) -> Arrangement:
     return found
 
 
-def refuse_class_wishes(wishes: Wishes) -> None:
-    """Raises UserError for choices about classes, which such a set does not have."""
+def refuse_class_wishes(wishes: Wishes, label: str = "") -> None:
+    """Raises UserError for choices about classes, which such a set does not have, and for a class of all images."""
     given = {
+        "class": bool(label),
         "classes_from": bool(wishes.classes_from), "splits": not wishes.splits, "merge": wishes.merge,
         "group_by": bool(wishes.group_by),
     }  # fmt: skip

@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from core.engine.confined_child import GLANCE, STILL, Conversation, StoppedError, end_child, start_child
-from core.engine.data.imports.class_folders import Arrangement
+from core.engine.data.imports.class_folders import UNLABELLED, Arrangement
 from core.engine.data.imports.cleaning import Filled
 from core.engine.data.imports.decoder_pool import Decoded
 from core.engine.data.imports.file_type import HEAD
 from core.engine.data.imports.images import Delivery, check_shape, checked_name, silent, store
 from core.engine.data.photos import Progress
-from core.errors import UserError
+from core.errors import Choice, UserError
 from core.questions.import_data import Imported
 
 CHILD = Path(__file__).with_name("video_child.py")
@@ -69,21 +69,40 @@ def import_video(
     """Imports one frame in `every` seconds of the video at `path` as the unlabelled dataset `name` in `folder`. Raises
     UserError if it is refused; `folder` is then as it was."""
     check_shape(shape)
+    name = checked_name(name, folder)
+    readable(every)
+    delivery = Delivery(Arrangement(), [], [], shape=shape, unlabelled=True)
+    return store(name, folder, delivery, lambda place: frames(path, every, place, progress or silent))
+
+
+def readable(every: float) -> None:
+    """Raises UserError where a video could not be read here, or `every` is no time between two frames."""
     least, most = BOUNDS
     if not (math.isfinite(every) and least <= every <= most):
         fix = "The usual is 1: one frame in a second."
         raise UserError("out_of_range", "every", every, f"a number of seconds from {least:g} to {most:g}", fix)
-    name = checked_name(name, folder)
-    library = _library()
-    warnings: list[str] = []
-    delivery = Delivery(Arrangement(), [], warnings, shape=shape, unlabelled=True)
+    _library()
 
-    def fill(place: Path) -> Filled:
-        found = _Frames(path, every, library, progress or silent).into(place)
-        warnings.append(f"{len(found)} frames of {path.name}, one in {every:g} seconds")
-        return Filled(found)
 
-    return store(name, folder, delivery, fill)
+def frames(path: Path, every: float, place: Path, report: Progress) -> Filled:
+    """One frame in `every` seconds of the video, written into `place`; its warning counts them. Raises UserError."""
+    found = _Frames(path, every, _library(), report).into(place)
+    return Filled(found, warnings=[f"{len(found)} frames of {path.name}, one in {every:g} seconds"])
+
+
+def for_videos_alone(path: Path, every: float) -> None:
+    """Raises UserError where `every` is set for something that is no video."""
+    if every != EVERY:
+        given = f"{every:g} for {path.name}"
+        raise UserError("no_video", "every", given, "a video file", f"Leave it out, or give a video, such as {SUFFIX}.")
+
+
+def without_classes(path: Path) -> UserError:
+    """What to say where the frames of a video should have classes."""
+    meaning = "its frames as images without labels"
+    way = Choice({"unlabelled": True}, UNLABELLED, meaning, {})
+    fix = f"Use {way.flags}: {meaning}, to adapt to or to distil on."
+    return UserError("video_without_classes", "path", path.name, "images with classes", fix, choices=[way])
 
 
 def _library() -> str:

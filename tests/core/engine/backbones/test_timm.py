@@ -157,6 +157,10 @@ epochs = 1
 stage = "quantize"
 method = "static"
 bits = 8
+
+[[steps]]
+stage = "export"
+method = "onnx"
 """
 
 
@@ -168,7 +172,7 @@ UNPRUNABLE = CHAINS[-1]
 @pytest.mark.parametrize("name", CHAINS)
 def test_three_kinds_go_through_the_whole_chain(name: str, tmp_path: Path) -> None:
     """Convolutional, mobile and transformer with random weights: trained, distilled, pruned where channels can be
-    followed, rounded, each measured."""
+    followed, rounded, each measured, and the last exported."""
     text = RECIPE.replace(PRUNE, "") if name == UNPRUNABLE else RECIPE
     run = Workspace.open_or_create(tmp_path).create_run(text.format(name=name))
     run_recipe(run, os.getpid())
@@ -180,6 +184,8 @@ def test_three_kinds_go_through_the_whole_chain(name: str, tmp_path: Path) -> No
     assert points[-1].stage == "quantize"
     assert 0 < sizes[-1] < 0.5 * sizes[-2]
     assert all(point.latency_ms is not None and point.latency_ms.p50 > 0 for point in points)
+    exported = list((run.artifacts / f"step-{len(points)}").glob("*.onnx"))
+    assert [file.read_bytes() for file in exported] == [(run.folder / str(points[-1].artifact)).read_bytes()]
 
 
 def test_what_cannot_be_pruned_says_so_before_the_start(tmp_path: Path) -> None:

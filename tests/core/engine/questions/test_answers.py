@@ -19,11 +19,13 @@ from sklearn.datasets import load_digits
 from core.answers import ABOUT, kept_at
 from core.bundle import PREDICTIONS
 from core.damage import Condition
-from core.engine.data import Dataset, prepare_numpy
+from core.engine.backbones import find
+from core.engine.data import Dataset, load_dataset, prepare_numpy
 from core.engine.data.of_run import dataset_of
 from core.engine.model import Preprocessing
 from core.engine.questions import answers as module
 from core.engine.questions.answer import answer
+from core.engine.questions.feature_map import of_target
 from core.errors import UserError
 from core.pictures import kept_at as picture_at
 from core.pictures import kept_picture
@@ -189,6 +191,36 @@ def test_pictures_are_the_stored_images(copied: Workspace, digits: Dataset) -> N
     kept = picture_at(copied, run, "test", 5)
     kept.write_bytes(kept.read_bytes()[:-1])
     assert kept_picture(copied, run, "test", 5) is None, "damaged"
+
+
+def test_pictures_of_the_target_are_those_of_its_map(copied: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against the target's own test images, loaded at the network's size."""
+    run = copied.run(copied.run_ids()[0])
+    assert refused(copied, PicturesRequest(run.id, "target", (0,))).code == "out_of_range", "it has no target"
+    recipe = run.recipe()
+    monkeypatch.setattr(Run, "recipe", lambda self: replace(recipe, target="glyphs"))
+    known = load_dataset("glyphs", find(recipe.backbone).side(recipe.image_size), folder=copied.datasets).test
+    mapped = of_target(sides(run)[0], copied, lambda *told: None)  # type: ignore[arg-type]
+    assert mapped is not None
+    places = mapped.places[:3]
+    answer(copied.ask(PicturesRequest(run.id, "target", places)))
+    for number, place in enumerate(places):
+        png = kept_picture(copied, run, "target", place)
+        assert png is not None
+        pixels = np.asarray(Image.open(BytesIO(png), formats=["PNG"]))
+        image = known.images[place].permute(1, 2, 0).squeeze().numpy()
+        times = len(pixels) // len(image)
+        assert (pixels[::times, ::times] == image).all()
+        assert mapped.labels[number] == int(known.labels[place])
+    assert picture_at(copied, run, "target", 0) != picture_at(copied, run, "test", 0)
+
+
+def refused(store: Workspace, request: PicturesRequest) -> UserError:
+    job = store.ask(request)
+    answer(job)
+    with pytest.raises(UserError) as caught:
+        job.result()
+    return caught.value
 
 
 @pytest.mark.parametrize("place", [-1, 10**6])

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from core.engine.data import prepare_numpy
+from core.engine.model import Preprocessing
 from core.engine.questions.answer import answer
-from core.engine.questions.saliency import overlaid
+from core.engine.questions.saliency import of_whole, overlaid
 from core.errors import UserError
 from core.questions.saliency import Saliency, SaliencyRequest
 from core.runs import Run
@@ -46,12 +48,25 @@ def test_what_cannot_be_is_said(store: Workspace, finished: Run) -> None:
     assert asked(store, finished, 0, method="occlusion").why == "chosen"
     for more, code in (
         ({"method": "grad_cam"}, "no_gradients"),
+        ({"method": "rollout"}, "no_rollout_no_attention"),
         ({"place": 360}, "out_of_range"),
         ({"target": 10}, "other_classes"),
     ):
         with pytest.raises(UserError) as told:
             asked(store, finished, 2, **more)
         assert told.value.code == code
+
+
+def test_a_map_lies_where_the_centre_crop_was_cut() -> None:
+    """A corner of what the network sees is no corner of the image."""
+    pixels = Preprocessing(8, 1, (0.0,), (1.0,), crop=0.8)
+    image = np.zeros((1, 1, 10, 10), np.uint8)
+    image[0, 0, 1, 8] = 255
+    reasons = of_whole(prepare_numpy(image, pixels)[0, 0], pixels)
+    assert reasons.shape == (10, 10)
+    assert np.argwhere(reasons).tolist() == [[1, 8]]
+    whole = Preprocessing(8, 1, (0.0,), (1.0,))
+    assert of_whole(reasons[:8, :8], whole).shape == (8, 8)
 
 
 def test_the_brightest_spot_is_where_the_map_is_highest() -> None:

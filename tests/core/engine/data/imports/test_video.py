@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from core.dataset_edits import AddImages, Revert
 from core.engine.data import import_data, load_dataset
+from core.engine.data.imports.editing import LOCK, edit_dataset
 from core.engine.data.imports.imported import find_home, read_own
 from core.engine.data.imports.video import container_of, is_video
 from core.errors import UserError
+from tests.core.engine.data.imports.test_images import pngs, unpacked
 from tests.videos import SHADES, clip
 
 
@@ -34,6 +38,58 @@ def test_one_frame_in_every_so_many_seconds(tmp_path: Path, folder: Path, contai
     data = load_dataset("clip", 64, folder=folder, unlabelled=True)
     means = data.train.images.float().mean((1, 2, 3)).numpy()
     np.testing.assert_allclose(means, SHADES[::2], atol=4)  # the codec is lossy
+
+
+def test_a_second_video_joins_a_set_without_labels_and_leaves_it_again(tmp_path: Path, folder: Path) -> None:
+    import_data(clip(tmp_path / "clip.mp4", SHADES[:6], rate=4), "clip", folder, unlabelled=True, every=0.5)
+    first = read_own(find_home("clip", folder) or Path()).card
+    more = clip(tmp_path / "more.avi", SHADES[6:], rate=4)
+    edited = edit_dataset("clip", AddImages(path=str(more), unlabelled=True, every=0.25), folder)
+    assert (edited.unlabelled, edited.images, edited.before) == (True, 9, first.content_hash())
+    assert edited.warnings == ["3 frames of clip.mp4, one in 0.5 seconds", "6 frames of more.avi, one in 0.25 seconds"]
+    data = load_dataset("clip", 64, folder=folder, unlabelled=True)
+    means = data.train.images.float().mean((1, 2, 3)).numpy()
+    np.testing.assert_allclose(means, [*SHADES[:6:2], *SHADES[6:]], atol=4)
+    again = edit_dataset("clip", AddImages(path=str(more), unlabelled=True, every=0.25), folder)
+    assert again.images == 9, "the same frames are no new images"
+    for _ in range(2):
+        edit_dataset("clip", Revert(to=first.content_hash()), folder)
+        assert read_own(find_home("clip", folder) or Path()).card.content_hash() == first.content_hash()
+
+
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [
+        ({}, "video_without_classes"),
+        ({"unlabelled": True, "every": 0.0}, "out_of_range"),
+        ({"unlabelled": True, "label": "cats"}, "no_folders"),
+        ({"unlabelled": True, "merge": True}, "no_folders"),
+    ],
+)
+def test_a_video_that_cannot_be_added_changes_nothing(
+    tmp_path: Path, folder: Path, more: dict[str, Any], code: str
+) -> None:
+    video = clip(tmp_path / "clip.mp4", SHADES, rate=4)
+    import_data(video, "clip", folder, unlabelled=True)
+    known = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with pytest.raises(UserError) as caught:
+        edit_dataset("clip", AddImages(path=str(video), **more), folder)
+    assert caught.value.code == code
+    with pytest.raises(UserError) as caught:
+        edit_dataset("clip", AddImages(path=str(tmp_path), unlabelled=True, every=2.0), folder)
+    assert caught.value.code == "no_video"
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != LOCK} == {
+        path: data for path, data in known.items() if path.name != LOCK
+    }
+
+
+def test_a_set_with_labels_takes_no_video(tmp_path: Path, folder: Path) -> None:
+    import_data(unpacked(tmp_path / "photos", {**pngs("cats", 10), **pngs("dogs", 10, 50)}), "pets", folder)
+    video = clip(tmp_path / "clip.mp4", SHADES, rate=4)
+    for unlabelled in (True, False):
+        with pytest.raises(UserError) as caught:
+            edit_dataset("pets", AddImages(path=str(video), unlabelled=unlabelled), folder)
+        assert caught.value.code == "labelled_set"
 
 
 def test_a_video_has_no_classes_and_says_what_to_do(tmp_path: Path, folder: Path) -> None:
