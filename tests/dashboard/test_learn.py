@@ -126,6 +126,28 @@ def test_a_run_of_another_recipe_is_not_taken_for_ones_own(store: Workspace) -> 
     assert "On your own runs" not in text(shown("learn", lesson="pruning"))
 
 
+def test_feature_maps_follow_the_knob_and_lead_to_those_of_ones_own_run(store: Workspace) -> None:
+    found = lesson(name="domain-adaptation")
+    app = shown("learn", lesson=found.id)
+    app = press(app, "learn_predict_button_0")
+    titles = ("**Source only**", "**Adaptation: MK-MMD**")
+    assert [text for text in (one.value for one in app.markdown) if text in titles] == list(titles)
+    assert "Hollow marks: 250 images of the target digits" in text(app)
+    told = "Prepared for this lesson, seed 0: Weight of the alignment 10."
+    assert told not in text(app)
+    app.button_group(key="learn_knob_domain-adaptation").set_value(10.0).run()
+    assert told in text(app)
+    assert not app.get("page_link")
+    press(app, "learn_do")
+    run_id = read_diary(store, found.id).runs["adapt-glyphs[10]"]
+    finish(store, run_id, 0.5)
+    app = shown("learn", lesson=found.id)
+    app.button_group(key="learn_knob_domain-adaptation").set_value(10.0).run()
+    (link,) = [one.proto for one in app.get("page_link") if "Feature map of your own run" in one.proto.label]
+    assert link.label == "Feature map of your own run: Adaptation: MK-MMD"
+    assert f"run={run_id}&point=0&view=map" in str(link)
+
+
 def test_a_choice_is_decided_by_what_was_measured(store: Workspace) -> None:
     app = predicted(shown("learn", lesson="pruning"))
     app.radio(key="learn_guess_pruning_1").set_value(0).run()
