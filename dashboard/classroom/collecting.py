@@ -79,7 +79,7 @@ def _lessons(taken: Taken) -> str:
     """The titles of the lessons in a hand-in; empty where there are none."""
     there = Workspace(class_of(root().path) / taken.corner)
     titles = [titled(lesson, language(), there, root()) for lesson in taken.lessons]
-    return say("classroom.taken_lessons", titles=", ".join(UserText(title).md() for title in titles)) if titles else ""
+    return say("classroom.taken_lessons", titles=" · ".join(UserText(title).md() for title in titles)) if titles else ""
 
 
 def _why(refused: Refused) -> str:

@@ -93,6 +93,8 @@ class Client:
                     self.told.wrong.append("a script that does not compile")
                 if message.script_finished in DONE:
                     self._finished.set()
+            elif kind == "page_not_found":
+                self.told.wrong.append(f"no page {message.page_not_found.page_name}")
             elif kind == "navigation":
                 self._page = message.navigation.page_script_hash
             elif kind == "auto_rerun":

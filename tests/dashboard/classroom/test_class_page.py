@@ -215,5 +215,9 @@ def test_what_was_collected_is_told_with_the_lessons_titles(root: Workspace, mon
     monkeypatch.setattr(collecting, "recall", lambda key, default: [found] if key == collecting.FOUND else default)
     sit(monkeypatch, "teacher")
     for language in ("en", "zh"):
-        told = "\n".join(str(one.value) for one in shown("classroom", language).success).replace("\\", "")
-        assert f"{titled('pruning', language)}, gone" in told
+        told = (
+            "\n".join(str(one.value) for one in shown("classroom", language).success)
+            .replace("\\", "")
+            .replace("\u2060", "")
+        )
+        assert f"{titled('pruning', language)} · gone" in told

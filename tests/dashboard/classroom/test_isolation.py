@@ -21,7 +21,6 @@ from tests.dashboard.test_pages import make, shown, text
 from tests.dashboard.test_search_page import asked
 
 SECRET = "sunflower"  # in the name of everything of Ana's
-slow = pytest.mark.slow
 
 
 @pytest.fixture
@@ -47,21 +46,21 @@ def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Workspace, dic
 ATTEMPTS = [
     ("live", "run", "{run}"),
     ("live", "run", "{path}"),
-    pytest.param("live", "run", "{folder}", marks=slow),
+    ("live", "run", "{folder}"),
     ("inspect", "run", "{run}"),
-    pytest.param("inspect", "against", "{run}.0", marks=slow),
-    pytest.param("inspect", "point", "{run}.0", marks=slow),
+    ("inspect", "against", "{run}.0"),
+    ("inspect", "point", "{run}.0"),
     ("tradeoffs", "sel", "{run}.0"),
-    pytest.param("tradeoffs", "pin", "{run}.0", marks=slow),
-    pytest.param("tryit", "sel", "{run}.0", marks=slow),
+    ("tradeoffs", "pin", "{run}.0"),
+    ("tryit", "sel", "{run}.0"),
     ("design", "from", "{run}"),
-    pytest.param("design", "from", "{path}", marks=slow),
+    ("design", "from", "{path}"),
     ("data", "working", "{job}"),
     ("search", "search", "{search}"),
     ("learn", "lesson", "{lesson}"),
-    pytest.param("learn", "lesson", "../{corner}/tiny", marks=slow),
-    pytest.param("classroom", "corner", "{corner}", marks=slow),
-    pytest.param("home", "corner", "{corner}", marks=slow),
+    ("learn", "lesson", "../{corner}/tiny"),
+    ("classroom", "corner", "{corner}"),
+    ("home", "corner", "{corner}"),
 ]
 
 
@@ -78,11 +77,25 @@ def test_an_id_of_anothers_in_the_address_opens_nothing(
     assert bob.job_ids() == []
 
 
+@pytest.mark.parametrize(
+    ("page", "parameter", "value"), [("live", "run", "{run}"), ("design", "from", "{run}"), ("learn", "lesson", "tiny")]
+)
+def test_the_same_address_shows_ana_her_own(
+    two: tuple[Workspace, dict[str, str]], monkeypatch: pytest.MonkeyPatch, page: str, parameter: str, value: str
+) -> None:
+    """Else the table would prove nothing."""
+    _, ids = two
+    sit(monkeypatch, ids["corner"])
+    app = shown(page, **{parameter: value.format(**ids)})
+    fields = "".join(str(field.value) for field in (*app.text_input, *app.text_area))
+    assert SECRET in text(app) + fields + "".join(str(menu.options) for menu in (*app.selectbox, *app.multiselect))
+
+
 def test_the_teachers_lessons_are_shown_where_the_teacher_lends_them(
     two: tuple[Workspace, dict[str, str]], tmp_path: Path
 ) -> None:
     root = Workspace(tmp_path / "w")
-    shelf.add(root, LESSON.replace('"tiny"', '"lent"').replace("A tiny lesson", "Of the teacher").encode())
+    shelf.add(root, LESSON.replace('id = "tiny"', 'id = "lent"').replace("A tiny lesson", "Of the teacher").encode())
     kept(root.models, "teachers")
     assert "Of the teacher" not in text(shown("learn", lesson="lent"))
     set_limits(root.path, Limits(teachers="read-only"))
