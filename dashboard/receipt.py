@@ -61,6 +61,10 @@ def measured(point: Point) -> Iterator[tuple[str, str]]:
         p50, p95 = formatting.two_digits(latency.p50), formatting.two_digits(latency.p95)
         noisy = say("receipt.noisy") if latency.noisy else ""
         yield say("receipt.latency"), say("receipt.latency_of", p50=p50, p95=p95, **told) + noisy
+    where = point.receipt.get("measured_on")
+    if isinstance(where, dict):
+        named = {name: UserText(where.get(name, "?")).md() for name in ("node", "processor")}
+        yield say("receipt.measured_on"), say("receipt.measured_on_of", **named)
 
 
 def spread(point: Point) -> Iterator[tuple[str, str]]:

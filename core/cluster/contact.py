@@ -1,0 +1,80 @@
+"""A Ray cluster as seen from here: whether it answers, which nodes it has, what is installed on them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from dataclasses import replace
+from typing import Any
+
+import ray
+from ray.exceptions import GetTimeoutError, RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from core.cluster.facts import Facts, facts, unlike
+from core.cluster.nodes import Node
+from core.cluster.setting import AUTO
+from core.errors import UserError
+
+ANSWER = 5.0  # seconds for the cluster's port to answer
+PROBE = 30.0  # seconds for a node to say what is installed there: a first process has to start
+
+
+def connect(address: str) -> None:
+    """Joins the cluster; raises UserError `cluster_silent` or `cluster_version`."""
+    start = "Start it (`ray start --head --port=6379`), or stay on this machine: condenser dashboard --cluster off."
+    if address != AUTO:
+        host, _, port = address.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER).close()
+        except OSError as error:
+            why = f"The cluster at {address} does not answer ({error.strerror or error})."
+            raise UserError("cluster_silent", "cluster", why, "", start) from error
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        ray.init(address=address, namespace="condenser", logging_level=logging.ERROR, log_to_driver=False)
+    except RuntimeError as error:  # another version of Ray or Python
+        said = " ".join(str(error).split())  # names both versions
+        what = "The cluster runs another version of Ray or Python."
+        raise UserError(
+            "cluster_version", "cluster", what, "", f"{said}. Install the same versions on both."
+        ) from error
+    except (ConnectionError, ValueError) as error:
+        where = "No cluster runs on this machine" if address == AUTO else f"The cluster at {address} does not answer"
+        raise UserError("cluster_silent", "cluster", f"{where}.", "", start) from error
+
+
+def look(known: dict[str, Node]) -> list[Node]:
+    """The nodes that are alive; one that is new is asked what is installed there, and `known` keeps the answer."""
+    alive = [found for found in ray.nodes() if found["Alive"]]
+    asked = {found["NodeID"]: _ask(found["NodeID"]) for found in alive if found["NodeID"] not in known}
+    if asked:
+        ray.wait(list(asked.values()), num_returns=len(asked), timeout=PROBE)
+    mine = facts()
+    for found in alive:
+        if found["NodeID"] in asked:
+            known[found["NodeID"]] = _node(found, asked[found["NodeID"]], mine)
+    return [known[found["NodeID"]] for found in alive]
+
+
+def _ask(node: str) -> Any:
+    return ray.remote(facts).options(num_cpus=0, max_retries=0, scheduling_strategy=on(node)).remote()
+
+
+def _node(found: dict[str, Any], answer: Any, mine: Facts) -> Node:
+    lent, name = found["Resources"], f"{found['NodeManagerHostname']} ({found['NodeID'][:6]})"
+    about = Node(found["NodeID"], name, int(lent.get("CPU", 0)), int(lent.get("GPU", 0)))
+    try:
+        there: Facts = ray.get(answer, timeout=0)
+    except GetTimeoutError:
+        return replace(about, refused=f"it did not answer within {PROBE:.0f} s")
+    except (RayError, ImportError) as error:
+        said = str(error).strip().splitlines()[-1][:200]
+        return replace(about, refused=f"Condenser could not be loaded there ({said})")
+    return replace(about, processor=there.processor, refused=unlike(there, mine))
+
+
+def on(node: str) -> NodeAffinitySchedulingStrategy:
+    """Has Ray do something on that node and no other."""
+    return NodeAffinitySchedulingStrategy(node, soft=False)
