@@ -15,7 +15,7 @@ from core.processes.spare import Spare
 from core.processes.workers import Worker
 from core.runs import Run
 from core.slots import Need, need_of
-from core.workspace import Workspace
+from core.workspace import TRIAL, Workspace
 
 CARRIER = (sys.executable, "-m", "core.cluster.carrier")
 
@@ -29,6 +29,7 @@ class ClusterExecutor:
         command = (*CARRIER, str(workspace.path), address, *worker)
         self.spare = Spare(workspace, command, timeouts, lambda log: None)  # runs wait while the cluster is silent
         self._needs: dict[str, Need] = {}
+        self._kinds: dict[str, str] = {}  # the processor that a search's trials are measured on, by its tag
         forget_seen(workspace)
 
     def turn(self) -> None:
@@ -65,6 +66,8 @@ class ClusterExecutor:
         except OSError:
             self.spare.put_back(worker)
             raise
+        if (search := search_of(run)) and node.processor:
+            self._kinds[search] = self._kinds.get(search) or node.processor
         return worker
 
     def is_spare(self, who: Identity | None) -> bool:
@@ -79,7 +82,19 @@ class ClusterExecutor:
         usable = read_seen(self.workspace, self.address).usable
         refused = place_of(run).refused
         taken = [(place_of(each).node, self._need(each)) for each in going]
-        return choose(self._need(run), [node for node in usable if node.id not in refused], taken)
+        open_to_it = [node for node in usable if node.id not in refused]
+        kind = self._kind(search_of(run))
+        alike = [node for node in open_to_it if node.processor == kind]
+        return choose(self._need(run), alike or open_to_it, taken)
+
+    def _kind(self, search: str) -> str:
+        """The processor that earlier trials of the search were measured on, since their latencies are compared; empty
+        if there were none."""
+        if search and search not in self._kinds:
+            runs = (Run(self.workspace.path / "runs" / run_id) for run_id in self.workspace.run_ids())
+            told = (run.state().environment.get("processor", "") for run in runs if search_of(run) == search)
+            self._kinds[search] = next(filter(None, told), "")
+        return self._kinds.get(search, "")
 
     def _need(self, run: Run) -> Need:
         """What a run takes: a GPU also for `auto` if any node has one."""
@@ -87,3 +102,8 @@ class ClusterExecutor:
             cards = sum(node.gpus for node in read_seen(self.workspace, self.address).usable)
             self._needs[run.id] = need_of(run, cards)
         return self._needs[run.id]
+
+
+def search_of(run: Run) -> str:
+    """The tag of the search that began the run; empty if a person did."""
+    return next((tag for tag in run.notes().tags if TRIAL.fullmatch(tag)), "")
