@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from core.added_backbones import START
+from core.cluster.hashes import Hashes
 from core.datasets import find_home
 from core.errors import UserError, UserErrors
 from core.files import safe_join
@@ -41,7 +41,10 @@ class Item:
 def cargo(run: Run) -> list[Item]:
     """Every file that the run needs on a node, in the order in which they travel: a dataset's card after its images."""
     workspace = Workspace(run.folder.parent.parent)
-    return [*(item(workspace.path, path) for path in _shared(workspace, run)), *own_files(workspace.path, run)]
+    hashes = Hashes(workspace.path)
+    shared = [item(workspace.path, path, hashes) for path in _shared(workspace, run)]
+    hashes.keep()
+    return [*shared, *own_files(workspace.path, run)]
 
 
 def own_files(root: Path, run: Run) -> list[Item]:
@@ -69,16 +72,10 @@ def place_for(folder: Path, name: str) -> Path:
     return path
 
 
-def item(root: Path, path: Path) -> Item:
+def item(root: Path, path: Path, hashes: Hashes | None = None) -> Item:
     """The file as it is now; raises OSError if it is gone."""
-    found = path.stat()
-    return Item(path.relative_to(root).as_posix(), found.st_size, hash_of(str(path), found.st_size, found.st_mtime_ns))
-
-
-@lru_cache(maxsize=65536)
-def hash_of(path: str, length: int, changed: int) -> str:
-    """The SHA-256 of a file of that length, changed at that time: read once while it stays as it is."""
-    return file_hash(Path(path))
+    digest = hashes.of(path) if hashes else file_hash(path)
+    return Item(path.relative_to(root).as_posix(), path.stat().st_size, digest)
 
 
 def _shared(workspace: Workspace, run: Run) -> Iterator[Path]:

@@ -69,7 +69,7 @@ class Carrier:
         lent = next((found["Resources"] for found in ray.nodes() if found["NodeID"] == place.node), {})
         need = need_of(run, int(lent.get("GPU", 0)))
         cores, cards = min(need.cores, int(lent.get("CPU", 0))), int(need.gpu and lent.get("GPU", 0) >= 1)
-        key = sha256(f"{platform.node()}:{self.workspace.path}".encode()).hexdigest()[:16]
+        key = sha256(f"{platform.node()}:{run.folder.parent.parent}".encode()).hexdigest()[:16]
         settings = {"num_cpus": cores, "num_gpus": cards, "max_restarts": 0, "scheduling_strategy": on(place.node)}
         guest = ray.remote(Guest).options(**settings).remote(key, run.id, self.command)
         node = self._known.get(place.node) or Node(place.node, place.name, cores, cards)

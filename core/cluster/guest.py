@@ -15,17 +15,18 @@ import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
 from platformdirs import user_cache_dir
 
-from core.cluster.cargo import KINDS, Item, item, place_for, results
+from core.cluster.cargo import KINDS, Item, place_for, results
+from core.cluster.hashes import Hashes
 from core.cluster.leash import leash
 from core.errors import UserError
 from core.files import lock, make_folder, remove_tree, replacing, safe_join, write_atomic
 from core.processes.workers import WORKER, Worker, alive, end, read_identity, start_worker
 from core.runs import Run
+from core.sealed import file_hash
 from core.workspace import Workspace
 
 FOLDER = "CONDENSER_NODE"  # the folder of a node for all workspaces; by default in its cache folder
@@ -78,12 +79,14 @@ class Guest:
         self.run = Run(self.folder / "runs" / run_id)
         self.command = tuple(command)
         self.worker: Worker | None = None
+        self._results = Hashes(self.run.folder)  # never kept
         self._taking: AbstractContextManager[bool] | None = None
         self._leash: subprocess.Popen[bytes] | None = None
 
     def arrive(self) -> None:
         """Clears what an earlier try left here, and starts the worker, so that its imports and the files' journey take
         place at once."""
+        os.environ.pop("OMP_NUM_THREADS", None)  # Ray's guess: a run has the threads of its recipe
         workspace = Workspace.open_or_create(self.folder)
         former = read_identity(self.run.worker)
         if alive(former) and former is not None:
@@ -102,7 +105,9 @@ class Guest:
                 taking.__exit__(None, None, None)
                 return None
             self._taking = taking  # until the run begins: what two runs need comes once
-        missing = tuple(one for one in items if not self._has(one))
+        hashes = Hashes(self.folder)
+        missing = tuple(one for one in items if not self._has(one, hashes))
+        hashes.keep()
         return Lack(missing, sum(one.bytes for one in missing), shutil.disk_usage(self.folder).free)
 
     def receive(self, one: Item, offset: int, data: bytes) -> bool:
@@ -115,8 +120,7 @@ class Guest:
             file.write(data)
         if offset + len(data) < one.bytes:
             return True
-        whole = part.read_bytes() if one.bytes <= PIECE else None
-        good = (sha256(whole).hexdigest() if whole is not None else item(self.folder, part).sha256) == one.sha256
+        good = file_hash(part) == one.sha256
         if good:
             with replacing(path) as temporary:
                 os.rename(part, temporary)
@@ -174,10 +178,10 @@ class Guest:
             self._taking.__exit__(None, None, None)
             self._taking = None
 
-    def _has(self, one: Item) -> bool:
+    def _has(self, one: Item, hashes: Hashes) -> bool:
         path = self._path(one)
         try:
-            return path.stat().st_size == one.bytes and item(self.folder, path).sha256 == one.sha256
+            return path.stat().st_size == one.bytes and hashes.of(path) == one.sha256
         except OSError:
             return False
 
@@ -190,7 +194,7 @@ class Guest:
     def _file(self, path: Path) -> File | None:
         try:
             stamp = _stamp(path.stat())
-            found = item(self.run.folder, path)
+            found = Item(path.relative_to(self.run.folder).as_posix(), stamp[1], self._results.of(path))
         except OSError:  # removed meanwhile
             return None
         return File(found.path, found.bytes, found.sha256, stamp)

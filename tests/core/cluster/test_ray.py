@@ -29,6 +29,7 @@ from tests.core.cluster.ray_node import LOOPBACK
 from tests.core.conftest import PRUNED, TRAINED, finished_run
 from tests.core.processes.test_workers import FAKE, recipe
 
+MANY = 500  # tiny runs
 NODE = Path(__file__).with_name("ray_node.py")
 pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: pip install -e '.[cluster]'")
 
@@ -198,6 +199,19 @@ def test_a_supervisor_that_dies_loses_no_run(home: Workspace, keep: Keeper) -> N
     turn_until(second, over([run]))
     assert run.state().status is Status.FINISHED
     assert [type(event).__name__ for event in run.read()[0]].count("RunStarted") == 1, "it was carried on meanwhile"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_five_hundred_tiny_runs_are_each_done_once(home: Workspace, keep: Keeper) -> None:
+    keeper = keep(FAKE)
+    runs = [home.submit(recipe(epochs=1)) for _ in range(MANY)]
+    took = turn_until(keeper, over(runs), 3500.0)
+    print(f"{MANY} tiny runs: {took / MANY:.2f} s each")
+    assert {run.state().status for run in runs} == {Status.FINISHED}
+    assert home.queued() == []
+    for run in runs:
+        assert [type(event).__name__ for event in run.read()[0]].count("RunStarted") == 1
 
 
 def test_a_cluster_that_does_not_answer_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
