@@ -66,7 +66,9 @@ class Carrier:
     def carry(self, run: Run) -> int:
         """Has the run done on the node that its folder names; returns the exit code of its worker there."""
         place = place_of(run)
-        lent = next((found["Resources"] for found in ray.nodes() if found["NodeID"] == place.node), {})
+        lent: dict[str, float] = next(
+            (found["Resources"] for found in ray.nodes() if found["NodeID"] == place.node), {}
+        )
         need = need_of(run, int(lent.get("GPU", 0)))
         cores, cards = min(need.cores, int(lent.get("CPU", 0))), int(need.gpu and lent.get("GPU", 0) >= 1)
         key = sha256(f"{platform.node()}:{run.folder.parent.parent}".encode()).hexdigest()[:16]

@@ -18,22 +18,18 @@ def main(cores: int, folder: str, head: str = "") -> None:
     from ray._private.node import Node
     from ray._private.parameter import RayParams
 
+    more = {"gcs_address": head} if head else {}
     settings = RayParams(
-        node_ip_address="127.0.0.1", num_cpus=cores, object_store_memory=80_000_000, include_log_monitor=False,
-        include_dashboard=False, temp_dir=folder, min_worker_port=0, max_worker_port=0,
-        **({"gcs_address": head} if head else {}),
+        node_ip_address="127.0.0.1", num_cpus=cores, object_store_memory=80_000_000, include_dashboard=False,
+        temp_dir=folder, min_worker_port=0, max_worker_port=0, **more,
     )  # fmt: skip
     node = Node(settings, head=not head, shutdown_at_exit=True, spawn_reaper=True, connect_only=False)
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda number, frame: ended.set())
-    print(node.gcs_address, *(each.pid for each in _raylets(node)), flush=True)
+    raylet = node.all_processes["raylet"][0].process.pid
+    print(node.gcs_address, raylet, flush=True)
     while not ended.wait(1.0):
         pass
-
-
-def _raylets(node: object) -> list[object]:
-    started = getattr(node, "all_processes", {})
-    return [info.process for info in started.get("raylet", [])]
 
 
 if __name__ == "__main__":

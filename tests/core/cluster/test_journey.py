@@ -5,20 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from core.cluster import guest as guest_module
 from core.cluster.cargo import cargo, place_for
 from core.cluster.facts import facts, unlike
-from core.cluster.guest import FOLDER, Guest, Lack, News
+from core.cluster.guest import FOLDER, File, Guest, Lack, News
 from core.cluster.journey import Journey
 from core.cluster.mirror import Mirror
 from core.cluster.nodes import Node, choose, place_of
 from core.errors import UserError
-from core.events import Measured, RunFinished, RunStarted, StepStarted
+from core.events import Measured, Progress, RunFinished, RunStarted, StepStarted
 from core.files import write_atomic
 from core.processes.run_monitor import NODE_REFUSED
 from core.runs import Run, Status
@@ -74,7 +74,7 @@ def test_it_goes_on_from_the_checkpoint_that_came_home(home: Workspace, visit: C
     write_atomic(run.checkpoints / "epoch", b"2")
     assert visit(run).make(never) == 1, "the exit code of the worker there"
     assert visit(run).make(never) == 0
-    done = [e.epoch for e in run.read()[0] if type(e).__name__ == "Progress"]
+    done = [event.epoch for event in run.read()[0] if isinstance(event, Progress)]
     assert done == [2, 2, 3]
     assert run.state().status is Status.FINISHED
 
@@ -142,7 +142,7 @@ def test_a_guest_measures_its_disk(home: Workspace, monkeypatch: pytest.MonkeyPa
     guest = Guest("key", run.id, FAKE)
     guest.folder.mkdir(parents=True)
     free = type("Usage", (), {"free": 600 * 10**6})()
-    monkeypatch.setattr(guest_module.shutil, "disk_usage", lambda path: free)
+    monkeypatch.setattr("core.cluster.guest.shutil.disk_usage", lambda path: free)
     lack = guest.lacks(cargo(run))
     assert lack is not None
     assert lack.fits, "500 MB stay for what the run writes"
@@ -165,8 +165,13 @@ def test_of_two_guests_one_brings_at_a_time(home: Workspace) -> None:
 
 
 @pytest.mark.parametrize("hours", [-1.0, 1.0])
-def test_a_clock_an_hour_off_leaves_order_and_durations(home: Workspace, hours: float) -> None:
-    run = home.create_run(recipe())
+def test_a_clock_an_hour_off_leaves_order_and_durations(
+    home: Workspace, hours: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time()
+    with monkeypatch.context() as earlier:
+        earlier.setattr(time, "time", lambda: now - 60)
+        run = home.create_run(recipe())
     there = time.time() + hours * 3600
     events = [
         RunStarted(1, {}, seq=1, time=there - 10),
@@ -174,14 +179,52 @@ def test_a_clock_an_hour_off_leaves_order_and_durations(home: Workspace, hours: 
         RunFinished(seq=3, time=there - 1),
     ]
     lines = b"".join(event.to_line().encode() + b"\n" for event in events)
-    queued = run.state().queued or 0.0
     Mirror(run, NODE, lambda file, offset: None, 0).apply(News(there, lines, b"", (), False, 0))
     told = run.read()[0]
     times = [event.time for event in told]
     assert times == sorted(times)
-    assert queued <= times[1] <= time.time() + 0.01
-    assert times[-1] - times[-2] == pytest.approx(7.0, abs=0.5) or times[-2] == queued
+    assert times[1] == pytest.approx(now - 10, abs=1.0), "as this machine's clock has it"
+    assert [times[2] - times[1], times[3] - times[2]] == pytest.approx([2.0, 7.0], abs=0.01)
     assert not run.state().clock_moved
+
+
+def test_no_event_lies_in_the_future_or_before_the_last(home: Workspace) -> None:
+    run = home.create_run(recipe())
+    queued = run.state().queued or 0.0
+    clock = time.time()
+    events = [RunStarted(1, {}, seq=1, time=clock - 500), RunFinished(seq=2, time=clock + 500)]
+    lines = b"".join(event.to_line().encode() + b"\n" for event in events)
+    Mirror(run, NODE, lambda file, offset: None, 0).apply(News(clock, lines, b"", (), False, 0))
+    times = [event.time for event in run.read()[0]]
+    assert times[1] == queued
+    assert queued <= times[2] <= time.time()
+
+
+def test_damaged_lines_are_counted_and_told(home: Workspace) -> None:
+    run = home.create_run(recipe())
+    good = RunStarted(1, {}, seq=1, time=time.time()).to_line().encode()
+    Mirror(run, NODE, lambda file, offset: None, 0).apply(News(time.time(), b"broken\n" + good + b"\n", b"", (), True))
+    assert [type(event).__name__ for event in run.read()[0]] == ["RunQueued", "RunStarted", "Warned"]
+    assert "1 of its lines" in run.state().warnings[0].message
+
+
+def test_a_file_that_changes_on_its_way_is_not_taken(home: Workspace) -> None:
+    run = home.create_run(recipe())
+    file = File("artifacts/model", 4, sha256(b"good").hexdigest(), (1, 4, 1))
+    pieces: list[bytes | None] = [b"go", None, b"goxx", b"good"]
+    mirror = Mirror(run, NODE, lambda asked, offset: pieces.pop(0), 0)
+    news = News(time.time(), b"", b"", (file,), True)
+    for _ in range(2):  # replaced after its first half; altered
+        mirror.apply(news)
+        assert not mirror.is_whole(news)
+        assert list(run.artifacts.iterdir()) == [], "nothing half of it"
+    mirror.apply(news)
+    assert mirror.is_whole(news)
+    gone = News(time.time(), b"", b"", (), True)
+    mirror.apply(gone)
+    assert (run.artifacts / "model").exists(), "an event that explains it may still come"
+    mirror.apply(gone)
+    assert not (run.artifacts / "model").exists()
 
 
 def test_a_file_is_there_before_the_event_that_tells_of_it(home: Workspace, visit: Callable[[Run], Journey]) -> None:

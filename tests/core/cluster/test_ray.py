@@ -20,9 +20,11 @@ from core.cluster.nodes import place_of, read_seen
 from core.cluster.probe import probe
 from core.cluster.setting import set_cluster
 from core.errors import UserError
+from core.events import Progress
 from core.files import remove_tree
+from core.processes.cluster import ClusterExecutor
 from core.processes.supervisor import Supervisor
-from core.processes.workers import WORKER, end, read_identity
+from core.processes.workers import WORKER, Worker, end, read_identity
 from core.runs import Run, Status
 from core.workspace import Workspace
 from tests.core.cluster.ray_node import LOOPBACK
@@ -66,7 +68,7 @@ class Cluster:
 
 
 @pytest.fixture
-def cluster(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     for name, value in LOOPBACK.items():
         monkeypatch.setenv(name, value)
     folder = Path("/tmp") / f"cn-{os.getpid()}-{time.time_ns() % 10**6}"  # short: sockets' paths have a limit
@@ -105,10 +107,14 @@ def keep(home: Workspace) -> Iterator[Keeper]:
             if (who := read_identity(home.run(run_id).worker)) is not None:
                 end(who, kill=True)
         keeper.close()
-        for worker in [*keeper.children, *getattr(keeper.executor, "spare").children]:  # noqa: B009
+        for worker in [*keeper.children, *_carriers(keeper)]:
             end(worker.who, kill=True)
             worker.dismiss()
             worker.process.wait()
+
+
+def _carriers(keeper: Supervisor) -> list[Worker]:
+    return keeper.executor.spare.children if isinstance(keeper.executor, ClusterExecutor) else []
 
 
 def turn_until(keeper: Supervisor, condition: Callable[[], object], limit: float = 120.0) -> float:
@@ -149,7 +155,7 @@ def test_six_runs_outlive_a_node(home: Workspace, keep: Keeper, cluster: Cluster
     assert len(read_seen(home, cluster.address).usable) == 1
     assert any("RunInterrupted" in [type(event).__name__ for event in run.read()[0]] for run in runs)
     for run in runs:
-        epochs = [event.epoch for event in run.read()[0] if type(event).__name__ == "Progress"]
+        epochs = [event.epoch for event in run.read()[0] if isinstance(event, Progress)]
         assert sorted(set(epochs)) == list(range(60)), "nothing was left out"
 
 
