@@ -26,6 +26,7 @@ from core.slots import Need
 from core.workspace import Workspace
 from tests.core.processes.test_workers import FAKE, recipe
 
+STEP = 'backbone = "resnet8"\n[[steps]]\nstage = "transfer"\nmethod = "linear_probe"\n'  # makes it a recipe that can be read
 NODE = Node("a" * 56, "node (aaaaaa)", 2, 0, "Slow CPU")
 
 
@@ -116,11 +117,11 @@ def test_a_dataset_travels_once(home: Workspace, visit: Callable[[Run], Journey]
         return journey
 
     for _ in range(2):
-        assert counting(visit(home.create_run(recipe()))).make(never) == 0
+        assert counting(visit(home.create_run(recipe() + STEP))).make(never) == 0
     assert sent.count("datasets/finish/files/image") == 1
     assert not [path for path in sent if "archives" in path], "a node needs what was unpacked"
     (folder / "files" / "image").write_bytes(b"y" * 1000)
-    assert counting(visit(home.create_run(recipe()))).make(never) == 0
+    assert counting(visit(home.create_run(recipe() + STEP))).make(never) == 0
     assert sent.count("datasets/finish/files/image") == 2, "its content changed"
 
 

@@ -31,7 +31,7 @@ from tests.core.cluster.ray_node import LOOPBACK
 from tests.core.conftest import PRUNED, TRAINED, finished_run
 from tests.core.processes.test_workers import FAKE, recipe
 
-MANY = 500  # tiny runs
+MANY = int(os.environ.get("CONDENSER_MANY", "500"))  # tiny runs
 NODE = Path(__file__).with_name("ray_node.py")
 pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: pip install -e '.[cluster]'")
 
