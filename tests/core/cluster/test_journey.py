@@ -26,7 +26,7 @@ from core.slots import Need
 from core.workspace import Workspace
 from tests.core.processes.test_workers import FAKE, recipe
 
-STEP = 'backbone = "resnet8"\n[[steps]]\nstage = "transfer"\nmethod = "linear_probe"\n'  # makes it a recipe that can be read
+STEP = 'backbone = "resnet8"\n[[steps]]\nstage = "transfer"\nmethod = "linear_probe"\n'
 NODE = Node("a" * 56, "node (aaaaaa)", 2, 0, "Slow CPU")
 
 
