@@ -689,8 +689,11 @@ def _refuse_blanks(words: Sequence[str]) -> None:
 
 def _refuse(errors: Sequence[UserError], as_json: bool) -> int:
     for error in errors:
-        screen.print(f"{error.field}: got {error.given}", style="bold red", soft_wrap=True)
-        screen.print(f"  allowed: {error.allowed}\n  {error.fix}", soft_wrap=True)
+        told = f"{error.field}: got {error.given}" if error.allowed else error.given  # an event rather than a mistake
+        screen.print(told, style="bold red", soft_wrap=True)
+        screen.print(
+            f"  allowed: {error.allowed}\n  {error.fix}" if error.allowed else f"  {error.fix}", soft_wrap=True
+        )
     if as_json:
         _print({"ok": False, "errors": [_error(error) for error in errors]})
     return WRONG_INPUT
