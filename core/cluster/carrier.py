@@ -24,7 +24,7 @@ from types import FrameType
 from typing import Any
 
 import ray
-from ray.exceptions import ActorDiedError, ActorUnavailableError, ActorUnschedulableError
+from ray.exceptions import ActorDiedError, ActorUnavailableError, ActorUnschedulableError, RayTaskError
 
 from core.cluster.contact import connect, look, on
 from core.cluster.guest import Guest
@@ -32,7 +32,7 @@ from core.cluster.journey import Journey
 from core.cluster.nodes import Node, Place, place_of, read_seen, write_seen
 from core.errors import UserError
 from core.files import FULL
-from core.processes.run_monitor import DISK_FULL_EXIT, NODE_LOST
+from core.processes.run_monitor import DISK_FULL_EXIT, NODE_LOST, NODE_REFUSED
 from core.processes.workers import WORKER
 from core.runs import Run
 from core.slots import need_of
@@ -76,8 +76,15 @@ class Carrier:
         guest = ray.remote(Guest).options(**settings).remote(key, run.id, self.command)
         node = self._known.get(place.node) or Node(place.node, place.name, cores, cards)
         signal.signal(signal.SIGTERM, self._end_in_order)
+        journey = Journey(run, node, partial(_call, guest))
         try:
-            return Journey(run, node, partial(_call, guest)).make(lambda: bool(self._asked))
+            return journey.make(lambda: bool(self._asked))
+        except RayTaskError as error:  # a fault there, whose disk is not this one's
+            if isinstance(error.cause, OSError) and error.cause.errno in FULL:
+                journey.refuse(f"the disk of {node.name} is full")
+                return NODE_REFUSED
+            print(f"\nOn {node.name}: {error}", flush=True)
+            return 1
         except (ActorDiedError, ActorUnschedulableError):
             return self._lost(place)
 

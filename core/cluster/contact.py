@@ -22,7 +22,7 @@ PROBE = 30.0  # seconds for a node to say what is installed there: a first proce
 
 
 def connect(address: str) -> None:
-    """Joins the cluster; raises UserError `cluster_silent` or `cluster_version`."""
+    """Joins the cluster; raises UserError `cluster_silent`, `cluster_version` or `cluster_not_joined`."""
     start = "Start it (`ray start --head --port=6379`), or stay on this machine: condenser dashboard --cluster off."
     if address != AUTO:
         host, _, port = address.rpartition(":")
@@ -34,15 +34,21 @@ def connect(address: str) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         ray.init(address=address, namespace="condenser", logging_level=logging.ERROR, log_to_driver=False)
-    except RuntimeError as error:  # another version of Ray or Python
-        said = " ".join(str(error).split())  # names both versions
-        what = "The cluster runs another version of Ray or Python."
-        raise UserError(
-            "cluster_version", "cluster", what, "", f"{said}. Install the same versions on both."
-        ) from error
+    except RuntimeError as error:
+        raise _unusable(address, " ".join(str(error).split())) from error
     except (ConnectionError, ValueError) as error:
         where = "No cluster runs on this machine" if address == AUTO else f"The cluster at {address} does not answer"
         raise UserError("cluster_silent", "cluster", f"{where}.", "", start) from error
+
+
+def _unusable(address: str, said: str) -> UserError:
+    """The error for a cluster that answers and cannot be joined; `said` is Ray's reason, which names both versions."""
+    if "ersion mismatch" in said:
+        what, fix = "The cluster runs another version of Ray or Python.", f"{said} Install the same versions on both."
+        return UserError("cluster_version", "cluster", what, "", fix)
+    what = f"This machine cannot join the cluster at {address}."
+    fix = f"Join it with `ray start --address={address} --num-cpus=0`, then use auto. Ray says: {said[:500]}"
+    return UserError("cluster_not_joined", "cluster", what, "", fix)
 
 
 def look(known: dict[str, Node]) -> list[Node]:

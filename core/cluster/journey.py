@@ -61,7 +61,7 @@ class Journey:
             if lack is None:
                 return None
             if not lack.fits:
-                self._refuse(no_room_for(self.node.name, lack.free, lack.needed))
+                self.refuse(no_room_for(self.node.name, lack.free, lack.needed))
                 return None
             if all(self._send_one(one) for one in lack.items):
                 return items
@@ -86,7 +86,8 @@ class Journey:
                 if offset >= one.bytes:
                     return True
 
-    def _refuse(self, why: str) -> None:
+    def refuse(self, why: str) -> None:
+        """Has the run done elsewhere, and says why."""
         place = place_of(self.run)
         put_place(self.run, replace(place, refused={**place.refused, self.node.id: why}))
         print(f"\n{why}: the run goes to another node.", flush=True)

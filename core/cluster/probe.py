@@ -20,7 +20,7 @@ HOME = "Stay on this machine: condenser dashboard --cluster off."
 def probe(workspace: Workspace, address: str) -> tuple[Node, ...]:
     """The nodes of the cluster, refused ones with the reason.
 
-    Raises UserError `bad_cluster`, `no_ray`, `cluster_silent`, `cluster_version`, or `cluster_refused` where no node
+    Raises UserError `bad_cluster`, `no_ray`, those of `contact.connect`, or `cluster_refused` where no node
     may have runs.
     """
     checked(address)
