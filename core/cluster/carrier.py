@@ -13,7 +13,6 @@ import platform
 import select
 import signal
 import sys
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -21,12 +20,11 @@ from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import ray
-from ray.exceptions import ActorDiedError, ActorUnavailableError, ActorUnschedulableError, RayTaskError
+from ray.exceptions import ActorDiedError, ActorUnschedulableError, RayTaskError
 
-from core.cluster.contact import connect, look, on
+from core.cluster.contact import call, connect, look, on
 from core.cluster.guest import Guest
 from core.cluster.journey import Journey
 from core.cluster.nodes import Node, Place, place_of, read_seen, write_seen
@@ -38,7 +36,6 @@ from core.runs import Run
 from core.slots import need_of
 from core.workspace import Workspace
 
-AGAIN = 0.5  # seconds before a node that cannot be reached is asked again
 LOOK = 2.0  # seconds between two looks at the nodes
 SILENT = 69  # exit code where the cluster does not answer
 
@@ -76,7 +73,7 @@ class Carrier:
         guest = ray.remote(Guest).options(**settings).remote(key, run.id, self.command)
         node = self._known.get(place.node) or Node(place.node, place.name, cores, cards)
         signal.signal(signal.SIGTERM, self._end_in_order)
-        journey = Journey(run, node, partial(_call, guest))
+        journey = Journey(run, node, partial(call, guest))
         try:
             return journey.make(lambda: bool(self._asked))
         except RayTaskError as error:  # a fault there, whose disk is not this one's
@@ -102,15 +99,6 @@ class Carrier:
         what = f"The run's process on {place.name} was ended" if alive else f"The node {place.name} was lost"
         print(f"\n{what}: the run goes on from its last checkpoint that came home.", flush=True)
         return NODE_LOST
-
-
-def _call(guest: Any, name: str, *arguments: object) -> Any:
-    """The guest's answer, asked again while its node cannot be reached and is not known to be dead."""
-    while True:
-        try:
-            return ray.get(getattr(guest, name).remote(*arguments))
-        except ActorUnavailableError:
-            time.sleep(AGAIN)
 
 
 def main(arguments: list[str]) -> None:

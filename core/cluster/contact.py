@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import time
 from dataclasses import replace
 from typing import Any
 
 import ray
-from ray.exceptions import GetTimeoutError, RayError
+from ray.exceptions import ActorUnavailableError, GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from core.cluster.facts import Facts, facts, unlike
@@ -17,6 +18,7 @@ from core.cluster.nodes import Node
 from core.cluster.setting import AUTO
 from core.errors import UserError
 
+AGAIN = 0.5  # seconds before a node that cannot be reached is asked again
 ANSWER = 5.0  # seconds for the cluster's port to answer
 PROBE = 30.0  # seconds for a node to say what is installed there: a first process has to start
 
@@ -84,3 +86,12 @@ def _node(found: dict[str, Any], answer: Any, mine: Facts) -> Node:
 def on(node: str) -> NodeAffinitySchedulingStrategy:
     """Has Ray do something on that node and no other."""
     return NodeAffinitySchedulingStrategy(node, soft=False)
+
+
+def call(guest: Any, name: str, *arguments: object) -> Any:
+    """A guest's answer, asked for again while its node cannot be reached and is not known to be dead."""
+    while True:
+        try:
+            return ray.get(getattr(guest, name).remote(*arguments))
+        except ActorUnavailableError:
+            time.sleep(AGAIN)
