@@ -169,7 +169,13 @@ class Guest:
     def leave(self) -> None:
         """Removes the run from this node; datasets, networks and caches stay for the next."""
         self._let_others_bring()
-        self.end(kill=True)
+        if self.worker is not None:
+            self.worker.dismiss()
+            self.end(kill=True)
+            self.worker.process.wait()
+        if self._leash is not None and self._leash.stdin is not None:
+            self._leash.stdin.close()
+            self._leash.wait()
         with suppress(OSError):
             remove_tree(self.run.folder)
 
