@@ -27,12 +27,12 @@ def main() -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="run_head"):
         run_controls.choose(run)
         run_controls.buttons(run, state)
+    cluster.draw()
     run_controls.ending(run, state)
     concluded(run, state)
     pulse(run, recipe, steps, drawn=state)
     attend(run, drawn=state)
     components.point_strip(run.id, state.points, state.controls)
-    cluster.draw()
     queue.draw()
     details.draw(run, state)
 
