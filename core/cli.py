@@ -79,12 +79,15 @@ def dashboard(
     share: Annotated[bool, Parameter(negative="", help="Share it with a class on the network: learners open an address "
                                                        "with a random token and choose a nickname.")] = False,
     address: Annotated[str | None, Parameter(help="Where to share it: an IPv4 address of this machine.")] = None,
+    cluster: Annotated[str | None, Parameter(help="Where queued runs go from now on: a Ray cluster at HOST:PORT, auto "
+                                                  "for the one this machine is in, off for this machine.")] = None,
     workspace: Folder = None, json: AsJson = False,
 ) -> int:  # fmt: skip
     """Open the dashboard, which runs until Ctrl-C; runs in progress continue without it."""
     if address is not None and not share:
         raise UserError("address_alone", "address", address, "--address together with --share", "Add --share.")
     host = shared_address(address) if share else None
+    foreground.use_cluster(workspace, cluster, screen)
     well = foreground.show_dashboard(workspace, port, screen, browser=browser, as_json=json, host=host)
     return DONE if well else FAULT
 

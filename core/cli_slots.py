@@ -9,6 +9,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from core.cluster.nodes import place_of
 from core.errors import UserError
 from core.formatting import Amount
 from core.processes.workers import alive, read_identity
@@ -74,9 +75,10 @@ def read_cores(text: str) -> int | None:
 
 
 def at_work(store: Workspace) -> list[Run]:
-    """The runs whose worker is alive."""
+    """The runs whose worker is alive on this machine."""
     runs = (store.run(run_id) for run_id in store.run_ids())
-    return [run for run in runs if not run.result.exists() and alive(read_identity(run.worker))]
+    here = (run for run in runs if not run.result.exists() and not place_of(run).node)
+    return [run for run in here if alive(read_identity(run.worker))]
 
 
 def told(found: Slots, going: list[Need]) -> str:

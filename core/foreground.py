@@ -11,6 +11,8 @@ from rich.console import Console
 
 from core import sharing
 from core.classroom.tokens import fresh
+from core.cluster.probe import described, probe
+from core.cluster.setting import OFF, checked, cluster_of, set_cluster
 from core.errors import UserError
 from core.processes import dashboard as dashboard_process
 from core.processes.dashboard import Address
@@ -56,6 +58,25 @@ def show_dashboard(
     finally:
         if found is not None and found.started_here:
             dashboard_process.stop(found)
+
+
+def use_cluster(folder: Path | None, address: str | None, screen: Console) -> None:
+    """Sends later runs to the cluster, once it answers and has a node for them, and says so; `off` keeps them on this
+    machine. With None says where runs go, if that was set before.
+
+    Raises UserError as `probe`, and `workspace_not_writable`; nothing is changed then.
+    """
+    if address is None:
+        if known := cluster_of(Workspace.named(folder)):
+            told = f"Runs go to the cluster at {known}; `condenser dashboard --cluster off` keeps them on this machine."
+            screen.print(told, soft_wrap=True)
+        return
+    checked(address)
+    store = Workspace.open_or_create(folder)
+    if address != OFF:
+        nodes = probe(store, address)
+        screen.print("\n".join(described(nodes, address)), soft_wrap=True)
+    set_cluster(store, address)
 
 
 def _end_as_with_ctrl_c() -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -118,10 +118,22 @@ class Run:
         Several events are written at once: no reader sees the first without the last. Raises OSError if the disk fails;
         the next `emit` ends an incomplete line, so nothing else is lost.
         """
+        self._append(events)
+
+    def receive(self, events: Sequence[Event], times: Sequence[float]) -> None:
+        """Appends events that another machine recorded, with numbers of this log, at `times` by this machine's
+        clock."""
+        self._append(events, times)
+
+    def _append(self, events: Sequence[Event], times: Sequence[float] = ()) -> None:
         lasting = not all(isinstance(event, Progress) for event in events)
         with lock(self.events):
             first, now = self._next_seq(), time.time()
-            stamped = [replace(event, seq=first + place, time=now) for place, event in enumerate(events)]
+            moments = times or [now] * len(events)
+            stamped = [
+                replace(event, seq=first + place, time=moment)
+                for place, (event, moment) in enumerate(zip(events, moments, strict=True))
+            ]
             append_line(self.events, *(event.to_line().encode() for event in stamped), sync=lasting)
             self._next = (self.events.stat().st_size, first + len(stamped))
         if lasting and (self.result.exists() or self.state().status.is_over):
@@ -248,7 +260,7 @@ class Run:
                     "run_is_finished", "run", self.id, "a run that is not finished", "Start a new run of its recipe."
                 )
             recipe = "" if self.launched() else self.recipe_text
-            for flag in ("cancel", "pause", "foreground.json", "worker.json", "result.json"):
+            for flag in ("cancel", "pause", "foreground.json", "worker.json", "node.json", "result.json"):
                 remove_file(self.folder / flag)
             self._launched = None
             self.emit(RunQueued(recipe, parent))

@@ -59,6 +59,10 @@ def measured(point: Point) -> Iterator[tuple[str, str]]:
         yield say("receipt.latency"), timed(point.latency_ms)
     for runtime, there in (point.runtimes or {}).items():
         yield from in_runtime(UserText(title(runtime)).md(), there)
+    where = point.receipt.get("measured_on")
+    if isinstance(where, dict):
+        named = {name: UserText(where.get(name, "?")).md() for name in ("node", "processor")}
+        yield say("receipt.measured_on"), say("receipt.measured_on_of", **named)
 
 
 def timed(latency: Latency) -> str:

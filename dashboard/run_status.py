@@ -33,7 +33,7 @@ def badge(status: Status) -> str:
 
 
 def line(state: RunState, steps: int) -> str:
-    """Where the run is: step, epoch, images a second, time left, device."""
+    """Where the run is: step, epoch, images a second, time left, device, and the node if it is on a cluster."""
     told = state.last_progress
     parts = []
     if state.status.is_over:
@@ -52,6 +52,8 @@ def line(state: RunState, steps: int) -> str:
                 threads=UserText(state.environment.get("threads", "?")).md(),
             )
         )
+    if node := state.environment.get("node"):
+        parts.append(say("cluster.on", node=UserText(node).md()))
     return " · ".join(parts)
 
 

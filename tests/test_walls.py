@@ -33,6 +33,8 @@ EXCHANGING = {  # in the process that sends a run alone
     "tracking.py": {"mlflow"},
 }
 SEARCHING = {"study.py": {"optuna"}, "surrogate.py": {"numpy"}}  # in the process of a search alone
+CLUSTER = {"carrier.py": {"ray"}, "contact.py": {"ray"}}  # in the process that carries a run alone
+ALONE = {"search": SEARCHING, "exchange": EXCHANGING, "cluster": CLUSTER}
 RUNS_IN_A_CHILD = {"core.engine.data.imports.decoder_child"}
 
 
@@ -60,7 +62,7 @@ def dotted(node: ast.expr) -> str:
 def test_core_is_light(path: Path) -> None:
     names = set(imported(path))
     roots = {name.partition(".")[0] for name in names}
-    alone = {ROOT / "core" / "search": SEARCHING, ROOT / "core" / "exchange": EXCHANGING}
+    alone = {ROOT / "core" / name: some for name, some in ALONE.items()}
     allowed = LIGHT | alone.get(path.parent, {}).get(path.name, set())
     assert roots <= allowed | set(sys.stdlib_module_names) | {"__future__"}, roots
     assert not any(name.startswith("core.engine") for name in names), "core starts the engine, it never imports it"

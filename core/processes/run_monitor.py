@@ -15,6 +15,8 @@ from core.runs import Run, RunState, Status, tail
 
 DISK_FULL = ("No space left on device", "ENOSPC", "Disk quota exceeded")
 DISK_FULL_EXIT = 28  # exit code of a worker that had no space to record even the pause: ENOSPC
+NODE_LOST, NODE_REFUSED = 75, 76  # exit codes of a carrier: its node died, or would not have the run
+NODE_CODES = {NODE_LOST: "node_lost", NODE_REFUSED: "node_refused"}
 NO_MEMORY = ("MemoryError", "allocate memory", "out of memory", "bad_alloc", "Unable to allocate")
 
 
@@ -132,9 +134,9 @@ class RunMonitor:
         return f"the disk is full ({self.run.folder}; {size(free)} are free now): free some space, then resume"
 
     def own_fault(self) -> bool:
-        """Whether the death counts against the run: it had begun and was seen alive, was not asked to end, and left no
-        new checkpoint since monitoring began."""
-        if self.worker is not None and self.worker.process.poll() == -signal.SIGTERM:
+        """Whether the death counts against the run: it had begun and was seen alive, was not asked to end nor
+        refused by its node, and left no new checkpoint since monitoring began."""
+        if self.worker is not None and self.worker.process.poll() in (-signal.SIGTERM, NODE_REFUSED):
             return False
         begun = self.worker is not None or self.run.state().status in (Status.RUNNING, Status.STALLED)
         return begun and self._seen_alive and not _names(self.run) - self._checkpoints
@@ -171,6 +173,8 @@ def _signal(number: int) -> str:
 
 def _why(code: int | None, log: str, state: RunState | None) -> tuple[str, str]:
     """The code of the cause, and the sentences."""
+    if code is not None and code in NODE_CODES:
+        return NODE_CODES[code], last_lines(log, 1)
     if any(word in log for word in DISK_FULL):
         return "disk_full", "The disk is full. Free some space, then resume."
     if any(word in log for word in NO_MEMORY):

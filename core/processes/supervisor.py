@@ -18,27 +18,27 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple, ParamSpec
 
-from core.alone import Turns
 from core.cache import make_room
 from core.classroom.limits import MINUTES_CODE, time_spent
 from core.classroom.places import is_corner
+from core.cluster.setting import cluster_of
 from core.disk import disk_message
 from core.errors import UserError
 from core.events import RunCancelled, RunFailed, RunInterrupted, RunPaused, RunQueued
 from core.files import FULL, lock, write_atomic
-from core.machine import gpus
+from core.processes.cluster import ClusterExecutor
 from core.processes.everyone import Everyone
+from core.processes.executor import Executor
 from core.processes.identity import Identity
 from core.processes.job_dispatch import JobDispatcher
+from core.processes.local import LocalExecutor
 from core.processes.run_monitor import Outcome, RunMonitor, Timeouts
 from core.processes.searches import start_driver, unattended
-from core.processes.workers import TAKEN, WORKER, Worker, alive, end, identity, lock_of, read_identity, start_worker
-from core.runs import Run, Status, tail
-from core.slots import Need, is_room, need_of, slots
+from core.processes.workers import TAKEN, WORKER, Worker, alive, identity, lock_of, read_identity
+from core.runs import Run, Status
 from core.workspace import Workspace
 
 P = ParamSpec("P")
-WORKER_TRIES = 3  # spare workers that die before they are ready, until that is reported
 SAY_AGAIN = 60.0  # seconds until a lasting fault is written to the log again
 NEVER_BEGUN = "Never begun: the process that created this run ended before queueing it. Resume it to queue it."
 
@@ -53,7 +53,7 @@ class Listed(NamedTuple):
 
 
 class Supervisor:
-    """The loop and its state: a spare worker, the monitored runs, the dispatcher of jobs."""
+    """The loop and its state: the executor of runs, the monitored runs, the dispatcher of jobs."""
 
     def __init__(
         self, workspace: Workspace, command: tuple[str, ...] = WORKER, timeouts: Timeouts | None = None
@@ -62,21 +62,16 @@ class Supervisor:
         self.command = command
         self.timeouts = timeouts or Timeouts()
         self.stopping = False
-        self.spare: Worker | None = None
         self.monitors: dict[str, RunMonitor] = {}
         self.everyone = Everyone(workspace)
-        self.dispatcher = JobDispatcher(self.everyone, self.timeouts, self.take_spare)
+        self.local = LocalExecutor(workspace, command, self.timeouts, self._give_up_next)
+        self.executor: Executor = self.local
+        self._address = ""  # of the cluster that `executor` uses
+        self.dispatcher = JobDispatcher(self.everyone, self.timeouts, self.local.spare.take)
         self.me: Identity | None = None  # while it serves
-        self._loading: Turns | None = None  # while the spare worker imports: that counts as work
-        self._children: list[Worker] = []
-        self._failures = 0
-        self._start_after = 0.0
-        self._spare_since = 0.0
         self._scan_after = 0.0
         self._tidy_after = 0.0
         self._open: dict[Path, Listed] = {}
-        self._needs: dict[str, Need] = {}  # what runs take, by their ids
-        self._gpus: dict[str, int] = {}  # the GPU that a run was given
         self._later: dict[str, float] = {}  # runs whose folder could not be written, and when to try again
         self._strays: dict[str, float] = {}  # runs that were never queued, and when we first saw them
         self._searches_rest = True  # until our first look: what `condenser stop` let rest goes on
@@ -103,7 +98,10 @@ class Supervisor:
     def turn(self) -> None:
         """Does what is due now; a fault in one part, such as a full disk, does not stop the others."""
         self._safely(self.sign)
-        self._safely(self.keep_spare)
+        self._safely(self.choose_executor)
+        self._safely(self.local.turn)
+        if self.executor is not self.local:
+            self._safely(self.executor.turn)
         if time.monotonic() >= self._scan_after:
             self._safely(self.adopt)
             self._safely(self.adopt_searches)
@@ -123,6 +121,16 @@ class Supervisor:
         if self.me is not None and read_identity(path) != self.me:
             write_atomic(path, self.me.to_json().encode())
 
+    def choose_executor(self) -> None:
+        """Sends runs to the cluster that the workspace names, or keeps them here; what goes on is not changed."""
+        address = cluster_of(self.workspace)
+        if address == self._address:
+            return
+        if self.executor is not self.local:
+            self.executor.close()
+        self._address = address
+        self.executor = ClusterExecutor(self.workspace, address, self.command, self.timeouts) if address else self.local
+
     def _tidy(self) -> None:
         """Uses the monotonic clock: setting the system clock ahead by a year must not empty the trash."""
         wall, steady = self._started
@@ -131,57 +139,23 @@ class Supervisor:
             make_room(workspace)
 
     def close(self) -> None:
-        """Ends the spare worker; a worker at a run or job continues."""
-        if self.spare is not None:
-            self.spare.dismiss()
-            end(self.spare.who, kill=True)
-            self.spare.process.wait()
+        """Ends what waits; a worker at a run or job continues."""
+        if self.executor is not self.local:
+            self.executor.close()
+        self.local.close()
         self.dispatcher.close()
-        if self._loading is not None:
-            self._loading.close()
 
     # workers
 
-    def keep_spare(self) -> None:
-        """Keeps one spare worker ready; reports if none can be started, and ends one that hangs."""
-        self._children = [worker for worker in self._children if worker.alive()]  # also reaps ended ones
-        if self.spare is not None and not self.spare.alive():
-            self._failures += 1
-            self._start_after = time.monotonic() + min(self.timeouts.spare * 2 ** (self._failures - 1), 30.0)
-            if self._failures >= WORKER_TRIES:
-                self._give_up_next(tail(self.spare.log))
-            self.spare = None
-        if self._loading is not None and (self.spare is None or self.spare.ready()):
-            self._loading.close()
-            self._loading = None
-        if self.spare is None and time.monotonic() >= self._start_after and self._may_load():
-            self.spare = start_worker(self.workspace.logs, self.command)
-            self._spare_since = time.monotonic()
-        elif self.spare is not None and self._failures and self.spare.ready():
-            self._failures = 0
-        elif self.spare is not None and self._hangs(self.spare):
-            end(self.spare.who, kill=True)
+    @property
+    def spare(self) -> Worker | None:
+        """The worker of this machine that waits for a run or for jobs."""
+        return self.local.spare.worker
 
-    def _may_load(self) -> bool:
-        """Whether nobody measures; if so, nobody begins to until `_loading` is closed."""
-        turns = Turns.of(self.workspace.cache)
-        if not turns.begin_unless_measured():
-            turns.close()
-            return False
-        self._loading = turns
-        return True
-
-    def _hangs(self, spare: Worker) -> bool:
-        return time.monotonic() - self._spare_since > self.timeouts.hang and not spare.ready()
-
-    def take_spare(self) -> Worker | None:
-        """Hands over the spare worker; None while there is none ready."""
-        worker = self.spare
-        if worker is not None and worker.ready() and worker.alive():
-            self._children.append(worker)
-            self.spare = None
-            return worker
-        return None
+    @property
+    def children(self) -> list[Worker]:
+        """The workers of this machine that were given a run or jobs and have not ended."""
+        return self.local.spare.children
 
     def _give_up_next(self, log: str) -> None:
         what = "The process that does the work could not be started."
@@ -201,8 +175,8 @@ class Supervisor:
         ]
 
     def begin_next(self) -> None:
-        """Gives the next waiting run to the spare worker, if there is room for it beside those at work."""
-        if self.spare is None:
+        """Has the next waiting run begun, if there is room for it beside those at work."""
+        if not self.executor.is_ready():
             return
         now = time.monotonic()
         self._later = {run_id: due for run_id, due in self._later.items() if due > now}
@@ -219,47 +193,24 @@ class Supervisor:
                 return
 
     def _begin(self, workspace: Workspace, run_id: str) -> bool:
-        """Gives the run to the spare worker; False if it must not begin. True also if it has to wait: for
-        room, or until a spare worker is ready."""
-        if not self._has_room(Run(workspace.path / "runs" / run_id)):
+        """Has the run begun; False if it must not begin. True also if it has to wait: for room, or until a process is
+        ready for it."""
+        going = [monitor.run for monitor in self.monitors.values()]
+        if not self.executor.has_room(Run(workspace.path / "runs" / run_id), going):
             return True
         run = self._startable(workspace, run_id)
         if run is None:
             workspace.unqueue(run_id)
             return bool(self.monitors)
-        worker = self.take_spare()
-        if worker is None:
+        if (refusal := self.executor.refusal(run)) is not None:
+            run.emit(RunFailed({**refusal.to_json(), "message": str(refusal)}))
+            workspace.unqueue(run_id)
             return True
-        try:
-            worker.give_run(run, lambda: workspace.unqueue(run_id), self._gpu(run))
-        except OSError:  # the disk failed before the worker got the run: keep the worker
-            self._children.remove(worker)
-            self.spare = worker
-            raise
-        self.monitors[run_id] = RunMonitor(run, worker.who, self.timeouts, worker)
-        self.everyone.runs.took(workspace.path)
+        worker = self.executor.begin(run, going, lambda: workspace.unqueue(run_id))
+        if worker is not None:
+            self.monitors[run_id] = RunMonitor(run, worker.who, self.timeouts, worker)
+            self.everyone.runs.took(workspace.path)
         return True
-
-    def _has_room(self, run: Run) -> bool:
-        """Whether the run may begin beside those at work; one that waits for room is not overtaken."""
-        self._needs = {each: known for each, known in self._needs.items() if each in (*self.monitors, run.id)}
-        going = [self._need(monitor.run) for monitor in self.monitors.values()]
-        return slots(self.workspace).admits(self._need(run), going) and (not going or is_room())
-
-    def _need(self, run: Run) -> Need:
-        if run.id not in self._needs:
-            self._needs[run.id] = need_of(run, gpus())
-        return self._needs[run.id]
-
-    def _gpu(self, run: Run) -> int | None:
-        """The index of the GPU for the run; None if it needs none, or if the machine has one only."""
-        here = slots(self.workspace)
-        if not self._need(run).gpu or here.gpus < 2:
-            return None
-        told = (monitor.run.state().environment.get("gpu", "") for monitor in self.monitors.values())
-        taken = {*(int(index) for index in told if index.isdigit()), *map(self._gpus.get, self.monitors)}
-        self._gpus[run.id] = here.free_gpu(index for index in taken if index is not None)
-        return self._gpus[run.id]
 
     def _startable(self, workspace: Workspace, run_id: str) -> Run | None:
         """The run, unless it is deleted, has ended, was cancelled or paused, has no time left, or another process has
@@ -286,9 +237,9 @@ class Supervisor:
         return run
 
     def _at_work(self, run: Run) -> Identity | None:
-        """The run's recorded worker; not our spare worker, whose name a full disk may have left there."""
+        """The run's recorded worker; not one that waits, whose name a full disk may have left there."""
         who = read_identity(run.worker)
-        return None if self.spare is not None and who == self.spare.who else who
+        return None if self.executor.is_spare(who) or self.local.is_spare(who) else who
 
     def _look(self, monitor: RunMonitor) -> None:
         if _foreground(monitor.run):

@@ -13,7 +13,7 @@ from core.runs import Run
 from core.state import RunState, Status
 from dashboard import closing, components, run_status, sending, terms
 from dashboard.i18n import say
-from dashboard.live import busy, details, estimate, pace, panels, queue, run_controls, stepper, story
+from dashboard.live import busy, cluster, details, estimate, pace, panels, queue, run_controls, stepper, story
 from dashboard.session import followed, raw_query, workspace
 
 
@@ -27,6 +27,7 @@ def main() -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="run_head"):
         run_controls.choose(run)
         run_controls.buttons(run, state)
+    cluster.draw()
     run_controls.ending(run, state)
     concluded(run, state)
     pulse(run, recipe, steps, drawn=state)
@@ -107,7 +108,7 @@ def where(run: Run, state: RunState, recipe: Recipe | None, steps: int) -> None:
         st.markdown(run_status.line(state, steps) or say("live.waiting"), width="content")
     with st.container(gap="xsmall", key="stepper"):
         stepper.draw(state, recipe, estimate.left(run, recipe, state) if pace.is_moving(state) else None)
-        if state.status is Status.RUNNING:
+        if state.status is Status.RUNNING and "node" not in state.environment:  # busy.draw is about this machine
             busy.draw(run)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ from dashboard.charts.run_points import diameters
 
 COSTS = ("bytes", "p50", "params", "macs")  # columns of the points; less is better
 INTERVALS = {"accuracy": ("low", "high"), "on_target": ("target_low", "target_high")}  # columns of a quality's ends
+MEASURED_THERE = ("p50",)  # costs that hold for one kind of machine
 QUALITIES = ("validation", *INTERVALS, *SPREAD)
 AREAS = ("p50", "bytes")
 MOST_SVG = 2000  # marks; above, WebGL draws them
@@ -80,13 +81,23 @@ def on_front(cost: pd.Series[float], quality: pd.Series[float]) -> pd.Series[boo
 
 def info(points: pd.DataFrame, axes: Axes) -> pd.DataFrame:
     """The points that have both figures, with `front` (on validation; controls and what is at chance are
-    never on it) and `diameter`."""
+    never on it) and `diameter`. Of latencies each kind of machine has a front of its own."""
     known = points.dropna(subset=[axes.x, axes.y])
     chain = known[usable(known)]
-    front = on_front(chain[axes.x], chain["validation"]).reindex(known.index, fill_value=False)
+    front = pd.Series(False, index=known.index)
+    for _, some in alike(chain, axes):
+        front.loc[some.index] = on_front(some[axes.x], some["validation"])
     wide = diameters(known[axes.area])
     size = pd.Series(wide, index=known.index, dtype=float) * (1 if len(known) <= CROWD else 0.5)
     return known.assign(front=front.astype(bool), diameter=size)
+
+
+def alike(points: pd.DataFrame, axes: Axes) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The points whose costs may be ranked against each other: all, or of latencies those of the same processor."""
+    if axes.x not in MEASURED_THERE or points.empty:
+        yield "", points
+        return
+    yield from ((str(name), some) for name, some in points.groupby("processor", sort=True))
 
 
 def figure(table: pd.DataFrame, axes: Axes, labels: Labels, shown: Shown, *, dark: bool = False) -> go.Figure:
@@ -207,11 +218,17 @@ class _Brush:
         )
 
     def front(self, table: pd.DataFrame) -> go.Scatter:
-        """A step line: up to a point's cost, nothing better than the point before it was found."""
-        along = table.sort_values([self.axes.x, self.axes.y])
+        """A step line: up to a point's cost, nothing better than the point before it was found; one for each kind of
+        machine where costs are latencies."""
+        x: list[float | None] = []
+        y: list[float | None] = []
+        for _, some in alike(table, self.axes):
+            along = some.sort_values([self.axes.x, self.axes.y])
+            x += [*([None] if x else []), *along[self.axes.x]]
+            y += [*([None] if y else []), *along[self.axes.y]]
         return go.Scatter(
-            x=along[self.axes.x].tolist(),
-            y=along[self.axes.y].tolist(),
+            x=x,
+            y=y,
             mode="lines",
             name=self.labels.front,
             line={"color": self.theme.ink, "width": 1.5, "shape": "hv"},

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from core.cluster.setting import cluster_of
 from core.errors import UserError
 from core.escaping import UserText
 from core.runs import Run
@@ -116,6 +117,8 @@ def at_work(waiting: Sequence[str]) -> list[AtWork]:
 
 def occupied(first: str, going: Sequence[AtWork]) -> str:
     """How many cores are taken, and what the run that is next still waits for."""
+    if cluster_of(workspace()):
+        return say("cluster.taken", runs=len(going))
     limit, need = limits(), need_of(workspace().run(first), limits().gpus)
     taken = say("queue.taken", used=sum(each.need.cores for each in going), cores=limit.cores, runs=len(going))
     if limit.admits(need, [each.need for each in going]):
@@ -132,7 +135,9 @@ def limits() -> Slots:
 
 def expected(waiting: Sequence[str], going: Sequence[AtWork]) -> list[float | None]:
     """When each waiting run is likely to begin, in seconds since 1970: once what goes on now and those before it leave
-    it enough cores. None from the first on that is not known."""
+    it enough cores. None from the first on that is not known, and for all on a cluster."""
+    if cluster_of(workspace()):
+        return [None] * len(waiting)
     lengths = _lengths(tuple(str(run.folder) for run in _begun(waiting) if run.result.exists()))
     runs = [workspace().run(run_id) for run_id in waiting]
     ahead = [(need_of(run, limits().gpus), _length(run, lengths)) for run in runs]

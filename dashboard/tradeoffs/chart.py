@@ -68,6 +68,7 @@ def show(points: pd.DataFrame, everything: pd.DataFrame, view: View) -> tuple[go
     target = UserText(view_state.target_of(points) or "–").md()
     told = [say(f"tradeoffs.told_{'spread' if view.y in SPREAD else view.y}", target=target), samples_told(table)]
     told += runtime.told(points)
+    told.append(machines_told(table, view))
     if len(few) < len(table):
         told.append(say("tradeoffs.told_thinned", drawn=f"{len(few):,}", count=f"{len(table):,}"))
     if missing := len(points) - len(table) - int(runtime.missing(points.drop(table.index)).sum()):
@@ -173,6 +174,18 @@ def samples_told(table: pd.DataFrame) -> str:
     where = ", ".join(UserText(name).md() for name in pd.unique(came["processor"]) if name)
     date = time.strftime("%Y-%m-%d", time.gmtime(came["finished"].max()))
     return say("tradeoffs.told_samples", count=len(came), processor=where, date=date)
+
+
+def machines_told(table: pd.DataFrame, view: View) -> str:
+    """That latencies of unlike machines are not ranked against each other; empty where they are of one kind or play no
+    part."""
+    timed = table.dropna(subset=["p50"])
+    names = [str(name) for name in pd.unique(timed["processor"])]
+    if len(names) < 2 or "p50" not in (view.x, view.axes.area):
+        return ""
+    listed = ", ".join(UserText(name).md() if name else say("tradeoffs.unknown_machine") for name in names)
+    key = "tradeoffs.told_machines" if view.x == "p50" else "tradeoffs.told_machines_area"
+    return say(key, count=len(names), machines=listed)
 
 
 def set_otherwise(table: pd.DataFrame, everything: pd.DataFrame, base: str) -> dict[str, str]:

@@ -47,7 +47,7 @@ def keeping(place: Workspace, command: tuple[str, ...] = FAKE, timeouts: Timeout
             w for w in (dispatcher._idle, dispatcher._running.worker if dispatcher._running else None) if w is not None
         ]
         found.close()
-        for worker in {worker.who.pid: worker for worker in (*found._children, *seated)}.values():
+        for worker in {worker.who.pid: worker for worker in (*found.children, *seated)}.values():
             end(worker.who, kill=True)
             worker.dismiss()
             worker.process.wait()

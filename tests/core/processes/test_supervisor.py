@@ -80,7 +80,7 @@ def let_go(keeper: Supervisor) -> None:
         if monitor.who is not None:
             end(monitor.who, kill=True)
     keeper.close()
-    for worker in keeper._children:
+    for worker in keeper.children:
         end(worker.who, kill=True)
         worker.dismiss()
         worker.process.wait()
@@ -177,7 +177,7 @@ def test_a_run_that_was_adopted_keeps_its_cores(workspace: Workspace, keeper: Su
     turn_until(other, lambda: over(second)() and not other.monitors)
     assert (second.state().started or 0.0) >= (first.state().finished or 0.0)
     other.close()
-    for worker in other._children:
+    for worker in other.children:
         worker.dismiss()
         worker.process.wait()
 
@@ -185,7 +185,7 @@ def test_a_run_that_was_adopted_keeps_its_cores(workspace: Workspace, keeper: Su
 def test_every_cuda_run_gets_a_gpu_of_its_own(
     workspace: Workspace, keeper: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("core.slots", "core.processes.supervisor"):
+    for module in ("core.slots", "core.processes.local"):
         monkeypatch.setattr(f"{module}.gpus", lambda: 2)
     set_slots(workspace, 8)
     given: dict[str, int | None] = {}

@@ -233,3 +233,24 @@ def test_the_best_is_the_most_accurate_on_validation_and_no_control(table: pd.Da
     chain = table[~table["control"]]
     assert bounds.best(table) == chain["id"][chain["validation"] == chain["validation"].max()].iloc[0]
     assert bounds.best(table.head(0)) == ""
+
+
+# unlike machines
+
+
+def test_latencies_of_unlike_machines_are_not_ranked_against_each_other(table: pd.DataFrame) -> None:
+    known = table.dropna(subset=["p50", "bytes", "validation"])[~table["control"]].head(6).reset_index(drop=True)
+    kinds = ["A", "B", "A", "B", "A", "B"]
+    faster = [1.0, 10.0, 2.0, 20.0, 3.0, 30.0]
+    both = known.assign(processor=kinds, p50=faster, at_chance=False, validation=[0.9, 0.5, 0.8, 0.6, 0.7, 0.4])
+    by_time = front.info(both, Axes(x="p50"))
+    for kind in ("A", "B"):
+        alone = front.info(both[both["processor"] == kind], Axes(x="p50"))
+        assert by_time.loc[alone.index, "front"].tolist() == alone["front"].tolist()
+    assert by_time["front"].tolist() == [True, True, False, True, False, False]
+    assert front.info(both, Axes(x="bytes"))["front"].sum() >= 1
+    drawn = front.figure(by_time, Axes(x="p50"), LABELS, Shown())
+    line = next(trace for trace in drawn.data if trace.uid == "front")
+    assert list(line.x) == [1.0, None, 10.0, 20.0], "a line for each kind of machine"
+    one = front.info(both.assign(processor="A"), Axes(x="p50"))
+    assert one["front"].tolist() == [True, False, False, False, False, False]
