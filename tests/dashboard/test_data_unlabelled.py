@@ -80,7 +80,7 @@ def test_it_is_no_way_on_for_a_set_with_labels(workspace: Workspace, tmp_path: P
     app.button(key="data_import").click().run()
     assert not app.exception, [e.value for e in app.exception]
     assert not [button for button in app.button if str(button.key).startswith("data_choice_")]
-    assert "in no class folder" in text(app)
+    assert "not in a class folder" in text(app)
 
 
 def test_a_labelled_part_is_told_with_what_it_is_worth(workspace: Workspace, frames: str) -> None:

@@ -210,7 +210,7 @@ def test_a_broken_recipe_and_a_damaged_log_still_show(workspace: Workspace) -> N
     for page in PAGES:
         shown(page)
     app = shown("live", run=run.id)
-    assert "Damaged or missing: 1 line of this run's log." in text(app)
+    assert "1 line of this run's log damaged or missing." in text(app)
     assert "keeps the recipe it was launched with" in text(app)
     (run.folder / "notes.json").write_bytes(b"")
     run.events.unlink()

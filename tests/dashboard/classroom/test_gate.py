@@ -20,6 +20,7 @@ from core.classroom.tokens import fresh
 from dashboard.classroom.gate import MOST_TABS, Gate, Shared
 from dashboard.classroom.seats import HEADER, Seats
 from dashboard.classroom.slow import Slow
+from tests.loops import in_a_loop
 
 HOST = "192.0.2.7:8501"
 MINE, THEIRS = "a" * 56, "b" * 56
@@ -59,7 +60,7 @@ class House:
             self.received.append(message)
 
     def ask(self, path: str = "/", method: str = "GET", **how: Any) -> Answer:
-        return asyncio.run(self.asking(path, method, **how))
+        return in_a_loop(self.asking(path, method, **how))
 
     async def asking(
         self,
@@ -266,7 +267,7 @@ def test_a_thousand_guesses_are_slowed_down_and_the_class_is_not(house: House) -
     async def guess() -> list[int]:
         return [(await house.asking(query=f"token={number:032d}")).status for number in range(1000)]
 
-    assert set(asyncio.run(guess())) == {403}
+    assert set(in_a_loop(guess())) == {403}
     assert sum(house.waited) > 3900, "one after another: over an hour"
     before = len(house.waited)
     assert house.ask("/live", cookies=house.cookies(ana)).status == 200, "from the same address"
@@ -289,7 +290,7 @@ def test_guesses_at_once_are_not_compared(tmp_path: Path) -> None:
         held.set()
         return [answer.status for answer in await asyncio.gather(*guesses)]
 
-    statuses = asyncio.run(main())
+    statuses = in_a_loop(main())
     assert statuses.count(429) == 100 - 11
     assert statuses.count(403) == 11
 

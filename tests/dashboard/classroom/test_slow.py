@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from dashboard.classroom.slow import AT_ONCE, FIRST, FORGOTTEN, FREE, LONGEST, MOST_CLIENTS, Slow
+from tests.loops import in_a_loop
 
 
 class Time:
@@ -31,7 +32,7 @@ def test_a_thousand_guesses_one_after_another() -> None:
         for _ in range(1000):
             await slow.wrong("a")
 
-    asyncio.run(guess())
+    in_a_loop(guess())
     assert time.slept[:3] == [FIRST, 2 * FIRST, 4 * FIRST]
     assert max(time.slept) == LONGEST
     assert time.now - 1000 > 3900, "more than an hour"
@@ -60,7 +61,7 @@ def test_a_thousand_guesses_at_once_are_mostly_not_even_compared() -> None:
         await asyncio.gather(*guesses)
         assert not slow.is_crowded("a")
 
-    asyncio.run(main())
+    in_a_loop(main())
     assert compared == FREE + AT_ONCE
 
 
@@ -72,10 +73,10 @@ def test_a_mistake_is_answered_at_once_and_forgotten() -> None:
         for _ in range(times):
             await slow.wrong("a")
 
-    asyncio.run(err(FREE))
+    in_a_loop(err(FREE))
     assert time.slept == []
     time.now += FORGOTTEN + 1
-    asyncio.run(err(FREE))
+    in_a_loop(err(FREE))
     assert time.slept == []
 
 
@@ -87,5 +88,5 @@ def test_many_clients_take_no_more_memory() -> None:
         for number in range(2 * MOST_CLIENTS):
             await slow.wrong(str(number))
 
-    asyncio.run(come())
+    in_a_loop(come())
     assert len(slow._clients) == MOST_CLIENTS
