@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+import streamlit as st
 from playwright.sync_api import Browser
+from streamlit.delta_generator_singletons import context_dg_stack, get_default_dg_stack_value
+from streamlit.runtime.scriptrunner.script_runner import ScriptRunner
+from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
 
 from core.processes.dashboard import DASHBOARD, Address, ensure_dashboard, stop_dashboard
 from core.workspace import Workspace
+from dashboard.undisturbed import install
 from tests.browser import SLOW
 
 SCRIPT = """
@@ -35,6 +40,18 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
     workspace = Workspace.open_or_create(folder / "w")
     yield ensure_dashboard(workspace, command=(*DASHBOARD, "--script", str(folder / "script.py")))
     stop_dashboard(workspace)
+
+
+def test_a_script_begins_at_the_top_of_the_page() -> None:
+    """Whatever container the fragment stood in that this thread drew before."""
+    install()
+    top = get_default_dg_stack_value()
+    context_dg_stack.set((*top, st.container()))
+    runner = object.__new__(ScriptRunner)
+    runner._script_thread = None
+    with pytest.raises(RuntimeError, match="script thread"):
+        runner._run_script(RerunData())
+    assert context_dg_stack.get() == top
 
 
 def test_a_press_amid_a_callback_waits_for_its_end(address: Address, chromium: Browser) -> None:
