@@ -180,7 +180,7 @@ def files(recipe: Recipe, checked: Recipe | None) -> None:
     st.file_uploader(say("design.upload"), type="toml", max_upload_size=1, key="design_upload", on_change=take_file)
     if checked is not None:
         st.markdown(say("design.command"))
-        st.code(command.command(checked, workspace=workspace().path), language="bash", wrap_lines=True)
+        st.code(command.command(checked, workspace=workspace().path), language=None, wrap_lines=True)
 
 
 def take_file() -> None:

@@ -51,7 +51,7 @@ def _recipe(run: Run, state: RunState) -> None:
     st.download_button(
         say("details.download"), text, file, "application/toml", icon=":material/download:", on_click="ignore"
     )
-    st.code(text, language="toml")
+    st.code(text, language=None)
 
 
 def _environment(state: RunState) -> None:
@@ -70,10 +70,10 @@ def _files(run: Run, state: RunState) -> None:
             st.caption(f"{step.step}: {UserText(note).md()}")
     kept = sorted(path for path in run.checkpoints.glob("seed-*/step-*/epoch-*"))
     st.caption(say("details.checkpoints", count=len(kept), folder=UserText(run.folder).md()))
-    st.code(f"condenser export {run.id} --out bundle", language="bash")
+    st.code(f"condenser export {run.id} --out bundle", language=None)
     if state.status.is_over:
         st.caption(say("details.whole"))
-        st.code(f"condenser send {run.id} run.zip --to zip", language="bash")
+        st.code(f"condenser send {run.id} run.zip --to zip", language=None)
     st.download_button(
         say("details.table"), lambda: run_table.to_csv(run), f"{UserText(state.name).path()}.csv", "text/csv",
         key="details_table", icon=":material/download:", on_click="ignore", help=say("details.table_help"),
