@@ -41,15 +41,15 @@ def counted(choices: Sequence[str], chosen: Sequence[int]) -> pd.DataFrame:
 
 
 def stacked(numbers: Sequence[tuple[float, str]], low: float, high: float) -> pd.DataFrame:
-    """A row for each (prediction, learner) in the order of the numbers: the middle of its bin among BINS from `low` to
+    """A row for each (prediction, learner) in the order of the numbers: the nearest of BINS equal steps from `low` to
     `high`, and its level in the stack, from 1."""
     width = (high - low) / BINS
     heights: dict[int, int] = {}
     rows = []
     for number, learner in sorted(numbers):
-        place = min(BINS - 1, max(0, int((number - low) / width)))
+        place = min(BINS, max(0, round((number - low) / width)))
         heights[place] = heights.get(place, 0) + 1
-        rows.append((number, learner, low + (place + 0.5) * width, heights[place]))
+        rows.append((number, learner, low + place * width, heights[place]))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

@@ -14,6 +14,8 @@ from dashboard.learn import acting, drawn, predicting, shelf
 from dashboard.learn.book import Book, all_hold, holding, keep, open_book
 from dashboard.session import forget, put_query, read_only, widget, workspace
 
+HEADING = "####"  # of a part of a lesson, whose title is of the third level
+
 
 def draw(lesson: Lesson) -> None:
     """The whole lesson, as far as the learner has come."""
@@ -66,12 +68,12 @@ def _blocks(book: Book) -> bool:
     return True
 
 
-def draw_block(book: Book, block: Block, place: int) -> bool:
-    """One block; False for a prediction that is not made yet."""
+def draw_block(book: Book, block: Block, place: int, heading: str = HEADING) -> bool:
+    """One block; False for a prediction that is not made yet. `heading` is the Markdown before headings."""
     match block:
         case Paragraph():
             text = book.told(block.text)
-            st.markdown(f"#### {text}" if block.heading else text)
+            st.markdown(f"{heading} {text}" if block.heading else text)
         case Predict():
             return predicting.draw(book, block, book.lesson.predictions.index(block))
         case Knob():
@@ -124,9 +126,9 @@ def question(book: Book, block: Question, place: int) -> None:
                 st.info(say("learn.wrong", why=why), icon=":material/cancel:")
 
 
-def remember_list(book: Book) -> None:
+def remember_list(book: Book, heading: str = HEADING) -> None:
     """What to remember."""
-    st.markdown(f"#### {say('learn.remember')}")
+    st.markdown(f"{heading} {say('learn.remember')}")
     st.markdown("\n".join(f"- {book.told(text)}" for text in book.lesson.remember))
 
 

@@ -17,6 +17,7 @@ from dashboard.learn.book import Book, open_book
 from dashboard.session import put_query, raw_query
 
 STYLE = Path(__file__).with_name("learn.css")
+HEADING = "###"  # the lesson's title stands on the first slide alone
 Slide = tuple[tuple[int, Block], ...]  # blocks with their places in the lesson
 
 
@@ -47,7 +48,7 @@ def draw(found: Lesson) -> None:
             st.markdown(f"### {book.told(found.title)}")
             st.markdown(book.told(found.question))
         elif now == last:
-            lesson.remember_list(book)
+            lesson.remember_list(book, HEADING)
             lesson.paper(found)
         else:
             _slide(book, parts[now - 1])
@@ -82,7 +83,7 @@ def _slide(book: Book, blocks: Sequence[tuple[int, Block]]) -> None:
             acting.draw_knob(book, block)
             acting.draw(book)
         else:
-            lesson.draw_block(book, block, place)
+            lesson.draw_block(book, block, place, HEADING)
 
 
 def _poll(book: Book, block: Predict) -> None:
