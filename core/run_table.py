@@ -9,9 +9,11 @@ from typing import NamedTuple
 
 from core.errors import UserErrors
 from core.escaping import UserText
+from core.events import Progress
 from core.options import Value
 from core.points import Point
 from core.runs import Run
+from core.state import StepState
 
 FIGURES = (
     "accuracy", "accuracy_low", "accuracy_high", "validation_accuracy", "target_accuracy", "bytes", "compressed_bytes",
@@ -98,16 +100,22 @@ def _answered(point: Point) -> Iterator[tuple[str, int | float]]:
 
 def _curves(run: Run) -> Iterator[Row]:
     for step in run.state().steps:
-        for progress in step.curve:
-            if progress.batch:
-                continue
-            for figure in PROGRESS:
-                value = getattr(progress, figure)
-                if value is not None:
-                    unit = SHARED if "accuracy" in figure else ""
-                    name = progress.control or progress.what
-                    place = str(step.step), str(progress.seed), name, str(progress.epoch)
-                    yield Row(run.id, "curve", *place, figure, told(value), unit)
+        for progress, figure, value in reported(step):
+            unit = SHARED if "accuracy" in figure else ""
+            name = progress.control or progress.what
+            place = str(step.step), str(progress.seed), name, str(progress.epoch)
+            yield Row(run.id, "curve", *place, figure, told(value), unit)
+
+
+def reported(step: StepState) -> Iterator[tuple[Progress, str, int | float]]:
+    """What was reported at the end of each epoch: the report, the figure's name and its value."""
+    for progress in step.curve:
+        if progress.batch:
+            continue
+        for figure in PROGRESS:
+            value = getattr(progress, figure)
+            if value is not None:
+                yield progress, figure, value
 
 
 def told(value: Value) -> str:

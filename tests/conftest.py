@@ -44,7 +44,7 @@ def _place(item: pytest.Item) -> int:
 
 
 @pytest.fixture(autouse=True)
-def whole_numbers() -> Iterator[None]:
+def denormals_kept() -> Iterator[None]:
     """A run owns its process and flushes denormal numbers in it; no test leaves that to the next."""
     _keep_denormals()
     yield

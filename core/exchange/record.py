@@ -12,7 +12,7 @@ from core.artifacts import refuse_damaged
 from core.errors import UserError, UserErrors
 from core.events import Measured, Progress
 from core.points import Point
-from core.run_table import PROGRESS, UNITS, figures, told
+from core.run_table import UNITS, figures, reported, told
 from core.runs import Run
 from core.state import RunState, Status, StepState
 
@@ -103,13 +103,8 @@ def _curves(state: RunState) -> Iterator[Metric]:
     """What was reported at the end of each epoch, under the step's name: `step1_distill/training_loss`."""
     for step in state.steps:
         own = min((progress.seed for progress in step.curve), default=0)
-        for progress in step.curve:
-            if progress.batch:
-                continue
-            for figure in PROGRESS:
-                value = getattr(progress, figure)
-                if value is not None:
-                    yield Metric(_curve(step, progress, own, figure), value, progress.epoch, progress.time)
+        for progress, figure, value in reported(step):
+            yield Metric(_curve(step, progress, own, figure), value, progress.epoch, progress.time)
 
 
 def _curve(step: StepState, progress: Progress, own: int, figure: str) -> str:

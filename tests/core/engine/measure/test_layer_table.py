@@ -91,8 +91,8 @@ def test_times_add_up_to_the_latency_and_every_layer_has_its_own(form: str, file
 @pytest.mark.alone
 def test_kernels_fill_the_time_of_a_network_that_takes_a_while(tmp_path: Path) -> None:
     """Of a file that takes milliseconds, all but 15 % is spent in operators; most of that in layers, in proportion to
-    what they compute. All from one profile, of five the one that was
-    interrupted least, since whatever interrupts it falls between operators."""
+    what they compute. All from one profile: of five the one interrupted least, since whatever interrupts it
+    falls between operators."""
     torch.manual_seed(0)
     pixels = Preprocessing(64, 3, PIXELS.mean, PIXELS.std)
     path = tmp_path / "resnet18.onnx"
