@@ -36,10 +36,10 @@ from streamlit.starlette import App
 from core.assets import shipped
 from core.classroom.tokens import kept
 from core.errors import UserError, UserErrors
+from dashboard import former_labels, undisturbed
 from dashboard.addresses import address_of
 from dashboard.classroom.seats import SHARED, seats
 from dashboard.guard import PLOTLY, Guard
-from dashboard.undisturbed import install
 
 if TYPE_CHECKING:
     from dashboard.classroom.gate import Gate, Shared
@@ -150,7 +150,8 @@ class Lasting:
 def build(script: Path = SCRIPT, shared: Shared | None = None) -> App:
     """The application: Streamlit's, our guard before it, and plotly.js beside it; before all of them, if it is shared,
     the gate of the class."""
-    install()
+    undisturbed.install()
+    former_labels.install()
     pages = [address_of(path.stem) for path in script.absolute().parent.glob("app_pages/*.py")]
     gate = [Middleware(_gate(), shared=shared, pages=pages)] if shared else []
     return App(
