@@ -1,12 +1,13 @@
 """A browser answers a menu with the words that it shows, and these may be the words of a moment ago.
 
-When the language changes, or the state in a run's name, the server knows a menu by its new words at once and the browser
-some moments later. Streamlit takes an answer in the old words for the option itself: a method called "Linear probe" came
-into a recipe, and the page was gone. Its button groups are safe from that; selectbox, radio and multiselect are not.
+When the language changes, or the state in a run's name, the server knows a menu by its new words at once and the
+browser some moments later. Streamlit takes an answer in the old words for the option itself: a method called "Linear
+probe" came into a recipe, and the page was gone. Its button groups are safe from that; selectbox, radio and
+multiselect are not.
 
-Here each menu whose words are not the options themselves remembers its former words. An answer in them is the option that
-they stood for; an answer in words that it never had changes nothing. Without a `format_func` a menu is left as it is, so
-that `accept_new_options` works.
+Here each menu whose words are not the options themselves remembers its former words. An answer in them is the option
+that they stood for; an answer in words that it never had changes nothing. Without a `format_func` a menu is left as it
+is, so that `accept_new_options` works.
 
 `install` replaces one method of the version in constraints.txt.
 """
