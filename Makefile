@@ -54,6 +54,7 @@ ifeq ($(DEVICE),cpu)
 	$(BIN)/python -m tests.bench.live_page
 	$(BIN)/python -m tests.bench.shared_class
 	$(BIN)/python -m tests.bench.alone
+	$(BIN)/python -m tests.bench.peers --pairs $(N)
 	$(BIN)/python -m tests.bench.whole_runs --n $(N)
 else
 	$(BIN)/python -m tests.bench.whole_runs --device $(DEVICE) --n 1 --only demo "demo reused" "2 runs"
