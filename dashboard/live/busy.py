@@ -40,4 +40,4 @@ def draw(run: Run) -> None:
     """A line while more than a quarter is used by others; else nothing."""
     used = share(run)
     if used is not None and used >= MUCH:
-        st.caption(f":orange[:material/speed:] {say('live.busy', tenths=max(round(10 * used), 1))}")
+        st.caption(f":orange[:material/speed:] {say('live.busy', percent=10 * round(10 * used))}")

@@ -148,7 +148,8 @@ def smoothing() -> None:
 
 def draw_landing(run: Run, state: RunState) -> None:
     """The points so far: accuracy against size, mark area as latency."""
-    st.markdown(f"**{say('live.landing')}** :small[{say('live.marks')}]", help=terms.of_words("live.landing"))
+    title = say("live.landed" if state.status.is_over else "live.landing")
+    st.markdown(f"**{title}** :small[{say('live.marks')}]", help=terms.of_words("live.landing"))
     landed = tuple(told.seq for told in state.measured)
     made = kept("landing", (run.id, landed, state.chance, dark()), lambda: _landing(state))
     newest = max((told.time for told in state.measured), default=None)

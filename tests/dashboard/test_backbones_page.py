@@ -129,13 +129,13 @@ def test_ranking_on_the_page_gives_the_command_s_rows(workspace: Workspace) -> N
     app.multiselect(key="backbones_rank_which").set_value(["resnet8_fashion", "resnet20_fashion"]).run()
     app.button(key="backbones_rank").click().run().run()
     calm(app)
-    rows = next(each.value for each in app.dataframe if "Probe [%]" in each.value.columns)
+    rows = next(each.value for each in app.dataframe if "Probe (%)" in each.value.columns)
     asked = RankRequest("digits", ("resnet8_fashion", "resnet20_fashion"), 1000, 0)
     job = workspace.create_job("rank", asked.to_document())
     theirs = RankRequest.answer_from_document(job.result()).rows
     assert list(rows["Name"]) == [row.backbone for row in theirs]
     assert list(rows["LogME"]) == [round(row.logme, 3) for row in theirs]
-    assert list(rows["Probe [%]"]) == [round(100 * row.probe_accuracy, 1) for row in theirs]
+    assert list(rows["Probe (%)"]) == [round(100 * row.probe_accuracy, 1) for row in theirs]
     part = job.partial()
     assert part is not None, "rows come one by one"
     assert len(RankRequest.answer_from_document(part).rows) == 2
