@@ -120,7 +120,7 @@ def test_a_time_is_measured_here_and_kept(workspace: Workspace) -> None:
     assert 0 < found.p50 <= found.p95
     assert "**resnet8**" in text(calm(app))
     row = table(app).set_index("name").loc["resnet8"]
-    assert row["Time here [ms]"] == pytest.approx(found.p50, abs=0.01)
+    assert row["Time here (ms)"] == pytest.approx(found.p50, abs=0.01)
 
 
 def test_ranking_on_the_page_gives_the_command_s_rows(workspace: Workspace) -> None:
@@ -172,4 +172,4 @@ def test_what_is_refused_is_said_in_words(workspace: Workspace, tmp_path: Path) 
     calm(app)
     keep_time(BackboneTime("resnet8", 16, 0.1, 0.1, 50, False, 1), workspace.cache)
     rows = table(shown("backbones")).set_index("name")
-    assert bool(rows["Time here [ms]"].isna()["resnet8"]), "it was measured at another size"
+    assert bool(rows["Time here (ms)"].isna()["resnet8"]), "it was measured at another size"
