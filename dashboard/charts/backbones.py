@@ -40,7 +40,7 @@ def figure(points: pd.DataFrame, x: str, y: str, names: Mapping[str, str], *, da
             dark,
             height=HEIGHT,
             showlegend=True,
-            xaxis=style.axis(dark, x, **ticks.logarithmic(points["megabytes"])),
+            xaxis=style.axis(dark, x, **ticks.logarithmic(points["megabytes"], told=ticks.whole)),
             yaxis=style.axis(dark, y),
         )
     )

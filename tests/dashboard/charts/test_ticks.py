@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from dashboard.charts.ticks import logarithmic, short
+from dashboard.charts.ticks import logarithmic, short, whole
 
 UNITS = {"kB": 1e3, "MB": 1e6, "GB": 1e9, "B": 1.0}
 
@@ -39,3 +39,8 @@ def test_what_has_no_place_is_left_out() -> None:
 @pytest.mark.parametrize(("value", "told"), [(0.05, "0.05"), (1, "1"), (999.0, "999"), (2e4, "20 k"), (3e9, "3 G")])
 def test_a_number_is_short(value: float, told: str) -> None:
     assert short(value) == told
+
+
+@pytest.mark.parametrize(("value", "told"), [(0.05, "0.05"), (1, "1"), (2e3, "2,000"), (1e6, "1,000,000")])
+def test_a_number_whose_unit_stands_elsewhere_is_written_out(value: float, told: str) -> None:
+    assert whole(value) == told
