@@ -46,7 +46,7 @@ def gallery(choice: Choice, pair: Pair, places: Sequence[int], key: str) -> None
 
 def _tile(pair: Pair, place: int, picture: bytes | None, key: str) -> None:
     label = pair.own.name(int(pair.own.labels[place]))
-    with st.container(width=TILE, height="stretch", gap="xxsmall", border=True):
+    with st.container(width=TILE, gap="xxsmall", border=True):
         if picture is not None:
             alt = say("inspect.image_alt", place=place, label=UserText(label).plain())
             st.image(picture, width=TILE - 34, alt=alt)
