@@ -20,7 +20,7 @@ def of(choice: Choice, pair: Pair | None) -> str:
     """For Markdown; what is not known yet is left out."""
     parts = [say("inspect.accuracy", accuracy=formatting.accuracy(choice.point))]
     if (difference := change(choice)) is not None:
-        parts[0] += f" ({difference})"
+        parts[0] += say("inspect.aside", told=difference)
     if pair is not None:
         parts += [worst(pair.own), confidence(pair.own)]
     return " · ".join(parts)

@@ -17,7 +17,7 @@ from core.state import RunState
 from dashboard import chance, components, terms
 from dashboard.charts import curves, run_points
 from dashboard.charts.chance import Level
-from dashboard.i18n import control_name, say, template
+from dashboard.i18n import control_name, named, say, template
 from dashboard.live import parent
 from dashboard.live.kept import kept
 from dashboard.live.parent import Parent
@@ -158,6 +158,8 @@ def draw_landing(run: Run, state: RunState) -> None:
 
 def _landing(state: RunState) -> Panel:
     table = run_points.info(state)
+    names = {p.name: named(p.stage, p.method, p.name) for p in (*state.points, *state.controls)}
+    table["name"] = table["name"].map(names)
     labels = run_points.Labels(
         x=say("live.size"),
         y=say("live.test_accuracy"),
