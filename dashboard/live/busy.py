@@ -39,6 +39,6 @@ def share(run: Run) -> float | None:
 
 def draw(run: Run) -> None:
     """A line while more than a quarter is used by others; else its room, so that nothing below moves when it comes."""
-    used = share(run)
-    busy = used is not None and used >= MUCH
-    st.caption(f":orange[:material/speed:] {say('live.busy', percent=10 * round(10 * used))}" if busy else ROOM)
+    used = share(run) or 0.0
+    told = f":orange[:material/speed:] {say('live.busy', percent=10 * round(10 * used))}"
+    st.caption(told if used >= MUCH else ROOM)
