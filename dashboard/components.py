@@ -90,7 +90,7 @@ def point_strip(run: str, points: Sequence[Point], controls: Iterable[Point] = (
 
 
 def _point(run: str, point: Point, first: Point, *, control: bool = False) -> None:
-    with st.container(border=True, width=CARD, gap="xxsmall"):
+    with st.container(border=True, width=CARD, height="stretch", gap="xxsmall"):
         st.markdown(heading(point, control=control))
         st.markdown(f"**{formatting.accuracy(point)}**")
         at_chance(point)

@@ -8,11 +8,11 @@ from core import formatting
 from core.catalog import load_catalog
 from core.escaping import UserText
 from core.events import Progress
-from core.options import Value
 from core.recipe import Recipe
 from core.state import RESTED, RunState, Status
 from dashboard.charts.style import MARKS
 from dashboard.i18n import control_name, say, spoken
+from dashboard.option_words import told_of
 
 ICONS = {
     Status.QUEUED: ":material/schedule:",
@@ -93,14 +93,9 @@ def happening(state: RunState, recipe: Recipe | None) -> str:
         return say("status.why_control", name=UserText(control_name(told.control)).md())
     step = recipe.steps[told.step]
     method = load_catalog().method(step.stage, step.method)
-    knobs = [f"{spoken(o.title)} {_written(step.options[o.name])}" for o in method.options if o.name in step.options]
+    knobs = [f"{spoken(o.title)} {told_of(o, step.options[o.name])}" for o in method.options if o.name in step.options]
     chosen = say("status.chosen", knobs=", ".join(knobs)) if knobs else say("status.defaults")
     return say("status.why_training", title=spoken(method.title), summary=spoken(method.summary), chosen=chosen)
-
-
-def _written(value: Value) -> str:
-    """A knob's value; what a person typed, such as the name of a class, as they typed it."""
-    return UserText(value).md() if isinstance(value, str) else str(value)
 
 
 def age(since: float | None) -> str:

@@ -20,7 +20,7 @@ PHRASES = {
     "most_accurate_free": "It is the most accurate of {count:trial|trials}.",
     "smallest": "It has the smallest file of {count:trial|trials} within the bounds.",
     "binds": "The bound on {bound} binds: trial {number} is {gain}, but {amount}.",
-    "binds_none": "No bound binds: none of the trials outside them is better.",
+    "binds_none": "No bound stood in the way: none of the trials outside them is better.",
     "gain_accuracy": "{points} points better",
     "gain_bytes": "{size} smaller",
     "cheaper": "The next smaller: trial {number} with {size}, {points} points less.",

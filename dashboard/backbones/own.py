@@ -35,7 +35,10 @@ def importing(architectures: Sequence[str]) -> None:
     st.caption(say("backbones.import_help"))
     file = st.file_uploader(say("backbones.import_file"), type=KINDS, key="backbones_file")
     path = "" if is_learner() else st.text_input(say("backbones.import_path"), key="backbones_path", max_chars=4096)
-    architecture = st.selectbox(say("backbones.import_architecture"), architectures, index=None, key="backbones_arch")
+    architecture = st.selectbox(
+        say("backbones.import_architecture"), architectures, index=None, key="backbones_arch",
+        placeholder=say("forms.choose"),
+    )  # fmt: skip
     name = st.text_input(say("backbones.import_name"), key="backbones_name", max_chars=64)
     labels = st.text_area(say("backbones.import_labels"), key="backbones_labels", help=say("backbones.labels_help"))
     whole = bool((file is not None or path.strip()) and architecture and name.strip())

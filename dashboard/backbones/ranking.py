@@ -34,6 +34,7 @@ def show(names: Sequence[str], here: Collection[str], sets: Mapping[str, Facts])
     chosen = st.multiselect(
         say("backbones.rank_which"), list(names), default=[name for name in names if name in here][:FEW],
         key="backbones_rank_which", max_selections=MOST, help=say("backbones.rank_which_help"),
+        placeholder=say("forms.choose"),
     )  # fmt: skip
     going = asking.asked(RANK) is not None
     st.button(

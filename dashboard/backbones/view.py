@@ -18,7 +18,7 @@ from dashboard.backbones.table import VERDICTS
 from dashboard.charts import backbones as chart
 from dashboard.data import asking
 from dashboard.design import draft, draft_state
-from dashboard.design.cards import backbone_line, verdict_line
+from dashboard.design.cards import backbone_line, licence_of, verdict_line
 from dashboard.design.draft import Draft
 from dashboard.i18n import say
 from dashboard.session import dark, read_only, set_widget, widget, workspace
@@ -123,7 +123,7 @@ def one(table: pd.DataFrame, backbones: dict[str, Facts]) -> None:
         st.caption(backbone_line(facts))
         if facts.get("accuracy_at"):
             st.caption(say("backbones.accuracy_at", side=facts["accuracy_at"]))
-        st.caption(say("backbones.licence", licence=UserText(facts["licence"]).md()))
+        st.caption(say("backbones.licence", licence=UserText(licence_of(str(facts["licence"]))).md()))
         st.caption(verdict_line(name))
         with st.container(horizontal=True, key="backbones_one_actions"):
             if st.button(say("backbones.design"), type="primary", icon=":material/tune:", key="backbones_design"):

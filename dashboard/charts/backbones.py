@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from core.escaping import UserText
-from dashboard.charts import style
+from dashboard.charts import style, ticks
 
 PLACES = {"here": "circle", "download": "circle-open", "own": "star"}  # where the weights are, and the mark for it
 COLORS = {"here": "transfer", "download": "transfer", "own": "distill"}
@@ -40,7 +40,7 @@ def figure(points: pd.DataFrame, x: str, y: str, names: Mapping[str, str], *, da
             dark,
             height=HEIGHT,
             showlegend=True,
-            xaxis=style.axis(dark, x, type="log"),
+            xaxis=style.axis(dark, x, **ticks.logarithmic(points["megabytes"], told=ticks.whole)),
             yaxis=style.axis(dark, y),
         )
     )

@@ -17,7 +17,7 @@ from core import formatting
 from core.errors import shorten
 from core.escaping import UserText
 from core.points import Point
-from dashboard.charts import style
+from dashboard.charts import style, ticks
 
 COLUMNS = ["learner", "run", "stage", "name", "validation", "accuracy", "bytes"]
 SIZE = 11  # pixels
@@ -84,7 +84,7 @@ def figure(table: pd.DataFrame, labels: Labels, bar: float, *, dark: bool = Fals
     }  # fmt: skip
     layout = style.layout(
         dark, height=HEIGHT, hovermode="closest", shapes=[line], annotations=[note],
-        xaxis=style.axis(dark, labels.x, type="log", exponentformat="SI", ticksuffix="B"),
+        xaxis=style.axis(dark, labels.x, **ticks.logarithmic(table["bytes"], "B")),
         yaxis=style.axis(dark, labels.y, tickformat=".3~p"),
     )  # fmt: skip
     return go.Figure(marks, layout)

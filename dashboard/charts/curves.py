@@ -146,7 +146,8 @@ class _Panel:
         row, column = divmod(self.number, ACROSS)
         across = min(ACROSS, self.grid.panels)
         left, right = (column + 0.09 * (column > 0)) / across, (column + 1 - 0.02 * (column + 1 < across)) / across
-        bottom, top = 1 - (row + 0.82) / self.grid.rows, 1 - (row + 0.1) / self.grid.rows
+        rows = self.grid.rows - 0.18  # the lowest row has its words below the paper
+        bottom, top = 1 - (row + 0.82) / rows, 1 - (row + 0.06) / rows
         split = bottom + 0.4 * (top - bottom) if self.grid.training else bottom
         found = {
             _key(self.x): style.axis(

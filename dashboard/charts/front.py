@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from dashboard.charts import chance, style
+from dashboard.charts import chance, style, ticks
 from dashboard.charts.bounds import Bounds, feasible, usable
 from dashboard.charts.chance import Level
 from dashboard.charts.hover import PLAIN, Spread, texts
@@ -139,13 +139,10 @@ def _paths(table: pd.DataFrame, axes: Axes, of_picked: pd.Series[bool]) -> tuple
 
 
 def _ticks(table: pd.DataFrame, axes: Axes) -> dict[str, Any]:
-    ticks: dict[str, Any] = {"type": "log" if axes.log else "linear", "exponentformat": "SI", "minexponent": 3}
-    if axes.x == "bytes":
-        ticks["ticksuffix"] = "B"
-    if axes.log and len(table):
-        decades = table[axes.x].max() / max(table[axes.x].min(), 1e-12)
-        ticks["dtick"] = "D2" if decades <= 1000 else "D1" if decades <= 10 else 1
-    return ticks
+    unit = "B" if axes.x == "bytes" else ""
+    if axes.log:
+        return ticks.logarithmic(table[axes.x], unit)
+    return {"type": "linear", "exponentformat": "SI", "minexponent": 3, "ticksuffix": unit}
 
 
 def _shade(table: pd.DataFrame, axes: Axes, bounds: Bounds, theme: style.Look) -> list[dict[str, Any]]:

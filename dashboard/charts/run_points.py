@@ -15,7 +15,7 @@ from core.escaping import UserText
 from core.points import Point
 from core.state import RunState
 from core.summary import RunSummary
-from dashboard.charts import chance, style
+from dashboard.charts import chance, style, ticks
 from dashboard.charts.chance import Level
 
 COLUMNS = ["step", "stage", "name", "control", "accuracy", "low", "high", "bytes", "p50", "noisy", "at_chance"]
@@ -98,7 +98,7 @@ def figure(
     layout = style.layout(
         dark, height=420, hovermode="closest",
         shapes=chance.lines(levels, dark), annotations=chance.notes(levels, visible, dark),
-        xaxis=style.axis(dark, labels.x, type="log", exponentformat="SI", ticksuffix="B", dtick="D2", **blank),
+        xaxis=style.axis(dark, labels.x, **ticks.logarithmic(table["bytes"], "B"), **blank),
         yaxis=style.axis(dark, labels.y, tickformat=".3~p", range=visible),
     )  # fmt: skip
     return go.Figure([path, *marks], layout)

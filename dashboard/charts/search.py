@@ -18,6 +18,7 @@ from dashboard.charts import style
 
 HEIGHT = 320
 TALL = 36  # pixels a bar
+FEW = 8  # trials, each with its number on the axis
 COLUMNS = ["trial", "accuracy", "bytes", "latency", "within", "best", "front"]
 Told = Callable[[str, Value], str]
 
@@ -62,7 +63,8 @@ def history(table: pd.DataFrame, labels: Labels, *, dark: bool = False) -> go.Fi
         x=ends[0] if len(best) else [], y=ends[1], mode="lines", name=labels.best, hoverinfo="skip",
         line={"shape": "hv", "color": style.look(dark).stages["prune"], "width": 2},
     )  # fmt: skip
-    return _laid(drawn, labels.trial, labels.accuracy, dark)
+    whole = {"tickvals": table["trial"].tolist()} if len(table) <= FEW else {}
+    return _laid(drawn, labels.trial, labels.accuracy, dark, **whole)
 
 
 def front(table: pd.DataFrame, best: int | None, labels: Labels, *, dark: bool = False) -> go.Figure:

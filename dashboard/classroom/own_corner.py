@@ -51,7 +51,7 @@ def _chosen(over: list[RunSummary]) -> list[RunSummary]:
     """The runs that a learner wants to hand in: all of them, unless they choose."""
     found: list[RunSummary] = st.multiselect(
         say("classroom.runs"), over, default=over[:MOST_RUNS], max_selections=MOST_RUNS, key="class_runs",
-        format_func=lambda run: UserText(f"{run.name} · {run.id[-6:]}").plain(),
+        format_func=lambda run: UserText(f"{run.name} · {run.id[-6:]}").plain(), placeholder=say("forms.choose"),
     )  # fmt: skip
     return found
 

@@ -34,7 +34,12 @@ def show() -> None:
         return
     _table()
     chosen: Corner | None = st.selectbox(
-        say("classroom.choose"), corners, index=None, format_func=_called, key="class_choose"
+        say("classroom.choose"),
+        corners,
+        index=None,
+        format_func=_called,
+        key="class_choose",
+        placeholder=say("forms.choose"),
     )
     if chosen is not None:
         _one(chosen)

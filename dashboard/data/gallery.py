@@ -19,7 +19,7 @@ from dashboard.i18n import say
 from dashboard.session import put_query, read_only, recall, remember, workspace
 
 SLOT, TRIED = "data.samples", "data.samples_tried"
-WIDE = 396  # pixels of a card: three beside each other on a desk
+WIDE = 364  # pixels of a card: three beside each other in a window of 1280
 SECTIONS = ("bundled", "disk", "download")
 
 
@@ -30,7 +30,7 @@ def own(sets: Mapping[str, Facts], chosen: str | None) -> None:
     st.subheader(say("data.section_own"), anchor=False)
     with st.container(horizontal=True, key="data_own"):
         for number, (name, facts) in enumerate(sets.items()):
-            with st.container(border=True, width=WIDE, gap="xsmall", key=f"data_own_{number}"):
+            with st.container(border=True, width=WIDE, height="stretch", gap="xsmall", key=f"data_own_{number}"):
                 _picture(name)
                 st.markdown(f"**{UserText(name).md()}**")
                 st.caption(_counts(facts))
@@ -65,7 +65,7 @@ def catalogued() -> None:
 
 def _card(facts: Facts, place: str) -> None:
     name = str(facts["name"])
-    with st.container(border=True, width=WIDE, gap="xsmall", key=f"data_set_{name}"):
+    with st.container(border=True, width=WIDE, height="stretch", gap="xsmall", key=f"data_set_{name}"):
         if place != "download":
             _picture(name)
         st.markdown(f"**{UserText(cards.title(facts)).md()}**")

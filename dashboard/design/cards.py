@@ -21,7 +21,7 @@ from dashboard.design import draft, draft_state, fit
 from dashboard.design.draft import Draft
 from dashboard.design.naming import automatic
 from dashboard.forms import GROUPS, Group, Menu, backbone_menu, field, grouped
-from dashboard.i18n import say, spoken
+from dashboard.i18n import phrase, say, spoken
 from dashboard.option_words import told_of
 from dashboard.session import workspace
 
@@ -29,6 +29,10 @@ KNOBS = {option.name: option for option in RECIPE_OPTIONS}
 OWN_FIELDS = ("name", "dataset", "labels", "target", "pool", "backbone")  # in a place of their own; the others: "More"
 MOST_TOLD = 2  # of what is changed in a fold
 VERDICTS = ("prunable", "quantizable", "exportable")
+LICENCES = (
+    "unstated", "research", "research_only", "noncommercial", "imagenet", "imagenet_teaching", "bsd", "fonts",
+    "written_here", "torchvision", "of_project", "trained_here",
+)  # fmt: skip
 
 
 def name_field(now: Draft, faults: Sequence[UserError]) -> None:
@@ -125,8 +129,16 @@ def data_line(facts: Facts) -> str:
         parts.append(say("design.side", side=side))
     parts.append(say(f"design.data_{where(facts)}", size=formatting.size(facts.get("download_bytes", 0))))
     if licence := facts.get("licence"):
-        parts.append(say("design.licence", licence=UserText(licence).md()))
+        parts.append(say("design.licence", licence=UserText(licence_of(str(licence))).md()))
     return " · ".join((*parts, *source(facts.get("source", ""))))
+
+
+def licence_of(told: str) -> str:
+    """A licence in the person's language where the catalog says more than a name."""
+    for name in LICENCES:
+        if phrase(f"design.licence_{name}", "en") == told:
+            return say(f"design.licence_{name}")
+    return told
 
 
 def backbone_line(facts: Facts) -> str:

@@ -154,7 +154,9 @@ def _choices(
         entry = next((menu[str(value)] for menu in stage.values() if str(value) in menu), None)
         return spoken(entry.title) if entry else str(value)
 
-    chosen = st.multiselect(title, values, kept, format_func=told, key=f"vary_{path}_choices")
+    chosen = st.multiselect(
+        title, values, kept, format_func=told, key=f"vary_{path}_choices", placeholder=say("forms.choose")
+    )
     return Vary(path, choices=tuple(chosen))
 
 

@@ -59,7 +59,8 @@ def summary(pair: Pair) -> str:
         now = figure(pair.own.matrix)
         told = say(f"inspect.{name}", share=formatting.percent(now))
         if pair.other is not None:
-            told += f" ({say('inspect.points', points=signed(now - figure(pair.other.matrix)))})"
+            difference = say("inspect.points", points=signed(now - figure(pair.other.matrix)))
+            told += say("inspect.aside", told=difference)
         parts.append(told)
     return " · ".join(parts)
 

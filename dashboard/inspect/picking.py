@@ -22,6 +22,7 @@ from dashboard.tradeoffs.points_cache import stored
 NOTHING = "none"  # in the address: held against nothing
 MOST_RUNS, MOST_OTHERS = 200, 200  # to choose from, the newest ones: runs, and points of other runs
 CELL = "cell"
+WIDTH, WIDTHS = 325, {"run": 430}  # pixels of a menu: a run is called by its name and the second it was begun
 
 
 def chosen() -> Choice | None:
@@ -129,7 +130,7 @@ def _menu(name: str, options: list[str], now: str, told: Callable[[str], str], c
     key = f"inspect_{name}_{now}"
     st.selectbox(
         say(f"inspect.{name}"), options, options.index(now), format_func=told, key=key, on_change=_changed,
-        args=(key, now, change), width=350,
+        args=(key, now, change), width=WIDTHS.get(name, WIDTH),
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from dashboard.i18n import say
 from dashboard.inspect.choice import Choice
 from dashboard.inspect.evidence import Answered, Pair
 
+SAME = "±0.0"  # points of percent
 SURE = 0.05  # from here on chance is not believed
 
 
@@ -19,7 +20,7 @@ def of(choice: Choice, pair: Pair | None) -> str:
     """For Markdown; what is not known yet is left out."""
     parts = [say("inspect.accuracy", accuracy=formatting.accuracy(choice.point))]
     if (difference := change(choice)) is not None:
-        parts[0] += f" ({difference})"
+        parts[0] += say("inspect.aside", told=difference)
     if pair is not None:
         parts += [worst(pair.own), confidence(pair.own)]
     return " · ".join(parts)
@@ -30,7 +31,8 @@ def change(choice: Choice) -> str | None:
     other = choice.against.point.accuracy if choice.against is not None else None
     if choice.point.accuracy is None or other is None:
         return None
-    return say("inspect.points", points=signed(choice.point.accuracy - other))
+    points = signed(choice.point.accuracy - other)
+    return say("inspect.points", points=points) if points != SAME else say("inspect.points_same")
 
 
 def worst(own: Answered) -> str:
@@ -62,4 +64,4 @@ def probability(p: float) -> str:
 def signed(share: float) -> str:
     """A difference of shares in points of percent, with its sign."""
     points = round(100 * share, 1)
-    return f"{points:+.1f}".replace("-", "−") if points else "±0.0"
+    return f"{points:+.1f}".replace("-", "−") if points else SAME

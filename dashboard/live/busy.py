@@ -18,6 +18,7 @@ from dashboard.session import workspace
 OVER = 5  # samples: what is said does not flicker
 APART = 3.0  # seconds between two: reading the table of processes costs as much as drawing the page
 MUCH = 0.25  # of the machine
+ROOM = "\u00a0"
 
 
 @st.cache_resource(show_spinner=False)
@@ -37,7 +38,7 @@ def share(run: Run) -> float | None:
 
 
 def draw(run: Run) -> None:
-    """A line while more than a quarter is used by others; else nothing."""
-    used = share(run)
-    if used is not None and used >= MUCH:
-        st.caption(f":orange[:material/speed:] {say('live.busy', tenths=max(round(10 * used), 1))}")
+    """A line while more than a quarter is used by others; else its room, so that nothing below moves when it comes."""
+    used = share(run) or 0.0
+    told = f":orange[:material/speed:] {say('live.busy', percent=10 * round(10 * used))}"
+    st.caption(told if used >= MUCH else ROOM)

@@ -17,7 +17,7 @@ from core.state import RunState
 from dashboard import chance, components, terms
 from dashboard.charts import curves, run_points
 from dashboard.charts.chance import Level
-from dashboard.i18n import control_name, say, template
+from dashboard.i18n import control_name, named, say, template
 from dashboard.live import parent
 from dashboard.live.kept import kept
 from dashboard.live.parent import Parent
@@ -148,7 +148,8 @@ def smoothing() -> None:
 
 def draw_landing(run: Run, state: RunState) -> None:
     """The points so far: accuracy against size, mark area as latency."""
-    st.markdown(f"**{say('live.landing')}** :small[{say('live.marks')}]", help=terms.of_words("live.landing"))
+    title = say("live.landed" if state.status.is_over else "live.landing")
+    st.markdown(f"**{title}** :small[{say('live.marks')}]", help=terms.of_words("live.landing"))
     landed = tuple(told.seq for told in state.measured)
     made = kept("landing", (run.id, landed, state.chance, dark()), lambda: _landing(state))
     newest = max((told.time for told in state.measured), default=None)
@@ -157,6 +158,8 @@ def draw_landing(run: Run, state: RunState) -> None:
 
 def _landing(state: RunState) -> Panel:
     table = run_points.info(state)
+    names = {p.name: named(p.stage, p.method, p.name) for p in (*state.points, *state.controls)}
+    table["name"] = table["name"].map(names)
     labels = run_points.Labels(
         x=say("live.size"),
         y=say("live.test_accuracy"),

@@ -69,6 +69,7 @@ def live_plot(
         "selectable": on_pick is not None,
         "language": language(),
         "words": {theirs: say(f"live_plot.{ours}") for theirs, ours in PHRASES.items()},
+        "without_webgl": say("live_plot.without_webgl"),
         "pictures": {form: say(f"live_plot.{form}") for form in ("png", "svg")},
     }
     _component()(key=key, data=drawing, on_picked_change=picked)

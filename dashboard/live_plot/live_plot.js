@@ -60,6 +60,17 @@ function expose(node) {
   for (const drawing of node.querySelectorAll(".main-svg:not([aria-hidden])")) drawing.setAttribute("aria-hidden", "true");
 }
 
+// Where a browser has no WebGL, Plotly covers the chart with English words and opens a foreign site at a click.
+function withoutWebgl(node, words) {
+  for (const told of node.querySelectorAll(".no-webgl:not(.live-plot-without)")) {
+    told.classList.add("live-plot-without");
+    told.parentElement.onclick = null;
+    told.parentElement.style.background = "";
+    for (const part of [told, told.firstElementChild]) part.removeAttribute("style");
+    told.firstElementChild.textContent = words;
+  }
+}
+
 // Says how new what is seen is, and how often it was brought up to date.
 function shown(node, data) {
   node.dataset.newest = data.newest ?? "";
@@ -88,6 +99,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
         if (data.selectable) listen(node, (ids, how) => node.tell(ids, how));
       }
       expose(node);
+      withoutWebgl(node, data.without_webgl);
       shown(node, data);
     });
   });

@@ -63,7 +63,8 @@ def show(points: pd.DataFrame, everything: pd.DataFrame, view: View) -> tuple[go
         chance.levels(table, view.y),
     )
     few = thinned(table, view.axes, table["front"] | table["id"].isin({*view.sel, view.base}))
-    drawn = front.figure(few, view.axes, labels(view, asked, brief=len(few) > front.MOST_SVG), shown, dark=dark())
+    words = labels(view, asked, brief=len(few) > front.MOST_SVG)
+    drawn = front.figure(few.assign(name=called(few)), view.axes, words, shown, dark=dark())
     live_plot(drawn, key="tradeoffs_chart", alt=alt(table, view), file="trade-offs", on_pick=take)
     target = UserText(view_state.target_of(points) or "–").md()
     told = [say(f"tradeoffs.told_{'spread' if view.y in SPREAD else view.y}", target=target), samples_told(table)]
@@ -76,6 +77,11 @@ def show(points: pd.DataFrame, everything: pd.DataFrame, view: View) -> tuple[go
     st.caption("  \n".join(filter(None, told)))
     marked = points.assign(front=table["front"].reindex(points.index, fill_value=False).astype(bool))
     return drawn, marked
+
+
+def called(points: pd.DataFrame) -> list[str]:
+    """The points' names in the person's language."""
+    return [named(*row) for row in zip(points["stage"], points["method"], points["name"], strict=True)]
 
 
 def _report(
@@ -331,7 +337,7 @@ def for_eyes(points: pd.DataFrame, base: pd.Series[Any] | None = None) -> pd.Dat
         {
             "front": points["front"].map(TICKED),
             "stage": stage,
-            "name": [named(*row) for row in zip(points["stage"], points["method"], points["name"], strict=True)],
+            "name": called(points),
             "run": points["run_name"],
             "accuracy": 100 * points["accuracy"],
             "spread": 100 * spread(points),

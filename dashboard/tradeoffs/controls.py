@@ -278,7 +278,7 @@ def reason(row: pd.Series[Any], beside: pd.Series[Any]) -> str:
         latency=milliseconds(row["p50"], row["noisy"]),
         validation=formatting.percent(row["validation"]),
         gap=say(f"tradeoffs.picked_{way}", points=f"{abs(gap):.1f}"),
-        baseline=f"“{UserText(beside['name']).md()}”",
+        baseline=f"“{UserText(selection.name(beside)).md()}”",
         accuracy=selection.accuracy(row),
     )
 

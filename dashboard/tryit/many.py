@@ -33,7 +33,8 @@ def show(models: Sequence[Side]) -> None:
     st.caption(say("tryit.many_help", most=f"{MOST_PICTURES:,}", all=size(LARGEST)))
     _take()
     if st.button(
-        say("tryit.many_start", count=len(files)), key="tryit_many_start", icon=":material/table_view:",
+        say("tryit.many_start", count=len(files)) if files else say("tryit.many_none"),
+        key="tryit_many_start", icon=":material/table_view:",
         disabled=not files or read_only() or asking.asked(SLOT) is not None,
     ):  # fmt: skip
         _ask(models, {file.name: file.getvalue() for file in files})

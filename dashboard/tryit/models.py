@@ -76,7 +76,7 @@ def _models(table: pd.DataFrame, run: str, names: Sequence[str], asked: Sequence
 
     found: list[str] = st.multiselect(
         say("tryit.models"), names, default=[one for one in asked if one in names] or usual, key=key,
-        max_selections=MOST_POINTS, on_change=note, format_func=titled,
+        max_selections=MOST_POINTS, on_change=note, format_func=titled, placeholder=say("forms.choose"),
     )  # fmt: skip
     return found
 

@@ -29,9 +29,17 @@ def choose(models: Sequence[Side]) -> None:
     source = st.segmented_control(
         say("tryit.source"), sources, default=sources[0], required=True, key=f"tryit_source_{grey}",
         format_func=lambda name: say(f"tryit.source_{name}"), label_visibility="collapsed",
+        on_change=_out_of_sight, args=(models[0].run.id,),
     )  # fmt: skip
     SOURCES[source](models)
     st.caption(say("tryit.privacy"))
+
+
+def _out_of_sight(run: str) -> None:
+    """A test image that is no longer in sight is not tried any more: nobody would know whose answers these are."""
+    now = given(run)
+    if now is not None and not now.own:
+        take_away()
 
 
 def _at_hand(models: Sequence[Side]) -> None:

@@ -120,7 +120,7 @@ def test_a_time_is_measured_here_and_kept(workspace: Workspace) -> None:
     assert 0 < found.p50 <= found.p95
     assert "**resnet8**" in text(calm(app))
     row = table(app).set_index("name").loc["resnet8"]
-    assert row["Time here [ms]"] == pytest.approx(found.p50, abs=0.01)
+    assert row["Time here (ms)"] == pytest.approx(found.p50, abs=0.01)
 
 
 def test_ranking_on_the_page_gives_the_command_s_rows(workspace: Workspace) -> None:
@@ -129,13 +129,13 @@ def test_ranking_on_the_page_gives_the_command_s_rows(workspace: Workspace) -> N
     app.multiselect(key="backbones_rank_which").set_value(["resnet8_fashion", "resnet20_fashion"]).run()
     app.button(key="backbones_rank").click().run().run()
     calm(app)
-    rows = next(each.value for each in app.dataframe if "Probe [%]" in each.value.columns)
+    rows = next(each.value for each in app.dataframe if "Probe (%)" in each.value.columns)
     asked = RankRequest("digits", ("resnet8_fashion", "resnet20_fashion"), 1000, 0)
     job = workspace.create_job("rank", asked.to_document())
     theirs = RankRequest.answer_from_document(job.result()).rows
     assert list(rows["Name"]) == [row.backbone for row in theirs]
     assert list(rows["LogME"]) == [round(row.logme, 3) for row in theirs]
-    assert list(rows["Probe [%]"]) == [round(100 * row.probe_accuracy, 1) for row in theirs]
+    assert list(rows["Probe (%)"]) == [round(100 * row.probe_accuracy, 1) for row in theirs]
     part = job.partial()
     assert part is not None, "rows come one by one"
     assert len(RankRequest.answer_from_document(part).rows) == 2
@@ -172,4 +172,4 @@ def test_what_is_refused_is_said_in_words(workspace: Workspace, tmp_path: Path) 
     calm(app)
     keep_time(BackboneTime("resnet8", 16, 0.1, 0.1, 50, False, 1), workspace.cache)
     rows = table(shown("backbones")).set_index("name")
-    assert bool(rows["Time here [ms]"].isna()["resnet8"]), "it was measured at another size"
+    assert bool(rows["Time here (ms)"].isna()["resnet8"]), "it was measured at another size"

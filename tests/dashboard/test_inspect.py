@@ -96,7 +96,7 @@ def test_it_opens_on_the_last_point_beside_its_parent(workspace: Workspace) -> N
     assert "80.0 ± 2.0 %" in told
     assert "worst class dog 50 %" in told, "of cat, dog and owl 3, 2 and 2 of 4 are right; the first of equal ones"
     assert f"on average {100 * np.linspace(0.5, 0.9, 12).mean():.0f} % sure, right in 58 %" in told
-    assert "1 gained, 3 lost: chance alone may explain that" in told
+    assert "1 answer turned right, 3 turned wrong: chance alone may explain that" in told
     assert "p = 0.62" in told
 
 
@@ -156,7 +156,7 @@ def test_points_on_other_images_are_not_compared(workspace: Workspace) -> None:
 def test_another_run_on_the_same_images_is_compared(workspace: Workspace) -> None:
     other = measured(workspace)
     told = text(inspect(measured(workspace), point="0", against=f"{other.id}:1"))
-    assert "3 gained, 1 lost" in told
+    assert "3 answers turned right, 1 turned wrong" in told
 
 
 def test_what_is_not_known_is_computed_on_a_click(workspace: Workspace) -> None:

@@ -58,6 +58,6 @@ def test_from_trade_offs_to_inspect(inspected: Site, watched: Watched) -> None:
     page.goto(inspected.at(f"tradeoffs?sel={run}:1"))
     page.get_by_role("link", name="Inspect").last.click()
     page.wait_for_selector(f"{PLOT} .main-svg")
-    page.wait_for_selector("text=1 gained, 3 lost")
+    page.wait_for_selector("text=1 answer turned right, 3 turned wrong")
     assert Path(page.url.split("?")[0]).name == "inspect"
     watched.is_clean()

@@ -7,9 +7,10 @@ import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from core.events import RunFinished
 from core.processes.dashboard import ensure_dashboard, stop_dashboard
@@ -104,6 +105,38 @@ def test_every_page_is_readable_and_keeps_to_itself(furnished: Site, seen: tuple
         unfold(page)
         assert violations(page) == [], f"{name}, unfolded"
     watched.is_clean()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_what_is_pointed_at_or_open_is_readable(
+    furnished: Site, chromium: Browser, theme: Literal["light", "dark"]
+) -> None:
+    """The chosen language under the pointer, the arrow of a number, and the button of an open fold."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 900}, color_scheme=theme)
+    context.set_default_timeout(SLOW)
+    page = context.new_page()
+    visit(furnished, page, "live", "en")
+    page.locator("[data-variant=segmented_control][aria-checked=true]").first.hover()
+    settled(page)
+    assert page.evaluate(CONTRAST) == []
+    opened = page.locator("[data-testid=stPopoverButton][kind=tertiary]").first
+    opened.click()
+    expect(opened).to_have_attribute("aria-expanded", "true")
+    settled(page)
+    assert page.evaluate(CONTRAST) == []
+    visit(furnished, page, "design", "en")
+    arrow = page.locator("[data-testid=stNumberInputStepUp]:enabled").first
+    arrow.hover()
+    settled(page)
+    ink, ground = arrow.evaluate("node => [getComputedStyle(node).color, getComputedStyle(node).backgroundColor]")
+    assert ground in ("rgb(0, 114, 178)", "rgb(86, 180, 233)"), "the accent colour"
+    assert ink == ("rgb(255, 255, 255)" if theme == "light" else "rgb(18, 22, 28)")
+    context.close()
+
+
+def settled(page: Page) -> None:
+    """Colours fade from one to the other."""
+    page.wait_for_function("() => document.getAnimations().every((one) => one.playState !== 'running')")
 
 
 @pytest.mark.parametrize(

@@ -289,10 +289,13 @@ def test_one_click_is_one_run(workspace: Workspace, monkeypatch: pytest.MonkeyPa
 
 
 def test_what_is_happening_is_told_with_the_runs_own_numbers(workspace: Workspace) -> None:
-    run = make(workspace, StepStarted(1, "distill", "kd", "x", 15), steps=1)
+    alone = DEMO.replace("temperature = 2.0", "temperature = 2.0\ntwin = false")
+    run = make(workspace, StepStarted(1, "distill", "kd", "x", 15), steps=1, recipe=alone)
     run.emit(Progress(1, 0, "training", 3, 15, 2, 40, 0.5, 0.7, None, None, 2000.0, 12.0))
     told = text(shown("live", run=run.id))
-    assert "Temperature 2.0" in told
+    assert "Temperature 2" in told
+    assert "No-teacher control off" in told, "in words, not as a recipe writes it"
+    assert "无教师对照 关" in text(shown("live", "zh", run=run.id))
     assert "Soft labels" in told
     run.emit(Progress(1, 0, "teacher", 0, 2, 512, 5000))
     assert "5,000 images its probabilities" in text(shown("live", run=run.id))

@@ -140,7 +140,7 @@ def progress(app: AppTest) -> str:
 def test_a_busy_machine_is_said(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make(workspace, steps=1)
     monkeypatch.setattr("dashboard.live.busy.share", lambda run: 0.88)
-    assert "Other programs use 9/10 of this machine" in live(run)
+    assert "Other programs use about 90 % of this machine" in live(run)
     monkeypatch.setattr("dashboard.live.busy.share", lambda run: 0.2)
     assert "Other programs" not in live(run)
 

@@ -20,6 +20,7 @@ from pydantic import JsonValue
 from streamlit.testing.v1 import AppTest
 
 from core.assets import SAMPLES
+from core.catalog import load_catalog
 from core.chance import Chance
 from core.events import DataLoaded, Measured, RunFinished, RunStarted, Warned
 from core.points import InRuntime, Latency, Point
@@ -474,6 +475,18 @@ def test_the_most_accurate_point_within_the_bounds_is_picked_with_the_reason(
     row = everything[everything["id"] == expected].iloc[0]
     assert f"the highest validation accuracy within your bounds: {100 * row['validation']:.1f} %" in said(app)
     assert f"{100 * (top - row['validation']):.1f} points below" in said(app)
+
+
+def test_in_chinese_no_point_keeps_its_english_name(workspace: Workspace, drawn: dict[str, Any]) -> None:
+    """Neither in the hover of its mark, nor as the one that is picked, nor as the baseline it is held against."""
+    copy(workspace, *IDS)
+    app = page(lang="zh", mb="0.1", drop="13")
+    titles = [entry.title for menu in load_catalog().methods.values() for entry in menu.values()]
+    english = {title.en for title in titles if title.zh != title.en}
+    told = [row[1] for trace in drawn["figure"].data if trace.customdata is not None for row in trace.customdata]
+    told += [element.value for element in app.markdown if "验证准确率最高" in element.value]
+    assert len(told) > len(IDS)
+    assert not [(name, text) for text in told for name in english if f"· {name}" in text and len(name.split()) > 1]
 
 
 def test_where_nothing_keeps_the_bounds_each_is_told(workspace: Workspace, drawn: dict[str, Any]) -> None:

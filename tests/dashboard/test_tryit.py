@@ -135,6 +135,19 @@ def test_the_page_asks_about_a_test_image_at_once(here: Run, monkeypatch: pytest
     assert "not stored unless" in text(app)
 
 
+def test_a_test_image_out_of_sight_is_not_tried(here: Run) -> None:
+    """Whoever goes on to the pad, or to a file, would take its answers for those to nothing."""
+    app = shown("tryit")
+    assert app.session_state["kept:tryit.picture"].run == here.id
+    app.segmented_control(key="tryit_source_True").set_value("upload").run()
+    assert not app.exception
+    assert "kept:tryit.picture" not in app.session_state
+    assert "Choose a picture, and every model says" in text(app)
+    app.session_state["kept:tryit.picture"] = Given(b"a picture")
+    app.segmented_control(key="tryit_source_True").set_value("draw").run()
+    assert app.session_state["kept:tryit.picture"].own, "a person's own picture stays"
+
+
 def test_the_address_names_the_models(here: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
     monkeypatch.setattr(asking, "begin", lambda slot, request: asked.append(request))
