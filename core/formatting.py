@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.points import Latency, Point
 
 NOT_MEASURED = "–"
-AT_CHANCE = "no better than chance"
+AT_CHANCE = "not proven better than chance"
 
 
 def percent(share: float | None, digits: int = 1) -> str:

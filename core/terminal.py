@@ -243,10 +243,10 @@ def _where_measured(run: RunSummary, seen: RunSummary, runtime: str) -> list[str
 
 
 def _at_chance(point: Point) -> str:
-    """Which of a point's accuracies are no better than chance."""
+    """Which of a point's accuracies are not proven better than chance."""
     if point.is_at_chance:
-        return "! no better"
-    return "! on target no better" if point.is_at_chance_on_target else ""
+        return "! not proven"
+    return "! on target not proven" if point.is_at_chance_on_target else ""
 
 
 def findings(found: Sequence[Finding]) -> str:

@@ -108,7 +108,7 @@ def _point(run: str, point: Point, first: Point, *, control: bool = False) -> No
 
 
 def at_chance(point: Point, width: Literal["stretch", "content"] = "stretch") -> None:
-    """A badge with its reason where the point is no better than chance; else nothing."""
+    """A badge with its reason where the point is not proven better than chance; else nothing."""
     if point.is_at_chance and point.chance is not None:
         told = chance.told(point.chance.test, point.chance)
         st.markdown(chance.badge(), help=say("chance.badge_help", told=told), width=width)

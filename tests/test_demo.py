@@ -178,7 +178,7 @@ SIX = {  # a newcomer's questions, and what on the page answers each
         "how long still": r"about \d+:\d\d left in all",
         "what did the student learn from": LEARNS,
         "what did it cost": rf"So far: {CONCLUDED}",
-        "was the teacher worth it": r"Not known yet: what the teacher was worth|The teacher (was worth|did harm)",
+        "was the teacher worth it": r"Not known yet: what the teacher was worth|The teacher (was worth|was of no proven worth|did harm)",
         "which would I deploy": r"The one to deploy: [●◆■▲] ",
     },
     "at the end": {
@@ -186,7 +186,7 @@ SIX = {  # a newcomer's questions, and what on the page answers each
         "how long still": r"took \d+:\d\d",
         "what did the student learn from": LEARNS,
         "what did it cost": CONCLUDED,
-        "was the teacher worth it": r"The teacher (was worth|did harm)",
+        "was the teacher worth it": r"The teacher (was worth|was of no proven worth|did harm)",
         "which would I deploy": r"The one to deploy: [●◆■▲] ",
     },
 }

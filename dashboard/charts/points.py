@@ -49,7 +49,7 @@ Row = tuple[Any, ...]
 
 def info(summaries: Iterable[RunSummary], *, sample: bool = False) -> pd.DataFrame:
     """One row a point and control: shares of 1, bytes, milliseconds, seconds since 1970; NaN is: not measured.
-    `target` names a dataset that `on_target` is the accuracy on; `at_chance` marks what is no better than `chance`.
+    `target` names a dataset that `on_target` is the accuracy on; `at_chance` marks what is not proven better than `chance`.
     `low` and `high` are the ends of the test accuracy's 95 % interval; where `seeds` says how many were trained,
     `accuracy` is their mean, and `low` and `high` lie one deviation `sd` below and above it, which is no interval.
 

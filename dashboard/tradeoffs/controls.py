@@ -241,7 +241,7 @@ def _times(name: str, ratio: float) -> str:
 
 
 def left_out(points: pd.DataFrame, limits: Bounds) -> list[str]:
-    """How many points within the bounds are no better than chance, and so are not offered."""
+    """How many points within the bounds are not proven better than chance, and so are not offered."""
     count = int((feasible(points, limits) & ~points["control"] & points["at_chance"]).sum())
     return [say("tradeoffs.at_chance_left_out", count=count)] if count else []
 
