@@ -24,6 +24,7 @@ TEXTS = {
     "dataset": "",
     "target": "",
     "backbone": "",
+    "version": "",
     "runtime": "",
     "device": "",
     "processor": "",
@@ -49,7 +50,8 @@ Row = tuple[Any, ...]
 
 def info(summaries: Iterable[RunSummary], *, sample: bool = False) -> pd.DataFrame:
     """One row a point and control: shares of 1, bytes, milliseconds, seconds since 1970; NaN is: not measured.
-    `target` names a dataset that `on_target` is the accuracy on; `at_chance` marks what is not proven better than `chance`.
+    `target` names a dataset that `on_target` is the accuracy on, `version` the state of a dataset that can be edited;
+    `at_chance` marks what is not proven better than `chance`.
     `low` and `high` are the ends of the test accuracy's 95 % interval; where `seeds` says how many were trained,
     `accuracy` is their mean, and `low` and `high` lie one deviation `sd` below and above it, which is no interval.
 
@@ -62,7 +64,8 @@ def info(summaries: Iterable[RunSummary], *, sample: bool = False) -> pd.DataFra
 
 def rows(summary: RunSummary, *, sample: bool = False) -> Iterator[Row]:
     """The rows of one run, in the order of COLUMNS; equal as long as its points are, since every NaN is `math.nan`."""
-    names = (summary.dataset, summary.target, summary.backbone)
+    version = summary.environment.get("dataset_version", "")
+    names = (summary.dataset, summary.target, summary.backbone, version)
     run = (summary.id, summary.name, *names, summary.environment.get("processor", ""), summary.status.value)
     times = (_number(summary.created), _number(summary.finished))
     for point in summary.points:
@@ -105,7 +108,7 @@ def table(found: Iterable[Row]) -> pd.DataFrame:
 
 def _row(
     name: str,
-    run: tuple[str, str, str, str, str, str, str],
+    run: tuple[str, str, str, str, str, str, str, str],
     times: tuple[float, float],
     flags: tuple[bool, bool],
     tags: tuple[str, ...],
@@ -136,7 +139,7 @@ def _row(
 def _elsewhere(p: Point) -> tuple[Row, ...]:
     """The figures in each further runtime, in the order of IN_RUNTIME."""
     seen = (p.seen_in(name).model_copy(update={"runtimes": None}) for name in p.runtimes or ())
-    rows = (_row("", ("",) * 7, (nan, nan), (False, False), (), one) for one in seen)
+    rows = (_row("", ("",) * 8, (nan, nan), (False, False), (), one) for one in seen)
     return tuple(tuple(row[place] for place in PLACES) for row in rows)
 
 

@@ -120,7 +120,7 @@ class Receipt:
                 reasons.append(f"latency did not fall {times}, but the machine was busy: a gain is not excluded")
             else:
                 reasons.append(f"no gain in latency {times}: {self._why_not_faster(other, uses, empty)}")
-        elif self._only_zeros(other, empty):
+        elif self._only_zeros(other, empty) and not inside_noise(self.after.timing, other.timing):
             reasons.append(f"its zeros are not what made it faster {times}: {MULTIPLIED}")
         return reasons
 
