@@ -91,9 +91,9 @@ class Shortfall:
 @dataclass(frozen=True)
 class Closing:
     """The conclusion about a run's `points`, in the order of its steps. `smaller` is the first file's size divided by
-    the last's; `taught`: the last model's only teacher is the first; `kept` are the steps whose training improved nothing,
-    so that the incoming model was kept; `take` is the model to deploy, None if none is known to be better than
-    chance."""
+    the last's; `taught`: the last model's only teacher is the first; `kept` are the steps whose training improved
+    nothing, so that the incoming model was kept; `take` is the model to deploy, None if none is known to be better
+    than chance."""
 
     status: Status
     points: tuple[Point, ...]

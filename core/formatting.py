@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 from core.points import Latency, Point
 
 NOT_MEASURED = "–"
@@ -58,6 +60,15 @@ def size(count: float | None) -> str:
         if count >= bytes_in:
             return f"{count / bytes_in:.2f} {unit}"
     return f"{count / 1e3:.1f} kB" if count >= 1e3 else f"{count:.0f} B"
+
+
+def size_rounded_up(count: float) -> str:
+    """As `size`, but never less than `count`."""
+    for bytes_in, digits in ((1e9, 2), (1e6, 2), (1e3, 1)):
+        if count >= bytes_in:
+            step = bytes_in / 10**digits
+            return size(ceil(count / step - 1e-9) * step)
+    return size(ceil(count))
 
 
 def count(number: float | None) -> str:

@@ -42,10 +42,10 @@ class Delta:
     """A point compared with a baseline: differences as shares of 1, ratios as point / baseline; None: not measured.
 
     `overlap`: the 95 % intervals of the test accuracies overlap; with `seeds` both are means over as many seeds, and
-    what overlaps is the spans of one deviation around the means. It is None where only one is such a mean. `withheld` says why there is no ratio of
-    latencies: `noisy` (the machine was busy), `conditions` (other runtime, threads, machine …), `noise` (median and
-    95th percentile of both overlap); else it is empty. `other_data`: measured on other images, so that
-    accuracies are not compared.
+    what overlaps is the spans of one deviation around the means. It is None with `unlike_seeds`, where they are not of
+    equally many seeds. `withheld` says why there is no ratio of latencies: `noisy` (the machine was busy),
+    `conditions` (other runtime, threads, machine …), `noise` (median and 95th percentile of both overlap); else it is
+    empty. `other_data`: measured on other images, so that accuracies are not compared.
     """
 
     accuracy: float | None
@@ -57,6 +57,7 @@ class Delta:
     latency: float | None
     withheld: str = ""
     seeds: bool = False
+    unlike_seeds: bool = False
     other_data: bool = False
 
 
@@ -100,6 +101,7 @@ def delta(point: pd.Series[Any], baseline: pd.Series[Any]) -> Delta:
         latency=None if withheld else _ratio(point, baseline, "p50"),
         withheld=withheld,
         seeds=bool(pd.notna(point["seeds"])),
+        unlike_seeds=not _alike_in_seeds(point, baseline),
         other_data=other,
     )
 
@@ -167,10 +169,14 @@ def _withheld(one: pd.Series[Any], other: pd.Series[Any]) -> str:
 
 def _overlap(one: pd.Series[Any], other: pd.Series[Any]) -> bool | None:
     ends = [row[end] for row in (one, other) for end in ("low", "high")]
-    alike = (one["seeds"] == other["seeds"]) or (pd.isna(one["seeds"]) and pd.isna(other["seeds"]))
-    if not alike or any(pd.isna(end) for end in ends):
+    if not _alike_in_seeds(one, other) or any(pd.isna(end) for end in ends):
         return None
     return bool(one["low"] <= other["high"] and other["low"] <= one["high"])
+
+
+def _alike_in_seeds(one: pd.Series[Any], other: pd.Series[Any]) -> bool:
+    """Whether both are means over as many seeds, or neither is a mean."""
+    return bool(one["seeds"] == other["seeds"] or (pd.isna(one["seeds"]) and pd.isna(other["seeds"])))
 
 
 def _difference(one: pd.Series[Any], other: pd.Series[Any], name: str) -> float | None:

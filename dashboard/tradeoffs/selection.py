@@ -22,7 +22,18 @@ from core.runs import Run
 from core.samples import sample
 from dashboard import bundle, chance, closing, receipt, sending, terms
 from dashboard.charts import hover
-from dashboard.charts.comparison import CONTROL, IMAGES, METHOD, RECIPE, Change, Delta, Setting, changes, delta, settings
+from dashboard.charts.comparison import (
+    CONTROL,
+    IMAGES,
+    METHOD,
+    RECIPE,
+    Change,
+    Delta,
+    Setting,
+    changes,
+    delta,
+    settings,
+)
 from dashboard.charts.front import HEIGHT
 from dashboard.charts.points import SPREAD, spread
 from dashboard.charts.style import MARKS
@@ -184,7 +195,7 @@ def gains(found: Delta, counts: Paired | None = None) -> list[str]:
 def _verdict(found: Delta) -> str:
     """Which sentence says what the difference of two test accuracies is worth."""
     if found.overlap is None:
-        return "delta_plain"
+        return "delta_unlike_seeds" if found.unlike_seeds else "delta_plain"
     if found.seeds:
         return "delta_seeds_within" if found.overlap else "delta_seeds_apart"
     return "delta_within" if found.overlap else "delta_accuracy"

@@ -334,7 +334,8 @@ def test_all_methods_seeds_failures_noise_and_chance_are_among_them() -> None:
     assert {(stage, name) for stage in STAGES for name in menus[stage]} <= used
     texts = [sentence(told.closing()) for told in every]
     for words in (
-        "spread over 3 seeds", "The run failed", "the machine was busy", "within the noise", "not proven better than chance",
+        "spread over 3 seeds", "The run failed", "the machine was busy", "within the noise",
+        "not proven better than chance",
         "which was kept", "On the target", "So far", "did harm", "no proven difference", "One model",
     ):  # fmt: skip
         assert any(words in text for text in texts), words

@@ -386,7 +386,9 @@ def test_a_mean_over_seeds_reads_otherwise_than_an_interval(workspace: Workspace
     told = said(app)
     assert "50.0 ± 5.0 % (95 % interval)" in told
     assert "53.3 ± 5.8 % (standard deviation over 3 seeds)" in told
-    assert "points of test accuracy (mean over seeds): within the standard deviation from seed to seed" in told
+    assert (
+        "points of test accuracy; whether more than chance is not judged: the two are not of equally many seeds" in told
+    )
     assert drawn[chart.TABLE].set_index("name")["spread_is"].to_dict() == {
         "one": "95 % interval", "several": "standard deviation over 3 seeds",
     }  # fmt: skip
