@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from core.intervals import LOPSIDED
 from core.points import Point
 from core.runs import RunSummary
 from core.runtimes import TITLES
@@ -157,10 +158,17 @@ def _number(value: float | None) -> float:
 
 
 def spread(points: pd.DataFrame) -> pd.Series[float]:
-    """What ± of a test accuracy is: the deviation over its seeds, else half of its 95 % interval."""
-    return points["sd"].fillna((points["high"] - points["low"]) / 2)
+    """What ± of a test accuracy is: the deviation over its seeds, else that of its 95 % interval."""
+    return points["sd"].fillna(_around(points["accuracy"], points["low"], points["high"]))
 
 
 def target_spread(points: pd.DataFrame) -> pd.Series[float]:
     """The same of an accuracy on the target."""
-    return points["target_sd"].fillna((points["target_high"] - points["target_low"]) / 2)
+    return points["target_sd"].fillna(_around(points["on_target"], points["target_low"], points["target_high"]))
+
+
+def _around(share: pd.Series[float], low: pd.Series[float], high: pd.Series[float]) -> pd.Series[float]:
+    """`core.intervals.around` of every row."""
+    half: pd.Series[float] = (high - low) / 2
+    farther = (high - share).where(high - share > share - low, share - low)
+    return half.where(~(farther - half > LOPSIDED), farther)

@@ -401,7 +401,7 @@ def test_accuracies_on_other_images_are_not_compared(workspace: Workspace, drawn
     copy(workspace, IDS[0])
     copy(workspace, IDS[1], dataset="flowers")
     told = said(page(sel=f"{IDS[0]}:3,{IDS[1]}:3"))
-    assert "another dataset: its accuracy cannot be compared" in told
+    assert "another dataset, or another state of it): its accuracy cannot be compared" in told
     assert "points of test accuracy" not in told
 
 
