@@ -151,9 +151,10 @@ def _take(name: str) -> None:
 
 
 def reference(points: pd.DataFrame, everything: pd.DataFrame, view: View) -> pd.DataFrame:
-    """The row that drops are counted from: the pinned baseline, else the most accurate on validation; none or one."""
-    pinned = everything[everything["id"] == view.base]
-    same = pinned[pinned["dataset"].isin(points["dataset"])]
+    """The row that drops are counted from: the pinned baseline if it was measured on the newest images, else the most
+    accurate on validation; none or one."""
+    pinned, newest = everything[everything["id"] == view.base], points[on_newest_images(points)]
+    same = pinned[pinned["dataset"].isin(newest["dataset"]) & pinned["version"].isin(newest["version"])]
     return same if len(same) else points[points["id"] == best(points)].head(1)
 
 
