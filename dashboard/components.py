@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from core import formatting
+from core.closing import MATTERS
 from core.errors import UserError, UserErrors
 from core.escaping import UserText
 from core.points import Point
@@ -130,7 +131,9 @@ def heading(point: Point, *, control: bool = False) -> str:
 
 
 def gains(point: Point, first: Point) -> list[str]:
-    """How many times smaller than the first point."""
+    """How the size compares with the first point's."""
     if point is first or not point.bytes or not first.bytes:
         return []
-    return [say("components.smaller", times=formatting.two_digits(first.bytes / point.bytes))]
+    ratio = first.bytes / point.bytes
+    way, times = ("smaller", ratio) if ratio >= MATTERS else ("larger", 1 / ratio)
+    return [say(f"components.{way}", times=formatting.two_digits(times))]
