@@ -208,7 +208,8 @@ def _measured(point: Point) -> list[str]:
         found.append(f"accuracy on the validation split: {100 * point.validation_accuracy:.2f} %")
     found += _spread(point)
     if point.bytes is not None:
-        found.append(f"file: {point.bytes:,} bytes; compressed {point.compressed_bytes or 0:,}")
+        compressed = "" if point.compressed_bytes is None else f"; compressed {point.compressed_bytes:,}"
+        found.append(f"file: {point.bytes:,} bytes{compressed}")
     if point.params is not None and point.macs is not None:
         found.append(f"network: {point.params:,} parameters, {point.macs:,} multiply-accumulates an image")
     latency = point.latency_ms

@@ -441,7 +441,10 @@ def show(run: str, *, runtime: str = "", workspace: Folder = None, json: AsJson 
     summary, wrong = shown.summary(), of_run(shown, shown.state())
     if runtime and runtime not in summary.runtimes:
         allowed = ", ".join(summary.runtimes) or "none yet"
-        fix = "Choose one of these; OpenVINO measures the runs that begin after its extra is installed."
+        fix = (
+            "Choose one of these; OpenVINO measures the runs that begin after its extra is installed, unless "
+            "runtimes is none in their recipe."
+        )
         raise UserError("unknown_runtime", "--runtime", runtime, f"a runtime that measured this run: {allowed}", fix)
     for found in wrong:
         screen.print(f"{found.file} is {found.state.value}. {found.fix}", style="yellow", soft_wrap=True)

@@ -19,8 +19,10 @@ from core.points import Latency, Point
 from core.state import Status
 
 MATTERS = 1.05  # times smaller or faster; less than that is no gain, as in receipts
+SAME = 1e-9  # shares closer to each other than this differ by rounding in the computation alone
 SURE = 0.05  # from this p-value on, chance is not excluded
 NEAR = 0.02  # of validation accuracy; among models this close to the best, the smallest is recommended
+OTHERS_TEACH = ("mutual", "assistant")  # methods whose student learns from another network than the incoming one
 CONDITIONS = ("runtime", "device", "threads", "batch")  # latencies can be compared if these are the same
 
 Basis = Literal["seeds", "images", "intervals", ""]
@@ -39,8 +41,13 @@ class Difference:
 
     @property
     def points(self) -> float:
-        """In percentage points, as displayed."""
+        """In percentage points with one decimal."""
         return round(100 * self.share, 1) + 0.0
+
+    @property
+    def way(self) -> Literal["more", "fewer", "same"]:
+        """Which of the two is more accurate, by the exact numbers."""
+        return "same" if abs(self.share) < SAME else "more" if self.share > 0 else "fewer"
 
 
 @dataclass(frozen=True)
@@ -84,9 +91,9 @@ class Shortfall:
 @dataclass(frozen=True)
 class Closing:
     """The conclusion about a run's `points`, in the order of its steps. `smaller` is the first file's size divided by
-    the last's; `taught`: the second model learned from the first; `kept` are the steps whose training improved nothing,
-    so that the incoming model was kept; `take` is the model to deploy, None if none is known to be better than
-    chance."""
+    the last's; `taught`: the last model's only teacher is the first; `kept` are the steps whose training improved
+    nothing, so that the incoming model was kept; `take` is the model to deploy, None if none is known to be better
+    than chance."""
 
     status: Status
     points: tuple[Point, ...]
@@ -116,6 +123,11 @@ class Closing:
         """The number of seeds behind the accuracies; 1 if they are no means."""
         return self.last.seeds or 1
 
+    @property
+    def seeds_differ(self) -> bool:
+        """Whether some models were measured with more seeds than others, as in a run that ended early."""
+        return len({point.seeds or 1 for point in self.points}) > 1
+
 
 def closing(
     points: Sequence[Point], controls: Sequence[Point], status: Status, pairing: Pairing = lambda one, other: None
@@ -129,7 +141,7 @@ def closing(
     return Closing(
         status=status,
         points=chain,
-        taught=several and chain[1].stage == "distill",
+        taught=_taught(chain),
         smaller=first.bytes / last.bytes if several and first.bytes and last.bytes else None,
         speed=speed(first, last) if several else None,
         accuracy=difference(last, first, pairing) if several else None,
@@ -142,37 +154,59 @@ def closing(
     )
 
 
+def _taught(chain: Sequence[Point]) -> bool:
+    """Whether the first model is the teacher, and the only one, that the last model learned from."""
+    lessons = [n for n, point in enumerate(chain) if point.stage == "distill"]
+    student = chain[1] if lessons == [1] else None
+    return student is not None and student.method not in OTHERS_TEACH and KEPT not in _listed(student, "remarks")
+
+
 # accuracy
 
 
 def difference(one: Point, other: Point, pairing: Pairing = lambda one, other: None) -> Difference | None:
-    """Accuracy on the test images, `one` minus `other`; None if either was not measured."""
+    """Accuracy on the test images, `one` minus `other`; None if either was not measured. Of means over unequal numbers
+    of seeds, or without any spread, the models of the recipe's own seed are compared."""
     if one.middle is None or other.middle is None:
         return None
-    share = one.middle - other.middle
-    spread = _by_seeds(share, (one.accuracy_sd, other.accuracy_sd), (one.seeds, other.seeds))
+    spreads = (one.accuracy_sd, other.accuracy_sd)
+    spread = _by_seeds(one.middle - other.middle, spreads, (one.seeds, other.seeds))
     if spread is not None:
         return spread
-    if one.accuracy_mean is None and other.accuracy_mean is None and (counts := pairing(one, other)) is not None:
+    if one.accuracy is None or other.accuracy is None:
+        return Difference(one.middle - other.middle)
+    share = one.accuracy - other.accuracy
+    if (counts := pairing(one, other)) is not None:
         return Difference(share, counts.chance < SURE, "images")
-    return _by_intervals(share, one.whiskers, other.whiskers)
+    ends = (one.accuracy_low, one.accuracy_high), (other.accuracy_low, other.accuracy_high)
+    return _by_intervals(share, *ends)
 
 
 def on_target(one: Point, other: Point) -> Difference | None:
     """Accuracy on the target's test images, `one` minus `other`; None if either was not measured."""
     if one.on_target is None or other.on_target is None:
         return None
-    share = one.on_target - other.on_target
-    spread = _by_seeds(share, (one.target_accuracy_sd, other.target_accuracy_sd), (one.seeds, other.seeds))
-    return spread or _by_intervals(share, one.target_whiskers, other.target_whiskers)
+    spreads = (one.target_accuracy_sd, other.target_accuracy_sd)
+    spread = _by_seeds(one.on_target - other.on_target, spreads, (one.seeds, other.seeds))
+    if spread is not None:
+        return spread
+    if one.target_accuracy is None or other.target_accuracy is None:
+        return Difference(one.on_target - other.on_target)
+    ends = (
+        (one.target_accuracy_low, one.target_accuracy_high), (other.target_accuracy_low, other.target_accuracy_high)
+    )  # fmt: skip
+    return _by_intervals(one.target_accuracy - other.target_accuracy, *ends)
 
 
 def _by_seeds(
     share: float, spreads: tuple[float | None, float | None], seeds: tuple[int | None, int | None]
 ) -> Difference | None:
-    """By the 95 % interval of the difference of two means (Welch, degrees of freedom of the smaller sample)."""
+    """By the 95 % interval of the difference of two means (Welch, degrees of freedom of the smaller sample); None
+    unless both are means over equally many seeds that differ from each other."""
     (one, other), counts = spreads, [n for n in seeds if n]
-    if one is None or other is None or len(counts) < 2 or min(counts) < 2 or not one + other:
+    if one is None or other is None or len(counts) < 2 or len(set(counts)) > 1 or min(counts) < 2:
+        return None
+    if one + other < SAME:
         return None
     error = (one**2 / counts[0] + other**2 / counts[1]) ** 0.5
     return Difference(share, abs(share) > quantile(min(counts)) * error, "seeds", min(counts))

@@ -53,14 +53,18 @@ PHRASES = {
     "seeds_proven": " (more than the spread over {seeds} seeds)",
     "seeds_open": " (within the spread over {seeds} seeds: no proven difference)",
     "means": "Accuracies are means over {seeds} seeds.",
+    "seeds_differ": "Not all models were measured with equally many seeds: those are compared by the first seed alone.",
     "teacher_more": "The teacher was worth {points:point|points}{verdict}.",
     "teacher_fewer": "The teacher did harm: without it the student is {points:point|points} better{verdict}.",
+    "teacher_fewer_open": "The teacher was of no proven worth: without it the student is {points:point|points} better{verdict}.",  # noqa: E501
     "teacher_same": "The teacher was worth nothing: without it the student is as good{verdict}.",
     "worth_more": "{step} is {points:point|points} better than its control, {control}{verdict}.",
     "worth_fewer": "{step} did not help: its control, {control}, is {points:point|points} better{verdict}.",
+    "worth_fewer_open": "{step} was of no proven help: its control, {control}, is {points:point|points} better{verdict}.",  # noqa: E501
     "worth_same": "{step} did not help: its control, {control}, is as good{verdict}.",
     "worth_target_more": "On the target, {step} is {points:point|points} better than its control, {control}{verdict}.",
     "worth_target_fewer": "On the target, {step} did not help: its control, {control}, is {points:point|points} better{verdict}.",  # noqa: E501
+    "worth_target_fewer_open": "On the target, {step} was of no proven help: its control, {control}, is {points:point|points} better{verdict}.",  # noqa: E501
     "worth_target_same": "On the target, {step} did not help: its control, {control}, is as good{verdict}.",
     "kept": "{step}: training did not improve the incoming model, which was kept.",
     "not_faster": "{step} made it smaller, not faster{why}.",
@@ -72,10 +76,10 @@ PHRASES = {
     "larger_noise": "{step} made it no smaller{why}; any gain in speed is within the noise.",
     "because": ": {why}",
     "and_why": "{one}; {other}",
-    "last_at_chance": "But its last model is no better than chance.",
-    "some_at_chance": "No better than chance: {steps}.",
+    "last_at_chance": "But its last model is not proven better than chance.",
+    "some_at_chance": "Not proven better than chance: {steps}.",
     "take": "The one to deploy: {model}, the smallest within {near} points of the best on validation.",
-    "take_none": "None of its models is worth deploying: none is better than chance.",
+    "take_none": "None of its models is worth deploying: none is proven better than chance.",
     "model": "{mark} {name} ({accuracy}, {size}, {time})",
     "step_of_several": "{stage} (step {number})",
     "stage_transfer": "Transfer",
@@ -198,13 +202,20 @@ def _times(more: str, less: str, ratio: float, voice: Voice) -> str:
 
 
 def _difference(kind: str, found: Difference | None, voice: Voice, **names: str) -> str:
-    """The phrase `kind`_more, _fewer or _same, with how the difference was judged."""
+    """The phrase `kind`_more, _fewer or _same, with how the difference was judged; one that ends in _open, where there
+    is one, for a difference that is not proven."""
     if found is None:
         return voice.phrase(f"{kind}_unknown")
-    way = "more" if found.points > 0 else "fewer" if found.points < 0 else "same"
-    points = f"{abs(found.points):.1f}"
-    verdict = _verdict(found, voice)
-    return voice.phrase(f"{kind}_{way}", verdict=verdict, **({} if way == "same" else {"points": points}), **names)
+    verdict, points = _verdict(found, voice), {} if found.way == "same" else {"points": told_points(found)}
+    key = f"{kind}_{found.way}"
+    if not found.proven and f"{key}_open" in PHRASES:
+        key = f"{key}_open"
+    return voice.phrase(key, verdict=verdict, **points, **names)
+
+
+def told_points(found: Difference) -> str:
+    """Percentage points without sign, with one decimal; of less than that the first digit that is not zero."""
+    return f"{abs(found.points):.1f}" if found.points else f"{float(f'{abs(100 * found.share):.1g}'):.9f}".rstrip("0")
 
 
 def _verdict(found: Difference, voice: Voice) -> str:
@@ -216,7 +227,9 @@ def _verdict(found: Difference, voice: Voice) -> str:
 
 def _details(found: Closing, voice: Voice) -> Iterator[str]:
     say = voice.phrase
-    if len(found.points) > 1 and found.seeds > 1:
+    if found.seeds_differ:
+        yield say("seeds_differ")
+    elif len(found.points) > 1 and found.seeds > 1:
         yield say("means", seeds=found.seeds)
     if found.target is not None:
         yield _difference("target", found.target, voice)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from math import ceil
+
+from core.intervals import around
 from core.points import Latency, Point
 
 NOT_MEASURED = "–"
-AT_CHANCE = "no better than chance"
+AT_CHANCE = "not proven better than chance"
 
 
 def percent(share: float | None, digits: int = 1) -> str:
@@ -14,7 +17,8 @@ def percent(share: float | None, digits: int = 1) -> str:
 
 
 def accuracy(point: Point) -> str:
-    """The test accuracy in percent ± half of its 95 % interval; for several seeds, mean ± standard deviation."""
+    """The test accuracy in percent ± its 95 % interval (`intervals.around`); for several seeds, mean ± standard
+    deviation."""
     return with_interval(point.middle, *point.whiskers)
 
 
@@ -24,10 +28,10 @@ def on_target(point: Point) -> str:
 
 
 def with_interval(share: float | None, low: float | None, high: float | None) -> str:
-    """A share of 1 in percent with half of what lies between `low` and `high`, where that is known."""
+    """A share of 1 in percent with the ± of its interval, where that is known."""
     if share is None or low is None or high is None:
         return percent(share)
-    return f"{100 * share:.1f} ± {50 * (high - low):.1f} %"
+    return f"{100 * share:.1f} ± {100 * around(share, low, high):.1f} %"
 
 
 def chance(point: Point) -> str:
@@ -54,10 +58,19 @@ def size(count: float | None) -> str:
     """Bytes; from 1,000 on in decimal kB, MB or GB."""
     if count is None:
         return NOT_MEASURED
-    for unit, bytes_in in (("GB", 1e9), ("MB", 1e6)):
-        if count >= bytes_in:
+    for unit, bytes_in, least in (("GB", 1e9, 999_995e3), ("MB", 1e6, 999_950)):  # less is 1,000 of the unit below
+        if count >= least:
             return f"{count / bytes_in:.2f} {unit}"
     return f"{count / 1e3:.1f} kB" if count >= 1e3 else f"{count:.0f} B"
+
+
+def size_rounded_up(count: float) -> str:
+    """As `size`, but never less than `count`."""
+    for bytes_in, digits in ((1e9, 2), (1e6, 2), (1e3, 1)):
+        if count >= bytes_in:
+            step = bytes_in / 10**digits
+            return size(ceil(count / step - 1e-9) * step)
+    return size(ceil(count))
 
 
 def count(number: float | None) -> str:
@@ -65,8 +78,8 @@ def count(number: float | None) -> str:
     if number is None:
         return NOT_MEASURED
     for unit, things in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if number >= things:
-            return f"{number / things:.3g} {unit}"
+        if number >= 0.9995 * things:  # else three digits were 1,000 of the unit below
+            return f"{number / things:.{'3g' if number < 999.5 * things else '0f'}} {unit}"
     return f"{number:.0f}"
 
 
@@ -77,7 +90,11 @@ def milliseconds(latency: Latency | None) -> str:
 
 def two_digits(value: float) -> str:
     """The number with at least two significant digits, never in scientific notation."""
-    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}" if value >= 1e-4 or not value else _tiny(value)
+
+
+def _tiny(value: float) -> str:
+    return f"{float(f'{value:.2g}'):.12f}".rstrip("0")
 
 
 def duration(seconds: float | None) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import sqrt
 from statistics import NormalDist
 
+LOPSIDED = 0.003  # of an interval: its middle is so far from the share that half of its width would say too little
+
 
 def wilson(share: float, total: int, confidence: float = 0.95) -> tuple[float, float]:
     """The Wilson score interval (low, high) of a `share` of `total` ≥ 1 trials, within 0 … 1 (Wilson 1927, without
@@ -14,3 +16,10 @@ def wilson(share: float, total: int, confidence: float = 0.95) -> tuple[float, f
     centre = (share + z2 / (2 * total)) / (1 + z2 / total)
     half = z / (1 + z2 / total) * sqrt(share * (1 - share) / total + z2 / (4 * total * total))
     return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def around(share: float, low: float, high: float) -> float:
+    """The ± of a `share` whose interval is (`low`, `high`): half of its width; where it reaches farther to one side, as
+    next to 0 and 1 and for few trials, the way to the farther end, so that ± never promises too much."""
+    half, farther = (high - low) / 2, max(high - share, share - low)
+    return farther if farther - half > LOPSIDED else half

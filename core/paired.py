@@ -39,11 +39,11 @@ class Paired(NamedTuple):
         return min(1.0, float(2 * tail / 2**count))
 
 
-def paired(run: Run, one: Point, other: Point) -> Paired | None:
-    """The comparison of two models of a run, from the answers stored next to their files; None if those are missing,
-    damaged, or of different images."""
+def paired(run: Run, one: Point, other: Point, run_of_other: Run | None = None) -> Paired | None:
+    """The comparison of two models, from the answers stored next to their files; None if those are missing, damaged,
+    or of different images. The other is one of `run` too, unless its run is given."""
     try:
-        mine, theirs = _answers(run, one), _answers(run, other)
+        mine, theirs = _answers(run, one), _answers(run_of_other or run, other)
     except UNREADABLE:
         return None
     if mine is None or theirs is None or mine[1] != theirs[1]:

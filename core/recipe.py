@@ -28,6 +28,7 @@ from core.rules.networks import fellow_faults, larger_students, map_faults, part
 from core.rules.pool import label_faults, pool_faults
 from core.rules.shared import Given, kind
 from core.rules.target import target_faults
+from core.runtimes import INSTALLED
 
 __all__ = [
     "RECIPE_OPTIONS",
@@ -43,6 +44,7 @@ __all__ = [
     "with_settings",
 ]
 
+UNTRAINED = ("name", "seeds", "device", "latency_threads", "runtimes")  # options that change no network
 MAX_ERRORS = 100  # reported at once
 NO_RECIPE = "Start a new run from an intact recipe file."
 
@@ -75,6 +77,7 @@ class Recipe:
     precision: str = "auto"
     threads: int = 1
     latency_threads: int = 1
+    runtimes: str = INSTALLED
     image_size: int = 0
     labels: int = 0
     shots: int = 0
@@ -103,15 +106,16 @@ class Recipe:
         return replace(self, steps=tuple(_resolved(step, catalog) for step in self.steps))
 
     def hash(self, catalog: Catalog | None = None) -> str:
-        """SHA-256 of everything that can change a result: all but the name, defaults written out."""
-        return _sha256(self.resolved(catalog).to_data(), without=("name",))
+        """SHA-256 of everything that can change a result: all but the name and what is measured besides it in further
+        runtimes, defaults written out."""
+        return _sha256(self.resolved(catalog).to_data(), without=("name", "runtimes"))
 
     def prefix_hash(self, step: int, catalog: Catalog | None = None) -> str:
         """SHA-256 of everything in the recipe that determines the network after `step` (from 0) for this `seed`;
         options of measurement do not count. The caller adds the actual device, the data's content hash and the code
         version."""
         prefix = replace(self, steps=self.steps[: step + 1])
-        return _sha256(prefix.resolved(catalog).to_data(), without=("name", "seeds", "device", "latency_threads"))
+        return _sha256(prefix.resolved(catalog).to_data(), without=UNTRAINED)
 
     def warnings(self, catalog: Catalog | None = None) -> tuple[str, ...]:
         """What is allowed but probably not intended, one sentence each."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from core.options import Kind, Option, Value, Words, named
+from core.runtimes import INSTALLED, NO_OTHER
 
 
 def _knob(
@@ -163,6 +164,19 @@ RECIPE_OPTIONS: tuple[Option, ...] = (
             "测量已保存文件的延迟时使用的处理器线程数。",
         ),
         (1, 256),
+    ),
+    _knob(
+        "runtimes",
+        INSTALLED,
+        ("Further runtimes", "其他运行时"),
+        (
+            "Every saved file is measured in onnxruntime. If OpenVINO is installed, or onnxruntime for CUDA in a run "
+            "on a GPU, its accuracy and latency are measured there as well, which takes additional time at each step.",
+            "每个保存的文件都在 onnxruntime 中测量。若已安装 OpenVINO（或在 GPU 上运行且已安装 CUDA 版 onnxruntime），"
+            "也会在其中测量准确率与延迟，每一步都需要额外的时间。",
+        ),
+        choices=(INSTALLED, NO_OTHER),
+        names={INSTALLED: ("those installed", "已安装的"), NO_OTHER: ("none", "不测量")},
     ),
     _knob(
         "precision",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 ONNXRUNTIME, OPENVINO, CUDA = "onnxruntime", "openvino", "onnxruntime-cuda"
+INSTALLED, NO_OTHER = "installed", "none"  # further runtimes, as a recipe asks for them
 TITLES = {ONNXRUNTIME: "onnxruntime", OPENVINO: "OpenVINO", CUDA: "onnxruntime on CUDA"}
 
 

@@ -31,6 +31,7 @@ from core.formatting import (
     on_target,
     percent,
     size,
+    two_digits,
 )
 from core.options import Option
 from core.paired import paired
@@ -215,7 +216,7 @@ def points_table(run: RunSummary, runtime: str = "") -> Table:
     first = next((p.bytes for p in summary.points if p.bytes), None)
     for role, points in (("", summary.points), ("control: ", summary.controls)):
         for point in points:
-            smaller = f"{first / point.bytes:.0f}×" if first and point.bytes else ""
+            smaller = f"{two_digits(first / point.bytes)}×" if first and point.bytes else ""
             there = [on_target(point)] if targeted else []
             there += [_at_chance(point)] if lucky else []
             table.add_row(
@@ -243,10 +244,10 @@ def _where_measured(run: RunSummary, seen: RunSummary, runtime: str) -> list[str
 
 
 def _at_chance(point: Point) -> str:
-    """Which of a point's accuracies are no better than chance."""
+    """Which of a point's accuracies are not proven better than chance."""
     if point.is_at_chance:
-        return "! no better"
-    return "! on target no better" if point.is_at_chance_on_target else ""
+        return "! not proven"
+    return "! on target not proven" if point.is_at_chance_on_target else ""
 
 
 def findings(found: Sequence[Finding]) -> str:

@@ -1,4 +1,4 @@
-"""Chance in words: what it is, how it was found, and the mark of a point that is no better."""
+"""Chance in words: what it is, how it was found, and the mark of a point that is not proven better."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def told(share: float, chance: Chance) -> str:
 
 
 def badge() -> str:
-    """The mark of a point that is no better than chance, for Markdown: a symbol, words and a colour."""
+    """The mark of a point that is not proven better than chance, for Markdown: a symbol, words and a colour."""
     return f":orange-badge[:material/casino: {say('chance.badge')}]"
 
 

@@ -50,8 +50,9 @@ def plain(found: Closing) -> str:
 
 
 def of_picked(picked: pd.DataFrame) -> Iterator[tuple[str, Closing]]:
-    """Name and facts of each run that picked points belong to; of one deleted meanwhile nothing."""
-    for run_id, rows in picked.groupby("run", sort=False):
+    """Name and facts of each run that picked points belong to, as its own runtime has them: nothing beside figures of
+    a further one, and nothing of a run deleted meanwhile."""
+    for run_id, rows in picked[picked["asked"] == ""].groupby("run", sort=False):
         try:
             run = sample(str(run_id)) if rows["sample"].iloc[0] else workspace().run(str(run_id))
         except UserError:

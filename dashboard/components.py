@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from core import formatting
+from core.closing import MATTERS
 from core.errors import UserError, UserErrors
 from core.escaping import UserText
 from core.points import Point
@@ -108,7 +109,7 @@ def _point(run: str, point: Point, first: Point, *, control: bool = False) -> No
 
 
 def at_chance(point: Point, width: Literal["stretch", "content"] = "stretch") -> None:
-    """A badge with its reason where the point is no better than chance; else nothing."""
+    """A badge with its reason where the point is not proven better than chance; else nothing."""
     if point.is_at_chance and point.chance is not None:
         told = chance.told(point.chance.test, point.chance)
         st.markdown(chance.badge(), help=say("chance.badge_help", told=told), width=width)
@@ -130,7 +131,9 @@ def heading(point: Point, *, control: bool = False) -> str:
 
 
 def gains(point: Point, first: Point) -> list[str]:
-    """How many times smaller than the first point."""
+    """How the size compares with the first point's."""
     if point is first or not point.bytes or not first.bytes:
         return []
-    return [say("components.smaller", times=formatting.two_digits(first.bytes / point.bytes))]
+    ratio = first.bytes / point.bytes
+    way, times = ("smaller", ratio) if ratio >= MATTERS else ("larger", 1 / ratio)
+    return [say(f"components.{way}", times=formatting.two_digits(times))]

@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from core import formatting
+from core.closing import MATTERS
 from core.escaping import UserText
 from core.points import InRuntime, Latency, Point
 from core.runtimes import title
@@ -151,9 +152,13 @@ def comparisons(receipt: Receipt) -> Iterator[tuple[str, str]]:
     """Bytes and milliseconds beside the first point, the step before and the float twin."""
     for name in COMPARED:
         if sizes := receipt.get(f"bytes_{name}"):
-            times = formatting.two_digits(sizes["times_smaller"])
+            ratio = sizes["times_smaller"]
+            way, times = ("smaller", ratio) if ratio >= MATTERS else ("larger", 1 / ratio)
             before, after = formatting.size(sizes["before"]), formatting.size(sizes["after"])
-            yield say(f"receipt.bytes_{name}"), say("receipt.smaller", before=before, after=after, times=times)
+            yield (
+                say(f"receipt.bytes_{name}"),
+                say(f"receipt.{way}", before=before, after=after, times=formatting.two_digits(times)),
+            )
         if latency := receipt.get(f"latency_{name}"):
             yield say(f"receipt.latency_{name}"), speedup(latency)
 

@@ -163,6 +163,7 @@ def test_a_person_runs_it_from_the_page(walk: Walk) -> None:
 
 NOW = r"step \d of 4 · (control .+ · )?(loading|training|computing|asking|calibrating|measuring|writing)"
 LEARNS = r"A small student, resnet8, learns from its teacher's answers to all images, labelled or not"
+WORTH = r"The teacher (was worth|was of no proven worth|did harm)"
 CONCLUDED = r"[\d.]+ times smaller .+ its teacher.*; its test accuracy is (.+ (higher|lower)|the same)"
 SIX = {  # a newcomer's questions, and what on the page answers each
     "at ten seconds": {
@@ -178,7 +179,7 @@ SIX = {  # a newcomer's questions, and what on the page answers each
         "how long still": r"about \d+:\d\d left in all",
         "what did the student learn from": LEARNS,
         "what did it cost": rf"So far: {CONCLUDED}",
-        "was the teacher worth it": r"Not known yet: what the teacher was worth|The teacher (was worth|did harm)",
+        "was the teacher worth it": rf"Not known yet: what the teacher was worth|{WORTH}",
         "which would I deploy": r"The one to deploy: [●◆■▲] ",
     },
     "at the end": {
@@ -186,7 +187,7 @@ SIX = {  # a newcomer's questions, and what on the page answers each
         "how long still": r"took \d+:\d\d",
         "what did the student learn from": LEARNS,
         "what did it cost": CONCLUDED,
-        "was the teacher worth it": r"The teacher (was worth|did harm)",
+        "was the teacher worth it": WORTH,
         "which would I deploy": r"The one to deploy: [●◆■▲] ",
     },
 }

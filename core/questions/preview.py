@@ -28,9 +28,10 @@ class Row:
 class Note:
     """A note on the forecast: `code` is not_loaded (the dataset was never read at this size, so published counts are
     used), not_here (it is not on this machine either), download (weights are downloaded first), controls (their share
-    of the time) or time (how it was estimated); `values` are filled into the displayed text."""
+    of the time), runtimes (the share of measuring in further runtimes) or time (how it was estimated); `values` are
+    filled into the displayed text."""
 
-    code: Literal["not_loaded", "not_here", "download", "controls", "time"]
+    code: Literal["not_loaded", "not_here", "download", "controls", "runtimes", "time"]
     values: dict[str, str] = field(default_factory=dict)
 
 

@@ -21,6 +21,14 @@ class Beyond:
 
 
 @dataclass(frozen=True)
+class Together:
+    """A trial that is better than the recommended one, and the bounds it breaks: several at once."""
+
+    bounds: tuple[Bound, ...]
+    trial: Trial
+
+
+@dataclass(frozen=True)
 class GiveUp:
     """A bound, and what it would have to be for the nearest trial to meet it."""
 
@@ -32,12 +40,14 @@ class GiveUp:
 class Answer:
     """`recommended` is the best trial within the bounds, None where none is; `binding` the bounds without which a
     measured one were better, with the best such trial each; `cheaper` the most accurate of those within the bounds that
-    are smaller; `front` those that no other beats in accuracy and bytes, by bytes; `nearest` what breaks the bounds
+    are smaller; `together` the best of those that are better but break several bounds at once; `front` those that no
+    other beats in accuracy and bytes, by bytes; `nearest` what breaks the bounds
     least where none meets them, and `give_up` what it breaks."""
 
     recommended: Trial | None = None
     binding: tuple[Beyond, ...] = ()
     cheaper: Trial | None = None
+    together: Together | None = None
     front: tuple[Trial, ...] = ()
     nearest: Trial | None = None
     give_up: tuple[GiveUp, ...] = ()
@@ -61,7 +71,8 @@ def answer(trials: Sequence[Trial], bounds: Bounds, teacher: float | None) -> An
     cheaper = [t for t in within if (t.bytes or 0) < (best.bytes or 0)]
     return Answer(
         recommended=best, binding=tuple(each for each in beyond if each is not None),
-        cheaper=max(cheaper, key=_accurate, default=None), front=found.front, within=len(within), measured=len(known),
+        cheaper=max(cheaper, key=_accurate, default=None), together=_together(best, known, broken, bounds),
+        front=found.front, within=len(within), measured=len(known),
     )  # fmt: skip
 
 
@@ -108,6 +119,17 @@ def _beyond(
     found = max(alone, key=lambda t: rank(t, bounds), default=None)
     better = found is not None and rank(found, bounds)[0] > rank(best, bounds)[0]
     return Beyond(bound, found) if found is not None and better else None
+
+
+def _together(
+    best: Trial, known: Sequence[Trial], broken: dict[int, dict[Bound, float]], bounds: Bounds
+) -> Together | None:
+    """The best of those that break several bounds, where it is better than the recommended one."""
+    several = [trial for trial in known if len(broken[trial.number]) > 1]
+    found = max(several, key=lambda t: rank(t, bounds), default=None)
+    if found is None or rank(found, bounds)[0] <= rank(best, bounds)[0]:
+        return None
+    return Together(tuple(bound for bound in BOUNDS if bound in broken[found.number]), found)
 
 
 def _nearest(found: Answer, nearest: Trial, bounds: Bounds, teacher: float | None) -> Answer:

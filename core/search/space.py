@@ -13,7 +13,7 @@ from core.options import Option, Value
 from core.recipe import Recipe, Step, check
 from core.recipe_options import RECIPE_OPTIONS
 
-FIXED = ("name", "dataset", "target", "pool", "seed", "seeds", "device", "threads", "latency_threads")
+FIXED = ("name", "dataset", "target", "pool", "seed", "seeds", "device", "threads", "latency_threads", "runtimes")
 DIGITS = 3  # significant ones of a number that is tried
 Values = Mapping[str, Value]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from core import formatting
 from core.options import Value
-from core.search.answer import Answer, Beyond, GiveUp
+from core.search.answer import Answer, Beyond, GiveUp, Together
 from core.search.bounds import Bound, Bounds, told
 from core.search.space import told_value
 from core.search.trial import Trial
@@ -21,21 +21,23 @@ PHRASES = {
     "smallest": "It has the smallest file of {count:trial|trials} within the bounds.",
     "binds": "The bound on {bound} binds: trial {number} is {gain}, but {amount}.",
     "binds_none": "No bound stood in the way: none of the trials outside them is better.",
-    "gain_accuracy": "{points} points better",
+    "binds_together": "No single bound binds: trial {number} is {gain}, but breaks several ({bounds}).",
+    "gain_accuracy": "{points:point|points} better",
     "gain_bytes": "{size} smaller",
-    "cheaper": "The next smaller: trial {number} with {size}, {points} points less.",
+    "cheaper": "The most accurate of the smaller ones: trial {number} with {size}, {points:point|points} less.",
+    "cheaper_equal": "The most accurate of the smaller ones: trial {number} with {size}, as accurate.",
     "cheaper_none": "None within the bounds is smaller.",
     "missed": "None of {count:trial|trials} meets the bounds.",
     "nearest": "The nearest is trial {number}: {figures}. It has {values}.",
     "give_up": "It would meet them with {amounts}.",
     "give_up_one": "{bound} {amount} instead of {given}",
-    "points": "{points} points",
+    "points": "{points:point|points}",
     "nothing": "No trial was measured.",
     "bound_bytes": "bytes",
     "bound_latency": "latency",
     "bound_drop": "accuracy lost",
-    "lost": "{points} points below the teacher",
-    "above": "{points} points above the teacher",
+    "lost": "{points:point|points} below the teacher",
+    "above": "{points:point|points} above the teacher",
     "level": "level with the teacher",
     "on_validation": "{accuracy} on validation",
     "busy": "{latency} (the machine was busy)",
@@ -108,16 +110,9 @@ def _why(found: Answer, best: Trial, bounds: Bounds, voice: Voice) -> Iterator[s
         yield say(_reason(bounds, free), count=found.within)
     yield from (_binds(each, best, bounds, voice) for each in found.binding)
     if not found.binding and not free:
-        yield say("binds_none")
+        yield say("binds_none") if found.together is None else _together(found.together, best, bounds, voice)
     if bounds.goal == "accuracy":
-        other = found.cheaper
-        yield (
-            say("cheaper_none")
-            if other is None
-            else say(
-                "cheaper", number=other.number + 1, size=formatting.size(other.bytes), points=_difference(best, other)
-            )
-        )
+        yield _cheaper(found.cheaper, best, voice)
 
 
 def _reason(bounds: Bounds, free: bool) -> str:
@@ -126,12 +121,31 @@ def _reason(bounds: Bounds, free: bool) -> str:
 
 def _binds(beyond: Beyond, best: Trial, bounds: Bounds, voice: Voice) -> str:
     other, say = beyond.trial, voice.phrase
-    if bounds.goal == "bytes":
-        gain = say("gain_bytes", size=formatting.size((best.bytes or 0) - (other.bytes or 0)))
-    else:
-        gain = say("gain_accuracy", points=_difference(other, best))
+    gain = _gain(other, best, bounds, voice)
     amount = _amount(beyond.bound, other, voice)
     return say("binds", bound=say(f"bound_{beyond.bound}"), number=other.number + 1, gain=gain, amount=amount)
+
+
+def _together(found: Together, best: Trial, bounds: Bounds, voice: Voice) -> str:
+    names = voice.phrase("list").join(voice.phrase(f"bound_{bound}") for bound in found.bounds)
+    gain = _gain(found.trial, best, bounds, voice)
+    return voice.phrase("binds_together", number=found.trial.number + 1, gain=gain, bounds=names)
+
+
+def _cheaper(other: Trial | None, best: Trial, voice: Voice) -> str:
+    if other is None:
+        return voice.phrase("cheaper_none")
+    told = {"number": other.number + 1, "size": formatting.size(other.bytes)}
+    if other.accuracy == best.accuracy:
+        return voice.phrase("cheaper_equal", **told)
+    return voice.phrase("cheaper", points=_difference(best, other), **told)
+
+
+def _gain(other: Trial, best: Trial, bounds: Bounds, voice: Voice) -> str:
+    """What the other trial, outside the bounds, is better by."""
+    if bounds.goal == "bytes":
+        return voice.phrase("gain_bytes", size=formatting.size((best.bytes or 0) - (other.bytes or 0)))
+    return voice.phrase("gain_accuracy", points=_difference(other, best))
 
 
 def _amount(bound: Bound, trial: Trial, voice: Voice) -> str:
@@ -149,10 +163,16 @@ def _give_up(given_up: GiveUp, bounds: Bounds, voice: Voice) -> str:
 
 
 def _bound(bound: Bound, amount: float, voice: Voice) -> str:
-    """A bound with its unit; points are rounded up, so that the bound that is told is met."""
+    """A bound with its unit, rounded up, so that the bound that is told is met."""
     if bound != "drop":
-        return told(bound, amount)
+        return formatting.size_rounded_up(amount) if bound == "bytes" else told(bound, _rounded_up(amount))
     return voice.phrase("points", points=f"{math.ceil(10 * amount - 1e-9) / 10:g}")
+
+
+def _rounded_up(amount: float) -> float:
+    """With three digits, at least the amount."""
+    unit = 10.0 ** (math.floor(math.log10(amount)) - 2) if amount > 0 else 1.0
+    return math.ceil(amount / unit - 1e-9) * unit
 
 
 def _difference(one: Trial, other: Trial) -> str:
@@ -160,4 +180,5 @@ def _difference(one: Trial, other: Trial) -> str:
 
 
 def _points(points: float) -> str:
-    return f"{round(points, 1) + 0.0:g}"
+    """With one decimal, or with the first digit that is not zero."""
+    return f"{round(points, 1) + 0.0:g}" if round(points, 1) or abs(points) < 1e-6 else f"{points:.1g}"

@@ -45,8 +45,17 @@ def within(points: pd.DataFrame, bounds: Bounds) -> dict[str, pd.Series[bool]]:
 
 
 def usable(points: pd.DataFrame) -> pd.Series[bool]:
-    """Which points may be recommended: no control, which is there to compare with, and none at chance."""
-    return ~points["control"] & ~points["at_chance"]
+    """Which points may be recommended: no control, which is there to compare with, none at chance, and none measured
+    on other images than the newest."""
+    return ~points["control"] & ~points["at_chance"] & on_newest_images(points)
+
+
+def on_newest_images(points: pd.DataFrame) -> pd.Series[bool]:
+    """Which points were measured on the state of their dataset that the newest run was measured on."""
+    newest = points.sort_values("created", kind="stable", na_position="first").drop_duplicates("dataset", keep="last")
+    versions: pd.Series[str] = points["dataset"].map(newest.set_index("dataset")["version"])
+    result: pd.Series[bool] = (points["version"] == versions).astype(bool)
+    return result
 
 
 def best(points: pd.DataFrame, bounds: Bounds | None = None) -> str:

@@ -16,6 +16,7 @@ from core.recipe import Recipe
 METHOD = "method"
 CONTROL = "control"
 RECIPE = -1  # in place of a step's number, for the knobs of the recipe itself
+IMAGES = ("dataset", "version")  # an accuracy holds for these only
 CONDITIONS = ("runtime", "device", "threads", "batch", "processor")  # a latency holds for these only
 
 
@@ -40,11 +41,11 @@ class Change:
 class Delta:
     """A point compared with a baseline: differences as shares of 1, ratios as point / baseline; None: not measured.
 
-    `overlap`: the 95 % intervals of the test accuracies overlap; with `seeds` one of the two is a mean over several
-    seeds, and what overlaps is the spans of one deviation around the means. `withheld` says why there is no ratio of
-    latencies: `noisy` (the machine was busy), `conditions` (other runtime, threads, machine …), `noise` (median and
-    95th percentile of both overlap); else it is empty. `other_data`: measured on images of another dataset, so that
-    accuracies are not compared.
+    `overlap`: the 95 % intervals of the test accuracies overlap; with `seeds` both are means over as many seeds, and
+    what overlaps is the spans of one deviation around the means. It is None with `unlike_seeds`, where they are not of
+    equally many seeds. `withheld` says why there is no ratio of latencies: `noisy` (the machine was busy),
+    `conditions` (other runtime, threads, machine …), `noise` (median and 95th percentile of both overlap); else it is
+    empty. `other_data`: measured on other images, so that accuracies are not compared.
     """
 
     accuracy: float | None
@@ -56,6 +57,7 @@ class Delta:
     latency: float | None
     withheld: str = ""
     seeds: bool = False
+    unlike_seeds: bool = False
     other_data: bool = False
 
 
@@ -88,7 +90,7 @@ def changes(points: Sequence[Mapping[Setting, Value]]) -> list[Change]:
 def delta(point: pd.Series[Any], baseline: pd.Series[Any]) -> Delta:
     """A row of the points compared with another one."""
     withheld = _withheld(point, baseline)
-    other = bool(point["dataset"] != baseline["dataset"])
+    other = any(point[name] != baseline[name] for name in IMAGES)
     return Delta(
         accuracy=None if other else _difference(point, baseline, "accuracy"),
         overlap=None if other else _overlap(point, baseline),
@@ -98,7 +100,8 @@ def delta(point: pd.Series[Any], baseline: pd.Series[Any]) -> Delta:
         macs=_ratio(point, baseline, "macs"),
         latency=None if withheld else _ratio(point, baseline, "p50"),
         withheld=withheld,
-        seeds=bool(pd.notna(point["seeds"]) or pd.notna(baseline["seeds"])),
+        seeds=bool(pd.notna(point["seeds"])),
+        unlike_seeds=not _alike_in_seeds(point, baseline),
         other_data=other,
     )
 
@@ -113,9 +116,10 @@ def deltas(points: pd.DataFrame, baseline: pd.Series[Any]) -> pd.DataFrame:
     difference was shown) or UNKNOWN (measured so that it cannot be compared). Both are empty where nothing was
     measured, and for the baseline itself.
     """
-    same = points["dataset"] == baseline["dataset"]
+    same = (points["dataset"] == baseline["dataset"]) & (points["version"] == baseline["version"])
     apart = ~((points["low"] <= baseline["high"]) & (baseline["low"] <= points["high"]))
-    told = points["low"].notna() & points["high"].notna() & pd.notna(baseline["low"]) & pd.notna(baseline["high"])
+    told = _as_many_seeds(points["seeds"], baseline["seeds"])
+    told &= points["low"].notna() & points["high"].notna() & pd.notna(baseline["low"]) & pd.notna(baseline["high"])
     found = pd.DataFrame(index=points.index)
     found["accuracy"] = (points["accuracy"] - baseline["accuracy"]).where(same)
     found["accuracy_is"] = _verdicts(found["accuracy"], 1, open_=~(told & apart), unknown=~told & same)
@@ -134,6 +138,11 @@ def deltas(points: pd.DataFrame, baseline: pd.Series[Any]) -> pd.DataFrame:
     found.loc[own, [f"{name}_is" for name in DELTAS]] = ""
     found.loc[own, list(DELTAS)] = np.nan
     return found
+
+
+def _as_many_seeds(seeds: pd.Series[float], of_baseline: float) -> pd.Series[bool]:
+    """Which points have as many seeds as the baseline, so that the ends of both are of the same kind."""
+    return seeds.isna() if pd.isna(of_baseline) else seeds == of_baseline
 
 
 def _verdicts(
@@ -160,9 +169,14 @@ def _withheld(one: pd.Series[Any], other: pd.Series[Any]) -> str:
 
 def _overlap(one: pd.Series[Any], other: pd.Series[Any]) -> bool | None:
     ends = [row[end] for row in (one, other) for end in ("low", "high")]
-    if any(pd.isna(end) for end in ends):
+    if not _alike_in_seeds(one, other) or any(pd.isna(end) for end in ends):
         return None
     return bool(one["low"] <= other["high"] and other["low"] <= one["high"])
+
+
+def _alike_in_seeds(one: pd.Series[Any], other: pd.Series[Any]) -> bool:
+    """Whether both are means over as many seeds, or neither is a mean."""
+    return bool(one["seeds"] == other["seeds"] or (pd.isna(one["seeds"]) and pd.isna(other["seeds"])))
 
 
 def _difference(one: pd.Series[Any], other: pd.Series[Any], name: str) -> float | None:

@@ -35,7 +35,7 @@ def texts(
 ) -> list[str]:  # fmt: skip
     """A text a point: `form` has places for name, run, step, accuracy, chance, validation, bytes, params, macs, p50,
     p95, runtime, threads and settings; `sample` is put before the run's name where it came along, `chance` behind an
-    accuracy that is no better, and `spread_of` behind its ± what that is."""
+    accuracy that is not proven better, and `spread_of` behind its ± what that is."""
     names = {name: escaped(name) for name in pd.unique(points["run_name"])}
     steps = {name: escaped(name) for name in pd.unique(points["name"])}
     columns = (

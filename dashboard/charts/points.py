@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from core.intervals import LOPSIDED
 from core.points import Point
 from core.runs import RunSummary
 from core.runtimes import TITLES
@@ -24,6 +25,7 @@ TEXTS = {
     "dataset": "",
     "target": "",
     "backbone": "",
+    "version": "",
     "runtime": "",
     "device": "",
     "processor": "",
@@ -49,7 +51,8 @@ Row = tuple[Any, ...]
 
 def info(summaries: Iterable[RunSummary], *, sample: bool = False) -> pd.DataFrame:
     """One row a point and control: shares of 1, bytes, milliseconds, seconds since 1970; NaN is: not measured.
-    `target` names a dataset that `on_target` is the accuracy on; `at_chance` marks what is no better than `chance`.
+    `target` names a dataset that `on_target` is the accuracy on, `version` the state of a dataset that can be edited;
+    `at_chance` marks what is not proven better than `chance`.
     `low` and `high` are the ends of the test accuracy's 95 % interval; where `seeds` says how many were trained,
     `accuracy` is their mean, and `low` and `high` lie one deviation `sd` below and above it, which is no interval.
 
@@ -62,7 +65,8 @@ def info(summaries: Iterable[RunSummary], *, sample: bool = False) -> pd.DataFra
 
 def rows(summary: RunSummary, *, sample: bool = False) -> Iterator[Row]:
     """The rows of one run, in the order of COLUMNS; equal as long as its points are, since every NaN is `math.nan`."""
-    names = (summary.dataset, summary.target, summary.backbone)
+    version = summary.environment.get("dataset_version", "")
+    names = (summary.dataset, summary.target, summary.backbone, version)
     run = (summary.id, summary.name, *names, summary.environment.get("processor", ""), summary.status.value)
     times = (_number(summary.created), _number(summary.finished))
     for point in summary.points:
@@ -105,7 +109,7 @@ def table(found: Iterable[Row]) -> pd.DataFrame:
 
 def _row(
     name: str,
-    run: tuple[str, str, str, str, str, str, str],
+    run: tuple[str, str, str, str, str, str, str, str],
     times: tuple[float, float],
     flags: tuple[bool, bool],
     tags: tuple[str, ...],
@@ -136,7 +140,7 @@ def _row(
 def _elsewhere(p: Point) -> tuple[Row, ...]:
     """The figures in each further runtime, in the order of IN_RUNTIME."""
     seen = (p.seen_in(name).model_copy(update={"runtimes": None}) for name in p.runtimes or ())
-    rows = (_row("", ("",) * 7, (nan, nan), (False, False), (), one) for one in seen)
+    rows = (_row("", ("",) * 8, (nan, nan), (False, False), (), one) for one in seen)
     return tuple(tuple(row[place] for place in PLACES) for row in rows)
 
 
@@ -154,10 +158,17 @@ def _number(value: float | None) -> float:
 
 
 def spread(points: pd.DataFrame) -> pd.Series[float]:
-    """What ± of a test accuracy is: the deviation over its seeds, else half of its 95 % interval."""
-    return points["sd"].fillna((points["high"] - points["low"]) / 2)
+    """What ± of a test accuracy is: the deviation over its seeds, else that of its 95 % interval."""
+    return points["sd"].fillna(_around(points["accuracy"], points["low"], points["high"]))
 
 
 def target_spread(points: pd.DataFrame) -> pd.Series[float]:
     """The same of an accuracy on the target."""
-    return points["target_sd"].fillna((points["target_high"] - points["target_low"]) / 2)
+    return points["target_sd"].fillna(_around(points["on_target"], points["target_low"], points["target_high"]))
+
+
+def _around(share: pd.Series[float], low: pd.Series[float], high: pd.Series[float]) -> pd.Series[float]:
+    """`core.intervals.around` of every row."""
+    half: pd.Series[float] = (high - low) / 2
+    farther = (high - share).where(high - share > share - low, share - low)
+    return half.where(~(farther - half > LOPSIDED), farther)

@@ -32,7 +32,7 @@ class Labels:
     stages: Mapping[str, str]
     control: str
     hover: str
-    chance: str = "no better than chance"  # said of a point
+    chance: str = "not proven better than chance"  # said of a point
 
 
 def info(state: RunState | RunSummary) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from core.dataset_report import Report
 from core.datasets import imported_datasets
 from core.errors import UserError
 from core.escaping import UserText
-from core.intervals import wilson
+from core.intervals import around, wilson
 from core.questions.dataset_report import ReportRequest
 from core.report_cache import kept_picture, kept_report
 from dashboard import components, faults
@@ -146,10 +146,10 @@ def meaning(report: Report) -> None:
             test=f"{tests:,}",
         )
     )  # fmt: skip
-    told = say("data.interval", count=tests, around=f"{50 * (high - low):.0f}")
+    told = say("data.interval", count=tests, around=f"{100 * around(TYPICAL, low, high):.0f}")
     of_one = say(
         "data.interval_class", count=smallest.test, name=UserText(smallest.name).md(),
-        around=f"{50 * _width(smallest.test):.0f}",
+        around=f"{100 * _around(smallest.test):.0f}",
     ) if smallest.test else say("data.interval_none", name=UserText(smallest.name).md())  # fmt: skip
     st.markdown(f"{told} {of_one}")
 
@@ -161,13 +161,12 @@ def without_labels(report: Report) -> None:
     if not tests:
         st.markdown(say("data.no_accuracy", count=report.unlabelled or 0))
         return
-    around = f"{50 * _width(tests):.0f}"
-    st.markdown(say("data.labelled_part", count=report.unlabelled or 0, tests=tests, around=around))
+    told = f"{100 * _around(tests):.0f}"
+    st.markdown(say("data.labelled_part", count=report.unlabelled or 0, tests=tests, around=told))
 
 
-def _width(total: int) -> float:
-    low, high = wilson(TYPICAL, total)
-    return high - low
+def _around(total: int) -> float:
+    return around(TYPICAL, *wilson(TYPICAL, total))
 
 
 def counts(report: Report) -> None:

@@ -8,6 +8,7 @@ from core import formatting
 from core.confusion import worst_class
 from core.escaping import UserText
 from core.flips import Flips
+from core.sides import of_same_images
 from dashboard.i18n import say
 from dashboard.inspect.choice import Choice
 from dashboard.inspect.evidence import Answered, Pair
@@ -18,7 +19,9 @@ SURE = 0.05  # from here on chance is not believed
 
 def of(choice: Choice, pair: Pair | None) -> str:
     """For Markdown; what is not known yet is left out."""
-    parts = [say("inspect.accuracy", accuracy=formatting.accuracy(choice.point))]
+    point = choice.point  # this very file, not the mean over seeds
+    accuracy = formatting.with_interval(point.accuracy, point.accuracy_low, point.accuracy_high)
+    parts = [say("inspect.accuracy", accuracy=accuracy)]
     if (difference := change(choice)) is not None:
         parts[0] += say("inspect.aside", told=difference)
     if pair is not None:
@@ -27,8 +30,10 @@ def of(choice: Choice, pair: Pair | None) -> str:
 
 
 def change(choice: Choice) -> str | None:
-    """The difference of the test accuracies in points of percent; None where one of them is not known."""
-    other = choice.against.point.accuracy if choice.against is not None else None
+    """The difference of the test accuracies in points of percent; None where one of them is not known, or where they
+    are of other images."""
+    beside = choice.against
+    other = beside.point.accuracy if beside is not None and of_same_images(choice.side, beside) else None
     if choice.point.accuracy is None or other is None:
         return None
     points = signed(choice.point.accuracy - other)

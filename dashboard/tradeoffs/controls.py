@@ -9,9 +9,10 @@ import pandas as pd
 import streamlit as st
 
 from core import formatting
+from core.closing import SURE
 from core.escaping import UserText
 from dashboard import terms
-from dashboard.charts.bounds import MATTERS, Bounds, best, cheaper, feasible, within
+from dashboard.charts.bounds import MATTERS, Bounds, best, cheaper, feasible, on_newest_images, within
 from dashboard.charts.comparison import delta
 from dashboard.charts.front import AREAS, COSTS, QUALITIES
 from dashboard.charts.hover import milliseconds
@@ -150,9 +151,10 @@ def _take(name: str) -> None:
 
 
 def reference(points: pd.DataFrame, everything: pd.DataFrame, view: View) -> pd.DataFrame:
-    """The row that drops are counted from: the pinned baseline, else the most accurate on validation; none or one."""
-    pinned = everything[everything["id"] == view.base]
-    same = pinned[pinned["dataset"].isin(points["dataset"])]
+    """The row that drops are counted from: the pinned baseline if it was measured on the newest images, else the most
+    accurate on validation; none or one."""
+    pinned, newest = everything[everything["id"] == view.base], points[on_newest_images(points)]
+    same = pinned[pinned["dataset"].isin(newest["dataset"]) & pinned["version"].isin(newest["version"])]
     return same if len(same) else points[points["id"] == best(points)].head(1)
 
 
@@ -221,6 +223,8 @@ def alternative(row: pd.Series[Any], top: pd.Series[Any]) -> str:
     way = "below" if gap < 0 else "equal"  # none is above the best
     verdict = "unknown" if found.overlap is None else "overlap" if found.overlap else "apart"
     verdict = f"seeds_{verdict}" if found.seeds and found.overlap is not None else verdict
+    if (counts := selection.images(row, top)) is not None:
+        verdict = "images_apart" if counts.chance < SURE else "images_overlap"
     return say(
         "tradeoffs.cheaper_one",
         mark=MARKS.get(row["stage"], "○"),
@@ -241,9 +245,10 @@ def _times(name: str, ratio: float) -> str:
 
 
 def left_out(points: pd.DataFrame, limits: Bounds) -> list[str]:
-    """How many points within the bounds are no better than chance, and so are not offered."""
-    count = int((feasible(points, limits) & ~points["control"] & points["at_chance"]).sum())
-    return [say("tradeoffs.at_chance_left_out", count=count)] if count else []
+    """How many points within the bounds are not offered, and why: not proven better than chance, or other images."""
+    chain, current = feasible(points, limits) & ~points["control"], on_newest_images(points)
+    counts = {"at_chance": chain & points["at_chance"] & current, "older_images": chain & ~current}
+    return [say(f"tradeoffs.{name}_left_out", count=int(some.sum())) for name, some in counts.items() if some.any()]
 
 
 def _bound(name: str, value: float | None, step: float, help: str | None = None) -> None:

@@ -87,7 +87,7 @@ def chosen(picked: pd.DataFrame) -> Iterator[str]:
         lines = [f"{row['run_name']} · {selection.figures(row)}"]
         lines += filter(None, [selection.spread_line(row)])
         lines += [say("chance.badge")] if row["at_chance"] else []
-        lines += selection.gains(delta(row, beside)) if row["id"] != beside["id"] else []
+        lines += selection.gains(delta(row, beside), selection.images(row, beside)) if row["id"] != beside["id"] else []
         point = selection.point_of(row)
         lines += map(str, point.receipt.get("no_gain", ()) if point else ())  # type: ignore[arg-type]
         heading = f"{number} {MARKS.get(stage, '○')} {word}{selection.name(row)}"

@@ -11,16 +11,29 @@ import streamlit as st
 
 from core import formatting, runtimes
 from core.catalog import load_catalog
+from core.closing import SURE
 from core.errors import UserError
 from core.escaping import UserText
 from core.options import Option, Value
+from core.paired import Paired, paired
 from core.points import Point
 from core.recipe_options import RECIPE_OPTIONS
 from core.runs import Run
 from core.samples import sample
 from dashboard import bundle, chance, closing, receipt, sending, terms
 from dashboard.charts import hover
-from dashboard.charts.comparison import CONTROL, METHOD, RECIPE, Change, Delta, Setting, changes, delta, settings
+from dashboard.charts.comparison import (
+    CONTROL,
+    IMAGES,
+    METHOD,
+    RECIPE,
+    Change,
+    Delta,
+    Setting,
+    changes,
+    delta,
+    settings,
+)
 from dashboard.charts.front import HEIGHT
 from dashboard.charts.points import SPREAD, spread
 from dashboard.charts.style import MARKS
@@ -99,7 +112,7 @@ def card(number: int, row: PointRow[Any], beside: PointRow[Any], view: View) -> 
         st.markdown(f"{number} {title(row)}{badge}  \n{word}{UserText(row['run_name']).md()}  \n{figures(row)}{luck}")
         st.caption(UserText(spread_line(row)).md()) if spread_line(row) else None
         if row["id"] != beside["id"]:
-            st.caption("  \n".join(gains(delta(row, beside))))
+            st.caption("  \n".join(gains(delta(row, beside), images(row, beside))))
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             actions(number, row, pinned)
         if is_packable(row):
@@ -148,12 +161,26 @@ def spread_words() -> hover.Spread:
     return hover.Spread(*words)
 
 
-def gains(found: Delta) -> list[str]:
-    """What a point gains and loses, a line each; overlapping intervals leave open whether there is a difference, and
-    the deviation over seeds is no interval."""
+def images(row: PointRow[Any], beside: PointRow[Any]) -> Paired | None:
+    """How many of the same test images only one of two points gets right; None where that is not known, or where the
+    figures shown are means over seeds or of a further runtime."""
+    shown = (row, beside)
+    elsewhere = any(one["asked"] or not pd.isna(one["seeds"]) for one in shown)
+    if elsewhere or any(row[name] != beside[name] for name in IMAGES):
+        return None
+    runs, points = [run_of(one) for one in shown], [point_of(one) for one in shown]
+    if runs[0] is None or runs[1] is None or points[0] is None or points[1] is None:
+        return None
+    return paired(runs[0], points[0], points[1], runs[1])
+
+
+def gains(found: Delta, counts: Paired | None = None) -> list[str]:
+    """What a point gains and loses, a line each, judged on the same images where there are `counts`; overlapping
+    intervals leave open whether there is a difference, and the deviation over seeds is no interval."""
     lines = [say("tradeoffs.other_data")] if found.other_data else []
     if found.accuracy is not None:
-        lines.append(say(f"tradeoffs.{_verdict(found)}", points=signed(found.accuracy)))
+        verdict = _verdict(found) if counts is None else f"delta_images_{'apart' if counts.chance < SURE else 'within'}"
+        lines.append(say(f"tradeoffs.{verdict}", points=signed(found.accuracy)))
     if found.validation is not None:
         lines.append(say("tradeoffs.delta_validation", points=signed(found.validation)))
     ratios = [
@@ -168,7 +195,7 @@ def gains(found: Delta) -> list[str]:
 def _verdict(found: Delta) -> str:
     """Which sentence says what the difference of two test accuracies is worth."""
     if found.overlap is None:
-        return "delta_plain"
+        return "delta_unlike_seeds" if found.unlike_seeds else "delta_plain"
     if found.seeds:
         return "delta_seeds_within" if found.overlap else "delta_seeds_apart"
     return "delta_within" if found.overlap else "delta_accuracy"

@@ -18,11 +18,12 @@ from PIL import Image
 
 from core import cli
 from core.assets import PREDICT
-from core.bundle import write_bundle
+from core.bundle import _measured, write_bundle
 from core.catalog import load_catalog
 from core.engine.data import load_dataset, prepare_numpy
 from core.engine.model import Preprocessing
 from core.errors import UserError
+from core.points import Point
 from core.runs import Run
 from core.workspace import Workspace
 
@@ -184,6 +185,11 @@ def test_what_is_measured_sees_what_the_script_sees(mode: str, channels: int, si
     expected = prepare_numpy(planes[None], preprocessing)
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found, expected)
+
+
+def test_a_card_leaves_out_what_was_not_measured() -> None:
+    bare = Point(step=0, stage="transfer", method="x", name="x", bytes=1000)
+    assert _measured(bare) == ["file: 1,000 bytes"]
 
 
 def test_the_card_tells_what_was_measured_and_whose_it_is(finished: Run, bundles: dict[int, Path]) -> None:

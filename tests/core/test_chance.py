@@ -136,13 +136,13 @@ def test_the_command_line_says_it_in_every_table(tmp_path: Path) -> None:
     store = Workspace.open_or_create(tmp_path)
     luck = Chance(classes=4, test=0.625, validation=0.5)
     bad, good = measured(store, "digits", counted=luck, low=0.6), measured(store, "digits", counted=luck, low=0.7)
-    words = "no better than chance"
+    words = "not proven better than chance"
     assert words in point_line(bad.summary().points[0])
     assert words in _run_line(bad.summary().line())
-    assert "! no better" in printed(bad)
+    assert "! not proven" in printed(bad)
     assert "chance: 62.5 %, always answering with the most frequent of 4 classes" in printed(bad)
     assert words not in point_line(good.summary().points[0]) + _run_line(good.summary().line())
-    assert "no better" not in printed(good)
+    assert "not proven" not in printed(good)
     card = {"classes": ["a"], "preprocessing": {"channels": 1, "size": 8, "mean": 0, "std": 1}, "backbone": "resnet8"}
     assert f"- Its accuracy is {words}." in model_card(bad, bad.summary().points[0], card)
     assert words not in model_card(good, good.summary().points[0], card)

@@ -142,11 +142,12 @@ def judged(one: Document, other: Document, counts: Paired | None, prefix: str = 
     mean_a, mean_b = (d.get("accuracy_mean", d["accuracy"]) for d in (a, b))
     share = mean_a - mean_b
     seeds = min(one.get("seeds", 1), other.get("seeds", 1))
-    if seeds > 1 and (a["accuracy_sd"] or b["accuracy_sd"]):
+    if seeds > 1 and one.get("seeds") == other.get("seeds") and (a["accuracy_sd"] or b["accuracy_sd"]):
         error = np.sqrt(a["accuracy_sd"] ** 2 / one["seeds"] + b["accuracy_sd"] ** 2 / other["seeds"])
         if abs(share) > stats.t.ppf(0.975, seeds - 1) * error:
             return share, f" (more than the spread over {seeds} seeds)"
         return share, f" (within the spread over {seeds} seeds: no proven difference)"
+    share = a["accuracy"] - b["accuracy"]
     if counts is not None and not prefix:
         p = stats.binomtest(counts.gained, counts.gained + counts.lost).pvalue if sum(counts) else 1.0
         sure = "a proven difference, tested" if p < 0.05 else "no proven difference, tested"
@@ -157,11 +158,12 @@ def judged(one: Document, other: Document, counts: Paired | None, prefix: str = 
 
 def told_points(share: float) -> str:
     size = f"{abs(100 * share):.1f}"
+    size = f"{float(f'{abs(100 * share):.1g}'):f}".rstrip("0") if float(size) == 0 else size
     return f"{size} points"
 
 
 def way(share: float) -> int:
-    return int(np.sign(round(100 * share, 1)))
+    return int(np.sign(round(share, 9)))
 
 
 def second(told: Told) -> Iterator[str]:
@@ -179,7 +181,10 @@ def second(told: Told) -> Iterator[str]:
     size = f"{two(times)} times smaller" if times > 1.05 else f"{two(1 / times)} times larger"
     size = "no smaller" if 1 / 1.05 < times < 1.05 else size
     fast, aside = pace(first, last)
-    than = "than its teacher" if points[1]["stage"] == "distill" else "than the first model"
+    student = points[1]
+    learned = student["stage"] == "distill" and student["method"] not in ("mutual", "assistant")
+    learned = learned and KEPT not in student["receipt"].get("remarks", [])
+    than = "than its teacher" if learned else "than the first model"
     share, verdict = judged(last, first, told.counts.get((last["name"], first["name"])))
     right = {1: f"{told_points(share)} higher", -1: f"{told_points(share)} lower", 0: "the same"}
     head = f"{size}{fast} {than}{aside}; its test accuracy is {right[way(share)]}{verdict}."
@@ -189,7 +194,7 @@ def second(told: Told) -> Iterator[str]:
     yield from elsewhere(first, last)
     low = [p for p in points if p["accuracy_low"] <= p["chance"]["test"]]
     if low:
-        own = "But its last model is no better than chance." if last in low else "No better than chance: "
+        own = "But its last model is not proven better" if last in low else "Not proven better than chance: "
         yield own
     kept = [p["step"] for p in points if KEPT in p["receipt"].get("remarks", [])]
     yield from worth(points, controls, kept, told)
@@ -230,7 +235,7 @@ def worth(points: list[Document], controls: list[Document], kept: list[int], tol
             share, verdict = by_twins(told.state, point["step"]) or (share, verdict)
             yield {
                 1: f"The teacher was worth {told_points(share)}{verdict}.",
-                -1: f"The teacher did harm: without it the student is {told_points(share)} better{verdict}.",
+                -1: f"The teacher {harm(verdict)}: without it the student is {told_points(share)} better{verdict}.",
                 0: f"The teacher was worth nothing: without it the student is as good{verdict}.",
             }[way(share)]
         else:
@@ -239,10 +244,18 @@ def worth(points: list[Document], controls: list[Document], kept: list[int], tol
             yield "On the target, " + beside(step, name, *judged(point, control, None, "target_"))
 
 
+def harm(verdict: str) -> str:
+    return "was of no proven worth" if "no proven" in verdict else "did harm"
+
+
+def no_help(verdict: str) -> str:
+    return "was of no proven help" if "no proven" in verdict else "did not help"
+
+
 def beside(step: str, name: str, share: float, verdict: str) -> str:
     return {
         1: f"{step} is {told_points(share)} better than {name}{verdict}.",
-        -1: f"{step} did not help: {name}, is {told_points(share)} better{verdict}.",
+        -1: f"{step} {no_help(verdict)}: {name}, is {told_points(share)} better{verdict}.",
         0: f"{step} did not help: {name}, is as good{verdict}.",
     }[way(share)]
 
@@ -322,7 +335,8 @@ def test_all_methods_seeds_failures_noise_and_chance_are_among_them() -> None:
     assert {(stage, name) for stage in STAGES for name in menus[stage]} <= used
     texts = [sentence(told.closing()) for told in every]
     for words in (
-        "spread over 3 seeds", "The run failed", "the machine was busy", "within the noise", "no better than chance",
+        "spread over 3 seeds", "The run failed", "the machine was busy", "within the noise",
+        "not proven better than chance",
         "which was kept", "On the target", "So far", "did harm", "no proven difference", "One model",
     ):  # fmt: skip
         assert any(words in text for text in texts), words
@@ -392,3 +406,65 @@ def test_a_difference_within_rounding_is_none() -> None:
     assert found is not None
     assert found.points == 0.0
     assert str(found.points) == "0.0"
+
+
+def a_point(share: float, **more: Any) -> Point:
+    told: Document = {"step": 0, "stage": "transfer", "method": "probe", "name": "a", "accuracy": share, **more}
+    return Point(**told)
+
+
+def test_a_mean_over_seeds_is_not_held_against_a_single_model() -> None:
+    """A run that ended in its second seed: ± one deviation is no 95 % interval, and the means hold other seeds."""
+    mean = a_point(0.80, accuracy_low=0.77, accuracy_high=0.83).with_replicas([a_point(0.60)])
+    single = a_point(0.81, step=1, stage="prune", accuracy_low=0.78, accuracy_high=0.84)
+    found = difference(single, mean)
+    assert found is not None
+    assert (round(found.share, 6), found.proven, found.basis) == (0.01, False, "intervals")
+    text = sentence(closing([mean, single], (), Status.CANCELLED))
+    assert "its test accuracy is 1.0 points higher (the 95 % intervals overlap: no proven difference)" in text
+    assert "those are compared by the first seed alone" in text
+    assert "means over" not in text
+
+
+def test_seeds_that_all_gave_the_same_are_judged_by_the_images() -> None:
+    """Without any spread over the seeds the deviations' ends are no intervals that could be apart."""
+    one, other = (a_point(share, accuracy_low=share - 0.1, accuracy_high=share + 0.1) for share in (0.80, 0.81))
+    found = difference(one.with_replicas([one, one]), other.with_replicas([other, other]))
+    assert found is not None
+    assert (found.proven, found.basis) == (False, "intervals")
+    counted = difference(one.with_replicas([one]), other.with_replicas([other]), lambda a, b: Paired(0, 20))
+    assert counted is not None
+    assert (counted.proven, counted.basis) == (True, "images")
+
+
+def test_a_proven_difference_below_the_decimals_is_not_called_the_same() -> None:
+    one, other = a_point(0.9), a_point(0.9003, step=1, stage="prune")
+    text = sentence(closing([one, other], (), Status.FINISHED, lambda a, b: Paired(30, 1)))
+    assert "its test accuracy is 0.03 points higher (a proven difference" in text
+    assert "is the same" not in text
+
+
+@pytest.mark.parametrize(
+    ("method", "after", "remarks", "of_teacher"),
+    [
+        ("kd", "prune", [], True),
+        ("mutual", "prune", [], False),  # two untrained networks teach each other
+        ("assistant", "prune", [], False),  # the assistant taught it
+        ("kd", "distill", [], False),  # the second model taught the third
+        ("kd", "prune", [KEPT], False),  # the student was worse, and the teacher went on
+    ],
+)
+def test_only_a_student_of_the_first_model_is_measured_by_its_teacher(
+    method: str, after: str, remarks: list[str], of_teacher: bool
+) -> None:
+    student = a_point(0.8, step=1, stage="distill", method=method, receipt={"remarks": remarks})
+    chain = [a_point(0.9), student, a_point(0.8, step=2, stage=after, method="kd")]
+    assert ("than its teacher" in sentence(closing(chain, (), Status.FINISHED))) == of_teacher
+
+
+def test_every_right_answer_of_three_images_is_not_called_as_good_as_guessing() -> None:
+    luck = Chance(classes=2, test=0.5, validation=0.5)
+    tiny = a_point(1.0, accuracy_low=0.438, accuracy_high=1.0, chance=luck)
+    text = sentence(closing([tiny, tiny.model_copy(update={"step": 1})], (), Status.FINISHED))
+    assert "not proven better than chance" in text
+    assert "no better than chance" not in text

@@ -47,6 +47,17 @@ def test_the_images_that_only_one_gets_right_are_counted(run: Run) -> None:
     assert paired(run, point(0), point(1)) == Paired(int((right & ~also).sum()), int((also & ~right).sum()))
 
 
+def test_a_model_of_another_run_is_compared_on_the_same_images_alone(run: Run, tmp_path: Path) -> None:
+    labels = np.arange(9)
+    answered(run, 0, labels, labels)
+    other = Workspace.open_or_create(tmp_path).create_run('name = "y"')
+    other.emit(RunStarted(1, {}))
+    answered(other, 0, np.where(labels < 2, 8, labels), labels)
+    assert paired(run, point(0), point(0), other) == Paired(2, 0)
+    answered(other, 1, labels, labels[::-1].copy())
+    assert paired(run, point(0), point(1), other) is None
+
+
 def test_answers_that_cannot_be_trusted_are_none(run: Run) -> None:
     labels = np.arange(9)
     answered(run, 0, labels, labels)

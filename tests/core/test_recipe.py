@@ -482,10 +482,16 @@ def test_the_hash_sees_what_changes_a_figure_and_nothing_else() -> None:
     assert len(hashes | {recipe.hash(CATALOG)}) == len(changes) + 1
 
 
+def test_what_is_measured_besides_changes_no_result() -> None:
+    """The lessons' kept results are found by the hash."""
+    recipe = parse_recipe(FASHION, CATALOG)
+    assert with_settings(recipe, ["runtimes=none"], CATALOG).hash(CATALOG) == recipe.hash(CATALOG)
+
+
 def test_a_prefix_hash_sees_only_what_comes_before() -> None:
     recipe = parse_recipe(FASHION, CATALOG)
     other = with_settings(
-        recipe, ["steps.2.ratio=0.7", "name=x", "seeds=3", "device=cpu", "latency_threads=2"], CATALOG
+        recipe, ["steps.2.ratio=0.7", "name=x", "seeds=3", "device=cpu", "latency_threads=2", "runtimes=none"], CATALOG
     )
     same = [recipe.prefix_hash(n, CATALOG) == other.prefix_hash(n, CATALOG) for n in range(4)]
     assert same == [True, True, False, False]

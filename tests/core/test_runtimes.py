@@ -122,3 +122,10 @@ def test_a_model_card_tells_it() -> None:
 
 def test_an_unknown_runtime_keeps_its_name() -> None:
     assert (title("openvino"), title("tensorrt")) == ("OpenVINO", "tensorrt")
+
+
+def test_a_larger_file_is_not_shown_as_no_times_smaller(run: Run) -> None:
+    larger = OWN.model_copy(update={"step": 1, "bytes": 2500})
+    run.emit(Measured("point", 0, OWN.model_copy(update={"bytes": 1000})), Measured("point", 0, larger))
+    assert "0.4×" in drawn(run)
+    assert " 0×" not in drawn(run)

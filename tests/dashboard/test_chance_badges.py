@@ -16,7 +16,7 @@ from dashboard import components
 from dashboard.live_plot import document
 from tests.dashboard.test_pages import DEMO, point, shown, text
 
-WORDS = {"en": "no better than chance", "zh": "不优于随机"}
+WORDS = {"en": "not proven better than chance", "zh": "未证实优于随机"}
 SYMBOL = ":material/casino:"
 LUCK = Chance(classes=4, test=0.79, validation=0.3, target=0.5)
 

@@ -387,7 +387,9 @@ def test_a_mean_over_seeds_reads_otherwise_than_an_interval(workspace: Workspace
     told = said(app)
     assert "50.0 ± 5.0 % (95 % interval)" in told
     assert "53.3 ± 5.8 % (standard deviation over 3 seeds)" in told
-    assert "points of test accuracy (mean over seeds): within the standard deviation from seed to seed" in told
+    assert (
+        "points of test accuracy; whether more than chance is not judged: the two are not of equally many seeds" in told
+    )
     assert drawn[chart.TABLE].set_index("name")["spread_is"].to_dict() == {
         "one": "95 % interval", "several": "standard deviation over 3 seeds",
     }  # fmt: skip
@@ -400,7 +402,7 @@ def test_accuracies_on_other_images_are_not_compared(workspace: Workspace, drawn
     copy(workspace, IDS[0])
     copy(workspace, IDS[1], dataset="flowers")
     told = said(page(sel=f"{IDS[0]}:3,{IDS[1]}:3"))
-    assert "another dataset: its accuracy cannot be compared" in told
+    assert "another dataset, or another state of it): its accuracy cannot be compared" in told
     assert "points of test accuracy" not in told
 
 
@@ -744,7 +746,7 @@ def test_pick_for_me_takes_the_best_and_shows_what_is_cheaper(workspace: Workspa
     assert "**fast** of *fast*: takes" not in told
     assert "**fast** of *fast*: 1.1× larger, 4× as fast; 8.3 points less" in told
     assert "**lucky** of" not in told
-    assert "1 point within the bounds left out: no better than chance." in told
+    assert "1 point within the bounds left out: not proven better than chance." in told
     table = points.info(workspace.runs())
     assert cheaper(table, Bounds(bytes=1e6), top) == [alike, small, fast]
     app.button(key="tradeoffs_pick_2").click()
@@ -756,7 +758,7 @@ def test_nothing_but_chance_is_not_picked_and_that_is_said(workspace: Workspace,
     luckless(workspace, "lucky", validation=0.2, low=0.09, high=0.11)
     told = said(page(mb="100"))
     assert "No point is within all bounds. Of 1: 1 is small enough." in told
-    assert "1 point within the bounds left out: no better than chance." in told
+    assert "1 point within the bounds left out: not proven better than chance." in told
 
 
 def test_a_point_at_chance_is_marked_in_card_table_hover_and_report(
@@ -765,13 +767,16 @@ def test_a_point_at_chance_is_marked_in_card_table_hover_and_report(
     lucky = luckless(workspace, "lucky", low=0.09, high=0.11)
     good = luckless(workspace, "good")
     app = page(sel=f"{lucky},{good}")
-    cards = [e.value for e in app.markdown if "no better than chance" in e.value]
+    cards = [e.value for e in app.markdown if "not proven better than chance" in e.value]
     assert len(cards) == 1
     assert "**lucky**" in cards[0]
     table = drawn[chart.TABLE]
-    assert dict(zip(table["name"], table["chance"], strict=True)) == {"lucky": "✗ no better than chance", "good": ""}
+    assert dict(zip(table["name"], table["chance"], strict=True)) == {
+        "lucky": "✗ not proven better than chance",
+        "good": "",
+    }
     hovers = {row[0]: row[1] for t in drawn["figure"].data if t.customdata is not None for row in t.customdata}
-    assert "(no better than chance)" in hovers[lucky]
+    assert "(not proven better than chance)" in hovers[lucky]
     assert "chance" not in hovers[good]
     assert [s.y0 for s in drawn["figure"].layout.shapes] == [0.1], "digits and clothes have ten classes"
     assert "Chance is 10.0 %: guessing among 10 classes" in drawn["alt"]

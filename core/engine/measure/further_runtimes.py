@@ -32,7 +32,8 @@ from core.engine.measure.runtime import prepared_as_bundled
 from core.engine.measure.turn import Turn
 from core.engine.model import Preprocessing
 from core.points import InRuntime
-from core.runtimes import CUDA, OPENVINO, title
+from core.recipe import Recipe
+from core.runtimes import CUDA, INSTALLED, OPENVINO, title
 
 CHILD = Path(__file__).with_name("runtime_child.py")
 SECONDS = 300.0  # of processor time for one answer
@@ -57,6 +58,11 @@ def installed(device: torch.device) -> tuple[Runtime, ...]:
     if device.type == "cuda" and "CUDAExecutionProvider" in onnxruntime.get_available_providers():
         found.append(Runtime(CUDA, onnxruntime.__version__))
     return tuple(found)
+
+
+def asked_for(recipe: Recipe, device: torch.device) -> tuple[Runtime, ...]:
+    """The further runtimes in which a run of the recipe is measured on this machine."""
+    return installed(device) if recipe.runtimes == INSTALLED else ()
 
 
 def _version(package: str) -> str:

@@ -94,8 +94,7 @@ class Receipt:
             "ms_now": self.after.timing.latency().p50,
             "predicted_by_macs": other.macs / self.after.macs if self.after.macs else None,
         }
-        distinct = not inside_noise(self.after.timing, other.timing)
-        if distinct and not self._busy(other):
+        if self._distinct(other):
             latency["speedup"] = ratio(other.timing, self.after.timing)
         else:
             latency["withheld"] = "the machine was busy" if self._busy(other) else "the difference is inside the noise"
@@ -120,7 +119,7 @@ class Receipt:
                 reasons.append(f"latency did not fall {times}, but the machine was busy: a gain is not excluded")
             else:
                 reasons.append(f"no gain in latency {times}: {self._why_not_faster(other, uses, empty)}")
-        elif self._only_zeros(other, empty):
+        elif self._only_zeros(other, empty) and self._distinct(other):
             reasons.append(f"its zeros are not what made it faster {times}: {MULTIPLIED}")
         return reasons
 
@@ -143,6 +142,10 @@ class Receipt:
             return f"the network does as many multiplications as before ({count_of(self.after.macs)})"
         fewer = f"it does {other.macs / self.after.macs:.1f}× fewer multiplications, but "
         return fewer + why_fewer_are_not_faster(kernels(other.path), uses)
+
+    def _distinct(self, other: Subject) -> bool:
+        """Whether the two timings are shown to differ."""
+        return not self._busy(other) and not inside_noise(self.after.timing, other.timing)
 
     def _busy(self, other: Subject) -> bool:
         """Whether the machine was busy with something else while either file was timed."""

@@ -36,7 +36,7 @@ from core.engine.data.catalog import SIZES, datasets
 from core.engine.data.pool import Pool, pool_of, unlike
 from core.engine.data.selection import join
 from core.engine.measure.environment import environment
-from core.engine.measure.further_runtimes import installed
+from core.engine.measure.further_runtimes import asked_for
 from core.engine.method import Method, Saved, build, check_steps
 from core.engine.model import Model
 from core.engine.model_file import MANIFEST, WEIGHTS, load_model, save_model
@@ -400,7 +400,7 @@ class StepChain:
 
     def _measurement(self, context: Context) -> StepMeasurement:
         target = self.target.test if self.target and len(self.target.test) else None
-        return StepMeasurement(context, self.recipe.latency_threads, target, installed(self.device))
+        return StepMeasurement(context, self.recipe.latency_threads, target, asked_for(self.recipe, self.device))
 
     def _step_info(self, number: int, method: Method, model: Model) -> StepInfo:
         step = self.recipe.steps[number]
@@ -530,7 +530,7 @@ def _write_card(model: Model, artifact: Path, data: Dataset) -> None:
 
 def _conditions(recipe: Recipe, device: torch.device) -> str:
     """What a measurement depends on besides the file."""
-    further = tuple((runtime.name, runtime.version) for runtime in installed(device))
+    further = tuple((runtime.name, runtime.version) for runtime in asked_for(recipe, device))
     versions = (onnxruntime.__version__, onnx.__version__, torch.__version__, *further)
     machine = (platform.node(), processor(), os.cpu_count(), recipe.latency_threads)
     return repr((machine, versions, code_of("core.engine.pipeline.measure_step")))

@@ -7,7 +7,7 @@ weights, the row says so.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -21,6 +21,7 @@ from core.engine.context import Context, choose_device, describe_device, silent
 from core.engine.data import Unlabelled, datasets, labelled_part
 from core.engine.data.counts import Counted, count_dataset
 from core.engine.forecast import Forecast, Workload
+from core.engine.measure.further_runtimes import Runtime, asked_for
 from core.engine.method import Method, build, check_steps
 from core.engine.model import Model
 from core.engine.pipeline.dry_run import in_recipe, untrained
@@ -28,7 +29,9 @@ from core.engine.questions.estimate import (
     CONVERT,
     EXPORT,
     LIBRARIES,
+    OPENED,
     POINT,
+    THERE,
     Seconds,
     Stopwatch,
     architecture,
@@ -43,6 +46,7 @@ from core.engine.training.precision import bfloat16_of
 from core.jobs import Job
 from core.questions.preview import Note, Preview, PreviewRequest, Row
 from core.recipe import Recipe, parse_recipe
+from core.runtimes import title
 from core.workspace import Workspace
 
 REMEMBERED = 12  # forecasts of steps: an unchanged step is not computed again
@@ -88,15 +92,17 @@ def preview(text: str, workspace: Path) -> Preview:
     with _as_in_a_run():
         stages = list(_chain(recipe, methods, context))
         points = [stage for stage in stages if stage.method.makes_point]
-        chain, for_controls = _times(points, context, tests)
+        asked = asked_for(recipe, context.device)
+        chain, for_controls, elsewhere = _times(points, context, tests, recipe.latency_threads, len(asked))
     for_controls = for_controls * recipe.seeds
+    notes = _notes(recipe, methods, counted, for_controls, store.datasets, _elsewhere(recipe, asked, elsewhere))
     total = chain * recipe.seeds + for_controls
     return Preview(
         rows=tuple(_row(recipe, stage) for stage in points),
         seconds=round(total.likely, 1), seconds_low=round(total.low, 1), seconds_high=round(total.high, 1),
         memory_bytes=round(_memory(points, context)), device=describe_device(context.device),
         image_size=recipe.image_size or find(recipe.backbone).image_size,
-        notes=tuple(_notes(recipe, methods, counted, for_controls, store.datasets)),
+        notes=tuple(notes),
     )  # fmt: skip
 
 
@@ -199,22 +205,29 @@ def _as_in_a_run() -> Iterator[None]:
 # time and memory
 
 
-def _times(points: list[Stage], context: Context, tests: int) -> tuple[Seconds, Seconds]:
-    """(time of the points of one seed, time of their controls)."""
+def _times(
+    points: list[Stage], context: Context, tests: int, latency_threads: int, runtimes: int
+) -> tuple[Seconds, Seconds, Seconds]:
+    """(time of the points of one seed, time of their controls, what measuring the points in so many further `runtimes`
+    takes of the former)."""
     watch = Stopwatch(context)
     on_cpu = Stopwatch(replace(context, device=torch.device("cpu")))
     evaluation = len(context.data.validation) + tests
     watch.expect(
         work for stage in points for work in (*stage.workload, Workload("answer", stage.after.model, evaluation))
     )
-    chain, for_controls = Seconds(), Seconds()
+    there = Stopwatch(replace(on_cpu.context, threads=latency_threads))
+    chain, for_controls, elsewhere = Seconds(), Seconds(), Seconds()
     for stage in points:
-        measured = Seconds(*POINT) + on_cpu.seconds([Workload("answer", stage.after.model, evaluation)])
+        answers = [Workload("answer", stage.after.model, evaluation)]
+        measured = Seconds(*POINT) + on_cpu.seconds(answers)
+        further = (Seconds(*OPENED) + there.seconds(answers) * THERE) * runtimes
+        measured, elsewhere = measured + further, elsewhere + further
         written = _writing(stage)
         chain += watch.seconds(stage.workload) + Seconds.about(stage.seconds, 1.5) + written + measured
         for_controls += watch.seconds(stage.for_controls)
         for_controls += (written + measured) * len(stage.method.controls(stage.before.model, stage.context))
-    return chain, for_controls
+    return chain, for_controls, elsewhere
 
 
 def _writing(stage: Stage) -> Seconds:
@@ -235,7 +248,15 @@ def _memory(points: list[Stage], context: Context) -> float:
     return resting() + pixels(context) + LIBRARIES + sum(networks.values()) + most
 
 
-def _notes(recipe: Recipe, methods: list[Method], counted: Counted, controls: Seconds, folder: Path) -> Iterator[Note]:
+def _elsewhere(recipe: Recipe, runtimes: Sequence[Runtime], seconds: Seconds) -> list[Note]:
+    """How much of the time measuring in further runtimes takes, if there are any."""
+    told = {"names": ", ".join(title(runtime.name) for runtime in runtimes)}
+    return [Note("runtimes", told | {"seconds": f"{seconds.likely * recipe.seeds:.0f}"})] if runtimes else []
+
+
+def _notes(
+    recipe: Recipe, methods: list[Method], counted: Counted, controls: Seconds, folder: Path, elsewhere: list[Note]
+) -> Iterator[Note]:
     known = datasets(folder)
     facts = known.get(recipe.dataset)
     if not counted.exact and facts is not None:
@@ -251,4 +272,5 @@ def _notes(recipe: Recipe, methods: list[Method], counted: Counted, controls: Se
             yield Note("download", {"backbone": name, "megabytes": f"{size:.0f}"})
     if controls.likely:
         yield Note("controls", {"seconds": f"{controls.likely:.0f}"})
+    yield from elsewhere
     yield Note("time")

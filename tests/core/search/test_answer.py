@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 from core.search.answer import answer, front, score
-from core.search.bounds import Bounds
+from core.search.bounds import Bounds, read_bytes, read_milliseconds
 from core.search.trial import Progress, Trial
 from core.search.words import Voice, sentence
 
@@ -35,9 +37,34 @@ def test_the_best_within_the_bounds_with_what_binds_and_the_next_cheaper() -> No
     assert told == (
         "Take trial 2: 86.0 % on validation, 4 points below the teacher, 90.0 kB, 1 ms. It has x=1. It is the most "
         "accurate of 3 trials within the bounds. The bound on bytes binds: trial 1 is 4 points better, but 200.0 kB. "
-        "The bound on latency binds: trial 4 is 2 points better, but 3 ms. The next smaller: trial 3 with 50.0 kB, "
-        "2 points less. It was chosen on the validation images: run it with 3 seeds to confirm it on the test images."
+        "The bound on latency binds: trial 4 is 2 points better, but 3 ms. The most accurate of the smaller ones: "
+        "trial 3 with 50.0 kB, 2 points less. It was chosen on the validation images: run it with 3 seeds to confirm "
+        "it on the test images."
     )
+
+
+def test_a_better_trial_that_breaks_two_bounds_is_not_hidden() -> None:
+    bounds = Bounds(bytes=100_000, latency=2.0)
+    found = answer((TRIALS[1], trial(6, 0.95, 200_000, 3.0)), bounds, 0.9)
+    assert found.binding == ()
+    told = sentence(found, bounds, 0.9, Voice())
+    assert "none of the trials outside them is better" not in told
+    assert "No single bound binds: trial 7 is 9 points better, but breaks several (bytes, latency)." in told
+
+
+def test_the_bounds_that_would_be_met_are_met() -> None:
+    """60,449 bytes are not within a bound of 60.4 kB, nor 1.2345 ms within 1.23 ms."""
+    nearest = trial(0, 0.9, 60_449, 1.2345)
+    bounds = Bounds(bytes=60_000, latency=1.0)
+    told = sentence(answer((nearest,), bounds, 0.9), bounds, 0.9, Voice())
+    amounts = re.fullmatch(r".*with bytes (.*) instead of 60.0 kB, latency (.*) instead of 1 ms\.", told)
+    assert amounts is not None
+    assert not Bounds(bytes=read_bytes(amounts[1]), latency=read_milliseconds(amounts[2])).excess(nearest, 0.9)
+
+
+def test_a_difference_below_the_decimals_is_not_told_as_none() -> None:
+    told = sentence(answer((trial(0, 0.9, 90), trial(1, 0.8996, 80)), Bounds(), 0.9), Bounds(), 0.9, Voice())
+    assert "trial 2 with 80 B, 0.04 points less" in told
 
 
 def test_with_a_drop_alone_the_smallest_is_taken() -> None:

@@ -11,6 +11,7 @@ import pytest
 from core.recipe import Recipe, Step
 from core.samples import samples
 from dashboard.charts import points
+from dashboard.charts.bounds import best
 from dashboard.charts.comparison import (
     BETTER,
     CONTROL,
@@ -191,6 +192,29 @@ def test_every_row_says_what_the_two_points_alone_would_say() -> None:
                 assert told[["accuracy", "bytes", "p50"]].isna().all()
             else:
                 assert told["bytes"] == pytest.approx((one.bytes or 0) - 1)
+
+
+def test_another_state_of_the_same_dataset_is_other_images(row: pd.Series[Any]) -> None:
+    older, newer = altered(row, version="aa", created=1.0), altered(row, id="newer", version="bb", created=2.0)
+    better = altered(older, id="older", validation=0.99)
+    assert delta(older, newer).other_data
+    assert delta(older, newer).accuracy is None
+    table = pd.DataFrame([better, newer])
+    assert deltas(table, newer)["accuracy"].isna().all()
+    assert best(table) == "newer"
+    assert best(table.assign(version="bb")) == "older"
+
+
+def test_a_mean_and_a_single_accuracy_are_not_judged(row: pd.Series[Any]) -> None:
+    """The ends of one are a deviation's, those of the other a 95 % interval's."""
+    mean = altered(row, seeds=3.0, low=0.1, high=0.2)
+    for one, other in ((mean, row), (row, mean), (mean, altered(mean, seeds=2.0))):
+        found = delta(one, other)
+        assert (found.overlap, found.unlike_seeds) == (None, True)
+        pair = pd.DataFrame([altered(one, id="x"), other])
+        assert deltas(pair, other)["accuracy_is"].iloc[0] == UNKNOWN
+    same = delta(mean, altered(mean, id="x"))
+    assert (same.overlap, same.unlike_seeds) == (True, False)
 
 
 def test_accuracies_of_other_data_are_not_compared_and_seeds_are_no_interval() -> None:

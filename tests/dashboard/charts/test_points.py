@@ -108,7 +108,9 @@ def test_ids_are_unique_over_all_samples() -> None:
 
 def test_the_spread_is_that_of_the_seeds_else_half_the_interval() -> None:
     table = pd.DataFrame({"sd": [0.02, math.nan, math.nan], "low": [0.7, 0.7, math.nan], "high": [0.9, 0.9, math.nan]})
-    there = table.rename(columns={"sd": "target_sd", "low": "target_low", "high": "target_high"})
+    table["accuracy"] = 0.8
+    names = {"sd": "target_sd", "low": "target_low", "high": "target_high", "accuracy": "on_target"}
+    there = table.rename(columns=names)
     for around in (spread(table), target_spread(there)):
         assert around.round(9).tolist()[:2] == [0.02, 0.1]
         assert math.isnan(around[2])

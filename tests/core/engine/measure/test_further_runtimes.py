@@ -245,9 +245,9 @@ def artifacts(run: Run) -> dict[str, str]:
 
 def test_a_runs_files_are_the_same_with_and_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
-    for names in ((), ("negated",)):
-        monkeypatch.setattr("core.engine.pipeline.run.installed", lambda device, names=names: tuple(map(fake, names)))
-        run = Workspace.open_or_create(tmp_path / str(len(names))).create_run(RECIPE)
+    monkeypatch.setattr(further_runtimes, "installed", lambda device: (fake("negated"),))
+    for asked, names in (("none", ()), ("installed", ("negated",))):
+        run = Workspace.open_or_create(tmp_path / asked).create_run(f'runtimes = "{asked}"\n{RECIPE}')
         run_recipe(run, os.getpid())
         points = run.state().points
         assert [set(point.runtimes or ()) for point in points] == [set(names)]

@@ -159,6 +159,14 @@ def test_zeros_are_a_reason_only_where_the_step_made_them(tmp_path: Path) -> Non
     assert faster.startswith("its zeros are not what made it faster (1.000 → 0.500 ms)")
 
 
+def test_what_is_within_the_noise_is_not_called_faster(tmp_path: Path) -> None:
+    full, sparse = file(tmp_path / "full.onnx", 48), file(tmp_path / "sparse.onnx", 48, zeros=0.7)
+    wide = Subject(full, 100, 1000, Timing((0.7,) * 12 + (1.0,) * 6 + (1.3,) * 12, 1.0, 1.0, 1))
+    busy = subject(full, noisy=True)
+    for after, before in ((subject(sparse, ms=0.9), wide), (subject(sparse, ms=0.5), busy)):
+        assert not any("made it faster" in told for told in reasons(after, before=before))
+
+
 def test_weights_that_are_only_stored_in_fewer_bits_run_no_integer_kernel(tmp_path: Path) -> None:
     plain, stored = file(tmp_path / "float.onnx"), file(tmp_path / "stored.onnx", kind="stored")
     assert not any(use.integer for use in kernels(stored))

@@ -19,7 +19,9 @@ from core.engine.data import import_images, load_dataset
 from core.engine.data.counts import count_dataset
 from core.engine.distill import Distill
 from core.engine.forecast import FileSize, Workload
+from core.engine.measure import further_runtimes
 from core.engine.measure.complexity import complexity
+from core.engine.measure.further_runtimes import Runtime
 from core.engine.method import Method, build
 from core.engine.model import Model
 from core.engine.prune.structured import prune_channels
@@ -277,6 +279,22 @@ def test_seeds_multiply_points_and_controls(tmp_path: Path) -> None:
     assert not any(note.code == "controls" for note in without.notes)
     assert three.seconds == pytest.approx(3 * one.seconds, rel=0.05)
     assert without.seconds < 0.95 * one.seconds
+
+
+def test_measuring_in_a_further_runtime_is_in_the_time_unless_it_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(further_runtimes, "installed", lambda device: ())
+    bare = preview(DEMO, tmp_path)
+    monkeypatch.setattr(further_runtimes, "installed", lambda device: (Runtime("openvino", "1"),))
+    further, left_out = preview(DEMO, tmp_path), preview('runtimes = "none"\n' + DEMO, tmp_path)
+    assert left_out.seconds == bare.seconds
+    (note,) = (note for note in further.notes if note.code == "runtimes")
+    assert note.values["names"] == "OpenVINO"
+    told, (points, controls) = float(note.values["seconds"]), (4, 1)
+    assert further.seconds - bare.seconds == pytest.approx(told * (points + controls) / points, rel=0.25, abs=1)
+    assert told >= points * estimate.OPENED[0]
+    assert not any(note.code == "runtimes" for note in (*bare.notes, *left_out.notes))
 
 
 def test_a_larger_batch_needs_more_memory(tmp_path: Path) -> None:
