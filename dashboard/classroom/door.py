@@ -21,6 +21,7 @@ MOST_BYTES = 2**16  # of the form
 YEAR = 365 * 24 * 3600  # seconds
 PAGE = """<!doctype html>
 <html lang="{language}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="data:,">
 {refresh}<title>Condenser</title>
 <style>
 :root {{ color-scheme: light dark; --ink: #0E1217; --ground: #FFFFFF; --line: #767F89; --key: #0072B2; --on: #FFFFFF;

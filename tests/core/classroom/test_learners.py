@@ -22,6 +22,8 @@ from core.errors import UserError
         ("<b>Bob</b>", "<b>Bob</b>"),
         ("🧑‍🚀", "🧑‍🚀"),
         ("x" * 30, "x" * 30),
+        ("Nguyễn Thế", "Nguyễn Thế"),
+        ("هِنْدٌ", "هِنْدٌ"),
     ],
 )
 def test_a_name_is_kept_as_typed(given: str, name: str) -> None:
@@ -43,6 +45,10 @@ def test_a_name_is_kept_as_typed(given: str, name: str) -> None:
         "\u2060",
         "\ud800",
         "\x7f",
+        "\u3164",
+        "Ana\u2800",
+        "\u115f\u1160",
+        "Z" + "\u0300\u0301\u0302\u0303" * 5,
     ],
 )
 def test_no_name(given: str) -> None:
