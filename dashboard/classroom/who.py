@@ -11,12 +11,12 @@ import streamlit as st
 
 from core import formatting
 from core.classroom.limits import Usage, usage
-from core.classroom.overview import Corner, everybody, last_point, stop_all
+from core.classroom.overview import Corner, copies, everybody, last_point, stop_all
 from core.escaping import UserText
 from core.lessons.titles import titled
 from dashboard.classroom import again
 from dashboard.classroom.seats import Sitting, seats
-from dashboard.classroom.worded import worded
+from dashboard.classroom.worded import called, lessons_of, worded
 from dashboard.i18n import known, language, say
 from dashboard.session import root, visit
 
@@ -37,7 +37,7 @@ def show() -> None:
         say("classroom.choose"), corners, index=None, format_func=_called, key="class_choose"
     )
     if chosen is not None:
-        _one(chosen)
+        _one(chosen, corners)
 
 
 @st.fragment(run_every=POLL)
@@ -79,7 +79,7 @@ def _where(corner: Corner, sitting: Sitting | None) -> str:
     return page if ago < HERE else say("classroom.seen", page=page, minutes=max(1, round(ago / 60)))
 
 
-def _one(corner: Corner) -> None:
+def _one(corner: Corner, corners: Sequence[Corner]) -> None:
     """A learner's predictions beside the results, and the teacher's buttons."""
     with st.container(horizontal=True):
         if st.button(
@@ -96,6 +96,7 @@ def _one(corner: Corner) -> None:
             st.rerun()
     if corner.learner.proof:
         st.caption(say(f"classroom.proves_{corner.learner.proof}"))
+    tell_copies(corner, corners)
     again.show(corner)
     rows = _predicted(corner)
     if rows:
@@ -105,16 +106,24 @@ def _one(corner: Corner) -> None:
         st.caption(say("classroom.no_predictions"))
 
 
+def tell_copies(corner: Corner, corners: Sequence[Corner]) -> None:
+    """Says which of a corner's runs somebody else has as well."""
+    for run, names in copies(corner, corners):
+        told = " · ".join(UserText(name).md() for name in names)
+        st.warning(say("classroom.copied", run=UserText(run.name).md(), names=told), icon=":material/content_copy:")
+
+
 def _predicted(corner: Corner) -> Sequence[dict[str, object]]:
     """Each prediction with what the learner's own runs of that lesson came to."""
     rows: list[dict[str, object]] = []
+    lessons = lessons_of(corner.workspace, root())
     for one in corner.predictions:
         points = [point for run in one.runs if (point := last_point(corner, run)) is not None]
         results = [f"{formatting.accuracy(point)}, {formatting.size(point.bytes)}" for point in points]
         rows.append(
             {
                 say("classroom.lesson"): UserText(titled(one.lesson, language(), corner.workspace, root())).plain(),
-                say("classroom.prediction"): worded(one),
+                say("classroom.prediction"): UserText(worded(one, lessons.get(one.lesson))).plain(),
                 say("classroom.own_results"): " · ".join(results) or "–",
             }
         )
@@ -122,4 +131,4 @@ def _predicted(corner: Corner) -> Sequence[dict[str, object]]:
 
 
 def _called(corner: Corner) -> str:
-    return UserText(corner.learner.nickname).plain()
+    return UserText(called(corner)).plain()

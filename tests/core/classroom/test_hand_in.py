@@ -220,6 +220,24 @@ def a_script(files: Files) -> None:
     resealed(files, key="", signature="")
 
 
+def no_diary(files: Files, document: dict[str, object]) -> None:
+    files["lessons/soft-labels.json"] = seal(json.dumps(document).encode())
+    resealed(files, key="", signature="")
+
+
+def run_of_another_name(files: Files) -> None:
+    files[f"runs/{'0' * 13}-{'0' * 6}.zip"] = files.pop(run_name(files))
+    resealed(files, key="", signature="")
+
+
+def zip_in_zip(files: Files) -> None:
+    work = Path(os.environ["PYTEST_WORK"])
+    with zipfile.ZipFile(work / "nested.zip", "w") as out:
+        out.writestr("inner.zip", files[run_name(files)])
+    files[run_name(files)] = (work / "nested.zip").read_bytes()
+    resealed(files, key="", signature="")
+
+
 ALTERED: dict[str, Callable[[Files], None]] = {
     "a number in the page": lambda files: files.update({PAGE: b"<p>99 %</p>"}),
     "a prediction": edit_lesson,
@@ -237,6 +255,12 @@ ALTERED: dict[str, Callable[[Files], None]] = {
     "the list left out": without_list,
     "the list damaged": lambda files: files.update({MANIFEST: files[MANIFEST][:-9] + b"}"}),
     "the list of another format": lambda files: resealed(files, format=FORMAT + 1),
+    "a run under another's number": run_of_another_name,
+    "a zip in the zip of a run": zip_in_zip,
+    "a lesson that is no diary": lambda files: no_diary(files, {"lesson": "soft-labels", "predictions": {"0": "all"}}),
+    "a diary of another lesson": lambda files: no_diary(files, {"lesson": "pruning"}),
+    "an answer in no place": lambda files: no_diary(files, {"lesson": "soft-labels", "answers": {"first": 1}}),
+    "a name nobody can see": lambda files: resealed(files, key="", signature="", nickname="\u3164"),
     "a name of 5,000 characters": lambda files: resealed(files, nickname="x" * 5000),
 }
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from streamlit.runtime.context import ContextProxy, StreamlitHeaders
+from streamlit.testing.v1 import AppTest
 
-from core.classroom.learners import Class
+from core.classroom.learners import Class, Learner
 from core.classroom.limits import Limits, limits, set_limits
-from core.classroom.overview import everybody
+from core.classroom.overview import Predicted, everybody
 from core.events import RunFinished
+from core.lessons.shelf import bundled
 from core.lessons.titles import titled
 from core.questions.collect import Collected, Taken
 from core.runs import Notes, Run
@@ -22,7 +25,8 @@ from dashboard import i18n
 from dashboard.charts import class_points
 from dashboard.classroom import collecting, handed_page
 from dashboard.classroom.seats import HEADER, SHARED
-from tests.dashboard.test_pages import make, point, shown, text
+from dashboard.classroom.worded import worded
+from tests.dashboard.test_pages import DEMO, make, point, shown, text
 
 LABELS = class_points.Labels("size", "validation", "{learner} {name} {validation} {accuracy} {size}", "bar {bar}")
 
@@ -93,8 +97,6 @@ def test_a_page_without_a_seat_shows_nothing(
 ) -> None:
     done(root, "run of the teacher")
     sit(monkeypatch, *seats)
-    from streamlit.testing.v1 import AppTest
-
     from tests.dashboard.test_pages import APP
 
     app = AppTest.from_file(str(APP), default_timeout=30).run()
@@ -116,10 +118,73 @@ def test_the_teacher_sees_everybody_and_visits_a_corner(root: Workspace, monkeyp
     assert not app.exception
     predictions = app.dataframe[-1].value if len(app.dataframe) > 1 else pd.DataFrame()
     assert set(predictions["Lesson"]) == {titled("pruning", "en")}
-    assert list(predictions["Prediction"]) == ["Prediction 1: 80.5", "Prediction 2: answer 3", "Question 1: answer 2"]
+    assert list(predictions["Prediction"]) == [
+        "Prediction 1: 80.5 %",
+        "Prediction 2: Less than twice, but faster",
+        "Question 1: Give up on pruning (wrong)",
+    ]
     app.selectbox(key="class_choose").select_index(1).run()
     app.button(key="class_stop").click().run()
     assert waiting.state().status.value == "cancelled"
+
+
+def test_what_no_lesson_here_explains_is_shown_by_its_number() -> None:
+    lesson = next(one for one in bundled("en") if one.id == "pruning")
+    with i18n.speaking("en"):
+        for given in (None, lesson):
+            assert worded(Predicted("gone", 9, None, 4, ()), given) == "Prediction 9: answer 4"
+            assert worded(Predicted("gone", 9, 7.5, None, ()), given) == "Prediction 9: 7.5"
+        assert worded(Predicted("pruning", 1, None, 9, (), is_answer=True), lesson) == "Question 1: answer 9"
+
+
+def test_a_run_that_two_learners_have_is_pointed_out(root: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    ana, bob = corner(root, "Ana"), corner(root, "Bob")
+    run = done(ana, "run of Ana")
+    done(bob, "run of Bob")
+    shutil.copytree(run.folder, bob.path / "runs" / run.id)
+    sit(monkeypatch, "teacher")
+    app = shown("classroom")
+    assert not app.warning
+    app.selectbox(key="class_choose").select_index(1).run()
+    (told,) = app.warning
+    assert "run of Ana" in str(told.value)
+    assert "Ana" in str(told.value).partition("also with")[2]
+    assert "run of Bob" not in str(told.value)
+
+
+def test_a_hand_in_is_told_from_the_learner_who_made_it(root: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    ana = corner(root, "Ana")
+    run = done(ana, "run of Ana")
+    other = Workspace.open_or_create(root.path / "class" / ("a" * 16))
+    shutil.copytree(run.folder, other.path / "runs" / run.id)
+    handed = Learner(id="a" * 16, nickname="Ana", secret="", joined=1.0, proof="nobody")
+    (other.path / "learner.json").write_bytes(seal(handed.model_dump_json().encode()))
+    sit(monkeypatch, "teacher")
+    app = shown("classroom")
+    assert set(app.selectbox(key="class_choose").options) == {"Ana", "Ana (Handed in, not sealed)"}
+    assert "Ana (Handed in, not sealed)" in {str(name) for name in _points(app)["learner"]}
+    app.selectbox(key="class_choose").select_index(0).run()
+    assert not app.warning, "it is the same learner's"
+
+
+def test_results_are_compared_on_one_dataset(root: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    ana, bob = corner(root, "Ana"), corner(root, "Bob")
+    done(ana, "clothes")
+    done(ana, "clothes again")
+    sit(monkeypatch, "teacher")
+    assert "class_dataset" not in {box.key for box in shown("classroom").selectbox}, "there is one"
+    make(bob, RunFinished(), recipe=DEMO.replace('dataset = "fashion-mini"', 'dataset = "digits"'))
+    app = shown("classroom")
+    assert app.selectbox(key="class_dataset").value == "fashion-mini", "that of the most points"
+    assert set(_points(app)["learner"]) == {"Ana"}
+    app.selectbox(key="class_dataset").select("digits").run()
+    assert set(_points(app)["learner"]) == {"Bob"}
+
+
+def _points(app: AppTest) -> pd.DataFrame:
+    """The table beside the chart of the class."""
+    app.toggle(key="class_chart_shown").set_value(True).run()
+    return next(frame.value for frame in app.dataframe if "learner" in frame.value)
 
 
 def test_limits_are_kept(root: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
