@@ -9,17 +9,19 @@ from core.glossary import load_glossary
 from core.lessons import blocks
 from core.lessons.blocks import Paragraph
 from core.lessons.metrics import METRICS
-from core.lessons.references import condition, measures, reference
+from core.lessons.references import PLACEHOLDER, condition, measures, reference
 from core.lessons.split import Piece
 from core.lessons.tables import Table, plain, wrong
 
 HEADING = re.compile(r"## +(.+)")
 CHINESE_BREAK = re.compile(r"(?<=[\u3000-\u9fff\uff00-\uffef])\s*\n\s*(?=[\u3000-\u9fff\uff00-\uffef])")
+LISTED = re.compile(r"\s*(?:[-*+•>]\s|\||\d{1,3}[.)]\s)")  # lists, quotes and tables
 LONGEST_PARAGRAPH = 1200  # characters
 
 
 def paragraph(piece: Piece) -> Paragraph:
     plain(piece.text, piece.line)
+    _refuse_marks(piece)
     if len(piece.text) > LONGEST_PARAGRAPH:
         given, allowed = f"{len(piece.text)} characters", f"paragraphs of at most {LONGEST_PARAGRAPH}"
         raise wrong("size", piece.line, given, allowed, "Make two paragraphs of it.")
@@ -31,6 +33,17 @@ def paragraph(piece: Piece) -> Paragraph:
     return Paragraph(piece.line, " ".join(CHINESE_BREAK.sub("", text).split()), heading is not None)
 
 
+def _refuse_marks(piece: Piece) -> None:
+    """Raises UserError on Markdown that would be shown as it was typed, in one line."""
+    for number, row in enumerate(piece.text.split("\n")):
+        if LISTED.match(row) is not None:
+            allowed = "paragraphs, headings ## Heading and **bold**"
+            fix = "Write a sentence, or a paragraph for each; an empty line begins the next one."
+            raise wrong("markup", piece.line + number, row[:60], allowed, fix)
+    if piece.text.count("**") % 2:
+        raise wrong("markup", piece.line, piece.text[:60], "**bold** with two stars before and after", "Close it.")
+
+
 def predict(table: Table) -> blocks.Predict:
     question = table.text("question")
     if table.has("choice"):
@@ -40,8 +53,14 @@ def predict(table: Table) -> blocks.Predict:
     about = table.checked("about", reference, table.text("about", 120), "a reference RUN.POINT.METRIC")
     low, high = table.number("low", 0, 1e9), table.number("high", 0, 1e9)
     if low >= high:
-        raise table.wrong("high", high, f"a number above low = {low:g}", "Make high larger than low.")
+        raise table.wrong("high", _short(high), f"a number above low = {low:g}", "Make high larger than low.")
+    if about.kind == "share" and high > 100:
+        raise table.wrong("high", _short(high), "at most 100: the figure is a share in percent", "Write at most 100.")
     return blocks.Predict(table.line, question, about, low, high)
+
+
+def _short(number: float) -> int | float:
+    return int(number) if number.is_integer() else number
 
 
 def _choice(row: Table, *, last: bool) -> blocks.Choice:
@@ -88,16 +107,19 @@ def shown(table: Table, text: str) -> tuple[str, str]:
     point, _, metric = text.rpartition(".")
     if not point or metric not in METRICS:
         allowed = f"POINT.METRIC with one of {', '.join(METRICS)}"
-        raise table.wrong("show", text, allowed, nearest(metric, METRICS), code="reference")
+        fix = nearest(metric, METRICS) if point else f"Write the point before it, such as prune.{text}."
+        raise table.wrong("show", text, allowed, fix, code="reference")
     return point, metric
 
 
 def _measures(text: str, line: int) -> None:
+    allowed = "placeholders {REFERENCE}, {A - B} and {A / B}"
     try:
         measures(text)
     except ValueError as error:
-        allowed = "placeholders {REFERENCE}, {A - B} and {A / B}"
         raise wrong("reference", line, text, allowed, f"In a placeholder of this text {error}.") from None
+    if re.search(r"[{}]", PLACEHOLDER.sub("", text)):
+        raise wrong("reference", line, text, allowed, "A brace of this text has no partner: close it, or leave it out.")
 
 
 def url_of(paper: Table) -> str:

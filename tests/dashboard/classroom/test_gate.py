@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -259,6 +260,19 @@ def test_a_token_of_an_earlier_start_is_refused(tmp_path: Path) -> None:
     assert now.ask("/live", cookies=before.cookies(ana)).status == 403
     assert now.ask("/live", query=f"token={before.shared.tokens.learners}").status == 403
     assert now.ask("/live", cookies=now.cookies(ana)).status == 200, "with today's, Ana is in her corner again"
+
+
+def test_a_learner_comes_back_when_the_server_has_another_port(tmp_path: Path) -> None:
+    before, now = House(tmp_path), House(tmp_path)
+    ana = before.gate.members.join("Ana")
+    now.shared = replace(now.shared, port=8502)
+    now.gate = Gate(now._application, now.shared, ["live"])
+    assert now.shared.secret_cookie != before.shared.secret_cookie
+    kept = {before.shared.secret_cookie: ana.secret, now.shared.token_cookie: now.shared.tokens.learners}
+    assert now.ask("/live", cookies=kept).status == 200
+    assert dict(now.inner[-1]["headers"])[HEADER.encode()] == ana.learner.id.encode()
+    many = {f"condenser_learner_{port}": "x" * 32 for port in range(9000, 9100)}
+    assert now.ask("/live", cookies={**many, now.shared.token_cookie: now.shared.tokens.learners}).status == 303
 
 
 def test_a_thousand_guesses_are_slowed_down_and_the_class_is_not(house: House) -> None:
