@@ -35,6 +35,11 @@ def checked(given: str, taken: Iterable[str]) -> str:
     return name
 
 
+def is_same(one: str, other: str) -> bool:
+    """Whether two nicknames differ at most by case, white space or form of letters."""
+    return _alike(one[: 100 * LONGEST]) == _alike(other[: 100 * LONGEST])
+
+
 def _most_marks(name: str) -> int:
     """How many combining marks the most decorated letter has."""
     most = run = 0

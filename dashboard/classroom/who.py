@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from core import formatting
+from core.classroom.learners import CODE_LASTS, Class
 from core.classroom.limits import Usage, usage
 from core.classroom.overview import Corner, copies, everybody, last_point, stop_all
 from core.escaping import UserText
@@ -18,7 +19,7 @@ from dashboard.classroom import again
 from dashboard.classroom.seats import Sitting, seats
 from dashboard.classroom.worded import called, lessons_of, worded
 from dashboard.i18n import known, language, say
-from dashboard.session import root, visit
+from dashboard.session import read_only, root, visit
 
 HERE = 90.0  # seconds since the last page, within which somebody is taken to be there
 POLL = 5.0
@@ -94,7 +95,9 @@ def _one(corner: Corner, corners: Sequence[Corner]) -> None:
         ):  # fmt: skip
             stop_all(corner)
             st.rerun()
-    if corner.learner.proof:
+    if not corner.learner.proof:
+        _code(corner)
+    else:
         st.caption(say(f"classroom.proves_{corner.learner.proof}"))
     tell_copies(corner, corners)
     again.show(corner)
@@ -104,6 +107,17 @@ def _one(corner: Corner, corners: Sequence[Corner]) -> None:
         st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch", alt=alt)
     else:
         st.caption(say("classroom.no_predictions"))
+
+
+def _code(corner: Corner) -> None:
+    """A code for a learner who lost their browser; it is shown once, and only its hash is kept."""
+    if st.button(
+        say("classroom.let_back"), icon=":material/key:", key="class_code", help=say("classroom.let_back_help"),
+        disabled=read_only(),
+    ):  # fmt: skip
+        code = Class(root().path).code_for(corner.learner.id)
+        name, minutes = UserText(corner.learner.nickname).md(), round(CODE_LASTS / 60)
+        st.info(say("classroom.code", name=name, code=code, minutes=minutes), icon=":material/key:")
 
 
 def tell_copies(corner: Corner, corners: Sequence[Corner]) -> None:

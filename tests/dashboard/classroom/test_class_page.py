@@ -152,6 +152,19 @@ def test_a_run_that_two_learners_have_is_pointed_out(root: Workspace, monkeypatc
     assert "run of Bob" not in str(told.value)
 
 
+def test_the_teacher_gives_a_code_to_a_learner_who_lost_their_browser(
+    root: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ana = Class(root.path).join("Ana").learner
+    sit(monkeypatch, "teacher")
+    app = shown("classroom")
+    app.selectbox(key="class_choose").select_index(0).run()
+    app.button(key="class_code").click().run()
+    (told,) = [str(one.value) for one in app.info]
+    code = told.split("`")[1]
+    assert Class(root.path).come_back("Ana", code).learner.id == ana.id
+
+
 def test_a_hand_in_is_told_from_the_learner_who_made_it(root: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     ana = corner(root, "Ana")
     run = done(ana, "run of Ana")

@@ -220,6 +220,25 @@ def test_what_is_no_nickname_is_told_in_a_sentence(house: House, body: bytes, st
     assert len(house.gate.members.learners()) == 1
 
 
+def test_who_has_the_teachers_code_comes_back_to_their_corner(house: House) -> None:
+    ana = house.gate.members.join("Ana")
+    entering = {"method": "POST", "cookies": house.cookies(None), "origin": f"http://{HOST}"}
+    first = house.ask("/class/join", body=b"nickname=Ana", **entering)
+    assert b'name="code"' in first.body
+    assert b'name="code"' not in house.ask("/class/join", cookies=house.cookies(None)).body, "nobody else is asked"
+    wrong = house.ask("/class/join", body=b"nickname=Ana&code=abcdefgh", **entering)
+    assert wrong.status == 422
+    assert b"Ask your teacher for a new one" in wrong.body
+    code = house.gate.members.code_for(ana.learner.id)
+    back = house.ask("/class/join", body=f"nickname=Ana&code={code}".encode(), **entering)
+    assert back.status == 200
+    secret = back.headers["set-cookie"].partition("=")[2].partition(";")[0]
+    cookies = {**house.cookies(None), house.shared.secret_cookie: secret}
+    assert house.ask("/live", cookies=cookies).status == 200
+    assert dict(house.inner[-1]["headers"])[HEADER.encode()] == ana.learner.id.encode()
+    assert house.ask("/live", cookies=house.cookies(ana)).status == 303, "the lost browser is asked for a name"
+
+
 def test_html_in_a_name_is_shown_as_typed(house: House) -> None:
     answer = house.ask(
         "/class/join",
