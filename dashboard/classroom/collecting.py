@@ -89,5 +89,5 @@ def _lessons(taken: Taken) -> str:
 
 
 def _why(refused: Refused) -> str:
-    form = known(f"classroom.refused_{refused.code}", say("classroom.refused_other"))
-    return form.format(file=UserText(refused.file).md(), given=UserText(refused.given).md())
+    code = refused.code if known(f"classroom.refused_{refused.code}", "") else "other"
+    return say(f"classroom.refused_{code}", file=UserText(refused.file).md(), given=UserText(refused.given).md())

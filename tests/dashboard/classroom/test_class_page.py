@@ -17,7 +17,7 @@ from core.classroom.overview import Predicted, everybody
 from core.events import RunFinished
 from core.lessons.shelf import bundled
 from core.lessons.titles import titled
-from core.questions.collect import Collected, Taken
+from core.questions.collect import Collected, Refused, Taken
 from core.runs import Notes, Run
 from core.sealed import seal
 from core.workspace import Workspace
@@ -286,6 +286,25 @@ def test_the_page_of_a_hand_in_holds_the_numbers_and_runs_nothing_of_others(root
         assert f"{(one.accuracy or 0) * 100:.0f}" in page
     assert run.recipe_text.splitlines()[0].replace('"', "&quot;") in page
     assert everybody(root.path)[0].learner.nickname == "<script>1</script>"
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_what_was_refused_is_told_with_its_file_and_the_rest_of_the_page_stays(
+    root: Workspace, monkeypatch: pytest.MonkeyPatch, language: str
+) -> None:
+    codes = ("hand_in_altered", "hand_in_is_here", "not_a_hand_in", "not_a_zip", "unsafe_path")
+    refused = tuple(Refused(f"{code}.zip", code, f"<b>{code}", "a hand-in", "Again.") for code in codes)
+    found = Collected((Taken("a.zip", "0" * 16, "Ana", 1, 2, "nobody", ()),), refused)
+    monkeypatch.setattr(collecting, "recall", lambda key, default: [found] if key == collecting.FOUND else default)
+    sit(monkeypatch, "teacher")
+    app = shown("classroom", language)
+    told = [str(one.value).replace("\\", "").replace("\u2060", "") for one in app.error]
+    assert len(told) == len(codes)
+    for line, code in zip(told, codes, strict=True):
+        assert f"{code}.zip" in line
+        assert "{" not in line
+    assert app.button(key="class_seen")
+    assert app.number_input(key="class_waiting"), "what stands below it"
 
 
 def test_what_was_collected_is_told_with_the_lessons_titles(root: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
