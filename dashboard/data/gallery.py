@@ -19,7 +19,7 @@ from dashboard.i18n import say
 from dashboard.session import put_query, read_only, recall, remember, workspace
 
 SLOT, TRIED = "data.samples", "data.samples_tried"
-WIDE = 396  # pixels of a card: three beside each other on a desk
+WIDE = 396  # pixels of a card: three next to each other on a wide screen
 SECTIONS = ("bundled", "disk", "download")
 
 
