@@ -20,6 +20,7 @@ LONGEST_PARAGRAPH = 1200  # characters
 
 
 def paragraph(piece: Piece) -> Paragraph:
+    """A paragraph or heading; raises UserError on markup, on a length that nobody reads, and on a wrong placeholder."""
     plain(piece.text, piece.line)
     _refuse_marks(piece)
     if len(piece.text) > LONGEST_PARAGRAPH:
@@ -45,6 +46,7 @@ def _refuse_marks(piece: Piece) -> None:
 
 
 def predict(table: Table) -> blocks.Predict:
+    """A prediction, in words or as a number in its unit; raises UserError."""
     question = table.text("question")
     if table.has("choice"):
         rows = list(table.tables("choice", 2, 5))
@@ -73,6 +75,7 @@ def _choice(row: Table, *, last: bool) -> blocks.Choice:
 
 
 def claim(table: Table) -> blocks.Claim:
+    """A sentence with its conditions; raises UserError."""
     sentence = table.text("sentence")
     _measures(sentence, table.at("sentence"))
     holds = table.texts("holds", 1, 6)
@@ -81,6 +84,7 @@ def claim(table: Table) -> blocks.Claim:
 
 
 def question(table: Table) -> blocks.Question:
+    """A question with exactly one right answer; raises UserError."""
     question = table.text("question")
     answers = []
     for row in table.tables("answer", 2, 5):
@@ -104,6 +108,7 @@ def terms_of(header: Table) -> tuple[str, ...]:
 
 
 def shown(table: Table, text: str) -> tuple[str, str]:
+    """Point and figure of `POINT.METRIC`; raises UserError."""
     point, _, metric = text.rpartition(".")
     if not point or metric not in METRICS:
         allowed = f"POINT.METRIC with one of {', '.join(METRICS)}"
@@ -123,6 +128,7 @@ def _measures(text: str, line: int) -> None:
 
 
 def url_of(paper: Table) -> str:
+    """The https address of the paper; raises UserError."""
     paper.taken.add("url")
     url = paper.data.get("url")
     if not isinstance(url, str) or not re.fullmatch(r"https://[A-Za-z0-9.-]+/[A-Za-z0-9._~/()%?=&:-]{0,200}", url):
