@@ -90,4 +90,8 @@ def _lessons(taken: Taken) -> str:
 
 def _why(refused: Refused) -> str:
     code = refused.code if known(f"classroom.refused_{refused.code}", "") else "other"
-    return say(f"classroom.refused_{code}", file=UserText(refused.file).md(), given=UserText(refused.given).md())
+    return say(
+        f"classroom.refused_{code}",
+        file=UserText(refused.file).md(),
+        given=UserText(refused.given.removeprefix(f"{refused.file}: ")).md(),
+    )

@@ -10,14 +10,17 @@ import pandas as pd
 import streamlit as st
 
 from core import formatting
+from core.classroom.hand_in import discard
 from core.classroom.learners import CODE_LASTS, Class
 from core.classroom.limits import Usage, usage
 from core.classroom.overview import Corner, copies, everybody, last_point, stop_all
+from core.errors import UserError
 from core.escaping import UserText
 from core.lessons.titles import titled
+from dashboard import faults
 from dashboard.classroom import again
 from dashboard.classroom.seats import Sitting, seats
-from dashboard.classroom.worded import called, lessons_of, worded
+from dashboard.classroom.worded import called, lessons_of, result, worded
 from dashboard.i18n import known, language, say
 from dashboard.session import read_only, root, visit
 
@@ -98,6 +101,7 @@ def _one(corner: Corner, corners: Sequence[Corner]) -> None:
     if not corner.learner.proof:
         _code(corner)
     else:
+        _discard(corner)
         st.caption(say(f"classroom.proves_{corner.learner.proof}"))
     tell_copies(corner, corners)
     again.show(corner)
@@ -107,6 +111,20 @@ def _one(corner: Corner, corners: Sequence[Corner]) -> None:
         st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch", alt=alt)
     else:
         st.caption(say("classroom.no_predictions"))
+
+
+def _discard(corner: Corner) -> None:
+    """The button that deletes a hand-in; whoever has its zip can have it taken again."""
+    if st.button(
+        say("classroom.discard"), icon=":material/delete:", key="class_discard", help=say("classroom.discard_help"),
+        disabled=read_only(),
+    ):  # fmt: skip
+        try:
+            discard(corner.workspace.path)
+        except (UserError, OSError) as error:
+            faults.refused(error if isinstance(error, UserError) else faults.not_done(error))
+            return
+        st.rerun()
 
 
 def _code(corner: Corner) -> None:
@@ -133,7 +151,7 @@ def _predicted(corner: Corner) -> Sequence[dict[str, object]]:
     lessons = lessons_of(corner.workspace, root())
     for one in corner.predictions:
         points = [point for run in one.runs if (point := last_point(corner, run)) is not None]
-        results = [f"{formatting.accuracy(point)}, {formatting.size(point.bytes)}" for point in points]
+        results = map(result, points)
         rows.append(
             {
                 say("classroom.lesson"): UserText(titled(one.lesson, language(), corner.workspace, root())).plain(),

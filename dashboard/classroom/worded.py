@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
+from core import formatting
 from core.classroom.overview import Corner, Predicted
 from core.lessons import shelf
 from core.lessons.blocks import Lesson
 from core.lessons.metrics import UNITS
+from core.points import Point
 from core.workspace import Workspace
 from dashboard.i18n import language, say
 
@@ -25,6 +27,11 @@ def lessons_of(*stores: Workspace) -> dict[str, Lesson]:
     """The bundled lessons and the own ones of these workspaces, those of the first before the others', by id."""
     own = [lesson for store in reversed(stores) for lesson in shelf.own(store, language())]
     return {lesson.id: lesson for lesson in [*own, *shelf.bundled(language())]}
+
+
+def result(point: Point) -> str:
+    """Test accuracy and size of a run's last saved file."""
+    return f"{formatting.accuracy(point)}, {formatting.size(point.bytes)}"
 
 
 def worded(one: Predicted, lesson: Lesson | None) -> str:

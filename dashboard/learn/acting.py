@@ -52,7 +52,7 @@ def draw(book: Book) -> None:
     """The button that starts what the knob says, the runs that go on, and the way to Design."""
     wanted = wanting(book)
     with st.container(border=True, key="learn_act"):
-        st.markdown(say("learn.act"))
+        st.markdown(say("learn.act" if book.has_prepared else "learn.act_alone"))
         if book.lesson.knob is not None and book.value is not None:
             knob = book.lesson.knob
             st.caption(say("learn.knob_at", title=knob_title(knob), value=value_name(knob, book.value)))
@@ -100,7 +100,8 @@ def cost(wanted: list[LessonRun]) -> str:
 def start(book: Book, wanted: list[LessonRun]) -> None:
     """Queues the runs and has what was queued started; what was refused is shown below the button."""
     forget(REFUSED)
-    diary, made, fault = book.diary, 0, None
+    diary, made = book.diary, 0
+    fault: Exception | None = None
     try:
         for run in wanted:
             name = say("learn.run_name", lesson=book.lesson.title, run=run.title)

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from core import parcel
-from core.classroom.hand_in import FORMAT, MANIFEST, PAGE, hand_in
+from core.classroom.hand_in import FORMAT, MANIFEST, PAGE, discard, hand_in
 from core.classroom.learners import Class, card
 from core.classroom.places import corners
 from core.engine.questions.answers import answer as measure
@@ -105,6 +105,21 @@ def test_it_arrives_as_it_was(packed: Path, school: Workspace, teacher: Workspac
     assert Class(teacher.path).with_secret("") is None, "no browser opens it"
     again = collect(teacher, packed)
     assert [one.code for one in again.refused] == ["hand_in_is_here"]
+
+
+def test_a_hand_in_is_deleted_and_taken_again_and_a_learners_own_corner_is_not(
+    packed: Path, teacher: Workspace, school: Workspace
+) -> None:
+    (taken,) = collect(teacher, packed).taken
+    discard(teacher.path / "class" / taken.corner)
+    assert corners(teacher.path) == []
+    assert len(collect(teacher, packed).taken) == 1
+    own = corners(school.path)[0]
+    before = content(own)
+    for folder in (own, school.path, school.path / "class", own / "runs"):
+        with pytest.raises(UserError):
+            discard(folder)
+    assert content(own) == before
 
 
 def test_another_workspace_says_that_it_cannot_check(packed: Path, tmp_path: Path) -> None:

@@ -11,10 +11,11 @@ import pytest
 from streamlit.runtime.context import ContextProxy, StreamlitHeaders
 from streamlit.testing.v1 import AppTest
 
+from core import formatting
 from core.classroom.learners import Class, Learner
 from core.classroom.limits import Limits, limits, set_limits
 from core.classroom.overview import Predicted, everybody
-from core.events import RunFinished
+from core.events import RunCancelled, RunFinished
 from core.lessons.shelf import bundled
 from core.lessons.titles import titled
 from core.questions.collect import Collected, Refused, Taken
@@ -176,8 +177,14 @@ def test_a_hand_in_is_told_from_the_learner_who_made_it(root: Workspace, monkeyp
     app = shown("classroom")
     assert set(app.selectbox(key="class_choose").options) == {"Ana", "Ana (Handed in, not sealed)"}
     assert "Ana (Handed in, not sealed)" in {str(name) for name in _points(app)["learner"]}
-    app.selectbox(key="class_choose").select_index(0).run()
+    app.selectbox(key="class_choose").select_index(1).run()
     assert not app.warning, "it is the same learner's"
+    assert [one.learner.proof for one in everybody(root.path)] == ["nobody", ""]
+    app.selectbox(key="class_choose").select_index(0).run()
+    app.button(key="class_discard").click().run()
+    assert not app.exception
+    assert [one.learner.nickname for one in everybody(root.path)] == ["Ana"]
+    assert set(app.selectbox(key="class_choose").options) == {"Ana"}
 
 
 def test_results_are_compared_on_one_dataset(root: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -284,8 +291,22 @@ def test_the_page_of_a_hand_in_holds_the_numbers_and_runs_nothing_of_others(root
     assert "<td>pruning</td>" not in page
     for one in run.summary().points:
         assert f"{(one.accuracy or 0) * 100:.0f}" in page
+    size = formatting.size(run.summary().points[-1].bytes)
+    assert "± " in page.partition("<h2>")[2].partition("<h2>")[0], "own results"
+    assert f"{size}</td>" in page.partition("<h2>")[2].partition("<h2>")[0], "its column promises a size"
+    assert {"en": "finished", "zh": "已完成"}[spoken] in page
     assert run.recipe_text.splitlines()[0].replace('"', "&quot;") in page
     assert everybody(root.path)[0].learner.nickname == "<script>1</script>"
+
+
+def test_a_run_without_points_says_so_on_the_page_of_a_hand_in(root: Workspace) -> None:
+    ana = corner(root, "Ana")
+    run = make(ana, RunCancelled(), steps=0)
+    with i18n.speaking("en"):
+        page = handed_page.write(ana.path, [run.summary()], dark=False)
+    assert "This run has saved no file that was measured." in page
+    assert "cancelled" in page
+    assert "<table>" not in page
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

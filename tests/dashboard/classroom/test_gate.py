@@ -222,7 +222,7 @@ def test_what_is_no_nickname_is_told_in_a_sentence(house: House, body: bytes, st
 
 def test_who_has_the_teachers_code_comes_back_to_their_corner(house: House) -> None:
     ana = house.gate.members.join("Ana")
-    entering = {"method": "POST", "cookies": house.cookies(None), "origin": f"http://{HOST}"}
+    entering: dict[str, Any] = {"method": "POST", "cookies": house.cookies(None), "origin": f"http://{HOST}"}
     first = house.ask("/class/join", body=b"nickname=Ana", **entering)
     assert b'name="code"' in first.body
     assert b'name="code"' not in house.ask("/class/join", cookies=house.cookies(None)).body, "nobody else is asked"
