@@ -34,6 +34,8 @@ PHRASES = {
     "size_unknown": "of unknown size",
     "speed_faster": " and {times} times faster",
     "speed_slower": " but {times} times slower",
+    "speed_faster_though": " but {times} times faster",
+    "speed_slower_too": " and {times} times slower",
     "speed_same": " and no faster",
     "aside_noisy": " (speed withheld: the machine was busy)",
     "aside_noise": " (speed withheld: the difference is within the noise)",
@@ -166,7 +168,7 @@ def _head(found: Closing, voice: Voice) -> str:
     if len(found.points) == 1:
         return say("one", model=model(found.last, voice))
     head = say(
-        "head", size=_size(found.smaller, voice), speed=_speed(found.speed, voice), aside=_aside(found.speed, voice),
+        "head", size=_size(found.smaller, voice), speed=_speed(found, voice), aside=_aside(found.speed, voice),
         than=say("than_teacher" if found.taught else "than_first"),
         accuracy=_difference("accuracy", found.accuracy, voice),
     )  # fmt: skip
@@ -181,11 +183,15 @@ def _size(smaller: float | None, voice: Voice) -> str:
     return _times("size_smaller", "size_larger", smaller, voice)
 
 
-def _speed(speed: Speed | None, voice: Voice) -> str:
+def _speed(found: Closing, voice: Voice) -> str:
+    """How much faster or slower; "but" joins a gain to a loss, "and" two gains or two losses."""
+    speed = found.speed
     if speed is None or speed.times is None:
         return ""
     if 1 / MATTERS < speed.times < MATTERS:
         return voice.phrase("speed_same")
+    if found.smaller is not None and found.smaller < MATTERS:
+        return _times("speed_faster_though", "speed_slower_too", speed.times, voice)
     return _times("speed_faster", "speed_slower", speed.times, voice)
 
 

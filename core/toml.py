@@ -88,6 +88,23 @@ def _deepest(bare: str) -> int:
     return deepest
 
 
+HINTS = (
+    (re.compile("[“”„‟«»]"), 'Write straight quotation marks " around the text, not typographic ones.'),
+    (re.compile(r"=\s*(?:True|False|TRUE|FALSE|yes|no)\b"), "Write true or false, in small letters."),
+    (re.compile(r"=\s*[\d.]+\s*%"), "Write a share as a number from 0 to 1, without %."),
+    (re.compile(r"=\s*\d+,\d+\s*$"), "Write a decimal point, not a comma."),
+    (
+        re.compile("[\u00a0\u2000-\u200a\u202f\u3000]"),
+        "Type its spaces again: one is another character.",
+    ),
+)  # what people write in place of TOML, and what to write
+
+
+def _hint(line: str) -> str:
+    """What to do about a line that is no TOML."""
+    return next((told for pattern, told in HINTS if pattern.search(line)), "Correct that line; text needs quotes.")
+
+
 def _malformed(text: str, message: str, what: str) -> UserError:
     lines = text.rstrip().split("\n")
     line = re.search(r"at line (\d+)", message)
@@ -95,5 +112,5 @@ def _malformed(text: str, message: str, what: str) -> UserError:
     place, given = f"{what} line {number}", lines[number - 1].strip()
     if message.startswith(("Cannot overwrite", "Cannot declare", "Cannot mutate", "Duplicate")):
         return UserError("duplicate_key", place, given, "each key once", f"Remove one of the two. ({message})")
-    fix = f"Correct that line; text needs quotes. ({shorten(message)})"
+    fix = f"{_hint(given)} ({shorten(message)})"
     return UserError("not_toml", place, given, "TOML, see https://toml.io", fix)

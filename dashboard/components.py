@@ -20,7 +20,7 @@ from dashboard.i18n import named, say
 from dashboard.live_plot import Document, Picked, live_plot
 from dashboard.session import widget
 
-CARD = 186  # pixels: five beside each other on a desk, two on a telephone
+CARD = 186  # pixels: five next to each other on a wide screen, two on a telephone
 TEXT_COLORS = {"transfer": "blue", "distill": "orange", "prune": "green", "quantize": "red", "export": "gray"}
 
 

@@ -26,7 +26,7 @@ from pydantic import BaseModel, Field
 from core.bundling import EPOCH
 from core.classroom.learners import Learner, card
 from core.classroom.nicknames import LONGEST
-from core.classroom.places import root_of
+from core.classroom.places import is_corner, root_of
 from core.classroom.seal_key import is_signed, key_name, sign
 from core.errors import UserError
 from core.files import make_folder, remove_tree, replacing
@@ -99,6 +99,15 @@ def hand_in(corner: Path, runs: Sequence[Run], page: str, path: Path) -> HandIn:
         return _write(path, learner, files, page.encode(), root_of(corner))
     finally:
         remove_tree(parts)
+
+
+def discard(corner: Path) -> None:
+    """Deletes a hand-in that was taken; raises UserError `no_hand_in` for any other folder, a learner's own above
+    all."""
+    found = card(corner)
+    if found is None or not found.proof or not is_corner(corner):
+        raise UserError("no_hand_in", "corner", corner.name, "a hand-in of this workspace", "Choose one.")
+    remove_tree(corner)
 
 
 def _write(path: Path, learner: Learner, files: dict[str, Path], page: bytes, root: Path) -> HandIn:

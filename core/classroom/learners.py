@@ -5,26 +5,31 @@ from __future__ import annotations
 import secrets
 import time
 from hashlib import sha256
+from hmac import compare_digest
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pydantic import BaseModel
 
-from core.classroom.nicknames import checked
+from core.classroom.nicknames import checked, is_same
 from core.classroom.places import CARD, class_of, corners
 from core.errors import UserError
-from core.files import lock, make_folder, write_atomic
+from core.files import lock, make_folder, touch, write_atomic
 from core.sealed import read_sealed, seal
 from core.summary import IMMUTABLE
 
 MOST = 100  # learners of a class
 BYTES = 24  # of randomness in the secret of a browser
 LONGEST_SECRET = 200
+LETTERS = "23456789abcdefghjkmnpqrstuvwxyz"  # of a code: none is taken for another
+CODE = 8  # letters: 10^12 codes
+CODE_LASTS = 600.0  # seconds
 
 
 class Learner(BaseModel):
     """A learner's card in their corner. Of the secret that their browser keeps only the hash is stored; `joined` is in
-    seconds since 1970. A hand-in has a `proof` (`core.classroom.hand_in`) in place of a secret: no browser opens it."""
+    seconds since 1970. A hand-in has a `proof` (`core.classroom.hand_in`) in place of a secret: no browser opens it.
+    With the code whose hash is `code`, another browser gets the corner, until `code_ends` (seconds since 1970)."""
 
     model_config = IMMUTABLE
 
@@ -33,6 +38,8 @@ class Learner(BaseModel):
     secret: str
     joined: float
     proof: Literal["", "here", "elsewhere", "nobody"] = ""
+    code: str = ""
+    code_ends: float = 0.0
 
 
 class Joined(NamedTuple):
@@ -62,9 +69,43 @@ class Class:
                 raise UserError("class_full", "nickname", f"learner {len(here) + 1}", f"at most {MOST} learners", fix)
             secret = secrets.token_urlsafe(BYTES)
             learner = Learner(id=secrets.token_hex(8), nickname=name, secret=_hashed(secret), joined=time.time())
-            corner = make_folder(folder / learner.id)
-            write_atomic(corner / CARD, seal(learner.model_dump_json().encode()))
+            make_folder(folder / learner.id)
+            self._keep(learner)
         return Joined(learner, secret)
+
+    def code_for(self, learner_id: str) -> str:
+        """A code with which a learner who lost their browser gets their corner in another one: once, within
+        CODE_LASTS. Raises UserError `unknown_learner`."""
+        with lock(make_folder(class_of(self.root)) / "joining.lock"):
+            found = next((one for one in self.learners() if one.id == learner_id and not one.proof), None)
+            if found is None:
+                raise UserError("unknown_learner", "learner", learner_id, "a learner of the class", "Choose one.")
+            code = "".join(secrets.choice(LETTERS) for _ in range(CODE))
+            self._keep(found.model_copy(update={"code": _hashed(code), "code_ends": time.time() + CODE_LASTS}))
+        return code
+
+    def come_back(self, nickname: str, code: str) -> Joined:
+        """The learner of that nickname with a new secret; the browser they had before opens nothing any more.
+
+        Raises UserError `wrong_code` where it is not theirs, was used, or is too old.
+        """
+        given = _hashed("".join(code[:LONGEST_SECRET].lower().split()))
+        with lock(make_folder(class_of(self.root)) / "joining.lock"):
+            now = time.time()
+            named = (one for one in self.learners() if not one.proof and is_same(one.nickname, nickname))
+            found = next((one for one in named if one.code and one.code_ends > now), None)
+            if found is None or not compare_digest(found.code, given):
+                raise UserError("wrong_code", "code", "another code", "the one of that nickname", "Ask your teacher.")
+            secret = secrets.token_urlsafe(BYTES)
+            found = found.model_copy(update={"secret": _hashed(secret), "code": "", "code_ends": 0.0})
+            self._keep(found)
+        return Joined(found, secret)
+
+    def _keep(self, learner: Learner) -> None:
+        """Writes a card, and marks the class as changed."""
+        folder = class_of(self.root)
+        write_atomic(folder / learner.id / CARD, seal(learner.model_dump_json().encode()))
+        touch(folder)
 
     def learners(self) -> list[Learner]:
         """Everybody who joined, in the order of joining; a card that is damaged is left out."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from core.classroom.hand_in import lessons_of
@@ -39,6 +40,10 @@ class Corner:
     runs: tuple[RunSummary, ...]
     predictions: tuple[Predicted, ...]
 
+    @cached_property
+    def run_ids(self) -> frozenset[str]:
+        return frozenset(run.id for run in self.runs)
+
     @property
     def going(self) -> tuple[RunSummary, ...]:
         """The runs that wait or are at work."""
@@ -58,6 +63,14 @@ def everybody(root: Path) -> list[Corner]:
 def corner_of(learner: Learner, workspace: Workspace) -> Corner:
     """What is in a learner's corner."""
     return Corner(learner, workspace, tuple(workspace.runs()), tuple(_predictions(workspace.path)))
+
+
+def copies(corner: Corner, everyone: Iterable[Corner]) -> list[tuple[RunSummary, tuple[str, ...]]]:
+    """The runs of a corner that somebody of another nickname has too, with these nicknames: a run's id is made once, so
+    one of them has it from the other."""
+    others = [one for one in everyone if one.learner.nickname != corner.learner.nickname]
+    having = ((run, [one.learner.nickname for one in others if run.id in one.run_ids]) for run in corner.runs)
+    return [(run, tuple(dict.fromkeys(names))) for run, names in having if names]
 
 
 def stop_all(corner: Corner) -> int:

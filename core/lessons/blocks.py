@@ -92,6 +92,8 @@ class Claim:
 
 @dataclass(frozen=True)
 class Answer:
+    """An answer to a question, whether it is right, and why or why not."""
+
     text: str
     right: bool
     why: str
@@ -111,6 +113,8 @@ Block = Paragraph | Predict | Knob | RunBlock | Chart | Claim | Question
 
 @dataclass(frozen=True)
 class Paper:
+    """The paper that a lesson follows; `url` is its https address."""
+
     authors: str
     year: int
     title: str

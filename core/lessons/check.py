@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from core.errors import UserError, UserErrors, nearest
 from core.lessons.blocks import Chart, Claim, Lesson, Paragraph, Predict, Question
+from core.lessons.places import line_of_text
 from core.lessons.references import Measure, Reference, measures
 from core.lessons.tables import wrong
 from core.recipe import Recipe
@@ -69,10 +70,12 @@ def _fault(lesson: Lesson, ref: Reference, line: int) -> UserError | None:
     run = lesson.runs.get(ref.run)
     if run is None:
         allowed = "NAME[VALUE] of the knob, or the name of a block run"
-        return wrong("reference", line, ref.run, allowed, nearest(ref.run, lesson.runs))
+        at = line_of_text(lesson.text, line, ref.run)
+        return wrong("reference", at, ref.run, allowed, nearest(ref.run, lesson.runs))
     if not _is_point(run.recipe, ref.point):
         known = [f"{step.stage} or {number}" for number, step in enumerate(run.recipe.steps)]
-        return wrong("reference", line, ref.point, f"a point of {ref.run}: {', '.join(known)}, last", "Name one.")
+        at = line_of_text(lesson.text, line, f"{ref.point}.{ref.metric}", f'"{ref.point}"')
+        return wrong("reference", at, ref.point, f"a point of {ref.run}: {', '.join(known)}, last", "Name one.")
     return None
 
 

@@ -102,7 +102,9 @@ class Measure:
             return formatting.NOT_MEASURED
         if self.sign == "/":
             return formatting.two_digits(first / second)
-        return f"{100 * abs(first - second):.1f}" if kind == "share" else written(kind, abs(first - second))
+        off = abs(first - second)
+        told = f"{100 * off:.1f}" if kind == "share" else written(kind, off)
+        return f"\u2212{told}" if first < second and told.strip("0.") else told
 
     def references(self) -> Iterator[Reference]:
         yield from (reference for reference in (self.first, self.second) if reference is not None)

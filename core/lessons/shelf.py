@@ -11,7 +11,9 @@ from core.errors import UserError, UserErrors, shorten
 from core.files import make_folder, remove_file, safe_join, write_atomic
 from core.lessons.blocks import Lesson
 from core.lessons.parse import ID, LANGUAGES, parse_lesson
+from core.lessons.places import line_of_text
 from core.lessons.split import LARGEST
+from core.lessons.tables import wrong
 from core.workspace import Workspace
 
 FOLDER = "lessons"
@@ -59,7 +61,8 @@ def add(workspace: Workspace, data: bytes) -> Lesson:
     lesson = parse_lesson(data, workspace.catalog())
     if any(lesson.id == known.id for language in LANGUAGES for known in bundled(language)):
         fix = "Give the lesson an id of its own."
-        raise UserErrors([_error("lesson_id_taken", lesson.id, "an id that no bundled lesson has", fix)])
+        line = line_of_text(lesson.text, 1, lesson.id)
+        raise UserErrors([wrong("id_taken", line, lesson.id, "an id that no bundled lesson has", fix)])
     name = f"{lesson.id}.{lesson.language}.md"
     known = _files(workspace)
     if name not in known and len(known) >= MOST:

@@ -9,17 +9,20 @@ from core.glossary import load_glossary
 from core.lessons import blocks
 from core.lessons.blocks import Paragraph
 from core.lessons.metrics import METRICS
-from core.lessons.references import condition, measures, reference
+from core.lessons.references import PLACEHOLDER, condition, measures, reference
 from core.lessons.split import Piece
 from core.lessons.tables import Table, plain, wrong
 
 HEADING = re.compile(r"## +(.+)")
 CHINESE_BREAK = re.compile(r"(?<=[\u3000-\u9fff\uff00-\uffef])\s*\n\s*(?=[\u3000-\u9fff\uff00-\uffef])")
+LISTED = re.compile(r"\s*(?:[-*+•>]\s|\||\d{1,3}[.)]\s)")  # lists, quotes and tables
 LONGEST_PARAGRAPH = 1200  # characters
 
 
 def paragraph(piece: Piece) -> Paragraph:
+    """A paragraph or heading; raises UserError on markup, on a length that nobody reads, and on a wrong placeholder."""
     plain(piece.text, piece.line)
+    _refuse_marks(piece)
     if len(piece.text) > LONGEST_PARAGRAPH:
         given, allowed = f"{len(piece.text)} characters", f"paragraphs of at most {LONGEST_PARAGRAPH}"
         raise wrong("size", piece.line, given, allowed, "Make two paragraphs of it.")
@@ -31,7 +34,19 @@ def paragraph(piece: Piece) -> Paragraph:
     return Paragraph(piece.line, " ".join(CHINESE_BREAK.sub("", text).split()), heading is not None)
 
 
+def _refuse_marks(piece: Piece) -> None:
+    """Raises UserError on Markdown that would be shown as it was typed, in one line."""
+    for number, row in enumerate(piece.text.split("\n")):
+        if LISTED.match(row) is not None:
+            allowed = "paragraphs, headings ## Heading and **bold**"
+            fix = "Write a sentence, or a paragraph for each; an empty line begins the next one."
+            raise wrong("markup", piece.line + number, row[:60], allowed, fix)
+    if piece.text.count("**") % 2:
+        raise wrong("markup", piece.line, piece.text[:60], "**bold** with two stars before and after", "Close it.")
+
+
 def predict(table: Table) -> blocks.Predict:
+    """A prediction, in words or as a number in its unit; raises UserError."""
     question = table.text("question")
     if table.has("choice"):
         rows = list(table.tables("choice", 2, 5))
@@ -40,8 +55,14 @@ def predict(table: Table) -> blocks.Predict:
     about = table.checked("about", reference, table.text("about", 120), "a reference RUN.POINT.METRIC")
     low, high = table.number("low", 0, 1e9), table.number("high", 0, 1e9)
     if low >= high:
-        raise table.wrong("high", high, f"a number above low = {low:g}", "Make high larger than low.")
+        raise table.wrong("high", _short(high), f"a number above low = {low:g}", "Make high larger than low.")
+    if about.kind == "share" and high > 100:
+        raise table.wrong("high", _short(high), "at most 100: the figure is a share in percent", "Write at most 100.")
     return blocks.Predict(table.line, question, about, low, high)
+
+
+def _short(number: float) -> int | float:
+    return int(number) if number.is_integer() else number
 
 
 def _choice(row: Table, *, last: bool) -> blocks.Choice:
@@ -54,6 +75,7 @@ def _choice(row: Table, *, last: bool) -> blocks.Choice:
 
 
 def claim(table: Table) -> blocks.Claim:
+    """A sentence with its conditions; raises UserError."""
     sentence = table.text("sentence")
     _measures(sentence, table.at("sentence"))
     holds = table.texts("holds", 1, 6)
@@ -62,6 +84,7 @@ def claim(table: Table) -> blocks.Claim:
 
 
 def question(table: Table) -> blocks.Question:
+    """A question with exactly one right answer; raises UserError."""
     question = table.text("question")
     answers = []
     for row in table.tables("answer", 2, 5):
@@ -85,22 +108,27 @@ def terms_of(header: Table) -> tuple[str, ...]:
 
 
 def shown(table: Table, text: str) -> tuple[str, str]:
+    """Point and figure of `POINT.METRIC`; raises UserError."""
     point, _, metric = text.rpartition(".")
     if not point or metric not in METRICS:
         allowed = f"POINT.METRIC with one of {', '.join(METRICS)}"
-        raise table.wrong("show", text, allowed, nearest(metric, METRICS), code="reference")
+        fix = nearest(metric, METRICS) if point else f"Write the point before it, such as prune.{text}."
+        raise table.wrong("show", text, allowed, fix, code="reference")
     return point, metric
 
 
 def _measures(text: str, line: int) -> None:
+    allowed = "placeholders {REFERENCE}, {A - B} and {A / B}"
     try:
         measures(text)
     except ValueError as error:
-        allowed = "placeholders {REFERENCE}, {A - B} and {A / B}"
         raise wrong("reference", line, text, allowed, f"In a placeholder of this text {error}.") from None
+    if re.search(r"[{}]", PLACEHOLDER.sub("", text)):
+        raise wrong("reference", line, text, allowed, "A brace of this text has no partner: close it, or leave it out.")
 
 
 def url_of(paper: Table) -> str:
+    """The https address of the paper; raises UserError."""
     paper.taken.add("url")
     url = paper.data.get("url")
     if not isinstance(url, str) or not re.fullmatch(r"https://[A-Za-z0-9.-]+/[A-Za-z0-9._~/()%?=&:-]{0,200}", url):

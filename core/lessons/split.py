@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 
 from core.errors import UserErrors
@@ -12,6 +13,9 @@ LARGEST = 64 * 1024  # bytes
 MOST_PIECES = 200
 EDGE = "+++"
 FENCE = re.compile(r"```\s*([^`]*)")
+FENCE_LIKE = re.compile(r"\s*(?:`{2,}|~{3,}|[‘’‛´]{2,}|'{3,})")
+AT_FIRST = "a line that begins with ``` and the kind of the block"
+JOINER = "\u200d"  # holds the parts of some emoji together
 
 
 @dataclass(frozen=True)
@@ -38,16 +42,22 @@ def decoded(data: bytes) -> str:
         given, allowed = f"{len(data):,} bytes", f"at most {LARGEST:,} bytes"
         raise UserErrors([wrong("size", 1, given, allowed, "A lesson has words only; leave out everything else.")])
     try:
-        text = data.decode("utf-8").removeprefix("\ufeff").replace("\r\n", "\n")
+        text = data.decode("utf-8").removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         fix = "Save the file with the encoding UTF-8."
         raise UserErrors([wrong("encoding", line, "bytes that are not UTF-8", "UTF-8 text", fix)]) from None
     for number, row in enumerate(text.split("\n"), 1):
-        if any(not c.isprintable() and c not in "\t\u3000\u00a0" for c in row):
-            fix = "Remove what cannot be seen on this line."
-            raise UserErrors([wrong("encoding", number, "a control character", "printable text", fix)])
+        odd = next((c for c in row if not _may_stand(c)), None)
+        if odd is not None:
+            given = f"the character U+{ord(odd):04X}, which cannot be seen"
+            raise UserErrors([wrong("encoding", number, given, "printable text", "Type this line again by hand.")])
     return text
+
+
+def _may_stand(c: str) -> bool:
+    """Whether a character can be seen, is a space, or holds an emoji together."""
+    return c.isprintable() or c in ("\t", JOINER) or unicodedata.category(c) == "Zs"
 
 
 def cut(text: str) -> Cut:
@@ -78,6 +88,7 @@ def _pieces(lines: list[str], place: int) -> list[Piece]:
             place += 1
         else:
             end = _end_of_paragraph(lines, place)
+            _refuse_half_fences(lines, place, end)
             found.append(Piece("", place + 1, "\n".join(lines[place:end])))
             place = end
     return found
@@ -87,9 +98,20 @@ def _end(lines: list[str], start: int) -> int:
     for place in range(start + 1, len(lines)):
         if lines[place].rstrip() == "```":
             return place
-        if lines[place].startswith("```"):
-            break
-    raise wrong("block", start + 1, lines[start][:60], "a block that ends with a line ```", "End the block.")
+        if FENCE_LIKE.match(lines[place]) is not None:
+            given = f"{lines[start][:60]} … line {place + 1}: {lines[place][:60]}"
+            fix = f"End the block before line {place + 1} with ``` alone, without a space before it."
+            raise wrong("block", start + 1, given, "a block that ends with a line ```", fix)
+    fix = "End the block with ``` on a line of its own."
+    raise wrong("block", start + 1, lines[start][:60], "a block that ends with a line ```", fix)
+
+
+def _refuse_half_fences(lines: list[str], start: int, end: int) -> None:
+    """Raises UserError where a line of a paragraph looks like the beginning of a block: it would be shown as text."""
+    for place in range(start, end):
+        if FENCE_LIKE.match(lines[place]) is not None:
+            fix = "Write three backticks ` as the first characters of the line, then the kind."
+            raise wrong("block", place + 1, lines[place][:60], AT_FIRST, fix)
 
 
 def _end_of_paragraph(lines: list[str], start: int) -> int:

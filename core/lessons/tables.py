@@ -4,7 +4,7 @@ names its line."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -12,7 +12,9 @@ from core import toml
 from core.errors import UserError, nearest
 
 T = TypeVar("T")
+V = TypeVar("V", bound=bool | int | float | str)
 AT_LINE = re.compile(r" line (\d+)$")
+IN_BLOCK = re.compile(r" ?\(at line \d+, column \d+\)")  # counted from the beginning of the block
 ARRAY = re.compile(r"\s*\[\[\s*([a-z_]+)\s*\]\]\s*(#.*)?")
 TABLE = re.compile(r"\s*\[\s*([a-z_]+)\s*\]\s*(#.*)?")
 MARKED = re.compile(r"<[a-zA-Z/!?]|!\[|\]\(|://")
@@ -41,7 +43,7 @@ class Table:
         except UserError as error:
             found = AT_LINE.search(error.field)
             at = line + int(found[1]) - 1 if found else line
-            raise wrong("toml", at, error.given, error.allowed, error.fix) from None
+            raise wrong("toml", at, error.given, error.allowed, IN_BLOCK.sub("", error.fix)) from None
         return cls(name, line, dict(data), text.split("\n"))
 
     def at(self, key: str) -> int:
@@ -50,7 +52,7 @@ class Table:
         return next((self.line + n for n, text in enumerate(self.source) if pattern.match(text)), self.line)
 
     def wrong(self, key: str, given: object, allowed: str, fix: str, code: str = "value") -> UserError:
-        return wrong(code, self.at(key), f"{key} = {given}" if code == "value" else given, allowed, fix)
+        return wrong(code, self.at(key), f"{key} = {_as_toml(given)}" if code == "value" else given, allowed, fix)
 
     def text(self, key: str, longest: int = 400, *, default: str | None = None) -> str:
         """A text of one line without markup; raises UserError."""
@@ -71,14 +73,15 @@ class Table:
         values = self._list(key, least, most)
         kept = tuple(value for value in values if isinstance(value, bool | int | float | str))
         if len(kept) < len(values) or len(set(kept)) < len(kept):
-            raise self.wrong(key, values, "numbers or texts, each once", "Give each value once.")
+            fix = "Give each value once. A number has a decimal point: 0.5."
+            raise self.wrong(key, values, "numbers or texts, each once", fix)
         return kept
 
     def number(self, key: str, low: float, high: float) -> float:
         """A number from `low` to `high`."""
         value = self._value(key, None)
         if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-            allowed = f"a number from {low:g} to {high:g}"
+            allowed = f"a number from {low:,.15g} to {high:,.15g}"
             raise self.wrong(key, value, allowed, "Write such a number, without quotation marks.")
         return float(value)
 
@@ -102,6 +105,14 @@ class Table:
         if value not in allowed:
             raise self.wrong(key, value, f"one of {', '.join(allowed)}", nearest(value, allowed))
         return value
+
+    def one_of(self, key: str, allowed: Sequence[V]) -> V:
+        """One of a few values."""
+        given = self._value(key, None)
+        found = next((value for value in allowed if value == given), None)
+        if found is None:
+            raise self.wrong(key, given, f"one of {_as_toml(list(allowed))}", "Write one of these.")
+        return found
 
     def has(self, key: str) -> bool:
         return key in self.data
@@ -164,6 +175,13 @@ class Table:
         if len(value) > longest:
             raise self.wrong(key, value, f"at most {longest} characters", "Say it in fewer words.")
         return " ".join(value.split())
+
+
+def _as_toml(value: object) -> str:
+    """A value as it stands in the file, so that a text is told from a number."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_as_toml, value))}]"
+    return toml.write_value(value) if isinstance(value, bool | int | float | str) else f"{value}"
 
 
 def plain(text: str, line: int) -> None:

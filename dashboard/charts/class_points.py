@@ -41,9 +41,14 @@ def info(points: Iterable[tuple[str, str, Point]]) -> pd.DataFrame:
     rows = [
         (learner, run, p.stage, p.name, p.validation_accuracy, p.middle, p.bytes)
         for learner, run, p in points
-        if p.validation_accuracy is not None and p.bytes is not None
+        if is_drawn(p)
     ]
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def is_drawn(point: Point) -> bool:
+    """Whether both of its places in the chart were measured."""
+    return point.validation_accuracy is not None and point.bytes is not None
 
 
 def leader(table: pd.DataFrame, bar: float) -> pd.Series[Any] | None:

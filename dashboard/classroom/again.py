@@ -50,7 +50,7 @@ def show(corner: Corner) -> None:
             _measure(corner, own)
     found: tuple[str, list[Checked]] | None = recall(FOUND, None)
     if found is not None and found[0] == corner.learner.id:
-        _tell(found[1])
+        _tell(found[1], len(own) - len(found[1]))
 
 
 def check(one: Side) -> Checked | None:
@@ -74,7 +74,8 @@ def _measure(corner: Corner, own: list[Side]) -> None:
     remember(FOUND, (corner.learner.id, [found for one in own if (found := check(one)) is not None]))
 
 
-def _tell(found: list[Checked]) -> None:
+def _tell(found: list[Checked], missing: int) -> None:
+    """What was counted for each file, and how many files could not be asked."""
     rows = [
         {
             say("classroom.run"): UserText(one.run).plain(),
@@ -87,6 +88,8 @@ def _tell(found: list[Checked]) -> None:
     ]
     if rows:
         st.dataframe(pd.DataFrame(rows), hide_index=True, alt=say("classroom.again_alt", count=len(rows)))
+    if missing > 0:
+        st.warning(say("classroom.not_again", count=missing), icon=":material/warning:")
 
 
 def _verdict(one: Checked) -> str:

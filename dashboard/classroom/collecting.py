@@ -6,6 +6,7 @@ from contextlib import suppress
 
 import streamlit as st
 
+from core.classroom.overview import everybody
 from core.classroom.places import class_of
 from core.errors import UserError, UserErrors
 from core.escaping import UserText
@@ -17,6 +18,7 @@ from core.questions.collect import Collected, CollectRequest, Refused, Taken
 from core.uploads import keep_file
 from core.workspace import Workspace
 from dashboard import faults
+from dashboard.classroom.who import tell_copies
 from dashboard.i18n import known, language, say
 from dashboard.session import forget, read_only, recall, remember, root
 
@@ -62,6 +64,7 @@ def _tell(found: list[Collected | tuple[str, UserError | UserErrors]]) -> None:
     """Each hand-in with its proof, or the reason why it was refused."""
     if not found:
         return
+    corners = everybody(root().path)
     for one in found:
         if isinstance(one, tuple):
             faults.refused(one[1])
@@ -70,6 +73,9 @@ def _tell(found: list[Collected | tuple[str, UserError | UserErrors]]) -> None:
             told = say("classroom.taken", name=UserText(taken.nickname).md(), runs=taken.runs, points=taken.points)
             told = f"{told} {_lessons(taken)}".strip()
             st.success(f"{told} {say(f'classroom.proves_{taken.proof}')}", icon=":material/task_alt:")
+            for corner in corners:
+                if corner.learner.id == taken.corner:
+                    tell_copies(corner, corners)
         for refused in one.refused:
             st.error(_why(refused), icon=":material/gpp_bad:")
     st.button(say("classroom.seen_it"), on_click=forget, args=(FOUND,), key="class_seen")
@@ -83,5 +89,9 @@ def _lessons(taken: Taken) -> str:
 
 
 def _why(refused: Refused) -> str:
-    form = known(f"classroom.refused_{refused.code}", say("classroom.refused_other"))
-    return form.format(file=UserText(refused.file).md(), given=UserText(refused.given).md())
+    code = refused.code if known(f"classroom.refused_{refused.code}", "") else "other"
+    return say(
+        f"classroom.refused_{code}",
+        file=UserText(refused.file).md(),
+        given=UserText(refused.given.removeprefix(f"{refused.file}: ")).md(),
+    )

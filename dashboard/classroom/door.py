@@ -18,9 +18,11 @@ from core.escaping import UserText
 
 JOIN = "/class/join"
 MOST_BYTES = 2**16  # of the form
+RETURNING = ("nickname_taken", "wrong_code")  # after these the form also asks for a code
 YEAR = 365 * 24 * 3600  # seconds
 PAGE = """<!doctype html>
 <html lang="{language}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="data:,">
 {refresh}<title>Condenser</title>
 <style>
 :root {{ color-scheme: light dark; --ink: #0E1217; --ground: #FFFFFF; --line: #767F89; --key: #0072B2; --on: #FFFFFF;
@@ -46,8 +48,11 @@ FORM = """<p>{words}</p>
 {wrong}<form method="post" action="{path}">
 <label for="nickname">{label}</label>
 <input id="nickname" name="nickname" maxlength="{longest}" required autocomplete="off" value="{given}" autofocus>
-<button type="submit">{enter}</button>
+{code}<button type="submit">{enter}</button>
 </form>
+"""
+CODE = """<label for="code">{label}</label>
+<input id="code" name="code" maxlength="40" autocomplete="off" autocapitalize="none" spellcheck="false">
 """
 
 
@@ -75,11 +80,12 @@ class Door:
         if data is None:
             return self._form(request, "form_too_large", status=413)
         try:
-            given = parse_qs(data.decode("utf-8", "replace"), max_num_fields=10).get("nickname", [""])[0]
+            fields = parse_qs(data.decode("utf-8", "replace"), max_num_fields=10)
         except ValueError:
-            given = ""
+            fields = {}
+        given, code = (fields.get(name, [""])[0] for name in ("nickname", "code"))
         try:
-            joined = self.members.join(given)
+            joined = self.members.come_back(given, code) if code else self.members.join(given)
         except UserError as error:
             return self._form(request, error.code, given, status=422)
         answer = self.opening("/")
@@ -101,6 +107,7 @@ class Door:
             label=escape(_phrase(request, "nickname")),
             longest=LONGEST,
             given=UserText(given[:LONGEST]).html(),
+            code=CODE.format(label=escape(_phrase(request, "code_field"))) if wrong in RETURNING else "",
             enter=escape(_phrase(request, "enter")),
         )
         title = escape(_phrase(request, "join_title"))

@@ -8,7 +8,7 @@ another's browser session and another's uploads are refused.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -29,9 +29,20 @@ from dashboard.classroom.wire import listening, speaking
 from dashboard.guard import UPLOADS, is_welcome, marks
 
 TOKEN = "token"
-NO_TOKEN = "This dashboard is shared with a class: open it with the whole address that your teacher shows.\n"
-WRONG_TOKEN = "This address is not, or no longer, that of the class: ask your teacher for today's.\n"
-CROWDED = "Too many wrong addresses came from here. Wait a moment, then open the one that your teacher shows.\n"
+SECRET_COOKIE = "condenser_learner_"  # and the port
+MOST_PORTS = 8  # other ports whose cookies are looked at
+NO_TOKEN = (
+    "This dashboard is shared with a class: open it with the whole address that your teacher shows.\n"
+    "本面板已与班级共享：请用老师给出的完整地址打开。\n"
+)
+WRONG_TOKEN = (
+    "This address is not, or no longer, that of the class: ask your teacher for today's.\n"
+    "这个地址不是或不再是班级的地址：请向老师询问今天的地址。\n"
+)
+CROWDED = (
+    "Too many wrong addresses came from here. Wait a moment, then open the one that your teacher shows.\n"
+    "从这里发出的错误地址太多。请稍等片刻，再打开老师给出的地址。\n"
+)
 NO_NAME = "Choose a nickname first: open the address of the class.\n"
 NOT_YOURS = "That belongs to somebody else in the class.\n"
 ITS_ORIGIN = {"Referrer-Policy": "same-origin"}  # with "no-referrer" a browser sends a form with the Origin "null"
@@ -58,7 +69,13 @@ class Shared:
     @property
     def secret_cookie(self) -> str:
         """The cookie that holds the secret of a learner's browser."""
-        return f"condenser_learner_{self.port}"
+        return f"{SECRET_COOKIE}{self.port}"
+
+    def secrets_of(self, cookies: Mapping[str, str]) -> list[str]:
+        """The secrets that a browser keeps, this port's first: today the server may have another port than when they
+        joined."""
+        others = [name for name in cookies if name.startswith(SECRET_COOKIE) and name != self.secret_cookie]
+        return [cookies[name] for name in [self.secret_cookie, *others][: 1 + MOST_PORTS] if name in cookies]
 
 
 class Gate:
@@ -119,8 +136,8 @@ class Gate:
         return answer
 
     def _learner(self, connection: HTTPConnection) -> str | None:
-        found = self.members.with_secret(connection.cookies.get(self.shared.secret_cookie, ""))
-        return found.id if found else None
+        known = map(self.members.with_secret, self.shared.secrets_of(connection.cookies))
+        return next((found.id for found in known if found is not None), None)
 
     async def _seated(
         self, scope: Scope, receive: Receive, connection: HTTPConnection, seat: str | None

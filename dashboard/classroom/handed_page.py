@@ -17,7 +17,7 @@ from core.runs import RunSummary
 from core.workspace import Workspace
 from dashboard.charts import class_points
 from dashboard.charts.style import look, standalone
-from dashboard.classroom.worded import worded
+from dashboard.classroom.worded import lessons_of, result, worded
 from dashboard.i18n import language, say, template
 from dashboard.tradeoffs.report import STYLE, policy, rows, text
 
@@ -59,11 +59,12 @@ def _chart(nickname: str, chosen: Sequence[RunSummary], *, dark: bool) -> str:
 def _predictions(corner: Corner) -> Iterator[str]:
     if not corner.predictions:
         return
-    told = []
+    told, here = [], (corner.workspace, Workspace(root_of(corner.workspace.path)))
+    lessons = lessons_of(*here)
     for one in corner.predictions:
         points = [point for run in one.runs if (point := last_point(corner, run)) is not None]
-        title = titled(one.lesson, language(), corner.workspace, Workspace(root_of(corner.workspace.path)))
-        told.append((title, worded(one), " · ".join(map(formatting.accuracy, points)) or "–"))
+        title = titled(one.lesson, language(), *here)
+        told.append((title, worded(one, lessons.get(one.lesson)), " · ".join(map(result, points)) or "–"))
     names = ("lesson", "prediction", "own_results")
     yield f"<h2>{text(say('classroom.predictions'))}</h2>"
     yield rows(pd.DataFrame(told, columns=[say(f"classroom.{name}") for name in names]))
@@ -72,13 +73,17 @@ def _predictions(corner: Corner) -> Iterator[str]:
 def _runs(corner: Corner, chosen: Sequence[RunSummary]) -> Iterator[str]:
     """Each run with its points as they were measured, and its recipe."""
     for run in chosen:
-        yield f"<h2>{text(run.name)}</h2><p><small>{text(run.id)} · {text(run.status.value)}</small></p>"
+        state = say(f"status.{run.status.value}")
+        yield f"<h2>{text(run.name)}</h2><p><small>{text(run.id)} · {text(state)}</small></p>"
         table = [
             (p.name, formatting.accuracy(p), formatting.size(p.bytes), formatting.milliseconds(p.latency_ms))
             for p in run.points
         ]
         names = ("point", "accuracy", "size", "latency")
-        yield rows(pd.DataFrame(table, columns=[say(f"classroom.{name}") for name in names]))
+        if table:
+            yield rows(pd.DataFrame(table, columns=[say(f"classroom.{name}") for name in names]))
+        else:
+            yield f"<p>{text(say('classroom.no_points'))}</p>"
         try:
             recipe = corner.workspace.run(run.id).recipe_text
         except (OSError, ValueError):

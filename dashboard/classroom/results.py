@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -9,10 +11,11 @@ import streamlit as st
 
 from core import formatting
 from core.classroom.limits import limits
-from core.classroom.overview import everybody
+from core.classroom.overview import Corner, everybody
 from core.escaping import UserText
 from dashboard import components
 from dashboard.charts import class_points
+from dashboard.classroom.worded import called
 from dashboard.i18n import say, template
 from dashboard.session import dark, root
 
@@ -27,12 +30,15 @@ def are_shown() -> bool:
 def show(path: Path) -> None:
     """The chart, and a sentence about who leads."""
     st.subheader(say("classroom.results"), anchor=False)
-    table = class_points.info(
-        (corner.learner.nickname, run.name, point) for corner in everybody(path) for run, point in corner.points
-    )
-    if table.empty:
+    corners = everybody(path)
+    dataset = _dataset(corners)
+    if dataset is None:
         st.caption(say("classroom.no_results"))
         return
+    table = class_points.info(
+        (called(corner), run.name, point)
+        for corner in corners for run, point in corner.points if run.dataset == dataset
+    )  # fmt: skip
     bar = st.slider(say("classroom.bar"), 0, 100, BAR, format="%d %%", key="class_bar") / 100
     st.markdown(_leads(table, bar))
     labels = class_points.Labels(
@@ -40,6 +46,21 @@ def show(path: Path) -> None:
     )
     figure = class_points.figure(table, labels, bar, dark=dark())
     components.chart(figure, table, key="class_chart", alt=say("classroom.results_alt"), file="class.csv")
+
+
+def _dataset(corners: Sequence[Corner]) -> str | None:
+    """The one that is compared on: a network that knows ten digits is no rival of one that knows clothes. At first that
+    of the most points; None where nothing was measured."""
+    measured = Counter(
+        run.dataset for corner in corners for run, point in corner.points if class_points.is_drawn(point)
+    )  # fmt: skip
+    names = [name for name, _ in measured.most_common()]
+    if len(names) < 2:
+        return names[0] if names else None
+    chosen: str = st.selectbox(
+        say("classroom.dataset"), names, format_func=lambda name: UserText(name).plain(), key="class_dataset"
+    )
+    return chosen
 
 
 def _leads(table: pd.DataFrame, bar: float) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 
-SILENT = 90.0  # seconds without a word of the page that shows it, after which nothing is shown any more
+SILENT = 90.0  # seconds without a sign of the page that shows it, after which nothing is shown any more
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Screen:
         self._showing: Showing | None = None
 
     def now(self) -> Showing | None:
-        """What is shown; None where nothing is, or the teacher's page went away without a word."""
+        """What is shown; None where nothing is, or the teacher's page is gone."""
         with self._lock:
             return self._current()
 

@@ -10,15 +10,19 @@ import pandas as pd
 import streamlit as st
 
 from core import formatting
+from core.classroom.hand_in import discard
+from core.classroom.learners import CODE_LASTS, Class
 from core.classroom.limits import Usage, usage
-from core.classroom.overview import Corner, everybody, last_point, stop_all
+from core.classroom.overview import Corner, copies, everybody, last_point, stop_all
+from core.errors import UserError
 from core.escaping import UserText
 from core.lessons.titles import titled
+from dashboard import faults
 from dashboard.classroom import again
 from dashboard.classroom.seats import Sitting, seats
-from dashboard.classroom.worded import worded
+from dashboard.classroom.worded import called, lessons_of, result, worded
 from dashboard.i18n import known, language, say
-from dashboard.session import root, visit
+from dashboard.session import read_only, root, visit
 
 HERE = 90.0  # seconds since the last page, within which somebody is taken to be there
 POLL = 5.0
@@ -42,7 +46,7 @@ def show() -> None:
         placeholder=say("forms.choose"),
     )
     if chosen is not None:
-        _one(chosen)
+        _one(chosen, corners)
 
 
 @st.fragment(run_every=POLL)
@@ -84,7 +88,7 @@ def _where(corner: Corner, sitting: Sitting | None) -> str:
     return page if ago < HERE else say("classroom.seen", page=page, minutes=max(1, round(ago / 60)))
 
 
-def _one(corner: Corner) -> None:
+def _one(corner: Corner, corners: Sequence[Corner]) -> None:
     """A learner's predictions beside the results, and the teacher's buttons."""
     with st.container(horizontal=True):
         if st.button(
@@ -99,8 +103,12 @@ def _one(corner: Corner) -> None:
         ):  # fmt: skip
             stop_all(corner)
             st.rerun()
-    if corner.learner.proof:
+    if not corner.learner.proof:
+        _code(corner)
+    else:
+        _discard(corner)
         st.caption(say(f"classroom.proves_{corner.learner.proof}"))
+    tell_copies(corner, corners)
     again.show(corner)
     rows = _predicted(corner)
     if rows:
@@ -110,16 +118,49 @@ def _one(corner: Corner) -> None:
         st.caption(say("classroom.no_predictions"))
 
 
+def _discard(corner: Corner) -> None:
+    """The button that deletes a hand-in; whoever has its zip can have it taken again."""
+    if st.button(
+        say("classroom.discard"), icon=":material/delete:", key="class_discard", help=say("classroom.discard_help"),
+        disabled=read_only(),
+    ):  # fmt: skip
+        try:
+            discard(corner.workspace.path)
+        except (UserError, OSError) as error:
+            faults.refused(error if isinstance(error, UserError) else faults.not_done(error))
+            return
+        st.rerun()
+
+
+def _code(corner: Corner) -> None:
+    """A code for a learner who lost their browser; it is shown once, and only its hash is kept."""
+    if st.button(
+        say("classroom.let_back"), icon=":material/key:", key="class_code", help=say("classroom.let_back_help"),
+        disabled=read_only(),
+    ):  # fmt: skip
+        code = Class(root().path).code_for(corner.learner.id)
+        name, minutes = UserText(corner.learner.nickname).md(), round(CODE_LASTS / 60)
+        st.info(say("classroom.code", name=name, code=code, minutes=minutes), icon=":material/key:")
+
+
+def tell_copies(corner: Corner, corners: Sequence[Corner]) -> None:
+    """Says which of a corner's runs somebody else has as well."""
+    for run, names in copies(corner, corners):
+        told = " · ".join(UserText(name).md() for name in names)
+        st.warning(say("classroom.copied", run=UserText(run.name).md(), names=told), icon=":material/content_copy:")
+
+
 def _predicted(corner: Corner) -> Sequence[dict[str, object]]:
     """Each prediction with what the learner's own runs of that lesson came to."""
     rows: list[dict[str, object]] = []
+    lessons = lessons_of(corner.workspace, root())
     for one in corner.predictions:
         points = [point for run in one.runs if (point := last_point(corner, run)) is not None]
-        results = [f"{formatting.accuracy(point)}, {formatting.size(point.bytes)}" for point in points]
+        results = map(result, points)
         rows.append(
             {
                 say("classroom.lesson"): UserText(titled(one.lesson, language(), corner.workspace, root())).plain(),
-                say("classroom.prediction"): worded(one),
+                say("classroom.prediction"): UserText(worded(one, lessons.get(one.lesson))).plain(),
                 say("classroom.own_results"): " · ".join(results) or "–",
             }
         )
@@ -127,4 +168,4 @@ def _predicted(corner: Corner) -> Sequence[dict[str, object]]:
 
 
 def _called(corner: Corner) -> str:
-    return UserText(corner.learner.nickname).plain()
+    return UserText(called(corner)).plain()

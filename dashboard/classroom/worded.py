@@ -1,19 +1,71 @@
-"""A prediction or an answer in words."""
+"""A prediction or an answer in words, and what a corner is called."""
 
 from __future__ import annotations
 
-from core.classroom.overview import Predicted
-from dashboard.i18n import say
+from collections.abc import Sequence
+from typing import TypeVar
+
+from core import formatting
+from core.classroom.overview import Corner, Predicted
+from core.lessons import shelf
+from core.lessons.blocks import Lesson
+from core.lessons.metrics import UNITS
+from core.points import Point
+from core.workspace import Workspace
+from dashboard.i18n import language, say
+
+T = TypeVar("T")
 
 
-def worded(one: Predicted) -> str:
-    """Which one it is, and what was predicted or answered."""
+def called(corner: Corner) -> str:
+    """The nickname as it was typed; of a hand-in with what its seal proves, since the learner may be there as well."""
+    proof = corner.learner.proof
+    return f"{corner.learner.nickname} ({say(f'classroom.proof_{proof}')})" if proof else corner.learner.nickname
+
+
+def lessons_of(*stores: Workspace) -> dict[str, Lesson]:
+    """The bundled lessons and the own ones of these workspaces, those of the first before the others', by id."""
+    own = [lesson for store in reversed(stores) for lesson in shelf.own(store, language())]
+    return {lesson.id: lesson for lesson in [*own, *shelf.bundled(language())]}
+
+
+def result(point: Point) -> str:
+    """Test accuracy and size of a run's last saved file."""
+    return f"{formatting.accuracy(point)}, {formatting.size(point.bytes)}"
+
+
+def worded(one: Predicted, lesson: Lesson | None) -> str:
+    """Which one it is, and what was predicted or answered, in the lesson's words where it is here and has them."""
     kind = say("classroom.question" if one.is_answer else "classroom.prediction")
-    return f"{kind} {one.place}: {_value(one)}"
+    told = _answered(one, lesson) if one.is_answer else _predicted(one, lesson)
+    return f"{kind} {one.place}: {told or _bare(one)}"
 
 
-def _value(one: Predicted) -> str:
-    """The number as it was predicted, or which answer was chosen."""
+def _bare(one: Predicted) -> str:
+    """Without the lesson: the number, or which answer was chosen."""
     if one.number is not None:
         return f"{one.number:g}"
     return say("classroom.answer", n=one.choice or 0)
+
+
+def _predicted(one: Predicted, lesson: Lesson | None) -> str:
+    block = _at(() if lesson is None else lesson.predictions, one.place)
+    if block is None:
+        return ""
+    if one.number is not None:
+        return f"{one.number:g} {UNITS[block.about.kind].symbol}" if block.about else ""
+    choice = _at(block.choices, one.choice or 0)
+    return "" if choice is None else choice.text
+
+
+def _answered(one: Predicted, lesson: Lesson | None) -> str:
+    block = _at(() if lesson is None else lesson.questions, one.place)
+    answer = None if block is None else _at(block.answers, one.choice or 0)
+    if answer is None:
+        return ""
+    return say("classroom.answered_right" if answer.right else "classroom.answered_wrong", text=answer.text)
+
+
+def _at(parts: Sequence[T], place: int) -> T | None:
+    """The `place`-th from 1; None where there is none."""
+    return parts[place - 1] if 1 <= place <= len(parts) else None

@@ -121,7 +121,7 @@ def hurry(slot: str, seconds: float) -> None:
 
 
 def watch(slot: str, *, quiet: bool = False) -> None:
-    """How far it is, again and again; the whole page once it is over. `quiet` is without a word and without Cancel."""
+    """How far it is, again and again; the whole page once it is over. `quiet` shows no sentence and no Cancel."""
     if asked(slot) is None:
         return
 

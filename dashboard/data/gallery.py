@@ -19,7 +19,7 @@ from dashboard.i18n import say
 from dashboard.session import put_query, read_only, recall, remember, workspace
 
 SLOT, TRIED = "data.samples", "data.samples_tried"
-WIDE = 364  # pixels of a card: three beside each other in a window of 1280
+WIDE = 364  # pixels of a card: three next to each other in a window of 1280
 SECTIONS = ("bundled", "disk", "download")
 
 

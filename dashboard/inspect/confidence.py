@@ -1,4 +1,4 @@
-"""Whether its probabilities can be believed: the reliability diagram, its error, and one temperature to mend it."""
+"""Whether its probabilities can be believed: the reliability diagram, its error, and one temperature to correct it."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def error_told(pair: Pair) -> str:
 
 
 def scaling_told(found: Scaling, plain: Calibration, scaled: Calibration) -> str:
-    """What one temperature for all logits would mend."""
+    """What one temperature for all logits would correct."""
     if found.unbounded:
         return say("inspect.scaling_unbounded")
     if found.temperature == 1:

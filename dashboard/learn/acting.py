@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import streamlit as st
 
 from core import formatting
@@ -18,8 +20,9 @@ from dashboard.design import draft_state
 from dashboard.i18n import say, spoken
 from dashboard.learn.book import Book, keep, knob_key
 from dashboard.live.pace import EVERY, is_moving
-from dashboard.session import read_only, workspace
+from dashboard.session import forget, read_only, recall, remember, workspace
 
+REFUSED = "learn.refused_run"
 TAG = "lesson"  # on the runs that a lesson started
 AGAIN = (Status.FAILED, Status.CANCELLED, Status.INTERRUPTED)
 
@@ -49,7 +52,7 @@ def draw(book: Book) -> None:
     """The button that starts what the knob says, the runs that go on, and the way to Design."""
     wanted = wanting(book)
     with st.container(border=True, key="learn_act"):
-        st.markdown(say("learn.act"))
+        st.markdown(say("learn.act" if book.has_prepared else "learn.act_alone"))
         if book.lesson.knob is not None and book.value is not None:
             knob = book.lesson.knob
             st.caption(say("learn.knob_at", title=knob_title(knob), value=value_name(knob, book.value)))
@@ -64,6 +67,7 @@ def draw(book: Book) -> None:
             if st.button(say("learn.design"), icon=":material/tune:", key="learn_design", type="tertiary"):
                 draft_state.load(book.turned[0].recipe.to_toml())
                 st.switch_page("app_pages/design.py")
+        _tell_refused(book)
         if wanted and (told := cost(wanted)):
             st.caption(told)
         for run in (r for r in (*book.turned, *book.lesson.others) if r.key in book.runs):
@@ -94,20 +98,47 @@ def cost(wanted: list[LessonRun]) -> str:
 
 
 def start(book: Book, wanted: list[LessonRun]) -> None:
-    """Queues the runs; what could not be started is told when the page is drawn."""
-    diary = book.diary
+    """Queues the runs and has what was queued started; what was refused is shown below the button."""
+    forget(REFUSED)
+    diary, made = book.diary, 0
+    fault: Exception | None = None
     try:
         for run in wanted:
             name = say("learn.run_name", lesson=book.lesson.title, run=run.title)
             queued = workspace().submit(run.recipe.to_toml(), name, tags=(TAG,))
-            diary = diary.started(run.key, queued.id)
-        ensure_supervisor(workspace())
-    except UserError as error:
-        faults.refused(error)
-    except (OSError, RuntimeError) as error:
-        faults.refused(UserError("not_started", "workspace", str(error), "", ""), str(error))
-    finally:
-        keep(diary)
+            diary, made = diary.started(run.key, queued.id), made + 1
+    except (UserError, OSError) as error:
+        fault = error
+    keep(diary)
+    try:
+        if made:
+            ensure_supervisor(workspace())
+    except (UserError, OSError, RuntimeError) as error:
+        fault = error
+    if fault is not None:
+        remember(REFUSED, _Refused(book.lesson.id, fault, made, len(wanted)))
+
+
+@dataclass(frozen=True)
+class _Refused:
+    """Why of `count` runs of a lesson only the first `made` were queued, or why none goes on."""
+
+    lesson: str
+    fault: Exception
+    made: int
+    count: int
+
+
+def _tell_refused(book: Book) -> None:
+    found: _Refused | None = recall(REFUSED, None)
+    if found is None or found.lesson != book.lesson.id:
+        return
+    if isinstance(found.fault, UserError):
+        faults.refused(found.fault)
+    else:
+        faults.refused(UserError("not_started", "workspace", str(found.fault), "", ""), str(found.fault))
+    if 0 < found.made < found.count:
+        st.caption(say("learn.partly", made=found.made, count=found.count))
 
 
 def _going(book: Book) -> dict[str, Run]:

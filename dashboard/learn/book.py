@@ -60,6 +60,11 @@ class Book:
         return _pictured(over_seeds(self.lesson)) if self.has_prepared else self.own
 
     @property
+    def seeds(self) -> list[Look]:
+        """Figures of the prepared results, seed by seed."""
+        return seeds_of(self.lesson)
+
+    @property
     def own(self) -> Look:
         return _pictured(in_runs(self.mine))
 
@@ -119,13 +124,18 @@ def keep(diary: Diary) -> None:
         remember(f"learn.diary.{diary.lesson}", diary)
 
 
+def seeds_of(lesson: Lesson) -> list[Look]:
+    """Figures of the prepared results, seed by seed."""
+    return [in_runs(found) for seed in SEEDS if (found := of_seed(lesson, seed))]
+
+
 def holding(lesson: Lesson, claim: Claim) -> tuple[int, int]:
     """For how many of the prepared seeds all conditions of a claim hold, and how many there are; a claim about pictures
     counts pictures."""
     if any(ref.is_picture for condition in claim.holds for ref in condition.references()):
         looks = [picture_look(image) for image in range(10)]
     else:
-        looks = [in_runs(found) for seed in SEEDS if (found := of_seed(lesson, seed))]
+        looks = seeds_of(lesson)
     told = [all_hold(claim.holds, look) for look in looks]
     return sum(held is True for held in told), sum(held is not None for held in told)
 

@@ -90,14 +90,16 @@ def draw_block(book: Book, block: Block, place: int, heading: str = HEADING) -> 
 
 
 def claim(book: Book, block: Claim) -> None:
-    """The sentence, for how many prepared seeds it holds, and whether it does on the learner's own runs."""
+    """The sentence, for how many prepared seeds it holds, and whether it does on the learner's own runs; where nothing
+    decides that yet, it says so."""
     good, known = holding(book.lesson, block)
     pictures = any(ref.is_picture for condition in block.holds for ref in condition.references())
     told = [say("learn.holds_pictures" if pictures else "learn.holds", good=good, count=known)] if known else []
     own = all_hold(block.holds, book.own) if book.mine and not pictures else None
     if own is not None:
-        told.append(say("learn.holds_own" if own else "learn.not_own"))
-    st.markdown(f"{book.told(block.sentence)} :small[:gray[{' · '.join(told)}]]" if told else book.told(block.sentence))
+        told.append(say(("learn.holds_own" if known else "learn.holds_own_alone") if own else "learn.not_own"))
+    outcome = " · ".join(told) or say("learn.not_decided")
+    st.markdown(f"{book.told(block.sentence)} :small[:gray[{outcome}]]")
 
 
 def question(book: Book, block: Question, place: int) -> None:

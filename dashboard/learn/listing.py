@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from core.assets import LESSONS
 from core.errors import UserError, UserErrors
 from core.escaping import UserText
 from core.lessons import shelf as own_lessons
@@ -17,6 +18,7 @@ from dashboard.session import forget, read_only, recall, remember, widget, works
 
 UPLOAD = "learn_upload"
 NOTE = "learn.imported"
+FORMAT = "FORMAT.md"
 
 
 def draw(*, unknown: bool = False) -> None:
@@ -113,6 +115,10 @@ def _import() -> None:
             st.download_button(
                 say("learn.format_example"), first.text.encode(), f"{first.id}.{first.language}.md", "text/markdown",
                 key="learn_example", icon=":material/download:", on_click="ignore",
+            )  # fmt: skip
+            st.download_button(
+                say("learn.format_whole"), (LESSONS / FORMAT).read_bytes(), FORMAT, "text/markdown",
+                key="learn_format", icon=":material/download:", on_click="ignore",
             )  # fmt: skip
 
 

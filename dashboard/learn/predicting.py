@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 
 import streamlit as st
 
@@ -97,6 +98,16 @@ def _reveal_choice(book: Book, block: Predict, chosen: int) -> None:
         if right is not None:
             told = say("learn.as_predicted" if right == chosen else "learn.not_as_predicted")
             st.markdown(say(f"learn.{name}_is", figure=f"**{texts[right]}**", off=told))
+            if name == "prepared":
+                _tell_seeds(block, book.seeds, texts)
+
+
+def _tell_seeds(block: Predict, seeds: list[Look], texts: list[str]) -> None:
+    """Says so where one seed answers otherwise than another: what is shown above is only their mean."""
+    counts = Counter(right for look in seeds if (right := came_true(block, look)) is not None)
+    if len(counts) > 1:
+        told = " · ".join(f"{texts[right]} ({counts[right]})" for right in sorted(counts))
+        st.caption(say("learn.seeds_differ", count=counts.total(), outcomes=told))
 
 
 def _looks(book: Book) -> list[tuple[str, Look]]:

@@ -213,7 +213,9 @@ def pace(first: Document, last: Document) -> tuple[str, str]:
     times = found["speedup"] if found else first["latency_ms"]["p50"] / last["latency_ms"]["p50"]
     if 1 / 1.05 < times < 1.05:
         return " and no faster", ""
-    return (f" and {two(times)} times faster", "") if times > 1 else (f" but {two(1 / times)} times slower", "")
+    is_smaller = first["bytes"] / last["bytes"] >= 1.05
+    joined = "and" if (times > 1) == is_smaller else "but"
+    return f" {joined} {two(max(times, 1 / times))} times {'faster' if times > 1 else 'slower'}", ""
 
 
 def elsewhere(first: Document, last: Document) -> Iterator[str]:

@@ -11,15 +11,17 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.errors import UserErrors
+from core.assets import LESSONS
+from core.errors import UserError, UserErrors
 from core.escaping import UserText
 from core.events import Measured, RunFinished, RunStarted, StepStarted
 from core.lessons import shelf
 from core.lessons.blocks import Lesson
 from core.lessons.diary import read_diary, write_diary
-from core.lessons.parse import parse_lesson
+from core.lessons.parse import KINDS, parse_lesson
 from core.lessons.prepared import kept
 from core.points import Point
+from core.runs import Run
 from core.workspace import Workspace
 from dashboard.i18n import speaking
 from dashboard.learn import acting, listing, presenter
@@ -118,6 +120,30 @@ def test_doing_it_oneself_queues_the_lessons_own_recipes_and_shows_their_results
     assert "Measured for this lesson" in said
 
 
+def test_what_was_queued_before_a_limit_is_started_and_the_rest_is_refused_below_the_button(
+    store: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Path] = []
+    monkeypatch.setattr(acting, "ensure_supervisor", lambda workspace: started.append(workspace.path))
+    whole = Workspace.submit
+
+    def one(self: Workspace, *told: Any, **more: Any) -> Run:
+        if self.queued():
+            raise UserError("class_waiting", "run", "1 of your runs wait", "at most 1", "Cancel one.")
+        return whole(self, *told, **more)
+
+    monkeypatch.setattr(Workspace, "submit", one)
+    app = press(predicted(shown("learn", lesson="pruning")), "learn_do")
+    assert started == [store.path], "what is queued does not wait for the next press"
+    assert len(store.queued()) == 1
+    assert list(read_diary(store, "pruning").runs.values()) == store.queued()
+    (box,) = app.error
+    assert "1 of your runs wait" in str(box.value).replace("\\", "")
+    assert "1 of 2 runs are queued; the others are not." in text(app)
+    other = shown("learn", lesson="quantization")
+    assert not other.error
+
+
 def test_a_run_of_another_recipe_is_not_taken_for_ones_own(store: Workspace) -> None:
     other = store.submit(lesson().runs[CUT].recipe.to_toml().replace("labels = 1500", "labels = 900"))
     finish(store, other.id, 0.1)
@@ -163,6 +189,34 @@ def test_a_choice_is_decided_by_what_was_measured(store: Workspace) -> None:
     assert ("That is what you predicted" in said) == (place == 0)
 
 
+def test_seeds_that_answer_differently_are_told(store: Workspace) -> None:
+    found = lesson(name="distillation")
+    app = press(shown("learn", lesson=found.id), "learn_predict_button_0")
+    app.radio(key="learn_guess_distillation_1").set_value(1).run()
+    app = press(app, "learn_predict_button_1")
+    gains = [
+        after - before
+        for after, before in zip(
+            prepared(found, "all-labels", 1, "accuracy"), _controls(found, "all-labels"), strict=True
+        )
+    ]
+    places = [0 if gain > 0.02 else 1 if gain > -0.02 else 2 for gain in gains]
+    assert len(set(places)) > 1, "else another lesson shows it"
+    told = next(str(one.value) for one in app.caption if "which differ" in str(one.value)).replace("\\", "")
+    for place, choice in enumerate(found.predictions[1].choices):
+        assert (f"{choice.text} ({places.count(place)})" in told) == (place in places)
+    same = predicted(shown("learn", lesson="pruning"))
+    same.radio(key="learn_guess_pruning_1").set_value(0).run()
+    assert "which differ" not in text(press(same, "learn_predict_button_1"))
+
+
+def _controls(found: Lesson, key: str) -> list[float]:
+    """The test accuracy of each seed's twin, read from its file."""
+    files = (kept()[name] / "result.json" for name in found.runs[key].hashes)
+    controls = [json.loads(path.read_text(encoding="utf-8"))["controls"] for path in files]
+    return [next(one["accuracy"] for one in many if one["control"] == "without_teacher") for many in controls]
+
+
 def test_the_check_tells_why(store: Workspace) -> None:
     app = predicted(shown("learn", lesson="pruning"))
     app.radio(key="learn_guess_pruning_1").set_value(0).run()
@@ -206,6 +260,8 @@ def test_ones_own_lesson_opens_shows_no_prepared_result_and_is_shared_as_it_came
     said = text(app)
     assert "Measured for this lesson" not in said
     assert "Nothing was prepared" in said
+    assert "prepared ones" not in said
+    assert "It gets smaller. :small[:gray[what the lesson claims; not measured yet]]" in said.replace("\\", "")
     press(app, "learn_do")
     finish(store, read_diary(store, "tiny").runs["tiny[0.5]"], 0.25)
     assert "On your own runs: **25.0 %**" in text(shown("learn", lesson="tiny")).replace("\\", "")
@@ -229,6 +285,17 @@ def test_a_mistake_is_told_in_both_languages_with_its_line(language: Language, l
     assert told.startswith(line)
     assert "shell" in told
     assert "claim" in told
+
+
+def test_the_page_gives_the_whole_format_and_an_example_that_can_be_changed(store: Workspace) -> None:
+    app = shown("learn")
+    offered = {str(getattr(button, "label", "")) for button in app.get("download_button")}
+    assert {"Download every block and key, described", "Download an example"} <= offered
+    told = (LESSONS / listing.FORMAT).read_text(encoding="utf-8")
+    assert all(f"```{kind}" in told for kind in KINDS)
+    example = shelf.bundled("en")[0].text
+    mine = shelf.add(store, example.replace('id = "shared-representation"', 'id = "mine"', 1).encode())
+    assert mine.id == "mine"
 
 
 def test_the_presenter_shows_one_part_at_a_time(store: Workspace) -> None:

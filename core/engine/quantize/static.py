@@ -67,7 +67,7 @@ class Static(Quantize):
     float_head: bool = knob(
         False, "Last layer stays float",
         "Keeps the last layer in float: few bytes, and a linear probe's weights have too wide a range for 8 bits.",
-        zh=("末层保持浮点", "最后一层保留浮点权重：占用字节很少，而线性探针的权重跨度太大，8 位难以表示。"),
+        zh=("末层保持浮点", "最后一层保留浮点权重：占用字节很少，而线性探测的权重跨度太大，8 位难以表示。"),
     )  # fmt: skip
     bias_correction: bool = knob(
         False, "Bias correction", "Each layer's bias compensates for the mean error of rounding its weights.",

@@ -3,7 +3,6 @@ then it leaves the workspace as it was."""
 
 from __future__ import annotations
 
-import json
 from hashlib import sha256
 from pathlib import Path
 
@@ -17,9 +16,10 @@ from core.engine.questions.import_run import receive
 from core.errors import UserError, shorten
 from core.files import make_folder, move, remove_tree, replacing, write_atomic
 from core.jobs import Job
+from core.lessons.diary import Diary
 from core.parcel import Packed
 from core.questions.collect import Collected, CollectRequest, Refused, Taken
-from core.sealed import seal, unseal
+from core.sealed import Opened, seal, unseal
 from core.uploads import drop
 from core.workspace import Workspace
 
@@ -167,14 +167,15 @@ def _copy(archive: Archive, entry: Entry, packed: Packed, target: Path) -> None:
 
 
 def _check_lesson(name: str, data: bytes) -> None:
-    """What a learner did in a lesson is a sealed document that is whole."""
+    """What a learner did in a lesson is a sealed document that is whole, and a diary of that lesson."""
     try:
         opened = unseal(data)
-        whole = opened.sealed and isinstance(json.loads(opened.body), dict)
+        diary = Diary.model_validate_json(opened.body)
     except ValueError:
-        whole = False
-    if not whole:
-        raise _altered(f"{name} does not match its seal", "predictions as they were kept")
+        opened, diary = Opened(b"", False), Diary(lesson="")
+    named = all(place.isdecimal() for place in (*diary.predictions, *diary.answers))
+    if not opened.sealed or not named or f"lessons/{diary.lesson}.json" != name:
+        raise _altered(f"{name} is not what was kept of that lesson", "predictions as they were kept")
 
 
 def _sign_in(half: Path, corner: str, made: HandIn, proof: Proof, manifest: bytes) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from core import parcel
-from core.classroom.hand_in import FORMAT, MANIFEST, PAGE, hand_in
+from core.classroom.hand_in import FORMAT, MANIFEST, PAGE, discard, hand_in
 from core.classroom.learners import Class, card
 from core.classroom.places import corners
 from core.engine.questions.answers import answer as measure
@@ -105,6 +105,21 @@ def test_it_arrives_as_it_was(packed: Path, school: Workspace, teacher: Workspac
     assert Class(teacher.path).with_secret("") is None, "no browser opens it"
     again = collect(teacher, packed)
     assert [one.code for one in again.refused] == ["hand_in_is_here"]
+
+
+def test_a_hand_in_is_deleted_and_taken_again_and_a_learners_own_corner_is_not(
+    packed: Path, teacher: Workspace, school: Workspace
+) -> None:
+    (taken,) = collect(teacher, packed).taken
+    discard(teacher.path / "class" / taken.corner)
+    assert corners(teacher.path) == []
+    assert len(collect(teacher, packed).taken) == 1
+    own = corners(school.path)[0]
+    before = content(own)
+    for folder in (own, school.path, school.path / "class", own / "runs"):
+        with pytest.raises(UserError):
+            discard(folder)
+    assert content(own) == before
 
 
 def test_another_workspace_says_that_it_cannot_check(packed: Path, tmp_path: Path) -> None:
@@ -220,6 +235,24 @@ def a_script(files: Files) -> None:
     resealed(files, key="", signature="")
 
 
+def no_diary(files: Files, document: dict[str, object]) -> None:
+    files["lessons/soft-labels.json"] = seal(json.dumps(document).encode())
+    resealed(files, key="", signature="")
+
+
+def run_of_another_name(files: Files) -> None:
+    files[f"runs/{'0' * 13}-{'0' * 6}.zip"] = files.pop(run_name(files))
+    resealed(files, key="", signature="")
+
+
+def zip_in_zip(files: Files) -> None:
+    work = Path(os.environ["PYTEST_WORK"])
+    with zipfile.ZipFile(work / "nested.zip", "w") as out:
+        out.writestr("inner.zip", files[run_name(files)])
+    files[run_name(files)] = (work / "nested.zip").read_bytes()
+    resealed(files, key="", signature="")
+
+
 ALTERED: dict[str, Callable[[Files], None]] = {
     "a number in the page": lambda files: files.update({PAGE: b"<p>99 %</p>"}),
     "a prediction": edit_lesson,
@@ -237,6 +270,12 @@ ALTERED: dict[str, Callable[[Files], None]] = {
     "the list left out": without_list,
     "the list damaged": lambda files: files.update({MANIFEST: files[MANIFEST][:-9] + b"}"}),
     "the list of another format": lambda files: resealed(files, format=FORMAT + 1),
+    "a run under another's number": run_of_another_name,
+    "a zip in the zip of a run": zip_in_zip,
+    "a lesson that is no diary": lambda files: no_diary(files, {"lesson": "soft-labels", "predictions": {"0": "all"}}),
+    "a diary of another lesson": lambda files: no_diary(files, {"lesson": "pruning"}),
+    "an answer in no place": lambda files: no_diary(files, {"lesson": "soft-labels", "answers": {"first": 1}}),
+    "a name nobody can see": lambda files: resealed(files, key="", signature="", nickname="\u3164"),
     "a name of 5,000 characters": lambda files: resealed(files, nickname="x" * 5000),
 }
 

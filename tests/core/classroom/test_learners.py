@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from core.classroom.learners import MOST, Class, card
+from core.classroom.learners import CODE_LASTS, MOST, Class, card
 from core.classroom.nicknames import checked
 from core.classroom.places import corners, is_corner, root_of
 from core.errors import UserError
@@ -22,6 +23,8 @@ from core.errors import UserError
         ("<b>Bob</b>", "<b>Bob</b>"),
         ("🧑‍🚀", "🧑‍🚀"),
         ("x" * 30, "x" * 30),
+        ("Nguyễn Thế", "Nguyễn Thế"),
+        ("هِنْدٌ", "هِنْدٌ"),
     ],
 )
 def test_a_name_is_kept_as_typed(given: str, name: str) -> None:
@@ -43,6 +46,10 @@ def test_a_name_is_kept_as_typed(given: str, name: str) -> None:
         "\u2060",
         "\ud800",
         "\x7f",
+        "\u3164",
+        "Ana\u2800",
+        "\u115f\u1160",
+        "Z" + "\u0300\u0301\u0302\u0303" * 5,
     ],
 )
 def test_no_name(given: str) -> None:
@@ -72,6 +79,39 @@ def test_a_browser_opens_its_own_corner_and_no_other(tmp_path: Path) -> None:
     for other in ("", ana.learner.id, ana.learner.secret, ana.secret[:-1], ana.secret + "x", "x" * 10**6, "\ud800"):
         assert members.with_secret(other) is None
     assert ana.secret not in (tmp_path / "class" / ana.learner.id / "learner.json").read_text(), "only its hash is kept"
+
+
+def test_a_learner_who_lost_their_browser_comes_back_with_a_code(tmp_path: Path) -> None:
+    members = Class(tmp_path)
+    ana, bob = members.join("Ana"), members.join("Bob")
+    assert members.with_secret(ana.secret) == ana.learner
+    code = members.code_for(ana.learner.id)
+    for nickname, given in (("Bob", code), ("Ana", code[:-1]), ("Ana", ""), ("Ana", "x" * 10**5), ("Eve", code)):
+        with pytest.raises(UserError) as told:
+            members.come_back(nickname, given)
+        assert told.value.code == "wrong_code"
+    back = members.come_back(" ANA", f" {code[:4].upper()} {code[4:]}")
+    assert back.learner.id == ana.learner.id
+    assert members.with_secret(back.secret) == back.learner
+    assert members.with_secret(ana.secret) is None, "the lost browser opens nothing any more"
+    assert members.with_secret(bob.secret) == bob.learner
+    with pytest.raises(UserError, match="Ask your teacher"):
+        members.come_back("Ana", code)
+    assert code not in (tmp_path / "class" / ana.learner.id / "learner.json").read_text()
+
+
+def test_a_code_ends_and_is_for_a_learner_who_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    members = Class(tmp_path)
+    ana = members.join("Ana")
+    code = members.code_for(ana.learner.id)
+    now = time.time()
+    monkeypatch.setattr("core.classroom.learners.time.time", lambda: now + CODE_LASTS + 1)
+    with pytest.raises(UserError):
+        members.come_back("Ana", code)
+    for unknown in ("0" * 16, "../x", ""):
+        with pytest.raises(UserError) as told:
+            members.code_for(unknown)
+        assert told.value.code == "unknown_learner"
 
 
 def test_a_card_copied_into_another_corner_is_nobodys(tmp_path: Path) -> None:

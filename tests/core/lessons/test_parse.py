@@ -64,7 +64,7 @@ def test_windows_line_ends_and_a_byte_order_mark_change_nothing() -> None:
         (SWEEP, 'kind = "map"', "missing", 'kind = "map"'),
         (SWEEP, 'kind = "map"\npoints = ["prune"]\nshow = ["prune.accuracy"]', "unknown_key", "show ="),
         (SWEEP, 'kind = "map"\npoints = ["prune", "transfer", "last"]', "value", "points ="),
-        (SWEEP, 'kind = "map"\npoints = ["distill"]', "reference", 'kind = "map"'),
+        (SWEEP, 'kind = "map"\npoints = ["distill"]', "reference", "points ="),
         (SWEEP, 'kind = "map"\npoints = ["prune"]\nrun = "other"', "reference", "run ="),
         ("low = 0", "low = 200", "value", "high ="),
         ("{tiny[0.5].prune.accuracy}", "{tiny[0.5].prune.beauty}", "reference", "beauty"),
@@ -74,8 +74,8 @@ def test_windows_line_ends_and_a_byte_order_mark_change_nothing() -> None:
         ("start = 0.5", "start = 0.7", "value", "start = 0.7"),
         ('recipes = ["tiny"]', 'recipes = ["../../etc/passwd"]', "unknown_recipe", "passwd"),
         ("right = false", "right = true", "value", 'question = "What is smaller?"'),
-        ('dataset = "digits"', 'dataset = "digit"', "recipe", 'name = "tiny"'),
-        ("labels = 300", "labels = 300\nseeds = 3", "value", "recipes ="),
+        ('dataset = "digits"', 'dataset = "digit"', "recipe", "dataset ="),
+        ("labels = 300", "labels = 300\nseeds = 3", "value", "seeds = 3"),
         ('about = "tiny[0.5].prune.accuracy"', 'about = "prune.accuracy"', "reference", "about ="),
         ("low = 0\n", "low = nan\n", "value", "low = nan"),
         ('question = "How good is it then?"', "question = How good is it then?", "toml", "question = How"),
@@ -90,6 +90,75 @@ def test_a_mistake_is_told_with_its_line(before: str, after: str, code: str, par
 
 
 @pytest.mark.parametrize(
+    ("before", "after", "code", "part", "told"),
+    [
+        ("```knob", "  ```knob", "block", "  ```knob", "first characters"),
+        ("```knob", "~~~knob", "block", "~~~knob", "three backticks"),
+        ("```knob", "``knob", "block", "``knob", "three backticks"),
+        ("```knob", "‘‘‘knob", "block", "‘‘‘knob", "three backticks"),
+        ("```knob", "```Knob", "unknown_block", "```Knob", "'knob'"),
+        ("epochs = 0\n```", "epochs = 0\n", "block", "```recipe", "before line 38"),
+        ("epochs = 0\n```", "epochs = 0\n  ```", "block", "```recipe", "before line 36"),
+        ('"A tiny lesson"', "“A tiny lesson”", "toml", "“A tiny", "straight quotation marks"),
+        ('"digits"', "„digits“", "recipe", "„digits“", "straight quotation marks"),
+        ("right = true", "right = True", "toml", "True", "small letters"),
+        ("ratio = 0.5", "ratio = 50 %", "recipe", "50 %", "without %"),
+        ("ratio = 0.5", "ratio = 0,5", "recipe", "0,5", "decimal point"),
+        ("[0.25, 0.5]", "[0,25, 0,5]", "value", "[0,25", "decimal point"),
+        ("labels = 300", "labels\u00a0= 300", "recipe", "labels\u00a0", "spaces"),
+        ("ratio = 0.5", "ratio = 1.5", "recipe", "ratio = 1.5", "0.95"),
+        ("epochs = 0", "epochs = -1", "recipe", "epochs = -1", "0"),
+        ("labels = 300", "labels 300", "recipe", "labels 300", "quotes"),
+        ('"steps.1.ratio"', '"ratio"', "value", "option =", "steps.1.ratio"),
+        ('"steps.1.ratio"', '"steps.0.ratio"', "value", "option =", "steps.1 is prune"),
+        ("high = 100", "high = 5000", "value", "high = 5000", "at most 100"),
+        ("low = 0", 'low = "0"', "value", "low =", "without quotation marks"),
+        ("start = 0.5\n", "", "missing", "recipes =", "start"),
+        ('["prune.accuracy"]', '["accuracy"]', "reference", "show =", "prune.accuracy"),
+        ('["prune.accuracy"]', '["quantize.accuracy"]', "reference", "show =", "Name one"),
+        ("A network is cut.", "- a\n- b", "markup", "- a", "sentence"),
+        ("A network is cut.", "Cuts:\n1. a", "markup", "1. a", "sentence"),
+        ("A network is cut.", "|a|b|", "markup", "|a|b|", "sentence"),
+        ("A network is cut.", "A **network is cut.", "markup", "A **network", "Close it"),
+        ("prune.accuracy}", "prune.accuracy", "reference", "A network", "partner"),
+        ("A network", "A\u200b network", "encoding", "A\u200b network", "by hand"),
+    ],
+)
+def test_what_a_teacher_gets_wrong_is_one_mistake_at_its_line_with_a_way_out(
+    before: str, after: str, code: str, part: str, told: str
+) -> None:
+    assert before in LESSON
+    text = LESSON.replace(before, after, 1)
+    with pytest.raises(UserErrors) as caught:
+        parse_lesson(text.encode())
+    (error,) = caught.value.errors
+    assert (error.code, error.field) == (f"lesson_{code}", f"line {line_of(text, part)}")
+    assert told in error.fix + error.allowed
+    assert "(at line" not in str(error), "a second line number, counted from elsewhere"
+
+
+def test_two_runs_of_one_name_are_told_at_the_second_name() -> None:
+    run = '```run\nname = "other"\nrecipe = "tiny"\ntitle = "other"\n```\n\n'
+    text = LESSON.replace("```chart", f"{run}{run}```chart", 1)
+    first = line_of(text, 'name = "other"')
+    assert refused(text) == [("lesson_twice", first + 6)]
+
+
+def test_every_mistake_of_a_recipe_is_told_and_nothing_that_only_follows() -> None:
+    text = LESSON.replace('"digits"', '"digit"').replace("ratio = 0.5", "ratio = 1.5")
+    found = refused(text)
+    assert found == [("lesson_recipe", line_of(text, '"digit"')), ("lesson_recipe", line_of(text, "ratio = 1.5"))]
+
+
+def test_line_ends_of_an_old_mac_and_an_emoji_of_parts_are_read() -> None:
+    assert parse_lesson(LESSON.replace("\n", "\r").encode()) == parse_lesson(LESSON.encode())
+    text = LESSON.replace("A network", "👩\u200d🔬 A\u202fnetwork")
+    first = parse_lesson(text.encode()).blocks[0]
+    assert isinstance(first, Paragraph)
+    assert first.text.startswith("👩\u200d🔬 A network")
+
+
+@pytest.mark.parametrize(
     ("before", "after"),
     [
         ("tiny[0.5].prune.params <", "tiny[0.9].prune.params <"),
@@ -98,9 +167,9 @@ def test_a_mistake_is_told_with_its_line(before: str, after: str, code: str, par
         ("tiny[0.5].prune.params <", "tiny[0.5].5.params <"),
     ],
 )
-def test_a_reference_to_what_is_not_there_is_told_at_its_block(before: str, after: str) -> None:
+def test_a_reference_to_what_is_not_there_is_told_at_its_line(before: str, after: str) -> None:
     text = LESSON.replace(before, after, 1)
-    assert refused(text) == [("lesson_reference", line_of(text, "```claim") + 1)]
+    assert refused(text) == [("lesson_reference", line_of(text, "holds ="))]
 
 
 def test_every_blocks_first_mistake_is_told_at_once() -> None:

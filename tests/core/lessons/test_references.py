@@ -90,6 +90,8 @@ def test_placeholders_are_written_as_on_every_page() -> None:
     text = "{cut[0.5].prune.accuracy} of {other.transfer.bytes}, {other.transfer.params / other.prune.params} times"
     assert filled(text, LOOK) == "85.0 % of 16.0 kB, 4 times"
     assert filled("{cut[0.5].prune.accuracy - other.prune.accuracy}", LOOK) == "35.0"
+    assert filled("{other.prune.accuracy - cut[0.5].prune.accuracy}", LOOK) == "\u221235.0", "a loss is no gain"
+    assert filled("{other.prune.accuracy - other.prune.accuracy}", LOOK) == "0.0"
     assert filled("{other.transfer.latency} {other.prune.latency}", LOOK) == "– 0.25 ms"
     with pytest.raises(ValueError, match="different kinds"):
         measures("{other.prune.accuracy - other.prune.bytes}")

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from streamlit.runtime.context import ContextProxy, StreamlitHeaders
+from streamlit.testing.v1 import AppTest
 
-from core.classroom.learners import Class
+from core import formatting
+from core.classroom.learners import Class, Learner
 from core.classroom.limits import Limits, limits, set_limits
-from core.classroom.overview import everybody
-from core.events import RunFinished
+from core.classroom.overview import Predicted, everybody
+from core.events import RunCancelled, RunFinished
+from core.lessons.shelf import bundled
 from core.lessons.titles import titled
-from core.questions.collect import Collected, Taken
+from core.questions.collect import Collected, Refused, Taken
 from core.runs import Notes, Run
 from core.sealed import seal
 from core.workspace import Workspace
@@ -22,7 +26,8 @@ from dashboard import i18n
 from dashboard.charts import class_points
 from dashboard.classroom import collecting, handed_page
 from dashboard.classroom.seats import HEADER, SHARED
-from tests.dashboard.test_pages import make, point, shown, text
+from dashboard.classroom.worded import worded
+from tests.dashboard.test_pages import DEMO, make, point, shown, text
 
 LABELS = class_points.Labels("size", "validation", "{learner} {name} {validation} {accuracy} {size}", "bar {bar}")
 
@@ -93,8 +98,6 @@ def test_a_page_without_a_seat_shows_nothing(
 ) -> None:
     done(root, "run of the teacher")
     sit(monkeypatch, *seats)
-    from streamlit.testing.v1 import AppTest
-
     from tests.dashboard.test_pages import APP
 
     app = AppTest.from_file(str(APP), default_timeout=30).run()
@@ -116,10 +119,92 @@ def test_the_teacher_sees_everybody_and_visits_a_corner(root: Workspace, monkeyp
     assert not app.exception
     predictions = app.dataframe[-1].value if len(app.dataframe) > 1 else pd.DataFrame()
     assert set(predictions["Lesson"]) == {titled("pruning", "en")}
-    assert list(predictions["Prediction"]) == ["Prediction 1: 80.5", "Prediction 2: answer 3", "Question 1: answer 2"]
+    assert list(predictions["Prediction"]) == [
+        "Prediction 1: 80.5 %",
+        "Prediction 2: Less than twice, but faster",
+        "Question 1: Give up on pruning (wrong)",
+    ]
     app.selectbox(key="class_choose").select_index(1).run()
     app.button(key="class_stop").click().run()
     assert waiting.state().status.value == "cancelled"
+
+
+def test_what_no_lesson_here_explains_is_shown_by_its_number() -> None:
+    lesson = next(one for one in bundled("en") if one.id == "pruning")
+    with i18n.speaking("en"):
+        for given in (None, lesson):
+            assert worded(Predicted("gone", 9, None, 4, ()), given) == "Prediction 9: answer 4"
+            assert worded(Predicted("gone", 9, 7.5, None, ()), given) == "Prediction 9: 7.5"
+        assert worded(Predicted("pruning", 1, None, 9, (), is_answer=True), lesson) == "Question 1: answer 9"
+
+
+def test_a_run_that_two_learners_have_is_pointed_out(root: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    ana, bob = corner(root, "Ana"), corner(root, "Bob")
+    run = done(ana, "run of Ana")
+    done(bob, "run of Bob")
+    shutil.copytree(run.folder, bob.path / "runs" / run.id)
+    sit(monkeypatch, "teacher")
+    app = shown("classroom")
+    assert not app.warning
+    app.selectbox(key="class_choose").select_index(1).run()
+    (told,) = app.warning
+    assert "run of Ana" in str(told.value)
+    assert "Ana" in str(told.value).partition("also with")[2]
+    assert "run of Bob" not in str(told.value)
+
+
+def test_the_teacher_gives_a_code_to_a_learner_who_lost_their_browser(
+    root: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ana = Class(root.path).join("Ana").learner
+    sit(monkeypatch, "teacher")
+    app = shown("classroom")
+    app.selectbox(key="class_choose").select_index(0).run()
+    app.button(key="class_code").click().run()
+    (told,) = [str(one.value) for one in app.info]
+    code = told.split("`")[1]
+    assert Class(root.path).come_back("Ana", code).learner.id == ana.id
+
+
+def test_a_hand_in_is_told_from_the_learner_who_made_it(root: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    ana = corner(root, "Ana")
+    run = done(ana, "run of Ana")
+    other = Workspace.open_or_create(root.path / "class" / ("a" * 16))
+    shutil.copytree(run.folder, other.path / "runs" / run.id)
+    handed = Learner(id="a" * 16, nickname="Ana", secret="", joined=1.0, proof="nobody")
+    (other.path / "learner.json").write_bytes(seal(handed.model_dump_json().encode()))
+    sit(monkeypatch, "teacher")
+    app = shown("classroom")
+    assert set(app.selectbox(key="class_choose").options) == {"Ana", "Ana (Handed in, not sealed)"}
+    assert "Ana (Handed in, not sealed)" in {str(name) for name in _points(app)["learner"]}
+    app.selectbox(key="class_choose").select_index(1).run()
+    assert not app.warning, "it is the same learner's"
+    assert [one.learner.proof for one in everybody(root.path)] == ["nobody", ""]
+    app.selectbox(key="class_choose").select_index(0).run()
+    app.button(key="class_discard").click().run()
+    assert not app.exception
+    assert [one.learner.nickname for one in everybody(root.path)] == ["Ana"]
+    assert set(app.selectbox(key="class_choose").options) == {"Ana"}
+
+
+def test_results_are_compared_on_one_dataset(root: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    ana, bob = corner(root, "Ana"), corner(root, "Bob")
+    done(ana, "clothes")
+    done(ana, "clothes again")
+    sit(monkeypatch, "teacher")
+    assert "class_dataset" not in {box.key for box in shown("classroom").selectbox}, "there is one"
+    make(bob, RunFinished(), recipe=DEMO.replace('dataset = "fashion-mini"', 'dataset = "digits"'))
+    app = shown("classroom")
+    assert app.selectbox(key="class_dataset").value == "fashion-mini", "that of the most points"
+    assert set(_points(app)["learner"]) == {"Ana"}
+    app.selectbox(key="class_dataset").select("digits").run()
+    assert set(_points(app)["learner"]) == {"Bob"}
+
+
+def _points(app: AppTest) -> pd.DataFrame:
+    """The table beside the chart of the class."""
+    app.toggle(key="class_chart_shown").set_value(True).run()
+    return next(frame.value for frame in app.dataframe if "learner" in frame.value)
 
 
 def test_limits_are_kept(root: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,8 +291,41 @@ def test_the_page_of_a_hand_in_holds_the_numbers_and_runs_nothing_of_others(root
     assert "<td>pruning</td>" not in page
     for one in run.summary().points:
         assert f"{(one.accuracy or 0) * 100:.0f}" in page
+    size = formatting.size(run.summary().points[-1].bytes)
+    assert "± " in page.partition("<h2>")[2].partition("<h2>")[0], "own results"
+    assert f"{size}</td>" in page.partition("<h2>")[2].partition("<h2>")[0], "its column promises a size"
+    assert {"en": "finished", "zh": "已完成"}[spoken] in page
     assert run.recipe_text.splitlines()[0].replace('"', "&quot;") in page
     assert everybody(root.path)[0].learner.nickname == "<script>1</script>"
+
+
+def test_a_run_without_points_says_so_on_the_page_of_a_hand_in(root: Workspace) -> None:
+    ana = corner(root, "Ana")
+    run = make(ana, RunCancelled(), steps=0)
+    with i18n.speaking("en"):
+        page = handed_page.write(ana.path, [run.summary()], dark=False)
+    assert "This run has saved no file that was measured." in page
+    assert "cancelled" in page
+    assert "<table>" not in page
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_what_was_refused_is_told_with_its_file_and_the_rest_of_the_page_stays(
+    root: Workspace, monkeypatch: pytest.MonkeyPatch, language: str
+) -> None:
+    codes = ("hand_in_altered", "hand_in_is_here", "not_a_hand_in", "not_a_zip", "unsafe_path")
+    refused = tuple(Refused(f"{code}.zip", code, f"<b>{code}", "a hand-in", "Again.") for code in codes)
+    found = Collected((Taken("a.zip", "0" * 16, "Ana", 1, 2, "nobody", ()),), refused)
+    monkeypatch.setattr(collecting, "recall", lambda key, default: [found] if key == collecting.FOUND else default)
+    sit(monkeypatch, "teacher")
+    app = shown("classroom", language)
+    told = [str(one.value).replace("\\", "").replace("\u2060", "") for one in app.error]
+    assert len(told) == len(codes)
+    for line, code in zip(told, codes, strict=True):
+        assert f"{code}.zip" in line
+        assert "{" not in line
+    assert app.button(key="class_seen")
+    assert app.number_input(key="class_waiting"), "what stands below it"
 
 
 def test_what_was_collected_is_told_with_the_lessons_titles(root: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -219,6 +220,25 @@ def test_what_is_no_nickname_is_told_in_a_sentence(house: House, body: bytes, st
     assert len(house.gate.members.learners()) == 1
 
 
+def test_who_has_the_teachers_code_comes_back_to_their_corner(house: House) -> None:
+    ana = house.gate.members.join("Ana")
+    entering: dict[str, Any] = {"method": "POST", "cookies": house.cookies(None), "origin": f"http://{HOST}"}
+    first = house.ask("/class/join", body=b"nickname=Ana", **entering)
+    assert b'name="code"' in first.body
+    assert b'name="code"' not in house.ask("/class/join", cookies=house.cookies(None)).body, "nobody else is asked"
+    wrong = house.ask("/class/join", body=b"nickname=Ana&code=abcdefgh", **entering)
+    assert wrong.status == 422
+    assert b"Ask your teacher for a new one" in wrong.body
+    code = house.gate.members.code_for(ana.learner.id)
+    back = house.ask("/class/join", body=f"nickname=Ana&code={code}".encode(), **entering)
+    assert back.status == 200
+    secret = back.headers["set-cookie"].partition("=")[2].partition(";")[0]
+    cookies = {**house.cookies(None), house.shared.secret_cookie: secret}
+    assert house.ask("/live", cookies=cookies).status == 200
+    assert dict(house.inner[-1]["headers"])[HEADER.encode()] == ana.learner.id.encode()
+    assert house.ask("/live", cookies=house.cookies(ana)).status == 303, "the lost browser is asked for a name"
+
+
 def test_html_in_a_name_is_shown_as_typed(house: House) -> None:
     answer = house.ask(
         "/class/join",
@@ -259,6 +279,19 @@ def test_a_token_of_an_earlier_start_is_refused(tmp_path: Path) -> None:
     assert now.ask("/live", cookies=before.cookies(ana)).status == 403
     assert now.ask("/live", query=f"token={before.shared.tokens.learners}").status == 403
     assert now.ask("/live", cookies=now.cookies(ana)).status == 200, "with today's, Ana is in her corner again"
+
+
+def test_a_learner_comes_back_when_the_server_has_another_port(tmp_path: Path) -> None:
+    before, now = House(tmp_path), House(tmp_path)
+    ana = before.gate.members.join("Ana")
+    now.shared = replace(now.shared, port=8502)
+    now.gate = Gate(now._application, now.shared, ["live"])
+    assert now.shared.secret_cookie != before.shared.secret_cookie
+    kept = {before.shared.secret_cookie: ana.secret, now.shared.token_cookie: now.shared.tokens.learners}
+    assert now.ask("/live", cookies=kept).status == 200
+    assert dict(now.inner[-1]["headers"])[HEADER.encode()] == ana.learner.id.encode()
+    many = {f"condenser_learner_{port}": "x" * 32 for port in range(9000, 9100)}
+    assert now.ask("/live", cookies={**many, now.shared.token_cookie: now.shared.tokens.learners}).status == 303
 
 
 def test_a_thousand_guesses_are_slowed_down_and_the_class_is_not(house: House) -> None:
