@@ -124,8 +124,8 @@ def _check(image: Image.Image) -> list[str]:
 
 
 def _preview_of_raw(image: Image.Image) -> bool:
-    """Whether the first image of a TIFF only stands for a larger one: NewSubfileType says so, or DNG's version is there,
-    or further images lie in SubIFDs and a camera is named (NEF, ARW, CR2 …)."""
+    """Whether the first image of a TIFF only stands for a larger one: NewSubfileType says so, it has DNG's version, or
+    further images lie in SubIFDs and a camera is named (NEF, ARW, CR2 …)."""
     tags = getattr(image, "tag_v2", {})
     kind = tags.get(NEW_SUBFILE_TYPE, 0)
     small = isinstance(kind, int) and kind & 1 == 1

@@ -12,8 +12,8 @@ from functools import cached_property
 from core.engine.data.imports.file_names import folded
 
 Parts = tuple[str, ...]
-# English, German, French, Spanish, Portuguese, Italian, Dutch, Polish, Russian, Ukrainian, Turkish, Chinese, Japanese and
-# Korean, in the form of `folded`.
+# English, German, French, Spanish, Portuguese, Italian, Dutch, Polish, Russian, Ukrainian, Turkish, Chinese, Japanese
+# and Korean, in the form of `folded`.
 SPLIT_WORDS = {
     **dict.fromkeys((
         "train", "training", "trn", "entraînement", "entrainement", "apprentissage", "entrenamiento", "treinamento",
@@ -38,7 +38,8 @@ CONTAINERS = frozenset((
     "file", "files", "folder", "folders", "fold", "img", "imgs", "image", "images", "part", "parts", "photo", "photos",
     "pic", "pics", "picture", "pictures", "roll", "session", "sessions", "set", "shard", "subset", "sample", "samples",
     "vol", "volume", "raw", "new", "old", "misc", "all", "backup", "copy", "archive", "crops", "frames", "jpg", "jpeg",
-    "png", "scans", "upload", "uploads", "annotation", "annotations", "label", "labels", "camera", "dcim", "screenshots",
+    "png", "scans", "upload", "uploads", "annotation", "annotations", "label", "labels", "camera", "dcim",
+    "screenshots",
 ))  # fmt: skip
 _FILLERS = frozenset(("from", "of", "the"))  # `Photos from 2019`, as Google's export has it
 _CAMERA = re.compile(r"[1-9]\d\d[A-Z0-9_]{5}")  # 100CANON, 101_PANA, 102MSDCF: the folders of a camera, as DCF has them
@@ -132,7 +133,7 @@ class Tree:
 
     @cached_property
     def beside(self) -> list[str]:
-        """The names of folders next to split folders that hold folders of the same names as these, but no split word."""
+        """The names of folders next to split folders with the same classes inside, but without a split word."""
         found = set()
         for parent in {folder[:-1] for folder in self.marks}:
             split = {folder[-1] for folder in self.marks if folder[:-1] == parent}
