@@ -251,8 +251,8 @@ def _of_home(home: Path) -> Iterator[Finding]:
 def of_dataset(home: Path) -> Iterator[Finding]:
     """An imported dataset: its labels, its images by the hashes in their names, and the caches of decoded images."""
     fix = f"Delete the folder datasets/{home.name} of the workspace and import the images again."
-    there = (home / CARD).exists()
-    card = document(home, CARD, fix, is_dataset) if there else Finding(CARD, Condition.MISSING, fix)
+    has_card = (home / CARD).exists()
+    card = document(home, CARD, fix, is_dataset) if has_card else Finding(CARD, Condition.MISSING, fix)
     yield card
     images = _images(home) if not card.state.is_bad else set()
     there = {path.name for path in (home / "images").glob("*") if path.is_file()}

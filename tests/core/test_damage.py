@@ -278,7 +278,7 @@ def test_no_damage_is_believed(made: Made, kind: Kind) -> None:
     assert campaign(made, kind, flips=2, seed=1) == 6
 
 
-OTHER_KINDS = ("[]", "{}", "null", '"text"', "7", '{"a": 1}', "[" * 100_000, '{"a":' + "[" * 100_000)
+OTHER_KINDS: tuple[str, ...] = ("[]", "{}", "null", '"text"', "7", '{"a": 1}', "[" * 100_000, '{"a":' + "[" * 100_000)
 
 
 def put(path: Path, what: str) -> None:
