@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-from PIL import Image, ImageChops, ImageOps
+from PIL import Image, ImageChops, ImageOps, UnidentifiedImageError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 LUMINANCE = (0.299, 0.587, 0.114)
@@ -42,6 +42,10 @@ def main(files: list[str]) -> int:
     for file in files:
         try:
             logits = answer(session, prepare(file, pixels)).astype(np.float64)
+        except UnidentifiedImageError:
+            tell({"file": file, "error": f"no image that can be read; readable are {', '.join(FORMATS)}"})
+            failed = 2
+            continue
         except (OSError, ValueError) as error:
             tell({"file": file, "error": str(error)})
             failed = 2
@@ -109,11 +113,23 @@ def upright(data: bytes, given: dict) -> tuple[Image.Image, str]:  # type: ignor
     A JPEG is decoded at a half, a quarter or an eighth where it was for training.
     """
     image = Image.open(io.BytesIO(data), formats=FORMATS)
+    refuse_odd(image)
     kind, deep, white = str(image.format), deep_pixels(data), own_white(image) or given.get("white", WHITE)
     if given and deep is None:
         side = 2 * (SHORTER_SIDE if given.get("stored") else given["size"])
         image.draft(image.mode, (side, side))
     return eight_bits(ImageOps.exif_transpose(image) if deep is None else image, deep, white)[0], kind
+
+
+def refuse_odd(image: Image.Image) -> None:
+    """Raises ValueError for pixels that were not learned from either, since 8 bits would not show what they mean."""
+    tags = getattr(image, "tag_v2", {})
+    if image.mode == "F" or (image.mode == "I" and image.format != "PNG"):
+        raise ValueError("pixels of 32 bits or with a sign; 8 and 16 bits without a sign are read")
+    if any("LA;16" in str(tile[3]) for tile in getattr(image, "tile", [])):
+        raise ValueError("16-bit grey with transparency; save it without transparency")
+    if image.format == "TIFF" and (tags.get(254) == 1 or 50706 in tags or (330 in tags and 271 in tags)):
+        raise ValueError("a camera's raw file, of which only the small preview can be read: save it as JPEG or PNG")
 
 
 def own_white(image: Image.Image) -> int:

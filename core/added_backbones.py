@@ -26,7 +26,7 @@ def keep(facts: Facts, folder: Path) -> None:
 
 def added(folder: Path) -> dict[str, dict[str, Any]]:
     """Their facts by name; a file that is damaged is left out, for it can be made again."""
-    found = (_read(path) for path in sorted(folder.glob(f"{START}*.json")))
+    found = (_read(path) for path in added_files(folder))
     return {str(facts["name"]): facts for facts in found if facts is not None}
 
 
@@ -38,6 +38,16 @@ def forget(name: str, folder: Path) -> Mapping[str, Any]:
     refuse_lent(file_of(name, folder), "network", name)
     remove_file(file_of(name, folder))
     return known[name]
+
+
+def added_files(folder: Path) -> list[Path]:
+    """The files of all of them, damaged ones too."""
+    return sorted(folder.glob(f"{START}*.json"))
+
+
+def is_added(path: Path) -> bool:
+    """Whether a file holds the facts of the network that its name stands for."""
+    return _read(path) is not None
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -62,7 +62,7 @@ def of_run(run: Run, state: RunState) -> tuple[Finding, ...]:
 
 
 def _log(run: Run, state: RunState) -> Iterator[Finding]:
-    if not run.events.exists():
+    if not run.has_log():
         if run.artifacts.is_dir() or not run.result.exists():  # otherwise the run came as recipe and result alone
             yield Finding("events.jsonl", Condition.MISSING, LOG_LOST, "log_gone")
     elif state.lost:
@@ -86,7 +86,7 @@ def _recipe(run: Run) -> Iterator[Finding]:
 
 def _documents(run: Run, state: RunState) -> Iterator[Finding]:
     if is_damaged(run, "result.json"):
-        whole = run.events.exists() and not state.lost
+        whole = run.has_log() and not state.lost
         yield Finding("result.json", Condition.DAMAGED, RESULT if whole else RESULT_LOST, "result_damaged")
     if is_damaged(run, "notes.json"):
         yield Finding("notes.json", Condition.DAMAGED, NOTES, "notes_damaged")

@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from core.catalog import Facts
 from core.errors import UserError, UserErrors
@@ -93,6 +94,19 @@ def reporting_damage(folder: Path) -> Iterator[None]:
         ) from error
 
 
+def is_dataset(told: Any) -> bool:
+    """Whether a document says what an imported dataset holds: its name, its classes, and each image with its file, its
+    class, its split and its name."""
+    kinds = {"name": str, "classes": list, "channels": int, "images": list}
+    if not all(isinstance(told.get(name), kind) for name, kind in kinds.items()):
+        return False
+    parts = {"file": str, "label": int, "split": str, "name": str}
+    return all(
+        isinstance(image, dict) and all(isinstance(image.get(name), kind) for name, kind in parts.items())
+        for image in told["images"]
+    )
+
+
 def imported_datasets(folder: Path) -> dict[str, Facts]:
     """The imported datasets by name, with classes and counts; damaged ones are left out. A set without labels is
     `unlabelled`: `train` counts its unlabelled images, `tests` those with a label, `classes` the classes of these."""
@@ -118,7 +132,9 @@ def damaged_datasets(folder: Path) -> list[Path]:
     found = []
     for home in sorted(folder.glob("own-*")):
         try:
-            read_sealed(home / CARD)
+            whole = is_dataset(json.loads(read_sealed(home / CARD)))
         except (OSError, ValueError):
+            whole = False
+        if not whole:
             found.append(home)
     return found

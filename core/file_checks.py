@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
 
 from core.damage import Condition, Finding
 from core.processes.workers import IDENTITY_FILES, read_identity
-from core.sealed import file_hash, read_sealed, unseal
+from core.sealed import DamagedError, file_hash, open_document, read_sealed
 from core.tensors import is_finite
 
+HASH = re.compile(r"[0-9a-f]{64}")
+FILES = frozenset((".json", ".jsonl", ".toml", ".npz", ".onnx", ".safetensors", ".kept", ".png", ".jpg", ".pt2"))
 PROCESS = "Nothing needs to be done: the next process writes it again."
 
 
@@ -21,22 +27,62 @@ def under(folder: str, findings: Iterable[Finding]) -> Iterator[Finding]:
         yield replace(found, file=f"{folder}/{found.file}")
 
 
+def is_there(path: Path) -> bool:
+    """Whether anything has that name, even a link that leads nowhere."""
+    return path.exists() or path.is_symlink()
+
+
 def identities(folder: Path) -> Iterator[Finding]:
     """Who works on the folder: a process and when it began."""
     for name in IDENTITY_FILES:
-        if (folder / name).exists():
+        if is_there(folder / name):
             bad = read_identity(folder / name) is None
             yield Finding(name, *((Condition.DAMAGED, PROCESS) if bad else (Condition.OK,)))
 
 
-def document(root: Path, relative: str, fix: str) -> Finding:
-    """A JSON document with a seal around it."""
+Whole = Callable[[Any], bool]  # whether the content of a document has what its kind needs
+
+
+def document(root: Path, relative: str, fix: str, whole: Whole = lambda told: True) -> Finding:
+    """A JSON document with a seal around it; without one, it must at least be `whole`."""
     try:
-        found = unseal((root / relative).read_bytes())
-        json.loads(found.body)
+        found = open_document((root / relative).read_bytes())
+        if not (found.sealed or whole(json.loads(found.body))):
+            raise DamagedError("a part is missing")
     except (OSError, ValueError):
         return Finding(relative, Condition.DAMAGED, fix)
     return Finding(relative, Condition.OK if found.sealed else Condition.UNSEALED)
+
+
+def fits(model: type[BaseModel], told: Any) -> bool:
+    """Whether a document is one of that model."""
+    try:
+        model.model_validate_json(json.dumps(told))
+    except ValidationError:
+        return False
+    return True
+
+
+def has_hash(told: Any) -> bool:
+    """Whether a document holds the SHA-256 of the file beside it."""
+    return HASH.fullmatch(str(told.get("sha256", ""))) is not None
+
+
+def has_hashes(told: Any) -> bool:
+    """Whether a document is a list of files, each with its SHA-256."""
+    return bool(told) and all(HASH.fullmatch(str(digest)) for digest in told.values())
+
+
+def misplaced(folder: Path, known: Collection[str] = ()) -> Iterator[Finding]:
+    """What lies where a file should be and is none: a folder with the name of a file, a link that leads nowhere. Those
+    in `known`, by their paths in `folder`, were reported before."""
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder).as_posix()
+        lost = path.is_symlink() and not path.exists()
+        named = path.suffix in FILES and path.is_dir() and not path.is_symlink()
+        if (lost or named) and relative not in known and not path.name.startswith("."):
+            what = "a link that leads nowhere" if lost else "a folder in the place of a file"
+            yield Finding(relative, Condition.DAMAGED, f"It is {what}: remove it, or put the file back.")
 
 
 def hashed(root: Path, relative: str, digest: str, fix: str) -> Finding:

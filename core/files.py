@@ -186,12 +186,20 @@ def replacing(path: Path, *, private: bool = True) -> Iterator[Path]:
             finally:
                 os.close(file)
             _operation(path)
+            _clear(path)
             os.replace(temporary, path)
     except BaseException:
         with suppress(OSError):  # the disk may fail again: the first error matters more
             temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def _clear(path: Path) -> None:
+    """Removes an empty folder that lies where a file belongs; one with content stays, and writing fails."""
+    if path.is_dir() and not path.is_symlink():
+        with suppress(OSError):
+            path.rmdir()
 
 
 def write_atomic(path: Path, data: bytes, *, private: bool = True) -> None:

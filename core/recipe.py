@@ -24,7 +24,14 @@ from core.rules.conflicts import idle_cuts
 from core.rules.counts import count_faults
 from core.rules.fields import SCHEMA, check_knobs, check_steps
 from core.rules.keep import keep_faults
-from core.rules.networks import fellow_faults, larger_students, map_faults, part_faults, part_size_faults
+from core.rules.networks import (
+    fellow_faults,
+    larger_students,
+    map_faults,
+    part_faults,
+    part_size_faults,
+    uncut_networks,
+)
 from core.rules.pool import label_faults, pool_faults
 from core.rules.shared import Given, kind
 from core.rules.target import target_faults
@@ -120,7 +127,9 @@ class Recipe:
     def warnings(self, catalog: Catalog | None = None) -> tuple[str, ...]:
         """What is allowed but probably not intended, one sentence each."""
         steps = _given(self.resolved(catalog).steps)
-        return (*larger_students(self.backbone, steps, catalog or load_catalog()), *idle_cuts(steps))
+        known = catalog or load_catalog()
+        networks = (*larger_students(self.backbone, steps, known), *uncut_networks(self.backbone, steps, known))
+        return (*networks, *idle_cuts(steps))
 
 
 @dataclass(frozen=True)

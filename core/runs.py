@@ -107,10 +107,16 @@ class Run:
         try:
             with self.events.open("rb") as file:
                 return file.readline(LONGEST_LINE).rstrip(b"\n")
-        except FileNotFoundError:
+        except OSError:
+            if self.has_log():
+                raise
             return b""
 
     # events
+
+    def has_log(self) -> bool:
+        """Whether its log is there; a folder, or a link that leads nowhere, is none."""
+        return self.events.is_file()
 
     def emit(self, *events: Event) -> None:
         """Appends events with the next sequence numbers and the time; flushed to disk unless all are Progress.
@@ -171,7 +177,9 @@ class Run:
             with self.events.open("rb") as file:
                 file.seek(offset)
                 return file.read()
-        except (FileNotFoundError, NotADirectoryError):
+        except OSError:
+            if self.has_log():
+                raise
             return b""
 
     def state(self) -> RunState:
@@ -202,12 +210,12 @@ class Run:
         stored = self._stored()
         if stored is not None:
             return completed(state, stored)
-        return without_log(state) if state.seq < 0 and self.artifacts.is_dir() and not self.events.exists() else state
+        return without_log(state) if state.seq < 0 and self.artifacts.is_dir() and not self.has_log() else state
 
     def _length(self) -> int:
         try:
-            return self.events.stat().st_size
-        except FileNotFoundError:
+            return self.events.stat().st_size if self.has_log() else 0
+        except FileNotFoundError:  # removed just now
             return 0
 
     # what a person asks of it
@@ -282,7 +290,7 @@ class Run:
             if len(text) > LONGEST_NOTE:
                 raise UserError("too_long", field, text, f"at most {LONGEST_NOTE} characters", "Shorten it.")
         write_atomic(self.folder / "notes.json", seal(notes.model_dump_json(exclude_defaults=True).encode()))
-        if self.result.exists() and self.events.exists():
+        if self.result.exists() and self.has_log():
             self.settle()
         elif self.result.exists():  # the run came as recipe and result alone: there is no log to fold
             kept = {"name": notes.name or self.headline().name or self.id, "tags": notes.tags, "note": notes.note}
@@ -333,9 +341,9 @@ class Run:
         if stored is not None:
             return stored.model_copy(update={"id": self.id})
         found = self._summarise()
-        if self.result.exists() and not self.events.exists():
+        if self.result.exists() and not self.has_log():
             return found.model_copy(update={"status": Status.INTERRUPTED, "cause": SUMMARY_DAMAGED})
-        if found.status.is_over and self.events.exists() and not found.lost:
+        if found.status.is_over and self.has_log() and not found.lost:
             with suppress(OSError), self.hold() as idle:  # OSError: a read-only workspace
                 if idle and self.state().status.is_over:
                     self._store(found)

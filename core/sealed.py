@@ -6,6 +6,7 @@ read unchecked. A kept file is a cache entry: a line with the SHA-256 of the res
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -58,9 +59,22 @@ def _resembles_seal(data: bytes) -> bool:
     return sum(byte in HEX for byte in place) >= DIGEST - 1
 
 
+def open_document(data: bytes) -> Opened:
+    """As `unseal`; without a seal it must at least be a JSON object, as every document is. Raises DamagedError."""
+    found = unseal(data)
+    if not found.sealed:
+        try:
+            told = json.loads(found.body)
+        except (ValueError, RecursionError) as error:
+            raise DamagedError("it is not JSON") from error
+        if not isinstance(told, dict):
+            raise DamagedError("it is not a JSON object")
+    return found
+
+
 def read_sealed(path: Path) -> bytes:
     """The document in a file, with or without a seal; raises DamagedError or OSError."""
-    return unseal(path.read_bytes()).body
+    return open_document(path.read_bytes()).body
 
 
 def write_kept(path: Path, data: bytes) -> None:

@@ -6,16 +6,23 @@ Layout of safetensors: 8 bytes of header length, JSON, raw tensors (https://hugg
 from __future__ import annotations
 
 import json
+import lzma
 import math
+import struct
 import zipfile
 import zlib
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
-from core.sealed import DamagedError, unseal, unwrap
+from core.sealed import DamagedError, open_document, unwrap
 
 FLOATS: dict[str, Literal["f", "d"]] = {"F32": "f", "F64": "d"}
+# What reading a damaged file raises; a zip with one bit flipped may also claim to be encrypted, or packed otherwise.
+BROKEN = (
+    OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError,
+    struct.error,
+)  # fmt: skip
 BLANK = "0" * 64  # replaces the seal while the hash is computed
 
 
@@ -33,11 +40,11 @@ def has_whole_content(path: Path, *, sealed: bool = False) -> bool | None:
                 with zipfile.ZipFile(path) as archive:
                     return archive.testzip() is None
             case ".json":
-                json.loads(unseal(path.read_bytes()).body)
+                open_document(path.read_bytes())
                 return True
             case ".safetensors":
                 return _matches(path) if sealed else is_finite(path)
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error, NotImplementedError):
+    except BROKEN:
         return False
     return None
 
@@ -61,7 +68,13 @@ def _parts(data: bytes) -> tuple[dict[str, Any], memoryview]:
     length = int.from_bytes(data[:8], "little")
     if not 0 < length <= len(data) - 8:
         raise DamagedError("no header")
-    return json.loads(data[8 : 8 + length]), memoryview(data)[8 + length :]
+    try:
+        header = json.loads(data[8 : 8 + length])
+    except RecursionError as error:
+        raise DamagedError("a header nested too deeply") from error
+    if not isinstance(header, dict):
+        raise DamagedError("a header that is no JSON object")
+    return header, memoryview(data)[8 + length :]
 
 
 def _matches(path: Path) -> bool:

@@ -8,22 +8,38 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
+from core.added_backbones import added_files, is_added
 from core.answers import FOLDER as ANSWERS
 from core.classroom.checks import in_corner, of_class
 from core.classroom.hand_in import lessons_of
 from core.classroom.places import corners
 from core.damage import RESULT, Condition, Finding, of_run
-from core.datasets import CARD, UNPACKED, home_of
+from core.datasets import CARD, UNPACKED, home_of, is_dataset
 from core.errors import UserError
-from core.file_checks import document, files, hashed, identities, listed, under
+from core.file_checks import (
+    document,
+    files,
+    fits,
+    has_hash,
+    has_hashes,
+    hashed,
+    identities,
+    is_there,
+    listed,
+    misplaced,
+    under,
+)
 from core.models import CARD as NETWORK_CARD
-from core.models import WEIGHTS, network_home
+from core.models import WEIGHTS, damaged_networks, network_home
 from core.runs import Run
 from core.sealed import file_hash, read_sealed, unseal
+from core.search.specification import Specification
 from core.search.store import FOLDER as SEARCHES
 from core.search.store import search_ids
+from core.search.trial import Progress
 from core.tensors import has_whole_content
 from core.workspace import Workspace
 
@@ -37,8 +53,14 @@ ASK_SEARCH = "Ask for a new search: steps whose models are cached are not traine
 RESUMED_SEARCH = "A resumed search writes it again from its runs: `condenser resume`."
 CONFIRM = "Confirm the trial again; the runs themselves are whole."
 ASK_AGAIN = "Try again: answers are kept for a day only."
+ADD_AGAIN = "Delete it and add the network again: condenser add-backbone."
 FETCH = "Delete it; the next run downloads or decodes it again."
 DIARY = "Begin the lesson again on the page Learn; runs are kept."
+SEARCH = (
+    ("search.json", ASK_SEARCH, partial(fits, Specification)),
+    ("progress.json", RESUMED_SEARCH, partial(fits, Progress)),
+    ("confirmed.json", CONFIRM, lambda told: all(isinstance(value, str) for value in told.values())),
+)
 MADE_FOLDER, HASHES = "made", "files.json"
 HASH_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.[a-z]+")
 BY_CONTENT = re.compile(r"[0-9a-f]{64}")
@@ -89,6 +111,7 @@ def _everything(workspace: Workspace) -> Iterator[Finding]:
         yield from under(f"datasets/{home.name}", _of_home(home))
     for home in _homes(workspace.models, "own-*"):
         yield from under(f"models/{home.name}", of_network(home))
+    yield from under("models", of_added(workspace.models))
     for search_id in search_ids(workspace):
         yield from under(f"searches/{search_id}", _of_search(workspace.path / SEARCHES / search_id))
     for diary in lessons_of(workspace.path):
@@ -96,15 +119,21 @@ def _everything(workspace: Workspace) -> Iterator[Finding]:
     yield from under("cache", of_cache(workspace.cache))
     for job_id in workspace.job_ids():
         folder = workspace.path / "jobs" / job_id
-        names = [name for name in ("request.json", "result.json") if (folder / name).exists()]
+        names = [name for name in ("request.json", "result.json") if is_there(folder / name)]
         yield from under(f"jobs/{job_id}", [document(folder, name, ASK_AGAIN) for name in names])
 
 
 def _of_search(folder: Path) -> Iterator[Finding]:
     """What was asked, where it stands, and who works on it; the journal is Optuna's and has no hashes."""
-    for name, fix in (("search.json", ASK_SEARCH), ("progress.json", RESUMED_SEARCH), ("confirmed.json", CONFIRM)):
-        if (folder / name).exists():
-            yield document(folder, name, fix)
+    return with_misplaced(folder, _of_documents(folder))
+
+
+def _of_documents(folder: Path) -> Iterator[Finding]:
+    for name, fix, whole in SEARCH:
+        if is_there(folder / name):
+            yield document(folder, name, fix, whole)
+        elif name == "search.json":
+            yield Finding(name, Condition.MISSING, fix)
     yield from identities(folder)
 
 
@@ -113,17 +142,30 @@ def _of_search(folder: Path) -> Iterator[Finding]:
 
 def of_whole_run(run: Run) -> Iterator[Finding]:
     """One finding for each file of a run; paths are relative to its folder."""
+    return with_misplaced(run.folder, _of_files(run))
+
+
+def with_misplaced(folder: Path, findings: Iterator[Finding]) -> Iterator[Finding]:
+    """The findings of a folder, and what lies in it in the place of a file."""
+    known = set()
+    for found in findings:
+        known.add(found.file)
+        yield found
+    yield from misplaced(folder, known)
+
+
+def _of_files(run: Run) -> Iterator[Finding]:
     state = run.state()
     bad = {found.file: found for found in of_run(run, state)}
     yield from bad.values()
-    if run.events.exists() and "events.jsonl" not in bad:
+    if run.has_log() and "events.jsonl" not in bad:
         yield Finding("events.jsonl", Condition.OK)
     if (run.folder / "recipe.toml").exists() and "recipe.toml" not in bad:
         yield Finding("recipe.toml", Condition.OK if run.launched() else Condition.UNSEALED)
     for name in ("result.json", "notes.json"):
         if (run.folder / name).exists() and name not in bad:
             yield _summary(run) if name == "result.json" else document(run.folder, name, "")
-    if state.status.is_over and run.events.exists() and not run.result.exists():
+    if state.status.is_over and run.has_log() and not run.result.exists():
         yield Finding("result.json", Condition.MISSING, RESULT)
     yield from identities(run.folder)
     yield from _artifacts(run)
@@ -179,7 +221,7 @@ def _made(run: Run, relative: str) -> Iterator[Finding]:
     hashes = f"{relative}/{HASHES}"
     known = listed(run.folder / hashes)
     if (run.folder / hashes).exists():
-        yield document(run.folder, hashes, MADE)
+        yield document(run.folder, hashes, MADE, has_hashes)
     elif run.launched():
         yield Finding(hashes, Condition.MISSING, MADE)
     there = {path.name for path in files(run.folder / relative)} - {HASHES}
@@ -192,7 +234,7 @@ def _checkpoint(root: Path, relative: str) -> Iterator[Finding]:
     """A checkpoint of training: its tensors are checked by the hash in its manifest, if it has one."""
     path = root / relative
     if path.suffix == ".json":
-        yield document(root, relative, RESUMED)
+        yield document(root, relative, RESUMED, has_hash)
         if digest := listed(path).get("sha256", ""):
             yield hashed(root, relative.removesuffix(".json") + ".safetensors", digest, RESUMED)
     elif not listed(path.with_suffix(".json")):
@@ -203,13 +245,14 @@ def _checkpoint(root: Path, relative: str) -> Iterator[Finding]:
 
 
 def _of_home(home: Path) -> Iterator[Finding]:
-    return of_dataset(home) if home.name.startswith("own-") else of_published(home)
+    return with_misplaced(home, of_dataset(home) if home.name.startswith("own-") else of_published(home))
 
 
 def of_dataset(home: Path) -> Iterator[Finding]:
     """An imported dataset: its labels, its images by the hashes in their names, and the caches of decoded images."""
     fix = f"Delete the folder datasets/{home.name} of the workspace and import the images again."
-    card = document(home, CARD, fix) if (home / CARD).exists() else Finding(CARD, Condition.MISSING, fix)
+    has_card = (home / CARD).exists()
+    card = document(home, CARD, fix, is_dataset) if has_card else Finding(CARD, Condition.MISSING, fix)
     yield card
     images = _images(home) if not card.state.is_bad else set()
     there = {path.name for path in (home / "images").glob("*") if path.is_file()}
@@ -219,22 +262,31 @@ def of_dataset(home: Path) -> Iterator[Finding]:
             yield hashed(home, f"images/{name}", digest, fix)
     yield from _caches(home, (home / "cache").glob("*.safetensors"), CACHED)
     for path in sorted((home / "versions").glob("*.json")):
-        yield document(home, f"versions/{path.name}", VERSION)
+        yield document(home, f"versions/{path.name}", VERSION, is_dataset)
 
 
 def of_network(home: Path) -> Iterator[Finding]:
     """An imported network: its card, and its weights by the hash in the card."""
     fix = f"Delete the folder models/{home.name} of the workspace and import the network again."
     card = document(home, NETWORK_CARD, fix)
+    if not card.state.is_bad and home in damaged_networks(home.parent):
+        card = Finding(NETWORK_CARD, Condition.DAMAGED, fix)
     yield card
     if not card.state.is_bad:
         yield hashed(home, WEIGHTS, str(listed(home / NETWORK_CARD).get("sha256", "")), fix)
 
 
+def of_added(models: Path) -> Iterator[Finding]:
+    """The facts of networks that were added by name, one sealed file each."""
+    for path in added_files(models):
+        found = document(models, path.name, ADD_AGAIN)
+        yield found if found.state.is_bad or is_added(path) else Finding(path.name, Condition.DAMAGED, ADD_AGAIN)
+
+
 def of_published(home: Path) -> Iterator[Finding]:
     """A published dataset: its unpacked files by their hashes, and the caches of decoded images."""
     if (home / UNPACKED).exists():
-        yield document(home, UNPACKED, FETCH)
+        yield document(home, UNPACKED, FETCH, has_hashes)
         for name, digest in sorted(listed(home / UNPACKED).items()):
             yield hashed(home, f"files/{name}", digest, FETCH)
     elif (home / "files").is_dir():
@@ -255,6 +307,10 @@ def _caches(home: Path, paths: Iterator[Path], fix: str) -> Iterator[Finding]:
 
 def of_cache(folder: Path) -> Iterator[Finding]:
     """The caches: models, embeddings, graphs, evaluations, and downloaded weights."""
+    return with_misplaced(folder, _of_cached(folder))
+
+
+def _of_cached(folder: Path) -> Iterator[Finding]:
     for path in files(folder):
         relative = path.relative_to(folder).as_posix()
         named = HASH_IN_NAME.search(path.name)
@@ -262,7 +318,9 @@ def of_cache(folder: Path) -> Iterator[Finding]:
             whole = has_whole_content(path)
             yield Finding(relative, *((Condition.OK,) if whole else (Condition.DAMAGED, CACHED)))
         elif path.name == "model.json":
-            yield document(folder, relative, CACHED)
+            yield document(folder, relative, CACHED, has_hash)
+            if not path.with_name("model.safetensors").exists():
+                yield Finding(relative.removesuffix(".json") + ".safetensors", Condition.MISSING, CACHED)
         elif path.name == "model.safetensors":
             digest = listed(path.with_name("model.json")).get("sha256", "")
             yield hashed(folder, relative, digest, CACHED) if digest else Finding(relative, Condition.UNKNOWN)

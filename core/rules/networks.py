@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from core.catalog import Catalog, Facts, MethodEntry
-from core.errors import UserError
+from core.errors import UserError, shorten
 from core.options import Value
+from core.preflight import preflight
 from core.rules.shared import Given, attempt, whole
 
 SMALLEST_IMAGE, LARGEST_IMAGE = 8, 1024
@@ -166,6 +167,24 @@ def larger_students(backbone: str, steps: Iterable[Given], catalog: Catalog) -> 
             larger = f"the student {student} ({own:,} parameters) is larger than its teacher {teacher} ({size:,})"
             yield f"steps.{n}: {larger}."
         teacher, size = student, own
+
+
+def uncut_networks(backbone: str, steps: Iterable[Given], catalog: Catalog) -> Iterator[str]:
+    """One sentence for each step that removes channels from a network of which the pre-flight check could remove
+    none."""
+    network = backbone
+    for n, (stage, method, options) in enumerate(steps):
+        if stage == "distill" and options.get("student"):
+            network = str(options["student"])
+        name = str(catalog.backbones.get(network, {}).get("architecture") or network)
+        verdict = preflight().get(name, {})
+        if stage == "prune" and "round_to" in options and verdict.get("prunable") is False:
+            reason = shorten(str(verdict["why"].get("prunable", "")), 200)
+            yield (
+                f"steps.{n}: channels of {name} could not be removed when this was tried ({reason}), so that the run "
+                f"will probably be refused before its first step. Choose another backbone, or a method that removes "
+                f"single weights, such as magnitude, instead of {method}."
+            )
 
 
 def _parameters(catalog: Catalog, backbone: str, width: int) -> int | None:

@@ -9,9 +9,9 @@ import streamlit as st
 from core.backbone_times import times
 from core.catalog import Facts
 from core.models import PREFIX, damaged_networks
+from core.preflight import preflight
 from dashboard.backbones import filters, news, own, ranking, table, view
 from dashboard.data import asking
-from dashboard.design.cards import preflight
 from dashboard.i18n import say
 from dashboard.session import workspace
 

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 
 import streamlit as st
 
+from core.dataset_edits import Edit
 from core.dataset_report import Alike, Member, Report
 from core.escaping import UserText
 from core.report_cache import kept_picture
+from dashboard.classroom import teachers_own
 from dashboard.data.changes import LeaveOut, Reshape, ask, off
 from dashboard.i18n import say
 from dashboard.session import workspace
@@ -63,10 +65,7 @@ def _shape(report: Report) -> None:
         st.markdown(say("data.cut", share=f"{report.cut:.0%}", lost=f"{report.lost:.0%}"))
         with st.container(horizontal=True):
             for shape in ("pad", "stretch"):
-                st.button(
-                    say(f"data.do_{shape}"), key=f"data_do_{shape}", on_click=ask, disabled=off(),
-                    args=(report.dataset, Reshape(shape=shape)),
-                )  # fmt: skip
+                _button(report, say(f"data.do_{shape}"), f"data_do_{shape}", Reshape(shape=shape))
 
 
 def _two_classes(report: Report, number: int, group: Alike) -> None:
@@ -78,15 +77,10 @@ def _two_classes(report: Report, number: int, group: Alike) -> None:
         with st.container(horizontal=True):
             for place, label in enumerate(labels[:4]):
                 others = [member.name for member in group.members if member.label != label]
-                st.button(
-                    say("data.it_is", name=UserText(label).md()), key=f"data_it_is_{number}_{place}", on_click=ask,
-                    args=(report.dataset, LeaveOut(images=others)), disabled=off(), help=say("data.it_is_help"),
-                )  # fmt: skip
+                told, edit = say("data.it_is", name=UserText(label).md()), LeaveOut(images=others)
+                _button(report, told, f"data_it_is_{number}_{place}", edit, say("data.it_is_help"))
             every = [member.name for member in group.members]
-            st.button(
-                say("data.leave_out_all"), key=f"data_none_{number}", on_click=ask, disabled=off(),
-                args=(report.dataset, LeaveOut(images=every)),
-            )  # fmt: skip
+            _button(report, say("data.leave_out_all"), f"data_none_{number}", LeaveOut(images=every))
 
 
 def _leaks(report: Report, groups: Sequence[Alike]) -> None:
@@ -106,10 +100,14 @@ def _row(report: Report, key: str, text: str, groups: Sequence[Alike]) -> None:
         st.markdown(text)
         for number, group in [(n, g) for n, g in enumerate(report.alike) if g in groups][:SHOWN]:
             _picture(report, number, group)
-        st.button(
-            say("data.leave_out_copies", count=len(surplus)), key=f"data_do_{key}", on_click=ask, disabled=off(),
-            args=(report.dataset, LeaveOut(images=surplus)),
-        )  # fmt: skip
+        told = say("data.leave_out_copies", count=len(surplus))
+        _button(report, told, f"data_do_{key}", LeaveOut(images=surplus))
+
+
+def _button(report: Report, label: str, key: str, edit: Edit, help: str | None = None) -> None:
+    """What puts it right; nothing for a set that is the teacher's, which only they can change."""
+    if not teachers_own.is_teachers(report.dataset):
+        st.button(label, key=key, on_click=ask, args=(report.dataset, edit), disabled=off(), help=help)
 
 
 def _surplus(group: Alike) -> list[Member]:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache, partial
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
 from core import formatting
-from core.catalog import CATALOG_FILE, Facts, load_catalog
+from core.catalog import Facts, load_catalog
 from core.errors import UserError
 from core.escaping import UserText
 from core.options import Option, Value, Words
+from core.preflight import preflight
 from core.recipe_options import RECIPE_OPTIONS
 from dashboard.design import draft, draft_state, fit
 from dashboard.design.draft import Draft
@@ -167,14 +166,6 @@ def verdict_line(backbone: str) -> str:
 def source(address: str) -> tuple[str, ...]:
     """A link to where something comes from, if it is an address."""
     return (say("design.source", address=address),) if address.startswith("https://") else ()
-
-
-@cache
-def preflight() -> Mapping[str, Any]:
-    """The verdicts of `make preflight`, by backbone."""
-    file = CATALOG_FILE.with_name("preflight.json")
-    found: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))["backbones"]
-    return found
 
 
 def grouped_title(facts: Facts) -> str:

@@ -16,6 +16,7 @@ from core.escaping import UserText
 from core.questions.dataset_edit import Edited, EditRequest
 from core.uploads import drop, keep_files
 from dashboard import faults
+from dashboard.classroom import teachers_own
 from dashboard.data import asking, news
 from dashboard.data.asking import Outcome
 from dashboard.i18n import say
@@ -26,9 +27,10 @@ SLOT, UPLOAD, NEWS = "tryit.keep", "tryit.keep_upload", "tryit.keep_news"
 
 
 def show(picture: Given, dataset: str) -> None:
-    """Which set and class it goes to; nothing where a person has no set of their own."""
+    """Which set and class it goes to; nothing where a person has no set of their own, or only the teacher's."""
     _take()
-    own = imported_datasets(workspace().datasets)
+    found = imported_datasets(workspace().datasets)
+    own = {name: facts for name, facts in found.items() if not teachers_own.is_teachers(name)}
     if picture.own and own:
         with st.popover(say("tryit.keep"), icon=":material/add_photo_alternate:", disabled=read_only()):
             _form(picture, own, dataset)

@@ -17,7 +17,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from core import added_backbones
 from core.bundle import write_bundle
+from core.catalog import load_catalog
 from core.cli import main
 from core.damage import Condition, of_run
 from core.datasets import imported_datasets
@@ -31,6 +33,7 @@ from core.processes.workers import IDENTITY_FILES, identity, read_identity
 from core.runs import Run
 from core.state import Status
 from core.summary import Notes
+from core.tensors import has_whole_content
 from core.verify import verify
 from core.workspace import Workspace
 from dashboard.tradeoffs import answers
@@ -273,6 +276,91 @@ def campaign(made: Made, kind: Kind, flips: int, seed: int) -> int:
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.pattern)
 def test_no_damage_is_believed(made: Made, kind: Kind) -> None:
     assert campaign(made, kind, flips=2, seed=1) == 6
+
+
+OTHER_KINDS: tuple[str, ...] = ("[]", "{}", "null", '"text"', "7", '{"a": 1}', "[" * 100_000, '{"a":' + "[" * 100_000)
+
+
+def put(path: Path, what: str) -> None:
+    """At `path`: a folder, a link that leads nowhere or to itself, or a file with this content, whole as JSON but of
+    another kind."""
+    if what == "a folder":
+        path.mkdir()
+    elif what.startswith("a link"):
+        path.symlink_to(path if what.endswith("itself") else path.parent / "nowhere")
+    else:
+        path.write_text(what)
+
+
+@contextmanager
+def replaced(path: Path, what: str, aside: Path, healed: tuple[Path, ...]) -> Iterator[None]:
+    before = {one: one.read_bytes() for one in healed if one != path}
+    shutil.move(path, aside)
+    put(path, what)
+    try:
+        yield
+    finally:
+        if path.is_dir() and not path.is_symlink():
+            path.rmdir()
+        else:
+            path.unlink(missing_ok=True)
+        shutil.move(aside, path)
+        for one, data in before.items():
+            one.write_bytes(data)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.pattern)
+def test_what_is_no_such_file_is_named_and_stops_nothing(made: Made, kind: Kind, tmp_path: Path) -> None:
+    """A folder or a link in the place of a file, or JSON of another kind without a seal, as an older version or a hand
+    may have left it."""
+    path = sorted(made.store.path.glob(kind.pattern))[0]
+    relative = path.relative_to(made.store.path).as_posix()
+    others = OTHER_KINDS if path.suffix in (".json", ".jsonl") and "jobs" not in path.parts else ()
+    if path.name == "notes.json":  # none of them is needed
+        others = tuple(what for what in OTHER_KINDS if what not in ("{}", '{"a": 1}'))
+    clean = {name: READINGS[name](made) for name in kind.readings}
+    for what in ("a folder", "a link to nowhere", "a link to itself", *others):
+        with replaced(path, what, tmp_path / "aside", (made.run.result,)):
+            named = {one.file for one in verify(made.store) if one.state.is_bad}
+            assert relative in named, (relative, what[:20])
+            for name in kind.readings:
+                got = told(lambda: READINGS[name](made))  # noqa: B023
+                whole = got == clean[name] if kind.whole else got is None or isinstance(got, UserError)
+                assert whole, (relative, what[:20], name)
+
+
+def test_a_network_that_was_added_by_name_is_checked(tmp_path: Path) -> None:
+    store = Workspace.open_or_create(tmp_path / "store")
+    facts = {**load_catalog().backbones["timm/mobilenetv4_conv_small.e2400_r224_in1k"], "name": "timm/other"}
+    added_backbones.keep(facts, store.models)
+    (path,) = store.models.glob("added-*.json")
+    assert [(one.file, one.state) for one in verify(store)] == [(f"models/{path.name}", Condition.OK)]
+    whole = path.read_bytes()
+    for content in (whole[:100], b"", b"{}", b"[" * 100_000, whole.replace(b"timm/other", b"timm/othes")):
+        path.write_bytes(content)
+        (found,) = verify(store)
+        assert found.state is Condition.DAMAGED
+        assert "condenser add-backbone" in found.fix
+        assert added_backbones.added(store.models) == {}
+
+
+@pytest.mark.parametrize("name", ["timings.npz", "predictions.npz"])
+def test_every_flipped_bit_of_a_small_archive_is_answered(made: Made, name: str, tmp_path: Path) -> None:
+    """A flipped bit may claim that an entry is encrypted, or packed in a way that needs another module."""
+    data = (made.run.artifacts / "step-0" / name).read_bytes()
+    headers = [place for mark in (b"PK\1\2", b"PK\3\4") for place in found_at(data, mark)]
+    copy = tmp_path / name
+    for place in {place + offset for place in headers for offset in range(4, 46) if place + offset < len(data)}:
+        for bit in range(8):
+            copy.write_bytes(flipped(data, place=place, bit=bit))
+            assert has_whole_content(copy) in (True, False)
+
+
+def found_at(data: bytes, mark: bytes) -> Iterator[int]:
+    at = data.find(mark)
+    while at >= 0:
+        yield at
+        at = data.find(mark, at + 1)
 
 
 @pytest.mark.faults

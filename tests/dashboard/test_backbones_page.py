@@ -14,11 +14,11 @@ from core.catalog import load_catalog
 from core.drafts import newest_draft, read_draft
 from core.engine.questions.answer import answer
 from core.jobs import Job
+from core.preflight import preflight
 from core.questions.rank_backbones import RankRequest
 from core.workspace import Workspace
 from dashboard.backbones.table import Wish, info, wanted
 from dashboard.charts import backbones as chart
-from dashboard.design.cards import preflight
 from tests.dashboard.test_pages import primary, shown, text, workspace
 
 __all__ = ["workspace"]

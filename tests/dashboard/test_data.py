@@ -73,6 +73,22 @@ def test_a_folder_becomes_a_card_with_what_was_planted(workspace: Workspace, tmp
     assert not [path for path in files(workspace) if "jobs" in path.parts], "answers are cleared away"
 
 
+def test_a_set_that_the_teacher_lends_tells_its_faults_and_offers_no_repair(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    """It is a link in a learner's corner; each repair of it would be refused."""
+    app = imported(shown("data"), unpacked(tmp_path / "given", CROSSED), "pets")
+    repairs = ("data_it_is", "data_none", "data_do_", "data_delete")
+    assert [button for button in app.button if str(button.key).startswith(repairs)]
+    (home,) = workspace.datasets.glob("own-*")
+    theirs = home.rename(tmp_path / home.name)
+    home.symlink_to(theirs)
+    app = shown("data")
+    assert not app.exception
+    assert "dogs/cat.png" in text(app).replace("\\", "")
+    assert not [button.key for button in app.button if str(button.key).startswith(repairs)]
+
+
 def test_each_fix_works_and_is_taken_back(workspace: Workspace, tmp_path: Path) -> None:
     app = imported(shown("data"), unpacked(tmp_path / "given", CROSSED), "pets")
     app.button(key="data_it_is_0_0").click().run().run()

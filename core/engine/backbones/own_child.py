@@ -90,8 +90,19 @@ def check_archive(path: str) -> Counter[int] | None:
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
+            check_names(entries)
+            if sum(entry.file_size for entry in entries) > os.path.getsize(path):
+                raise Refused("overlap")
+            check_sums(archive, entries)
+    except Refused:
+        raise
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
         raise Refused("broken", str(error)) from error
+    return Counter(entry.file_size for entry in entries)
+
+
+def check_names(entries: list[zipfile.ZipInfo]) -> None:
+    """Raises Refused for too many entries, for a program among them, and for a compressed one."""
     if len(entries) > MOST_ENTRIES:
         raise Refused("entries", f"{len(entries):,}")
     names = [entry.filename for entry in entries]
@@ -100,9 +111,13 @@ def check_archive(path: str) -> Counter[int] | None:
     packed = next((e for e in entries if e.compress_type != zipfile.ZIP_STORED or e.file_size != e.compress_size), None)
     if packed is not None:
         raise Refused("compressed", packed.filename[:80])
-    if sum(entry.file_size for entry in entries) > os.path.getsize(path):
-        raise Refused("overlap")
-    return Counter(entry.file_size for entry in entries)
+
+
+def check_sums(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo]) -> None:
+    """Raises Refused for an entry that does not match its checksum, which torch does not compare. A file may have been
+    saved without any (`torch.serialization.set_crc32_options`)."""
+    if any(entry.CRC for entry in entries) and (wrong := archive.testzip()) is not None:
+        raise Refused("broken", f"{wrong[:80]} does not match its checksum")
 
 
 def refuse_lying(found: Mapping[str, Tensor], stored: Counter[int]) -> None:

@@ -277,7 +277,7 @@ def _notes(fit: Fit, weights: OpenedWeights, labels: Sequence[str]) -> list[str]
         notes.append("These are the averaged weights; the others in the file were ignored.")
     if others:
         notes.append(f"{others} tensors that do not belong to the network were ignored.")
-    kinds = sorted({spec.kind for spec in fit.specs.values()} & {"float16", "bfloat16", "float64"})
+    kinds = sorted({spec.kind for spec in fit.specs.values() if "float" in spec.kind} - {"float32"})
     if kinds:
         notes.append(f"Converted from {', '.join(kinds)} to float32.")
     if not labels:

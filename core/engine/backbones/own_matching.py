@@ -63,7 +63,7 @@ class Fit:
     @property
     def where(self) -> str:
         """The place of the network in the file; empty if the file holds nothing else."""
-        return ".".join(self.place) + (f" ({self.prefix})" if self.prefix else "")
+        return " ".join(part for part in (".".join(self.place), f"({self.prefix})" if self.prefix else "") if part)
 
     @property
     def averaged(self) -> bool:

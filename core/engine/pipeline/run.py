@@ -468,6 +468,8 @@ class StepChain:
             damaged = [name for name, digest in hashes.items() if file_hash(folder / name) != digest]
         except (OSError, DamagedError) as error:
             raise UserError("damaged_artifact", f"step {number}", str(error), "its stored files", RESUME) from error
+        if not hashes:
+            raise UserError("damaged_artifact", f"step {number}", f"an empty {HASHES}", "its stored files", RESUME)
         if damaged:
             allowed = "the files as the step wrote them"
             raise UserError("damaged_artifact", f"step {number}", ", ".join(damaged), allowed, RESUME)

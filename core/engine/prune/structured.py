@@ -31,6 +31,7 @@ from core.engine.prune.channel_selection import (
     remove,
 )
 from core.engine.prune.cutter import Ranker
+from core.engine.prune.room import limited
 from core.engine.prune.trace import last_layers, release, shuffle_entries, trace, traceable
 from core.errors import UserError, nearest
 from core.layer_patterns import matches, refuse_unknown
@@ -185,13 +186,17 @@ def is_of_library(fault: BaseException) -> bool:
 
 @contextmanager
 def _reported(net: nn.Module, example: Tensor) -> Iterator[None]:
-    """Raises a UserError for what the library cannot trace, and checks that the output's shape does not change."""
+    """Raises a UserError for what the library cannot trace, or not within the memory that `limited` allows, and checks
+    that the output's shape does not change."""
     try:
         before = _shape(net, example)
-        yield
+        with limited() as room:
+            yield
         after = _shape(net, example)
     except UserError:
         raise
+    except MemoryError as fault:
+        raise _not_prunable(net, f"to follow its channels takes more than {room / 2**30:.1f} GB of memory") from fault
     except LIBRARY_FAULTS as fault:
         if "allocate memory" in str(fault) or not is_of_library(fault):
             raise  # the machine's limit, or an error of ours: not the network's

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from core.engine.data.imports.file_names import alike, blank, folded, plainest, shown
-from core.engine.data.imports.folders import Parts, Tree, is_container, named_exactly, split_of
+from core.engine.data.imports.folders import Parts, Tree, is_container, named_exactly, says_when, split_of
 from core.engine.data.imports.readings import INNER, TOP, Reading, readings
 from core.errors import Choice, UserError, shorten
 
@@ -62,7 +62,7 @@ def arrange(paths: Sequence[str], wishes: Wishes = Wishes(), folders: Iterable[s
         found.classes[path] = _class_of(path, reading.of(places.rests[folder]))
         found.splits[path] = places.split(folder)
     found.folders = dict(places.class_folders(folders, reading))
-    found.warnings += places.remarks(found)
+    found.warnings += [*places.remarks(found), *_storing_names(found)]
     _merge_alike(found, wishes.merge)
     return found
 
@@ -154,6 +154,12 @@ class _Places:
         """Which folders were taken as splits, and which folders are next to them."""
         if not any(found.splits.values()):
             return
+        if self.tree.beside:
+            yield (
+                f"next to the split folders lie, with the same classes but no split word in their names: "
+                f"{_listed(self.tree.beside)}; their images were split automatically; if they are splits, name them "
+                "train, validation or test"
+            )
         names = sorted({folder[-1] for folder in self.marks})
         guessed = "" if all(map(named_exactly, names)) else "; if they are classes, use --no-splits"
         yield f"the folders {_listed(names)} were taken as splits{guessed}"
@@ -241,6 +247,17 @@ def _counted(named: Counter[str]) -> str:
 
 def _listed(names: Collection[str]) -> str:
     return ", ".join(map(shown, sorted(names)[:LISTED])) + (" …" if len(names) > LISTED else "")
+
+
+def _storing_names(found: Arrangement) -> Iterable[str]:
+    """A warning about classes whose names say when or how files were stored, not what they show."""
+    names = set(found.classes.values())
+    odd = names if all(map(is_container, names)) else set(filter(says_when, names))
+    if odd:
+        yield (
+            f"taken as classes, although the names say when or how the images were stored: {_listed(odd)}; if they are "
+            f"none, put the images of each class into a folder of its own, or use {UNLABELLED}"
+        )
 
 
 def _class_of(path: str, name: str | None) -> str:

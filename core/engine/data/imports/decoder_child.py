@@ -35,6 +35,7 @@ MEMORY = 3 * 2**30
 WHITE = 65535
 STRAY = 10_000  # pixels, of which one may be above the depth of the data
 LOW_BYTES = {"16B": "16L", "16L": "16B", "16N": "16B" if sys.byteorder == "little" else "16L"}
+NEW_SUBFILE_TYPE, MAKE, SUB_IFDS, DNG_VERSION = 254, 271, 330, 50706  # TIFF 6.0's, TIFF/EP's and DNG's tags
 BITS_PER_SAMPLE, DESCRIPTION, MOST_SAMPLE, MOST_SIGNED = 258, 270, 281, 341  # TIFF 6.0's tags
 _STATED = re.compile(
     r"(?:significant[ _-]?bits|bit[ _-]?depth|bits[ _-]?per[ _-]?(?:sample|pixel|channel))\W{1,4}(\d{1,2})\b", re.I
@@ -111,6 +112,8 @@ def _check(image: Image.Image) -> list[str]:
     pixels = image.width * image.height
     if pixels > MOST_PIXELS:
         raise Unreadable(f"{image.width} × {image.height} = {pixels / 1e6:.0f} megapixels; at most 50 are read")
+    if _preview_of_raw(image):
+        raise Unreadable("a camera's raw file, of which only the small preview can be read: save it as JPEG or PNG")
     if image.mode == "F":
         raise Unreadable("32-bit float pixels; 8 and 16 bits are read")
     if image.mode == "I" and image.format != "PNG":
@@ -118,6 +121,15 @@ def _check(image: Image.Image) -> list[str]:
     if any("LA;16" in str(tile[3]) for tile in getattr(image, "tile", [])):
         raise Unreadable("16-bit grey with transparency; save it without transparency")
     return ["animated"] if getattr(image, "n_frames", 1) > 1 and image.format != "MPO" else []
+
+
+def _preview_of_raw(image: Image.Image) -> bool:
+    """Whether the first image of a TIFF only stands for a larger one: NewSubfileType says so, it has DNG's version, or
+    further images lie in SubIFDs and a camera is named (NEF, ARW, CR2 …)."""
+    tags = getattr(image, "tag_v2", {})
+    kind = tags.get(NEW_SUBFILE_TYPE, 0)
+    small = isinstance(kind, int) and kind & 1 == 1
+    return image.format == "TIFF" and (small or DNG_VERSION in tags or (SUB_IFDS in tags and MAKE in tags))
 
 
 def peak_of(samples: np.ndarray) -> int:

@@ -17,6 +17,7 @@ from functools import cache
 SAMPLE = 20_000  # non-ASCII characters examined
 LEAST = 0.34  # below this score nothing is plausible
 COMMON, RARE = 0.6, 0.15  # weight of characters in the first level of the standard, and in the rest of it
+CAPITALS = 0.9  # weight of a capital behind another: koi8_r and cp1251 read each other's letters in the other case
 
 _SIMPLIFIED = (
     "的一是不了人我在有他这中大来上国个到说们为子和你地出道也时年得就那要下以生会自着去之过家学对可她里后小么心多天而能好都然"
@@ -37,10 +38,15 @@ _ALPHABETS = {
     "Romanian": "ăâîşţ", "Croatian": "čćđšž", "Turkish": "çğıöşüâî", "Greek": "αβγδεζηθικλμνξοπρστυφχψωςάέήίόύώϊϋΐΰ",
     "Russian": "абвгдежзийклмнопрстуфхцчшщъыьэюяё", "Ukrainian": "абвгдежзийклмнопрстуфхцчшщьюяєіїґ",
     "Bulgarian": "абвгдежзийклмнопрстуфхцчшщъьюя",
+    "Lithuanian": "ąčęėįšųūž", "Latvian": "āčēģīķļņšūž", "Estonian": "õäöüšž",
+    "Hebrew": "אבגדהוזחטיךכלםמןנסעףפץצקרשת", "Arabic": "ءآأؤإئابةتثجحخدذرزسشصضطظعغفقكلمنهوىي",
+    "Persian": "ءآأئابپتثجچحخدذرزژسشصضطظعغفقکكگلمنهوىيی",
+    "Thai": "กขคฆงจฉชซฌญฎฏฐฑฒณดตถทธนบปผฝพฟภมยรฤลวศษสหฬอฮฯะัาำิีึืฺุูเแโใไๅๆ็่้๊๋์",
 }  # fmt: skip
 _FREQUENT = {
     "Russian": "оеаинтсрвлкмдпу", "Ukrainian": "оаниівертскдлпу", "Bulgarian": "аеиотнрсвлдкпмъ",
-    "Greek": "αοειτσνηυρπκλμςόίά",
+    "Greek": "αοειτσνηυρπκλμςόίά", "Hebrew": "יוהלאתמרבשנםעדחפק", "Arabic": "اليمونترهبدعفسكقةحأ",
+    "Persian": "ایيردنهومتبسشکكلزگخ", "Thai": "านรอกเง่้มยวลัดท็ีสะต์คิห",
 }  # fmt: skip
 _QUOTES = "“”„‘’‚–—…€«»‹›°§№¡¿·"
 _FULL_WIDTH = "、。，！？：；（）「」『』《》“”‘’…—・　"
@@ -63,6 +69,10 @@ GUESSES = (
     *(Candidate("cp1251", name) for name in ("Russian", "Ukrainian", "Bulgarian")),
     Candidate("iso8859_2", "Polish"), Candidate("iso8859_2", "Czech"), Candidate("koi8_r", "Russian"),
     Candidate("cp866", "Russian"), Candidate("cp1253", "Greek"), Candidate("cp1254", "Turkish"),
+    *(Candidate("cp1257", name) for name in ("Lithuanian", "Latvian", "Estonian")),
+    Candidate("cp1255", "Hebrew"), Candidate("cp1256", "Arabic"), Candidate("cp1256", "Persian"),
+    Candidate("cp874", "Thai"), Candidate("iso8859_5", "Russian"), Candidate("iso8859_6", "Arabic"),
+    *(Candidate("mac_roman", name) for name in ("German", "French", "Spanish", "Portuguese", "Italian", "Nordic")),
 )  # fmt: skip
 ZIP_GUESSES = (
     *(each for each in GUESSES if each.encoding in ("gb18030", "big5", "cp932", "cp949", "euc_jp", "cp866")),
@@ -151,7 +161,8 @@ def _alphabet(language: str) -> Weigh:
         else:
             mixed = any(each.isascii() and each.isalpha() for each in (before, after))
             fits = bool(near) and not mixed and all(each.lower() in letters for each in near)
-        return letters.get(character.lower(), 0.0) if fits else 0.0
+        loud = CAPITALS if not latin and character.isupper() and before.isupper() else 1.0
+        return loud * letters.get(character.lower(), 0.0) if fits else 0.0
 
     return weigh
 

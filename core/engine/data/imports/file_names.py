@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 
@@ -13,8 +14,11 @@ IGNORED = frozenset((
     "__macosx", "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "picasa.ini", "ntuser.dat", "icon\r",
     "$recycle.bin", "system volume information", "found.000", "lost+found", "lost.dir", "network trash folder",
     "temporary items", "thevolumesettingsfolder", "@eadir", "@recycle", "#recycle", "#snapshot", "@recently-snapshot",
-    "@tmp", "__pycache__", "node_modules",
+    "@tmp", "@__thumb", "@sharebin", "__pycache__", "node_modules", "$windows.~bt", "$windows.~ws", "$extend",
+    "msocache", "config.msi", "iconcache.db", "zbthumbnail.info", "pspbrwse.jbf", "photothumb.db", "backups.backupdb",
+    "desktop db", "desktop df", "_gsdata_", "_vti_cnf", "sync.ffs_db", "thmbnl",
 ))  # fmt: skip
+IGNORED_FORMS = re.compile(r"found\.\d{3}|ehthumbs.*\.db|thumbs.*\.db|.+:zone\.identifier|.+\.ds_store")
 IGNORED_AS_WRITTEN = frozenset({"RECYCLER", "RECYCLED", "CVS"})  # in lower case they could be classes
 TEMPORARY = ("~$", "~lock", ".~lock")  # prefixes used by office programs
 DEEPEST = 32
@@ -56,12 +60,16 @@ def is_ignored(name: str) -> bool:
     """Whether a file or folder with this name is hidden or left behind by a program."""
     if name in (".", ".."):  # components without meaning
         return False
-    return name.startswith((".", *TEMPORARY)) or name.casefold() in IGNORED or name in IGNORED_AS_WRITTEN
+    plain = name.casefold()
+    litter = plain in IGNORED or name in IGNORED_AS_WRITTEN or bool(IGNORED_FORMS.fullmatch(plain))
+    return litter or name.startswith((".", *TEMPORARY))
 
 
 def skip_reason(name: str) -> str:
     """Why a file with this name is skipped; empty if it is not."""
-    if any(unicodedata.category(c) in ("Cc", "Cs") for c in name):
+    if any(unicodedata.category(c) == "Cs" for c in name):
+        return "its name is not valid text: rename it, or for a zip give its encoding"
+    if any(unicodedata.category(c) == "Cc" for c in name):
         return "its name holds control characters"
     if any(len(part.encode()) > LONGEST for part in name.split("/")):
         return f"its name is longer than {LONGEST} bytes"
@@ -94,9 +102,16 @@ def folded(name: str) -> str:
 
 def alike(name: str) -> str:
     """A normal form, equal for similar names: those that differ only in case, Unicode form, full-width forms, spaces,
-    invisible characters or trailing dots."""
-    seen = "".join(c for c in folded(name) if unicodedata.category(c)[0] not in "ZC" and not _selects_form(c))
+    underscores or hyphens between words, kinds of dashes and apostrophes, invisible characters or trailing dots."""
+    seen = "".join(c for c in folded(name).translate(_SIGNS) if unicodedata.category(c)[0] not in "ZC")
+    seen = _JOINT.sub("", "".join(c for c in seen if not _selects_form(c)))
     return seen.rstrip(".") or seen
+
+
+_SIGNS = str.maketrans(
+    {**dict.fromkeys("‐‑‒–—―−﹘﹣－", "-"), **dict.fromkeys("’‘‛ʼ′`´＇", "'"), **dict.fromkeys("“”„″＂", '"')}
+)
+_JOINT = re.compile(r"(?<=[^\W\d_]{2})[-_](?=[^\W\d_]{2})")  # of words, not of numbers or grades: `A-`, `1-2` stay
 
 
 def _selects_form(character: str) -> bool:

@@ -26,6 +26,27 @@ _STARTS = (
     (b"%!PS", "EPS"),
     (b"\xc5\xd0\xd3\xc6", "EPS"),
     (b"\0\0\1\0", "icon"),
+    *((f"P{number}{blank}".encode(), "Netpbm") for number in range(1, 8) for blank in " \t\r\n"),
+    (b"II+\0", "BigTIFF"),
+    (b"MM\0+", "BigTIFF"),
+    (b"DDS ", "DDS"),
+    (b"v/1\x01", "OpenEXR"),
+    (b"#?RADIANCE", "Radiance HDR"),
+    (b"SIMPLE  =", "FITS"),
+    (b"\xff\x4f\xff\x51", "JPEG 2000"),
+    (b"FUJIFILMCCD-RAW", "camera raw"),
+    (b"IIRO", "camera raw"),
+    (b"IIU\0", "camera raw"),
+    (b"\0MRM", "camera raw"),
+    (b"gimp xcf", "GIMP"),
+    (b"\x1aE\xdf\xa3", "video"),
+    (b"\0\0\1\xba", "video"),
+    (b"\0\0\1\xb3", "video"),
+    (b"FLV\1", "video"),
+    (b"\x89HDF\r\n\x1a\n", "HDF5"),
+    (b"bplist00", "property list"),
+    (b"L\0\0\0\x01\x14\x02\0", "shortcut"),
+    (b"SQLite format 3", "SQLite"),
     (b"8BPS", "Photoshop"),
     (b"\0\0\0\x0cjP  ", "JPEG 2000"),
     (b"\xff\x0a", "JPEG XL"),
@@ -35,15 +56,22 @@ _STARTS = (
     (b"MZ", "program"),
     (b"\x80\x02", "pickle"),
 )
-_BRANDS = {b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIC", b"msf1": "HEIC", b"avif": "AVIF", b"avis": "AVIF"}
+_BRANDS = {
+    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"heif", b"hevc", b"hevx", b"hevm", b"hevs"), "HEIC"),
+    **dict.fromkeys((b"mif1", b"msf1", b"miaf", b"mif2"), "HEIC"),
+    b"avif": "AVIF", b"avis": "AVIF", b"crx ": "camera raw", b"jxl ": "JPEG XL", b"jp2 ": "JPEG 2000",
+    **dict.fromkeys((b"M4A ", b"M4B ", b"M4P "), "audio"),
+}  # fmt: skip
 
 
 def kind_of(head: bytes) -> str:
     """`PNG`, `HEIC`, `ZIP`, `text`, `empty` or `unknown`, for the first bytes of a file."""
     if not head:
         return "empty"
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "WEBP"
+    if head[:4] == b"RIFF":
+        return {b"WEBP": "WEBP", b"AVI ": "video", b"WAVE": "audio"}.get(head[8:12], "unknown")
+    if head[128:132] == b"DICM":
+        return "DICOM"
     if head[4:8] == b"ftyp":
         return _BRANDS.get(head[8:12], "video")
     if head[257:262] == b"ustar":

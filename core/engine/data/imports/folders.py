@@ -12,20 +12,39 @@ from functools import cached_property
 from core.engine.data.imports.file_names import folded
 
 Parts = tuple[str, ...]
+# English, German, French, Spanish, Portuguese, Italian, Dutch, Polish, Russian, Ukrainian, Turkish, Chinese, Japanese
+# and Korean, in the form of `folded`.
 SPLIT_WORDS = {
-    **dict.fromkeys(("train", "training", "trn", "训练", "训练集"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev", "eval", "evaluation", "验证", "验证集"), "validation"),
-    **dict.fromkeys(("test", "testing", "tst", "holdout", "测试", "测试集"), "test"),
-}
+    **dict.fromkeys((
+        "train", "training", "trn", "entraînement", "entrainement", "apprentissage", "entrenamiento", "treinamento",
+        "treino", "addestramento", "allenamento", "treningowy", "treningowe", "обучение", "тренировка", "навчання",
+        "eğitim", "egitim", "学習", "訓練", "訓練集", "训练", "训练集", "학습", "훈련",
+    ), "train"),
+    **dict.fromkeys((
+        "val", "valid", "validation", "dev", "eval", "evaluation", "validierung", "validación", "validacion",
+        "validação", "validacao", "validazione", "validatie", "walidacja", "walidacyjne", "валидация", "проверка",
+        "валідація", "doğrulama", "dogrulama", "検証", "驗證", "驗證集", "验证", "验证集", "검증",
+    ), "validation"),
+    **dict.fromkeys((
+        "test", "testing", "tst", "holdout", "prueba", "pruebas", "teste", "testowy", "testowe", "тест", "тестирование",
+        "テスト", "測試", "測試集", "测试", "测试集", "테스트", "시험",
+    ), "test"),
+}  # fmt: skip
+# What is written behind a split word without a border: `traindata`, `测试数据`, `学習データ`.
+_BEHIND = ("data", "dataset", "daten", "set", "images", "imgs", "数据", "数据集", "数據", "データ", "데이터")
 # Names of folders that say nothing about their content; a level with only such names is not the class level.
 CONTAINERS = frozenset((
     "batch", "chunk", "data", "dataset", "datasets", "disc", "disk", "download", "downloads", "export", "exports",
     "file", "files", "folder", "folders", "fold", "img", "imgs", "image", "images", "part", "parts", "photo", "photos",
     "pic", "pics", "picture", "pictures", "roll", "session", "sessions", "set", "shard", "subset", "sample", "samples",
     "vol", "volume", "raw", "new", "old", "misc", "all", "backup", "copy", "archive", "crops", "frames", "jpg", "jpeg",
-    "png", "scans", "upload", "uploads",
+    "png", "scans", "upload", "uploads", "annotation", "annotations", "label", "labels", "camera", "dcim",
+    "screenshots",
 ))  # fmt: skip
+_FILLERS = frozenset(("from", "of", "the"))  # `Photos from 2019`, as Google's export has it
+_CAMERA = re.compile(r"[1-9]\d\d[A-Z0-9_]{5}")  # 100CANON, 101_PANA, 102MSDCF: the folders of a camera, as DCF has them
 _YEAR = re.compile(r"(19|20)\d\d([-_. ]?(0[1-9]|1[0-2])([-_. ]?([0-2]\d|3[01]))?)?")
+_DATED = re.compile(r"(?<!\d)(19|20)\d\d(?!\d)")
 _WORD = re.compile(r"[A-Z]?[^\W\d_A-Z]+|[A-Z]+(?![^\W\d_A-Z])|[^\W\d_]+")
 
 
@@ -36,8 +55,14 @@ def words(name: str) -> list[str]:
 
 def split_of(name: str) -> str:
     """The split that a folder's name means: its words contain exactly one kind of split word; otherwise ''."""
-    kinds = {SPLIT_WORDS[word] for word in words(name) if word in SPLIT_WORDS}
+    kinds = {kind for word in words(name) if (kind := _split_word(word))}
     return kinds.pop() if len(kinds) == 1 else ""
+
+
+def _split_word(word: str) -> str:
+    """The split that a word means, also with `data` or the like written behind it; otherwise ''."""
+    bare = next((word.removesuffix(end) for end in _BEHIND if word.endswith(end)), word)
+    return SPLIT_WORDS.get(word) or SPLIT_WORDS.get(bare, "")
 
 
 def named_exactly(name: str) -> bool:
@@ -47,9 +72,18 @@ def named_exactly(name: str) -> bool:
 
 def is_container(name: str) -> bool:
     """Whether a name says when or how files were stored (`2019`, `2020-05`, `batch 3`), not what they show."""
-    plain = folded(name.strip())
     found = words(name)
-    return bool(_YEAR.fullmatch(plain)) or (bool(found) and all(word in CONTAINERS for word in found))
+    return says_when(name) or (bool(found) and all(word in CONTAINERS for word in found))
+
+
+def says_when(name: str) -> bool:
+    """Whether a name is a date, or a folder that a camera or an album service numbered (`100CANON`, `Photos from
+    2019`)."""
+    plain = folded(name.strip())
+    if _YEAR.fullmatch(plain) or _CAMERA.fullmatch(name.strip()):
+        return True
+    stored = [word for word in words(name) if word not in _FILLERS]
+    return bool(_DATED.search(plain)) and bool(stored) and all(word in CONTAINERS for word in stored)
 
 
 @dataclass(frozen=True)
@@ -96,6 +130,17 @@ class Tree:
             elif len(kinds) == 1 == len(self.inside(parent)) and found.get(parent) in kinds.values():
                 found |= {(*parent, name): kind for name, kind in kinds.items()}  # train/train_images
         return found
+
+    @cached_property
+    def beside(self) -> list[str]:
+        """The names of folders next to split folders with the same classes inside, but without a split word."""
+        found = set()
+        for parent in {folder[:-1] for folder in self.marks}:
+            split = {folder[-1] for folder in self.marks if folder[:-1] == parent}
+            inside = {folded(name) for mark in split for name in self.inside((*parent, mark))}
+            others = self.inside(parent) - split
+            found |= {name for name in others if inside & {folded(each) for each in self.inside((*parent, name))}}
+        return sorted(found)
 
     def _kinds(self, parent: Parts) -> dict[str, str]:
         return {name: kind for name in sorted(self.inside(parent)) if (kind := split_of(name))}

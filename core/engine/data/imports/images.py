@@ -209,7 +209,7 @@ def _foreign(head: bytes) -> str:
     if kind == "ZIP":
         return "a zip inside: unpack it first"
     if kind in ("empty", "unknown"):
-        return f"{'empty' if kind == 'empty' else 'not an image'}; supported: {readable}"
+        return f"{'empty' if kind == 'empty' else 'not recognised as an image'}; supported: {readable}"
     return f"{kind}, not a picture we read; supported: {readable}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -145,7 +146,9 @@ def bag_of_words(texts: Mapping[str, Sequence[str]], labels: Mapping[str, Sequen
         counted = words.fit_transform(texts["train"])
     except ValueError:  # an empty vocabulary
         return None
-    model = LogisticRegression(max_iter=1000).fit(counted, labels["train"])
+    with warnings.catch_warnings():  # scikit-learn takes many classes of few texts for a regression, and says so
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+        model = LogisticRegression(max_iter=1000).fit(counted, labels["train"])
     scores = [float(model.score(words.transform(texts[part]), labels[part])) for part in ("validation", "test")]
     return Bag(*scores)
 

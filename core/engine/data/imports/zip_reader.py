@@ -170,6 +170,8 @@ class Archive:
             full, packed, offset = self._large(extra, full, packed, offset)
             name = plain(decode_name(raw, "utf-8" if flags & MARKED else self.encoding))
             self._check_kind(name, mode >> 16 if made_by >> 8 in (3, 19) else 0, flags)
+            if not name:  # `./`, the folder of all
+                continue
             if name.endswith("/"):
                 self.folders.add(name.rstrip("/"))
             else:

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from core.engine.backbones import own_child
-from core.engine.backbones.own_weights import opened
+from core.engine.backbones.own_weights import Spec, opened
 from core.engine.context import CancelledError
 from core.errors import UserError
 from tests.core.engine.backbones import hostile_weights as hostile
@@ -179,3 +179,23 @@ def test_the_child_may_write_nothing(tmp_path: Path) -> None:
     )
     assert ended.returncode != 0
     assert (tmp_path / "out").stat().st_size == 0
+
+
+def test_a_flipped_byte_is_found_by_its_checksum_and_files_without_checksums_are_read(tmp_path: Path) -> None:
+    """torch.load itself compares no checksum."""
+    path = tmp_path / "w.pth"
+    torch.save({"a.weight": torch.arange(4000.0), "a.bias": torch.ones(5000)}, path)
+    whole = path.read_bytes()
+    for share in (0.3, 0.5, 0.7, 0.9):
+        place = int(share * len(whole))
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 64]) + whole[place + 1 :])
+        with pytest.raises(UserError, match="checksum") as caught, opened(path, lambda: None):
+            pass
+        assert caught.value.code == "weights_damaged"
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save({"a.weight": torch.arange(4000.0)}, path)
+    finally:
+        torch.serialization.set_crc32_options(True)
+    with opened(path, lambda: None) as found:
+        assert found.groups == {(): {"a.weight": Spec((4000,), "float32")}}

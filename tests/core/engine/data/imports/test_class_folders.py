@@ -45,6 +45,14 @@ GIVEN_SPLITS: dict[str, tuple[Folders, set[str | None]]] = {
     "year behind": (under("train2017", "val2017"), {"train", "validation"}),
     "camel case": (under("trainImages", "TestImages"), {"train", "test"}),
     "Chinese": (under("训练集", "测试集"), {"train", "test"}),
+    "German": (under("Training", "Validierung", "Test"), {"train", "validation", "test"}),
+    "French": (under("entraînement", "validation", "test"), {"train", "validation", "test"}),
+    "Spanish": (under("entrenamiento", "validación", "prueba"), {"train", "validation", "test"}),
+    "traditional Chinese": (under("訓練", "驗證", "測試"), {"train", "validation", "test"}),
+    "Japanese": (under("学習データ", "検証データ", "テストデータ"), {"train", "validation", "test"}),
+    "Russian": (under("обучение", "валидация", "тест"), {"train", "validation", "test"}),
+    "without a border": (under("traindata", "valset", "testimages"), {"train", "validation", "test"}),
+    "Chinese with data behind": (under("训练数据", "验证数据", "测试数据"), {"train", "validation", "test"}),
     "a wrapper below": (under("train/images", "test/images"), {"train", "test"}),
     "wrappers of different names below": (under("train/imgs_a", "test/imgs_b"), {"train", "test"}),
     "a wrapper above": (under("data/train", "data/test"), {"train", "test"}),
@@ -157,8 +165,33 @@ def test_where_one_level_is_plausible_it_is_taken_and_said(row: str) -> None:
 
 
 def test_a_flat_set_and_wrappers_around_it_need_no_word() -> None:
-    for folders in (TWO, {f"photos/mine/{name}": count for name, count in TWO.items()}, {"2019": 5, "2020": 5}):
+    for folders in (TWO, {f"photos/mine/{name}": count for name, count in TWO.items()}, {"747MAX": 5, "camera": 5}):
         assert arranged(folders).warnings == []
+
+
+@pytest.mark.parametrize(
+    ("folders", "odd"),
+    [
+        ({"2019": 5, "2020": 5}, "2019, 2020"),
+        ({"100CANON": 5, "101CANON": 5}, "100CANON, 101CANON"),
+        ({"batch 1": 5, "batch 2": 5}, "batch 1, batch 2"),
+        ({"Photos from 2019": 5, **TWO}, "Photos from 2019"),
+        ({"DCIM/100_PANA": 5, "DCIM/101_PANA": 5}, "100_PANA, 101_PANA"),
+    ],
+)
+def test_classes_named_like_rolls_of_a_camera_are_said(folders: Folders, odd: str) -> None:
+    (told,) = arranged(folders).warnings
+    assert told.startswith("taken as classes, although the names say when or how the images were stored: " + odd + ";")
+    assert "--unlabelled" in told
+
+
+def test_a_folder_beside_the_splits_with_the_same_classes_is_named() -> None:
+    """As a split whose name no list of words knows."""
+    layout = arranged(under("train", "test", "ellenőrzés"))
+    assert {split for path, split in layout.splits.items() if path.startswith("ellenőrzés")} == {None}
+    (told,) = [each for each in layout.warnings if "ellenőrzés" in each and "no split word" in each]
+    assert "name them train, validation or test" in told
+    assert not any("no split word" in each for each in arranged({**under("train", "test"), "birds": 5}).warnings)
 
 
 def test_splits_without_class_folders_are_no_classes_unless_a_person_says_so() -> None:
@@ -221,6 +254,16 @@ def test_names_that_are_alike_are_offered_as_a_merge(other: str, tmp_path: Path)
     got = import_images(path, "mine", tmp_path / "datasets", wishes=Wishes(merge=True))
     assert (got.classes, got.images) == (2, 11)
     assert any("merged into the class" in warning for warning in got.warnings)
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "same"),
+    [("red-oak", "red–oak", True), ("red-oak", "red‐oak", True), ("red_oak", "Red oak", True),
+     ("red-oak", "redoak", True), ("lady's", "lady’s", True), ("A-", "A", False), ("1-2", "12", False),
+     ("B_1", "B1", False), ("a-b", "ab", False), ("cats", "cat's", False)],
+)  # fmt: skip
+def test_dashes_underscores_and_apostrophes_of_any_kind_are_one(name: str, other: str, same: bool) -> None:
+    assert (alike(name) == alike(other)) is same
 
 
 def test_what_cannot_be_seen_in_a_name_is_spelled_out() -> None:
@@ -314,7 +357,8 @@ LITTER = (
     "cats/@eaDir/0.png/SYNOFILE_THUMB_M.png", "#recycle/a.png", "cats/.thumbnails/a.png", "lost+found/a.png",
     ".idea/a.xml", ".vscode/a.json", "node_modules/a/b.png", "cats/.DS_Store", "cats/._0.png", "dogs/desktop.ini",
     "dogs/Thumbs.db", "dogs/.~lock.a#", "dogs/.picasa.ini", "dogs/Picasa.ini", "__MACOSX/cats/._0.png",
-    "DOGS.tmp/.hidden", "cats/~$a.png", "RECYCLER/a.png", "CVS/a.png",
+    "DOGS.tmp/.hidden", "cats/~$a.png", "RECYCLER/a.png", "CVS/a.png", "found.003/a.png", "MSOCache/a.png",
+    "cats/0.png:Zone.Identifier", "$WINDOWS.~BT/a.png", "cats/@__thumb/a.png", "thumbs_cache.db", "_gsdata_/a.png",
 )  # fmt: skip
 
 

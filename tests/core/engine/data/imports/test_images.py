@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from core.engine.data import Imported, datasets, import_images, load_dataset
 from core.engine.data.imports.class_folders import Wishes
@@ -419,6 +420,27 @@ def test_the_child_can_write_no_file(tmp_path: Path) -> None:
     assert b"File too large" in done.stderr
 
 
+def raw_preview(tags: dict[int, Any]) -> bytes:
+    """A TIFF with these tags, as the first image of a camera's raw file is one."""
+    held = ImageFileDirectory_v2()
+    for number, value in tags.items():
+        held[number] = value
+    return encoded(picture(5), "TIFF", tiffinfo=held)
+
+
+def test_a_folder_with_a_name_that_is_no_text_says_so(tmp_path: Path) -> None:
+    given = unpacked(tmp_path / "given", {**pngs("cats", 4), **pngs("dogs", 4, 50), **pngs("birds", 4, 90)})
+    os.rename(os.fsencode(given / "birds"), os.fsencode(given) + b"/caf\xe9")
+    got = import_images(given, "mine", tmp_path / "datasets")
+    assert {entry["reason"].partition(":")[0] for entry in got.skipped} == {"its name is not valid text"}
+
+
+def test_parts_of_a_path_that_say_nothing_are_no_folders(tmp_path: Path) -> None:
+    files = {f"./{name}": data for name, data in TWO.items()}
+    got = imported(tmp_path, {"./": b"", **files})
+    assert (got.classes, got.images, got.skipped, got.warnings) == (2, 8, [], [])
+
+
 def test_files_that_are_no_pictures_are_skipped_with_their_kind(tmp_path: Path) -> None:
     inner = io.BytesIO()
     with zipfile.ZipFile(inner, "w") as archive:
@@ -429,6 +451,15 @@ def test_files_that_are_no_pictures_are_skipped_with_their_kind(tmp_path: Path) 
         "figure.eps": (b"%!PS-Adobe-3.0 EPSF-3.0", "EPS"),
         "paper.pdf": (b"%PDF-1.7", "PDF"),
         "phone.jpg": (b"\0\0\0\x18ftypheic" + bytes(20), "HEIC"),
+        "burst.heif": (b"\0\0\0\x18ftyphevc" + bytes(20), "HEIC"),
+        "canon.CR3": (b"\0\0\0\x18ftypcrx " + bytes(20), "camera raw"),
+        "grey.pgm": (b"P5\n4 4\n255\n" + bytes(16), "Netpbm"),
+        "scan.dcm": (bytes(128) + b"DICM" + bytes(40), "DICOM"),
+        "large.tif": (b"II+\0" + bytes(60), "BigTIFF"),
+        "clip.avi": (b"RIFF\0\0\0\0AVI LIST", "video"),
+        "noise.dat": (bytes(range(256)), "not recognised as an image"),
+        "raw.nef": (raw_preview({271: "NIKON", 254: 1}), "small preview"),
+        "raw.dng": (raw_preview({50706: (1, 4, 0, 0)}), "small preview"),
         "nothing.png": (b"", "empty"),
         "inner.zip": (inner.getvalue(), "zip inside"),
         "cut.png": (TWO["cats/0.png"][:80], "damaged"),

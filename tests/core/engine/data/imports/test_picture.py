@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from assets import predict as script
 from core.engine.data.imports.decoder_pool import Decoder, Unreadable
 from core.engine.data.imports.picture import Opened
 from tests.core.engine.data.imports.test_cut import KINDS, file_of, scene
-from tests.core.engine.data.imports.test_images import encoded
+from tests.core.engine.data.imports.test_images import encoded, raw_preview
 
 GREY = {"size": 28, "channels": 1, "mean": [0.29], "std": [0.35]}
 COLOUR = {"size": 56, "channels": 3, "mean": [0.48, 0.45, 0.4], "std": [0.22, 0.22, 0.22], "crop": 0.875}
@@ -84,3 +84,21 @@ def test_several_networks_decode_it_once_for_each_cut(decoder: Decoder, monkeypa
         assert isinstance(opened.prepared(way), np.ndarray)
         assert isinstance(opened.prepared(way), np.ndarray)
     assert len(seen) == len({repr(way.get("input")) for way in WAYS.values()}) == 4
+
+
+ODD: dict[str, Callable[[], bytes]] = {
+    "floats": lambda: encoded(Image.fromarray(np.random.default_rng(0).random((20, 20), dtype=np.float32)), "TIFF"),
+    "32 bits": lambda: encoded(Image.fromarray(np.arange(400, dtype=np.int32).reshape(20, 20)), "TIFF"),
+    "a preview": lambda: raw_preview({271: "NIKON", 254: 1}),
+    "a DNG": lambda: raw_preview({50706: (1, 4, 0, 0)}),
+}
+
+
+@pytest.mark.parametrize("row", ODD)
+def test_what_an_import_skips_predict_refuses_too(decoder: Decoder, row: str, tmp_path: Path) -> None:
+    """It would otherwise answer with the probabilities of a white picture, or of a thumbnail."""
+    data = ODD[row]()
+    assert isinstance(decoder.decode(data, 0), Unreadable)
+    (tmp_path / "odd.tif").write_bytes(data)
+    with pytest.raises(ValueError, match=r"are read|can be read"):
+        script.prepare(str(tmp_path / "odd.tif"), COLOUR)
