@@ -25,7 +25,9 @@ from websockets.typing import Origin, Subprotocol
 
 from core import assets, cli
 from core.assets import ASSETS, shipped
+from core.commands.program import WRONG_INPUT
 from core.errors import UserError
+from tests.commands import put_in_place
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("core/", "dashboard/", "assets/")
@@ -106,10 +108,10 @@ def test_other_people_of_the_machine_may_read_what_is_installed(built: dict[str,
 def test_a_file_that_is_missing_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cli, "RECIPES", tmp_path)
+    put_in_place(monkeypatch, "RECIPES", tmp_path)
     with pytest.raises(SystemExit) as ended:
         cli.main(["demo", "--json", "--workspace", str(tmp_path / "w")])
-    assert ended.value.code == cli.WRONG_INPUT
+    assert ended.value.code == WRONG_INPUT
     (error,) = json.loads(capsys.readouterr().out)["errors"]
     assert error["code"] == "incomplete_installation"
     assert str(tmp_path / "demo.toml") in error["given"]

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from core.bundle import model_card
 from core.chance import Chance, assumed
-from core.cli import _run_line
+from core.commands.runs import run_line
 from core.engine.data import Dataset, Split, Target, Unlabelled, chance_of, load_dataset
 from core.events import DataLoaded, Measured, RunFinished, RunStarted
 from core.points import Point
@@ -138,10 +138,10 @@ def test_the_command_line_says_it_in_every_table(tmp_path: Path) -> None:
     bad, good = measured(store, "digits", counted=luck, low=0.6), measured(store, "digits", counted=luck, low=0.7)
     words = "not proven better than chance"
     assert words in point_line(bad.summary().points[0])
-    assert words in _run_line(bad.summary().line())
+    assert words in run_line(bad.summary().line())
     assert "! not proven" in printed(bad)
     assert "chance: 62.5 %, always answering with the most frequent of 4 classes" in printed(bad)
-    assert words not in point_line(good.summary().points[0]) + _run_line(good.summary().line())
+    assert words not in point_line(good.summary().points[0]) + run_line(good.summary().line())
     assert "not proven" not in printed(good)
     card = {"classes": ["a"], "preprocessing": {"channels": 1, "size": 8, "mean": 0, "std": 1}, "backbone": "resnet8"}
     assert f"- Its accuracy is {words}." in model_card(bad, bad.summary().points[0], card)

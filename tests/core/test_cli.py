@@ -21,6 +21,7 @@ from core.catalog import load_catalog
 from core.processes import dashboard as dashboard_process
 from core.processes.workers import Identity
 from core.workspace import Workspace
+from tests.commands import put_in_place
 
 RECIPE = """
 name = "small"
@@ -220,7 +221,7 @@ def test_ctrl_c_says_what_became_of_it(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "ask", interrupted)
+    put_in_place(monkeypatch, "ask", interrupted)
     run(*words, code=130)
     assert f"Interrupted. {outcome}" in capsys.readouterr().err.replace("The ranking was stopped; ", "")
 
@@ -247,7 +248,7 @@ def test_a_recipe_comes_on_stdin(
 def test_submit_says_where_the_run_is(
     workspace: Path, recipe: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "ensure_supervisor", lambda store: None)
+    put_in_place(monkeypatch, "ensure_supervisor", lambda store: None)
     run("submit", str(recipe))
     first = capsys.readouterr()
     assert Workspace.named(workspace).queued() == [first.out.strip()], "the id alone, for a script"

@@ -20,6 +20,7 @@ from core.points import Point
 from core.runs import Run
 from core.state import Status
 from core.workspace import Workspace
+from tests.commands import put_in_place
 
 RECIPE = """
 dataset = "digits"
@@ -35,7 +36,7 @@ method = "linear_probe"
 @pytest.fixture(autouse=True)
 def nobody_serves(monkeypatch: pytest.MonkeyPatch) -> None:
     """Processes have disks of their own: see the supervisor's and the engine's campaigns."""
-    monkeypatch.setattr(cli, "ensure_supervisor", lambda store: None)
+    put_in_place(monkeypatch, "ensure_supervisor", lambda store: None)
 
 
 def command(*words: str) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from core import slots as kept
-from core.cli_slots import read_cores
+from core.commands.slots import read_cores
 from core.errors import UserError
 from core.machine import gpus, machine
 from core.slots import FILE, Need, Slots, need_of, set_slots, slots, starts

@@ -14,6 +14,7 @@ from torch import nn
 
 from core import cli
 from core.catalog import load_catalog
+from core.commands.program import WRONG_INPUT
 from core.engine import build
 from core.engine.backbones import backbones, load_backbone, skeleton
 from core.engine.backbones.features import observe
@@ -193,7 +194,7 @@ def test_check_refuses_what_the_recipe_alone_shows(
     for command in ("check", "run", "submit"):
         with pytest.raises(SystemExit) as ended:
             cli.main([command, str(path), "--json", "--workspace", str(tmp_path / "w")])
-        assert ended.value.code == cli.WRONG_INPUT
+        assert ended.value.code == WRONG_INPUT
         told = json.loads(capsys.readouterr().out)
         (error,) = [e for e in told["errors"] if e["code"] == code]
         assert error["field"] == field

@@ -11,9 +11,9 @@ import pytest
 import torch
 from PIL import Image
 
-from core import cli
 from core.assets import RECIPES
 from core.bundle import CARD
+from core.commands import runs
 from core.engine.data import import_images, load_dataset
 from core.engine.measure.calibration import wilson_interval
 from core.engine.measure.runtime import open_session, predict
@@ -110,6 +110,6 @@ def test_models_are_kept_by_the_targets_content(tmp_path: Path) -> None:
 
 
 def test_the_bundled_recipe_adapts_from_print_to_handwriting() -> None:
-    assert "adapt-digits" in get_args(get_type_hints(cli.demo)["recipe"])
+    assert "adapt-digits" in get_args(get_type_hints(runs.demo)["recipe"])
     recipe = load_recipe(RECIPES / "adapt-digits.toml")
     assert (recipe.dataset, recipe.target) == ("glyphs", "digits")

@@ -23,6 +23,7 @@ from core.import_report import progress_line
 from core.jobs import Job
 from core.questions.request import Request, is_overtaken
 from core.workspace import Workspace
+from tests.commands import put_in_place
 from tests.core.engine.data.imports.test_images import encoded, picture, pngs, unpacked
 
 
@@ -120,7 +121,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
         look(job)
         return request.answer_from_document(job.result())
 
-    monkeypatch.setattr(cli, "ask", ask)
+    put_in_place(monkeypatch, "ask", ask)
 
 
 def run(*words: str) -> int:

@@ -27,6 +27,7 @@ from core.questions.request import Request
 from core.questions.sensitivity import VALUES, Row, question, rows
 from core.runs import Run
 from core.workspace import Workspace
+from tests.commands import put_in_place
 
 HEAVY, IDLE = "stage2.0.conv2", "stage1.0.conv1"
 
@@ -230,7 +231,7 @@ def test_the_command_gives_a_list(
         look(job)
         return request.answer_from_document(job.result())
 
-    monkeypatch.setattr(cli, "ask", here)
+    put_in_place(monkeypatch, "ask", here)
     words = ["sensitivity", finished.id, "--what", "ratio", "--limit", "20", "--workspace", str(store.path), "--json"]
     with pytest.raises(SystemExit) as ended:
         cli.main(words)

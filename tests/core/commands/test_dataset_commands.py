@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from core import cli, cli_dataset
 from core.engine.questions.answer import answer
 from core.files import remove_tree
 from core.jobs import Job
 from core.questions.request import A, Request
 from core.workspace import Workspace
+from tests.commands import put_in_place
 from tests.core.engine.data.imports.test_images import pngs, unpacked
 from tests.core.test_cli import RECIPE, printed, run
 from tests.videos import SHADES, clip
@@ -34,8 +34,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
             remove_tree(job.folder)
 
     monkeypatch.setenv("CONDENSER_WORKSPACE", str(tmp_path / "ws"))
-    monkeypatch.setattr(cli, "ask", here)
-    monkeypatch.setattr(cli_dataset, "ask", here)
+    put_in_place(monkeypatch, "ask", here)
     photos = unpacked(tmp_path / "photos", {**pngs("cats", 10), **pngs("dogs", 10, 50)})
     run("import", str(photos), "--name", "pets")
     return Workspace.open_or_create(tmp_path / "ws")

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
-from rich.console import Console
 
 from core import formatting
+from core.commands.program import AsJson, Folder, interruptible, say, screen
+from core.commands.program import app as program
 from core.dataset_edits import (
     AddImages,
     Edit,
@@ -38,31 +36,8 @@ from core.questions.sample_images import SampleImagesRequest
 from core.workspace import Workspace
 
 TYPICAL = 0.9  # the accuracy for which the interval is reported in advance
-
-Folder = Annotated[
-    Path | None, Parameter(name="--workspace", help="Folder of runs, data and caches; default CONDENSER_WORKSPACE.")
-]
-AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document on stdout.")]
-Say = Callable[[bool, object, str], int]
-
-
-@dataclass(frozen=True)
-class Terminal:
-    """The output of the command line: `say` prints results, `screen` shows progress, `interruptible` handles Ctrl-C."""
-
-    say: Say
-    screen: Console
-    interruptible: Callable[[str], AbstractContextManager[None]]
-
-
 app = App(name="dataset", help="Inspect, change, download and delete datasets; every change can be undone.")
-_speaking: list[Terminal] = []
-
-
-def attach(to: App, terminal: Terminal) -> None:
-    """Adds these commands to the program."""
-    _speaking[:] = [terminal]
-    to.command(app)
+program.command(app)
 
 
 @app.command
@@ -75,7 +50,7 @@ def show(name: str, *, workspace: Folder = None, json: AsJson = False) -> int:
         A dataset of your own.
     """
     found = _asked(workspace, ReportRequest(name), "Nothing was changed.")
-    return _speaking[0].say(json, found.model_dump(mode="json"), "\n".join(_lines(found)))
+    return say(json, found.model_dump(mode="json"), "\n".join(_lines(found)))
 
 
 @app.command
@@ -185,7 +160,7 @@ def sample(name: str = "sample images", *, workspace: Folder = None, json: AsJso
         What to call it.
     """
     found = _asked(workspace, SampleImagesRequest(name), "Nothing was imported.")
-    return _speaking[0].say(json, found.to_json(), "\n".join(report(found)))
+    return say(json, found.to_json(), "\n".join(report(found)))
 
 
 @app.command
@@ -198,14 +173,14 @@ def fetch(name: str, *, workspace: Folder = None, json: AsJson = False) -> int:
         A name from `condenser list datasets`.
     """
     found = _asked(workspace, FetchRequest(name), "What was downloaded is kept for the next try.")
-    return _speaking[0].say(json, {"dataset": found.dataset}, f"{name} is on this machine.")
+    return say(json, {"dataset": found.dataset}, f"{name} is on this machine.")
 
 
 @app.command
 def delete(name: str, *, workspace: Folder = None, json: AsJson = False) -> int:
     """Delete an imported dataset; it stays in the workspace's trash for a week."""
     delete_dataset(Workspace.open_to_read(workspace), name)
-    return _speaking[0].say(json, {"dataset": name, "deleted": True}, f"{name} was deleted")
+    return say(json, {"dataset": name, "deleted": True}, f"{name} was deleted")
 
 
 @app.command
@@ -216,14 +191,14 @@ def restore(name: str, *, workspace: Folder = None, json: AsJson = False) -> int
     if home is None:
         raise UserError("unknown_dataset", "dataset", name, "a dataset in the trash", "Import the images again.")
     restore_dataset(store, home)
-    return _speaking[0].say(json, {"dataset": name, "deleted": False}, f"{name} was restored")
+    return say(json, {"dataset": name, "deleted": False}, f"{name} was restored")
 
 
 def _edit(name: str, edit: Edit, workspace: Path | None, json: bool) -> int:
     found = _asked(workspace, EditRequest(name, edit), "Nothing was changed.")
     lines = [f"{found.dataset}: {_counted(found)}", *found.warnings]
     lines += [f"skipped {each['file']}: {each['reason']}" for each in found.skipped]
-    return _speaking[0].say(json, found.to_json(), "\n".join(lines))
+    return say(json, found.to_json(), "\n".join(lines))
 
 
 def _counted(found: Edited) -> str:
@@ -233,8 +208,7 @@ def _counted(found: Edited) -> str:
 
 
 def _asked(workspace: Path | None, request: Request[A], outcome: str) -> A:
-    terminal = _speaking[0]
-    with terminal.interruptible(outcome), progress_line(terminal.screen) as look:
+    with interruptible(outcome), progress_line(screen) as look:
         return ask(Workspace.open_or_create(workspace), request, look)
 
 

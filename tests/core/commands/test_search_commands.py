@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from core import cli, cli_search
+from core import cli
 from core.processes import searches as processes
 from core.processes.searches import stop_drivers
 from core.processes.workers import end, ensure_supervisor, read_identity, stop_supervisor
 from core.search import store
 from core.workspace import Workspace
+from tests.commands import put_in_place
 from tests.core.search.planted import RECIPE
 from tests.core.search.test_driver import FAKE, until
 
@@ -24,8 +25,8 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Works
     made = Workspace.open_or_create(tmp_path / "w")
     monkeypatch.setenv("CONDENSER_WORKSPACE", str(made.path))
     real = processes.ensure_driver
-    monkeypatch.setattr(cli_search, "ensure_supervisor", lambda opened: ensure_supervisor(opened, worker=FAKE))
-    monkeypatch.setattr(cli_search, "ensure_driver", lambda opened, search: real(opened, search, FAKE))
+    put_in_place(monkeypatch, "ensure_supervisor", lambda opened: ensure_supervisor(opened, worker=FAKE))
+    put_in_place(monkeypatch, "ensure_driver", lambda opened, search: real(opened, search, FAKE))
     yield made
     stop_drivers(made)
     stop_supervisor(made)

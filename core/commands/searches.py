@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 from rich.console import Console
 from rich.text import Text
 
+from core.commands.program import (
+    DONE,
+    FAULT,
+    INTERRUPTED,
+    WRONG_INPUT,
+    AsJson,
+    Folder,
+    Settings,
+    app,
+    interruptible,
+    read_recipe,
+    say,
+    screen,
+)
 from core.processes.searches import ensure_driver
 from core.processes.workers import ensure_supervisor
-from core.recipe import Recipe
 from core.search import bounds as limits
 from core.search import report, specification, store
 from core.search.bounds import Bounds
@@ -27,15 +37,6 @@ from core.workspace import Workspace
 
 POLL = 0.3  # seconds
 CHECK = 5.0  # seconds between two looks whether somebody works on it
-DONE, FAULT, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
-Folder = Annotated[
-    Path | None, Parameter(name="--workspace", help="Folder of runs, data and caches; default CONDENSER_WORKSPACE.")
-]
-AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document on stdout.")]
-Settings = Annotated[
-    list[str] | None,
-    Parameter(name="--set", negative="", help="Change a knob: --set steps.1.temperature=3. Steps count from 0."),
-]
 Varied = Annotated[
     list[str],
     Parameter(
@@ -44,30 +45,9 @@ Varied = Annotated[
 ]
 Detach = Annotated[bool, Parameter(negative="", help="Print the id and return; the search goes on in the background.")]
 Slots = Annotated[int, Parameter(help="Trials that may be in the queue or at work at once.")]
-Say = Callable[[bool, object, str], int]
-Checked = Callable[[Path, list[str] | None, Path | None], tuple[Recipe, Callable[[], Workspace]]]
 
 
-@dataclass(frozen=True)
-class Terminal:
-    """How the command line speaks, and how it reads a recipe."""
-
-    say: Say
-    screen: Console
-    interruptible: Callable[[str], AbstractContextManager[None]]
-    checked: Checked
-
-
-_speaking: list[Terminal] = []
-
-
-def attach(to: App, terminal: Terminal) -> None:
-    """Makes these commands part of the program's."""
-    _speaking[:] = [terminal]
-    for command in (search, searches, sweep):
-        to.command(command)
-
-
+@app.command
 def search(
     recipe: Path, *, vary: Varied,
     max_bytes: Annotated[str, Parameter(help="Of the last file, such as 100kB or 4MB.")] = "",
@@ -92,7 +72,7 @@ def search(
     recipe
         A TOML file, or - for stdin.
     """
-    checked, open_store = _speaking[0].checked(recipe, set, workspace)
+    checked, open_store = read_recipe(recipe, set, workspace)
     given = Bounds(
         limits.read_bytes(max_bytes) if max_bytes else None,
         limits.read_milliseconds(max_latency) if max_latency else None,
@@ -106,6 +86,7 @@ def search(
     return _launched(asked, open_store(), detach=detach, as_json=json)
 
 
+@app.command
 def sweep(
     recipe: Path, *, vary: Varied,
     points: Annotated[int, Parameter(help="Values that a range is divided into.")] = POINTS,
@@ -119,11 +100,12 @@ def sweep(
     recipe
         A TOML file, or - for stdin.
     """
-    checked, open_store = _speaking[0].checked(recipe, set, workspace)
+    checked, open_store = read_recipe(recipe, set, workspace)
     asked = specification.sweep(checked, vary, Workspace.named(workspace).catalog(), points, slots=slots)
     return _launched(asked, open_store(), detach=detach, as_json=json)
 
 
+@app.command
 def searches(search: str = "", *, workspace: Folder = None, json: AsJson = False) -> int:
     """List the searches and sweeps, newest first, or show one with its trials and its answer.
 
@@ -138,8 +120,8 @@ def searches(search: str = "", *, workspace: Folder = None, json: AsJson = False
         return _told(found, as_json=json)
     everything = store.searches(opened)
     if json:
-        return _speaking[0].say(True, [store.document(each) for each in everything], "")
-    return _speaking[0].say(False, None, "\n".join(map(report.line, everything)) or "No searches yet.")
+        return say(True, [store.document(each) for each in everything], "")
+    return say(False, None, "\n".join(map(report.line, everything)) or "No searches yet.")
 
 
 def is_search(opened: Workspace, name: str) -> bool:
@@ -156,15 +138,12 @@ def resume(opened: Workspace, name: str) -> str:
     return found.progress().status
 
 
-# following
-
-
 def _launched(asked: Specification, opened: Workspace, *, detach: bool, as_json: bool) -> int:
     ensure_supervisor(opened)  # first: a refused command leaves the workspace as it was
     made = store.create(opened, asked)
     ensure_driver(opened, made)
     if detach:
-        return _speaking[0].say(as_json, {"search": made.id, "workspace": str(opened.path)}, made.id)
+        return say(as_json, {"search": made.id, "workspace": str(opened.path)}, made.id)
     _follow(opened, made)
     return _told(made, as_json=as_json)
 
@@ -173,7 +152,7 @@ def _follow(opened: Workspace, search: Search) -> None:
     """Prints each trial as it ends; Ctrl-C cancels the search, and is raised again afterwards."""
     told, check = set[int](), time.monotonic() + CHECK
     outcome = f"What was tried is kept. To go on: condenser resume {search.id}"
-    with _speaking[0].interruptible(outcome):
+    with interruptible(outcome):
         try:
             while not (now := search.progress()).is_over:
                 _tell(now, told)
@@ -191,18 +170,15 @@ def _tell(now: Progress, told: set[int]) -> None:
     """The trials that are over and were not told yet; several at once end in any order."""
     for trial in now.trials:
         if trial.state != "running" and trial.number not in told:
-            _speaking[0].screen.print(Text(report.trial_line(trial, now.teacher)), soft_wrap=True)
+            screen.print(Text(report.trial_line(trial, now.teacher)), soft_wrap=True)
             told.add(trial.number)
-
-
-# telling
 
 
 def _told(search: Search, *, as_json: bool) -> int:
     """The trials as a table and the answer below; the exit code says how it ended."""
     now, asked = search.progress(), search.specification()
     if as_json:
-        _speaking[0].say(True, report.document(search, asked, now), "")
+        say(True, report.document(search, asked, now), "")
     else:
         out = Console(markup=False, highlight=False)
         if now.trials:
@@ -210,7 +186,7 @@ def _told(search: Search, *, as_json: bool) -> int:
         for line in report.conclusion(asked, now):
             out.print(line, soft_wrap=True)
     if now.error:
-        _speaking[0].screen.print(now.error.get("message", ""), style="bold red", soft_wrap=True)
+        screen.print(now.error.get("message", ""), style="bold red", soft_wrap=True)
     return _code(now)
 
 

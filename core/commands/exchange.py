@@ -1,18 +1,16 @@
-"""`condenser send` and `condenser receive`: a run for a spreadsheet, MLflow, TensorBoard or another workspace."""
+"""`condenser send`, `receive` and `collect`: a run for a spreadsheet, MLflow, TensorBoard or another workspace."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
 
-from cyclopts import App, Parameter
-from rich.console import Console
+from cyclopts import Parameter
 
 from core import formatting, parcel, run_table
 from core.classroom.places import class_of
+from core.commands.program import AsJson, Folder, app, interruptible, say, screen
 from core.errors import UserError
 from core.exchange.sending import Sending
 from core.exchange.sent import EXPERIMENT, Request
@@ -24,12 +22,6 @@ from core.questions.collect import CollectRequest, Taken
 from core.questions.import_run import ImportRunRequest
 from core.workspace import Workspace
 
-Folder = Annotated[
-    Path | None, Parameter(name="--workspace", help="Folder of runs, data and caches; default CONDENSER_WORKSPACE.")
-]
-AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document on stdout.")]
-
-
 PROOFS = {
     "here": "unchanged since this workspace sealed it",
     "elsewhere": "whole, sealed by another workspace, which this one cannot check",
@@ -37,25 +29,7 @@ PROOFS = {
 }
 
 
-@dataclass(frozen=True)
-class Terminal:
-    """How the command line speaks; see `core.cli`."""
-
-    say: Callable[[bool, object, str], int]
-    screen: Console
-    interruptible: Callable[[str], AbstractContextManager[None]]
-
-
-_speaking: list[Terminal] = []
-
-
-def attach(to: App, terminal: Terminal) -> None:
-    """Makes these commands part of the program's."""
-    _speaking[:] = [terminal]
-    for command in (send, receive, collect):
-        to.command(command)
-
-
+@app.command
 def send(
     run: str, where: str, *, to: Literal["csv", "zip", "tensorboard", "mlflow"],
     experiment: Annotated[str, Parameter(help="Of MLflow; made where there is none.")] = EXPERIMENT,
@@ -83,25 +57,25 @@ def send(
         return _send_to_tool(Request(str(opened.path), sent.id, to, _absolute(where, to), experiment), as_json=json)
     file = Path(where)
     _refuse_unusable(file)
-    with _speaking[0].interruptible("Nothing was written."):
+    with interruptible("Nothing was written."):
         if to == "zip":
             names = parcel.pack(sent, file)
         else:
             names = [file.name]
             write_atomic(file, run_table.to_csv(sent), private=False)
     told = f"{file}: {formatting.size(file.stat().st_size)}"
-    return _speaking[0].say(json, {"file": str(file), "bytes": file.stat().st_size, "files": names}, told)
+    return say(json, {"file": str(file), "bytes": file.stat().st_size, "files": names}, told)
 
 
 def _send_to_tool(request: Request, *, as_json: bool) -> int:
-    with _speaking[0].interruptible("What was sent so far stays there; sending it again completes it."):
+    with interruptible("What was sent so far stays there; sending it again completes it."):
         sent = Sending(request).wait()
     done = "brought up to date" if sent.again else "sent"
     counts = (
         f"{formatting.Amount(sent.parameters):parameter|parameters}", f"{formatting.Amount(sent.metrics):value|values}",
         f"{formatting.Amount(sent.files):file|files}", formatting.size(sent.bytes),
     )  # fmt: skip
-    return _speaking[0].say(as_json, asdict(sent), f"{done}: {sent.where} ({', '.join(counts)})")
+    return say(as_json, asdict(sent), f"{done}: {sent.where} ({', '.join(counts)})")
 
 
 def _absolute(where: str, to: str) -> str:
@@ -109,6 +83,7 @@ def _absolute(where: str, to: str) -> str:
     return str(Path(where).absolute()) if to == "tensorboard" else where
 
 
+@app.command
 def receive(file: Path, *, workspace: Folder = None, json: AsJson = False) -> int:
     """Take a run that another workspace sent as a zip; every file in it is held against its hash.
 
@@ -120,12 +95,13 @@ def receive(file: Path, *, workspace: Folder = None, json: AsJson = False) -> in
     if not file.is_file():
         raise UserError("missing_path", "file", str(file), "a zip that may be read", "Check the path.")
     store = Workspace.open_or_create(workspace)
-    with _speaking[0].interruptible("Nothing was received."), progress_line(_speaking[0].screen) as look:
+    with interruptible("Nothing was received."), progress_line(screen) as look:
         found = ask(store, ImportRunRequest(str(file.absolute())), look)
     told = f"{found.run}  {found.name}: {formatting.Amount(found.points):point|points}, {formatting.size(found.bytes)}"
-    return _speaking[0].say(json, found.to_json(), told)
+    return say(json, found.to_json(), told)
 
 
+@app.command
 def collect(folder: Path, *, workspace: Folder = None, json: AsJson = False) -> int:
     """Take the hand-ins of a class; each is held against its hashes, and what was altered is refused and named.
 
@@ -139,11 +115,11 @@ def collect(folder: Path, *, workspace: Folder = None, json: AsJson = False) -> 
     if not folder.exists():
         raise UserError("missing_path", "folder", str(folder), "a folder of hand-ins", "Check the path.")
     store = Workspace.open_or_create(workspace)
-    with _speaking[0].interruptible("What was taken so far is kept."), progress_line(_speaking[0].screen) as look:
+    with interruptible("What was taken so far is kept."), progress_line(screen) as look:
         found = ask(store, CollectRequest(str(folder.absolute())), look)
     lines = [f"{one.file}: {one.nickname}, {_counts(one, store)}, {PROOFS[one.proof]}" for one in found.taken]
     lines += [f"{one.file}: refused. {one.given}; allowed: {one.allowed}. {one.fix}" for one in found.refused]
-    _speaking[0].say(json, found.to_json(), "\n".join(lines))
+    say(json, found.to_json(), "\n".join(lines))
     return 2 if found.refused else 0
 
 

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated
-
-from cyclopts import App, Parameter
-
 from core.cluster.nodes import place_of
+from core.commands.program import AsJson, Folder, app, say
 from core.errors import UserError
 from core.formatting import Amount
 from core.processes.workers import alive, read_identity
@@ -17,28 +11,8 @@ from core.runs import Run
 from core.slots import MOST, Need, Slots, need_of, set_slots, slots
 from core.workspace import Workspace
 
-Folder = Annotated[
-    Path | None, Parameter(name="--workspace", help="Folder of runs, data and caches; default CONDENSER_WORKSPACE.")
-]
-AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON document on stdout.")]
 
-
-@dataclass(frozen=True)
-class Terminal:
-    """How the command line speaks; see `core.cli`."""
-
-    say: Callable[[bool, object, str], int]
-
-
-_speaking: list[Terminal] = []
-
-
-def attach(to: App, terminal: Terminal) -> None:
-    """Makes this command part of the program's."""
-    _speaking[:] = [terminal]
-    to.command(show, name="slots")
-
-
+@app.command(name="slots")
 def show(cores: str = "", *, workspace: Folder = None, json: AsJson = False) -> int:
     """Show how many cores runs may use at once, or set it; a run takes as many as its recipe has threads.
 
@@ -61,7 +35,7 @@ def show(cores: str = "", *, workspace: Folder = None, json: AsJson = False) -> 
         "cores": found.cores, "machine": found.there, "gpus": found.gpus,
         "runs": [{"run": run_id, "cores": need.cores, "gpu": need.gpu} for run_id, need in going],
     }  # fmt: skip
-    return _speaking[0].say(json, document, told(found, [need for _, need in going]))
+    return say(json, document, told(found, [need for _, need in going]))
 
 
 def read_cores(text: str) -> int | None:

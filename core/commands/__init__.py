@@ -1,0 +1,1 @@
+"""The commands of `condenser`, a file a subject; `core.cli` runs them."""
