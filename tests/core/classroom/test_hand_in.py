@@ -64,8 +64,8 @@ def packed(school: Workspace, finished: Run) -> Path:
 
 
 @pytest.fixture
-def teacher(school: Workspace, tmp_path: Path) -> Workspace:
-    """The teacher's workspace with the key of the class, at home."""
+def teacher(school: Workspace, packed: Path, tmp_path: Path) -> Workspace:
+    """The teacher's workspace with the key of the class, at home; the key is made when the first hand-in is sealed."""
     store = Workspace.open_or_create(tmp_path / "home")
     (store.path / "class").mkdir()
     shutil.copy(school.path / "class" / "seal.key", store.path / "class" / "seal.key")
