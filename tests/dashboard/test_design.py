@@ -572,17 +572,21 @@ def test_the_drawing_follows_the_knob(page: AppTest, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(components, "chart", lambda *_, key, alt, **more: seen.update({key: alt}))
     page.run()
     assert seen == {}, "drawn only when it is opened"
-    assert "At 2 the example teacher says 65 % T-shirt, 21 % shirt" in told(page), "but told at once"
+    assert "At temperature 2 the example teacher says 65 % T-shirt, 21 % shirt" in told(page), "but told at once"
     for place, stage in enumerate(("distill", "prune", "quantize"), start=1):
         page.session_state[f"effects_{place}_{stage}"] = True
     page.run()
     assert not page.exception
-    assert "At 2 " in seen["effects_chart_1_distill"]
-    assert "16 of the 32 channels" in seen["effects_chart_2_prune"]
+    assert "At temperature 2 " in seen["effects_chart_1_distill"]
+    assert "the 16 least important of the example layer's 32 channels" in seen["effects_chart_2_prune"]
     assert "255 different values" in seen["effects_chart_3_quantize"]
     before = seen["effects_chart_1_distill"]
     field(page, 1, "temperature", "number").set_value(8.0).run()
-    assert "At 8 the example teacher says 21 % T-shirt, 16 % shirt" in seen["effects_chart_1_distill"] != before
+    assert (
+        "At temperature 8 the example teacher says 21 % T-shirt, 16 % shirt"
+        in seen["effects_chart_1_distill"]
+        != before
+    )
     assert not effects.drawable(Step("prune", "l2", {"scope": "global"})), "one layer alone says nothing of all"
     assert not effects.drawable(Step("prune", "taylor"))
     assert effects.drawable(Step("prune", "l1"))

@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,13 +60,16 @@ class Unreadable:
     reason: str
 
 
+Answer = Decoded | Deep | Unreadable
+
+
 class Decoder:
     """One child process; after a crash or at the limit the next image gets a new one."""
 
     def __init__(self) -> None:
         self._child: subprocess.Popen[bytes] | None = None
 
-    def decode(self, data: bytes, white: int = WHITE) -> Decoded | Deep | Unreadable:
+    def decode(self, data: bytes, white: int = WHITE) -> Answer:
         """The clean image; `white` is what counts as white in 16 bits, and 0 asks what such an image holds."""
         answer = self._tried(data, white, 0)
         if isinstance(answer, Unreadable):
@@ -114,9 +117,7 @@ def _decoded(facts: dict[str, Any], data: bytes) -> Decoded:
     return Decoded(**{**facts, "notes": tuple(facts["notes"])}, data=data)
 
 
-def decode_all(
-    files: Iterable[tuple[str, bytes]], count: int, white: int = WHITE
-) -> Iterator[tuple[str, Decoded | Deep | Unreadable]]:
+def decode_all(files: Iterable[tuple[str, bytes]], count: int, white: int = WHITE) -> Iterator[tuple[str, Answer]]:
     """(name, answer) in the order of `files` (name, content); the number of children depends on cores and `count`."""
     workers = max(1, min(os.cpu_count() or 1, MOST_CHILDREN, count // PER_CHILD))
     decoders = [Decoder() for _ in range(workers)]
@@ -124,19 +125,30 @@ def decode_all(
     for decoder in decoders:
         free.put(decoder)
 
-    def one(data: bytes) -> Decoded | Deep | Unreadable:
+    def one(data: bytes) -> Answer:
         decoder = free.get()
         try:
             return decoder.decode(data, white)
         finally:
             free.put(decoder)
 
-    waiting: deque[tuple[str, Future[Decoded | Deep | Unreadable]]] = deque()
-    with ThreadPoolExecutor(workers) as pool:
+    try:
+        yield from _in_order(files, one, decoders)
+    finally:
+        for decoder in decoders:  # one that was closed amid an image has begun its second try with a new child
+            decoder.close()
+
+
+def _in_order(
+    files: Iterable[tuple[str, bytes]], one: Callable[[bytes], Answer], decoders: Sequence[Decoder]
+) -> Iterator[tuple[str, Answer]]:
+    """Answers of threads, one for each decoder; whoever stops listening does not wait for the images under way."""
+    waiting: deque[tuple[str, Future[Answer]]] = deque()
+    with ThreadPoolExecutor(len(decoders)) as pool:
         try:
             for name, data in files:
                 waiting.append((name, pool.submit(one, data)))
-                if len(waiting) > 2 * workers:
+                if len(waiting) > 2 * len(decoders):
                     first, answer = waiting.popleft()
                     yield first, answer.result()
             for name, future in waiting:

@@ -8,9 +8,10 @@ import os
 import struct
 import subprocess
 import sys
+import time
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,10 @@ import pytest
 from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
+from core.engine.confined_child import end_child, start_child
 from core.engine.data import Imported, datasets, import_images, load_dataset
 from core.engine.data.imports.class_folders import Wishes
-from core.engine.data.imports.decoder_pool import CHILD, Decoded, Decoder, Unreadable
+from core.engine.data.imports.decoder_pool import CHILD, Decoded, Decoder, Unreadable, decode_all
 from core.engine.data.imports.depth import Deep
 from core.engine.data.imports.imported import home_of
 from core.errors import UserError
@@ -663,3 +665,39 @@ def test_a_stream_that_breaks_at_once_is_damaged_and_not_empty(tmp_path: Path) -
     path.write_bytes(data)
     got = import_images(path, "mine", tmp_path / "datasets")
     assert got.skipped == [{"file": "cats/broken.png", "reason": "damaged: it cannot be unpacked"}]
+
+
+def test_who_stops_listening_leaves_no_decoder_behind(
+    own_child: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both decoders are amid their first image, and would give it a second try."""
+    for name in ("SECONDS", "STILL"):
+        monkeypatch.setattr(f"core.engine.data.imports.decoder_pool.{name}", 60.0)
+    begun = tmp_path / "begun"
+    begun.mkdir()
+    wait = f"import os, pathlib, time; all = pathlib.Path({str(begun)!r}); (all / str(os.getpid())).touch()\n"
+    own_child.write_text(f"{wait}if len(list(all.iterdir())) <= 2: time.sleep(60)\n{SERVE}")
+
+    def files() -> Iterator[tuple[str, bytes]]:
+        for name in ("one", "two"):
+            yield name, TWO["cats/0.png"]
+        while len(list(begun.iterdir())) < 2:
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    def start(script: Path, **environment: str) -> subprocess.Popen[bytes]:
+        children.append(start_child(script, **environment))
+        return children[-1]
+
+    def end(child: subprocess.Popen[bytes]) -> None:
+        child.kill()
+        time.sleep(0.3)  # in which its thread sees the end of the pipe
+        end_child(child)
+
+    children: list[subprocess.Popen[bytes]] = []
+    monkeypatch.setattr("core.engine.data.imports.decoder_pool.start_child", start)
+    monkeypatch.setattr("core.engine.data.imports.decoder_pool.end_child", end)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    with pytest.raises(KeyboardInterrupt):
+        list(decode_all(files(), 1000))
+    assert all(child.returncode is not None for child in children)
