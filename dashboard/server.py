@@ -36,7 +36,7 @@ from streamlit.starlette import App
 from core.assets import shipped
 from core.classroom.tokens import kept
 from core.errors import UserError, UserErrors
-from dashboard import former_labels, undisturbed
+from dashboard import former_labels, late_address, undisturbed
 from dashboard.addresses import address_of
 from dashboard.classroom.seats import SHARED, seats
 from dashboard.guard import PLOTLY, Guard
@@ -152,6 +152,7 @@ def build(script: Path = SCRIPT, shared: Shared | None = None) -> App:
     the gate of the class."""
     undisturbed.install()
     former_labels.install()
+    late_address.install()
     pages = [address_of(path.stem) for path in script.absolute().parent.glob("app_pages/*.py")]
     gate = [Middleware(_gate(), shared=shared, pages=pages)] if shared else []
     return App(

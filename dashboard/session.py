@@ -20,6 +20,7 @@ from core.classroom.places import class_of
 from core.errors import UserError
 from core.runs import Run
 from core.workspace import Workspace
+from dashboard import late_address
 from dashboard.classroom.seats import HEADER, SHARED, TEACHER
 from dashboard.undisturbed import undisturbed
 
@@ -191,8 +192,10 @@ def put_query(name: str, value: str | None) -> None:
     if value:
         if st.query_params.get_all(name) != [value]:
             st.query_params[name] = value
+            late_address.wrote()
     elif name in st.query_params:
         del st.query_params[name]
+        late_address.wrote()
 
 
 # what is followed
