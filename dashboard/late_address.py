@@ -12,11 +12,12 @@ that was not there a moment ago is new.
 from __future__ import annotations
 
 import math
+import threading
 import time
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
-from weakref import WeakKeyDictionary
 
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.scriptrunner.script_runner import ScriptRunner
@@ -24,6 +25,8 @@ from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
 from streamlit.runtime.scriptrunner_utils.script_run_context import ScriptRunContext
 
 MOMENT = 3.0  # seconds after a script's end in which a browser may not have its address yet
+
+MOST_VISITS = 1000
 
 
 @dataclass
@@ -37,7 +40,8 @@ class Written:
 
     def meant(self, told: str, page: str, now: float, *, went_back: bool) -> str:
         """The address that is meant by what the browser `told`."""
-        if _same(told, self.newest):
+        if self.recent and _same(told, self.newest):
+            self.page = page  # the page a visit begins with is named only by its next message
             return told
         late = any(_same(told, one) for one in self.recent)
         if late and page == self.page and now - self.ended <= MOMENT and not went_back:
@@ -55,14 +59,25 @@ class Written:
             self.recent.append(address)
 
 
-_visits: WeakKeyDictionary[Any, Written] = WeakKeyDictionary()  # by the session's state
+_visits: OrderedDict[str, Written] = OrderedDict()  # by the visit's id, the latest last
+_changing = threading.Lock()
+
+
+def _of(visit: str) -> Written:
+    """Those of a visit, which has a thread after another; visits of long ago are forgotten."""
+    with _changing:
+        found = _visits.setdefault(visit, Written())
+        _visits.move_to_end(visit)
+        if len(_visits) > MOST_VISITS:
+            _visits.popitem(last=False)
+        return found
 
 
 def wrote() -> None:
     """To be called after a page has changed the address."""
     now = get_script_run_ctx(suppress_warning=True)
-    if now is not None and (visit := _visits.get(now.session_state)) is not None:
-        visit.write(now.query_string)
+    if now is not None:
+        _of(now.session_id).write(now.query_string)
 
 
 def install() -> None:
@@ -72,15 +87,14 @@ def install() -> None:
         return
 
     def run_and_remember_the_end(runner: ScriptRunner, data: RerunData) -> None:
-        visit = _visits.setdefault(runner._session_state, Written())
         try:
             run(runner, data)
         finally:
-            visit.ended = time.monotonic()
+            _of(runner._session_id).ended = time.monotonic()
 
     def reset_to_what_is_meant(context: ScriptRunContext, *given: Any, **more: Any) -> None:
         """Begins a script, also one that takes the place of another amid it."""
-        visit = _visits.setdefault(context.session_state, Written())
+        visit = _of(context.session_id)
         told, page, went_back = more["query_string"], more["page_script_hash"], more["is_history_navigation"]
         more["query_string"] = visit.meant(told, page, time.monotonic(), went_back=went_back)
         visit.ended = math.inf  # until it has

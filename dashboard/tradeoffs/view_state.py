@@ -15,6 +15,7 @@ from dashboard.charts.front import AREAS, COSTS, QUALITIES, Axes
 from dashboard.charts.knobs import Wanted
 from dashboard.charts.points import further_runtimes
 from dashboard.session import LONGEST_QUERY, forget, put_query, raw_query, recall, remember, widget
+from dashboard.undisturbed import undisturbed
 
 KEPT, WRITTEN = "tradeoffs.view", "tradeoffs.written"
 HERE = "tradeoffs_x"  # a widget of this page: Streamlit forgets it when another page is shown
@@ -135,8 +136,9 @@ def alter(**changed: Any) -> None:
     change(replace(recall(KEPT, View()), **changed))
 
 
+@undisturbed()
 def write(view: View) -> None:
-    """Puts the view into the address."""
+    """Puts the view into the address; whole, so that an address in part is not taken for a person's."""
     wanted = to_address(view)
     for name in NAMES:
         put_query(name, wanted.get(name))

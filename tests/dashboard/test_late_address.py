@@ -54,3 +54,12 @@ def test_the_order_and_writing_of_parameters_do_not_matter() -> None:
     visit.write("sel=a%3A0&x=1")
     assert len(visit.recent) == 1, "nothing was written"
     assert visit.meant("sel=a%3A0&x=1", "page", 0.1, went_back=False) == "sel=a%3A0&x=1"
+
+
+def test_the_first_page_is_named_late() -> None:
+    visit = Written()
+    visit.meant("", "main", 0.0, went_back=False)
+    visit.meant("", "page", 1.0, went_back=False)
+    visit.write("sel=a")
+    visit.ended = 2.0
+    assert visit.meant("", "page", 2.1, went_back=False) == "sel=a"
