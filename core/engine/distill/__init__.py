@@ -206,7 +206,7 @@ class Distill(Method, ABC):
 
     def controls_at_once(self, context: Context) -> bool:
         """The same network in the same format; layers of the loss could change the format of the student."""
-        if self.reads_features:
+        if self.reads_features or not self.twin:
             return False
         student, size = self.new_student(context), self.schedule().size(len(self.examples(context)))
         threads = operation_threads(student.net, student.preprocessing, size, context.threads, context.device)

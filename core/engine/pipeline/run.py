@@ -200,12 +200,21 @@ class StepChain:
                 beside.start()
                 if method.controls_at_once(self._context(number, before)):
                     beside.offer([Control(self.seed, number, code, early=True) for code in codes])
+            elif beside and self._needs_another_soon(number + 1):
+                beside.start()
             again = self._finished(number) if number in done else None
             before = again or self._step(number, method, before, first)
             first = first or before
             if beside and codes:
                 shared = int(before.model.decided.get("threads", 1)) < self.recipe.threads  # a core is left for them
                 beside.offer([Control(self.seed, number, code) for code in codes], shared=shared)
+
+    def _needs_another_soon(self, number: int) -> bool:
+        """Whether the controls of the step `number` will be made while it goes on: the second process is then started a
+        step ahead, so that they need not wait for its imports."""
+        if number == len(self.methods) or self.step_cache.holds(self.step_cache.key(number, self.seed)):
+            return False
+        return self.methods[number].controls_at_once(self._context(number, None))
 
     def controls(self) -> None:
         """Makes and measures the controls, with the same budget as the steps."""

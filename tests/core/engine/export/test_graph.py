@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
+from torch import nn
 
 from core.engine.data import Dataset, prepare
 from core.engine.export.graph import fingerprint, with_embedding, with_head, write_graph
@@ -31,6 +32,21 @@ def test_the_file_answers_as_the_network(make_model: Maker, digits: Dataset, tmp
         logits = predict(session, digits.test.images[:count], model.preprocessing)
         assert logits.shape == (count, 10)
         assert parity(model.net, logits, digits.test.images[:count], model.preprocessing) < 1e-4
+
+
+def test_activations_overwrite_their_input_again_afterwards(make_model: Maker, tmp_path: Path) -> None:
+    """They do not while the graph is traced; the nodes and weights are the same either way."""
+    model = make_model()
+    activations = [module for module in model.net.modules() if isinstance(module, nn.ReLU)]
+    files = []
+    for inplace in (True, False):
+        for module in activations:
+            module.inplace = inplace
+        write_graph(model, path := tmp_path / f"{inplace}.onnx")
+        assert [module.inplace for module in activations] == [inplace] * len(activations)
+        files.append(path.read_bytes())
+    assert activations
+    assert files[0] == files[1]
 
 
 def test_labels_and_preprocessing_travel_in_the_file(make_model: Maker, tmp_path: Path) -> None:

@@ -9,19 +9,22 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+import torch
 
+from core.alone import Turns
+from core.engine.measure.environment import environment
 from core.engine.measure.latency import time_files
 from core.engine.pipeline import beside
 from core.engine.pipeline.beside import Beside, Control
-from core.engine.pipeline.run import run_recipe
-from core.events import Progress, StepFinished
+from core.engine.pipeline.run import begun_chain, run_recipe
+from core.events import Progress, RunStarted, StepFinished
 from core.runs import Run
 from core.state import Status
 from core.workspace import Workspace
@@ -117,6 +120,27 @@ def test_controls_made_beside_the_steps_are_the_same_bytes(apart: Run, tmp_path:
     assert first < last_step, "it began while steps went on"
     mine = psutil.Process().children(recursive=True)
     assert not [child for child in mine if "beside_child" in " ".join(child.cmdline())], "nobody is left behind"
+
+
+class Noted(Beside):
+    """A second process that is never started: notes the number of steps that were over when it was asked for."""
+
+    def start(self) -> None:
+        over = sum(isinstance(event, StepFinished) for event in self.run.read()[0])
+        self.asked = [*getattr(self, "asked", ()), over]
+
+
+@pytest.mark.parametrize(("twin", "asked"), [("true", [0, 1]), ("false", [])])
+def test_it_is_started_a_step_before_its_first_control(tmp_path: Path, twin: str, asked: list[int]) -> None:
+    """So that its imports do not delay a control that may begin with its step; without a control it is not started."""
+    recipe = RECIPE[: RECIPE.index('[[steps]]\nstage = "prune"')].format(epochs=1) + f"twin = {twin}\n"
+    run = Workspace.open_or_create(tmp_path).create_run(recipe)
+    run.emit(RunStarted(os.getpid(), environment(torch.device("cpu"), 2, "none")))
+    other = Noted(run)
+    with pytest.MonkeyPatch.context() as patched, closing(Turns.of(tmp_path)) as turns:
+        patched.setattr(time_files, "__defaults__", (0.01, *(time_files.__defaults__ or ())[1:]))
+        begun_chain(run, turns).run_steps(other)
+    assert getattr(other, "asked", []) == asked
 
 
 @pytest.mark.slow
