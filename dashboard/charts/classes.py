@@ -11,7 +11,6 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from core.escaping import UserText
-from core.paired import Paired
 from dashboard.charts import chance, style
 
 COLUMNS = ["point", "stage", "control", "class", "right", "images", "share"]
@@ -64,11 +63,6 @@ def largest_loss(table: pd.DataFrame) -> tuple[str, float]:
     wide = table.pivot(index="class", columns="point", values="share")[points]
     change = wide.sub(wide[points[0]], axis=0)[points[1:]].min(axis=1)
     return str(change.idxmin()), float(change.min())
-
-
-def sign_test(gained: int, lost: int) -> float:
-    """The two-sided exact probability that fair coins split as unevenly (McNemar's test without approximation)."""
-    return Paired(gained, lost).chance
 
 
 def figure(table: pd.DataFrame, labels: Labels, *, dark: bool = False) -> go.Figure:

@@ -59,7 +59,8 @@ def summary(pair: Pair) -> str:
         now = figure(pair.own.matrix)
         told = say(f"inspect.{name}", share=formatting.percent(now))
         if pair.other is not None:
-            difference = say("inspect.points", points=signed(now - figure(pair.other.matrix)))
+            change = signed(now - figure(pair.other.matrix))
+            difference = say("inspect.points", points=change, verdict=say("closing.unjudged"))
             told += say("inspect.aside", told=difference)
         parts.append(told)
     return " · ".join(parts)
