@@ -34,6 +34,7 @@ from core.formatting import (
     two_digits,
 )
 from core.gap import GAP, no_share, verdict_on
+from core.intervals import around
 from core.options import Option
 from core.paired import pairing
 from core.points import Point
@@ -296,7 +297,7 @@ SCORE_HEADS = {"probe_accuracy": "probe", "knn_accuracy": "knn"}
 
 def ranking(rows: Sequence[Facts], agreement: Sequence[Facts]) -> list[Table]:
     """The scores of each backbone; with enough backbones also how well each score agrees with the probe."""
-    scores = [name for name in rows[0] if name not in ("backbone", "pretrained", "images")]
+    scores = [name for name in rows[0] if name not in ("backbone", "pretrained", "images", "probe_low", "probe_high")]
     table = Table(title=f"{rows[0]['images']} labelled images; higher is better", box=None, padding=(0, 1, 0, 0))
     table.add_column("backbone", no_wrap=True)
     for name in scores:
@@ -304,15 +305,24 @@ def ranking(rows: Sequence[Facts], agreement: Sequence[Facts]) -> list[Table]:
     for row in rows:
         name = f"{row['backbone']}{'' if row['pretrained'] else ', random'}"
         table.add_row(Text(name), *(_three(row[score]) for score in scores), style=None if row["pretrained"] else "dim")
+    table.caption = _probes_spread(rows)
     if not agreement:
         return [table]
     agreements = Table(title="Agreement of each score with the probe's order, from −1 to 1 (the same order)", box=None)
-    for name in ("score", "over", "Kendall", "Spearman"):
+    for name in ("score", "over", "Kendall", "p by chance", "Spearman"):
         agreements.add_column(name, justify="left" if name in ("score", "over") else "right")
     for each in agreement:
         over = f"{each['backbones']} backbones{', random weights included' if each['controls'] else ''}"
-        agreements.add_row(str(each["score"]), over, _three(each["kendall"]), _three(each["spearman"]))
+        told = (_three(each[name]) for name in ("kendall", "chance", "spearman"))
+        agreements.add_row(str(each["score"]), over, *told)
     return [table, agreements]
+
+
+def _probes_spread(rows: Sequence[Any]) -> str | None:
+    """The widest ± of the probes' accuracies; None of answers that have no intervals."""
+    ends = [(row["probe_accuracy"], row.get("probe_low"), row.get("probe_high")) for row in rows]
+    known = [around(*each) for each in ends if None not in each]
+    return f"probe: ± {max(known):.3f} or less, the 95 % interval of each" if known else None
 
 
 def _three(value: object) -> str:

@@ -100,7 +100,10 @@ def draw(picked: pd.DataFrame, same: dict[int, Answers]) -> None:
     table = by_class(picked, same)
     figure = figure_of(table, dark=dark())
     worst, change = classes.largest_loss(table)
-    alt = say("tradeoffs.classes_alt", points=len(same), name=UserText(worst).plain(), change=f"{100 * change:+.1f}")
+    alt = say(
+        "tradeoffs.classes_alt", points=len(same), name=UserText(worst).plain(), change=selection.signed(change.share),
+        verdict=closing.verdict(change),
+    )  # fmt: skip
     components.chart(figure, table, key="tradeoffs_classes", alt=alt, file="classes")
     if (shown := classes.most_different(table)["class"].nunique()) < (count := table["class"].nunique()):
         st.caption(say("tradeoffs.classes_part", shown=shown, count=count))

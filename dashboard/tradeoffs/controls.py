@@ -270,6 +270,7 @@ def reason(row: pd.Series[Any], beside: pd.Series[Any]) -> str:
     """Why this point was picked, in one sentence with its figures."""
     gap = round(100 * (row["validation"] - beside["validation"]), 1)
     way = "below" if gap < 0 else "above" if gap else "equal"
+    test = pairs.delta(row, beside).test
     return say(
         "tradeoffs.picked_itself" if row["id"] == beside["id"] else "tradeoffs.picked",
         mark=MARKS.get(row["stage"], "○"),
@@ -281,6 +282,7 @@ def reason(row: pd.Series[Any], beside: pd.Series[Any]) -> str:
         gap=say(f"tradeoffs.picked_{way}", points=f"{abs(gap):.1f}"),
         baseline=f"“{UserText(selection.name(beside)).md()}”",
         accuracy=selection.accuracy(row),
+        test=say("tradeoffs.picked_unknown") if test is None else selection.test_told(test, "picked"),
     )
 
 
