@@ -308,8 +308,8 @@ def ranking(rows: Sequence[Facts], agreement: Sequence[Facts]) -> list[Table]:
     table.caption = _probes_spread(rows)
     if not agreement:
         return [table]
-    agreements = Table(title="Agreement of each score with the probe's order, from −1 to 1 (the same order)", box=None)
-    for name in ("score", "over", "Kendall", "p by chance", "Spearman"):
+    agreements = Table(title="Agreement of each score with the probe's order, from −1 to 1; p: by chance", box=None)
+    for name in ("score", "over", "Kendall", "p", "Spearman"):
         agreements.add_column(name, justify="left" if name in ("score", "over") else "right")
     for each in agreement:
         over = f"{each['backbones']} backbones{', random weights included' if each['controls'] else ''}"
