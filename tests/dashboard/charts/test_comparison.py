@@ -120,7 +120,9 @@ def altered(row: pd.Series[Any], **changed: object) -> pd.Series[Any]:
 def test_differences_and_ratios_are_those_of_the_figures(row: pd.Series[Any]) -> None:
     other = altered(row, accuracy=0.7, low=0.68, high=0.72, validation=0.75, bytes=250.0, p50=0.4, p95=0.5)
     found = delta(other, row)
-    assert found.test == Difference(pytest.approx(-0.1), True, "intervals")
+    assert found.test is not None
+    assert (found.test.proven, found.test.basis) == (True, "intervals")
+    assert found.test.share == pytest.approx(-0.1)
     assert found.validation == pytest.approx(-0.06)
     assert (found.bytes, found.latency, found.withheld) == (0.25, 0.4, "")
     assert delta(row, other).latency == pytest.approx(2.5)
@@ -185,9 +187,9 @@ def test_every_row_says_what_the_two_points_alone_would_say() -> None:
         for (_, row), (_, told) in zip(table.iterrows(), found.iterrows(), strict=True):
             one = delta(row, base)
             own = row["id"] == base["id"]
-            test = Difference(math.nan) if one.test is None else one.test
+            share, proven = (None, None) if one.test is None else (one.test.share, one.test.proven)
             expected = {
-                "accuracy": verdict(one.test and test.share, 1, test.proven is False, test.proven is None),
+                "accuracy": verdict(share, 1, proven is False, proven is None),
                 "bytes": verdict(None if one.bytes is None else one.bytes - 1, -1, False, False),
                 "p50": verdict(
                     None if row["p50"] != row["p50"] else row["p50"] / base["p50"] - 1, -1,

@@ -77,7 +77,8 @@ def test_each_backbone_stands_beside_itself_with_random_weights(ranked: Document
     probes = [r["probe_accuracy"] for r in rows if isinstance(r, dict)]
     assert probes == sorted(probes, key=lambda p: -float(str(p)))
     assert min(float(str(p)) for p in probes) > 0.3  # all far above chance, 0.1
-    ends = [(r["probe_low"], r["probe_accuracy"], r["probe_high"]) for r in rows if isinstance(r, dict)]
+    names = ("probe_low", "probe_accuracy", "probe_high")
+    ends = [[float(str(r[name])) for name in names] for r in rows if isinstance(r, dict)]
     assert all(low < share < high for low, share, high in ends)
 
 
