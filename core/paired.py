@@ -60,30 +60,33 @@ def compared(one: Right | None, other: Right | None) -> Paired | None:
 
 def right(run: Run, artifact: str | None) -> Right | None:
     """What the model in the file `artifact`, a path relative to the run's folder, classifies correctly, by its stored
-    answers; None if those are missing or not as they were saved. Read again only if they, or the log, were written
-    to."""
+    answers; None if those are missing or not as they were saved. Of a run that has ended they are read again only if
+    they, or its summary, were written to."""
     if not artifact:
         return None
     path = str(PurePosixPath(artifact).with_name(PREDICTIONS))
     try:
-        return _right(str(run.folder), path, _stamp(run.folder / path), _stamp(run.events))
+        if not run.result.exists():
+            return _read(run, path)
+        return _kept(str(run.folder), path, _stamp(run.folder / path), _stamp(run.result))
     except UNREADABLE:
         return None
 
 
 @lru_cache(maxsize=MOST_KEPT)
-def _right(folder: str, path: str, _written: Stamp, _logged: Stamp) -> Right:
-    with zipfile.ZipFile(BytesIO(read_artifact(Run(Path(folder)), path))) as file:
+def _kept(folder: str, path: str, _written: Stamp, _settled: Stamp) -> Right:
+    return _read(Run(Path(folder)), path)
+
+
+def _read(run: Run, path: str) -> Right:
+    with zipfile.ZipFile(BytesIO(read_artifact(run, path))) as file:
         answers, labels = (integers(file.read(f"test_{name}.npy")) for name in ("answers", "labels"))
     marks = "".join("1" if answer == label else "0" for answer, label in zip(answers, labels, strict=True))
     return Right(int(marks or "0", 2), sha256(array("q", labels)).digest())
 
 
 def _stamp(path: Path) -> Stamp:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return 0, 0
+    found = os.stat(path)
     return found.st_mtime_ns, found.st_size
 
 

@@ -64,7 +64,9 @@ def show(picked: pd.DataFrame) -> None:
     for number, one in same.items():
         if number > 1:
             st.caption(told(number, one, first))
-    if picked["seeds"].notna().any():
+    if (picked["asked"] != "").any():
+        st.caption(say("tradeoffs.classes_own_runtime"))
+    elif picked["seeds"].notna().any():
         st.caption(say("tradeoffs.classes_of_files"))
     show_changed(same)
     if missing := [str(number) for number in range(1, len(picked) + 1) if number not in same]:

@@ -230,27 +230,27 @@ def show_table(drawn: go.Figure, points: pd.DataFrame, everything: pd.DataFrame,
     points."""
     ordered = points.sort_values("front", ascending=False, kind="stable")
     page = partial(_report, drawn, points, selection.chosen(everything, view), dark(), language(), workspace())
+    base = pinned(everything, view)
+    most = MOST_ROWS if base is None else min(MOST_ROWS, MOST_COMPARED)
+    rows = pd.concat([ordered.head(most), ordered.iloc[most:][lambda rest: rest["id"].isin(view.sel)]])
+    found = None if base is None else pairs.deltas(rows, base)
     with st.container(horizontal=True, vertical_alignment="center", key="tradeoffs_table_head"):
         st.subheader(say("tradeoffs.table"), anchor=False, width="content", help=_heads_explained(points))
         st.download_button(
-            say("tradeoffs.csv"), lambda: csv(for_file(ordered)), "trade-offs.csv", "text/csv",
+            say("tradeoffs.csv"), lambda: csv(for_file(ordered, found)), "trade-offs.csv", "text/csv",
             key="tradeoffs_csv", icon=":material/download:", on_click="ignore",
         )  # fmt: skip
         st.download_button(
             say("tradeoffs.html"), page, "trade-offs.html", "text/html",
             key="tradeoffs_html", icon=":material/download:", on_click="ignore", help=say("tradeoffs.html_help"),
         )  # fmt: skip
-    base = pinned(everything, view)
     told = [say("tradeoffs.table_hint"), say("tradeoffs.table_unpinned")]
     if base is not None:
         told[1] = say("tradeoffs.table_pinned", name=UserText(selection.name(base)).md())
     st.caption("  \n".join(told))
-    most = MOST_ROWS if base is None else min(MOST_ROWS, MOST_COMPARED)
     if len(ordered) > most:
         st.caption(say("tradeoffs.table_part", most=f"{most:,}", count=f"{len(ordered):,}"))
-    rows = pd.concat([ordered.head(most), ordered.iloc[most:][lambda rest: rest["id"].isin(view.sel)]])
     follow(rows["id"], view)
-    found = None if base is None else pairs.deltas(rows, base)
     eyes = for_eyes(rows, found)
     st.dataframe(
         eyes if found is None else marked_by_verdict(eyes, found),
@@ -405,11 +405,16 @@ def worded(points: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(told).rename(columns={name: say(f"tradeoffs.column_{name}") for name in told})
 
 
-def for_file(points: pd.DataFrame) -> pd.DataFrame:
+def for_file(points: pd.DataFrame, found: pd.DataFrame | None = None) -> pd.DataFrame:
     """Every column of the points as measured: shares of 1, bytes, milliseconds; further runtimes' in columns of their
-    own."""
+    own. With the `deltas` of the rows that the page shows also the difference of their test accuracies from the pinned
+    baseline's, its verdict, and what that rests on."""
     whole = points.assign(tags=points["tags"].map(", ".join)).drop(columns=["elsewhere", "asked", "artifact"])
     for further in further_runtimes(points):
         there = seen_in(points, further)
         whole = whole.assign(**{f"{further}_{name}": there[name] for name in FURTHER})
-    return whole
+    if found is None:
+        return whole
+    by = found["test"].map(lambda test: test.basis if test else "")
+    told = pd.DataFrame({"delta_test": found["accuracy"], "delta_test_is": found["accuracy_is"], "delta_test_by": by})
+    return whole.join(told)

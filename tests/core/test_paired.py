@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from core.difference import Paired
-from core.events import ArtifactSaved, RunStarted
+from core.events import ArtifactSaved, RunFinished, RunStarted
 from core.paired import compared, integers, paired, right
 from core.points import Point
 from core.runs import Run
@@ -84,9 +84,12 @@ def test_only_rows_of_whole_numbers_are_read() -> None:
         integers(file.getvalue()[:-8])
 
 
-def test_a_file_that_is_written_anew_is_read_anew(run: Run) -> None:
+@pytest.mark.parametrize("ended", [True, False])
+def test_a_file_that_is_written_anew_is_read_anew(run: Run, ended: bool) -> None:
     labels = np.arange(9)
     path = answered(run, 0, labels, labels)
+    if ended:
+        run.emit(RunFinished())
     assert right(run, point(0).artifact) == right(run, point(0).artifact)
     kept = path.read_bytes()
     path.write_bytes(kept[::-1])

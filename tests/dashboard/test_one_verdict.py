@@ -9,19 +9,24 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+import streamlit as st
 
 from core import terminal
+from core.closing import closing
+from core.controls import WITHOUT_TEACHER
 from core.events import ArtifactSaved, Measured, RunFinished, RunStarted
 from core.intervals import wilson
+from core.paired import pairing
 from core.points import Latency, Point
 from core.runs import Run
 from core.sides import Side
 from core.workspace import Workspace
-from dashboard.charts import points
+from dashboard import receipt
+from dashboard.charts import comparison, points
 from dashboard.i18n import speaking
 from dashboard.inspect import sentence
 from dashboard.inspect.choice import Choice
-from dashboard.session import within
+from dashboard.session import Language, within
 from dashboard.tradeoffs import chart, pairs, report
 from tests.dashboard.test_pages import DEMO
 from tests.dashboard.test_tradeoffs import drawn, page, said, workspace
@@ -71,8 +76,15 @@ def pair(request: pytest.FixtureRequest, workspace: Workspace) -> tuple[Run, str
     return run, PROVEN if request.param == "proven" else OPEN
 
 
-def test_every_place_says_the_same(pair: tuple[Run, str], workspace: Workspace, drawn: dict[str, Any]) -> None:
+def test_every_place_says_the_same(
+    pair: tuple[Run, str], workspace: Workspace, drawn: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     run, verdict = pair
+    whole = chart.for_file
+    monkeypatch.setattr(chart, "for_file", lambda *given: drawn.update(for_file=whole(*given)) or whole(*given))
+    monkeypatch.setattr(
+        st, "download_button", lambda label, data, *more, key, **words: data() if key == "tradeoffs_csv" else None
+    )
     base, other = f"{run.id}:0", f"{run.id}:1"
     told = said(page(sel=f"{base},{other}", base=base, mb="100"))
     card = f"−6.0 points of test accuracy ({verdict})"
@@ -83,6 +95,9 @@ def test_every_place_says_the_same(pair: tuple[Run, str], workspace: Workspace, 
     cells = drawn[chart.TABLE].hide(axis="index").to_string(delimiter="\t").splitlines()[2].split("\t")
     assert "−6.0 ✗" in cells if verdict == PROVEN else "−6.0 ≈" in cells
     assert drawn[chart.TABLE].data["tested"].tolist() == ["", "same images"]
+    file = drawn["for_file"].set_index("id").loc[other]
+    assert (file["delta_test_is"], file["delta_test_by"]) == ("worse" if verdict == PROVEN else "open", "images")
+    assert file["delta_test"] == pytest.approx(-0.06)
     with speaking("en"), within(workspace):
         table = points.info(workspace.runs()).assign(front=False)
         assert card in report.write(go.Figure(), table, table, chart.worded(table), dark=False)
@@ -111,3 +126,60 @@ def test_answers_are_read_of_what_is_shown_alone(
 
     monkeypatch.setattr(pairs, "right", never)
     assert "Pin a point" in said(page())
+
+
+def seeded(workspace: Workspace) -> Run:
+    """A teacher, its student and the student's twin over three seeds, whose gains are alike while the seeds are not."""
+    run = workspace.create_run(DEMO)
+    run.emit(RunStarted(1, {}))
+    for seed, twin in enumerate((0.70, 0.74, 0.78)):
+        shares = {"transfer": 0.9, "distill": twin + 0.05 + seed / 500, "control": twin}
+        for kind, share in shares.items():
+            step, stage = (0, "transfer") if kind == "transfer" else (1, "distill")
+            control = WITHOUT_TEACHER if kind == "control" else None
+            point = Point(
+                step=step, stage=stage, method="kd", name=control or f"net of step {step}", control=control,
+                accuracy=share, accuracy_low=share - 0.03, accuracy_high=share + 0.03, bytes=1000,
+            )  # fmt: skip
+            run.emit(Measured("control" if control else "replica" if seed else "point", seed, point))
+    run.emit(RunFinished())
+    return run
+
+
+def test_a_student_and_its_twin_are_compared_seed_by_seed_everywhere(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their means lie within the spread over the seeds; the gains, seed by seed, do not."""
+    run = seeded(workspace)
+    monkeypatch.setattr(pairs, "workspace", lambda: workspace)
+    rows = {row["id"]: row for _, row in points.info(workspace.runs()).iterrows()}
+    student, twin = rows[f"{run.id}:1"], rows[f"{run.id}:1:{WITHOUT_TEACHER}"]
+    found, back = pairs.delta(student, twin).test, pairs.delta(twin, student).test
+    assert found is not None
+    assert back is not None
+    assert (found.basis, found.proven, back.proven, back.share) == ("seeds", True, True, -found.share)
+    summary = run.summary()
+    (worth,) = closing(summary.points, summary.controls, summary.status, pairing(run)).worths
+    assert worth.test == found
+    apart = comparison.on_test(student, twin)
+    assert apart is not None
+    assert not apart.proven, "what the means alone would say"
+
+
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [("en", "the teacher's lead of 1.2 points is within chance"), ("zh", "教师领先 1.2 个百分点，可能只是偶然")],
+)
+def test_a_receipt_tells_no_share_of_a_lead_that_may_be_chance(language: Language, told: str) -> None:
+    numbers = {"teacher": 0.712, "twin": 0.7, "distilled": 0.72, "gain": 0.02, "lead": 0.012, "seeds": 1}
+    verdicts = {"gain_proven": True, "gain_basis": "images", "lead_proven": False, "lead_basis": "images"}
+    with speaking(language):
+        ((_, text),) = receipt.taught({"gap_recovered": numbers | verdicts})
+        assert text.startswith(told)
+        assert all(number in text for number in ("70.0 %", "71.2 %", "72.0 %")), "the numbers stay"
+        assert "167 %" not in text
+        proven = numbers | verdicts | {"lead_proven": True, "share": 1.67}
+        ((_, text),) = receipt.taught({"gap_recovered": proven})
+        assert "167 %" in text
+        ((_, text),) = receipt.taught({"gap_recovered": numbers | {"share": 1.67}})
+        assert "167 %" not in text, "a share that nobody judged"
