@@ -36,7 +36,10 @@ def refuse_damaged(run: Run, path: str, fix: str = AGAIN) -> None:
 
 def known_hash(run: Run, path: str) -> str:
     """The SHA-256 of the file when it was saved; empty for runs that recorded no hash for this kind of file. Raises
-    UserError `damaged_artifact` if the log has lost it."""
+    UserError `damaged_artifact` if the log has lost it. Of a run that has ended its summary is asked first, which is
+    read twenty times as fast as the log."""
+    if found := next((saved.sha256 for saved in run.summary().files if saved.path == path), ""):
+        return found
     state = run.state()
     found = next((saved.sha256 for saved in state.artifacts if saved.path == path), "")
     if not found and state.lost:

@@ -7,47 +7,20 @@ sentences.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Any, Literal
 
 from core.controls import WITHOUT_TEACHER, code_of
-from core.gap import KEPT, STUDENT
-from core.paired import Paired
+from core.difference import Difference, Pairing, difference, on_target
+from core.gap import KEPT, in_run
 from core.points import Latency, Point
 from core.state import Status
 
 MATTERS = 1.05  # times smaller or faster; less than that is no gain, as in receipts
-SAME = 1e-9  # shares closer to each other than this differ by rounding in the computation alone
-SURE = 0.05  # from this p-value on, chance is not excluded
 NEAR = 0.02  # of validation accuracy; among models this close to the best, the smallest is recommended
 OTHERS_TEACH = ("mutual", "assistant")  # methods whose student learns from another network than the incoming one
 CONDITIONS = ("runtime", "device", "threads", "batch")  # latencies can be compared if these are the same
-
-Basis = Literal["seeds", "images", "intervals", ""]
-Pairing = Callable[[Point, Point], Paired | None]
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One accuracy minus another, from −1 to 1. `proven` says whether it is more than chance, judged (`basis`) by the
-    spread over `seeds`, by a test on the same images, or by whether the 95 % intervals overlap; None: not judged."""
-
-    share: float
-    proven: bool | None = None
-    basis: Basis = ""
-    seeds: int = 1
-
-    @property
-    def points(self) -> float:
-        """In percentage points with one decimal."""
-        return round(100 * self.share, 1) + 0.0
-
-    @property
-    def way(self) -> Literal["more", "fewer", "same"]:
-        """Which of the two is more accurate, by the exact numbers."""
-        return "same" if abs(self.share) < SAME else "more" if self.share > 0 else "fewer"
 
 
 @dataclass(frozen=True)
@@ -161,72 +134,6 @@ def _taught(chain: Sequence[Point]) -> bool:
     return student is not None and student.method not in OTHERS_TEACH and KEPT not in _listed(student, "remarks")
 
 
-# accuracy
-
-
-def difference(one: Point, other: Point, pairing: Pairing = lambda one, other: None) -> Difference | None:
-    """Accuracy on the test images, `one` minus `other`; None if either was not measured. Of means over unequal numbers
-    of seeds, or without any spread, the models of the recipe's own seed are compared."""
-    if one.middle is None or other.middle is None:
-        return None
-    spreads = (one.accuracy_sd, other.accuracy_sd)
-    spread = _by_seeds(one.middle - other.middle, spreads, (one.seeds, other.seeds))
-    if spread is not None:
-        return spread
-    if one.accuracy is None or other.accuracy is None:
-        return Difference(one.middle - other.middle)
-    share = one.accuracy - other.accuracy
-    if (counts := pairing(one, other)) is not None:
-        return Difference(share, counts.chance < SURE, "images")
-    ends = (one.accuracy_low, one.accuracy_high), (other.accuracy_low, other.accuracy_high)
-    return _by_intervals(share, *ends)
-
-
-def on_target(one: Point, other: Point) -> Difference | None:
-    """Accuracy on the target's test images, `one` minus `other`; None if either was not measured."""
-    if one.on_target is None or other.on_target is None:
-        return None
-    spreads = (one.target_accuracy_sd, other.target_accuracy_sd)
-    spread = _by_seeds(one.on_target - other.on_target, spreads, (one.seeds, other.seeds))
-    if spread is not None:
-        return spread
-    if one.target_accuracy is None or other.target_accuracy is None:
-        return Difference(one.on_target - other.on_target)
-    ends = (
-        (one.target_accuracy_low, one.target_accuracy_high), (other.target_accuracy_low, other.target_accuracy_high)
-    )  # fmt: skip
-    return _by_intervals(one.target_accuracy - other.target_accuracy, *ends)
-
-
-def _by_seeds(
-    share: float, spreads: tuple[float | None, float | None], seeds: tuple[int | None, int | None]
-) -> Difference | None:
-    """By the 95 % interval of the difference of two means (Welch, degrees of freedom of the smaller sample); None
-    unless both are means over equally many seeds that differ from each other."""
-    (one, other), counts = spreads, [n for n in seeds if n]
-    if one is None or other is None or len(counts) < 2 or len(set(counts)) > 1 or min(counts) < 2:
-        return None
-    if one + other < SAME:
-        return None
-    error = (one**2 / counts[0] + other**2 / counts[1]) ** 0.5
-    return Difference(share, abs(share) > quantile(min(counts)) * error, "seeds", min(counts))
-
-
-def quantile(seeds: int) -> float:
-    """The two-sided 95 % quantile of Student's t for `seeds` − 1 degrees of freedom."""
-    return STUDENT[seeds - 2] if seeds - 2 < len(STUDENT) else NormalDist().inv_cdf(0.975)
-
-
-Ends = tuple[float | None, float | None]
-
-
-def _by_intervals(share: float, one: Ends, other: Ends) -> Difference:
-    (low, high), (lower, upper) = one, other
-    if low is None or high is None or lower is None or upper is None:
-        return Difference(share)
-    return Difference(share, not (low <= upper and lower <= high), "intervals")
-
-
 # time
 
 
@@ -296,18 +203,9 @@ def _worths(chain: Sequence[Point], controls: Sequence[Point], pairing: Pairing)
         if point is None:
             continue
         code = control.control or code_of(control.name)
-        test = _gap(point) if code == WITHOUT_TEACHER else None
-        worth = Worth(point, code, test or difference(point, control, pairing), on_target(point, control))
+        worth = Worth(point, code, in_run(point, control, pairing), on_target(point, control))
         if worth.test or worth.target:
             yield worth
-
-
-def _gap(point: Point) -> Difference | None:
-    """The gain from the teacher, from the differences seed by seed, if there are several seeds."""
-    found: Any = point.receipt.get("gap_recovered")
-    if not isinstance(found, dict) or "gain_low" not in found:
-        return None
-    return Difference(found["gain"], found["gain_low"] > 0 or found["gain_high"] < 0, "seeds", found["seeds"])
 
 
 def take(chain: Sequence[Point]) -> Point | None:

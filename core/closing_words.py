@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from functools import cache
 
 from core import controls, formatting
-from core.closing import MATTERS, NEAR, Closing, Difference, Shortfall, Speed, Worth
+from core.closing import MATTERS, NEAR, Closing, Shortfall, Speed, Worth
+from core.difference import Difference
 from core.points import Point
 from core.state import Status
 
@@ -54,20 +55,24 @@ PHRASES = {
     "images_open": " (no proven difference, tested on the same images)",
     "seeds_proven": " (more than the spread over {seeds} seeds)",
     "seeds_open": " (within the spread over {seeds} seeds: no proven difference)",
+    "unjudged": " (not tested for chance)",
     "means": "Accuracies are means over {seeds} seeds.",
     "seeds_differ": "Not all models were measured with equally many seeds: those are compared by the first seed alone.",
     "teacher_more": "The teacher was worth {points:point|points}{verdict}.",
     "teacher_fewer": "The teacher did harm: without it the student is {points:point|points} better{verdict}.",
     "teacher_fewer_open": "The teacher was of no proven worth: without it the student is {points:point|points} better{verdict}.",  # noqa: E501
-    "teacher_same": "The teacher was worth nothing: without it the student is as good{verdict}.",
+    "teacher_more_open": "The teacher was of no proven worth: with it the student is {points:point|points} better{verdict}.",  # noqa: E501
+    "teacher_same": "The teacher was of no proven worth: without it the student is as accurate{verdict}.",
     "worth_more": "{step} is {points:point|points} better than its control, {control}{verdict}.",
     "worth_fewer": "{step} did not help: its control, {control}, is {points:point|points} better{verdict}.",
     "worth_fewer_open": "{step} was of no proven help: its control, {control}, is {points:point|points} better{verdict}.",  # noqa: E501
-    "worth_same": "{step} did not help: its control, {control}, is as good{verdict}.",
+    "worth_more_open": "{step} was of no proven help: it is {points:point|points} better than its control, {control}{verdict}.",  # noqa: E501
+    "worth_same": "{step} was of no proven help: its control, {control}, is as accurate{verdict}.",
     "worth_target_more": "On the target, {step} is {points:point|points} better than its control, {control}{verdict}.",
     "worth_target_fewer": "On the target, {step} did not help: its control, {control}, is {points:point|points} better{verdict}.",  # noqa: E501
     "worth_target_fewer_open": "On the target, {step} was of no proven help: its control, {control}, is {points:point|points} better{verdict}.",  # noqa: E501
-    "worth_target_same": "On the target, {step} did not help: its control, {control}, is as good{verdict}.",
+    "worth_target_more_open": "On the target, {step} was of no proven help: it is {points:point|points} better than its control, {control}{verdict}.",  # noqa: E501
+    "worth_target_same": "On the target, {step} was of no proven help: its control, {control}, is as accurate{verdict}.",  # noqa: E501
     "kept": "{step}: training did not improve the incoming model, which was kept.",
     "not_faster": "{step} made it smaller, not faster{why}.",
     "not_smaller": "{step} made it faster, not smaller{why}.",
@@ -212,11 +217,11 @@ def _difference(kind: str, found: Difference | None, voice: Voice, **names: str)
     is one, for a difference that is not proven."""
     if found is None:
         return voice.phrase(f"{kind}_unknown")
-    verdict, points = _verdict(found, voice), {} if found.way == "same" else {"points": told_points(found)}
+    points = {} if found.way == "same" else {"points": told_points(found)}
     key = f"{kind}_{found.way}"
     if not found.proven and f"{key}_open" in PHRASES:
         key = f"{key}_open"
-    return voice.phrase(key, verdict=verdict, **points, **names)
+    return voice.phrase(key, verdict=verdict(found, voice), **points, **names)
 
 
 def told_points(found: Difference) -> str:
@@ -224,11 +229,9 @@ def told_points(found: Difference) -> str:
     return f"{abs(found.points):.1f}" if found.points else f"{float(f'{abs(100 * found.share):.1g}'):.9f}".rstrip("0")
 
 
-def _verdict(found: Difference, voice: Voice) -> str:
-    if not found.basis:
-        return ""
-    key = f"{found.basis}_{'proven' if found.proven else 'open'}"
-    return voice.phrase(key, **({"seeds": found.seeds} if found.basis == "seeds" else {}))
+def verdict(found: Difference, voice: Voice = ENGLISH) -> str:
+    """How the difference was judged and what came of it, in brackets after a space."""
+    return voice.phrase(found.verdict, seeds=found.seeds)
 
 
 def _details(found: Closing, voice: Voice) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core.paired import Paired
+from core.difference import Paired
 
 
 @dataclass(frozen=True)

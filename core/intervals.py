@@ -1,10 +1,12 @@
-"""Confidence intervals of accuracies."""
+"""Confidence intervals of accuracies, and the quantiles that those of means take."""
 
 from __future__ import annotations
 
 from math import sqrt
 from statistics import NormalDist
 
+# two-sided 95 % quantiles of Student's t for 1, 2, … degrees of freedom; a recipe has at most ten seeds
+STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 LOPSIDED = 0.003  # of an interval: its middle is so far from the share that half of its width would say too little
 
 
@@ -23,3 +25,8 @@ def around(share: float, low: float, high: float) -> float:
     next to 0 and 1 and for few trials, the way to the farther end, so that ± never promises too much."""
     half, farther = (high - low) / 2, max(high - share, share - low)
     return farther if farther - half > LOPSIDED else half
+
+
+def student(samples: int) -> float:
+    """The two-sided 95 % quantile of Student's t for `samples` − 1 ≥ 1 degrees of freedom."""
+    return STUDENT[samples - 2] if samples - 2 < len(STUDENT) else NormalDist().inv_cdf(0.975)

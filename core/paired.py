@@ -1,70 +1,93 @@
-"""Two models on the same test images: how many only one of them classifies correctly, and McNemar's test on that."""
+"""The answers stored next to two models' files: on how many of the same test images only one of them is right."""
 
 from __future__ import annotations
 
 import ast
-import math
+import os
 import sys
 import zipfile
 import zlib
 from array import array
-from functools import lru_cache
+from functools import lru_cache, partial
+from hashlib import sha256
 from io import BytesIO
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from core.artifacts import read_artifact
 from core.bundle import PREDICTIONS
+from core.difference import Paired, Pairing
+from core.gap import judged
 from core.points import Point
-from core.runs import Run
+from core.runs import Run, RunSummary
 
 MAGIC = b"\x93NUMPY"
 UNREADABLE = (OSError, ValueError, KeyError, SyntaxError, zipfile.BadZipFile, zlib.error)  # a UserError is a ValueError
+MOST_KEPT = 20_000  # models whose right answers are kept in memory: a bit an image, and about 200 bytes
+
+Stamp = tuple[int, int]  # of a file: when it was written, in nanoseconds, and its size
 
 
-Answers = tuple[tuple[int, ...], tuple[int, ...]]  # answers and labels of the test images
+class Right(NamedTuple):
+    """Which test images a model classifies correctly, a bit an image, and a hash of all their labels."""
+
+    images: int
+    labels: bytes
 
 
-class Paired(NamedTuple):
-    """Numbers of test images that only the first model classifies correctly (`gained`), or only the second (`lost`)."""
-
-    gained: int
-    lost: int
-
-    @property
-    def chance(self) -> float:
-        """The exact two-sided p-value of McNemar's test: the probability of a split at least as uneven by chance."""
-        count, fewer = self.gained + self.lost, min(self.gained, self.lost)
-        tail = sum(math.comb(count, k) for k in range(fewer + 1))
-        return min(1.0, float(2 * tail / 2**count))
+def pairing(run: Run) -> Pairing:
+    """Compares two models of that run, for what judges differences."""
+    return partial(paired, run)
 
 
-def paired(run: Run, one: Point, other: Point, run_of_other: Run | None = None) -> Paired | None:
-    """The comparison of two models, from the answers stored next to their files; None if those are missing, damaged,
-    or of different images. The other is one of `run` too, unless its run is given."""
+def with_verdicts(run: Run, summary: RunSummary) -> RunSummary:
+    """The summary with the verdict about each gain from a teacher; see `core.gap.judged`."""
+    return summary.model_copy(update={"points": judged(summary.points, summary.controls, pairing(run))})
+
+
+def paired(run: Run, one: Point, other: Point) -> Paired | None:
+    """The comparison of two models of a run, from the answers stored next to their files; None if those are missing,
+    damaged, or of different images."""
+    return compared(right(run, one.artifact), right(run, other.artifact))
+
+
+def compared(one: Right | None, other: Right | None) -> Paired | None:
+    """On how many images only one of two models is right; None unless both answered the same images."""
+    if one is None or other is None or one.labels != other.labels:
+        return None
+    return Paired((one.images & ~other.images).bit_count(), (other.images & ~one.images).bit_count())
+
+
+def right(run: Run, artifact: str | None) -> Right | None:
+    """What the model in the file `artifact`, a path relative to the run's folder, classifies correctly, by its stored
+    answers; None if those are missing or not as they were saved. Of a run that has ended they are read again only if
+    they, or its summary, were written to."""
+    if not artifact:
+        return None
+    path = str(PurePosixPath(artifact).with_name(PREDICTIONS))
     try:
-        mine, theirs = _answers(run, one), _answers(run_of_other or run, other)
+        if not run.result.exists():
+            return _read(run, path)
+        return _kept(str(run.folder), path, _stamp(run.folder / path), _stamp(run.result))
     except UNREADABLE:
         return None
-    if mine is None or theirs is None or mine[1] != theirs[1]:
-        return None
-    rows = list(zip(mine[0], theirs[0], mine[1], strict=True))
-    gained = sum(a == label != b for a, b, label in rows)
-    return Paired(gained, sum(b == label != a for a, b, label in rows))
 
 
-def _answers(run: Run, point: Point) -> Answers | None:
-    if not point.artifact:
-        return None
-    path = str(PurePosixPath(point.artifact).with_name(PREDICTIONS))
-    return _parsed(read_artifact(run, path))
+@lru_cache(maxsize=MOST_KEPT)
+def _kept(folder: str, path: str, _written: Stamp, _settled: Stamp) -> Right:
+    return _read(Run(Path(folder)), path)
 
 
-@lru_cache(maxsize=64)
-def _parsed(data: bytes) -> Answers:
-    with zipfile.ZipFile(BytesIO(data)) as file:
+def _read(run: Run, path: str) -> Right:
+    with zipfile.ZipFile(BytesIO(read_artifact(run, path))) as file:
         answers, labels = (integers(file.read(f"test_{name}.npy")) for name in ("answers", "labels"))
-    return answers, labels
+    marks = "".join("1" if answer == label else "0" for answer, label in zip(answers, labels, strict=True))
+    return Right(int(marks or "0", 2), sha256(array("q", labels)).digest())
+
+
+def _stamp(path: Path) -> Stamp:
+    found = os.stat(path)
+    return found.st_mtime_ns, found.st_size
 
 
 def integers(data: bytes) -> tuple[int, ...]:

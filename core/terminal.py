@@ -17,7 +17,7 @@ from rich.text import Text
 
 from core.catalog import Facts, load_catalog
 from core.closing import closing
-from core.closing_words import sentence
+from core.closing_words import sentence, verdict
 from core.damage import Condition, Finding
 from core.events import AnyEvent, Measured, Progress, RunCancelled, StepFinished, StepStarted, Warned
 from core.formatting import (
@@ -33,8 +33,10 @@ from core.formatting import (
     size,
     two_digits,
 )
+from core.gap import GAP, no_share, verdict_on
+from core.intervals import around
 from core.options import Option
-from core.paired import paired
+from core.paired import pairing
 from core.points import Point
 from core.processes.run_monitor import Timeouts, death
 from core.recipe import Recipe
@@ -184,8 +186,7 @@ def notices(state: RunState) -> list[str]:
 
 def conclusion(run: Run, summary: RunSummary) -> str:
     """The conclusion of the run in sentences; empty if nothing was measured yet."""
-    found = closing(summary.points, summary.controls, summary.status, lambda one, other: paired(run, one, other))
-    return sentence(found)
+    return sentence(closing(summary.points, summary.controls, summary.status, pairing(run)))
 
 
 def points_table(run: RunSummary, runtime: str = "") -> Table:
@@ -270,13 +271,25 @@ def _whose(found: Finding) -> str:
 
 
 def gap_line(point: Point) -> str:
-    """The gain from a teacher on one line; empty if there is no control without a teacher."""
-    gap: Any = point.receipt.get("gap_recovered")
+    """The gain from a teacher on one line, with the share of its lead where `core.gap.judged` has one, else why there
+    is none; empty if there is no control without a teacher."""
+    gap: Any = point.receipt.get(GAP)
     if not gap:
         return ""
     accuracies = [f"{name} {percent(gap[name])}" for name in ("twin", "distilled", "teacher")]
-    share = f"{percent(gap['share'], 0)} of the gap recovered" if "share" in gap else "no gap to recover"
-    return f"step {point.step}: {share} ({', '.join(accuracies)}; {Amount(gap['seeds']):seed|seeds})"
+    return f"step {point.step}: {_share_told(gap)} ({', '.join(accuracies)}; {Amount(gap['seeds']):seed|seeds})"
+
+
+def _share_told(gap: Any) -> str:
+    why = no_share(gap)
+    if why in ("", "no_lead"):
+        return "no gap to recover" if why else f"{percent(gap['share'], 0)} of the gap recovered"
+    name = why.partition("_")[0]
+    found = verdict_on(gap, name)
+    what = {"lead": "the teacher's lead", "gain": "the gain"}[name]
+    points = f"{100 * found.share:.1f}".replace("-", "−")
+    may_be = "is within chance" if found.basis else "may be chance"
+    return f"{what} of {points} points {may_be}{verdict(found)}, so no share of the lead is told"
 
 
 SCORE_HEADS = {"probe_accuracy": "probe", "knn_accuracy": "knn"}
@@ -284,7 +297,7 @@ SCORE_HEADS = {"probe_accuracy": "probe", "knn_accuracy": "knn"}
 
 def ranking(rows: Sequence[Facts], agreement: Sequence[Facts]) -> list[Table]:
     """The scores of each backbone; with enough backbones also how well each score agrees with the probe."""
-    scores = [name for name in rows[0] if name not in ("backbone", "pretrained", "images")]
+    scores = [name for name in rows[0] if name not in ("backbone", "pretrained", "images", "probe_low", "probe_high")]
     table = Table(title=f"{rows[0]['images']} labelled images; higher is better", box=None, padding=(0, 1, 0, 0))
     table.add_column("backbone", no_wrap=True)
     for name in scores:
@@ -292,15 +305,24 @@ def ranking(rows: Sequence[Facts], agreement: Sequence[Facts]) -> list[Table]:
     for row in rows:
         name = f"{row['backbone']}{'' if row['pretrained'] else ', random'}"
         table.add_row(Text(name), *(_three(row[score]) for score in scores), style=None if row["pretrained"] else "dim")
+    table.caption = _probes_spread(rows)
     if not agreement:
         return [table]
-    agreements = Table(title="Agreement of each score with the probe's order, from −1 to 1 (the same order)", box=None)
-    for name in ("score", "over", "Kendall", "Spearman"):
+    agreements = Table(title="Agreement of each score with the probe's order, from −1 to 1; p: by chance", box=None)
+    for name in ("score", "over", "Kendall", "p", "Spearman"):
         agreements.add_column(name, justify="left" if name in ("score", "over") else "right")
     for each in agreement:
         over = f"{each['backbones']} backbones{', random weights included' if each['controls'] else ''}"
-        agreements.add_row(str(each["score"]), over, _three(each["kendall"]), _three(each["spearman"]))
+        told = (_three(each[name]) for name in ("kendall", "chance", "spearman"))
+        agreements.add_row(str(each["score"]), over, *told)
     return [table, agreements]
+
+
+def _probes_spread(rows: Sequence[Any]) -> str | None:
+    """The widest ± of the probes' accuracies; None of answers that have no intervals."""
+    ends = [(row["probe_accuracy"], row.get("probe_low"), row.get("probe_high")) for row in rows]
+    known = [around(*each) for each in ends if None not in each]
+    return f"probe: ± {max(known):.3f} or less, the 95 % interval of each" if known else None
 
 
 def _three(value: object) -> str:

@@ -11,9 +11,10 @@ import streamlit as st
 from core import closing_words
 from core.closing import Closing, closing
 from core.closing_words import Voice
+from core.difference import Difference
 from core.errors import UserError
 from core.escaping import UserText
-from core.paired import paired
+from core.paired import pairing
 from core.points import Point
 from core.runs import Run, RunSummary
 from core.samples import sample
@@ -31,7 +32,7 @@ def of(run: Run, state: RunState | RunSummary) -> Closing:
 @st.cache_resource(show_spinner=False, max_entries=64)
 def _of(folder: str, come_to: str, _state: RunState | RunSummary) -> Closing:
     run = Run(Path(folder))
-    return closing(_state.points, _state.controls, _state.status, lambda one, other: paired(run, one, other))
+    return closing(_state.points, _state.controls, _state.status, pairing(run))
 
 
 def full(found: Closing) -> str:
@@ -59,6 +60,11 @@ def of_picked(picked: pd.DataFrame) -> Iterator[tuple[str, Closing]]:
             continue
         summary = run.summary()
         yield summary.name, of(run, summary)
+
+
+def verdict(found: Difference) -> str:
+    """How a difference of accuracies was judged and what came of it, in brackets."""
+    return closing_words.verdict(found, voice())
 
 
 def show_picked(picked: pd.DataFrame) -> None:

@@ -11,9 +11,10 @@ import streamlit as st
 from core import formatting
 from core.closing import MATTERS
 from core.escaping import UserText
+from core.gap import no_share, verdict_on
 from core.points import InRuntime, Latency, Point
 from core.runtimes import title
-from dashboard import chance, terms
+from dashboard import chance, closing, terms
 from dashboard.i18n import say
 
 Receipt = Mapping[str, Any]
@@ -108,16 +109,24 @@ def taught(receipt: Receipt) -> Iterator[tuple[str, str]]:
     """What a teacher was worth beside the twin without one, and what a student knows of a class it never saw."""
     if gap := receipt.get("gap_recovered"):
         told = {name: formatting.percent(gap[name]) for name in ("twin", "distilled", "teacher")}
-        if "share" in gap:
-            text = say("receipt.gap_of", share=formatting.percent(gap["share"], 0), seeds=gap["seeds"], **told)
-        else:
-            text = say("receipt.gap_none", seeds=gap["seeds"], **told)
+        text = say("receipt.gap_numbers", share=share_told(gap), seeds=gap["seeds"], **told)
         if "gain_low" in gap:
             low, high = (f"{100 * gap[name]:+.1f}" for name in ("gain_low", "gain_high"))
             text += say("receipt.gap_interval", low=low, high=high)
         yield say("receipt.gap"), text
     for name, share in receipt.get("recall", {}).items():
         yield say("receipt.recall", name=UserText(name).md()), formatting.percent(share)
+
+
+def share_told(gap: Receipt) -> str:
+    """The share of the teacher's lead that the gain is, or why none is told."""
+    why = no_share(gap)
+    if why in ("", "no_lead"):
+        share = formatting.percent(gap.get("share"), 0)
+        return say("receipt.gap_no_lead" if why else "receipt.gap_share", share=share)
+    found = verdict_on(gap, why.partition("_")[0])
+    points = f"{100 * found.share:.1f}".replace("-", "−")
+    return say(f"receipt.gap_{why}", points=points, verdict=closing.verdict(found))
 
 
 def changed(receipt: Receipt) -> Iterator[tuple[str, str]]:

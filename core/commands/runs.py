@@ -30,6 +30,7 @@ from core.commands.searches import is_search
 from core.commands.searches import resume as resume_search
 from core.damage import of_run
 from core.errors import UserError
+from core.paired import with_verdicts
 from core.processes import dashboard as dashboard_process
 from core.processes.workers import ensure_supervisor, run_in_foreground
 from core.runs import Run, RunSummary
@@ -77,10 +78,10 @@ def run(recipe: Path, *, set: Settings = None, workspace: Folder = None, json: A
         summary = begun.summary()
         screen.print(terminal.farewell(summary, same_workspace(workspace)), soft_wrap=True)
         if json:
-            print_document(_document(summary))
+            print_document(_document(begun, summary))
         raise
     if json:
-        print_document(_document(summary))
+        print_document(_document(begun, summary))
     else:
         _print_points(begun, summary)
     return _ended(begun, summary)
@@ -127,7 +128,7 @@ def runs(*, workspace: Folder = None, json: AsJson = False) -> int:
     """List the runs, newest first."""
     store = Workspace.open_to_read(workspace)
     if json:
-        return say(json, [_document(summary) for summary in store.runs()], "")
+        return say(json, [_document(Run(store.path / "runs" / summary.id), summary) for summary in store.runs()], "")
     sys.stdout.write("".join(f"{run_line(line)}\n" for line in store.lines()) or "No runs yet.\n")
     return DONE
 
@@ -155,7 +156,7 @@ def show(run: str, *, runtime: str = "", workspace: Folder = None, json: AsJson 
     for found in wrong:
         screen.print(f"{found.file} is {found.state.value}. {found.fix}", style="yellow", soft_wrap=True)
     if json:
-        print_document(_document(summary) | ({"damaged": [found.to_json() for found in wrong]} if wrong else {}))
+        print_document(_document(shown, summary) | ({"damaged": [found.to_json() for found in wrong]} if wrong else {}))
     else:
         notices = terminal.notices(shown.state())
         Console(markup=False, highlight=False).print(run_line(summary.seen_in(runtime).line()), *notices, sep="\n")
@@ -223,8 +224,9 @@ def _ended(run: Run, summary: RunSummary) -> int:
     return INTERRUPTED if summary.status in (Status.CANCELLED, Status.PAUSED) else FAULT
 
 
-def _document(summary: RunSummary) -> dict[str, Any]:
+def _document(run: Run, found: RunSummary) -> dict[str, Any]:
     """A run as JSON: what `run`, `demo`, `show` and `runs` print."""
+    summary = with_verdicts(run, found)
     rest = summary.model_dump(mode="json", exclude={"id", "points", "controls", "files", "events"}, exclude_none=True)
     if not summary.lost:
         rest.pop("lost")
@@ -242,7 +244,7 @@ def run_line(line: Line) -> str:
 def _print_points(run: Run, summary: RunSummary, runtime: str = "") -> None:
     """Prints the table of a run's points and, below it, the conclusion, which is drawn from the run's own runtime."""
     console = Console(markup=False, highlight=False)
-    console.print(terminal.points_table(summary, runtime))
+    console.print(terminal.points_table(with_verdicts(run, summary), runtime))
     if runtime in summary.runtimes[1:]:
         return
     if conclusion := terminal.conclusion(run, summary):

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from core.difference import Accuracy, Difference, judged
 from core.questions.request import Request
 
 
 @dataclass(frozen=True)
 class Row:
-    """One backbone's scores on `images` training images, and the validation accuracy of a linear probe trained on them.
+    """One backbone's scores on `images` training images, and the validation accuracy of a linear probe trained on them
+    with its 95 % interval (absent in answers of earlier versions).
 
     Higher is better; scores compare backbones on one dataset, never across datasets. `pretrained` is False for random
     weights, either as a control or because there are no others. `leep` and `nce` need a backbone with classes of its
@@ -27,18 +29,30 @@ class Row:
     leep: float | None
     nce: float | None
     images: int
+    probe_low: float | None = None
+    probe_high: float | None = None
+
+    def beside(self, other: Row) -> Difference | None:
+        """The probe's accuracy minus that of another row, judged by the intervals: the probes' answers are not kept."""
+        return judged(self._accuracy, other._accuracy, lambda: None)
+
+    @property
+    def _accuracy(self) -> Accuracy:
+        return Accuracy(self.probe_accuracy, self.probe_low, self.probe_high)
 
 
 @dataclass(frozen=True)
 class Agreement:
     """How well a score's order of backbones agrees with the probe's: Kendall's τ-b and Spearman's ρ, from −1 to 1, over
-    `backbones` rows; `controls`: whether those with random weights are included."""
+    `backbones` rows; `controls`: whether those with random weights are included. `chance` is the two-sided p-value of
+    τ: how likely unrelated orders agree or disagree as much (absent in answers of earlier versions)."""
 
     score: str
     kendall: float
     spearman: float
     backbones: int
     controls: bool
+    chance: float | None = None
 
 
 @dataclass(frozen=True)

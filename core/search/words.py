@@ -41,7 +41,8 @@ PHRASES = {
     "level": "level with the teacher",
     "on_validation": "{accuracy} on validation",
     "busy": "{latency} (the machine was busy)",
-    "confirm": "It was chosen on the validation images: run it with 3 seeds to confirm it on the test images.",
+    "confirm": "It was chosen on the validation images, where no difference between trials was tested for chance: run "
+    "it with 3 seeds to confirm it on the test images.",
     "list": ", ",
 }
 Phrase = Callable[..., str]

@@ -8,6 +8,8 @@ import streamlit as st
 
 from core.closing import Closing
 from core.errors import UserError, UserErrors
+from core.gap import judged
+from core.paired import pairing
 from core.recipe import Recipe
 from core.runs import Run
 from core.state import RunState, Status
@@ -32,7 +34,7 @@ def main() -> None:
     concluded(run, state)
     pulse(run, recipe, steps, drawn=state)
     attend(run, drawn=state)
-    components.point_strip(run.id, state.points, state.controls)
+    components.point_strip(run.id, judged(state.points, state.controls, pairing(run)), state.controls)
     queue.draw()
     details.draw(run, state)
 

@@ -7,8 +7,12 @@ from collections.abc import Collection, Mapping, Sequence
 import pandas as pd
 import streamlit as st
 
+from core import formatting
 from core.catalog import Facts
+from core.difference import SURE
 from core.errors import UserError
+from core.escaping import UserText
+from core.intervals import around
 from core.questions.rank_backbones import Ranking, RankRequest, Row
 from dashboard import faults, terms
 from dashboard.backbones import view
@@ -45,6 +49,7 @@ def show(names: Sequence[str], here: Collection[str], sets: Mapping[str, Facts])
     found: Ranking | None = recall(FOUND, None)
     if found is not None and not going:
         rows(found.rows)
+        _alike(found.rows)
         _agreement(found)
         _use(found.rows)
 
@@ -102,11 +107,26 @@ def rows(found: Sequence[Row]) -> None:
         {
             say("backbones.column_name"): _name(row),
             say("backbones.rank_probe"): round(100 * row.probe_accuracy, 1),
+            say("backbones.rank_spread"): _spread(row),
             **{heads[name]: None if (value := getattr(row, name)) is None else round(value, 3) for name in SCORES},
         }
         for row in found
     ]
     st.dataframe(pd.DataFrame(told), hide_index=True, key="backbones_rank_rows", alt=say("backbones.rank_alt"))
+
+
+def _spread(row: Row) -> float | None:
+    """± of the probe's accuracy in points of percent; None for an answer that does not have it."""
+    if row.probe_low is None or row.probe_high is None:
+        return None
+    return round(100 * around(row.probe_accuracy, row.probe_low, row.probe_high), 1)
+
+
+def _alike(found: Sequence[Row]) -> None:
+    """Names the backbones that the first one is not shown to be better than."""
+    if alike := [_name(row) for row in found[1:] if not (beside := found[0].beside(row)) or not beside.proven]:
+        names = ", ".join(UserText(name).md() for name in alike)
+        st.caption(say("backbones.rank_alike", first=UserText(_name(found[0])).md(), names=names))
 
 
 def _name(row: Row) -> str:
@@ -124,6 +144,9 @@ def _agreement(found: Ranking) -> None:
             kendall=f"{best.kendall:.2f}", spearman=f"{best.spearman:.2f}",
         )
     )  # fmt: skip
+    if best.chance is None or best.chance >= SURE:
+        p = formatting.NOT_MEASURED if best.chance is None else formatting.two_digits(best.chance)
+        st.caption(say("backbones.rank_chance", p=p))
 
 
 def _use(found: Sequence[Row]) -> None:

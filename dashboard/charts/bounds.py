@@ -7,9 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from dashboard.charts.comparison import CONDITIONS
+from dashboard.charts.comparison import CONDITIONS, Judge, Row, on_test
 
 MATTERS = 1.05  # times smaller or faster: less is nothing to choose by
+MOST_JUDGED = 200  # points that are held against the best until one is as good; half a millisecond each
 
 
 @dataclass(frozen=True)
@@ -66,18 +67,29 @@ def best(points: pd.DataFrame, bounds: Bounds | None = None) -> str:
     return str(known["id"].iloc[0]) if len(known) else ""
 
 
-def cheaper(points: pd.DataFrame, bounds: Bounds, than: str) -> list[str]:
+def cheaper(points: pd.DataFrame, bounds: Bounds, than: str, judge: Judge = on_test) -> list[str]:
     """The ids of usable points within the bounds that are smaller or faster than the point `than`: the smallest of
-    those whose test interval overlaps its own, the smallest of all, the fastest of all that were timed as it was."""
+    those that `judge` does not show to differ in test accuracy, the smallest of all, the fastest of all that were timed
+    as it was."""
     kept = points[feasible(points, bounds) & usable(points)].dropna(subset=["validation"])
     top = points[points["id"] == than].iloc[0]
     others = kept[kept["id"] != than]
     smaller = others[others["bytes"] * MATTERS < top["bytes"]]
     smaller = smaller.sort_values(["bytes", "validation"], ascending=[True, False], kind="stable")
-    alike = smaller[(smaller["low"] <= top["high"]) & (top["low"] <= smaller["high"])]
+    alike = _as_good(smaller, top, judge)
     faster = others[_faster(others, top)].sort_values("p50", kind="stable")
     found = [group["id"].iloc[0] for group in (alike, smaller, faster) if len(group)]
     return list(dict.fromkeys(map(str, found)))
+
+
+def _as_good(points: pd.DataFrame, top: Row[Any], judge: Judge) -> pd.DataFrame:
+    """The first of the points that is not shown to differ from `top`; those of one seed whose intervals lie apart are,
+    by any test."""
+    near = points[((points["low"] <= top["high"]) & (top["low"] <= points["high"])) | points["seeds"].notna()]
+    for place, row in near.head(MOST_JUDGED).iterrows():
+        if (found := judge(row, top)) is not None and found.proven is False:
+            return points.loc[[place]]
+    return points.head(0)
 
 
 def _faster(points: pd.DataFrame, top: pd.Series[Any]) -> pd.Series[bool]:

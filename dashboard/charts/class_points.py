@@ -19,7 +19,7 @@ from core.escaping import UserText
 from core.points import Point
 from dashboard.charts import style, ticks
 
-COLUMNS = ["learner", "run", "stage", "name", "validation", "accuracy", "bytes"]
+COLUMNS = ["learner", "run", "stage", "name", "validation", "accuracy", "low", "bytes"]
 SIZE = 11  # pixels
 SHORT = 14  # characters of a nickname in the chart; hovering shows all
 HEIGHT = 480
@@ -37,9 +37,10 @@ class Labels:
 
 
 def info(points: Iterable[tuple[str, str, Point]]) -> pd.DataFrame:
-    """One row for each (nickname, run, point) that was measured: shares of 1 and bytes."""
+    """One row for each (nickname, run, point) that was measured: shares of 1 and bytes; `low` is the
+    lower end of the test accuracy's 95 % interval."""
     rows = [
-        (learner, run, p.stage, p.name, p.validation_accuracy, p.middle, p.bytes)
+        (learner, run, p.stage, p.name, p.validation_accuracy, p.middle, p.accuracy_low, p.bytes)
         for learner, run, p in points
         if is_drawn(p)
     ]

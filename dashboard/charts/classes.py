@@ -10,8 +10,9 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from core.difference import Accuracy, Difference, judged
 from core.escaping import UserText
-from core.paired import Paired
+from core.intervals import wilson
 from dashboard.charts import chance, style
 
 COLUMNS = ["point", "stage", "control", "class", "right", "images", "share"]
@@ -58,17 +59,29 @@ def most_different(table: pd.DataFrame, most: int = MOST) -> pd.DataFrame:
     return table[table["class"].isin(kept)]
 
 
-def largest_loss(table: pd.DataFrame) -> tuple[str, float]:
-    """The class that loses most against the first point, and how much, as a share of 1; the loss may be a gain."""
-    points = list(table["point"].unique())
-    wide = table.pivot(index="class", columns="point", values="share")[points]
-    change = wide.sub(wide[points[0]], axis=0)[points[1:]].min(axis=1)
-    return str(change.idxmin()), float(change.min())
+def largest_loss(table: pd.DataFrame) -> tuple[str, Difference]:
+    """The class that loses most against the first point, and how much; the loss may be a gain."""
+    first, *others = table["point"].unique()
+    wide = table.pivot(index="class", columns="point", values="share")
+    changes = wide[others].sub(wide[first], axis=0)
+    name = str(changes.min(axis=1).idxmin())
+    found = change_in(table, name, str(changes.loc[name].idxmin()), str(first))
+    assert found is not None  # both have images of it
+    return name, found
 
 
-def sign_test(gained: int, lost: int) -> float:
-    """The two-sided exact probability that fair coins split as unevenly (McNemar's test without approximation)."""
-    return Paired(gained, lost).chance
+def change_in(table: pd.DataFrame, name: str, one: str, other: str) -> Difference | None:
+    """In one class, the share of right answers of point `one` minus that of `other`, judged by their intervals; None
+    where one of them has no images of it."""
+    some = table[table["class"] == name]
+    counts = {
+        str(point): (share, images)
+        for point, share, images in zip(some["point"], some["share"], some["images"], strict=True)
+    }
+    if one not in counts or other not in counts:
+        return None
+    (mine, theirs) = (Accuracy(share, *wilson(share, images)) for share, images in (counts[one], counts[other]))
+    return judged(mine, theirs, lambda: None)
 
 
 def figure(table: pd.DataFrame, labels: Labels, *, dark: bool = False) -> go.Figure:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 
 from core.catalog import Catalog
+from core.difference import Accuracy, Difference, Paired, judged
 from core.options import Value
 from core.recipe import Recipe
+from dashboard.charts.points import FIRST_SEED
 
 METHOD = "method"
 CONTROL = "control"
@@ -37,27 +39,27 @@ class Change:
     values: tuple[Value | None, ...]
 
 
+Row = pd.Series  # a row of the points
+Judge = Callable[[Row, Row], Difference | None]  # of two test accuracies
+
+
 @dataclass(frozen=True)
 class Delta:
     """A point compared with a baseline: differences as shares of 1, ratios as point / baseline; None: not measured.
 
-    `overlap`: the 95 % intervals of the test accuracies overlap; with `seeds` both are means over as many seeds, and
-    what overlaps is the spans of one deviation around the means. It is None with `unlike_seeds`, where they are not of
-    equally many seeds. `withheld` says why there is no ratio of latencies: `noisy` (the machine was busy),
-    `conditions` (other runtime, threads, machine …), `noise` (median and 95th percentile of both overlap); else it is
-    empty. `other_data`: measured on other images, so that accuracies are not compared.
+    `test` is the difference of the test accuracies with its verdict. `withheld` says why there is no ratio of
+    latencies: `noisy` (the machine was busy), `conditions` (other runtime, threads, machine …), `noise` (median and
+    95th percentile of both overlap); else it is empty. `other_data`: measured on other images, so that accuracies are
+    not compared.
     """
 
-    accuracy: float | None
-    overlap: bool | None
+    test: Difference | None
     validation: float | None
     bytes: float | None
     params: float | None
     macs: float | None
     latency: float | None
     withheld: str = ""
-    seeds: bool = False
-    unlike_seeds: bool = False
     other_data: bool = False
 
 
@@ -87,44 +89,67 @@ def changes(points: Sequence[Mapping[Setting, Value]]) -> list[Change]:
     return found
 
 
-def delta(point: pd.Series[Any], baseline: pd.Series[Any]) -> Delta:
-    """A row of the points compared with another one."""
+def on_test(
+    point: Row[Any], baseline: Row[Any], count: Callable[[], Paired | None] = lambda: None
+) -> Difference | None:
+    """The difference of two rows' test accuracies; `count` as in `core.difference.judged`."""
+    return judged(_accuracy(point), _accuracy(baseline), count)
+
+
+def _accuracy(row: Row[Any]) -> Accuracy:
+    """A row's test accuracy; of means over seeds FIRST_SEED has that of the recipe's own seed."""
+    if pd.isna(row["seeds"]):
+        own, low, high = (_known(row[name]) for name in ("accuracy", "low", "high"))
+        return Accuracy(own, low, high)
+    own, low, high = (_known(row[name]) for name in FIRST_SEED)
+    return Accuracy(own, low, high, _known(row["accuracy"]), _known(row["sd"]), int(row["seeds"]))
+
+
+def _known(value: float) -> float | None:
+    return None if pd.isna(value) else float(value)
+
+
+def delta(point: Row[Any], baseline: Row[Any], judge: Judge = on_test) -> Delta:
+    """A row of the points compared with another one; `judge` has the verdict about their test accuracies."""
     withheld = _withheld(point, baseline)
-    other = any(point[name] != baseline[name] for name in IMAGES)
+    other = not of_same_images(point, baseline)
     return Delta(
-        accuracy=None if other else _difference(point, baseline, "accuracy"),
-        overlap=None if other else _overlap(point, baseline),
+        test=None if other else judge(point, baseline),
         validation=None if other else _difference(point, baseline, "validation"),
         bytes=_ratio(point, baseline, "bytes"),
         params=_ratio(point, baseline, "params"),
         macs=_ratio(point, baseline, "macs"),
         latency=None if withheld else _ratio(point, baseline, "p50"),
         withheld=withheld,
-        seeds=bool(pd.notna(point["seeds"])),
-        unlike_seeds=not _alike_in_seeds(point, baseline),
         other_data=other,
     )
+
+
+def of_same_images(one: Row[Any], other: Row[Any]) -> bool:
+    """Whether the accuracies of two rows are of the same images."""
+    return all(bool(one[name] == other[name]) for name in IMAGES)
 
 
 BETTER, WORSE, OPEN, UNKNOWN = "better", "worse", "open", "unknown"  # of a difference
 DELTAS = ("accuracy", "bytes", "p50")  # columns of the points
 
 
-def deltas(points: pd.DataFrame, baseline: pd.Series[Any]) -> pd.DataFrame:
+def deltas(points: pd.DataFrame, baseline: Row[Any], judge: Judge = on_test) -> pd.DataFrame:
     """What `delta` says of every point at once, two columns a figure of DELTAS: `accuracy` as a difference of shares,
     `bytes` and `p50` as a share more (+) or less (−) than the baseline's; and `<figure>_is` BETTER, WORSE, OPEN (no
     difference was shown) or UNKNOWN (measured so that it cannot be compared). Both are empty where nothing was
-    measured, and for the baseline itself.
+    measured, and for the baseline itself. `test` holds the Difference behind `accuracy`, or None.
     """
-    same = (points["dataset"] == baseline["dataset"]) & (points["version"] == baseline["version"])
-    apart = ~((points["low"] <= baseline["high"]) & (baseline["low"] <= points["high"]))
-    told = _as_many_seeds(points["seeds"], baseline["seeds"])
-    told &= points["low"].notna() & points["high"].notna() & pd.notna(baseline["low"]) & pd.notna(baseline["high"])
+    own = points["id"] == baseline["id"]
+    same = (points["dataset"] == baseline["dataset"]) & (points["version"] == baseline["version"]) & ~own
     found = pd.DataFrame(index=points.index)
-    found["accuracy"] = (points["accuracy"] - baseline["accuracy"]).where(same)
-    found["accuracy_is"] = _verdicts(found["accuracy"], 1, open_=~(told & apart), unknown=~told & same)
+    rows = zip(same, points.iterrows(), strict=True)
+    tests = [judge(row, baseline) if alike else None for alike, (_, row) in rows]
+    found["test"] = pd.Series(tests, index=points.index, dtype=object)
+    found["accuracy"] = [np.nan if test is None else test.share for test in tests]
+    found["accuracy_is"] = [_word(test) for test in tests]
     found["bytes"] = points["bytes"] / baseline["bytes"] - 1
-    found["bytes_is"] = _verdicts(found["bytes"], -1)
+    found["bytes_is"] = _verdicts(found["bytes"])
     ratio = points["p50"] / baseline["p50"] - 1
     alike = pd.Series(True, index=points.index)
     for name in CONDITIONS:
@@ -133,24 +158,25 @@ def deltas(points: pd.DataFrame, baseline: pd.Series[Any]) -> pd.DataFrame:
     slower = points["p50"] > baseline["p50"]
     within = (points["p95"] >= baseline["p50"]).where(~slower, baseline["p95"] >= points["p50"])
     found["p50"] = ratio.where(~unknown)
-    found["p50_is"] = _verdicts(ratio, -1, open_=within, unknown=unknown)
-    own = points["id"] == baseline["id"]
-    found.loc[own, [f"{name}_is" for name in DELTAS]] = ""
-    found.loc[own, list(DELTAS)] = np.nan
+    found["p50_is"] = _verdicts(ratio, open_=within, unknown=unknown)
+    found.loc[own, ["bytes_is", "p50_is"]] = ""
+    found.loc[own, ["bytes", "p50"]] = np.nan
     return found
 
 
-def _as_many_seeds(seeds: pd.Series[float], of_baseline: float) -> pd.Series[bool]:
-    """Which points have as many seeds as the baseline, so that the ends of both are of the same kind."""
-    return seeds.isna() if pd.isna(of_baseline) else seeds == of_baseline
+def _word(test: Difference | None) -> str:
+    if test is None:
+        return ""
+    if test.proven is None:
+        return UNKNOWN
+    return (BETTER if test.share > 0 else WORSE) if test.proven else OPEN
 
 
 def _verdicts(
-    difference: pd.Series[float], way: int, *, open_: pd.Series[bool] | None = None,
-    unknown: pd.Series[bool] | None = None,
-) -> pd.Series[str]:  # fmt: skip
-    """A word for each difference: more is better where `way` is 1, less where it is −1."""
-    found = np.where(difference * way > 0, BETTER, np.where(difference * way < 0, WORSE, OPEN))
+    difference: pd.Series[float], *, open_: pd.Series[bool] | None = None, unknown: pd.Series[bool] | None = None
+) -> pd.Series[str]:
+    """A word for each difference of a cost, of which less is better."""
+    found = np.where(difference < 0, BETTER, np.where(difference > 0, WORSE, OPEN))
     for word, where in ((OPEN, open_), (UNKNOWN, unknown)):
         found = found if where is None else np.where(where, word, found)
     return pd.Series(np.where(difference.isna(), "", found), difference.index, "str")
@@ -165,18 +191,6 @@ def _withheld(one: pd.Series[Any], other: pd.Series[Any]) -> str:
         return "conditions"
     fast, slow = sorted((one, other), key=lambda row: float(row["p50"]))
     return "noise" if fast["p95"] >= slow["p50"] else ""
-
-
-def _overlap(one: pd.Series[Any], other: pd.Series[Any]) -> bool | None:
-    ends = [row[end] for row in (one, other) for end in ("low", "high")]
-    if not _alike_in_seeds(one, other) or any(pd.isna(end) for end in ends):
-        return None
-    return bool(one["low"] <= other["high"] and other["low"] <= one["high"])
-
-
-def _alike_in_seeds(one: pd.Series[Any], other: pd.Series[Any]) -> bool:
-    """Whether both are means over as many seeds, or neither is a mean."""
-    return bool(one["seeds"] == other["seeds"] or (pd.isna(one["seeds"]) and pd.isna(other["seeds"])))
 
 
 def _difference(one: pd.Series[Any], other: pd.Series[Any], name: str) -> float | None:

@@ -31,19 +31,21 @@ TEXTS = {
     "processor": "",
     "status": "",
     "worst_class": "",
+    "artifact": "",
     "asked": "",
 }
+FIRST_SEED = ("first_seed", "first_seed_low", "first_seed_high")
 NUMBERS = (
-    "step", "accuracy", "low", "high", "sd", "seeds", "on_target", "target_low", "target_high", "target_sd",
-    "validation", "bytes", "params", "macs", "p50", "p95", "threads", "batch",
+    "step", "accuracy", "low", "high", "sd", "seeds", *FIRST_SEED, "on_target", "target_low", "target_high",
+    "target_sd", "validation", "bytes", "params", "macs", "p50", "p95", "threads", "batch",
     *SPREAD, "created", "finished", "chance", "chance_validation", "chance_target", "classes",
 )  # fmt: skip
 FLAGS = ("control", "sample", "noisy", "at_chance", "at_chance_on_target", "chance_counted")
 COLUMNS = (*TEXTS, *NUMBERS, *FLAGS, "elsewhere", "tags")
 IN_RUNTIME = (
-    "runtime", "device", "worst_class", "accuracy", "low", "high", "sd", "seeds", "on_target", "target_low",
-    "target_high", "target_sd", "validation", "p50", "p95", "threads", "batch", *SPREAD, "noisy", "at_chance",
-    "at_chance_on_target",
+    "runtime", "device", "worst_class", "accuracy", "low", "high", "sd", "seeds", *FIRST_SEED, "on_target",
+    "target_low", "target_high", "target_sd", "validation", "p50", "p95", "threads", "batch", *SPREAD, "noisy",
+    "at_chance", "at_chance_on_target",
 )  # fmt: skip
 PLACES = tuple(COLUMNS.index(name) for name in IN_RUNTIME)
 Row = tuple[Any, ...]
@@ -54,7 +56,8 @@ def info(summaries: Iterable[RunSummary], *, sample: bool = False) -> pd.DataFra
     `target` names a dataset that `on_target` is the accuracy on, `version` the state of a dataset that can be edited;
     `at_chance` marks what is not proven better than `chance`.
     `low` and `high` are the ends of the test accuracy's 95 % interval; where `seeds` says how many were trained,
-    `accuracy` is their mean, and `low` and `high` lie one deviation `sd` below and above it, which is no interval.
+    `accuracy` is their mean, and `low` and `high` lie one deviation `sd` below and above it, which is no interval; the
+    accuracy of the recipe's own seed and the ends of its interval are then those of FIRST_SEED. `artifact` is the file.
 
     `id` is `<run>:<step>`, that of a control `<run>:<step>:<name>`; `tags` holds tuples; a run's points are in a row.
     `elsewhere` holds, for each further runtime that measured the file, a tuple of the columns IN_RUNTIME; `asked` is
@@ -126,10 +129,12 @@ def _row(
     chance = p.chance
     luck = (chance.test, chance.validation, chance.target, chance.classes) if chance else (None,) * 4
     seeds = p.seeds if p.accuracy_sd is not None else None
-    measured = (p.middle, *p.whiskers, p.accuracy_sd, seeds, *there, p.judged)
+    own = (p.accuracy, p.accuracy_low, p.accuracy_high) if seeds else (None,) * 3
+    measured = (p.middle, *p.whiskers, p.accuracy_sd, seeds, *own, *there, p.judged)
     worst = p.spread.worst_class if p.spread else ""
     return (
-        name, run_id, p.name, run_name, p.stage, p.method, *names, *where, processor, status, worst, "",
+        name, run_id, p.name, run_name, p.stage, p.method, *names, *where, processor, status, worst,
+        p.artifact or "", "",
         p.step, *map(_number, measured), *map(_number, (p.bytes, p.params, p.macs)), p50, p95, threads, batch,
         *map(_number, _spread(p)), *times,
         *map(_number, luck), *flags, bool(timed and timed.noisy), p.is_at_chance, p.is_at_chance_on_target,

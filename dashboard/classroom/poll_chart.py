@@ -12,7 +12,7 @@ from dashboard import components
 from dashboard.charts import poll as charts
 from dashboard.i18n import say
 from dashboard.learn.book import Book
-from dashboard.learn.predicting import came_true, unit_of
+from dashboard.learn.predicting import came_true, seeds_told, unit_of
 from dashboard.session import dark
 
 LARGE = 20  # pixels: type of a chart that a room looks at
@@ -32,8 +32,8 @@ def result(book: Book, block: Predict) -> str:
     measured = _measured(book, block)
     if measured is None:
         return say("learn.not_yet")
-    return say("poll.result", figure=book.told(block.choices[round(measured)].text) if block.choices
-               else _written(book, block))  # fmt: skip
+    figure = book.told(block.choices[round(measured)].text) if block.choices else _written(book, block)
+    return "  \n".join(filter(None, (say("poll.result", figure=figure), seeds_told(book, block))))
 
 
 def _bars(block: Predict, found: Answers, right: int | None) -> None:

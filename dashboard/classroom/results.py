@@ -67,10 +67,12 @@ def _leads(table: pd.DataFrame, bar: float) -> str:
     first = class_points.leader(table, bar)
     if first is None:
         return say("classroom.nobody_leads", bar=formatting.percent(bar))
-    return say(
+    told = say(
         "classroom.leads",
         name=UserText(first["learner"]).md(),
         size=formatting.size(first["bytes"]),
         validation=formatting.percent(first["validation"]),
         accuracy="–" if pd.isna(first["accuracy"]) else formatting.percent(first["accuracy"]),
     )
+    unsure = not pd.isna(first["low"]) and first["low"] < bar
+    return told + (say("classroom.leads_unsure", low=formatting.percent(first["low"])) if unsure else "")

@@ -21,6 +21,7 @@ from dashboard.i18n import named, say, template
 from dashboard.inspect import evidence
 from dashboard.inspect.choice import Choice
 from dashboard.inspect.evidence import Pair
+from dashboard.inspect.per_class import largest
 from dashboard.inspect.sentence import signed
 from dashboard.session import dark, forget, read_only, recall, remember
 
@@ -107,8 +108,8 @@ def shares(choice: Choice, pair: Pair, values: NDArray[np.float64], by: str) -> 
         name = say("inspect.side_before", name=named(other.stage, other.method, other.name))
         marks.append((Mark(name, other.stage, bool(other.control)), pair.other))
     rows, order = [], []
-    for least, largest, places in parts(values):
-        label = _between(least, largest, by)
+    for least, most, places in parts(values):
+        label = _between(least, most, by)
         order.append(label)
         for mark, answered in marks:
             right, count = int(answered.right[places].sum()), len(places)
@@ -129,4 +130,5 @@ def described(table: pd.DataFrame, order: Sequence[str]) -> str:
     name = UserText(str(first["class"])).plain()
     if table["point"].nunique() < 2:
         return say("inspect.subset_alt", count=len(order), name=name, share=f"{float(table['share'].min()):.0%}")
-    return say("inspect.subset_alt_change", count=len(order), name=name, points=signed(float(first["change"])))
+    told = {"points": signed(float(first["change"])), "verdict": largest(table, str(first["class"]))}
+    return say("inspect.subset_alt_change", count=len(order), name=name, **told)

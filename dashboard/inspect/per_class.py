@@ -11,9 +11,9 @@ from core import formatting
 from core.confusion import balanced_accuracy, macro_f1
 from core.escaping import UserText
 from core.sides import Side
-from dashboard import components
+from dashboard import closing, components
 from dashboard.charts import class_intervals as chart
-from dashboard.charts.classes import Mark
+from dashboard.charts.classes import Mark, change_in
 from dashboard.i18n import named, say, template
 from dashboard.inspect import evidence
 from dashboard.inspect.choice import Choice
@@ -59,7 +59,8 @@ def summary(pair: Pair) -> str:
         now = figure(pair.own.matrix)
         told = say(f"inspect.{name}", share=formatting.percent(now))
         if pair.other is not None:
-            difference = say("inspect.points", points=signed(now - figure(pair.other.matrix)))
+            change = signed(now - figure(pair.other.matrix))
+            difference = say("inspect.points", points=change, verdict=say("closing.unjudged"))
             told += say("inspect.aside", told=difference)
         parts.append(told)
     return " · ".join(parts)
@@ -72,6 +73,12 @@ def described(table: pd.DataFrame) -> str:
     if table["point"].nunique() < 2:
         lowest = formatting.percent(float(table["share"].min()), 0)
         return say("inspect.classes_alt", count=table["class"].nunique(), name=name, share=lowest)
-    return say(
-        "inspect.classes_alt_change", count=table["class"].nunique(), name=name, points=signed(float(first["change"]))
-    )  # fmt: skip
+    told = {"points": signed(float(first["change"])), "verdict": largest(table, str(first["class"]))}
+    return say("inspect.classes_alt_change", count=table["class"].nunique(), name=name, **told)
+
+
+def largest(table: pd.DataFrame, name: str) -> str:
+    """The verdict about the change in one class, or part, of two points."""
+    one, other = dict.fromkeys(table["point"])
+    found = change_in(table, name, one, other)
+    return "" if found is None else closing.verdict(found)

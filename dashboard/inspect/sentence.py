@@ -6,15 +6,17 @@ import numpy as np
 
 from core import formatting
 from core.confusion import worst_class
+from core.difference import Accuracy, Paired, judged
 from core.escaping import UserText
 from core.flips import Flips
-from core.sides import of_same_images
+from core.paired import compared, right
+from core.sides import Side, of_same_images
+from dashboard import closing
 from dashboard.i18n import say
 from dashboard.inspect.choice import Choice
 from dashboard.inspect.evidence import Answered, Pair
 
 SAME = "±0.0"  # points of percent
-SURE = 0.05  # from here on chance is not believed
 
 
 def of(choice: Choice, pair: Pair | None) -> str:
@@ -22,22 +24,37 @@ def of(choice: Choice, pair: Pair | None) -> str:
     point = choice.point  # this very file, not the mean over seeds
     accuracy = formatting.with_interval(point.accuracy, point.accuracy_low, point.accuracy_high)
     parts = [say("inspect.accuracy", accuracy=accuracy)]
-    if (difference := change(choice)) is not None:
+    if (difference := change(choice, pair)) is not None:
         parts[0] += say("inspect.aside", told=difference)
     if pair is not None:
         parts += [worst(pair.own), confidence(pair.own)]
     return " · ".join(parts)
 
 
-def change(choice: Choice) -> str | None:
-    """The difference of the test accuracies in points of percent; None where one of them is not known, or where they
-    are of other images."""
+def change(choice: Choice, pair: Pair | None = None) -> str | None:
+    """The difference of the test accuracies in points of percent with its verdict; None where one of them is not known,
+    or where they are of other images."""
     beside = choice.against
-    other = beside.point.accuracy if beside is not None and of_same_images(choice.side, beside) else None
-    if choice.point.accuracy is None or other is None:
+    if beside is None or not of_same_images(choice.side, beside):
         return None
-    points = signed(choice.point.accuracy - other)
-    return say("inspect.points", points=points) if points != SAME else say("inspect.points_same")
+    found = judged(_of_file(choice.side), _of_file(beside), lambda: _counts(choice.side, beside, pair))
+    if found is None:
+        return None
+    points = signed(found.share)
+    told = say("inspect.points", points=points, verdict=closing.verdict(found))
+    return told if points != SAME else say("inspect.points_same")
+
+
+def _of_file(side: Side) -> Accuracy:
+    """The accuracy of this very file, not the mean over seeds."""
+    return Accuracy(side.point.accuracy, side.point.accuracy_low, side.point.accuracy_high)
+
+
+def _counts(one: Side, other: Side, pair: Pair | None) -> Paired | None:
+    """The answers that the page shows, else those stored when the files were measured."""
+    if pair is not None and pair.flips is not None:
+        return pair.flips.paired
+    return compared(right(one.run, one.point.artifact), right(other.run, other.point.artifact))
 
 
 def worst(own: Answered) -> str:
@@ -58,7 +75,7 @@ def verdict(found: Flips) -> str:
     if gained + lost == 0:
         return say("inspect.verdict_same" if found.changed == 0 else "inspect.verdict_none")
     p = found.paired.chance
-    told = say("inspect.verdict_chance" if p >= SURE else "inspect.verdict_real", p=probability(p))
+    told = say(f"inspect.verdict_{'real' if found.paired.is_proven else 'chance'}", p=probability(p))
     return say("inspect.verdict", gained=gained, lost=lost, verdict=told)
 
 

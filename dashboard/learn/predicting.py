@@ -17,6 +17,7 @@ from dashboard.learn.book import Book, keep
 from dashboard.session import widget
 
 STEPS = 100  # of the slider
+VARYING = ("share", "latency")  # kinds of figures that chance has a part in
 
 
 def draw(book: Book, block: Predict, place: int) -> bool:
@@ -98,16 +99,24 @@ def _reveal_choice(book: Book, block: Predict, chosen: int) -> None:
         if right is not None:
             told = say("learn.as_predicted" if right == chosen else "learn.not_as_predicted")
             st.markdown(say(f"learn.{name}_is", figure=f"**{texts[right]}**", off=told))
-            if name == "prepared":
-                _tell_seeds(block, book.seeds, texts)
+            if caveat := seeds_told(book, block) if name == "prepared" else own_told(block):
+                st.caption(caveat)
 
 
-def _tell_seeds(block: Predict, seeds: list[Look], texts: list[str]) -> None:
-    """Says so where one seed answers otherwise than another: what is shown above is only their mean."""
-    counts = Counter(right for look in seeds if (right := came_true(block, look)) is not None)
-    if len(counts) > 1:
-        told = " · ".join(f"{texts[right]} ({counts[right]})" for right in sorted(counts))
-        st.caption(say("learn.seeds_differ", count=counts.total(), outcomes=told))
+def seeds_told(book: Book, block: Predict) -> str:
+    """That one prepared seed answers otherwise than another, where it does: what is shown is only their mean."""
+    counts = Counter(right for look in book.seeds if (right := came_true(block, look)) is not None)
+    if len(counts) < 2:
+        return ""
+    texts = [UserText(choice.text).md() for choice in block.choices]
+    told = " · ".join(f"{texts[right]} ({counts[right]})" for right in sorted(counts))
+    return say("learn.seeds_differ", count=counts.total(), outcomes=told)
+
+
+def own_told(block: Predict) -> str:
+    """That a learner's own runs are of one seed each, where what decides would not be the same with another."""
+    decisive = (ref for choice in block.choices if choice.when for ref in choice.when.references())
+    return say("learn.own_seed") if any(ref.kind in VARYING for ref in decisive) else ""
 
 
 def _looks(book: Book) -> list[tuple[str, Look]]:

@@ -96,6 +96,8 @@ def _poll(book: Book, block: Predict) -> None:
         st.markdown(f"- {book.told(choice.text)}")
     if st.toggle(say("learn.show_result"), key=f"presenter_result_{block.line}"):
         st.markdown(f"**{_result(book, block)}**")
+        if caveat := predicting.seeds_told(book, block):
+            st.caption(caveat)
 
 
 def _result(book: Book, block: Predict) -> str:

@@ -20,17 +20,17 @@ from numpy.typing import NDArray
 from core import formatting
 from core.artifacts import read_artifact
 from core.bundle import CARD, PREDICTIONS, SAMPLES
+from core.difference import Difference, Paired
 from core.escaping import UserText
 from core.points import Point
 from core.runs import Run
-from dashboard import components
+from dashboard import closing, components
 from dashboard.charts import classes
 from dashboard.i18n import say, template
 from dashboard.session import dark, workspace
-from dashboard.tradeoffs import selection
+from dashboard.tradeoffs import pairs, selection
 
 UNREADABLE = (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)  # a UserError is a ValueError
-SURE = 0.05  # from here on chance is not believed
 MOST_IMAGES, TILE = 12, 108  # shown; pixels wide
 
 
@@ -64,6 +64,10 @@ def show(picked: pd.DataFrame) -> None:
     for number, one in same.items():
         if number > 1:
             st.caption(told(number, one, first))
+    if (picked["asked"] != "").any():
+        st.caption(say("tradeoffs.classes_own_runtime"))
+    elif picked["seeds"].notna().any():
+        st.caption(say("tradeoffs.classes_of_files"))
     show_changed(same)
     if missing := [str(number) for number in range(1, len(picked) + 1) if number not in same]:
         st.caption(say("tradeoffs.classes_missing", numbers=", ".join(missing)))
@@ -98,7 +102,10 @@ def draw(picked: pd.DataFrame, same: dict[int, Answers]) -> None:
     table = by_class(picked, same)
     figure = figure_of(table, dark=dark())
     worst, change = classes.largest_loss(table)
-    alt = say("tradeoffs.classes_alt", points=len(same), name=UserText(worst).plain(), change=f"{100 * change:+.1f}")
+    alt = say(
+        "tradeoffs.classes_alt", points=len(same), name=UserText(worst).plain(), change=selection.signed(change.share),
+        verdict=closing.verdict(change),
+    )  # fmt: skip
     components.chart(figure, table, key="tradeoffs_classes", alt=alt, file="classes")
     if (shown := classes.most_different(table)["class"].nunique()) < (count := table["class"].nunique()):
         st.caption(say("tradeoffs.classes_part", shown=shown, count=count))
@@ -106,21 +113,20 @@ def draw(picked: pd.DataFrame, same: dict[int, Answers]) -> None:
 
 def told(number: int, one: Answers, first: Answers) -> str:
     """How many test images the one alone gets right, and the first alone: the difference without what both share."""
-    gained, lost = int((one.right & ~first.right).sum()), int((first.right & ~one.right).sum())
+    images = len(first.labels)
+    counts = Paired(int((one.right & ~first.right).sum()), int((first.right & ~one.right).sum()))
+    share = (counts.gained - counts.lost) / max(images, 1)
     if np.array_equal(one.given, first.given):
-        return say("tradeoffs.classes_same", number=number, images=f"{len(first.labels):,}")
+        return say("tradeoffs.classes_same", number=number, images=f"{images:,}")
     return say(
-        "tradeoffs.classes_paired", number=number, gained=gained, lost=lost, images=f"{len(first.labels):,}",
-        other=int((one.given != first.given).sum()), verdict=verdict(gained, lost),
+        "tradeoffs.classes_paired", number=number, gained=counts.gained, lost=counts.lost, images=f"{images:,}",
+        other=int((one.given != first.given).sum()), p=probability(counts.chance),
+        verdict=closing.verdict(Difference(share, counts.is_proven, "images")),
     )  # fmt: skip
 
 
-def verdict(gained: int, lost: int) -> str:
-    """Whether chance explains the split of the images that only one of the two gets right."""
-    p = classes.sign_test(gained, lost)
-    if p >= SURE:
-        return say("tradeoffs.classes_chance", p=formatting.two_digits(p))
-    return say("tradeoffs.classes_real", p="< 0.001" if p < 0.001 else f"= {formatting.two_digits(p)}")
+def probability(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"= {formatting.two_digits(p)}"
 
 
 # the images themselves
@@ -167,7 +173,7 @@ def pictures(folder: Path) -> list[NDArray[np.uint8]]:
 
 def of(row: Any) -> Answers | None:
     """What the point of a row answered; None where it was not kept, as for the samples that come along."""
-    point = None if row["sample"] else selection.point_of(row)
+    point = None if row["sample"] else pairs.point_of(row)
     return None if point is None else kept(workspace().run(row["run"]), point)
 
 

@@ -12,13 +12,14 @@ import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
 from core import formatting
+from core.difference import Difference
 from core.escaping import UserText
 from core.options import Value
 from core.workspace import Workspace
 from dashboard import chance, components, terms
 from dashboard.charts import front, hover, parallel
 from dashboard.charts.bounds import best
-from dashboard.charts.comparison import BETTER, DELTAS, OPEN, UNKNOWN, WORSE, Setting, changes, deltas
+from dashboard.charts.comparison import BETTER, DELTAS, OPEN, UNKNOWN, WORSE, Setting, changes
 from dashboard.charts.points import SPREAD, further_runtimes, seen_in, spread, target_spread
 from dashboard.charts.style import MARKS
 from dashboard.charts.thinning import thinned
@@ -26,7 +27,7 @@ from dashboard.components import csv
 from dashboard.i18n import language, named, phrase, say, speaking
 from dashboard.live_plot import Picked, live_plot
 from dashboard.session import Language, dark, recall, remember, set_widget, widget, within, workspace
-from dashboard.tradeoffs import controls, knob_filter, report, runtime, selection, view_state
+from dashboard.tradeoffs import controls, knob_filter, pairs, report, runtime, selection, view_state
 from dashboard.tradeoffs.view_state import View
 
 FEW_RUNS = 60  # up to here the hover tells what was set otherwise than for the baseline
@@ -229,29 +230,30 @@ def show_table(drawn: go.Figure, points: pd.DataFrame, everything: pd.DataFrame,
     points."""
     ordered = points.sort_values("front", ascending=False, kind="stable")
     page = partial(_report, drawn, points, selection.chosen(everything, view), dark(), language(), workspace())
+    base = pinned(everything, view)
+    most = MOST_ROWS if base is None else min(MOST_ROWS, MOST_COMPARED)
+    rows = pd.concat([ordered.head(most), ordered.iloc[most:][lambda rest: rest["id"].isin(view.sel)]])
+    found = None if base is None else pairs.deltas(rows, base)
     with st.container(horizontal=True, vertical_alignment="center", key="tradeoffs_table_head"):
         st.subheader(say("tradeoffs.table"), anchor=False, width="content", help=_heads_explained(points))
         st.download_button(
-            say("tradeoffs.csv"), lambda: csv(for_file(ordered)), "trade-offs.csv", "text/csv",
+            say("tradeoffs.csv"), lambda: csv(for_file(ordered, found)), "trade-offs.csv", "text/csv",
             key="tradeoffs_csv", icon=":material/download:", on_click="ignore",
         )  # fmt: skip
         st.download_button(
             say("tradeoffs.html"), page, "trade-offs.html", "text/html",
             key="tradeoffs_html", icon=":material/download:", on_click="ignore", help=say("tradeoffs.html_help"),
         )  # fmt: skip
-    base = pinned(everything, view)
     told = [say("tradeoffs.table_hint"), say("tradeoffs.table_unpinned")]
     if base is not None:
         told[1] = say("tradeoffs.table_pinned", name=UserText(selection.name(base)).md())
     st.caption("  \n".join(told))
-    most = MOST_ROWS if base is None else min(MOST_ROWS, MOST_COMPARED)
     if len(ordered) > most:
         st.caption(say("tradeoffs.table_part", most=f"{most:,}", count=f"{len(ordered):,}"))
-    rows = pd.concat([ordered.head(most), ordered.iloc[most:][lambda rest: rest["id"].isin(view.sel)]])
     follow(rows["id"], view)
-    eyes = for_eyes(rows, base)
+    eyes = for_eyes(rows, found)
     st.dataframe(
-        eyes if base is None else marked_by_verdict(eyes, deltas(rows, base)),
+        eyes if found is None else marked_by_verdict(eyes, found),
         hide_index=True,
         key=TABLE,
         on_select=tick,
@@ -317,15 +319,15 @@ def _difference(sign: str, is_share: bool, value: float) -> str:
     return f"{number} {'% ' if is_share else ''}{sign}".replace("-", "−")
 
 
-def for_eyes(points: pd.DataFrame, base: pd.Series[Any] | None = None) -> pd.DataFrame:
-    """The columns a person reads, in percent, kilobytes and milliseconds; with a baseline also the differences from it,
-    in points of percent and percent."""
+def for_eyes(points: pd.DataFrame, found: pd.DataFrame | None = None) -> pd.DataFrame:
+    """The columns a person reads, in percent, kilobytes and milliseconds; with the `deltas` of a baseline also the
+    differences from it, in points of percent and percent, and what the verdict on the test accuracy rests on."""
     marks = {stage: f"{MARKS[stage]} {say(f'tradeoffs.{stage}')}" for stage in view_state.STAGES}
     hollow = {stage: say("tradeoffs.control_of", stage=told) for stage, told in marks.items()}
     stage = points["stage"].map(marks).where(~points["control"], points["stage"].map(hollow))
     there = {"on_target": 100 * points["on_target"], "target_spread": 100 * target_spread(points)}
-    found = None if base is None else deltas(points, base)
     delta = {name: {} if found is None else {f"{name}_delta": 100 * found[name]} for name in DELTAS}
+    tested = {} if found is None else {"tested": found["test"].map(tested_by)}
     several = points["seeds"].notna()
     kinds = {
         count: say("tradeoffs.spread_seeds", count=f"{count:.0f}") for count in pd.unique(points["seeds"][several])
@@ -343,6 +345,7 @@ def for_eyes(points: pd.DataFrame, base: pd.Series[Any] | None = None) -> pd.Dat
             "spread": 100 * spread(points),
             **({"spread_is": spread_is.where(points["accuracy"].notna(), "")} if several.any() else {}),
             **delta["accuracy"],
+            **tested,
             **({"chance": at_chance} if points["at_chance"].any() else {}),
             **(there if points["on_target"].notna().any() else {}),
             "validation": 100 * points["validation"],
@@ -363,6 +366,14 @@ def for_eyes(points: pd.DataFrame, base: pd.Series[Any] | None = None) -> pd.Dat
     )
 
 
+def tested_by(found: Difference | None) -> str:
+    """What a verdict rests on; empty where there is none."""
+    if found is None or not found.basis:
+        return ""
+    by = say(f"tradeoffs.tested_{found.basis}", count=found.seeds)
+    return say("tradeoffs.tested_first_seed", by=by) if found.first_seed else by
+
+
 def _spreads(points: pd.DataFrame) -> dict[str, pd.Series[Any]]:
     """How right answers are spread, in percent, as far as any point has it."""
     found: dict[str, pd.Series[Any]] = {name: 100 * points[name] for name in SPREAD if points[name].notna().any()}
@@ -374,7 +385,7 @@ def columns() -> dict[str, ColumnConfig]:
     numbers = {n: st.column_config.NumberColumn(say(f"tradeoffs.column_{n}"), format=form) for n, form in FORMS.items()}
     texts = {
         n: st.column_config.TextColumn(say(f"tradeoffs.column_{n}"))
-        for n in ("front", "stage", "backbone", "tags", "sample", "status", "spread_is", "worst_class")
+        for n in ("front", "stage", "backbone", "tags", "sample", "status", "spread_is", "tested", "worst_class")
     }
     wide = {
         n: st.column_config.TextColumn(say(f"tradeoffs.column_{n}"), width="medium")
@@ -394,11 +405,16 @@ def worded(points: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(told).rename(columns={name: say(f"tradeoffs.column_{name}") for name in told})
 
 
-def for_file(points: pd.DataFrame) -> pd.DataFrame:
+def for_file(points: pd.DataFrame, found: pd.DataFrame | None = None) -> pd.DataFrame:
     """Every column of the points as measured: shares of 1, bytes, milliseconds; further runtimes' in columns of their
-    own."""
-    whole = points.assign(tags=points["tags"].map(", ".join)).drop(columns=["elsewhere", "asked"])
+    own. With the `deltas` of the rows that the page shows also the difference of their test accuracies from the pinned
+    baseline's, its verdict, and what that rests on."""
+    whole = points.assign(tags=points["tags"].map(", ".join)).drop(columns=["elsewhere", "asked", "artifact"])
     for further in further_runtimes(points):
         there = seen_in(points, further)
         whole = whole.assign(**{f"{further}_{name}": there[name] for name in FURTHER})
-    return whole
+    if found is None:
+        return whole
+    by = found["test"].map(lambda test: test.basis if test else "")
+    told = pd.DataFrame({"delta_test": found["accuracy"], "delta_test_is": found["accuracy_is"], "delta_test_by": by})
+    return whole.join(told)

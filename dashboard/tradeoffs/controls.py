@@ -9,18 +9,16 @@ import pandas as pd
 import streamlit as st
 
 from core import formatting
-from core.closing import SURE
 from core.escaping import UserText
 from dashboard import terms
 from dashboard.charts.bounds import MATTERS, Bounds, best, cheaper, feasible, on_newest_images, within
-from dashboard.charts.comparison import delta
 from dashboard.charts.front import AREAS, COSTS, QUALITIES
 from dashboard.charts.hover import milliseconds
 from dashboard.charts.points import SPREAD
 from dashboard.charts.style import MARKS
 from dashboard.i18n import say
 from dashboard.session import set_widget, widget
-from dashboard.tradeoffs import knob_filter, runtime, selection, view_state
+from dashboard.tradeoffs import knob_filter, pairs, runtime, selection, view_state
 from dashboard.tradeoffs.view_state import View
 
 
@@ -204,7 +202,7 @@ def _actions(row: pd.Series[Any], view: View, key: str) -> None:
 
 def _cheaper(points: pd.DataFrame, limits: Bounds, top: pd.Series[Any], view: View) -> None:
     """The smaller and faster points within the bounds, with what they lose against the best."""
-    found = cheaper(points, limits, str(top["id"]))
+    found = cheaper(points, limits, str(top["id"]), pairs.on_test)
     if not found:
         return
     st.markdown(say("tradeoffs.cheaper"))
@@ -217,14 +215,12 @@ def _cheaper(points: pd.DataFrame, limits: Bounds, top: pd.Series[Any], view: Vi
 
 def alternative(row: pd.Series[Any], top: pd.Series[Any]) -> str:
     """What a cheaper point saves and loses beside the best, and whether the test images show a difference."""
-    found = delta(row, top)
+    found = pairs.delta(row, top)
     costs = [_times(name, times) for name, times in (("bytes", found.bytes), ("latency", found.latency)) if times]
     gap = round(100 * (found.validation or 0.0), 1)
     way = "below" if gap < 0 else "equal"  # none is above the best
-    verdict = "unknown" if found.overlap is None else "overlap" if found.overlap else "apart"
-    verdict = f"seeds_{verdict}" if found.seeds and found.overlap is not None else verdict
-    if (counts := selection.images(row, top)) is not None:
-        verdict = "images_apart" if counts.chance < SURE else "images_overlap"
+    unknown = say("tradeoffs.cheaper_unknown")
+    verdict = unknown if found.test is None else selection.test_told(found.test, "cheaper")
     return say(
         "tradeoffs.cheaper_one",
         mark=MARKS.get(row["stage"], "○"),
@@ -232,7 +228,7 @@ def alternative(row: pd.Series[Any], top: pd.Series[Any]) -> str:
         run=UserText(row["run_name"]).md(),
         costs=say("tradeoffs.cheaper_and").join(filter(None, costs)),
         gap=say(f"tradeoffs.cheaper_{way}", points=f"{abs(gap):.1f}"),
-        verdict=say(f"tradeoffs.cheaper_{verdict}", points=selection.signed(found.accuracy or 0.0)),
+        verdict=verdict,
     )
 
 
@@ -274,6 +270,7 @@ def reason(row: pd.Series[Any], beside: pd.Series[Any]) -> str:
     """Why this point was picked, in one sentence with its figures."""
     gap = round(100 * (row["validation"] - beside["validation"]), 1)
     way = "below" if gap < 0 else "above" if gap else "equal"
+    test = pairs.delta(row, beside).test
     return say(
         "tradeoffs.picked_itself" if row["id"] == beside["id"] else "tradeoffs.picked",
         mark=MARKS.get(row["stage"], "○"),
@@ -285,6 +282,7 @@ def reason(row: pd.Series[Any], beside: pd.Series[Any]) -> str:
         gap=say(f"tradeoffs.picked_{way}", points=f"{abs(gap):.1f}"),
         baseline=f"“{UserText(selection.name(beside)).md()}”",
         accuracy=selection.accuracy(row),
+        test=say("tradeoffs.picked_unknown") if test is None else selection.test_told(test, "picked"),
     )
 
 

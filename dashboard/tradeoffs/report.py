@@ -16,11 +16,10 @@ from core.catalog import load_catalog
 from core.datasets import imported_datasets
 from core.escaping import UserText
 from dashboard import closing
-from dashboard.charts.comparison import delta
 from dashboard.charts.style import MARKS, look, standalone
 from dashboard.i18n import say
 from dashboard.session import workspace
-from dashboard.tradeoffs import answers, runtime, selection
+from dashboard.tradeoffs import answers, pairs, runtime, selection
 
 STYLE = """
 body {{ font: 15px/1.5 system-ui, sans-serif; color: {ink}; background: {paper}; max-width: 72rem; margin: 2rem auto; padding: 0 1rem }}
@@ -87,8 +86,8 @@ def chosen(picked: pd.DataFrame) -> Iterator[str]:
         lines = [f"{row['run_name']} · {selection.figures(row)}"]
         lines += filter(None, [selection.spread_line(row)])
         lines += [say("chance.badge")] if row["at_chance"] else []
-        lines += selection.gains(delta(row, beside), selection.images(row, beside)) if row["id"] != beside["id"] else []
-        point = selection.point_of(row)
+        lines += selection.gains(pairs.delta(row, beside)) if row["id"] != beside["id"] else []
+        point = pairs.point_of(row)
         lines += map(str, point.receipt.get("no_gain", ()) if point else ())  # type: ignore[arg-type]
         heading = f"{number} {MARKS.get(stage, '○')} {word}{selection.name(row)}"
         yield f"<section><h3>{text(heading)}</h3>{''.join(f'<div>{text(line)}</div>' for line in lines)}</section>"
@@ -125,7 +124,7 @@ def machines(points: pd.DataFrame) -> Iterator[str]:
     """What the first runs of these points were computed on, with the versions behind the numbers; each machine once."""
     yield f"<h2>{text(say('tradeoffs.report_machine'))}</h2>"
     first = points.drop_duplicates("run").head(selection.MOST_CARDS)
-    found = [run.summary().environment for _, row in first.iterrows() if (run := selection.run_of(row)) is not None]
+    found = [run.summary().environment for _, row in first.iterrows() if (run := pairs.run_of(row)) is not None]
     for environment in {tuple(sorted(one.items())): one for one in found}.values():
         cells = "".join(line("td", pair) for pair in environment.items())
         yield f"<table><tbody>{cells}</tbody></table>"
@@ -134,7 +133,7 @@ def machines(points: pd.DataFrame) -> Iterator[str]:
 def recipes(picked: pd.DataFrame) -> Iterator[str]:
     """The recipe of each picked point's run, as it can be run again."""
     for _, row in picked.drop_duplicates("run").iterrows():
-        run = selection.run_of(row)
+        run = pairs.run_of(row)
         try:
             told = say("tradeoffs.report_recipe_unreadable") if run is None else run.recipe_text
         except OSError:

@@ -11,27 +11,20 @@ import streamlit as st
 
 from core import formatting, runtimes
 from core.catalog import load_catalog
-from core.closing import SURE
-from core.errors import UserError
+from core.difference import Difference
 from core.escaping import UserText
 from core.options import Option, Value
-from core.paired import Paired, paired
-from core.points import Point
 from core.recipe_options import RECIPE_OPTIONS
-from core.runs import Run
-from core.samples import sample
 from dashboard import bundle, chance, closing, receipt, sending, terms
 from dashboard.charts import hover
 from dashboard.charts.comparison import (
     CONTROL,
-    IMAGES,
     METHOD,
     RECIPE,
     Change,
     Delta,
     Setting,
     changes,
-    delta,
     settings,
 )
 from dashboard.charts.front import HEIGHT
@@ -41,8 +34,9 @@ from dashboard.components import TEXT_COLORS
 from dashboard.design import draft_state
 from dashboard.i18n import control_name, named, say, spoken, template
 from dashboard.option_words import told, told_of
-from dashboard.session import recall, workspace
+from dashboard.session import recall
 from dashboard.tradeoffs import manage_runs, view_state
+from dashboard.tradeoffs.pairs import delta, point_of
 from dashboard.tradeoffs.points_cache import recipe
 from dashboard.tradeoffs.view_state import View
 
@@ -112,7 +106,7 @@ def card(number: int, row: PointRow[Any], beside: PointRow[Any], view: View) -> 
         st.markdown(f"{number} {title(row)}{badge}  \n{word}{UserText(row['run_name']).md()}  \n{figures(row)}{luck}")
         st.caption(UserText(spread_line(row)).md()) if spread_line(row) else None
         if row["id"] != beside["id"]:
-            st.caption("  \n".join(gains(delta(row, beside), images(row, beside))))
+            st.caption("  \n".join(gains(delta(row, beside))))
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             actions(number, row, pinned)
         if is_packable(row):
@@ -161,26 +155,10 @@ def spread_words() -> hover.Spread:
     return hover.Spread(*words)
 
 
-def images(row: PointRow[Any], beside: PointRow[Any]) -> Paired | None:
-    """How many of the same test images only one of two points gets right; None where that is not known, or where the
-    figures shown are means over seeds or of a further runtime."""
-    shown = (row, beside)
-    elsewhere = any(one["asked"] or not pd.isna(one["seeds"]) for one in shown)
-    if elsewhere or any(row[name] != beside[name] for name in IMAGES):
-        return None
-    runs, points = [run_of(one) for one in shown], [point_of(one) for one in shown]
-    if runs[0] is None or runs[1] is None or points[0] is None or points[1] is None:
-        return None
-    return paired(runs[0], points[0], points[1], runs[1])
-
-
-def gains(found: Delta, counts: Paired | None = None) -> list[str]:
-    """What a point gains and loses, a line each, judged on the same images where there are `counts`; overlapping
-    intervals leave open whether there is a difference, and the deviation over seeds is no interval."""
+def gains(found: Delta) -> list[str]:
+    """What a point gains and loses, a line each; of the test accuracy with the verdict and how it was reached."""
     lines = [say("tradeoffs.other_data")] if found.other_data else []
-    if found.accuracy is not None:
-        verdict = _verdict(found) if counts is None else f"delta_images_{'apart' if counts.chance < SURE else 'within'}"
-        lines.append(say(f"tradeoffs.{verdict}", points=signed(found.accuracy)))
+    lines += [test_told(found.test, "delta")] if found.test is not None else []
     if found.validation is not None:
         lines.append(say("tradeoffs.delta_validation", points=signed(found.validation)))
     ratios = [
@@ -192,13 +170,10 @@ def gains(found: Delta, counts: Paired | None = None) -> list[str]:
     return [*lines, " · ".join(ratios), *withheld] if ratios else [*lines, *withheld]
 
 
-def _verdict(found: Delta) -> str:
-    """Which sentence says what the difference of two test accuracies is worth."""
-    if found.overlap is None:
-        return "delta_unlike_seeds" if found.unlike_seeds else "delta_plain"
-    if found.seeds:
-        return "delta_seeds_within" if found.overlap else "delta_seeds_apart"
-    return "delta_within" if found.overlap else "delta_accuracy"
+def test_told(found: Difference, sentence: str) -> str:
+    """The phrase `sentence` about a difference of test accuracies, with its verdict."""
+    of = "first_seed" if found.first_seed else "test"
+    return say(f"tradeoffs.{sentence}_{of}", points=signed(found.share), verdict=closing.verdict(found))
 
 
 def signed(share: float) -> str:
@@ -279,24 +254,6 @@ def design_towards(row: PointRow[Any], key: str) -> None:
 def pin(ident: str) -> None:
     """Makes a point the one that others are compared with; it stays visible although it is not selected."""
     view_state.alter(base=ident)
-
-
-def run_of(row: PointRow[Any]) -> Run | None:
-    """The run that a point belongs to; None if it was deleted meanwhile."""
-    try:
-        return sample(row["run"]) if row["sample"] else workspace().run(row["run"])
-    except UserError:
-        return None
-
-
-def point_of(row: PointRow[Any]) -> Point | None:
-    """The whole point with its receipt; None if its run was deleted meanwhile."""
-    run = run_of(row)
-    if run is None:
-        return None
-    summary = run.summary()
-    found = (p for p in (summary.controls if row["control"] else summary.points) if p.step == row["step"])
-    return next((p for p in found if p.name == row["name"]), None)
 
 
 # settings

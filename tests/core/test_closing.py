@@ -14,12 +14,12 @@ from scipy import stats
 
 from core.catalog import load_catalog
 from core.chance import Chance
-from core.closing import Closing, closing, difference
+from core.closing import Closing, closing
 from core.closing_words import ENGLISH, PHRASES, brief, english, lines, reason, sentence
 from core.controls import RANDOM_PRUNING, WITHOUT_TEACHER
+from core.difference import Paired
 from core.events import Measured, RunFailed, RunFinished, RunStarted
 from core.gap import KEPT
-from core.paired import Paired
 from core.points import Latency, Point
 from core.runs import Run
 from core.state import RunState, Status, fold
@@ -236,9 +236,9 @@ def worth(points: list[Document], controls: list[Document], kept: list[int], tol
         if control["name"] == TWIN:
             share, verdict = by_twins(told.state, point["step"]) or (share, verdict)
             yield {
-                1: f"The teacher was worth {told_points(share)}{verdict}.",
+                1: f"The teacher {help_of(verdict, share)}{verdict}.",
                 -1: f"The teacher {harm(verdict)}: without it the student is {told_points(share)} better{verdict}.",
-                0: f"The teacher was worth nothing: without it the student is as good{verdict}.",
+                0: f"The teacher was of no proven worth: without it the student is as accurate{verdict}.",
             }[way(share)]
         else:
             yield beside(step, name, share, verdict)
@@ -250,15 +250,22 @@ def harm(verdict: str) -> str:
     return "was of no proven worth" if "no proven" in verdict else "did harm"
 
 
+def help_of(verdict: str, share: float) -> str:
+    if "no proven" in verdict:
+        return f"was of no proven worth: with it the student is {told_points(share)} better"
+    return f"was worth {told_points(share)}"
+
+
 def no_help(verdict: str) -> str:
     return "was of no proven help" if "no proven" in verdict else "did not help"
 
 
 def beside(step: str, name: str, share: float, verdict: str) -> str:
+    better = f"{told_points(share)} better than {name}{verdict}."
     return {
-        1: f"{step} is {told_points(share)} better than {name}{verdict}.",
+        1: f"{step} was of no proven help: it is {better}" if "no proven" in verdict else f"{step} is {better}",
         -1: f"{step} {no_help(verdict)}: {name}, is {told_points(share)} better{verdict}.",
-        0: f"{step} did not help: {name}, is as good{verdict}.",
+        0: f"{step} was of no proven help: {name}, is as accurate{verdict}.",
     }[way(share)]
 
 
@@ -402,14 +409,6 @@ def test_the_short_form_has_the_teacher_and_no_more() -> None:
     assert "Quantization" not in told
 
 
-def test_a_difference_within_rounding_is_none() -> None:
-    one = Point(step=0, stage="transfer", method="x", name="a", accuracy=0.80001)
-    found = difference(one, one.model_copy(update={"accuracy": 0.80002}))
-    assert found is not None
-    assert found.points == 0.0
-    assert str(found.points) == "0.0"
-
-
 def a_point(share: float, **more: Any) -> Point:
     told: Document = {"step": 0, "stage": "transfer", "method": "probe", "name": "a", "accuracy": share, **more}
     return Point(**told)
@@ -419,24 +418,10 @@ def test_a_mean_over_seeds_is_not_held_against_a_single_model() -> None:
     """A run that ended in its second seed: ± one deviation is no 95 % interval, and the means hold other seeds."""
     mean = a_point(0.80, accuracy_low=0.77, accuracy_high=0.83).with_replicas([a_point(0.60)])
     single = a_point(0.81, step=1, stage="prune", accuracy_low=0.78, accuracy_high=0.84)
-    found = difference(single, mean)
-    assert found is not None
-    assert (round(found.share, 6), found.proven, found.basis) == (0.01, False, "intervals")
     text = sentence(closing([mean, single], (), Status.CANCELLED))
     assert "its test accuracy is 1.0 points higher (the 95 % intervals overlap: no proven difference)" in text
     assert "those are compared by the first seed alone" in text
     assert "means over" not in text
-
-
-def test_seeds_that_all_gave_the_same_are_judged_by_the_images() -> None:
-    """Without any spread over the seeds the deviations' ends are no intervals that could be apart."""
-    one, other = (a_point(share, accuracy_low=share - 0.1, accuracy_high=share + 0.1) for share in (0.80, 0.81))
-    found = difference(one.with_replicas([one, one]), other.with_replicas([other, other]))
-    assert found is not None
-    assert (found.proven, found.basis) == (False, "intervals")
-    counted = difference(one.with_replicas([one]), other.with_replicas([other]), lambda a, b: Paired(0, 20))
-    assert counted is not None
-    assert (counted.proven, counted.basis) == (True, "images")
 
 
 def test_a_proven_difference_below_the_decimals_is_not_called_the_same() -> None:

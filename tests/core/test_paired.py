@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
 
-from core.events import ArtifactSaved, RunStarted
-from core.paired import Paired, integers, paired
+from core.difference import Paired
+from core.events import ArtifactSaved, RunFinished, RunStarted
+from core.paired import compared, integers, paired, right
 from core.points import Point
 from core.runs import Run
 from core.workspace import Workspace
@@ -53,9 +53,10 @@ def test_a_model_of_another_run_is_compared_on_the_same_images_alone(run: Run, t
     other = Workspace.open_or_create(tmp_path).create_run('name = "y"')
     other.emit(RunStarted(1, {}))
     answered(other, 0, np.where(labels < 2, 8, labels), labels)
-    assert paired(run, point(0), point(0), other) == Paired(2, 0)
+    mine, theirs = (right(one, point(0).artifact) for one in (run, other))
+    assert compared(mine, theirs) == Paired(2, 0)
     answered(other, 1, labels, labels[::-1].copy())
-    assert paired(run, point(0), point(1), other) is None
+    assert compared(mine, right(other, point(1).artifact)) is None
 
 
 def test_answers_that_cannot_be_trusted_are_none(run: Run) -> None:
@@ -70,12 +71,6 @@ def test_answers_that_cannot_be_trusted_are_none(run: Run) -> None:
     assert paired(run, point(0), point(0).model_copy(update={"artifact": None})) is None
 
 
-@pytest.mark.parametrize(("gained", "lost"), [(0, 0), (1, 0), (7, 3), (30, 12), (200, 260), (0, 40)])
-def test_chance_is_scipys(gained: int, lost: int) -> None:
-    expected = binomtest(gained, gained + lost).pvalue if gained + lost else 1.0
-    assert Paired(gained, lost).chance == pytest.approx(expected, rel=1e-9)
-
-
 def test_only_rows_of_whole_numbers_are_read() -> None:
     for array in (np.zeros(3), np.zeros((2, 2), np.int64), np.zeros(3, np.int32)):
         file = io.BytesIO()
@@ -87,3 +82,19 @@ def test_only_rows_of_whole_numbers_are_read() -> None:
     assert integers(file.getvalue()) == (3, -1, 2**40)
     with pytest.raises(ValueError, match="2 numbers of 3"):
         integers(file.getvalue()[:-8])
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_a_file_that_is_written_anew_is_read_anew(run: Run, ended: bool) -> None:
+    labels = np.arange(9)
+    path = answered(run, 0, labels, labels)
+    if ended:
+        run.emit(RunFinished())
+    assert right(run, point(0).artifact) == right(run, point(0).artifact)
+    kept = path.read_bytes()
+    path.write_bytes(kept[::-1])
+    assert right(run, point(0).artifact) is None, "not as it was saved, though it was read before"
+    path.write_bytes(kept)
+    found = right(run, point(0).artifact)
+    assert found is not None
+    assert found.images == 2**9 - 1

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from core.backbone_times import BackboneTime, keep_time, times
@@ -15,10 +16,12 @@ from core.drafts import newest_draft, read_draft
 from core.engine.questions.answer import answer
 from core.jobs import Job
 from core.preflight import preflight
-from core.questions.rank_backbones import RankRequest
+from core.questions.rank_backbones import Agreement, Ranking, RankRequest, Row
 from core.workspace import Workspace
+from dashboard.backbones import ranking
 from dashboard.backbones.table import Wish, info, wanted
 from dashboard.charts import backbones as chart
+from dashboard.i18n import speaking
 from tests.dashboard.test_pages import primary, shown, text, workspace
 
 __all__ = ["workspace"]
@@ -173,3 +176,24 @@ def test_what_is_refused_is_said_in_words(workspace: Workspace, tmp_path: Path) 
     keep_time(BackboneTime("resnet8", 16, 0.1, 0.1, 50, False, 1), workspace.cache)
     rows = table(shown("backbones")).set_index("name")
     assert bool(rows["Time here (ms)"].isna()["resnet8"]), "it was measured at another size"
+
+
+def test_an_order_that_may_be_chance_is_not_told_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    for name in ("caption", "markdown"):
+        monkeypatch.setattr(st, name, told.append)
+    probes = {"first": (0.80, 0.75, 0.85), "near": (0.78, 0.73, 0.83), "far": (0.60, 0.55, 0.65)}
+    rows = tuple(
+        Row(name, True, share, 1.0, 1.0, 1.0, 0.5, None, None, 100, low, high)
+        for name, (share, low, high) in probes.items()
+    )
+    orders = (Agreement("logme", 1.0, 1.0, 3, False, 1 / 3), Agreement("h_score", 1.0, 1.0, 6, False, 2 / 720))
+    with speaking("en"):
+        ranking._alike(rows)
+        assert told == ["first is not shown to be better than near: the 95 % intervals of the probe overlap."]
+        ranking._alike((rows[0], rows[2]))
+        assert len(told) == 1
+        for order, chance in zip(orders, (True, False), strict=True):
+            told.clear()
+            ranking._agreement(Ranking(rows, (order,)))
+            assert any("unrelated orders agree as much by chance with p = 0.33" in line for line in told) == chance

@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 from statistics import mean
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,15 +17,16 @@ from core.errors import UserError, UserErrors
 from core.escaping import UserText
 from core.events import Measured, RunFinished, RunStarted, StepStarted
 from core.lessons import shelf
-from core.lessons.blocks import Lesson
+from core.lessons.blocks import Choice, Lesson, Predict
 from core.lessons.diary import read_diary, write_diary
 from core.lessons.parse import KINDS, parse_lesson
 from core.lessons.prepared import kept
+from core.lessons.references import Look, condition
 from core.points import Point
 from core.runs import Run
 from core.workspace import Workspace
 from dashboard.i18n import speaking
-from dashboard.learn import acting, listing, presenter
+from dashboard.learn import acting, listing, predicting, presenter
 from dashboard.session import Language
 from tests.core.lessons.written import LESSON
 from tests.dashboard.test_pages import shown, text
@@ -309,3 +311,18 @@ def test_the_presenter_shows_one_part_at_a_time(store: Workspace) -> None:
     assert app.button(key="presenter_next").disabled
     assert shown("learn", lesson="pruning", present="-3").button(key="presenter_previous").disabled
     assert shown("learn", lesson="pruning", present="9999").button(key="presenter_next").disabled
+
+
+def test_what_may_be_chance_is_said_where_a_prediction_is_revealed() -> None:
+    """Seeds that differ on the prepared results; one seed on a learner's own, where it decides."""
+    seeds: list[Look] = [lambda ref, up=up: 0.5 + up for up in (0.1, 0.1, -0.1)]  # type: ignore[misc]
+    book = SimpleNamespace(seeds=seeds)
+    accurate = Predict(1, "?", choices=(Choice("higher", condition("a.last.accuracy > 0.5")), Choice("lower", None)))
+    small = Predict(1, "?", choices=(Choice("small", condition("a.last.bytes < 5")), Choice("large", None)))
+    with speaking("en"):
+        told = predicting.seeds_told(book, accurate)  # type: ignore[arg-type]
+        assert told == "That is the mean of 3 seeds, which differ: higher (2) · lower (1)."
+        book.seeds = seeds[:2]
+        assert predicting.seeds_told(book, accurate) == ""  # type: ignore[arg-type]
+        assert "of one seed" in predicting.own_told(accurate)
+        assert predicting.own_told(small) == "", "the size of a file is the same with any seed"

@@ -387,9 +387,7 @@ def test_a_mean_over_seeds_reads_otherwise_than_an_interval(workspace: Workspace
     told = said(app)
     assert "50.0 ± 5.0 % (95 % interval)" in told
     assert "53.3 ± 5.8 % (standard deviation over 3 seeds)" in told
-    assert (
-        "points of test accuracy; whether more than chance is not judged: the two are not of equally many seeds" in told
-    )
+    assert "±0.0 points of test accuracy of the first seed's models, as the two have different numbers of seeds" in told
     assert drawn[chart.TABLE].set_index("name")["spread_is"].to_dict() == {
         "one": "95 % interval", "several": "standard deviation over 3 seeds",
     }  # fmt: skip
@@ -740,7 +738,7 @@ def test_pick_for_me_takes_the_best_and_shows_what_is_cheaper(workspace: Workspa
     told = said(app)
     assert "**top** of *top* has the highest validation accuracy within your bounds: 88.3 %" in told
     assert "**alike** of *alike*: 3× smaller; 0.3 points less on validation images." in told
-    assert "On the test images the 95 % intervals overlap (−1.0 points): no difference was shown." in told
+    assert "On the test images −1.0 points (the 95 % intervals overlap: no proven difference)." in told
     assert "**small** of *small*: 30× smaller; 15.6 points less on validation images." in told
     assert "the 95 % intervals do not overlap" in told
     assert "**fast** of *fast*: takes" not in told

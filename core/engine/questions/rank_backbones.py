@@ -22,6 +22,7 @@ from core.engine.rank import h_score, knn_accuracy, leep, logme, nce, transrate
 from core.engine.transfer.embedding import extractor
 from core.engine.transfer.linear_probe import solve
 from core.errors import UserError
+from core.intervals import wilson
 from core.jobs import Job
 from core.questions.rank_backbones import Agreement, Ranking, RankRequest, Row
 
@@ -80,8 +81,9 @@ def _agreement(score: str, rows: Sequence[Row], *, controls: bool) -> Agreement 
     if len(pairs) < FEWEST or len(scores) == 1 or len(probes) == 1:
         return None
     ours, theirs = zip(*pairs, strict=True)
-    kendall, spearman = kendalltau(ours, theirs).statistic, spearmanr(ours, theirs).statistic
-    return Agreement(score, float(kendall), float(spearman), len(pairs), controls)
+    kendall, spearman = kendalltau(ours, theirs), spearmanr(ours, theirs).statistic
+    tau, chance = float(kendall.statistic), float(kendall.pvalue)
+    return Agreement(score, tau, float(spearman), len(pairs), controls, chance)
 
 
 def _row(context: Context, name: str, pretrained: bool) -> Row:
@@ -98,6 +100,7 @@ def _row(context: Context, name: str, pretrained: bool) -> Row:
         name, pretrained, accuracy, logme(x, y), h_score(x, y), transrate(x, y),
         knn_accuracy(x, y, min(NEIGHBOURS, len(y) - 1)),
         None if known is None else leep(known, y), None if known is None else nce(known, y), len(y),
+        *wilson(accuracy, len(validation.labels)),
     )  # fmt: skip
 
 

@@ -38,8 +38,8 @@ def test_the_best_within_the_bounds_with_what_binds_and_the_next_cheaper() -> No
         "Take trial 2: 86.0 % on validation, 4 points below the teacher, 90.0 kB, 1 ms. It has x=1. It is the most "
         "accurate of 3 trials within the bounds. The bound on bytes binds: trial 1 is 4 points better, but 200.0 kB. "
         "The bound on latency binds: trial 4 is 2 points better, but 3 ms. The most accurate of the smaller ones: "
-        "trial 3 with 50.0 kB, 2 points less. It was chosen on the validation images: run it with 3 seeds to confirm "
-        "it on the test images."
+        "trial 3 with 50.0 kB, 2 points less. It was chosen on the validation images, where no difference between "
+        "trials was tested for chance: run it with 3 seeds to confirm it on the test images."
     )
 
 

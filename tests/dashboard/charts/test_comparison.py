@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from core.difference import Difference, Paired, difference
 from core.recipe import Recipe, Step
 from core.samples import samples
 from dashboard.charts import points
@@ -24,6 +25,7 @@ from dashboard.charts.comparison import (
     changes,
     delta,
     deltas,
+    on_test,
     settings,
 )
 
@@ -118,17 +120,26 @@ def altered(row: pd.Series[Any], **changed: object) -> pd.Series[Any]:
 def test_differences_and_ratios_are_those_of_the_figures(row: pd.Series[Any]) -> None:
     other = altered(row, accuracy=0.7, low=0.68, high=0.72, validation=0.75, bytes=250.0, p50=0.4, p95=0.5)
     found = delta(other, row)
-    assert found.accuracy == pytest.approx(-0.1)
+    assert found.test is not None
+    assert (found.test.proven, found.test.basis) == (True, "intervals")
+    assert found.test.share == pytest.approx(-0.1)
     assert found.validation == pytest.approx(-0.06)
-    assert found.overlap is False
     assert (found.bytes, found.latency, found.withheld) == (0.25, 0.4, "")
     assert delta(row, other).latency == pytest.approx(2.5)
 
 
-def test_overlapping_intervals_are_no_difference(row: pd.Series[Any]) -> None:
-    assert delta(altered(row, accuracy=0.77, low=0.75, high=0.79), row).overlap is True
-    assert delta(altered(row, accuracy=0.70, low=0.68, high=0.7799), row).overlap is False
-    assert delta(altered(row, low=math.nan), row).overlap is None
+def test_a_row_is_judged_as_its_point_is() -> None:
+    """Of one seed and of several, with and without a spread."""
+    found = [point for summary in samples() for point in (*summary.points, *summary.controls)][:8]
+    found += [one.with_replicas(found[:2]) for one in found] + [one.with_replicas([one]) for one in found[:3]]
+    summary = samples()[0].model_copy(update={"points": tuple(found), "controls": ()})
+    table = points.info([summary])
+    assert table["seeds"].nunique() == 2
+    for one, (_, row) in zip(found, table.iterrows(), strict=True):
+        for other, (_, beside) in zip(found, table.iterrows(), strict=True):
+            for counts in (None, Paired(3, 20)):
+                told = on_test(row, beside, lambda counts=counts: counts)  # type: ignore[misc]
+                assert told == difference(one, other, lambda a, b, counts=counts: counts)  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(
@@ -150,7 +161,7 @@ def test_a_ratio_of_latencies_that_means_nothing_is_withheld(
 
 def test_what_was_not_measured_is_not_compared(row: pd.Series[Any]) -> None:
     found = delta(altered(row, accuracy=math.nan, p50=math.nan, bytes=math.nan), row)
-    assert (found.accuracy, found.latency, found.bytes, found.withheld) == (None, None, None, "")
+    assert (found.test, found.latency, found.bytes, found.withheld) == (None, None, None, "")
 
 
 # all points at once
@@ -176,9 +187,9 @@ def test_every_row_says_what_the_two_points_alone_would_say() -> None:
         for (_, row), (_, told) in zip(table.iterrows(), found.iterrows(), strict=True):
             one = delta(row, base)
             own = row["id"] == base["id"]
-            wide = one.overlap is None
+            share, proven = (None, None) if one.test is None else (one.test.share, one.test.proven)
             expected = {
-                "accuracy": verdict(one.accuracy, 1, bool(one.overlap), wide),
+                "accuracy": verdict(share, 1, proven is False, proven is None),
                 "bytes": verdict(None if one.bytes is None else one.bytes - 1, -1, False, False),
                 "p50": verdict(
                     None if row["p50"] != row["p50"] else row["p50"] / base["p50"] - 1, -1,
@@ -198,7 +209,7 @@ def test_another_state_of_the_same_dataset_is_other_images(row: pd.Series[Any]) 
     older, newer = altered(row, version="aa", created=1.0), altered(row, id="newer", version="bb", created=2.0)
     better = altered(older, id="older", validation=0.99)
     assert delta(older, newer).other_data
-    assert delta(older, newer).accuracy is None
+    assert delta(older, newer).test is None
     table = pd.DataFrame([better, newer])
     assert deltas(table, newer)["accuracy"].isna().all()
     assert best(table) == "newer"
@@ -206,26 +217,28 @@ def test_another_state_of_the_same_dataset_is_other_images(row: pd.Series[Any]) 
 
 
 def test_a_mean_and_a_single_accuracy_are_not_judged(row: pd.Series[Any]) -> None:
-    """The ends of one are a deviation's, those of the other a 95 % interval's."""
-    mean = altered(row, seeds=3.0, low=0.1, high=0.2)
-    for one, other in ((mean, row), (row, mean), (mean, altered(mean, seeds=2.0))):
-        found = delta(one, other)
-        assert (found.overlap, found.unlike_seeds) == (None, True)
+    """The ends of one are a deviation's, those of the other a 95 % interval's: the first seed's models are judged."""
+    mean = altered(
+        row, seeds=3.0, sd=0.01, low=0.1, high=0.2, first_seed=0.9, first_seed_low=0.85, first_seed_high=0.95
+    )
+    unknown = altered(mean, first_seed_low=math.nan)
+    for one, other in ((mean, row), (row, mean), (mean, altered(mean, seeds=2.0, first_seed=0.7))):
+        test = delta(one, other).test
+        assert test is not None
+        assert (test.basis, test.first_seed) == ("intervals", True)
         pair = pd.DataFrame([altered(one, id="x"), other])
-        assert deltas(pair, other)["accuracy_is"].iloc[0] == UNKNOWN
-    same = delta(mean, altered(mean, id="x"))
-    assert (same.overlap, same.unlike_seeds) == (True, False)
+        assert deltas(pair, other)["test"].iloc[0] == test
+    assert deltas(pd.DataFrame([altered(unknown, id="x"), row]), row)["accuracy_is"].iloc[0] == UNKNOWN
+    same = delta(mean, altered(mean, id="x")).test
+    assert same == Difference(0.0, False, "seeds", 3)
 
 
-def test_accuracies_of_other_data_are_not_compared_and_seeds_are_no_interval() -> None:
+def test_accuracies_of_other_data_are_not_compared() -> None:
     table = points.info(samples(), sample=True).head(3).copy()
     table.loc[table.index[1], "dataset"] = "other"
-    table.loc[table.index[2], "seeds"] = 3.0
     base = table.iloc[0]
-    other, several = delta(table.iloc[1], base), delta(table.iloc[2], base)
-    assert (other.accuracy, other.overlap, other.validation, other.other_data) == (None, None, None, True)
-    assert several.seeds
-    assert not other.seeds
+    other = delta(table.iloc[1], base)
+    assert (other.test, other.validation, other.other_data) == (None, None, True)
     found = deltas(table, base)
     assert found["accuracy"].isna().tolist() == [True, True, False]
     assert found["accuracy_is"].tolist()[1] == ""

@@ -24,9 +24,10 @@ from core.sealed import seal
 from core.workspace import Workspace
 from dashboard import i18n
 from dashboard.charts import class_points
-from dashboard.classroom import collecting, handed_page
+from dashboard.classroom import collecting, handed_page, results
 from dashboard.classroom.seats import HEADER, SHARED
 from dashboard.classroom.worded import worded
+from dashboard.i18n import speaking
 from tests.dashboard.test_pages import DEMO, make, point, shown, text
 
 LABELS = class_points.Labels("size", "validation", "{learner} {name} {validation} {accuracy} {size}", "bar {bar}")
@@ -253,6 +254,15 @@ def test_the_smallest_above_the_bar_leads_by_validation() -> None:
     assert class_points.leader(table, 0.95) is None
     tie = class_points.info([measured("Ana", 0.8, 300), measured("Bob", 0.81, 300)])  # type: ignore[list-item]
     assert class_points.leader(tie, 0.75)["learner"] == "Bob"  # type: ignore[index]
+
+
+@pytest.mark.parametrize(("low", "unsure"), [(0.74, True), (0.75, False), (None, False)])
+def test_a_leader_that_may_be_above_the_bar_by_chance_is_told_so(low: float | None, unsure: bool) -> None:
+    made = point(1).model_copy(update={"validation_accuracy": 0.8, "bytes": 300, "accuracy_low": low})
+    with speaking("en"):
+        told = results._leads(class_points.info([("Ana", "run", made)]), 0.75)
+    assert "Ana** has the smallest file" in told
+    assert ("may be chance: the 95 % interval of its test accuracy begins at 74.0 %" in told) == unsure
 
 
 def test_each_learner_is_named_once_beside_their_own_best() -> None:

@@ -28,6 +28,7 @@ def test_agreement_is_kendalls_and_spearmans() -> None:
     assert set(found) == {"logme"}  # the other scores are the same for all, or absent
     assert found["logme"].kendall == pytest.approx(4 / 6)
     assert found["logme"].spearman == pytest.approx(0.8)
+    assert found["logme"].chance == pytest.approx(8 / 24), "of 24 orders 8 have at most one pair exchanged, or kept"
     assert (found["logme"].backbones, found["logme"].controls) == (4, False)
 
 
@@ -76,6 +77,9 @@ def test_each_backbone_stands_beside_itself_with_random_weights(ranked: Document
     probes = [r["probe_accuracy"] for r in rows if isinstance(r, dict)]
     assert probes == sorted(probes, key=lambda p: -float(str(p)))
     assert min(float(str(p)) for p in probes) > 0.3  # all far above chance, 0.1
+    names = ("probe_low", "probe_accuracy", "probe_high")
+    ends = [[float(str(r[name])) for name in names] for r in rows if isinstance(r, dict)]
+    assert all(low < share < high for low, share, high in ends)
 
 
 def test_the_table_fits_a_narrow_terminal(ranked: Document) -> None:
@@ -92,6 +96,7 @@ def test_the_table_fits_a_narrow_terminal(ranked: Document) -> None:
         "probe",
         "logme",
         "Kendall",
+        "± 0.",
         "Spearman",
         "4 backbones, random weights included",
     ):
