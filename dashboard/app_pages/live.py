@@ -32,7 +32,7 @@ def main() -> None:
     concluded(run, state)
     pulse(run, recipe, steps, drawn=state)
     attend(run, drawn=state)
-    components.point_strip(run.id, state.points, state.controls)
+    components.point_strip(run.id, state.points, state.controls, state.environment)
     queue.draw()
     details.draw(run, state)
 

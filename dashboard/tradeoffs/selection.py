@@ -254,8 +254,8 @@ def actions(number: int, row: PointRow[Any], pinned: bool) -> None:
     if not came:
         sending.button(run, f"tradeoffs_send_{number}")
     with st.popover(say("tradeoffs.receipt"), icon=":material/receipt_long:", type="tertiary"):
-        if (point := point_of(row)) is not None:
-            receipt.show(point, title(row))
+        if (run_here := run_of(row)) is not None and (point := point_of(row)) is not None:
+            receipt.show(point, title(row), run_here.summary().environment)
 
 
 def is_packable(row: PointRow[Any]) -> bool:
