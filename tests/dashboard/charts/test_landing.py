@@ -102,6 +102,6 @@ def test_latencies_of_unlike_machines_name_them() -> None:
     table = run_points.info(moved)
     assert run_points.processors(table) == ["<b>Slow", "Fast"]
     drawn = run_points.figure(table, LABELS)
-    assert "4.0 ms (&lt;b&gt;Slow)" in drawn.data[1].hovertemplate
+    assert "4 ms (&lt;b&gt;Slow)" in drawn.data[1].hovertemplate
     alike = run_points.info(fold([RunStarted(1, {"processor": "Fast"}), first, second]))
     assert "(" not in run_points.figure(alike, LABELS).data[1].hovertemplate
