@@ -42,8 +42,8 @@ PHRASES = {
     "on_validation": "{accuracy} on validation",
     "busy": "{latency} (the machine was busy)",
     "elsewhere": "{latency} on {machine}",
-    "unlike": "The bound on latency holds for {machine}, on which the first trial was timed: {unlike:trial|trials} timed "
-    "on another machine ({others}) could not be judged.",
+    "unlike": "The bound on latency holds for {machine}, on which the first trial was timed: {unlike:trial|trials} "
+    "timed on another machine ({others}) could not be judged.",
     "confirm": "It was chosen on the validation images: run it with 3 seeds to confirm it on the test images.",
     "list": ", ",
 }
