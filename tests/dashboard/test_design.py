@@ -306,9 +306,8 @@ def test_a_device_that_is_not_here_is_told_at_its_field_and_the_recipe_can_be_ta
 ) -> None:
     monkeypatch.setattr(here, "devices", lambda: ("cpu",))
     page.run()
-    page.file_uploader(key="design_upload").upload(
-        "elsewhere.toml", recipe(page).to_toml().replace("[[steps]]", 'device = "cuda"\n\n[[steps]]', 1), "text/plain"
-    ).run()
+    elsewhere = recipe(page).to_toml().replace('device = "auto"', 'device = "cuda"')
+    page.file_uploader(key="design_upload").upload("elsewhere.toml", elsewhere.encode(), "application/toml").run()
     assert recipe(page).device == "cuda"
     (error,) = page.error
     assert "device" in error.value.lower()
