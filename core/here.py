@@ -6,6 +6,8 @@ A recipe may be meant for another machine: `condenser check` warns, and only wha
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
 
 from core.catalog import Catalog, load_catalog
 from core.cluster.setting import cluster_of
@@ -16,6 +18,25 @@ from core.recipe import Recipe
 from core.runs import Run
 from core.runtimes import INSTALLED, ONNXRUNTIME, OPENVINO, title
 from core.workspace import Workspace
+
+REMARKS = {
+    "threads": "threads: {count}, but this machine has {cores:core|cores}: more threads than cores make a run slower.",
+    "latency_threads": "latency_threads: {count}, but this machine has {cores:core|cores}: with more threads than "
+    "cores a latency is mostly waiting.",
+    "bfloat16": "precision: bfloat16, but this processor computes no faster in it than in float32.",
+}
+
+
+@dataclass(frozen=True)
+class Remark:
+    """What a recipe asks for (`code`) and how much of it, and the cores of this machine; as text in English."""
+
+    code: Literal["threads", "latency_threads", "bfloat16"]
+    count: int = 0
+    cores: int = 0
+
+    def __str__(self) -> str:
+        return REMARKS[self.code].format(count=self.count, cores=Amount(self.cores))
 
 
 def refusals(recipe: Recipe, catalog: Catalog | None = None) -> tuple[UserError, ...]:
@@ -50,8 +71,8 @@ def refuse_here(recipe: Recipe) -> None:
         raise UserErrors(found)
 
 
-def remarks(recipe: Recipe) -> tuple[str, ...]:
-    """What this machine does otherwise than the recipe probably expects, one sentence each."""
+def remarks(recipe: Recipe) -> tuple[Remark, ...]:
+    """What this machine does otherwise than the recipe probably expects."""
     return tuple(_remarks(recipe))
 
 
@@ -74,16 +95,14 @@ def _refusals(recipe: Recipe, catalog: Catalog) -> Iterator[UserError]:
             yield missing_package(f"steps.{number}.method", f"{step.stage}.{step.method}", entry.needs_package)
 
 
-def _remarks(recipe: Recipe) -> Iterator[str]:
+def _remarks(recipe: Recipe) -> Iterator[Remark]:
     cores = machine().cores
-    for name, why in (
-        ("threads", "more threads than cores make a run slower"),
-        ("latency_threads", "with more threads than cores a latency is mostly waiting"),
-    ):
-        if (count := getattr(recipe, name)) > cores:
-            yield f"{name}: {count}, but this machine has {Amount(cores):core|cores}: {why}."
+    if recipe.threads > cores:
+        yield Remark("threads", recipe.threads, cores)
+    if recipe.latency_threads > cores:
+        yield Remark("latency_threads", recipe.latency_threads, cores)
     if recipe.precision == "bfloat16" and _on_cpu(recipe) and not bfloat16_units():
-        yield "precision: bfloat16, but this processor computes no faster in it than in float32."
+        yield Remark("bfloat16")
 
 
 def _on_cpu(recipe: Recipe) -> bool:

@@ -120,7 +120,7 @@ def _may_have_cuda() -> bool:
 
 def no_device(name: str, found: Iterable[str]) -> UserError:
     """That a recipe's device is not among those found here."""
-    allowed = f"auto, {', '.join(found)}"
+    allowed = f"a device of this machine: auto, {', '.join(found)}"
     return UserError("no_device", "device", name, allowed, "Set device to auto, or install its driver.")
 
 

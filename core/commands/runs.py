@@ -121,7 +121,7 @@ def check(recipe: Path, *, set: Settings = None, workspace: Folder = None, json:
     """
     checked, _ = read_recipe(recipe, set, workspace)
     lacking = (f"It cannot run on this machine. {error}" for error in here.refusals(checked))
-    warnings, told = [*checked.warnings(), *lacking, *here.remarks(checked)], here.measured_in(checked)
+    warnings, told = [*checked.warnings(), *lacking, *map(str, here.remarks(checked))], here.measured_in(checked)
     document = {"ok": True, "errors": [], "warnings": warnings, "measured_in": told}
     return say(json, document, "\n".join(["The recipe is good.", *warnings, told]))
 

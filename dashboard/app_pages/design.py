@@ -51,8 +51,11 @@ def main() -> None:
     with right, st.container(gap="small", key="design_side"):
         with st.container(gap="small", key="design_outlook"):
             preview.panel(None if lacking else checked)
-            for warning in (*now.recipe.warnings(), *here.remarks(now.recipe)):
+            for warning in now.recipe.warnings():
                 st.warning(UserText(step_names.in_words(warning, steps)).md(), icon=":material/warning:")
+            for remark in here.remarks(now.recipe):
+                told = say(f"design.remark_{remark.code}", count=remark.count, cores=remark.cores)
+                st.warning(told, icon=":material/warning:")
         start(checked, faults, steps)
 
 

@@ -58,7 +58,7 @@ def test_it_is_what_the_engine_says_at_the_start() -> None:
     with pytest.raises(UserError) as engine:
         choose_device("cuda")
     assert str(engine.value) == str(device) == (
-        "device: got cuda; allowed: auto, cpu. Set device to auto, or install its driver."
+        "device: got cuda; allowed: a device of this machine: auto, cpu. Set device to auto, or install its driver."
     )  # fmt: skip
     with pytest.raises(UserError) as engine:
         build("export", "openvino").check_machine()
@@ -76,8 +76,9 @@ def test_a_recipe_that_asks_for_nothing_special_is_not_remarked_on() -> None:
 @pytest.mark.usefixtures("bare")
 def test_what_works_but_not_as_expected_is_a_remark() -> None:
     told = here.remarks(recipe('threads = 64\nlatency_threads = 3\nprecision = "bfloat16"'))
-    assert [sentence.partition(":")[0] for sentence in told] == ["threads", "latency_threads", "precision"]
-    assert "64, but this machine has 2 cores" in told[0]
+    assert [remark.code for remark in told] == ["threads", "latency_threads", "bfloat16"]
+    assert str(told[0]).startswith("threads: 64, but this machine has 2 cores")
+    assert [str(remark).partition(":")[0] for remark in told] == ["threads", "latency_threads", "precision"]
     assert here.remarks(recipe('device = "cuda"\nprecision = "bfloat16"')) == (), "of a GPU only torch knows it"
 
 
