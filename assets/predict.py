@@ -3,6 +3,9 @@
 Needs what requirements.txt names: pip install -r requirements.txt. Prints one line of JSON an image: file, index,
 label, probabilities, and labels, the class of each probability.
 
+A file that cannot be read gives a line with its error; the others are answered all the same, and the exit code is 2.
+What is read is what an import of training images reads: of an animation the first picture, at most 50 megapixels.
+
 What an image goes through is what the images went through that the model has learned from, pixel for pixel; where
 preprocessing.json has an `input`, that is: turned upright, to 8 bits, shrunk and stored, made square.
 """
@@ -10,7 +13,10 @@ preprocessing.json has an `input`, that is: turned upright, to 8 bits, shrunk an
 import io
 import json
 import re
+import struct
 import sys
+import warnings
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +26,23 @@ from PIL import Image, ImageChops, ImageOps, UnidentifiedImageError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 LUMINANCE = (0.299, 0.587, 0.114)
+MOST_PIXELS = 50_000_000
+MOST_BYTES = 512 * 2**20
 SHORTER_SIDE = 512
 LOSSLESS_UP_TO = 128 * 128  # pixels: a small JPEG is kept exactly, as PNG
 WHITE = 65535
 PADDING = 128
 LOW_BYTES = {"16B": "16L", "16L": "16B", "16N": "16B" if sys.byteorder == "little" else "16L"}
 BITS_PER_SAMPLE = 258
+BROKEN = (  # what Pillow raises on a damaged file
+    OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, AttributeError, RuntimeError,
+    AssertionError, struct.error, zlib.error,
+)  # fmt: skip
 HERE = Path(__file__).resolve().parent
+
+
+class Unreadable(ValueError):
+    """Why a file is not answered, in words for people."""
 
 
 def main(files: list[str]) -> int:
@@ -37,19 +53,18 @@ def main(files: list[str]) -> int:
     labels = json.loads((HERE / "labels.json").read_text(encoding="utf-8"))
     pixels = json.loads((HERE / "preprocessing.json").read_text(encoding="utf-8"))
     check_runtime()
+    warnings.simplefilter("ignore")
+    Image.MAX_IMAGE_PIXELS = None  # `refuse_odd` counts them before anything is decoded
     session = onnxruntime.InferenceSession(str(HERE / "model.onnx"), providers=["CPUExecutionProvider"])
     failed = 0
     for file in files:
         try:
-            logits = answer(session, prepare(file, pixels)).astype(np.float64)
-        except UnidentifiedImageError:
-            tell({"file": file, "error": f"no image that can be read; readable are {', '.join(FORMATS)}"})
+            image = prepare(file, pixels)
+        except Unreadable as reason:
+            tell({"file": file, "error": str(reason)})
             failed = 2
             continue
-        except (OSError, ValueError) as error:
-            tell({"file": file, "error": str(error)})
-            failed = 2
-            continue
+        logits = answer(session, image).astype(np.float64)
         weights = np.exp(logits - logits.max())
         chances = weights / weights.sum()
         best = int(chances.argmax())
@@ -93,10 +108,10 @@ def answer(session: onnxruntime.InferenceSession, image: np.ndarray) -> np.ndarr
 
 
 def prepare(path: str, pixels: dict) -> np.ndarray:  # type: ignore[type-arg]
-    """The image as the network wants it, float32 [1, channels, size, size]."""
-    data = Path(path).read_bytes()
+    """The image as the network wants it, float32 [1, channels, size, size]; raises Unreadable."""
+    data = content(Path(path))
     given = pixels.get("input", {})
-    image, kind = upright(data, given)
+    image, kind = decoded(data, given)
     if given.get("stored"):
         stored = encode(without_colour(shrunk(image)), kind)
         image = Image.open(io.BytesIO(stored), formats=FORMATS)
@@ -105,6 +120,34 @@ def prepare(path: str, pixels: dict) -> np.ndarray:  # type: ignore[type-arg]
     if given:
         image = square(image.convert("L" if given["channels"] == 1 else "RGB"), given["size"], given["shape"])
     return normalise(image.split(), pixels)
+
+
+def content(path: Path) -> bytes:
+    """The bytes of a file; raises Unreadable."""
+    try:
+        if path.is_dir():
+            raise Unreadable("a folder; name the images in it")
+        if path.exists() and not path.is_file():
+            raise Unreadable("not a regular file")
+        if path.stat().st_size > MOST_BYTES:
+            raise Unreadable(f"larger than {MOST_BYTES // 2**20} MiB")
+        return path.read_bytes()
+    except OSError as error:
+        raise Unreadable(f"cannot be read: {error.strerror}") from error
+
+
+def decoded(data: bytes, given: dict) -> tuple[Image.Image, str]:  # type: ignore[type-arg]
+    """`upright`, with what Pillow raises on a broken file as Unreadable."""
+    try:
+        return upright(data, given)
+    except Unreadable:
+        raise
+    except UnidentifiedImageError:
+        raise Unreadable(f"no image that can be read; readable are {', '.join(FORMATS)}") from None
+    except BROKEN:
+        raise Unreadable("damaged or cut off") from None
+    except MemoryError:
+        raise Unreadable("needs more memory than there is") from None
 
 
 def upright(data: bytes, given: dict) -> tuple[Image.Image, str]:  # type: ignore[type-arg]
@@ -122,14 +165,19 @@ def upright(data: bytes, given: dict) -> tuple[Image.Image, str]:  # type: ignor
 
 
 def refuse_odd(image: Image.Image) -> None:
-    """Raises ValueError for pixels that were not learned from either, since 8 bits would not show what they mean."""
-    tags = getattr(image, "tag_v2", {})
+    """Raises Unreadable for what was not learned from either: too many pixels, or such that 8 bits would not show what
+    they mean."""
+    tags, pixels = getattr(image, "tag_v2", {}), image.width * image.height
+    if pixels > MOST_PIXELS:
+        raise Unreadable(f"{image.width} × {image.height} = {pixels / 1e6:.0f} megapixels; at most 50 are read")
     if image.mode == "F" or (image.mode == "I" and image.format != "PNG"):
-        raise ValueError("pixels of 32 bits or with a sign; 8 and 16 bits without a sign are read")
+        raise Unreadable("pixels of 32 bits or with a sign; 8 and 16 bits without a sign are read")
     if any("LA;16" in str(tile[3]) for tile in getattr(image, "tile", [])):
-        raise ValueError("16-bit grey with transparency; save it without transparency")
-    if image.format == "TIFF" and (tags.get(254) == 1 or 50706 in tags or (330 in tags and 271 in tags)):
-        raise ValueError("a camera's raw file, of which only the small preview can be read: save it as JPEG or PNG")
+        raise Unreadable("16-bit grey with transparency; save it without transparency")
+    stated = tags.get(254, 0)
+    small = isinstance(stated, int) and stated & 1 == 1
+    if image.format == "TIFF" and (small or 50706 in tags or (330 in tags and 271 in tags)):
+        raise Unreadable("a camera's raw file, of which only the small preview can be read: save it as JPEG or PNG")
 
 
 def own_white(image: Image.Image) -> int:

@@ -92,7 +92,7 @@ def _contents(run: Run, point: Point, source: PurePosixPath, *, images: bool) ->
         **{path.name: shipped(path).read_bytes() for path in (PREDICT, BENCHMARK)},
         "receipt.json": _json(point.to_json()),
         "recipe.toml": run.recipe_text.encode(),
-        "environment.json": _json(run.summary().environment),
+        "environment.json": _json(run.summary().environment_of(point)),
         "MODEL_CARD.md": model_card(
             run, point, card, ", ".join(needs.decode().split()), images=SAMPLES in extras
         ).encode(),
@@ -144,7 +144,7 @@ def model_card(
         "receipt.json holds these numbers and how they were measured.",
         "",
         "## Measured on",
-        *(f"- {key}: {_code(value)}" for key, value in summary.environment.items()),
+        *(f"- {key}: {_code(value)}" for key, value in summary.environment_of(point).items()),
         "",
         "## Licence and source",
         *(f"- {line}" for line in _origins(summary.dataset, summary.backbone, card["backbone"])),

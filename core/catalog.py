@@ -31,7 +31,8 @@ class MethodEntry:
 
     `takes_quantized`: whether it may follow a quantize step. `target_choices`: the option values with which it adapts
     to the recipe's target. `needs_maps`: whether it compares feature maps of two networks; `needs_norms`: whether it
-    needs batch normalisation; `needs_linear_head`: whether the network must end in a linear layer.
+    needs batch normalisation; `needs_linear_head`: whether the network must end in a linear layer. `needs_package`: an
+    optional package that it cannot do without.
     """
 
     title: Words
@@ -44,6 +45,7 @@ class MethodEntry:
     needs_maps: bool = False
     needs_norms: bool = False
     needs_linear_head: bool = False
+    needs_package: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The entry with all its options written out; see `from_json`."""
@@ -68,6 +70,7 @@ class MethodEntry:
             **({} if self.takes_quantized else {"takes_quantized": False}),
             **({"target_choices": {n: list(v) for n, v in self.target_choices.items()}} if self.target_choices else {}),
             **{name: True for name in ("needs_maps", "needs_norms", "needs_linear_head") if getattr(self, name)},
+            **({"needs_package": self.needs_package} if self.needs_package else {}),
         }
 
     @classmethod
@@ -76,9 +79,10 @@ class MethodEntry:
         title, summary = (Words(**data[key]) for key in ("title", "summary"))
         options = tuple(option for item in data["options"] for option in _options(item, shared or {}))
         choices = {name: tuple(values) for name, values in data.get("target_choices", {}).items()}
+        flags = {name: data.get(name, False) for name in ("needs_maps", "needs_norms", "needs_linear_head")}
         return cls(
             title, summary, data["source"], options, data.get("needs_target", False), data.get("takes_quantized", True),
-            choices, *(data.get(name, False) for name in ("needs_maps", "needs_norms", "needs_linear_head")),
+            choices, **flags, needs_package=data.get("needs_package", ""),
         )  # fmt: skip
 
 

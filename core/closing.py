@@ -146,7 +146,14 @@ def speed(first: Point, last: Point) -> Speed | None:
             return Speed(found["speedup"])
         return Speed(withheld="noisy" if "busy" in str(found.get("withheld")) else "noise")
     one, other = first.latency_ms, last.latency_ms
-    return None if one is None or other is None else _apart(one, other)
+    if one is None or other is None:
+        return None
+    return _apart(one, other) if timed_alike(first, last) else Speed(withheld="conditions")
+
+
+def timed_alike(one: Point, other: Point) -> bool:
+    """Whether two points of one run were measured on the same kind of machine, as far as is known."""
+    return one.own_environment.get("processor") == other.own_environment.get("processor")
 
 
 def _apart(one: Latency, other: Latency) -> Speed:

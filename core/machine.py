@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import os
 import platform
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from itertools import takewhile
 from pathlib import Path
 
 import psutil
 
+from core.errors import UserError
+
 GPU = "CONDENSER_GPU"  # the index of the GPU that a worker was given
 RUNTIMES = ("torch", "onnxruntime", "openvino")
 NVIDIA = Path("/proc/driver/nvidia/gpus")
+DEVICES = Path("/dev")
+DRIVERS = ("nvidia[0-9]*", "nvmap", "dxg", "kfd")  # device files of GPUs for torch's CUDA: NVIDIA, Jetson, WSL, AMD
+NUMBER = re.compile(r"-?\d+")
 CPUINFO = Path("/proc/cpuinfo")
 BFLOAT16 = {"AMX": "amx_bf16", "AVX512-BF16": "avx512_bf16"}  # Linux flags, the fastest unit first
 LIMITED: dict[str, tuple[str, ...]] = {  # the units that remain under a limit of oneDNN
@@ -84,7 +93,46 @@ def gpus() -> int:
     set."""
     found = len(list(NVIDIA.glob("*/information")))
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return found if visible is None else min(found, len([name for name in visible.split(",") if name.strip()]))
+    return found if visible is None else min(found, _visible(visible, found))
+
+
+def _visible(text: str, found: int) -> int:
+    """How many devices CUDA takes from a list: those before the first that does not exist."""
+    names = [name.strip() for name in text.split(",")]
+    there = takewhile(lambda name: name and (not NUMBER.fullmatch(name) or 0 <= int(name) < found), names)
+    return len(list(there))
+
+
+def devices() -> tuple[str, ...]:
+    """The devices that a run may train on here, by their names in a recipe, `cpu` among them. Only those are left out
+    that certainly are not here: some drivers, as in WSL, only torch can find."""
+    there = {"cuda": _may_have_cuda(), "mps": platform.system() == "Darwin", "cpu": True}
+    return tuple(name for name, may in there.items() if may)
+
+
+def _may_have_cuda() -> bool:
+    if platform.system() == "Darwin" or "+cpu" in _version("torch") or os.environ.get("CUDA_VISIBLE_DEVICES") == "":
+        return False
+    if any(NVIDIA.glob("*/information")):
+        return gpus() > 0
+    return any(any(DEVICES.glob(pattern)) for pattern in DRIVERS)
+
+
+def no_device(name: str, found: Iterable[str]) -> UserError:
+    """That a recipe's device is not among those found here."""
+    allowed = f"a device of this machine: auto, {', '.join(found)}"
+    return UserError("no_device", "device", name, allowed, "Set device to auto, or install its driver.")
+
+
+def lacks(package: str) -> bool:
+    """Whether an optional package of Python is not installed."""
+    return find_spec(package) is None
+
+
+def missing_package(field: str, method: str, package: str) -> UserError:
+    """That a method needs a package that is not installed here; it is the extra of the same name."""
+    fix = f'Install it: pip install -e ".[{package}]"'
+    return UserError("missing_extra", field, method, f"a machine with the package {package}", fix)
 
 
 def _version(package: str) -> str:

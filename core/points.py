@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import mean, stdev
 from typing import Any, Literal
 
@@ -81,6 +81,8 @@ NOT_THERE = dict.fromkeys(
         "target_accuracy_mean", "target_accuracy_sd", "validation_accuracy_mean", "seeds", "spread",
     )
 )  # fmt: skip
+MACHINE = ("node", "processor")  # of an environment: where its machine is, and what it is
+MEASURED_ON = "measured_on"  # of a receipt: the point's own environment
 OF_ANSWERS = ("calibration_error", "same_answer_as_before", "gap_recovered")  # of a receipt: from the own runtime
 
 
@@ -94,6 +96,9 @@ class Point(BaseModel):
     recipe's own seed. `spread` is absent in points measured before it existed. `chance` is the chance level. `runtimes`
     holds what was measured in further runtimes, by their names (`core.runtimes`). None means not measured; `to_json`
     leaves such fields out.
+
+    A point's receipt holds its own environment only in a run whose points were measured in several; in any other run
+    the run's environment is that of all points (`RunSummary.environment_of`).
     """
 
     model_config = STRICT
@@ -172,6 +177,23 @@ class Point(BaseModel):
         there = {"latency_ms": found.latency_ms if found else None}
         receipt = {name: value for name, value in self.receipt.items() if name not in OF_ANSWERS}
         return self.model_copy(update={**NOT_THERE, **figures, **there, "receipt": receipt})
+
+    @property
+    def own_environment(self) -> dict[str, str]:
+        """The environment it was measured in, where the run's is not that of all points; else empty."""
+        found = self.receipt.get(MEASURED_ON)
+        return {name: str(value) for name, value in found.items()} if isinstance(found, dict) else {}
+
+    def environment(self, of_run: Mapping[str, str]) -> dict[str, str]:
+        """The environment it was measured in; `of_run` is that of its run. Earlier versions stored of a point on a
+        cluster the machine alone."""
+        own = self.own_environment
+        return own if own.keys() - MACHINE else {**of_run, **own}
+
+    def in_environment(self, environment: Mapping[str, str]) -> Point:
+        """This point with its own environment; what it says itself stays."""
+        known = {**environment, **self.own_environment}
+        return self.model_copy(update={"receipt": {**self.receipt, MEASURED_ON: {**known}}}) if known else self
 
     @property
     def middle(self) -> float | None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from core.events import AnyEvent, ArtifactSaved, Measured
-from core.state import RunState, Status
+from core.state import RunState, Status, place
 from core.summary import RunSummary
 
 LOG_LOST = (
@@ -34,7 +34,8 @@ def completed(state: RunState, stored: RunSummary) -> RunState:
     lost = max(0, stored.events - state.seq - 1)
     if not (lost or state.damaged or state.missing) and (state.status.is_over or not stored.status.is_over):
         return state
-    known = {saved.path for saved in state.artifacts}
+    known, measured = {saved.path for saved in state.artifacts}, _measured(stored)
+    origin = MappingProxyType(dict(stored.environment))
     saved = [
         ArtifactSaved(step=s.step, path=s.path, bytes=s.bytes, sha256=s.sha256)
         for s in stored.files
@@ -43,9 +44,10 @@ def completed(state: RunState, stored: RunSummary) -> RunState:
     return replace(
         state,
         status=state.status if state.status.is_over and not lost else stored.status,
-        measured=_measured(stored),
+        measured=measured,
+        origins=MappingProxyType({place(each): origin for each in measured if origin}),
         artifacts=(*state.artifacts, *saved),
-        environment=state.environment or MappingProxyType(dict(stored.environment)),
+        environment=state.environment or origin,
         error=MappingProxyType(dict(stored.error)) if stored.error else state.error,
         cause=stored.cause or state.cause,
         queued=state.queued if state.queued is not None else stored.created,

@@ -45,8 +45,8 @@ class Row(NamedTuple):
 
 
 def table(run: Run) -> list[Row]:
-    """All rows of a run, parameters first, then points, controls, curves."""
-    return [*_parameters(run), *_points(run), *_curves(run)]
+    """All rows of a run, parameters first, then the environment, points, controls, curves."""
+    return [*_parameters(run), *_environments(run), *_points(run), *_curves(run)]
 
 
 def to_csv(run: Run) -> bytes:
@@ -69,6 +69,16 @@ def _parameters(run: Run) -> Iterator[Row]:
     for place, step in enumerate(recipe.steps):
         for name, value in {"stage": step.stage, "method": step.method, **step.options}.items():
             yield Row(run.id, "parameter", str(place), "", "", "", name, told(value), "")
+
+
+def _environments(run: Run) -> Iterator[Row]:
+    """That of the run's last start; then, of a run that was measured in several, each point's own."""
+    summary = run.summary()
+    for name, value in summary.environment.items():
+        yield Row(run.id, "environment", "", "", "", "", name, value, "")
+    for point in (*summary.points, *summary.controls):
+        for name, value in point.own_environment.items():
+            yield Row(run.id, "environment", str(point.step), "", point.name, "", name, value, "")
 
 
 def _points(run: Run) -> Iterator[Row]:

@@ -34,6 +34,7 @@ from core.points import Point
 DAY = 86400.0  # seconds
 WORK = (Progress, Measured, ArtifactSaved, StepStarted, StepFinished, Warned, RunFinished)  # from workers only
 Line = tuple[int, int, str, str]  # step, seed, kind of work, control
+Place = tuple[str, int, str, int]  # role, step, name, seed
 RESTED = 2.0  # seconds; shorter gaps between two workers of a run are not reported
 
 
@@ -81,6 +82,8 @@ class RunState:
     numbers that are not in it. `clock_moved` is True once the clock went back, or forward by a day, during work.
 
     `worked` is the time spent on the run in seconds, up to `working_since`, which is None while no worker is at it.
+    `environment` is that of the last start, `origins` that of each measured point, by its place.
+
     `stops` counts all interruptions; `stopped_by` and `stopped_code` describe the last one. `data` is the content hash
     of the dataset, empty if the log does not say.
     """
@@ -92,6 +95,7 @@ class RunState:
     artifacts: tuple[ArtifactSaved, ...] = ()
     warnings: tuple[Warned, ...] = ()
     environment: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    origins: Mapping[Place, Mapping[str, str]] = field(default_factory=lambda: MappingProxyType({}))
     error: Mapping[str, str] | None = None
     details: str = ""
     cause: str = ""
@@ -130,7 +134,7 @@ class RunState:
     @property
     def points(self) -> tuple[Point, ...]:
         """The points in the order of their steps, with the spread over the seeds measured so far."""
-        found = sorted((m.point for m in self.measured if m.role == "point"), key=lambda point: point.step)
+        found = sorted((self._placed(m) for m in self.measured if m.role == "point"), key=lambda point: point.step)
         spread = (point.with_replicas(self._replicas(point)) for point in found)
         return tuple(self._above_chance(self._beside_its_twin(point)) for point in spread)
 
@@ -140,7 +144,7 @@ class RunState:
         found = sorted((m for m in self.measured if m.role == "control"), key=lambda m: (m.point.step, m.seed))
         grouped: dict[tuple[int, str], list[Point]] = {}
         for m in found:
-            grouped.setdefault((m.point.step, m.point.name), []).append(m.point)
+            grouped.setdefault((m.point.step, m.point.name), []).append(self._placed(m))
         return tuple(self._above_chance(own.with_replicas(others)) for own, *others in grouped.values())
 
     @property
@@ -155,6 +159,11 @@ class RunState:
         if self.started is None or end is None or self.clock_moved or end < self.started:
             return None
         return end - self.started
+
+    def _placed(self, m: Measured) -> Point:
+        """The point with its own environment, where any point was measured in another one than the last start's."""
+        several = any(origin != self.environment for origin in self.origins.values())
+        return m.point.in_environment(self.origins.get(place(m), {})) if several else m.point
 
     def _replicas(self, point: Point) -> tuple[Point, ...]:
         twins = (m.point for m in self.measured if m.role == "replica")
@@ -241,9 +250,7 @@ def _applied(state: RunState, event: AnyEvent) -> RunState:
             )
             return replace(state, steps=tuple(done), strikes=state.strikes if known else 0)
         case Measured():
-            kept_points = tuple(m for m in state.measured if _place(m) != _place(event))
-            strikes = state.strikes if len(kept_points) < len(state.measured) else 0
-            return replace(state, measured=(*kept_points, event), strikes=strikes)
+            return _measured(state, event)
         case Progress():
             return _progressed(state, [event])
 
@@ -279,9 +286,16 @@ def _timed(state: RunState, event: AnyEvent) -> RunState:
     return replace(state, worked=state.worked + spent, working_since=since)
 
 
-def _place(event: Measured) -> tuple[str, int, str, int]:
+def place(event: Measured) -> Place:
     """The place of a point; measured again after a resume, it replaces the point with the same place."""
     return event.role, event.point.step, event.point.name, event.seed
+
+
+def _measured(state: RunState, event: Measured) -> RunState:
+    kept = tuple(m for m in state.measured if place(m) != place(event))
+    strikes = state.strikes if len(kept) < len(state.measured) else 0
+    origins = MappingProxyType({**state.origins, place(event): state.environment})
+    return replace(state, measured=(*kept, event), origins=origins, strikes=strikes)
 
 
 def _step_started(state: RunState, event: StepStarted) -> RunState:

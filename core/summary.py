@@ -95,6 +95,26 @@ class RunSummary(BaseModel):
         names = dict.fromkeys((*own, *(name for point in points for name in point.runtimes or ())))
         return tuple(name for name in names if name in TITLES)
 
+    def environment_of(self, point: Point) -> dict[str, str]:
+        """The environment that one of its points was measured in."""
+        return point.environment(self.environment)
+
+    @property
+    def environments(self) -> tuple[tuple[dict[str, str], tuple[Point, ...]], ...]:
+        """Each environment that any of its points was measured in, with these points and controls, in the order of the
+        first of them; last the run's own, without points, if none was measured in it."""
+        found: list[tuple[dict[str, str], list[Point]]] = []
+        for point in (*self.points, *self.controls):
+            environment = self.environment_of(point)
+            same = next((points for known, points in found if known == environment), None)
+            if same is None:
+                found.append((environment, [point]))
+            else:
+                same.append(point)
+        if all(known != self.environment for known, _ in found):
+            found.append((self.environment, []))
+        return tuple((known, tuple(points)) for known, points in found)
+
     def seen_in(self, runtime: str) -> RunSummary:
         """The run with the figures of one of its runtimes; see `Point.seen_in`."""
         seen = {name: tuple(point.seen_in(runtime) for point in getattr(self, name)) for name in ("points", "controls")}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -37,7 +37,7 @@ from core.gap import GAP, no_share, verdict_on
 from core.intervals import around
 from core.options import Option
 from core.paired import pairing
-from core.points import Point
+from core.points import MACHINE, Point
 from core.processes.run_monitor import Timeouts, death
 from core.recipe import Recipe
 from core.recipe_options import RECIPE_OPTIONS
@@ -195,6 +195,7 @@ def points_table(run: RunSummary, runtime: str = "") -> Table:
     luck = next((chance(p) for p in summary.points if p.chance), "")
     notes = [
         *_where_measured(run, summary, runtime),
+        *_machines(run),
         f"chance: {luck}" if luck else "",
         *map(gap_line, summary.points),
     ]
@@ -242,6 +243,21 @@ def _where_measured(run: RunSummary, seen: RunSummary, runtime: str) -> list[str
         lines += [f"{NOT_MEASURED}: not measured in {title(latency.runtime)}"] if lacking else []
     others = [name for name in run.runtimes if name != latency.runtime]
     return [*lines, *(f"also measured in {title(name)}: condenser show {run.id} --runtime {name}" for name in others)]
+
+
+def _machines(run: RunSummary) -> Iterator[str]:
+    """The machine behind the figures; of points measured in unlike environments each with what differs from the last
+    start."""
+    several = len(run.environments) > 1
+    for environment, points in run.environments:
+        names = ", ".join(f"{point.step} {point.name}" for point in points)
+        where = ", ".join(environment[name] for name in MACHINE if environment.get(name))
+        unlike = [name for name, value in environment.items() if value != run.environment.get(name)]
+        other = "; ".join(f"{name} {environment[name]}" for name in unlike if name not in MACHINE)
+        if several and points:
+            yield f"{names}: measured on {where or 'an unknown machine'}{f' ({other})' if other else ''}"
+        elif where and points:
+            yield f"measured on {where}"
 
 
 def _at_chance(point: Point) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
 import pandas as pd
@@ -79,18 +79,23 @@ def csv(data: pd.DataFrame) -> bytes:
     return safe.to_csv(index=False).encode("utf-8-sig")
 
 
-def point_strip(run: str, points: Sequence[Point], controls: Iterable[Point] = ()) -> None:
-    """The points of a run beside each other, with what each gained and lost; each opens its receipt and Inspect."""
+def point_strip(
+    run: str, points: Sequence[Point], controls: Iterable[Point], environment: Mapping[str, str]
+) -> None:  # fmt: skip
+    """The points of a run beside each other, with what each gained and lost; each opens its receipt and Inspect.
+    `environment` is the run's."""
     if not points:
         return
     with st.container(horizontal=True, key="points"):
         for point in points:
-            _point(run, point, points[0])
+            _point(run, point, points[0], environment)
         for control in controls:
-            _point(run, control, points[0], control=True)
+            _point(run, control, points[0], environment, control=True)
 
 
-def _point(run: str, point: Point, first: Point, *, control: bool = False) -> None:
+def _point(
+    run: str, point: Point, first: Point, environment: Mapping[str, str], *, control: bool = False
+) -> None:  # fmt: skip
     with st.container(border=True, width=CARD, height="stretch", gap="xxsmall"):
         st.markdown(heading(point, control=control))
         st.markdown(f"**{formatting.accuracy(point)}**")
@@ -101,7 +106,7 @@ def _point(run: str, point: Point, first: Point, *, control: bool = False) -> No
         st.markdown(f"{formatting.size(point.bytes)} · {formatting.milliseconds(point.latency_ms)}")
         st.caption(" · ".join(gains(point, first)) or say("components.baseline"))
         with st.popover(say("components.receipt"), width="stretch"):
-            receipt.show(point, heading(point, control=control))
+            receipt.show(point, heading(point, control=control), environment)
         if point.artifact:
             asked = {"run": run, "point": f"{point.step}:{point.name}" if control else str(point.step)}
             icon = ":material/troubleshoot:"

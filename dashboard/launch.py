@@ -8,9 +8,11 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from core import here
 from core.assets import RECIPES, shipped
 from core.errors import UserError, UserErrors
 from core.processes.workers import ensure_supervisor
+from core.recipe import stored_recipe
 from dashboard import faults
 from dashboard.session import recall, remember, workspace
 
@@ -21,12 +23,13 @@ def start(recipe_text: str, parent: str = "") -> str:
     """Queues a checked recipe and returns the run's id; that of a moment ago when the same one is asked for again.
     `parent` is the run whose variant it is.
 
-    Raises UserError where the workspace cannot be written to.
+    Raises UserError where the workspace cannot be written to, and UserErrors where this machine lacks what it needs.
     """
     mark = hashlib.sha256(recipe_text.encode()).hexdigest()
     before: tuple[str, float, str] | None = recall("launch", None)
     if before is not None and before[0] == mark and time.time() - before[1] < AGAIN_AFTER:
         return before[2]
+    here.refuse(workspace(), stored_recipe(recipe_text))
     run = workspace().submit(recipe_text, parent=parent)
     remember("launch", (mark, time.time(), run.id))
     return run.id

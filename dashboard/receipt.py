@@ -12,7 +12,7 @@ from core import formatting
 from core.closing import MATTERS
 from core.escaping import UserText
 from core.gap import no_share, verdict_on
-from core.points import InRuntime, Latency, Point
+from core.points import MACHINE, InRuntime, Latency, Point
 from core.runtimes import title
 from dashboard import chance, closing, terms
 from dashboard.i18n import say
@@ -22,10 +22,11 @@ COMPARED = ("first", "before", "fp32")  # what a file was timed in turns with
 ZEROS_SHOWN = 0.01  # of all weights; a few are zero by chance
 
 
-def show(point: Point, heading: str) -> None:
-    """Everything that is known of one point."""
+def show(point: Point, heading: str, environment: Mapping[str, str]) -> None:
+    """Everything that is known of one point; `environment` is its run's."""
     st.markdown(heading)
-    rows = [*measured(point), *taught(point.receipt), *changed(point.receipt), *comparisons(point.receipt)]
+    facts = [*measured(point), *measured_on(point, environment)]
+    rows = [*facts, *taught(point.receipt), *changed(point.receipt), *comparisons(point.receipt)]
     table = pd.DataFrame(rows, columns=[say("receipt.fact"), say("receipt.value")])
     st.table(table, hide_index=True, border="horizontal", alt=say("receipt.alt", name=UserText(point.name).plain()))
     for sentence in _sentences(point, "no_gain"):
@@ -61,10 +62,22 @@ def measured(point: Point) -> Iterator[tuple[str, str]]:
         yield say("receipt.latency"), timed(point.latency_ms)
     for runtime, there in (point.runtimes or {}).items():
         yield from in_runtime(UserText(title(runtime)).md(), there)
-    where = point.receipt.get("measured_on")
-    if isinstance(where, dict):
-        named = {name: UserText(where.get(name, "?")).md() for name in ("node", "processor")}
-        yield say("receipt.measured_on"), say("receipt.measured_on_of", **named)
+
+
+def measured_on(point: Point, of_run: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """The machine it was measured on, and what else was not as at the last start of its run."""
+    here = point.environment(of_run)
+    where = [UserText(here[name]).md() for name in MACHINE if here.get(name)]
+    other = [name for name in (*here, *of_run) if name not in MACHINE and here.get(name) != of_run.get(name)]
+    if where:
+        yield say("receipt.measured_on"), say("receipt.list").join(where)
+    if other:
+        told = (_unlike(name, here) for name in dict.fromkeys(other))
+        yield say("receipt.measured_with"), say("receipt.list").join(told)
+
+
+def _unlike(name: str, here: Mapping[str, str]) -> str:
+    return f"{UserText(name).md()} {UserText(here.get(name, formatting.NOT_MEASURED)).md()}"
 
 
 def timed(latency: Latency) -> str:

@@ -12,7 +12,7 @@ from hashlib import sha256
 from core.cluster.cargo import item, place_for, results
 from core.cluster.guest import File, News
 from core.cluster.nodes import Node
-from core.events import AnyEvent, Measured, RunPaused, RunStarted, Warned, parse
+from core.events import AnyEvent, RunPaused, RunStarted, Warned, parse
 from core.files import make_folder, remove_file, replacing
 from core.runs import Run
 
@@ -30,7 +30,6 @@ class Mirror:
         self.log = 0
         self._known = {found.path: found.sha256 for found in (item(run.folder, path) for path in results(run.folder))}
         self._absent: set[str] = set()
-        self._processor = ""
 
     def apply(self, news: News) -> bytes:
         """Brings the folder up to date, and returns the new output. A file is in its place before an event tells of it,
@@ -86,12 +85,8 @@ class Mirror:
     def _at_home(self, event: AnyEvent) -> AnyEvent:
         """The event with what only this machine knows: which node it came from."""
         if isinstance(event, RunStarted):
-            self._processor = event.environment.get("processor", self.node.processor)
-            return replace(event, environment={**event.environment, "node": self.node.name})
-        if isinstance(event, Measured):
-            where = {"node": self.node.name, "processor": self._processor or self.node.processor}
-            receipt = {**event.point.receipt, "measured_on": {**where}}
-            return replace(event, point=event.point.model_copy(update={"receipt": receipt}))
+            known = {"processor": self.node.processor} if self.node.processor else {}
+            return replace(event, environment={**known, **event.environment, "node": self.node.name})
         if isinstance(event, RunPaused) and event.code == "disk_full":
             return replace(event, reason=f"on {self.node.name}: {event.reason}")
         return event

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from rich.console import Console
 
-from core import formatting, terminal
+from core import formatting, here, terminal
 from core.assets import RECIPES, shipped
 from core.commands.program import (
     DONE,
@@ -71,6 +71,7 @@ def run(recipe: Path, *, set: Settings = None, workspace: Folder = None, json: A
         A TOML file, or - for stdin.
     """
     checked, open_store = read_recipe(recipe, set, workspace)
+    here.refuse_here(checked)
     begun = open_store().create_run(checked.to_toml())
     try:
         summary = terminal.follow(begun, checked, run_in_foreground(begun), screen)
@@ -97,6 +98,7 @@ def submit(recipe: Path, *, set: Settings = None, workspace: Folder = None, json
         A TOML file, or - for stdin.
     """
     checked, open_store = read_recipe(recipe, set, workspace)
+    here.refuse(Workspace.named(workspace), checked)
     store = open_store()
     ensure_supervisor(store)  # first: a refused command must leave the workspace as it was
     queued = store.submit(checked.to_toml())
@@ -111,7 +113,7 @@ def submit(recipe: Path, *, set: Settings = None, workspace: Folder = None, json
 
 @app.command(help_epilogue=terminal.methods_help())
 def check(recipe: Path, *, set: Settings = None, workspace: Folder = None, json: AsJson = False) -> int:
-    """Check a recipe without running it.
+    """Check a recipe without running it. What this machine lacks for it is a warning: it may be meant for another one.
 
     Parameters
     ----------
@@ -119,8 +121,10 @@ def check(recipe: Path, *, set: Settings = None, workspace: Folder = None, json:
         A TOML file, or - for stdin.
     """
     checked, _ = read_recipe(recipe, set, workspace)
-    warnings = list(checked.warnings())
-    return say(json, {"ok": True, "errors": [], "warnings": warnings}, "\n".join(["The recipe is good.", *warnings]))
+    lacking = (f"It cannot run on this machine. {error}" for error in here.refusals(checked))
+    warnings, told = [*checked.warnings(), *lacking, *map(str, here.remarks(checked))], here.measured_in(checked)
+    document = {"ok": True, "errors": [], "warnings": warnings, "measured_in": told}
+    return say(json, document, "\n".join(["The recipe is good.", *warnings, told]))
 
 
 @app.command
@@ -196,6 +200,7 @@ def resume(run: str, *, workspace: Folder = None, json: AsJson = False) -> int:
         status = resume_search(Workspace.open_or_create(workspace), run)
         return say(json, {"search": run, "status": status}, f"{run} goes on")
     store = store_with(run, workspace)
+    here.refuse_run(store, store.run(run))
     ensure_supervisor(store)
     store.resume(run)
     return say(json, {"run": run, "status": Status.QUEUED.value}, f"{run} is queued")

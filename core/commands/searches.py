@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,6 +11,7 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.text import Text
 
+from core import here
 from core.commands.program import (
     DONE,
     FAULT,
@@ -83,7 +85,7 @@ def search(
         checked, vary, catalog, given, trials=trials, minutes=minutes, sampler=sampler, seed=seed,
         pruner=pruner, slots=slots,
     )  # fmt: skip
-    return _launched(asked, open_store(), detach=detach, as_json=json)
+    return _launched(asked, open_store, Workspace.named(workspace), detach=detach, as_json=json)
 
 
 @app.command
@@ -102,7 +104,7 @@ def sweep(
     """
     checked, open_store = read_recipe(recipe, set, workspace)
     asked = specification.sweep(checked, vary, Workspace.named(workspace).catalog(), points, slots=slots)
-    return _launched(asked, open_store(), detach=detach, as_json=json)
+    return _launched(asked, open_store, Workspace.named(workspace), detach=detach, as_json=json)
 
 
 @app.command
@@ -132,13 +134,18 @@ def is_search(opened: Workspace, name: str) -> bool:
 def resume(opened: Workspace, name: str) -> str:
     """Goes on with a cancelled or failed search; what it came to, in a word."""
     found = store.find(opened, name)
+    here.refuse(opened, found.specification().base())
     found.take_up()
     ensure_supervisor(opened)
     ensure_driver(opened, found)
     return found.progress().status
 
 
-def _launched(asked: Specification, opened: Workspace, *, detach: bool, as_json: bool) -> int:
+def _launched(
+    asked: Specification, open_store: Callable[[], Workspace], named: Workspace, *, detach: bool, as_json: bool
+) -> int:
+    here.refuse(named, asked.base())
+    opened = open_store()
     ensure_supervisor(opened)  # first: a refused command leaves the workspace as it was
     made = store.create(opened, asked)
     ensure_driver(opened, made)

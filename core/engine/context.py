@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from core.engine.data import Dataset, Split, Unlabelled
-from core.errors import UserError
 from core.events import Work
+from core.machine import no_device
 
 
 def _ignore_note(code: str, message: str) -> None:
@@ -153,8 +153,7 @@ def choose_device(name: str) -> torch.device:
     if name == "auto":
         return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if there[kind]))
     if not there.get(name, False):
-        found = ", ".join(kind for kind, ok in there.items() if ok)
-        raise UserError("no_device", "device", name, f"auto, {found}", "Set device to auto, or install its driver.")
+        raise no_device(name, (kind for kind, ok in there.items() if ok))
     return torch.device(name)
 
 

@@ -19,6 +19,7 @@ from core.engine.forecast import FileSize, Forecast, Workload, training
 from core.engine.members import members
 from core.engine.training.schedule import Schedule
 from core.errors import UserError, nearest
+from core.machine import lacks, missing_package
 from core.options import Option, Value, Words
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ class Method(BaseModel, ABC):
     needs_maps: ClassVar[bool] = False  # True: it compares feature maps, so both networks need some
     needs_norms: ClassVar[bool] = False  # True: it reads or sets the scales of batch normalisation
     needs_linear_head: ClassVar[bool] = False  # True: it learns a linear layer on the network's embedding
+    needs_package: ClassVar[str] = ""  # an optional package of Python, which is also the name of its extra
     excluded_options: ClassVar[tuple[str, ...]] = ()  # options of its stage that have no effect here and cannot be set
     makes_point: ClassVar[bool] = True  # False: it adds files and leaves the model unchanged
     writes_float: ClassVar[bool] = True  # False: its file is quantized and compared with the float file before it
@@ -102,6 +104,8 @@ class Method(BaseModel, ABC):
 
     def check_machine(self) -> None:
         """Raises UserError if this machine lacks what the method needs; called before any work."""
+        if self.needs_package and lacks(self.needs_package):
+            raise missing_package("method", type(self).__module__.rpartition("engine.")[2], self.needs_package)
 
     def check_data(self, data: Dataset) -> None:
         """Raises UserError for the option that does not fit the dataset; called before any work."""

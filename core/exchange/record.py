@@ -95,6 +95,11 @@ def _tags(run: Run, state: RunState) -> dict[str, str]:
     notes = run.notes()
     found = {RUN: run.id, f"{PREFIX}dataset": run.headline().dataset, f"{PREFIX}dataset_sha256": state.data}
     found |= {f"{PREFIX}environment.{name}": text for name, text in state.environment.items()}
+    found |= {
+        f"{PREFIX}point{point.step}{f'.{_safe(point.control)}' if point.control else ''}.environment.{name}": text
+        for point in (*state.points, *state.controls) for name, text in point.own_environment.items()
+        if text != state.environment.get(name)
+    }  # fmt: skip
     found |= {f"{PREFIX}tags": ", ".join(notes.tags), f"{PREFIX}version": state.environment.get("condenser", "")}
     return {name: text for name, text in found.items() if text}
 

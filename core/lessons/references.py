@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from statistics import mean
 
@@ -213,6 +213,17 @@ def in_runs(runs: Mapping[str, RunSummary]) -> Look:
         return METRICS[wanted.metric].of(point) if point else None
 
     return look
+
+
+def timed_on(conditions: Iterable[Condition], runs: Mapping[str, RunSummary]) -> set[str]:
+    """The processors behind the latencies that the conditions compare, as far as these were measured."""
+    found = set()
+    for wanted in (each for condition in conditions for each in condition.references() if each.kind == "latency"):
+        summary = runs.get(wanted.run)
+        point = summary and point_of(summary, wanted.point)
+        if summary and point and point.latency_ms:
+            found.add(summary.environment_of(point).get("processor", ""))
+    return found
 
 
 def mean_of(looks: list[Look]) -> Look:

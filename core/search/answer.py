@@ -3,8 +3,9 @@ to give up where nothing meets the bounds. Chosen on the validation images alone
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.search.bounds import Bound, Bounds
 from core.search.trial import Trial
@@ -42,7 +43,8 @@ class Answer:
     measured one were better, with the best such trial each; `cheaper` the most accurate of those within the bounds that
     are smaller; `together` the best of those that are better but break several bounds at once; `front` those that no
     other beats in accuracy and bytes, by bytes; `nearest` what breaks the bounds
-    least where none meets them, and `give_up` what it breaks."""
+    least where none meets them, and `give_up` what it breaks. A bound on latency holds for one kind of machine, `of`:
+    `unlike` are the trials that were timed on another and are not judged."""
 
     recommended: Trial | None = None
     binding: tuple[Beyond, ...] = ()
@@ -53,14 +55,17 @@ class Answer:
     give_up: tuple[GiveUp, ...] = ()
     within: int = 0
     measured: int = 0
+    unlike: tuple[Trial, ...] = ()
+    of: str = ""
 
 
 def answer(trials: Sequence[Trial], bounds: Bounds, teacher: float | None) -> Answer:
     """What the trials so far come to; `teacher` is the validation accuracy a loss is measured against."""
-    known = [trial for trial in trials if _comparable(trial, bounds)]
+    known = [trial for trial in trials if bounds.judges(trial)]
     broken = {trial.number: bounds.excess(trial, teacher) for trial in known}
     within = [trial for trial in known if not broken[trial.number]]
-    found = Answer(front=front(known), within=len(within), measured=len(known))
+    unlike = tuple(trial for trial in trials if bounds.latency is not None and trial.is_measured and trial.unlike)
+    found = Answer(front=front(known), within=len(within), measured=len(known), unlike=unlike, of=_machine(known))
     if not known:
         return found
     if not within:
@@ -72,14 +77,14 @@ def answer(trials: Sequence[Trial], bounds: Bounds, teacher: float | None) -> An
     return Answer(
         recommended=best, binding=tuple(each for each in beyond if each is not None),
         cheaper=max(cheaper, key=_accurate, default=None), together=_together(best, known, broken, bounds),
-        front=found.front, within=len(within), measured=len(known),
+        front=found.front, within=len(within), measured=len(known), unlike=found.unlike, of=found.of,
     )  # fmt: skip
 
 
 def score(trial: Trial, bounds: Bounds, teacher: float | None) -> float | None:
     """What the study is told: above zero within the bounds, the better the higher; below, the nearer the higher (Deb's
     rule). None for a trial that cannot be compared."""
-    if not _comparable(trial, bounds):
+    if not bounds.judges(trial):
         return None
     broken = bounds.excess(trial, teacher)
     if broken:
@@ -91,7 +96,8 @@ def rank(trial: Trial, bounds: Bounds) -> tuple[float, ...]:
     """The better of two within the bounds is greater: by the goal, then by the other figure, then the earlier one."""
     accuracy, size = trial.accuracy or 0.0, -(trial.bytes or 0)
     first = (size, accuracy) if bounds.goal == "bytes" else (accuracy, size)
-    return (*first, -(trial.latency or 0.0), -trial.number)
+    latency = math.inf if trial.latency is None or trial.unlike else trial.latency
+    return (*first, -latency, -trial.number)
 
 
 def front(trials: Sequence[Trial]) -> tuple[Trial, ...]:
@@ -103,8 +109,9 @@ def front(trials: Sequence[Trial]) -> tuple[Trial, ...]:
     return tuple(found)
 
 
-def _comparable(trial: Trial, bounds: Bounds) -> bool:
-    return trial.is_measured and (bounds.latency is None or trial.latency is not None)
+def _machine(known: Sequence[Trial]) -> str:
+    """The processor that the bound on latency holds for; empty where it is not known."""
+    return next((trial.processor for trial in known if trial.processor), "")
 
 
 def _accurate(trial: Trial) -> tuple[float, ...]:
@@ -136,4 +143,4 @@ def _nearest(found: Answer, nearest: Trial, bounds: Bounds, teacher: float | Non
     needed = {"bytes": nearest.bytes, "latency": nearest.latency, "drop": nearest.lost(teacher)}
     broken = bounds.excess(nearest, teacher)
     give_up = tuple(GiveUp(bound, float(needed[bound] or 0.0)) for bound in BOUNDS if bound in broken)
-    return Answer(front=found.front, nearest=nearest, give_up=give_up, measured=found.measured)
+    return replace(found, nearest=nearest, give_up=give_up)

@@ -37,6 +37,15 @@ class Bounds:
         given: Mapping[Bound, float | None] = {"bytes": self.bytes, "latency": self.latency, "drop": self.drop}
         return given[bound]
 
+    def judges(self, trial: Trial) -> bool:
+        """Whether the trial can be compared: it was measured and, where there is a bound on latency, timed on the kind
+        of machine that the bound holds for, which is the first trial's. The cluster keeps to it where it can."""
+        return trial.is_measured and (self.latency is None or (trial.latency is not None and not trial.unlike))
+
+    def keeps(self, trial: Trial, teacher: float | None) -> bool:
+        """Whether a trial is known to meet every bound."""
+        return self.judges(trial) and not self.excess(trial, teacher)
+
     def excess(self, trial: Trial, teacher: float | None) -> dict[Bound, float]:
         """The bounds that a measured trial breaks, each with its excess as a share of the bound."""
         found: dict[Bound, float] = {}

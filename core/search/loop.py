@@ -19,7 +19,7 @@ from core.search.answer import score
 from core.search.specification import Specification
 from core.search.store import STOPPED
 from core.search.study import Decided, Study, importance
-from core.search.trial import Progress, StatusName, Trial
+from core.search.trial import Progress, StatusName, Trial, placed
 
 TRIALS, TIME, EXHAUSTED = "trials", "time", "exhausted"
 MOST_REPEATS = 200  # proposals in a row that were tried already or are refused, before a search gives up
@@ -159,6 +159,7 @@ class Loop:
         return self.runner.stopped()
 
     def _tell(self, done: Trial) -> None:
+        done = placed(done, self.trials)
         decided = next(each for each in self.going if each.number == done.number)
         self.going.remove(decided)
         self.trials = sorted([*self.trials, done], key=lambda trial: trial.number)

@@ -128,7 +128,7 @@ class Study:
     def _is_modelled(self, trials: Sequence[Trial]) -> bool:
         """Whether the next trial is chosen by our own models: once there is enough to learn from, and nothing waits."""
         waits = any(trial.state is TrialState.WAITING for trial in self._study.get_trials(deepcopy=False))
-        measured = sum(trial.is_measured for trial in trials)
+        measured = sum(self.specification.bounds.judges(trial) for trial in trials)
         return self.specification.sampler == "gp" and not waits and measured >= _startup(self.specification)
 
     def decide(self, proposal: Proposal, number: int, run: str) -> Decided:

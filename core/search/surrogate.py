@@ -53,10 +53,10 @@ class Belief:
 def propose(
     trials: Sequence[Trial], varied: Sequence[Vary], bounds: Bounds, teacher: float | None, seed: int, takes: Takes
 ) -> dict[str, Value]:
-    """The values to try after these trials, of which at least two are measured."""
+    """The values to try after these trials, of which at least two can be compared."""
     dice = np.random.default_rng(seed)
-    known = [trial for trial in trials if trial.is_measured][-MOST:]
-    within = [trial for trial in known if not bounds.excess(trial, teacher)]
+    known = [trial for trial in trials if bounds.judges(trial)][-MOST:]
+    within = [trial for trial in known if bounds.keeps(trial, teacher)]
     leaders = sorted(within or known, key=lambda t: _goal(t, bounds), reverse=True)[:LEADERS]
     candidates = [_drawn(varied, dice, takes) for _ in range(RANDOM)]
     candidates += [_moved(leader.values, varied, dice, takes) for leader in leaders for _ in range(NEAR)]
@@ -81,15 +81,15 @@ def believed(trials: Sequence[Trial], going: Sequence[Trial], varied: Sequence[V
     known = [trial for trial in trials if trial.is_measured][-MOST:]
     if not known or not going:
         return []
-    seen = np.array([_encoded(trial.values, varied) for trial in known])
     places = np.array([_encoded(trial.values, varied) for trial in going])
 
-    def mean(figure: Callable[[Trial], float]) -> Array:
-        return model(seen, np.array([figure(trial) for trial in known]), places).mean
+    def mean(figure: Callable[[Trial], float], of: Sequence[Trial] = known) -> Array:
+        seen = np.array([_encoded(trial.values, varied) for trial in of])
+        return model(seen, np.array([figure(trial) for trial in of]), places).mean
 
-    timed = all(trial.latency is not None for trial in known)
+    timed = [trial for trial in known if trial.latency is not None and not trial.unlike]
     accuracy, size = mean(lambda trial: trial.accuracy or 0.0), mean(lambda trial: math.log(trial.bytes or 1))
-    latency = mean(lambda trial: math.log(trial.latency or 1e-6)) if timed else None
+    latency = mean(lambda trial: math.log(trial.latency or 1e-6), timed) if timed else None
     return [
         trial.model_copy(update={
             "state": "finished", "accuracy": float(accuracy[n]), "bytes": round(math.exp(size[n])),

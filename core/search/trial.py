@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import BaseModel
@@ -16,8 +17,8 @@ StatusName = Literal["checking", "running", "resting", "finished", "refused", "c
 
 class Trial(BaseModel):
     """`accuracy` is the last model's on the validation images, `teacher` that of the first model of the chain, both as
-    shares of 1; `latency` in milliseconds, `noisy` where the machine was busy; `why` says why it failed or was
-    cut early."""
+    shares of 1; `latency` in milliseconds, `noisy` where the machine was busy, timed on `processor`; `unlike`: that is
+    another kind than the search's first trial was timed on. `why` says why it failed or was cut early."""
 
     model_config = IMMUTABLE
 
@@ -32,6 +33,8 @@ class Trial(BaseModel):
     bytes: int | None = None
     latency: float | None = None
     noisy: bool = False
+    processor: str = ""
+    unlike: bool = False
     seconds: float | None = None
 
     @property
@@ -69,6 +72,12 @@ class Progress(BaseModel):
         return max((t.teacher for t in self.trials if t.state == "finished" and t.teacher is not None), default=None)
 
 
+def placed(trial: Trial, trials: Sequence[Trial]) -> Trial:
+    """The trial that follows `trials`, with whether it was timed as the first of them was, as far as that is known."""
+    first = next((each.processor for each in trials if each.processor), trial.processor)
+    return trial.model_copy(update={"unlike": bool(trial.processor) and trial.processor != first})
+
+
 def outcome(trial: Trial, summary: RunSummary) -> Trial:
     """The trial with what its run measured, once that is over."""
     told = {"seconds": summary.lasted}
@@ -81,6 +90,7 @@ def outcome(trial: Trial, summary: RunSummary) -> Trial:
     measured = {
         "state": "finished", "step": last.step, "accuracy": last.judged, "bytes": last.bytes,
         "latency": latency.p50 if latency else None, "noisy": bool(latency and latency.noisy),
+        "processor": summary.environment_of(last).get("processor", ""),
         "teacher": first.judged if first is not last else None,
     }  # fmt: skip
     return trial.model_copy(update=told | measured)

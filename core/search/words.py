@@ -41,6 +41,9 @@ PHRASES = {
     "level": "level with the teacher",
     "on_validation": "{accuracy} on validation",
     "busy": "{latency} (the machine was busy)",
+    "elsewhere": "{latency} on {machine}",
+    "unlike": "The bound on latency holds for {machine}, on which the first trial was timed: {unlike:trial|trials} "
+    "timed on another machine ({others}) could not be judged.",
     "confirm": "It was chosen on the validation images, where no difference between trials was tested for chance: run "
     "it with 3 seeds to confirm it on the test images.",
     "list": ", ",
@@ -60,6 +63,7 @@ class Voice:
     phrase: Phrase = english
     setting: Callable[[str, Value], str] = lambda path, value: f"{path}={told_value(value)}"
     between: str = " "  # sentences
+    text: Callable[[str], str] = str  # a machine's name, escaped for where it is shown
 
 
 def sentence(found: Answer, bounds: Bounds, teacher: float | None, voice: Voice) -> str:
@@ -77,6 +81,7 @@ def figures(trial: Trial, teacher: float | None, voice: Voice) -> str:
     parts.append(formatting.size(trial.bytes))
     if trial.latency is not None:
         latency = f"{formatting.two_digits(trial.latency)} ms"
+        latency = say("elsewhere", latency=latency, machine=voice.text(trial.processor)) if trial.unlike else latency
         parts.append(say("busy", latency=latency) if trial.noisy else latency)
     return say("list").join(parts)
 
@@ -101,6 +106,9 @@ def _sentences(found: Answer, bounds: Bounds, teacher: float | None, voice: Voic
         yield say("give_up", amounts=say("list").join(_give_up(each, bounds, voice) for each in found.give_up))
     else:
         yield say("nothing")
+    if found.unlike:
+        others = say("list").join(dict.fromkeys(voice.text(trial.processor) for trial in found.unlike))
+        yield say("unlike", machine=voice.text(found.of), unlike=len(found.unlike), others=others)
 
 
 def _why(found: Answer, best: Trial, bounds: Bounds, voice: Voice) -> Iterator[str]:

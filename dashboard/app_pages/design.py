@@ -8,6 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from core import here
 from core.catalog import Facts, load_catalog
 from core.errors import UserError, UserErrors
 from core.escaping import UserText
@@ -30,7 +31,8 @@ def main() -> None:
     now, own = draft_state.current(), draft_state.own_data()
     catalog, steps = workspace().catalog().with_datasets(own), now.recipe.steps
     found = check(now.recipe.to_data(), catalog)
-    checked, faults = found.recipe, step_names.mistakes(found.errors, steps)
+    lacking = here.lacking(workspace(), found.recipe) if found.recipe else ()
+    checked, faults = found.recipe, step_names.mistakes((*found.errors, *lacking), steps)
     head(now, checked, faults, own)
     with st.container(gap="small"):  # always in its place: fields that move on the page lose the focus
         tell_refused()
@@ -48,9 +50,12 @@ def main() -> None:
         varying.panel(checked, workspace().catalog())
     with right, st.container(gap="small", key="design_side"):
         with st.container(gap="small", key="design_outlook"):
-            preview.panel(checked)
+            preview.panel(None if lacking else checked)
             for warning in now.recipe.warnings():
                 st.warning(UserText(step_names.in_words(warning, steps)).md(), icon=":material/warning:")
+            for remark in here.remarks(now.recipe):
+                told = say(f"design.remark_{remark.code}", count=remark.count, cores=remark.cores)
+                st.warning(told, icon=":material/warning:")
         start(checked, faults, steps)
 
 

@@ -34,7 +34,8 @@ def main() -> None:
     concluded(run, state)
     pulse(run, recipe, steps, drawn=state)
     attend(run, drawn=state)
-    components.point_strip(run.id, judged(state.points, state.controls, pairing(run)), state.controls)
+    found = judged(state.points, state.controls, pairing(run))
+    components.point_strip(run.id, found, state.controls, state.environment)
     queue.draw()
     details.draw(run, state)
 

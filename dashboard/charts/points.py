@@ -119,9 +119,7 @@ def _row(
     p: Point,
 ) -> Row:
     run_id, run_name, *names, processor, status = run
-    measured_on = p.receipt.get("measured_on")  # on a cluster a run may go on elsewhere
-    if isinstance(measured_on, dict):
-        processor = str(measured_on.get("processor") or processor)
+    processor = p.own_environment.get("processor") or processor
     timed = p.latency_ms
     where = (timed.runtime, timed.device) if timed else ("", "")
     p50, p95, threads, batch = (timed.p50, timed.p95, timed.threads, timed.batch) if timed else (nan,) * 4

@@ -18,7 +18,9 @@ from core.summary import RunSummary
 from dashboard.charts import chance, style, ticks
 from dashboard.charts.chance import Level
 
-COLUMNS = ["step", "stage", "name", "control", "accuracy", "low", "high", "bytes", "p50", "noisy", "at_chance"]
+COLUMNS = [
+    "step", "stage", "name", "control", "accuracy", "low", "high", "bytes", "p50", "noisy", "at_chance", "processor"
+]  # fmt: skip
 SMALLEST, LARGEST = 9.0, 34.0  # pixels, a mark's diameter
 WIDE, HIGH = 0.3, 0.1  # of the axes' span: nearer marks' labels would lie on each other at 420 px
 
@@ -37,19 +39,27 @@ class Labels:
 
 def info(state: RunState | RunSummary) -> pd.DataFrame:
     """One row a point and control whose accuracy and size were measured: shares of 1, bytes, milliseconds."""
-    rows = [*_rows(state.points, control=False), *_rows(state.controls, control=True)]
+    rows = [
+        *_rows(state.points, state.environment, control=False), *_rows(state.controls, state.environment, control=True)
+    ]  # fmt: skip
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _rows(points: Iterable[Point], *, control: bool) -> list[tuple[object, ...]]:
+def _rows(points: Iterable[Point], of_run: Mapping[str, str], *, control: bool) -> list[tuple[object, ...]]:
     rows: list[tuple[object, ...]] = []
     for p in points:
         if p.middle is None or p.bytes is None:
             continue
         latency = p.latency_ms
         p50, noisy = (latency.p50, latency.noisy) if latency else (None, False)
-        rows.append((p.step, p.stage, p.name, control, p.middle, *p.whiskers, p.bytes, p50, noisy, p.is_at_chance))
+        judged = (p.middle, *p.whiskers, p.bytes, p50, noisy, p.is_at_chance)
+        rows.append((p.step, p.stage, p.name, control, *judged, p.environment(of_run).get("processor", "")))
     return rows
+
+
+def processors(table: pd.DataFrame) -> list[str]:
+    """The unlike machines that the latencies of points were measured on, "" where that is not known."""
+    return [str(name) for name in pd.unique(table.dropna(subset=["p50"])["processor"])]
 
 
 def diameters(milliseconds: pd.Series[float]) -> list[float]:
@@ -88,9 +98,9 @@ def figure(
         "line": {"color": style.look(dark).quiet, "width": 1}, "hoverinfo": "skip", "showlegend": False, "uid": "path",
     }  # fmt: skip
     sizes = diameters(table["p50"])
-    beside = sides(table)
+    beside, unlike = sides(table), len(processors(table)) > 1
     marks = [
-        _mark(row, diameter, beside.get(place, ""), labels, dark)
+        _mark(row, diameter, beside.get(place, ""), labels, dark, unlike=unlike)
         for (place, row), diameter in zip(table.iterrows(), sizes, strict=True)
     ]
     visible = chance.span(table[["accuracy", "low", "high"]].astype(float).to_numpy().ravel(), levels)
@@ -104,13 +114,16 @@ def figure(
     return go.Figure([path, *marks], layout)
 
 
-def _mark(row: pd.Series[float], diameter: float, side: str, labels: Labels, dark: bool) -> dict[str, Any]:
+def _mark(
+    row: pd.Series[float], diameter: float, side: str, labels: Labels, dark: bool, *, unlike: bool
+) -> dict[str, Any]:
     theme = style.look(dark)
     stage, control = str(row["stage"]), bool(row["control"])
     color = theme.stages.get(stage, theme.quiet)
     name = UserText(row["name"]).plot()
     title = f"{labels.control} {name}" if control else name
     times = formatting.two_digits(row["p50"]) + " ms" if row["p50"] == row["p50"] and row["p50"] else "–"
+    times += f" ({UserText(row['processor']).plot()})" if unlike and times != "–" and row["processor"] else ""
     spread = {
         "type": "data", "symmetric": False, "color": color, "thickness": 1, "width": 4,
         "array": [_or_zero(row["high"] - row["accuracy"])], "arrayminus": [_or_zero(row["accuracy"] - row["low"])],

@@ -46,7 +46,7 @@ def info(trials: Sequence[Trial], found: Answer, bounds: Bounds, teacher: float 
     for trial in trials:
         if not trial.is_measured:
             continue
-        within = not bounds.excess(trial, teacher)
+        within = bounds.keeps(trial, teacher)
         ahead = within and (best is None or rank(trial, bounds) > rank(best, bounds))
         best = trial if ahead else best
         figures = (trial.number + 1, trial.accuracy, trial.bytes, trial.latency, within, ahead, trial.number in leading)

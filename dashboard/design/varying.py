@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import streamlit as st
 
+from core import here
 from core.catalog import Catalog, load_catalog
 from core.errors import UserError, UserErrors
 from core.options import Option, Value
@@ -264,6 +265,7 @@ def _buttons(wish: Wish, recipe: Recipe, catalog: Catalog) -> None:
 def _begin(wish: Wish, recipe: Recipe, catalog: Catalog, *, grid: bool) -> None:
     """Starts it and goes where it can be watched; says here why it could not be started."""
     try:
+        here.refuse(workspace(), recipe)
         asked = specified(wish, recipe, catalog, grid=grid)
     except (UserError, UserErrors) as error:
         found = error.errors if isinstance(error, UserErrors) else (error,)

@@ -9,6 +9,7 @@ import streamlit as st
 
 from core import formatting
 from core.escaping import UserText
+from core.machine import machine
 from core.questions.layers import Filters, Layer, Layers, LayersRequest
 from dashboard import components
 from dashboard.charts import layer_costs, weights
@@ -71,7 +72,8 @@ def told(found: Layers) -> list[str]:
     lines = [
         say("layers.bytes", all=formatting.size(found.bytes), graph=formatting.size(found.graph),
             constants=formatting.size(found.constants)),
-        say("layers.time", ms=latency, n=found.n, threads=found.threads, slowed=formatting.two_digits(found.slowed)),
+        say("layers.time", ms=latency, processor=UserText(machine().processor).md(), n=found.n, threads=found.threads,
+            slowed=formatting.two_digits(found.slowed)),
     ]  # fmt: skip
     if found.others:
         named = ", ".join(f"{UserText(one.op).md()} {micro(one.microseconds)}" for one in found.others[:6])

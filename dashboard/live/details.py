@@ -9,7 +9,8 @@ from core import formatting, run_table
 from core.escaping import UserText
 from core.runs import Run
 from core.state import RunState
-from dashboard.i18n import say
+from core.summary import RunSummary
+from dashboard.i18n import named, say
 from dashboard.live import sensitivity
 
 LINES = 200
@@ -29,7 +30,7 @@ def draw(run: Run, state: RunState) -> None:
         with recipe:
             _recipe(run, state)
         with environment:
-            _environment(state)
+            _environment(run.summary())
         with files:
             _files(run, state)
         with layers:
@@ -54,10 +55,16 @@ def _recipe(run: Run, state: RunState) -> None:
     st.code(text, language=None)
 
 
-def _environment(state: RunState) -> None:
-    told = [(UserText(name).md(), UserText(value).md()) for name, value in state.environment.items()]
-    rows = pd.DataFrame(told, columns=[say("details.what"), say("details.value")])
-    st.table(rows, hide_index=True, border="horizontal", alt=say("details.machine"))
+def _environment(summary: RunSummary) -> None:
+    """The run's environment; of points that were measured in unlike ones each, below the names of its points."""
+    several = len(summary.environments) > 1
+    for environment, points in summary.environments:
+        if several:
+            names = ", ".join(UserText(named(point.stage, point.method, point.name)).md() for point in points)
+            st.caption(say("details.measured_here", names=names) if points else say("details.measured_nothing"))
+        told = [(UserText(name).md(), UserText(value).md()) for name, value in environment.items()]
+        rows = pd.DataFrame(told, columns=[say("details.what"), say("details.value")])
+        st.table(rows, hide_index=True, border="horizontal", alt=say("details.machine"))
 
 
 def _files(run: Run, state: RunState) -> None:

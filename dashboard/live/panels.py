@@ -14,7 +14,7 @@ from core.escaping import UserText
 from core.recipe import Recipe
 from core.runs import Run
 from core.state import RunState
-from dashboard import chance, components, terms
+from dashboard import chance, components, machines, terms
 from dashboard.charts import curves, run_points
 from dashboard.charts.chance import Level
 from dashboard.i18n import control_name, named, say, template
@@ -151,9 +151,12 @@ def draw_landing(run: Run, state: RunState) -> None:
     title = say("live.landed" if state.status.is_over else "live.landing")
     st.markdown(f"**{title}** :small[{say('live.marks')}]", help=terms.of_words("live.landing"))
     landed = tuple(told.seq for told in state.measured)
-    made = kept("landing", (run.id, landed, state.chance, dark()), lambda: _landing(state))
+    where = state.environment.get("processor", "")
+    made = kept("landing", (run.id, landed, where, state.chance, dark()), lambda: _landing(state))
     newest = max((told.time for told in state.measured), default=None)
     components.chart(made.drawing, made.table, key="landing", alt=made.alt, file="points", newest=newest)
+    if unlike := machines.told("area", run_points.processors(made.table)):
+        st.caption(unlike)
 
 
 def _landing(state: RunState) -> Panel:

@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from core import here
 from core.damage import of_run
-from core.errors import UserError
+from core.errors import UserError, UserErrors
 from core.escaping import UserText
 from core.processes.workers import ensure_supervisor
 from core.runs import Run
@@ -93,6 +94,7 @@ def buttons(run: Run, state: RunState) -> None:
 
 
 def _resume(run_id: str) -> None:
+    here.refuse_run(workspace(), workspace().run(run_id))
     workspace().resume(run_id)
     ensure_supervisor(workspace())
 
@@ -101,7 +103,7 @@ def act(action: Callable[[], object]) -> None:
     """Does it and draws the page again; what could not be done is told on the page drawn next."""
     try:
         action()
-    except UserError as error:
+    except (UserError, UserErrors) as error:
         remember("run_controls_refused", (error, ""))
     except (OSError, RuntimeError) as error:
         remember("run_controls_refused", (faults.not_done(error), str(error)))
@@ -110,7 +112,7 @@ def act(action: Callable[[], object]) -> None:
 
 def ending(run: Run, state: RunState) -> None:
     """How the run ended, if not well, with what to do; and what it warned of."""
-    refusal: tuple[UserError, str] | None = recall("run_controls_refused", None)
+    refusal: tuple[UserError | UserErrors, str] | None = recall("run_controls_refused", None)
     if refusal is not None:
         remember("run_controls_refused", None)
         faults.refused(*refusal)

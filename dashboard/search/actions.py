@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from core import formatting
+from core import formatting, here
 from core.errors import UserError, UserErrors
 from core.processes.searches import start_driver
 from core.processes.workers import ensure_supervisor
@@ -66,10 +66,11 @@ def stop_or_go_on(found: Shown) -> None:
 
 def _go_on(search: Search) -> None:
     try:
+        here.refuse(workspace(), search.specification().base())
         search.take_up()
         ensure_supervisor(workspace())
         start_driver(workspace(), search)
-    except UserError as error:
+    except (UserError, UserErrors) as error:
         faults.refused(error)
     except (OSError, RuntimeError) as error:
         faults.refused(UserError("not_started", "workspace", str(error), "", ""), str(error))

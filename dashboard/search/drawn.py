@@ -150,6 +150,7 @@ def _vary(found: Shown, path: str) -> Vary:
 def rows(found: Shown) -> pd.DataFrame:
     """A row a trial: its settings in words, its figures, its state."""
     teacher = found.now.teacher
+    unlike = any(trial.unlike for trial in found.now.trials)
     table = []
     for trial in found.now.trials:
         lost = trial.lost(teacher)
@@ -161,6 +162,7 @@ def rows(found: Shown) -> pd.DataFrame:
                 say("search.column_lost"): None if lost is None else round(lost, 1),
                 say("search.column_bytes"): None if trial.bytes is None else round(trial.bytes / 1000, 1),
                 say("search.column_latency"): None if trial.latency is None else round(trial.latency, 3),
+                **({say("search.column_machine"): trial.processor} if unlike else {}),
                 say("search.column_state"): say(f"search.state_{trial.state}"),
             }
         )

@@ -7,6 +7,7 @@ from functools import cached_property
 
 from core import formatting
 from core.catalog import load_catalog
+from core.escaping import UserText
 from core.options import Value, Words
 from core.recipe import Recipe
 from core.search import space, words
@@ -55,7 +56,7 @@ class Shown:
             key = "search.setting_of_step" if place else "search.setting"
             return say(key, name=field, value=self.told(path, value), number=int(place or 0) + 1)
 
-        return words.Voice(phrase, setting, "\n\n")
+        return words.Voice(phrase, setting, "\n\n", lambda name: UserText(name).md())
 
     def sentence(self) -> str:
         return words.sentence(self.answer, self.asked.bounds, self.now.teacher, self.voice())

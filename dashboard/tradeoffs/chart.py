@@ -16,8 +16,8 @@ from core.difference import Difference
 from core.escaping import UserText
 from core.options import Value
 from core.workspace import Workspace
-from dashboard import chance, components, terms
-from dashboard.charts import front, hover, parallel
+from dashboard import chance, components, machines, terms
+from dashboard.charts import front, hover, parallel, run_points
 from dashboard.charts.bounds import best
 from dashboard.charts.comparison import BETTER, DELTAS, OPEN, UNKNOWN, WORSE, Setting, changes
 from dashboard.charts.points import SPREAD, further_runtimes, seen_in, spread, target_spread
@@ -186,13 +186,9 @@ def samples_told(table: pd.DataFrame) -> str:
 def machines_told(table: pd.DataFrame, view: View) -> str:
     """That latencies of unlike machines are not ranked against each other; empty where they are of one kind or play no
     part."""
-    timed = table.dropna(subset=["p50"])
-    names = [str(name) for name in pd.unique(timed["processor"])]
-    if len(names) < 2 or "p50" not in (view.x, view.axes.area):
+    if "p50" not in (view.x, view.axes.area):
         return ""
-    listed = ", ".join(UserText(name).md() if name else say("tradeoffs.unknown_machine") for name in names)
-    key = "tradeoffs.told_machines" if view.x == "p50" else "tradeoffs.told_machines_area"
-    return say(key, count=len(names), machines=listed)
+    return machines.told("ranked" if view.x == "p50" else "area", run_points.processors(table))
 
 
 def set_otherwise(table: pd.DataFrame, everything: pd.DataFrame, base: str) -> dict[str, str]:
@@ -356,6 +352,7 @@ def for_eyes(points: pd.DataFrame, found: pd.DataFrame | None = None) -> pd.Data
             **delta["p50"],
             "p95": points["p95"],
             **runtime.column(points),
+            **({"processor": points["processor"]} if len(run_points.processors(points)) > 1 else {}),
             "params": points["params"],
             "macs": points["macs"],
             "backbone": points["backbone"],
@@ -389,7 +386,7 @@ def columns() -> dict[str, ColumnConfig]:
     }
     wide = {
         n: st.column_config.TextColumn(say(f"tradeoffs.column_{n}"), width="medium")
-        for n in ("name", "run", "chance", "runtime")
+        for n in ("name", "run", "chance", "runtime", "processor")
     }
     differences = {f"{n}_delta": st.column_config.NumberColumn(say(f"tradeoffs.column_{n}_delta")) for n in DELTAS}
     return {**numbers, **texts, **wide, **differences}

@@ -10,8 +10,9 @@ import streamlit as st
 
 from core import formatting
 from core.escaping import UserText
-from dashboard import terms
-from dashboard.charts.bounds import MATTERS, Bounds, best, cheaper, feasible, on_newest_images, within
+from dashboard import machines, terms
+from dashboard.charts import run_points
+from dashboard.charts.bounds import MATTERS, Bounds, best, cheaper, feasible, on_newest_images, usable, within
 from dashboard.charts.front import AREAS, COSTS, QUALITIES
 from dashboard.charts.hover import milliseconds
 from dashboard.charts.points import SPREAD
@@ -185,7 +186,7 @@ def affordable(points: pd.DataFrame, everything: pd.DataFrame, view: View) -> No
         st.markdown(reason(top, reference(points, everything, view).iloc[0]))
         _actions(top, view, "tradeoffs_pick")
         _cheaper(points, limits, top, view)
-        st.caption(" ".join([say("tradeoffs.bounds_dimmed"), *left_out(points, limits)]))
+        st.caption(" ".join([say("tradeoffs.bounds_dimmed"), *left_out(points, limits), *judged_apart(points, limits)]))
 
 
 def _actions(row: pd.Series[Any], view: View, key: str) -> None:
@@ -247,6 +248,12 @@ def left_out(points: pd.DataFrame, limits: Bounds) -> list[str]:
     return [say(f"tradeoffs.{name}_left_out", count=int(some.sum())) for name, some in counts.items() if some.any()]
 
 
+def judged_apart(points: pd.DataFrame, limits: Bounds) -> list[str]:
+    """That one bound was held against latencies of unlike machines, where it was."""
+    unlike = [] if limits.p50 is None else run_points.processors(points[usable(points)])
+    return [told] if (told := machines.told("bound", unlike)) else []
+
+
 def _bound(name: str, value: float | None, step: float, help: str | None = None) -> None:
     key = f"tradeoffs_{name}"
     set_widget(key, value)
@@ -291,4 +298,4 @@ def none_fits(points: pd.DataFrame, limits: Bounds) -> str:
     chain = points[~points["control"]]
     kept = [say(f"tradeoffs.kept_{name}", count=int(fits.sum())) for name, fits in within(chain, limits).items()]
     told = say("tradeoffs.picked_none", count=len(chain), counts=say("tradeoffs.kept_and").join(kept))
-    return " ".join([told, *left_out(points, limits)])
+    return " ".join([told, *left_out(points, limits), *judged_apart(points, limits)])

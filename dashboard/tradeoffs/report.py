@@ -121,12 +121,21 @@ def datasets(points: pd.DataFrame) -> Iterator[str]:
 
 
 def machines(points: pd.DataFrame) -> Iterator[str]:
-    """What the first runs of these points were computed on, with the versions behind the numbers; each machine once."""
+    """What these points of the first runs were computed on, with the versions behind the numbers; each environment
+    once, where there are several below the points that were measured in it."""
     yield f"<h2>{text(say('tradeoffs.report_machine'))}</h2>"
-    first = points.drop_duplicates("run").head(selection.MOST_CARDS)
-    found = [run.summary().environment for _, row in first.iterrows() if (run := pairs.run_of(row)) is not None]
-    for environment in {tuple(sorted(one.items())): one for one in found}.values():
-        cells = "".join(line("td", pair) for pair in environment.items())
+    found: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    first = pd.unique(points["run"])[: selection.MOST_CARDS]
+    for _, row in points[points["run"].isin(first)].iterrows():
+        run, point = pairs.run_of(row), pairs.point_of(row)
+        if run is not None and point is not None:
+            environment = run.summary().environment_of(point)
+            told = f"{row['run_name']} · {selection.name(row)}"
+            found.setdefault(tuple(sorted(environment.items())), []).append(told)
+    for facts, names in found.items():
+        if len(found) > 1:
+            yield f"<p>{text('; '.join(dict.fromkeys(names)))}</p>"
+        cells = "".join(line("td", pair) for pair in facts)
         yield f"<table><tbody>{cells}</tbody></table>"
 
 

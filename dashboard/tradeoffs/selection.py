@@ -36,7 +36,7 @@ from dashboard.i18n import control_name, named, say, spoken, template
 from dashboard.option_words import told, told_of
 from dashboard.session import recall
 from dashboard.tradeoffs import manage_runs, view_state
-from dashboard.tradeoffs.pairs import delta, point_of
+from dashboard.tradeoffs.pairs import delta, point_of, run_of
 from dashboard.tradeoffs.points_cache import recipe
 from dashboard.tradeoffs.view_state import View
 
@@ -229,8 +229,8 @@ def actions(number: int, row: PointRow[Any], pinned: bool) -> None:
     if not came:
         sending.button(run, f"tradeoffs_send_{number}")
     with st.popover(say("tradeoffs.receipt"), icon=":material/receipt_long:", type="tertiary"):
-        if (point := point_of(row)) is not None:
-            receipt.show(point, title(row))
+        if (run_here := run_of(row)) is not None and (point := point_of(row)) is not None:
+            receipt.show(point, title(row), run_here.summary().environment)
 
 
 def is_packable(row: PointRow[Any]) -> bool:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import runpy
 import shutil
+import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +133,45 @@ def test_a_label_stands_beside_every_probability(bundles: dict[int, Path], alone
     assert told["labels"] == json.loads((bundles[0] / "labels.json").read_text())
     assert len(told["labels"]) == len(told["probabilities"])
     assert told["labels"][told["index"]] == told["label"]
+
+
+def claiming(width: int, height: int) -> bytes:
+    """A PNG whose header claims that size."""
+    out = io.BytesIO()
+    Image.new("L", (8, 8)).save(out, "PNG")
+    body = b"IHDR" + struct.pack(">II", width, height) + out.getvalue()[24:29]
+    return out.getvalue()[:12] + body + struct.pack(">I", zlib.crc32(body)) + out.getvalue()[33:]
+
+
+def test_what_cannot_be_read_is_told_in_a_sentence_and_the_others_are_answered(
+    bundles: dict[int, Path], alone: Path, tmp_path: Path
+) -> None:
+    """Pillow warns of a bomb above 89 megapixels and raises its own error above 179."""
+    Image.new("L", (8, 8)).save(tmp_path / "good.png")
+    whole = (tmp_path / "good.png").read_bytes()
+    odd = {
+        "60.png": (claiming(10_000, 6_000), "10000 × 6000 = 60 megapixels; at most 50 are read"),
+        "100.png": (claiming(10_000, 10_000), "10000 × 10000 = 100 megapixels; at most 50 are read"),
+        "bomb.png": (claiming(100_000, 100_000), "100000 × 100000 = 10000 megapixels; at most 50 are read"),
+        "cut.png": (whole[:45], "damaged or cut off"),
+        "text.png": (b"text", "no image that can be read; readable are PNG, JPEG, WEBP, BMP, GIF, TIFF"),
+        "empty.png": (b"", "no image that can be read; readable are PNG, JPEG, WEBP, BMP, GIF, TIFF"),
+    }
+    for name, (data, _) in odd.items():
+        (tmp_path / name).write_bytes(data)
+    files = [*odd, ".", "gone.png", "/dev/null", "good.png"]
+    told = run_alone(alone, bundles[0] / "predict.py", *(str(tmp_path / name) for name in files), code=2)
+    *refused, answered = (json.loads(line) for line in told.splitlines())
+    expected = [
+        *(reason for _, reason in odd.values()), "a folder; name the images in it",
+        "cannot be read: No such file or directory", "not a regular file",
+    ]  # fmt: skip
+    assert [one["error"] for one in refused] == expected
+    assert answered["label"] in answered["labels"]
+
+
+def test_without_an_image_it_says_how_it_is_used(bundles: dict[int, Path], alone: Path) -> None:
+    assert run_alone(alone, bundles[0] / "predict.py", code=2) == ""
 
 
 @pytest.mark.parametrize("script", ["predict.py", "benchmark.py"])

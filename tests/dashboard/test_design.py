@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core import here
 from core.assets import SAMPLES
 from core.catalog import load_catalog
+from core.cluster.setting import set_cluster
 from core.errors import UserError
 from core.jobs import Job
 from core.recipe import Recipe, Step, load_recipe, parse_recipe
@@ -297,6 +299,31 @@ def test_more_labels_than_images(page: AppTest) -> None:
     (error,) = page.error
     assert "labels" in error.value
     assert page.button(key="design_start").disabled
+
+
+def test_a_device_that_is_not_here_is_told_at_its_field_and_the_recipe_can_be_taken_elsewhere(
+    page: AppTest, store: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(here, "devices", lambda: ("cpu",))
+    page.run()
+    elsewhere = recipe(page).to_toml().replace('device = "auto"', 'device = "cuda"')
+    page.file_uploader(key="design_upload").upload("elsewhere.toml", elsewhere.encode(), "application/toml").run()
+    assert recipe(page).device == "cuda"
+    (error,) = page.error
+    assert "device" in error.value.lower()
+    assert page.button(key="design_start").disabled
+    assert page.code, "the command for another machine"
+    set_cluster(store, "10.0.0.1:6379")
+    page.run()
+    assert not page.error
+    assert not page.button(key="design_start").disabled
+
+
+def test_threads_above_the_cores_are_remarked_on(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(here, "remarks", lambda recipe: (here.Remark("threads", recipe.threads, 1),))
+    page.run()
+    assert any("this machine has 1 core:" in str(box.value) for box in page.warning)
+    assert not page.button(key="design_start").disabled
 
 
 def test_every_step_removed(page: AppTest) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -31,12 +30,7 @@ class Openvino(Export):
     )
     source = "https://docs.openvino.ai"
     takes_quantized = True
-
-    def check_machine(self) -> None:
-        """Raises UserError `missing_extra` if OpenVINO is not installed."""
-        if find_spec("openvino") is None:
-            fix = 'Install it: pip install -e ".[openvino]"'
-            raise UserError("missing_extra", "method", "export.openvino", "a machine with OpenVINO installed", fix)
+    needs_package = "openvino"
 
     def write(self, model: Model, artifact: Path, folder: Path) -> tuple[Path, ...]:
         """model.xml and model.bin, converted from the ONNX file; weights keep their type, floats all their bits."""

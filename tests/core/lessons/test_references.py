@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.lessons.references import Reference, condition, filled, in_runs, mean_of, measures, reference
+from core.lessons.references import Reference, condition, filled, in_runs, mean_of, measures, reference, timed_on
 from core.points import Latency, Point
 from core.runs import RunSummary, Status
 
@@ -102,3 +102,14 @@ def test_the_mean_needs_every_seed() -> None:
     wanted = reference("a.prune.accuracy")
     assert mean_of(seeds)(wanted) == pytest.approx(0.5)
     assert mean_of([*seeds, in_runs({})])(wanted) is None
+
+
+def test_latencies_say_which_processors_they_were_measured_on() -> None:
+    runs = {
+        "one": summary(0.8).model_copy(update={"environment": {"processor": "Slow CPU"}}),
+        "two": summary(0.9).model_copy(update={"environment": {"processor": "Fast CPU"}}),
+    }
+    name = next(point.stage for point in runs["one"].points if point.latency_ms)
+    timed = condition(f"one.{name}.latency > two.{name}.latency")
+    assert timed_on([timed], runs) == {"Slow CPU", "Fast CPU"}
+    assert timed_on([condition(f"one.{name}.accuracy > two.{name}.accuracy")], runs) == set()

@@ -6,7 +6,7 @@ import re
 
 from core.search.answer import answer, front, score
 from core.search.bounds import Bounds, read_bytes, read_milliseconds
-from core.search.trial import Progress, Trial
+from core.search.trial import Progress, Trial, placed
 from core.search.words import Voice, sentence
 
 
@@ -130,3 +130,55 @@ def test_a_loss_is_measured_against_the_best_teacher() -> None:
     now = Progress(trials=(trial(0, 0.8, 1, teacher=0.82), trial(1, 0.8, 1, teacher=0.9)))
     assert now.teacher == 0.9
     assert now.trials[0].lost(now.teacher) == 10
+
+
+# trials on unlike machines
+
+
+def timed(number: int, accuracy: float, latency: float, processor: str) -> Trial:
+    return trial(number, accuracy, 1000 + number, latency, processor=processor)
+
+
+def in_turn(*trials: Trial) -> list[Trial]:
+    found: list[Trial] = []
+    for each in trials:
+        found.append(placed(each, found))
+    return found
+
+
+UNLIKE = in_turn(timed(0, 0.8, 1.8, "Slow CPU"), timed(1, 0.85, 3.0, "Slow CPU"), timed(2, 0.9, 1.5, "Fast CPU"))
+
+
+def test_a_bound_on_latency_judges_the_trials_of_one_kind_of_machine() -> None:
+    bounds = Bounds(latency=2.0)
+    found = answer(UNLIKE, bounds, None)
+    assert found.recommended is not None
+    assert found.recommended.number == 0, "1.5 ms on the fast machine say nothing of the slow one"
+    assert [t.number for t in found.unlike] == [2]
+    assert score(UNLIKE[2], bounds, None) is None
+    told = sentence(found, bounds, None, Voice())
+    assert "The bound on latency holds for Slow CPU, on which the first trial was timed: 1 trial timed on" in told
+    assert "(Fast CPU)" in told
+
+
+def test_without_such_a_bound_every_trial_is_judged_and_says_where_it_was_timed() -> None:
+    found = answer(UNLIKE, Bounds(), None)
+    assert found.recommended is not None
+    assert found.recommended.number == 2
+    told = sentence(found, Bounds(), None, Voice())
+    assert "1.5 ms on Fast CPU" in told
+    assert "could not be judged" not in told
+
+
+def test_where_all_were_timed_alike_or_it_is_not_known_nothing_is_left_out() -> None:
+    for names in (("Slow CPU",) * 3, ("", "", "")):
+        found = in_turn(*(timed(n, 0.8, 1.0, name) for n, name in enumerate(names)))
+        assert not any(t.unlike for t in found)
+        assert answer(found, Bounds(latency=2.0), None).within == 3
+
+
+def test_latencies_of_unlike_machines_break_no_tie() -> None:
+    same = in_turn(timed(0, 0.8, 1.8, "Slow CPU"), timed(1, 0.8, 1.0, "Fast CPU").model_copy(update={"bytes": 1000}))
+    found = answer(same, Bounds(), None).recommended
+    assert found is not None
+    assert found.number == 0

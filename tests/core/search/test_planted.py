@@ -254,3 +254,20 @@ def test_failed_trials_count_and_are_never_recommended(tmp_path: Path) -> None:
     assert [t.state for t in now.trials] == ["finished", "failed"] * 6
     best = found(given, now).recommended
     assert best is None or best.state == "finished"
+
+
+class Elsewhere(Planted):
+    """Times its third trial on another machine."""
+
+    def result(self, trial: Trial, recipe: Recipe) -> Trial:
+        processor = "Fast CPU" if len(self.asked) == 2 else "Slow CPU"
+        return super().result(trial, recipe).model_copy(update={"processor": processor})
+
+
+def test_a_trial_timed_on_another_machine_is_marked_and_not_told_to_the_study(tmp_path: Path) -> None:
+    given = asked(trials=5)
+    now = searched(given, tmp_path, Elsewhere())
+    assert [trial.unlike for trial in now.trials] == [False, False, True, False, False]
+    assert [trial.number for trial in found(given, now).unlike] == [2]
+    study = Study(given, tmp_path / "journal.log", {})
+    assert [trial.state.name for trial in study._study.get_trials()][2] == "FAIL"

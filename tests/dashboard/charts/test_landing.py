@@ -89,8 +89,19 @@ def test_labels_of_marks_beside_each_other_do_not_share_a_line(near: bool) -> No
         {
             "step": [0, 1, 2], "stage": ["transfer", "distill", "distill"], "name": ["a", "b", "c"], "control": False,
             "accuracy": [0.8, 0.781 if near else 0.7, 0.78], "low": 0.7, "high": [0.9, 0.8, math.nan],
-            "bytes": [10_000_000, 80_000, 40_000], "p50": 1.0, "noisy": False, "at_chance": False,
+            "bytes": [10_000_000, 80_000, 40_000], "p50": 1.0, "noisy": False, "at_chance": False, "processor": "x",
         }
     )  # fmt: skip
     _, *marks = run_points.figure(table, LABELS).data
     assert [mark.textposition for mark in marks] == ["top left", "bottom right" if near else "top right", "top right"]
+
+
+def test_latencies_of_unlike_machines_name_them() -> None:
+    first, second = Measured("point", 0, point(0, 4.0)), Measured("point", 0, point(1, 1.0))
+    moved = fold([RunStarted(1, {"processor": "<b>Slow"}), first, RunStarted(2, {"processor": "Fast"}), second])
+    table = run_points.info(moved)
+    assert run_points.processors(table) == ["<b>Slow", "Fast"]
+    drawn = run_points.figure(table, LABELS)
+    assert "4 ms (&lt;b&gt;Slow)" in drawn.data[1].hovertemplate
+    alike = run_points.info(fold([RunStarted(1, {"processor": "Fast"}), first, second]))
+    assert "(" not in run_points.figure(alike, LABELS).data[1].hovertemplate

@@ -156,3 +156,9 @@ def test_an_unknown_runtime_is_not_offered() -> None:
     latency = THERE.latency_ms.model_copy(update={"runtime": "<b>"})
     odd = BOTH.model_copy(update={"runtimes": {"<b>": THERE.model_copy(update={"latency_ms": latency})}})
     assert further_runtimes(info([run(points=(odd,))])) == []
+
+
+def test_a_point_is_ranked_by_the_processor_it_was_measured_on() -> None:
+    elsewhere = FULL.in_environment({"processor": "Slow CPU", "torch": "2.1"})
+    table = info([run(points=(BARE, elsewhere), environment={"processor": "Fast CPU", "torch": "2.2"})])
+    assert table["processor"].tolist() == ["Fast CPU", "Slow CPU"]

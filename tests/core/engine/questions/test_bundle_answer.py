@@ -88,7 +88,7 @@ def test_further_formats_come_with_how_they_answer(store: Workspace, finished: R
 def test_a_format_that_cannot_be_written_says_why_and_the_rest_is_there(
     store: Workspace, finished: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.engine.export.openvino.find_spec", lambda name: None)
+    monkeypatch.setattr("core.engine.method.lacks", lambda package: True)
     found = built(asked(store, finished, 2, "openvino"))
     (one,) = found.formats
     assert one.compared is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -86,11 +87,27 @@ def test_several_networks_decode_it_once_for_each_cut(decoder: Decoder, monkeypa
     assert len(seen) == len({repr(way.get("input")) for way in WAYS.values()}) == 4
 
 
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "TIFF", "PNG"])
+def test_of_several_frames_it_is_the_first(kind: str, decoder: Decoder, tmp_path: Path) -> None:
+    first, second = (Image.fromarray(scene(90, 70, seed)) for seed in (1, 2))
+    out = io.BytesIO()
+    first.save(out, kind, save_all=True, append_images=[second])
+    (tmp_path / "several.x").write_bytes(out.getvalue())
+    found = Opened(out.getvalue(), decoder).prepared(WAYS["own photos"])
+    alone = Opened(encoded(first, kind), decoder).prepared(WAYS["own photos"])
+    assert isinstance(found, np.ndarray)
+    np.testing.assert_array_equal(found, script.prepare(str(tmp_path / "several.x"), WAYS["own photos"]))
+    assert isinstance(alone, np.ndarray)
+    assert np.abs(found - alone).mean() < 0.2, "up to what another encoder makes of it"
+
+
 ODD: dict[str, Callable[[], bytes]] = {
     "floats": lambda: encoded(Image.fromarray(np.random.default_rng(0).random((20, 20), dtype=np.float32)), "TIFF"),
     "32 bits": lambda: encoded(Image.fromarray(np.arange(400, dtype=np.int32).reshape(20, 20)), "TIFF"),
     "a preview": lambda: raw_preview({271: "NIKON", 254: 1}),
     "a DNG": lambda: raw_preview({50706: (1, 4, 0, 0)}),
+    "a preview that is a mask too": lambda: raw_preview({254: 5}),
+    "50 megapixels and more": lambda: encoded(Image.new("L", (10_001, 5_000)), "PNG"),
 }
 
 
