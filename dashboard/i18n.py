@@ -82,6 +82,13 @@ def control_name(name: str, otherwise: str = "") -> str:
 
 
 @cache
+def engine_phrases() -> dict[str, str]:
+    """What the engine says, English to Chinese, with places in both; see `dashboard.engine_words`."""
+    files = sorted((FOLDER / "zh" / "engine").glob("*.toml"))
+    return {english: zh for file in files for english, zh in tomllib.loads(file.read_text(encoding="utf-8")).items()}
+
+
+@cache
 def vocabulary(spoken: Language) -> dict[str, dict[str, str]]:
     """All phrases of a language, by room and name."""
     files = sorted((FOLDER / spoken).glob("*.toml"))

@@ -13,7 +13,7 @@ from core.closing import MATTERS
 from core.escaping import UserText
 from core.points import InRuntime, Latency, Point
 from core.runtimes import title
-from dashboard import chance, terms
+from dashboard import chance, engine_words, terms
 from dashboard.i18n import say
 
 Receipt = Mapping[str, Any]
@@ -28,9 +28,9 @@ def show(point: Point, heading: str) -> None:
     table = pd.DataFrame(rows, columns=[say("receipt.fact"), say("receipt.value")])
     st.table(table, hide_index=True, border="horizontal", alt=say("receipt.alt", name=UserText(point.name).plain()))
     for sentence in _sentences(point, "no_gain"):
-        st.info(UserText(sentence).md(), icon=":material/info:")
+        st.info(engine_words.md(sentence), icon=":material/info:")
     for sentence in _sentences(point, "notes"):
-        st.caption(UserText(sentence).md())
+        st.caption(engine_words.md(sentence))
     terms.below(terms.of_text("; ".join(name for name, _ in rows), most=len(rows)))
 
 
@@ -167,7 +167,8 @@ def speedup(latency: Receipt) -> str:
     """How many times faster, as measured and as the multiplications alone would have it; withheld inside the noise."""
     before, after = formatting.two_digits(latency["ms"]), formatting.two_digits(latency["ms_now"])
     if "speedup" not in latency:
-        return say("receipt.withheld", before=before, after=after, why=UserText(latency.get("withheld", "")).md())
+        why = engine_words.md(latency.get("withheld", ""))
+        return say("receipt.withheld", before=before, after=after, why=why)
     predicted = latency.get("predicted_by_macs")
     told = say("receipt.faster", before=before, after=after, times=formatting.two_digits(latency["speedup"]))
     return told + (say("receipt.predicted", times=formatting.two_digits(predicted)) if predicted else "")

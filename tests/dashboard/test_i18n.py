@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from core.catalog import load_catalog
-from dashboard.design.cards import licence_of
-from dashboard.i18n import FOLDER, phrase, speaking, vocabulary
+from dashboard.i18n import FOLDER, phrase, vocabulary
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "dashboard").rglob("*.py"))
@@ -26,7 +25,6 @@ READ = {
     "multiselect", "file_uploader", "dialog", "pills", "link_button",
 }  # fmt: skip
 READ_BY_NAME = {"label", "help", "placeholder", "alt", "body"}
-NAMED = re.compile(r"[A-Z][\w.-]*( [A-Z\d][\w.-]*)*( \([A-Z]\w*( [A-Z]\w*)*\))?")  # a licence that is but a name
 LETTERS = re.compile(r"[A-Za-z\u4e00-\u9fff]{2,}")
 QUIET = re.compile(r":material/(?:[a-z_]+:)?|:[a-z-]+\[|\bTOML\b|\bCSV\b|\bPNG\b")
 
@@ -93,15 +91,6 @@ def test_every_data_set_of_the_catalog_has_a_chinese_name() -> None:
     for name, facts in load_catalog().datasets.items():
         assert facts["title_zh"], name
         assert facts["title_zh"] != facts["title"] or len(facts["title"].split()) <= 2, name
-
-
-def test_a_licence_told_in_words_is_told_in_chinese() -> None:
-    for facts in load_catalog().datasets.values():
-        licence = str(facts.get("licence", ""))
-        with speaking("en"):
-            assert licence_of(licence) == licence
-        with speaking("zh"):
-            assert bool(NAMED.fullmatch(licence)) or re.search("[\u4e00-\u9fff]", licence_of(licence)), licence
 
 
 def test_chinese_is_chinese() -> None:
