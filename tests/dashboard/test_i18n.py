@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import string
 import tomllib
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from core.catalog import load_catalog
+from core.recipe_options import RECIPE_OPTIONS
 from dashboard.i18n import FOLDER, phrase, vocabulary
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -154,3 +156,44 @@ def test_every_chart_table_and_image_is_described(path: Path) -> None:
         theirs = isinstance(call.func, ast.Attribute) and name_of_value(call.func) in ("st", "blocks")
         if (ours or theirs) and name_of(call) in drawn:
             assert "alt" in {keyword.arg for keyword in call.keywords}, f"{path.name}:{call.lineno}"
+
+
+# the Chinese of the product
+
+
+def chinese_texts() -> Iterator[tuple[str, str]]:
+    """Every text of pages, lessons, glossary and menus that holds Chinese, with its place."""
+    for file in (*FOLDER.glob("zh/**/*.toml"), *(ROOT / "assets" / "glossary").glob("*.toml")):
+        found = strings(tomllib.loads(file.read_text(encoding="utf-8")))
+        yield from ((str(file.relative_to(ROOT)), text) for text in found)
+    for file in (ROOT / "assets" / "lessons" / "zh").glob("*.md"):
+        yield from ((file.name, line) for line in file.read_text(encoding="utf-8").splitlines())
+    yield from (("catalog", text) for text in strings(json.loads((ROOT / "core" / "catalog.json").read_text())))
+    yield from (("options", words.zh) for o in RECIPE_OPTIONS for words in (o.title, o.help))
+
+
+def strings(found: object) -> Iterator[str]:
+    if isinstance(found, str):
+        yield found
+    elif isinstance(found, dict | list):
+        for each in found.values() if isinstance(found, dict) else found:
+            yield from strings(each)
+
+
+ZH = "[\u4e00-\u9fff]"
+AGAINST = {
+    "您 is the one form of address": r"你",
+    "full-width marks between Chinese": rf"{ZH}[,;:!?]|{ZH}\.(?=\s|$)|[,;:!?] ?{ZH}",
+    "full-width brackets around Chinese": rf"{ZH} ?\(|\(({ZH})|{ZH}\)",
+    "no blank beside a full-width mark": r"[ \t][，。；：、）”]|[，。；：、（“] (?=\S)",
+    "a blank between Chinese and Latin or a number": rf"{ZH}[A-Za-z0-9]|[A-Za-z0-9]{ZH}",
+    "no blank between Chinese": rf"{ZH} +{ZH}",
+    "no mark twice": r"。。|，，|；；|：：",
+}  # fmt: skip
+AS_IT_IS = re.compile(r"T恤|:material/[a-z_]+:|(?<=，)\? | 图像数 /")  # a word, an icon, a mark explained, a formula
+
+
+@pytest.mark.parametrize("rule", AGAINST)
+def test_chinese_is_written_in_one_way(rule: str) -> None:
+    texts = ((place, AS_IT_IS.sub("", text)) for place, text in chinese_texts() if re.search(ZH, text))
+    assert [(place, text) for place, text in texts if re.search(AGAINST[rule], text)] == []
