@@ -108,6 +108,8 @@ def _in_parts(text: str) -> Iterator[str]:
     yield from _joined(SENTENCES.split(text.strip()), "")
     yield from _joined(text.split("; "), "；")
     yield from _around(text, ": ", "：", "")
+    if text[:1] == "(" and text[-1:] == ")" and _known(text[1:-1]):
+        yield f"（{_chinese(text[1:-1])}）"
     if text.endswith(")"):
         yield from _around(text.removesuffix(")"), " (", "（", "）")
     parts = text.split(", ")
