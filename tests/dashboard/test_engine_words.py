@@ -240,3 +240,9 @@ def test_licences_and_verdicts_are_told_in_chinese() -> None:
             assert NAMED.fullmatch(licence) or CHINESE.search(engine_words.told(licence)), licence
         for reason in {why for found in preflight().values() for why in found["why"].values()}:
             assert CHINESE.search(engine_words.told(reason)), reason
+
+
+def test_no_page_shows_the_engines_words_as_they_are() -> None:
+    raw = re.compile(r"UserText\((?:\w+\.)+(message|reason|why|fix|allowed|refused|silent|withheld|licence)\)")
+    pages = {file: file.read_text(encoding="utf-8") for file in (ROOT / "dashboard").rglob("*.py")}
+    assert [(file.name, found[0]) for file, text in pages.items() for found in raw.finditer(text)] == []
