@@ -20,7 +20,7 @@ from core.closing_words import PHRASES
 from core.escaping import UserText
 from dashboard.i18n import engine_phrases, language, phrase
 
-NUMBER = r"[-+\d.,]+(?:e[-+]?\d+)?(?: ?[kMG]?B| ?%)?"
+NUMBER = r"[-+\d.,]+(?:e[-+]?\d+)?(?: ?(?:[kMGT]?B|[kMGT]|%))?"
 CERTAIN = rf"{NUMBER}|steps\.\d+(?: \([\w.]+\))?"  # what cannot be taken for a part of a person's own text
 WORD = re.compile(r"[A-Za-z]+")
 SENTENCES = re.compile(r"(?<=[.!?]) ")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import string
 import tomllib
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -46,7 +48,7 @@ NAMES = {
     "Unset CONDENSER_FAILPOINT; it is there for tests.", "allocate memory", "as the libraries do",
     "assets/make_glyphs.py, from Debian's font packages", "at line (\\d+)", "augment beside", "camera raw",
     "can't allocate memory", "channels last", "desktop db", "desktop df", "ersion mismatch", "flip and crop",
-    "model name", "network trash folder", "not enough memory",
+    "model name", "network trash folder", "no gain in {}", "not enough memory",
     "nothing, or one of {} with a number, such as enospc:3 or eio:1+", "onnxruntime on CUDA",
     "onnxruntime's own threads, which spin where there are several", "property list", "range test", "row {}.png",
     "share of 1", "system volume information", "temporary items", "tensor cores",
@@ -169,7 +171,8 @@ def test_a_chinese_form_is_chinese_and_has_every_value() -> None:
 
 def test_no_form_is_left_over() -> None:
     there = {bare(each) for path, text in sources().items() for each in spoken(text)}
-    composed = {*engine_phrases_of("composed"), *engine_phrases_of("system")}  # of several texts, or of no text of core
+    subjects = ("composed", "earlier", "system")  # put together from several texts, or not said by core as it is now
+    composed = {each for subject in subjects for each in engine_phrases_of(subject)}
     assert sorted(each for each in engine_phrases() if bare(each) not in there and each not in composed) == []
 
 
@@ -246,3 +249,33 @@ def test_no_page_shows_the_engines_words_as_they_are() -> None:
     raw = re.compile(r"UserText\((?:\w+\.)+(message|reason|why|fix|allowed|refused|silent|withheld|licence)\)")
     pages = {file: file.read_text(encoding="utf-8") for file in (ROOT / "dashboard").rglob("*.py")}
     assert [(file.name, found[0]) for file, text in pages.items() for found in raw.finditer(text)] == []
+
+
+STORED = [*(ROOT / "assets" / "samples").rglob("*.json*"), *(ROOT / "tests" / "core" / "old_runs").rglob("*.json*")]
+SENTENCES = {"message", "notes", "no_gain", "remarks", "withheld", "warnings", "reason", "why", "cause"}
+
+
+def stored(found: object, name: str = "") -> Iterator[str]:
+    """What runs keep of the engine's sentences."""
+    if isinstance(found, str):
+        yield from [found] if name in SENTENCES else []
+    elif isinstance(found, dict):
+        yield from (each for key, value in found.items() for each in stored(value, key))
+    elif isinstance(found, list):
+        yield from (each for value in found for each in stored(value, name))
+
+
+def documents() -> Iterator[object]:
+    for file in STORED:
+        text = file.read_text(encoding="utf-8")
+        for document in text.splitlines() if file.suffix == ".jsonl" else [text]:
+            with suppress(ValueError):  # a line that an old run lost
+                yield json.loads(document)
+
+
+def test_what_older_runs_have_stored_is_told_in_chinese() -> None:
+    said = {sentence for document in documents() for sentence in stored(document)}
+    assert len(said) > 10
+    with speaking("zh"):
+        english = [each for each in said if re.search("[A-Za-z]+(?: [a-z]+){2,}", engine_words.told(each))]
+    assert english == []
