@@ -24,6 +24,7 @@ NUMBER = r"[-+\d.,]+(?:e[-+]?\d+)?(?: ?(?:[kMGT]?B|[kMGT]|%))?"
 CERTAIN = rf"{NUMBER}|steps\.\d+(?: \([\w.]+\))?"  # what cannot be taken for a part of a person's own text
 WORD = re.compile(r"[A-Za-z]+")
 SENTENCES = re.compile(r"(?<=[.!?]) ")
+MORE = re.compile(r" and [\d,]+ more$")  # how the engine ends a list of names that it cuts
 NOTHING = "nothing"  # how the engine says that a value is missing
 LATIN_END = re.compile(r"[\x21-\x7e]$")
 
@@ -63,7 +64,7 @@ class _Place(str):
     __slots__ = ()
 
     def __format__(self, wanted: str) -> str:
-        return _chinese(str(self)) if wanted == "words" else str(self)
+        return _chinese(str(self)) if wanted == "words" else MORE.sub(lambda found: _chinese(found[0]), str(self))
 
 
 @cache

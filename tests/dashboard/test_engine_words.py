@@ -202,6 +202,7 @@ SAID = {
         "在 a 与 b 共有的 3 个类别上进行域适应。a 的其他类别未用于训练和测试：x。b 没有这些类别：y。",
     "40 images make fewer than 8 batches of 64: batches of 5, 8 steps an epoch, in which each passes about 2 times.":
         "40 张图像不足 8 批（每批 64 张）：每批 5 张，每轮 8 步，每张图像约经过 2 次。",
+    "keep with own/mine: a, b and 1,200 more": "对 own/mine 使用 keep：a, b，另有 1,200 个",
     "cups.zip: its directory is cut off": "cups.zip：目录不完整",
     "a whole number from 1 to 50": "1 到 50 之间的整数",
     "Did you mean 'kd'?": "是否指 'kd'？",

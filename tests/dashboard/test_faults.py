@@ -112,4 +112,4 @@ def test_why_a_run_failed_is_told_in_chinese() -> None:
     with speaking("zh"):
         told = faults.of_run(state)
     assert told is not None
-    assert told.what == "batch：输入为 3 行；允许：至少 8。请使用更大的批。"
+    assert told.what == "batch 的输入：3 行；允许：至少 8。请使用更大的批。"
