@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -45,6 +45,16 @@ def say(key: str, **values: object) -> str:
     """
     told = {name: formatting.Amount(value) for name, value in values.items()}
     return phrase(key, language()).format(**told)
+
+
+def listed(parts: Iterable[str]) -> str:
+    """The parts as the language lists them on a line."""
+    return say("components.comma").join(parts)
+
+
+def in_turn(parts: Iterable[str]) -> str:
+    """Longer parts, which hold commas of their own."""
+    return say("components.semicolon").join(parts)
 
 
 def known(key: str, otherwise: str) -> str:

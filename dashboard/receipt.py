@@ -14,7 +14,7 @@ from core.escaping import UserText
 from core.points import InRuntime, Latency, Point
 from core.runtimes import title
 from dashboard import chance, engine_words, terms
-from dashboard.i18n import say
+from dashboard.i18n import in_turn, listed, say
 
 Receipt = Mapping[str, Any]
 COMPARED = ("first", "before", "fp32")  # what a file was timed in turns with
@@ -81,7 +81,7 @@ def in_runtime(name: str, found: InRuntime) -> Iterator[tuple[str, str]]:
     same = formatting.percent(found.agreement)
     yield say("receipt.answers_in", runtime=name), say("receipt.answers_in_of", accuracy=accuracy, same=same)
     kinds = {name: UserText(getattr(found, name)).md() for name in ("version", "precision", "by_default")}
-    layers = ", ".join(f"{count} × {UserText(kind).md()}" for kind, count in found.layers.items())
+    layers = listed(f"{count} × {UserText(kind).md()}" for kind, count in found.layers.items())
     told = say("receipt.computes" if found.precision == found.by_default else "receipt.computes_told", **kinds)
     told += say("receipt.computes_layers", layers=layers) if layers else ""
     yield say("receipt.computes_in", runtime=name), told
@@ -127,7 +127,7 @@ def changed(receipt: Receipt) -> Iterator[tuple[str, str]]:
         whole = sum(kernel["count"] for kernel in receipt.get("kernels", ()))
         yield say("receipt.int8"), say("receipt.of", part=receipt.get("int8_layers", 0), whole=whole)
     if kernels := receipt.get("kernels"):
-        yield say("receipt.kernels"), ", ".join(map(kernel, kernels))
+        yield say("receipt.kernels"), listed(map(kernel, kernels))
     if file := receipt.get("file"):
         folded = file["folded_params"]
         yield say("receipt.numbers"), say("receipt.numbers_of", numbers=f"{file['numbers']:,}", folded=f"{folded:,}")
@@ -140,7 +140,7 @@ def changed(receipt: Receipt) -> Iterator[tuple[str, str]]:
     if (error := receipt.get("calibration_error")) is not None:
         yield say("receipt.calibration"), formatting.percent(error)
     if found := receipt.get("decided"):
-        yield say("receipt.decided"), "; ".join(say(f"receipt.decided_{name}", value=v) for name, v in found.items())
+        yield say("receipt.decided"), in_turn(say(f"receipt.decided_{name}", value=v) for name, v in found.items())
 
 
 def kernel(found: Receipt) -> str:

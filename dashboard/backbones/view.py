@@ -119,7 +119,7 @@ def one(table: pd.DataFrame, backbones: dict[str, Facts]) -> None:
     name = st.selectbox(say("backbones.choose"), names, key=CHOSEN)
     facts = backbones[name]
     with st.container(border=True, gap="small", key="backbones_one"):
-        st.markdown(f"**{UserText(name).md()}** · {UserText(facts['title']).md()}")
+        st.markdown(f"**{UserText(name).md()}** · {engine_words.md(facts['title'])}")
         st.caption(backbone_line(facts))
         if facts.get("accuracy_at"):
             st.caption(say("backbones.accuracy_at", side=facts["accuracy_at"]))

@@ -43,8 +43,8 @@ PASSED_ON = ("core/lessons/references.py",)  # whose ValueErrors become a part o
 NAMES = {
     " or ", "%Y-%m-%d %H:%M", "Ankle boot", "Apple GPU ({})", "Cannot declare", "Cannot mutate", "Cannot overwrite",
     "Disk quota exceeded", "Extension modules:", "No space left on device",
-    "Perceptron with one hidden layer (tiny images)", "ResNet-{} (small images)",
-    "ResNet-{}, width {}, trained on Fashion-MNIST", "Selection({} of {} images)", "Unable to allocate",
+   
+    "Selection({} of {} images)", "Unable to allocate",
     "Unset CONDENSER_FAILPOINT; it is there for tests.", "allocate memory", "as the libraries do",
     "assets/make_glyphs.py, from Debian's font packages", "at line (\\d+)", "augment beside", "camera raw",
     "can't allocate memory", "channels last", "desktop db", "desktop df", "ersion mismatch", "flip and crop",
