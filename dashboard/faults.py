@@ -13,6 +13,7 @@ from core.options import Option
 from core.processes.run_monitor import Timeouts
 from core.recipe_options import RECIPE_OPTIONS
 from core.state import RunState, Status
+from dashboard import engine_words
 from dashboard.i18n import known, say, spoken
 
 TRIES = Timeouts().tries
@@ -56,9 +57,8 @@ def show(told: Utf8Text, details: str = "", icon: str = ":material/error:", *, m
 
 
 def mistake(error: UserError, *, at_field: bool = False, option: Option | None = None) -> str:
-    """What is wrong with a value, on one line: by the error's code in the person's language, else as the engine has
-    it."""
-    given, allowed, fix = (UserText(text).md() for text in (error.given, error.allowed, error.fix))
+    """What is wrong with a value, on one line: by the error's code, else what the engine says."""
+    given, allowed, fix = worded(error)
     option = option or option_of(error.field)
     if option is not None and _outside(error.given, option):
         allowed, fix = range_of(option), ""
@@ -66,6 +66,13 @@ def mistake(error: UserError, *, at_field: bool = False, option: Option | None =
     form = known(f"faults.wrong_{error.code}", "")
     told = form.format(given=given, allowed=allowed, fix=fix) if form else ""
     return f"{name}{told or say('faults.wrong', given=given, allowed=allowed, fix=fix)}".strip()
+
+
+def worded(error: UserError) -> tuple[str, str, str]:
+    """What was given, what is allowed and what to do, in the person's language, for Markdown."""
+    said = engine_words.given(error.given), engine_words.told(error.allowed), engine_words.told(error.fix)
+    given, allowed, fix = (UserText(text).md() for text in said)
+    return given, allowed, fix
 
 
 def _outside(given: str, option: Option) -> bool:
@@ -123,7 +130,8 @@ def happened(code: str) -> bool:
 
 def situation(error: UserError) -> Utf8Text:
     """What happened, what is kept, what to do; without words of our own the engine's sentences."""
-    return of_code(error.code, Utf8Text(UserText(error.given).md(), "", UserText(error.fix).md()))
+    given, _, fix = worded(error)
+    return of_code(error.code, Utf8Text(given, "", fix))
 
 
 def not_done(error: Exception) -> UserError:
@@ -168,4 +176,4 @@ def trying_again(state: RunState) -> str:
 
 
 def _md(text: str) -> str:
-    return UserText(text).md()
+    return engine_words.md(text)

@@ -14,6 +14,7 @@ from core.catalog import Facts, load_catalog
 from core.errors import UserError, UserErrors
 from core.formatting import count, size
 from core.options import Option, Value, Words
+from dashboard import engine_words
 from dashboard import faults as mistakes
 from dashboard.i18n import say, spoken
 from dashboard.option_words import amounts, grid, has_words, help_of, label
@@ -184,7 +185,7 @@ def grouped(title: str, where: Group, download_bytes: int = 0) -> str:
 def backbone_title(facts: Facts) -> str:
     """A backbone on one line: its group, title and parameters, and whether it has weights at all."""
     bare = say("forms.no_weights") if facts["weights"] == "none" else ""
-    title = " · ".join(filter(None, (facts["title"], count(facts["params"]), bare)))
+    title = " · ".join(filter(None, (engine_words.told(facts["title"]), count(facts["params"]), bare)))
     return grouped(title, group(facts), facts.get("download_bytes", 0))
 
 

@@ -58,6 +58,8 @@ def navigate() -> None:
         for name in (*PAGES, *_of_class())
     ]
     st.html(STYLE)
+    if language() != "en":
+        st.html(f"<style>{uploads()}</style>")
     st.logo(str(LOGO), size="medium")  # its name is written next to it by the style sheet
     chosen = st.navigation(pages, position="top")
     st.set_page_config(page_title=PRODUCT if chosen.url_path == "" else f"{chosen.title} · {PRODUCT}")
@@ -69,6 +71,16 @@ def navigate() -> None:
         st.warning(say("frame.read_only", path=UserText(workspace().path).md()), icon=":material/lock:")
     _class(chosen.url_path)
     chosen.run()
+
+
+def uploads() -> str:
+    """A style sheet that puts the person's words on the buttons of file uploaders: Streamlit has English ones only."""
+    label = "[data-testid=stMarkdownContainer]"
+    button = "button[data-testid=stBaseButton-secondary]"
+    words = {"": say("frame.upload"), ":has([webkitdirectory])": say("frame.upload_folder")}
+    place = f"[data-testid=stFileUploaderDropzone]{{which}} > span {button} {label}"
+    shown = (f'{place.format(which=which)}::after {{ content: "{text}"; }}' for which, text in words.items())
+    return "\n".join((f"{place.format(which='')} p {{ display: none; }}", *shown))
 
 
 def about(address: str) -> str:

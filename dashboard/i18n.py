@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -47,6 +47,16 @@ def say(key: str, **values: object) -> str:
     return phrase(key, language()).format(**told)
 
 
+def listed(parts: Iterable[str]) -> str:
+    """The parts as the language lists them on a line."""
+    return say("components.comma").join(parts)
+
+
+def in_turn(parts: Iterable[str]) -> str:
+    """Longer parts, which hold commas of their own."""
+    return say("components.semicolon").join(parts)
+
+
 def known(key: str, otherwise: str) -> str:
     """The phrase `room.name` if the catalog has it, else `otherwise`: for names that methods bring along."""
     room, _, name = key.partition(".")
@@ -79,6 +89,13 @@ def named(stage: str, method: str, name: str) -> str:
 def control_name(name: str, otherwise: str = "") -> str:
     """What a control is called, given its code or its English words; one that a method brings along as it is."""
     return known(f"controls.{code_of(name)}", otherwise or name)
+
+
+@cache
+def engine_phrases() -> dict[str, str]:
+    """What the engine says, English to Chinese, with places in both; see `dashboard.engine_words`."""
+    files = sorted((FOLDER / "zh" / "engine").glob("*.toml"))
+    return {english: zh for file in files for english, zh in tomllib.loads(file.read_text(encoding="utf-8")).items()}
 
 
 @cache

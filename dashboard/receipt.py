@@ -14,8 +14,8 @@ from core.escaping import UserText
 from core.gap import no_share, verdict_on
 from core.points import MACHINE, InRuntime, Latency, Point
 from core.runtimes import title
-from dashboard import chance, closing, terms
-from dashboard.i18n import say
+from dashboard import chance, closing, engine_words, terms
+from dashboard.i18n import in_turn, listed, say
 
 Receipt = Mapping[str, Any]
 COMPARED = ("first", "before", "fp32")  # what a file was timed in turns with
@@ -30,9 +30,9 @@ def show(point: Point, heading: str, environment: Mapping[str, str]) -> None:
     table = pd.DataFrame(rows, columns=[say("receipt.fact"), say("receipt.value")])
     st.table(table, hide_index=True, border="horizontal", alt=say("receipt.alt", name=UserText(point.name).plain()))
     for sentence in _sentences(point, "no_gain"):
-        st.info(UserText(sentence).md(), icon=":material/info:")
+        st.info(engine_words.md(sentence), icon=":material/info:")
     for sentence in _sentences(point, "notes"):
-        st.caption(UserText(sentence).md())
+        st.caption(engine_words.md(sentence))
     terms.below(terms.of_text("; ".join(name for name, _ in rows), most=len(rows)))
 
 
@@ -95,7 +95,7 @@ def in_runtime(name: str, found: InRuntime) -> Iterator[tuple[str, str]]:
     same = formatting.percent(found.agreement)
     yield say("receipt.answers_in", runtime=name), say("receipt.answers_in_of", accuracy=accuracy, same=same)
     kinds = {name: UserText(getattr(found, name)).md() for name in ("version", "precision", "by_default")}
-    layers = ", ".join(f"{count} × {UserText(kind).md()}" for kind, count in found.layers.items())
+    layers = listed(f"{count} × {UserText(kind).md()}" for kind, count in found.layers.items())
     told = say("receipt.computes" if found.precision == found.by_default else "receipt.computes_told", **kinds)
     told += say("receipt.computes_layers", layers=layers) if layers else ""
     yield say("receipt.computes_in", runtime=name), told
@@ -149,7 +149,7 @@ def changed(receipt: Receipt) -> Iterator[tuple[str, str]]:
         whole = sum(kernel["count"] for kernel in receipt.get("kernels", ()))
         yield say("receipt.int8"), say("receipt.of", part=receipt.get("int8_layers", 0), whole=whole)
     if kernels := receipt.get("kernels"):
-        yield say("receipt.kernels"), ", ".join(map(kernel, kernels))
+        yield say("receipt.kernels"), listed(map(kernel, kernels))
     if file := receipt.get("file"):
         folded = file["folded_params"]
         yield say("receipt.numbers"), say("receipt.numbers_of", numbers=f"{file['numbers']:,}", folded=f"{folded:,}")
@@ -162,7 +162,7 @@ def changed(receipt: Receipt) -> Iterator[tuple[str, str]]:
     if (error := receipt.get("calibration_error")) is not None:
         yield say("receipt.calibration"), formatting.percent(error)
     if found := receipt.get("decided"):
-        yield say("receipt.decided"), "; ".join(say(f"receipt.decided_{name}", value=v) for name, v in found.items())
+        yield say("receipt.decided"), in_turn(say(f"receipt.decided_{name}", value=v) for name, v in found.items())
 
 
 def kernel(found: Receipt) -> str:
@@ -189,7 +189,8 @@ def speedup(latency: Receipt) -> str:
     """How many times faster, as measured and as the multiplications alone would have it; withheld inside the noise."""
     before, after = formatting.two_digits(latency["ms"]), formatting.two_digits(latency["ms_now"])
     if "speedup" not in latency:
-        return say("receipt.withheld", before=before, after=after, why=UserText(latency.get("withheld", "")).md())
+        why = engine_words.md(latency.get("withheld", ""))
+        return say("receipt.withheld", before=before, after=after, why=why)
     predicted = latency.get("predicted_by_macs")
     told = say("receipt.faster", before=before, after=after, times=formatting.two_digits(latency["speedup"]))
     return told + (say("receipt.predicted", times=formatting.two_digits(predicted)) if predicted else "")

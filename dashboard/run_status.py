@@ -11,7 +11,7 @@ from core.events import Progress
 from core.recipe import Recipe
 from core.state import RESTED, RunState, Status
 from dashboard.charts.style import MARKS
-from dashboard.i18n import control_name, say, spoken
+from dashboard.i18n import control_name, listed, say, spoken
 from dashboard.option_words import told_of
 
 ICONS = {
@@ -94,7 +94,7 @@ def happening(state: RunState, recipe: Recipe | None) -> str:
     step = recipe.steps[told.step]
     method = load_catalog().method(step.stage, step.method)
     knobs = [f"{spoken(o.title)} {told_of(o, step.options[o.name])}" for o in method.options if o.name in step.options]
-    chosen = say("status.chosen", knobs=", ".join(knobs)) if knobs else say("status.defaults")
+    chosen = say("status.chosen", knobs=listed(knobs)) if knobs else say("status.defaults")
     return say("status.why_training", title=spoken(method.title), summary=spoken(method.summary), chosen=chosen)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from core.catalog import STAGES, load_catalog
 from core.errors import UserError
 from core.recipe import Step
-from dashboard import faults
+from dashboard import engine_words, faults
 from dashboard.i18n import say, spoken
 
 PATH = re.compile(r"steps\.(\d+)(?: \((\w+)\.\w+\))?(?:\.(\w+))?")
@@ -28,18 +28,23 @@ def field(path: str, steps: Sequence[Step]) -> str:
 
 
 def in_words(text: str, steps: Sequence[Step]) -> str:
-    """A sentence of the engine with its paths in words."""
+    """A sentence of the engine in the person's language, with its paths in words."""
+    return _named(engine_words.told(text), steps)
+
+
+def _named(text: str, steps: Sequence[Step]) -> str:
     return PATH.sub(lambda match: _called(match, steps) or match[0], text)
 
 
 def mistakes(found: Iterable[UserError], steps: Sequence[Step]) -> tuple[UserError, ...]:
     """The same mistakes with their paths in words, but for that of the field, by which it is found."""
 
-    def told(error: UserError) -> UserError:
-        given, allowed, fix = (in_words(text, steps) for text in (error.given, error.allowed, error.fix))
+    def worded(error: UserError) -> UserError:
+        given = _named(engine_words.given(error.given), steps)
+        allowed, fix = (in_words(text, steps) for text in (error.allowed, error.fix))
         return UserError(error.code, error.field, given, allowed, fix, error.choices)
 
-    return tuple(map(told, found))
+    return tuple(map(worded, found))
 
 
 def _called(match: re.Match[str], steps: Sequence[Step]) -> str | None:

@@ -17,7 +17,7 @@ from dashboard import components, launch, run_status, step_names
 from dashboard.design import cards, chain, command, draft, draft_state, presets, preview, varying
 from dashboard.design.changes import Change, changes
 from dashboard.design.draft import Draft
-from dashboard.i18n import say, spoken
+from dashboard.i18n import in_turn, listed, say, spoken
 from dashboard.option_words import told_of
 from dashboard.session import read_only, recall, remember, widget, workspace
 
@@ -114,7 +114,7 @@ def tell_preset(now: Draft) -> None:
         return
     before: Recipe = recall("design.before_preset", now.recipe)
     told = [tell(change) for change in changes(before, now.recipe)]
-    what = ", ".join(told) if told else say("presets.nothing")
+    what = listed(told) if told else say("presets.nothing")
     title, does = say(f"presets.{now.preset}"), say(f"presets.{now.preset}_does")
     st.info(say("presets.applied", preset=title, does=does, what=what), icon=":material/auto_awesome:")
 
@@ -123,7 +123,7 @@ def tell_fitted(now: Draft) -> None:
     """What was adjusted to the data, and a way back, until the next change."""
     if now.unfitted is None:
         return
-    what = ", ".join(tell(change) for change in changes(now.unfitted, now.recipe))
+    what = listed(tell(change) for change in changes(now.unfitted, now.recipe))
     with st.container(horizontal=True, vertical_alignment="center", key="design_fitted"):
         st.info(say("design.fitted", what=what), icon=":material/straighten:")
         st.button(
@@ -207,7 +207,7 @@ def start(checked: Recipe | None, faults: Sequence[UserError], steps: Sequence[S
     if faults:
         names = list(dict.fromkeys(step_names.field(fault.field, steps) for fault in faults))
         more = [f"+{len(names) - MOST_NAMED}"] if len(names) > MOST_NAMED else []
-        why = say("design.start_wrong", count=len(faults), fields="; ".join(names[:MOST_NAMED] + more))
+        why = say("design.start_wrong", count=len(faults), fields=in_turn(names[:MOST_NAMED] + more))
     with st.container(gap="small", key="design_bar"):
         if why:
             st.caption(why)

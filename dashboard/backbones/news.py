@@ -17,7 +17,7 @@ from core.questions.search_backbones import FoundBackbones
 from core.questions.time_backbones import BackboneTimes
 from core.questions.weights_here import WeightsHereRequest
 from core.uploads import drop
-from dashboard import faults
+from dashboard import engine_words, faults
 from dashboard.backbones import own
 from dashboard.backbones.view import WORK
 from dashboard.data import asking
@@ -58,7 +58,7 @@ def show() -> None:
     elif isinstance(found.answer, ImportedNetwork):
         st.success(say("backbones.imported", name=UserText(found.answer.model).md(), classes=found.answer.classes))
         for note in found.answer.notes:
-            st.caption(UserText(note).md())
+            st.caption(engine_words.md(note))
     elif isinstance(found.answer, BackboneTimes):
         _times(found.answer)
 
@@ -72,7 +72,8 @@ def _times(found: BackboneTimes) -> None:
         )  # fmt: skip
         st.markdown(told + noisy)
     for each in found.failed:
-        st.caption(say("backbones.untimed", name=UserText(each.backbone).md(), reason=UserText(each.reason).md()))
+        reason = engine_words.md(each.reason)
+        st.caption(say("backbones.untimed", name=UserText(each.backbone).md(), reason=reason))
 
 
 def here(names: Sequence[str]) -> Collection[str]:

@@ -16,9 +16,9 @@ from core.escaping import UserText
 from core.models import PREFIX, read_labels, restore_network
 from core.questions.add_backbone import AddBackboneRequest
 from core.questions.import_network import ImportNetworkRequest
-from core.questions.search_backbones import FoundBackbones, SearchBackbonesRequest
+from core.questions.search_backbones import FoundBackbone, FoundBackbones, SearchBackbonesRequest
 from core.uploads import drop, keep_file
-from dashboard import faults
+from dashboard import engine_words, faults
 from dashboard.backbones.view import WORK, busy
 from dashboard.classroom import teachers_own
 from dashboard.data import asking
@@ -143,7 +143,7 @@ def searching() -> None:
     st.caption(say("backbones.timm_found", total=f"{found.total:,}", shown=len(found.rows)))
     names = [row.name for row in found.rows]
     if names:
-        told = {row.name: say("backbones.timm_row", **vars(row)) for row in found.rows}
+        told = {row.name: _row(row) for row in found.rows}
         name = st.selectbox(
             say("backbones.timm_choose"), names, key="backbones_timm_name", format_func=lambda found: told[found]
         )
@@ -151,6 +151,10 @@ def searching() -> None:
             say("backbones.timm_add"), key="backbones_timm_add", icon=":material/add:", on_click=add, args=(name,),
             disabled=busy(),
         )  # fmt: skip
+
+
+def _row(found: FoundBackbone) -> str:
+    return say("backbones.timm_row", **{**vars(found), "licence": engine_words.told(found.licence)})
 
 
 def search(text: str) -> None:

@@ -13,12 +13,12 @@ from core.catalog import Facts
 from core.escaping import UserText
 from core.questions.time_backbones import TimeBackbonesRequest
 from core.rules.networks import size_faults
-from dashboard import components
+from dashboard import components, engine_words
 from dashboard.backbones.table import VERDICTS
 from dashboard.charts import backbones as chart
 from dashboard.data import asking
 from dashboard.design import draft, draft_state
-from dashboard.design.cards import backbone_line, licence_of, verdict_line
+from dashboard.design.cards import backbone_line, verdict_line
 from dashboard.design.draft import Draft
 from dashboard.i18n import say
 from dashboard.session import dark, read_only, set_widget, widget, workspace
@@ -75,7 +75,7 @@ def _told(table: pd.DataFrame) -> pd.DataFrame:
         say("backbones.column_time"): table["milliseconds"].astype(float).round(2),
         say("backbones.column_side"): table["image_size"],
         **{say(f"backbones.{name}"): [_mark(value) for value in table[name]] for name in VERDICTS},
-        say("backbones.column_licence"): table["licence"],
+        say("backbones.column_licence"): [engine_words.told(licence) for licence in table["licence"]],
     }
     return pd.DataFrame(told)
 
@@ -119,11 +119,11 @@ def one(table: pd.DataFrame, backbones: dict[str, Facts]) -> None:
     name = st.selectbox(say("backbones.choose"), names, key=CHOSEN)
     facts = backbones[name]
     with st.container(border=True, gap="small", key="backbones_one"):
-        st.markdown(f"**{UserText(name).md()}** · {UserText(facts['title']).md()}")
+        st.markdown(f"**{UserText(name).md()}** · {engine_words.md(facts['title'])}")
         st.caption(backbone_line(facts))
         if facts.get("accuracy_at"):
             st.caption(say("backbones.accuracy_at", side=facts["accuracy_at"]))
-        st.caption(say("backbones.licence", licence=UserText(licence_of(str(facts["licence"]))).md()))
+        st.caption(say("backbones.licence", licence=engine_words.md(str(facts["licence"]))))
         st.caption(verdict_line(name))
         with st.container(horizontal=True, key="backbones_one_actions"):
             if st.button(say("backbones.design"), type="primary", icon=":material/tune:", key="backbones_design"):

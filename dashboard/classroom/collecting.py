@@ -17,7 +17,7 @@ from core.processes.workers import SupervisorError, ensure_supervisor
 from core.questions.collect import Collected, CollectRequest, Refused, Taken
 from core.uploads import keep_file
 from core.workspace import Workspace
-from dashboard import faults
+from dashboard import engine_words, faults
 from dashboard.classroom.who import tell_copies
 from dashboard.i18n import known, language, say
 from dashboard.session import forget, read_only, recall, remember, root
@@ -93,5 +93,5 @@ def _why(refused: Refused) -> str:
     return say(
         f"classroom.refused_{code}",
         file=UserText(refused.file).md(),
-        given=UserText(refused.given.removeprefix(f"{refused.file}: ")).md(),
+        given=UserText(engine_words.given(refused.given.removeprefix(f"{refused.file}: "))).md(),
     )

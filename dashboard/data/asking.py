@@ -15,7 +15,7 @@ from core.files import remove_tree
 from core.jobs import Job
 from core.processes.workers import ensure_supervisor, supervisor
 from core.questions.request import Request, request_of
-from dashboard import faults
+from dashboard import engine_words, faults
 from dashboard.i18n import known, say
 from dashboard.session import forget, put_query, raw_query, recall, remember, workspace
 
@@ -153,7 +153,7 @@ def told(job: Job) -> str:
     far = job.progress()
     if far is None:
         return say("data.waiting")
-    what = known(f"data.doing_{far.what.replace(' ', '_')}", far.what)
+    what = known(f"data.doing_{far.what.replace(' ', '_')}", engine_words.told(far.what))
     if far.what.startswith("downloading "):
         what = say("data.doing_download")
         return say("data.progress_bytes", what=what, done=f"{far.done / 1e6:.1f}", total=f"{far.total / 1e6:.1f}")

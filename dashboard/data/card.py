@@ -16,7 +16,7 @@ from core.escaping import UserText
 from core.intervals import around, wilson
 from core.questions.dataset_report import ReportRequest
 from core.report_cache import kept_picture, kept_report
-from dashboard import components, faults
+from dashboard import components, engine_words, faults
 from dashboard.charts import dataset_counts
 from dashboard.classroom import teachers_own
 from dashboard.data import asking, changes, fixes, news
@@ -210,18 +210,18 @@ def skipped(report: Report) -> None:
 
 
 def reason(told: str) -> str:
-    """Why a file was skipped, in the person's language where the page has words for it."""
+    """Why a file was skipped: in the page's own words where it has any, else in the engine's."""
     kind, found, _ = told.partition(", not a picture we read")
     if found:
         return say("data.reason_format", kind=kind)
     key = "".join(c if c.isalnum() else "_" for c in told.partition(";")[0].partition(",")[0].partition(":")[0].strip())
-    return known(f"data.reason_{key.lower()}", told)
+    return known(f"data.reason_{key.lower()}", engine_words.told(told))
 
 
 def notes(report: Report) -> None:
-    """What the import reported, as the engine has it."""
+    """What the import reported."""
     if report.warnings:
         with st.expander(say("data.notes", count=len(report.warnings)), key="data_notes"):
             for each in report.warnings:
-                st.markdown(f"- {UserText(each).md()}")
+                st.markdown(f"- {engine_words.md(each)}")
     st.caption(say("data.version", version=report.version[:12], compared=formatting.count(report.compared)))

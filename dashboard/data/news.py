@@ -21,7 +21,7 @@ from core.questions.dataset_fetch import Fetched
 from core.questions.import_data import Imported, ImportRequest
 from core.questions.request import Request
 from core.uploads import drop
-from dashboard import faults
+from dashboard import engine_words, faults
 from dashboard.data import adding, asking, basket
 from dashboard.data.adding import counted
 from dashboard.data.asking import WORK, Outcome
@@ -103,7 +103,8 @@ def _success(found: Outcome) -> None:
                 on_click=revert, args=(answer.dataset, answer.before),
             )  # fmt: skip
     for each in answer.skipped[:MOST_SKIPPED]:
-        st.caption(say("data.skipped_one", file=UserText(each["file"]).md(), reason=UserText(each["reason"]).md()))
+        reason = engine_words.md(each["reason"])
+        st.caption(say("data.skipped_one", file=UserText(each["file"]).md(), reason=reason))
 
 
 def revert(name: str, version: str) -> None:
@@ -131,7 +132,7 @@ def _refusal(found: Outcome) -> None:
     with st.container(border=True, key="data_choices"):
         st.markdown(f"**{say(f'data.ask_{error.code}')}**")
         if error.code == "classes_alike":
-            st.markdown(UserText(error.given).md())
+            st.markdown(UserText(engine_words.given(error.given)).md())
         if error.code == "image_without_class":
             st.caption(say("data.class_folders"))
         for number, choice in enumerate(ways):

@@ -12,15 +12,15 @@ import streamlit as st
 from core import formatting
 from core.catalog import Facts, load_catalog
 from core.errors import UserError
-from core.escaping import UserText
 from core.options import Option, Value, Words
 from core.preflight import preflight
 from core.recipe_options import RECIPE_OPTIONS
+from dashboard import engine_words
 from dashboard.design import draft, draft_state, fit
 from dashboard.design.draft import Draft
 from dashboard.design.naming import automatic
 from dashboard.forms import GROUPS, Group, Menu, backbone_menu, field, grouped
-from dashboard.i18n import phrase, say, spoken
+from dashboard.i18n import say, spoken
 from dashboard.option_words import told_of
 from dashboard.session import workspace
 
@@ -28,10 +28,6 @@ KNOBS = {option.name: option for option in RECIPE_OPTIONS}
 OWN_FIELDS = ("name", "dataset", "labels", "target", "pool", "backbone")  # in a place of their own; the others: "More"
 MOST_TOLD = 2  # of what is changed in a fold
 VERDICTS = ("prunable", "quantizable", "exportable")
-LICENCES = (
-    "unstated", "research", "research_only", "noncommercial", "imagenet", "imagenet_teaching", "bsd", "fonts",
-    "written_here", "torchvision", "of_project", "trained_here",
-)  # fmt: skip
 
 
 def name_field(now: Draft, faults: Sequence[UserError]) -> None:
@@ -128,16 +124,8 @@ def data_line(facts: Facts) -> str:
         parts.append(say("design.side", side=side))
     parts.append(say(f"design.data_{where(facts)}", size=formatting.size(facts.get("download_bytes", 0))))
     if licence := facts.get("licence"):
-        parts.append(say("design.licence", licence=UserText(licence_of(str(licence))).md()))
+        parts.append(say("design.licence", licence=engine_words.md(str(licence))))
     return " · ".join((*parts, *source(facts.get("source", ""))))
-
-
-def licence_of(told: str) -> str:
-    """A licence in the person's language where the catalog says more than a name."""
-    for name in LICENCES:
-        if phrase(f"design.licence_{name}", "en") == told:
-            return say(f"design.licence_{name}")
-    return told
 
 
 def backbone_line(facts: Facts) -> str:
@@ -159,7 +147,7 @@ def verdict_line(backbone: str) -> str:
     for verdict in VERDICTS:
         parts.append(say(f"design.{verdict}" if found[verdict] else f"design.not_{verdict}"))
         if reason := found["why"].get(verdict):
-            parts[-1] += say("design.because", reason=UserText(reason).md())
+            parts[-1] += say("design.because", reason=engine_words.md(reason))
     return " · ".join(parts)
 
 

@@ -20,7 +20,7 @@ from core.jobs import Job
 from core.processes.workers import supervisor
 from core.questions.preview import Preview, PreviewRequest, Row
 from core.recipe import Recipe, Step
-from dashboard import components, faults, step_names, terms
+from dashboard import components, engine_words, faults, step_names, terms
 from dashboard.charts.style import MARKS
 from dashboard.i18n import say, spoken
 from dashboard.session import read_only, recall, remember, workspace
@@ -224,7 +224,7 @@ def _outlook(found: Preview, old: bool) -> None:
     st.table(table(found, old), hide_index=True, border="horizontal", alt=say("design.preview_alt"))
     st.markdown(dimmed(cost(found), old))
     for reason in dict.fromkeys(row.why for row in found.rows if row.why and not row.exact):
-        st.caption(say("design.about_because", why=UserText(reason).md()))
+        st.caption(say("design.about_because", why=engine_words.md(reason)))
     for note in found.notes:
         st.caption(say(f"design.note_{note.code}", **{k: UserText(v).md() for k, v in note.values.items()}))
 

@@ -13,7 +13,7 @@ from core.processes.workers import ensure_supervisor
 from core.questions.robustness import LIMIT, Robustness, RobustnessRequest
 from dashboard import components, faults
 from dashboard.charts import robustness as chart
-from dashboard.i18n import named, say, template
+from dashboard.i18n import in_turn, named, say, template
 from dashboard.inspect.choice import Choice
 from dashboard.inspect.sentence import signed
 from dashboard.job_news import news
@@ -123,7 +123,7 @@ def _curves(choice: Choice, found: Robustness) -> None:
     table = chart.info(known, names, found.images)
     labels = chart.Labels(x=say("inspect.severity"), y=say("inspect.right"), hover=template("inspect.robustness_hover"))
     figure = chart.figure(chart.curves(table, which), stages, labels, dark=dark())
-    losses = "; ".join(
+    losses = in_turn(
         say("inspect.robustness_lost", name=name, points=signed(float(change)))
         for name, change in chart.lost(table).items() if change == change
     )  # fmt: skip

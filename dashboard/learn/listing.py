@@ -138,7 +138,7 @@ def _take() -> None:
 
 def mistake(error: UserError) -> str:
     """A mistake of a lesson file: its line, what stands there, what is allowed, what to do."""
-    given, allowed, fix = (UserText(text).md() for text in (error.given, error.allowed, error.fix))
+    given, allowed, fix = faults.worded(error)
     place = error.field.removeprefix("line ")
     line = say("learn.line", line=place) if place != error.field else ""
     what = known(f"learn.wrong_{error.code}", "")

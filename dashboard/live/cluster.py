@@ -10,6 +10,7 @@ from core.cluster.nodes import Seen, read_seen
 from core.cluster.setting import OFF, cluster_of, set_cluster
 from core.escaping import UserText
 from core.processes.workers import serving
+from dashboard import engine_words
 from dashboard.i18n import say
 from dashboard.live import run_controls
 from dashboard.session import read_only, workspace
@@ -33,7 +34,8 @@ def draw() -> None:
             st.caption(f":material/lan: {lent(seen, address)}")
         for node in seen.nodes:
             if node.refused:
-                st.caption(say("cluster.refused", name=UserText(node.name).md(), why=UserText(node.refused).md()))
+                why = engine_words.md(node.refused)
+                st.caption(say("cluster.refused", name=UserText(node.name).md(), why=why))
 
     st.fragment(look, run_every=EVERY if cluster_of(workspace()) else None)()
 
@@ -49,7 +51,7 @@ def silence(seen: Seen, address: str) -> str:
     """Why no run begins there; empty while the cluster answers and has a node."""
     where = UserText(address).md()
     if seen.silent:
-        return say("cluster.silent", address=where, why=UserText(seen.silent).md())
+        return say("cluster.silent", address=where, why=engine_words.md(seen.silent))
     if not seen.time:
         return ""
     if (quiet := time.time() - seen.time) > OLD:

@@ -10,6 +10,7 @@ from core.escaping import UserText
 from core.runs import Run
 from core.state import RunState
 from core.summary import RunSummary
+from dashboard import engine_words
 from dashboard.i18n import named, say
 from dashboard.live import sensitivity
 
@@ -74,7 +75,7 @@ def _files(run: Run, state: RunState) -> None:
     st.dataframe(pd.DataFrame(rows, columns=names), hide_index=True, alt=say("details.files"))
     for step in state.steps:
         for note in step.notes:
-            st.caption(f"{step.step}: {UserText(note).md()}")
+            st.caption(f"{step.step}: {engine_words.md(note)}")
     kept = sorted(path for path in run.checkpoints.glob("seed-*/step-*/epoch-*"))
     st.caption(say("details.checkpoints", count=len(kept), folder=UserText(run.folder).md()))
     st.code(f"condenser export {run.id} --out bundle", language=None)

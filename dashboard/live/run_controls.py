@@ -10,12 +10,11 @@ import streamlit as st
 from core import here
 from core.damage import of_run
 from core.errors import UserError, UserErrors
-from core.escaping import UserText
 from core.processes.workers import ensure_supervisor
 from core.runs import Run
 from core.search.pruning import CUT
 from core.state import RunState, Status
-from dashboard import faults, run_status
+from dashboard import engine_words, faults, run_status
 from dashboard.i18n import known, say
 from dashboard.session import put_query, read_only, recall, remember, widget, workspace
 
@@ -126,7 +125,7 @@ def ending(run: Run, state: RunState) -> None:
     for warned in state.warnings:
         if warned.code == CUT and state.status is Status.FINISHED:  # it was seen through all the same
             continue
-        warning = known(f"run_controls.warned_{warned.code}", UserText(warned.message).md())
+        warning = known(f"run_controls.warned_{warned.code}", engine_words.md(warned.message))
         st.warning(warning, icon=":material/info:")
     for found in of_run(run, state):
         st.warning(say(f"run_controls.{found.what}", count=found.count), icon=":material/healing:")

@@ -6,9 +6,8 @@ import pandas as pd
 import streamlit as st
 
 from core import formatting
-from core.escaping import UserText
 from core.search.space import Vary
-from dashboard import components, terms
+from dashboard import components, engine_words, terms
 from dashboard.charts import contour
 from dashboard.charts import search as charts
 from dashboard.i18n import say
@@ -177,7 +176,7 @@ def trials(found: Shown) -> None:
         st.dataframe(rows(found), hide_index=True, key="search_table", alt=say("search.table_alt"))
         for trial in found.now.trials:
             if trial.state == "failed":
-                st.caption(say("search.why_failed", number=trial.number + 1, why=UserText(trial.why).md()))
+                st.caption(say("search.why_failed", number=trial.number + 1, why=engine_words.md(trial.why)))
         if cut := sum(trial.state == "cut" for trial in found.now.trials):
             spent = sum(trial.seconds or 0.0 for trial in found.now.trials if trial.state == "cut")
             st.caption(say("search.why_cut", count=cut, time=formatting.duration(spent)))

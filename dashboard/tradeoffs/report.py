@@ -15,7 +15,7 @@ import plotly.graph_objects as go
 from core.catalog import load_catalog
 from core.datasets import imported_datasets
 from core.escaping import UserText
-from dashboard import closing
+from dashboard import closing, engine_words
 from dashboard.charts.style import MARKS, look, standalone
 from dashboard.i18n import say
 from dashboard.session import workspace
@@ -116,7 +116,7 @@ def datasets(points: pd.DataFrame) -> Iterator[str]:
         if facts is not None:
             kind = "report_data_own" if facts.get("where") == "own" else "report_data"
             numbers = {key: f"{facts[key]:,}" for key in ("classes", "images")}
-            told = say(f"tradeoffs.{kind}", **numbers, licence=facts.get("licence", "–"))
+            told = say(f"tradeoffs.{kind}", **numbers, licence=engine_words.told(str(facts.get("licence", "–"))))
         yield f"<p><b>{text(str(name))}</b>: {text(told)}</p>"
 
 

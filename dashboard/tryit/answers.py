@@ -17,7 +17,7 @@ from core.escaping import UserText
 from core.questions.classify import Answer, Answering, Classified, ClassifyRequest
 from core.sides import Side
 from core.uploads import drop, keep_files
-from dashboard import bundle, components, faults
+from dashboard import bundle, components, engine_words, faults
 from dashboard.data import asking
 from dashboard.i18n import say
 from dashboard.session import forget, read_only, recall, remember, workspace
@@ -127,7 +127,7 @@ def draw(models: Sequence[Side], picture: Given, found: Classified) -> None:
     """The lamp, and a column a model."""
     (one,) = found.pictures
     if one.reason:
-        st.error(say("tryit.no_picture", reason=UserText(one.reason).md()), icon=":material/broken_image:")
+        st.error(say("tryit.no_picture", reason=engine_words.md(one.reason)), icon=":material/broken_image:")
         return
     lamp(picture, found)
     rows = [(m, a, p) for m, a, p in zip(models, found.models, one.answers, strict=True)]

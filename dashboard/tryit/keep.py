@@ -15,11 +15,11 @@ from core.errors import UserError
 from core.escaping import UserText
 from core.questions.dataset_edit import Edited, EditRequest
 from core.uploads import drop, keep_files
-from dashboard import faults
+from dashboard import engine_words, faults
 from dashboard.classroom import teachers_own
 from dashboard.data import asking, news
 from dashboard.data.asking import Outcome
-from dashboard.i18n import say
+from dashboard.i18n import in_turn, say
 from dashboard.session import forget, read_only, recall, remember, workspace
 from dashboard.tryit.given import Given
 
@@ -92,7 +92,7 @@ def _told() -> None:
         faults.refused(known.error, known.details)
     elif isinstance(known.answer, Edited):
         found = known.answer
-        skipped = "; ".join(UserText(one["reason"]).md() for one in found.skipped)
+        skipped = in_turn(engine_words.md(one["reason"]) for one in found.skipped)
         if skipped:
             st.warning(say("tryit.keep_skipped", reason=skipped))
             return

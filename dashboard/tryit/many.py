@@ -16,7 +16,7 @@ from core.questions.classify import Classified
 from core.questions.classify_many import MOST_PICTURES, ClassifyManyRequest
 from core.sides import Side
 from core.uploads import LARGEST, drop, keep_files
-from dashboard import components, faults
+from dashboard import components, engine_words, faults
 from dashboard.data import asking
 from dashboard.i18n import say
 from dashboard.session import forget, read_only, recall, remember, workspace
@@ -98,6 +98,6 @@ def as_table(files: Sequence[str], models: Sequence[str], found: Classified) -> 
             label, share = best(found.models[number - 1], answer) if answer else ("", None)
             row[f"{number} {name}"] = UserText(label).plain()
             row[f"{number} {say('tryit.column_share')}"] = share
-        row[say("tryit.column_fault")] = picture.reason
+        row[say("tryit.column_fault")] = engine_words.told(picture.reason)
         rows.append(row)
     return pd.DataFrame(rows)

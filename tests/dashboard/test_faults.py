@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
+from core.catalog import load_catalog
 from core.errors import UserError
 from core.processes.run_monitor import death
-from dashboard import faults
+from core.recipe import Step, check
+from core.state import RunState, Status
+from dashboard import faults, step_names
 from dashboard.i18n import speaking, vocabulary
 
 CODES = sorted(name.removesuffix("_what") for name in vocabulary("en")["faults"] if name.endswith("_what"))
@@ -69,3 +73,43 @@ def test_a_hostile_field_is_text() -> None:
     with speaking("en"):
         error = UserError("x", "![](http://x)", "[a](b)", ":red[c]", "<b>")
         assert not re.search(r"(?<!\\)[\[\]<>]", faults.mistake(error))
+
+
+ENGLISH = re.compile(r"[A-Za-z]+(?: [a-z]+){2,}")
+STEP = {"stage": "transfer", "method": "fine_tune"}
+BROKEN: tuple[dict[str, object], ...] = (
+    {"steps": [{"stage": "prune", "method": "l2"}]},
+    {"steps": [STEP, {"stage": "export", "method": "onnx"}, {"stage": "prune", "method": "l2"}]},
+    {"steps": [STEP, {"stage": "quantize", "method": "static"}, {"stage": "prune", "method": "l2"}]},
+    {"steps": [{"stage": "transfer", "method": "coral"}]},
+    {"steps": [{**STEP, "mixup": 0.2}, {"stage": "transfer", "method": "keep"}]},
+    {"steps": [STEP, {"stage": "prune", "method": "n_m", "n": 4, "m": 4}]},
+    {"steps": [STEP, {"stage": "distill", "method": "kd", "student": "vgg16_bn", "width": 8}]},
+    {"steps": [{"stage": "transfer", "method": "fine"}]},
+    {"steps": [{**STEP, "epoch": 3}]},
+    {"steps": [{**STEP, "epochs": "many"}]},
+    {"steps": [STEP], "labels": 100, "shots": 3},
+    {"steps": [STEP], "target": "glyphs", "dataset": "fashion-mini"},
+    {"steps": [STEP], "backbone": "resnet", "image_size": 33},
+    {"steps": []},
+)
+
+
+@pytest.mark.parametrize("number", range(len(BROKEN)))
+def test_a_mistake_in_a_recipe_is_told_in_chinese(number: int) -> None:
+    data = {"dataset": "digits", "backbone": "resnet20"} | BROKEN[number]
+    found = check(data, load_catalog()).errors
+    assert found
+    steps = [Step(str(each["stage"]), str(each["method"])) for each in data["steps"]]  # type: ignore[attr-defined]
+    with speaking("zh"):
+        for error in step_names.mistakes(found, steps):
+            assert not ENGLISH.search(faults.mistake(error)), error
+
+
+def test_why_a_run_failed_is_told_in_chinese() -> None:
+    error = UserError("too_few_rows", "batch", "3 rows", "at least 8", "Use a larger batch.")
+    state = replace(RunState(), status=Status.FAILED, error={**error.to_json(), "message": str(error)})
+    with speaking("zh"):
+        told = faults.of_run(state)
+    assert told is not None
+    assert told.what == "batch 的输入：3 行；允许：至少 8。请使用更大的批。"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import string
 import tomllib
@@ -12,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from core.catalog import load_catalog
-from dashboard.design.cards import licence_of
-from dashboard.i18n import FOLDER, phrase, speaking, vocabulary
+from core.recipe_options import RECIPE_OPTIONS
+from dashboard.i18n import FOLDER, phrase, vocabulary
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "dashboard").rglob("*.py"))
@@ -26,7 +27,6 @@ READ = {
     "multiselect", "file_uploader", "dialog", "pills", "link_button",
 }  # fmt: skip
 READ_BY_NAME = {"label", "help", "placeholder", "alt", "body"}
-NAMED = re.compile(r"[A-Z][\w.-]*( [A-Z\d][\w.-]*)*( \([A-Z]\w*( [A-Z]\w*)*\))?")  # a licence that is but a name
 LETTERS = re.compile(r"[A-Za-z\u4e00-\u9fff]{2,}")
 QUIET = re.compile(r":material/(?:[a-z_]+:)?|:[a-z-]+\[|\bTOML\b|\bCSV\b|\bPNG\b")
 
@@ -95,15 +95,6 @@ def test_every_data_set_of_the_catalog_has_a_chinese_name() -> None:
         assert facts["title_zh"] != facts["title"] or len(facts["title"].split()) <= 2, name
 
 
-def test_a_licence_told_in_words_is_told_in_chinese() -> None:
-    for facts in load_catalog().datasets.values():
-        licence = str(facts.get("licence", ""))
-        with speaking("en"):
-            assert licence_of(licence) == licence
-        with speaking("zh"):
-            assert bool(NAMED.fullmatch(licence)) or re.search("[\u4e00-\u9fff]", licence_of(licence)), licence
-
-
 def test_chinese_is_chinese() -> None:
     same = {
         k: re.sub(r"<[^>]*>|{[^}]*}", "", phrase(k, "en")) for k in keys("en") if phrase(k, "zh") == phrase(k, "en")
@@ -165,3 +156,44 @@ def test_every_chart_table_and_image_is_described(path: Path) -> None:
         theirs = isinstance(call.func, ast.Attribute) and name_of_value(call.func) in ("st", "blocks")
         if (ours or theirs) and name_of(call) in drawn:
             assert "alt" in {keyword.arg for keyword in call.keywords}, f"{path.name}:{call.lineno}"
+
+
+# the Chinese of the product
+
+
+def chinese_texts() -> Iterator[tuple[str, str]]:
+    """Every text of pages, lessons, glossary and menus that holds Chinese, with its place."""
+    for file in (*FOLDER.glob("zh/**/*.toml"), *(ROOT / "assets" / "glossary").glob("*.toml")):
+        found = strings(tomllib.loads(file.read_text(encoding="utf-8")))
+        yield from ((str(file.relative_to(ROOT)), text) for text in found)
+    for file in (ROOT / "assets" / "lessons" / "zh").glob("*.md"):
+        yield from ((file.name, line) for line in file.read_text(encoding="utf-8").splitlines())
+    yield from (("catalog", text) for text in strings(json.loads((ROOT / "core" / "catalog.json").read_text())))
+    yield from (("options", words.zh) for o in RECIPE_OPTIONS for words in (o.title, o.help))
+
+
+def strings(found: object) -> Iterator[str]:
+    if isinstance(found, str):
+        yield found
+    elif isinstance(found, dict | list):
+        for each in found.values() if isinstance(found, dict) else found:
+            yield from strings(each)
+
+
+ZH = "[\u4e00-\u9fff]"
+AGAINST = {
+    "您 is the one form of address": r"你",
+    "full-width marks between Chinese": rf"{ZH}[,;:!?]|{ZH}\.(?=\s|$)|[,;:!?] ?{ZH}",
+    "full-width brackets around Chinese": rf"{ZH} ?\(|\(({ZH})|{ZH}\)",
+    "no blank beside a full-width mark": r"[ \t][，。；：、）”]|[，。；：、（“] (?=\S)",
+    "a blank between Chinese and Latin or a number": rf"{ZH}[A-Za-z0-9]|[A-Za-z0-9]{ZH}",
+    "no blank between Chinese": rf"{ZH} +{ZH}",
+    "no mark twice": r"。。|，，|；；|：：",
+}  # fmt: skip
+AS_IT_IS = re.compile(r"T恤|:material/[a-z_]+:|(?<=，)\? | 图像数 /")  # a word, an icon, a mark explained, a formula
+
+
+@pytest.mark.parametrize("rule", AGAINST)
+def test_chinese_is_written_in_one_way(rule: str) -> None:
+    texts = ((place, AS_IT_IS.sub("", text)) for place, text in chinese_texts() if re.search(ZH, text))
+    assert [(place, text) for place, text in texts if re.search(AGAINST[rule], text)] == []

@@ -287,6 +287,8 @@ def test_a_mistake_is_told_in_both_languages_with_its_line(language: Language, l
     assert told.startswith(line)
     assert "shell" in told
     assert "claim" in told
+    assert ("Allowed: a block of the kind" in told) is (language == "en")
+    assert ("类型的代码块" in told) is (language == "zh")
 
 
 def test_the_page_gives_the_whole_format_and_an_example_that_can_be_changed(store: Workspace) -> None:

@@ -188,7 +188,7 @@ def test_a_learner_is_asked_for_a_name_and_then_has_a_seat(house: House) -> None
     for other in ("/_stcore/health", f"/media/{MINE}.png", "/static/x.js"):
         assert house.ask(other, cookies=bare).status == 403
     form = house.ask("/class/join", cookies=bare, accept_language="zh-CN,zh;q=0.9")
-    assert "你的昵称" in form.body.decode()
+    assert "您的昵称" in form.body.decode()
     assert b"<script" not in form.body
     assert form.headers["referrer-policy"] == "same-origin", "else Chromium sends the form with the Origin null"
     joined = house.ask("/class/join", "POST", cookies=bare, body=b"nickname=%20Ana%20", origin=f"http://{HOST}")

@@ -144,7 +144,7 @@ def test_learners_are_called_to_what_the_teacher_shows(
     title = lesson("pruning", language).title
     words = {
         "en": (f"Your teacher is showing lesson {number}, “{title}”", "what do you predict?", "is in"),
-        "zh": (f"老师正在展示第 {number} 课“{title}”", "你的预测是什么", "已收到"),
+        "zh": (f"老师正在展示第 {number} 课“{title}”", "您的预测是什么", "已收到"),
     }[language]
     sit(monkeypatch, ana.path.name)
     assert words[0] not in plain(shown("data", language))

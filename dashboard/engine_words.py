@@ -1,0 +1,138 @@
+"""What the engine says, in the person's language: the warnings, reasons and refusals that it writes in English.
+
+They are stored (in a run's log, a receipt, a dataset's card) and read by programs, so that they stay English there. As
+`core.closing_words` does with the reasons in receipts, a sentence is recognised by its English form, and its values are
+put into the Chinese one. `text/zh/engine/` holds both: the key is the English with its places, the value the Chinese. A
+place such as `{why:words}` of the Chinese holds words of the engine too; any other is a name or a number and stays as
+it is. `{n:number}` of the English matches numbers only.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from itertools import chain
+
+from core.closing_words import PHRASES
+from core.escaping import UserText
+from dashboard.i18n import engine_phrases, language, phrase
+
+NUMBER = r"[-+\d.,]+(?:e[-+]?\d+)?(?: ?(?:[kMGT]?B|[kMGT]|%))?"
+CERTAIN = rf"{NUMBER}|steps\.\d+(?: \([\w.]+\))?"  # what cannot be taken for a part of a person's own text
+WORD = re.compile(r"[A-Za-z]+")
+SENTENCES = re.compile(r"(?<=[.!?]) ")
+MORE = re.compile(r" and [\d,]+ more$")  # how the engine ends a list of names that it cuts
+NOTHING = "nothing"  # how the engine says that a value is missing
+LATIN_END = re.compile(r"[\x21-\x7e]$")
+
+
+def told(text: str) -> str:
+    """What the engine says, in the person's language; what is not known there stays as the engine has it."""
+    return _chinese(text) if language() == "zh" else text
+
+
+def md(text: str) -> str:
+    """The same as Markdown that shows it literally."""
+    return UserText(told(text)).md()
+
+
+def given(text: str) -> str:
+    """What a refusal says was given: the engine's words, or what a person wrote, as which a single word counts."""
+    return told(text) if " " in text or text == NOTHING else text
+
+
+@dataclass(frozen=True)
+class Form:
+    """A sentence of the engine: how it is recognised, what it is in Chinese."""
+
+    pattern: re.Pattern[str]
+    chinese: str
+    fixed: int  # characters that are not places
+
+    def of(self, text: str) -> str | None:
+        """The text in Chinese; None if it is another one."""
+        match = self.pattern.fullmatch(text)
+        return None if match is None else self.chinese.format(**{n: _Place(v) for n, v in match.groupdict().items()})
+
+
+class _Place(str):
+    """A value of a sentence, translated where the Chinese asks for `words`."""
+
+    __slots__ = ()
+
+    def __format__(self, wanted: str) -> str:
+        return _chinese(str(self)) if wanted == "words" else MORE.sub(lambda found: _chinese(found[0]), str(self))
+
+
+@cache
+def forms() -> tuple[Form, ...]:
+    """All of them, those with the most fixed characters first."""
+    found = [form(english, chinese) for english, chinese in (_reasons() | engine_phrases()).items()]
+    return tuple(sorted(found, key=lambda each: -each.fixed))
+
+
+def _reasons() -> dict[str, str]:
+    """The reasons in receipts, whose places are all numbers."""
+    keys = [key for key in PHRASES if key.startswith("why_")]
+    return {re.sub(r"{(\w+)}", r"{\1:number}", PHRASES[key]): phrase(f"closing.{key}", "zh") for key in keys}
+
+
+def form(english: str, chinese: str) -> Form:
+    """The form of one entry. With fewer than two fixed words its places match numbers and steps only: a name such as
+    “cats and dogs” is nobody's sentence."""
+    parts = [(fixed, name, spec) for fixed, name, spec, _ in string.Formatter().parse(english)]
+    words = len(WORD.findall(" ".join(fixed for fixed, _, _ in parts)))
+    free = ".*?" if words > 1 or any(spec == "number" for _, _, spec in parts) else CERTAIN
+    pattern = "".join(
+        re.escape(fixed) + (f"(?P<{name}>{NUMBER if spec == 'number' else free})" if name else "")
+        for fixed, name, spec in parts
+    )
+    return Form(re.compile(pattern, re.DOTALL), chinese, sum(len(fixed) for fixed, _, _ in parts))
+
+
+@lru_cache(maxsize=4096)
+def _chinese(text: str) -> str:
+    """The reading of the text that leaves the fewest English words; the text itself where there is none."""
+    return min(chain(_whole(text), _in_parts(text), [text]), key=lambda read: len(WORD.findall(read)))
+
+
+def _whole(text: str) -> Iterator[str]:
+    bare = text.strip()
+    yield from (found for form in forms() if bare and (found := form.of(bare)) is not None)
+
+
+def _in_parts(text: str) -> Iterator[str]:
+    """The text put together from its parts, for each way in which the engine joins sentences."""
+    yield from _joined(SENTENCES.split(text.strip()), "")
+    yield from _joined(text.split("; "), "；")
+    yield from _around(text, ": ", "：", "")
+    if text[:1] == "(" and text[-1:] == ")" and _known(text[1:-1]):
+        yield f"（{_chinese(text[1:-1])}）"
+    if text.endswith(")"):
+        yield from _around(text.removesuffix(")"), " (", "（", "）")
+    parts = text.split(", ")
+    if len(parts) > 1 and all(map(_known, parts)):
+        yield "，".join(map(_chinese, parts))
+
+
+def _joined(parts: Sequence[str], between: str) -> Iterator[str]:
+    """The parts, each in Chinese as far as it is known."""
+    if len(parts) > 1 and any(map(_known, parts)):
+        told = [_chinese(part) for part in parts]
+        apart = [between or (" " if LATIN_END.search(part) else "") for part in told[:-1]]
+        yield "".join(part + gap for part, gap in zip(told, [*apart, ""], strict=True))
+
+
+def _around(text: str, mark: str, chinese: str, end: str) -> Iterator[str]:
+    """`name: reason` or `name (reason)`, of which one side is the engine's."""
+    for at in (found.start() for found in re.finditer(re.escape(mark), text)):
+        head, tail = text[:at], text[at + len(mark) :]
+        if _known(head) or _known(tail):
+            yield f"{_chinese(head)}{chinese}{_chinese(tail)}{end}"
+
+
+def _known(text: str) -> bool:
+    return _chinese(text) != text
