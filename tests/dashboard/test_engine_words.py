@@ -28,7 +28,7 @@ ALOUD = (
     "core/closing_words.py", "core/controls.py", "core/engine/catalog_writer.py", "core/engine/data/lettering.py",
     "core/engine/measure/calibration.py", "core/engine/measure/complexity.py", "core/engine/method.py",
     "core/engine/rank.py", "core/exchange/event_file.py", "core/file_checks.py", "core/foreground.py",
-    "core/import_report.py", "core/recipe_options.py", "core/recovery.py", "core/search/report.py",
+    "core/here.py", "core/import_report.py", "core/recipe_options.py", "core/recovery.py", "core/search/report.py",
     "core/search/words.py", "core/sharing.py", "core/terminal.py", "core/verify.py",
 )  # fmt: skip
 COMMANDS = ("core/commands/", "core/cli.py")  # whose refusals too are told in a terminal alone
