@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -95,6 +95,7 @@ PHRASES = {
     "stage_quantize": "Quantization",
     "stage_export": "Export",
     "list": ", ",
+    "list_end": "{others} and {last}",
     # the reasons in receipts, word for word: these are stored
     "why_float": "every layer stayed float32",
     "why_widened": "no layer ran an integer kernel: the stored weights are widened to float32 before they are used",
@@ -255,8 +256,7 @@ def _details(found: Closing, voice: Voice) -> Iterator[str]:
 def _chance(found: Closing, voice: Voice) -> str:
     if found.last.is_at_chance:
         return voice.phrase("last_at_chance")
-    steps = voice.phrase("list").join(step_name(point, found, voice) for point in found.at_chance)
-    return voice.phrase("some_at_chance", steps=steps)
+    return voice.phrase("some_at_chance", steps=_steps(found.at_chance, found, voice))
 
 
 def _worth_lines(worth: Worth, found: Closing, voice: Voice) -> Iterator[str]:
@@ -284,8 +284,7 @@ def _shortfalls(found: Closing, voice: Voice) -> Iterator[str]:
     for unsure in ("noisy", "noise"):
         alike = [short.point for short in found.shortfalls if short.unsure == unsure and not short.bytes]
         if alike:
-            names = voice.phrase("list").join(step_name(point, found, voice) for point in alike)
-            yield voice.phrase(f"smaller_{unsure}", steps=names)
+            yield voice.phrase(f"smaller_{unsure}", steps=_steps(alike, found, voice))
 
 
 def _shortfall(short: Shortfall, found: Closing, voice: Voice) -> str:
@@ -324,6 +323,13 @@ def step_name(point: Point, found: Closing, voice: Voice = ENGLISH) -> str:
     stage = voice.phrase(f"stage_{point.stage}") if f"stage_{point.stage}" in PHRASES else point.stage
     several = sum(other.stage == point.stage for other in found.points) > 1
     return voice.phrase("step_of_several", stage=stage, number=point.step + 1) if several else stage
+
+
+def _steps(points: Sequence[Point], found: Closing, voice: Voice) -> str:
+    """The names of several steps in a row; the first alone begins with a capital letter."""
+    first, *others = (step_name(point, found, voice) for point in points)
+    *names, last = [first, *(name[:1].lower() + name[1:] for name in others)]
+    return voice.phrase("list_end", others=voice.phrase("list").join(names), last=last) if names else last
 
 
 def reason(text: str, voice: Voice = ENGLISH) -> str:
