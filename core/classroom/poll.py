@@ -11,7 +11,7 @@ from core.classroom.places import class_of
 from core.errors import UserError
 from core.lessons.blocks import Predict
 from core.lessons.diary import KEPT, Diary, Prediction, read_diary
-from core.lessons.shelf import FOLDER
+from core.lessons.lesson_files import FOLDER
 from core.workspace import Workspace
 
 Stamp = tuple[int, int, int]  # of a file: when it was written, its size, its inode

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from core.errors import UserError
 from core.files import make_folder, remove_file, safe_join, write_atomic
+from core.lessons.lesson_files import FOLDER
 from core.lessons.parse import ID
-from core.lessons.shelf import FOLDER
 from core.lessons.trained import with_training
 from core.runs import Run, RunSummary, Status
 from core.sealed import DamagedError, read_sealed, seal

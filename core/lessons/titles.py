@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from core.errors import UserError, UserErrors
-from core.lessons import shelf
+from core.lessons import lesson_files
 from core.lessons.parse import ID, LANGUAGES
 from core.lessons.split import LARGEST, cut, decoded
 from core.lessons.tables import Table
@@ -26,14 +26,14 @@ class Title(NamedTuple):
 
 def title_of(lesson_id: str, language: str, *stores: Workspace) -> Title | None:
     """The title of a bundled lesson, or of an own one of the first workspace that has it; None where none has."""
-    for number, lesson in enumerate(shelf.bundled(language), 1):
+    for number, lesson in enumerate(lesson_files.bundled(language), 1):
         if lesson.id == lesson_id:
             return Title(lesson.title, number)
     if not ID.fullmatch(lesson_id):
         return None
     for store in stores:
         for spoken in sorted(LANGUAGES, key=lambda one: one != language):
-            text = _own(store.path / shelf.FOLDER / f"{lesson_id}.{spoken}.md")
+            text = _own(store.path / lesson_files.FOLDER / f"{lesson_id}.{spoken}.md")
             if text:
                 return Title(text, None)
     return None

@@ -34,7 +34,7 @@ def main() -> None:
     gallery.own(sets, chosen)
     for home in damaged_datasets(workspace().datasets):
         st.warning(say("data.damaged", folder=home.name), icon=":material/healing:")
-    gallery.catalogued()
+    gallery.of_catalog()
 
 
 def the_chosen(sets: Mapping[str, Facts]) -> str | None:

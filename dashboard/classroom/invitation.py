@@ -11,7 +11,7 @@ from core.lessons.diary import read_diary
 from core.lessons.titles import Title, title_of
 from dashboard.classroom.showing import Showing, screen
 from dashboard.i18n import language, say
-from dashboard.learn import shelf
+from dashboard.learn import lessons
 from dashboard.session import raw_query, root, workspace
 
 EVERY = 4.0  # seconds until the teacher's screen is looked at again
@@ -27,7 +27,7 @@ def show(page: str) -> None:
     is_open = page == "learn" and raw_query("lesson") == showing.lesson
     with st.container(horizontal=True, vertical_alignment="center", key="class_invitation"):
         st.info(_told(showing, title), icon=":material/present_to_all:", width="stretch")
-        if not is_open and shelf.find(showing.lesson, language()) is not None:
+        if not is_open and lessons.find(showing.lesson, language()) is not None:
             name = say("poll.go_predict" if _is_wanted(showing) else "poll.go")
             st.page_link("app_pages/learn.py", label=name, query_params={"lesson": showing.lesson})
 

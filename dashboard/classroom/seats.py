@@ -19,7 +19,7 @@ MOST_SESSIONS = 5000
 
 
 @dataclass(frozen=True)
-class Sitting:
+class Visit:
     """A browser session: its seat (`teacher` or a learner's id), the page it showed last, and when (seconds since
     1970)."""
 
@@ -33,7 +33,7 @@ class Seats:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._sessions: OrderedDict[str, Sitting] = OrderedDict()
+        self._sessions: OrderedDict[str, Visit] = OrderedDict()
         self._files: dict[str, OrderedDict[str, None]] = {}
         self._open: Counter[str] = Counter()
         self._told: dict[str, UserError] = {}
@@ -41,7 +41,7 @@ class Seats:
     def came(self, session: str, seat: str, page: str) -> None:
         """A page runs in that session."""
         with self._lock:
-            self._sessions[session] = Sitting(seat, page, time.time())
+            self._sessions[session] = Visit(seat, page, time.time())
             self._sessions.move_to_end(session)
             while len(self._sessions) > MOST_SESSIONS:
                 self._sessions.popitem(last=False)
@@ -55,15 +55,15 @@ class Seats:
     def sessions(self, seat: str) -> list[str]:
         """The sessions of a seat."""
         with self._lock:
-            return [session for session, sitting in self._sessions.items() if sitting.seat == seat]
+            return [session for session, visit in self._sessions.items() if visit.seat == seat]
 
-    def last(self) -> dict[str, Sitting]:
+    def last(self) -> dict[str, Visit]:
         """By seat, what it showed last."""
         with self._lock:
-            found: dict[str, Sitting] = {}
-            for sitting in self._sessions.values():
-                if sitting.seat not in found or sitting.seen >= found[sitting.seat].seen:
-                    found[sitting.seat] = replace(sitting)
+            found: dict[str, Visit] = {}
+            for visit in self._sessions.values():
+                if visit.seat not in found or visit.seen >= found[visit.seat].seen:
+                    found[visit.seat] = replace(visit)
         return found
 
     def showed(self, seat: str, files: Iterable[str]) -> None:

@@ -13,7 +13,7 @@ from core.classroom.limits import limits
 from core.datasets import all_names, find_home, imported_datasets
 from core.errors import UserError
 from core.escaping import UserText
-from core.lessons import shelf
+from core.lessons import lesson_files
 from core.lessons.blocks import Lesson
 from core.models import network_home, own_networks, read_network
 from dashboard.i18n import language, say
@@ -35,7 +35,7 @@ def is_teachers_network(name: str) -> bool:
 def lessons(spoken: Language) -> list[Lesson]:
     """The teacher's own lessons, for a learner who may use them."""
     is_open = is_learner() and limits(root().path).teachers == "read-only"
-    return shelf.own(root(), spoken) if is_open else []
+    return lesson_files.own(root(), spoken) if is_open else []
 
 
 def show() -> None:

@@ -19,7 +19,7 @@ from core.escaping import UserText
 from core.lessons.titles import titled
 from dashboard import faults
 from dashboard.classroom import again
-from dashboard.classroom.seats import Sitting, seats
+from dashboard.classroom.seats import Visit, seats
 from dashboard.classroom.worded import called, lessons_of, result, worded
 from dashboard.i18n import known, language, say
 from dashboard.session import read_only, root, visit
@@ -56,12 +56,12 @@ def _table() -> None:
     st.dataframe(table, hide_index=True, width="stretch", alt=say("classroom.who_alt", count=len(corners)))
 
 
-def _row(corner: Corner, last: Mapping[str, Sitting]) -> dict[str, object]:
-    sitting, used = last.get(corner.learner.id), _used(str(corner.workspace.path))
+def _row(corner: Corner, last: Mapping[str, Visit]) -> dict[str, object]:
+    visit, used = last.get(corner.learner.id), _used(str(corner.workspace.path))
     points = [point for _, point in corner.points]
     return {
         say("classroom.name"): UserText(corner.learner.nickname).plain(),
-        say("classroom.where"): _where(corner, sitting),
+        say("classroom.where"): _where(corner, visit),
         say("classroom.going"): len(corner.going),
         say("classroom.over"): len(corner.runs) - len(corner.going),
         say("classroom.points"): len(points),
@@ -77,14 +77,14 @@ def _used(folder: str) -> Usage:
     return usage(Path(folder))
 
 
-def _where(corner: Corner, sitting: Sitting | None) -> str:
+def _where(corner: Corner, visit: Visit | None) -> str:
     """The page somebody is on, when they were last seen, or what is known of a hand-in."""
     if corner.learner.proof:
         return say(f"classroom.proof_{corner.learner.proof}")
-    if sitting is None:
+    if visit is None:
         return say("classroom.not_seen")
-    page = known(f"frame.{sitting.page.replace('-', '') or 'home'}", sitting.page)
-    ago = time.time() - sitting.seen
+    page = known(f"frame.{visit.page.replace('-', '') or 'home'}", visit.page)
+    ago = time.time() - visit.seen
     return page if ago < HERE else say("classroom.seen", page=page, minutes=max(1, round(ago / 60)))
 
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from core import formatting
 from core.classroom.overview import Corner, Predicted
-from core.lessons import shelf
+from core.lessons import lesson_files
 from core.lessons.blocks import Lesson
 from core.lessons.metrics import UNITS
 from core.points import Point
@@ -25,8 +25,8 @@ def called(corner: Corner) -> str:
 
 def lessons_of(*stores: Workspace) -> dict[str, Lesson]:
     """The bundled lessons and the own ones of these workspaces, those of the first before the others', by id."""
-    own = [lesson for store in reversed(stores) for lesson in shelf.own(store, language())]
-    return {lesson.id: lesson for lesson in [*own, *shelf.bundled(language())]}
+    own = [lesson for store in reversed(stores) for lesson in lesson_files.own(store, language())]
+    return {lesson.id: lesson for lesson in [*own, *lesson_files.bundled(language())]}
 
 
 def result(point: Point) -> str:

@@ -109,7 +109,7 @@ def _outcome(now: Asked, job: Job | None) -> Outcome:
     return found
 
 
-def hurry(slot: str, seconds: float) -> None:
+def wait_for(slot: str, seconds: float) -> None:
     """Waits so long for an answer that comes at once, as one does that a person looks at before the page goes on."""
     now = asked(slot)
     until = time.monotonic() + seconds

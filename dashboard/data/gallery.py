@@ -46,7 +46,7 @@ def open_set(name: str) -> None:
     put_query(news.CHOSEN, name)
 
 
-def catalogued() -> None:
+def of_catalog() -> None:
     """The sets everybody has, by where they are."""
     known = load_catalog().datasets
     by_place: dict[str, list[Facts]] = {place: [] for place in SECTIONS}

@@ -45,7 +45,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Inquiry:
+class Asking:
     """Where this session's asking stands; times are those of `time.monotonic`."""
 
     wanted: str = ""  # the recipe on the page
@@ -76,14 +76,14 @@ def panel(recipe: Recipe | None) -> None:
         if obstacle:
             st.info(obstacle, icon=":material/info:")
         _turn("" if obstacle else wanted)
-        kept = inquiry()
+        kept = asking()
         poll = POLL if kept.waiting() or kept.over else None
         st.fragment(_live, run_every=poll)("" if obstacle else wanted, steps)
 
 
 def in_short() -> str:
     """The last network's file and the time, `≈ 38.1 kB · 2:10`; why there is none yet; empty where there is none."""
-    kept = inquiry()
+    kept = asking()
     answer = kept.answer if _about_the_same(kept) else None
     if answer is None or not isinstance(answer.found, Preview):
         return say("design.short_waiting") if kept.waiting() else ""
@@ -94,9 +94,9 @@ def in_short() -> str:
     return dimmed(" · ".join(parts), answer.text != kept.wanted)
 
 
-def inquiry() -> Inquiry:
+def asking() -> Asking:
     """How far this session's asking is."""
-    return recall("design.inquiry", Inquiry())
+    return recall("design.preview_asking", Asking())
 
 
 def attended() -> bool:
@@ -115,9 +115,9 @@ def _obstacle(recipe: Recipe | None) -> str:
 
 def _live(wanted: str, steps: Sequence[Step]) -> None:
     """What is drawn again and again while one waits; the whole page once the answer is here, which ends the polling."""
-    before = inquiry()
+    before = asking()
     _turn(wanted)
-    after = inquiry()
+    after = asking()
     show(after, steps)
     if (before.waiting() or before.over) and not after.waiting() and not after.over:
         st.rerun()
@@ -129,17 +129,17 @@ def _live(wanted: str, steps: Sequence[Step]) -> None:
 def _turn(wanted: str) -> None:
     """Takes what has come, gives up what is outdated, asks what is due."""
     now = time.monotonic()
-    kept = inquiry()
+    kept = asking()
     if wanted != kept.wanted:
         kept = replace(kept, wanted=wanted, since=now)
     kept = _collected(kept, now)
     if kept.due(now):
         job = workspace().ask(PreviewRequest(wanted))
         kept = replace(kept, asked=wanted, job=job.id, at=now)
-    remember("design.inquiry", replace(kept, over=tuple(_not_cleared(kept, now))))
+    remember("design.preview_asking", replace(kept, over=tuple(_not_cleared(kept, now))))
 
 
-def _collected(kept: Inquiry, now: float) -> Inquiry:
+def _collected(kept: Asking, now: float) -> Asking:
     job = _job(kept.job)
     if job is None:
         return replace(kept, job="")
@@ -164,7 +164,7 @@ def answered(job: Job) -> Preview | UserError | UserErrors:
         return error
 
 
-def _not_cleared(kept: Inquiry, now: float) -> Iterator[tuple[str, float]]:
+def _not_cleared(kept: Asking, now: float) -> Iterator[tuple[str, float]]:
     """Clears away the folders of jobs that are over; yields those for which it is too early."""
     for name, since in kept.over:
         job = _job(name)
@@ -187,7 +187,7 @@ def _job(name: str) -> Job | None:
 # showing
 
 
-def show(kept: Inquiry, steps: Sequence[Step] = ()) -> None:
+def show(kept: Asking, steps: Sequence[Step] = ()) -> None:
     """The answer; dimmed, and said so, where it is one to an earlier recipe of the same data and backbone. Beside an
     error, or another dataset, the numbers of a former recipe would be taken for those of this one."""
     answer = kept.answer if _about_the_same(kept) else None
@@ -212,7 +212,7 @@ def in_words(error: UserError | UserErrors, steps: Sequence[Step]) -> UserErrors
     return UserErrors(step_names.mistakes(error.errors if isinstance(error, UserErrors) else (error,), steps))
 
 
-def _about_the_same(kept: Inquiry) -> bool:
+def _about_the_same(kept: Asking) -> bool:
     """Whether the answer there is belongs to the data and the backbone on the page."""
     if kept.answer is None or not kept.wanted:
         return False

@@ -33,7 +33,7 @@ def latest(slot: str, request: Request[A]) -> Found[A] | None:
     """What is known of the request; asked for where nothing is, one question of a slot at a time."""
     found = _kept(slot, request)
     if found is None and asking.asked(slot) is None and asking.begin(slot, request):
-        asking.hurry(slot, AT_ONCE)
+        asking.wait_for(slot, AT_ONCE)
         found = _kept(slot, request)
     return found
 

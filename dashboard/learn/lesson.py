@@ -11,7 +11,7 @@ from core.lessons.diary import forget_diary
 from core.lessons.references import timed_on
 from dashboard import faults, terms
 from dashboard.i18n import language, say
-from dashboard.learn import acting, drawn, predicting, shelf
+from dashboard.learn import acting, drawn, lessons, predicting
 from dashboard.learn.book import Book, all_hold, holding, keep, open_book
 from dashboard.session import forget, put_query, read_only, widget, workspace
 
@@ -34,7 +34,7 @@ def draw(lesson: Lesson) -> None:
 def _head(book: Book) -> None:
     lesson = book.lesson
     with st.container(horizontal=True, vertical_alignment="center", key="learn_head"):
-        st.button(say("learn.back"), icon=":material/arrow_back:", key="learn_back", on_click=shelf.leave)
+        st.button(say("learn.back"), icon=":material/arrow_back:", key="learn_back", on_click=lessons.leave)
         st.markdown(
             f"**{UserText(lesson.title).md()}** · {say('learn.minutes', count=lesson.minutes)}", width="content"
         )
@@ -151,11 +151,11 @@ def paper(lesson: Lesson) -> None:
 
 
 def _next(lesson: Lesson) -> None:
-    every = shelf.every(language())
+    every = lessons.every(language())
     places = [n for n, known in enumerate(every) if known.id == lesson.id]
     if places and places[0] + 1 < len(every):
         following = every[places[0] + 1]
         st.button(
             say("learn.next_lesson", title=UserText(following.title).md()), icon=":material/arrow_forward:",
-            key="learn_next_lesson", on_click=shelf.open_lesson, args=(following.id,),
+            key="learn_next_lesson", on_click=lessons.open_lesson, args=(following.id,),
         )  # fmt: skip

@@ -7,13 +7,13 @@ import streamlit as st
 from core.assets import LESSONS
 from core.errors import UserError, UserErrors
 from core.escaping import UserText
-from core.lessons import shelf as own_lessons
+from core.lessons import lesson_files
 from core.lessons.blocks import Lesson
 from core.lessons.diary import read_diary
 from core.lessons.split import LARGEST
 from dashboard import faults
 from dashboard.i18n import known, language, say
-from dashboard.learn import shelf
+from dashboard.learn import lessons
 from dashboard.session import forget, read_only, recall, remember, widget, workspace
 
 UPLOAD = "learn_upload"
@@ -26,7 +26,7 @@ def draw(*, unknown: bool = False) -> None:
     st.markdown(say("learn.promise"))
     if unknown:
         st.warning(say("learn.unknown"), icon=":material/warning:")
-    every = shelf.every(language())
+    every = lessons.every(language())
     following = next((lesson.id for lesson in every if not _done(lesson)), None)
     for lesson in every:
         if not lesson.own:
@@ -47,7 +47,7 @@ def card(lesson: Lesson, *, first: bool = False) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.button(
                 UserText(lesson.title).md(), key=f"learn_open_{lesson.id}", icon=":material/school:",
-                on_click=shelf.open_lesson, args=(lesson.id,), type="primary" if first else "secondary",
+                on_click=lessons.open_lesson, args=(lesson.id,), type="primary" if first else "secondary",
             )  # fmt: skip
             st.caption(" · ".join([say("learn.minutes", count=lesson.minutes), *_done(lesson)]), width="content")
             if lesson.own:
@@ -80,7 +80,7 @@ def _own_tools(lesson: Lesson) -> None:
 
 def _delete(name: str) -> None:
     try:
-        own_lessons.remove(workspace(), name)
+        lesson_files.remove(workspace(), name)
     except (UserErrors, OSError) as error:
         remember(NOTE, error if isinstance(error, UserErrors) else UserErrors([faults.not_done(error)]))
     else:
@@ -89,7 +89,7 @@ def _delete(name: str) -> None:
 
 def _broken() -> None:
     """Own lessons that became unreadable, each with a way out."""
-    for number, name in enumerate(own_lessons.broken(workspace())):
+    for number, name in enumerate(lesson_files.broken(workspace())):
         with st.container(horizontal=True, vertical_alignment="center", key=f"learn_broken_{number}"):
             st.warning(say("learn.broken", name=UserText(name).md()), icon=":material/warning:")
             st.button(
@@ -111,7 +111,7 @@ def _import() -> None:
             st.success(say("learn.imported", title=UserText(told).md()), icon=":material/check_circle:")
         with st.expander(say("learn.format"), icon=":material/description:"):
             st.markdown(say("learn.format_is"))
-            first = shelf.every(language())[0]
+            first = lessons.every(language())[0]
             st.download_button(
                 say("learn.format_example"), first.text.encode(), f"{first.id}.{first.language}.md", "text/markdown",
                 key="learn_example", icon=":material/download:", on_click="ignore",
@@ -127,7 +127,7 @@ def _take() -> None:
     if file is None:
         return
     try:
-        lesson = own_lessons.add(workspace(), file.read(LARGEST + 1))
+        lesson = lesson_files.add(workspace(), file.read(LARGEST + 1))
     except UserErrors as error:
         remember(NOTE, error)
     except OSError as error:

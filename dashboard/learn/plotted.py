@@ -6,7 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from dashboard import components
-from dashboard.learn.shelf import presenting
+from dashboard.learn.lessons import presenting
 
 LARGE, TALL = 20, 540  # pixels: type and height of a chart that a room looks at
 

@@ -15,7 +15,7 @@ from core.questions.preview import Preview, PreviewRequest
 from core.recipe import Recipe
 from core.runs import Run
 from core.state import RunState, Status
-from dashboard.design.preview import inquiry
+from dashboard.design.preview import asking
 from dashboard.session import read_only, workspace
 
 CALM = 2.0  # seconds after its start that a run is left alone: its first curve comes first
@@ -57,7 +57,7 @@ def planned(run: Run, recipe: Recipe | None, state: RunState) -> Plan | None:
     if run.id in held.plans or recipe is None:
         return held.plans.get(run.id)
     text = replace(recipe, name="").to_toml()
-    answer = inquiry().answer
+    answer = asking().answer
     if answer is not None and answer.text == text and isinstance(answer.found, Preview):
         _keep(held, run, recipe, answer.found)
     elif run.id in held.jobs:

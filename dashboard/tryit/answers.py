@@ -61,7 +61,7 @@ def show(models: Sequence[Side], picture: Given) -> None:
     known: Answered | None = recall(ANSWERED, None)
     if not _same(known.asked if known else None, wanted) and not _same(recall(ASKED, None), wanted):
         _ask(wanted, models, picture)
-        asking.hurry(SLOT, AT_ONCE)
+        asking.wait_for(SLOT, AT_ONCE)
         _take()
         known = recall(ANSWERED, None)
     if known is None or not _same(known.asked, wanted):

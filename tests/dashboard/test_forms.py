@@ -16,7 +16,7 @@ from core.recipe_options import RECIPE_OPTIONS
 from dashboard import forms
 from dashboard.i18n import vocabulary
 
-CATALOGUE = [
+OPTIONS = [
     *RECIPE_OPTIONS,
     *(o for menu in load_catalog().methods.values() for entry in menu.values() for o in entry.options),
 ]
@@ -58,7 +58,7 @@ def test_a_value_between_the_stops_of_a_slider_is_not_rounded() -> None:
     assert forms.form(ratio, 0.333) == "number"
 
 
-@pytest.mark.parametrize("one", CATALOGUE, ids=lambda one: one.name)
+@pytest.mark.parametrize("one", OPTIONS, ids=lambda one: one.name)
 def test_every_option_of_the_catalog_has_words_and_a_fair_step(one: Option) -> None:
     assert one.help.en
     assert one.help.zh
@@ -68,7 +68,7 @@ def test_every_option_of_the_catalog_has_words_and_a_fair_step(one: Option) -> N
         assert step <= max((one.maximum - one.minimum) / 2, 1)
 
 
-@pytest.mark.parametrize("name", sorted({one.unit for one in CATALOGUE if one.unit}))
+@pytest.mark.parametrize("name", sorted({one.unit for one in OPTIONS if one.unit}))
 def test_every_unit_is_known_in_both_languages(name: str) -> None:
     for language in ("en", "zh"):
         assert f"unit_{name}" in vocabulary("zh" if language == "zh" else "en")["forms"]
@@ -179,7 +179,7 @@ def test_choices_are_called_by_words_and_kept_as_they_are(page: AppTest) -> None
     assert kept(page) == {"kind": "ste"}
 
 
-@pytest.mark.parametrize("one", CATALOGUE, ids=lambda one: one.name)
+@pytest.mark.parametrize("one", OPTIONS, ids=lambda one: one.name)
 def test_no_help_gives_a_number_the_meaning_of_a_word(one: Option) -> None:
     """`0 = all` is declared as a name of the value, from which field and help take it."""
     assert not re.search(r"\b0( is|:| =|[a-z ]* means| uses| picks| decides| finds| sets)\b", one.help.en), one.help.en
@@ -188,7 +188,7 @@ def test_no_help_gives_a_number_the_meaning_of_a_word(one: Option) -> None:
         assert one.name_of(0) or one.name == "seed", f"{one.name}: does 0 mean nothing, or a word?"
 
 
-@pytest.mark.parametrize("one", CATALOGUE, ids=lambda one: one.name)
+@pytest.mark.parametrize("one", OPTIONS, ids=lambda one: one.name)
 def test_chinese_has_full_width_marks_and_words_for_choices(one: Option) -> None:
     for text in (one.title.zh, one.help.zh, *(words.zh for _, words in one.names)):
         assert not re.search(r"[\u4e00-\u9fff][,;:()?!]|[,;:()?!][\u4e00-\u9fff]", text), text

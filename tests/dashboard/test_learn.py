@@ -16,7 +16,7 @@ from core.assets import LESSONS
 from core.errors import UserError, UserErrors
 from core.escaping import UserText
 from core.events import Measured, RunFinished, RunStarted, StepStarted
-from core.lessons import shelf
+from core.lessons import lesson_files
 from core.lessons.blocks import Choice, Lesson, Predict
 from core.lessons.diary import read_diary, write_diary
 from core.lessons.parse import KINDS, parse_lesson
@@ -42,7 +42,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
 
 
 def lesson(language: str = "en", name: str = "pruning") -> Lesson:
-    return next(found for found in shelf.bundled(language) if found.id == name)
+    return next(found for found in lesson_files.bundled(language) if found.id == name)
 
 
 def prepared(found: Lesson, key: str, step: int, figure: str) -> list[float]:
@@ -76,7 +76,7 @@ def finish(store: Workspace, run_id: str, accuracy: float) -> None:
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_every_lesson_is_listed_and_opens_without_an_answer_in_it(store: Workspace, language: str) -> None:
     listed = text(shown("learn", language))
-    for found in shelf.bundled(language):
+    for found in lesson_files.bundled(language):
         assert found.question.split("，")[0].split(",")[0][:12] in listed.replace("\\", "")
         app = shown("learn", language, lesson=found.id)
         assert len([b for b in app.button if str(b.key).startswith("learn_predict_button")]) == 1
@@ -253,7 +253,7 @@ def test_an_unknown_lesson_leads_to_the_list(store: Workspace) -> None:
 
 
 def test_ones_own_lesson_opens_shows_no_prepared_result_and_is_shared_as_it_came(store: Workspace) -> None:
-    shelf.add(store, LESSON.encode())
+    lesson_files.add(store, LESSON.encode())
     app = shown("learn")
     assert "A tiny lesson" in str([b.label for b in app.button])
     app = shown("learn", lesson="tiny")
@@ -272,7 +272,7 @@ def test_ones_own_lesson_opens_shows_no_prepared_result_and_is_shared_as_it_came
 @pytest.mark.parametrize("nasty", [":red[no] :smile:", "$x^2$", "`code` *em*", "-> www.example", "= 1+1"])
 def test_text_of_a_lesson_is_shown_as_text(store: Workspace, nasty: str) -> None:
     source = LESSON.replace("A tiny lesson", nasty).replace("A network is cut.", f"{nasty} is cut.")
-    shelf.add(store, source.encode())
+    lesson_files.add(store, source.encode())
     said = text(shown("learn", lesson="tiny"))
     assert nasty not in said  # it is escaped
     assert said.count(UserText(nasty).md()) == 2
@@ -297,8 +297,8 @@ def test_the_page_gives_the_whole_format_and_an_example_that_can_be_changed(stor
     assert {"Download every block and key, described", "Download an example"} <= offered
     told = (LESSONS / listing.FORMAT).read_text(encoding="utf-8")
     assert all(f"```{kind}" in told for kind in KINDS)
-    example = shelf.bundled("en")[0].text
-    mine = shelf.add(store, example.replace('id = "shared-representation"', 'id = "mine"', 1).encode())
+    example = lesson_files.bundled("en")[0].text
+    mine = lesson_files.add(store, example.replace('id = "shared-representation"', 'id = "mine"', 1).encode())
     assert mine.id == "mine"
 
 

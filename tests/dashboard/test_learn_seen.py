@@ -12,9 +12,9 @@ import pytest
 from playwright.sync_api import Page
 
 from core.lessons.diary import read_diary
+from core.lessons.lesson_files import bundled
 from core.lessons.parse import parse_lesson
 from core.lessons.prepared import kept
-from core.lessons.shelf import bundled
 from core.processes.dashboard import ensure_dashboard, stop_dashboard
 from core.processes.workers import stop_supervisor
 from core.workspace import Workspace

@@ -18,7 +18,7 @@ from core import formatting
 from core.assets import LESSON_RESULTS
 from core.lessons.blocks import Chart, Claim, Lesson, Paragraph, Predict, Question
 from core.lessons.diary import Diary, Prediction, forget_diary, own_runs, read_diary, write_diary
-from core.lessons.shelf import bundled
+from core.lessons.lesson_files import bundled
 from core.options import Value
 from core.recipe import stored_recipe
 from core.state import Status

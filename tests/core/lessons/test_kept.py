@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import UserError, UserErrors
-from core.lessons import shelf
+from core.lessons import lesson_files
 from core.lessons.diary import Diary, Prediction, forget_diary, own_runs, read_diary, write_diary
 from core.lessons.parse import parse_lesson
 from core.workspace import Workspace
@@ -24,20 +24,22 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_lesson_goes_from_one_workspace_to_another_byte_by_byte(store: Workspace, tmp_path: Path) -> None:
-    shelf.add(store, LESSON.encode())
-    (mine,) = shelf.own(store, "en")
+    lesson_files.add(store, LESSON.encode())
+    (mine,) = lesson_files.own(store, "en")
     other = Workspace.open_or_create(tmp_path / "other")
-    assert shelf.add(other, mine.text.encode()) == parse_lesson(LESSON.encode())
+    assert lesson_files.add(other, mine.text.encode()) == parse_lesson(LESSON.encode())
     assert content(other.path / "lessons") == content(store.path / "lessons")
-    shelf.remove(other, "tiny.en.md")
-    assert shelf.own(other, "en") == []
+    lesson_files.remove(other, "tiny.en.md")
+    assert lesson_files.own(other, "en") == []
 
 
 def test_of_a_lesson_in_two_languages_that_of_the_person_is_shown(store: Workspace) -> None:
-    shelf.add(store, LESSON.encode())
-    shelf.add(store, LESSON.replace('language = "en"', 'language = "zh"').replace("A tiny lesson", "小课").encode())
-    assert [lesson.title for lesson in shelf.own(store, "zh")] == ["小课"]
-    assert [lesson.title for lesson in shelf.own(store, "en")] == ["A tiny lesson"]
+    lesson_files.add(store, LESSON.encode())
+    lesson_files.add(
+        store, LESSON.replace('language = "en"', 'language = "zh"').replace("A tiny lesson", "小课").encode()
+    )
+    assert [lesson.title for lesson in lesson_files.own(store, "zh")] == ["小课"]
+    assert [lesson.title for lesson in lesson_files.own(store, "en")] == ["A tiny lesson"]
 
 
 @pytest.mark.parametrize(
@@ -48,23 +50,23 @@ def test_of_a_lesson_in_two_languages_that_of_the_person_is_shown(store: Workspa
 def test_a_refused_file_leaves_the_workspace_as_it_was(store: Workspace, data: bytes) -> None:
     before = content(store.path)
     with pytest.raises(UserErrors):
-        shelf.add(store, data)
+        lesson_files.add(store, data)
     assert content(store.path) == before
 
 
 @pytest.mark.parametrize("name", ["../../x.en.md", "tiny.en.md", "/etc/passwd", "", "tiny.en.md\0"])
 def test_only_own_lessons_can_be_deleted(store: Workspace, name: str) -> None:
     with pytest.raises(UserErrors):
-        shelf.remove(store, name)
+        lesson_files.remove(store, name)
 
 
 def test_a_lesson_that_was_changed_by_hand_is_told_and_can_be_deleted(store: Workspace) -> None:
-    shelf.add(store, LESSON.encode())
+    lesson_files.add(store, LESSON.encode())
     (store.path / "lessons" / "tiny.en.md").write_text("no lesson any more")
-    assert shelf.own(store, "en") == []
-    assert shelf.broken(store) == ["tiny.en.md"]
-    shelf.remove(store, "tiny.en.md")
-    assert shelf.broken(store) == []
+    assert lesson_files.own(store, "en") == []
+    assert lesson_files.broken(store) == ["tiny.en.md"]
+    lesson_files.remove(store, "tiny.en.md")
+    assert lesson_files.broken(store) == []
 
 
 def test_a_prediction_is_kept_and_the_first_one_stays(store: Workspace) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from core.lessons import shelf
+from core.lessons import lesson_files
 from core.lessons.titles import Title, title_of, titled
 from core.workspace import Workspace
 from tests.core.lessons.written import LESSON
@@ -14,20 +14,20 @@ from tests.core.lessons.written import LESSON
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_bundled_ones_have_their_number_and_the_languages_title(language: str) -> None:
-    for number, lesson in enumerate(shelf.bundled(language), 1):
+    for number, lesson in enumerate(lesson_files.bundled(language), 1):
         assert title_of(lesson.id, language) == Title(lesson.title, number)
 
 
 def test_own_ones_are_found_where_they_lie(tmp_path: Path) -> None:
     mine, teachers = Workspace.open_or_create(tmp_path / "a"), Workspace.open_or_create(tmp_path / "b")
     assert title_of("tiny", "en", mine, teachers) is None
-    shelf.add(teachers, LESSON.encode())
+    lesson_files.add(teachers, LESSON.encode())
     assert title_of("tiny", "en", mine, teachers) == Title("A tiny lesson", None)
     assert titled("tiny", "zh", mine, teachers) == "A tiny lesson", "there is no Chinese one"
-    shelf.add(teachers, LESSON.replace('"en"', '"zh"').replace("A tiny lesson", "小课").encode())
+    lesson_files.add(teachers, LESSON.replace('"en"', '"zh"').replace("A tiny lesson", "小课").encode())
     assert titled("tiny", "zh", mine, teachers) == "小课"
     assert titled("tiny", "en", mine, teachers) == "A tiny lesson"
-    shelf.add(teachers, LESSON.replace("A tiny lesson", "Another title").encode())
+    lesson_files.add(teachers, LESSON.replace("A tiny lesson", "Another title").encode())
     assert titled("tiny", "en", mine, teachers) == "Another title"
 
 

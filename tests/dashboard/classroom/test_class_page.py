@@ -16,7 +16,7 @@ from core.classroom.learners import Class, Learner
 from core.classroom.limits import Limits, limits, set_limits
 from core.classroom.overview import Predicted, everybody
 from core.events import RunCancelled, RunFinished
-from core.lessons.shelf import bundled
+from core.lessons.lesson_files import bundled
 from core.lessons.titles import titled
 from core.questions.collect import Collected, Refused, Taken
 from core.runs import Notes, Run

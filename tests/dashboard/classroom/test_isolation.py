@@ -9,7 +9,7 @@ import pytest
 from core.classroom.lent import lend_to_all
 from core.classroom.limits import Limits, set_limits
 from core.events import RunFinished
-from core.lessons import shelf
+from core.lessons import lesson_files
 from core.lessons.diary import Prediction, read_diary, write_diary
 from core.runs import Notes
 from core.search.store import create
@@ -32,7 +32,7 @@ def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Workspace, dic
     run = make(ana, RunFinished())
     run.annotate(Notes(name=SECRET))
     job = ana.create_job("dataset_report", {"dataset": SECRET})
-    shelf.add(ana, LESSON.replace("A tiny lesson", SECRET).encode())
+    lesson_files.add(ana, LESSON.replace("A tiny lesson", SECRET).encode())
     write_diary(ana, read_diary(ana, "pruning").predicted(0, Prediction(number=1.0)))
     kept(ana.models, SECRET)
     ids = {
@@ -95,7 +95,9 @@ def test_the_teachers_lessons_are_shown_where_the_teacher_lends_them(
     two: tuple[Workspace, dict[str, str]], tmp_path: Path
 ) -> None:
     root = Workspace(tmp_path / "w")
-    shelf.add(root, LESSON.replace('id = "tiny"', 'id = "lent"').replace("A tiny lesson", "Of the teacher").encode())
+    lesson_files.add(
+        root, LESSON.replace('id = "tiny"', 'id = "lent"').replace("A tiny lesson", "Of the teacher").encode()
+    )
     kept(root.models, "teachers")
     assert "Of the teacher" not in text(shown("learn", lesson="lent"))
     set_limits(root.path, Limits(teachers="read-only"))

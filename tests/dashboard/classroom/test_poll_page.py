@@ -10,7 +10,7 @@ from statistics import mean
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.lessons import shelf
+from core.lessons import lesson_files
 from core.lessons.blocks import Lesson, Predict
 from core.lessons.diary import Prediction, read_diary, write_diary
 from core.lessons.prepared import kept
@@ -32,7 +32,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]
 
 
 def lesson(name: str = "pruning", language: str = "en") -> Lesson:
-    return next(found for found in shelf.bundled(language) if found.id == name)
+    return next(found for found in lesson_files.bundled(language) if found.id == name)
 
 
 def slide_of(found: Lesson, place: int) -> str:
@@ -46,7 +46,7 @@ def with_choices() -> tuple[Lesson, int, Predict]:
     """A lesson, and its first prediction that is a choice."""
     return next(
         (found, place, asked)
-        for found in shelf.bundled("en")
+        for found in lesson_files.bundled("en")
         for place, asked in enumerate(found.predictions)
         if asked.choices
     )
@@ -140,7 +140,7 @@ def test_choices_are_lettered_and_counted(root: Workspace, monkeypatch: pytest.M
 def test_learners_are_called_to_what_the_teacher_shows(
     root: Workspace, monkeypatch: pytest.MonkeyPatch, language: str
 ) -> None:
-    ana, number = corner(root, "Ana"), [one.id for one in shelf.bundled("en")].index("pruning") + 1
+    ana, number = corner(root, "Ana"), [one.id for one in lesson_files.bundled("en")].index("pruning") + 1
     title = lesson("pruning", language).title
     words = {
         "en": (f"Your teacher is showing lesson {number}, “{title}”", "what do you predict?", "is in"),

@@ -136,7 +136,7 @@ def test_zeros_shrink_the_compressed_file_alone(
 
 
 @pytest.mark.parametrize("name", ["magnitude", "n_m"])
-def test_the_twin_loses_as_many_weights_of_every_layer_by_lot(
+def test_the_twin_loses_as_many_weights_of_every_layer_at_random(
     name: str, make_model: MakeModel, make_context: MakeContext
 ) -> None:
     model, context = make_model(), make_context()
@@ -146,8 +146,8 @@ def test_the_twin_loses_as_many_weights_of_every_layer_by_lot(
     twin, scratch = (make() for make in controls.values())
     assert sparse(twin) == pytest.approx(sparse(made), abs=1e-6)
     assert sparse(scratch) == pytest.approx(sparse(made), abs=1e-6)
-    zeros, by_lot = (kernels(one.net)["stage3.0.conv2.weight"] == 0 for one in (made, twin))
-    assert not torch.equal(zeros, by_lot)
+    zeros, random = (kernels(one.net)["stage3.0.conv2.weight"] == 0 for one in (made, twin))
+    assert not torch.equal(zeros, random)
     assert torch.equal(zeros, kernels(scratch.net)["stage3.0.conv2.weight"] == 0)
     if name == "n_m":
         assert_runs(twin, 2, 4)

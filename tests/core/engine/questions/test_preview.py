@@ -115,7 +115,7 @@ def test_a_global_cut_says_that_it_depends_on_training(tmp_path: Path) -> None:
     assert found[2].why == found[1].why
 
 
-def test_a_global_cut_by_lot_is_known_exactly(tmp_path: Path, make_context: MakeContext) -> None:
+def test_a_global_random_cut_is_known_exactly(tmp_path: Path, make_context: MakeContext) -> None:
     text = SMALL.format(dataset="digits", labels=0)
     text += '[[steps]]\nstage = "prune"\nmethod = "random"\nscope = "global"\nepochs = 0\n'
     found = rows(preview(text, tmp_path))[1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from core.lessons import shelf
+from core.lessons import lesson_files
 from core.lessons.blocks import Lesson
 from dashboard.classroom import teachers_own
 from dashboard.session import Language, put_query, raw_query, workspace
@@ -17,8 +17,8 @@ def find(asked: str, language: Language) -> Lesson | None:
 
 def every(language: Language) -> list[Lesson]:
     """The bundled lessons, those that a teacher lends, then a person's own."""
-    mine = [replace(lesson, own=True) for lesson in shelf.own(workspace(), language)]
-    return [*shelf.bundled(language), *teachers_own.lessons(language), *mine]
+    mine = [replace(lesson, own=True) for lesson in lesson_files.own(workspace(), language)]
+    return [*lesson_files.bundled(language), *teachers_own.lessons(language), *mine]
 
 
 def presenting() -> bool:
