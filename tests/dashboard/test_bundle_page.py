@@ -71,7 +71,7 @@ def test_three_clicks_lead_to_a_bundle_that_runs_in_a_clean_folder(
     download = page.locator(".st-key-tradeoffs_bundle_1_box [data-testid=stDownloadButton] button")
     download.wait_for(timeout=120_000)
     told = page.locator(".st-key-tradeoffs_bundle_1_box").text_content() or ""
-    assert "answers 360 of 360 test images as measured; largest difference of a probability: 0." in told
+    assert "measured answer for 360 of 360 test images; largest difference in a probability: 0." in told
     with page.expect_download() as got:
         download.click()
     assert got.value.suggested_filename == "condenser-to-take-away-step-0.zip"
