@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.escaping import UserText
+from core.machine import machine
 from core.questions.layers import Filters, Layer, Layers, Spent, Weights
 from dashboard.charts import layer_costs
 from dashboard.charts import weights as weights_chart
@@ -59,7 +61,10 @@ def test_every_layer_stands_in_the_table_with_its_units() -> None:
     assert "lost in 4 bits, points" not in table, "what was not measured is absent"
     told = "\n".join(one.value for one in app.caption)
     assert "20 B of other numbers, and 80 B" in told
-    assert "One image takes 0.14 ms here: median of 30 runs, 1 thread" in told
+    assert (
+        f"One image takes 0.14 ms on this machine ({UserText(machine().processor).md()}): median of 30 runs, 1 thread"
+        in told
+    )
     assert "Add 20 µs" in told
     assert "Between the operators, for handing over: 30 µs" in told
     assert "1 of 2 filters are gone" in told
