@@ -48,7 +48,7 @@ def test_a_script_begins_at_the_top_of_the_page() -> None:
     top = get_default_dg_stack_value()
     context_dg_stack.set((*top, st.container()))
     runner = object.__new__(ScriptRunner)
-    runner._script_thread = None
+    runner._script_thread, runner._session_id = None, "a visit"
     with pytest.raises(RuntimeError, match="script thread"):
         runner._run_script(RerunData())
     assert context_dg_stack.get() == top
