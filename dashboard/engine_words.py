@@ -14,7 +14,7 @@ import string
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from itertools import chain
+from itertools import chain, islice
 
 from core.closing_words import PHRASES
 from core.escaping import UserText
@@ -27,6 +27,9 @@ SENTENCES = re.compile(r"(?<=[.!?]) ")
 MORE = re.compile(r" and [\d,]+ more$")  # how the engine ends a list of names that it cuts
 NOTHING = "nothing"  # how the engine says that a value is missing
 LATIN_END = re.compile(r"[\x21-\x7e]$")
+DEEPEST = 3  # sentences within sentences; a person's own text may have any number of marks
+MOST_MARKS = 3  # of a kind, at which a text is taken apart
+LONGEST = 600  # characters of a sentence of the engine
 
 
 def told(text: str) -> str:
@@ -52,19 +55,25 @@ class Form:
     chinese: str
     fixed: int  # characters that are not places
 
-    def of(self, text: str) -> str | None:
+    def of(self, text: str, depth: int) -> str | None:
         """The text in Chinese; None if it is another one."""
         match = self.pattern.fullmatch(text)
-        return None if match is None else self.chinese.format(**{n: _Place(v) for n, v in match.groupdict().items()})
+        if match is None:
+            return None
+        return self.chinese.format(**{name: _Place(value, depth + 1) for name, value in match.groupdict().items()})
 
 
-class _Place(str):
+@dataclass(frozen=True)
+class _Place:
     """A value of a sentence, translated where the Chinese asks for `words`."""
 
-    __slots__ = ()
+    value: str
+    depth: int
 
     def __format__(self, wanted: str) -> str:
-        return _chinese(str(self)) if wanted == "words" else MORE.sub(lambda found: _chinese(found[0]), str(self))
+        if wanted == "words":
+            return _chinese(self.value, self.depth)
+        return MORE.sub(lambda found: _chinese(found[0], self.depth), self.value)
 
 
 @cache
@@ -94,45 +103,50 @@ def form(english: str, chinese: str) -> Form:
 
 
 @lru_cache(maxsize=4096)
-def _chinese(text: str) -> str:
-    """The reading of the text that leaves the fewest English words; the text itself where there is none."""
-    return min(chain(_whole(text), _in_parts(text), [text]), key=lambda read: len(WORD.findall(read)))
+def _chinese(text: str, depth: int = 0) -> str:
+    """The reading of the text that leaves the fewest English words; the text itself where there is none, or where it
+    lies too deep in another."""
+    if depth > DEEPEST:
+        return text
+    if len(text) > LONGEST:
+        return next(_joined(SENTENCES.split(text), "", depth + 1), text)
+    return min(chain(_whole(text, depth), _in_parts(text, depth + 1), [text]), key=lambda read: len(WORD.findall(read)))
 
 
-def _whole(text: str) -> Iterator[str]:
+def _whole(text: str, depth: int) -> Iterator[str]:
     bare = text.strip()
-    yield from (found for form in forms() if bare and (found := form.of(bare)) is not None)
+    yield from (found for form in forms() if bare and (found := form.of(bare, depth)) is not None)
 
 
-def _in_parts(text: str) -> Iterator[str]:
+def _in_parts(text: str, depth: int) -> Iterator[str]:
     """The text put together from its parts, for each way in which the engine joins sentences."""
-    yield from _joined(SENTENCES.split(text.strip()), "")
-    yield from _joined(text.split("; "), "；")
-    yield from _around(text, ": ", "：", "")
-    if text[:1] == "(" and text[-1:] == ")" and _known(text[1:-1]):
-        yield f"（{_chinese(text[1:-1])}）"
+    yield from _joined(SENTENCES.split(text.strip()), "", depth)
+    yield from _joined(text.split("; "), "；", depth)
+    yield from _around(text, ": ", "：", "", depth)
+    if text[:1] == "(" and text[-1:] == ")" and _known(text[1:-1], depth):
+        yield f"（{_chinese(text[1:-1], depth)}）"
     if text.endswith(")"):
-        yield from _around(text.removesuffix(")"), " (", "（", "）")
+        yield from _around(text.removesuffix(")"), " (", "（", "）", depth)
     parts = text.split(", ")
-    if len(parts) > 1 and all(map(_known, parts)):
-        yield "，".join(map(_chinese, parts))
+    if len(parts) > 1 and all(_known(part, depth) for part in parts):
+        yield "，".join(_chinese(part, depth) for part in parts)
 
 
-def _joined(parts: Sequence[str], between: str) -> Iterator[str]:
+def _joined(parts: Sequence[str], between: str, depth: int) -> Iterator[str]:
     """The parts, each in Chinese as far as it is known."""
-    if len(parts) > 1 and any(map(_known, parts)):
-        told = [_chinese(part) for part in parts]
+    if len(parts) > 1 and any(_known(part, depth) for part in parts):
+        told = [_chinese(part, depth) for part in parts]
         apart = [between or (" " if LATIN_END.search(part) else "") for part in told[:-1]]
         yield "".join(part + gap for part, gap in zip(told, [*apart, ""], strict=True))
 
 
-def _around(text: str, mark: str, chinese: str, end: str) -> Iterator[str]:
+def _around(text: str, mark: str, chinese: str, end: str, depth: int) -> Iterator[str]:
     """`name: reason` or `name (reason)`, of which one side is the engine's."""
-    for at in (found.start() for found in re.finditer(re.escape(mark), text)):
+    for at in (found.start() for found in islice(re.finditer(re.escape(mark), text), MOST_MARKS)):
         head, tail = text[:at], text[at + len(mark) :]
-        if _known(head) or _known(tail):
-            yield f"{_chinese(head)}{chinese}{_chinese(tail)}{end}"
+        if _known(head, depth) or _known(tail, depth):
+            yield f"{_chinese(head, depth)}{chinese}{_chinese(tail, depth)}{end}"
 
 
-def _known(text: str) -> bool:
-    return _chinese(text) != text
+def _known(text: str, depth: int) -> bool:
+    return _chinese(text, depth) != text

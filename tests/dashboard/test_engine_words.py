@@ -280,3 +280,10 @@ def test_what_older_runs_have_stored_is_told_in_chinese() -> None:
     with speaking("zh"):
         english = [each for each in said if re.search("[A-Za-z]+(?: [a-z]+){2,}", engine_words.told(each))]
     assert english == []
+
+
+@pytest.mark.parametrize("text", ["a: " * 1000, "x (" * 500 + ")" * 500, "a: b (c). d; e, " * 200, "got 3, " * 500])
+def test_a_persons_text_of_many_marks_stays_as_it_is(text: str) -> None:
+    """However often it could be taken apart: a text without end must not end a page."""
+    with speaking("zh"):
+        assert sorted(engine_words.WORD.findall(engine_words.told(text))) == sorted(engine_words.WORD.findall(text))
