@@ -54,9 +54,11 @@ class JobDispatcher:
         self._given: set[str] = set()  # jobs that were given to a worker by this dispatcher
         self._later: dict[str, float] = {}  # jobs whose folder could not be read or written, and when to try again
         self._cancelled_at: float | None = None
+        self.waits = False  # whether a job could begin, had it a worker
 
     def turn(self) -> None:
         """Does what is due now."""
+        self.waits = False
         if self._running is not None:
             self._watch(self._running)
         if self._running is None:
@@ -123,6 +125,7 @@ class JobDispatcher:
         again = self._idle is not None and self._idle.alive()
         worker = self._idle if again else self._spare()
         if worker is None:
+            self.waits = True
             return
         self._idle, self._idle_since = worker, time.monotonic()  # until the job is handed over: the disk may fail
         self._give(job, worker)

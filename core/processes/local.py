@@ -21,16 +21,22 @@ class LocalExecutor:
     """Gives runs to the spare worker; see `Executor`."""
 
     def __init__(
-        self, workspace: Workspace, command: tuple[str, ...], timeouts: Timeouts, give_up: Callable[[str], None]
+        self,
+        workspace: Workspace,
+        command: tuple[str, ...],
+        timeouts: Timeouts,
+        give_up: Callable[[str], None],
+        may_wait: Callable[[], bool] = lambda: False,
     ) -> None:
         self.workspace = workspace
+        self.may_wait = may_wait  # whether a spare worker would only take the runs at work their cores
         self.spare = Spare(workspace, command, timeouts, give_up)
         self._needs: dict[str, Need] = {}  # what runs take, by their ids
         self._gpus: dict[str, int] = {}  # the GPU that a run was given
 
     def turn(self) -> None:
         """Keeps a spare worker ready."""
-        self.spare.keep()
+        self.spare.keep(later=self.spare.worker is None and self.may_wait())
 
     def is_ready(self) -> bool:
         """Whether there is a spare worker, if only one that still imports."""
@@ -42,6 +48,10 @@ class LocalExecutor:
         self._needs = {each: need for each, need in self._needs.items() if each in known}
         taken = [self._need(each) for each in going if not place_of(each).node]  # the others are on a cluster
         return slots(self.workspace).admits(self._need(run), taken) and (not taken or is_room())
+
+    def is_full(self, going: Sequence[Run]) -> bool:
+        """Whether those that go on take every core that runs may use."""
+        return bool(going) and not slots(self.workspace).admits(Need(), [self._need(each) for each in going])
 
     def refusal(self, run: Run) -> UserError | None:
         """None: a run that asks for too much fails by itself, with the reason."""

@@ -33,8 +33,9 @@ class Spare:
         self._start_after = 0.0
         self._since = 0.0
 
-    def keep(self) -> None:
-        """Starts a process where there is none; reports if none can be started, and ends one that hangs."""
+    def keep(self, *, later: bool = False) -> None:
+        """Starts a process where there is none, unless that is to be done `later`; reports if none can be started, and
+        ends one that hangs."""
         self.children = [worker for worker in self.children if worker.alive()]  # also reaps ended ones
         if self.worker is not None and not self.worker.alive():
             self._failures += 1
@@ -46,7 +47,7 @@ class Spare:
         if self._loading is not None and (self.worker is None or self.worker.ready()):
             self._loading.close()
             self._loading = None
-        if self.worker is None and time.monotonic() >= self._start_after and self._may_load():
+        if self.worker is None and not later and time.monotonic() >= self._start_after and self._may_load():
             self.worker = start_worker(self.workspace.logs, self.command)
             self._since = time.monotonic()
         elif self.worker is not None and self._failures and self.worker.ready():

@@ -21,6 +21,7 @@ from typing import NamedTuple, ParamSpec
 from core.cache import make_room
 from core.classroom.limits import MINUTES_CODE, time_spent
 from core.classroom.places import is_corner
+from core.cluster.nodes import place_of
 from core.cluster.setting import cluster_of
 from core.disk import disk_message
 from core.errors import UserError
@@ -64,7 +65,7 @@ class Supervisor:
         self.stopping = False
         self.monitors: dict[str, RunMonitor] = {}
         self.everyone = Everyone(workspace)
-        self.local = LocalExecutor(workspace, command, self.timeouts, self._give_up_next)
+        self.local = LocalExecutor(workspace, command, self.timeouts, self._give_up_next, self._may_wait)
         self.executor: Executor = self.local
         self._address = ""  # of the cluster that `executor` uses
         self.dispatcher = JobDispatcher(self.everyone, self.timeouts, self.local.spare.take)
@@ -156,6 +157,12 @@ class Supervisor:
     def children(self) -> list[Worker]:
         """The workers of this machine that were given a run or jobs and have not ended."""
         return self.local.spare.children
+
+    def _may_wait(self) -> bool:
+        """Whether nothing waits for the spare worker while the runs at work take all cores: its imports, of seconds,
+        would be theirs."""
+        here = [monitor.run for monitor in self.monitors.values() if not place_of(monitor.run).node]
+        return self.local.is_full(here) and not self.dispatcher.waits and not self._waiting()
 
     def _give_up_next(self, log: str) -> None:
         what = "The process that does the work could not be started."

@@ -240,6 +240,37 @@ def test_a_run_starts_within_a_second_once_the_spare_is_warm(workspace: Workspac
     until(over(run))
 
 
+def test_no_spare_is_loaded_on_cores_that_a_run_takes_until_something_waits(
+    workspace: Workspace, keeper: Supervisor
+) -> None:  # fmt: skip
+    """Its imports take seconds of a core, which would be the run's."""
+    set_slots(workspace, 2)
+    run = workspace.submit(taking(2, 1000))
+    turn_until(keeper, lambda: run.state().last_progress is not None)
+    for _ in range(20):
+        keeper.turn()
+    assert keeper.spare is None
+    asked = workspace.create_job("echo", {})
+    turn_until(keeper, asked.done)
+    assert not run.state().status.is_over
+    turn_until(keeper, lambda: over(run)() and not keeper.monitors)
+    warm(keeper)
+
+
+def test_a_spare_is_loaded_beside_a_run_that_leaves_a_core_and_for_the_next_in_the_queue(
+    workspace: Workspace, keeper: Supervisor
+) -> None:  # fmt: skip
+    set_slots(workspace, 2)
+    run = workspace.submit(taking(1, 1000))
+    turn_until(keeper, lambda: run.state().last_progress is not None)
+    warm(keeper)
+    second, third = workspace.submit(taking(1, 1000)), workspace.submit(taking(1))
+    turn_until(keeper, lambda: second.id in keeper.monitors)
+    warm(keeper)
+    assert third.id not in keeper.monitors
+    assert not run.state().status.is_over
+
+
 def test_a_waiting_run_that_was_cancelled_paused_or_deleted_is_passed_over(
     workspace: Workspace, keeper: Supervisor
 ) -> None:
