@@ -15,6 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Lock
 from typing import Any
 
 from core.engine.confined_child import GLANCE, STILL, Conversation, StoppedError, end_child, start_child
@@ -68,6 +69,7 @@ class Decoder:
 
     def __init__(self) -> None:
         self._child: subprocess.Popen[bytes] | None = None
+        self._taking = Lock()  # whoever stops listening closes it from another thread, amid an image
 
     def decode(self, data: bytes, white: int = WHITE) -> Answer:
         """The clean image; `white` is what counts as white in 16 bits, and 0 asks what such an image holds."""
@@ -108,9 +110,10 @@ class Decoder:
 
     def close(self) -> None:
         """Kills the child process, if there is one."""
-        if self._child is not None:
-            end_child(self._child)
-            self._child = None
+        with self._taking:
+            child, self._child = self._child, None  # before it ends: a second try may begin a new one meanwhile
+        if child is not None:
+            end_child(child)
 
 
 def _decoded(facts: dict[str, Any], data: bytes) -> Decoded:

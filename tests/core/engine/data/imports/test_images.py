@@ -8,6 +8,7 @@ import os
 import struct
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 import zlib
@@ -667,10 +668,11 @@ def test_a_stream_that_breaks_at_once_is_damaged_and_not_empty(tmp_path: Path) -
     assert got.skipped == [{"file": "cats/broken.png", "reason": "damaged: it cannot be unpacked"}]
 
 
+@pytest.mark.parametrize("its_thread_waits", [0.3, 0.0])
 def test_who_stops_listening_leaves_no_decoder_behind(
-    own_child: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    own_child: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, its_thread_waits: float
 ) -> None:
-    """Both decoders are amid their first image, and would give it a second try."""
+    """Both decoders are amid their first image, and would give it a second try, before or after they are closed."""
     for name in ("SECONDS", "STILL"):
         monkeypatch.setattr(f"core.engine.data.imports.decoder_pool.{name}", 60.0)
     begun = tmp_path / "begun"
@@ -691,7 +693,8 @@ def test_who_stops_listening_leaves_no_decoder_behind(
 
     def end(child: subprocess.Popen[bytes]) -> None:
         child.kill()
-        time.sleep(0.3)  # in which its thread sees the end of the pipe
+        here = threading.current_thread() is threading.main_thread()
+        time.sleep(0.3 if here else its_thread_waits)  # in which its thread sees the end of the pipe
         end_child(child)
 
     children: list[subprocess.Popen[bytes]] = []
