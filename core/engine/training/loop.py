@@ -150,6 +150,9 @@ def fit(
                 figures = clock.figures(tally, epoch, batches)
                 with swapped_in(average, learner):
                     evaluation = evaluate(model, context.data.validation, context, precision)
+                if not math.isfinite(evaluation.loss):  # the last step of the epoch broke the weights
+                    state = _roll_back(state, learner, optimizer, schedule, context)
+                    continue
                 found = (evaluation.accuracy, evaluation.loss)
                 state = checkpoints.advance(state, learner, optimizer, found, precision, average)
                 state = checkpoints.save(context.folder, state, due=state.epoch == schedule.epochs)
@@ -298,7 +301,7 @@ def _roll_back(
 ) -> checkpoints.State:
     """Returns to the end of the last epoch with half the learning rate; the third time in a row it is an error."""
     if state.halvings == 2:
-        rate = schedule.learning_rate or state.rate * 4
+        rate = (schedule.learning_rate or 1.0) * state.rate * 4  # earlier epochs may have halved it already
         raise UserError(
             "diverged",
             "learning_rate",
