@@ -19,7 +19,7 @@ from core.engine.method import knob
 from core.engine.model import Model
 from core.engine.quantize import Calibration, Conversion, Quantize
 from core.engine.quantize.arithmetic import fake_quantize
-from core.engine.quantize.calibration import observe
+from core.engine.quantize.calibration import observe, shortage
 from core.engine.quantize.correction import correct_biases, mean_shifts
 from core.engine.quantize.equalization import equalize
 from core.engine.quantize.fallback import LOOKED_AT, Fallback, segments, within_drop
@@ -147,7 +147,7 @@ class Static(Quantize):
         limit = self.calibration_images
         found, seen = observe(model, sorted(set(origin.values())), calibration, limit, self.calibration)
         ranges = {name: found[origin] for name, origin in origin.items()}
-        notes = [f"Only {seen} calibration images were there; {limit} were asked for."] if seen < limit else []
+        notes = shortage(seen, limit)
 
         head = frozenset(list(segments(model).values())[-1]) if self.float_head else frozenset()
         shifts = self._shifts(model, calibration)
