@@ -90,6 +90,10 @@ class Static(Quantize):
         ge=0.0, le=50.0, unit="points", names={0.0: ("no bound", "不限")}, usual=1.0, first=True,
     )  # fmt: skip
 
+    def only_rounds(self) -> bool:
+        """Not where channels were rescaled between layers."""
+        return super().only_rounds() and self.equalize == "none"
+
     def file_size(self) -> FileSize:
         """A channel has an int32 bias and, with a scale of its own, scales and zero points of weight and bias; an
         operation takes 700 bytes with the pairs around it (632 … 831 measured on 22 networks)."""
