@@ -105,6 +105,7 @@ PHRASES = {
     "why_rounding_earlier": "{part} of {whole} layers ran int8 kernels, but at {time} ms an image rounding the activations between layers costs what the cheaper arithmetic saves",  # noqa: E501
     "why_integers_unknown": "{part} of {whole} layers ran integer kernels, and why that is not faster is not known",
     "why_more": "the network does more multiplications than before ({before} → {after})",
+    "why_about_as_many": "the network does about as many multiplications as before ({before} → {after})",
     "why_as_many": "the network does as many multiplications as before ({count})",
     "why_zeros": "this runtime multiplies by zeros as by other numbers ({share} of the weights are zero)",
     "why_zeros_compressed": "this runtime multiplies by zeros as by other numbers ({share} of the weights are zero); only the compressed file shrinks",  # noqa: E501

@@ -136,14 +136,16 @@ class Receipt:
     def _why_not_faster(self, other: Subject, uses: tuple[KernelUse, ...], empty: float) -> str:
         if self.twin is not None:
             return why_rounding_is_not_faster(self.after.path, other.path, uses, self._threads)
+        counts = f"({count_of(other.macs)} → {count_of(self.after.macs)})"
         if self.after.macs > other.macs * MATTERS:
-            counts = f"({count_of(other.macs)} → {count_of(self.after.macs)})"
             return f"the network does more multiplications than before {counts}"
         if other.macs <= self.after.macs * MATTERS:
             if self._only_zeros(other, empty):
                 smaller = compressed_bytes(self.after.path) < compressed_bytes(other.path)
                 only = "; only the compressed file shrinks" if smaller else ""
                 return f"{MULTIPLIED} ({empty:.0%} of the weights are zero){only}"
+            if self.after.macs != other.macs:
+                return f"the network does about as many multiplications as before {counts}"
             return f"the network does as many multiplications as before ({count_of(self.after.macs)})"
         fewer = f"it does {other.macs / self.after.macs:.1f}× fewer multiplications, but "
         return fewer + why_fewer_are_not_faster(kernels(other.path, self._threads), uses)

@@ -146,6 +146,8 @@ def test_as_many_or_more_multiplications(tmp_path: Path) -> None:
     assert "as many multiplications as before (1 k)" in of_latency(subject(path), before=subject(path))
     more = of_latency(subject(path, 3000, ms=2.0), before=subject(path))
     assert "more multiplications than before (1 k → 3 k)" in more
+    fewer = of_latency(subject(path, 970_000), before=subject(path, 1_000_000))
+    assert "about as many multiplications as before (1 M → 970 k)" in fewer
 
 
 def test_zeros_are_a_reason_only_where_the_step_made_them(tmp_path: Path) -> None:
