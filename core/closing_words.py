@@ -74,6 +74,7 @@ PHRASES = {
     "worth_target_more_open": "On the target, {step} was of no proven help: it is {points:point|points} better than its control, {control}{verdict}.",  # noqa: E501
     "worth_target_same": "On the target, {step} was of no proven help: its control, {control}, is as accurate{verdict}.",  # noqa: E501
     "kept": "{step}: training did not improve the incoming model, which was kept.",
+    "kept_within": "{step}: training that improved nothing was not kept.",
     "not_faster": "{step} made it smaller, not faster{why}.",
     "not_smaller": "{step} made it faster, not smaller{why}.",
     "neither": "{step} made it neither smaller nor faster{why}.",
@@ -250,6 +251,8 @@ def _details(found: Closing, voice: Voice) -> Iterator[str]:
         yield from _worth_lines(worth, found, voice)
     for point in found.kept:
         yield say("kept", step=step_name(point, found, voice))
+    for point in found.kept_within:
+        yield say("kept_within", step=step_name(point, found, voice))
     yield from _shortfalls(found, voice)
     yield from _take(found, voice)
 

@@ -158,7 +158,7 @@ class Prune(Method, ABC):
         for number, (net, epochs) in enumerate(zip(cuts, self._shares(), strict=True)):
             part = context.part(f"round-{number}").after(done, self.epochs)
             cut = "the cut network" if self.rounds == 1 else f"the network after cut {number + 1} of {self.rounds}"
-            thinned = self._recover(whole.with_net(net), whole, epochs, part, Incumbent(cut))
+            thinned = self._recover(whole.with_net(net), whole, epochs, part, Incumbent(cut, came_in=False))
             thinned.net.cpu()
             done += epochs
         return thinned

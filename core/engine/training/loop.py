@@ -30,7 +30,7 @@ from core.engine.training.precision import autocast, choose_precision, name_of
 from core.engine.training.schedule import Schedule
 from core.engine.training.small_sets import warn_small_dataset
 from core.errors import UserError
-from core.gap import KEPT
+from core.gap import KEPT, KEPT_WITHIN
 
 __all__ = ["UNLABELLED", "Batch", "Evaluation", "Examples", "Loss", "Schedule", "evaluate", "fit", "view"]
 
@@ -46,12 +46,14 @@ class Incumbent:
     """The trained network that training has to beat on validation; `name` is shown to users.
 
     It is the incoming network, or `net`, another one of the same shapes. `drop`, a fraction, is how far below its
-    accuracy training may end, for training that optimises something other than this accuracy.
+    accuracy training may end, for training that optimises something other than this accuracy. `came_in`: if it is kept,
+    the whole step gave nothing better than the model that came into it.
     """
 
     name: str = "the network that came in"
     net: nn.Module | None = None
     drop: float = 0.0
+    came_in: bool = True
 
 
 ITSELF = Incumbent()
@@ -273,7 +275,7 @@ def _tell_kept(state: checkpoints.State, incumbent: Incumbent, context: Context)
         message = f"After every epoch, validation accuracy was more than {points} below {had}: its weights are kept."
     else:
         message = f"Training did not improve on {had}: its weights are kept."
-    context.remark(KEPT, message)
+    context.remark(KEPT if incumbent.came_in else KEPT_WITHIN, message)
 
 
 def _train_mode(net: nn.Module, frozen: Sequence[nn.Module]) -> None:
