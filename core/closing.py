@@ -13,12 +13,13 @@ from typing import Any, Literal
 
 from core.controls import WITHOUT_TEACHER, code_of
 from core.difference import Difference, Pairing, difference, on_target
-from core.gap import KEPT, in_run
+from core.gap import KEPT, KEPT_WITHIN, in_run
 from core.points import Latency, Point
 from core.state import Status
 
 MATTERS = 1.05  # times smaller or faster; less than that is no gain, as in receipts
 NEAR = 0.02  # of validation accuracy; among models this close to the best, the smallest is recommended
+CHANGING = ("prune", "quantize")  # what comes out of them never came in; earlier versions made the remark here too
 OTHERS_TEACH = ("mutual", "assistant")  # methods whose student learns from another network than the incoming one
 CONDITIONS = ("runtime", "device", "threads", "batch")  # latencies can be compared if these are the same
 
@@ -65,8 +66,9 @@ class Shortfall:
 class Closing:
     """The conclusion about a run's `points`, in the order of its steps. `smaller` is the first file's size divided by
     the last's; `taught`: the last model's only teacher is the first; `kept` are the steps whose training improved
-    nothing, so that the incoming model was kept; `take` is the model to deploy, None if none is known to be better
-    than chance."""
+    nothing, so that the incoming model was kept, `kept_within` those with training, or a part of it, that improved
+    nothing over what the step had made before; `take` is the model to deploy, None if none is known to be better than
+    chance."""
 
     status: Status
     points: tuple[Point, ...]
@@ -78,6 +80,7 @@ class Closing:
     worths: tuple[Worth, ...] = ()
     shortfalls: tuple[Shortfall, ...] = ()
     kept: tuple[Point, ...] = ()
+    kept_within: tuple[Point, ...] = ()
     at_chance: tuple[Point, ...] = ()
     take: Point | None = None
 
@@ -121,7 +124,8 @@ def closing(
         target=on_target(last, first) if several else None,
         worths=tuple(_worths(chain, controls, pairing)),
         shortfalls=tuple(found for point in chain[1:] if (found := shortfall(point)) is not None),
-        kept=tuple(point for point in chain if KEPT in _listed(point, "remarks")),
+        kept=tuple(point for point in chain if _kept_incoming(point)),
+        kept_within=tuple(point for point in chain if _kept_within(point)),
         at_chance=tuple(point for point in chain if point.is_at_chance),
         take=take(chain),
     )
@@ -131,7 +135,7 @@ def _taught(chain: Sequence[Point]) -> bool:
     """Whether the first model is the teacher, and the only one, that the last model learned from."""
     lessons = [n for n, point in enumerate(chain) if point.stage == "distill"]
     student = chain[1] if lessons == [1] else None
-    return student is not None and student.method not in OTHERS_TEACH and KEPT not in _listed(student, "remarks")
+    return student is not None and student.method not in OTHERS_TEACH and not _kept_incoming(student)
 
 
 # time
@@ -193,6 +197,17 @@ def _why(notes: Sequence[str], start: str) -> str:
     return ""
 
 
+def _kept_incoming(point: Point) -> bool:
+    """Whether its model is the one that came into the step."""
+    return KEPT in _listed(point, "remarks") and point.stage not in CHANGING
+
+
+def _kept_within(point: Point) -> bool:
+    """Whether training within the step gave nothing better than what the step had before it."""
+    remarks = _listed(point, "remarks")
+    return KEPT_WITHIN in remarks or (KEPT in remarks and point.stage in CHANGING)
+
+
 def _listed(point: Point, name: str) -> list[str]:
     found = point.receipt.get(name)
     return [str(each) for each in found] if isinstance(found, list) else []
@@ -204,7 +219,7 @@ def _listed(point: Point, name: str) -> list[str]:
 def _worths(chain: Sequence[Point], controls: Sequence[Point], pairing: Pairing) -> Iterator[Worth]:
     """Each step's model compared with its controls; the one without a teacher first. Steps that kept the incoming model
     are left out, because the control is then no counterpart of their model."""
-    steps = {point.step: point for point in chain if KEPT not in _listed(point, "remarks")}
+    steps = {point.step: point for point in chain if not _kept_incoming(point)}
     for control in sorted(controls, key=lambda c: (c.control != WITHOUT_TEACHER, c.step)):
         point = steps.get(control.step)
         if point is None:

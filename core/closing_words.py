@@ -74,6 +74,7 @@ PHRASES = {
     "worth_target_more_open": "On the target, {step} was of no proven help: it is {points:point|points} better than its control, {control}{verdict}.",  # noqa: E501
     "worth_target_same": "On the target, {step} was of no proven help: its control, {control}, is as accurate{verdict}.",  # noqa: E501
     "kept": "{step}: training did not improve the incoming model, which was kept.",
+    "kept_within": "{step}: training that improved nothing was not kept.",
     "not_faster": "{step} made it smaller, not faster{why}.",
     "not_smaller": "{step} made it faster, not smaller{why}.",
     "neither": "{step} made it neither smaller nor faster{why}.",
@@ -105,6 +106,7 @@ PHRASES = {
     "why_rounding_earlier": "{part} of {whole} layers ran int8 kernels, but at {time} ms an image rounding the activations between layers costs what the cheaper arithmetic saves",  # noqa: E501
     "why_integers_unknown": "{part} of {whole} layers ran integer kernels, and why that is not faster is not known",
     "why_more": "the network does more multiplications than before ({before} → {after})",
+    "why_about_as_many": "the network does about as many multiplications as before ({before} → {after})",
     "why_as_many": "the network does as many multiplications as before ({count})",
     "why_zeros": "this runtime multiplies by zeros as by other numbers ({share} of the weights are zero)",
     "why_zeros_compressed": "this runtime multiplies by zeros as by other numbers ({share} of the weights are zero); only the compressed file shrinks",  # noqa: E501
@@ -249,6 +251,8 @@ def _details(found: Closing, voice: Voice) -> Iterator[str]:
         yield from _worth_lines(worth, found, voice)
     for point in found.kept:
         yield say("kept", step=step_name(point, found, voice))
+    for point in found.kept_within:
+        yield say("kept_within", step=step_name(point, found, voice))
     yield from _shortfalls(found, voice)
     yield from _take(found, voice)
 

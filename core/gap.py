@@ -19,6 +19,7 @@ from core.intervals import STUDENT, student
 from core.points import Point
 
 KEPT = "kept_incoming"  # the remark of a step whose training did not improve the incoming model
+KEPT_WITHIN = "kept_within"  # of one in which training, or a part of it, did not improve what the step had made before
 GAP = "gap_recovered"  # in a receipt
 SHARE = ("share", "low", "high")
 

@@ -19,7 +19,7 @@ from core.closing_words import ENGLISH, PHRASES, brief, english, lines, reason, 
 from core.controls import RANDOM_PRUNING, WITHOUT_TEACHER
 from core.difference import Paired
 from core.events import Measured, RunFailed, RunFinished, RunStarted
-from core.gap import KEPT
+from core.gap import KEPT, KEPT_WITHIN
 from core.points import Latency, Point
 from core.runs import Run
 from core.state import RunState, Status, fold
@@ -103,7 +103,7 @@ def model(
         ]
         told += ["no gain in latency (1.000 → 2.000 ms): the network does as many multiplications as before (1.5 M)"]
         receipt["no_gain"] = told
-        receipt["remarks"] = [KEPT] if draw.random() < 0.1 else []
+        receipt["remarks"] = [KEPT if step % 2 else KEPT_WITHIN] if draw.random() < 0.1 else []
     latency = Latency(
         runtime="onnxruntime", device="cpu", threads=1, batch=1, n=50, p50=ms, p95=1.1 * ms, noisy=draw.random() < 0.2
     )
@@ -196,10 +196,14 @@ def second(told: Told) -> Iterator[str]:
     if low:
         own = "But its last model is not proven better" if last in low else "Not proven better than chance: "
         yield own
-    kept = [p["step"] for p in points if KEPT in p["receipt"].get("remarks", [])]
+    said = {p["step"]: p["receipt"].get("remarks", []) for p in points}
+    made = [p["step"] for p in points if p["stage"] in ("prune", "quantize")]  # a cut or rounded model never came in
+    kept = [step for step, codes in said.items() if KEPT in codes and step not in made]
     yield from worth(points, controls, kept, told)
     for step in kept:
         yield f"{NAMES[points[step]['stage']]}: training did not improve the incoming model, which was kept."
+    for step in (step for step, codes in said.items() if codes and step not in kept):
+        yield f"{NAMES[points[step]['stage']]}: training that improved nothing was not kept."
 
 
 def pace(first: Document, last: Document) -> tuple[str, str]:

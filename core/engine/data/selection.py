@@ -7,6 +7,7 @@ set as large as the disk is trained at flat memory, and its labelled part, its p
 
 from __future__ import annotations
 
+import math
 import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Sequence
@@ -93,6 +94,12 @@ def choose(images: Tensor, places: Sequence[int] | Tensor | NDArray[np.int64]) -
 def join(*parts: Tensor) -> Tensor:
     """The images of all parts, one after another, without copying them."""
     return cast(Tensor, _cat(parts))
+
+
+def evenly(images: Tensor, most: int) -> tuple[Tensor, ...]:
+    """The images in as few parts as hold at most `most` each, of sizes that differ by one at most: where every part
+    counts equally, as in an average of batch statistics, none of a few images may."""
+    return torch.tensor_split(images, max(1, math.ceil(len(images) / most)))
 
 
 def mapped(pixels: NDArray[Any]) -> Tensor:

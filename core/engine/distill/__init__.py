@@ -215,7 +215,7 @@ class Distill(Method, ABC):
     def _alone(self, model: Model, context: Context) -> Model:
         seen = len(self.examples(context))
         given = self.schedule()
-        schedule = replace(given, batch=given.size(seen), batches=max(given.least, -(-seen // given.size(seen))))
+        schedule = replace(given, batch=given.size(seen), batches=given.length(seen))
 
         def loss(output: Output, batch: Batch) -> Tensor:
             return F.cross_entropy(output.logits, batch.target)

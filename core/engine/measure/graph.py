@@ -224,13 +224,14 @@ def _macs_of(node: onnx.NodeProto, shapes: dict[str, tuple[int, ...]]) -> int:
     return math.prod(out) * (first[0] if transposed else first[-1])
 
 
-def kernels(path: Path, threads: int = 1, runs: int = 5) -> tuple[KernelUse, ...]:
+def kernels(path: Path, threads: int = 1, runs: int = 8) -> tuple[KernelUse, ...]:
     """The kernels that onnxruntime actually ran for one image on the CPU, slowest first, from its own profile.
 
-    The names of float layers are those of the fused node, so they may be the activation's. Times are the mean of `runs`
-    after one warm-up run, and are slowed by profiling: use them to compare kernels, not files.
+    The names of float layers are those of the fused node, so they may be the activation's. Times are the mean over the
+    quicker half of `runs` after one warm-up run, as one that was interrupted says nothing of a kernel, and are slowed
+    by profiling: use them to compare kernels, not files.
     """
-    events = [event for event in profile(path, threads, runs) if event["name"] != RUN]
+    events, runs = _quicker_half(profile(path, threads, runs))
     groups: dict[tuple[str, str, bool], list[dict[str, Any]]] = {}
     for event in events:
         args = event["args"]
@@ -245,6 +246,14 @@ def kernels(path: Path, threads: int = 1, runs: int = 5) -> tuple[KernelUse, ...
         for (op, kind, layer), group in groups.items()
     ]  # fmt: skip
     return tuple(sorted(uses, key=lambda use: -use.microseconds))
+
+
+def _quicker_half(events: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], int]:
+    """The events of kernels in the quicker half of all runs, and the number of these."""
+    every = sorted((event for event in events if event["name"] == RUN), key=lambda run: int(run["dur"]))
+    kept = [(run["ts"], run["ts"] + run["dur"]) for run in every[: -(-len(every) // 2)]]
+    inside = [e for e in events if e["name"] != RUN and any(start <= e["ts"] < end for start, end in kept)]
+    return inside, len(kept)
 
 
 def integer_layers(uses: tuple[KernelUse, ...]) -> tuple[int, int]:

@@ -56,7 +56,7 @@ class Receipt:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; what does not apply is absent."""
-        uses, empty = kernels(self.after.path), zeros(self.after.path)
+        uses, empty = kernels(self.after.path, self._threads), zeros(self.after.path)
         in_integers, _ = integer_layers(uses)
         found: dict[str, Any] = {
             "layers": {"touched": self.touched[0], "total": self.touched[1]},
@@ -82,6 +82,11 @@ class Receipt:
                 found |= self._compared(name, other)
         found["no_gain"] = self._reasons(uses, empty or 0.0)
         return {key: value for key, value in found.items() if value is not None}
+
+    @property
+    def _threads(self) -> int:
+        """Those that the file was timed with: kernels gain from further ones to different degrees."""
+        return self.after.timing.threads
 
     def folded(self) -> int:
         """Parameters of the network that the file does not store: batch norms folded into convolutions."""
@@ -130,18 +135,20 @@ class Receipt:
 
     def _why_not_faster(self, other: Subject, uses: tuple[KernelUse, ...], empty: float) -> str:
         if self.twin is not None:
-            return why_rounding_is_not_faster(self.after.path, other.path, uses)
+            return why_rounding_is_not_faster(self.after.path, other.path, uses, self._threads)
+        counts = f"({count_of(other.macs)} → {count_of(self.after.macs)})"
         if self.after.macs > other.macs * MATTERS:
-            counts = f"({count_of(other.macs)} → {count_of(self.after.macs)})"
             return f"the network does more multiplications than before {counts}"
         if other.macs <= self.after.macs * MATTERS:
             if self._only_zeros(other, empty):
                 smaller = compressed_bytes(self.after.path) < compressed_bytes(other.path)
                 only = "; only the compressed file shrinks" if smaller else ""
                 return f"{MULTIPLIED} ({empty:.0%} of the weights are zero){only}"
+            if self.after.macs != other.macs:
+                return f"the network does about as many multiplications as before {counts}"
             return f"the network does as many multiplications as before ({count_of(self.after.macs)})"
         fewer = f"it does {other.macs / self.after.macs:.1f}× fewer multiplications, but "
-        return fewer + why_fewer_are_not_faster(kernels(other.path), uses)
+        return fewer + why_fewer_are_not_faster(kernels(other.path, self._threads), uses)
 
     def _distinct(self, other: Subject) -> bool:
         """Whether the two timings are shown to differ."""
@@ -152,15 +159,16 @@ class Receipt:
         return self.noisy or other.timing.latency().noisy
 
 
-def why_rounding_is_not_faster(path: Path, twin: Path, uses: tuple[KernelUse, ...]) -> str:
-    """Why a quantized file is not faster than its float twin, from the types it stores and the kernels that ran."""
+def why_rounding_is_not_faster(path: Path, twin: Path, uses: tuple[KernelUse, ...], threads: int = 1) -> str:
+    """Why a quantized file is not faster than its float twin, from the types it stores and the kernels that ran, on as
+    many threads as both were timed with."""
     held = layers(onnx.load(path))
     if not any(layer.data_type != onnx.TensorProto.FLOAT for layer in held):
         return "every layer stayed float32"
     in_integers, every = integer_layers(uses)
     if in_integers == 0:
         return "no layer ran an integer kernel: the stored weights are widened to float32 before they are used"
-    before, after = (_spent(found) for found in (kernels(twin), uses))
+    before, after = (_spent(found) for found in (kernels(twin, threads), uses))
     ran = f"{in_integers} of {every} layers ran integer kernels, "
     if after.layers >= before.layers:
         return (

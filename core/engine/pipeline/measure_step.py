@@ -110,6 +110,8 @@ class StepMeasurement:
             recall=_recall(step_info.method, evaluation.recall, model.classes),
             decided=model.decided,
         )
+        with context.alone():  # reasons are read off profiles, which other work would slow
+            told = receipt.to_json()
         stored, there = size(artifact), self._on_target(artifact, model)
         point = Point(
             step=step_info.step, stage=step_info.stage, method=step_info.name, name=step_info.title,
@@ -119,7 +121,7 @@ class StepMeasurement:
             target_accuracy_high=there.high if there else None,
             validation_accuracy=evaluation.validation, bytes=stored.bytes, compressed_bytes=stored.compressed,
             packed_bytes=saved.packed_bytes, params=cost.params, macs=cost.macs, latency_ms=latency,
-            artifact=artifact.relative_to(step_info.root).as_posix(), receipt=receipt.to_json(),
+            artifact=artifact.relative_to(step_info.root).as_posix(), receipt=told,
             spread=spread(evaluation.test_logits, context.data.test.labels, model.classes),
             runtimes=elsewhere or None,
         )  # fmt: skip

@@ -9,19 +9,18 @@ from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from core.controls import FROM_SCRATCH, RANDOM_PRUNING
 from core.engine.context import Context
 from core.engine.data import AUGMENTATIONS
-from core.engine.data.augment import CALLED
+from core.engine.data.augment import CALLED, prepare
+from core.engine.data.selection import evenly
 from core.engine.distill.divergence import softened_divergence
 from core.engine.distill.teacher import cached_teacher
 from core.engine.export.graph import save_float
 from core.engine.forecast import Workload, training
-from core.engine.measure.runtime import prepared
 from core.engine.method import Method, Saved, knob
 from core.engine.model import Model
 from core.engine.output import Output
@@ -32,6 +31,7 @@ from core.engine.training.loop import Batch, Examples, Incumbent, Schedule, fit
 from core.engine.training.small_sets import steps_at_least
 from core.options import Option, Value
 
+AT_ONCE = 256  # images per batch of statistics, at most
 TEMPERATURE = 2.0  # of the recovery's teacher, which is the network itself before the cut
 SCOPES: dict[Value, tuple[str, str]] = {"local": ("local", "局部"), "global": ("global", "全局")}
 
@@ -111,7 +111,7 @@ class Prune(Method, ABC):
     def workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:
         """Each round updates the statistics, runs the teacher once per view, and trains."""
         taught = [work for epochs in self._shares() for work in self._answers(before, epochs, context)]
-        renewed = Workload("forward", after, self.rounds * self._images(context), 256)
+        renewed = Workload("forward", after, self.rounds * self._images(context), AT_ONCE)
         return (renewed, *self._training(after, self.epochs, context), *taught)
 
     def control_workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:
@@ -158,7 +158,7 @@ class Prune(Method, ABC):
         for number, (net, epochs) in enumerate(zip(cuts, self._shares(), strict=True)):
             part = context.part(f"round-{number}").after(done, self.epochs)
             cut = "the cut network" if self.rounds == 1 else f"the network after cut {number + 1} of {self.rounds}"
-            thinned = self._recover(whole.with_net(net), whole, epochs, part, Incumbent(cut))
+            thinned = self._recover(whole.with_net(net), whole, epochs, part, Incumbent(cut, came_in=False))
             thinned.net.cpu()
             done += epochs
         return thinned
@@ -174,7 +174,8 @@ class Prune(Method, ABC):
     ) -> Model:
         """Updates the statistics, then trains; if training brings no gain, the network from before it is kept."""
         examples = Examples.of(context.labelled, context.pool if self.recovery == "teacher" else None)
-        reestimate_batch_norm(thinned.net, map(torch.from_numpy, prepared(examples.images, thinned.preprocessing, 256)))
+        parts = evenly(examples.images, AT_ONCE)
+        reestimate_batch_norm(thinned.net, (prepare(part, thinned.preprocessing) for part in parts))
         if not epochs:
             return thinned
         schedule = self.schedule(epochs)

@@ -69,6 +69,10 @@ class Quantize(Method, ABC):
         Raises UserError when the network has no weights to quantize or the calibration images are unsuitable.
         """
 
+    def only_rounds(self) -> bool:
+        """Whether every layer computes the same as in the float file but for rounding: not after further training."""
+        return type(self).apply is Method.apply
+
     def workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:
         """Two passes over the calibration images, for a method that uses them."""
         wanted = getattr(self, "calibration_images", 0)

@@ -16,6 +16,8 @@ from core.errors import UserError
 
 Losses = Mapping[tuple[str, int], float]  # by weight and bits: increase in validation loss if it alone is rounded
 TIE = 1e-9  # prefers more bits at equal loss; too small to affect measurable differences
+UNIT = 1e-4  # nats of the solver's numbers: it takes choices for equal that are closer than 1e-6 of them
+HOPELESS = 1e3  # nats: losses beyond it count as this much, so that the solver's numbers stay in range
 
 
 def sensitivities(
@@ -54,11 +56,12 @@ def allocate(sizes: Mapping[str, int], bits: tuple[int, ...], losses: Losses, bu
     """
     check_budget(budget, sizes, bits)
     choices = [(name, number) for name in sizes for number in bits]
-    costs = np.array([losses[choice] - TIE * choice[1] for choice in choices])
+    costs = np.array([min(losses[choice], HOPELESS) - TIE * choice[1] for choice in choices]) / UNIT
     weights = np.array([[packed_size(sizes[name], number) for name, number in choices]], np.float64)
     one_each = np.array([[float(name == other) for other, _ in choices] for name in sizes])
     limits = [LinearConstraint(weights, ub=budget), LinearConstraint(one_each, 1, 1)]
-    solved = milp(costs, integrality=np.ones(len(choices)), bounds=Bounds(0, 1), constraints=limits)
+    whole, exact = np.ones(len(choices)), {"mip_rel_gap": 0.0}
+    solved = milp(costs, integrality=whole, bounds=Bounds(0, 1), constraints=limits, options=exact)
     if solved.x is None:
         raise RuntimeError(f"no allocation of bits was found: {solved.message}")
     return {name: number for (name, number), taken in zip(choices, solved.x, strict=True) if taken > 0.5}

@@ -19,6 +19,7 @@ from core.engine.quantize import Calibration
 from core.errors import UserError
 
 BINS = 2048
+NARROW = 2 * BINS * float(np.finfo(np.float32).tiny)  # a run flushes smaller bins to 0
 LEVELS = 256
 PERCENTILE = 99.99
 SAMPLE = 65_536  # values counted in the histogram per tensor and image
@@ -48,12 +49,24 @@ def observe(
     _check(ranges, seen)
     if method == "minmax":
         return ranges, seen
-    histograms = {name: np.zeros(BINS, np.int64) for name in names}
+    wide = [name for name in names if divisible(ranges[name])]
+    histograms = {name: np.zeros(BINS, np.int64) for name in wide}
     for chunk in chunks(images, limit):
         for name, value in zip(names, run(chunk), strict=True):
-            histograms[name] += np.histogram(_sample(value), BINS, ranges[name])[0]
+            if name in histograms:
+                histograms[name] += np.histogram(_sample(value), BINS, ranges[name])[0]
     choose = CHOICES[method]
-    return {n: choose(histograms[n], ranges[n]) if np.ptp(ranges[n]) > 0 else ranges[n] for n in names}, seen
+    return {n: choose(histograms[n], ranges[n]) if n in histograms else ranges[n] for n in names}, seen
+
+
+def divisible(full: Range) -> bool:
+    """Whether a range can be cut into bins: all activations of a layer may be the same, or too small for float32."""
+    return bool(np.ptp(full) > NARROW)
+
+
+def shortage(seen: int, limit: int) -> list[str]:
+    """A note where fewer images were there than were asked for."""
+    return [f"Only {seen} calibration images were there; {limit} were asked for."] if seen < limit else []
 
 
 def percentile(histogram: Histogram, full: Range) -> Range:

@@ -5,7 +5,7 @@ Nagel et al. 2019, arXiv:1906.04721, section 4.2, with the means measured on cal
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import onnx
@@ -20,20 +20,19 @@ Rounder = Callable[[Layer, NDArray[np.float32]], NDArray[np.float32]]  # the wei
 AVERAGED = {"Conv": (0, 2, 3), "Gemm": (0,)}  # all axes of the output except channels
 
 
-def correct_biases(model: onnx.ModelProto, images: Calibration, limit: int, rounded: Rounder) -> int:
-    """Shifts the bias of every convolution and Gemm in place by the mean output of (float − rounded) weights on the
-    float network's activations; returns the number of biases changed. A MatMul has no bias and is left unchanged."""
-    shifts = mean_shifts(model, images, limit, rounded)
+def correct_biases(model: onnx.ModelProto, shifts: Mapping[str, NDArray[np.float32]]) -> None:
+    """Lowers the biases of the layers named in `shifts` in place, each by its mean shift [C]: those of the layers whose
+    weights are rounded. A layer that stays float has no shift to take back."""
     nodes = {node.name or node.output[0]: node for node in model.graph.node}
     for name, shift in shifts.items():
         _move_bias(model, nodes[name], -shift)
-    return len(shifts)
 
 
 def mean_shifts(
     model: onnx.ModelProto, images: Calibration, limit: int, rounded: Rounder
 ) -> dict[str, NDArray[np.float32]]:
-    """By layer, how much rounding its weights alone raises its mean output, per channel [C]."""
+    """By convolution and Gemm, how much rounding its weights alone raises its mean output on the float network's
+    activations, per channel [C]. A MatMul has no bias and is left out."""
     observed, means = onnx.ModelProto(), {}
     observed.CopyFrom(model)
     stored = {tensor.name: tensor for tensor in model.graph.initializer}

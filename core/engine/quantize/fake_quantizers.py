@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from core.engine.quantize.arithmetic import fake_quantize, spread
-from core.engine.quantize.calibration import BINS, Histogram, Range, mse
+from core.engine.quantize.calibration import BINS, Histogram, Range, divisible, mse
 
 LEAST = 1e-8  # a step or span never reaches zero
 TOP = 255  # of unsigned 8-bit activations
@@ -166,9 +166,10 @@ def input_ranges(net: nn.Module, images: list[Tensor]) -> dict[str, Range]:
         full[name] = (min(low, float(value.min())), max(high, float(value.max())))
 
     def count(name: str, value: Tensor) -> None:
-        array = value.float().cpu().numpy()
-        counts[name] = counts.get(name, 0) + np.histogram(array, BINS, full[name])[0]
+        if divisible(full[name]):
+            array = value.float().cpu().numpy()
+            counts[name] = counts.get(name, 0) + np.histogram(array, BINS, full[name])[0]
 
     watch_inputs(net, images, widen)
     watch_inputs(net, images, count)
-    return {name: mse(counts[name], full[name]) if full[name][1] > full[name][0] else full[name] for name in full}
+    return {name: mse(counts[name], full[name]) if name in counts else full[name] for name in full}

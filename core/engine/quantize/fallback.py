@@ -16,11 +16,11 @@ Writer = Callable[[Set[str]], onnx.ModelProto]  # the quantized graph in which t
 
 @dataclass(frozen=True)
 class Fallback:
-    """The chosen graph, the layers left in float, and a note on the result."""
+    """The chosen graph, the layers left in float, and a note on the result; without a bound no layer, and no note."""
 
     graph: onnx.ModelProto
-    floats: tuple[str, ...]
-    note: str
+    floats: tuple[str, ...] = ()
+    note: str = ""
 
 
 def within_drop(source: onnx.ModelProto, write: Writer, evaluator: Evaluator, points: float) -> Fallback:

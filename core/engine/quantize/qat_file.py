@@ -16,7 +16,7 @@ from core.engine.measure.graph import BITS, Layer, layers, weight_bytes_of
 from core.engine.model import Model
 from core.engine.quantize import Calibration, Conversion
 from core.engine.quantize.arithmetic import Quantized, spread
-from core.engine.quantize.calibration import Range, observe
+from core.engine.quantize.calibration import Range, observe, shortage
 from core.engine.quantize.fake_quantizers import same_inputs, weight_layers
 from core.engine.quantize.qdq import RANGES, activations, finish, insert_pairs, operators, with_shapes
 from core.engine.quantize.weights import Stored
@@ -96,7 +96,7 @@ def integers(
     over measured ones where none were learned (sums, the outputs themselves)."""
     shaped, ops = with_shapes(model), operators(model)
     origin = activations(shaped, ops)
-    ranges, _ = observe(model, sorted(set(origin.values())), calibration, limit, "mse")
+    ranges, seen = observe(model, sorted(set(origin.values())), calibration, limit, "mse")
     learned = learned_ranges(model)
     chosen = {name: learned.get(source, ranges[source]) for name, source in origin.items()}
     steps = {name: (stored.axis, stored.scale) for name, stored in found.items()}
@@ -107,7 +107,7 @@ def integers(
     used = len(learned.keys() & set(origin.values()))
     notes = (f"{used} ranges of activations were learned, {len(set(origin.values())) - used} measured.",)
     before, after = weight_bytes_of(model), weight_bytes_of(result)
-    return Conversion(8, len(held), len(layers(model)), before, after, notes=notes)
+    return Conversion(8, len(held), len(layers(model)), before, after, notes=(*notes, *shortage(seen, limit)))
 
 
 LOOKED_AT = 64  # weights of a channel on which a number of levels is tried before all are checked

@@ -57,7 +57,7 @@ def train_rounded(model: Model, how: Rounding, schedule: Schedule, teacher_weigh
     examples = Examples.of(context.labelled, context.pool if teacher_weight else None)
     with attached_ranges(net, inputs), cached_teacher(model, examples, schedule, context) as teacher:
         loss = _loss(teacher_weight, teacher)
-        rounded = Incumbent("the network that was rounded without training")
+        rounded = Incumbent("the network that was rounded without training", came_in=False)
         extra = quantizers if len(quantizers) else None
         fit(learner, examples, loss, schedule, context, extra=extra, incumbent=rounded)
     bake_weights(net)

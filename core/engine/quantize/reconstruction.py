@@ -61,20 +61,20 @@ class Reader:
 
 def adaptive(
     model: onnx.ModelProto, chosen: tuple[Layer, ...], start: dict[str, Stored], images: Calibration, limit: int
-) -> dict[str, Stored]:
+) -> tuple[dict[str, Stored], int]:
     """By weight, the integers of `start` (nearest rounding) or their neighbours, whichever changes each channel's
-    outputs on at most `limit` images less. A grouped layer other than a convolution, and a weight that two layers
-    share, keep those of `start`. Raises UserError if there are no images."""
+    outputs on at most `limit` images less; and the number of images used. A grouped layer other than a convolution, and
+    a weight that two layers share, keep those of `start`. Raises UserError if there are no images."""
     readers = _readers(model, chosen)
     weights = {t.name: torch.from_numpy(numpy_helper.to_array(t).copy()) for t in model.graph.initializer if t.dims}
-    moments = _moments(model, readers, images, limit)
+    moments, seen = _moments(model, readers, images, limit)
     found = dict(start)
     for reader, moment in zip(readers, moments, strict=True):
         name = reader.layer.weight
         old = Quantized(torch.from_numpy(start[name].integers), torch.from_numpy(start[name].scale), torch.zeros(1))
         new = reconstruct(weights[name], old, start[name].bits, moment, reader, images.rest)
         found[name] = Stored(name, start[name].bits, start[name].axis, new.numpy(), start[name].scale)
-    return found
+    return found, seen
 
 
 def reconstruct(
@@ -163,18 +163,22 @@ def _readers(model: onnx.ModelProto, chosen: tuple[Layer, ...]) -> list[Reader]:
     return found
 
 
-def _moments(model: onnx.ModelProto, readers: list[Reader], images: Calibration, limit: int) -> list[Tensor]:
+def _moments(
+    model: onnx.ModelProto, readers: list[Reader], images: Calibration, limit: int
+) -> tuple[list[Tensor], int]:
     names = list(dict.fromkeys(reader.node.input[0] for reader in readers))
     run = runner(model, names)
     totals: list[Tensor] = []
+    seen = 0
     for chunk in chunks(images, limit):
+        seen += len(chunk)
         values = dict(zip(names, map(torch.from_numpy, run(chunk)), strict=True))
         found = [reader.moments(values[reader.node.input[0]]) for reader in readers]
         totals = found if not totals else [old + new for old, new in zip(totals, found, strict=True)]
-    if not totals:
+    if not seen:
         fix = "Check the dataset's training split."
         raise UserError("no_images", "calibration", "no images", "at least one image", fix)
-    return totals
+    return totals, seen
 
 
 def _patches(values: Tensor, shape: tuple[int, ...], node: onnx.NodeProto) -> Tensor:

@@ -19,10 +19,10 @@ from core.engine.method import knob
 from core.engine.model import Model
 from core.engine.quantize import Calibration, Conversion, Quantize
 from core.engine.quantize.arithmetic import fake_quantize
-from core.engine.quantize.calibration import observe
-from core.engine.quantize.correction import correct_biases
+from core.engine.quantize.calibration import observe, shortage
+from core.engine.quantize.correction import correct_biases, mean_shifts
 from core.engine.quantize.equalization import equalize
-from core.engine.quantize.fallback import LOOKED_AT, segments, within_drop
+from core.engine.quantize.fallback import LOOKED_AT, Fallback, segments, within_drop
 from core.engine.quantize.qdq import activations, finish, insert_pairs, operators, with_shapes
 from core.engine.quantize.validation import Evaluator, no_evaluator
 from core.engine.quantize.weights import float_layers
@@ -90,6 +90,10 @@ class Static(Quantize):
         ge=0.0, le=50.0, unit="points", names={0.0: ("no bound", "不限")}, usual=1.0, first=True,
     )  # fmt: skip
 
+    def only_rounds(self) -> bool:
+        """Not where channels were rescaled between layers."""
+        return super().only_rounds() and self.equalize == "none"
+
     def file_size(self) -> FileSize:
         """A channel has an int32 bias and, with a scale of its own, scales and zero points of weight and bias; an
         operation takes 700 bytes with the pairs around it (632 … 831 measured on 22 networks)."""
@@ -111,7 +115,7 @@ class Static(Quantize):
         model = onnx.load(source)
         total, before = len(layers(model)), weight_bytes_of(model)
         float_layers(model, source.name)
-        notes = list(self._prepare(model, calibration))
+        notes = list(self._prepare(model))
         result, found = self._quantized(onnx.load(source), model, calibration, evaluator)
         touched = [layer for layer in layers(result) if BITS[layer.data_type] == self.bits]
         finish(result, model)
@@ -120,16 +124,19 @@ class Static(Quantize):
             self.bits, len(touched), total, before, weight_bytes_of(result), notes=(*notes, *found)
         )  # fmt: skip
 
-    def _prepare(self, model: onnx.ModelProto, calibration: Calibration) -> Iterator[str]:
+    def _prepare(self, model: onnx.ModelProto) -> Iterator[str]:
         """Changes the float graph in place so that rounding loses less; yields a note on each change."""
         if self.equalize != "none":
             made = equalize(model, self.equalize == "through_relu6")
             yield f"Cross-layer equalisation: {made.pairs} pairs of neighbouring layers rescaled" + (
                 f", {made.blocked} more are joined by a ReLU6." if made.blocked else "."
             )
-        if self.bias_correction:
-            count = correct_biases(model, calibration, self.calibration_images, self._rounded)
-            yield f"Bias correction: {count} of {len(layers(model))} layers."
+
+    def _shifts(self, model: onnx.ModelProto, calibration: Calibration) -> dict[str, NDArray[np.float32]]:
+        """By layer, what bias correction would take back; empty without it."""
+        if not self.bias_correction:
+            return {}
+        return mean_shifts(model, calibration, self.calibration_images, self._rounded)
 
     def _rounded(self, layer: Layer, weight: NDArray[np.float32]) -> NDArray[np.float32]:
         axis = layer.axis if self.per_channel else None
@@ -144,16 +151,24 @@ class Static(Quantize):
         limit = self.calibration_images
         found, seen = observe(model, sorted(set(origin.values())), calibration, limit, self.calibration)
         ranges = {name: found[origin] for name, origin in origin.items()}
-        notes = [f"Only {seen} calibration images were there; {limit} were asked for."] if seen < limit else []
+        notes = shortage(seen, limit)
 
         head = frozenset(list(segments(model).values())[-1]) if self.float_head else frozenset()
+        shifts = self._shifts(model, calibration)
+
+        def corrected(floats: Set[str]) -> dict[str, NDArray[np.float32]]:
+            return {name: shift for name, shift in shifts.items() if name not in floats | head}
 
         def write(floats: Set[str]) -> onnx.ModelProto:
-            return insert_pairs(shaped, ops, ranges, self.per_channel, floats | head)
+            copy = onnx.ModelProto()
+            copy.CopyFrom(shaped)
+            correct_biases(copy, corrected(floats))
+            return insert_pairs(copy, ops, ranges, self.per_channel, floats | head)
 
         if self.float_head:
             notes.append("The last layer stays float32, as asked.")
-        if not self.max_drop:
-            return write(frozenset()), notes
-        kept = within_drop(source, write, evaluator, self.max_drop)
-        return kept.graph, [*notes, kept.note]
+        kept = within_drop(source, write, evaluator, self.max_drop) if self.max_drop else Fallback(write(frozenset()))
+        if self.bias_correction:
+            count = len(corrected(frozenset(kept.floats)))
+            notes.append(f"Bias correction: {count} of {len(layers(model))} layers.")
+        return kept.graph, [*notes, *filter(None, (kept.note,))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,6 +14,7 @@ from core.engine.forecast import FileSize, Workload
 from core.engine.method import knob
 from core.engine.model import Model
 from core.engine.quantize import Calibration, Conversion, Quantize
+from core.engine.quantize.calibration import shortage
 from core.engine.quantize.reconstruction import STEPS, adaptive
 from core.engine.quantize.validation import Evaluator, no_evaluator
 from core.engine.quantize.weights import NATIVE, WIDTH, float_layers, least_error_rounding, nearest, store
@@ -98,6 +100,8 @@ class WeightOnly(Quantize):
         if self.rounding == "adaround":
             tensors = {tensor.name: tensor for tensor in model.graph.initializer}
             start = {layer.weight: rounding(tensors[layer.weight], layer) for layer in chosen}
-            found = adaptive(model, chosen, start, calibration, self.calibration_images)
-            return store(model, target, chosen, lambda tensor, layer: found[layer.weight], self.bits, self.form)
+            limit = self.calibration_images
+            found, seen = adaptive(model, chosen, start, calibration, limit)
+            made = store(model, target, chosen, lambda tensor, layer: found[layer.weight], self.bits, self.form)
+            return replace(made, notes=(*made.notes, *shortage(seen, limit)))
         return store(model, target, chosen, rounding, self.bits, self.form)

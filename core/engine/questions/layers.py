@@ -20,7 +20,9 @@ from core.engine.measure.layer_bytes import bytes_of, title
 from core.engine.measure.layer_times import times
 from core.engine.measure.layer_weights import Numbers, computed_weights, edges_of, signal_to_noise, weights
 from core.engine.measure.saved_model import SavedModel, open_model
+from core.engine.method import build
 from core.engine.model_file import WEIGHTS
+from core.engine.quantize import Quantize
 from core.engine.questions.import_data import Telling
 from core.engine.questions.sensitivity import kept_for, subset
 from core.errors import UserError
@@ -43,7 +45,7 @@ def answer(request: LayersRequest, job: Job) -> Layers:
     own = File(open_model(store, request.point))
     other = File(open_model(store, request.before)) if request.before else None
     reference = _in_floats(own, store)
-    noise = _noise(own, reference)
+    noise = _noise(own, reference) if reference and _only_rounded(reference.model.side, own.model.side) else {}
     shape = (1, own.model.preprocessing.channels, *2 * (own.model.preprocessing.size,))
     latency = own.model.timed(np.random.default_rng(0).standard_normal(shape, dtype=np.float32))
     runs = int(np.clip(PROFILED / latency.p50, FEWEST, MOST))
@@ -137,10 +139,20 @@ def _in_floats(own: File, store: Workspace) -> File | None:
         return None
 
 
-def _noise(own: File, reference: File | None) -> Mapping[str, float]:
+def _only_rounded(reference: Side, own: Side) -> bool:
+    """Whether all that lies between two points of a run is rounding, so that their layers' outputs differ by nothing
+    else."""
+    between = own.run.recipe().steps[reference.point.step + 1 : own.point.step + 1]
+    try:
+        methods = [build(step.stage, step.method, **step.options) for step in between]
+    except UserError:  # a method or an option of another version
+        return False
+    made = [method for method in methods if method.makes_point]
+    return all(isinstance(method, Quantize) and method.only_rounds() for method in made)
+
+
+def _noise(own: File, reference: File) -> Mapping[str, float]:
     """Decibels by node, on the test images kept beside the file; none where these are gone."""
-    if reference is None:
-        return {}
     try:
         images = own.model.kept(SAMPLES)["images"]
     except UserError:

@@ -30,7 +30,7 @@ from core.engine.training.precision import autocast, choose_precision, name_of
 from core.engine.training.schedule import Schedule
 from core.engine.training.small_sets import warn_small_dataset
 from core.errors import UserError
-from core.gap import KEPT
+from core.gap import KEPT, KEPT_WITHIN
 
 __all__ = ["UNLABELLED", "Batch", "Evaluation", "Examples", "Loss", "Schedule", "evaluate", "fit", "view"]
 
@@ -46,12 +46,14 @@ class Incumbent:
     """The trained network that training has to beat on validation; `name` is shown to users.
 
     It is the incoming network, or `net`, another one of the same shapes. `drop`, a fraction, is how far below its
-    accuracy training may end, for training that optimises something other than this accuracy.
+    accuracy training may end, for training that optimises something other than this accuracy. `came_in`: if it is kept,
+    the whole step gave nothing better than the model that came into it.
     """
 
     name: str = "the network that came in"
     net: nn.Module | None = None
     drop: float = 0.0
+    came_in: bool = True
 
 
 ITSELF = Incumbent()
@@ -150,6 +152,9 @@ def fit(
                 figures = clock.figures(tally, epoch, batches)
                 with swapped_in(average, learner):
                     evaluation = evaluate(model, context.data.validation, context, precision)
+                if not math.isfinite(evaluation.loss):  # the last step of the epoch broke the weights
+                    state = _roll_back(state, learner, optimizer, schedule, context)
+                    continue
                 found = (evaluation.accuracy, evaluation.loss)
                 state = checkpoints.advance(state, learner, optimizer, found, precision, average)
                 state = checkpoints.save(context.folder, state, due=state.epoch == schedule.epochs)
@@ -270,7 +275,7 @@ def _tell_kept(state: checkpoints.State, incumbent: Incumbent, context: Context)
         message = f"After every epoch, validation accuracy was more than {points} below {had}: its weights are kept."
     else:
         message = f"Training did not improve on {had}: its weights are kept."
-    context.remark(KEPT, message)
+    context.remark(KEPT if incumbent.came_in else KEPT_WITHIN, message)
 
 
 def _train_mode(net: nn.Module, frozen: Sequence[nn.Module]) -> None:
@@ -298,7 +303,7 @@ def _roll_back(
 ) -> checkpoints.State:
     """Returns to the end of the last epoch with half the learning rate; the third time in a row it is an error."""
     if state.halvings == 2:
-        rate = schedule.learning_rate or state.rate * 4
+        rate = (schedule.learning_rate or 1.0) * state.rate * 4  # earlier epochs may have halved it already
         raise UserError(
             "diverged",
             "learning_rate",

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 
 from core.engine.context import Context
 from core.engine.data import Unlabelled, prepare
+from core.engine.data.selection import evenly
 from core.engine.model import Model
 from core.engine.transfer.adaptation import SourceFreeAdaptation, statistics_layers
 from core.options import Words
@@ -42,7 +41,7 @@ def with_statistics(model: Model, context: Context, target: Unlabelled) -> Model
         layer.momentum = None  # the plain average of all batches
         layer.train()
     with torch.no_grad():
-        for part in torch.tensor_split(target.images, math.ceil(len(target.images) / AT_ONCE)):
+        for part in evenly(target.images, AT_ONCE):
             context.stop_if_cancelled()
             net(prepare(part.to(context.device), model.preprocessing))
     for layer, momentum in zip(layers, momenta, strict=True):

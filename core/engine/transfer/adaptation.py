@@ -32,7 +32,7 @@ from core.engine.training.loop import UNLABELLED, Batch, Examples, Incumbent, Sc
 from core.engine.training.small_sets import steps_at_least
 from core.engine.transfer import Transfer
 from core.errors import UserError
-from core.gap import KEPT
+from core.gap import KEPT, KEPT_WITHIN
 from core.rules.target import no_target
 
 PRETRAINED_RATE = 0.1  # of the backbone, relative to the head's
@@ -116,9 +116,9 @@ class Adaptation(Transfer, ABC):
         learner = copied(model)
         return fit(learner, examples, loss, self.schedule(), context, parameters=self.groups(learner))
 
-    def before(self, name: str) -> Incumbent:
+    def before(self, name: str, *, came_in: bool = True) -> Incumbent:
         """The network that is kept if adaptation costs too much on the source."""
-        return Incumbent(name, drop=self.source_drop)
+        return Incumbent(name, drop=self.source_drop, came_in=came_in)
 
     def schedule(self) -> Schedule:
         """The training schedule, with or without a target."""
@@ -233,8 +233,9 @@ class SourceFreeAdaptation(Adaptation, ABC):
             return False
         fell = f"from {100 * before:.1f} % to {100 * after:.1f} %"
         most = f"more than {100 * self.source_drop:g} percentage points"
+        code = KEPT_WITHIN if self.epochs else KEPT  # it is the network that came in only where nothing was learned
         context.remark(
-            KEPT, f"Adapting to the target lowered the source's validation accuracy {fell}, {most}: the network from "
+            code, f"Adapting to the target lowered the source's validation accuracy {fell}, {most}: the network from "
             "before adapting is kept. Set source_drop higher to accept this.",
         )  # fmt: skip
         return True

@@ -46,7 +46,7 @@ class Gradual(FineTune):
         return self.train(
             model, Examples.of(context.labelled), part, self.thawed(model, number, len(context.labelled)),
             start=start, schedule=self.schedule(end - done),
-            incumbent=Incumbent(f"the network after phase {number}") if number else ITSELF,
+            incumbent=Incumbent(f"the network after phase {number}" if number else ITSELF.name, came_in=False),
         )  # fmt: skip
 
     def thawed(self, model: Model, number: int, images: int) -> Trainable:

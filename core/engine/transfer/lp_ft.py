@@ -11,6 +11,7 @@ from core.engine.model import Model
 from core.engine.training.loop import Examples, Incumbent
 from core.engine.transfer.fine_tune import FineTune
 from core.engine.transfer.linear_probe import LinearProbe
+from core.gap import KEPT, KEPT_WITHIN
 from core.options import Words
 
 
@@ -34,7 +35,9 @@ class LpFt(FineTune):
     def apply(self, model: Model, context: Context) -> Model:
         """Fine-tuning that starts with the probe's head; epoch 0 of its curve is the probe itself."""
         probed = LinearProbe(l2=self.l2).apply(model, _quiet(context.part("probe")))
-        return self.train(probed, Examples.of(context.labelled), context, incumbent=Incumbent("the probe"))
+        return self.train(
+            probed, Examples.of(context.labelled), context, incumbent=Incumbent("the probe", came_in=False)
+        )
 
     def workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:
         """The work of the probe and of fine-tuning."""
@@ -42,10 +45,16 @@ class LpFt(FineTune):
 
 
 def _quiet(context: Context) -> Context:
-    """Leaves out the probe's search over penalties, which is not a learning curve; reports its features' progress."""
+    """Leaves out the probe's search over penalties, which is not a learning curve; reports its features' progress.
+
+    A head that the probe keeps is not the end of the step.
+    """
 
     def report(progress: Progress) -> None:
         if progress.what != "training":
             context.report(progress)
 
-    return replace(context, report=report)
+    def note(code: str, message: str) -> None:
+        context.note(KEPT_WITHIN if code == KEPT else code, message)
+
+    return replace(context, report=report, note=note)

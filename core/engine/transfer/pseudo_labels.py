@@ -81,7 +81,8 @@ class PseudoLabels(FineTune):
             if self.balance:
                 start = replace(start, class_weights=self.objective(model, examples, context).class_weights)
             schedule = self._paced(end - done, context)
-            known = Incumbent(f"the network before round {number}") if number else ITSELF
+            name = f"the network before round {number}" if number else ITSELF.name
+            known = Incumbent(name, came_in=False)
             what = self.suited(replace(model, fresh=fresh)).trainable(model.net, len(examples))
             model = self.train(model, examples, part, what, start=start, schedule=schedule, incumbent=known)
         return model

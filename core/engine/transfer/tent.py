@@ -59,7 +59,7 @@ class Tent(SourceFreeAdaptation):
         after = context.part("tent").after(self.epochs, self.epochs + self.passes)
         made = fit(
             model, unlabelled, entropy, schedule, after, parameters=[{"params": learning}], frozen=others,
-            incumbent=self.before("the network with the target's statistics"),
+            incumbent=self.before("the network with the target's statistics", came_in=False),
         )  # fmt: skip
         made.net.requires_grad_(True)
         return with_statistics(made, context, target)

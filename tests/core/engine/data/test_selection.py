@@ -16,7 +16,7 @@ from torch import Tensor
 from core.engine.data import Dataset, Split
 from core.engine.data.augment import augment, prepare
 from core.engine.data.dataset import few_labels, hash_splits
-from core.engine.data.selection import Selection, choose, join, mapped, spilled
+from core.engine.data.selection import Selection, choose, evenly, join, mapped, spilled
 from core.engine.model import Preprocessing
 
 IMAGES = torch.randint(0, 256, (40, 3, 6, 6), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -82,3 +82,13 @@ def test_the_hash_of_a_selection_is_that_of_its_copy() -> None:
     lazy, copied = Split(choose(IMAGES, places), labels), Split(IMAGES[places], labels)
     assert hash_splits("abc", lazy) == hash_splits("abc", copied)
     assert hash_splits("abc", lazy) != hash_splits("abc", replace(copied, labels=labels.flip(0)))
+
+
+@given(st.integers(1, 40), st.integers(1, 50))
+def test_even_parts_are_few_and_differ_by_one_image(count: int, most: int) -> None:
+    parts = evenly(choose(IMAGES, range(count)), most)
+    sizes = [len(part) for part in parts]
+    assert len(parts) == -(-count // most)
+    assert max(sizes) <= most
+    assert max(sizes) - min(sizes) <= 1
+    assert torch.equal(torch.cat([part.clone() for part in parts]), IMAGES[:count])

@@ -120,6 +120,19 @@ def thinned(model: Model) -> Model:
     return model.with_net(prune_channels(model.net, torch.zeros(2, 1, 8, 8), 0.4))
 
 
+@pytest.mark.parametrize("images", [127, 128, 129, 130, 131, 132])
+def test_the_twin_takes_as_many_steps(
+    images: int, make_context: MakeContext, make_model: MakeModel, reports: list[Reported], digits: Dataset
+) -> None:
+    """A last batch of a few images is left out of both, or of neither."""
+    context = make_context(labelled=digits.train.subset(range(images)))
+    kind = made("kd", **SMALL, **QUICK, least_steps=0)
+    kind.apply(make_model(), context)
+    kind.controls(make_model(), context)["without_teacher"]()
+    batches = {control: total for what, _, _, _, total, _, control in reports if what == "training"}
+    assert batches[""] == batches["twin"]
+
+
 def test_it_learns_and_its_twin_begins_as_it_did(make_context: MakeContext, make_model: MakeModel) -> None:
     kind, teacher = made("self_distillation", **QUICK), make_model()
     before = state(teacher)

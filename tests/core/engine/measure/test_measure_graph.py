@@ -18,6 +18,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from core.engine.export.graph import write_graph
+from core.engine.measure import graph
 from core.engine.measure.graph import count, integer_layers, kernels, layers, weight_bytes
 from core.engine.model import Model, Preprocessing
 
@@ -166,6 +167,19 @@ def test_batch_norm_left_in_the_file_is_told(tmp_path: Path) -> None:
     onnx.save(model, tmp_path / "norm.onnx")
     found = count(tmp_path / "norm.onnx")
     assert (found.params, found.macs_per_image, found.folded) == (6, 0, False)
+
+
+def test_a_run_that_was_interrupted_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of four runs of 10 µs two were interrupted, one in the kernel and one before it."""
+    events: list[dict[str, object]] = []
+    for number, (before, spent) in enumerate([(2, 10), (2, 4000), (900, 10), (2, 12)]):
+        start = 10_000 * number
+        args = {"op_name": "MatMul", "input_type_shape": [{"float": [1, 8]}], "parameter_size": "256"}
+        events.append({"name": graph.RUN, "ts": start, "dur": before + spent, "args": {}})
+        events.append({"name": "product_kernel_time", "ts": start + before, "dur": spent, "args": args})
+    monkeypatch.setattr(graph, "profile", lambda path, threads, runs: events)
+    (use,) = kernels(Path("net.onnx"), runs=4)
+    assert use.microseconds == 11
 
 
 def test_kernels_name_type_time_and_leave_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

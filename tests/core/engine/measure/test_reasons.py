@@ -146,6 +146,8 @@ def test_as_many_or_more_multiplications(tmp_path: Path) -> None:
     assert "as many multiplications as before (1 k)" in of_latency(subject(path), before=subject(path))
     more = of_latency(subject(path, 3000, ms=2.0), before=subject(path))
     assert "more multiplications than before (1 k → 3 k)" in more
+    fewer = of_latency(subject(path, 970_000), before=subject(path, 1_000_000))
+    assert "about as many multiplications as before (1 M → 970 k)" in fewer
 
 
 def test_zeros_are_a_reason_only_where_the_step_made_them(tmp_path: Path) -> None:
@@ -201,10 +203,27 @@ def test_integer_kernels_are_judged_by_their_profile(
 ) -> None:
     twin, path = file(tmp_path / "float.onnx"), file(tmp_path / "int8.onnx", kind="int8")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(receipt, "kernels", lambda path: spent(*float_time, integer=False))
+        patch.setattr(receipt, "kernels", lambda path, threads: spent(*float_time, integer=False))
         told = receipt.why_rounding_is_not_faster(path, twin, spent(*int8_time, integer=True))
     assert told.startswith("2 of 2 layers ran integer kernels, ")
     assert expected in told
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_reasons_are_read_off_profiles_with_the_threads_of_the_timings(tmp_path: Path, threads: int) -> None:
+    twin, path = file(tmp_path / "float.onnx"), file(tmp_path / "int8.onnx", kind="int8")
+    timed = Timing((1.0,) * 30, 1.0, 1.0, threads)
+    profiled: list[int] = []
+
+    def watched(path: Path, threads: int = 1, runs: int = 1) -> tuple[KernelUse, ...]:
+        profiled.append(threads)
+        return kernels(path, threads, runs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(receipt, "kernels", watched)
+        reasons(Subject(path, 100, 1000, timed), twin=Subject(twin, 100, 1000, timed))
+        reasons(Subject(twin, 100, 500, timed), before=Subject(twin, 100, 1000, timed))
+    assert profiled == [threads] * 4
 
 
 def test_integer_kernels_of_a_real_file_are_seen(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,11 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from core.engine import build
+from core.engine.data import Dataset
+from core.engine.data.augment import prepare
 from core.engine.method import methods
+from core.engine.model import Model
 from core.engine.prune.batch_norm import reestimate_batch_norm
 from core.engine.prune.channels import ChannelPrune
 from core.engine.prune.structured import prune_channels
 from core.errors import UserError
+from tests.core.engine.conftest import MakeContext
 
 
 def net() -> Any:
@@ -39,6 +44,20 @@ def test_statistics_are_the_averages_over_the_batches() -> None:
     variance = torch.stack([entry.var((0, 2, 3), unbiased=True) for entry in entries]).mean(0)
     torch.testing.assert_close(model[1].running_mean.double(), mean, rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(model[1].running_var.double(), variance, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("count", [257, 300])
+def test_after_a_cut_all_images_count_alike(
+    count: int, make_model: Callable[..., Model], make_context: MakeContext, digits: Dataset
+) -> None:
+    """One image more than fill a batch changes the statistics as one of 257 does, not as every second one."""
+    context = make_context(labelled=digits.train.subset(range(count)))
+    made = build("prune", "l2", ratio=0.25, epochs=0, recovery="labels").apply(make_model(), context)
+    net: Any = made.net
+    with torch.no_grad():
+        entry = net.stem[0](prepare(context.labelled.images, made.preprocessing)).double()
+    torch.testing.assert_close(net.stem[1].running_mean.double(), entry.mean((0, 2, 3)), rtol=1e-2, atol=1e-3)
+    torch.testing.assert_close(net.stem[1].running_var.double(), entry.var((0, 2, 3)), rtol=2e-2, atol=1e-3)
 
 
 def test_statistics_leave_everything_else_alone() -> None:

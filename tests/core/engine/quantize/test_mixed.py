@@ -43,6 +43,24 @@ def test_the_choice_is_the_best_of_all() -> None:
         assert sum(losses[n, b] for n, b in given.items()) == pytest.approx(best, abs=1e-6)
 
 
+@pytest.mark.parametrize("scale", [1e-6, 1e-4, 10.0])
+def test_the_choice_is_the_best_however_small_the_losses(scale: float) -> None:
+    """A well trained network loses millionths at 8 bits, and a broken one any amount at 2."""
+    random = np.random.default_rng(1)
+    for number in range(12):
+        sizes = {name: 100 * (place + 1) for place, name in enumerate("abcdef")}
+        losses = {(n, b): scale * float(random.random()) / b for n, b in product(sizes, BITS)}
+        losses["c", 2] = 1e9 if number % 2 else losses["c", 2]
+        budget = int(random.uniform(0.35, 0.9) * sum(sizes.values()))
+        given = allocate(sizes, BITS, losses, budget)
+        best = min(
+            sum(losses[pair] for pair in zip(sizes, bits, strict=True))
+            for bits in product(BITS, repeat=6)
+            if sum(packed_size(s, b) for s, b in zip(sizes.values(), bits, strict=True)) <= budget
+        )
+        assert sum(losses[n, b] for n, b in given.items()) <= best * (1 + 1e-6) + 4e-8
+
+
 def test_of_equal_losses_more_bits_are_taken() -> None:
     assert allocate({"a": 8, "b": 8}, BITS, {(n, b): 0.0 for n in "ab" for b in BITS}, 16) == {"a": 8, "b": 8}
 

@@ -178,6 +178,8 @@ def test_eight_bits_run_integer_kernels_over_learned_ranges(learned, tmp_path: P
     assert integer_layers(kernels(tmp_path / "qat.onnx")) == (10, 10)
     assert "condenser.ranges" not in {p.key for p in onnx.load(tmp_path / "qat.onnx").metadata_props}
     assert saved.notes[0].startswith("8 ranges"), "two of ten layers share their input with another"
+    few = method.convert(tmp_path / "float.onnx", tmp_path / "few.onnx", learned.calibration)
+    assert few.notes[1:] == ("Only 128 calibration images were there; 256 were asked for.",)
     graph = onnx.load(tmp_path / "qat.onnx")
     tensors = {t.name: numpy_helper.to_array(t) for t in graph.graph.initializer}
     scales = {float(v) for t in graph.graph.node if t.op_type == "QuantizeLinear" for v in [tensors[t.input[1]]]}

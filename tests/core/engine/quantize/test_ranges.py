@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import onnx
 import pytest
+import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
@@ -123,6 +124,20 @@ def test_a_constant_activation_keeps_its_range(method: str) -> None:
     assert observe(doubled(), ["logits"], Calibration(lambda: iter([zeros])), 20, method)[0] == {"logits": (0.0, 0.0)}
     found, _ = observe(doubled(), ["logits"], Calibration(lambda: iter([zeros + 3])), 20, method)
     assert found["logits"][1] == pytest.approx(6.0, rel=0.02)
+
+
+@pytest.mark.parametrize("largest", [1e-30, 1e-34, 1e-36, 1e-38, 1e-42])
+@pytest.mark.parametrize("method", ["percentile", "mse", "entropy"])
+def test_a_layer_that_has_all_but_died_keeps_its_range(method: str, largest: float) -> None:
+    """Its range is too small to be cut into bins, in a run, which flushes denormal numbers to zero."""
+    values = largest * np.linspace(0, 0.5, 400, dtype=np.float64).reshape(20, 1, 4, 5)
+    torch.set_flush_denormal(True)
+    try:
+        found, _ = observe(doubled(), NAMES, Calibration(lambda: iter([values.astype(np.float32)])), 20, method)
+    finally:
+        torch.set_flush_denormal(False)
+    assert 0 <= found["logits"][1] <= 1.001 * largest
+    assert found["logits"][1] >= 0.9 * largest or largest < 1e-37
 
 
 def test_sampling_spreads_over_the_image() -> None:

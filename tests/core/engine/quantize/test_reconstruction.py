@@ -129,6 +129,15 @@ def test_it_is_stopped_between_two_steps_of_a_layer(learned, tmp_path: Path) -> 
     assert looks == 4
 
 
+def test_it_says_where_there_were_fewer_images(learned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr(reconstruction, "STEPS", 2)
+    for wanted, told in ((256, True), (128, False)):
+        method = build("quantize", "weight_only", rounding="adaround", calibration_images=wanted)
+        assert isinstance(method, Quantize)
+        made = method.convert(learned.source, tmp_path / "made.onnx", learned.calibration)
+        assert ("Only 128 calibration images were there; 256 were asked for." in made.notes) == told
+
+
 def test_it_needs_images(learned, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     method = build("quantize", "weight_only", rounding="adaround")
     assert isinstance(method, Quantize)

@@ -117,7 +117,8 @@ def test_shifts_are_the_mean_error_of_each_layer(learned) -> None:  # type: igno
     exact, coarse = (F.conv2d(images, k, padding=1).mean((0, 2, 3)) for k in (kernel, fake_quantize(kernel, 2, 0)))
     np.testing.assert_allclose(shifts[stem.name], (coarse - exact).numpy(), atol=1e-5)
     assert np.abs(shifts[stem.name]).max() > 1e-2
-    assert correct_biases(model, learned.calibration, 128, rounded) == len(layers(model)) == 10
+    correct_biases(model, shifts)
+    assert len(shifts) == len(layers(model)) == 10
     for layer in layers(model):  # now the coarse layer answers as the float one does on average
         bias = weight(model, next(n for n in model.graph.node if n.name == layer.name).input[2])
         assert bias.shape == shifts[layer.name].shape
@@ -139,7 +140,7 @@ def test_bias_correction_brings_a_coarse_network_nearer(learned) -> None:  # typ
     for correct in (False, True):
         model = onnx.load(learned.source)
         if correct:
-            correct_biases(model, learned.calibration, 128, rounded)
+            correct_biases(model, mean_shifts(model, learned.calibration, 128, rounded))
         for layer in layers(model):
             tensor = {t.name: t for t in model.graph.initializer}[layer.weight]
             coarse: NDArray[np.float32] = rounded(layer, numpy_helper.to_array(tensor))  # type: ignore[no-untyped-call]
@@ -176,6 +177,36 @@ def test_the_last_layer_stays_float_on_request(learned, tmp_path: Path) -> None:
     exact = weight(onnx.load(learned.source), layers(onnx.load(learned.source))[-1].weight)
     np.testing.assert_array_equal(weight(onnx.load(tmp_path / "head.onnx"), found[-1].weight), exact)
     assert integer_layers(kernels(tmp_path / "head.onnx")) == (9, 10)
+
+
+def biases(model: onnx.ModelProto) -> dict[str, NDArray[np.float32]]:
+    """By layer, its bias in float32; of a rounded layer its integers times their scales."""
+    stored = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+    made = {node.output[0]: node for node in model.graph.node}
+    found = {}
+    for node in model.graph.node:
+        if node.op_type in ("Conv", "Gemm"):
+            name = node.input[2]
+            whole, scale = (stored[each] for each in made[name].input[:2]) if name in made else (stored[name], 1.0)
+            found[node.name] = np.asarray(whole * scale, np.float32)
+    return found
+
+
+@pytest.mark.parametrize("options", [{"float_head": True}, {"max_drop": 1.0}])
+def test_layers_that_stay_float_keep_their_bias(
+    options: dict[str, object], learned, planted: Path, tmp_path: Path
+) -> None:  # type: ignore[no-untyped-def]
+    """Their weights are not rounded, so there is no shift to take back."""
+    made = convert(learned, planted, tmp_path / "made.onnx", bias_correction=True, **options)
+    before, after = biases(onnx.load(planted)), biases(onnx.load(tmp_path / "made.onnx"))
+    held = layers(onnx.load(tmp_path / "made.onnx"))
+    floats = {layer.name for layer in held if BITS[layer.data_type] == 32}
+    assert floats
+    for name in floats:
+        np.testing.assert_array_equal(after[name], before[name])
+    moved = {name for name in before if name not in floats and not np.allclose(before[name], after[name], atol=1e-3)}
+    assert moved
+    assert f"Bias correction: {10 - len(floats)} of 10 layers." in made.notes
 
 
 def test_says_when_the_bound_cannot_be_met(learned, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from core.engine.questions.answer import answer
 from core.engine.questions.sensitivity import Kept
 from core.errors import UserError
+from core.options import Value
 from core.questions.layers import Layers, LayersRequest
 from core.questions.sensitivity import Row
 from core.runs import Run
@@ -45,6 +48,21 @@ def test_an_int8_file_says_where_rounding_errs(store: Workspace, finished: Run) 
         assert layer.weights_before.edges == layer.weights.edges
         assert len(layer.weights.values) > 2
         assert not layer.weights_before.values
+
+
+@pytest.mark.parametrize(
+    ("method", "options"), [("static", {"equalize": "exact"}), ("qat", {"bits": 8}), ("one of another version", {})]
+)
+def test_what_training_or_rescaling_changed_is_not_called_rounding_noise(
+    store: Workspace, finished: Run, monkeypatch: pytest.MonkeyPatch, method: str, options: dict[str, Value]
+) -> None:
+    recipe = finished.recipe()
+    last = replace(recipe.steps[2], method=method, options=options)
+    changed = replace(recipe, steps=(*recipe.steps[:2], last))
+    monkeypatch.setattr(Run, "recipe", lambda self: changed)
+    found = asked(store, finished, 2, 1)
+    assert found.against == ""
+    assert all(layer.signal_to_noise is None for layer in found.layers)
 
 
 def test_what_was_measured_of_a_layer_alone_is_told(

@@ -19,7 +19,7 @@ from core.engine.pipeline.first_model import start
 from core.engine.training import checkpoints
 from core.engine.training.loop import Examples, Incumbent, evaluate, fit
 from core.engine.transfer.fine_tune import FineTune
-from core.gap import KEPT, gap_recovered
+from core.gap import KEPT, KEPT_WITHIN, gap_recovered
 from core.options import Value
 from core.processes.workers import run_in_foreground
 from core.workspace import Workspace
@@ -140,8 +140,10 @@ def test_recovery_is_never_below_the_cut(
     assert validation(made, context) >= validation(cut, context)
     if "iterations" not in options:
         assert equal(weights(made), weights(cut))
-    assert KEPT in [code for code, _ in notes]
-    assert all("cut" in message and "% on validation" in message for code, message in notes if code == KEPT)
+    codes = [code for code, _ in notes]
+    assert KEPT_WITHIN in codes
+    assert KEPT not in codes, "the network that came in is not the cut one"
+    assert all("cut" in message and "% on validation" in message for code, message in notes if code == KEPT_WITHIN)
 
 
 @pytest.mark.parametrize("bits", [4, 8])
@@ -153,7 +155,7 @@ def test_training_with_rounded_weights_is_never_below_rounding(
     rounded = training[0][5].validation_accuracy
     assert training[0][1] == 0
     assert rounded is not None
-    assert [code for code, _ in notes] == [KEPT]
+    assert [code for code, _ in notes] == [KEPT_WITHIN]
     if bits == 4:  # at 8 the ranges of the inputs take part, which the network alone does not have
         assert validation(made, context) == pytest.approx(rounded)
 
@@ -193,6 +195,29 @@ def test_adapting_may_not_ruin_the_source(
     assert KEPT in [code for code, _ in notes]
     free = build("transfer", method, source_drop=1.0, **options)
     assert not equal(before, weights(free.apply(working, replace(asked, folder=context.folder / "free"))))
+
+
+# a part of a step that gave nothing is not the whole of it
+
+
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [("lp_ft", {"epochs": 1}), ("gradual", {"epochs": 2, "phases": 2}), ("pseudo_labels", {"epochs": 2, "rounds": 1})],
+)
+def test_a_part_that_improved_nothing_does_not_say_that_the_incoming_network_was_kept(
+    method: str, options: dict[str, Value], working: Model, context: Context, digits: Dataset,
+    notes: list[tuple[str, str]],
+) -> None:  # fmt: skip
+    head = list(working.net.parameters())[-2:]
+    with torch.no_grad():
+        for parameter in head:
+            parameter.zero_()  # what the first part learns is better than what came in
+    came = validation(working, context)
+    labelled, pool = few_labels(digits.train, 500, 10, 0)
+    given = replace(context, labelled=labelled, pool=pool)
+    made = build("transfer", method, learning_rate=1.0, backbone_rate=1.0, **options).apply(working, given)
+    assert validation(made, context) > came
+    assert KEPT not in [code for code, _ in notes]
 
 
 # a network that knows nothing yet
@@ -272,10 +297,10 @@ def test_warning_and_receipt_say_it_once_also_where_the_step_is_reused(tmp_path:
         assert run_in_foreground(run).wait(timeout=200) == 0
         state = run.state()
         assert bool(state.steps[1].reused) is reused
-        (said,) = [w for w in state.warnings if w.code == KEPT]
+        (said,) = [w for w in state.warnings if w.code == KEPT_WITHIN]
         assert said.step == 1
         assert said.message.startswith("Training did not improve on the cut network (")
         before, pruned, rounded = (point.receipt for point in run.summary().points)
         assert said.message in pruned["notes"]  # type: ignore[operator]
-        assert KEPT in pruned["remarks"]  # type: ignore[operator]
-        assert KEPT not in [*before.get("remarks", []), *rounded.get("remarks", [])]  # type: ignore[misc]
+        assert KEPT_WITHIN in pruned["remarks"]  # type: ignore[operator]
+        assert KEPT_WITHIN not in [*before.get("remarks", []), *rounded.get("remarks", [])]  # type: ignore[misc]

@@ -407,6 +407,44 @@ def test_lasting_nan_fails_and_names_the_rate(make_context: MakeContext, make_mo
     assert told == ["nan_loss", "nan_loss"]
 
 
+@pytest.mark.parametrize("average", [0.0, 0.9])
+def test_weights_broken_by_the_last_step_of_an_epoch_are_not_kept(
+    average: float, make_context: MakeContext, make_model: Maker, digits: Dataset
+) -> None:
+    """Its loss was finite, but what it left behind gives no finite answer."""
+    calls, told = 0, []
+    steps = SHORT.length(len(digits.train))
+
+    def blow(output: Output, batch: Batch) -> Tensor:
+        nonlocal calls
+        calls += 1
+        return cross_entropy(output, batch) * (1e37 if calls == steps else 1.0)
+
+    context = make_context(warn=lambda code, message: told.append(code))
+    schedule = replace(SHORT, average=average)
+    trained = fit(make_model(), Examples.of(digits.train), blow, schedule, context, incumbent=None)
+    assert told == ["nan_loss"]
+    assert all(tensor.isfinite().all() for tensor in trained.net.state_dict().values())
+    assert evaluate(trained, digits.validation, context).accuracy > 0.4
+
+
+def test_divergence_names_the_rate_it_happened_at(
+    make_context: MakeContext, make_model: Maker, digits: Dataset
+) -> None:
+    """An earlier epoch had halved the rate: the first attempt at the one that fails is at half of what was set."""
+    calls = 0
+    steps = SHORT.length(len(digits.train))
+
+    def twice(output: Output, batch: Batch) -> Tensor:
+        nonlocal calls
+        calls += 1
+        return cross_entropy(output, batch) * (float("nan") if calls == 1 or calls > steps + 1 else 1.0)
+
+    with pytest.raises(UserError) as caught:
+        fit(make_model(), Examples.of(digits.train), twice, SHORT, make_context())
+    assert str(caught.value.given).startswith("0.05 (NaN loss in epoch 2, ")
+
+
 def test_frozen_modules_keep_every_bit(make_context: MakeContext, make_model: Maker, digits: Dataset) -> None:
     model = make_model()
     before = weights(model)
