@@ -20,8 +20,10 @@ import pytest
 from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
+from assets import predict
 from core.engine.confined_child import end_child, start_child
 from core.engine.data import Imported, datasets, import_images, load_dataset
+from core.engine.data.imports import decoder_child
 from core.engine.data.imports.class_folders import Wishes
 from core.engine.data.imports.decoder_pool import CHILD, Decoded, Decoder, Unreadable, decode_all
 from core.engine.data.imports.depth import Deep
@@ -322,6 +324,35 @@ def test_every_exif_rotation_is_applied(turn: int) -> None:
     pixels, notes = clean(encoded(Image.fromarray(np.ascontiguousarray(back[turn])), "PNG", exif=exif))
     assert np.array_equal(pixels, upright)
     assert notes == (("rotated",) if turn > 1 else ())
+
+
+def exif_data(*fields: tuple[int, int, int, bytes]) -> bytes:
+    """EXIF data with these fields: tag, type, count, and up to four bytes."""
+    rows = b"".join(struct.pack(">HHI4s", *field) for field in fields)
+    return b"Exif\0\0MM\0*" + struct.pack(">IH", 8, len(fields)) + rows + bytes(4)
+
+
+TURNED = (0x0112, 3, 1, struct.pack(">H", 6))
+ODD_EXIF = {
+    "a width that is text": (exif_data((0x0100, 2, 3, b"ab"), TURNED), 6),
+    "an orientation that is text": (exif_data((0x0112, 2, 2, b"6")), 1),
+    "two orientations": (exif_data((0x0112, 3, 2, struct.pack(">HH", 6, 6))), 6),
+    "fields beyond the end": (exif_data(TURNED, (0x8769, 4, 1, struct.pack(">I", 10**8))), 6),
+    "cut off": (exif_data(TURNED)[:-3], 6),
+    "no header": (b"Exif\0\0XX\0*abcdefgh", 1),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("row", ODD_EXIF)
+def test_odd_exif_data_are_no_damage(row: str) -> None:
+    """As the child decodes it, and a bundle's predict.py: the pixels are whole, and upright as far as that is known."""
+    data, turn = ODD_EXIF[row]
+    whole = encoded(picture(0, (200, 160)), "JPEG", exif=data)
+    facts, _ = decoder_child.decode(whole)
+    sides = (160, 200) if turn == 6 else (200, 160)
+    assert ((facts["width"], facts["height"]), facts["notes"]) == (sides, ["rotated"] if turn == 6 else [])
+    assert predict.upright(whole, {})[0].size == sides
 
 
 def test_large_photos_are_shrunk_and_stripped() -> None:
