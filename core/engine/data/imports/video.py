@@ -19,7 +19,7 @@ from core.engine.confined_child import GLANCE, STILL, Conversation, StoppedError
 from core.engine.data.imports.class_folders import UNLABELLED, Arrangement
 from core.engine.data.imports.cleaning import Filled
 from core.engine.data.imports.decoder_pool import Decoded
-from core.engine.data.imports.file_type import HEAD
+from core.engine.data.imports.file_type import HEAD, kind_of
 from core.engine.data.imports.images import Delivery, check_shape, checked_name, silent, store
 from core.engine.data.photos import Progress
 from core.errors import Choice, UserError
@@ -43,8 +43,8 @@ REASONS: Mapping[str, str] = {  # code of the child: what was found
 
 def container_of(head: bytes) -> str:
     """FFmpeg's name of the container with these first bytes; empty if it is none of those read."""
-    if head[4:8] == b"ftyp" and head[8:12] not in (b"heic", b"heix", b"mif1", b"msf1", b"avif", b"avis"):
-        return "mov"
+    if head[4:8] == b"ftyp":
+        return "mov" if kind_of(head) == "video" else ""
     if head[:4] == b"\x1a\x45\xdf\xa3":
         return "matroska"
     return "avi" if head[:4] == b"RIFF" and head[8:12] == b"AVI " else ""

@@ -138,7 +138,8 @@ def test_a_video_is_known_by_its_first_bytes(tmp_path: Path) -> None:
     assert not is_video(tmp_path / "picture.mp4")
     assert not is_video(tmp_path)
     assert container_of(b"\0\0\0\x20ftypisom") == "mov"
-    assert container_of(b"\0\0\0\x20ftypheic") == ""
+    for brand in (b"heic", b"heif", b"hevc", b"mif2", b"avif", b"crx ", b"jxl ", b"M4A "):
+        assert container_of(b"\0\0\0\x20ftyp" + brand) == "", "other things come in that container too"
 
 
 def test_a_playlist_is_no_video_and_its_addresses_are_not_asked(tmp_path: Path, folder: Path) -> None:
