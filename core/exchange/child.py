@@ -29,7 +29,7 @@ def send(request: Request) -> Sent:
         if request.to == "tensorboard":
             from core.exchange import event_file
 
-            return event_file.send(record(run), Path(request.where))
+            return event_file.send(record(run), whole_path(request.where))
         where = address.check(request.where)
         from core.exchange import tracking
 
@@ -45,6 +45,16 @@ def send(request: Request) -> Sent:
     except Exception as error:  # noqa: BLE001
         said = address.cleaned(f"{type(error).__name__}: {error}".splitlines()[0], request.where)
         raise UserError("not_sent", "where", f"{request.to}: {said}", "", "Nothing here was changed.") from None
+
+
+def whole_path(where: str) -> Path:
+    """The folder; raises UserError `not_a_folder` for a part of a path: this process works in a folder of its own,
+    which nobody means."""
+    folder = Path(where).expanduser()
+    if not where.strip() or not folder.is_absolute():
+        fix = "Write its whole path, such as /home/me/logs or ~/logs."
+        raise UserError("not_a_folder", "where", where or "nothing", "a folder with its whole path", fix)
+    return folder
 
 
 def missing(tool: str, error: ImportError) -> UserError:

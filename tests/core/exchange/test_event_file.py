@@ -11,6 +11,7 @@ import pytest
 
 from core import cli
 from core.errors import UserError
+from core.exchange import child
 from core.exchange.record import record
 from core.exchange.sending import Sending
 from core.exchange.sent import Request
@@ -30,6 +31,19 @@ def logs(tmp_path_factory: pytest.TempPathFactory, store: Workspace, finished: R
     assert not sent.again
     assert sent.metrics == len(record(finished).metrics)
     return folder
+
+
+@pytest.mark.parametrize("where", ["", " ", "logs", "./logs", "../logs"])
+def test_a_part_of_a_path_is_refused(where: str) -> None:
+    """The process that writes works in the program's folder; a page hands over what a person typed."""
+    with pytest.raises(UserError, match="whole path") as caught:
+        child.whole_path(where)
+    assert (caught.value.code, caught.value.field) == ("not_a_folder", "where")
+
+
+def test_a_home_folder_is_meant_as_a_shell_means_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert child.whole_path("~/logs") == tmp_path / "logs"
 
 
 def read(logs: Path) -> Any:
