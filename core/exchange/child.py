@@ -11,6 +11,7 @@ from core.errors import UserError
 from core.exchange import address
 from core.exchange.record import record
 from core.exchange.sent import Request, Sent, answer, read_request, refusal
+from core.whole_path import whole_path
 from core.workspace import Workspace
 
 DEFAULTS = {
@@ -29,7 +30,7 @@ def send(request: Request) -> Sent:
         if request.to == "tensorboard":
             from core.exchange import event_file
 
-            return event_file.send(record(run), whole_path(request.where))
+            return event_file.send(record(run), whole_path(request.where, "where"))
         where = address.check(request.where)
         from core.exchange import tracking
 
@@ -45,16 +46,6 @@ def send(request: Request) -> Sent:
     except Exception as error:  # noqa: BLE001
         said = address.cleaned(f"{type(error).__name__}: {error}".splitlines()[0], request.where)
         raise UserError("not_sent", "where", f"{request.to}: {said}", "", "Nothing here was changed.") from None
-
-
-def whole_path(where: str) -> Path:
-    """The folder; raises UserError `not_a_folder` for a part of a path: this process works in a folder of its own,
-    which nobody means."""
-    folder = Path(where).expanduser()
-    if not where.strip() or not folder.is_absolute():
-        fix = "Write its whole path, such as /home/me/logs or ~/logs."
-        raise UserError("not_a_folder", "where", where or "nothing", "a folder with its whole path", fix)
-    return folder
 
 
 def missing(tool: str, error: ImportError) -> UserError:

@@ -33,17 +33,10 @@ def logs(tmp_path_factory: pytest.TempPathFactory, store: Workspace, finished: R
     return folder
 
 
-@pytest.mark.parametrize("where", ["", " ", "logs", "./logs", "../logs"])
-def test_a_part_of_a_path_is_refused(where: str) -> None:
+def test_a_part_of_a_path_is_refused(store: Workspace, finished: Run) -> None:
     """The process that writes works in the program's folder; a page hands over what a person typed."""
-    with pytest.raises(UserError, match="whole path") as caught:
-        child.whole_path(where)
-    assert (caught.value.code, caught.value.field) == ("not_a_folder", "where")
-
-
-def test_a_home_folder_is_meant_as_a_shell_means_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert child.whole_path("~/logs") == tmp_path / "logs"
+    with pytest.raises(UserError, match="whole path"):
+        child.send(Request(str(store.path), finished.id, "tensorboard", "logs"))
 
 
 def read(logs: Path) -> Any:
