@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
-from core.errors import UserError
+from core.errors import Choice, UserError
 
 PRIORITY = ("train", "validation", "test")  # a picture in several given splits stays in the first of these
 LISTED = 10
@@ -147,6 +147,12 @@ def _train_for_all(
     members: Mapping[str, set[str]], chosen: dict[str, str], given: Mapping[str, str | None], shares: Shares
 ) -> None:
     """Ensures that every class has a training image, by moving drawn images; given splits are not changed."""
+    if not {None, "train"} & set(given.values()):
+        meaning = "all images are split anew, whatever folder they lie in"
+        way = Choice({"splits": False}, "--no-splits", meaning, {})
+        fix = f"Add a folder of training images, or use {way.flags}: {meaning}."
+        given_splits = "images for validation and test alone"
+        raise UserError("no_training_images", "path", given_splits, "training images too", fix, choices=[way])
     for name, groups in sorted(members.items()):
         if any(chosen[pixels] == "train" for pixels in groups):
             continue

@@ -145,6 +145,25 @@ def test_shapes_that_are_refused_leave_nothing(row: str, tmp_path: Path) -> None
     assert not list((tmp_path / "datasets").glob(".*"))
 
 
+def test_photos_in_a_format_that_is_not_read_are_called_so(tmp_path: Path) -> None:
+    """They have their folders; what is to be done is to save them otherwise."""
+    heic = {f"{name}/{n}.HEIC": b"\0\0\0\x18ftypheic" + bytes([n] * 20) for name in ("cats", "dogs") for n in range(4)}
+    with pytest.raises(UserError, match="Save them as JPEG or PNG first") as caught:
+        imported(tmp_path, heic)
+    assert caught.value.code == "no_images"
+
+
+def test_without_training_images_the_way_on_is_offered(tmp_path: Path) -> None:
+    files = {f"{split}/{name}": data for split, first in (("val", 0), ("test", 300))
+             for name, data in {**pngs("cats", 4, first), **pngs("dogs", 4, first + 100)}.items()}  # fmt: skip
+    with pytest.raises(UserError) as caught:
+        imported(tmp_path, files)
+    assert caught.value.code == "no_training_images"
+    assert [dict(choice.request) for choice in caught.value.choices] == [{"splits": False}]
+    again = import_images(unpacked(tmp_path / "again", files), "pets", tmp_path, wishes=Wishes("inner", splits=False))
+    assert (again.classes, again.images) == (2, 16)
+
+
 def test_alike_classes_can_be_merged(tmp_path: Path) -> None:
     got = imported(tmp_path, {**TWO, **pngs("Cats", 3, 50)}, merge=True)
     assert got.classes == 2
