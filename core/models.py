@@ -170,7 +170,8 @@ def facts(card: OwnNetwork, architecture: Mapping[str, Any]) -> dict[str, Any]:
         **known, "name": PREFIX + card.name, "title": f"{card.name} ({architecture['title']})", "family": "own",
         "architecture": card.architecture, "own_width": card.width, "channels": card.channels, "image_size": card.size,
         "mean": list(card.mean), "std": list(card.std), "crop": card.crop, "params": card.params, "macs": card.macs,
-        "accuracy": None, "classes": len(card.classes), "class_names": list(card.classes), "licence": "your own",
+        "accuracy": None, "classes": len(card.classes), "class_names": list(card.classes), "named": card.named,
+        "licence": "your own",
         "source": f"imported from {card.file}", "weights": "own", "download_bytes": 0,
     }  # fmt: skip
 
