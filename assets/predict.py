@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-from PIL import Image, ImageChops, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageChops, UnidentifiedImageError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 LUMINANCE = (0.299, 0.587, 0.114)
@@ -34,6 +34,12 @@ WHITE = 65535
 PADDING = 128
 LOW_BYTES = {"16B": "16L", "16L": "16B", "16N": "16B" if sys.byteorder == "little" else "16L"}
 BITS_PER_SAMPLE = 258
+ORIENTATION = 0x0112  # EXIF's tag
+TURNS = {  # by EXIF's orientation: what makes the image upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
 BROKEN = (  # what Pillow raises on a damaged file
     OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, AttributeError, RuntimeError,
     AssertionError, struct.error, zlib.error,
@@ -161,7 +167,7 @@ def upright(data: bytes, given: dict) -> tuple[Image.Image, str]:  # type: ignor
     if given and deep is None:
         side = 2 * (SHORTER_SIDE if given.get("stored") else given["size"])
         image.draft(image.mode, (side, side))
-    return eight_bits(ImageOps.exif_transpose(image) if deep is None else image, deep, white)[0], kind
+    return eight_bits(turned(image) if deep is None else image, deep, white)[0], kind
 
 
 def refuse_odd(image: Image.Image) -> None:
@@ -187,6 +193,23 @@ def own_white(image: Image.Image) -> int:
     return (1 << deepest) - 1 if 8 < deepest < 16 else 0
 
 
+def orientation(image: Image.Image) -> int:
+    """EXIF's orientation, 1 to 8; 1 where the EXIF data cannot be read. Their other fields do not matter."""
+    if image.format == "PNG":
+        image.load()  # its EXIF data may follow its pixels
+    try:
+        found = image.getexif().get(ORIENTATION, 1)
+        return int(found) if found in TURNS else 1
+    except BROKEN:
+        return 1
+
+
+def turned(image: Image.Image) -> Image.Image:
+    """The image upright, as its EXIF data say."""
+    way = TURNS.get(orientation(image))
+    return image if way is None else image.transpose(way)
+
+
 def deep_pixels(data: bytes) -> np.ndarray | None:
     """uint16 [H, W] or [H, W, 3 or 4] of an image with 16 bits a sample, upright; None for any other.
 
@@ -195,13 +218,13 @@ def deep_pixels(data: bytes) -> np.ndarray | None:
     """
     image = Image.open(io.BytesIO(data), formats=FORMATS)
     if image.mode == "I" or image.mode.startswith("I;16"):
-        grey = np.asarray(ImageOps.exif_transpose(image))
+        grey = np.asarray(turned(image))
         return grey.astype(np.int64).clip(0, WHITE).astype(np.uint16)
     if image.mode not in ("RGB", "RGBA") or not any(";16" in str(tile[3]) for tile in image.tile):
         return None
     other = Image.open(io.BytesIO(data), formats=FORMATS)
     other.tile = [type(tile)(*tile[:3], other_bytes(tile[3])) for tile in other.tile]
-    high, low = (np.asarray(ImageOps.exif_transpose(half)).astype(np.uint16) for half in (image, other))
+    high, low = (np.asarray(turned(half)).astype(np.uint16) for half in (image, other))
     return high * np.uint16(256) + low
 
 

@@ -170,7 +170,8 @@ def facts(card: OwnNetwork, architecture: Mapping[str, Any]) -> dict[str, Any]:
         **known, "name": PREFIX + card.name, "title": f"{card.name} ({architecture['title']})", "family": "own",
         "architecture": card.architecture, "own_width": card.width, "channels": card.channels, "image_size": card.size,
         "mean": list(card.mean), "std": list(card.std), "crop": card.crop, "params": card.params, "macs": card.macs,
-        "accuracy": None, "classes": len(card.classes), "class_names": list(card.classes), "licence": "your own",
+        "accuracy": None, "classes": len(card.classes), "class_names": list(card.classes), "named": card.named,
+        "licence": "your own",
         "source": f"imported from {card.file}", "weights": "own", "download_bytes": 0,
     }  # fmt: skip
 
@@ -183,8 +184,8 @@ def catalog_entries(folder: Path, backbones: Mapping[str, Mapping[str, Any]]) ->
 
 
 def read_labels(path: Path) -> list[str]:
-    """Class names in the order of the outputs: a text file with one per line, or a JSON list such as a bundle's
-    labels.json. Raises UserError `bad_labels`."""
+    """Class names in the order of the outputs: a text file with one per line, a JSON list such as a bundle's
+    labels.json, or a JSON object of names and numbers such as a `class_to_idx`. Raises UserError `bad_labels`."""
     try:
         data = _limited(path)
         text = data.decode("utf-8-sig")
@@ -192,7 +193,7 @@ def read_labels(path: Path) -> list[str]:
         raise _bad_labels(f"{path.name} ({error.strerror})", "Check the path.") from error
     except UnicodeDecodeError as error:
         raise _bad_labels(f"{path.name} (not UTF-8)", "Save it as UTF-8 text.") from error
-    names = _from_json(text, path.name) if text.lstrip().startswith("[") else text.splitlines()
+    names = _from_json(text, path.name) if text.lstrip().startswith(("[", "{")) else text.splitlines()
     while names and not names[-1].strip():
         names.pop()
     return checked_labels([normal_name(name) for name in names])
@@ -225,9 +226,24 @@ def _from_json(text: str, name: str) -> list[str]:
         found = json.loads(text)
     except (ValueError, RecursionError):
         found = None
+    if isinstance(found, dict):
+        found = _numbered(found)
     if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
-        raise _bad_labels(f"{name}: not a JSON list of texts", 'Write ["cat", "dog"], or one name per line.')
+        given = f"{name}: JSON, but no list of texts and no names with the numbers 0, 1, 2 …"
+        raise _bad_labels(given, 'Write ["cat", "dog"], or one name per line.')
     return [" ".join(one.splitlines()) for one in found]
+
+
+def _numbered(found: Mapping[str, Any]) -> list[Any] | None:
+    """The names of `{"cat": 0, "dog": 1}` or `{"0": "cat", "1": "dog"}` by their numbers; None unless these are 0, 1,
+    2 and so on, each once."""
+    if all(type(value) is int for value in found.values()):
+        pairs = [(value, name) for name, value in found.items()]
+    else:
+        pairs = [(int(key[:9]) if key.isascii() and key.isdecimal() else -1, value) for key, value in found.items()]
+    if sorted(number for number, _ in pairs) != list(range(len(pairs))):
+        return None
+    return [name for _, name in sorted(pairs, key=lambda pair: pair[0])]
 
 
 def _bad_labels(given: str, fix: str) -> UserError:

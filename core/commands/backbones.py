@@ -141,7 +141,7 @@ def add_backbone(name: str, *, workspace: Folder = None, json: AsJson = False) -
 @app.command
 def import_model(
     path: Path, *, backbone: str, name: str,
-    labels: Annotated[Path | None, Parameter(help="Class names: a text file, one per line, or a JSON list.")] = None,
+    labels: Annotated[Path | None, Parameter(help="Class names, one per line, or JSON: a list, class_to_idx.")] = None,
     mean: Annotated[str, Parameter(help="Subtracted from pixels scaled to 0–1: one number, or one per channel.")] = "",
     std: Annotated[str, Parameter(help="Divisor after that: one number, or one per channel.")] = "",
     size: Annotated[int, Parameter(help="Pixels a side it was trained with; 0: the backbone's own.")] = 0,

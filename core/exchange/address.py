@@ -26,9 +26,18 @@ def check(address: str) -> str:
     scheme = parts.scheme.partition("+")[0]
     if address != "databricks" and (scheme not in SCHEMES or (scheme.startswith("http") and not parts.hostname)):
         raise UserError("bad_address", "address", public(address), FORM, "Begin with http:// or https://.")
+    if _is_part_of_a_path(scheme, parts.path):
+        fix = "Write the whole path, such as file:/home/me/mlruns or sqlite:////home/me/mlflow.db."
+        raise UserError("bad_address", "address", public(address), "an address with a whole path", fix)
     if port == 0:
         raise UserError("bad_address", "address", public(address), FORM, "Leave out the port, or name the right one.")
     return address
+
+
+def _is_part_of_a_path(scheme: str, path: str) -> bool:
+    """Whether a file or database would be sought in the program's own folder, which nobody means."""
+    whole = "//" if scheme == "sqlite" else "/"  # after three slashes of sqlite's a path is relative
+    return scheme in ("file", "sqlite") and not path.startswith(whole)
 
 
 def public(address: str) -> str:

@@ -11,6 +11,7 @@ from core.errors import UserError
 from core.exchange import address
 from core.exchange.record import record
 from core.exchange.sent import Request, Sent, answer, read_request, refusal
+from core.whole_path import whole_path
 from core.workspace import Workspace
 
 DEFAULTS = {
@@ -29,7 +30,7 @@ def send(request: Request) -> Sent:
         if request.to == "tensorboard":
             from core.exchange import event_file
 
-            return event_file.send(record(run), Path(request.where))
+            return event_file.send(record(run), whole_path(request.where, "where"))
         where = address.check(request.where)
         from core.exchange import tracking
 

@@ -30,6 +30,8 @@ def keep_faults(
         known, names = facts.get("class_names") or (), data.get("class_names") or ()
         if known and names and (set(known) != set(names) or len(known) != len(names)):
             yield other_classes(backbone, known, dataset, names)
+        elif known and names and facts.get("named") is False and list(known) != list(names):
+            yield unnamed_outputs(backbone, dataset)
         elif not (known and names):
             yield from _other_counts(backbone, whole(facts, "classes"), dataset, whole(data, "classes"))
 
@@ -62,6 +64,18 @@ def other_classes(backbone: str, known: Sequence[str], dataset: str, names: Sequ
     fix = f"{'; '.join(differ)}. {_ways(backbone)}" if differ else _ways(backbone)
     given = f"keep with {backbone}: {_listed(known)}"
     return UserError("other_classes", "steps.0.method", given, f"the classes of {dataset}: {_listed(names)}", fix)
+
+
+def unnamed_outputs(backbone: str, dataset: str) -> UserError:
+    """The error for a network whose outputs only have numbers, where the dataset has these numbers in another order:
+    names that nobody gave say nothing about which output is which class."""
+    given = f"keep with {backbone}, which was imported without class names"
+    fix = (
+        "Import it again with --labels, in the order of its outputs. torchvision's ImageFolder, for one, sorts folders "
+        "as texts: 0, 1, 10, 11, 2."
+    )
+    allowed = f"a network whose outputs have names, as {dataset} has its classes in another order than 0, 1, 2 …"
+    return UserError("unnamed_outputs", "steps.0.method", given, allowed, fix)
 
 
 def _ways(backbone: str) -> str:

@@ -54,14 +54,21 @@ def _option(path: str, recipe: Recipe, catalog: Catalog) -> Option | None:
         fix = f"Vary something else than {path}; set it with --set {path}=…."
         raise UserError("not_varied", path, path, "a knob that can make a better model", fix)
     parts = path.split(".")
-    place = int(parts[1]) if len(parts) == 3 and parts[0] == "steps" and parts[1].isdecimal() else len(recipe.steps)
-    if place < len(recipe.steps):
+    place = _place(parts)
+    if place is not None and place < len(recipe.steps):
         if parts[2] == "method":
             return None
         for entry in catalog.methods[recipe.steps[place].stage].values():
             if found := next((option for option in entry.options if option.name == parts[2]), None):
                 return found
-    raise UserError("unknown_field", path, path, "a knob of the recipe or of a step", nearest(path, known))
+    methods = (f"steps.{place}.method" for place in range(len(recipe.steps)))
+    raise UserError("unknown_field", path, path, "a knob of the recipe or of a step", nearest(path, [*known, *methods]))
+
+
+def _place(parts: Sequence[str]) -> int | None:
+    """The step that a path like `steps.1.ratio` names; None for any other, such as `steps.01.ratio`."""
+    number = parts[1] if len(parts) == 3 and parts[0] == "steps" else ""
+    return int(number) if number.isdecimal() and number == str(int(number)) else None
 
 
 def _methods(path: str, recipe: Recipe, catalog: Catalog) -> tuple[str, ...]:

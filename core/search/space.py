@@ -14,7 +14,7 @@ from core.recipe import Recipe, Step, check
 from core.recipe_options import RECIPE_OPTIONS
 
 FIXED = ("name", "dataset", "target", "pool", "seed", "seeds", "device", "threads", "latency_threads", "runtimes")
-DIGITS = 3  # significant ones of a number that is tried
+DIGITS = 3  # significant ones of a number that is tried, at least
 Values = Mapping[str, Value]
 
 
@@ -36,10 +36,16 @@ class Vary:
         return f"{self.path}={self.low:.10g}:{self.high:.10g}{':log' if self.log else ''}"
 
     def told(self, value: float) -> Value:
-        """A number of the range as it is written into a recipe: whole, or of three significant digits."""
-        short = value if self.whole else _short(value)
+        """A number of the range as it is written into a recipe: whole, or of three significant digits, of more in a
+        narrow range."""
+        short = value if self.whole else float(f"{value:.{self._digits()}g}")
         kept = min(max(short, self.low), self.high)
         return round(kept) if self.whole else float(kept)
+
+    def _digits(self) -> int:
+        """Significant digits in which the values of the range differ by less than a tenth of it."""
+        largest = max(abs(self.low), abs(self.high))
+        return DIGITS + max(0, math.floor(math.log10(largest / (self.high - self.low))))
 
     def at(self, share: float) -> Value:
         """The value at a share of the range from 0 to 1, evenly or in equal ratios."""
@@ -120,10 +126,6 @@ def _step(step: Step, prefix: str, values: Values, catalog: Catalog) -> Step:
     given = {**step.options, **mine}
     kept = given if method == step.method and not set(mine) - known else {n: v for n, v in given.items() if n in known}
     return Step(step.stage, method, kept)
-
-
-def _short(value: float) -> float:
-    return float(f"{value:.{DIGITS}g}")
 
 
 def told_value(value: Value) -> str:

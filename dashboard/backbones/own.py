@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -18,6 +17,7 @@ from core.questions.add_backbone import AddBackboneRequest
 from core.questions.import_network import ImportNetworkRequest
 from core.questions.search_backbones import FoundBackbone, FoundBackbones, SearchBackbonesRequest
 from core.uploads import drop, keep_file
+from core.whole_path import whole_path
 from dashboard import engine_words, faults
 from dashboard.backbones.view import WORK, busy
 from dashboard.classroom import teachers_own
@@ -51,7 +51,7 @@ def importing(architectures: Sequence[str]) -> None:
 def _go(file: Any, path: str, architecture: str, name: str, labels: str) -> None:
     try:
         classes = _labels(labels)
-        given = keep_file(workspace(), file.name, file.getvalue()) if file is not None else Path(path).expanduser()
+        given = keep_file(workspace(), file.name, file.getvalue()) if file is not None else whole_path(path, "path")
     except UserError as error:
         faults.refused(error)
         return

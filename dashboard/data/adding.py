@@ -21,6 +21,7 @@ from core.questions.import_data import ImportRequest
 from core.questions.request import Request
 from core.questions.sample_images import SampleImagesRequest
 from core.uploads import LARGEST, MOST_FILES, drop, keep_file, keep_files
+from core.whole_path import whole_path
 from dashboard import faults
 from dashboard.data import asking, basket
 from dashboard.i18n import say
@@ -161,8 +162,7 @@ def _path() -> Given | None:
     st.caption(say("data.path_help"))
     if not typed.strip():
         return None
-    path = Path(typed.strip()).expanduser()
-    return Given(path.name, lambda name: path)
+    return Given(Path(typed.strip()).name, lambda name: whole_path(typed, "path"))
 
 
 CHOOSERS: Mapping[str, Callable[[], Given | None]] = {"archive": _archive, "classes": _classes, "path": _path}

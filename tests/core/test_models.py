@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -88,10 +89,15 @@ def test_labels(tmp_path: Path) -> None:
         (b"cat\r\ndog\n\n", ["cat", "dog"]),
         (b"\xef\xbb\xbf cat \nsea lion", ["cat", "sea lion"]),
         ('["猫", "dog"]'.encode(), ["猫", "dog"]),
+        (b'{\n "cat": 1,\n "dog": 0\n}', ["dog", "cat"]),
+        (json.dumps({str(number): f"n{number}" for number in (10, *range(10))}).encode(), [f"n{n}" for n in range(11)]),
     ):
         path.write_bytes(content)
         assert read_labels(path) == names
-    for content in (b"", b"cat\n\ndog", b"cat\ncat", b"\xff\xfe\x00", b'["a", 1]', b"[[[", b"a\x07\nb", b"a\n" * 2**22):
+    for content in (
+        b"", b"cat\n\ndog", b"cat\ncat", b"\xff\xfe\x00", b'["a", 1]', b"[[[", b"a\x07\nb", b"a\n" * 2**22, b"{}",
+        b'{"a": 1}', b'{"a": 0, "b": 0}', b'{"1": "a", "2": "b"}', b'{"a": true, "b": false}', b'{"0": ["a"]}',
+    ):  # fmt: skip
         path.write_bytes(content)
         with pytest.raises(UserError) as refused:
             read_labels(path)

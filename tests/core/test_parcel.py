@@ -147,6 +147,26 @@ def test_a_zip_that_was_tampered_with_leaves_nothing_behind(
     assert not (tmp_path / "evil").exists()
 
 
+@pytest.mark.parametrize("more", [{"format": 2}, {"format": 3, "files": ["recipe.toml"], "run": {"id": 1}}])
+def test_a_zip_of_a_later_version_says_so(
+    packed: Path, other: Workspace, tmp_path: Path, more: dict[str, object]
+) -> None:
+    files = contents(packed)
+    manifest = seal(json.dumps({**json.loads(unseal(files[parcel.MANIFEST]).body), **more}).encode())
+    with pytest.raises(UserError, match="Update Condenser here") as caught:
+        receive(written(tmp_path / "later.zip", {**files, parcel.MANIFEST: manifest}), other)
+    assert caught.value.code == "newer_parcel"
+    assert list((other.path / "runs").iterdir()) == []
+
+
+def test_a_list_of_another_kind_is_refused_in_a_sentence(packed: Path, other: Workspace, tmp_path: Path) -> None:
+    """Not in pydantic's lines."""
+    files = {**contents(packed), parcel.MANIFEST: seal(b'{"format":1,"run":[],"files":{"a":{"bytes":"many"}}}')}
+    with pytest.raises(UserError) as caught:
+        receive(written(tmp_path / "odd.zip", files), other)
+    assert caught.value.given == "parcel.json that is no list of a run's files"
+
+
 @pytest.mark.parametrize("data", [b"", b"PK", b"no zip at all" * 100])
 def test_what_is_no_zip_is_refused(other: Workspace, tmp_path: Path, data: bytes) -> None:
     (tmp_path / "x.zip").write_bytes(data)

@@ -161,6 +161,19 @@ def test_a_refusal_says_why_and_leaves_the_workspace_as_it_was(workspace: Worksp
     assert files(workspace) == before
 
 
+@pytest.mark.parametrize("typed", ["photos", "./photos", "~nobody-of-that-name/photos", "assets"])
+def test_a_part_of_a_path_is_asked_for_whole(workspace: Workspace, typed: str) -> None:
+    """The page has no folder that a person works in; `assets` is one of the program's own."""
+    app = shown("data")
+    app.segmented_control(key="data_source").set_value("path").run()
+    app.text_input(key=keyed(app.text_input, "data_path")).set_value(typed)
+    app.text_input(key=keyed(app.text_input, "data_name")).set_value("pets").run()
+    app.button(key="data_import").click().run()
+    assert not app.exception
+    assert any("whole path" in error.value for error in app.error)
+    assert imported_datasets(workspace.datasets) == {}
+
+
 def test_names_are_shown_as_typed(workspace: Workspace, tmp_path: Path) -> None:
     names = ("<img src=x onerror=alert(1)>", "![](http:", "\u202eltr", "🐱 **b**", ":red[x]")
     given = {path: data for n, name in enumerate(names) for path, data in pngs(name, 4, 20 * n).items()}

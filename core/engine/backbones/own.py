@@ -90,8 +90,17 @@ def entry(name: str) -> Backbone:
     """The network called `name`, including `own/`, as a catalog entry; raises UserError as `stored` does."""
     card = stored(name).card
     known = facts(card, _base(card.architecture).to_json())
-    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in known.items()}
+    fields = {key: value for key, value in known.items() if key != "named"}  # see `is_numbered`
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
     return Backbone(**values)
+
+
+def is_numbered(name: str) -> bool:
+    """Whether that is an imported network whose outputs nobody named: their names are numbers, in their order."""
+    try:
+        return name.startswith(PREFIX) and not stored(name).card.named
+    except UserError:  # removed since a run began with it
+        return False
 
 
 def _base(architecture: str) -> Backbone:

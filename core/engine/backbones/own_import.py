@@ -35,6 +35,10 @@ NEAR_SIZE = 0.5  # |log ratio of parameters| of candidates: allows for heads wit
 SHOWN = 3  # suggested architectures
 MOST_CLASSES = 100_000
 LEAST_CROP = 0.1
+TWO_OUTPUTS = (
+    "If its sigmoid is the probability of a class, put a row of zeros before the last layer's weight, and a zero "
+    "before its bias: the network then has two outputs, that class is the second, and its probabilities are the same."
+)
 
 
 def import_network(wanted: ImportNetworkRequest, folder: Path, report: Progress) -> ImportedNetwork:
@@ -49,7 +53,7 @@ def import_network(wanted: ImportNetworkRequest, folder: Path, report: Progress)
     digest = _hash(path)
     with opened(path, lambda: report("reading", 0, None)) as weights:
         base = _with_form(base, weights)
-        fit, size = _fitted(path, weights, base, wanted)
+        fit, passed, size = _fitted(path, weights, base, wanted)
         tensors = weights.take(fit.place, list(fit.keys.values()))
     report("checking", 0, None)
     state = in_float32({name: tensors[key] for name, key in fit.keys.items()})
@@ -63,7 +67,8 @@ def import_network(wanted: ImportNetworkRequest, folder: Path, report: Progress)
         schema_version=SCHEMA, name=name, architecture=base.name, width=base.own_width, channels=base.channels,
         classes=labels or [str(number) for number in range(classes)], named=bool(labels), size=size, mean=mean, std=std,
         crop=crop, params=cost.params, macs=cost.macs, sha256=sha256(data).hexdigest(), bytes=len(data),
-        file=path.name.encode("utf-8", "replace").decode(), file_sha256=digest, notes=_notes(fit, weights, labels),
+        file=path.name.encode("utf-8", "replace").decode(), file_sha256=digest,
+        notes=_notes(fit, passed, weights, labels),
     )  # fmt: skip
     report("storing", 0, None)
     _store(card, data, folder)
@@ -103,8 +108,11 @@ def _with_form(base: Backbone, weights: OpenedWeights) -> Backbone:
 # which tensors
 
 
-def _fitted(path: Path, weights: OpenedWeights, base: Backbone, wanted: ImportNetworkRequest) -> tuple[Fit, int]:
-    """How the file fits the architecture, and the image size; raises UserError if it does not fit."""
+def _fitted(
+    path: Path, weights: OpenedWeights, base: Backbone, wanted: ImportNetworkRequest
+) -> tuple[Fit, list[Fit], int]:
+    """How the file fits the architecture, the networks in it that are passed over for averaged ones, and the image
+    size; raises UserError if it does not fit."""
     size = wanted.size or base.image_size
     _refuse_size(size, base)
     found = fits(weights, _empty(base, size))
@@ -112,11 +120,13 @@ def _fitted(path: Path, weights: OpenedWeights, base: Backbone, wanted: ImportNe
     if not whole:
         raise _unfit(path, weights, base, found, size)
     chosen = [fit for fit in whole if fit.averaged] or whole
-    if len({(*fit.place, fit.prefix) for fit in chosen}) > 1:
-        given = f"{path.name} holds several: {listed([fit.where or 'one without a name' for fit in chosen])}"
+    several = [fit.where or "one without a name" for fit in chosen] if len({fit.home for fit in chosen}) > 1 else []
+    if several := several or [*chosen[0].double]:
+        given = f"{path.name} holds several: {listed(several)}"
         fix = "Save only the one you want: torch.save(model.state_dict(), 'weights.pth')."
         raise UserError("several_networks", "path", given, f"one network of the architecture {base.name}", fix)
-    return chosen[0], size
+    passed = {fit.home: fit for fit in whole if fit.home != chosen[0].home}
+    return chosen[0], list(passed.values()), size
 
 
 def _refuse_size(size: int, base: Backbone) -> None:
@@ -140,7 +150,8 @@ def _unfit(path: Path, weights: OpenedWeights, base: Backbone, found: Sequence[F
     count = sum(map(len, weights.groups.values()))
     if not found:
         fix = "Save the weights: torch.save(model.state_dict(), 'weights.pth')."
-        return UserError("no_weights", "path", f"{path.name} without a tensor", "a file of weights", fix)
+        given = f"{path.name} without a tensor that has a name"
+        return UserError("no_weights", "path", given, "a file of weights", fix)
     best = found[0]
     other = _other_size(best, base, size)
     if other:
@@ -214,8 +225,9 @@ def _filled(base: Backbone, state: Mapping[str, Tensor], size: int) -> tuple[nn.
     empty = _empty(base, size)
     classes = len(state[f"{empty.head}.weight"])
     if not 2 <= classes <= MOST_CLASSES:
-        fix = "Only classifiers of two classes or more can be imported."
-        raise UserError("out_of_range", "path", f"a head of {classes} outputs", f"2 to {MOST_CLASSES:,}", fix)
+        given = f"a head whose number of outputs is {classes}"
+        fix = TWO_OUTPUTS if classes == 1 else "Only classifiers of two classes or more can be imported."
+        raise UserError("out_of_range", "path", given, f"2 to {MOST_CLASSES:,}", fix)
     family = families()[base.family]
     net = on_meta(lambda: family.architecture(base, classes, size, base.own_width, base.channels))
     whole = {**_counters(net), **state}
@@ -267,14 +279,16 @@ def _values(name: str, given: Sequence[float], channels: int, least: float) -> l
     return values
 
 
-def _notes(fit: Fit, weights: OpenedWeights, labels: Sequence[str]) -> list[str]:
+def _notes(fit: Fit, passed: Sequence[Fit], weights: OpenedWeights, labels: Sequence[str]) -> list[str]:
     """Remarks on how the file was read, one sentence each."""
     notes = []
     others = sum(len(specs) for place, specs in weights.groups.items() if place != fit.place) + fit.outside
+    others -= sum(len(each.keys) for each in passed)
     if fit.where:
         notes.append(f"The network was found under {fit.where}.")
     if fit.averaged:
-        notes.append("These are the averaged weights; the others in the file were ignored.")
+        ignored = "; the others in the file were ignored" if passed else ""
+        notes.append(f"These are the averaged weights{ignored}.")
     if others:
         notes.append(f"{others} tensors that do not belong to the network were ignored.")
     kinds = sorted({spec.kind for spec in fit.specs.values() if "float" in spec.kind} - {"float32"})

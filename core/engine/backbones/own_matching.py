@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,7 +17,8 @@ SHELLS = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_
 USUAL = ("model.", "net.", "network.", "backbone.", "encoder.", "classifier.", "student.")
 COUNTERS = ("total_ops", "total_params", "n_averaged")  # left among the weights by profilers and weight averaging
 UNCOUNTED = "num_batches_tracked"  # missing in files from before torch 0.4.1, and without effect
-AVERAGED = ("ema", "averag", "swa")
+AVERAGED = re.compile(r"ema|swa|averag\w*")  # a word of the place: no part of `schema`
+WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 CANDIDATES = 8  # prefixes tried per dictionary
 
 
@@ -43,7 +45,7 @@ class Architecture:
 class Fit:
     """How a dictionary of tensors fits an architecture: `keys` maps the network's names to the file's, `specs`
     describes those tensors, `outside` counts tensors that do not belong to the network, `positions` are the position
-    embeddings in the file."""
+    embeddings in the file, `double` two of its names that mean the same tensor, if there are such."""
 
     place: Place
     prefix: str
@@ -54,6 +56,12 @@ class Fit:
     misshapen: tuple[str, ...]
     outside: int
     positions: Spec | None = None
+    double: tuple[str, ...] = ()
+
+    @property
+    def home(self) -> Place:
+        """The place with the prefix: what two fits of one network share."""
+        return (*self.place, self.prefix)
 
     @property
     def whole(self) -> bool:
@@ -68,7 +76,7 @@ class Fit:
     @property
     def averaged(self) -> bool:
         """Whether these are averaged weights, by their place in the file."""
-        return any(word in self.where.lower() for word in AVERAGED)
+        return any(AVERAGED.fullmatch(word.lower()) for word in WORD.findall(self.where))
 
     @property
     def rank(self) -> tuple[bool, int, int]:
@@ -124,7 +132,14 @@ def _fit(place: Place, specs: Specs, prefix: str, wanted: Architecture) -> Fit:
         tuple(name for name, spec in own.items() if not _same(name, spec.shape, wanted)),
         len(specs) - len(inside),
         next((specs[key] for name, key in inside.items() if name.endswith(("pos_embedding", "pos_embed"))), None),
+        _double(specs, found.values()),
     )  # fmt: skip
+
+
+def _double(specs: Specs, used: Collection[str]) -> tuple[str, ...]:
+    """Two names of the file that mean one tensor of the network, such as `a.weight` and `module.a.weight`."""
+    taken = {clean(key): key for key in used}
+    return next(((key, taken[clean(key)]) for key in specs if taken.get(clean(key), key) != key), ())
 
 
 def _same(name: str, shape: tuple[int, ...], wanted: Architecture) -> bool:

@@ -4,6 +4,7 @@ the same reader as a dataset's, nothing is unpacked under a name that its log do
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from core.parcel import ARTIFACT, FORMAT, MANIFEST, SMALL, Packed, Parcel
 from core.questions.import_run import ImportedRun, ImportRunRequest
 from core.recipe import stored_recipe
 from core.runs import Run
-from core.sealed import unseal
+from core.sealed import DamagedError, unseal
 from core.uploads import drop
 from core.workspace import Workspace
 
@@ -85,9 +86,13 @@ def _parcel(archive: Archive, entries: Mapping[str, Entry]) -> Parcel:
         raise _refused(f"{MANIFEST} of {entry.size:,} bytes", f"at most {MOST_OF_SMALL:,} bytes")
     try:
         opened = unseal(archive.read(entry))
-        parcel = Parcel.model_validate_json(opened.body)
-    except (ValueError, DamagedEntry) as error:
+    except (DamagedError, DamagedEntry) as error:
         raise _refused(f"{MANIFEST}: {error}", "as it was written") from error
+    _refuse_newer(opened.body)
+    try:
+        parcel = Parcel.model_validate_json(opened.body)
+    except ValueError as error:
+        raise _refused(f"{MANIFEST} that is no list of a run's files", "as it was written") from error
     if not opened.sealed or parcel.format != FORMAT:
         raise _refused(f"{MANIFEST} of format {parcel.format}", f"format {FORMAT}, sealed")
     if {*parcel.files, MANIFEST} != set(entries):
@@ -97,6 +102,19 @@ def _parcel(archive: Archive, entries: Mapping[str, Entry]) -> Parcel:
         if name not in SMALL and not ARTIFACT.fullmatch(name):
             raise _refused(f"a file {name}", "a run's recipe, log, notes and artifacts")
     return parcel
+
+
+def _refuse_newer(manifest: bytes) -> None:
+    """Raises UserError `newer_parcel` for the format of a later version, whatever else its list may look like."""
+    try:
+        told = json.loads(manifest)
+    except (ValueError, RecursionError):
+        return
+    number = told.get("format") if isinstance(told, dict) else None
+    if isinstance(number, int) and number > FORMAT:
+        given = f"{MANIFEST} of format {number}, of a later version of Condenser"
+        fix = "Update Condenser here, then receive it again."
+        raise UserError("newer_parcel", "path", given, f"format {FORMAT} or earlier", fix)
 
 
 def _unpack(archive: Archive, entry: Entry, packed: Packed, folder: Path) -> None:

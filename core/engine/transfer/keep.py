@@ -8,12 +8,13 @@ import torch
 from torch import nn
 
 from core.engine.backbones.heads import classes_of, head_layer
+from core.engine.backbones.own import is_numbered
 from core.engine.context import Context
 from core.engine.forecast import Forecast
 from core.engine.model import Model
 from core.engine.transfer import Transfer
 from core.options import Words
-from core.rules.keep import nothing_to_keep, other_classes
+from core.rules.keep import nothing_to_keep, other_classes, unnamed_outputs
 
 __all__ = ["Keep"]
 
@@ -34,6 +35,8 @@ class Keep(Transfer):
         _refuse_unknown(model)
         _refuse_other(model, context)
         if model.knows == model.classes:
+            if is_numbered(model.name):
+                context.remark("classes_numbered", _numbered(model, context))
             return model
         order = [model.knows.index(name) for name in model.classes]
         with torch.no_grad():
@@ -65,6 +68,15 @@ def _refuse_other(model: Model, context: Context) -> None:
     classes = context.data.classes
     if set(model.knows) != set(classes) or len(model.knows) != len(classes):
         raise other_classes(model.name, model.knows, context.data.name, classes)
+    if model.knows != tuple(classes) and is_numbered(model.name):
+        raise unnamed_outputs(model.name, context.data.name)
+
+
+def _numbered(model: Model, context: Context) -> str:
+    return (
+        f"{model.name} was imported without class names: its outputs were taken for the classes of {context.data.name} "
+        "in their order. If accuracy is near chance, import it again with --labels."
+    )
 
 
 def _reorder(head: nn.Module, order: Sequence[int]) -> None:

@@ -57,6 +57,16 @@ def test_what_is_no_address_is_refused_without_repeating_it(address: str) -> Non
     assert "geheim" not in str(refused.value)
 
 
-@pytest.mark.parametrize("address", ["http://127.0.0.1:5000", "https://u:p@h/x", "file:/tmp/x", "databricks"])
+@pytest.mark.parametrize("address", ["file:mlruns", "file:./mlruns", "file:", "sqlite:///mlflow.db", "sqlite://"])
+def test_a_part_of_a_path_is_refused(address: str) -> None:
+    """The process that sends works in the program's folder, not in the person's."""
+    with pytest.raises(UserError, match="whole path"):
+        check(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["http://127.0.0.1:5000", "https://u:p@h/x", "file:/tmp/x", "file:///tmp/x", "sqlite:////tmp/x.db", "databricks"],
+)
 def test_what_is_an_address_is_taken(address: str) -> None:
     assert check(address) == address

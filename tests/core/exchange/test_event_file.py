@@ -11,6 +11,7 @@ import pytest
 
 from core import cli
 from core.errors import UserError
+from core.exchange import child
 from core.exchange.record import record
 from core.exchange.sending import Sending
 from core.exchange.sent import Request
@@ -30,6 +31,12 @@ def logs(tmp_path_factory: pytest.TempPathFactory, store: Workspace, finished: R
     assert not sent.again
     assert sent.metrics == len(record(finished).metrics)
     return folder
+
+
+def test_a_part_of_a_path_is_refused(store: Workspace, finished: Run) -> None:
+    """The process that writes works in the program's folder; a page hands over what a person typed."""
+    with pytest.raises(UserError, match="whole path"):
+        child.send(Request(str(store.path), finished.id, "tensorboard", "logs"))
 
 
 def read(logs: Path) -> Any:

@@ -57,6 +57,9 @@ def test_what_is_told_of_a_knob_means_the_same_again(text: str) -> None:
         ("steps.2.ratoi=0.2:0.5", "unknown_field", "ratio"),
         ("steps.7.ratio=0.2:0.5", "unknown_field", "knob"),
         ("ratio=0.2:0.5", "unknown_field", "knob"),
+        ("steps.01.method=kd,dkd", "unknown_field", "steps.1.method"),
+        ("steps.01.temperature=1:20", "unknown_field", "steps.1.temperature"),
+        ("steps.１.temperature=1:20", "unknown_field", "steps.1.temperature"),
         ("dataset=digits,mnist", "not_varied", "--set dataset"),
         ("seed=1:5", "not_varied", "--set seed"),
         ("steps.1.method=kd,kdd", "unknown_method", "kd"),
@@ -108,8 +111,16 @@ def test_a_grid_goes_from_end_to_end() -> None:
     assert Vary("x", 1.0, 3.0, whole=True).grid(5) == (1, 2, 3)
 
 
+@pytest.mark.parametrize(("low", "high"), [(1.0, 1.001), (1.0001, 1.0004), (0.2001, 0.2004), (-0.5, -0.4999)])
+def test_a_narrow_range_has_many_values_and_both_ends(low: float, high: float) -> None:
+    vary = Vary("x", low, high)
+    assert vary.ends() == (low, high)
+    assert len(vary.grid(20)) == 20
+
+
 @pytest.mark.parametrize(
-    ("text", "size"), [("100kB", 100_000), ("4 MB", 4_000_000), ("12345", 12_345), ("1.5KB", 1500), ("1KiB", 1024)]
+    ("text", "size"),
+    [("4 GiB", 2**32), ("100kB", 100_000), ("4 MB", 4_000_000), ("12345", 12_345), ("1.5KB", 1500), ("1KiB", 1024)],
 )
 def test_sizes_are_decimal(text: str, size: int) -> None:
     assert read_bytes(text) == size
@@ -123,6 +134,7 @@ def test_what_is_no_size_is_refused(text: str) -> None:
 
 def test_times_and_drops() -> None:
     assert (read_milliseconds("2ms"), read_milliseconds("0.5"), read_milliseconds("1s")) == (2.0, 0.5, 1000.0)
+    assert [read_milliseconds(f"500{unit}s") for unit in ("u", "\u00b5", "\u03bc")] == [0.5, 0.5, 0.5]
     for text in ("0", "2 minutes", "x"):
         with pytest.raises(UserError, match="2ms"):
             read_milliseconds(text)

@@ -18,13 +18,15 @@ import io
 import json
 import re
 import resource
+import struct
 import sys
 import warnings
+import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import Image, ImageChops, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageChops, UnidentifiedImageError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 MOST_PIXELS = 50_000_000
@@ -37,6 +39,16 @@ STRAY = 10_000  # pixels, of which one may be above the depth of the data
 LOW_BYTES = {"16B": "16L", "16L": "16B", "16N": "16B" if sys.byteorder == "little" else "16L"}
 NEW_SUBFILE_TYPE, MAKE, SUB_IFDS, DNG_VERSION = 254, 271, 330, 50706  # TIFF 6.0's, TIFF/EP's and DNG's tags
 BITS_PER_SAMPLE, DESCRIPTION, MOST_SAMPLE, MOST_SIGNED = 258, 270, 281, 341  # TIFF 6.0's tags
+ORIENTATION = 0x0112  # EXIF's tag
+TURNS = {  # by EXIF's orientation: what makes the image upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
+BROKEN = (  # what Pillow raises on a damaged file
+    OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, AttributeError, RuntimeError,
+    AssertionError, struct.error, zlib.error,
+)  # fmt: skip
 _STATED = re.compile(
     r"(?:significant[ _-]?bits|bit[ _-]?depth|bits[ _-]?per[ _-]?(?:sample|pixel|channel))\W{1,4}(\d{1,2})\b", re.I
 )
@@ -62,10 +74,9 @@ def decode(data: bytes, white: int = WHITE) -> tuple[dict[str, Any], bytes]:
                 return {"peak": peak_of(samples), "stated": _stated(image, data), "highest": highest}, b""
         else:
             image.draft(image.mode, (2 * SHORTER_SIDE, 2 * SHORTER_SIDE))
-        turned = ImageOps.exif_transpose(image) if deep is None else image
-        if image.getexif().get(0x0112, 1) in range(2, 9):
+        if orientation(image) > 1:
             notes.append("rotated")
-        clean, transparent = eight_bits(turned, deep, own or white)
+        clean, transparent = eight_bits(turned(image) if deep is None else image, deep, own or white)
     if transparent:
         notes.append("transparent")
     return stored(clean, kind, notes)
@@ -90,8 +101,7 @@ def view(data: bytes, white: int, side: int) -> tuple[dict[str, Any], bytes]:
         deep = deep_pixels(data)
         if deep is None and side < WHOLE:
             image.draft(image.mode, (side, side))
-        turned = ImageOps.exif_transpose(image) if deep is None else image
-        clean, _ = eight_bits(turned, deep, own_white(image) or white)
+        clean, _ = eight_bits(turned(image) if deep is None else image, deep, own_white(image) or white)
     return {"mode": clean.mode, "width": clean.width, "height": clean.height}, clean.tobytes()
 
 
@@ -102,7 +112,7 @@ def reporting_damage() -> Iterator[None]:
         yield
     except UnidentifiedImageError as error:
         raise Unreadable("damaged: its header cannot be read") from error
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError, OverflowError) as error:
+    except BROKEN as error:
         if isinstance(error, Unreadable):
             raise
         raise Unreadable("damaged or cut off") from error
@@ -179,6 +189,23 @@ def own_white(image: Image.Image) -> int:
     return (1 << deepest) - 1 if 8 < deepest < 16 else 0
 
 
+def orientation(image: Image.Image) -> int:
+    """EXIF's orientation, 1 to 8; 1 where the EXIF data cannot be read. Their other fields do not matter."""
+    if image.format == "PNG":
+        image.load()  # its EXIF data may follow its pixels
+    try:
+        found = image.getexif().get(ORIENTATION, 1)
+        return int(found) if found in TURNS else 1
+    except BROKEN:
+        return 1
+
+
+def turned(image: Image.Image) -> Image.Image:
+    """The image upright, as its EXIF data say."""
+    way = TURNS.get(orientation(image))
+    return image if way is None else image.transpose(way)
+
+
 def deep_pixels(data: bytes) -> np.ndarray | None:
     """uint16 [H, W] or [H, W, 3 or 4] of an image with 16 bits a sample, upright; None for any other.
 
@@ -187,13 +214,13 @@ def deep_pixels(data: bytes) -> np.ndarray | None:
     """
     image = Image.open(io.BytesIO(data), formats=FORMATS)
     if image.mode == "I" or image.mode.startswith("I;16"):
-        grey = np.asarray(ImageOps.exif_transpose(image))
+        grey = np.asarray(turned(image))
         return grey.astype(np.int64).clip(0, WHITE).astype(np.uint16)
     if image.mode not in ("RGB", "RGBA") or not any(";16" in str(tile[3]) for tile in image.tile):
         return None
     other = Image.open(io.BytesIO(data), formats=FORMATS)
     other.tile = [type(tile)(*tile[:3], other_bytes(tile[3])) for tile in other.tile]
-    high, low = (np.asarray(ImageOps.exif_transpose(half)).astype(np.uint16) for half in (image, other))
+    high, low = (np.asarray(turned(half)).astype(np.uint16) for half in (image, other))
     return high * np.uint16(256) + low
 
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 READ_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
+PICTURES = (  # kinds that are pictures too, which a person has to save in another format
+    "HEIC", "AVIF", "JPEG XL", "JPEG 2000", "camera raw", "Photoshop", "GIMP", "Netpbm", "BigTIFF", "OpenEXR",
+    "Radiance HDR", "DDS", "SVG",
+)  # fmt: skip
 HEAD = 512  # bytes that `kind_of` needs
 
 _STARTS = (

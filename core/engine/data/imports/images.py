@@ -18,7 +18,7 @@ from core.engine.data.imports.cleaning import Filled, cleaned, plain_path, skip
 from core.engine.data.imports.decoder_pool import Decoded
 from core.engine.data.imports.encodings import GUESSES
 from core.engine.data.imports.file_names import blank, folded
-from core.engine.data.imports.file_type import READ_FORMATS, kind_of
+from core.engine.data.imports.file_type import PICTURES, READ_FORMATS, kind_of
 from core.engine.data.imports.imported import SCHEMA, OwnDataset, OwnImage, find_home, home_of, normal_name
 from core.engine.data.imports.remarks import accounts, imbalance, remarks, shapes, without_images
 from core.engine.data.imports.sources import Found, opened
@@ -234,6 +234,9 @@ def require_images(layout: Arrangement, skipped: list[dict[str, str]], ignored: 
         hidden = f"; {sum(ignored.values())} hidden or system files were ignored" if ignored else ""
         first = f" The first was skipped: {skipped[0]['file']}: {skipped[0]['reason']}." if skipped else ""
         fix = f"Give a folder or zip with one folder of images per class.{first}"
+        if skipped and all(each["reason"].partition(",")[0] in PICTURES for each in skipped):
+            given = f"{len(skipped)} files in formats of pictures that are not read"
+            fix = f"Save them as JPEG or PNG first.{first}"
         raise UserError("no_images", "path", given + hidden, f"images ({', '.join(READ_FORMATS)})", fix)
 
 

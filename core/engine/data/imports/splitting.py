@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
-from core.errors import UserError
+from core.errors import Choice, UserError
 
 PRIORITY = ("train", "validation", "test")  # a picture in several given splits stays in the first of these
 LISTED = 10
@@ -64,10 +64,11 @@ def assign(
     if "test" not in given.values() and "validation" in given.values():
         given = {pixels: "test" if split == "validation" else split for pixels, split in given.items()}
         warnings.append("no test split was given: the given validation images are used as the test split")
-    members = _members(groups)
+    members, lacking = _members(groups), [split for split in ("test", "validation") if split not in given.values()]
     chosen: dict[str, str] = {}
     for name in sorted(members, key=lambda name: (len(members[name]), name)):
-        chosen |= _divide(sorted(members[name] - set(chosen), key=_order(shares.seed)), given, shares)
+        free = (pixels for pixels in members[name] if pixels not in chosen)
+        chosen |= _divide(sorted(free, key=_order(shares.seed)), given, lacking, shares)
     _train_for_all(members, chosen, given, shares)
     if set(chosen.values()) != set(PRIORITY):
         largest = max(map(len, members.values()))
@@ -90,7 +91,7 @@ def join(pictures: Sequence[Picture]) -> dict[str, str]:
     chosen = {pixels: split for pixels, group in groups.items() if (split := _given(group)) is not None}
     shares, members = Shares(), _members(groups)
     for _, found in sorted(members.items()):
-        free = sorted(found - set(chosen), key=_order(shares.seed))
+        free = sorted((pixels for pixels in found if pixels not in chosen), key=_order(shares.seed))
         for split in ("test", "validation"):
             there = sum(chosen.get(pixels) == split for pixels in found)
             wanted = max(len(found) >= 3, round(shares.of(split) * len(found)))
@@ -146,6 +147,12 @@ def _train_for_all(
     members: Mapping[str, set[str]], chosen: dict[str, str], given: Mapping[str, str | None], shares: Shares
 ) -> None:
     """Ensures that every class has a training image, by moving drawn images; given splits are not changed."""
+    if not {None, "train"} & set(given.values()):
+        meaning = "all images are split anew, whatever folder they lie in"
+        way = Choice({"splits": False}, "--no-splits", meaning, {})
+        fix = f"Add a folder of training images, or use {way.flags}: {meaning}."
+        given_splits = "images for validation and test alone"
+        raise UserError("no_training_images", "path", given_splits, "training images too", fix, choices=[way])
     for name, groups in sorted(members.items()):
         if any(chosen[pixels] == "train" for pixels in groups):
             continue
@@ -189,10 +196,12 @@ def _given(group: Sequence[Picture]) -> str | None:
     return next((split for split in PRIORITY if split in splits), None)
 
 
-def _divide(members: Sequence[str], given: Mapping[str, str | None], shares: Shares) -> dict[str, str]:
-    """The splits of one class: given ones are kept, missing ones are drawn from its free or training images."""
+def _divide(
+    members: Sequence[str], given: Mapping[str, str | None], wanted: Sequence[str], shares: Shares
+) -> dict[str, str]:
+    """The splits of one class: given ones are kept; those that are `wanted`, because no class has them, are drawn from
+    its training images, all splits from its free ones."""
     chosen = {pixels: split for pixels in members if (split := given[pixels]) is not None}
-    wanted = [split for split in ("test", "validation") if split not in given.values()]
     free = [pixels for pixels in members if given[pixels] is None]
     if not free:
         free = [pixels for pixels in members if given[pixels] == "train"]
@@ -210,10 +219,11 @@ def _duplicates(groups: Iterable[Sequence[Picture]]) -> Iterable[str]:
     several = [group for group in groups if len(group) > 1]
     crossing = [group for group in several if len({p.name for p in group}) > 1]
     leaking = [group for group in several if len({p.split for p in group}) > 1]
+    plain = [group for group in several if len({(p.name, p.split) for p in group}) == 1]
     for found, what in (
         (crossing, "the same image in two classes"),
         (leaking, "the same image in two given splits (kept in the first of train, validation, test)"),
-        ([g for g in several if g not in crossing and g not in leaking], "the same image twice in a class"),
+        (plain, "the same image twice in a class"),
     ):
         if found:
             pairs = [" = ".join(p.path for p in group) for group in found]

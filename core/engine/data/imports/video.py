@@ -19,8 +19,9 @@ from core.engine.confined_child import GLANCE, STILL, Conversation, StoppedError
 from core.engine.data.imports.class_folders import UNLABELLED, Arrangement
 from core.engine.data.imports.cleaning import Filled
 from core.engine.data.imports.decoder_pool import Decoded
-from core.engine.data.imports.file_type import HEAD
+from core.engine.data.imports.file_type import HEAD, kind_of
 from core.engine.data.imports.images import Delivery, check_shape, checked_name, silent, store
+from core.engine.data.imports.unlabelled import LEAST
 from core.engine.data.photos import Progress
 from core.errors import Choice, UserError
 from core.questions.import_data import Imported
@@ -30,6 +31,7 @@ EVERY = 1.0  # seconds
 SUFFIX = "mp4"
 BOUNDS = (0.01, 3600.0)  # seconds between two frames
 MOST_FRAMES = 20_000
+SHORT, SHORT_SHARE = 1.0, 0.05  # what may be missing at the end without a word: seconds, share of the duration
 SECONDS = 3600.0  # of the child's processor time
 MOST_ANSWER = 64 * 2**20  # bytes of a frame
 CONTAINERS = "MP4, MOV, MKV, WebM or AVI"
@@ -43,8 +45,8 @@ REASONS: Mapping[str, str] = {  # code of the child: what was found
 
 def container_of(head: bytes) -> str:
     """FFmpeg's name of the container with these first bytes; empty if it is none of those read."""
-    if head[4:8] == b"ftyp" and head[8:12] not in (b"heic", b"heix", b"mif1", b"msf1", b"avif", b"avis"):
-        return "mov"
+    if head[4:8] == b"ftyp":
+        return "mov" if kind_of(head) == "video" else ""
     if head[:4] == b"\x1a\x45\xdf\xa3":
         return "matroska"
     return "avi" if head[:4] == b"RIFF" and head[8:12] == b"AVI " else ""
@@ -72,7 +74,21 @@ def import_video(
     name = checked_name(name, folder)
     readable(every)
     delivery = Delivery(Arrangement(), [], [], shape=shape, unlabelled=True)
-    return store(name, folder, delivery, lambda place: frames(path, every, place, progress or silent))
+
+    def fill(place: Path) -> Filled:
+        filled = frames(path, every, place, progress or silent)
+        _require_different(filled, every)
+        return filled
+
+    return store(name, folder, delivery, fill)
+
+
+def _require_different(filled: Filled, every: float) -> None:
+    count = len({frame.file for frame in filled.images.values()})
+    if count < LEAST:
+        given = f"{every:g}: frames that differ: {count}"
+        fix = "Take more frames, with fewer seconds between two."
+        raise UserError("too_few_images", "every", given, f"at least {LEAST} frames that differ", fix)
 
 
 def readable(every: float) -> None:
@@ -86,8 +102,20 @@ def readable(every: float) -> None:
 
 def frames(path: Path, every: float, place: Path, report: Progress) -> Filled:
     """One frame in `every` seconds of the video, written into `place`; its warning counts them. Raises UserError."""
-    found = _Frames(path, every, _library(), report).into(place)
-    return Filled(found, warnings=[f"{len(found)} frames of {path.name}, one in {every:g} seconds"])
+    video = _Frames(path, every, _library(), report)
+    found = video.into(place)
+    taken = f"{len(found)} frames of {path.name}, one in {every:g} seconds"
+    return Filled(found, warnings=[taken, *about(path.name, video.course)])
+
+
+def about(name: str, course: Mapping[str, float]) -> Iterator[str]:
+    """What of a video was not there, or not whole."""
+    damaged, end, duration = (course.get(fact, 0) for fact in ("damaged", "end", "duration"))
+    if damaged:
+        yield f"damaged frames of {name}, which were left out: {damaged}"
+    if duration - end > max(SHORT, SHORT_SHARE * duration):
+        ends = f"the frames of {name} end after {end:.1f} seconds of the {duration:.1f} that it states"
+        yield f"{ends}: it may be cut off"
 
 
 def for_videos_alone(path: Path, every: float) -> None:
@@ -117,10 +145,11 @@ def _library() -> str:
 
 
 class _Frames:
-    """The frames of one video, decoded in a child process."""
+    """The frames of one video, decoded in a child process, and its course once all were read."""
 
     def __init__(self, path: Path, every: float, library: str, report: Progress) -> None:
         self.path, self.every, self.library, self.report = path, every, library, report
+        self.course: Mapping[str, float] = {}
 
     def into(self, place: Path) -> dict[str, Decoded]:
         """Each frame written once into `place`, by its name; raises UserError."""
@@ -163,6 +192,7 @@ class _Frames:
             if "refused" in facts:
                 raise self._refused(REASONS.get(facts["refused"], REASONS["broken"]))
             if "image" not in facts:
+                self.course = facts["course"]
                 return
             yield facts, data
 

@@ -2,9 +2,9 @@
 
 Started as a plain script (`python -I`), it imports PyAV and Pillow, and of ours the script `decoder_child` beside it,
 which makes an image of a frame as of a file. It reads `length, JSON` (path, container, every) from its standard input
-and answers `length, JSON, length, bytes` for every frame it takes, then once with neither image nor reason; or with the
-code of the reason why it cannot go on. Lengths are 8 bytes, little-endian. The file is read through an open file, so
-that FFmpeg opens nothing else.
+and answers `length, JSON, length, bytes` for every frame it takes, then once with the `Course` of the video; or with
+the code of the reason why it cannot go on. Lengths are 8 bytes, little-endian. The file is read through an open file,
+so that FFmpeg opens nothing else.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import resource
 import sys
 import warnings
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any, BinaryIO
@@ -41,38 +42,57 @@ def images() -> ModuleType:
     return made
 
 
-def frames(path: str, container: str, every: float) -> Iterator[tuple[float, float, Image.Image]]:
-    """(seconds from the first frame, seconds in all or 0, image upright) of the first frame, and of the first one after
-    each further `every` seconds; raises Refused."""
+@dataclass
+class Course:
+    """How a video went: its damaged frames, and in seconds where its frames end and what it states as its duration (0:
+    nothing)."""
+
+    damaged: int = 0
+    end: float = 0.0
+    duration: float = 0.0
+
+
+def frames(path: str, container: str, every: float, course: Course) -> Iterator[tuple[float, Image.Image]]:
+    """(seconds from the first frame, image upright) of the first frame, and of the first one after each further `every`
+    seconds, damaged ones left out; `course` is kept up to date. Raises Refused."""
     import av
 
     with open(path, "rb") as file:
         try:
             with av.open(file, format=container, options={"protocol_whitelist": "", "enable_drefs": "0"}) as video:
-                yield from _taken(video, every)
+                yield from _taken(video, every, course)
         except av.error.FFmpegError as error:
             raise Refused("broken") from error
 
 
-def _taken(video: Any, every: float) -> Iterator[tuple[float, float, Image.Image]]:
+def _taken(video: Any, every: float, course: Course) -> Iterator[tuple[float, Image.Image]]:
     if not video.streams.video:
         raise Refused("no_video")
     stream = video.streams.video[0]
     if stream.codec_context.width * stream.codec_context.height > MOST_PIXELS:
         raise Refused("pixels")
     stream.thread_type, stream.codec_context.thread_count = "NONE", 1
-    duration = float(video.duration or 0) / 1e6
-    first, due = None, 0.0
+    course.duration = _duration(video, stream)
+    first, due, taken = None, 0.0, 0
     for number, frame in enumerate(video.decode(stream)):
         if frame.width * frame.height > MOST_PIXELS:
             raise Refused("pixels")
-        time = frame.time if frame.time is not None else number / float(stream.average_rate or 25)
+        step = 1 / float(stream.average_rate or 25)
+        time = frame.time if frame.time is not None else number * step
         first = time if first is None else first
-        if time - first >= due - 1e-6:
-            due = (int((time - first) / every + 1e-6) + 1) * every
-            yield time - first, duration, _upright(frame)
-    if first is None:
+        course.end, course.damaged = time - first + step, course.damaged + bool(frame.is_corrupt)
+        if time - first >= due - 1e-6 and not frame.is_corrupt:
+            due, taken = (int((time - first) / every + 1e-6) + 1) * every, taken + 1
+            yield time - first, _upright(frame)
+    if not taken:
         raise Refused("broken")
+
+
+def _duration(video: Any, stream: Any) -> float:
+    """Seconds: the stream's, or else those of all in the file; 0 where neither is stated."""
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    return float(video.duration or 0) / 1e6
 
 
 def _upright(frame: Any) -> Image.Image:
@@ -86,11 +106,12 @@ def serve(source: BinaryIO, sink: BinaryIO) -> None:
     asked = json.loads(source.read(int.from_bytes(source.read(8), "little")).decode("utf-8", "surrogateescape"))
     decoder = images()
     confine()
+    course = Course()
     try:
-        for time, duration, image in frames(asked["path"], asked["container"], asked["every"]):
+        for time, image in frames(asked["path"], asked["container"], asked["every"], course):
             facts, data = decoder.stored(image, "JPEG", [])
-            _answer(sink, {"image": facts, "time": time, "duration": duration}, data)
-        _answer(sink, {})
+            _answer(sink, {"image": facts, "time": time, "duration": course.duration}, data)
+        _answer(sink, {"course": asdict(course)})
     except Refused as reason:
         _answer(sink, {"refused": str(reason)})
     except MemoryError:

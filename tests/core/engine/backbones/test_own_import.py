@@ -162,6 +162,60 @@ def test_two_networks_in_a_file_are_not_guessed_between(models: Path, tmp_path: 
     assert "teacher" in error.given
 
 
+def test_the_words_of_a_place_say_what_is_averaged(models: Path, tmp_path: Path) -> None:
+    """`schema` is no average, whatever letters it holds; and of one network alone none was passed over."""
+    state = load_backbone("resnet8", 4, "none", 8).state_dict()
+    poor = {key: torch.zeros_like(tensor) for key, tensor in state.items()}
+
+    def saved(**places: dict[str, torch.Tensor]) -> Path:
+        save_file({f"{place}.{key}": t for place, part in places.items() for key, t in part.items()}, path)
+        return path
+
+    path = tmp_path / "a.safetensors"
+    error = refusal(saved(schema_net=state, net=poor), models, backbone="resnet8")
+    assert error.code == "several_networks"
+    told = "These are the averaged weights"
+    for number, place in enumerate(("model_ema", "swa_model", "netEMA", "averaged")):
+        notes = load(saved(**{place: state, "net": poor}), models, "resnet8", f"two{number}").notes
+        assert f"{told}; the others in the file were ignored." in notes
+        assert not any("do not belong" in note for note in notes)
+        assert load_backbone(f"own/two{number}").state_dict()["head.weight"].equal(state["head.weight"])
+        assert f"{told}." in load(saved(**{place: state}), models, "resnet8", f"one{number}").notes
+    assert not any(told in note for note in load(saved(semantic=state), models, "resnet8", "plain").notes)
+
+
+@pytest.mark.parametrize("wrapped_first", [False, True])
+def test_two_tensors_of_one_name_are_not_guessed_between(wrapped_first: bool, models: Path, tmp_path: Path) -> None:
+    state = load_backbone("resnet8", 4, "none", 8).state_dict()
+    inner = {f"module.{key}": tensor + 1 for key, tensor in state.items()}
+    torch.save({**inner, **state} if wrapped_first else {**state, **inner}, tmp_path / "a.pth")
+    error = refusal(tmp_path / "a.pth", models, backbone="resnet8")
+    assert error.code == "several_networks"
+    assert "module.stem.0.weight" in error.given
+
+
+def test_one_output_is_told_how_it_becomes_two(models: Path, tmp_path: Path) -> None:
+    state = load_backbone("resnet8", 2, "none", 8).state_dict()
+    weight, bias = state["head.weight"][:1], state["head.bias"][:1] + 0.3
+    save_file({**state, "head.weight": weight, "head.bias": bias}, tmp_path / "one.safetensors")
+    error = refusal(tmp_path / "one.safetensors", models, backbone="resnet8")
+    assert error.code == "out_of_range"
+    assert "row of zeros before" in error.fix
+    rows = {"head.weight": torch.cat([torch.zeros_like(weight), weight]), "head.bias": torch.cat([bias * 0, bias])}
+    save_file({**state, **rows}, tmp_path / "two.safetensors")
+    load(tmp_path / "two.safetensors", models, "resnet8")
+    net = load_backbone("own/mine").eval()
+    with torch.no_grad():
+        logits = net(torch.rand(5, 3, 8, 8))
+    assert torch.allclose(logits.softmax(1)[:, 1], logits[:, 1].sigmoid())
+
+
+def test_a_tensor_without_a_name_is_no_network(models: Path, tmp_path: Path) -> None:
+    torch.save(torch.ones(3, 3), tmp_path / "a.pth")
+    error = refusal(tmp_path / "a.pth", models, backbone="resnet8")
+    assert (error.code, error.given) == ("no_weights", "a.pth without a tensor that has a name")
+
+
 @pytest.mark.parametrize(
     ("more", "field"),
     [

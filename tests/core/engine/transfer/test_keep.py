@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import functional
 
+from core.catalog import load_catalog
 from core.engine.backbones import load_backbone
 from core.engine.backbones.own import look_in
 from core.engine.backbones.own_import import import_network
@@ -25,6 +26,7 @@ from core.engine.pipeline.run import run_recipe
 from core.errors import UserError, UserErrors
 from core.questions.import_network import ImportNetworkRequest
 from core.recipe import parse_recipe
+from core.rules.keep import keep_faults
 from core.runs import Run
 from core.verify import verify
 from core.workspace import Workspace
@@ -77,6 +79,49 @@ def test_the_same_order_changes_nothing_and_says_nothing(make_model: MakeModel, 
     model = make_model()
     model = replace(model, knows=model.classes)
     assert build("transfer", "keep").apply(model, context) is model
+
+
+def test_numbers_that_nobody_gave_are_no_names(
+    make_model: MakeModel, make_context: MakeContext, tmp_path: Path
+) -> None:
+    """Imported without labels, output 7 need not be the class that is called 7."""
+    save_file(load_backbone("resnet8", 10, "none", 8).state_dict(), tmp_path / "a.safetensors")
+    for name, labels in (("mine", ()), ("named", tuple("0123456789"))):
+        wanted = ImportNetworkRequest(str(tmp_path / "a.safetensors"), "resnet8", name, labels)
+        import_network(wanted, tmp_path, lambda *far: None)
+    noted: list[str] = []
+    context = make_context(note=lambda code, message: noted.append(code))
+    look_in(tmp_path)
+    try:
+        model, keep = replace(make_model(), knows=tuple("0123456789")), build("transfer", "keep")
+        keep.apply(replace(model, alias="own/mine"), context)
+        keep.apply(replace(model, alias="own/named"), context)
+        assert noted == ["classes_numbered"]
+        mixed = replace(model, knows=tuple("0123456798"))
+        keep.apply(replace(mixed, alias="own/named"), context)
+        for refused in (keep.apply, lambda model, context: keep.forecast(Forecast(model), context)):
+            with pytest.raises(UserError, match="--labels") as caught:
+                refused(replace(mixed, alias="own/mine"), context)
+            assert caught.value.code == "unnamed_outputs"
+    finally:
+        look_in(None)
+
+
+def test_a_recipe_knows_which_outputs_have_names() -> None:
+    catalog = load_catalog()
+    numbers = [str(number) for number in range(12)]
+    entry = {**catalog.backbone("resnet8"), "name": "own/mine", "weights": "own", "classes": 12, "class_names": numbers}
+    data = {**catalog.dataset("digits"), "classes": 12, "class_names": sorted(numbers)}
+
+    def codes(named: bool, names: list[str]) -> list[str]:
+        known = replace(
+            catalog, backbones={**catalog.backbones, "own/mine": {**entry, "named": named}},
+            datasets={**catalog.datasets, "mine": {**data, "class_names": names}},
+        )  # fmt: skip
+        return [error.code for error in keep_faults("mine", "own/mine", "default", [("transfer", "keep", {})], known)]
+
+    assert codes(False, sorted(numbers)) == ["unnamed_outputs"]
+    assert codes(True, sorted(numbers)) == codes(False, numbers) == []
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,11 @@ from core.errors import UserError
 from tests.core.engine.data.imports.deep_files import png16
 from tests.core.engine.data.imports.test_images import Files, encoded, unpacked
 
-SHARED = ("own_white", "deep_pixels", "other_bytes", "eight_bits", "shrunk", "without_colour", "encode")
+SHARED = (
+    "own_white", "orientation", "turned", "deep_pixels", "other_bytes", "eight_bits", "shrunk", "without_colour",
+    "encode",
+)  # fmt: skip
+VALUES = ("FORMATS", "SHORTER_SIDE", "LOSSLESS_UP_TO", "WHITE", "LOW_BYTES", "BITS_PER_SAMPLE", "TURNS", "BROKEN")
 SIZES = ((640, 480), (160, 213), (301, 300), (77, 500), (1100, 530), (31, 31), (3, 90), (200, 133), (513, 512))
 KINDS = ("JPEG", "PNG", "WEBP", "palette", "grey JPEG", "CMYK", "16 bits", "16 bits of colour", "TIFF", "GIF")
 
@@ -145,7 +149,7 @@ def test_the_lines_they_share_are_the_same() -> None:
     for name in SHARED:
         assert inspect.getsource(getattr(script, name)) == inspect.getsource(getattr(child, name)), name
     assert inspect.getsource(script.square) == inspect.getsource(loading.square)
-    for name in ("FORMATS", "SHORTER_SIDE", "LOSSLESS_UP_TO", "WHITE", "LOW_BYTES", "BITS_PER_SAMPLE"):
+    for name in VALUES:
         assert getattr(script, name) == getattr(child, name), name
     assert script.PADDING == loading.PADDING
 

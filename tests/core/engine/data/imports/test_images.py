@@ -21,8 +21,10 @@ import pytest
 from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
+from assets import predict
 from core.engine.confined_child import end_child, start_child
 from core.engine.data import Imported, datasets, import_images, load_dataset
+from core.engine.data.imports import decoder_child
 from core.engine.data.imports.class_folders import Wishes
 from core.engine.data.imports.decoder_pool import CHILD, Decoded, Decoder, Unreadable, decode_all
 from core.engine.data.imports.depth import Deep
@@ -142,6 +144,25 @@ def test_shapes_that_are_refused_leave_nothing(row: str, tmp_path: Path) -> None
     assert caught.value.fix
     assert not list((tmp_path / "datasets").glob("*"))
     assert not list((tmp_path / "datasets").glob(".*"))
+
+
+def test_photos_in_a_format_that_is_not_read_are_called_so(tmp_path: Path) -> None:
+    """They have their folders; what is to be done is to save them otherwise."""
+    heic = {f"{name}/{n}.HEIC": b"\0\0\0\x18ftypheic" + bytes([n] * 20) for name in ("cats", "dogs") for n in range(4)}
+    with pytest.raises(UserError, match="Save them as JPEG or PNG first") as caught:
+        imported(tmp_path, heic)
+    assert caught.value.code == "no_images"
+
+
+def test_without_training_images_the_way_on_is_offered(tmp_path: Path) -> None:
+    files = {f"{split}/{name}": data for split, first in (("val", 0), ("test", 300))
+             for name, data in {**pngs("cats", 4, first), **pngs("dogs", 4, first + 100)}.items()}  # fmt: skip
+    with pytest.raises(UserError) as caught:
+        imported(tmp_path, files)
+    assert caught.value.code == "no_training_images"
+    assert [dict(choice.request) for choice in caught.value.choices] == [{"splits": False}]
+    again = import_images(unpacked(tmp_path / "again", files), "pets", tmp_path, wishes=Wishes("inner", splits=False))
+    assert (again.classes, again.images) == (2, 16)
 
 
 def test_alike_classes_can_be_merged(tmp_path: Path) -> None:
@@ -323,6 +344,35 @@ def test_every_exif_rotation_is_applied(turn: int) -> None:
     pixels, notes = clean(encoded(Image.fromarray(np.ascontiguousarray(back[turn])), "PNG", exif=exif))
     assert np.array_equal(pixels, upright)
     assert notes == (("rotated",) if turn > 1 else ())
+
+
+def exif_data(*fields: tuple[int, int, int, bytes]) -> bytes:
+    """EXIF data with these fields: tag, type, count, and up to four bytes."""
+    rows = b"".join(struct.pack(">HHI4s", *field) for field in fields)
+    return b"Exif\0\0MM\0*" + struct.pack(">IH", 8, len(fields)) + rows + bytes(4)
+
+
+TURNED = (0x0112, 3, 1, struct.pack(">H", 6))
+ODD_EXIF = {
+    "a width that is text": (exif_data((0x0100, 2, 3, b"ab"), TURNED), 6),
+    "an orientation that is text": (exif_data((0x0112, 2, 2, b"6")), 1),
+    "two orientations": (exif_data((0x0112, 3, 2, struct.pack(">HH", 6, 6))), 6),
+    "fields beyond the end": (exif_data(TURNED, (0x8769, 4, 1, struct.pack(">I", 10**8))), 6),
+    "cut off": (exif_data(TURNED)[:-3], 6),
+    "no header": (b"Exif\0\0XX\0*abcdefgh", 1),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("row", ODD_EXIF)
+def test_odd_exif_data_are_no_damage(row: str) -> None:
+    """As the child decodes it, and a bundle's predict.py: the pixels are whole, and upright as far as that is known."""
+    data, turn = ODD_EXIF[row]
+    whole = encoded(picture(0, (200, 160)), "JPEG", exif=data)
+    facts, _ = decoder_child.decode(whole)
+    sides = (160, 200) if turn == 6 else (200, 160)
+    assert ((facts["width"], facts["height"]), facts["notes"]) == (sides, ["rotated"] if turn == 6 else [])
+    assert predict.upright(whole, {})[0].size == sides
 
 
 def test_large_photos_are_shrunk_and_stripped() -> None:

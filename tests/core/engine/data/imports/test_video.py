@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,9 +14,10 @@ from PIL import Image
 
 from core.dataset_edits import AddImages, Revert
 from core.engine.data import import_data, load_dataset
+from core.engine.data.imports import video_child
 from core.engine.data.imports.editing import LOCK, edit_dataset
 from core.engine.data.imports.imported import find_home, read_own
-from core.engine.data.imports.video import container_of, is_video
+from core.engine.data.imports.video import about, container_of, is_video
 from core.errors import UserError
 from tests.core.engine.data.imports.test_images import pngs, unpacked
 from tests.videos import SHADES, clip
@@ -121,6 +125,44 @@ def test_what_cannot_be_decoded_is_refused_and_leaves_nothing(tmp_path: Path, fo
         assert not list(folder.iterdir()), name
 
 
+def test_a_cut_video_says_where_it_ends(tmp_path: Path, folder: Path) -> None:
+    whole = clip(tmp_path / "whole.mkv", SHADES * 3, rate=4)
+    assert import_data(whole, "whole", folder, unlabelled=True).warnings == ["9 frames of whole.mkv, one in 1 seconds"]
+    (tmp_path / "cut.mkv").write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    _, told = import_data(tmp_path / "cut.mkv", "cut", folder, unlabelled=True, every=0.25).warnings
+    assert re.fullmatch(
+        r"the frames of cut.mkv end after \d\.\d seconds of the 9.0 that it states: it may be cut off", told
+    )
+
+
+def test_too_few_frames_are_told_as_such(tmp_path: Path, folder: Path) -> None:
+    with pytest.raises(UserError, match="fewer seconds between two") as caught:
+        import_data(clip(tmp_path / "a.mp4", SHADES, rate=4), "clip", folder, unlabelled=True, every=60)
+    assert (caught.value.code, caught.value.field) == ("too_few_images", "every")
+    assert not list(folder.iterdir())
+
+
+def test_damaged_frames_are_left_out_and_counted() -> None:
+    """FFmpeg paints over what it cannot decode, and marks the frame."""
+    picture = Image.new("RGB", (8, 8))
+    shot = [
+        SimpleNamespace(width=8, height=8, time=n / 4, is_corrupt=n in (0, 2, 3), rotation=0, to_image=lambda: picture)
+        for n in range(8)
+    ]  # fmt: skip
+    stream = SimpleNamespace(
+        codec_context=SimpleNamespace(width=8, height=8), average_rate=4, duration=8, time_base=0.25
+    )
+    video = SimpleNamespace(streams=SimpleNamespace(video=[stream]), duration=9e6, decode=lambda stream: iter(shot))
+    course = video_child.Course()
+    assert [time for time, _ in video_child._taken(video, 0.5, course)] == [0.25, 1.0, 1.5]
+    assert course == video_child.Course(3, 2.0, 2.0)
+    assert list(about("a.mkv", asdict(course))) == ["damaged frames of a.mkv, which were left out: 3"]
+    for frame in shot:
+        frame.is_corrupt = True
+    with pytest.raises(video_child.Refused, match="broken"):
+        list(video_child._taken(video, 0.5, video_child.Course()))
+
+
 def test_a_stop_leaves_nothing(tmp_path: Path, folder: Path) -> None:
     video = clip(tmp_path / "clip.mp4", SHADES, rate=4)
 
@@ -138,7 +180,8 @@ def test_a_video_is_known_by_its_first_bytes(tmp_path: Path) -> None:
     assert not is_video(tmp_path / "picture.mp4")
     assert not is_video(tmp_path)
     assert container_of(b"\0\0\0\x20ftypisom") == "mov"
-    assert container_of(b"\0\0\0\x20ftypheic") == ""
+    for brand in (b"heic", b"heif", b"hevc", b"mif2", b"avif", b"crx ", b"jxl ", b"M4A "):
+        assert container_of(b"\0\0\0\x20ftyp" + brand) == "", "other things come in that container too"
 
 
 def test_a_playlist_is_no_video_and_its_addresses_are_not_asked(tmp_path: Path, folder: Path) -> None:
