@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from itertools import chain
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from core.errors import UserError
 from core.files import make_folder, remove_file, safe_join, write_atomic
@@ -19,6 +20,8 @@ from core.workspace import Workspace
 
 KEPT = "kept"
 LARGEST = 2**20  # bytes
+Place = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,3}$")]  # of a block among those of its kind
+Number = Annotated[int, Field(ge=0, lt=1000)]  # of a choice or an answer
 
 
 class Prediction(BaseModel):
@@ -27,7 +30,7 @@ class Prediction(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     number: float | None = None
-    choice: int | None = None
+    choice: Number | None = None
     made: float = 0.0
 
 
@@ -37,8 +40,8 @@ class Diary(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     lesson: str
-    predictions: Mapping[str, Prediction] = {}
-    answers: Mapping[str, int] = {}
+    predictions: Mapping[Place, Prediction] = {}
+    answers: Mapping[Place, Number] = {}
     runs: Mapping[str, str] = {}
 
     def predicted(self, place: int, prediction: Prediction) -> Diary:
