@@ -14,6 +14,7 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
+from core.classroom.learners import refuse_removed
 from core.classroom.limits import refuse_run
 from core.classroom.places import is_corner
 from core.errors import UserError
@@ -115,8 +116,9 @@ class Search:
 
 def create(workspace: Workspace, specification: Specification) -> Search:
     """A new search, whole or not at all; nobody works on it yet. In a learner's corner, raises UserError `class_search`
-    while another goes on there, and as `limits.refuse_run`."""
+    while another goes on there, `learner_removed`, and as `limits.refuse_run`."""
     if is_corner(workspace.path):
+        refuse_removed(workspace.path)
         refuse_run(workspace.path)
         _refuse_second(workspace)
     home = make_folder(workspace.path / FOLDER)

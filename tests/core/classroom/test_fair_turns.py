@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from core.classroom.learners import Class
 from core.classroom.limits import Limits, limits, minutes, set_limits, usage
+from core.classroom.overview import everybody, stop_all
 from core.errors import UserError
 from core.processes.supervisor import Supervisor
 from core.processes.workers import ensure_supervisor, stop_supervisor, supervisor
@@ -105,6 +107,30 @@ def test_a_hundred_runs_are_refused_in_a_sentence(root: Workspace) -> None:
     assert len(ana.queued()) == most
     for _ in range(most + 5):
         root.submit(recipe())  # the teacher has no limit
+
+
+def test_runs_asked_for_in_many_tabs_at_once_stay_within_the_limit(root: Workspace) -> None:
+    ana = corner(root, "Ana")
+    set_limits(root.path, Limits(waiting=3))
+
+    def ask(_: int) -> bool:
+        try:
+            return bool(Workspace(ana.path).submit(recipe()).id)
+        except UserError:
+            return False
+
+    with ThreadPoolExecutor(12) as pool:
+        assert sum(pool.map(ask, range(12))) == 3
+    assert len(ana.queued()) == len(ana.run_ids()) == 3
+
+
+def test_what_is_stopped_begins_no_further_runs(root: Workspace) -> None:
+    ana = corner(root, "Ana")
+    search, run = create(ana, asked()), ana.submit(recipe())
+    (found,) = everybody(root.path)
+    assert stop_all(found) == 1
+    assert run.state().status is Status.CANCELLED
+    assert search.progress().is_over
 
 
 def test_used_up_minutes_pause_a_run_and_say_so(root: Workspace, keeper: Supervisor) -> None:
