@@ -177,7 +177,8 @@ def _check_lesson(name: str, data: bytes) -> None:
         diary = Diary.model_validate_json(opened.body)
     except ValueError:
         opened, diary = Opened(b"", False), Diary(lesson="")
-    if not opened.sealed or f"lessons/{diary.lesson}.json" != name:
+    chosen = [made.choice for made in diary.predictions.values() if made.choice is not None]
+    if not opened.sealed or min(chosen, default=0) < 0 or f"lessons/{diary.lesson}.json" != name:
         raise _altered(f"{name} is not what was kept of that lesson", "predictions as they were kept")
 
 

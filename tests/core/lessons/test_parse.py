@@ -144,6 +144,14 @@ def test_two_runs_of_one_name_are_told_at_the_second_name() -> None:
     assert refused(text) == [("lesson_twice", first + 6)]
 
 
+def test_more_runs_than_anybody_waits_for_are_told() -> None:
+    runs = [f'```run\nname = "more-{n}"\nrecipe = "tiny"\ntitle = "more"\n```\n\n' for n in range(9)]
+    text = LESSON.replace("```chart", "".join(runs) + "```chart", 1)
+    assert refused(text) == [("lesson_size", line_of(text, 'name = "more-8"') - 1)]
+    fewer = LESSON.replace("```chart", "".join(runs[:8]) + "```chart", 1)
+    assert len(parse_lesson(fewer.encode()).others) == 8
+
+
 def test_every_mistake_of_a_recipe_is_told_and_nothing_that_only_follows() -> None:
     text = LESSON.replace('"digits"', '"digit"').replace("ratio = 0.5", "ratio = 1.5")
     found = refused(text)
