@@ -57,6 +57,7 @@ FOLDERS = ("runs", "jobs", "datasets", "models", "cache", "queue", "trash", "log
 LATER = ("drafts", "searches", "lessons", "class")  # made when they are first needed
 LINES = " ".join(("1", *Line._fields))  # the fields of a line in the kept list
 HALF_MADE = ".new-"
+QUEUE_LOCK = "queue.lock"  # of a learner's corner: held while its limits are looked at and something is begun
 KEEP_JOBS = 24 * 3600.0  # seconds
 KEEP_TRASH = 7 * 24 * 3600.0
 KEEP_HALF = 3600.0
@@ -253,7 +254,7 @@ class Workspace:
         if not is_corner(self.path):
             yield
             return
-        with lock(self.path / "queue.lock"):
+        with lock(self.path / QUEUE_LOCK):
             refuse_removed(self.path)
             refuse_run(self.path)
             yield

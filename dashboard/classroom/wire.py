@@ -25,6 +25,7 @@ FILES = {
     "Image.url", "Audio.url", "Video.url", "SubtitleTrack.url", "DownloadButton.url", "DownloadButton.deferred_file_id",
     "DeferredFileResponsePayload.url",
 }  # fmt: skip
+LARGEST = 2**24  # bytes of what a page sends; files are uploaded, and counted
 NOT_WELCOME = 1008  # the code with which a websocket is closed
 USUAL = {"rerun_script", "stop_script", "file_urls_request", "app_heartbeat", "load_git_info"}
 ASKED = "backend_operation_request"
@@ -54,7 +55,7 @@ def listening(receive: Receive, seats: Seats, seat: str) -> Receive:
         while True:
             message = await receive()
             data = message.get("bytes")
-            if not data or _may_ask(data, seats, seat):
+            if not data or (len(data) <= LARGEST and _may_ask(data, seats, seat)):
                 return message
 
     return receive_on

@@ -124,6 +124,20 @@ def test_runs_asked_for_in_many_tabs_at_once_stay_within_the_limit(root: Workspa
     assert len(ana.queued()) == len(ana.run_ids()) == 3
 
 
+def test_of_searches_asked_for_in_many_tabs_at_once_one_begins(root: Workspace) -> None:
+    ana = corner(root, "Ana")
+
+    def ask(_: int) -> bool:
+        try:
+            return bool(create(Workspace(ana.path), asked()).id)
+        except UserError:
+            return False
+
+    with ThreadPoolExecutor(12) as pool:
+        assert sum(pool.map(ask, range(12))) == 1
+    assert len(search_ids(ana)) == 1
+
+
 def test_what_is_stopped_begins_no_further_runs(root: Workspace) -> None:
     ana = corner(root, "Ana")
     search, run = create(ana, asked()), ana.submit(recipe())

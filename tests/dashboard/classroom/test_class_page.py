@@ -290,6 +290,18 @@ def test_learners_see_the_class_only_if_the_teacher_wants_it(
     assert heading in text(shown("classroom", language))
 
 
+def test_learners_do_not_see_who_was_taken_out(root: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    ana, bob, eve = corner(root, "Ana"), corner(root, "Bob"), corner(root, "Eve")
+    for store in (ana, bob):
+        done(store, "clothes")
+    Class(root.path).remove(ana.path.name, to_trash=False)
+    set_limits(root.path, Limits(others="read-only"))
+    sit(monkeypatch, eve.path.name)
+    assert set(_points(shown("classroom"))["learner"]) == {"Bob"}
+    sit(monkeypatch, "teacher")
+    assert set(_points(shown("classroom"))["learner"]) == {"Bob", "Ana (taken out)"}
+
+
 def test_without_a_class_there_is_no_page(root: Workspace) -> None:
     from dashboard import frame
 

@@ -21,6 +21,7 @@ from core.classroom.tokens import fresh
 from dashboard.classroom.gate import MOST_TABS, Gate, Shared
 from dashboard.classroom.seats import HEADER, MOST_SESSIONS, Seats
 from dashboard.classroom.slow import FREE, MOST_WAITING, Slow
+from dashboard.classroom.wire import LARGEST
 from tests.loops import in_a_loop
 
 HOST = "192.0.2.7:8501"
@@ -507,6 +508,16 @@ def test_a_download_on_anothers_page_is_not_made(two: tuple[House, Joined, Joine
     assert [one.get("bytes") for one in house.received[1:]] == messages[1:3], (
         "what is Bob's, noise, and what concerns all"
     )
+
+
+def test_a_message_larger_than_any_pages_is_left_out(two: tuple[House, Joined, Joined]) -> None:
+    house, ana, _ = two
+    small, large = BackMsg(), BackMsg()
+    small.rerun_script.query_string, large.rerun_script.query_string = "x", "x" * LARGEST
+    messages = [bytes(one.SerializeToString()) for one in (large, small)]
+    house.received.clear()
+    house.ask("/_stcore/stream", socket=True, cookies=house.cookies(ana), messages=messages)
+    assert [one.get("bytes") for one in house.received if one.get("bytes")] == messages[1:]
 
 
 def test_what_somebody_typed_is_not_put_on_their_page_as_a_file(two: tuple[House, Joined, Joined]) -> None:
