@@ -345,12 +345,11 @@ class Workspace:
     def _refuse_of_learner(self, request: Request[Any]) -> None:
         """A learner sits at another machine: no file of this one is theirs but what they uploaded."""
         refuse_disk(self.path)
-        path = getattr(request, "path", None)
-        if request.kind == "collect":
-            path = "hand-ins of others"
-        if path is not None and Path(path).resolve().parent.parent != (self.path / "jobs").resolve():
-            fix = "Upload it instead: the files of this machine belong to your teacher."
-            raise UserError("path_not_yours", "path", path, "a file that you uploaded", fix)
+        paths = ["hand-ins of others"] if request.kind == "collect" else list(_paths(request.to_document()))
+        for path in paths:
+            if Path(path).resolve().parent.parent != (self.path / "jobs").resolve():
+                fix = "Upload it instead: the files of this machine belong to your teacher."
+                raise UserError("path_not_yours", "path", path, "a file that you uploaded", fix)
 
     def create_job(self, kind: str, request: dict[str, JsonValue]) -> Job:
         """Creates a job from a stored request; see `ask`."""
@@ -409,6 +408,16 @@ class Workspace:
             if os.path.isdir(path):
                 return path
         raise UserError(code, noun, given, f"the id of a {noun} in this workspace", f"List the {noun}s to see them.")
+
+
+def _paths(document: JsonValue) -> Iterator[str]:
+    """Every path in a stored request, however deep."""
+    if isinstance(document, dict):
+        yield from (str(value) for key, value in document.items() if key == "path" and value is not None)
+        document = list(document.values())
+    if isinstance(document, list):
+        for part in document:
+            yield from _paths(part)
 
 
 def is_trial(run: Run) -> bool:

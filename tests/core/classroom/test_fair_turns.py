@@ -12,9 +12,11 @@ import pytest
 from core.classroom.learners import Class
 from core.classroom.limits import Limits, limits, minutes, set_limits, usage
 from core.classroom.overview import everybody, stop_all
+from core.dataset_edits import AddImages
 from core.errors import UserError
 from core.processes.supervisor import Supervisor
 from core.processes.workers import ensure_supervisor, stop_supervisor, supervisor
+from core.questions.dataset_edit import EditRequest
 from core.questions.import_data import ImportRequest
 from core.runs import Run, Status
 from core.search.store import create, search_ids
@@ -198,10 +200,12 @@ def test_a_learner_imports_uploads_and_no_file_of_the_machine(root: Workspace) -
     escape = f"{mine.parent}/../../../../secret.zip"
     for path in (str(theirs), "/etc/passwd", str(root.path / "secret.zip"), escape, str(link / "l.zip"), "~", ""):
         before = ana.job_ids()
-        with pytest.raises(UserError) as told:
-            ana.ask(ImportRequest(path, "a"))
-        assert told.value.code == "path_not_yours", path
+        for request in (ImportRequest(path, "a"), EditRequest("a", AddImages(path=path))):
+            with pytest.raises(UserError) as told:
+                ana.ask(request)
+            assert told.value.code == "path_not_yours", path
         assert ana.job_ids() == before
+    assert ana.ask(EditRequest("a", AddImages(path=str(mine)))).id
     assert root.ask(ImportRequest("/etc/passwd", "a")).id, "the teacher's machine is the teacher's"
 
 
