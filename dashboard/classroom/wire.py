@@ -23,7 +23,8 @@ MAY_NAME = re.compile(rb"/media/|(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 # where Streamlit itself puts a file's address; in a text it may be what somebody typed
 FILES = {
     "Image.url", "Audio.url", "Video.url", "SubtitleTrack.url", "DownloadButton.url", "DownloadButton.deferred_file_id",
-    "DeferredFileResponsePayload.url",
+    "DeferredFileResponsePayload.url", "Logo.image", "Logo.icon_image", "PageConfig.favicon", "IFrame.src",
+    "Block.ChatMessage.avatar",
 }  # fmt: skip
 LARGEST = 2**24  # bytes of what a page sends; files are uploaded, and counted
 NOT_WELCOME = 1008  # the code with which a websocket is closed

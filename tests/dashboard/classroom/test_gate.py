@@ -21,7 +21,7 @@ from core.classroom.tokens import fresh
 from dashboard.classroom.gate import MOST_TABS, Gate, Shared
 from dashboard.classroom.seats import HEADER, MOST_SESSIONS, Seats
 from dashboard.classroom.slow import FREE, MOST_WAITING, Slow
-from dashboard.classroom.wire import LARGEST
+from dashboard.classroom.wire import FILES, LARGEST
 from tests.loops import in_a_loop
 
 HOST = "192.0.2.7:8501"
@@ -526,6 +526,30 @@ def test_what_somebody_typed_is_not_put_on_their_page_as_a_file(two: tuple[House
     house.ask("/_stcore/stream", socket=True, cookies=house.cookies(ana), messages=[later(LATER_THEIRS)])
     assert [one.get("bytes") for one in house.received if one.get("bytes")] == []
     assert house.ask(f"/media/{THEIRS}.png", cookies=house.cookies(ana)).status == 403
+
+
+def test_every_place_of_a_file_is_known_to_streamlit() -> None:
+    """A name that a later Streamlit gives to something else would keep a page from its own files."""
+    known, seen = set(), set()
+    left = [ForwardMsg.DESCRIPTOR]
+    while left:
+        message = left.pop()
+        for field in message.fields if message.full_name not in seen else ():
+            known.add(field.full_name)
+            left += [field.message_type] if field.message_type else []
+        seen.add(message.full_name)
+    assert known >= FILES
+
+
+def test_the_logo_and_the_icon_of_the_page_are_found(two: tuple[House, Joined, Joined]) -> None:
+    house, ana, _ = two
+    logo, icon = ForwardMsg(), ForwardMsg()
+    logo.logo.image = f"/media/{'e' * 56}.png"
+    icon.page_config_changed.favicon = f"/media/{'f' * 56}.png"
+    house.to_send = [bytes(one.SerializeToString()) for one in (logo, icon)]
+    house.ask("/_stcore/stream", socket=True, cookies=house.cookies(ana))
+    for name in ("e" * 56, "f" * 56):
+        assert house.ask(f"/media/{name}.png", cookies=house.cookies(ana)).status == 200
 
 
 def test_what_a_message_holds_deep_inside_is_found(two: tuple[House, Joined, Joined]) -> None:
