@@ -39,8 +39,7 @@ def draw(corner: Corner) -> None:
 
 
 def draw_removed() -> None:
-    """What became of the last change, then who was taken out, each with the way back."""
-    _tell()
+    """Who was taken out, each with the way back."""
     gone = Class(root().path).removed()
     if not gone:
         return
@@ -93,7 +92,8 @@ def _put_back(learner: Learner) -> None:
         remember(TOLD, say("classroom.is_back", name=UserText(learner.nickname).md()))
 
 
-def _tell() -> None:
+def tell() -> None:
+    """What became of the last change."""
     told: str | UserError | OSError | None = recall(TOLD, None)
     forget(TOLD)
     if isinstance(told, str):

@@ -32,12 +32,19 @@ USED_FOR = 60.0  # seconds that what a corner uses is taken to be still true
 def show() -> None:
     """The table of the class, looked at anew every few seconds, and what can be done about one row."""
     st.subheader(say("classroom.who"), anchor=False)
-    roster.draw_removed()
+    roster.tell()
     corners = everybody(root().path)
     if not corners:
         st.caption(say("classroom.nobody"))
-        return
-    _table()
+    else:
+        _table()
+    roster.draw_removed()
+    if corners:
+        _choose(corners)
+
+
+def _choose(corners: Sequence[Corner]) -> None:
+    """The choice of a row, and what can be done about it."""
     chosen: Corner | None = st.selectbox(
         say("classroom.choose"),
         corners,
