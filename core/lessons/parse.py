@@ -181,6 +181,8 @@ class _Reader:
             raise table.wrong("names", len(called), f"{len(names)} names, one a recipe", "Name each recipe.")
         recipes = [self._known(name, table.at("recipes")) for name in names]
         path, values = table.text("option", 60), table.values("values", 2, 8)
+        if len({value_text(value) for value in values}) < len(values):
+            raise table.wrong("values", list(values), "values that differ in their first six digits", "Leave one out.")
         option = next(filter(None, (_option(recipe, path, self.catalog) for recipe in recipes)), None)
         if option is None or not all(_option(recipe, path, self.catalog) for recipe in recipes):
             allowed = "an option that every recipe of the knob has, such as labels or steps.1.ratio"

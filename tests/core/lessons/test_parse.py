@@ -105,6 +105,7 @@ def test_a_mistake_is_told_with_its_line(before: str, after: str, code: str, par
         ("ratio = 0.5", "ratio = 50 %", "recipe", "50 %", "without %"),
         ("ratio = 0.5", "ratio = 0,5", "recipe", "0,5", "decimal point"),
         ("[0.25, 0.5]", "[0,25, 0,5]", "value", "[0,25", "decimal point"),
+        ("[0.25, 0.5]", "[0.25, 0.25000000001, 0.5]", "value", "values =", "first six digits"),
         ("labels = 300", "labels\u00a0= 300", "recipe", "labels\u00a0", "spaces"),
         ("ratio = 0.5", "ratio = 1.5", "recipe", "ratio = 1.5", "0.95"),
         ("epochs = 0", "epochs = -1", "recipe", "epochs = -1", "0"),
