@@ -22,6 +22,7 @@ from pydantic import JsonValue
 
 from core.added_backbones import added
 from core.catalog import Catalog, load_catalog
+from core.classroom.learners import Class, refuse_removed
 from core.classroom.lent import is_lent
 from core.classroom.limits import refuse_disk, refuse_run
 from core.classroom.places import corners, is_corner
@@ -31,6 +32,7 @@ from core.errors import UserError
 from core.files import (
     FULL,
     close_to_others,
+    lock,
     make_folder,
     move,
     remove_file,
@@ -55,6 +57,7 @@ FOLDERS = ("runs", "jobs", "datasets", "models", "cache", "queue", "trash", "log
 LATER = ("drafts", "searches", "lessons", "class")  # made when they are first needed
 LINES = " ".join(("1", *Line._fields))  # the fields of a line in the kept list
 HALF_MADE = ".new-"
+QUEUE_LOCK = "queue.lock"  # of a learner's corner: held while its limits are looked at and something is begun
 KEEP_JOBS = 24 * 3600.0  # seconds
 KEEP_TRASH = 7 * 24 * 3600.0
 KEEP_HALF = 3600.0
@@ -232,18 +235,29 @@ class Workspace:
     def submit(
         self, recipe_text: str, name: str = "", *, run_id: str = "", tags: tuple[str, ...] = (), parent: str = ""
     ) -> Run:
-        """Creates a run and queues it; in a learner's corner, raises UserError as `limits.refuse_run`."""
-        if is_corner(self.path):
-            refuse_run(self.path)
-        run = self.create_run(recipe_text, name, run_id=run_id, tags=tags, parent=parent)
-        try:
-            self.queue(run)
-        except OSError:
-            with suppress(OSError):  # a refused run leaves no trace
-                self.unqueue(run.id)
-                remove_tree(run.folder)
-            raise
+        """Creates a run and queues it; in a learner's corner, raises UserError as `limits.refuse_run`, and
+        `learner_removed`."""
+        with self._within_limits():
+            run = self.create_run(recipe_text, name, run_id=run_id, tags=tags, parent=parent)
+            try:
+                self.queue(run)
+            except OSError:
+                with suppress(OSError):  # a refused run leaves no trace
+                    self.unqueue(run.id)
+                    remove_tree(run.folder)
+                raise
         return run
+
+    @contextmanager
+    def _within_limits(self) -> Iterator[None]:
+        """In a learner's corner, the block queues a run that its limits allow, one page after the other."""
+        if not is_corner(self.path):
+            yield
+            return
+        with lock(self.path / QUEUE_LOCK):
+            refuse_removed(self.path)
+            refuse_run(self.path)
+            yield
 
     def queue(self, run: Run, *, front: bool = False) -> None:
         """Puts a run at the end of the queue, or at its front, unless it is already in it. A person's run goes before
@@ -302,12 +316,11 @@ class Workspace:
 
     def resume(self, run_id: str) -> Run:
         """Queues a paused, cancelled, interrupted or failed run again; raises UserError for any other, and in a
-        learner's corner as `limits.refuse_run`."""
+        learner's corner as `submit`."""
         run = self.run(run_id)
-        if is_corner(self.path):
-            refuse_run(self.path)
-        run.requeue()
-        self.queue(run)
+        with self._within_limits():
+            run.requeue()
+            self.queue(run)
         return run
 
     def _queue(self) -> list[tuple[int, str]]:
@@ -332,12 +345,11 @@ class Workspace:
     def _refuse_of_learner(self, request: Request[Any]) -> None:
         """A learner sits at another machine: no file of this one is theirs but what they uploaded."""
         refuse_disk(self.path)
-        path = getattr(request, "path", None)
-        if request.kind == "collect":
-            path = "hand-ins of others"
-        if path is not None and Path(path).resolve().parent.parent != (self.path / "jobs").resolve():
-            fix = "Upload it instead: the files of this machine belong to your teacher."
-            raise UserError("path_not_yours", "path", path, "a file that you uploaded", fix)
+        paths = ["hand-ins of others"] if request.kind == "collect" else list(_paths(request.to_document()))
+        for path in paths:
+            if Path(path).resolve().parent.parent != (self.path / "jobs").resolve():
+                fix = "Upload it instead: the files of this machine belong to your teacher."
+                raise UserError("path_not_yours", "path", path, "a file that you uploaded", fix)
 
     def create_job(self, kind: str, request: dict[str, JsonValue]) -> Job:
         """Creates a job from a stored request; see `ask`."""
@@ -387,6 +399,8 @@ class Workspace:
             for name in _names(self.path / folder):
                 if name.startswith(HALF_MADE):
                     _forget(self.path / folder / name, KEEP_HALF, now)
+        with suppress(OSError):
+            Class(self.path).forget_removed(now - KEEP_TRASH)
 
     def _find(self, folder: str, given: str, code: str, noun: str) -> Path:
         if ID.fullmatch(given) and not (self.path / folder / given).is_symlink():
@@ -394,6 +408,16 @@ class Workspace:
             if os.path.isdir(path):
                 return path
         raise UserError(code, noun, given, f"the id of a {noun} in this workspace", f"List the {noun}s to see them.")
+
+
+def _paths(document: JsonValue) -> Iterator[str]:
+    """Every path in a stored request, however deep."""
+    if isinstance(document, dict):
+        yield from (str(value) for key, value in document.items() if key == "path" and value is not None)
+        document = list(document.values())
+    if isinstance(document, list):
+        for part in document:
+            yield from _paths(part)
 
 
 def is_trial(run: Run) -> bool:

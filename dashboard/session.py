@@ -16,7 +16,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from core.classroom.places import ID as CORNER
-from core.classroom.places import class_of
+from core.classroom.places import class_of, is_corner
 from core.errors import UserError
 from core.runs import Run
 from core.workspace import Workspace
@@ -42,7 +42,7 @@ def workspace() -> Workspace:
     if (inside := WITHIN.get()) is not None:
         return inside
     whole, mine = root(), seat()
-    corner = recall("visited", None) if mine in (None, TEACHER) else mine
+    corner = visited() if mine in (None, TEACHER) else mine
     return whole if corner is None else _opened(str(class_of(whole.path) / corner))
 
 
@@ -92,9 +92,9 @@ def visit(learner: str | None) -> None:
 
 
 def visited() -> str | None:
-    """The learner whose corner the teacher is visiting, if any."""
+    """The learner whose corner the teacher is visiting, if any, and if it is still there."""
     found: str | None = None if is_learner() else recall("visited", None)
-    return found
+    return found if found is not None and is_corner(class_of(root().path) / found) else None
 
 
 def read_only() -> bool:

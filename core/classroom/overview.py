@@ -12,9 +12,11 @@ from pathlib import Path
 from core.classroom.hand_in import lessons_of
 from core.classroom.learners import Class, Learner
 from core.classroom.places import class_of
+from core.errors import UserError
 from core.points import Point
 from core.runs import RunSummary, Status
 from core.sealed import read_sealed
+from core.search.store import Search, searches
 from core.workspace import Workspace
 
 
@@ -50,14 +52,21 @@ class Corner:
         return tuple(run for run in self.runs if not run.status.is_over)
 
     @property
+    def searching(self) -> list[Search]:
+        """The searches that go on, which begin further runs."""
+        return [one for one in searches(self.workspace) if not one.progress().is_over]
+
+    @property
     def points(self) -> tuple[tuple[RunSummary, Point], ...]:
         """Each measured point with its run; controls are left out."""
         return tuple((run, point) for run in self.runs for point in run.points)
 
 
 def everybody(root: Path) -> list[Corner]:
-    """All learners in the order of joining, and all hand-ins."""
-    return [corner_of(learner, Workspace(class_of(root) / learner.id)) for learner in Class(root).learners()]
+    """All learners in the order of joining, and all hand-ins; last those who were taken out and whose runs stay."""
+    members = Class(root)
+    stay = [one for one in members.removed() if not one.in_trash]
+    return [corner_of(one, Workspace(class_of(root) / one.id)) for one in (*members.learners(), *stay)]
 
 
 def corner_of(learner: Learner, workspace: Workspace) -> Corner:
@@ -66,18 +75,34 @@ def corner_of(learner: Learner, workspace: Workspace) -> Corner:
 
 
 def copies(corner: Corner, everyone: Iterable[Corner]) -> list[tuple[RunSummary, tuple[str, ...]]]:
-    """The runs of a corner that somebody of another nickname has too, with these nicknames: a run's id is made once, so
-    one of them has it from the other."""
-    others = [one for one in everyone if one.learner.nickname != corner.learner.nickname]
+    """The runs of a corner that somebody else has too, with their nicknames: a run's id is made once, so one of them
+    has it from the other."""
+    others = [one for one in everyone if not _is_of_one(one.learner, corner.learner)]
     having = ((run, [one.learner.nickname for one in others if run.id in one.run_ids]) for run in corner.runs)
     return [(run, tuple(dict.fromkeys(names))) for run, names in having if names]
 
 
+def _is_of_one(one: Learner, other: Learner) -> bool:
+    """Whether two corners are of one person: a learner and their hand-in, which has another nickname where they were
+    renamed."""
+    same = (one.handed_by or one.id) == (other.handed_by or other.id)
+    return same or one.nickname == other.nickname
+
+
 def stop_all(corner: Corner) -> int:
-    """Cancels the runs of a corner that wait or are at work; how many."""
+    """Cancels the searches of a corner that go on and its runs that wait or are at work; how many runs."""
+    for search in corner.searching:
+        search.cancel()
     for run in corner.going:
-        corner.workspace.cancel(run.id)
+        with suppress(UserError):  # it was deleted meanwhile
+            corner.workspace.cancel(run.id)
     return len(corner.going)
+
+
+def take_out(root: Path, learner_id: str, *, to_trash: bool) -> None:
+    """Takes a learner out of the class and stops what goes on in their corner; raises UserError as `Class.remove`."""
+    removed = Class(root).remove(learner_id, to_trash=to_trash)
+    stop_all(corner_of(removed, Workspace(class_of(root) / learner_id)))
 
 
 def last_point(corner: Corner, run_id: str) -> Point | None:

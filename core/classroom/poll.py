@@ -10,12 +10,11 @@ from core.classroom.learners import Class, Learner
 from core.classroom.places import class_of
 from core.errors import UserError
 from core.lessons.blocks import Predict
-from core.lessons.diary import KEPT, Diary, Prediction, read_diary
+from core.lessons.diary import KEPT, Diary, fits, read_diary
 from core.lessons.lesson_files import FOLDER
 from core.workspace import Workspace
 
 Stamp = tuple[int, int, int]  # of a file: when it was written, its size, its inode
-CLOSE = 1e-9  # of a slider's range: by how much a number may miss its ends
 
 
 @dataclass(frozen=True)
@@ -94,14 +93,6 @@ class Poll:
         if now != self._joined[0]:
             self._joined = (now, tuple(one for one in Class(self.root).learners() if not one.proof))
         return self._joined[1]
-
-
-def fits(asked: Predict, made: Prediction) -> bool:
-    """Whether a prediction answers that question: one of its choices, or a number that its slider has."""
-    if asked.choices:
-        return made.choice is not None and 0 <= made.choice < len(asked.choices)
-    room = CLOSE * (asked.high - asked.low)
-    return made.number is not None and asked.low - room <= made.number <= asked.high + room
 
 
 def _diary(corner: Path, lesson: str) -> Diary | None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from hashlib import sha256
 from itertools import chain
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from core.errors import UserError
-from core.files import make_folder, remove_file, safe_join, write_atomic
+from core.files import lock, make_folder, remove_file, safe_join, write_atomic
+from core.lessons.blocks import Predict
 from core.lessons.lesson_files import FOLDER
 from core.lessons.parse import ID
+from core.lessons.references import Condition, Reference
 from core.lessons.trained import with_training
 from core.runs import Run, RunSummary, Status
 from core.sealed import DamagedError, read_sealed, seal
@@ -19,16 +23,22 @@ from core.workspace import Workspace
 
 KEPT = "kept"
 LARGEST = 2**20  # bytes
+CLOSE = 1e-9  # of a slider's range: by how much a number may miss its ends
+Place = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,3}$")]  # of a block among those of its kind
+MOST = 1000  # choices or answers
+Number = Annotated[int, Field(ge=0, lt=MOST)]  # of an answer
 
 
 class Prediction(BaseModel):
-    """A number in its unit, or the place of a choice from 0; `made` is in seconds since 1970."""
+    """A number in its unit, or the place of a choice from 0; `made` is in seconds since 1970. `asked` tells which
+    figures decide the question that it answers (`asked_of`); empty in earlier diaries."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     number: float | None = None
-    choice: int | None = None
+    choice: Annotated[int, Field(lt=MOST)] | None = None
     made: float = 0.0
+    asked: str = Field(default="", max_length=64)
 
 
 class Diary(BaseModel):
@@ -37,13 +47,17 @@ class Diary(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     lesson: str
-    predictions: Mapping[str, Prediction] = {}
-    answers: Mapping[str, int] = {}
+    predictions: Mapping[Place, Prediction] = {}
+    answers: Mapping[Place, Number] = {}
     runs: Mapping[str, str] = {}
 
     def predicted(self, place: int, prediction: Prediction) -> Diary:
         """With a prediction; the first one stays, since the results were seen after it."""
         return self.model_copy(update={"predictions": {str(place): prediction, **self.predictions}})
+
+    def unpredicted(self, place: int) -> Diary:
+        """Without the prediction of a place."""
+        return self.model_copy(update={"predictions": {p: m for p, m in self.predictions.items() if p != str(place)}})
 
     def answered(self, place: int, answer: int) -> Diary:
         return self.model_copy(update={"answers": {**self.answers, str(place): answer}})
@@ -74,6 +88,47 @@ def write_diary(workspace: Workspace, diary: Diary) -> None:
     folder = make_folder(workspace.path / FOLDER / KEPT)
     path = safe_join(folder, f"{_checked(diary.lesson)}.json")
     write_atomic(path, seal(diary.model_dump_json(exclude_defaults=True).encode()))
+
+
+def change_diary(workspace: Workspace, diary: Diary, change: Callable[[Diary], Diary]) -> Diary:
+    """Keeps a change of what is kept now, which another page may have written after `diary` was read; of `diary` where
+    what is kept is damaged. Raises OSError if the disk fails."""
+    with lock(make_folder(workspace.path / FOLDER / KEPT) / "diary.lock"):
+        try:
+            now = read_diary(workspace, diary.lesson)
+        except UserError:
+            now = diary
+        changed = change(now)
+        write_diary(workspace, changed)
+    return changed
+
+
+def fits(asked: Predict, made: Prediction) -> bool:
+    """Whether a prediction answers that question: one of its choices, or a number that its slider has. Another may have
+    been asked in its place, in another version of the lesson."""
+    if made.asked and made.asked != asked_of(asked):
+        return False
+    if asked.choices:
+        return made.choice is not None and 0 <= made.choice < len(asked.choices)
+    room = CLOSE * (asked.high - asked.low)
+    return made.number is not None and asked.low - room <= made.number <= asked.high + room
+
+
+def asked_of(asked: Predict) -> str:
+    """What tells a question from another, in every language: the figures that decide it."""
+    decided = [_named(asked.about)] if asked.about else [_compared(choice.when) for choice in asked.choices]
+    return sha256("\n".join(decided).encode()).hexdigest()[:16]
+
+
+def _compared(when: Condition | None) -> str:
+    if when is None:
+        return "otherwise"
+    left, right = (f"{s.factor:g} {_named(s.reference)} {s.offset:g}" for s in (when.left, when.right))
+    return f"{left} {when.sign} {right}"
+
+
+def _named(reference: Reference | None) -> str:
+    return f"{reference.run}.{reference.point}.{reference.metric}" if reference else ""
 
 
 def forget_diary(workspace: Workspace, lesson_id: str) -> None:

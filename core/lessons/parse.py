@@ -29,6 +29,7 @@ T = TypeVar("T")
 NAMED = re.compile(r'^\s*name\s*=\s*"([a-z0-9-]{1,40})"', re.MULTILINE)
 ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 NAME = re.compile(r"[a-z0-9-]{1,40}")
+MOST_RUNS = 8  # to compare with: all are queued at once
 KINDS = ("recipe", "knob", "run", "predict", "chart", "claim", "question")
 LANGUAGES = ("en", "zh")
 OF_RUN = ("points", "curves", "map")  # charts of one run
@@ -180,6 +181,8 @@ class _Reader:
             raise table.wrong("names", len(called), f"{len(names)} names, one a recipe", "Name each recipe.")
         recipes = [self._known(name, table.at("recipes")) for name in names]
         path, values = table.text("option", 60), table.values("values", 2, 8)
+        if len({value_text(value) for value in values}) < len(values):
+            raise table.wrong("values", list(values), "values that differ in their first six digits", "Leave one out.")
         option = next(filter(None, (_option(recipe, path, self.catalog) for recipe in recipes)), None)
         if option is None or not all(_option(recipe, path, self.catalog) for recipe in recipes):
             allowed = "an option that every recipe of the knob has, such as labels or steps.1.ratio"
@@ -206,6 +209,9 @@ class _Reader:
         return f"{nearest(path, near or common)} In this recipe {stages}."
 
     def _run(self, table: Table) -> blocks.RunBlock:
+        if sum(run.value is None for run in self.runs.values()) >= MOST_RUNS:
+            fix = "Leave this one out: whoever does the lesson runs all of them."
+            raise wrong("size", table.line - 1, "one more block run", f"at most {MOST_RUNS} blocks run", fix)
         name = table.text("name", 40)
         if not NAME.fullmatch(name):
             raise table.wrong("name", name, "lower-case letters, digits and hyphens", "Write such a name.")

@@ -14,6 +14,7 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
+from core.classroom.learners import refuse_removed
 from core.classroom.limits import refuse_run
 from core.classroom.places import is_corner
 from core.errors import UserError
@@ -21,7 +22,7 @@ from core.files import lock, make_folder, move, remove_file, remove_tree, safe_j
 from core.sealed import read_sealed, seal
 from core.search.specification import Specification
 from core.search.trial import Progress
-from core.workspace import HALF_MADE, ID, Workspace, new_id
+from core.workspace import HALF_MADE, ID, QUEUE_LOCK, Workspace, new_id
 
 FOLDER = "searches"
 FIX = "`condenser searches` lists them."
@@ -115,10 +116,17 @@ class Search:
 
 def create(workspace: Workspace, specification: Specification) -> Search:
     """A new search, whole or not at all; nobody works on it yet. In a learner's corner, raises UserError `class_search`
-    while another goes on there, and as `limits.refuse_run`."""
-    if is_corner(workspace.path):
+    while another goes on there, `learner_removed`, and as `limits.refuse_run`."""
+    if not is_corner(workspace.path):
+        return _created(workspace, specification)
+    with lock(workspace.path / QUEUE_LOCK):  # one page after the other
+        refuse_removed(workspace.path)
         refuse_run(workspace.path)
         _refuse_second(workspace)
+        return _created(workspace, specification)
+
+
+def _created(workspace: Workspace, specification: Specification) -> Search:
     home = make_folder(workspace.path / FOLDER)
     new = new_id(after=search_ids(workspace))
     half = make_folder(home / (HALF_MADE + new))

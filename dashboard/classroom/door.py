@@ -15,6 +15,7 @@ from core.classroom.learners import Class
 from core.classroom.nicknames import LONGEST
 from core.errors import UserError
 from core.escaping import UserText
+from dashboard.classroom.slow import Slow, client_of
 
 JOIN = "/class/join"
 MOST_BYTES = 2**16  # of the form
@@ -59,9 +60,10 @@ CODE = """<label for="code">{label}</label>
 class Door:
     """Answers in place of Streamlit for who has a token and no seat yet."""
 
-    def __init__(self, members: Class, cookie: str) -> None:
+    def __init__(self, members: Class, cookie: str, slow: Slow) -> None:
         self.members = members
         self.cookie = cookie
+        self.slow = slow
 
     def opening(self, target: str) -> Response:
         """A page that goes on to `target`, an address of ours."""
@@ -87,6 +89,8 @@ class Door:
         try:
             joined = self.members.come_back(given, code) if code else self.members.join(given)
         except UserError as error:
+            if error.code == "wrong_code":
+                await self.slow.wrong(client_of(request))
             return self._form(request, error.code, given, status=422)
         answer = self.opening("/")
         answer.set_cookie(self.cookie, joined.secret, max_age=YEAR, path="/", httponly=True, samesite="strict")

@@ -24,8 +24,8 @@ from core.classroom.tokens import Role, Tokens, cookie_of
 from core.errors import UserError
 from dashboard.classroom.door import JOIN, Door
 from dashboard.classroom.seats import HEADER, TEACHER, Seats
-from dashboard.classroom.slow import Slow
-from dashboard.classroom.wire import listening, speaking
+from dashboard.classroom.slow import Slow, client_of
+from dashboard.classroom.wire import listening, speaking, while_welcome
 from dashboard.guard import UPLOADS, is_welcome, marks
 
 TOKEN = "token"
@@ -85,7 +85,7 @@ class Gate:
         self.app = app
         self.shared = shared
         self.members = Class(shared.root)
-        self.door = Door(self.members, shared.secret_cookie)
+        self.door = Door(self.members, shared.secret_cookie, shared.slow)
         self.pages = frozenset({"/", *(f"/{name}" for name in pages)})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -99,6 +99,8 @@ class Gate:
             seat = TEACHER if role == "teacher" else self._learner(connection)
             refusal = await self._seated(scope, receive, connection, seat)
             if refusal is None and seat is not None:
+                if scope["type"] == "websocket":
+                    receive, send = while_welcome(receive, send, lambda: self._is_at(connection, seat))
                 await self._let_in(_with_seat(scope, seat), receive, send, seat)
                 return
         if scope["type"] == "websocket":
@@ -113,18 +115,24 @@ class Gate:
         asked = given if given is not None else connection.cookies.get(self.shared.token_cookie)
         if not asked:
             return None, PlainTextResponse(NO_TOKEN, 403)
-        client = connection.client.host if connection.client else ""
-        if self.shared.slow.is_crowded(client) and self._learner(connection) is None:  # not alone there
+        if self.shared.slow.is_full() and self._learner(connection) is None:
             return None, PlainTextResponse(CROWDED, 429)
         role = self.shared.tokens.role(asked)
         if role is None:
-            await self.shared.slow.wrong(client)
-            return None, PlainTextResponse(WRONG_TOKEN, 403)
+            return None, await self._wrong(connection)
         if given is None:
             return role, None
         if not is_welcome(connection.headers, self.shared.host):
             return None, PlainTextResponse(WRONG_TOKEN, 403)
         return role, self._opening(connection, given)
+
+    async def _wrong(self, connection: HTTPConnection) -> Response:
+        """The answer to a wrong token, when it may be given. Others who come from the same address are not concerned:
+        a whole school may have one."""
+        client = client_of(connection)
+        is_crowded = self.shared.slow.is_crowded(client)
+        await self.shared.slow.wrong(client)
+        return PlainTextResponse(CROWDED, 429) if is_crowded else PlainTextResponse(WRONG_TOKEN, 403)
 
     def _opening(self, connection: HTTPConnection, token: str) -> Response:
         """A page that keeps the token and goes on by itself: after a redirect from a link on another site, a browser
@@ -138,6 +146,11 @@ class Gate:
     def _learner(self, connection: HTTPConnection) -> str | None:
         known = map(self.members.with_secret, self.shared.secrets_of(connection.cookies))
         return next((found.id for found in known if found is not None), None)
+
+    def _is_at(self, connection: HTTPConnection, seat: str) -> bool:
+        """Whether who opened that connection still has the seat: a learner is taken out of the class, or comes back in
+        another browser, while pages of theirs are open."""
+        return seat == TEACHER or self._learner(connection) == seat
 
     async def _seated(
         self, scope: Scope, receive: Receive, connection: HTTPConnection, seat: str | None

@@ -7,7 +7,7 @@ import streamlit as st
 
 from core.errors import UserError
 from core.escaping import UserText
-from core.lessons.diary import read_diary
+from core.lessons.diary import fits, read_diary
 from core.lessons.titles import Title, title_of
 from dashboard.classroom.showing import Showing, screen
 from dashboard.i18n import language, say
@@ -44,8 +44,11 @@ def _told(showing: Showing, title: Title) -> str:
 
 def _is_wanted(showing: Showing) -> bool:
     """Whether the learner has yet to make the prediction that is asked for."""
+    lesson = lessons.find(showing.lesson, language())
+    if showing.place is None or lesson is None or showing.place >= len(lesson.predictions):
+        return False
     try:
-        made = read_diary(workspace(), showing.lesson).predictions
+        made = read_diary(workspace(), showing.lesson).predictions.get(str(showing.place))
     except UserError:
         return False
-    return showing.place is not None and str(showing.place) not in made
+    return made is None or not fits(lesson.predictions[showing.place], made)

@@ -17,7 +17,7 @@ from dashboard import components
 from dashboard.charts import class_points
 from dashboard.classroom.worded import called
 from dashboard.i18n import say, template
-from dashboard.session import dark, root
+from dashboard.session import dark, is_learner, root
 
 BAR = 75  # per cent
 
@@ -30,7 +30,7 @@ def are_shown() -> bool:
 def show(path: Path) -> None:
     """The chart, and a sentence about who leads."""
     st.subheader(say("classroom.results"), anchor=False)
-    corners = everybody(path)
+    corners = [one for one in everybody(path) if not (one.learner.removed and is_learner())]
     dataset = _dataset(corners)
     if dataset is None:
         st.caption(say("classroom.no_results"))

@@ -15,7 +15,7 @@ SHARED = "CONDENSER_SHARED"  # in the environment of a shared server: the addres
 HEADER = "condenser-seat"  # by which pages know who sits there; one that a browser sends is dropped
 TEACHER = "teacher"
 MOST_FILES = 2000  # of a seat that are remembered as shown to it
-MOST_SESSIONS = 5000
+MOST_SESSIONS = 200  # of a seat that are remembered: nobody's many make another's forgotten
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,9 @@ class Seats:
         with self._lock:
             self._sessions[session] = Visit(seat, page, time.time())
             self._sessions.move_to_end(session)
-            while len(self._sessions) > MOST_SESSIONS:
-                self._sessions.popitem(last=False)
+            theirs = [one for one, visit in self._sessions.items() if visit.seat == seat]
+            for old in theirs[:-MOST_SESSIONS]:
+                del self._sessions[old]
 
     def owner(self, session: str) -> str | None:
         """Whose session it is; None if no page has run in it."""

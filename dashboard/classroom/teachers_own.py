@@ -58,8 +58,15 @@ def show() -> None:
 
 def tell_shadowed() -> None:
     """Says what of the teacher's the learner does not get, since they have something of that name."""
-    for theirs in shadowed(workspace().path):
-        st.info(say("classroom.shadowed", name=UserText(_called(theirs)).md()), icon=":material/info:")
+    names = [_called(theirs) for theirs in shadowed(workspace().path)]
+    for name in (*names, *_lessons_of_both()):
+        st.info(say("classroom.shadowed", name=UserText(name).md()), icon=":material/info:")
+
+
+def _lessons_of_both() -> list[str]:
+    """The titles of the teacher's lessons that the learner has a lesson of the same id beside."""
+    mine = {lesson.id for lesson in lesson_files.own(workspace(), language())}
+    return [lesson.title for lesson in lessons(language()) if lesson.id in mine]
 
 
 def _called(home: Path) -> str:

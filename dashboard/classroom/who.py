@@ -18,7 +18,7 @@ from core.errors import UserError
 from core.escaping import UserText
 from core.lessons.titles import titled
 from dashboard import faults
-from dashboard.classroom import again
+from dashboard.classroom import again, roster
 from dashboard.classroom.seats import Visit, seats
 from dashboard.classroom.worded import called, lessons_of, result, worded
 from dashboard.i18n import known, language, say
@@ -32,11 +32,19 @@ USED_FOR = 60.0  # seconds that what a corner uses is taken to be still true
 def show() -> None:
     """The table of the class, looked at anew every few seconds, and what can be done about one row."""
     st.subheader(say("classroom.who"), anchor=False)
+    roster.tell()
     corners = everybody(root().path)
     if not corners:
         st.caption(say("classroom.nobody"))
-        return
-    _table()
+    else:
+        _table()
+    roster.draw_removed()
+    if corners:
+        _choose(corners)
+
+
+def _choose(corners: Sequence[Corner]) -> None:
+    """The choice of a row, and what can be done about it."""
     chosen: Corner | None = st.selectbox(
         say("classroom.choose"),
         corners,
@@ -78,9 +86,11 @@ def _used(folder: str) -> Usage:
 
 
 def _where(corner: Corner, visit: Visit | None) -> str:
-    """The page somebody is on, when they were last seen, or what is known of a hand-in."""
+    """The page somebody is on, when they were last seen, or what is known of a hand-in or of who was taken out."""
     if corner.learner.proof:
         return say(f"classroom.proof_{corner.learner.proof}")
+    if corner.learner.removed:
+        return say("classroom.is_removed")
     if visit is None:
         return say("classroom.not_seen")
     page = known(f"frame.{visit.page.replace('-', '') or 'home'}", visit.page)
@@ -98,14 +108,15 @@ def _one(corner: Corner, corners: Sequence[Corner]) -> None:
             visit(corner.learner.id)
             st.switch_page("app_pages/tradeoffs.py")
         if st.button(
-            say("classroom.stop", count=len(corner.going)), disabled=not corner.going, icon=":material/stop_circle:",
-            key="class_stop",
+            say("classroom.stop", count=len(corner.going)), disabled=not (corner.going or corner.searching),
+            icon=":material/stop_circle:", key="class_stop", help=say("classroom.stop_help"),
         ):  # fmt: skip
             stop_all(corner)
             st.rerun()
-    if not corner.learner.proof:
+    if corner.learner.is_there:
         _code(corner)
-    else:
+        roster.draw(corner)
+    elif corner.learner.proof:
         _discard(corner)
         st.caption(say(f"classroom.proves_{corner.learner.proof}"))
     tell_copies(corner, corners)

@@ -7,7 +7,8 @@ takes messages that concern every session, such as one that clears all caches.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from starlette.types import Message, Receive, Send
@@ -16,9 +17,17 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from dashboard.classroom.seats import Seats
 
-SHOWN = re.compile(rb"/media/([0-9a-f]{16,128})")
-LATER = re.compile(rb"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")  # a download that is made when it is asked for
-SMALL = 2**16  # bytes of a message that may hold one
+SHOWN = re.compile(r"/media/([0-9a-f]{16,128})(?:\.[a-z0-9]{1,12})?")
+LATER = re.compile(r"[0-9a-f]{32}")  # a download that is made when it is asked for
+MAY_NAME = re.compile(rb"/media/|(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
+# where Streamlit itself puts a file's address; in a text it may be what somebody typed
+FILES = {
+    "Image.url", "Audio.url", "Video.url", "SubtitleTrack.url", "DownloadButton.url", "DownloadButton.deferred_file_id",
+    "DeferredFileResponsePayload.url", "Logo.image", "Logo.icon_image", "PageConfig.favicon", "IFrame.src",
+    "Block.ChatMessage.avatar",
+}  # fmt: skip
+LARGEST = 2**24  # bytes of what a page sends; files are uploaded, and counted
+NOT_WELCOME = 1008  # the code with which a websocket is closed
 USUAL = {"rerun_script", "stop_script", "file_urls_request", "app_heartbeat", "load_git_info"}
 ASKED = "backend_operation_request"
 
@@ -47,16 +56,61 @@ def listening(receive: Receive, seats: Seats, seat: str) -> Receive:
         while True:
             message = await receive()
             data = message.get("bytes")
-            if not data or _may_ask(data, seats, seat):
+            if not data or (len(data) <= LARGEST and _may_ask(data, seats, seat)):
                 return message
 
     return receive_on
 
 
+def while_welcome(receive: Receive, send: Send, is_welcome: Callable[[], bool]) -> tuple[Receive, Send]:
+    """Both, until somebody is not welcome any more: the next message either way then ends the connection instead."""
+    ended = False
+
+    async def end() -> None:
+        nonlocal ended
+        if not ended:
+            ended = True
+            await send({"type": "websocket.close", "code": NOT_WELCOME})
+
+    async def receive_on() -> Message:
+        message = await receive()
+        if message["type"] == "websocket.disconnect" or (not ended and is_welcome()):
+            return message
+        await end()
+        return {"type": "websocket.disconnect", "code": NOT_WELCOME}
+
+    async def send_on(message: Message) -> None:
+        if not ended and is_welcome():
+            await send(message)
+        else:
+            await end()
+
+    return receive_on, send_on
+
+
 def _named(data: bytes) -> Iterator[str]:
-    yield from (found.decode() for found in SHOWN.findall(data))
-    if len(data) <= SMALL:
-        yield from (found.decode() for found in LATER.findall(data))
+    """The files that a message puts on a page."""
+    if MAY_NAME.search(data) is None:
+        return
+    told = ForwardMsg()
+    try:
+        told.ParseFromString(data)
+    except DecodeError:
+        return
+    for text in _files(told):
+        found = SHOWN.fullmatch(text)
+        if found is not None or LATER.fullmatch(text):
+            yield found[1] if found is not None else text
+
+
+def _files(message: Any) -> Iterator[str]:
+    """What stands in the fields of FILES, however deep."""
+    for field, value in message.ListFields():
+        if field.full_name in FILES:
+            yield str(value)
+        elif field.message_type is not None and not field.message_type.GetOptions().map_entry:
+            for part in [value] if hasattr(value, "ListFields") else value:
+                yield from _files(part)
 
 
 def _session(data: bytes) -> str:

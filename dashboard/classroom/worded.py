@@ -18,9 +18,12 @@ T = TypeVar("T")
 
 
 def called(corner: Corner) -> str:
-    """The nickname as it was typed; of a hand-in with what its seal proves, since the learner may be there as well."""
-    proof = corner.learner.proof
-    return f"{corner.learner.nickname} ({say(f'classroom.proof_{proof}')})" if proof else corner.learner.nickname
+    """The nickname as it was typed; of a hand-in with what its seal proves, since the learner may be there as well, and
+    of somebody who was taken out with that, since another may be called so now."""
+    learner = corner.learner
+    if learner.proof:
+        return f"{learner.nickname} ({say(f'classroom.proof_{learner.proof}')})"
+    return f"{learner.nickname} ({say('classroom.is_removed')})" if learner.removed else learner.nickname
 
 
 def lessons_of(*stores: Workspace) -> dict[str, Lesson]:

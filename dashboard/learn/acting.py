@@ -100,23 +100,23 @@ def cost(wanted: list[LessonRun]) -> str:
 def start(book: Book, wanted: list[LessonRun]) -> None:
     """Queues the runs and has what was queued started; what was refused is shown below the button."""
     forget(REFUSED)
-    diary, made = book.diary, 0
+    made: dict[str, str] = {}
     fault: Exception | None = None
     try:
         for run in wanted:
             name = say("learn.run_name", lesson=book.lesson.title, run=run.title)
             queued = workspace().submit(run.recipe.to_toml(), name, tags=(TAG,))
-            diary, made = diary.started(run.key, queued.id), made + 1
+            made[run.key] = queued.id
     except (UserError, OSError) as error:
         fault = error
-    keep(diary)
+    keep(book.diary, lambda diary: diary.model_copy(update={"runs": {**diary.runs, **made}}))
     try:
         if made:
             ensure_supervisor(workspace())
     except (UserError, OSError, RuntimeError) as error:
         fault = error
     if fault is not None:
-        remember(REFUSED, _Refused(book.lesson.id, fault, made, len(wanted)))
+        remember(REFUSED, _Refused(book.lesson.id, fault, len(made), len(wanted)))
 
 
 @dataclass(frozen=True)

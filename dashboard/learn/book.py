@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from core.errors import UserError
 from core.escaping import UserText
 from core.lessons import diary as diaries
 from core.lessons.blocks import SEEDS, Claim, Lesson, LessonRun
-from core.lessons.diary import Diary, Prediction
+from core.lessons.diary import Diary, Prediction, fits
 from core.lessons.prepared import of_seed, over_seeds
 from core.lessons.references import Condition, Look, Reference, filled, in_runs
 from core.options import Value
@@ -69,7 +69,14 @@ class Book:
         return _pictured(in_runs(self.mine))
 
     def predicted(self, place: int) -> Prediction | None:
-        return self.diary.predictions.get(str(place))
+        """What was predicted there; None where that was the answer to another question."""
+        made = self.diary.predictions.get(str(place))
+        return made if made is not None and fits(self.lesson.predictions[place], made) else None
+
+    def answered(self, place: int) -> int | None:
+        """Which answer was chosen there; None where there is no such answer now."""
+        given = self.diary.answers.get(str(place))
+        return given if given is not None and given < len(self.lesson.questions[place].answers) else None
 
     def told(self, text: str) -> str:
         """A text of the lesson for Markdown: its figures filled in, **bold** kept, everything else as it was typed."""
@@ -111,17 +118,22 @@ def _is_of(wanted: LessonRun, run: Run) -> bool:
         return False
 
 
-def keep(diary: Diary) -> None:
-    """Keeps the diary in the workspace; where that cannot be written to, for this visit."""
-    if not read_only():
-        try:
-            diaries.write_diary(workspace(), diary)
-        except OSError:
-            remember(f"learn.diary.{diary.lesson}", diary)
-            return
-        remember(f"learn.diary.{diary.lesson}", None)
-    else:
-        remember(f"learn.diary.{diary.lesson}", diary)
+def keep(diary: Diary, change: Callable[[Diary], Diary]) -> None:
+    """Keeps a change of the diary in the workspace, beside what other pages wrote into it since it was read; where that
+    cannot be written to, for this visit."""
+    key = f"learn.diary.{diary.lesson}"
+    if read_only():
+        remember(key, change(diary))
+        return
+    try:
+        if recall(key, None) is None:
+            diaries.change_diary(workspace(), diary, change)
+        else:
+            diaries.write_diary(workspace(), change(diary))
+    except OSError:
+        remember(key, change(diary))
+        return
+    remember(key, None)
 
 
 def seeds_of(lesson: Lesson) -> list[Look]:

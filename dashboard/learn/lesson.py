@@ -107,14 +107,14 @@ def claim(book: Book, block: Claim) -> None:
 
 def question(book: Book, block: Question, place: int) -> None:
     """The question to check; the answer is told with its reason."""
-    given = book.diary.answers.get(str(place))
+    given = book.answered(place)
     key = f"learn_answer_{book.lesson.id}_{place}"
     texts = [UserText(answer.text).md() for answer in block.answers]
 
     def chosen() -> None:
         held = widget(key, None)
         if held is not None:
-            keep(book.diary.answered(place, int(held)))
+            keep(book.diary, lambda diary: diary.answered(place, int(held)))
 
     with st.container(border=True, key=f"learn_question_{place}"):
         st.markdown(f":material/help: **{book.told(block.question)}**")
@@ -122,7 +122,7 @@ def question(book: Book, block: Question, place: int) -> None:
             say("learn.answer"), range(len(texts)), index=given, key=key, label_visibility="collapsed",
             format_func=lambda n: texts[n], on_change=chosen,
         )  # fmt: skip
-        if given is not None and given < len(block.answers):
+        if given is not None:
             answer = block.answers[given]
             why = book.told(answer.why)
             if answer.right:

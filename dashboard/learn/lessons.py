@@ -7,7 +7,7 @@ from dataclasses import replace
 from core.lessons import lesson_files
 from core.lessons.blocks import Lesson
 from dashboard.classroom import teachers_own
-from dashboard.session import Language, put_query, raw_query, workspace
+from dashboard.session import LANGUAGES, Language, put_query, raw_query, workspace
 
 
 def find(asked: str, language: Language) -> Lesson | None:
@@ -16,9 +16,21 @@ def find(asked: str, language: Language) -> Lesson | None:
 
 
 def every(language: Language) -> list[Lesson]:
-    """The bundled lessons, those that a teacher lends, then a person's own."""
+    """The bundled lessons, those that a teacher lends, then a person's own. Of two of one id the person's own is meant,
+    as with datasets; of a bundled one that."""
     mine = [replace(lesson, own=True) for lesson in lesson_files.own(workspace(), language)]
-    return [*lesson_files.bundled(language), *teachers_own.lessons(language), *mine]
+    bundled = lesson_files.bundled(language)
+    known = {lesson.id for lesson in bundled}
+    own = [lesson for lesson in mine if lesson.id not in known]
+    lent = [one for one in teachers_own.lessons(language) if one.id not in known | {lesson.id for lesson in own}]
+    return [*bundled, *lent, *own]
+
+
+def overtaken() -> list[str]:
+    """The files of own lessons whose id a bundled lesson has, which came with a later version."""
+    bundled = {lesson.id for spoken in LANGUAGES for lesson in lesson_files.bundled(spoken)}
+    mine = {(one.id, one.language) for spoken in LANGUAGES for one in lesson_files.own(workspace(), spoken)}
+    return [f"{name}.{spoken}.md" for name, spoken in sorted(mine) if name in bundled]
 
 
 def presenting() -> bool:

@@ -9,7 +9,8 @@ from core.errors import UserError, UserErrors
 from core.escaping import UserText
 from core.lessons import lesson_files
 from core.lessons.blocks import Lesson
-from core.lessons.diary import read_diary
+from core.lessons.diary import fits, read_diary
+from core.lessons.parse import LANGUAGES
 from core.lessons.split import LARGEST
 from dashboard import faults
 from dashboard.i18n import known, language, say
@@ -60,7 +61,11 @@ def _done(lesson: Lesson) -> list[str]:
         diary = read_diary(workspace(), lesson.id)
     except UserError:
         return []
-    made, asked = len(diary.predictions), len(lesson.predictions)
+    made = sum(
+        str(place) in diary.predictions and fits(block, diary.predictions[str(place)])
+        for place, block in enumerate(lesson.predictions)
+    )
+    asked = len(lesson.predictions)
     if not made:
         return []
     return [say("learn.done_all") if made >= asked else say("learn.done_some", made=made, count=asked)]
@@ -88,10 +93,11 @@ def _delete(name: str) -> None:
 
 
 def _broken() -> None:
-    """Own lessons that became unreadable, each with a way out."""
-    for number, name in enumerate(lesson_files.broken(workspace())):
+    """Own lessons that became unreadable, or whose id a bundled one has now, each with a way out."""
+    unread = [("broken", name) for name in lesson_files.broken(workspace())]
+    for number, (why, name) in enumerate([*unread, *(("overtaken", name) for name in lessons.overtaken())]):
         with st.container(horizontal=True, vertical_alignment="center", key=f"learn_broken_{number}"):
-            st.warning(say("learn.broken", name=UserText(name).md()), icon=":material/warning:")
+            st.warning(say(f"learn.{why}", name=UserText(name).md()), icon=":material/warning:")
             st.button(
                 say("learn.delete"), key=f"learn_delete_broken_{number}", icon=":material/delete:",
                 disabled=read_only(), on_click=_delete, args=(name,),
@@ -108,7 +114,7 @@ def _import() -> None:
         if isinstance(told, UserErrors):
             st.error("\n\n".join([say("learn.refused"), *map(mistake, told.errors)]), icon=":material/error:")
         elif told is not None:
-            st.success(say("learn.imported", title=UserText(told).md()), icon=":material/check_circle:")
+            st.success(told, icon=":material/check_circle:")
         with st.expander(say("learn.format"), icon=":material/description:"):
             st.markdown(say("learn.format_is"))
             first = lessons.every(language())[0]
@@ -126,6 +132,7 @@ def _take() -> None:
     file = widget(UPLOAD, None)
     if file is None:
         return
+    earlier = {(one.id, one.language): one for spoken in LANGUAGES for one in lesson_files.own(workspace(), spoken)}
     try:
         lesson = lesson_files.add(workspace(), file.read(LARGEST + 1))
     except UserErrors as error:
@@ -133,7 +140,17 @@ def _take() -> None:
     except OSError as error:
         remember(NOTE, UserErrors([faults.not_done(error)]))
     else:
-        remember(NOTE, lesson.title)
+        remember(NOTE, _imported(lesson, earlier.get((lesson.id, lesson.language))))
+
+
+def _imported(lesson: Lesson, before: Lesson | None) -> str:
+    """What became of a file: it is new, was here already, or took another's place."""
+    title = UserText(lesson.title).md()
+    if before is None:
+        return say("learn.imported", title=title)
+    if before.text == lesson.text:
+        return say("learn.imported_again", title=title)
+    return say("learn.replaced", title=title, before=UserText(before.title).md(), id=UserText(lesson.id).md())
 
 
 def mistake(error: UserError) -> str:

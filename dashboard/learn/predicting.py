@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.escaping import UserText
 from core.lessons.blocks import Predict
-from core.lessons.diary import Prediction
+from core.lessons.diary import Diary, Prediction, asked_of, fits
 from core.lessons.metrics import UNITS, Unit, written
 from core.lessons.references import Look
 from dashboard.i18n import say
@@ -69,9 +69,15 @@ def _made(book: Book, block: Predict, place: int, key: str) -> None:
     held = widget(key, None)
     if held is None:
         return
-    now = time.time()
-    made = Prediction(choice=int(held), made=now) if block.choices else Prediction(number=float(held), made=now)
-    keep(book.diary.predicted(place, made))
+    told = {"choice": int(held)} if block.choices else {"number": float(held)}
+    made = Prediction.model_validate({**told, "made": time.time(), "asked": asked_of(block)})
+
+    def predict(diary: Diary) -> Diary:
+        before = diary.predictions.get(str(place))
+        is_of_another = before is not None and not fits(block, before)
+        return (diary.unpredicted(place) if is_of_another else diary).predicted(place, made)
+
+    keep(book.diary, predict)
 
 
 def _reveal(book: Book, block: Predict, made: Prediction) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from pathlib import Path
@@ -328,3 +329,91 @@ def test_what_may_be_chance_is_said_where_a_prediction_is_revealed() -> None:
         assert predicting.seeds_told(book, accurate) == ""  # type: ignore[arg-type]
         assert "of one seed" in predicting.own_told(accurate)
         assert predicting.own_told(small) == "", "the size of a file is the same with any seed"
+
+
+def test_two_tabs_of_a_lesson_do_not_undo_each_other(store: Workspace) -> None:
+    first, second = shown("learn", lesson="pruning"), shown("learn", lesson="pruning")
+    predicted(first, 42.0)
+    predicted(second, 99.0)
+    assert read_diary(store, "pruning").predictions["0"].number == 42.0, "the second came after the results were seen"
+    assert "You predicted **42.0 %**" in text(second).replace("\\", "")
+
+
+def test_a_lesson_that_took_anothers_place_does_not_show_what_was_said_to_that(store: Workspace) -> None:
+    lesson_files.add(store, LESSON.encode())
+    app = shown("learn", lesson="tiny")
+    app.slider(key="learn_guess_tiny_0").set_value(42.0)
+    press(app, "learn_predict_button_0")
+    write_diary(store, read_diary(store, "tiny").answered(0, 4))
+    asked = LESSON[LESSON.index("```predict") : LESSON.index("```knob")]
+    choices = """```predict
+question = "Which is smaller?"
+
+[[choice]]
+text = "The first"
+when = "tiny[0.5].prune.params < tiny[0.25].prune.params"
+
+[[choice]]
+text = "The second"
+```
+
+"""
+    other = LESSON.replace(asked, "").replace("```chart", f"{choices}```chart", 1)
+    lesson_files.add(store, other.encode())
+    app = shown("learn", lesson="tiny")
+    assert not app.exception, "an answer that is not there any more"
+    assert "You predicted" not in text(app)
+    app.radio(key="learn_guess_tiny_0").set_value(1).run()
+    press(app, "learn_predict_button_0")
+    assert "You predicted **The second**" in text(app).replace("\\", "")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (None, LESSON, "was imported."),
+        (LESSON, LESSON, "was here already; nothing was changed"),
+        (LESSON, LESSON.replace("A tiny lesson", "Another"), "in place of “A tiny lesson”"),
+        (LESSON.replace('language = "en"', 'language = "zh"'), LESSON, "was imported."),
+    ],
+)
+def test_a_lesson_imported_twice_says_what_became_of_the_first(
+    store: Workspace, monkeypatch: pytest.MonkeyPatch, before: str | None, after: str, told: str
+) -> None:
+    if before is not None:
+        lesson_files.add(store, before.encode())
+    kept_as: dict[str, object] = {}
+    monkeypatch.setattr(listing, "widget", lambda key, default: io.BytesIO(after.encode()))
+    monkeypatch.setattr(listing, "remember", kept_as.__setitem__)
+    with speaking("en"):
+        listing._take()
+    assert told in str(kept_as[listing.NOTE])
+
+
+def test_a_lesson_in_chinese_alone_is_a_lesson_on_an_english_page(store: Workspace) -> None:
+    lesson_files.add(
+        store, LESSON.replace('language = "en"', 'language = "zh"').replace("A tiny lesson", "一节小课").encode()
+    )
+    assert "一节小课" in "".join(button.label for button in shown("learn").button)
+    app = shown("learn", lesson="tiny")
+    assert not app.exception
+    assert "一节小课" in text(app)
+
+
+def test_a_lesson_whose_id_a_bundled_one_took_is_told_with_a_way_out(store: Workspace) -> None:
+    (store.path / "lessons").mkdir()
+    (store.path / "lessons" / "pruning.en.md").write_text(LESSON.replace('id = "tiny"', 'id = "pruning"'))
+    app = shown("learn")
+    assert not app.exception, "two cards of one id"
+    assert "comes with the program" in text(app)
+    press(app, "learn_delete_broken_0")
+    assert "comes with the program" not in text(app)
+
+
+def test_a_lesson_whose_dataset_is_gone_is_told(store: Workspace) -> None:
+    (store.path / "lessons").mkdir()
+    (store.path / "lessons" / "tiny.en.md").write_text(LESSON.replace('dataset = "digits"', 'dataset = "flowers"'))
+    app = shown("learn")
+    assert not app.exception
+    assert "what it refers to is gone" in text(app)
+    assert not shown("learn", lesson="tiny").exception

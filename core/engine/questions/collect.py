@@ -6,9 +6,9 @@ from __future__ import annotations
 from hashlib import sha256
 from pathlib import Path
 
-from core.classroom.hand_in import FORMAT, LESSON, LESSONS, MANIFEST, PAGE, RUN, HandIn, Proof
-from core.classroom.learners import Learner
-from core.classroom.nicknames import checked
+from core.classroom.hand_in import FORMAT, LESSON, LESSONS, MANIFEST, MOST_RUNS, PAGE, RUN, HandIn, Proof
+from core.classroom.learners import Class, Learner
+from core.classroom.nicknames import readable
 from core.classroom.places import CARD, class_of
 from core.engine.data.imports.zip_reader import Archive, DamagedEntry, Entry
 from core.engine.questions.import_data import Telling
@@ -67,14 +67,15 @@ def _take(file: Path, workspace: Workspace, telling: Telling) -> Taken:
         remove_tree(half)
         try:
             found = _fill(archive, entries, made, make_folder(half), telling)
-            _sign_in(half, corner.name, made, proof, manifest)
+            learner = _learner(corner.name, made, proof, workspace)
+            _sign_in(half, learner, manifest)
             move(half, corner)
         except BaseException:
             remove_tree(half)
             _leave_no_folder(class_of(workspace.path))
             raise
     lessons = tuple(sorted(Path(name).stem for name in made.files if LESSON.fullmatch(name)))
-    return Taken(file.name, corner.name, made.nickname, *found, proof, lessons)
+    return Taken(file.name, corner.name, learner.nickname, *found, proof, lessons)
 
 
 def _leave_no_folder(folder: Path) -> None:
@@ -98,7 +99,7 @@ def _manifest(archive: Archive, entries: dict[str, Entry]) -> tuple[HandIn, byte
         data = archive.read(entry)
         opened = unseal(data)
         made = HandIn.model_validate_json(opened.body)
-        checked(made.nickname, [])
+        readable(made.nickname)
     except (ValueError, DamagedEntry) as error:
         raise _altered(f"{MANIFEST}: {shorten(error)}", "as it was handed in") from error
     if not opened.sealed or made.format != FORMAT:
@@ -109,6 +110,9 @@ def _manifest(archive: Archive, entries: dict[str, Entry]) -> tuple[HandIn, byte
     strange = [name for name in made.files if name != PAGE and not LESSON.fullmatch(name) and not RUN.fullmatch(name)]
     if strange:
         raise _altered(f"a file {strange[0]}", "lessons, runs and a page")
+    runs = sum(RUN.fullmatch(name) is not None for name in made.files)
+    if runs > MOST_RUNS:
+        raise _altered(f"{runs} runs", f"at most {MOST_RUNS}")
     return made, data
 
 
@@ -173,15 +177,24 @@ def _check_lesson(name: str, data: bytes) -> None:
         diary = Diary.model_validate_json(opened.body)
     except ValueError:
         opened, diary = Opened(b"", False), Diary(lesson="")
-    named = all(place.isdecimal() for place in (*diary.predictions, *diary.answers))
-    if not opened.sealed or not named or f"lessons/{diary.lesson}.json" != name:
+    chosen = [made.choice for made in diary.predictions.values() if made.choice is not None]
+    if not opened.sealed or min(chosen, default=0) < 0 or f"lessons/{diary.lesson}.json" != name:
         raise _altered(f"{name} is not what was kept of that lesson", "predictions as they were kept")
 
 
-def _sign_in(half: Path, corner: str, made: HandIn, proof: Proof, manifest: bytes) -> None:
-    """The card that makes the folder a corner: of a learner whom no browser's secret opens."""
+def _learner(corner: str, made: HandIn, proof: Proof, workspace: Workspace) -> Learner:
+    """The card of a hand-in, which no browser's secret opens. One that this workspace sealed is of a learner here, who
+    may have been renamed since."""
+    known = {one.id: one.nickname for one in Class(workspace.path).members()} if proof == "here" else {}
+    return Learner(
+        id=corner, nickname=known.get(made.learner, made.nickname), secret="", joined=made.made, proof=proof,
+        handed_by=made.learner if proof == "here" else "",
+    )  # fmt: skip
+
+
+def _sign_in(half: Path, learner: Learner, manifest: bytes) -> None:
+    """The card that makes the folder a corner."""
     write_atomic(half / MANIFEST, manifest)
-    learner = Learner(id=corner, nickname=made.nickname, secret="", joined=made.made, proof=proof)
     write_atomic(half / CARD, seal(learner.model_dump_json().encode()))
 
 

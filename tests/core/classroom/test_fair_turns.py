@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from core.classroom.learners import Class
 from core.classroom.limits import Limits, limits, minutes, set_limits, usage
+from core.classroom.overview import everybody, stop_all
+from core.dataset_edits import AddImages
 from core.errors import UserError
 from core.processes.supervisor import Supervisor
 from core.processes.workers import ensure_supervisor, stop_supervisor, supervisor
+from core.questions.dataset_edit import EditRequest
 from core.questions.import_data import ImportRequest
 from core.runs import Run, Status
 from core.search.store import create, search_ids
@@ -107,6 +111,44 @@ def test_a_hundred_runs_are_refused_in_a_sentence(root: Workspace) -> None:
         root.submit(recipe())  # the teacher has no limit
 
 
+def test_runs_asked_for_in_many_tabs_at_once_stay_within_the_limit(root: Workspace) -> None:
+    ana = corner(root, "Ana")
+    set_limits(root.path, Limits(waiting=3))
+
+    def ask(_: int) -> bool:
+        try:
+            return bool(Workspace(ana.path).submit(recipe()).id)
+        except UserError:
+            return False
+
+    with ThreadPoolExecutor(12) as pool:
+        assert sum(pool.map(ask, range(12))) == 3
+    assert len(ana.queued()) == len(ana.run_ids()) == 3
+
+
+def test_of_searches_asked_for_in_many_tabs_at_once_one_begins(root: Workspace) -> None:
+    ana = corner(root, "Ana")
+
+    def ask(_: int) -> bool:
+        try:
+            return bool(create(Workspace(ana.path), asked()).id)
+        except UserError:
+            return False
+
+    with ThreadPoolExecutor(12) as pool:
+        assert sum(pool.map(ask, range(12))) == 1
+    assert len(search_ids(ana)) == 1
+
+
+def test_what_is_stopped_begins_no_further_runs(root: Workspace) -> None:
+    ana = corner(root, "Ana")
+    search, run = create(ana, asked()), ana.submit(recipe())
+    (found,) = everybody(root.path)
+    assert stop_all(found) == 1
+    assert run.state().status is Status.CANCELLED
+    assert search.progress().is_over
+
+
 def test_used_up_minutes_pause_a_run_and_say_so(root: Workspace, keeper: Supervisor) -> None:
     ana = corner(root, "Ana")
     first = ana.submit(recipe())
@@ -158,10 +200,12 @@ def test_a_learner_imports_uploads_and_no_file_of_the_machine(root: Workspace) -
     escape = f"{mine.parent}/../../../../secret.zip"
     for path in (str(theirs), "/etc/passwd", str(root.path / "secret.zip"), escape, str(link / "l.zip"), "~", ""):
         before = ana.job_ids()
-        with pytest.raises(UserError) as told:
-            ana.ask(ImportRequest(path, "a"))
-        assert told.value.code == "path_not_yours", path
+        for request in (ImportRequest(path, "a"), EditRequest("a", AddImages(path=path))):
+            with pytest.raises(UserError) as told:
+                ana.ask(request)
+            assert told.value.code == "path_not_yours", path
         assert ana.job_ids() == before
+    assert ana.ask(EditRequest("a", AddImages(path=str(mine)))).id
     assert root.ask(ImportRequest("/etc/passwd", "a")).id, "the teacher's machine is the teacher's"
 
 

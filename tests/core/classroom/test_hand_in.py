@@ -17,8 +17,9 @@ from pathlib import Path
 import pytest
 
 from core import parcel
-from core.classroom.hand_in import FORMAT, MANIFEST, PAGE, discard, hand_in
+from core.classroom.hand_in import FORMAT, MANIFEST, MOST_RUNS, PAGE, discard, hand_in
 from core.classroom.learners import Class, card
+from core.classroom.overview import copies, everybody
 from core.classroom.places import corners
 from core.engine.questions.answers import answer as measure
 from core.engine.questions.collect import answer
@@ -125,6 +126,28 @@ def test_a_hand_in_is_deleted_and_taken_again_and_a_learners_own_corner_is_not(
 def test_another_workspace_says_that_it_cannot_check(packed: Path, tmp_path: Path) -> None:
     stranger = Workspace.open_or_create(tmp_path / "stranger")
     assert [one.proof for one in collect(stranger, packed).taken] == ["elsewhere"]
+
+
+def test_a_hand_in_of_a_learner_who_was_renamed_since_is_theirs(finished: Run, tmp_path: Path) -> None:
+    store = Workspace.open_or_create(tmp_path / "w")
+    ana = corner(store, "Ana", finished)
+    path = handed(ana, tmp_path / "ana.zip")
+    Class(store.path).rename(ana.path.name, "Anna")
+    (taken,) = collect(store, path).taken
+    assert (taken.nickname, taken.proof) == ("Anna", "here")
+    everyone = everybody(store.path)
+    assert len(everyone) == 2
+    assert [copies(one, everyone) for one in everyone] == [[], []], "one person's run is no copy"
+
+
+def test_a_nickname_that_an_earlier_version_allowed_is_no_alteration(
+    packed: Path, teacher: Workspace, tmp_path: Path
+) -> None:
+    def older(files: Files) -> None:
+        resealed(files, key="", signature="", nickname="Maxим")
+
+    found = collect(teacher, rewrite(packed, tmp_path / "older.zip", older))
+    assert [one.nickname for one in found.taken] == ["Maxим"]
 
 
 # altered
@@ -253,6 +276,12 @@ def zip_in_zip(files: Files) -> None:
     resealed(files, key="", signature="")
 
 
+def many_runs(files: Files) -> None:
+    for number in range(MOST_RUNS + 1):
+        files[f"runs/{number:013x}-000000.zip"] = b"x"
+    resealed(files, key="", signature="")
+
+
 ALTERED: dict[str, Callable[[Files], None]] = {
     "a number in the page": lambda files: files.update({PAGE: b"<p>99 %</p>"}),
     "a prediction": edit_lesson,
@@ -272,6 +301,18 @@ ALTERED: dict[str, Callable[[Files], None]] = {
     "the list of another format": lambda files: resealed(files, format=FORMAT + 1),
     "a run under another's number": run_of_another_name,
     "a zip in the zip of a run": zip_in_zip,
+    "more runs than can be handed in": many_runs,
+    "a time that is none": lambda files: resealed(files, key="", signature="", made=float("nan")),
+    "a time beyond all": lambda files: resealed(files, key="", signature="", made=float("inf")),
+    "a prediction of nobody's": lambda files: no_diary(
+        files, {"lesson": "soft-labels", "predictions": {"0": {"number": float("nan")}}}
+    ),
+    "a place of 5,000 digits": lambda files: no_diary(files, {"lesson": "soft-labels", "answers": {"9" * 5000: 1}}),
+    "a place in other digits": lambda files: no_diary(files, {"lesson": "soft-labels", "answers": {"\u0661": 1}}),
+    "a choice below the first": lambda files: no_diary(
+        files, {"lesson": "soft-labels", "predictions": {"0": {"choice": -7}}}
+    ),
+    "an answer of 400 digits": lambda files: no_diary(files, {"lesson": "soft-labels", "answers": {"0": 10**400}}),
     "a lesson that is no diary": lambda files: no_diary(files, {"lesson": "soft-labels", "predictions": {"0": "all"}}),
     "a diary of another lesson": lambda files: no_diary(files, {"lesson": "pruning"}),
     "an answer in no place": lambda files: no_diary(files, {"lesson": "soft-labels", "answers": {"first": 1}}),

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from core.classroom.learners import CODE_LASTS, MOST, Class, card
+from core.classroom.learners import CODE_LASTS, MOST, Class, Learner, card
 from core.classroom.nicknames import checked
+from core.classroom.overview import copies, everybody, take_out
 from core.classroom.places import corners, is_corner, root_of
 from core.errors import UserError
+from core.sealed import seal
+from core.workspace import KEEP_TRASH, Workspace
 
 
 @pytest.mark.parametrize(
@@ -156,3 +160,103 @@ def test_what_a_corner_is(tmp_path: Path) -> None:
     assert root_of(plain) == plain
     (tmp_path / "class" / ("a" * 16)).symlink_to(corner)
     assert corners(tmp_path) == [corner]
+
+
+# the teacher's changes
+
+
+def handed(root: Path, nickname: str, **fields: str) -> Learner:
+    """The card of a hand-in."""
+    made = Learner(id="a" * 16, nickname=nickname, secret="", joined=1.0, proof="here", **fields)
+    folder = root / "class" / made.id
+    folder.mkdir(parents=True)
+    (folder / "learner.json").write_bytes(seal(made.model_dump_json().encode()))
+    return made
+
+
+def test_a_rename_keeps_the_corner_the_browser_and_hand_ins(tmp_path: Path) -> None:
+    members = Class(tmp_path)
+    ana, bob = members.join("Ana"), members.join("Bob")
+    handed(tmp_path, "Ana", handed_by=ana.learner.id)
+    note = tmp_path / "class" / ana.learner.id / "note.txt"
+    note.write_text("kept")
+    assert members.rename(ana.learner.id, "  Anna ").nickname == "Anna"
+    assert [one.nickname for one in members.learners()] == ["Anna", "Anna", "Bob"], "the hand-in too"
+    found = members.with_secret(ana.secret)
+    assert found is not None
+    assert (found.id, found.nickname) == (ana.learner.id, "Anna")
+    assert note.read_text() == "kept"
+    assert members.rename(ana.learner.id, "ANNA").nickname == "ANNA", "one's own name is free to oneself"
+    assert members.join("Ana").learner.nickname == "Ana", "the old name is free"
+    for name, code in (("BOB", "nickname_taken"), ("", "bad_nickname"), ("x" * 31, "bad_nickname")):
+        with pytest.raises(UserError) as told:
+            members.rename(ana.learner.id, name)
+        assert told.value.code == code
+    for unknown in ("a" * 16, "0" * 16, "../x", ""):
+        with pytest.raises(UserError) as told:
+            members.rename(unknown, "Eve")
+        assert told.value.code == "unknown_learner"
+    assert members.with_secret(bob.secret) == bob.learner
+
+
+def test_who_is_taken_out_opens_nothing_and_can_be_put_back(tmp_path: Path) -> None:
+    members = Class(tmp_path)
+    ana, bob = members.join("Ana"), members.join("Bob")
+    assert members.with_secret(ana.secret) == ana.learner
+    code = members.code_for(ana.learner.id)
+    members.remove(ana.learner.id, to_trash=False)
+    assert members.with_secret(ana.secret) is None
+    assert [one.nickname for one in members.learners()] == ["Bob"]
+    with pytest.raises(UserError):
+        members.come_back("Ana", code)
+    with pytest.raises(UserError):
+        members.remove(ana.learner.id, to_trash=True)
+    again = members.join("Ana")
+    assert members.with_secret(again.secret) == again.learner, "the name is free"
+    with pytest.raises(UserError) as told:
+        members.put_back(ana.learner.id)
+    assert told.value.code == "nickname_taken"
+    members.rename(again.learner.id, "Ana 2")
+    assert members.put_back(ana.learner.id).nickname == "Ana"
+    assert members.with_secret(ana.secret) is not None
+    assert members.removed() == []
+    assert members.with_secret(bob.secret) == bob.learner
+
+
+def test_their_runs_stop_and_stay_or_go_with_the_trash(tmp_path: Path) -> None:
+    root = Workspace.open_or_create(tmp_path / "w")
+    stores = {}
+    for name in ("Ana", "Bob", "Eve"):
+        learner = Class(root.path).join(name).learner
+        stores[name] = Workspace.open_or_create(root.path / "class" / learner.id)
+    runs = {name: store.submit('name = "mine"') for name, store in stores.items()}
+    take_out(root.path, stores["Ana"].path.name, to_trash=False)
+    take_out(root.path, stores["Bob"].path.name, to_trash=True)
+    for name in ("Ana", "Bob"):
+        assert runs[name].state().status.value == "cancelled"
+        assert stores[name].queued() == []
+        with pytest.raises(UserError) as told:
+            stores[name].submit('name = "more"')
+        assert told.value.code == "learner_removed"
+        with pytest.raises(UserError) as told:
+            stores[name].resume(runs[name].id)
+        assert told.value.code == "learner_removed"
+    assert stores["Eve"].queued() == [runs["Eve"].id], "nobody else is concerned"
+    assert [one.learner.nickname for one in everybody(root.path)] == ["Eve", "Ana"], "what stays is listed last"
+    root.tidy(time.time() + KEEP_TRASH - 60)
+    assert len(corners(root.path)) == 3
+    root.tidy(time.time() + KEEP_TRASH + 60)
+    assert {path.name for path in corners(root.path)} == {stores["Ana"].path.name, stores["Eve"].path.name}
+
+
+def test_a_hand_in_of_a_renamed_learner_is_no_copy(tmp_path: Path) -> None:
+    members = Class(tmp_path)
+    ana = members.join("Ana").learner
+    handed(tmp_path, "Ana", handed_by=ana.id)
+    for name in (ana.id, "a" * 16):
+        Workspace.open_or_create(tmp_path / "class" / name)
+    run = Workspace(tmp_path / "class" / ana.id).create_run('name = "mine"')
+    shutil.copytree(run.folder, tmp_path / "class" / ("a" * 16) / "runs" / run.id)
+    members.rename(ana.id, "Anna")
+    everyone = everybody(tmp_path)
+    assert [copies(one, everyone) for one in everyone] == [[], []]

@@ -8,7 +8,17 @@ import pytest
 
 from core.errors import UserError, UserErrors
 from core.lessons import lesson_files
-from core.lessons.diary import Diary, Prediction, forget_diary, own_runs, read_diary, write_diary
+from core.lessons.diary import (
+    Diary,
+    Prediction,
+    asked_of,
+    change_diary,
+    fits,
+    forget_diary,
+    own_runs,
+    read_diary,
+    write_diary,
+)
 from core.lessons.parse import parse_lesson
 from core.workspace import Workspace
 from tests.core.lessons.written import LESSON
@@ -79,6 +89,35 @@ def test_a_prediction_is_kept_and_the_first_one_stays(store: Workspace) -> None:
     assert own_runs(store, found) == {}
     forget_diary(store, "pruning")
     assert read_diary(store, "pruning") == Diary(lesson="pruning")
+
+
+def test_what_two_pages_keep_is_kept_of_both(store: Workspace) -> None:
+    """Each page knows the diary as it was when the page was drawn."""
+    old = read_diary(store, "pruning")
+    change_diary(store, old, lambda diary: diary.predicted(0, Prediction(number=70.0)).started("cut", "r1"))
+    change_diary(store, old, lambda diary: diary.answered(0, 1))
+    change_diary(store, old, lambda diary: diary.predicted(0, Prediction(number=27.0)))
+    found = read_diary(store, "pruning")
+    assert found.predictions["0"].number == 70.0, "the first one stays, whichever page made it"
+    assert (found.answers, found.runs) == ({"0": 1}, {"cut": "r1"})
+    (store.path / "lessons" / "kept" / "pruning.json").write_bytes(b"damaged")
+    change_diary(store, found, lambda diary: diary.answered(1, 0))
+    assert read_diary(store, "pruning").answers == {"0": 1, "1": 0}
+
+
+def test_a_prediction_answers_the_question_that_was_asked() -> None:
+    (asked,) = parse_lesson(LESSON.encode()).predictions
+    (again,) = parse_lesson(LESSON.replace("How good is it then?", "改动后有多好？").encode()).predictions
+    (other,) = parse_lesson(
+        LESSON.replace('tiny[0.5].prune.accuracy"', 'tiny[0.25].prune.accuracy"').encode()
+    ).predictions
+    made = Prediction(number=50.0, asked=asked_of(asked))
+    assert fits(asked, made)
+    assert fits(again, made), "in another language it is the same question"
+    assert not fits(other, made)
+    assert fits(other, Prediction(number=50.0)), "an earlier version did not keep what was asked"
+    assert not fits(other, Prediction(number=500.0))
+    assert not fits(other, Prediction(choice=0))
 
 
 @pytest.mark.parametrize("change", [b"70.0", b"pruning"])

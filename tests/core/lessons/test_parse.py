@@ -105,6 +105,7 @@ def test_a_mistake_is_told_with_its_line(before: str, after: str, code: str, par
         ("ratio = 0.5", "ratio = 50 %", "recipe", "50 %", "without %"),
         ("ratio = 0.5", "ratio = 0,5", "recipe", "0,5", "decimal point"),
         ("[0.25, 0.5]", "[0,25, 0,5]", "value", "[0,25", "decimal point"),
+        ("[0.25, 0.5]", "[0.25, 0.25000000001, 0.5]", "value", "values =", "first six digits"),
         ("labels = 300", "labels\u00a0= 300", "recipe", "labels\u00a0", "spaces"),
         ("ratio = 0.5", "ratio = 1.5", "recipe", "ratio = 1.5", "0.95"),
         ("epochs = 0", "epochs = -1", "recipe", "epochs = -1", "0"),
@@ -142,6 +143,14 @@ def test_two_runs_of_one_name_are_told_at_the_second_name() -> None:
     text = LESSON.replace("```chart", f"{run}{run}```chart", 1)
     first = line_of(text, 'name = "other"')
     assert refused(text) == [("lesson_twice", first + 6)]
+
+
+def test_more_runs_than_anybody_waits_for_are_told() -> None:
+    runs = [f'```run\nname = "more-{n}"\nrecipe = "tiny"\ntitle = "more"\n```\n\n' for n in range(9)]
+    text = LESSON.replace("```chart", "".join(runs) + "```chart", 1)
+    assert refused(text) == [("lesson_size", line_of(text, 'name = "more-8"') - 1)]
+    fewer = LESSON.replace("```chart", "".join(runs[:8]) + "```chart", 1)
+    assert len(parse_lesson(fewer.encode()).others) == 8
 
 
 def test_every_mistake_of_a_recipe_is_told_and_nothing_that_only_follows() -> None:

@@ -167,6 +167,65 @@ def test_the_teacher_gives_a_code_to_a_learner_who_lost_their_browser(
     assert Class(root.path).come_back("Ana", code).learner.id == ana.id
 
 
+@pytest.mark.parametrize("language", [pytest.param("en", marks=pytest.mark.slow), "zh"])
+def test_the_teacher_renames_takes_out_and_puts_back_a_learner(
+    root: Workspace, monkeypatch: pytest.MonkeyPatch, language: str
+) -> None:
+    ana, bob = corner(root, "Ana"), corner(root, "Bob")
+    run = done(ana, "run of Ana")
+    predict(ana, run)
+    sit(monkeypatch, "teacher")
+    app = shown("classroom", language)
+    app.selectbox(key="class_choose").select_index(0).run()
+    app.text_input(key=f"class_rename_{ana.path.name}").set_value("Bоb")  # a Cyrillic о
+    app.button(key="class_rename_do").click().run()
+    assert not app.exception
+    assert len(app.error) == 1
+    app.selectbox(key="class_choose").select_index(0).run()
+    app.text_input(key=f"class_rename_{ana.path.name}").set_value("Anna")
+    app.button(key="class_rename_do").click().run()
+    assert not app.exception
+    assert list(app.dataframe[0].value.iloc[:, 0]) == ["Anna", "Bob"]
+    assert everybody(root.path)[0].run_ids == {run.id}
+    assert len(everybody(root.path)[0].predictions) == 3
+
+    app.selectbox(key="class_choose").select_index(0).run()
+    app.button(key="class_visit").click().run()
+    app = shown("classroom", language)
+    app.selectbox(key="class_choose").select_index(0).run()
+    app.toggle(key=f"class_trash_{ana.path.name}").set_value(True)
+    app.button(key="class_remove_do").click().run()
+    assert not app.exception
+    assert list(app.dataframe[0].value.iloc[:, 0]) == ["Bob"]
+    assert "Anna" in text(app)
+    app.button(key=f"class_back_{ana.path.name}").click().run()
+    assert not app.exception
+    assert {one.learner.nickname for one in everybody(root.path)} == {"Anna", "Bob"}
+    app.selectbox(key="class_choose").select_index(1).run()
+    app.button(key="class_remove_do").click().run()
+    assert not app.exception
+    told = {"en": "Bob (taken out)", "zh": "Bob (已移出)"}[language]
+    assert told in app.selectbox(key="class_choose").options, "their runs stay"
+    app.selectbox(key="class_choose").select(told).run()
+    assert not app.exception
+    assert "class_rename_do" not in [button.key for button in app.button]
+    assert bob.path.is_dir()
+
+
+def test_a_corner_that_is_gone_is_visited_no_more(root: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    ana = corner(root, "Ana")
+    sit(monkeypatch, "teacher")
+    app = shown("classroom")
+    app.selectbox(key="class_choose").select_index(0).run()
+    app.button(key="class_visit").click().run()
+    assert "Ana" in text(app)
+    shutil.rmtree(ana.path)
+    app.run()
+    assert not app.exception
+    assert ana.path.name not in text(app)
+    assert not ana.path.exists(), "looking at it does not make it anew"
+
+
 def test_a_hand_in_is_told_from_the_learner_who_made_it(root: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     ana = corner(root, "Ana")
     run = done(ana, "run of Ana")
@@ -229,6 +288,18 @@ def test_learners_see_the_class_only_if_the_teacher_wants_it(
     assert heading not in text(shown("classroom", language))
     set_limits(root.path, Limits(others="read-only"))
     assert heading in text(shown("classroom", language))
+
+
+def test_learners_do_not_see_who_was_taken_out(root: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    ana, bob, eve = corner(root, "Ana"), corner(root, "Bob"), corner(root, "Eve")
+    for store in (ana, bob):
+        done(store, "clothes")
+    Class(root.path).remove(ana.path.name, to_trash=False)
+    set_limits(root.path, Limits(others="read-only"))
+    sit(monkeypatch, eve.path.name)
+    assert set(_points(shown("classroom"))["learner"]) == {"Bob"}
+    sit(monkeypatch, "teacher")
+    assert set(_points(shown("classroom"))["learner"]) == {"Bob", "Ana (taken out)"}
 
 
 def test_without_a_class_there_is_no_page(root: Workspace) -> None:

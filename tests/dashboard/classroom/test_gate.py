@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,8 +19,9 @@ from core.classroom.learners import Joined
 from core.classroom.limits import Limits, set_limits
 from core.classroom.tokens import fresh
 from dashboard.classroom.gate import MOST_TABS, Gate, Shared
-from dashboard.classroom.seats import HEADER, Seats
-from dashboard.classroom.slow import Slow
+from dashboard.classroom.seats import HEADER, MOST_SESSIONS, Seats
+from dashboard.classroom.slow import FREE, MOST_WAITING, Slow
+from dashboard.classroom.wire import FILES, LARGEST
 from tests.loops import in_a_loop
 
 HOST = "192.0.2.7:8501"
@@ -74,6 +75,7 @@ class House:
         messages: Sequence[bytes] = (),
         socket: bool = False,
         client: str = "192.0.2.99",
+        sent: list[Message] | None = None,
         **headers: str,
     ) -> Answer:
         told = {"host": HOST, **headers}
@@ -86,7 +88,7 @@ class House:
             "client": (client, 5000), "server": ("192.0.2.7", 8501), "http_version": "1.1",
             "extensions": {"websocket.http.response": {}},
         }  # fmt: skip
-        sent: list[Message] = []
+        sent = [] if sent is None else sent
         first = {"type": "websocket.connect"} if socket else {"type": "http.request", "body": body, "more_body": False}
         last = {"type": "websocket.disconnect"} if socket else {"type": "http.disconnect"}
         incoming = iter([first, *({"type": "websocket.receive", "bytes": one} for one in messages), last])
@@ -307,7 +309,8 @@ def test_a_thousand_guesses_are_slowed_down_and_the_class_is_not(house: House) -
     assert len(house.waited) == before
 
 
-def test_guesses_at_once_are_not_compared(tmp_path: Path) -> None:
+def test_guesses_at_once_all_wait_and_nobody_else_of_their_address_does(tmp_path: Path) -> None:
+    """A class of thirty may share one address: who comes with the right one is let in while others guess."""
     house = House(tmp_path)
     held, ana = asyncio.Event(), house.gate.members.join("Ana")
 
@@ -319,7 +322,11 @@ def test_guesses_at_once_are_not_compared(tmp_path: Path) -> None:
         guesses = [asyncio.create_task(house.asking(query=f"token={number:032d}")) for number in range(100)]
         await asyncio.sleep(0.05)
         assert (await house.asking("/live", cookies=house.cookies(ana))).status == 200, "who has a seat goes on"
-        assert (await house.asking("/live", cookies=house.cookies(None))).status == 429
+        assert (await house.asking(query=f"token={house.shared.tokens.learners}")).status == 200, (
+            "who comes now comes in"
+        )
+        assert (await house.asking("/live", cookies=house.cookies(None))).status == 303
+        assert sum(guess.done() for guess in guesses) == FREE, "the others have no answer yet"
         held.set()
         return [answer.status for answer in await asyncio.gather(*guesses)]
 
@@ -328,13 +335,119 @@ def test_guesses_at_once_are_not_compared(tmp_path: Path) -> None:
     assert statuses.count(403) == 11
 
 
+def test_where_very_many_guess_from_many_addresses_no_token_is_compared(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    held, ana = asyncio.Event(), house.gate.members.join("Ana")
+
+    async def main() -> None:
+        async def wait(seconds: float) -> None:
+            await held.wait()
+
+        house.shared.slow._sleep = wait
+        guesses = [
+            asyncio.create_task(house.asking(query=f"token={number:032d}", client=f"192.0.2.{number % 50}"))
+            for number in range(1000)
+        ]
+        await asyncio.sleep(0.2)
+        waiting = sum(not guess.done() for guess in guesses)
+        assert waiting == MOST_WAITING
+        right = await house.asking("/live", cookies=house.cookies(None), client="192.0.2.200")
+        assert right.status == 429, "not even the right one"
+        assert (await house.asking("/live", cookies=house.cookies(ana))).status == 200, "the class goes on"
+        held.set()
+        await asyncio.gather(*guesses)
+        assert (await house.asking("/live", cookies=house.cookies(None))).status == 303
+
+    in_a_loop(main())
+
+
+def test_guessing_a_code_is_slow_too(house: House) -> None:
+    ana = house.gate.members.join("Ana")
+    house.gate.members.code_for(ana.learner.id)
+    for number in range(20):
+        body = f"nickname=Ana&code=abcdefg{number}".encode()
+        assert house.ask("/class/join", "POST", cookies=house.cookies(None), body=body).status == 422
+    assert sum(house.waited) > 20
+
+
+# pages that are open
+
+
+def keeping_open(house: House, who: Joined, meanwhile: Callable[[], object]) -> tuple[list[Message], list[Message]]:
+    """What a page and its browser get from each other while `meanwhile` happens after the first message."""
+    got: list[Message] = []
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        got.append(await receive())
+        await send({"type": "websocket.accept"})
+        got.append(await receive())
+        meanwhile()
+        await send({"type": "websocket.send", "bytes": b"a secret"})
+        got.append(await receive())
+        await send({"type": "websocket.send", "bytes": b"another"})
+
+    house.gate.app, usual = application, house.gate.app
+    asked = BackMsg()
+    asked.rerun_script.query_string = ""
+    message = bytes(asked.SerializeToString())
+    sent: list[Message] = []
+    in_a_loop(
+        house.asking("/_stcore/stream", socket=True, cookies=house.cookies(who), messages=[message] * 3, sent=sent)
+    )
+    house.gate.app = usual
+    return got, sent
+
+
+def test_an_open_page_of_who_is_taken_out_ends(house: House) -> None:
+    ana = house.gate.members.join("Ana")
+    got, sent = keeping_open(house, ana, lambda: house.gate.members.remove(ana.learner.id, to_trash=False))
+    assert [one["type"] for one in got] == ["websocket.connect", "websocket.receive", "websocket.disconnect"]
+    assert [one["type"] for one in sent] == ["websocket.accept", "websocket.close"]
+    assert house.ask("/live", cookies=house.cookies(ana)).status == 303, "they are asked for a name, as anybody"
+    assert house.ask(f"/media/{MINE}.png", cookies=house.cookies(ana)).status == 403
+
+
+def test_an_open_page_of_the_browser_that_was_lost_ends_when_its_learner_is_back_in_another(house: House) -> None:
+    ana, members = house.gate.members.join("Ana"), house.gate.members
+    back: list[Joined] = []
+    got, sent = keeping_open(
+        house, ana, lambda: back.append(members.come_back("Ana", members.code_for(ana.learner.id)))
+    )
+    assert got[-1]["type"] == "websocket.disconnect"
+    assert sent[-1]["type"] == "websocket.close"
+    assert house.ask("/live", cookies=house.cookies(back[0])).status == 200
+
+
+def test_an_open_page_stays_open_while_the_class_changes(house: House) -> None:
+    ana, bob = house.gate.members.join("Ana"), house.gate.members.join("Bob")
+
+    def change() -> None:
+        house.gate.members.rename(ana.learner.id, "Anna")
+        house.gate.members.remove(bob.learner.id, to_trash=True)
+
+    got, sent = keeping_open(house, ana, change)
+    assert [one["type"] for one in got] == ["websocket.connect", "websocket.receive", "websocket.receive"]
+    assert [one.get("bytes") for one in sent] == [None, b"a secret", b"another"]
+
+
 # what is another's
 
 
-def shown(*values: str) -> bytes:
-    told = ForwardMsg()
-    told.delta.new_element.markdown.body = " ".join(values)
-    return bytes(told.SerializeToString())
+def shown(picture: str, download: str = "") -> list[bytes]:
+    """Messages that put a picture and a download on a page."""
+    pictured, offered = ForwardMsg(), ForwardMsg()
+    pictured.delta.new_element.imgs.imgs.add().url = picture
+    offered.delta.new_element.download_button.deferred_file_id = download
+    return [bytes(one.SerializeToString()) for one in (pictured, offered)]
+
+
+def typed(*values: str) -> list[bytes]:
+    """Messages with that text in places of a page where a person's own text stands."""
+    text, field = ForwardMsg(), ForwardMsg()
+    text.delta.new_element.markdown.body = " ".join(values)
+    field.delta.new_element.text_input.value = values[0]
+    field.delta.new_element.text_input.label = values[-1]
+    return [bytes(one.SerializeToString()) for one in (text, field)]
 
 
 def opened(session: str) -> bytes:
@@ -354,7 +467,7 @@ def two(house: House) -> tuple[House, Joined, Joined]:
     """Ana and Bob, each with a session, a picture and a download on their page."""
     ana, bob = house.gate.members.join("Ana"), house.gate.members.join("Bob")
     for who, session, picture, download in ((ana, "sa", MINE, LATER_MINE), (bob, "sb", THEIRS, LATER_THEIRS)):
-        house.to_send = [opened(session), shown(f"/media/{picture}.png", download)]
+        house.to_send = [opened(session), *shown(f"/media/{picture}.png", download)]
         assert house.ask("/_stcore/stream", socket=True, cookies=house.cookies(who)).status == 101
     house.to_send = []
     return house, ana, bob
@@ -395,6 +508,68 @@ def test_a_download_on_anothers_page_is_not_made(two: tuple[House, Joined, Joine
     assert [one.get("bytes") for one in house.received[1:]] == messages[1:3], (
         "what is Bob's, noise, and what concerns all"
     )
+
+
+def test_a_message_larger_than_any_pages_is_left_out(two: tuple[House, Joined, Joined]) -> None:
+    house, ana, _ = two
+    small, large = BackMsg(), BackMsg()
+    small.rerun_script.query_string, large.rerun_script.query_string = "x", "x" * LARGEST
+    messages = [bytes(one.SerializeToString()) for one in (large, small)]
+    house.received.clear()
+    house.ask("/_stcore/stream", socket=True, cookies=house.cookies(ana), messages=messages)
+    assert [one.get("bytes") for one in house.received if one.get("bytes")] == messages[1:]
+
+
+def test_what_somebody_typed_is_not_put_on_their_page_as_a_file(two: tuple[House, Joined, Joined]) -> None:
+    house, ana, _ = two
+    house.to_send = typed(f"/media/{THEIRS}.png", LATER_THEIRS)
+    house.ask("/_stcore/stream", socket=True, cookies=house.cookies(ana), messages=[later(LATER_THEIRS)])
+    assert [one.get("bytes") for one in house.received if one.get("bytes")] == []
+    assert house.ask(f"/media/{THEIRS}.png", cookies=house.cookies(ana)).status == 403
+
+
+def test_every_place_of_a_file_is_known_to_streamlit() -> None:
+    """A name that a later Streamlit gives to something else would keep a page from its own files."""
+    known, seen = set(), set()
+    left = [ForwardMsg.DESCRIPTOR]
+    while left:
+        message = left.pop()
+        for field in message.fields if message.full_name not in seen else ():
+            known.add(field.full_name)
+            left += [field.message_type] if field.message_type else []
+        seen.add(message.full_name)
+    assert known >= FILES
+
+
+def test_the_logo_and_the_icon_of_the_page_are_found(two: tuple[House, Joined, Joined]) -> None:
+    house, ana, _ = two
+    logo, icon = ForwardMsg(), ForwardMsg()
+    logo.logo.image = f"/media/{'e' * 56}.png"
+    icon.page_config_changed.favicon = f"/media/{'f' * 56}.png"
+    house.to_send = [bytes(one.SerializeToString()) for one in (logo, icon)]
+    house.ask("/_stcore/stream", socket=True, cookies=house.cookies(ana))
+    for name in ("e" * 56, "f" * 56):
+        assert house.ask(f"/media/{name}.png", cookies=house.cookies(ana)).status == 200
+
+
+def test_what_a_message_holds_deep_inside_is_found(two: tuple[House, Joined, Joined]) -> None:
+    house, ana, _ = two
+    made, offered = ForwardMsg(), ForwardMsg()
+    made.backend_operation_response.deferred_file.url = f"/media/{'e' * 56}.zip"
+    offered.delta.new_element.download_button.url = f"/media/{'f' * 56}.csv"
+    house.to_send = [bytes(one.SerializeToString()) for one in (made, offered)]
+    house.ask("/_stcore/stream", socket=True, cookies=house.cookies(ana))
+    for name in (f"{'e' * 56}.zip", f"{'f' * 56}.csv"):
+        assert house.ask(f"/media/{name}", cookies=house.cookies(ana)).status == 200
+
+
+def test_many_sessions_of_one_make_nobody_elses_forgotten() -> None:
+    seats = Seats()
+    seats.came("of bob", "bob", "")
+    for number in range(20 * MOST_SESSIONS):
+        seats.came(f"of ana {number}", "ana", "")
+    assert seats.owner("of bob") == "bob"
+    assert len(seats.sessions("ana")) == MOST_SESSIONS
 
 
 def test_fifty_tabs_are_told_in_a_sentence(house: House) -> None:

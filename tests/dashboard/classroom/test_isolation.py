@@ -118,3 +118,17 @@ def test_the_teachers_lessons_are_shown_where_the_teacher_lends_them(
     set_limits(root.path, Limits())
     assert "Of the teacher" not in text(shown("learn", lesson="lent"))
     assert "From your teacher" not in text(shown("classroom")), "the links are gone with the first page"
+
+
+def test_a_lesson_that_teacher_and_learner_have_is_the_learners_and_is_told(
+    two: tuple[Workspace, dict[str, str]], tmp_path: Path
+) -> None:
+    root, (bob, _) = Workspace(tmp_path / "w"), two
+    lesson_files.add(root, LESSON.replace("A tiny lesson", "Of the teacher").encode())
+    lesson_files.add(bob, LESSON.replace("A tiny lesson", "Of Bob").encode())
+    set_limits(root.path, Limits(teachers="read-only"))
+    listed = shown("learn")
+    assert not listed.exception, "two cards of one id"
+    assert [button.key for button in listed.button].count("learn_open_tiny") == 1
+    assert "both have something called “Of the teacher”" in text(listed).replace("\\", "")
+    assert "Of Bob" in text(shown("learn", lesson="tiny"))

@@ -17,6 +17,7 @@ import numpy as np
 import psutil
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
+from streamlit.proto.BackMsg_pb2 import BackMsg
 from websockets.exceptions import InvalidStatus
 
 from core.classroom.learners import Class
@@ -28,6 +29,7 @@ from core.sharing import address_of
 from core.workspace import Workspace
 from dashboard.classroom.gate import MOST_TABS
 from dashboard.classroom.slow import AT_ONCE, FREE
+from dashboard.classroom.wire import NOT_WELCOME
 from tests.bench.class_client import Client, Told
 from tests.browser import SLOW, Watched, violations, wait_until_drawn
 from tests.dashboard.test_pages import make
@@ -130,6 +132,31 @@ def test_of_fifty_tabs_twelve_are_open_and_the_others_are_told(school: tuple[Wor
         return found.count(None), refused.count(403), told
 
     assert in_a_loop(open_fifty()) == (MOST_TABS, 50 - MOST_TABS, 429)
+
+
+def test_an_open_page_ends_when_its_learner_is_taken_out(school: tuple[Workspace, Address]) -> None:
+    workspace, address = school
+    assert address.tokens is not None
+    joined = Class(workspace.path).join("taken out")
+    cookies = {cookie_of(address.port): address.tokens.learners, f"condenser_learner_{address.port}": joined.secret}
+
+    async def stay() -> int:
+        client = Client(address, cookies, Told())
+        await client.come()
+        await client.open("learn")
+        assert client._socket is not None
+        Class(workspace.path).remove(joined.learner.id, to_trash=False)
+        asked = BackMsg()
+        asked.rerun_script.page_name = "live"
+        await client._socket.send(asked.SerializeToString())
+        await asyncio.wait_for(client._socket.wait_closed(), 30)
+        await client.leave()
+        return client._socket.close_code or 0
+
+    assert in_a_loop(stay()) == NOT_WELCOME
+    told = {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())}
+    assert status(address, "/live", **told) == 303, "asked for a name"
+    assert "Traceback" not in address.log.read_text()
 
 
 def test_guesses_from_a_hundred_connections_do_not_hold_up_the_class(school: tuple[Workspace, Address]) -> None:
