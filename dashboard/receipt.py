@@ -193,4 +193,6 @@ def speedup(latency: Receipt) -> str:
         return say("receipt.withheld", before=before, after=after, why=why)
     predicted = latency.get("predicted_by_macs")
     told = say("receipt.faster", before=before, after=after, times=formatting.two_digits(latency["speedup"]))
+    if (ends := formatting.ends(latency.get("low"), latency.get("high"))) is not None:
+        told += say("receipt.in_turns", low=ends[0], high=ends[1])
     return told + (say("receipt.predicted", times=formatting.two_digits(predicted)) if predicted else "")
