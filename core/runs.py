@@ -210,7 +210,7 @@ class Run:
         stored = self._stored()
         if stored is not None:
             return completed(state, stored)
-        return without_log(state) if state.seq < 0 and self.artifacts.is_dir() and not self.has_log() else state
+        return without_log(state) if state.seq < 0 and self.artifacts.is_dir() and not self._length() else state
 
     def _length(self) -> int:
         try:
