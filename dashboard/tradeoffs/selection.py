@@ -138,7 +138,8 @@ def figures(row: PointRow[Any]) -> str:
 def spread_line(row: PointRow[Any]) -> str:
     """How its right answers are spread, not escaped; what was not measured is left out."""
     known = [name for name in SPREAD if name != "worst_recall" and not pd.isna(row[name])]
-    parts = [say(f"tradeoffs.short_{name}", share=formatting.percent(row[name])) for name in known]
+    keys = {name: f"{name}_subject" if row["control"] and name == "agreement" else name for name in known}
+    parts = [say(f"tradeoffs.short_{keys[name]}", share=formatting.percent(row[name])) for name in known]
     if not pd.isna(row["worst_recall"]):
         share = formatting.percent(row["worst_recall"], 0)
         parts.append(say("tradeoffs.short_worst", name=row["worst_class"], share=share))
