@@ -88,11 +88,12 @@ def called(points: pd.DataFrame) -> list[str]:
 
 
 def _report(
-    drawn: go.Figure, points: pd.DataFrame, picked: pd.DataFrame, night: bool, spoken: Language, store: Workspace
-) -> str:
+    drawn: go.Figure, points: pd.DataFrame, picked: pd.DataFrame, view: View, night: bool, spoken: Language,
+    store: Workspace,
+) -> str:  # fmt: skip
     ordered = points.sort_values("front", ascending=False, kind="stable").head(MOST_ROWS)
     with speaking(spoken), within(store):
-        return report.write(drawn, points, picked, worded(ordered), dark=night)
+        return report.write(drawn, points, picked, worded(ordered), dark=night, unlike=machines_told(points, view, str))
 
 
 def _file(points: pd.DataFrame, base: pd.Series[Any] | None, store: Workspace) -> bytes:
@@ -191,12 +192,12 @@ def samples_told(table: pd.DataFrame) -> str:
     return say("tradeoffs.told_samples", count=len(came), processor=where, date=date)
 
 
-def machines_told(table: pd.DataFrame, view: View) -> str:
+def machines_told(table: pd.DataFrame, view: View, shown: machines.Shown = machines.markdown) -> str:
     """That latencies measured under unlike conditions are not ranked against each other; empty where these are the same
     or latencies play no part."""
     if "p50" not in (view.x, view.axes.area):
         return ""
-    return machines.told_of("ranked" if view.x == "p50" else "area", run_points.kinds(table))
+    return machines.told_of("ranked" if view.x == "p50" else "area", run_points.kinds(table), shown)
 
 
 def set_otherwise(table: pd.DataFrame, everything: pd.DataFrame, base: str) -> dict[str, str]:
@@ -233,7 +234,7 @@ def show_table(drawn: go.Figure, points: pd.DataFrame, everything: pd.DataFrame,
     """All points as rows, those on the front first, compared with the pinned baseline; ticking rows selects their
     points."""
     ordered = points.sort_values("front", ascending=False, kind="stable")
-    page = partial(_report, drawn, points, selection.chosen(everything, view), dark(), language(), workspace())
+    page = partial(_report, drawn, points, selection.chosen(everything, view), view, dark(), language(), workspace())
     base = pinned(everything, view)
     file = partial(_file, ordered, base, workspace())
     most = MOST_ROWS if base is None else min(MOST_ROWS, MOST_COMPARED)

@@ -137,13 +137,22 @@ def test_what_was_timed_otherwise_is_neither_compared_nor_ranked(
     assert ranked["front"].tolist() == [True, True], "a front for each kind"
 
 
-def test_trade_offs_says_in_what_latencies_differ(workspace: Workspace) -> None:
+def test_trade_offs_says_in_what_latencies_differ(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     made(workspace, None)
     made(workspace, None, HERE | {"onnxruntime": "1.22.0"})
+    files: list[str] = []
+    monkeypatch.setattr(
+        st,
+        "download_button",
+        lambda label, data, *more, key, **words: files.append(data()) if key == "tradeoffs_html" else None,
+    )
     for view in ({"x": "p50"}, {"area": "p50"}, {"x": "bytes", "area": "bytes", "ms": "5"}):
         told = said(page(samples="0", **view))
         assert "differ in the version of the runtime" in told
         assert "onnxruntime 1.22.0; onnxruntime 1.23.0" in told
+    assert ["onnxruntime 1.22.0; onnxruntime 1.23.0)" in file for file in files] == [True, True, False], (
+        "areas of bytes"
+    )
 
 
 def test_every_row_of_the_file_has_its_verdict_or_why_not(
