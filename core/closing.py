@@ -14,23 +14,14 @@ from typing import Any, Literal
 from core.controls import WITHOUT_TEACHER, code_of
 from core.difference import Difference, Pairing, difference, on_target
 from core.gap import KEPT, KEPT_WITHIN, in_run
-from core.points import Latency, Point
+from core.points import Point
+from core.speed import Speed, speed
 from core.state import Status
 
 MATTERS = 1.05  # times smaller or faster; less than that is no gain, as in receipts
 NEAR = 0.02  # of validation accuracy; among models this close to the best, the smallest is recommended
 CHANGING = ("prune", "quantize")  # what comes out of them never came in; earlier versions made the remark here too
 OTHERS_TEACH = ("mutual", "assistant")  # methods whose student learns from another network than the incoming one
-CONDITIONS = ("runtime", "device", "threads", "batch")  # latencies can be compared if these are the same
-
-
-@dataclass(frozen=True)
-class Speed:
-    """How many times faster, or why that is withheld: `noisy` (the machine was busy), `noise` (the difference is within
-    the noise), `conditions` (the two were timed under different conditions)."""
-
-    times: float | None = None
-    withheld: Literal["", "noisy", "noise", "conditions"] = ""
 
 
 @dataclass(frozen=True)
@@ -119,7 +110,7 @@ def closing(
         points=chain,
         taught=_taught(chain),
         smaller=first.bytes / last.bytes if several and first.bytes and last.bytes else None,
-        speed=speed(first, last) if several else None,
+        speed=speed(first, last, chain) if several else None,
         accuracy=difference(last, first, pairing) if several else None,
         target=on_target(last, first) if several else None,
         worths=tuple(_worths(chain, controls, pairing)),
@@ -138,35 +129,7 @@ def _taught(chain: Sequence[Point]) -> bool:
     return student is not None and student.method not in OTHERS_TEACH and not _kept_incoming(student)
 
 
-# time
-
-
-def speed(first: Point, last: Point) -> Speed | None:
-    """How many times faster than the first model: from the receipt, which timed both in turns; otherwise from both
-    latencies, if they can be compared. None if either was not timed."""
-    found: Any = last.receipt.get("latency_first")
-    if isinstance(found, dict):
-        if "speedup" in found:
-            return Speed(found["speedup"])
-        return Speed(withheld="noisy" if "busy" in str(found.get("withheld")) else "noise")
-    one, other = first.latency_ms, last.latency_ms
-    if one is None or other is None:
-        return None
-    return _apart(one, other) if timed_alike(first, last) else Speed(withheld="conditions")
-
-
-def timed_alike(one: Point, other: Point) -> bool:
-    """Whether two points of one run were measured on the same kind of machine, as far as is known."""
-    return one.own_environment.get("processor") == other.own_environment.get("processor")
-
-
-def _apart(one: Latency, other: Latency) -> Speed:
-    if one.noisy or other.noisy:
-        return Speed(withheld="noisy")
-    if any(getattr(one, name) != getattr(other, name) for name in CONDITIONS):
-        return Speed(withheld="conditions")
-    fast, slow = sorted((one, other), key=lambda latency: latency.p50)
-    return Speed(withheld="noise") if fast.p95 >= slow.p50 else Speed(one.p50 / other.p50)
+# what a step did not gain
 
 
 def shortfall(point: Point) -> Shortfall | None:

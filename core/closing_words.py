@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from functools import cache
 
 from core import controls, formatting
-from core.closing import MATTERS, NEAR, Closing, Shortfall, Speed, Worth
+from core.closing import MATTERS, NEAR, Closing, Shortfall, Worth
 from core.difference import Difference
 from core.points import Point
+from core.speed import Speed
 from core.state import Status
 
 PHRASES = {
@@ -40,7 +41,16 @@ PHRASES = {
     "speed_same": " and no faster",
     "aside_noisy": " (speed withheld: the machine was busy)",
     "aside_noise": " (speed withheld: the difference is within the noise)",
-    "aside_conditions": " (speed withheld: they were timed under different conditions)",
+    "aside_conditions": " (speed withheld: they were timed under different conditions: {unlike})",
+    "aside_turns": " (timed in turns: {low} to {high} times as fast in the middle half of them)",
+    "aside_medians": " (by the medians of two timings, not in turns)",
+    "aside_medians_noise": " (by the medians of two timings, not in turns: {low} to {high} times as fast, given their noise)",  # noqa: E501
+    "unlike_runtime": "the runtime",
+    "unlike_runtime_version": "the version of the runtime",
+    "unlike_device": "the device",
+    "unlike_threads": "the number of threads",
+    "unlike_batch": "the batch",
+    "unlike_processor": "the processor",
     "aside_unknown": " (its latency was not measured)",
     "accuracy_more": "its test accuracy is {points:point|points} higher{verdict}",
     "accuracy_fewer": "its test accuracy is {points:point|points} lower{verdict}",
@@ -204,10 +214,21 @@ def _speed(found: Closing, voice: Voice) -> str:
 
 
 def _aside(speed: Speed | None, voice: Voice) -> str:
-    """Why no speed is reported; empty if one is."""
+    """Why no speed is reported, or how it was measured and its spread; empty for a speed timed in turns whose spread is
+    not known, or not seen in the digits that are told."""
     if speed is None:
         return voice.phrase("aside_unknown")
-    return voice.phrase(f"aside_{speed.withheld}") if speed.withheld else ""
+    if speed.withheld:
+        return voice.phrase(f"aside_{speed.withheld}", unlike=unlike(speed, voice))
+    ends = formatting.ends(speed.low, speed.high)
+    if speed.in_turns:
+        return voice.phrase("aside_turns", low=ends[0], high=ends[1]) if ends else ""
+    return voice.phrase("aside_medians_noise", low=ends[0], high=ends[1]) if ends else voice.phrase("aside_medians")
+
+
+def unlike(speed: Speed, voice: Voice = ENGLISH) -> str:
+    """The conditions that differ, by name; empty where none is known to."""
+    return voice.phrase("list").join(voice.phrase(f"unlike_{name}") for name in speed.unlike)
 
 
 def _times(more: str, less: str, ratio: float, voice: Voice) -> str:

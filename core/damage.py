@@ -65,6 +65,8 @@ def _log(run: Run, state: RunState) -> Iterator[Finding]:
     if not run.has_log():
         if run.artifacts.is_dir() or not run.result.exists():  # otherwise the run came as recipe and result alone
             yield Finding("events.jsonl", Condition.MISSING, LOG_LOST, "log_gone")
+    elif state.seq < 0 and not state.lost:
+        yield Finding("events.jsonl", Condition.DAMAGED, LOG_LOST, "log_gone")
     elif state.lost:
         fix = f"Lines lost: {state.lost}. " + (
             "The run's summary is used instead." if state.status.is_over else "What they recorded is measured again."

@@ -93,6 +93,14 @@ def two_digits(value: float) -> str:
     return f"{value:.0f}" if value >= 10 else f"{value:.2g}" if value >= 1e-4 or not value else _tiny(value)
 
 
+def ends(low: float | None, high: float | None) -> tuple[str, str] | None:
+    """The ends of a spread in the digits of `two_digits`; None where they are not known, or the same in these."""
+    if low is None or high is None:
+        return None
+    told = two_digits(low), two_digits(high)
+    return None if told[0] == told[1] else told
+
+
 def _tiny(value: float) -> str:
     return f"{float(f'{value:.2g}'):.12f}".rstrip("0")
 

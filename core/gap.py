@@ -50,7 +50,8 @@ def gap_recovered(measured: Iterable[Measured], step: int) -> dict[str, JsonValu
 def judged(points: Sequence[Point], controls: Sequence[Point], pairing: Pairing) -> tuple[Point, ...]:
     """The points of a run with the verdict about each gain from a teacher in the receipt: `gain_proven` and
     `lead_proven`, each with its `_basis` as in `core.difference`, and where both are proven and the teacher leads
-    `share` = gain / lead, with `low` and `high`, the ends of the gain's interval over the measured lead."""
+    `share` = gain / lead, with `low` and `high`, the ends of the gain's interval over the measured lead. Numbers of
+    other seeds than those that were judged have no verdict."""
     return tuple(_judged(point, points, controls, pairing) for point in points)
 
 
@@ -91,7 +92,7 @@ def _judged(point: Point, points: Sequence[Point], controls: Sequence[Point], pa
     numbers = {name: value for name, value in gap.items() if name not in SHARE}  # earlier versions stored the share
     verdicts = {"gain": in_run(point, twin, pairing), "lead": difference(teacher, twin, pairing)}
     for name, found in verdicts.items():
-        if found is not None and found.basis:
+        if found is not None and found.basis and abs(found.share - verdict_on(gap, name).share) < SAME:
             numbers |= {f"{name}_proven": found.proven, f"{name}_basis": found.basis}
     told = {**numbers, **_share(numbers)}
     return point.model_copy(update={"receipt": {**point.receipt, GAP: told}})

@@ -210,7 +210,7 @@ class Run:
         stored = self._stored()
         if stored is not None:
             return completed(state, stored)
-        return without_log(state) if state.seq < 0 and self.artifacts.is_dir() and not self.has_log() else state
+        return without_log(state) if state.seq < 0 and self.artifacts.is_dir() and not self._length() else state
 
     def _length(self) -> int:
         try:
@@ -339,7 +339,7 @@ class Run:
         damaged or missing result.json is rebuilt from an intact log."""
         stored = self._stored()
         if stored is not None:
-            return stored.model_copy(update={"id": self.id})
+            return self._with_environments(stored).model_copy(update={"id": self.id})
         found = self._summarise()
         if self.result.exists() and not self.has_log():
             return found.model_copy(update={"status": Status.INTERRUPTED, "cause": SUMMARY_DAMAGED})
@@ -357,6 +357,16 @@ class Run:
             return None
         return stored.model_copy(update={"name": stored.name or self.id, **_with_chance(stored)})
 
+    def _with_environments(self, stored: RunSummary) -> RunSummary:
+        """A summary in which points do not yet say where they were measured, with what an intact log says of that."""
+        if stored.environments_known or not self.has_log():
+            return stored
+        folded = self.fold_whole()
+        if folded.lost or folded.seq + 1 < stored.events:
+            return stored
+        there = {name: _measured_where(getattr(stored, name), getattr(folded, name)) for name in ("points", "controls")}
+        return stored.model_copy(update={"environments_known": True, **there})
+
     def settle(self) -> None:
         """Writes result.json if the run has ended; removes it if not."""
         summary = self._summarise()
@@ -371,6 +381,7 @@ class Run:
 
     def _summarise(self) -> RunSummary:
         state, headline, notes = self.state(), self.headline(), self.notes()
+        before = self._stored() if state.lost else None
         return RunSummary(
             id=self.id,
             name=state.name,
@@ -392,7 +403,14 @@ class Run:
             files=tuple(SavedFile(step=a.step, path=a.path, bytes=a.bytes, sha256=a.sha256) for a in state.artifacts),
             events=state.seq + 1,
             lost=state.lost,
+            environments_known=not state.lost or (before is not None and before.environments_known),
         )
+
+
+def _measured_where(stored: tuple[Point, ...], folded: tuple[Point, ...]) -> tuple[Point, ...]:
+    """Stored points with the environments that the log has of them, where it is not the same one of all."""
+    known = {(point.step, point.name): point.own_environment for point in folded}
+    return tuple(point.in_environment(known.get((point.step, point.name), {})) for point in stored)
 
 
 def _with_chance(stored: RunSummary) -> dict[str, tuple[Point, ...]]:

@@ -61,7 +61,8 @@ class RunSummary(BaseModel):
     """A run as a row of a table; `result.json` holds this, without the id, which is the folder's name.
 
     Times are seconds since 1970. `files` and `events`, the number of events so far, help if the log is damaged later;
-    `lost` is the number of log lines that could not be read when the summary was written.
+    `lost` is the number of log lines that could not be read when the summary was written. `environments_known`: a point
+    that was measured in another environment than the last start's says so; earlier versions did not write that.
     """
 
     model_config = IMMUTABLE
@@ -86,6 +87,7 @@ class RunSummary(BaseModel):
     files: tuple[SavedFile, ...] = ()
     events: int = 0
     lost: int = 0
+    environments_known: bool = False
 
     @property
     def runtimes(self) -> tuple[str, ...]:

@@ -47,6 +47,7 @@ from core.state import RESTED, RunState, Status
 from core.workspace import Workspace
 
 POLL = 0.1  # seconds
+LAST_START = " at its last start; whether all points were measured there is not recorded"
 GRACE = 4.0  # seconds a cancelled worker may take to finish its batch before it is killed
 
 
@@ -257,7 +258,7 @@ def _machines(run: RunSummary) -> Iterator[str]:
         if several and points:
             yield f"{names}: measured on {where or 'an unknown machine'}{f' ({other})' if other else ''}"
         elif where and points:
-            yield f"measured on {where}"
+            yield f"measured on {where}{'' if run.environments_known else LAST_START}"
 
 
 def _at_chance(point: Point) -> str:

@@ -212,8 +212,16 @@ def _checkpoints(run: Run) -> Iterator[Finding]:
             yield document(run.folder, relative, MADE)
         elif path.parent.name != MADE_FOLDER:
             yield _unhashed(run.folder, relative)
-    for folder in sorted(run.checkpoints.rglob(MADE_FOLDER)):
+    for folder in sorted({*run.checkpoints.rglob(MADE_FOLDER), *_expected(run)}):
         yield from _made(run, folder.relative_to(run.folder).as_posix())
+
+
+def _expected(run: Run) -> Iterator[Path]:
+    """Where each measured step left its network; nothing of a run that came from another workspace, without any."""
+    state = run.state()
+    if run.launched() and not state.lost and any(run.checkpoints.rglob(MADE_FOLDER)):
+        steps = {(m.seed, m.point.step) for m in state.measured if m.role != "control"}
+        yield from (run.checkpoints / f"seed-{seed}" / f"step-{step}" / MADE_FOLDER for seed, step in steps)
 
 
 def _made(run: Run, relative: str) -> Iterator[Finding]:

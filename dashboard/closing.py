@@ -25,7 +25,8 @@ from dashboard.session import workspace
 
 def of(run: Run, state: RunState | RunSummary) -> Closing:
     """The facts of a run as far as it has come; found anew only when it has come further."""
-    measured = [(p.step, p.name, p.middle, p.bytes, p.seeds) for p in (*state.points, *state.controls)]
+    points = (*state.points, *state.controls)
+    measured = [(p.step, p.name, p.middle, p.bytes, p.seeds, p.latency_ms and p.latency_ms.p50) for p in points]
     return _of(str(run.folder), f"{state.status} {measured}", state)
 
 

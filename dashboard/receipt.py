@@ -26,7 +26,8 @@ def show(point: Point, heading: str, environment: Mapping[str, str]) -> None:
     """Everything that is known of one point; `environment` is its run's."""
     st.markdown(heading)
     facts = [*measured(point), *measured_on(point, environment)]
-    rows = [*facts, *taught(point.receipt), *changed(point.receipt), *comparisons(point.receipt)]
+    held = {"control": point.control is not None}
+    rows = [*facts, *taught(point.receipt), *changed(point.receipt, **held), *comparisons(point.receipt, **held)]
     table = pd.DataFrame(rows, columns=[say("receipt.fact"), say("receipt.value")])
     st.table(table, hide_index=True, border="horizontal", alt=say("receipt.alt", name=UserText(point.name).plain()))
     for sentence in _sentences(point, "no_gain"):
@@ -142,8 +143,9 @@ def share_told(gap: Receipt) -> str:
     return say(f"receipt.gap_{why}", points=points, verdict=closing.verdict(found))
 
 
-def changed(receipt: Receipt) -> Iterator[tuple[str, str]]:
-    """What the step changed in the file, and how the file agrees with what it came from."""
+def changed(receipt: Receipt, *, control: bool = False) -> Iterator[tuple[str, str]]:
+    """What the step changed in the file, and how the file agrees with what it came from, or a control with its step's
+    own model."""
     if layers := receipt.get("layers"):
         yield say("receipt.layers"), say("receipt.of", part=layers["touched"], whole=layers["total"])
         whole = sum(kernel["count"] for kernel in receipt.get("kernels", ()))
@@ -158,7 +160,7 @@ def changed(receipt: Receipt) -> Iterator[tuple[str, str]]:
     if (parity := receipt.get("parity_with_torch")) is not None:
         yield say("receipt.parity"), f"{parity:.1e}"
     if (same := receipt.get("same_answer_as_before")) is not None:
-        yield say("receipt.agreement"), formatting.percent(same)
+        yield say("receipt.agreement_subject" if control else "receipt.agreement"), formatting.percent(same)
     if (error := receipt.get("calibration_error")) is not None:
         yield say("receipt.calibration"), formatting.percent(error)
     if found := receipt.get("decided"):
@@ -170,19 +172,21 @@ def kernel(found: Receipt) -> str:
     return f"{found['count']} × {UserText(found['op']).md()} ({UserText(found['type']).md()})"
 
 
-def comparisons(receipt: Receipt) -> Iterator[tuple[str, str]]:
-    """Bytes and milliseconds beside the first point, the step before and the float twin."""
+def comparisons(receipt: Receipt, *, control: bool = False) -> Iterator[tuple[str, str]]:
+    """Bytes and milliseconds beside the first point, the step before and the float twin; of a control beside its step's
+    own model."""
     for name in COMPARED:
+        beside = "subject" if control and name == "before" else name
         if sizes := receipt.get(f"bytes_{name}"):
             ratio = sizes["times_smaller"]
             way, times = ("smaller", ratio) if ratio >= MATTERS else ("larger", 1 / ratio)
             before, after = formatting.size(sizes["before"]), formatting.size(sizes["after"])
             yield (
-                say(f"receipt.bytes_{name}"),
+                say(f"receipt.bytes_{beside}"),
                 say(f"receipt.{way}", before=before, after=after, times=formatting.two_digits(times)),
             )
         if latency := receipt.get(f"latency_{name}"):
-            yield say(f"receipt.latency_{name}"), speedup(latency)
+            yield say(f"receipt.latency_{beside}"), speedup(latency)
 
 
 def speedup(latency: Receipt) -> str:
@@ -193,4 +197,6 @@ def speedup(latency: Receipt) -> str:
         return say("receipt.withheld", before=before, after=after, why=why)
     predicted = latency.get("predicted_by_macs")
     told = say("receipt.faster", before=before, after=after, times=formatting.two_digits(latency["speedup"]))
+    if (ends := formatting.ends(latency.get("low"), latency.get("high"))) is not None:
+        told += say("receipt.in_turns", low=ends[0], high=ends[1])
     return told + (say("receipt.predicted", times=formatting.two_digits(predicted)) if predicted else "")

@@ -227,6 +227,15 @@ def _compared(point: Document, step: Step, name: str, other: Document, theirs: S
         assert latency["withheld"]
     else:
         assert latency["speedup"] == pytest.approx(medians[0] / medians[1])
+        theirs_by_turn, mine_by_turn = (_by_turn(timings, who) for who in (name, "after"))
+        ends = np.percentile(theirs_by_turn / mine_by_turn, (25, 75))
+        assert (latency["low"], latency["high"]) == pytest.approx(tuple(ends))
+
+
+def _by_turn(timings: Arrays, who: str) -> NDArray[np.float64]:
+    """The median of each turn, in milliseconds."""
+    turns = np.split(timings[who], np.cumsum(timings[f"{who}_turns"])[:-1])
+    return np.array([np.median(turn) for turn in turns])
 
 
 def _no_gain(point: Document, step: Step, name: str, other: Step | None) -> None:

@@ -13,6 +13,8 @@ from core.lessons.metrics import METRICS, Kind, written
 from core.options import Value
 from core.points import Point
 from core.runs import RunSummary
+from core.speed import Conditions
+from core.speed import conditions as conditions_of
 
 PICTURE = "picture"  # stands for the network's own probabilities on the chosen picture
 PICTURED = ("top", "second")
@@ -215,14 +217,14 @@ def in_runs(runs: Mapping[str, RunSummary]) -> Look:
     return look
 
 
-def timed_on(conditions: Iterable[Condition], runs: Mapping[str, RunSummary]) -> set[str]:
-    """The processors behind the latencies that the conditions compare, as far as these were measured."""
+def timed_under(conditions: Iterable[Condition], runs: Mapping[str, RunSummary]) -> set[Conditions]:
+    """What the latencies hold for that the conditions compare, as far as these were measured."""
     found = set()
     for wanted in (each for condition in conditions for each in condition.references() if each.kind == "latency"):
         summary = runs.get(wanted.run)
         point = summary and point_of(summary, wanted.point)
         if summary and point and point.latency_ms:
-            found.add(summary.environment_of(point).get("processor", ""))
+            found.add(conditions_of(point, summary.environment))
     return found
 
 

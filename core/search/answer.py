@@ -43,8 +43,8 @@ class Answer:
     measured one were better, with the best such trial each; `cheaper` the most accurate of those within the bounds that
     are smaller; `together` the best of those that are better but break several bounds at once; `front` those that no
     other beats in accuracy and bytes, by bytes; `nearest` what breaks the bounds
-    least where none meets them, and `give_up` what it breaks. A bound on latency holds for one kind of machine, `of`:
-    `unlike` are the trials that were timed on another and are not judged."""
+    least where none meets them, and `give_up` what it breaks. A bound on latency holds for one kind of machine and
+    one version of the runtime, `of`: `unlike` are the trials that were timed on another and are not judged."""
 
     recommended: Trial | None = None
     binding: tuple[Beyond, ...] = ()
@@ -110,8 +110,8 @@ def front(trials: Sequence[Trial]) -> tuple[Trial, ...]:
 
 
 def _machine(known: Sequence[Trial]) -> str:
-    """The processor that the bound on latency holds for; empty where it is not known."""
-    return next((trial.processor for trial in known if trial.processor), "")
+    """The machine and runtime that the bound on latency holds for; empty where it is not known."""
+    return next((trial.timed_on for trial in known if trial.processor), "")
 
 
 def _accurate(trial: Trial) -> tuple[float, ...]:

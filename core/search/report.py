@@ -86,7 +86,7 @@ def _figures(trial: Trial, teacher: float | None) -> Sequence[str]:
         return (trial.state, "", "", "")
     lost = trial.lost(teacher)
     latency = formatting.NOT_MEASURED if trial.latency is None else f"{formatting.two_digits(trial.latency)} ms"
-    latency += f" on {trial.processor}" if trial.unlike else ""
+    latency += f" on {trial.timed_on}" if trial.unlike else ""
     drop = formatting.NOT_MEASURED if lost is None else f"{lost:.1f}"
     return (
         formatting.percent(trial.accuracy),

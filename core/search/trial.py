@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from core.options import Value
+from core.speed import conditions
 from core.state import Status
 from core.summary import IMMUTABLE, RunSummary
 
@@ -17,8 +18,9 @@ StatusName = Literal["checking", "running", "resting", "finished", "refused", "c
 
 class Trial(BaseModel):
     """`accuracy` is the last model's on the validation images, `teacher` that of the first model of the chain, both as
-    shares of 1; `latency` in milliseconds, `noisy` where the machine was busy, timed on `processor`; `unlike`: that is
-    another kind than the search's first trial was timed on. `why` says why it failed or was cut early."""
+    shares of 1; `latency` in milliseconds, `noisy` where the machine was busy, timed on `processor` in `runtime`, which
+    is a name with its version; `unlike`: one of these is another than the search's first trial was timed on. `why` says
+    why it failed or was cut early."""
 
     model_config = IMMUTABLE
 
@@ -34,6 +36,7 @@ class Trial(BaseModel):
     latency: float | None = None
     noisy: bool = False
     processor: str = ""
+    runtime: str = ""
     unlike: bool = False
     seconds: float | None = None
 
@@ -41,6 +44,16 @@ class Trial(BaseModel):
     def is_measured(self) -> bool:
         """Whether it can be compared."""
         return self.state == "finished" and self.accuracy is not None and self.bytes is not None
+
+    @property
+    def timed_on(self) -> str:
+        """The processor and the runtime, as far as they are known."""
+        return f"{self.processor} ({self.runtime})" if self.processor and self.runtime else self.processor
+
+    def is_timed_as(self, other: Trial) -> bool:
+        """Whether both were timed on one kind of machine in one version of a runtime, as far as that is known."""
+        pairs = ((self.processor, other.processor), (self.runtime, other.runtime))
+        return all(mine == theirs for mine, theirs in pairs if mine and theirs)
 
     def lost(self, teacher: float | None) -> float | None:
         """Points of percent of validation accuracy below `teacher`; negative where it is better."""
@@ -74,8 +87,8 @@ class Progress(BaseModel):
 
 def placed(trial: Trial, trials: Sequence[Trial]) -> Trial:
     """The trial that follows `trials`, with whether it was timed as the first of them was, as far as that is known."""
-    first = next((each.processor for each in trials if each.processor), trial.processor)
-    return trial.model_copy(update={"unlike": bool(trial.processor) and trial.processor != first})
+    first = next((each for each in trials if each.processor), trial)
+    return trial.model_copy(update={"unlike": not trial.is_timed_as(first)})
 
 
 def outcome(trial: Trial, summary: RunSummary) -> Trial:
@@ -86,11 +99,11 @@ def outcome(trial: Trial, summary: RunSummary) -> Trial:
         why = (summary.error or {}).get("message") or summary.cause or f"the run is {summary.status.value}"
         return trial.model_copy(update={**told, "state": "failed", "why": why})
     first = min(summary.points, key=lambda point: point.step)
-    latency = last.latency_ms
+    latency, where = last.latency_ms, conditions(last, summary.environment)
     measured = {
         "state": "finished", "step": last.step, "accuracy": last.judged, "bytes": last.bytes,
         "latency": latency.p50 if latency else None, "noisy": bool(latency and latency.noisy),
-        "processor": summary.environment_of(last).get("processor", ""),
+        "processor": where.processor, "runtime": " ".join(filter(None, (where.runtime, where.runtime_version))),
         "teacher": first.judged if first is not last else None,
     }  # fmt: skip
     return trial.model_copy(update=told | measured)

@@ -43,7 +43,7 @@ PHRASES = {
     "busy": "{latency} (the machine was busy)",
     "elsewhere": "{latency} on {machine}",
     "unlike": "The bound on latency holds for {machine}, on which the first trial was timed: {unlike:trial|trials} "
-    "timed on another machine ({others}) could not be judged.",
+    "timed on another machine or in another version of the runtime ({others}) could not be judged.",
     "confirm": "It was chosen on the validation images, where no difference between trials was tested for chance: run "
     "it with 3 seeds to confirm it on the test images.",
     "list": ", ",
@@ -81,7 +81,7 @@ def figures(trial: Trial, teacher: float | None, voice: Voice) -> str:
     parts.append(formatting.size(trial.bytes))
     if trial.latency is not None:
         latency = f"{formatting.two_digits(trial.latency)} ms"
-        latency = say("elsewhere", latency=latency, machine=voice.text(trial.processor)) if trial.unlike else latency
+        latency = say("elsewhere", latency=latency, machine=voice.text(trial.timed_on)) if trial.unlike else latency
         parts.append(say("busy", latency=latency) if trial.noisy else latency)
     return say("list").join(parts)
 
@@ -107,7 +107,7 @@ def _sentences(found: Answer, bounds: Bounds, teacher: float | None, voice: Voic
     else:
         yield say("nothing")
     if found.unlike:
-        others = say("list").join(dict.fromkeys(voice.text(trial.processor) for trial in found.unlike))
+        others = say("list").join(dict.fromkeys(voice.text(trial.timed_on) for trial in found.unlike))
         yield say("unlike", machine=voice.text(found.of), unlike=len(found.unlike), others=others)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from dashboard.charts.comparison import CONDITIONS, Judge, Row, on_test
+from dashboard.charts.comparison import OF_SPEED, Judge, Row, on_test, speed
 
 MATTERS = 1.05  # times smaller or faster: less is nothing to choose by
 MOST_JUDGED = 200  # points that are held against the best until one is as good; half a millisecond each
@@ -93,11 +93,10 @@ def _as_good(points: pd.DataFrame, top: Row[Any], judge: Judge) -> pd.DataFrame:
 
 
 def _faster(points: pd.DataFrame, top: pd.Series[Any]) -> pd.Series[bool]:
-    """Which points are faster than `top` beyond the noise, as far as `comparison.delta` would say so."""
-    found: pd.Series[bool] = (
-        ~points["noisy"] & (not top["noisy"]) & (points["p95"] < top["p50"]) & (points["p50"] * MATTERS < top["p50"])
-    )
-    for name in CONDITIONS:
-        found &= points[name] == top[name]
-    result: pd.Series[bool] = found.astype(bool)
+    """Which points are faster than `top` beyond the noise, as `comparison.speed` says; of other runs only those with a
+    lower latency are asked."""
+    asked = points[(points["run"] == top["run"]) | (points["p50"] * MATTERS < top["p50"])]
+    told = [speed(row, top) for row in asked[list(OF_SPEED)].to_dict("records")]
+    faster = [found is not None and found.times is not None and found.times > MATTERS for found in told]
+    result: pd.Series[bool] = pd.Series(faster, asked.index, bool).reindex(points.index, fill_value=False)
     return result

@@ -13,13 +13,15 @@ from core.catalog import Catalog
 from core.difference import Accuracy, Difference, Paired, judged
 from core.options import Value
 from core.recipe import Recipe
+from core.speed import Conditions, Speed, Timed, of_medians
 from dashboard.charts.points import FIRST_SEED
 
 METHOD = "method"
 CONTROL = "control"
 RECIPE = -1  # in place of a step's number, for the knobs of the recipe itself
 IMAGES = ("dataset", "version")  # an accuracy holds for these only
-CONDITIONS = ("runtime", "device", "threads", "batch", "processor")  # a latency holds for these only
+CONDITIONS = Conditions._fields  # a latency holds for these only
+OF_SPEED = ("id", "sample", "asked", "turns", "p50", "p95", "apart", "noisy", *CONDITIONS)  # what `speed` reads
 
 
 @dataclass(frozen=True, order=True)
@@ -40,6 +42,7 @@ class Change:
 
 
 Row = pd.Series  # a row of the points
+Figures = pd.Series | Mapping[Any, Any]  # the same, or its values by column
 Judge = Callable[[Row, Row], Difference | None]  # of two test accuracies
 
 
@@ -47,10 +50,9 @@ Judge = Callable[[Row, Row], Difference | None]  # of two test accuracies
 class Delta:
     """A point compared with a baseline: differences as shares of 1, ratios as point / baseline; None: not measured.
 
-    `test` is the difference of the test accuracies with its verdict. `withheld` says why there is no ratio of
-    latencies: `noisy` (the machine was busy), `conditions` (other runtime, threads, machine …), `noise` (median and
-    95th percentile of both overlap); else it is empty. `other_data`: measured on other images, so that accuracies are
-    not compared.
+    `test` is the difference of the test accuracies with its verdict. `speed` says how many times faster the point is,
+    with how that was measured or why it is withheld; None where either was not timed. `other_data`: measured on other
+    images, so that accuracies are not compared.
     """
 
     test: Difference | None
@@ -58,9 +60,18 @@ class Delta:
     bytes: float | None
     params: float | None
     macs: float | None
-    latency: float | None
-    withheld: str = ""
+    speed: Speed | None
     other_data: bool = False
+
+    @property
+    def latency(self) -> float | None:
+        """The ratio of the latencies."""
+        return 1 / self.speed.times if self.speed and self.speed.times else None
+
+    @property
+    def withheld(self) -> str:
+        """Why there is no ratio of latencies, as `Speed.withheld`; empty where there is one or nothing was timed."""
+        return self.speed.withheld if self.speed else ""
 
 
 def settings(recipe: Recipe, step: int, control: str = "", catalog: Catalog | None = None) -> dict[Setting, Value]:
@@ -111,7 +122,6 @@ def _known(value: float) -> float | None:
 
 def delta(point: Row[Any], baseline: Row[Any], judge: Judge = on_test) -> Delta:
     """A row of the points compared with another one; `judge` has the verdict about their test accuracies."""
-    withheld = _withheld(point, baseline)
     other = not of_same_images(point, baseline)
     return Delta(
         test=None if other else judge(point, baseline),
@@ -119,10 +129,35 @@ def delta(point: Row[Any], baseline: Row[Any], judge: Judge = on_test) -> Delta:
         bytes=_ratio(point, baseline, "bytes"),
         params=_ratio(point, baseline, "params"),
         macs=_ratio(point, baseline, "macs"),
-        latency=None if withheld else _ratio(point, baseline, "p50"),
-        withheld=withheld,
+        speed=speed(point, baseline),
         other_data=other,
     )
+
+
+def speed(point: Figures, baseline: Figures) -> Speed | None:
+    """How many times faster a row of the points is than another one: as the run timed both in turns, where it did and
+    the figures are those of its own runtime; else by the two medians. None where either was not timed."""
+    if pd.isna(point["p50"]) or pd.isna(baseline["p50"]):
+        return None
+    if not point["asked"] and not baseline["asked"]:
+        if (found := _in_turns(point, baseline)) is not None:
+            return found
+        if (found := _in_turns(baseline, point)) is not None:
+            return found.inverse()
+    return of_medians(_timed(baseline), _timed(point))
+
+
+def _in_turns(point: Figures, baseline: Figures) -> Speed | None:
+    """What the receipt of `point` says of the two."""
+    for name, times, low, high, withheld in point["turns"]:
+        if name == baseline["id"] and point["sample"] == baseline["sample"]:
+            return Speed(times, withheld, in_turns=True, low=low, high=high)
+    return None
+
+
+def _timed(row: Figures) -> Timed:
+    where = Conditions(*(row[name] for name in CONDITIONS))
+    return Timed(row["p50"], row["p95"], bool(row["noisy"]), _known(row["apart"]), where)
 
 
 def of_same_images(one: Row[Any], other: Row[Any]) -> bool:
@@ -131,6 +166,7 @@ def of_same_images(one: Row[Any], other: Row[Any]) -> bool:
 
 
 BETTER, WORSE, OPEN, UNKNOWN = "better", "worse", "open", "unknown"  # of a difference
+BASELINE = "baseline"  # in place of a verdict, of the baseline itself
 DELTAS = ("accuracy", "bytes", "p50")  # columns of the points
 
 
@@ -138,30 +174,63 @@ def deltas(points: pd.DataFrame, baseline: Row[Any], judge: Judge = on_test) -> 
     """What `delta` says of every point at once, two columns a figure of DELTAS: `accuracy` as a difference of shares,
     `bytes` and `p50` as a share more (+) or less (−) than the baseline's; and `<figure>_is` BETTER, WORSE, OPEN (no
     difference was shown) or UNKNOWN (measured so that it cannot be compared). Both are empty where nothing was
-    measured, and for the baseline itself. `test` holds the Difference behind `accuracy`, or None.
+    measured, and for the baseline itself. `test` and `speed` hold the Difference behind `accuracy` and the Speed
+    behind `p50`, or None; `test_by` and `speed_by` what they rest on, or why there is none.
     """
     own = points["id"] == baseline["id"]
     same = (points["dataset"] == baseline["dataset"]) & (points["version"] == baseline["version"]) & ~own
     found = pd.DataFrame(index=points.index)
     rows = zip(same, points.iterrows(), strict=True)
     tests = [judge(row, baseline) if alike else None for alike, (_, row) in rows]
+    speeds = [None if mine else speed(row, baseline) for mine, row in zip(own, points.to_dict("records"), strict=True)]
+    none = np.where(own, BASELINE, np.where(same, "not measured", "other images"))
+    found["test_by"] = [_rests_on(test) or why for test, why in zip(tests, none, strict=True)]
+    found["speed_by"] = [
+        _timed_by(told) or (BASELINE if mine else "not timed") for mine, told in zip(own, speeds, strict=True)
+    ]
     found["test"] = pd.Series(tests, index=points.index, dtype=object)
     found["accuracy"] = [np.nan if test is None else test.share for test in tests]
     found["accuracy_is"] = [_word(test) for test in tests]
-    found["bytes"] = points["bytes"] / baseline["bytes"] - 1
-    found["bytes_is"] = _verdicts(found["bytes"])
-    ratio = points["p50"] / baseline["p50"] - 1
-    alike = pd.Series(True, index=points.index)
-    for name in CONDITIONS:
-        alike &= points[name] == baseline[name]
-    unknown = points["noisy"] | bool(baseline["noisy"]) | ~alike
-    slower = points["p50"] > baseline["p50"]
-    within = (points["p95"] >= baseline["p50"]).where(~slower, baseline["p95"] >= points["p50"])
-    found["p50"] = ratio.where(~unknown)
-    found["p50_is"] = _verdicts(ratio, open_=within, unknown=unknown)
-    found.loc[own, ["bytes_is", "p50_is"]] = ""
-    found.loc[own, ["bytes", "p50"]] = np.nan
+    found["bytes"] = (points["bytes"] / baseline["bytes"] - 1).mask(own)
+    found["bytes_is"] = [_cost_word(more) for more in found["bytes"]]
+    found["speed"] = pd.Series(speeds, index=points.index, dtype=object)
+    medians = points["p50"] / baseline["p50"] - 1
+    open_ = np.array([told is not None and told.withheld == "noise" and not told.in_turns for told in speeds], bool)
+    found["p50"] = pd.Series([_more(told) for told in speeds], points.index, dtype=float).mask(open_, medians)
+    found["p50_is"] = [_speed_word(told) for told in speeds]
     return found
+
+
+def _rests_on(test: Difference | None) -> str:
+    if test is None:
+        return ""
+    return f"{test.basis or 'not judged'}{', first seed' if test.first_seed else ''}"
+
+
+def _timed_by(found: Speed | None) -> str:
+    if found is None:
+        return ""
+    return found.basis or ": ".join(filter(None, (found.withheld, ", ".join(found.unlike))))
+
+
+def _more(found: Speed | None) -> float:
+    """By which share a latency is more than the baseline's; NaN where that is not told."""
+    return 1 / found.times - 1 if found and found.times else np.nan
+
+
+def _speed_word(found: Speed | None) -> str:
+    if found is None:
+        return ""
+    if found.withheld:
+        return OPEN if found.withheld == "noise" else UNKNOWN
+    return _cost_word(_more(found))
+
+
+def _cost_word(more: float) -> str:
+    """Of a cost, of which less is better."""
+    if np.isnan(more):
+        return ""
+    return BETTER if more < 0 else WORSE if more > 0 else OPEN
 
 
 def _word(test: Difference | None) -> str:
@@ -170,27 +239,6 @@ def _word(test: Difference | None) -> str:
     if test.proven is None:
         return UNKNOWN
     return (BETTER if test.share > 0 else WORSE) if test.proven else OPEN
-
-
-def _verdicts(
-    difference: pd.Series[float], *, open_: pd.Series[bool] | None = None, unknown: pd.Series[bool] | None = None
-) -> pd.Series[str]:
-    """A word for each difference of a cost, of which less is better."""
-    found = np.where(difference < 0, BETTER, np.where(difference > 0, WORSE, OPEN))
-    for word, where in ((OPEN, open_), (UNKNOWN, unknown)):
-        found = found if where is None else np.where(where, word, found)
-    return pd.Series(np.where(difference.isna(), "", found), difference.index, "str")
-
-
-def _withheld(one: pd.Series[Any], other: pd.Series[Any]) -> str:
-    if pd.isna(one["p50"]) or pd.isna(other["p50"]):
-        return ""
-    if one["noisy"] or other["noisy"]:
-        return "noisy"
-    if any(one[name] != other[name] for name in CONDITIONS):
-        return "conditions"
-    fast, slow = sorted((one, other), key=lambda row: float(row["p50"]))
-    return "noise" if fast["p95"] >= slow["p50"] else ""
 
 
 def _difference(one: pd.Series[Any], other: pd.Series[Any], name: str) -> float | None:

@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from dashboard.charts import chance, style, ticks
 from dashboard.charts.bounds import Bounds, feasible, usable
 from dashboard.charts.chance import Level
+from dashboard.charts.comparison import CONDITIONS
 from dashboard.charts.hover import PLAIN, Spread, texts
 from dashboard.charts.points import SPREAD
 from dashboard.charts.run_points import diameters
@@ -93,11 +94,12 @@ def info(points: pd.DataFrame, axes: Axes) -> pd.DataFrame:
 
 
 def alike(points: pd.DataFrame, axes: Axes) -> Iterator[tuple[str, pd.DataFrame]]:
-    """The points whose costs may be ranked against each other: all, or of latencies those of the same processor."""
+    """The points whose costs may be ranked against each other: all, or of latencies those measured under the same
+    conditions."""
     if axes.x not in MEASURED_THERE or points.empty:
         yield "", points
         return
-    yield from ((str(name), some) for name, some in points.groupby("processor", sort=True))
+    yield from ((str(name), some) for name, some in points.groupby(list(CONDITIONS), sort=True))
 
 
 def figure(table: pd.DataFrame, axes: Axes, labels: Labels, shown: Shown, *, dark: bool = False) -> go.Figure:

@@ -12,6 +12,7 @@ from core.intervals import LOPSIDED
 from core.points import Point
 from core.runs import RunSummary
 from core.runtimes import TITLES
+from core.speed import Conditions, conditions, in_turns
 
 # how right answers are spread, and what they are worth beside others
 SPREAD = ("macro_f1", "balanced_accuracy", "worst_recall", "top5_accuracy", "calibration_error", "agreement")
@@ -27,6 +28,7 @@ TEXTS = {
     "backbone": "",
     "version": "",
     "runtime": "",
+    "runtime_version": "",
     "device": "",
     "processor": "",
     "status": "",
@@ -37,15 +39,15 @@ TEXTS = {
 FIRST_SEED = ("first_seed", "first_seed_low", "first_seed_high")
 NUMBERS = (
     "step", "accuracy", "low", "high", "sd", "seeds", *FIRST_SEED, "on_target", "target_low", "target_high",
-    "target_sd", "validation", "bytes", "params", "macs", "p50", "p95", "threads", "batch",
+    "target_sd", "validation", "bytes", "params", "macs", "p50", "p95", "apart", "threads", "batch",
     *SPREAD, "created", "finished", "chance", "chance_validation", "chance_target", "classes",
 )  # fmt: skip
 FLAGS = ("control", "sample", "noisy", "at_chance", "at_chance_on_target", "chance_counted")
-COLUMNS = (*TEXTS, *NUMBERS, *FLAGS, "elsewhere", "tags")
+COLUMNS = (*TEXTS, *NUMBERS, *FLAGS, "turns", "elsewhere", "tags")
 IN_RUNTIME = (
-    "runtime", "device", "worst_class", "accuracy", "low", "high", "sd", "seeds", *FIRST_SEED, "on_target",
-    "target_low", "target_high", "target_sd", "validation", "p50", "p95", "threads", "batch", *SPREAD, "noisy",
-    "at_chance", "at_chance_on_target",
+    "runtime", "runtime_version", "device", "worst_class", "accuracy", "low", "high", "sd", "seeds", *FIRST_SEED,
+    "on_target", "target_low", "target_high", "target_sd", "validation", "p50", "p95", "apart", "threads", "batch",
+    *SPREAD, "noisy", "at_chance", "at_chance_on_target",
 )  # fmt: skip
 PLACES = tuple(COLUMNS.index(name) for name in IN_RUNTIME)
 Row = tuple[Any, ...]
@@ -60,8 +62,9 @@ def info(summaries: Iterable[RunSummary], *, sample: bool = False) -> pd.DataFra
     accuracy of the recipe's own seed and the ends of its interval are then those of FIRST_SEED. `artifact` is the file.
 
     `id` is `<run>:<step>`, that of a control `<run>:<step>:<name>`; `tags` holds tuples; a run's points are in a row.
-    `elsewhere` holds, for each further runtime that measured the file, a tuple of the columns IN_RUNTIME; `asked` is
-    the runtime of `seen_in`.
+    `turns` holds, for each point that its file was timed in turns with, its id and times, low, high and withheld as in
+    `core.speed.Speed`; `elsewhere`, for each further runtime that measured the file, a tuple of the columns IN_RUNTIME.
+    `asked` is the runtime of `seen_in`.
     """
     return table(row for summary in summaries for row in rows(summary, sample=sample))
 
@@ -70,18 +73,20 @@ def rows(summary: RunSummary, *, sample: bool = False) -> Iterator[Row]:
     """The rows of one run, in the order of COLUMNS; equal as long as its points are, since every NaN is `math.nan`."""
     version = summary.environment.get("dataset_version", "")
     names = (summary.dataset, summary.target, summary.backbone, version)
-    run = (summary.id, summary.name, *names, summary.environment.get("processor", ""), summary.status.value)
+    run = (summary.id, summary.name, *names)
     times = (_number(summary.created), _number(summary.finished))
-    for point in summary.points:
-        yield _row(f"{summary.id}:{point.step}", run, times, (False, sample), summary.tags, point)
-    for control in summary.controls:
-        yield _row(f"{summary.id}:{control.step}:{control.name}", run, times, (True, sample), summary.tags, control)
+    for control, points in ((False, summary.points), (True, summary.controls)):
+        for p in points:
+            name = f"{summary.id}:{p.step}:{p.name}" if control else f"{summary.id}:{p.step}"
+            where = conditions(p, summary.environment)
+            flags, turns = (control, sample), _turns(p, summary)
+            yield _row(name, run, where, summary.status.value, times, flags, turns, summary.tags, p)
 
 
 def restored(row: Sequence[Any]) -> Row:
     """A row of a list that was kept as JSON, as `rows` made it."""
-    *plain, elsewhere, tags = row
-    return (*plain, tuple(map(tuple, elsewhere)), tuple(tags))
+    *plain, turns, elsewhere, tags = row
+    return (*plain, tuple(map(tuple, turns)), tuple(map(tuple, elsewhere)), tuple(tags))
 
 
 def further_runtimes(points: pd.DataFrame) -> list[str]:
@@ -112,17 +117,19 @@ def table(found: Iterable[Row]) -> pd.DataFrame:
 
 def _row(
     name: str,
-    run: tuple[str, str, str, str, str, str, str, str],
+    run: tuple[str, str, str, str, str, str],
+    where: Conditions,
+    status: str,
     times: tuple[float, float],
     flags: tuple[bool, bool],
+    turns: tuple[Row, ...],
     tags: tuple[str, ...],
     p: Point,
 ) -> Row:
-    run_id, run_name, *names, processor, status = run
-    processor = p.own_environment.get("processor") or processor
+    run_id, run_name, *names = run
     timed = p.latency_ms
-    where = (timed.runtime, timed.device) if timed else ("", "")
-    p50, p95, threads, batch = (timed.p50, timed.p95, timed.threads, timed.batch) if timed else (nan,) * 4
+    ran = (where.runtime, where.runtime_version, where.device) if timed else ("", "", "")
+    took = (timed.p50, timed.p95, _number(timed.apart), timed.threads, timed.batch) if timed else (nan,) * 5
     there = (p.on_target, *p.target_whiskers, p.target_accuracy_sd)
     chance = p.chance
     luck = (chance.test, chance.validation, chance.target, chance.classes) if chance else (None,) * 4
@@ -131,20 +138,30 @@ def _row(
     measured = (p.middle, *p.whiskers, p.accuracy_sd, seeds, *own, *there, p.judged)
     worst = p.spread.worst_class if p.spread else ""
     return (
-        name, run_id, p.name, run_name, p.stage, p.method, *names, *where, processor, status, worst,
+        name, run_id, p.name, run_name, p.stage, p.method, *names, *ran, where.processor, status, worst,
         p.artifact or "", "",
-        p.step, *map(_number, measured), *map(_number, (p.bytes, p.params, p.macs)), p50, p95, threads, batch,
+        p.step, *map(_number, measured), *map(_number, (p.bytes, p.params, p.macs)), *took,
         *map(_number, _spread(p)), *times,
         *map(_number, luck), *flags, bool(timed and timed.noisy), p.is_at_chance, p.is_at_chance_on_target,
-        bool(chance and chance.counted), _elsewhere(p), tags,
+        bool(chance and chance.counted), turns, _elsewhere(p), tags,
     )  # fmt: skip
+
+
+def _turns(p: Point, summary: RunSummary) -> tuple[Row, ...]:
+    """The points that its file was timed in turns with, and what came of it."""
+    found = in_turns(p, summary.points)
+    return tuple((f"{summary.id}:{other.step}", s.times, s.low, s.high, s.withheld) for other, s in found)
 
 
 def _elsewhere(p: Point) -> tuple[Row, ...]:
     """The figures in each further runtime, in the order of IN_RUNTIME."""
-    seen = (p.seen_in(name).model_copy(update={"runtimes": None}) for name in p.runtimes or ())
-    rows = (_row("", ("",) * 8, (nan, nan), (False, False), (), one) for one in seen)
-    return tuple(tuple(row[place] for place in PLACES) for row in rows)
+    found = []
+    for name, there in (p.runtimes or {}).items():
+        seen = p.seen_in(name).model_copy(update={"runtimes": None})
+        where = conditions(seen)._replace(runtime_version=there.version)
+        row = _row("", ("",) * 6, where, "", (nan, nan), (False, False), (), (), seen)
+        found.append(tuple(row[place] for place in PLACES))
+    return tuple(found)
 
 
 def _spread(p: Point) -> tuple[float | None, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,13 +13,15 @@ import plotly.graph_objects as go
 from core import formatting
 from core.escaping import UserText
 from core.points import Point
+from core.speed import Conditions, conditions, unlike
 from core.state import RunState
 from core.summary import RunSummary
 from dashboard.charts import chance, style, ticks
 from dashboard.charts.chance import Level
 
 COLUMNS = [
-    "step", "stage", "name", "control", "accuracy", "low", "high", "bytes", "p50", "noisy", "at_chance", "processor"
+    "step", "stage", "name", "control", "accuracy", "low", "high", "bytes", "p50", "noisy", "at_chance",
+    *Conditions._fields,
 ]  # fmt: skip
 SMALLEST, LARGEST = 9.0, 34.0  # pixels, a mark's diameter
 WIDE, HIGH = 0.3, 0.1  # of the axes' span: nearer marks' labels would lie on each other at 420 px
@@ -35,6 +37,9 @@ class Labels:
     control: str
     hover: str
     chance: str = "not proven better than chance"  # said of a point
+    kind: Callable[[Conditions, tuple[str, ...]], str] = lambda found, names: ", ".join(
+        str(getattr(found, name)) for name in names if getattr(found, name)
+    )  # those of a latency's conditions that differ from others'
 
 
 def info(state: RunState | RunSummary) -> pd.DataFrame:
@@ -53,13 +58,24 @@ def _rows(points: Iterable[Point], of_run: Mapping[str, str], *, control: bool) 
         latency = p.latency_ms
         p50, noisy = (latency.p50, latency.noisy) if latency else (None, False)
         judged = (p.middle, *p.whiskers, p.bytes, p50, noisy, p.is_at_chance)
-        rows.append((p.step, p.stage, p.name, control, *judged, p.environment(of_run).get("processor", "")))
+        rows.append((p.step, p.stage, p.name, control, *judged, *conditions(p, of_run)))
     return rows
 
 
 def processors(table: pd.DataFrame) -> list[str]:
     """The unlike machines that the latencies of points were measured on, "" where that is not known."""
     return [str(name) for name in pd.unique(table.dropna(subset=["p50"])["processor"])]
+
+
+def kinds(table: pd.DataFrame) -> list[Conditions]:
+    """The unlike conditions that the latencies of points were measured under, in the order of the points."""
+    known = table.dropna(subset=["p50"])[[name for name in Conditions._fields if name in table]].drop_duplicates()
+    return [kind(row) for row in known.to_dict("records")]
+
+
+def kind(row: Mapping[Hashable, Any]) -> Conditions:
+    """The conditions of a row of the points."""
+    return Conditions(**{name: row[name] for name in Conditions._fields if name in row})
 
 
 def diameters(milliseconds: pd.Series[float]) -> list[float]:
@@ -98,9 +114,9 @@ def figure(
         "line": {"color": style.look(dark).quiet, "width": 1}, "hoverinfo": "skip", "showlegend": False, "uid": "path",
     }  # fmt: skip
     sizes = diameters(table["p50"])
-    beside, unlike = sides(table), len(processors(table)) > 1
+    beside, differing = sides(table), unlike(kinds(table))
     marks = [
-        _mark(row, diameter, beside.get(place, ""), labels, dark, unlike=unlike)
+        _mark(row, diameter, beside.get(place, ""), labels, dark, differing)
         for (place, row), diameter in zip(table.iterrows(), sizes, strict=True)
     ]
     visible = chance.span(table[["accuracy", "low", "high"]].astype(float).to_numpy().ravel(), levels)
@@ -115,7 +131,7 @@ def figure(
 
 
 def _mark(
-    row: pd.Series[float], diameter: float, side: str, labels: Labels, dark: bool, *, unlike: bool
+    row: pd.Series[Any], diameter: float, side: str, labels: Labels, dark: bool, differing: tuple[str, ...]
 ) -> dict[str, Any]:
     theme = style.look(dark)
     stage, control = str(row["stage"]), bool(row["control"])
@@ -123,7 +139,8 @@ def _mark(
     name = UserText(row["name"]).plot()
     title = f"{labels.control} {name}" if control else name
     times = formatting.two_digits(row["p50"]) + " ms" if row["p50"] == row["p50"] and row["p50"] else "–"
-    times += f" ({UserText(row['processor']).plot()})" if unlike and times != "–" and row["processor"] else ""
+    where = labels.kind(kind(row.to_dict()), differing) if differing and times != "–" else ""
+    times += f" ({UserText(where).plot()})" if where else ""
     spread = {
         "type": "data", "symmetric": False, "color": color, "thickness": 1, "width": 4,
         "array": [_or_zero(row["high"] - row["accuracy"])], "arrayminus": [_or_zero(row["accuracy"] - row["low"])],

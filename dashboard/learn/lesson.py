@@ -8,8 +8,9 @@ from core.escaping import UserText
 from core.glossary import load_glossary
 from core.lessons.blocks import Block, Chart, Claim, Knob, Lesson, Paragraph, Predict, Question
 from core.lessons.diary import forget_diary
-from core.lessons.references import timed_on
-from dashboard import faults, terms
+from core.lessons.references import timed_under
+from core.speed import unlike
+from dashboard import faults, machines, terms
 from dashboard.i18n import language, say
 from dashboard.learn import acting, drawn, lessons, predicting
 from dashboard.learn.book import Book, all_hold, holding, keep, open_book
@@ -97,8 +98,8 @@ def claim(book: Book, block: Claim) -> None:
     pictures = any(ref.is_picture for condition in block.holds for ref in condition.references())
     told = [say("learn.holds_pictures" if pictures else "learn.holds", good=good, count=known)] if known else []
     own = all_hold(block.holds, book.own) if book.mine and not pictures else None
-    if own is not None and len(timed_on(block.holds, book.mine)) > 1:
-        told.append(say("learn.own_unlike"))
+    if own is not None and (differing := unlike(timed_under(block.holds, book.mine))):
+        told.append(say("learn.own_unlike", names=machines.names(differing)))
     elif own is not None:
         told.append(say(("learn.holds_own" if known else "learn.holds_own_alone") if own else "learn.not_own"))
     outcome = " · ".join(told) or say("learn.not_decided")

@@ -59,6 +59,8 @@ def _recipe(run: Run, state: RunState) -> None:
 def _environment(summary: RunSummary) -> None:
     """The run's environment; of points that were measured in unlike ones each, below the names of its points."""
     several = len(summary.environments) > 1
+    if not summary.environments_known:
+        st.caption(say("details.last_start"))
     for environment, points in summary.environments:
         if several:
             names = ", ".join(UserText(named(point.stage, point.method, point.name)).md() for point in points)

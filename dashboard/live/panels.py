@@ -151,11 +151,11 @@ def draw_landing(run: Run, state: RunState) -> None:
     title = say("live.landed" if state.status.is_over else "live.landing")
     st.markdown(f"**{title}** :small[{say('live.marks')}]", help=terms.of_words("live.landing"))
     landed = tuple(told.seq for told in state.measured)
-    where = state.environment.get("processor", "")
+    where = frozenset(state.environment.items())
     made = kept("landing", (run.id, landed, where, state.chance, dark()), lambda: _landing(state))
     newest = max((told.time for told in state.measured), default=None)
     components.chart(made.drawing, made.table, key="landing", alt=made.alt, file="points", newest=newest)
-    if unlike := machines.told("area", run_points.processors(made.table)):
+    if unlike := machines.told_of("area", run_points.kinds(made.table)):
         st.caption(unlike)
 
 
@@ -170,6 +170,7 @@ def _landing(state: RunState) -> Panel:
         control=say("components.control"),
         hover=template("live.hover"),
         chance=say("chance.badge"),
+        kind=machines.told_one,
     )
     levels = _levels(state, of_test=True)
     figure = run_points.figure(table, labels, levels=levels, dark=dark())

@@ -161,7 +161,7 @@ def rows(found: Shown) -> pd.DataFrame:
                 say("search.column_lost"): None if lost is None else round(lost, 1),
                 say("search.column_bytes"): None if trial.bytes is None else round(trial.bytes / 1000, 1),
                 say("search.column_latency"): None if trial.latency is None else round(trial.latency, 3),
-                **({say("search.column_machine"): trial.processor} if unlike else {}),
+                **({say("search.column_machine"): trial.timed_on} if unlike else {}),
                 say("search.column_state"): say(f"search.state_{trial.state}"),
             }
         )

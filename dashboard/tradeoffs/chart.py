@@ -15,11 +15,12 @@ from core import formatting
 from core.difference import Difference
 from core.escaping import UserText
 from core.options import Value
+from core.speed import unlike
 from core.workspace import Workspace
 from dashboard import chance, components, machines, terms
 from dashboard.charts import front, hover, parallel, run_points
 from dashboard.charts.bounds import best
-from dashboard.charts.comparison import BETTER, DELTAS, OPEN, UNKNOWN, WORSE, Setting, changes
+from dashboard.charts.comparison import BETTER, CONDITIONS, DELTAS, OPEN, UNKNOWN, WORSE, Setting, changes
 from dashboard.charts.points import SPREAD, further_runtimes, seen_in, spread, target_spread
 from dashboard.charts.style import MARKS
 from dashboard.charts.thinning import thinned
@@ -40,6 +41,7 @@ SIGNS = {BETTER: "✓", WORSE: "✗", OPEN: "≈", UNKNOWN: "?"}  # behind a dif
 GOOD_AND_BAD = {False: {BETTER: "#00704F", WORSE: "#A83C00"}, True: {BETTER: "#2BC49A", WORSE: "#FF8A50"}}  # if dark
 FURTHER = ("accuracy", "low", "high", "validation", "p50", "p95", "threads", "noisy")  # columns of further runtimes
 TICKED = {True: "✓", False: ""}  # in a table whose rows have boxes to tick already
+SPREAD_OF = {"times": "", "low": "_low", "high": "_high"}  # fields of a Speed, and their columns in a file
 FORMS = {  # of the numbers a person reads
     "accuracy": "%.1f", "spread": "%.1f", "on_target": "%.1f", "target_spread": "%.1f", "validation": "%.1f",
     "bytes": "%.1f", "p50": "%.3f", "p95": "%.3f", "params": "%d", "macs": "%d",
@@ -86,11 +88,18 @@ def called(points: pd.DataFrame) -> list[str]:
 
 
 def _report(
-    drawn: go.Figure, points: pd.DataFrame, picked: pd.DataFrame, night: bool, spoken: Language, store: Workspace
-) -> str:
+    drawn: go.Figure, points: pd.DataFrame, picked: pd.DataFrame, view: View, night: bool, spoken: Language,
+    store: Workspace,
+) -> str:  # fmt: skip
     ordered = points.sort_values("front", ascending=False, kind="stable").head(MOST_ROWS)
     with speaking(spoken), within(store):
-        return report.write(drawn, points, picked, worded(ordered), dark=night)
+        return report.write(drawn, points, picked, worded(ordered), dark=night, unlike=machines_told(points, view, str))
+
+
+def _file(points: pd.DataFrame, base: pd.Series[Any] | None, store: Workspace) -> bytes:
+    """All points as a CSV file, every one compared with the baseline, where one is pinned."""
+    with within(store):
+        return csv(for_file(points, None if base is None else pairs.deltas(points, base)))
 
 
 def show_parallel(points: pd.DataFrame) -> None:
@@ -183,12 +192,12 @@ def samples_told(table: pd.DataFrame) -> str:
     return say("tradeoffs.told_samples", count=len(came), processor=where, date=date)
 
 
-def machines_told(table: pd.DataFrame, view: View) -> str:
-    """That latencies of unlike machines are not ranked against each other; empty where they are of one kind or play no
-    part."""
+def machines_told(table: pd.DataFrame, view: View, shown: machines.Shown = machines.markdown) -> str:
+    """That latencies measured under unlike conditions are not ranked against each other; empty where these are the same
+    or latencies play no part."""
     if "p50" not in (view.x, view.axes.area):
         return ""
-    return machines.told("ranked" if view.x == "p50" else "area", run_points.processors(table))
+    return machines.told_of("ranked" if view.x == "p50" else "area", run_points.kinds(table), shown)
 
 
 def set_otherwise(table: pd.DataFrame, everything: pd.DataFrame, base: str) -> dict[str, str]:
@@ -225,15 +234,16 @@ def show_table(drawn: go.Figure, points: pd.DataFrame, everything: pd.DataFrame,
     """All points as rows, those on the front first, compared with the pinned baseline; ticking rows selects their
     points."""
     ordered = points.sort_values("front", ascending=False, kind="stable")
-    page = partial(_report, drawn, points, selection.chosen(everything, view), dark(), language(), workspace())
+    page = partial(_report, drawn, points, selection.chosen(everything, view), view, dark(), language(), workspace())
     base = pinned(everything, view)
+    file = partial(_file, ordered, base, workspace())
     most = MOST_ROWS if base is None else min(MOST_ROWS, MOST_COMPARED)
     rows = pd.concat([ordered.head(most), ordered.iloc[most:][lambda rest: rest["id"].isin(view.sel)]])
     found = None if base is None else pairs.deltas(rows, base)
     with st.container(horizontal=True, vertical_alignment="center", key="tradeoffs_table_head"):
         st.subheader(say("tradeoffs.table"), anchor=False, width="content", help=_heads_explained(points))
         st.download_button(
-            say("tradeoffs.csv"), lambda: csv(for_file(ordered, found)), "trade-offs.csv", "text/csv",
+            say("tradeoffs.csv"), file, "trade-offs.csv", "text/csv",
             key="tradeoffs_csv", icon=":material/download:", on_click="ignore",
         )  # fmt: skip
         st.download_button(
@@ -352,7 +362,7 @@ def for_eyes(points: pd.DataFrame, found: pd.DataFrame | None = None) -> pd.Data
             **delta["p50"],
             "p95": points["p95"],
             **runtime.column(points),
-            **({"processor": points["processor"]} if len(run_points.processors(points)) > 1 else {}),
+            **_conditions(points),
             "params": points["params"],
             "macs": points["macs"],
             "backbone": points["backbone"],
@@ -361,6 +371,16 @@ def for_eyes(points: pd.DataFrame, found: pd.DataFrame | None = None) -> pd.Data
             "sample": points["sample"].map(TICKED),
         }
     )
+
+
+def _conditions(points: pd.DataFrame) -> dict[str, pd.Series[Any]]:
+    """What the latencies hold for, as far as it differs among the points; the runtime has a column of its own."""
+    differing = [name for name in unlike(run_points.kinds(points)) if name != "runtime"]
+    return {name: points[name].map(lambda of: of if isinstance(of, str) else _whole(of)) for name in differing}
+
+
+def _whole(number: float) -> str:
+    return "" if pd.isna(number) else f"{number:.0f}"
 
 
 def tested_by(found: Difference | None) -> str:
@@ -386,7 +406,7 @@ def columns() -> dict[str, ColumnConfig]:
     }
     wide = {
         n: st.column_config.TextColumn(say(f"tradeoffs.column_{n}"), width="medium")
-        for n in ("name", "run", "chance", "runtime", "processor")
+        for n in ("name", "run", "chance", *CONDITIONS)
     }
     differences = {f"{n}_delta": st.column_config.NumberColumn(say(f"tradeoffs.column_{n}_delta")) for n in DELTAS}
     return {**numbers, **texts, **wide, **differences}
@@ -404,14 +424,18 @@ def worded(points: pd.DataFrame) -> pd.DataFrame:
 
 def for_file(points: pd.DataFrame, found: pd.DataFrame | None = None) -> pd.DataFrame:
     """Every column of the points as measured: shares of 1, bytes, milliseconds; further runtimes' in columns of their
-    own. With the `deltas` of the rows that the page shows also the difference of their test accuracies from the pinned
-    baseline's, its verdict, and what that rests on."""
-    whole = points.assign(tags=points["tags"].map(", ".join)).drop(columns=["elsewhere", "asked", "artifact"])
+    own. With the `deltas` from a pinned baseline also the difference of the test accuracies, and how many times faster
+    each is with the spread of that; each with its verdict, and what that rests on or why there is none."""
+    whole = points.assign(tags=points["tags"].map(", ".join)).drop(columns=["turns", "elsewhere", "asked", "artifact"])
     for further in further_runtimes(points):
         there = seen_in(points, further)
         whole = whole.assign(**{f"{further}_{name}": there[name] for name in FURTHER})
     if found is None:
         return whole
-    by = found["test"].map(lambda test: test.basis if test else "")
-    told = pd.DataFrame({"delta_test": found["accuracy"], "delta_test_is": found["accuracy_is"], "delta_test_by": by})
-    return whole.join(told)
+    faster = {name: found["speed"].map(lambda speed, name=name: getattr(speed, name, None)) for name in SPREAD_OF}
+    told = {
+        "delta_test": found["accuracy"], "delta_test_is": found["accuracy_is"], "delta_test_by": found["test_by"],
+        **{f"times_faster{suffix}": faster[name].astype(float) for name, suffix in SPREAD_OF.items()},
+        "times_faster_is": found["p50_is"], "times_faster_by": found["speed_by"],
+    }  # fmt: skip
+    return whole.join(pd.DataFrame(told))

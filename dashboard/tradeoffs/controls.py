@@ -249,9 +249,9 @@ def left_out(points: pd.DataFrame, limits: Bounds) -> list[str]:
 
 
 def judged_apart(points: pd.DataFrame, limits: Bounds) -> list[str]:
-    """That one bound was held against latencies of unlike machines, where it was."""
-    unlike = [] if limits.p50 is None else run_points.processors(points[usable(points)])
-    return [told] if (told := machines.told("bound", unlike)) else []
+    """That one bound was held against latencies measured under unlike conditions, where it was."""
+    kinds = [] if limits.p50 is None else run_points.kinds(points[usable(points)])
+    return [told] if (told := machines.told_of("bound", kinds)) else []
 
 
 def _bound(name: str, value: float | None, step: float, help: str | None = None) -> None:

@@ -30,9 +30,12 @@ pre {{ overflow-x: auto }} section {{ margin: 1rem 0 }} small {{ color: {quiet} 
 SCRIPT = re.compile(r"<script[^>]*>(.*?)</script>", re.DOTALL)
 
 
-def write(figure: go.Figure, points: pd.DataFrame, picked: pd.DataFrame, table: pd.DataFrame, *, dark: bool) -> str:
-    """The page; `points` are those of the chart, `table` what a person reads of them. It asks for nothing from outside,
-    and whatever a person typed is text in it."""
+def write(
+    figure: go.Figure, points: pd.DataFrame, picked: pd.DataFrame, table: pd.DataFrame, *, dark: bool, unlike: str = ""
+) -> str:
+    """The page; `points` are those of the chart, `table` what a person reads of them, `unlike` what is said of their
+    latencies where these hold for unlike conditions. It asks for nothing from outside, and whatever a person typed is
+    text in it."""
     picked = picked.head(selection.MOST_CARDS)
     title, theme = text(say("frame.tradeoffs")), look(dark)
     style = STYLE.format(ink=theme.ink, paper=theme.paper, grid=theme.grid, quiet=theme.quiet)
@@ -44,7 +47,7 @@ def write(figure: go.Figure, points: pd.DataFrame, picked: pd.DataFrame, table: 
         "<meta name='referrer' content='no-referrer'>"
         f"<title>Condenser: {title}</title><style>{style}</style></head><body>",
         f"<h1>{title}</h1><p><small>{text(measured_on(points))}</small></p>",
-        *(f"<p>{text(line)}</p>" for line in runtime.told(points)),
+        *(f"<p>{text(line)}</p>" for line in (*runtime.told(points), unlike) if line),
         chart,
         *chosen(picked),
         by_class,

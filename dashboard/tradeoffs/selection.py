@@ -15,7 +15,8 @@ from core.difference import Difference
 from core.escaping import UserText
 from core.options import Option, Value
 from core.recipe_options import RECIPE_OPTIONS
-from dashboard import bundle, chance, closing, receipt, sending, terms
+from core.speed import Speed
+from dashboard import bundle, chance, closing, machines, receipt, sending, terms
 from dashboard.charts import hover
 from dashboard.charts.comparison import (
     CONTROL,
@@ -137,7 +138,8 @@ def figures(row: PointRow[Any]) -> str:
 def spread_line(row: PointRow[Any]) -> str:
     """How its right answers are spread, not escaped; what was not measured is left out."""
     known = [name for name in SPREAD if name != "worst_recall" and not pd.isna(row[name])]
-    parts = [say(f"tradeoffs.short_{name}", share=formatting.percent(row[name])) for name in known]
+    keys = {name: f"{name}_subject" if row["control"] and name == "agreement" else name for name in known}
+    parts = [say(f"tradeoffs.short_{keys[name]}", share=formatting.percent(row[name])) for name in known]
     if not pd.isna(row["worst_recall"]):
         share = formatting.percent(row["worst_recall"], 0)
         parts.append(say("tradeoffs.short_worst", name=row["worst_class"], share=share))
@@ -161,13 +163,25 @@ def gains(found: Delta) -> list[str]:
     lines += [test_told(found.test, "delta")] if found.test is not None else []
     if found.validation is not None:
         lines.append(say("tradeoffs.delta_validation", points=signed(found.validation)))
-    ratios = [
-        say(f"tradeoffs.delta_{name}", times=formatting.two_digits(times))
-        for name, times in (("bytes", found.bytes), ("latency", found.latency))
-        if times is not None
-    ]
-    withheld = [say(f"tradeoffs.withheld_{found.withheld}")] if found.withheld else []
+    ratios = [say("tradeoffs.delta_bytes", times=formatting.two_digits(found.bytes))] if found.bytes is not None else []
+    ratios += [ratio] if (ratio := latency_told(found.speed)) else []
+    withheld = [withheld_told(found.speed)] if found.speed is not None and found.speed.withheld else []
     return [*lines, " · ".join(ratios), *withheld] if ratios else [*lines, *withheld]
+
+
+def latency_told(speed: Speed | None) -> str:
+    """The ratio of two latencies, how it was measured and how far it spreads; empty where there is none."""
+    if speed is None or speed.times is None:
+        return ""
+    cost = speed.inverse()
+    low, high = formatting.ends(cost.low, cost.high) or ("", "")
+    how = say(f"tradeoffs.by_{speed.basis}{'_spread' if low else ''}", low=low, high=high)
+    return say("tradeoffs.delta_latency", times=formatting.two_digits(cost.times or 0.0), how=how)
+
+
+def withheld_told(speed: Speed) -> str:
+    """Why two latencies are not compared, and which conditions differ."""
+    return say(f"tradeoffs.withheld_{speed.withheld}", names=machines.names(speed.unlike))
 
 
 def test_told(found: Difference, sentence: str) -> str:

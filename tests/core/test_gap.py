@@ -11,7 +11,7 @@ from scipy.stats import t, ttest_1samp
 from core.controls import RANDOM_PRUNING, WITHOUT_TEACHER
 from core.difference import Paired, difference
 from core.events import Measured, Role
-from core.gap import gap_recovered, in_run, judged, no_share
+from core.gap import KEPT, gap_recovered, in_run, judged, no_share
 from core.intervals import STUDENT, student
 from core.points import Point
 from core.state import fold
@@ -137,6 +137,18 @@ def test_seeds_that_all_gained_the_same_prove_nothing() -> None:
 def test_the_quantiles_are_students() -> None:
     assert list(STUDENT) == pytest.approx([t.ppf(0.975, n) for n in range(1, 10)], abs=1e-3)
     assert [student(n) for n in (2, 10, 500)] == pytest.approx([12.706, 2.262, t.ppf(0.975, 499)], abs=6e-3)
+
+
+def test_a_verdict_on_other_seeds_is_none_on_these() -> None:
+    """The first seed's student stayed below its teacher, which was kept: the gain is the second seed's alone, of which
+    no answers are compared."""
+    first, second = trio(0, 0.9, 0.7, 0.9), trio(1, 0.9, 0.72, 0.74)
+    student = first[1].point.model_copy(update={"receipt": {"remarks": [KEPT]}})
+    found = seen([first[0], Measured("point", 0, student), *first[2:], *second], by_images(SURE, SURE))
+    assert (found["seeds"], found["gain"]) == (1, pytest.approx(0.02))
+    assert "gain_proven" not in found
+    assert "share" not in found
+    assert no_share(found) == "lead_unknown"
 
 
 def test_a_worse_student_recovers_less_than_nothing() -> None:

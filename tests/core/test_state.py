@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from core.exchange.record import record
 from core.points import Latency, Point
 from core.run_table import table
 from core.runs import Run
+from core.sealed import seal
 from core.state import RunState, fold
 from core.terminal import points_table
 
@@ -111,6 +113,33 @@ def test_the_model_card_names_the_points_own_machine(run: Run) -> None:
     cards = [model_card(run, one, card) for one in run.summary().points]
     assert ["Slow CPU" in one for one in cards] == [True, False]
     assert ["Fast CPU" in one for one in cards] == [False, True]
+
+
+def by_an_earlier_version(run: Run) -> None:
+    """Its summary as it was written before points said where they were measured."""
+    told = json.loads(run.summary().model_dump_json(exclude={"id", "environments_known"}, exclude_none=True))
+    for point in (*told["points"], *told["controls"]):
+        del point["receipt"]["measured_on"]
+    run.result.write_bytes(seal(json.dumps(told).encode()))
+
+
+def test_of_an_earlier_versions_summary_the_log_tells_where_each_point_was_measured(run: Run) -> None:
+    by_an_earlier_version(run)
+    written = run.result.read_bytes()
+    again = Run(run.folder).summary()
+    assert [again.environment_of(p) for p in (*again.points, *again.controls)] == [SLOW, FAST, FAST]
+    assert "0 step 0: measured on Slow CPU" in str(points_table(again).caption)
+    assert run.result.read_bytes() == written, "looking at a run writes nothing"
+
+
+def test_where_nothing_tells_it_show_says_that(run: Run) -> None:
+    by_an_earlier_version(run)
+    for lost in (lambda: run.events.write_bytes(run.events.read_bytes()[:-200]), run.events.unlink):
+        lost()
+        again = Run(run.folder).summary()
+        assert not again.environments_known
+        told = str(points_table(again).caption)
+        assert "measured on vm, Fast CPU at its last start; whether all points were measured there" in told
 
 
 def test_other_tools_are_told(run: Run) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+import streamlit as st
+
 from core.events import Measured, RunFinished, RunInterrupted, RunStarted
 from core.points import Latency, Point
 from core.runs import Run
@@ -9,6 +12,8 @@ from core.workspace import Workspace
 from dashboard import machines, receipt
 from dashboard.charts import points
 from dashboard.i18n import speaking
+from dashboard.live import details
+from dashboard.session import Language
 from dashboard.tradeoffs import report
 from tests.dashboard.test_pages import DEMO, NASTY, language, shown, text, workspace
 
@@ -52,6 +57,20 @@ def test_the_receipt_names_what_was_not_as_at_the_last_start(workspace: Workspac
         first, second = (dict(receipt.measured_on(one, summary.environment)) for one in summary.points)
     assert first["Unlike the last start of its run"] == "torch 2\\.1"
     assert second == {"Measured on": "Fast CPU"}
+
+
+def test_details_say_where_an_earlier_version_did_not_keep_it(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    summary, told = moved(workspace).summary(), list[str]()
+    monkeypatch.setattr(st, "caption", told.append)
+    spoken: tuple[tuple[Language, str], ...] = (("en", "by an earlier version"), ("zh", "较早的版本"))
+    for tongue, words in spoken:
+        for known in (True, False):
+            told.clear()
+            with speaking(tongue):
+                details._environment(summary.model_copy(update={"environments_known": known}))
+            assert any(words in line for line in told) is not known
 
 
 def test_a_bound_on_latency_says_that_it_mixes_machines(workspace: Workspace, language: str) -> None:

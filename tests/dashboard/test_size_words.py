@@ -6,7 +6,8 @@ import pytest
 
 from core.points import Point
 from dashboard.components import gains
-from dashboard.receipt import comparisons
+from dashboard.i18n import speaking
+from dashboard.receipt import changed, comparisons
 
 
 def point(size: int) -> Point:
@@ -27,3 +28,19 @@ def test_sizes_are_compared_the_right_way_round(before: int, after: int, told: s
     sizes = {"before": before, "after": after, "times_smaller": before / after}
     ((_, line),) = comparisons({"bytes_first": sizes})
     assert line.endswith(told)
+
+
+def test_a_control_is_compared_with_its_steps_own_model() -> None:
+    sizes = {"before": 1000, "after": 1000, "times_smaller": 1.0}
+    told = {
+        "bytes_before": sizes, "latency_before": {"ms": 1.0, "ms_now": 1.0, "withheld": "the machine was busy"},
+        "same_answer_as_before": 0.9,
+    }  # fmt: skip
+    with speaking("en"):
+        own, twin = (
+            [name for name, _ in (*changed(told, control=control), *comparisons(told, control=control))]
+            for control in (False, True)
+        )
+    assert all(name.endswith("the step before") for name in own)
+    assert all(name.endswith("its step's own model") for name in twin)
+    assert len(own) == len(twin) == 3

@@ -19,6 +19,7 @@ from core.points import Latency
 WARMUP = 10  # runs of each file before the first counted one
 BUSY = 1.15  # ratio of wall time to CPU time above which the machine was busy with something else
 CHUNK = 0.02  # seconds for which a file runs before the next one's turn
+FEWEST_TURNS = 4  # in which two files were timed, to tell how far their ratio spreads
 APART = 0.03  # medians of the same file further apart are noise, as a share of the smaller
 
 
@@ -56,10 +57,17 @@ class Timing:
         comparison. None for fewer than two turns."""
         if len(self.turns) < 2:
             return None
-        ends = np.cumsum((0, *self.turns))
-        parts = [self.milliseconds[a:b] for a, b in pairwise(ends)]
+        parts = self._parts()
         middles = [median(one for part in parts[half::2] for one in part) for half in (0, 1)]
         return max(middles) / min(middles) - 1
+
+    def medians(self) -> tuple[float, ...]:
+        """The median of each turn in milliseconds."""
+        return tuple(map(median, self._parts()))
+
+    def _parts(self) -> list[tuple[float, ...]]:
+        ends = np.cumsum((0, *self.turns))
+        return [self.milliseconds[a:b] for a, b in pairwise(ends)]
 
 
 class Runner(Protocol):
@@ -112,6 +120,16 @@ def _timing(taken: list[Turn], threads: int, runtime: str, device: str) -> Timin
 def ratio(slow: Timing, fast: Timing) -> float:
     """How many times faster the median of `fast` is than that of `slow`."""
     return median(slow.milliseconds) / median(fast.milliseconds)
+
+
+def spread(slow: Timing, fast: Timing) -> tuple[float, float] | None:
+    """The ends of the middle half of the ratios of the two medians turn by turn. None where they were not timed in as
+    many turns, four at least."""
+    if len(slow.turns) != len(fast.turns) or len(slow.turns) < FEWEST_TURNS:
+        return None
+    ratios = [before / after for before, after in zip(slow.medians(), fast.medians(), strict=True)]
+    low, high = np.percentile(ratios, (25, 75))
+    return float(low), float(high)
 
 
 def inside_noise(one: Timing, other: Timing) -> bool:

@@ -12,7 +12,7 @@ from torch import nn
 
 from core.engine.measure.contents import contents, why_not_smaller
 from core.engine.measure.graph import KernelUse, count, integer_layers, kernels, layers, zeros
-from core.engine.measure.latency import Timing, inside_noise, ratio
+from core.engine.measure.latency import Timing, inside_noise, ratio, spread
 from core.engine.measure.size import compressed_bytes
 from core.engine.method import Saved
 from core.formatting import count as count_of
@@ -101,6 +101,8 @@ class Receipt:
         }
         if self._distinct(other):
             latency["speedup"] = ratio(other.timing, self.after.timing)
+            if (ends := spread(other.timing, self.after.timing)) is not None:
+                latency["low"], latency["high"] = ends
         else:
             latency["withheld"] = "the machine was busy" if self._busy(other) else "the difference is inside the noise"
         sizes = {"before": theirs, "after": mine, "times_smaller": theirs / mine}

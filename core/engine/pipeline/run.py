@@ -37,6 +37,7 @@ from core.engine.data.pool import Pool, pool_of, unlike
 from core.engine.data.selection import join
 from core.engine.measure.environment import environment
 from core.engine.measure.further_runtimes import asked_for
+from core.engine.measure.record import TIMINGS
 from core.engine.method import Method, Saved, build, check_steps
 from core.engine.model import Model
 from core.engine.model_file import MANIFEST, WEIGHTS, load_model, save_model
@@ -569,8 +570,8 @@ def _undecided(model: Model) -> Model:
 
 
 def _stored_files(artifact: Path) -> tuple[Path, ...]:
-    """A measured file and the files stored with it that are the same in every run, so without timings."""
-    return artifact, *(artifact.with_name(name) for name in (CARD, PREDICTIONS, SAMPLES))
+    """A measured file and the files stored with it."""
+    return artifact, *(artifact.with_name(name) for name in (CARD, PREDICTIONS, SAMPLES, TIMINGS))
 
 
 def _trains(method: Method) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.lessons.references import Reference, condition, filled, in_runs, mean_of, measures, reference, timed_on
+from core.lessons.references import Reference, condition, filled, in_runs, mean_of, measures, reference, timed_under
 from core.points import Latency, Point
 from core.runs import RunSummary, Status
 
@@ -111,5 +111,5 @@ def test_latencies_say_which_processors_they_were_measured_on() -> None:
     }
     name = next(point.stage for point in runs["one"].points if point.latency_ms)
     timed = condition(f"one.{name}.latency > two.{name}.latency")
-    assert timed_on([timed], runs) == {"Slow CPU", "Fast CPU"}
-    assert timed_on([condition(f"one.{name}.accuracy > two.{name}.accuracy")], runs) == set()
+    assert {found.processor for found in timed_under([timed], runs)} == {"Slow CPU", "Fast CPU"}
+    assert timed_under([condition(f"one.{name}.accuracy > two.{name}.accuracy")], runs) == set()

@@ -177,6 +177,19 @@ def test_where_all_were_timed_alike_or_it_is_not_known_nothing_is_left_out() -> 
         assert answer(found, Bounds(latency=2.0), None).within == 3
 
 
+def test_another_version_of_the_runtime_is_no_less_unlike_than_another_machine() -> None:
+    older, newer, unknown = (
+        timed(n, 0.8, 1.0, "Slow CPU").model_copy(update={"runtime": runtime})
+        for n, runtime in enumerate(("onnxruntime 1.22.0", "onnxruntime 1.23.0", ""))
+    )
+    found = in_turn(older, newer, unknown)
+    assert [t.unlike for t in found] == [False, True, False]
+    bounds = Bounds(latency=2.0)
+    told = sentence(answer(found, bounds, None), bounds, None, Voice())
+    assert "holds for Slow CPU (onnxruntime 1.22.0), on which" in told
+    assert "(Slow CPU (onnxruntime 1.23.0))" in told
+
+
 def test_latencies_of_unlike_machines_break_no_tie() -> None:
     same = in_turn(timed(0, 0.8, 1.8, "Slow CPU"), timed(1, 0.8, 1.0, "Fast CPU").model_copy(update={"bytes": 1000}))
     found = answer(same, Bounds(), None).recommended

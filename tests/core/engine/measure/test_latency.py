@@ -8,7 +8,7 @@ import pytest
 
 from core.engine.context import CancelledError
 from core.engine.export.graph import write_graph
-from core.engine.measure.latency import Timing, inside_noise, ratio, time_files
+from core.engine.measure.latency import Timing, inside_noise, ratio, spread, time_files
 from core.engine.model import Model
 
 
@@ -61,3 +61,19 @@ def test_it_can_be_stopped(make_model: Callable[..., Model], tmp_path: Path) -> 
 
     with pytest.raises(CancelledError):
         time_files({"a": tmp_path / "a.onnx"}, 1, stop=stop)
+
+
+def in_turns(*turns: list[float]) -> Timing:
+    return Timing(tuple(one for turn in turns for one in turn), 1.0, 1.0, 1, turns=tuple(map(len, turns)))
+
+
+def test_the_spread_of_a_ratio_is_that_of_the_turns() -> None:
+    slow = in_turns([4.0, 4.0], [6.0], [8.0, 8.0, 8.0], [10.0], [12.0])
+    fast = in_turns([2.0], [2.0], [2.0], [2.0, 2.0], [2.0])
+    assert spread(slow, fast) == (3.0, 5.0), "the quartiles of 2, 3, 4, 5, 6"
+
+
+def test_of_too_few_turns_or_none_no_spread_is_told() -> None:
+    assert spread(timing([1.0, 2.0]), timing([1.0])) is None
+    assert spread(in_turns([1.0], [1.0], [1.0]), in_turns([1.0], [1.0], [1.0])) is None
+    assert spread(in_turns([1.0], [1.0]), timing([1.0])) is None

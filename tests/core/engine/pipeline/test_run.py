@@ -62,8 +62,8 @@ method = "onnx"
 
 
 def hashes(run: Run) -> dict[str, str]:
-    """The content of every artifact, as the run itself said it."""
-    return {artifact.path: artifact.sha256 for artifact in run.state().artifacts}
+    """The content of every artifact but timings, as the run itself said it."""
+    return {a.path: a.sha256 for a in run.state().artifacts if not a.path.endswith("/timings.npz")}
 
 
 @pytest.fixture(scope="module")
