@@ -15,7 +15,7 @@ from core.gap import no_share, verdict_on
 from core.points import MACHINE, InRuntime, Latency, Point
 from core.runtimes import title
 from dashboard import chance, closing, engine_words, terms
-from dashboard.i18n import in_turn, listed, say
+from dashboard.i18n import aside, in_turn, listed, say
 
 Receipt = Mapping[str, Any]
 COMPARED = ("first", "before", "fp32")  # what a file was timed in turns with
@@ -33,7 +33,7 @@ def show(point: Point, heading: str, environment: Mapping[str, str]) -> None:
         st.info(engine_words.md(sentence), icon=":material/info:")
     for sentence in _sentences(point, "notes"):
         st.caption(engine_words.md(sentence))
-    terms.below(terms.of_text("; ".join(name for name, _ in rows), most=len(rows)))
+    terms.below(terms.of_text("\n".join(name for name, _ in rows), most=len(rows)))
 
 
 def _sentences(point: Point, name: str) -> list[str]:
@@ -167,7 +167,7 @@ def changed(receipt: Receipt) -> Iterator[tuple[str, str]]:
 
 def kernel(found: Receipt) -> str:
     """One kind of kernel: how many ran, of which operator and type of numbers."""
-    return f"{found['count']} × {UserText(found['op']).md()} ({UserText(found['type']).md()})"
+    return aside(f"{found['count']} × {UserText(found['op']).md()}", UserText(found["type"]).md())
 
 
 def comparisons(receipt: Receipt) -> Iterator[tuple[str, str]]:

@@ -12,7 +12,7 @@ from core.lessons.blocks import Lesson
 from core.lessons.metrics import UNITS
 from core.points import Point
 from core.workspace import Workspace
-from dashboard.i18n import language, say
+from dashboard.i18n import aside, headed, language, listed, say
 
 T = TypeVar("T")
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 def called(corner: Corner) -> str:
     """The nickname as it was typed; of a hand-in with what its seal proves, since the learner may be there as well."""
     proof = corner.learner.proof
-    return f"{corner.learner.nickname} ({say(f'classroom.proof_{proof}')})" if proof else corner.learner.nickname
+    return aside(corner.learner.nickname, say(f"classroom.proof_{proof}")) if proof else corner.learner.nickname
 
 
 def lessons_of(*stores: Workspace) -> dict[str, Lesson]:
@@ -31,14 +31,14 @@ def lessons_of(*stores: Workspace) -> dict[str, Lesson]:
 
 def result(point: Point) -> str:
     """Test accuracy and size of a run's last saved file."""
-    return f"{formatting.accuracy(point)}, {formatting.size(point.bytes)}"
+    return listed((formatting.accuracy(point), formatting.size(point.bytes)))
 
 
 def worded(one: Predicted, lesson: Lesson | None) -> str:
     """Which one it is, and what was predicted or answered, in the lesson's words where it is here and has them."""
     kind = say("classroom.question" if one.is_answer else "classroom.prediction")
     told = _answered(one, lesson) if one.is_answer else _predicted(one, lesson)
-    return f"{kind} {one.place}: {told or _bare(one)}"
+    return headed(f"{kind} {one.place}", told or _bare(one))
 
 
 def _bare(one: Predicted) -> str:

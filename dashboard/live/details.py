@@ -11,7 +11,7 @@ from core.runs import Run
 from core.state import RunState
 from core.summary import RunSummary
 from dashboard import engine_words
-from dashboard.i18n import named, say
+from dashboard.i18n import listed, named, say
 from dashboard.live import sensitivity
 
 LINES = 200
@@ -61,7 +61,7 @@ def _environment(summary: RunSummary) -> None:
     several = len(summary.environments) > 1
     for environment, points in summary.environments:
         if several:
-            names = ", ".join(UserText(named(point.stage, point.method, point.name)).md() for point in points)
+            names = listed(UserText(named(point.stage, point.method, point.name)).md() for point in points)
             st.caption(say("details.measured_here", names=names) if points else say("details.measured_nothing"))
         told = [(UserText(name).md(), UserText(value).md()) for name, value in environment.items()]
         rows = pd.DataFrame(told, columns=[say("details.what"), say("details.value")])

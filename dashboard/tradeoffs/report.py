@@ -17,7 +17,7 @@ from core.datasets import imported_datasets
 from core.escaping import UserText
 from dashboard import closing, engine_words
 from dashboard.charts.style import MARKS, look, standalone
-from dashboard.i18n import say
+from dashboard.i18n import in_turn, listed, say
 from dashboard.session import workspace
 from dashboard.tradeoffs import answers, pairs, runtime, selection
 
@@ -69,7 +69,7 @@ def policy(chart: str) -> str:
 
 def measured_on(points: pd.DataFrame) -> str:
     """How many points of how many runs, on which processors, and when this was written."""
-    where = ", ".join(sorted({str(name) for name in points["processor"] if name})) or "–"
+    where = listed(sorted({str(name) for name in points["processor"] if name})) or "–"
     date = time.strftime("%Y-%m-%d")
     return say("tradeoffs.report_of", count=len(points), runs=points["run"].nunique(), processor=where, date=date)
 
@@ -134,7 +134,7 @@ def machines(points: pd.DataFrame) -> Iterator[str]:
             found.setdefault(tuple(sorted(environment.items())), []).append(told)
     for facts, names in found.items():
         if len(found) > 1:
-            yield f"<p>{text('; '.join(dict.fromkeys(names)))}</p>"
+            yield f"<p>{text(in_turn(dict.fromkeys(names)))}</p>"
         cells = "".join(line("td", pair) for pair in facts)
         yield f"<table><tbody>{cells}</tbody></table>"
 
