@@ -14,7 +14,7 @@ from core.escaping import UserText
 from core.gap import no_share, verdict_on
 from core.points import MACHINE, InRuntime, Latency, Point
 from core.runtimes import title
-from dashboard import chance, closing, engine_words, terms
+from dashboard import chance, closing, engine_words, step_names, terms
 from dashboard.i18n import aside, in_turn, listed, say
 
 Receipt = Mapping[str, Any]
@@ -29,11 +29,16 @@ def show(point: Point, heading: str, environment: Mapping[str, str]) -> None:
     rows = [*facts, *taught(point.receipt), *changed(point.receipt), *comparisons(point.receipt)]
     table = pd.DataFrame(rows, columns=[say("receipt.fact"), say("receipt.value")])
     st.table(table, hide_index=True, border="horizontal", alt=say("receipt.alt", name=UserText(point.name).plain()))
-    for sentence in _sentences(point, "no_gain"):
-        st.info(engine_words.md(sentence), icon=":material/info:")
+    for sentence in no_gain(point):
+        st.info(UserText(sentence).md(), icon=":material/info:")
     for sentence in _sentences(point, "notes"):
-        st.caption(engine_words.md(sentence))
+        st.caption(UserText(step_names.of_point(sentence, point)).md())
     terms.below(terms.of_text("\n".join(name for name, _ in rows), most=len(rows)))
+
+
+def no_gain(point: Point) -> list[str]:
+    """Why something was not gained, in the person's language; not escaped."""
+    return [step_names.of_point(sentence, point) for sentence in _sentences(point, "no_gain")]
 
 
 def _sentences(point: Point, name: str) -> list[str]:

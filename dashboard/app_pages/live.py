@@ -30,14 +30,14 @@ def main() -> None:
         run_controls.choose(run)
         run_controls.buttons(run, state)
     cluster.draw()
-    run_controls.ending(run, state)
+    run_controls.ending(run, state, recipe.steps if recipe else ())
     concluded(run, state)
     pulse(run, recipe, steps, drawn=state)
     attend(run, drawn=state)
     found = judged(state.points, state.controls, pairing(run))
     components.point_strip(run.id, found, state.controls, state.environment)
     queue.draw()
-    details.draw(run, state)
+    details.draw(run, state, recipe.steps if recipe else ())
 
 
 def chosen() -> Run | None:

@@ -15,7 +15,7 @@ import plotly.graph_objects as go
 from core.catalog import load_catalog
 from core.datasets import imported_datasets
 from core.escaping import UserText
-from dashboard import closing, engine_words
+from dashboard import closing, engine_words, receipt
 from dashboard.charts.style import MARKS, look, standalone
 from dashboard.i18n import in_turn, listed, say
 from dashboard.session import workspace
@@ -88,7 +88,7 @@ def chosen(picked: pd.DataFrame) -> Iterator[str]:
         lines += [say("chance.badge")] if row["at_chance"] else []
         lines += selection.gains(pairs.delta(row, beside)) if row["id"] != beside["id"] else []
         point = pairs.point_of(row)
-        lines += map(str, point.receipt.get("no_gain", ()) if point else ())  # type: ignore[arg-type]
+        lines += receipt.no_gain(point) if point else ()
         heading = f"{number} {MARKS.get(stage, '○')} {word}{selection.name(row)}"
         yield f"<section><h3>{text(heading)}</h3>{''.join(f'<div>{text(line)}</div>' for line in lines)}</section>"
     yield from (f"<p>{text(line)}</p>" for line in closing.report_lines(picked))
