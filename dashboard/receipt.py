@@ -14,7 +14,7 @@ from core.escaping import UserText
 from core.gap import no_share, verdict_on
 from core.points import MACHINE, InRuntime, Latency, Point
 from core.runtimes import title
-from dashboard import chance, closing, engine_words, step_names, terms
+from dashboard import chance, closing, engine_words, environment_words, step_names, terms
 from dashboard.i18n import aside, in_turn, listed, say
 
 Receipt = Mapping[str, Any]
@@ -82,7 +82,8 @@ def measured_on(point: Point, of_run: Mapping[str, str]) -> Iterator[tuple[str, 
 
 
 def _unlike(name: str, here: Mapping[str, str]) -> str:
-    return f"{UserText(name).md()} {UserText(here.get(name, formatting.NOT_MEASURED)).md()}"
+    value = environment_words.value_of(here.get(name, formatting.NOT_MEASURED))
+    return f"{UserText(environment_words.name_of(name)).md()} {UserText(value).md()}"
 
 
 def timed(latency: Latency) -> str:

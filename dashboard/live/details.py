@@ -13,7 +13,7 @@ from core.recipe import Step
 from core.runs import Run
 from core.state import RunState
 from core.summary import RunSummary
-from dashboard import step_names
+from dashboard import environment_words, step_names
 from dashboard.i18n import headed, listed, named, say
 from dashboard.live import sensitivity
 
@@ -66,7 +66,7 @@ def _environment(summary: RunSummary) -> None:
         if several:
             names = listed(UserText(named(point.stage, point.method, point.name)).md() for point in points)
             st.caption(say("details.measured_here", names=names) if points else say("details.measured_nothing"))
-        told = [(UserText(name).md(), UserText(value).md()) for name, value in environment.items()]
+        told = [(UserText(name).md(), UserText(value).md()) for name, value in environment_words.rows(environment)]
         rows = pd.DataFrame(told, columns=[say("details.what"), say("details.value")])
         st.table(rows, hide_index=True, border="horizontal", alt=say("details.machine"))
 

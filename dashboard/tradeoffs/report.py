@@ -15,7 +15,7 @@ import plotly.graph_objects as go
 from core.catalog import load_catalog
 from core.datasets import imported_datasets
 from core.escaping import UserText
-from dashboard import closing, engine_words, receipt
+from dashboard import closing, engine_words, environment_words, receipt
 from dashboard.charts.style import MARKS, look, standalone
 from dashboard.i18n import in_turn, listed, say
 from dashboard.session import workspace
@@ -135,7 +135,7 @@ def machines(points: pd.DataFrame) -> Iterator[str]:
     for facts, names in found.items():
         if len(found) > 1:
             yield f"<p>{text(in_turn(dict.fromkeys(names)))}</p>"
-        cells = "".join(line("td", pair) for pair in facts)
+        cells = "".join(line("td", pair) for pair in environment_words.rows(dict(facts)))
         yield f"<table><tbody>{cells}</tbody></table>"
 
 
