@@ -21,7 +21,7 @@ from dashboard.charts import curves, run_points, style, sweep
 from dashboard.charts.chance import Level
 from dashboard.charts.style import MARKS
 from dashboard.design import effects
-from dashboard.i18n import control_name, say, template, together
+from dashboard.i18n import aside, control_name, say, template, together
 from dashboard.learn import acting, mapped
 from dashboard.learn.book import PICTURE, Book
 from dashboard.learn.plotted import put
@@ -145,7 +145,7 @@ def _points(book: Book, block: Chart, place: int) -> None:
     table = run_points.info(summary)
     labels = run_points.Labels(
         x=say("live.size"), y=say("live.test_accuracy"), stages={s: say(f"status.{s}") for s in STAGES},
-        control=say("components.control"), hover=template("live.hover"), chance=say("chance.badge"),
+        control=say("components.control"), hover=template("live.hover"), chance=aside("", say("chance.badge")),
     )  # fmt: skip
     levels = [*_chance(summary, of_test=True), *_level(book, run, "accuracy")]
     figure = run_points.figure(table, labels, levels=levels, dark=dark())

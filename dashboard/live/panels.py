@@ -17,7 +17,7 @@ from core.state import RunState
 from dashboard import chance, components, machines, terms
 from dashboard.charts import curves, run_points
 from dashboard.charts.chance import Level
-from dashboard.i18n import control_name, headed, named, say, template, together
+from dashboard.i18n import aside, control_name, headed, named, say, template, together
 from dashboard.live import parent
 from dashboard.live.kept import kept
 from dashboard.live.parent import Parent
@@ -169,7 +169,7 @@ def _landing(state: RunState) -> Panel:
         stages={stage: say(f"status.{stage}") for stage in STAGES},
         control=say("components.control"),
         hover=template("live.hover"),
-        chance=say("chance.badge"),
+        chance=aside("", say("chance.badge")),
     )
     levels = _levels(state, of_test=True)
     figure = run_points.figure(table, labels, levels=levels, dark=dark())

@@ -157,7 +157,7 @@ def labels(view: View, asked: str = "", *, brief: bool = False) -> front.Labels:
         sample=say("tradeoffs.sample"),
         hover=phrase("tradeoffs.hover_brief" if brief else "tradeoffs.hover", language()),
         stages={stage: say(f"tradeoffs.{stage}") for stage in view_state.STAGES},
-        chance=say("chance.badge"),
+        chance=aside("", say("chance.badge")),
         interval=say("tradeoffs.whisker_interval"),
         seeds=say("tradeoffs.whisker_seeds"),
         spread=selection.spread_words(),

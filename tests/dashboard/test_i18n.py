@@ -250,3 +250,10 @@ def test_lists_and_asides_are_written_as_the_language_does() -> None:
 def test_chinese_is_written_in_one_way(rule: str) -> None:
     texts = ((place, AS_IT_IS.sub("", text)) for place, text in chinese_texts() if re.search(ZH, text))
     assert [(place, text) for place, text in texts if re.search(AGAINST[rule], text)] == []
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "dashboard" / "app_pages").glob("*.py")), ids=lambda path: path.stem)
+def test_no_bare_expression_is_written_on_a_page(path: Path) -> None:
+    """Streamlit writes the value of a statement that is an expression and no call, such as `a() if b else c()`."""
+    nodes = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Expr)]
+    assert [node.lineno for node in nodes if not isinstance(node.value, ast.Call | ast.Constant | ast.Yield)] == []
