@@ -22,7 +22,7 @@ from core.jobs import JobProgress
 from core.processes.workers import ensure_supervisor
 from core.questions.bundle import Bundled, BundleRequest, Compared, Format, formats_of, question
 from dashboard import faults
-from dashboard.i18n import known, say, spoken
+from dashboard.i18n import headed, known, say, spoken
 from dashboard.job_news import news
 from dashboard.session import forget, read_only, recall, remember, widget, workspace
 
@@ -174,7 +174,7 @@ def _ready(run: str, step: int, asked: Asked, found: Bundled, key: str) -> None:
         st.pills(
             say("bundle.formats"), offered, selection_mode="multi", default=list(asked.formats), key=chosen,
             format_func=lambda name: spoken(menu[name].title), on_change=_again, args=(run, step, chosen),
-            help="\n\n".join(f"**{spoken(menu[name].title)}**: {spoken(menu[name].summary)}" for name in offered),
+            help="\n\n".join(headed(f"**{spoken(menu[name].title)}**", spoken(menu[name].summary)) for name in offered),
         )  # fmt: skip
 
 

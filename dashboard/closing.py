@@ -19,7 +19,7 @@ from core.points import Point
 from core.runs import Run, RunSummary
 from core.samples import sample
 from core.state import RunState
-from dashboard.i18n import control_name, language, named, say
+from dashboard.i18n import control_name, headed, language, named, say
 from dashboard.session import workspace
 
 
@@ -72,12 +72,12 @@ def show_picked(picked: pd.DataFrame) -> None:
     """What the runs of the picked points came to."""
     for name, found in of_picked(picked):
         if told := full(found):
-            st.caption(f"*{UserText(name).md()}*: {told}")
+            st.caption(headed(f"*{UserText(name).md()}*", told))
 
 
 def report_lines(picked: pd.DataFrame) -> Iterator[str]:
     """The same for a report, as text that is not escaped."""
-    yield from (f"{name}: {plain(found)}" for name, found in of_picked(picked) if found.points)
+    yield from (headed(name, plain(found)) for name, found in of_picked(picked) if found.points)
 
 
 def voice() -> Voice:

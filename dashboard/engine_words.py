@@ -25,6 +25,8 @@ CERTAIN = rf"{NUMBER}|steps\.\d+(?: \([\w.]+\))?"  # what cannot be taken for a 
 WORD = re.compile(r"[A-Za-z]+")
 SENTENCES = re.compile(r"(?<=[.!?]) ")
 MORE = re.compile(r" and [\d,]+ more$")  # how the engine ends a list of names that it cuts
+ITEM = r"\S*[^\s,](?: \([\d,]+\))?"
+NAMES = re.compile(rf"{ITEM}(?:, {ITEM})+(?: …)?")  # of words without blanks: any other comma may be part of a name
 NOTHING = "nothing"  # how the engine says that a value is missing
 LATIN_END = re.compile(r"[\x21-\x7e]$")
 DEEPEST = 3  # sentences within sentences; a person's own text may have any number of marks
@@ -73,7 +75,14 @@ class _Place:
     def __format__(self, wanted: str) -> str:
         if wanted == "words":
             return _chinese(self.value, self.depth)
-        return MORE.sub(lambda found: _chinese(found[0], self.depth), self.value)
+        more = MORE.search(self.value)
+        names = self.value[: more.start()] if more else self.value
+        return _names(names) + (_chinese(more[0], self.depth) if more else "")
+
+
+def _names(text: str) -> str:
+    """A list of names with the marks of a Chinese one."""
+    return text.replace(", ", "、") if NAMES.fullmatch(text) else text
 
 
 @cache

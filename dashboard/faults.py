@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import streamlit as st
@@ -149,12 +150,13 @@ def of_code(code: str, otherwise: Utf8Text) -> Utf8Text:
 # a run
 
 
-def of_run(state: RunState) -> Utf8Text | None:
-    """Why a run stands still that did not end well; None for any other."""
+def of_run(state: RunState, told: Callable[[str], str] = engine_words.told) -> Utf8Text | None:
+    """Why a run stands still that did not end well, what the engine says of it as it is `told`; None for any other."""
     kept = say("faults.run_kept")
     if state.status is Status.FAILED and state.error is not None:
         return of_code(
-            state.error.get("code", ""), Utf8Text(_md(state.error.get("message") or say("run_controls.failed")), kept)
+            state.error.get("code", ""),
+            Utf8Text(UserText(told(state.error.get("message") or say("run_controls.failed"))).md(), kept),
         )
     if state.status is Status.INTERRUPTED:
         return of_code(f"run_{state.cause_code}", Utf8Text(say("faults.run_stopped", cause=_md(state.cause)), kept))

@@ -9,7 +9,7 @@ import streamlit as st
 from core.assets import LOGO
 from core.classroom.places import class_of
 from core.escaping import UserText
-from dashboard import terms
+from dashboard import streamlit_words, terms
 from dashboard.addresses import address_of
 from dashboard.classroom import presence
 from dashboard.classroom.seats import seats
@@ -67,6 +67,7 @@ def navigate() -> None:
         st.header(chosen.title, anchor=False, help=about(chosen.url_path) or None)
         _languages()
         _copies()
+        streamlit_words.put()
     if read_only():
         st.warning(say("frame.read_only", path=UserText(workspace().path).md()), icon=":material/lock:")
     _class(chosen.url_path)

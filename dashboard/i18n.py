@@ -57,6 +57,21 @@ def in_turn(parts: Iterable[str]) -> str:
     return say("components.semicolon").join(parts)
 
 
+def together(sentences: Iterable[str]) -> str:
+    """Whole sentences one behind the other; Chinese ones have no blank between them."""
+    return ("" if language() == "zh" else " ").join(filter(None, sentences))
+
+
+def headed(head: str, tail: str) -> str:
+    """`head: tail` with the language's colon."""
+    return say("components.headed", head=head, tail=tail)
+
+
+def aside(text: str, more: str) -> str:
+    """`text (more)` with the language's brackets."""
+    return say("components.aside", text=text, more=more)
+
+
 def known(key: str, otherwise: str) -> str:
     """The phrase `room.name` if the catalog has it, else `otherwise`: for names that methods bring along."""
     room, _, name = key.partition(".")

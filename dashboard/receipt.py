@@ -14,8 +14,8 @@ from core.escaping import UserText
 from core.gap import no_share, verdict_on
 from core.points import MACHINE, InRuntime, Latency, Point
 from core.runtimes import title
-from dashboard import chance, closing, engine_words, terms
-from dashboard.i18n import in_turn, listed, say
+from dashboard import chance, closing, engine_words, environment_words, step_names, terms
+from dashboard.i18n import aside, in_turn, listed, say
 
 Receipt = Mapping[str, Any]
 COMPARED = ("first", "before", "fp32")  # what a file was timed in turns with
@@ -30,11 +30,16 @@ def show(point: Point, heading: str, environment: Mapping[str, str]) -> None:
     rows = [*facts, *taught(point.receipt), *changed(point.receipt, **held), *comparisons(point.receipt, **held)]
     table = pd.DataFrame(rows, columns=[say("receipt.fact"), say("receipt.value")])
     st.table(table, hide_index=True, border="horizontal", alt=say("receipt.alt", name=UserText(point.name).plain()))
-    for sentence in _sentences(point, "no_gain"):
-        st.info(engine_words.md(sentence), icon=":material/info:")
+    for sentence in no_gain(point):
+        st.info(UserText(sentence).md(), icon=":material/info:")
     for sentence in _sentences(point, "notes"):
-        st.caption(engine_words.md(sentence))
-    terms.below(terms.of_text("; ".join(name for name, _ in rows), most=len(rows)))
+        st.caption(UserText(step_names.of_point(sentence, point)).md())
+    terms.below(terms.of_text("\n".join(name for name, _ in rows), most=len(rows)))
+
+
+def no_gain(point: Point) -> list[str]:
+    """Why something was not gained, in the person's language; not escaped."""
+    return [step_names.of_point(sentence, point) for sentence in _sentences(point, "no_gain")]
 
 
 def _sentences(point: Point, name: str) -> list[str]:
@@ -78,7 +83,8 @@ def measured_on(point: Point, of_run: Mapping[str, str]) -> Iterator[tuple[str, 
 
 
 def _unlike(name: str, here: Mapping[str, str]) -> str:
-    return f"{UserText(name).md()} {UserText(here.get(name, formatting.NOT_MEASURED)).md()}"
+    value = environment_words.value_of(here.get(name, formatting.NOT_MEASURED))
+    return f"{UserText(environment_words.name_of(name)).md()} {UserText(value).md()}"
 
 
 def timed(latency: Latency) -> str:
@@ -169,7 +175,7 @@ def changed(receipt: Receipt, *, control: bool = False) -> Iterator[tuple[str, s
 
 def kernel(found: Receipt) -> str:
     """One kind of kernel: how many ran, of which operator and type of numbers."""
-    return f"{found['count']} × {UserText(found['op']).md()} ({UserText(found['type']).md()})"
+    return aside(f"{found['count']} × {UserText(found['op']).md()}", UserText(found["type"]).md())
 
 
 def comparisons(receipt: Receipt, *, control: bool = False) -> Iterator[tuple[str, str]]:

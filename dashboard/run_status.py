@@ -98,6 +98,11 @@ def happening(state: RunState, recipe: Recipe | None) -> str:
     return say("status.why_training", title=spoken(method.title), summary=spoken(method.summary), chosen=chosen)
 
 
+def over(state: RunState) -> str:
+    """What to look at when nothing goes on any more."""
+    return say("status.over_finished" if state.status is Status.FINISHED else "status.over_stopped")
+
+
 def age(since: float | None) -> str:
     """How long ago, in the largest unit that fits."""
     if since is None:

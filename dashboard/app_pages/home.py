@@ -10,7 +10,7 @@ from core.machine import machine
 from core.runs import Run, RunSummary
 from dashboard import closing, components, faults, frame, launch, run_status
 from dashboard.charts.style import MARKS
-from dashboard.i18n import say
+from dashboard.i18n import listed, say
 from dashboard.session import read_only, workspace
 
 LATEST = 8
@@ -119,7 +119,7 @@ def trying_again(summary: RunSummary) -> str:
 def this_machine() -> None:
     """What everything is measured on."""
     found = machine()
-    runtimes = ", ".join(f"{name} {number}" for name, number in found.runtimes)
+    runtimes = listed(f"{name} {number}" for name, number in found.runtimes)
     st.subheader(say("home.machine"), anchor=False)
     st.caption(
         say(

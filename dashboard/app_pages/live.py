@@ -12,7 +12,7 @@ from core.gap import judged
 from core.paired import pairing
 from core.recipe import Recipe
 from core.runs import Run
-from core.state import RunState, Status
+from core.state import RunState
 from dashboard import closing, components, run_status, sending, terms
 from dashboard.i18n import say
 from dashboard.live import busy, cluster, details, estimate, pace, panels, queue, run_controls, stepper, story
@@ -30,14 +30,17 @@ def main() -> None:
         run_controls.choose(run)
         run_controls.buttons(run, state)
     cluster.draw()
-    run_controls.ending(run, state)
-    concluded(run, state)
+    run_controls.ending(run, state, recipe.steps if recipe else ())
+    if state.status.is_over:
+        concluded(run, state)
+    else:
+        story.so_far(run, recipe, state)
     pulse(run, recipe, steps, drawn=state)
     attend(run, drawn=state)
     found = judged(state.points, state.controls, pairing(run))
     components.point_strip(run.id, found, state.controls, state.environment)
     queue.draw()
-    details.draw(run, state)
+    details.draw(run, state, recipe.steps if recipe else ())
 
 
 def chosen() -> Run | None:
@@ -111,14 +114,12 @@ def where(run: Run, state: RunState, recipe: Recipe | None, steps: int) -> None:
         st.markdown(run_status.line(state, steps) or say("live.waiting"), width="content")
     with st.container(gap="xsmall", key="stepper"):
         stepper.draw(state, recipe, estimate.left(run, recipe, state) if pace.is_moving(state) else None)
-        if state.status is Status.RUNNING and "node" not in state.environment:  # busy.draw is about this machine
-            busy.draw(run)
+        if "node" not in state.environment:  # busy.draw is about this machine
+            busy.draw(run, state)
 
 
 def concluded(run: Run, state: RunState) -> None:
     """What the run came to, once it is over, and what can be done with it."""
-    if not state.status.is_over:
-        return
     found = closing.of(run, state)
     if not (told := closing.full(found)):
         return

@@ -18,7 +18,7 @@ from dashboard import faults, terms
 from dashboard.backbones import view
 from dashboard.data import asking
 from dashboard.design import cards
-from dashboard.i18n import say
+from dashboard.i18n import listed, say, together
 from dashboard.session import read_only, recall, remember, workspace
 
 RANK, FOUND = "backbones.rank", "backbones.ranking"
@@ -30,7 +30,7 @@ SCORES = ("logme", "h_score", "transrate", "knn_accuracy", "leep", "nce")
 def show(names: Sequence[str], here: Collection[str], sets: Mapping[str, Facts]) -> None:
     """The fields, the rows so far, and what they say."""
     take()
-    st.caption(" ".join((say("backbones.rank_help"), terms.of_words("backbones.rank_title", "backbones.rank_probe"))))
+    st.caption(together((say("backbones.rank_help"), terms.of_words("backbones.rank_title", "backbones.rank_probe"))))
     dataset = st.selectbox(
         say("backbones.rank_data"), list(sets), key="backbones_rank_data",
         format_func=lambda name: cards.grouped_title(sets[name]),
@@ -125,7 +125,7 @@ def _spread(row: Row) -> float | None:
 def _alike(found: Sequence[Row]) -> None:
     """Names the backbones that the first one is not shown to be better than."""
     if alike := [_name(row) for row in found[1:] if not (beside := found[0].beside(row)) or not beside.proven]:
-        names = ", ".join(UserText(name).md() for name in alike)
+        names = listed(UserText(name).md() for name in alike)
         st.caption(say("backbones.rank_alike", first=UserText(_name(found[0])).md(), names=names))
 
 

@@ -63,7 +63,7 @@ class Labels:
     sample: str
     hover: str
     stages: Mapping[str, str]
-    chance: str = "not proven better than chance"
+    chance: str = " (not proven better than chance)"
     interval: str = "95 % interval"
     seeds: str = "mean ± deviation over seeds"
     spread: Spread = PLAIN

@@ -34,8 +34,8 @@ def texts(
     spread_of: Spread = PLAIN,
 ) -> list[str]:  # fmt: skip
     """A text a point: `form` has places for name, run, step, accuracy, chance, validation, bytes, params, macs, p50,
-    p95, runtime, threads and settings; `sample` is put before the run's name where it came along, `chance` behind an
-    accuracy that is not proven better, and `spread_of` behind its ± what that is."""
+    p95, runtime, threads and settings; `sample` is put before the run's name where it came along, `chance` with its
+    brackets behind an accuracy that is not proven better, and `spread_of` behind its ± what that is."""
     names = {name: escaped(name) for name in pd.unique(points["run_name"])}
     steps = {name: escaped(name) for name in pd.unique(points["name"])}
     columns = (
@@ -57,7 +57,7 @@ def texts(
                 name=name,
                 step=int(step) + 1,
                 accuracy=plus_minus(accuracy, around, seeds, spread_of),
-                chance=f" ({chance})" if luck else "",
+                chance=chance if luck else "",
                 validation=formatting.percent(_known(validation)),
                 bytes=formatting.size(_known(size)),
                 params=formatting.count(_known(params)),

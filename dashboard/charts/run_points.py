@@ -36,7 +36,7 @@ class Labels:
     stages: Mapping[str, str]
     control: str
     hover: str
-    chance: str = "not proven better than chance"  # said of a point
+    chance: str = " (not proven better than chance)"  # said behind the accuracy of a point
     kind: Callable[[Conditions, tuple[str, ...]], str] = lambda found, names: ", ".join(
         str(getattr(found, name)) for name in names if getattr(found, name)
     )  # those of a latency's conditions that differ from others'
@@ -147,7 +147,7 @@ def _mark(
     }  # fmt: skip
     hover = labels.hover.format(
         name=title,
-        accuracy=formatting.percent(row["accuracy"]) + (f" ({labels.chance})" if row["at_chance"] else ""),
+        accuracy=formatting.percent(row["accuracy"]) + (labels.chance if row["at_chance"] else ""),
         size=formatting.size(row["bytes"]),
         latency=times,
     )

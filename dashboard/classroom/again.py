@@ -16,7 +16,7 @@ from core.processes.workers import SupervisorError, ensure_supervisor
 from core.questions.answers import AnswersRequest
 from core.sides import Side, sides
 from dashboard import faults
-from dashboard.i18n import say
+from dashboard.i18n import aside, say
 from dashboard.inspect import evidence
 from dashboard.session import read_only, recall, remember
 
@@ -81,7 +81,7 @@ def _tell(found: list[Checked], missing: int) -> None:
             say("classroom.run"): UserText(one.run).plain(),
             say("classroom.point"): UserText(one.name).plain(),
             say("classroom.logged"): formatting.percent(one.logged),
-            say("classroom.now"): f"{formatting.percent(one.right / one.images)} ({one.right:,} / {one.images:,})",
+            say("classroom.now"): aside(formatting.percent(one.right / one.images), f"{one.right:,} / {one.images:,}"),
             say("classroom.verdict"): _verdict(one),
         }
         for one in found

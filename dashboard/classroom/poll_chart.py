@@ -10,7 +10,7 @@ from core.lessons.blocks import Predict
 from core.lessons.metrics import written
 from dashboard import components
 from dashboard.charts import poll as charts
-from dashboard.i18n import say
+from dashboard.i18n import listed, say
 from dashboard.learn.book import Book
 from dashboard.learn.predicting import came_true, seeds_told, unit_of
 from dashboard.session import dark
@@ -39,7 +39,9 @@ def result(book: Book, block: Predict) -> str:
 def _bars(block: Predict, found: Answers, right: int | None) -> None:
     table = charts.counted([one.text for one in block.choices], [one.choice or 0 for one in found.guesses])
     figure = charts.bars(table, charts.Labels(say("poll.learners"), "", say("poll.came_true")), right, dark=dark())
-    told = ", ".join(f"{name}: {count}" for name, count in zip(table["letter"], table["count"], strict=True))
+    told = listed(
+        say("poll.bar", name=name, count=count) for name, count in zip(table["letter"], table["count"], strict=True)
+    )
     _put(figure, table, say("poll.bars_alt", told=told))
 
 

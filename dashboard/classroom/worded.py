@@ -12,7 +12,7 @@ from core.lessons.blocks import Lesson
 from core.lessons.metrics import UNITS
 from core.points import Point
 from core.workspace import Workspace
-from dashboard.i18n import language, say
+from dashboard.i18n import aside, headed, language, listed, say
 
 T = TypeVar("T")
 
@@ -22,8 +22,8 @@ def called(corner: Corner) -> str:
     of somebody who was taken out with that, since another may be called so now."""
     learner = corner.learner
     if learner.proof:
-        return f"{learner.nickname} ({say(f'classroom.proof_{learner.proof}')})"
-    return f"{learner.nickname} ({say('classroom.is_removed')})" if learner.removed else learner.nickname
+        return aside(learner.nickname, say(f"classroom.proof_{learner.proof}"))
+    return aside(learner.nickname, say("classroom.is_removed")) if learner.removed else learner.nickname
 
 
 def lessons_of(*stores: Workspace) -> dict[str, Lesson]:
@@ -34,14 +34,14 @@ def lessons_of(*stores: Workspace) -> dict[str, Lesson]:
 
 def result(point: Point) -> str:
     """Test accuracy and size of a run's last saved file."""
-    return f"{formatting.accuracy(point)}, {formatting.size(point.bytes)}"
+    return listed((formatting.accuracy(point), formatting.size(point.bytes)))
 
 
 def worded(one: Predicted, lesson: Lesson | None) -> str:
     """Which one it is, and what was predicted or answered, in the lesson's words where it is here and has them."""
     kind = say("classroom.question" if one.is_answer else "classroom.prediction")
     told = _answered(one, lesson) if one.is_answer else _predicted(one, lesson)
-    return f"{kind} {one.place}: {told or _bare(one)}"
+    return headed(f"{kind} {one.place}", told or _bare(one))
 
 
 def _bare(one: Predicted) -> str:

@@ -24,7 +24,7 @@ from core.uploads import LARGEST, MOST_FILES, drop, keep_file, keep_files
 from core.whole_path import whole_path
 from dashboard import faults
 from dashboard.data import asking, basket
-from dashboard.i18n import say
+from dashboard.i18n import aside, listed, say
 from dashboard.session import is_learner, read_only, recall, remember, workspace
 
 SOURCES = ("folder", "archive", "classes", "path")
@@ -179,8 +179,8 @@ def _limits() -> str:
 
 def counted(counts: Mapping[str, int], most: int = 12) -> str:
     """Classes with their images, for Markdown."""
-    told = [f"{UserText(name).md()} ({count})" for name, count in list(counts.items())[:most]]
-    return ", ".join(told) + (" …" if len(counts) > most else "")
+    told = [aside(UserText(name).md(), f"{count}") for name, count in list(counts.items())[:most]]
+    return listed(told) + (" …" if len(counts) > most else "")
 
 
 # what it becomes

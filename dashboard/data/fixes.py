@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import streamlit as st
 
@@ -12,7 +12,7 @@ from core.escaping import UserText
 from core.report_cache import kept_picture
 from dashboard.classroom import teachers_own
 from dashboard.data.changes import LeaveOut, Reshape, ask, off
-from dashboard.i18n import say
+from dashboard.i18n import listed, say
 from dashboard.session import workspace
 
 THIN = 10  # images of a class below which little can be learned
@@ -72,7 +72,9 @@ def _two_classes(report: Report, number: int, group: Alike) -> None:
     """One image in several classes: no network can be right about it."""
     with st.container(border=True, key=f"data_group_{number}"):
         labels = list(dict.fromkeys(member.label for member in group.members))
-        st.markdown(say("data.two_classes" if group.exact else "data.two_classes_near", classes=_named(labels, " / ")))
+        st.markdown(
+            say("data.two_classes" if group.exact else "data.two_classes_near", classes=_named(labels, " / ".join))
+        )
         _picture(report, number, group)
         with st.container(horizontal=True):
             for place, label in enumerate(labels[:4]):
@@ -117,7 +119,7 @@ def _surplus(group: Alike) -> list[Member]:
 
 
 def _picture(report: Report, number: int, group: Alike) -> None:
-    names = ", ".join(f"{UserText(m.name).md()} ({_label(m)}, {say(f'data.{m.split}')})" for m in group.members)
+    names = listed(map(_member, group.members))
     more = " …" if group.count > len(group.members) else ""
     picture = kept_picture(workspace(), report.dataset, f"group-{number}")
     if picture is not None:
@@ -125,10 +127,16 @@ def _picture(report: Report, number: int, group: Alike) -> None:
     st.caption(f"{names}{more}")
 
 
+def _member(member: Member) -> str:
+    """Its name, class and split."""
+    name = UserText(member.name).md()
+    return say("data.group_member", name=name, label=_label(member), split=say(f"data.{member.split}"))
+
+
 def _label(member: Member) -> str:
     return UserText(member.label).md() if member.label else say("data.no_label")
 
 
-def _named(names: Sequence[str], between: str = ", ") -> str:
-    told = between.join(UserText(name).md() for name in names[:8])
+def _named(names: Sequence[str], join: Callable[[Iterable[str]], str] = listed) -> str:
+    told = join(UserText(name).md() for name in names[:8])
     return told + (" …" if len(names) > 8 else "")

@@ -46,9 +46,9 @@ def _card(now: Draft, place: int, faults: Sequence[UserError], orderable: bool) 
     with st.container(border=True, gap="small", key=f"design_step_{place}"):
         _head(now, place)
         about = source(entry.source) or (UserText(entry.source).md(),)
-        written = say("design.written", place=place, method=step.method)
         explained = terms.of_option(f"{step.stage}.{step.method}")
-        st.caption(" · ".join(filter(None, (spoken(entry.summary), *about, written, explained))))
+        written = say("design.written", place=place, method=step.method)
+        st.caption(" · ".join(filter(None, (spoken(entry.summary), *about, explained))), help=written)
         known = {f"steps.{place}.{option.name}" for option in entry.options}
         elsewhere = [fault for fault in faults if fault.field not in known]
         if orderable and any(fault.code == "conflicting_steps" for fault in elsewhere):

@@ -13,7 +13,7 @@ from core.machine import machine
 from core.questions.layers import Filters, Layer, Layers, LayersRequest
 from dashboard import components
 from dashboard.charts import layer_costs, weights
-from dashboard.i18n import say
+from dashboard.i18n import listed, say
 from dashboard.inspect import latest
 from dashboard.inspect.choice import Choice
 from dashboard.picture_row import Tile, picture_row
@@ -76,7 +76,7 @@ def told(found: Layers) -> list[str]:
             slowed=formatting.two_digits(found.slowed)),
     ]  # fmt: skip
     if found.others:
-        named = ", ".join(f"{UserText(one.op).md()} {micro(one.microseconds)}" for one in found.others[:6])
+        named = listed(f"{UserText(one.op).md()} {micro(one.microseconds)}" for one in found.others[:6])
         lines.append(say("layers.others", named=named))
     lines.append(say("layers.between" if found.between >= 0 else "layers.beside", time=micro(abs(found.between))))
     if found.noisy:

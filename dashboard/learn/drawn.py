@@ -21,7 +21,7 @@ from dashboard.charts import curves, run_points, style, sweep
 from dashboard.charts.chance import Level
 from dashboard.charts.style import MARKS
 from dashboard.design import effects
-from dashboard.i18n import control_name, say, template
+from dashboard.i18n import aside, control_name, say, template, together
 from dashboard.learn import acting, mapped
 from dashboard.learn.book import PICTURE, Book
 from dashboard.learn.plotted import put
@@ -145,11 +145,11 @@ def _points(book: Book, block: Chart, place: int) -> None:
     table = run_points.info(summary)
     labels = run_points.Labels(
         x=say("live.size"), y=say("live.test_accuracy"), stages={s: say(f"status.{s}") for s in STAGES},
-        control=say("components.control"), hover=template("live.hover"), chance=say("chance.badge"),
+        control=say("components.control"), hover=template("live.hover"), chance=aside("", say("chance.badge")),
     )  # fmt: skip
     levels = [*_chance(summary, of_test=True), *_level(book, run, "accuracy")]
     figure = run_points.figure(table, labels, levels=levels, dark=dark())
-    alt = " ".join([say("live.landing_alt", points=len(table)), *(level.hint for level in levels)])
+    alt = together([say("live.landing_alt", points=len(table)), *(level.hint for level in levels)])
     put(figure, table, f"points_{place}", alt)
     _whose(run, own is not None, book)
 
@@ -171,7 +171,7 @@ def _curves(book: Book, block: Chart, place: int) -> None:
     figure = curves.figure(table, labels, levels=levels, dark=dark(), training=True)
     last = table.dropna(subset=["validation_accuracy"]).tail(1)
     best = formatting.percent(float(last["validation_accuracy"].iloc[0]) if len(last) else None)
-    alt = " ".join([say("live.curves_alt", lines=len(lines), last=best), *(level.hint for level in levels)])
+    alt = together([say("live.curves_alt", lines=len(lines), last=best), *(level.hint for level in levels)])
     put(figure, table, f"curves_{place}", alt)
     _whose(run, mine is not None, book)
 

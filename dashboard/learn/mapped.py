@@ -13,7 +13,7 @@ from core.lessons.references import point_of
 from core.questions.feature_map import FeatureMap
 from core.runs import RunSummary
 from dashboard.charts import feature_map as chart
-from dashboard.i18n import control_name, say, spoken, template
+from dashboard.i18n import control_name, headed, say, spoken, template
 from dashboard.learn.plotted import put
 from dashboard.session import dark
 
@@ -61,7 +61,7 @@ def _plane(found: FeatureMap, title: str, name: str) -> None:
     figure.for_each_trace(_one_entry_a_class)
     st.markdown(f"**{title[:1].upper()}{title[1:]}**")
     alt = say("inspect.map_alt", images=len(found.x), width=found.width, groups=len(order))
-    put(figure, table, name, f"{title}: {alt}")
+    put(figure, table, name, headed(title, alt))
 
 
 def _one_entry_a_class(trace: Scatter) -> None:

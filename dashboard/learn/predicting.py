@@ -12,7 +12,7 @@ from core.lessons.blocks import Predict
 from core.lessons.diary import Diary, Prediction, asked_of, fits
 from core.lessons.metrics import UNITS, Unit, written
 from core.lessons.references import Look
-from dashboard.i18n import say
+from dashboard.i18n import aside, say
 from dashboard.learn.book import Book, keep
 from dashboard.session import widget
 
@@ -115,7 +115,7 @@ def seeds_told(book: Book, block: Predict) -> str:
     if len(counts) < 2:
         return ""
     texts = [UserText(choice.text).md() for choice in block.choices]
-    told = " · ".join(f"{texts[right]} ({counts[right]})" for right in sorted(counts))
+    told = " · ".join(aside(texts[right], str(counts[right])) for right in sorted(counts))
     return say("learn.seeds_differ", count=counts.total(), outcomes=told)
 
 

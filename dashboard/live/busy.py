@@ -12,13 +12,14 @@ from core.load import Sample, others, sample
 from core.processes.identity import read_identity
 from core.processes.workers import supervisor
 from core.runs import Run
+from core.state import RunState, Status
 from dashboard.i18n import say
 from dashboard.session import workspace
 
 OVER = 5  # samples: what is said does not flicker
 APART = 3.0  # seconds between two: reading the table of processes costs as much as drawing the page
 MUCH = 0.25  # of the machine
-ROOM = "\u00a0"
+ROOM = "&nbsp;"  # Streamlit cuts a blank itself off
 
 
 @st.cache_resource(show_spinner=False)
@@ -37,8 +38,9 @@ def share(run: Run) -> float | None:
     return others(kept[0], kept[-1])
 
 
-def draw(run: Run) -> None:
-    """A line while more than a quarter is used by others; else its room, so that nothing below moves when it comes."""
-    used = share(run) or 0.0
+def draw(run: Run, state: RunState) -> None:
+    """A line while the run is at work and more than a quarter is used by others; else its room, so that nothing below
+    moves when it comes or goes."""
+    used = (share(run) or 0.0) if state.status is Status.RUNNING else 0.0
     told = f":orange[:material/speed:] {say('live.busy', percent=10 * round(10 * used))}"
     st.caption(told if used >= MUCH else ROOM)

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 import streamlit as st
 
 from core import formatting, run_table
 from core.escaping import UserText
+from core.recipe import Step
 from core.runs import Run
 from core.state import RunState
 from core.summary import RunSummary
-from dashboard import engine_words
-from dashboard.i18n import named, say
+from dashboard import environment_words, step_names
+from dashboard.i18n import headed, listed, named, say
 from dashboard.live import sensitivity
 
 LINES = 200
 
 
-def draw(run: Run, state: RunState) -> None:
+def draw(run: Run, state: RunState, steps: Sequence[Step]) -> None:
     """Shut until it is asked for; then read anew at every redraw of the page."""
     shown = st.expander(say("details.title"), icon=":material/terminal:", key="details", on_change="rerun")
     if not shown.open:
@@ -33,7 +36,7 @@ def draw(run: Run, state: RunState) -> None:
         with environment:
             _environment(run.summary())
         with files:
-            _files(run, state)
+            _files(run, state, steps)
         with layers:
             sensitivity.draw(run, state)
 
@@ -63,21 +66,22 @@ def _environment(summary: RunSummary) -> None:
         st.caption(say("details.last_start"))
     for environment, points in summary.environments:
         if several:
-            names = ", ".join(UserText(named(point.stage, point.method, point.name)).md() for point in points)
+            names = listed(UserText(named(point.stage, point.method, point.name)).md() for point in points)
             st.caption(say("details.measured_here", names=names) if points else say("details.measured_nothing"))
-        told = [(UserText(name).md(), UserText(value).md()) for name, value in environment.items()]
+        told = [(UserText(name).md(), UserText(value).md()) for name, value in environment_words.rows(environment)]
         rows = pd.DataFrame(told, columns=[say("details.what"), say("details.value")])
         st.table(rows, hide_index=True, border="horizontal", alt=say("details.machine"))
 
 
-def _files(run: Run, state: RunState) -> None:
+def _files(run: Run, state: RunState, steps: Sequence[Step]) -> None:
     """Artifacts with size and hash, and the checkpoints; the path is for the person's own file manager."""
-    rows = [(a.step, a.path, formatting.size(a.bytes), a.sha256) for a in state.artifacts]
+    rows = [(a.step + 1, a.path, formatting.size(a.bytes), a.sha256) for a in state.artifacts]
     names = [say(f"details.{name}") for name in ("step", "file", "size", "hash")]
     st.dataframe(pd.DataFrame(rows, columns=names), hide_index=True, alt=say("details.files"))
     for step in state.steps:
         for note in step.notes:
-            st.caption(f"{step.step}: {engine_words.md(note)}")
+            told = step_names.in_words(note, steps, step.step)
+            st.caption(headed(step_names.step(step.step, step.stage), UserText(told).md()))
     kept = sorted(path for path in run.checkpoints.glob("seed-*/step-*/epoch-*"))
     st.caption(say("details.checkpoints", count=len(kept), folder=UserText(run.folder).md()))
     st.code(f"condenser export {run.id} --out bundle", language=None)

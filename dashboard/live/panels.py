@@ -17,7 +17,7 @@ from core.state import RunState
 from dashboard import chance, components, machines, terms
 from dashboard.charts import curves, run_points
 from dashboard.charts.chance import Level
-from dashboard.i18n import control_name, named, say, template
+from dashboard.i18n import aside, control_name, headed, named, say, template, together
 from dashboard.live import parent
 from dashboard.live.kept import kept
 from dashboard.live.parent import Parent
@@ -104,7 +104,7 @@ def _curves(state: RunState, before: Parent | None, look: _Look) -> Panel:
     )
     last = table.dropna(subset=["validation_accuracy"]).tail(1)
     best = f"{100 * float(last['validation_accuracy'].iloc[0]):.1f} %" if len(last) else "–"
-    alt = " ".join([say("live.curves_alt", lines=len(lines), last=best), *(level.hint for level in levels)])
+    alt = together([say("live.curves_alt", lines=len(lines), last=best), *(level.hint for level in levels)])
     return Panel(document(figure), table, alt, _behind(before, earlier))
 
 
@@ -126,8 +126,8 @@ def line_name(line: str, names: dict[str, str]) -> str:
     chain, _, seed = line.partition("#")
     step, _, control = chain.partition(":")
     name = names.get(step, step)
-    name += f": {UserText(control_name(control)).plot()}" if control else ""
-    return f"{name} (seed {seed})" if seed else name
+    name = headed(name, UserText(control_name(control)).plot()) if control else name
+    return say("live.line_seed", name=name, seed=seed) if seed else name
 
 
 def smoothing() -> None:
@@ -169,12 +169,12 @@ def _landing(state: RunState) -> Panel:
         stages={stage: say(f"status.{stage}") for stage in STAGES},
         control=say("components.control"),
         hover=template("live.hover"),
-        chance=say("chance.badge"),
+        chance=aside("", say("chance.badge")),
         kind=machines.told_one,
     )
     levels = _levels(state, of_test=True)
     figure = run_points.figure(table, labels, levels=levels, dark=dark())
-    alt = " ".join([say("live.landing_alt", points=len(table)), *(level.hint for level in levels)])
+    alt = together([say("live.landing_alt", points=len(table)), *(level.hint for level in levels)])
     return Panel(document(figure), table, alt)
 
 

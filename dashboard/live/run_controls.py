@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import streamlit as st
 
 from core import here
 from core.damage import of_run
 from core.errors import UserError, UserErrors
+from core.escaping import UserText
 from core.processes.workers import ensure_supervisor
+from core.recipe import Step
 from core.runs import Run
 from core.search.pruning import CUT
 from core.state import RunState, Status
-from dashboard import engine_words, faults, run_status
+from dashboard import faults, run_status, step_names
 from dashboard.i18n import known, say
 from dashboard.session import put_query, read_only, recall, remember, widget, workspace
 
@@ -109,13 +112,14 @@ def act(action: Callable[[], object]) -> None:
     st.rerun()
 
 
-def ending(run: Run, state: RunState) -> None:
-    """How the run ended, if not well, with what to do; and what it warned of."""
+def ending(run: Run, state: RunState, steps: Sequence[Step]) -> None:
+    """How the run ended, if not well, with what to do; and what it warned of; its recipe's `steps` in words."""
+    worded = partial(step_names.in_words, steps=steps)
     refusal: tuple[UserError | UserErrors, str] | None = recall("run_controls_refused", None)
     if refusal is not None:
         remember("run_controls_refused", None)
-        faults.refused(*refusal)
-    told = faults.of_run(state)
+        faults.refused(_worded(refusal[0], steps), refusal[1])
+    told = faults.of_run(state, worded)
     if told is not None:
         mild = state.status is not Status.FAILED
         details = "" if state.cause_code == "asked" else diagnostics(run, state)
@@ -125,10 +129,15 @@ def ending(run: Run, state: RunState) -> None:
     for warned in state.warnings:
         if warned.code == CUT and state.status is Status.FINISHED:  # it was seen through all the same
             continue
-        warning = known(f"run_controls.warned_{warned.code}", engine_words.md(warned.message))
+        message = step_names.in_words(warned.message, steps, warned.step)
+        warning = known(f"run_controls.warned_{warned.code}", UserText(message).md())
         st.warning(warning, icon=":material/info:")
     for found in of_run(run, state):
         st.warning(say(f"run_controls.{found.what}", count=found.count), icon=":material/healing:")
+
+
+def _worded(error: UserError | UserErrors, steps: Sequence[Step]) -> UserErrors:
+    return UserErrors(step_names.mistakes(error.errors if isinstance(error, UserErrors) else (error,), steps))
 
 
 def diagnostics(run: Run, state: RunState) -> str:

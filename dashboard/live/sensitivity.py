@@ -56,7 +56,7 @@ def _ask(run: Run, points: list[Point]) -> None:
     busy = asked is not None and not asked.over
     with st.container(horizontal=True, vertical_alignment="bottom", key="sensitivity_ask"):
         step = st.selectbox(
-            say("sensitivity.step"), list(names), len(names) - 1, format_func=lambda n: f"{n} {names[n]}",
+            say("sensitivity.step"), list(names), len(names) - 1, format_func=lambda n: f"{n + 1} {names[n]}",
             key=f"sensitivity_step_{run.id}", width=320,
         )  # fmt: skip
         what = st.segmented_control(
@@ -127,7 +127,7 @@ def show(asked: Asked) -> None:
     figure = chart.figure(table, labels, dark=dark())
     layers = table["layer"].nunique()
     alt = say("sensitivity.alt", layers=layers, weakest=UserText(chart.weakest(table)).plain())
-    st.caption(say("sensitivity.measured", step=asked.step, images=asked.images))
+    st.caption(say("sensitivity.measured", step=asked.step + 1, images=asked.images))
     components.chart(figure, table, key="sensitivity", alt=alt, file="sensitivity")
 
 

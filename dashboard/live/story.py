@@ -1,5 +1,5 @@
-"""What is happening in a run, in words bound to it: what it sets out to do, what goes on now, what is known so far and
-what is not yet."""
+"""What is happening in a run, in words bound to it: what it sets out to do and what goes on now; and what is known so
+far and what is not yet, in the place that is kept for what the run comes to."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from dashboard.live.kept import kept
 
 def draw(run: Run, recipe: Recipe | None, state: RunState) -> None:
     """Open above the charts while the run goes on, and kept when it is over."""
-    told = kept("story", _tells(run, state), lambda: list(lines(run, recipe, state)))
+    told = kept("story", _tells(run, state), lambda: list(lines(recipe, state)))
     if not told:
         return
     head = f":material/lightbulb: **{say('live.happened' if state.status.is_over else 'live.happening')}**"
     with st.container(border=True, key="happening"):
-        explained = terms.of_text("\n".join(told))
+        explained = terms.of_text("\n".join(told[:1]))  # of the plan, which stays
         small = [f":small[{explained}]"] if explained else []
         st.markdown("\n\n".join([head, *told, *small]))  # one block: each further one costs the browser as much again
 
@@ -36,20 +36,22 @@ def _tells(run: Run, state: RunState) -> Hashable:
     """All that the words depend on."""
     told = state.last_progress
     at = told and (told.what, told.control, told.step, 0 if told.what == "training" else told.batches)
-    return run.id, state.status, at, tuple(m.seq for m in state.measured)
+    return run.id, state.status, at
 
 
-def lines(run: Run, recipe: Recipe | None, state: RunState) -> Iterator[str]:
+def lines(recipe: Recipe | None, state: RunState) -> Iterator[str]:
     """The paragraphs."""
     if recipe is not None:
         yield "  \n".join(plan(recipe))
-    if now := run_status.happening(state, recipe):
+    if now := run_status.over(state) if state.status.is_over else run_status.happening(state, recipe):
         yield f":material/arrow_forward: {now}"
-    if state.status.is_over:
-        return
-    if state.points:
-        yield closing.full(closing.of(run, state))
-    yield from unknown(recipe, state)
+
+
+def so_far(run: Run, recipe: Recipe | None, state: RunState) -> None:
+    """What is known of a run that goes on, where it will say what it came to: its end moves nothing."""
+    known = [closing.full(closing.of(run, state))] if state.points else []
+    with st.container(border=True, key="so_far"):
+        st.markdown("\n\n".join([*known, *unknown(recipe, state)]))
 
 
 def plan(recipe: Recipe) -> Iterator[str]:

@@ -6,8 +6,9 @@ import pandas as pd
 import streamlit as st
 
 from core import formatting
+from core.escaping import UserText
 from core.search.space import Vary
-from dashboard import components, engine_words, terms
+from dashboard import components, step_names, terms
 from dashboard.charts import contour
 from dashboard.charts import search as charts
 from dashboard.i18n import say
@@ -176,7 +177,8 @@ def trials(found: Shown) -> None:
         st.dataframe(rows(found), hide_index=True, key="search_table", alt=say("search.table_alt"))
         for trial in found.now.trials:
             if trial.state == "failed":
-                st.caption(say("search.why_failed", number=trial.number + 1, why=engine_words.md(trial.why)))
+                why = UserText(step_names.in_words(trial.why, found.recipe.steps)).md()
+                st.caption(say("search.why_failed", number=trial.number + 1, why=why))
         if cut := sum(trial.state == "cut" for trial in found.now.trials):
             spent = sum(trial.seconds or 0.0 for trial in found.now.trials if trial.state == "cut")
             st.caption(say("search.why_cut", count=cut, time=formatting.duration(spent)))

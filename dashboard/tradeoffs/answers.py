@@ -26,7 +26,7 @@ from core.points import Point
 from core.runs import Run
 from dashboard import closing, components
 from dashboard.charts import classes
-from dashboard.i18n import say, template
+from dashboard.i18n import listed, say, template
 from dashboard.session import dark, workspace
 from dashboard.tradeoffs import pairs, selection
 
@@ -70,7 +70,7 @@ def show(picked: pd.DataFrame) -> None:
         st.caption(say("tradeoffs.classes_of_files"))
     show_changed(same)
     if missing := [str(number) for number in range(1, len(picked) + 1) if number not in same]:
-        st.caption(say("tradeoffs.classes_missing", numbers=", ".join(missing)))
+        st.caption(say("tradeoffs.classes_missing", numbers=listed(missing)))
 
 
 def alike(picked: pd.DataFrame) -> dict[int, Answers]:

@@ -25,7 +25,7 @@ from dashboard.charts.points import SPREAD, further_runtimes, seen_in, spread, t
 from dashboard.charts.style import MARKS
 from dashboard.charts.thinning import thinned
 from dashboard.components import csv
-from dashboard.i18n import language, named, phrase, say, speaking
+from dashboard.i18n import aside, in_turn, language, listed, named, phrase, say, speaking, together
 from dashboard.live_plot import Picked, live_plot
 from dashboard.session import Language, dark, recall, remember, set_widget, widget, within, workspace
 from dashboard.tradeoffs import controls, knob_filter, pairs, report, runtime, selection, view_state
@@ -33,6 +33,7 @@ from dashboard.tradeoffs.view_state import View
 
 FEW_RUNS = 60  # up to here the hover tells what was set otherwise than for the baseline
 MOST_SETTINGS = 5
+BETWEEN_TAGS = ", "  # in a file, whatever the language
 MOST_ROWS = 2000  # of the table; more take seconds to reach the browser
 MOST_COMPARED = 500  # of those with a mark at every difference, which cost a millisecond each
 HEIGHT = 385  # pixels of the table: ten rows
@@ -111,7 +112,7 @@ def show_parallel(points: pd.DataFrame) -> None:
         return
     with fold:
         settings = knob_filter.known(points)
-        st.caption(" ".join((say("tradeoffs.parallel_hint"), terms.of_words("tradeoffs.parallel"))))
+        st.caption(together((say("tradeoffs.parallel_hint"), terms.of_words("tradeoffs.parallel"))))
         if (runs := points["run"].nunique()) > knob_filter.MOST_RUNS:
             st.caption(say("tradeoffs.knobs_part", most=f"{knob_filter.MOST_RUNS:,}", count=f"{runs:,}"))
         chosen = _parallel_knobs(settings)
@@ -124,7 +125,7 @@ def show_parallel(points: pd.DataFrame) -> None:
             say("tradeoffs.parallel_none"),
         )  # fmt: skip
         told = {knob: partial(_value, knob) for knob in chosen}
-        alt = say("tradeoffs.parallel_alt", count=len(table), axes=", ".join([*titles.values(), *axes.values()]))
+        alt = say("tradeoffs.parallel_alt", count=len(table), axes=listed([*titles.values(), *axes.values()]))
         drawn = parallel.figure(table, words, told, dark=dark())
         components.chart(drawn, table, key="tradeoffs_parallel", alt=alt, file="parallel-coordinates")
 
@@ -165,7 +166,7 @@ def labels(view: View, asked: str = "", *, brief: bool = False) -> front.Labels:
         sample=say("tradeoffs.sample"),
         hover=phrase("tradeoffs.hover_brief" if brief else "tradeoffs.hover", language()),
         stages={stage: say(f"tradeoffs.{stage}") for stage in view_state.STAGES},
-        chance=say("chance.badge"),
+        chance=aside("", say("chance.badge")),
         interval=say("tradeoffs.whisker_interval"),
         seeds=say("tradeoffs.whisker_seeds"),
         spread=selection.spread_words(),
@@ -174,12 +175,12 @@ def labels(view: View, asked: str = "", *, brief: bool = False) -> front.Labels:
 
 def alt(table: pd.DataFrame, view: View) -> str:
     """The chart in words."""
-    names = [f"{name} ({run})" for name, run in table[table["front"]][["name", "run_name"]].head(5).to_numpy()]
+    names = [aside(name, run) for name, run in table[table["front"]][["name", "run_name"]].head(5).to_numpy()]
     asked = runtime.asked(table)
     x, y = runtime.axis_title(view.x, asked), runtime.axis_title(view.y, asked)
     front_count = int(table["front"].sum())
-    told = say("tradeoffs.alt", count=len(table), x=x, y=y, front=front_count, best="; ".join(names))
-    return " ".join([told, *(level.hint for level in chance.levels(table, view.y))])
+    told = say("tradeoffs.alt", count=len(table), x=x, y=y, front=front_count, best=in_turn(names))
+    return together([told, *(level.hint for level in chance.levels(table, view.y))])
 
 
 def samples_told(table: pd.DataFrame) -> str:
@@ -187,7 +188,7 @@ def samples_told(table: pd.DataFrame) -> str:
     came = table[table["sample"]]
     if came.empty:
         return ""
-    where = ", ".join(UserText(name).md() for name in pd.unique(came["processor"]) if name)
+    where = listed(UserText(name).md() for name in pd.unique(came["processor"]) if name)
     date = time.strftime("%Y-%m-%d", time.gmtime(came["finished"].max()))
     return say("tradeoffs.told_samples", count=len(came), processor=where, date=date)
 
@@ -367,7 +368,7 @@ def for_eyes(points: pd.DataFrame, found: pd.DataFrame | None = None) -> pd.Data
             "macs": points["macs"],
             "backbone": points["backbone"],
             "status": state,
-            "tags": points["tags"].map(", ".join),
+            "tags": points["tags"].map(listed),
             "sample": points["sample"].map(TICKED),
         }
     )
@@ -426,7 +427,9 @@ def for_file(points: pd.DataFrame, found: pd.DataFrame | None = None) -> pd.Data
     """Every column of the points as measured: shares of 1, bytes, milliseconds; further runtimes' in columns of their
     own. With the `deltas` from a pinned baseline also the difference of the test accuracies, and how many times faster
     each is with the spread of that; each with its verdict, and what that rests on or why there is none."""
-    whole = points.assign(tags=points["tags"].map(", ".join)).drop(columns=["turns", "elsewhere", "asked", "artifact"])
+    whole = points.assign(tags=points["tags"].map(BETWEEN_TAGS.join)).drop(
+        columns=["turns", "elsewhere", "asked", "artifact"]
+    )
     for further in further_runtimes(points):
         there = seen_in(points, further)
         whole = whole.assign(**{f"{further}_{name}": there[name] for name in FURTHER})

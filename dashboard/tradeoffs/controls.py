@@ -17,7 +17,7 @@ from dashboard.charts.front import AREAS, COSTS, QUALITIES
 from dashboard.charts.hover import milliseconds
 from dashboard.charts.points import SPREAD
 from dashboard.charts.style import MARKS
-from dashboard.i18n import say
+from dashboard.i18n import say, together
 from dashboard.session import set_widget, widget
 from dashboard.tradeoffs import knob_filter, pairs, runtime, selection, view_state
 from dashboard.tradeoffs.view_state import View
@@ -186,7 +186,7 @@ def affordable(points: pd.DataFrame, everything: pd.DataFrame, view: View) -> No
         st.markdown(reason(top, reference(points, everything, view).iloc[0]))
         _actions(top, view, "tradeoffs_pick")
         _cheaper(points, limits, top, view)
-        st.caption(" ".join([say("tradeoffs.bounds_dimmed"), *left_out(points, limits), *judged_apart(points, limits)]))
+        st.caption(together([say("tradeoffs.bounds_dimmed"), *left_out(points, limits), *judged_apart(points, limits)]))
 
 
 def _actions(row: pd.Series[Any], view: View, key: str) -> None:
@@ -298,4 +298,4 @@ def none_fits(points: pd.DataFrame, limits: Bounds) -> str:
     chain = points[~points["control"]]
     kept = [say(f"tradeoffs.kept_{name}", count=int(fits.sum())) for name, fits in within(chain, limits).items()]
     told = say("tradeoffs.picked_none", count=len(chain), counts=say("tradeoffs.kept_and").join(kept))
-    return " ".join([told, *left_out(points, limits), *judged_apart(points, limits)])
+    return together([told, *left_out(points, limits), *judged_apart(points, limits)])

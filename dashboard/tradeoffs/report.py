@@ -15,9 +15,9 @@ import plotly.graph_objects as go
 from core.catalog import load_catalog
 from core.datasets import imported_datasets
 from core.escaping import UserText
-from dashboard import closing, engine_words
+from dashboard import closing, engine_words, environment_words, receipt
 from dashboard.charts.style import MARKS, look, standalone
-from dashboard.i18n import say
+from dashboard.i18n import in_turn, listed, say
 from dashboard.session import workspace
 from dashboard.tradeoffs import answers, pairs, runtime, selection
 
@@ -72,7 +72,7 @@ def policy(chart: str) -> str:
 
 def measured_on(points: pd.DataFrame) -> str:
     """How many points of how many runs, on which processors, and when this was written."""
-    where = ", ".join(sorted({str(name) for name in points["processor"] if name})) or "–"
+    where = listed(sorted({str(name) for name in points["processor"] if name})) or "–"
     date = time.strftime("%Y-%m-%d")
     return say("tradeoffs.report_of", count=len(points), runs=points["run"].nunique(), processor=where, date=date)
 
@@ -91,7 +91,7 @@ def chosen(picked: pd.DataFrame) -> Iterator[str]:
         lines += [say("chance.badge")] if row["at_chance"] else []
         lines += selection.gains(pairs.delta(row, beside)) if row["id"] != beside["id"] else []
         point = pairs.point_of(row)
-        lines += map(str, point.receipt.get("no_gain", ()) if point else ())  # type: ignore[arg-type]
+        lines += receipt.no_gain(point) if point else ()
         heading = f"{number} {MARKS.get(stage, '○')} {word}{selection.name(row)}"
         yield f"<section><h3>{text(heading)}</h3>{''.join(f'<div>{text(line)}</div>' for line in lines)}</section>"
     yield from (f"<p>{text(line)}</p>" for line in closing.report_lines(picked))
@@ -137,8 +137,8 @@ def machines(points: pd.DataFrame) -> Iterator[str]:
             found.setdefault(tuple(sorted(environment.items())), []).append(told)
     for facts, names in found.items():
         if len(found) > 1:
-            yield f"<p>{text('; '.join(dict.fromkeys(names)))}</p>"
-        cells = "".join(line("td", pair) for pair in facts)
+            yield f"<p>{text(in_turn(dict.fromkeys(names)))}</p>"
+        cells = "".join(line("td", pair) for pair in environment_words.rows(dict(facts)))
         yield f"<table><tbody>{cells}</tbody></table>"
 
 

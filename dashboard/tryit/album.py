@@ -13,7 +13,7 @@ from core.sides import Side
 from dashboard import faults
 from dashboard.data import asking
 from dashboard.data.asking import Outcome
-from dashboard.i18n import say
+from dashboard.i18n import headed, say
 from dashboard.picture_row import Tile, picture_row
 from dashboard.session import read_only, recall, remember
 from dashboard.tryit.models import heading
@@ -86,4 +86,4 @@ def _guesses(models: Sequence[Side], one: Disputed, found: Disagreements) -> Non
     for name, guess in zip(found.points, one.guesses, strict=True):
         mark = "✓" if guess.index == one.label else "✗"
         label = UserText(found.classes[guess.index]).md()
-        st.markdown(f"{mark} {heading(names[name])}: **{label}** {100 * guess.probability:.1f} %")
+        st.markdown(headed(f"{mark} {heading(names[name])}", f"**{label}** {100 * guess.probability:.1f} %"))

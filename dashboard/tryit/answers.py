@@ -19,7 +19,7 @@ from core.sides import Side
 from core.uploads import drop, keep_files
 from dashboard import bundle, components, engine_words, faults
 from dashboard.data import asking
-from dashboard.i18n import say
+from dashboard.i18n import listed, say
 from dashboard.session import forget, read_only, recall, remember, workspace
 from dashboard.tryit.given import Given
 from dashboard.tryit.models import heading
@@ -167,7 +167,7 @@ def lamp(picture: Given, found: Classified) -> None:
     ]
     counts = {name: answers.count(name) for name in dict.fromkeys(answers)}
     if len(counts) > 1:
-        said = ", ".join(f"{count} × {UserText(name).md()}" for name, count in counts.items())
+        said = listed(f"{count} × {UserText(name).md()}" for name, count in counts.items())
         st.warning(_with_truth(say("tryit.disagree", said=said), picture), icon=":material/call_split:")
     elif len(answers) > 1:
         told = say("tryit.agree", count=len(answers), label=UserText(answers[0]).md())

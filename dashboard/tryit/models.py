@@ -15,7 +15,7 @@ from core.questions.classify import MOST_POINTS
 from core.sides import Side, side
 from dashboard import components
 from dashboard.charts.style import MARKS
-from dashboard.i18n import named, say
+from dashboard.i18n import aside, named, say
 from dashboard.session import put_query, raw_query, widget, workspace
 from dashboard.tradeoffs.points_cache import stored
 
@@ -85,8 +85,8 @@ def _title(row: pd.Series, run: str) -> str:
     """A point in a menu: that of another run with its run's name."""
     word = say("components.control") + " " if row["control"] else ""
     name = UserText(named(str(row["stage"]), str(row["method"]), str(row["name"]))).plain()
-    other = f" ({UserText(row['run_name']).plain()})" if row["run"] != run else ""
-    return f"{MARKS.get(str(row['stage']), '○')} {word}{name}{other}"
+    title = f"{MARKS.get(str(row['stage']), '○')} {word}{name}"
+    return title if row["run"] == run else aside(title, UserText(row["run_name"]).plain())
 
 
 def _there(idents: Sequence[str]) -> list[Side]:

@@ -185,10 +185,10 @@ def engine_phrases_of(subject: str) -> dict[str, str]:
 
 
 SAID = {
-    "3 images rotated upright by their EXIF data: a.jpg, b.jpg …": "3 张图片已按 EXIF 信息转正：a.jpg, b.jpg …",
+    "3 images rotated upright by their EXIF data: a.jpg, b.jpg …": "3 张图片已按 EXIF 信息转正：a.jpg、b.jpg …",
     "classes were taken from the folders cats (3) (inside each of day, night); not taken as classes: x; if that is "
     "wrong, choose the level with --classes-from":
-        "类别取自 day, night 各自之中的文件夹 cats (3)；未作为类别：x；如果不对，请用 --classes-from 选择层级",
+        "类别取自 day、night 各自之中的文件夹 cats (3)；未作为类别：x；如果不对，请用 --classes-from 选择层级",
     "class folders without usable images: cups (empty, or only hidden files); bowls (3 × damaged or cut off)":
         "没有可用图片的类别文件夹：cups（为空，或只有隐藏文件）；bowls（3 × 损坏或不完整）",
     "steps.1: the student resnet56 (853,018 parameters) is larger than its teacher resnet20 (272,474).":
@@ -202,7 +202,9 @@ SAID = {
         "在 a 与 b 共有的 3 个类别上进行域适应。a 的其他类别未用于训练和测试：x。b 没有这些类别：y。",
     "40 images make fewer than 8 batches of 64: batches of 5, 8 steps an epoch, in which each passes about 2 times.":
         "40 张图像不足 8 批（每批 64 张）：每批 5 张，每轮 8 步，每张图像约经过 2 次。",
-    "keep with own/mine: a, b and 1,200 more": "对 own/mine 使用 keep：a, b，另有 1,200 个",
+    "keep with own/mine: a, b and 1,200 more": "对 own/mine 使用 keep：a、b，另有 1,200 个",
+    "class folders without usable images: salt, pepper and oil (empty, or only hidden files)":
+        "没有可用图片的类别文件夹：salt, pepper and oil（为空，或只有隐藏文件）",
     "cups.zip: its directory is cut off": "cups.zip：目录不完整",
     "a whole number from 1 to 50": "1 到 50 之间的整数",
     "Did you mean 'kd'?": "是否指 'kd'？",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 
@@ -104,6 +105,29 @@ def test_a_mistake_in_a_recipe_is_told_in_chinese(number: int) -> None:
     with speaking("zh"):
         for error in step_names.mistakes(found, steps):
             assert not ENGLISH.search(faults.mistake(error)), error
+
+
+RAW = re.compile(r"steps\.\d|(?<![\w“])(?:labels|pool|ratio|epochs) (?:\\\\)?=|[a-z]_[a-z]")
+
+
+@pytest.mark.parametrize("spoken", ["en", "zh"])
+def test_a_mistake_in_a_recipe_names_fields_and_methods_as_the_page_does(spoken: Literal["en", "zh"]) -> None:
+    more: tuple[dict[str, object], ...] = (
+        {"steps": [STEP, {"stage": "prune", "method": "l2", "target": "macs", "round_to": 0}]},
+        {"steps": [STEP, {"stage": "distill", "method": "kd", "omit": "1"}], "labels": 100},
+        {"steps": [{"stage": "transfer", "method": "pseudo_labels"}]},
+        {"steps": [{"stage": "transfer", "method": "gradual", "epochs": 2, "phases": 5}]},
+        {"steps": [STEP, {"stage": "distill", "method": "fitnet", "student": "mlp"}]},
+        {"steps": [{"stage": "transfer", "method": "keep"}]},
+    )
+    with speaking(spoken):
+        for each in (*BROKEN, *more):
+            data = {"dataset": "digits", "backbone": "resnet20"} | each
+            steps = [Step(str(one["stage"]), str(one["method"])) for one in data["steps"]]  # type: ignore[attr-defined]
+            found = [e for e in check(data, load_catalog()).errors if not e.code.startswith("unknown")]
+            for error in step_names.mistakes(found, steps):
+                told = faults.mistake(error, at_field=True)
+                assert not RAW.search(told), told
 
 
 def test_why_a_run_failed_is_told_in_chinese() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from core.catalog import load_catalog
 from core.recipe_options import RECIPE_OPTIONS
-from dashboard.i18n import FOLDER, phrase, vocabulary
+from dashboard.i18n import FOLDER, aside, headed, in_turn, listed, phrase, speaking, together, vocabulary
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "dashboard").rglob("*.py"))
@@ -190,10 +190,70 @@ AGAINST = {
     "no blank between Chinese": rf"{ZH} +{ZH}",
     "no mark twice": r"。。|，，|；；|：：",
 }  # fmt: skip
-AS_IT_IS = re.compile(r"T恤|:material/[a-z_]+:|(?<=，)\? | 图像数 /")  # a word, an icon, a mark explained, a formula
+AS_IT_IS = re.compile(r"T恤|:material/[a-z_]+:|(?<=，)\? ")  # a word, an icon, a mark explained
+
+
+NAMES = {
+    "cats", "digits", "fashion-mini", "label", "test", "text", "train", "validation",  # of files, folders and columns
+    "attention", "logits", "rollout", "softmax",  # beside the Chinese term
+    "float", "git", "idx", "mlp", "ms", "onnxruntime", "safetensors", "tar", "timm", "torch", "torchvision", "zip",
+    "zlib",
+}  # fmt: skip
+CODE = re.compile(r"{[^{}]*}|`[^`]*`|\]\([^)]*\)|<[^>]*>|:material/[a-z_]+:|:[a-z-]+\[|--\S+|\w+(?:\.\w+)+|\.pth?\b")
+COMMAND = re.compile(r"(?:pip|condenser) [^，。；：）]*|\S*[/_=\[\]*]\S*|(?<=写列名：)text,label")
+TABLE = re.compile(r"^(?:\w+ = |\s*\").*")  # of a lesson, with the quotation marks of TOML
+WORD = re.compile(r"(?<![A-Za-z-])[a-z][a-z-]+(?![A-Za-z\d-])")
+
+
+def english_words(text: str) -> set[str]:
+    """What is no name, no code and no part of a command."""
+    return set(WORD.findall(COMMAND.sub("", CODE.sub("", text)))) - NAMES
+
+
+def test_no_english_word_is_left_in_chinese() -> None:
+    """But for what the engine says of options by their names in a recipe, which `step_names` puts into words."""
+    engine = str((FOLDER / "zh" / "engine").relative_to(ROOT))
+    texts = ((place, text) for place, text in chinese_texts() if re.search(ZH, text) and not place.startswith(engine))
+    assert [(place, text) for place, text in texts if english_words(re.sub(r"^\w+ = ", "", text))] == []
+
+
+def test_chinese_is_quoted_with_its_own_marks_in_pairs() -> None:
+    texts = [(place, TABLE.sub("", text)) for place, text in chinese_texts() if re.search(ZH, text)]
+    assert [(place, text) for place, text in texts if re.search(rf"{ZH}[\"'‘’]|[\"'‘’]{ZH}", text)] == []
+    for pair in ("（）", "“”", "《》", "【】", "()", "[]", "{}"):
+        assert [(place, text) for place, text in texts if text.count(pair[0]) != text.count(pair[1])] == [], pair
+
+
+def test_a_list_on_a_page_has_the_marks_of_its_language() -> None:
+    """`", ".join` is English: `i18n.listed`, `in_turn` and `together` know the person's language."""
+    header = "guard.py"  # which nobody reads
+    english = {", ", "; ", ": "}
+    found = [
+        f"{path.name}:{node.lineno}"
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr == "join" and path.name != header
+        if isinstance(node.value, ast.Constant) and node.value.value in english
+    ]
+    assert found == []
+
+
+def test_lists_and_asides_are_written_as_the_language_does() -> None:
+    told = {}
+    for spoken in ("en", "zh"):
+        with speaking("zh" if spoken == "zh" else "en"):
+            told[spoken] = [listed("ab"), in_turn("ab"), together("ab"), headed("a", "b"), aside("a", "b")]
+    assert told == {"en": ["a, b", "a; b", "a b", "a: b", "a (b)"], "zh": ["a、b", "a；b", "ab", "a：b", "a（b）"]}
 
 
 @pytest.mark.parametrize("rule", AGAINST)
 def test_chinese_is_written_in_one_way(rule: str) -> None:
     texts = ((place, AS_IT_IS.sub("", text)) for place, text in chinese_texts() if re.search(ZH, text))
     assert [(place, text) for place, text in texts if re.search(AGAINST[rule], text)] == []
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "dashboard" / "app_pages").glob("*.py")), ids=lambda path: path.stem)
+def test_no_bare_expression_is_written_on_a_page(path: Path) -> None:
+    """Streamlit writes the value of a statement that is an expression and no call, such as `a() if b else c()`."""
+    nodes = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Expr)]
+    assert [node.lineno for node in nodes if not isinstance(node.value, ast.Call | ast.Constant | ast.Yield)] == []

@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from playwright.sync_api import Page, expect
 
-from core.events import Measured, Progress, RunStarted, StepFinished, StepStarted
+from core.events import Measured, Progress, RunFinished, RunStarted, StepFinished, StepStarted
 from core.points import Latency, Point
 from core.runs import Run
 from core.state import Status
@@ -176,6 +176,31 @@ def test_reloading_attaches_again(site: Site, watched: Watched, engine: Engine) 
     assert engine.run.id in watched.page.url
     assert not engine.run.state().status.is_over
     watched.is_clean()
+
+
+SHIFTED = """() => {
+  window.shifted = 0;
+  new PerformanceObserver((list) => list.getEntries().forEach((entry) => { window.shifted += entry.value; }))
+    .observe({ type: "layout-shift" });
+}"""
+
+
+def test_the_end_of_a_run_moves_nothing(site: Site, watched: Watched, engine: Engine) -> None:
+    """What it came to stands where what was known so far stood; the line about what goes on says that it is over."""
+    page = watched.page
+    open_live(site, page, engine.run)
+    engine.stop()
+    engine.point()
+    page.wait_for_selector(".st-key-points")
+    wait_until_drawn(page)
+    page.wait_for_timeout(1500)
+    page.evaluate(SHIFTED)
+    engine.run.emit(RunFinished())
+    page.wait_for_selector(".st-key-closing")
+    page.wait_for_selector(".st-key-where >> text=finished")
+    wait_until_drawn(page)
+    page.wait_for_timeout(1500)
+    assert page.evaluate("window.shifted") < 0.02
 
 
 def test_cancel_is_acknowledged_within_a_second(site: Site, watched: Watched, engine: Engine) -> None:

@@ -301,6 +301,23 @@ def test_what_is_happening_is_told_with_the_runs_own_numbers(workspace: Workspac
     assert "5,000 images its probabilities" in text(shown("live", run=run.id))
 
 
+def test_what_a_run_warned_of_and_failed_by_is_told_in_the_pages_names(workspace: Workspace, language: str) -> None:
+    """Of the demo: step 3 prunes, and its second step has a temperature."""
+    warned = "steps.2: ratio = 0 removes nothing; the step only renews batch-norm statistics and trains."
+    wrong = "steps.1.temperature: got 0; allowed: a number from 0.1 to 100. Set temperature to 1."
+    found = {"code": "x", "field": "steps.1.temperature", "given": "0", "allowed": "y", "fix": "z", "message": wrong}
+    run = make(workspace, Warned(None, "recipe", warned), RunFailed(found, ""))
+    app = shown("live", language, run=run.id)
+    told = "\n".join(str(element.value) for element in (*app.warning, *app.error))  # not the details
+    assert "steps." not in told
+    expected = {
+        "en": ("step 3, Prune", "“Pruning ratio”", "step 2, Distill", "Set “Temperature” to 1"),
+        "zh": ("第 3 步（剪枝）", "“剪枝率”", "第 2 步（蒸馏）", "将“温度”设为 1"),
+    }
+    for words in expected[language]:
+        assert words in told.replace("\\", "").replace("\u2060", "")
+
+
 def test_the_details_show_log_recipe_machine_and_files(workspace: Workspace) -> None:
     run = make(workspace, RunFinished())
     run.log.write_text("the worker's last words", encoding="utf-8")

@@ -462,7 +462,7 @@ class StepChain:
         try:
             return self._kept(number)
         except UserError as error:
-            message = f"A file of step {number} is not as it was measured, so the step is done again. {error}"
+            message = f"A file of steps.{number} is not as it was measured, so the step is done again. {error}"
             self.run.emit(Warned(number, error.code, message))
             return None
 
@@ -477,12 +477,12 @@ class StepChain:
             hashes: dict[str, str] = json.loads(read_sealed(folder / HASHES))
             damaged = [name for name, digest in hashes.items() if file_hash(folder / name) != digest]
         except (OSError, DamagedError) as error:
-            raise UserError("damaged_artifact", f"step {number}", str(error), "its stored files", RESUME) from error
+            raise UserError("damaged_artifact", f"steps.{number}", str(error), "its stored files", RESUME) from error
         if not hashes:
-            raise UserError("damaged_artifact", f"step {number}", f"an empty {HASHES}", "its stored files", RESUME)
+            raise UserError("damaged_artifact", f"steps.{number}", f"an empty {HASHES}", "its stored files", RESUME)
         if damaged:
             allowed = "the files as the step wrote them"
-            raise UserError("damaged_artifact", f"step {number}", ", ".join(damaged), allowed, RESUME)
+            raise UserError("damaged_artifact", f"steps.{number}", ", ".join(damaged), allowed, RESUME)
 
     def _record_file(self, number: int, path: Path) -> None:
         relative = path.relative_to(self.run.folder).as_posix()

@@ -111,7 +111,7 @@ class TrainedTransfer(Transfer, ABC):
     )  # fmt: skip
     balance: bool = knob(
         False, "Balance classes", "Rare classes count more: a label's weight is images / (classes · class images).",
-        zh=("类别均衡", "稀有类别权重更大：每个标签的权重为 图像数 /（类别数 · 该类图像数）。"),
+        zh=("类别均衡", "稀有类别权重更大：每个标签的权重为图像数除以类别数与该类图像数之积。"),
     )  # fmt: skip
     average: float = knob(
         0.0, "Weight averaging",
