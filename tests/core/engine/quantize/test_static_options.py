@@ -193,9 +193,9 @@ def biases(model: onnx.ModelProto) -> dict[str, NDArray[np.float32]]:
 
 
 @pytest.mark.parametrize("options", [{"float_head": True}, {"max_drop": 1.0}])
-def test_layers_that_stay_float_keep_their_bias(
+def test_layers_that_stay_float_keep_their_bias(  # type: ignore[no-untyped-def]
     options: dict[str, object], learned, planted: Path, tmp_path: Path
-) -> None:  # type: ignore[no-untyped-def]
+) -> None:
     """Their weights are not rounded, so there is no shift to take back."""
     made = convert(learned, planted, tmp_path / "made.onnx", bias_correction=True, **options)
     before, after = biases(onnx.load(planted)), biases(onnx.load(tmp_path / "made.onnx"))
