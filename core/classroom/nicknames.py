@@ -30,7 +30,7 @@ SAME_MARKS = str.maketrans(
 )
 LOOKALIKES = str.maketrans(
     "АВЕЅІЈКМНОРСТУХҮԌԚԜӀаеѕіјорсухһԁԛԝӏүԍΑΒΕΖΗΙΚΜΝΟΡΤΥΧοανιρυϲϳՕՍօսոհցզᎪᏴᏟᎠᎬᎻᎫᏦᏞᎷᏢᎡᏚᎢᏙᎳᏃıȷɑɡ",
-    "ABESIJKMHOPCTYXYGQWIaesijopcyxhdqwlygABEZHIKMNOPTYXoavipucjOUouuhgqABCDEHJKLMPRSTVWZijag",
+    "ABESIJKMHOPCTYXYGQWIaesijopcyxhdqwlygABEZHIKMNOPTYXoavipucjOUounhgqABCDEHJKLMPRSTVWZijag",
 )
 STROKES = str.maketrans("Il1|0", "llllO")  # drawn alike in many typefaces
 

@@ -13,6 +13,7 @@ ALIKE = [
     ("BOB", "ВОВ"),
     ("Bob", "ВОВ"),
     ("MAX", "ΜΑΧ"),  # Greek
+    ("oun", "օսո"),  # Armenian
     ("Ana", "ᴬna"),
     ("Ana", "𝐀na"),
     ("Ana", "Ａｎａ"),
