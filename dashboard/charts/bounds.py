@@ -77,8 +77,7 @@ def cheaper(points: pd.DataFrame, bounds: Bounds, than: str, judge: Judge = on_t
     smaller = others[others["bytes"] * MATTERS < top["bytes"]]
     smaller = smaller.sort_values(["bytes", "validation"], ascending=[True, False], kind="stable")
     alike = _as_good(smaller, top, judge)
-    faster = others[_faster(others, top)].sort_values("p50", kind="stable")
-    found = [group["id"].iloc[0] for group in (alike, smaller, faster) if len(group)]
+    found = [group["id"].iloc[0] for group in (alike, smaller, _fastest(others, top)) if len(group)]
     return list(dict.fromkeys(map(str, found)))
 
 
@@ -92,11 +91,11 @@ def _as_good(points: pd.DataFrame, top: Row[Any], judge: Judge) -> pd.DataFrame:
     return points.head(0)
 
 
-def _faster(points: pd.DataFrame, top: pd.Series[Any]) -> pd.Series[bool]:
-    """Which points are faster than `top` beyond the noise, as `comparison.speed` says; of other runs only those with a
-    lower latency are asked."""
-    asked = points[(points["run"] == top["run"]) | (points["p50"] * MATTERS < top["p50"])]
-    told = [speed(row, top) for row in asked[list(OF_SPEED)].to_dict("records")]
-    faster = [found is not None and found.times is not None and found.times > MATTERS for found in told]
-    result: pd.Series[bool] = pd.Series(faster, asked.index, bool).reindex(points.index, fill_value=False)
-    return result
+def _fastest(points: pd.DataFrame, top: Row[Any]) -> pd.DataFrame:
+    """The first by latency of the points that are faster than `top` beyond the noise, as `comparison.speed` says; of
+    other runs only those with a lower latency are asked."""
+    asked = points[(points["run"] == top["run"]) | (points["p50"] * MATTERS < top["p50"]) & ~points["noisy"]]
+    for place, row in asked[list(OF_SPEED)].sort_values("p50", kind="stable").iterrows():
+        if (found := speed(row, top)) is not None and found.times is not None and found.times > MATTERS:
+            return points.loc[[place]]
+    return points.head(0)

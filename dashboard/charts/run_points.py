@@ -62,11 +62,6 @@ def _rows(points: Iterable[Point], of_run: Mapping[str, str], *, control: bool) 
     return rows
 
 
-def processors(table: pd.DataFrame) -> list[str]:
-    """The unlike machines that the latencies of points were measured on, "" where that is not known."""
-    return [str(name) for name in pd.unique(table.dropna(subset=["p50"])["processor"])]
-
-
 def kinds(table: pd.DataFrame) -> list[Conditions]:
     """The unlike conditions that the latencies of points were measured under, in the order of the points."""
     known = table.dropna(subset=["p50"])[[name for name in Conditions._fields if name in table]].drop_duplicates()

@@ -100,7 +100,7 @@ def test_latencies_of_unlike_machines_name_them() -> None:
     first, second = Measured("point", 0, point(0, 4.0)), Measured("point", 0, point(1, 1.0))
     moved = fold([RunStarted(1, {"processor": "<b>Slow"}), first, RunStarted(2, {"processor": "Fast"}), second])
     table = run_points.info(moved)
-    assert run_points.processors(table) == ["<b>Slow", "Fast"]
+    assert [kind.processor for kind in run_points.kinds(table)] == ["<b>Slow", "Fast"]
     drawn = run_points.figure(table, LABELS)
     assert "4 ms (&lt;b&gt;Slow)" in drawn.data[1].hovertemplate
     alike = run_points.info(fold([RunStarted(1, {"processor": "Fast"}), first, second]))
