@@ -37,8 +37,9 @@ def send(record: Record, folder: Path) -> Sent:
 
     Raises UserError `not_a_folder` or OSError.
     """
-    if folder.exists() and not folder.is_dir():
-        raise UserError("not_a_folder", "where", str(folder), "a folder, or one to be made", "Name another one.")
+    there = next(each for each in (folder, *folder.parents) if each.exists())
+    if not there.is_dir():
+        raise UserError("not_a_folder", "where", str(there), "a folder, or one to be made", "Name another one.")
     make_folder(folder, private=False)
     before = sorted(path for path in folder.glob(f"* {record.id}") if path.is_dir())
     mine = before[0] if before else make_folder(folder / f"{UserText(record.name).path()} {record.id}", private=False)

@@ -44,7 +44,8 @@ class Answer:
     are smaller; `together` the best of those that are better but break several bounds at once; `front` those that no
     other beats in accuracy and bytes, by bytes; `nearest` what breaks the bounds
     least where none meets them, and `give_up` what it breaks. A bound on latency holds for one kind of machine and
-    one version of the runtime, `of`: `unlike` are the trials that were timed on another and are not judged."""
+    one version of the runtime, `of`: `unlike` are the trials that were timed on another and are not judged. `ties`
+    counts the others within the bounds that are as good by the goal alone."""
 
     recommended: Trial | None = None
     binding: tuple[Beyond, ...] = ()
@@ -57,6 +58,7 @@ class Answer:
     measured: int = 0
     unlike: tuple[Trial, ...] = ()
     of: str = ""
+    ties: int = 0
 
 
 def answer(trials: Sequence[Trial], bounds: Bounds, teacher: float | None) -> Answer:
@@ -74,10 +76,11 @@ def answer(trials: Sequence[Trial], bounds: Bounds, teacher: float | None) -> An
     best = max(within, key=lambda t: rank(t, bounds))
     beyond = (_beyond(bound, best, known, broken, bounds) for bound in BOUNDS)
     cheaper = [t for t in within if (t.bytes or 0) < (best.bytes or 0)]
+    ties = sum(rank(t, bounds)[0] == rank(best, bounds)[0] for t in within) - 1
     return Answer(
         recommended=best, binding=tuple(each for each in beyond if each is not None),
         cheaper=max(cheaper, key=_accurate, default=None), together=_together(best, known, broken, bounds),
-        front=found.front, within=len(within), measured=len(known), unlike=found.unlike, of=found.of,
+        front=found.front, within=len(within), measured=len(known), unlike=found.unlike, of=found.of, ties=ties,
     )  # fmt: skip
 
 

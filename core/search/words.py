@@ -19,6 +19,8 @@ PHRASES = {
     "only": "It is the only one of {count:trial|trials} within the bounds.",
     "most_accurate_free": "It is the most accurate of {count:trial|trials}.",
     "smallest": "It has the smallest file of {count:trial|trials} within the bounds.",
+    "ties_accuracy": "{ties:other trial is|other trials are} as accurate, and none of them smaller.",
+    "ties_bytes": "{ties:other trial has|other trials have} as small a file, and none of them is more accurate.",
     "binds": "The bound on {bound} binds: trial {number} is {gain}, but {amount}.",
     "binds_none": "No bound stood in the way: none of the trials outside them is better.",
     "binds_together": "No single bound binds: trial {number} is {gain}, but breaks several ({bounds}).",
@@ -117,6 +119,8 @@ def _why(found: Answer, best: Trial, bounds: Bounds, voice: Voice) -> Iterator[s
         yield say("only", count=found.measured)
     else:
         yield say(_reason(bounds, free), count=found.within)
+    if found.ties:
+        yield say("ties_bytes" if bounds.goal == "bytes" else "ties_accuracy", ties=found.ties)
     yield from (_binds(each, best, bounds, voice) for each in found.binding)
     if not found.binding and not free:
         yield say("binds_none") if found.together is None else _together(found.together, best, bounds, voice)

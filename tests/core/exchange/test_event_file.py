@@ -39,6 +39,14 @@ def test_a_part_of_a_path_is_refused(store: Workspace, finished: Run) -> None:
         child.send(Request(str(store.path), finished.id, "tensorboard", "logs"))
 
 
+def test_a_file_in_the_way_is_named(store: Workspace, finished: Run, tmp_path: Path) -> None:
+    (tmp_path / "taken").touch()
+    for where in (tmp_path / "taken", tmp_path / "taken" / "logs"):
+        with pytest.raises(UserError) as caught:
+            child.send(Request(str(store.path), finished.id, "tensorboard", str(where)))
+        assert (caught.value.code, caught.value.given) == ("not_a_folder", str(tmp_path / "taken"))
+
+
 def read(logs: Path) -> Any:
     (folder,) = logs.iterdir()
     found = accumulator.EventAccumulator(str(folder), {accumulator.SCALARS: 0, accumulator.TENSORS: 0})

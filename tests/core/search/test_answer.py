@@ -52,6 +52,21 @@ def test_a_better_trial_that_breaks_two_bounds_is_not_hidden() -> None:
     assert "No single bound binds: trial 7 is 9 points better, but breaks several (bytes, latency)." in told
 
 
+def test_trials_that_are_as_good_are_counted() -> None:
+    """On few validation images many trials have the same accuracy."""
+    same = (trial(0, 0.9, 300), trial(1, 0.9, 200), trial(2, 0.9, 200), trial(3, 0.8, 100), trial(4, 0.85, 200))
+
+    def told(bounds: Bounds) -> str:
+        return sentence(answer(same, bounds, 0.9), bounds, 0.9, Voice())
+
+    assert "Take trial 2" in told(Bounds())
+    assert "most accurate of 5 trials. 2 other trials are as accurate, and none of them smaller." in told(Bounds())
+    assert "1 other trial is as accurate, and none of them smaller." in told(Bounds(bytes=250))
+    assert "2 other trials have" not in told(Bounds(drop=20.0)), "the smallest is alone"
+    assert "2 other trials have as small a file, and none of them is more accurate." in told(Bounds(drop=6.0))
+    assert "as accurate" not in sentence(answer(TRIALS, Bounds(), 0.9), Bounds(), 0.9, Voice())
+
+
 def test_the_bounds_that_would_be_met_are_met() -> None:
     """60,449 bytes are not within a bound of 60.4 kB, nor 1.2345 ms within 1.23 ms."""
     nearest = trial(0, 0.9, 60_449, 1.2345)

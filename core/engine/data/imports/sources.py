@@ -53,10 +53,20 @@ def opened(
         yield source
     elif path.is_file():
         with Archive(path, encoding) as archive:
+            _refuse_workbook(path, archive)
             yield _zip_files(archive)
     else:
         kind = "nothing is there" if not path.exists() else "not a file or folder"
         raise UserError("missing_path", "path", f"{path} ({kind})", "a folder or zip of images", "Check the path.")
+
+
+def _refuse_workbook(path: Path, archive: Archive) -> None:
+    """Raises UserError for a spreadsheet, which is a zip too."""
+    names = {entry.name for entry in archive.entries}
+    if "xl/workbook.xml" in names or {"content.xml", "mimetype"} <= names:
+        allowed = "a folder or zip of images, or a CSV file of texts"
+        fix = "Save it there as CSV, with the columns text and label."
+        raise UserError("workbook", "path", f"{path.name}: a document of an office program", allowed, fix)
 
 
 def _zip_files(archive: Archive) -> Source:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -367,3 +368,14 @@ def test_what_is_for_folders_is_refused_for_a_table(field: str, wishes: Wishes, 
     with pytest.raises(UserError) as caught:
         import_data(given(tmp_path, GOOD), "mine", tmp_path / "datasets", wishes=wishes, shape=shape)
     assert caught.value.field == field
+
+
+@pytest.mark.parametrize("inside", [("[Content_Types].xml", "xl/workbook.xml"), ("mimetype", "content.xml")])
+def test_a_workbook_is_called_one(inside: tuple[str, ...], tmp_path: Path) -> None:
+    """It is a zip, of which none is an image."""
+    with ZipFile(tmp_path / "mails.xlsx", "w") as packed:
+        for name in inside:
+            packed.writestr(name, "<x/>")
+    with pytest.raises(UserError, match="CSV") as caught:
+        import_data(tmp_path / "mails.xlsx", "mails", tmp_path / "sets")
+    assert caught.value.code == "workbook"
