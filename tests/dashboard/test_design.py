@@ -174,7 +174,7 @@ def test_a_target_is_chosen_beside_the_data_set_and_asked_for_where_it_is_needed
     steps = (Step("transfer", "coral"),)
     page.session_state["kept:design.draft"] = draft.Draft(Recipe("to", "glyphs", "resnet8", steps))
     page.run()
-    assert "transfer.coral without a target" in told(page).replace("\\", "")
+    assert "“Adaptation: CORAL” without a target" in told(page).replace("\\", "").replace("\u2060", "")
     menu = page.selectbox(key=key(page, "target_menu"))
     assert menu.value == ""
     assert menu.options[0] == "none"
