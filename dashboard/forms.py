@@ -191,7 +191,7 @@ def backbone_title(facts: Facts) -> str:
 
 def network_title(facts: Facts) -> str:
     """A network that begins without weights, so that there is nothing to fetch: title and parameters."""
-    title = f"{facts['title']} · {count(facts['params'])}"
+    title = f"{engine_words.told(facts['title'])} · {count(facts['params'])}"
     return grouped(title, "own") if group(facts) == "own" else title
 
 

@@ -7,13 +7,15 @@ const OWN = [
   "[role=listbox]", "[data-testid=stDataFrameColumnMenu]", "[data-testid=stDataFrameColumnFormattingMenu]",
   "[data-testid=stDataFrameColumnVisibilityMenu]", "[data-testid=stDataFrameStatisticsMenu]", "[class*=gdg-search]",
   "[data-testid^=stElementToolbar]", TOOLTIP, "[data-testid=stTooltipIcon]", "[data-testid^=stMainMenu]",
-  "[data-testid=stHeader]", "[data-testid=stConnectionStatus]", "[data-testid=stCode]", "[data-testid=stTabs]",
-  "[role=dialog]", "button[data-testid^=stBaseButton]",
+  "[data-testid=stHeader]", "[data-testid^=stSidebar]", "[data-testid=stConnectionStatus]", "[data-testid=stCode]", "[data-testid=stTabs]",
+  "[role=dialog]", "button[data-testid^=stBaseButton]", "[data-testid=stProgress] [role=progressbar]", "[data-testid=stLogo]",
+  "[role=img][aria-label$=' icon']", "[data-testid=stSkipToContent]",
 ].join(",");
-const THEIRS = "[data-testid=stMarkdownContainer], [data-tag], canvas, pre, textarea";
-const OPTION = "[role=option]";
-const OF_ALL_OPTIONS = /^(Select (all|\d+ matches)|Add: .+)$/s; // in a menu, beside what a person may choose
-const ATTRIBUTES = ["aria-label", "placeholder", "title"];
+// what a person wrote or may choose: a menu's own entries, such as that for all, have no key or one that begins with __
+const THEIRS = [
+  "[data-testid=stMarkdownContainer]", "[role=option][data-key]:not([data-key^=__])", "[data-tag]", "canvas", "pre", "textarea",
+].join(",");
+const ATTRIBUTES = ["aria-label", "placeholder", "title", "alt"];
 const TEXT = "text";
 const state = (window.condenserWords ??= {
   forms: [], // Streamlit's words as patterns, each with ours
@@ -58,7 +60,6 @@ function look(element) {
 function read(node) {
   const parent = node.parentElement;
   if (!parent || (parent.closest(THEIRS) && !parent.closest(TOOLTIP))) return;
-  if (parent.closest(OPTION) && !state.kept.has(node) && !OF_ALL_OPTIONS.test(node.nodeValue.trim())) return;
   put(node, TEXT, node.nodeValue, (told) => { node.nodeValue = told; });
 }
 

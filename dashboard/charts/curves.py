@@ -156,6 +156,7 @@ class _Panel:
             ),
             _key(self.y): style.axis(
                 dark, labels.accuracy if column == 0 else "", anchor=self.x, tickformat=".0%", range=[0, 1],
+                showticklabels=column == 0,  # all panels have the same
                 domain=[split + 0.04 * self.grid.training / self.grid.rows, top],
             ),
         }  # fmt: skip

@@ -179,6 +179,6 @@ def _marks(table: pd.DataFrame, x: str, labels: Labels, dark: bool) -> go.Figure
 
 
 def _laid(drawn: go.Figure, x: str, y: str, dark: bool, **more: object) -> go.Figure:
-    axes = {"xaxis": style.axis(dark, x, **more), "yaxis": style.axis(dark, y, tickformat=".0%")}
+    axes = {"xaxis": style.axis(dark, x, **more), "yaxis": style.axis(dark, y, tickformat=".3~p")}
     drawn.update_layout(style.layout(dark, height=HEIGHT, showlegend=True, hovermode="closest", **axes))
     return drawn

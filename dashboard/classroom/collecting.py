@@ -19,7 +19,7 @@ from core.uploads import keep_file
 from core.workspace import Workspace
 from dashboard import engine_words, faults
 from dashboard.classroom.who import tell_copies
-from dashboard.i18n import known, language, say
+from dashboard.i18n import known, language, say, together
 from dashboard.session import forget, read_only, recall, remember, root
 
 FOUND = "class.collected"
@@ -71,8 +71,8 @@ def _tell(found: list[Collected | tuple[str, UserError | UserErrors]]) -> None:
             continue
         for taken in one.taken:
             told = say("classroom.taken", name=UserText(taken.nickname).md(), runs=taken.runs, points=taken.points)
-            told = f"{told} {_lessons(taken)}".strip()
-            st.success(f"{told} {say(f'classroom.proves_{taken.proof}')}", icon=":material/task_alt:")
+            told = together((told, _lessons(taken)))
+            st.success(together((told, say(f"classroom.proves_{taken.proof}"))), icon=":material/task_alt:")
             for corner in corners:
                 if corner.learner.id == taken.corner:
                     tell_copies(corner, corners)

@@ -18,6 +18,7 @@ from core.errors import UserError
 from core.escaping import UserText
 from core.lessons.titles import titled
 from dashboard import faults
+from dashboard.addresses import page_at
 from dashboard.classroom import again, roster
 from dashboard.classroom.seats import Visit, seats
 from dashboard.classroom.worded import called, lessons_of, result, worded
@@ -93,7 +94,7 @@ def _where(corner: Corner, visit: Visit | None) -> str:
         return say("classroom.is_removed")
     if visit is None:
         return say("classroom.not_seen")
-    page = known(f"frame.{visit.page.replace('-', '') or 'home'}", visit.page)
+    page = known(f"frame.{page_at(visit.page)}", visit.page)
     ago = time.time() - visit.seen
     return page if ago < HERE else say("classroom.seen", page=page, minutes=max(1, round(ago / 60)))
 

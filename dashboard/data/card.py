@@ -21,7 +21,7 @@ from dashboard.charts import dataset_counts
 from dashboard.classroom import teachers_own
 from dashboard.data import asking, changes, fixes, news
 from dashboard.design import draft, draft_state, fit
-from dashboard.i18n import known, say
+from dashboard.i18n import known, say, together
 from dashboard.session import dark, forget, read_only, recall, remember, workspace
 
 REPORT = "data.report"  # the slot of the question
@@ -151,7 +151,7 @@ def meaning(report: Report) -> None:
         "data.interval_class", count=smallest.test, name=UserText(smallest.name).md(),
         around=f"{100 * _around(smallest.test):.0f}",
     ) if smallest.test else say("data.interval_none", name=UserText(smallest.name).md())  # fmt: skip
-    st.markdown(f"{told} {of_one}")
+    st.markdown(together((told, of_one)))
 
 
 def without_labels(report: Report) -> None:

@@ -9,7 +9,7 @@ from core.escaping import UserText
 from core.flips import surest_mistakes
 from dashboard import components
 from dashboard.charts import confusion as chart
-from dashboard.i18n import say, template
+from dashboard.i18n import say, template, together
 from dashboard.inspect import evidence, images
 from dashboard.inspect.choice import Choice
 from dashboard.inspect.evidence import Pair
@@ -62,10 +62,10 @@ def described(pair: Pair) -> str:
     told = say("inspect.matrix_alt", classes=len(names), images=f"{len(pair.own.labels):,}")
     worst = chart.most_confused(matrix)
     if worst is None:
-        return f"{told} {say('inspect.matrix_alt_none')}"
+        return together((told, say("inspect.matrix_alt_none")))
     label, answer = (UserText(names[place]).plain() for place in worst)
     count = matrix[worst[0]][worst[1]]
-    return f"{told} {say('inspect.matrix_alt_most', label=label, answer=answer, count=count)}"
+    return together((told, say("inspect.matrix_alt_most", label=label, answer=answer, count=count)))
 
 
 def _picked(found: Picked) -> None:

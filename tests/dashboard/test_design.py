@@ -174,7 +174,7 @@ def test_a_target_is_chosen_beside_the_data_set_and_asked_for_where_it_is_needed
     steps = (Step("transfer", "coral"),)
     page.session_state["kept:design.draft"] = draft.Draft(Recipe("to", "glyphs", "resnet8", steps))
     page.run()
-    assert "transfer.coral without a target" in told(page).replace("\\", "")
+    assert "“Adaptation: CORAL” without a target" in told(page).replace("\\", "").replace("\u2060", "")
     menu = page.selectbox(key=key(page, "target_menu"))
     assert menu.value == ""
     assert menu.options[0] == "none"
@@ -183,7 +183,7 @@ def test_a_target_is_chosen_beside_the_data_set_and_asked_for_where_it_is_needed
     assert recipe(page).target == "digits"
     assert "without a target" not in told(page)
     page.selectbox(key=key(page, "target_menu")).set_value("fashion-mini").run()
-    assert "no class of dataset = glyphs" in told(page).replace("\\", "")
+    assert "no class of “Dataset” = glyphs" in told(page).replace("\\", "")
 
 
 def test_every_method_of_the_catalog_is_shown_whole(page: AppTest) -> None:

@@ -14,7 +14,9 @@ from dashboard.i18n import speaking, vocabulary
 from dashboard.streamlit_words import table
 from tests.browser import Site, Watched, wait_until_drawn
 
-PLACE = re.compile(r"{\w+}|\b1\b|(?<= )(?:result|option)s?\b(?!s? to)")  # and what has a plural
+PLACE = re.compile(
+    r"(?<=[a-z]): {name}$|(?<=exist)|{\w+}|\b1\b|(?<= )(?:result|option)s?\b(?!s? to)"
+)  # and what has a plural
 ENTER = re.compile(r"Press ({key}\+)?Enter to (apply|submit form)")  # put together of parts
 
 
@@ -52,6 +54,12 @@ def test_they_follow_the_language_and_leave_a_persons_words_alone(site: Site, wa
     page.goto(site.at("?lang=zh"))
     wait_until_drawn(page)
     expect(page.get_by_text("No results", exact=True)).to_have_count(1)
+    page.goto(site.at("live?lang=zh"))
+    wait_until_drawn(page)
+    page.locator("[data-testid=stSelectbox] input").first.click()
+    expect(page.get_by_role("option")).to_have_text(re.compile("^No results"))
+    page.keyboard.type("qqqq")
+    expect(page.get_by_role("option")).to_have_text("没有匹配项")
     page.goto(site.at("data?lang=zh"))
     wait_until_drawn(page)
     hint = page.locator("[data-testid=stFileUploaderDropzoneInstructions]").first

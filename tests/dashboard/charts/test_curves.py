@@ -101,6 +101,16 @@ def test_each_step_has_a_panel_of_its_own(state: RunState) -> None:
         assert {shape.yref for shape in drawn.layout.shapes} == {"y", "y2", "y3", "y4"}
 
 
+def test_only_the_leftmost_panels_write_the_shares_that_all_have(state: RunState) -> None:
+    """At 420 pixels those of a second panel lay on the first."""
+    rows = [(step, "prune", f"{step}", float(n), 1.0, 0.4, 0.5) for step in range(4) for n in range(5)]
+    labels = curves.Labels("epoch", "accuracy", "loss", {}, {f"{n}": f"{n + 1} prune" for n in range(4)})
+    drawn = curves.figure(pd.DataFrame(rows, columns=curves.COLUMNS), labels)
+    axes = [drawn.layout[f"yaxis{n}"] for n in ("", 2, 3, 4)]
+    assert [axis.showticklabels for axis in axes] == [True, False, True, False]
+    assert len({tuple(axis.range) for axis in axes}) == 1
+
+
 def test_training_is_drawn_on_demand(state: RunState) -> None:
     table = curves.info(state)
     assert not [t.uid for t in curves.figure(table, LABELS).data if "/loss/" in (t.uid or "")]

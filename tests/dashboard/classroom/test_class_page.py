@@ -23,12 +23,13 @@ from core.runs import Notes, Run
 from core.sealed import seal
 from core.workspace import Workspace
 from dashboard import i18n
+from dashboard.addresses import address_of, page_at
 from dashboard.charts import class_points
 from dashboard.classroom import collecting, handed_page, results
 from dashboard.classroom.seats import HEADER, SHARED
 from dashboard.classroom.worded import worded
-from dashboard.i18n import speaking
-from tests.dashboard.test_pages import DEMO, make, point, shown, text
+from dashboard.i18n import known, speaking
+from tests.dashboard.test_pages import DEMO, PAGES, make, point, shown, text
 
 LABELS = class_points.Labels("size", "validation", "{learner} {name} {validation} {accuracy} {size}", "bar {bar}")
 
@@ -300,6 +301,13 @@ def test_learners_do_not_see_who_was_taken_out(root: Workspace, monkeypatch: pyt
     assert set(_points(shown("classroom"))["learner"]) == {"Bob"}
     sit(monkeypatch, "teacher")
     assert set(_points(shown("classroom"))["learner"]) == {"Bob", "Ana (taken out)"}
+
+
+def test_every_page_that_somebody_is_on_has_its_name() -> None:
+    with speaking("zh"):
+        told = [known(f"frame.{page_at(address_of(name))}", "") for name in (*PAGES, "classroom")]
+    assert all(told)
+    assert page_at("") == "home"
 
 
 def test_without_a_class_there_is_no_page(root: Workspace) -> None:
