@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from core.assets import LESSON_RESULTS, LESSONS
+from core.comparison.sides import Side
 from core.lessons.blocks import SEEDS, Chart, Lesson
 from core.lessons.check import references
 from core.lessons.parse import parse_lesson
@@ -28,7 +29,6 @@ from core.processes.workers import ensure_supervisor, stop_supervisor
 from core.questions.feature_map import FeatureMap, FeatureMapRequest, Plane
 from core.recipe import Recipe
 from core.runs import Run, Status
-from core.sides import Side
 from core.workspace import Workspace
 
 MAP: Plane = "tsne"  # which layout is kept

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from cyclopts import CycloptsError
 
-from core import streams
 from core.commands import (
     backbones,
     catalog,
@@ -23,10 +22,11 @@ from core.commands import (
     storage,
 )
 from core.commands.program import DONE, FAULT, INTERRUPTED, WRONG_INPUT, app, print_document, screen
-from core.disk import disk_error
 from core.errors import UserError, UserErrors
 from core.files import check_failpoint
 from core.processes.workers import SupervisorError
+from core.storage.disk import disk_error
+from core.text import streams
 
 # Each adds its own to the program.
 COMMANDS = (backbones, catalog, dashboard, dataset, exchange, imports, models, runs, searches, slots, storage)

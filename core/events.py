@@ -9,7 +9,7 @@ from zlib import crc32
 from pydantic import BeforeValidator, ConfigDict, JsonValue, TypeAdapter
 from pydantic.dataclasses import dataclass
 
-from core.chance import Chance
+from core.comparison.chance import Chance
 from core.points import Point
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)

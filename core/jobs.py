@@ -17,7 +17,7 @@ from pydantic import JsonValue, TypeAdapter
 
 from core.errors import Choice, UserError, UserErrors
 from core.files import write_atomic
-from core.sealed import read_sealed, seal
+from core.storage.sealed import read_sealed, seal
 
 Document = dict[str, JsonValue]
 DOCUMENT = TypeAdapter(Document)

@@ -8,7 +8,8 @@ from enum import StrEnum
 from itertools import pairwise
 from types import MappingProxyType
 
-from core.chance import Chance
+from core.comparison.chance import Chance
+from core.comparison.gap import gap_recovered
 from core.events import (
     AnyEvent,
     ArtifactSaved,
@@ -28,7 +29,6 @@ from core.events import (
     StepStarted,
     Warned,
 )
-from core.gap import gap_recovered
 from core.points import Point
 
 DAY = 86400.0  # seconds

@@ -20,14 +20,11 @@ from typing import Any
 from platformdirs import user_data_dir
 from pydantic import JsonValue
 
-from core.added_backbones import added
 from core.catalog import Catalog, load_catalog
 from core.classroom.learners import Class, refuse_removed
 from core.classroom.lent import is_lent
 from core.classroom.limits import refuse_disk, refuse_run
 from core.classroom.places import corners, is_corner
-from core.datasets import imported_datasets
-from core.disk import disk_error
 from core.errors import UserError
 from core.files import (
     FULL,
@@ -42,13 +39,16 @@ from core.files import (
     write_atomic,
 )
 from core.jobs import Job
-from core.ledger import Ledger
-from core.models import PREFIX, bare_name, catalog_entries, network_home, remove_network
+from core.own.added_backbones import added
+from core.own.datasets import imported_datasets
+from core.own.models import PREFIX, bare_name, catalog_entries, network_home, remove_network
 from core.questions.request import Request
+from core.run_files.ledger import Ledger
+from core.run_files.summary import Line
 from core.runs import Run, RunSummary
-from core.sealed import seal
 from core.state import Status
-from core.summary import Line
+from core.storage.disk import disk_error
+from core.storage.sealed import seal
 
 __all__ = ["Job", "Workspace"]
 

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import streamlit as st
 
-from core import formatting
-from core.bundling import ZIP
 from core.catalog import load_catalog
 from core.errors import UserError, UserErrors
-from core.escaping import UserText
 from core.files import remove_tree
 from core.jobs import JobProgress
 from core.processes.workers import ensure_supervisor
 from core.questions.bundle import Bundled, BundleRequest, Compared, Format, formats_of, question
+from core.run_files.bundling import ZIP
+from core.text import formatting
+from core.text.escaping import UserText
 from dashboard import faults
 from dashboard.i18n import headed, known, say, spoken
 from dashboard.job_news import news

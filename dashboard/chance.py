@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from core import formatting
-from core.chance import Chance
+from core.comparison.chance import Chance
+from core.text import formatting
 from dashboard.charts.chance import Level
 from dashboard.i18n import say
 

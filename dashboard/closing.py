@@ -8,17 +8,17 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from core import closing_words
-from core.closing import Closing, closing
-from core.closing_words import Voice
-from core.difference import Difference
+from core.comparison import closing_words
+from core.comparison.closing import Closing, closing
+from core.comparison.closing_words import Voice
+from core.comparison.difference import Difference
+from core.comparison.paired import pairing
 from core.errors import UserError
-from core.escaping import UserText
-from core.paired import pairing
 from core.points import Point
+from core.run_files.samples import sample
 from core.runs import Run, RunSummary
-from core.samples import sample
 from core.state import RunState
+from core.text.escaping import UserText
 from dashboard.i18n import control_name, headed, language, named, say
 from dashboard.session import workspace
 

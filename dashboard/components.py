@@ -9,11 +9,11 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from core import formatting
-from core.closing import MATTERS
+from core.comparison.closing import MATTERS
 from core.errors import UserError, UserErrors
-from core.escaping import UserText
 from core.points import Point
+from core.text import formatting
+from core.text.escaping import UserText
 from dashboard import chance, faults, receipt
 from dashboard.charts.style import MARKS
 from dashboard.i18n import named, say

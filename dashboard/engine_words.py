@@ -1,10 +1,10 @@
 """What the engine says, in the person's language: the warnings, reasons and refusals that it writes in English.
 
 They are stored (in a run's log, a receipt, a dataset's card) and read by programs, so that they stay English there. As
-`core.closing_words` does with the reasons in receipts, a sentence is recognised by its English form, and its values are
-put into the Chinese one. `text/zh/engine/` holds both: the key is the English with its places, the value the Chinese. A
-place such as `{why:words}` of the Chinese holds words of the engine too; any other is a name or a number and stays as
-it is. `{n:number}` of the English matches numbers only.
+`core.comparison.closing_words` does with the reasons in receipts, a sentence is recognised by its English form, and its
+values are put into the Chinese one. `text/zh/engine/` holds both: the key is the English with its places, the value the
+Chinese. A place such as `{why:words}` of the Chinese holds words of the engine too; any other is a name or a number and
+stays as it is. `{n:number}` of the English matches numbers only.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import chain, islice
 
-from core.closing_words import PHRASES
-from core.escaping import UserText
+from core.comparison.closing_words import PHRASES
+from core.text.escaping import UserText
 from dashboard.i18n import engine_phrases, language, phrase
 
 NUMBER = r"[-+\d.,]+(?:e[-+]?\d+)?(?: ?(?:[kMGT]?B|[kMGT]|%))?"

@@ -9,11 +9,11 @@ import streamlit as st
 
 from core.catalog import load_catalog
 from core.errors import UserError, UserErrors
-from core.escaping import UserText
 from core.options import Option
 from core.processes.run_monitor import Timeouts
 from core.recipe_options import RECIPE_OPTIONS
 from core.state import RunState, Status
+from core.text.escaping import UserText
 from dashboard import engine_words
 from dashboard.i18n import known, say, spoken
 

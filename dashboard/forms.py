@@ -12,8 +12,8 @@ import streamlit as st
 
 from core.catalog import Facts, load_catalog
 from core.errors import UserError, UserErrors
-from core.formatting import count, size
 from core.options import Option, Value, Words
+from core.text.formatting import count, size
 from dashboard import engine_words
 from dashboard import faults as mistakes
 from dashboard.i18n import say, spoken

@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.assets import LOGO
 from core.classroom.places import class_of
-from core.escaping import UserText
+from core.text.escaping import UserText
 from dashboard import streamlit_words, terms
 from dashboard.addresses import address_of
 from dashboard.classroom import presence

@@ -9,12 +9,12 @@ from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 
-from core import formatting
 from core.catalog import load_catalog
-from core.closing_words import PHRASES
-from core.controls import code_of
+from core.comparison.closing_words import PHRASES
+from core.comparison.controls import code_of
 from core.options import Words
 from core.search.words import PHRASES as ANSWERS
+from core.text import formatting
 from dashboard import session
 from dashboard.session import Language
 

@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from core import here
 from core.assets import RECIPES, shipped
 from core.errors import UserError, UserErrors
+from core.hardware import here
 from core.processes.workers import ensure_supervisor
 from core.recipe import stored_recipe
 from dashboard import faults

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from core import runtimes
-from core.escaping import UserText
-from core.speed import Conditions, unlike
+from core.comparison.speed import Conditions, unlike
+from core.hardware import runtimes
+from core.text.escaping import UserText
 from dashboard.i18n import say
 
 Shown = Callable[[str], str]  # how names of machines are escaped

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from core.escaping import UserText
 from core.options import Option, Value
+from core.text.escaping import UserText
 from dashboard import terms
 from dashboard.i18n import known, language, say, spoken
 

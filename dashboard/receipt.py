@@ -8,12 +8,12 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core import formatting
-from core.closing import MATTERS
-from core.escaping import UserText
-from core.gap import no_share, verdict_on
+from core.comparison.closing import MATTERS
+from core.comparison.gap import no_share, verdict_on
+from core.hardware.runtimes import title
 from core.points import MACHINE, InRuntime, Latency, Point
-from core.runtimes import title
+from core.text import formatting
+from core.text.escaping import UserText
 from dashboard import chance, closing, engine_words, environment_words, step_names, terms
 from dashboard.i18n import aside, in_turn, listed, say
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 
-from core import formatting
 from core.catalog import load_catalog
-from core.escaping import UserText
 from core.events import Progress
 from core.recipe import Recipe
 from core.state import RESTED, RunState, Status
+from core.text import formatting
+from core.text.escaping import UserText
 from dashboard.charts.style import MARKS
 from dashboard.i18n import control_name, listed, say, spoken
 from dashboard.option_words import told_of

@@ -10,11 +10,12 @@ from importlib.util import find_spec
 
 import streamlit as st
 
-from core import formatting, run_table
 from core.errors import UserError, UserErrors
-from core.escaping import UserText
 from core.exchange.sending import Sending
 from core.exchange.sent import EXPERIMENT, Request, Sent, Tool
+from core.run_files import run_table
+from core.text import formatting
+from core.text.escaping import UserText
 from dashboard import faults
 from dashboard.i18n import say
 from dashboard.session import is_learner, recall, remember, visited, widget, workspace

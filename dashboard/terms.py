@@ -7,7 +7,7 @@ from functools import cache, lru_cache
 
 import streamlit as st
 
-from core.glossary import Term, load_glossary
+from core.text.glossary import Term, load_glossary
 from dashboard.addresses import address_of
 from dashboard.i18n import language, say, spoken
 from dashboard.session import Language

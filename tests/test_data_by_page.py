@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import expect
 
-from core.datasets import imported_datasets
+from core.own.datasets import imported_datasets
 from core.processes.dashboard import ensure_dashboard, stop_dashboard
 from core.processes.workers import ensure_supervisor, stop_supervisor
 from core.state import Status

@@ -156,7 +156,7 @@ def test_an_installed_wheel_works_from_any_folder(installed: Path, tmp_path: Pat
     """Lists, checks, profiles, imports, runs, exports and predicts; nothing of the repository is seen."""
     workspace, cwd = tmp_path / "w", tmp_path / folder  # an absolute path stays one
     (tmp_path / "else where" / "assets" / "recipes").mkdir(parents=True)  # called as one of ours
-    code = "import assets, core, core.samples; print(core.__file__, assets.__file__, len(core.samples.samples()))"
+    code = "import assets, core, core.run_files.samples as s; print(core.__file__, assets.__file__, len(s.samples()))"
     seen = subprocess.run([installed / "python", "-P", "-c", code], cwd=cwd, capture_output=True, text=True, check=True)
     *places, samples = seen.stdout.split()
     assert all(str(installed.parent) in place for place in places)

@@ -72,7 +72,7 @@ def test_core_is_light(path: Path) -> None:
 def test_engine_knows_no_page(path: Path) -> None:
     names = set(imported(path))
     assert not {name.partition(".")[0] for name in names} & PAGE
-    assert not names & {"core.cli", "core.processes.supervisor", "core.terminal"}
+    assert not names & {"core.cli", "core.processes.supervisor", "core.commands.terminal"}
 
 
 def test_dashboard_holds_no_torch() -> None:

@@ -3,7 +3,7 @@
 hand-in.json      who, when, and size and SHA-256 of every other file; sealed, and signed by the server of the class
 hand-in.html      the same to read: predictions, answers, results, figures, recipes; it asks for nothing from outside
 lessons/*.json    predictions and answers of each lesson, as the learner's corner keeps them
-runs/<id>.zip     each run as a parcel (core.parcel): recipe, log, notes and saved files, each with its hash
+runs/<id>.zip     each run as a parcel (core.run_files.parcel): recipe, log, notes and saved files, each with its hash
 
 What this proves. A file that is not as it was handed in is found by its hash. With the signature of the class's server,
 nobody but who has the teacher's workspace can change a number and the hashes with it. Without the signature (a run of
@@ -23,17 +23,17 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 from pydantic import BaseModel, Field
 
-from core.bundling import EPOCH
 from core.classroom.learners import Learner, card
 from core.classroom.nicknames import LONGEST
 from core.classroom.places import is_corner, root_of
 from core.classroom.seal_key import is_signed, key_name, sign
 from core.errors import UserError
 from core.files import make_folder, remove_tree, replacing
-from core.parcel import Packed, pack
+from core.run_files.bundling import EPOCH
+from core.run_files.parcel import Packed, pack
+from core.run_files.summary import IMMUTABLE
 from core.runs import Run
-from core.sealed import file_hash, seal
-from core.summary import IMMUTABLE
+from core.storage.sealed import file_hash, seal
 
 MANIFEST, PAGE = "hand-in.json", "hand-in.html"
 FORMAT = 1

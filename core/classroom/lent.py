@@ -14,9 +14,9 @@ from pathlib import Path
 
 from core.classroom.limits import limits
 from core.classroom.places import corners, is_corner, root_of
-from core.datasets import CARD, all_names
 from core.errors import UserError
 from core.files import link, make_folder, remove_file
+from core.own.datasets import CARD, all_names
 
 KINDS = {
     "datasets": re.compile(r"own-[0-9a-f]{16}"),

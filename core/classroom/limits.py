@@ -19,10 +19,10 @@ from pydantic import BaseModel, Field
 from core.classroom.places import class_of, root_of
 from core.errors import UserError
 from core.files import lock, make_folder, write_atomic
-from core.formatting import size
+from core.run_files.summary import IMMUTABLE
 from core.runs import Run
-from core.sealed import read_sealed, seal
-from core.summary import IMMUTABLE
+from core.storage.sealed import read_sealed, seal
+from core.text.formatting import size
 
 FILE = "settings.json"
 UPLOADS = "uploads.json"

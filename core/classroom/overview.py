@@ -15,8 +15,8 @@ from core.classroom.places import class_of
 from core.errors import UserError
 from core.points import Point
 from core.runs import RunSummary, Status
-from core.sealed import read_sealed
 from core.search.store import Search, searches
+from core.storage.sealed import read_sealed
 from core.workspace import Workspace
 
 

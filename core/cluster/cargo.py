@@ -9,15 +9,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.added_backbones import START
 from core.cluster.hashes import Hashes
-from core.datasets import find_home
 from core.errors import UserError, UserErrors
 from core.files import safe_join
-from core.models import PREFIX, bare_name, network_home
+from core.own.added_backbones import START
+from core.own.datasets import find_home
+from core.own.models import PREFIX, bare_name, network_home
 from core.recipe import Recipe, named_backbones
 from core.runs import Run
-from core.sealed import file_hash
+from core.storage.sealed import file_hash
 from core.workspace import Workspace
 
 KINDS = ("runs", "datasets", "models")  # the folders of a workspace that travel

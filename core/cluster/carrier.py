@@ -31,9 +31,9 @@ from core.cluster.nodes import Node, Place, place_of, read_seen, write_seen
 from core.errors import UserError
 from core.files import FULL
 from core.processes.run_monitor import DISK_FULL_EXIT, NODE_LOST, NODE_REFUSED
+from core.processes.slots import need_of
 from core.processes.workers import WORKER
 from core.runs import Run
-from core.slots import need_of
 from core.workspace import Workspace
 
 LOOK = 2.0  # seconds between two looks at the nodes

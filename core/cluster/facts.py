@@ -10,7 +10,7 @@ from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from core.machine import processor
+from core.hardware.machine import processor
 
 PACKAGES = ("condenser", "torch", "torchvision", "onnxruntime")  # what a figure of a run depends on
 CORE = Path(__file__).resolve().parents[1]

@@ -26,7 +26,7 @@ from core.errors import UserError
 from core.files import lock, make_folder, remove_tree, replacing, safe_join, write_atomic
 from core.processes.workers import WORKER, Worker, alive, end, read_identity, start_worker
 from core.runs import Run
-from core.sealed import file_hash
+from core.storage.sealed import file_hash
 from core.workspace import Workspace
 
 FOLDER = "CONDENSER_NODE"  # the folder of a node for all workspaces; by default in its cache folder

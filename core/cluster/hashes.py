@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from core.files import make_folder
-from core.sealed import file_hash, read_kept, write_kept
+from core.storage.sealed import file_hash, read_kept, write_kept
 
 
 class Hashes:

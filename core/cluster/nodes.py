@@ -13,11 +13,11 @@ from dataclasses import asdict, dataclass, field
 
 from core.errors import UserError
 from core.files import remove_file, write_atomic
-from core.formatting import size
+from core.processes.slots import Need
 from core.processes.workers import serving
 from core.runs import Run
-from core.sealed import read_sealed, seal
-from core.slots import Need
+from core.storage.sealed import read_sealed, seal
+from core.text.formatting import size
 from core.workspace import Workspace
 
 FILE = "supervisor-nodes.json"  # in the workspace

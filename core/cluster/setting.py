@@ -9,7 +9,7 @@ from contextlib import suppress
 from core.errors import UserError
 from core.files import remove_file, write_atomic
 from core.processes.workers import serving
-from core.sealed import read_sealed, seal
+from core.storage.sealed import read_sealed, seal
 from core.workspace import Workspace
 
 FILE = "supervisor-cluster.json"

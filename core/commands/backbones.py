@@ -9,10 +9,10 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.console import Console
 
-from core import terminal
-from core.added_backbones import forget
 from core.catalog import TIMM
+from core.commands import terminal
 from core.commands.catalog import line
+from core.commands.import_report import network_report, progress_line
 from core.commands.program import (
     DONE,
     AsJson,
@@ -28,8 +28,8 @@ from core.commands.program import (
     screen,
 )
 from core.errors import UserError, UserErrors
-from core.import_report import network_report, progress_line
-from core.models import PREFIX, read_labels
+from core.own.added_backbones import forget
+from core.own.models import PREFIX, read_labels
 from core.processes.ask import ask
 from core.questions.add_backbone import AddBackboneRequest
 from core.questions.import_network import ImportNetworkRequest

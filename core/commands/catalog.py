@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from core.catalog import Catalog
 from core.commands.program import AsJson, Folder, app, say, screen
-from core.datasets import damaged, damaged_datasets
-from core.models import damaged_network, damaged_networks
+from core.own.datasets import damaged, damaged_datasets
+from core.own.models import damaged_network, damaged_networks
 from core.workspace import Workspace
 
 

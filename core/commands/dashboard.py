@@ -6,14 +6,15 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from core import foreground, formatting
 from core.classroom.network import shared_address
+from core.commands import foreground
 from core.commands.program import DONE, FAULT, AsJson, Folder, app, say, screen
 from core.errors import UserError
 from core.processes import dashboard as dashboard_process
 from core.processes.identity import described, holder
 from core.processes.searches import stop_drivers
 from core.processes.workers import lock_of, stop_supervisor
+from core.text import formatting
 from core.workspace import Workspace
 
 

@@ -7,10 +7,12 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from core import formatting
+from core.commands.import_report import progress_line, report
 from core.commands.program import AsJson, Folder, interruptible, say, screen
 from core.commands.program import app as program
-from core.dataset_edits import (
+from core.comparison.intervals import wilson
+from core.errors import UserError
+from core.own.dataset_edits import (
     AddImages,
     Edit,
     LeaveOut,
@@ -22,17 +24,15 @@ from core.dataset_edits import (
     Resplit,
     Revert,
 )
-from core.dataset_report import Report
-from core.dataset_trash import delete_dataset, deleted_home, restore_dataset
-from core.errors import UserError
-from core.import_report import progress_line, report
-from core.intervals import wilson
+from core.own.dataset_report import Report
+from core.own.dataset_trash import delete_dataset, deleted_home, restore_dataset
 from core.processes.ask import ask
 from core.questions.dataset_edit import Edited, EditRequest
 from core.questions.dataset_fetch import FetchRequest
 from core.questions.dataset_report import ReportRequest
 from core.questions.request import A, Request
 from core.questions.sample_images import SampleImagesRequest
+from core.text import formatting
 from core.workspace import Workspace
 
 TYPICAL = 0.9  # the accuracy for which the interval is reported in advance

@@ -8,18 +8,19 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from core import formatting, parcel, run_table
 from core.classroom.places import class_of
+from core.commands.import_report import progress_line
 from core.commands.program import AsJson, Folder, app, interruptible, say, screen
 from core.errors import UserError
 from core.exchange.sending import Sending
 from core.exchange.sent import EXPERIMENT, Request
 from core.files import write_atomic
-from core.import_report import progress_line
 from core.lessons.titles import titled
 from core.processes.ask import ask
 from core.questions.collect import CollectRequest, Taken
 from core.questions.import_run import ImportRunRequest
+from core.run_files import parcel, run_table
+from core.text import formatting
 from core.workspace import Workspace
 
 PROOFS = {

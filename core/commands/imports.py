@@ -7,8 +7,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from core.commands.import_report import progress_line, report
 from core.commands.program import AsJson, Folder, app, interruptible, refuse_missing, say, screen
-from core.import_report import progress_line, report
 from core.processes.ask import ask
 from core.questions.import_data import ImportRequest
 from core.workspace import Workspace

@@ -7,12 +7,12 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from core.bundle import write_bundle
 from core.commands.backbones import MOST_IMAGES
 from core.commands.program import AsJson, Folder, app, bounded, interruptible, say, screen, store_with
 from core.jobs import Job
 from core.processes.ask import ask
 from core.questions.sensitivity import LIMIT, Row, question, rows
+from core.run_files.bundle import write_bundle
 from core.workspace import Workspace
 
 

@@ -12,11 +12,11 @@ from typing import Annotated
 from cyclopts import App, Parameter
 from rich.console import Console
 
-from core import streams
-from core.datasets import reporting_damage
 from core.errors import UserError
+from core.own.datasets import reporting_damage
 from core.recipe import Recipe, load_recipe, with_settings
-from core.toml import MAX_BYTES
+from core.text import streams
+from core.text.toml import MAX_BYTES
 from core.workspace import Workspace
 
 DONE, FAULT, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130  # exit codes; see core.cli.main

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from rich.console import Console
 
-from core import formatting, here, terminal
 from core.assets import RECIPES, shipped
+from core.commands import terminal
 from core.commands.program import (
     DONE,
     FAULT,
@@ -28,15 +28,17 @@ from core.commands.program import (
 )
 from core.commands.searches import is_search
 from core.commands.searches import resume as resume_search
-from core.damage import of_run
+from core.comparison.paired import with_verdicts
 from core.errors import UserError
-from core.paired import with_verdicts
+from core.hardware import here
 from core.processes import dashboard as dashboard_process
 from core.processes.workers import ensure_supervisor, run_in_foreground
+from core.run_files.summary import Line
 from core.runs import Run, RunSummary
 from core.search.store import find
 from core.state import Status
-from core.summary import Line
+from core.storage.damage import of_run
+from core.text import formatting
 from core.workspace import Workspace
 
 OUR_FAULTS = ("internal", "out_of_memory")

@@ -11,7 +11,6 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.text import Text
 
-from core import here
 from core.commands.program import (
     DONE,
     FAULT,
@@ -26,6 +25,7 @@ from core.commands.program import (
     say,
     screen,
 )
+from core.hardware import here
 from core.processes.searches import ensure_driver
 from core.processes.workers import ensure_supervisor
 from core.search import bounds as limits

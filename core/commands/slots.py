@@ -5,10 +5,10 @@ from __future__ import annotations
 from core.cluster.nodes import place_of
 from core.commands.program import AsJson, Folder, app, say
 from core.errors import UserError
-from core.formatting import Amount
+from core.processes.slots import MOST, Need, Slots, need_of, set_slots, slots
 from core.processes.workers import alive, read_identity
 from core.runs import Run
-from core.slots import MOST, Need, Slots, need_of, set_slots, slots
+from core.text.formatting import Amount
 from core.workspace import Workspace
 
 

@@ -6,9 +6,11 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from core import cache, formatting, terminal
+from core.commands import terminal
 from core.commands.program import DONE, WRONG_INPUT, AsJson, Folder, app, say
-from core.verify import verify
+from core.storage import cache
+from core.storage.verify import verify
+from core.text import formatting
 from core.workspace import Workspace
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from core.engine.data import Dataset, Split, Unlabelled
 from core.events import Work
-from core.machine import no_device
+from core.hardware.machine import no_device
 
 
 def _ignore_note(code: str, message: str) -> None:

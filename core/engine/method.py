@@ -19,7 +19,7 @@ from core.engine.forecast import FileSize, Forecast, Workload, training
 from core.engine.members import members
 from core.engine.training.schedule import Schedule
 from core.errors import UserError, nearest
-from core.machine import lacks, missing_package
+from core.hardware.machine import lacks, missing_package
 from core.options import Option, Value, Words
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class Method(BaseModel, ABC):
 
     def controls(self, model: Model, context: Context) -> dict[str, Callable[[], Model]]:
         """Functions that make the controls of this step from the same incoming `model`, by their codes
-        (`core.controls`); by default none."""
+        (`core.comparison.controls`); by default none."""
         return {}
 
     def controls_at_once(self, context: Context) -> bool:

@@ -22,7 +22,7 @@ from core.engine.backbones.skeleton import on_meta
 from core.engine.model import Model, Preprocessing
 from core.errors import UserError, nearest
 from core.files import write_atomic
-from core.sealed import DamagedError, seal, unseal
+from core.storage.sealed import DamagedError, seal, unseal
 
 FORMAT = 1
 MANIFEST, WEIGHTS = "model.json", "model.safetensors"

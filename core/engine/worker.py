@@ -24,18 +24,18 @@ import timm  # noqa: F401
 import torch
 import torchvision  # noqa: F401
 
-from core.alone import Turns
-from core.disk import disk_error, pause_reason
 from core.engine.context import CancelledError
 from core.engine.pipeline.run import run_recipe
 from core.engine.questions.answer import answer
 from core.errors import UserError, UserErrors
 from core.events import RunCancelled, RunFailed, RunPaused
 from core.files import FULL
+from core.hardware.alone import Turns
+from core.hardware.machine import GPU
 from core.jobs import Job
-from core.machine import GPU
 from core.processes.run_monitor import DISK_FULL_EXIT
 from core.runs import Run
+from core.storage.disk import disk_error, pause_reason
 
 OURS = "a fault of the program"
 CHUNK = 65536

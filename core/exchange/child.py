@@ -11,7 +11,7 @@ from core.errors import UserError
 from core.exchange import address
 from core.exchange.record import record
 from core.exchange.sent import Request, Sent, answer, read_request, refusal
-from core.whole_path import whole_path
+from core.text.whole_path import whole_path
 from core.workspace import Workspace
 
 DEFAULTS = {

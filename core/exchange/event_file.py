@@ -21,11 +21,11 @@ from tensorboard.plugins.text.metadata import create_summary_metadata
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from core.errors import UserError
-from core.escaping import UserText
 from core.exchange.record import PREFIX, Metric, Record
 from core.exchange.sent import Sent
 from core.files import make_folder, replacing
 from core.state import Status
+from core.text.escaping import UserText
 
 VERSION = "brain.Event:2"
 ENDED = {Status.FINISHED: api_pb2.STATUS_SUCCESS, Status.FAILED: api_pb2.STATUS_FAILURE}

@@ -8,11 +8,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from core.artifacts import refuse_damaged
 from core.errors import UserError, UserErrors
 from core.events import Measured, Progress
 from core.points import Point
-from core.run_table import UNITS, figures, reported, told
+from core.run_files.artifacts import refuse_damaged
+from core.run_files.run_table import UNITS, figures, reported, told
 from core.runs import Run
 from core.state import RunState, Status, StepState
 

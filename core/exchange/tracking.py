@@ -21,11 +21,11 @@ from mlflow.entities import Run as Tracked
 from mlflow.exceptions import MlflowException, RestException
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_RUN_NOTE, MLFLOW_SOURCE_NAME
 
-from core import run_table
 from core.errors import UserError
 from core.exchange import address as addresses
 from core.exchange.record import RUN, Metric, Record
 from core.exchange.sent import Sent
+from core.run_files import run_table
 from core.runs import Run
 from core.state import Status
 

@@ -18,7 +18,7 @@ from core.lessons.parse import ID
 from core.lessons.references import Condition, Reference
 from core.lessons.trained import with_training
 from core.runs import Run, RunSummary, Status
-from core.sealed import DamagedError, read_sealed, seal
+from core.storage.sealed import DamagedError, read_sealed, seal
 from core.workspace import Workspace
 
 KEPT = "kept"

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from core import formatting
 from core.lessons.trained import TRAINED
 from core.points import Point
+from core.text import formatting
 
 Kind = Literal["share", "bytes", "params", "macs", "latency"]
 

@@ -23,7 +23,7 @@ from core.lessons.tables import IN_BLOCK, Table, wrong
 from core.options import Option
 from core.recipe import Recipe, parse_recipe, with_settings
 from core.recipe_options import RECIPE_OPTIONS
-from core.toml import write_value
+from core.text.toml import write_value
 
 T = TypeVar("T")
 NAMED = re.compile(r'^\s*name\s*=\s*"([a-z0-9-]{1,40})"', re.MULTILINE)

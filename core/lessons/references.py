@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from statistics import mean
 
-from core import formatting
+from core.comparison.speed import Conditions
+from core.comparison.speed import conditions as conditions_of
 from core.lessons.metrics import METRICS, Kind, written
 from core.options import Value
 from core.points import Point
 from core.runs import RunSummary
-from core.speed import Conditions
-from core.speed import conditions as conditions_of
+from core.text import formatting
 
 PICTURE = "picture"  # stands for the network's own probabilities on the chosen picture
 PICTURED = ("top", "second")

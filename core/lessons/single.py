@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 
 from core.errors import nearest
-from core.glossary import load_glossary
 from core.lessons import blocks
 from core.lessons.blocks import Paragraph
 from core.lessons.metrics import METRICS
 from core.lessons.references import PLACEHOLDER, condition, measures, reference
 from core.lessons.split import Piece
 from core.lessons.tables import Table, plain, wrong
+from core.text.glossary import load_glossary
 
 HEADING = re.compile(r"## +(.+)")
 CHINESE_BREAK = re.compile(r"(?<=[\u3000-\u9fff\uff00-\uffef])\s*\n\s*(?=[\u3000-\u9fff\uff00-\uffef])")

@@ -8,8 +8,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from core import toml
 from core.errors import UserError, nearest
+from core.text import toml
 
 T = TypeVar("T")
 V = TypeVar("V", bound=bool | int | float | str)

@@ -11,10 +11,10 @@ from core.cluster.nodes import Node, choose, forget_seen, place_of, put_place, r
 from core.errors import UserError
 from core.processes.identity import Identity
 from core.processes.run_monitor import Timeouts
+from core.processes.slots import Need, need_of
 from core.processes.spare import Spare
 from core.processes.workers import Worker
 from core.runs import Run
-from core.slots import Need, need_of
 from core.workspace import TRIAL, Workspace
 
 CARRIER = (sys.executable, "-m", "core.cluster.carrier")

@@ -24,7 +24,7 @@ from core.files import lock, remove_file, write_atomic
 from core.processes import process
 from core.processes.identity import Identity, alive, command_of, described, holder, identity, read_identity
 from core.runs import tail
-from core.sealed import read_sealed, seal
+from core.storage.sealed import read_sealed, seal
 from core.workspace import Workspace
 
 DASHBOARD = (sys.executable, "-m", "dashboard.server")

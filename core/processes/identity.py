@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from core.sealed import read_sealed, seal
+from core.storage.sealed import read_sealed, seal
 
 LOCKS = Path("/proc/locks")
 LARGEST_PID = 2**31 - 1

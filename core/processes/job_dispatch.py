@@ -12,7 +12,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from core.disk import disk_error
 from core.errors import UserError
 from core.files import remove_file
 from core.jobs import Job
@@ -22,6 +21,7 @@ from core.processes.run_monitor import Timeouts, death, last_lines
 from core.processes.workers import Worker, alive, end, read_identity
 from core.questions.request import is_overtaken, overtakes
 from core.runs import tail
+from core.storage.disk import disk_error
 
 TRIES = 3  # workers that a long job may lose while they also answer other jobs
 

@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from core.cluster.nodes import PLACE, place_of
 from core.errors import UserError
 from core.files import remove_file
-from core.machine import gpus
+from core.hardware.machine import gpus
 from core.processes.identity import Identity
 from core.processes.run_monitor import Timeouts
+from core.processes.slots import Need, is_room, need_of, slots
 from core.processes.spare import Spare
 from core.processes.workers import Worker
 from core.runs import Run
-from core.slots import Need, is_room, need_of, slots
 from core.workspace import Workspace
 
 

@@ -7,11 +7,11 @@ import time
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from core.disk import free_bytes
 from core.events import RunCancelled, RunInterrupted, RunResumed, RunStalled
-from core.formatting import size
 from core.processes.workers import Identity, Worker, alive, end
 from core.runs import Run, RunState, Status, tail
+from core.storage.disk import free_bytes
+from core.text.formatting import size
 
 DISK_FULL = ("No space left on device", "ENOSPC", "Disk quota exceeded")
 DISK_FULL_EXIT = 28  # exit code of a worker that had no space to record even the pause: ENOSPC

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from core.alone import Turns
+from core.hardware.alone import Turns
 from core.processes.identity import Identity
 from core.processes.run_monitor import Timeouts
 from core.processes.workers import Worker, end, start_worker

@@ -18,12 +18,10 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple, ParamSpec
 
-from core.cache import make_room
 from core.classroom.limits import MINUTES_CODE, time_spent
 from core.classroom.places import is_corner
 from core.cluster.nodes import place_of
 from core.cluster.setting import cluster_of
-from core.disk import disk_message
 from core.errors import UserError
 from core.events import RunCancelled, RunFailed, RunInterrupted, RunPaused, RunQueued
 from core.files import FULL, lock, write_atomic
@@ -37,6 +35,8 @@ from core.processes.run_monitor import Outcome, RunMonitor, Timeouts
 from core.processes.searches import start_driver, unattended
 from core.processes.workers import TAKEN, WORKER, Worker, alive, identity, lock_of, read_identity
 from core.runs import Run, Status
+from core.storage.cache import make_room
+from core.storage.disk import disk_message
 from core.workspace import Workspace
 
 P = ParamSpec("P")

@@ -10,7 +10,7 @@ from core.questions.request import Request
 
 @dataclass(frozen=True)
 class Answers:
-    """The points whose answers are kept now (`core.answers`), and how many of them were already."""
+    """The points whose answers are kept now (`core.run_files.answers`), and how many of them were already."""
 
     points: tuple[str, ...]
     cached: int = 0
@@ -18,7 +18,7 @@ class Answers:
 
 @dataclass(frozen=True)
 class AnswersRequest(Request[Answers]):
-    """The answers of the files of these points, each named as by `core.sides.Side.id`."""
+    """The answers of the files of these points, each named as by `core.comparison.sides.Side.id`."""
 
     kind: ClassVar[str] = "answers"
     overtaken: ClassVar[bool] = True

@@ -1,6 +1,6 @@
 """Request: pack a model as a zip for use elsewhere, unpack it again and compare its answers with the measured ones.
 
-The zip is in the job's folder, under the name `core.bundling.ZIP`.
+The zip is in the job's folder, under the name `core.run_files.bundling.ZIP`.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from core.bundle import point_of
 from core.catalog import Catalog, load_catalog
 from core.errors import UserError, nearest
 from core.questions.request import Request
+from core.run_files.bundle import point_of
 from core.runs import Run
 
 QUANTIZE, INSIDE = "quantize", "onnx"  # the stage whose integers few formats can hold; the format in every bundle

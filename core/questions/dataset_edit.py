@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
-from core.dataset_edits import Edit
+from core.own.dataset_edits import Edit
 from core.questions.request import Request
 
 

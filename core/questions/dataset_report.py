@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from core.dataset_report import Report
+from core.own.dataset_report import Report
 from core.questions.request import Request
 
 

@@ -23,7 +23,7 @@ class ImportedRun:
 
 @dataclass(frozen=True)
 class ImportRunRequest(Request[ImportedRun]):
-    """The run in the zip at `path`; see `core.parcel`."""
+    """The run in the zip at `path`; see `core.run_files.parcel`."""
 
     kind: ClassVar[str] = "import_run"
     overtaken: ClassVar[bool] = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from core.difference import Accuracy, Difference, judged
+from core.comparison.difference import Accuracy, Difference, judged
 from core.questions.request import Request
 
 

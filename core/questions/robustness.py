@@ -31,8 +31,8 @@ class Robustness:
 
 @dataclass(frozen=True)
 class RobustnessRequest(Request[Robustness]):
-    """The points (`core.sides.Side.id`) under every corruption and severity, on at most `limit` test images (0: all),
-    the same share of each class."""
+    """The points (`core.comparison.sides.Side.id`) under every corruption and severity, on at most `limit` test images
+    (0: all), the same share of each class."""
 
     kind: ClassVar[str] = "robustness"
     overtaken: ClassVar[bool] = True

@@ -43,8 +43,9 @@ class Saliency:
 
 @dataclass(frozen=True)
 class SaliencyRequest(Request[Saliency]):
-    """The points, each named as by `core.sides.Side.id`, on the test image at `place` of the first one's run; about the
-    class `target`, None for the first one's answer; by `method`, None for the one that all of them allow."""
+    """The points, each named as by `core.comparison.sides.Side.id`, on the test image at `place` of the first one's
+    run; about the class `target`, None for the first one's answer; by `method`, None for the one that all of them
+    allow."""
 
     kind: ClassVar[str] = "saliency"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from core.backbone_times import BackboneTime
+from core.hardware.backbone_times import BackboneTime
 from core.questions.request import Request
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from core.errors import UserError
-from core.layer_patterns import read_ratios
 from core.options import Value
+from core.rules.layer_patterns import read_ratios
 from core.rules.shared import Given
 
 

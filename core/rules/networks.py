@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from core.catalog import Catalog, Facts, MethodEntry
 from core.errors import UserError, shorten
 from core.options import Value
-from core.preflight import preflight
+from core.rules.preflight import preflight
 from core.rules.shared import Given, attempt, whole
 
 SMALLEST_IMAGE, LARGEST_IMAGE = 8, 1024

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from core import formatting
 from core.errors import UserError
 from core.search.trial import Trial
+from core.text import formatting
 
 Bound = Literal["bytes", "latency", "drop"]
 Goal = Literal["accuracy", "bytes", "latency"]

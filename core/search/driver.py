@@ -13,7 +13,6 @@ from pathlib import Path
 from types import FrameType
 
 from core.catalog import Catalog
-from core.disk import disk_message
 from core.errors import UserError, UserErrors
 from core.files import lock, write_atomic
 from core.options import Value
@@ -30,6 +29,7 @@ from core.search.specification import Specification
 from core.search.store import Search, find
 from core.search.study import Study
 from core.search.trial import Progress
+from core.storage.disk import disk_message
 from core.workspace import Workspace
 
 

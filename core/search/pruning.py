@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from core import formatting
 from core.catalog import Catalog
 from core.options import Value
 from core.recipe import Recipe
 from core.search.space import Vary
 from core.state import RunState, Status
+from core.text import formatting
 
 Pruner = Literal["none", "median", "hyperband"]
 PRUNERS: tuple[Pruner, ...] = ("none", "median", "hyperband")

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from core import formatting
 from core.catalog import Catalog
 from core.errors import UserError, UserErrors
 from core.options import Value
 from core.questions.preview import Preview
 from core.search import space
 from core.search.specification import Specification
+from core.text import formatting
 
 DOUBT = 1.1  # times; estimates of a file were within 4 % in all previews of the bundled recipes
 MOST_PREVIEWS = 24

@@ -8,7 +8,6 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from core import formatting
 from core.errors import UserError
 from core.search import words
 from core.search.answer import answer
@@ -17,6 +16,7 @@ from core.search.specification import Specification
 from core.search.store import Search
 from core.search.store import document as stored
 from core.search.trial import Progress, Trial
+from core.text import formatting
 
 FIGURES = {"accuracy": "accuracy", "bytes": "file size"}
 ENDED = {

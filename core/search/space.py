@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from core import toml
 from core.catalog import Catalog
 from core.options import Option, Value
 from core.recipe import Recipe, Step, check
 from core.recipe_options import RECIPE_OPTIONS
+from core.text import toml
 
 FIXED = ("name", "dataset", "target", "pool", "seed", "seeds", "device", "threads", "latency_threads", "runtimes")
 DIGITS = 3  # significant ones of a number that is tried, at least

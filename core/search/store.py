@@ -19,9 +19,9 @@ from core.classroom.limits import refuse_run
 from core.classroom.places import is_corner
 from core.errors import UserError
 from core.files import lock, make_folder, move, remove_file, remove_tree, safe_join, write_atomic
-from core.sealed import read_sealed, seal
 from core.search.specification import Specification
 from core.search.trial import Progress
+from core.storage.sealed import read_sealed, seal
 from core.workspace import HALF_MADE, ID, QUEUE_LOCK, Workspace, new_id
 
 FOLDER = "searches"

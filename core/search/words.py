@@ -6,12 +6,12 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from core import formatting
 from core.options import Value
 from core.search.answer import Answer, Beyond, GiveUp, Together
 from core.search.bounds import Bound, Bounds, told
 from core.search.space import told_value
 from core.search.trial import Trial
+from core.text import formatting
 
 PHRASES = {
     "take": "Take trial {number}: {figures}. It has {values}.",

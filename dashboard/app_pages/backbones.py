@@ -6,10 +6,10 @@ from collections.abc import Collection
 
 import streamlit as st
 
-from core.backbone_times import times
 from core.catalog import Facts
-from core.models import PREFIX, damaged_networks
-from core.preflight import preflight
+from core.hardware.backbone_times import times
+from core.own.models import PREFIX, damaged_networks
+from core.rules.preflight import preflight
 from dashboard.backbones import filters, news, own, ranking, table, view
 from dashboard.data import asking
 from dashboard.i18n import say

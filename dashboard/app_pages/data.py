@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import streamlit as st
 
 from core.catalog import Facts
-from core.datasets import damaged_datasets, imported_datasets
 from core.errors import UserError
+from core.own.datasets import damaged_datasets, imported_datasets
 from dashboard import components
 from dashboard.data import adding, asking, card, gallery, news
 from dashboard.i18n import say

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import streamlit as st
 
-from core import here
 from core.catalog import Facts, load_catalog
 from core.errors import UserError, UserErrors
-from core.escaping import UserText
+from core.hardware import here
 from core.recipe import Recipe, Step, check
+from core.text.escaping import UserText
 from dashboard import components, launch, run_status, step_names
 from dashboard.design import cards, chain, command, draft, draft_state, presets, preview, varying
 from dashboard.design.changes import Change, changes

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.escaping import UserText
-from core.glossary import Glossary, Term, load_glossary
+from core.text.escaping import UserText
+from core.text.glossary import Glossary, Term, load_glossary
 from dashboard.glossary import entry, into_view
 from dashboard.i18n import say, spoken
 from dashboard.session import put_query, query, raw_query, set_widget, widget

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core import formatting
-from core.escaping import UserText
-from core.machine import machine
+from core.hardware.machine import machine
 from core.runs import Run, RunSummary
+from core.text import formatting
+from core.text.escaping import UserText
 from dashboard import closing, components, faults, frame, launch, run_status
 from dashboard.charts.style import MARKS
 from dashboard.i18n import listed, say

@@ -6,10 +6,10 @@ from importlib.util import find_spec
 
 import streamlit as st
 
-from core.closing import Closing
+from core.comparison.closing import Closing
+from core.comparison.gap import judged
+from core.comparison.paired import pairing
 from core.errors import UserError, UserErrors
-from core.gap import judged
-from core.paired import pairing
 from core.recipe import Recipe
 from core.runs import Run
 from core.state import RunState
@@ -143,7 +143,7 @@ def _onwards(run: Run, found: Closing) -> None:
         "app_pages/inspect.py", label=say("live.inspect"), icon=":material/troubleshoot:",
         query_params={"run": run.id, "point": place},
     )  # fmt: skip
-    if find_spec("core.bundling"):
+    if find_spec("core.run_files.bundling"):
         st.page_link(page, label=say("live.bundle"), icon=":material/download:", query_params={"sel": one})
     st.page_link(
         "app_pages/tryit.py", label=say("live.try_it"), icon=":material/draw:", query_params={"sel": everything}

@@ -6,11 +6,11 @@ from typing import Literal
 
 import streamlit as st
 
-from core import formatting
 from core.errors import UserError
-from core.escaping import UserText
 from core.search import store
 from core.search.store import Search
+from core.text import formatting
+from core.text.escaping import UserText
 from dashboard import components
 from dashboard.i18n import say
 from dashboard.search import actions, drawn

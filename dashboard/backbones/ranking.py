@@ -7,13 +7,13 @@ from collections.abc import Collection, Mapping, Sequence
 import pandas as pd
 import streamlit as st
 
-from core import formatting
 from core.catalog import Facts
-from core.difference import SURE
+from core.comparison.difference import SURE
+from core.comparison.intervals import around
 from core.errors import UserError
-from core.escaping import UserText
-from core.intervals import around
 from core.questions.rank_backbones import Ranking, RankRequest, Row
+from core.text import formatting
+from core.text.escaping import UserText
 from dashboard import faults, terms
 from dashboard.backbones import view
 from dashboard.data import asking

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from core.backbone_times import BackboneTime
 from core.catalog import Facts
+from core.hardware.backbone_times import BackboneTime
 from dashboard.design.cards import weights_of
 
 FLOAT = 4  # bytes of a weight

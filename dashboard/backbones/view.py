@@ -8,11 +8,11 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core import formatting
 from core.catalog import Facts
-from core.escaping import UserText
 from core.questions.time_backbones import TimeBackbonesRequest
 from core.rules.networks import size_faults
+from core.text import formatting
+from core.text.escaping import UserText
 from dashboard import components, engine_words
 from dashboard.backbones.table import VERDICTS
 from dashboard.charts import backbones as chart

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 import plotly.graph_objects as go
 
-from core.escaping import UserText
+from core.text.escaping import UserText
 from dashboard.charts import style, ticks
 
 PLACES = {"here": "circle", "download": "circle-open", "own": "star"}  # where the weights are, and the mark for it

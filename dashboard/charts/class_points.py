@@ -13,10 +13,10 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from core import formatting
 from core.errors import shorten
-from core.escaping import UserText
 from core.points import Point
+from core.text import formatting
+from core.text.escaping import UserText
 from dashboard.charts import style, ticks
 
 COLUMNS = ["learner", "run", "stage", "name", "validation", "accuracy", "low", "bytes"]

@@ -10,9 +10,9 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from core.difference import Accuracy, Difference, judged
-from core.escaping import UserText
-from core.intervals import wilson
+from core.comparison.difference import Accuracy, Difference, judged
+from core.comparison.intervals import wilson
+from core.text.escaping import UserText
 from dashboard.charts import chance, style
 
 COLUMNS = ["point", "stage", "control", "class", "right", "images", "share"]

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from core.catalog import Catalog
-from core.difference import Accuracy, Difference, Paired, judged
+from core.comparison.difference import Accuracy, Difference, Paired, judged
+from core.comparison.speed import Conditions, Speed, Timed, of_medians
 from core.options import Value
 from core.recipe import Recipe
-from core.speed import Conditions, Speed, Timed, of_medians
 from dashboard.charts.points import FIRST_SEED
 
 METHOD = "method"
@@ -103,7 +103,7 @@ def changes(points: Sequence[Mapping[Setting, Value]]) -> list[Change]:
 def on_test(
     point: Row[Any], baseline: Row[Any], count: Callable[[], Paired | None] = lambda: None
 ) -> Difference | None:
-    """The difference of two rows' test accuracies; `count` as in `core.difference.judged`."""
+    """The difference of two rows' test accuracies; `count` as in `core.comparison.difference.judged`."""
     return judged(_accuracy(point), _accuracy(baseline), count)
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pandas as pd
 import plotly.graph_objects as go
 
-from core.confusion import Matrix
-from core.escaping import UserText
+from core.comparison.confusion import Matrix
+from core.text.escaping import UserText
 from dashboard.charts import style
 
 COLUMNS = ["truth", "answer", "images", "share", "before"]

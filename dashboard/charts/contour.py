@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from core.escaping import UserText
 from core.options import Value
+from core.text.escaping import UserText
 from dashboard.charts import style
 
 HEIGHT = 380

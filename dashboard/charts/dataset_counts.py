@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 import pandas as pd
 import plotly.graph_objects as go
 
-from core.dataset_report import ClassCount
-from core.escaping import UserText
+from core.own.dataset_report import ClassCount
+from core.text.escaping import UserText
 from dashboard.charts import style
 
 SPLITS = ("train", "validation", "test")

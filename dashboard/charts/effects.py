@@ -12,7 +12,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from core.escaping import UserText
+from core.text.escaping import UserText
 from dashboard.charts import style
 
 HEIGHT = 320

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pandas as pd
 import plotly.graph_objects as go
 
-from core.escaping import UserText
 from core.questions.feature_map import FeatureMap
+from core.text.escaping import UserText
 from dashboard.charts import style
 
 COLUMNS = ["x", "y", "domain", "image", "class", "group"]

@@ -8,10 +8,10 @@ from math import nan
 
 import pandas as pd
 
-from core import formatting
-from core.escaping import UserText
-from core.formatting import Amount
-from core.runtimes import title
+from core.hardware.runtimes import title
+from core.text import formatting
+from core.text.escaping import UserText
+from core.text.formatting import Amount
 from dashboard.charts.points import spread
 
 LONGEST = 60  # characters of a name

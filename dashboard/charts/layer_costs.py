@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pandas as pd
 import plotly.graph_objects as go
 
-from core.escaping import UserText
 from core.questions.layers import Layer
+from core.text.escaping import UserText
 from dashboard.charts import style
 
 MEASURES = ("bytes", "microseconds", "macs", "signal_to_noise", "sensitivity")

@@ -8,11 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from core.intervals import LOPSIDED
+from core.comparison.intervals import LOPSIDED
+from core.comparison.speed import Conditions, conditions, in_turns
+from core.hardware.runtimes import TITLES
 from core.points import Point
 from core.runs import RunSummary
-from core.runtimes import TITLES
-from core.speed import Conditions, conditions, in_turns
 
 # how right answers are spread, and what they are worth beside others
 SPREAD = ("macro_f1", "balanced_accuracy", "worst_recall", "top5_accuracy", "calibration_error", "agreement")
@@ -63,8 +63,8 @@ def info(summaries: Iterable[RunSummary], *, sample: bool = False) -> pd.DataFra
 
     `id` is `<run>:<step>`, that of a control `<run>:<step>:<name>`; `tags` holds tuples; a run's points are in a row.
     `turns` holds, for each point that its file was timed in turns with, its id and times, low, high and withheld as in
-    `core.speed.Speed`; `elsewhere`, for each further runtime that measured the file, a tuple of the columns IN_RUNTIME.
-    `asked` is the runtime of `seen_in`.
+    `core.comparison.speed.Speed`; `elsewhere`, for each further runtime that measured the file, a tuple of the columns
+    IN_RUNTIME. `asked` is the runtime of `seen_in`.
     """
     return table(row for summary in summaries for row in rows(summary, sample=sample))
 
@@ -188,7 +188,7 @@ def target_spread(points: pd.DataFrame) -> pd.Series[float]:
 
 
 def _around(share: pd.Series[float], low: pd.Series[float], high: pd.Series[float]) -> pd.Series[float]:
-    """`core.intervals.around` of every row."""
+    """`core.comparison.intervals.around` of every row."""
     half: pd.Series[float] = (high - low) / 2
     farther = (high - share).where(high - share > share - low, share - low)
     return half.where(~(farther - half > LOPSIDED), farther)

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from core.escaping import UserText
+from core.text.escaping import UserText
 from dashboard.charts import style
 
 BINS = 40  # over the range of a question: dots nearer to each other than that are stacked

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pandas as pd
 import plotly.graph_objects as go
 
-from core.answers import Calibration
-from core.escaping import UserText
+from core.run_files.answers import Calibration
+from core.text.escaping import UserText
 from dashboard.charts import style
 
 COLUMNS = ["point", "from", "to", "confidence", "right", "images"]

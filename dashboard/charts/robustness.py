@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import pandas as pd
 import plotly.graph_objects as go
 
-from core.corruptions import CORRUPTIONS, KINDS
-from core.escaping import UserText
-from core.intervals import wilson
+from core.comparison.intervals import wilson
+from core.questions.corruptions import CORRUPTIONS, KINDS
 from core.questions.robustness import Corrupted
+from core.text.escaping import UserText
 from dashboard.charts import style
 
 COLUMNS = ["point", "corruption", "severity", "right", "images", "accuracy"]

@@ -10,12 +10,12 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from core import formatting
-from core.escaping import UserText
+from core.comparison.speed import Conditions, conditions, unlike
 from core.points import Point
-from core.speed import Conditions, conditions, unlike
+from core.run_files.summary import RunSummary
 from core.state import RunState
-from core.summary import RunSummary
+from core.text import formatting
+from core.text.escaping import UserText
 from dashboard.charts import chance, style, ticks
 from dashboard.charts.chance import Level
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import pandas as pd
 import plotly.graph_objects as go
 
-from core.escaping import UserText
 from core.options import Value
 from core.search.answer import Answer, rank
 from core.search.bounds import Bounds
 from core.search.trial import Trial
+from core.text.escaping import UserText
 from dashboard.charts import style
 
 HEIGHT = 320

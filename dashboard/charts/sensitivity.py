@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pandas as pd
 import plotly.graph_objects as go
 
-from core.escaping import UserText
 from core.questions.sensitivity import Row
+from core.text.escaping import UserText
 from dashboard.charts import style
 
 COLUMNS = ["layer", "value", "accuracy", "lost"]

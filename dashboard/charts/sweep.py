@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from core.escaping import UserText
+from core.text.escaping import UserText
 from dashboard.charts import style
 
 COLUMNS = ["line", "stage", "value", "figure", "low", "high", "own"]

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
-from core import formatting
 from core.classroom.overview import Corner
+from core.comparison.sides import Side, sides
 from core.errors import UserError, UserErrors
-from core.escaping import UserText
 from core.processes.ask import ask
 from core.processes.workers import SupervisorError, ensure_supervisor
 from core.questions.answers import AnswersRequest
-from core.sides import Side, sides
+from core.text import formatting
+from core.text.escaping import UserText
 from dashboard import faults
 from dashboard.i18n import aside, say
 from dashboard.inspect import evidence

@@ -9,13 +9,13 @@ import streamlit as st
 from core.classroom.overview import everybody
 from core.classroom.places import class_of
 from core.errors import UserError, UserErrors
-from core.escaping import UserText
 from core.files import remove_tree
 from core.lessons.titles import titled
+from core.own.uploads import keep_file
 from core.processes.ask import ask
 from core.processes.workers import SupervisorError, ensure_supervisor
 from core.questions.collect import Collected, CollectRequest, Refused, Taken
-from core.uploads import keep_file
+from core.text.escaping import UserText
 from core.workspace import Workspace
 from dashboard import engine_words, faults
 from dashboard.classroom.who import tell_copies

@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from core.classroom.learners import Class
 from core.classroom.nicknames import LONGEST
 from core.errors import UserError
-from core.escaping import UserText
+from core.text.escaping import UserText
 from dashboard.classroom.slow import Slow, client_of
 
 JOIN = "/class/join"

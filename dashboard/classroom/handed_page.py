@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from core import formatting
 from core.classroom.learners import card
 from core.classroom.overview import Corner, corner_of, last_point
 from core.classroom.places import root_of
 from core.lessons.titles import titled
 from core.runs import RunSummary
+from core.text import formatting
 from core.workspace import Workspace
 from dashboard.charts import class_points
 from dashboard.charts.style import look, standalone

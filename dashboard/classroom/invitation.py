@@ -6,9 +6,9 @@ from __future__ import annotations
 import streamlit as st
 
 from core.errors import UserError
-from core.escaping import UserText
 from core.lessons.diary import fits, read_diary
 from core.lessons.titles import Title, title_of
+from core.text.escaping import UserText
 from dashboard.classroom.showing import Showing, screen
 from dashboard.i18n import language, say
 from dashboard.learn import lessons

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import streamlit as st
 
-from core import formatting
 from core.classroom.hand_in import MOST_RUNS, hand_in, lessons_of
 from core.classroom.learners import card
 from core.classroom.limits import limits, usage
 from core.errors import UserError
-from core.escaping import UserText
 from core.runs import RunSummary
+from core.text import formatting
+from core.text.escaping import UserText
 from dashboard import faults
 from dashboard.classroom import teachers_own
 from dashboard.classroom.handed_page import write

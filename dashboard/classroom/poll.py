@@ -12,8 +12,8 @@ import streamlit as st
 
 from core.classroom.limits import limits
 from core.classroom.poll import Answers, Guess, Poll
-from core.escaping import UserText
 from core.lessons.blocks import Lesson, Predict
+from core.text.escaping import UserText
 from dashboard.charts import poll as charts
 from dashboard.classroom import poll_chart
 from dashboard.classroom.seats import TEACHER

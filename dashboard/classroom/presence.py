@@ -9,7 +9,7 @@ import streamlit as st
 from core.classroom.learners import card
 from core.classroom.lent import lend
 from core.classroom.places import class_of, corners
-from core.escaping import UserText
+from core.text.escaping import UserText
 from core.workspace import Workspace
 from dashboard import faults
 from dashboard.classroom import invitation, poll, teachers_own

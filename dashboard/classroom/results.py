@@ -9,10 +9,10 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from core import formatting
 from core.classroom.limits import limits
 from core.classroom.overview import Corner, everybody
-from core.escaping import UserText
+from core.text import formatting
+from core.text.escaping import UserText
 from dashboard import components
 from dashboard.charts import class_points
 from dashboard.classroom.worded import called

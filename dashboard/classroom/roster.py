@@ -10,7 +10,7 @@ from core.classroom.learners import Class, Learner
 from core.classroom.nicknames import LONGEST
 from core.classroom.overview import Corner, take_out
 from core.errors import UserError
-from core.escaping import UserText
+from core.text.escaping import UserText
 from core.workspace import KEEP_TRASH
 from dashboard import faults
 from dashboard.i18n import known, say

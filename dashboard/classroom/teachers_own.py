@@ -6,16 +6,16 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.added_backbones import added
-from core.added_backbones import file_of as added_file
 from core.classroom.lent import is_lent, shadowed
 from core.classroom.limits import limits
-from core.datasets import all_names, find_home, imported_datasets
 from core.errors import UserError
-from core.escaping import UserText
 from core.lessons import lesson_files
 from core.lessons.blocks import Lesson
-from core.models import network_home, own_networks, read_network
+from core.own.added_backbones import added
+from core.own.added_backbones import file_of as added_file
+from core.own.datasets import all_names, find_home, imported_datasets
+from core.own.models import network_home, own_networks, read_network
+from core.text.escaping import UserText
 from dashboard.i18n import language, say
 from dashboard.session import Language, is_learner, root, workspace
 

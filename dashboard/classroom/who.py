@@ -9,14 +9,14 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from core import formatting
 from core.classroom.hand_in import discard
 from core.classroom.learners import CODE_LASTS, Class
 from core.classroom.limits import Usage, usage
 from core.classroom.overview import Corner, copies, everybody, last_point, stop_all
 from core.errors import UserError
-from core.escaping import UserText
 from core.lessons.titles import titled
+from core.text import formatting
+from core.text.escaping import UserText
 from dashboard import faults
 from dashboard.addresses import page_at
 from dashboard.classroom import again, roster

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-from core import formatting
 from core.classroom.overview import Corner, Predicted
 from core.lessons import lesson_files
 from core.lessons.blocks import Lesson
 from core.lessons.metrics import UNITS
 from core.points import Point
+from core.text import formatting
 from core.workspace import Workspace
 from dashboard.i18n import aside, headed, language, listed, say
 

@@ -11,17 +11,17 @@ from typing import Any
 import streamlit as st
 
 from core.catalog import Facts
-from core.dataset_edits import AddImages
-from core.datasets import normal_name
 from core.errors import UserError
-from core.escaping import UserText
-from core.formatting import size
+from core.own.dataset_edits import AddImages
+from core.own.datasets import normal_name
+from core.own.uploads import LARGEST, MOST_FILES, drop, keep_file, keep_files
 from core.questions.dataset_edit import EditRequest
 from core.questions.import_data import ImportRequest
 from core.questions.request import Request
 from core.questions.sample_images import SampleImagesRequest
-from core.uploads import LARGEST, MOST_FILES, drop, keep_file, keep_files
-from core.whole_path import whole_path
+from core.text.escaping import UserText
+from core.text.formatting import size
+from core.text.whole_path import whole_path
 from dashboard import faults
 from dashboard.data import asking, basket
 from dashboard.i18n import aside, listed, say

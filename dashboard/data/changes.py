@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from core.dataset_edits import (
+from core.own.dataset_edits import (
     Edit,
     LeaveOut,
     MergeClasses,
@@ -16,10 +16,10 @@ from core.dataset_edits import (
     Reshape,
     Resplit,
 )
-from core.dataset_report import Report
-from core.datasets import find_home, images_of
-from core.escaping import UserText
+from core.own.dataset_report import Report
+from core.own.datasets import find_home, images_of
 from core.questions.dataset_edit import EditRequest
+from core.text.escaping import UserText
 from dashboard.data import asking, news
 from dashboard.i18n import say
 from dashboard.session import read_only, widget, workspace

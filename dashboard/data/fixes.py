@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import streamlit as st
 
-from core.dataset_edits import Edit
-from core.dataset_report import Alike, Member, Report
-from core.escaping import UserText
-from core.report_cache import kept_picture
+from core.own.dataset_edits import Edit
+from core.own.dataset_report import Alike, Member, Report
+from core.own.report_cache import kept_picture
+from core.text.escaping import UserText
 from dashboard.classroom import teachers_own
 from dashboard.data.changes import LeaveOut, Reshape, ask, off
 from dashboard.i18n import listed, say

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import streamlit as st
 
-from core import formatting
 from core.catalog import Facts, load_catalog
 from core.errors import UserError
 from core.options import Option, Value, Words
-from core.preflight import preflight
 from core.recipe_options import RECIPE_OPTIONS
+from core.rules.preflight import preflight
+from core.text import formatting
 from dashboard import engine_words
 from dashboard.design import draft, draft_state, fit
 from dashboard.design.draft import Draft

@@ -9,9 +9,9 @@ import streamlit as st
 
 from core.catalog import STAGES, Catalog, MethodEntry, load_catalog
 from core.errors import UserError, UserErrors
-from core.escaping import UserText
 from core.options import Option
 from core.recipe import Recipe, Step
+from core.text.escaping import UserText
 from dashboard import components, step_names, terms
 from dashboard.charts.style import MARKS
 from dashboard.design import augmented, draft, draft_state, effects

@@ -9,13 +9,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from core import toml
 from core.assets import RECIPES
 from core.catalog import Catalog, load_catalog
 from core.errors import UserErrors
-from core.escaping import UserText
 from core.options import Value
 from core.recipe import Recipe, Step, with_settings
+from core.text import toml
+from core.text.escaping import UserText
 from dashboard.design.draft import bundled
 
 BUNDLED = ("demo", "bundled-teacher")

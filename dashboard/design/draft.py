@@ -11,12 +11,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from core import toml
 from core.assets import RECIPES, shipped
 from core.catalog import Catalog, load_catalog
 from core.errors import UserError, UserErrors
 from core.options import Option, Value
 from core.recipe import Recipe, Step, check, parse_recipe
+from core.text import toml
 from dashboard.design.documents import from_data
 
 KEPT = 200  # recipes to go back to

@@ -13,11 +13,11 @@ import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 
-from core import formatting
 from core.assets import EFFECTS, shipped
 from core.catalog import MethodEntry
 from core.options import Value
 from core.recipe import Step
+from core.text import formatting
 from dashboard import components
 from dashboard.charts import effects
 from dashboard.i18n import say

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.drafts import Document
+from core.own.drafts import Document
 from core.recipe import Recipe
 from dashboard.design.documents import from_data
 from dashboard.design.draft import Draft

@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 import pandas as pd
 import streamlit as st
 
-from core import formatting
 from core.catalog import load_catalog
 from core.errors import UserError, UserErrors
-from core.escaping import UserText
 from core.files import remove_tree
 from core.jobs import Job
 from core.processes.workers import supervisor
 from core.questions.preview import Preview, PreviewRequest, Row
 from core.recipe import Recipe, Step
+from core.text import formatting
+from core.text.escaping import UserText
 from dashboard import components, engine_words, faults, step_names, terms
 from dashboard.charts.style import MARKS
 from dashboard.i18n import say, spoken

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import streamlit as st
 
-from core import here
 from core.catalog import Catalog, load_catalog
 from core.errors import UserError, UserErrors
+from core.hardware import here
 from core.options import Option, Value
 from core.processes.searches import start_driver
 from core.processes.workers import ensure_supervisor

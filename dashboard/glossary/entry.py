@@ -9,9 +9,9 @@ from itertools import takewhile
 import streamlit as st
 
 from core.catalog import load_catalog
-from core.glossary import Glossary, Term
 from core.options import Words
 from core.recipe_options import RECIPE_OPTIONS
+from core.text.glossary import Glossary, Term
 from dashboard.i18n import language, say, spoken
 from dashboard.terms import link
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from core.comparison.sides import Side
 from core.points import Point
 from core.runs import Run
-from core.sides import Side
 
 
 @dataclass(frozen=True)

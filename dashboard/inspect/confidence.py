@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core import formatting
-from core.answers import Calibration, Scaling
-from core.sides import Side
+from core.comparison.sides import Side
+from core.run_files.answers import Calibration, Scaling
+from core.text import formatting
 from dashboard import components
 from dashboard.charts import reliability as chart
 from dashboard.i18n import named, say, template

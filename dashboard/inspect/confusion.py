@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from core.escaping import UserText
-from core.flips import surest_mistakes
+from core.comparison.flips import surest_mistakes
+from core.text.escaping import UserText
 from dashboard import components
 from dashboard.charts import confusion as chart
 from dashboard.i18n import say, template, together

@@ -11,13 +11,13 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from core.answers import ABOUT, About, kept_at
-from core.confusion import Matrix, confusion
+from core.comparison.confusion import Matrix, confusion
+from core.comparison.flips import Flips, flips
+from core.comparison.sides import Side, of_same_images
 from core.errors import UserError, UserErrors
-from core.flips import Flips, flips
 from core.questions.answers import AnswersRequest
-from core.sealed import read_kept
-from core.sides import Side, of_same_images
+from core.run_files.answers import ABOUT, About, kept_at
+from core.storage.sealed import read_kept
 from dashboard import faults
 from dashboard.data import asking
 from dashboard.i18n import say
@@ -31,7 +31,7 @@ UNREADABLE = (OSError, ValueError, KeyError, UserErrors)  # a UserError is a Val
 @dataclass(frozen=True)
 class Answered:
     """Of a point's file the probabilities [N, C] for the test images, their labels [N], and what is known of both;
-    those of the validation images beside them, and the suspects [K, 3] of `core.answers`."""
+    those of the validation images beside them, and the suspects [K, 3] of `core.run_files.answers`."""
 
     about: About
     probabilities: NDArray[np.float32]

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
-from core import formatting
+from core.comparison.flips import flips
 from core.errors import UserError, UserErrors
-from core.escaping import UserText
-from core.flips import flips
 from core.questions.feature_map import FeatureMap, FeatureMapRequest, Plane
+from core.text import formatting
+from core.text.escaping import UserText
 from dashboard import components, faults
 from dashboard.charts import feature_map as chart
 from dashboard.data import asking

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from core import formatting
 from core.errors import UserError, UserErrors
-from core.escaping import UserText
-from core.pictures import kept_picture
 from core.questions.pictures import PicturesRequest, Split
+from core.run_files.pictures import kept_picture
+from core.text import formatting
+from core.text.escaping import UserText
 from dashboard import faults
 from dashboard.data import asking
 from dashboard.i18n import say

@@ -7,12 +7,12 @@ from functools import partial
 
 import streamlit as st
 
-from core import formatting
-from core.dataset_edits import Edit, LeaveOut, MoveImages
-from core.datasets import find_home, names_in
-from core.escaping import UserText
+from core.own.dataset_edits import Edit, LeaveOut, MoveImages
+from core.own.datasets import find_home, names_in
 from core.questions.dataset_edit import Edited, EditRequest
 from core.questions.pictures import Split
+from core.text import formatting
+from core.text.escaping import UserText
 from dashboard import faults
 from dashboard.data import asking
 from dashboard.i18n import say

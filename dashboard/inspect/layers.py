@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from core import formatting
-from core.escaping import UserText
-from core.machine import machine
+from core.hardware.machine import machine
 from core.questions.layers import Filters, Layer, Layers, LayersRequest
+from core.text import formatting
+from core.text.escaping import UserText
 from dashboard import components
 from dashboard.charts import layer_costs, weights
 from dashboard.i18n import listed, say

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pandas as pd
 import streamlit as st
 
-from core import formatting
-from core.confusion import balanced_accuracy, macro_f1
-from core.escaping import UserText
-from core.sides import Side
+from core.comparison.confusion import balanced_accuracy, macro_f1
+from core.comparison.sides import Side
+from core.text import formatting
+from core.text.escaping import UserText
 from dashboard import closing, components
 from dashboard.charts import class_intervals as chart
 from dashboard.charts.classes import Mark, change_in

@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core import formatting
+from core.comparison.sides import Side, parent, side, sides
 from core.errors import UserError
-from core.sides import Side, parent, side, sides
+from core.text import formatting
 from dashboard import components
 from dashboard.charts.style import MARKS
 from dashboard.i18n import named, say

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 
 import streamlit as st
 
-from core import formatting
-from core.corruptions import CORRUPTIONS, KINDS, SEVERITIES
 from core.errors import UserError, UserErrors
 from core.processes.workers import ensure_supervisor
+from core.questions.corruptions import CORRUPTIONS, KINDS, SEVERITIES
 from core.questions.robustness import LIMIT, Robustness, RobustnessRequest
+from core.text import formatting
 from dashboard import components, faults
 from dashboard.charts import robustness as chart
 from dashboard.i18n import in_turn, named, say, template

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from core import formatting
-from core.confusion import worst_class
-from core.difference import Accuracy, Paired, judged
-from core.escaping import UserText
-from core.flips import Flips
-from core.paired import compared, right
-from core.sides import Side, of_same_images
+from core.comparison.confusion import worst_class
+from core.comparison.difference import Accuracy, Paired, judged
+from core.comparison.flips import Flips
+from core.comparison.paired import compared, right
+from core.comparison.sides import Side, of_same_images
+from core.text import formatting
+from core.text.escaping import UserText
 from dashboard import closing
 from dashboard.i18n import say
 from dashboard.inspect.choice import Choice

@@ -7,9 +7,9 @@ import base64
 import numpy as np
 import streamlit as st
 
-from core.escaping import UserText
+from core.comparison.sides import Side
 from core.questions.saliency import Look, Method, Saliency, SaliencyRequest
-from core.sides import Side
+from core.text.escaping import UserText
 from dashboard import components
 from dashboard.i18n import say
 from dashboard.inspect import latest

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from core import formatting
 from core.errors import UserError
-from core.escaping import UserText
 from core.lessons.blocks import Knob, LessonRun
 from core.lessons.prepared import prepared
 from core.options import Value
 from core.processes.workers import ensure_supervisor
 from core.runs import Run
 from core.state import RunState, Status
+from core.text import formatting
+from core.text.escaping import UserText
 from dashboard import faults, run_status
 from dashboard.design import draft_state
 from dashboard.i18n import say, spoken

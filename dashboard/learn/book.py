@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from core.errors import UserError
-from core.escaping import UserText
 from core.lessons import diary as diaries
 from core.lessons.blocks import SEEDS, Claim, Lesson, LessonRun
 from core.lessons.diary import Diary, Prediction, fits
@@ -15,6 +14,7 @@ from core.lessons.prepared import of_seed, over_seeds
 from core.lessons.references import Condition, Look, Reference, filled, in_runs
 from core.options import Value
 from core.runs import Run, RunSummary
+from core.text.escaping import UserText
 from dashboard.learn.pictured import picture_look
 from dashboard.session import read_only, recall, remember, widget, workspace
 

@@ -6,16 +6,16 @@ from collections.abc import Iterator
 
 import streamlit as st
 
-from core import formatting
 from core.catalog import STAGES, load_catalog
-from core.escaping import UserText
 from core.lessons.blocks import SEEDS, Chart, LessonRun, Predict
 from core.lessons.metrics import METRICS, written
 from core.lessons.prepared import curves as prepared_curves
 from core.lessons.prepared import of_seed, prepared
 from core.lessons.references import Reference, in_runs, run_key
+from core.run_files.summary import RunSummary
 from core.state import RunState
-from core.summary import RunSummary
+from core.text import formatting
+from core.text.escaping import UserText
 from dashboard import chance
 from dashboard.charts import curves, run_points, style, sweep
 from dashboard.charts.chance import Level

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.escaping import UserText
-from core.glossary import load_glossary
+from core.comparison.speed import unlike
 from core.lessons.blocks import Block, Chart, Claim, Knob, Lesson, Paragraph, Predict, Question
 from core.lessons.diary import forget_diary
 from core.lessons.references import timed_under
-from core.speed import unlike
+from core.text.escaping import UserText
+from core.text.glossary import load_glossary
 from dashboard import faults, machines, terms
 from dashboard.i18n import language, say
 from dashboard.learn import acting, drawn, lessons, predicting

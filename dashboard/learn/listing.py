@@ -6,12 +6,12 @@ import streamlit as st
 
 from core.assets import LESSONS
 from core.errors import UserError, UserErrors
-from core.escaping import UserText
 from core.lessons import lesson_files
 from core.lessons.blocks import Lesson
 from core.lessons.diary import fits, read_diary
 from core.lessons.parse import LANGUAGES
 from core.lessons.split import LARGEST
+from core.text.escaping import UserText
 from dashboard import faults
 from dashboard.i18n import known, language, say
 from dashboard.learn import lessons

@@ -6,12 +6,12 @@ import streamlit as st
 from plotly.graph_objects import Scatter
 
 from core.catalog import load_catalog
-from core.escaping import UserText
 from core.lessons.blocks import LessonRun
 from core.lessons.prepared import maps
 from core.lessons.references import point_of
 from core.questions.feature_map import FeatureMap
 from core.runs import RunSummary
+from core.text.escaping import UserText
 from dashboard.charts import feature_map as chart
 from dashboard.i18n import control_name, headed, say, spoken, template
 from dashboard.learn.plotted import put

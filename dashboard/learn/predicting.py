@@ -7,11 +7,11 @@ from collections import Counter
 
 import streamlit as st
 
-from core.escaping import UserText
 from core.lessons.blocks import Predict
 from core.lessons.diary import Diary, Prediction, asked_of, fits
 from core.lessons.metrics import UNITS, Unit, written
 from core.lessons.references import Look
+from core.text.escaping import UserText
 from dashboard.i18n import aside, say
 from dashboard.learn.book import Book, keep
 from dashboard.session import widget

@@ -8,7 +8,7 @@ from collections import deque
 
 import streamlit as st
 
-from core.load import Sample, others, sample
+from core.hardware.load import Sample, others, sample
 from core.processes.identity import read_identity
 from core.processes.workers import supervisor
 from core.runs import Run

@@ -8,8 +8,8 @@ import streamlit as st
 
 from core.cluster.nodes import Seen, read_seen
 from core.cluster.setting import OFF, cluster_of, set_cluster
-from core.escaping import UserText
 from core.processes.workers import serving
+from core.text.escaping import UserText
 from dashboard import engine_words
 from dashboard.i18n import say
 from dashboard.live import run_controls

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from core import formatting, run_table
-from core.escaping import UserText
 from core.recipe import Step
+from core.run_files import run_table
+from core.run_files.summary import RunSummary
 from core.runs import Run
 from core.state import RunState
-from core.summary import RunSummary
+from core.text import formatting
+from core.text.escaping import UserText
 from dashboard import environment_words, step_names
 from dashboard.i18n import headed, listed, named, say
 from dashboard.live import sensitivity

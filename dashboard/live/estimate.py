@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 
 import streamlit as st
 
-from core import eta
 from core.errors import UserError, UserErrors
-from core.eta import Plan
 from core.processes.workers import supervisor
 from core.questions.preview import Preview, PreviewRequest
 from core.recipe import Recipe
+from core.run_files import eta
+from core.run_files.eta import Plan
 from core.runs import Run
 from core.state import RunState, Status
 from dashboard.design.preview import asking

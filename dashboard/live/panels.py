@@ -10,10 +10,10 @@ import pandas as pd
 import streamlit as st
 
 from core.catalog import STAGES
-from core.escaping import UserText
 from core.recipe import Recipe
 from core.runs import Run
 from core.state import RunState
+from core.text.escaping import UserText
 from dashboard import chance, components, machines, terms
 from dashboard.charts import curves, run_points
 from dashboard.charts.chance import Level

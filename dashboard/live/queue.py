@@ -12,10 +12,10 @@ import streamlit as st
 
 from core.cluster.setting import cluster_of
 from core.errors import UserError
-from core.escaping import UserText
+from core.processes.slots import Need, Slots, need_of, slots, starts
 from core.runs import Run
-from core.slots import Need, Slots, need_of, slots, starts
 from core.state import Status
+from core.text.escaping import UserText
 from dashboard.i18n import say
 from dashboard.live import estimate, run_controls
 from dashboard.session import put_query, read_only, workspace

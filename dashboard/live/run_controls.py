@@ -8,15 +8,15 @@ from functools import partial
 
 import streamlit as st
 
-from core import here
-from core.damage import of_run
 from core.errors import UserError, UserErrors
-from core.escaping import UserText
+from core.hardware import here
 from core.processes.workers import ensure_supervisor
 from core.recipe import Step
 from core.runs import Run
 from core.search.pruning import CUT
 from core.state import RunState, Status
+from core.storage.damage import of_run
+from core.text.escaping import UserText
 from dashboard import faults, run_status, step_names
 from dashboard.i18n import known, say
 from dashboard.session import put_query, read_only, recall, remember, widget, workspace

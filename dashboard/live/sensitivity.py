@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 import streamlit as st
 
 from core.errors import UserError, UserErrors
-from core.escaping import UserText
 from core.jobs import Job
 from core.points import Point
 from core.processes.workers import ensure_supervisor
 from core.questions.sensitivity import LIMIT, VALUES, Row, SensitivityRequest, question
 from core.runs import Run
 from core.state import RunState
+from core.text.escaping import UserText
 from dashboard import components, faults
 from dashboard.charts import sensitivity as chart
 from dashboard.i18n import named, say, template

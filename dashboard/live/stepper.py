@@ -10,9 +10,9 @@ from typing import Literal
 
 import streamlit as st
 
-from core import formatting
 from core.recipe import Recipe
 from core.state import RunState, Status
+from core.text import formatting
 from dashboard.charts.style import MARKS
 from dashboard.components import TEXT_COLORS
 from dashboard.i18n import say

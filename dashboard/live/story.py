@@ -8,11 +8,11 @@ from collections.abc import Hashable, Iterator
 import streamlit as st
 
 from core.catalog import load_catalog
-from core.escaping import UserText
 from core.options import Value
 from core.recipe import Recipe, Step
 from core.runs import Run
 from core.state import RunState
+from core.text.escaping import UserText
 from dashboard import closing, run_status, terms
 from dashboard.charts.style import MARKS
 from dashboard.components import TEXT_COLORS

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import streamlit as st
 
-from core import formatting, here
 from core.errors import UserError, UserErrors
+from core.hardware import here
 from core.processes.searches import start_driver
 from core.processes.workers import ensure_supervisor
 from core.recipe import Recipe
@@ -17,6 +17,7 @@ from core.search import space
 from core.search.store import Search
 from core.search.trial import Trial
 from core.state import Status
+from core.text import formatting
 from dashboard import faults, launch, run_status
 from dashboard.design import draft_state
 from dashboard.i18n import say

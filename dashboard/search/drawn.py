@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from core import formatting
-from core.escaping import UserText
 from core.search.space import Vary
+from core.text import formatting
+from core.text.escaping import UserText
 from dashboard import components, step_names, terms
 from dashboard.charts import contour
 from dashboard.charts import search as charts

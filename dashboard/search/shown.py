@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from core import formatting
 from core.catalog import load_catalog
-from core.escaping import UserText
 from core.options import Value, Words
 from core.recipe import Recipe
 from core.search import space, words
@@ -15,6 +13,8 @@ from core.search.answer import Answer, answer
 from core.search.specification import Specification
 from core.search.store import Search
 from core.search.trial import Progress
+from core.text import formatting
+from core.text.escaping import UserText
 from dashboard.design import varying
 from dashboard.i18n import say, spoken
 from dashboard.option_words import told

@@ -17,13 +17,13 @@ import plotly.graph_objects as go
 import streamlit as st
 from numpy.typing import NDArray
 
-from core import formatting
-from core.artifacts import read_artifact
-from core.bundle import CARD, PREDICTIONS, SAMPLES
-from core.difference import Difference, Paired
-from core.escaping import UserText
+from core.comparison.difference import Difference, Paired
 from core.points import Point
+from core.run_files.artifacts import read_artifact
+from core.run_files.bundle import CARD, PREDICTIONS, SAMPLES
 from core.runs import Run
+from core.text import formatting
+from core.text.escaping import UserText
 from dashboard import closing, components
 from dashboard.charts import classes
 from dashboard.i18n import listed, say, template

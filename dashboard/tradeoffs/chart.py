@@ -11,11 +11,11 @@ import plotly.graph_objects as go
 import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
-from core import formatting
-from core.difference import Difference
-from core.escaping import UserText
+from core.comparison.difference import Difference
+from core.comparison.speed import unlike
 from core.options import Value
-from core.speed import unlike
+from core.text import formatting
+from core.text.escaping import UserText
 from core.workspace import Workspace
 from dashboard import chance, components, machines, terms
 from dashboard.charts import front, hover, parallel, run_points

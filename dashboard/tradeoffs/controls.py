@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core import formatting
-from core.escaping import UserText
+from core.text import formatting
+from core.text.escaping import UserText
 from dashboard import machines, terms
 from dashboard.charts import run_points
 from dashboard.charts.bounds import MATTERS, Bounds, best, cheaper, feasible, on_newest_images, usable, within

@@ -7,13 +7,13 @@ from typing import Any
 
 import pandas as pd
 
-from core.difference import Difference, Paired
+from core.comparison.difference import Difference, Paired
+from core.comparison.gap import in_run
+from core.comparison.paired import Right, compared, pairing, right, with_verdicts
 from core.errors import UserError
-from core.gap import in_run
-from core.paired import Right, compared, pairing, right, with_verdicts
 from core.points import Point
+from core.run_files.samples import sample
 from core.runs import Run
-from core.samples import sample
 from dashboard.charts import comparison
 from dashboard.charts.comparison import Delta, of_same_images
 from dashboard.session import workspace

@@ -12,10 +12,10 @@ import streamlit as st
 
 from core.assets import SAMPLES
 from core.errors import UserErrors
-from core.ledger import Ledger
 from core.recipe import Recipe
+from core.run_files.ledger import Ledger
+from core.run_files.samples import samples
 from core.runs import Run
-from core.samples import samples
 from core.workspace import Workspace
 from dashboard.charts import points
 from dashboard.session import workspace

@@ -13,8 +13,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from core.catalog import load_catalog
-from core.datasets import imported_datasets
-from core.escaping import UserText
+from core.own.datasets import imported_datasets
+from core.text.escaping import UserText
 from dashboard import closing, engine_words, environment_words, receipt
 from dashboard.charts.style import MARKS, look, standalone
 from dashboard.i18n import in_turn, listed, say

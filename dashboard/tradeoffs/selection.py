@@ -9,13 +9,14 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core import formatting, runtimes
 from core.catalog import load_catalog
-from core.difference import Difference
-from core.escaping import UserText
+from core.comparison.difference import Difference
+from core.comparison.speed import Speed
+from core.hardware import runtimes
 from core.options import Option, Value
 from core.recipe_options import RECIPE_OPTIONS
-from core.speed import Speed
+from core.text import formatting
+from core.text.escaping import UserText
 from dashboard import bundle, chance, closing, machines, receipt, sending, terms
 from dashboard.charts import hover
 from dashboard.charts.comparison import (

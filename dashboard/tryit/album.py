@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from core.comparison.sides import Side
 from core.errors import UserErrors
-from core.escaping import UserText
 from core.questions.disagreements import Disagreements, DisagreementsRequest, Disputed
-from core.sides import Side
+from core.text.escaping import UserText
 from dashboard import faults
 from dashboard.data import asking
 from dashboard.data.asking import Outcome

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import streamlit as st
 
-from core import formatting
+from core.comparison.sides import Side
 from core.errors import UserError
-from core.escaping import UserText
+from core.own.uploads import drop, keep_files
 from core.questions.classify import Answer, Answering, Classified, ClassifyRequest
-from core.sides import Side
-from core.uploads import drop, keep_files
+from core.text import formatting
+from core.text.escaping import UserText
 from dashboard import bundle, components, engine_words, faults
 from dashboard.data import asking
 from dashboard.i18n import listed, say

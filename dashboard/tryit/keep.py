@@ -9,12 +9,12 @@ from pathlib import Path
 import streamlit as st
 
 from core.catalog import Facts
-from core.dataset_edits import AddImages
-from core.datasets import imported_datasets
 from core.errors import UserError
-from core.escaping import UserText
+from core.own.dataset_edits import AddImages
+from core.own.datasets import imported_datasets
+from core.own.uploads import drop, keep_files
 from core.questions.dataset_edit import Edited, EditRequest
-from core.uploads import drop, keep_files
+from core.text.escaping import UserText
 from dashboard import engine_words, faults
 from dashboard.classroom import teachers_own
 from dashboard.data import asking, news

@@ -9,10 +9,10 @@ from urllib.parse import quote, unquote
 import pandas as pd
 import streamlit as st
 
+from core.comparison.sides import Side, side
 from core.errors import UserError
-from core.escaping import UserText
 from core.questions.classify import MOST_POINTS
-from core.sides import Side, side
+from core.text.escaping import UserText
 from dashboard import components
 from dashboard.charts.style import MARKS
 from dashboard.i18n import aside, named, say

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from core.formatting import size
-from core.sides import Side
+from core.comparison.sides import Side
+from core.text.formatting import size
 from dashboard.draw_pad import draw_pad
 from dashboard.i18n import say
 from dashboard.picture_row import Tile, as_png, picture_row

@@ -22,12 +22,12 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from core.alone import Turns
 from core.engine.backbones import find, load_backbone
 from core.engine.export.graph import write_graph
 from core.engine.measure.latency import time_files
 from core.engine.model import Model
-from core.machine import machine
+from core.hardware.alone import Turns
+from core.hardware.machine import machine
 
 APART = 0.03  # as a share of the latency; pairs further apart are flagged
 SECONDS = 1.5  # of each timing, as in a run
@@ -36,7 +36,7 @@ import sys
 from pathlib import Path
 import torch
 from torch import nn
-from core.alone import Turns
+from core.hardware.alone import Turns
 torch.set_num_threads(1)
 turns = Turns(Path(sys.argv[1]))
 net = nn.Sequential(nn.Conv2d(3, 64, 3), nn.ReLU(), nn.Conv2d(64, 64, 3), nn.Flatten(), nn.LazyLinear(10))

@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
-from core import terminal
+from core.commands import terminal
 from core.engine.measure.latency import time_files
 from core.engine.measure.runtime import open_session
 from core.engine.model_file import load_model

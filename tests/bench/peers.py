@@ -44,7 +44,7 @@ from core.engine.context import Context, silent
 from core.engine.data import Dataset, Split, load_dataset, prepare
 from core.engine.export.graph import write_graph
 from core.engine.model import Model
-from core.machine import bfloat16_units, processor
+from core.hardware.machine import bfloat16_units, processor
 from core.options import Value
 from tests.bench.speed import classifier
 

@@ -21,9 +21,9 @@ from core.classroom.learners import Class
 from core.classroom.tokens import Tokens, cookie_of, fresh
 from core.events import RunFinished
 from core.processes.dashboard import Address, Share, ensure_dashboard, stop_dashboard
+from core.processes.slots import set_slots
 from core.processes.workers import ensure_supervisor, stop_supervisor
 from core.runs import Run
-from core.slots import set_slots
 from core.state import Status
 from core.workspace import Workspace
 from tests.bench.class_client import Client, Told

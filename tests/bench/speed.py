@@ -34,7 +34,7 @@ from core.engine.prune.structured import prune_channels
 from core.engine.quantize import Calibration, Quantize
 from core.engine.training.precision import autocast
 from core.engine.transfer.linear_probe import LinearProbe
-from core.machine import processor
+from core.hardware.machine import processor
 
 Work = Callable[[], object]
 

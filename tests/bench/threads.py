@@ -27,7 +27,7 @@ from core.engine.backbones import find, load_backbone
 from core.engine.threads import SHARE, on_threads
 from core.engine.training.memory_layout import arrange, arranged, choose_layout
 from core.engine.training.operation_threads import mean_work
-from core.machine import machine
+from core.hardware.machine import machine
 from core.processes.workers import ASLEEP
 
 SPIN = "while True: pass"

@@ -23,7 +23,7 @@ import psutil
 
 from core.assets import RECIPES
 from core.events import Measured, Progress
-from core.machine import machine
+from core.hardware.machine import machine
 from core.processes.workers import ensure_supervisor, stop_supervisor
 from core.recipe import Recipe, Step, load_recipe
 from core.runs import Run

@@ -10,7 +10,7 @@ import time
 import psutil
 import pytest
 
-from core.load import Sample, others, sample
+from core.hardware.load import Sample, others, sample
 
 SPIN = "import time\nend = time.monotonic() + 20\nwhile time.monotonic() < end: pass"
 

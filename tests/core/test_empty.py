@@ -12,12 +12,12 @@ from core.errors import UserError, UserErrors
 from core.events import RunFinished, RunStarted
 from core.recipe import load_recipe, parse_recipe, stored_recipe
 from core.runs import Run
-from core.sealed import read_sealed
+from core.storage.sealed import read_sealed
 from core.workspace import Workspace
 from dashboard.charts import points
 from dashboard.components import csv
 from dashboard.tradeoffs.chart import for_file
-from tests.core.test_chance import measured
+from tests.core.comparison.test_chance import measured
 
 ROOT = Path(__file__).resolve().parents[2]
 EMPTY = """

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.chance import Chance
+from core.comparison.chance import Chance
 from core.events import (
     AnyEvent,
     ArtifactSaved,

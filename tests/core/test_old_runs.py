@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from core import cli
-from core.controls import WITHOUT_TEACHER
-from core.paired import with_verdicts
+from core.commands.terminal import conclusion
+from core.comparison.controls import WITHOUT_TEACHER
+from core.comparison.paired import with_verdicts
 from core.recipe import parse_recipe
 from core.runs import Run
 from core.state import Status
-from core.terminal import conclusion
 from core.workspace import Workspace
 from tests.core import old_runs
 from tests.core.old_runs import FINISHED, INTERRUPTED

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from core import toml
 from core.catalog import Catalog, load_catalog
 from core.errors import UserError, UserErrors
 from core.recipe import Recipe, check, parse_recipe
+from core.text import toml
 
 RECIPE = """
 dataset = "glyphs"

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from core.bundle import model_card
-from core.closing import closing
+from core.commands.terminal import points_table
+from core.comparison.closing import closing
 from core.events import AnyEvent, Measured, RunFinished, RunInterrupted, RunStarted
 from core.exchange.record import record
 from core.points import Latency, Point
-from core.run_table import table
+from core.run_files.bundle import model_card
+from core.run_files.run_table import table
 from core.runs import Run
-from core.sealed import seal
 from core.state import RunState, fold
-from core.terminal import points_table
+from core.storage.sealed import seal
 
 SLOW = {"processor": "Slow CPU", "device": "CPU", "torch": "2.1"}
 FAST = {"processor": "Fast CPU", "device": "CPU", "torch": "2.2", "node": "vm"}

@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 
 from core.catalog import load_catalog
+from core.commands.terminal import point_line, points_table
 from core.errors import UserError, UserErrors
 from core.points import Point
 from core.recipe import Recipe, parse_recipe
 from core.runs import RunSummary
 from core.state import Status
-from core.terminal import point_line, points_table
 
 RECIPE = """
 dataset = "glyphs"

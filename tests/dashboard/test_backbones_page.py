@@ -10,13 +10,13 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from core.backbone_times import BackboneTime, keep_time, times
 from core.catalog import load_catalog
-from core.drafts import newest_draft, read_draft
 from core.engine.questions.answer import answer
+from core.hardware.backbone_times import BackboneTime, keep_time, times
 from core.jobs import Job
-from core.preflight import preflight
+from core.own.drafts import newest_draft, read_draft
 from core.questions.rank_backbones import Agreement, Ranking, RankRequest, Row
+from core.rules.preflight import preflight
 from core.workspace import Workspace
 from dashboard.backbones import ranking
 from dashboard.backbones.table import Wish, info, wanted

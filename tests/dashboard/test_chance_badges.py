@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.chance import Chance
+from core.comparison.chance import Chance
 from core.events import DataLoaded, Measured, Progress, RunFinished, RunStarted, StepStarted
 from core.runs import Run
 from core.workspace import Workspace

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from core.cluster.nodes import FILE, Node, write_seen
 from core.cluster.setting import cluster_of, set_cluster
-from core.escaping import UserText
 from core.events import Measured, RunFinished, RunStarted
 from core.files import write_atomic
 from core.points import Latency, Point
-from core.sealed import read_sealed, seal
+from core.storage.sealed import read_sealed, seal
+from core.text.escaping import UserText
 from core.workspace import Workspace
 from tests.dashboard.test_pages import DEMO, NASTY, language, shown, text, workspace
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.datasets import imported_datasets
 from core.engine.data import import_data
 from core.engine.questions.answer import answer
 from core.jobs import Job
+from core.own.datasets import imported_datasets
 from core.workspace import Workspace
 from tests.core.engine.data.imports.test_images import TWO, encoded, picture, pngs, unpacked, zipped
 from tests.dashboard.test_pages import primary, shown, text, workspace

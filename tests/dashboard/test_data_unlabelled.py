@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.dataset_edits import MoveImages
-from core.datasets import imported_datasets
 from core.engine.data import import_images
 from core.engine.data.imports.editing import edit_dataset
+from core.own.dataset_edits import MoveImages
+from core.own.datasets import imported_datasets
 from core.workspace import Workspace
 from tests.core.engine.data.imports.test_images import TWO, encoded, picture, unpacked
 from tests.dashboard.test_data import answered, imported, keyed

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core import here
 from core.assets import SAMPLES
 from core.catalog import load_catalog
 from core.cluster.setting import set_cluster
 from core.errors import UserError
+from core.hardware import here
 from core.jobs import Job
 from core.recipe import Recipe, Step, load_recipe, parse_recipe
 from core.workspace import Workspace

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from core.catalog import load_catalog
-from core.closing_words import PHRASES as CLOSING
-from core.preflight import preflight
+from core.comparison.closing_words import PHRASES as CLOSING
+from core.rules.preflight import preflight
 from core.search.words import PHRASES as ANSWERS
 from dashboard import engine_words
 from dashboard.i18n import FOLDER, engine_phrases, speaking
@@ -24,12 +24,12 @@ from dashboard.i18n import FOLDER, engine_phrases, speaking
 ROOT = Path(__file__).resolve().parents[2]
 # what speaks to a terminal, to a log or in a file, whose language is English; its refusals are told on pages too
 ALOUD = (
-    "core/commands/", "core/bundle.py", "core/cache.py", "core/classroom/checks.py", "core/cli.py",
-    "core/closing_words.py", "core/controls.py", "core/engine/catalog_writer.py", "core/engine/data/lettering.py",
+    "core/classroom/checks.py", "core/cli.py", "core/commands/", "core/comparison/closing_words.py",
+    "core/comparison/controls.py", "core/engine/catalog_writer.py", "core/engine/data/lettering.py",
     "core/engine/measure/calibration.py", "core/engine/measure/complexity.py", "core/engine/method.py",
-    "core/engine/rank.py", "core/exchange/event_file.py", "core/file_checks.py", "core/foreground.py",
-    "core/here.py", "core/import_report.py", "core/recipe_options.py", "core/recovery.py", "core/search/report.py",
-    "core/search/words.py", "core/sharing.py", "core/terminal.py", "core/verify.py",
+    "core/engine/rank.py", "core/exchange/event_file.py", "core/hardware/here.py", "core/recipe_options.py",
+    "core/run_files/bundle.py", "core/run_files/recovery.py", "core/search/report.py", "core/search/words.py",
+    "core/storage/cache.py", "core/storage/file_checks.py", "core/storage/verify.py",
 )  # fmt: skip
 COMMANDS = ("core/commands/", "core/cli.py")  # whose refusals too are told in a terminal alone
 # calls whose texts are told in both languages, or by Python to programmers
@@ -153,7 +153,7 @@ def test_a_new_warning_is_missed() -> None:
     refusal = (
         "def f():\n    fix = 'Write it in another way.'\n    raise UserError('x', 'y', 'z', 'a word of it', fix)\n"
     )
-    assert without_chinese("core/terminal.py", refusal) == ["Write it in another way.", "a word of it"]
+    assert without_chinese("core/commands/terminal.py", refusal) == ["Write it in another way.", "a word of it"]
 
 
 def places(text: str) -> set[str]:

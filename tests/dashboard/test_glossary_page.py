@@ -10,8 +10,8 @@ from streamlit.testing.v1 import AppTest
 
 from core.catalog import load_catalog
 from core.events import RunFinished
-from core.glossary import load_glossary
 from core.recipe_options import RECIPE_OPTIONS
+from core.text.glossary import load_glossary
 from core.workspace import Workspace
 from dashboard import frame, terms
 from dashboard.addresses import address_of

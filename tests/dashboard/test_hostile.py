@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import BrowserContext, Dialog, Page
 
-from core.escaping import JOINER
 from core.runs import Run
+from core.text.escaping import JOINER
 from tests.browser import SLOW, Site, Watched, wait_until_drawn
 from tests.dashboard import hostile
 from tests.dashboard.hostile import HOST, LONG, TEXTS

@@ -14,16 +14,16 @@ import pytest
 from pydantic import JsonValue
 from streamlit.testing.v1 import AppTest
 
-from core.answers import About, Bin, Calibration, Scaling, kept_at
-from core.confusion import confusion
-from core.datasets import CARD, home_of
+from core.comparison.confusion import confusion
+from core.comparison.sides import side, sides
 from core.errors import UserError
 from core.events import ArtifactSaved, Measured, RunFinished, RunStarted
+from core.own.datasets import CARD, home_of
 from core.questions.dataset_edit import Edited
 from core.questions.robustness import LIMIT, Corrupted
+from core.run_files.answers import About, Bin, Calibration, Scaling, kept_at
 from core.runs import Run
-from core.sealed import seal, write_kept
-from core.sides import side, sides
+from core.storage.sealed import seal, write_kept
 from core.workspace import Workspace
 from dashboard.charts import class_intervals, robustness
 from dashboard.charts import confusion as matrix_chart

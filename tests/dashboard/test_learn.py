@@ -15,7 +15,6 @@ from streamlit.testing.v1 import AppTest
 
 from core.assets import LESSONS
 from core.errors import UserError, UserErrors
-from core.escaping import UserText
 from core.events import Measured, RunFinished, RunStarted, StepStarted
 from core.lessons import lesson_files
 from core.lessons.blocks import Choice, Lesson, Predict
@@ -25,6 +24,7 @@ from core.lessons.prepared import kept
 from core.lessons.references import Look, condition
 from core.points import Point
 from core.runs import Run
+from core.text.escaping import UserText
 from core.workspace import Workspace
 from dashboard.i18n import speaking
 from dashboard.learn import acting, listing, predicting, presenter

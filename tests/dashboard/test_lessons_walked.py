@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from core import formatting
 from core.assets import LESSON_RESULTS
 from core.lessons.blocks import Chart, Claim, Lesson, Paragraph, Predict, Question
 from core.lessons.diary import Diary, Prediction, forget_diary, own_runs, read_diary, write_diary
@@ -22,6 +21,7 @@ from core.lessons.lesson_files import bundled
 from core.options import Value
 from core.recipe import stored_recipe
 from core.state import Status
+from core.text import formatting
 from tests.browser import SLOW, Site, Watched, violations, wait_until_drawn
 
 expect.set_options(timeout=SLOW)

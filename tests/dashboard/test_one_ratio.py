@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import pytest
 import streamlit as st
 
-from core import terminal
+from core.commands import terminal
 from core.events import Measured, RunFinished, RunStarted
 from core.points import Latency, Point
 from core.runs import Run

@@ -11,15 +11,15 @@ import plotly.graph_objects as go
 import pytest
 import streamlit as st
 
-from core import terminal
-from core.closing import closing
-from core.controls import WITHOUT_TEACHER
+from core.commands import terminal
+from core.comparison.closing import closing
+from core.comparison.controls import WITHOUT_TEACHER
+from core.comparison.intervals import wilson
+from core.comparison.paired import pairing
+from core.comparison.sides import Side
 from core.events import ArtifactSaved, Measured, RunFinished, RunStarted
-from core.intervals import wilson
-from core.paired import pairing
 from core.points import Latency, Point
 from core.runs import Run
-from core.sides import Side
 from core.workspace import Workspace
 from dashboard import receipt
 from dashboard.charts import comparison, points

@@ -11,7 +11,7 @@ from pathlib import Path
 import plotly.graph_objects as go
 import pytest
 
-from core.samples import samples
+from core.run_files.samples import samples
 from dashboard.charts import points
 from dashboard.i18n import speaking
 from dashboard.tradeoffs import chart, report

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from core import run_table
 from core.events import ArtifactSaved, Measured, Progress, RunFinished, RunStarted, StepFinished, StepStarted
 from core.points import Point
+from core.run_files import run_table
 from core.runs import Run
 from core.workspace import Workspace
 from tests.browser import Site, Watched, violations, wait_until_drawn

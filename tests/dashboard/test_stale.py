@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from core.commands.terminal import notices
 from core.events import (
     Event,
     Progress,
@@ -24,7 +25,6 @@ from core.events import (
 )
 from core.files import make_folder
 from core.state import RunState, fold
-from core.terminal import notices
 from core.workspace import Workspace
 from dashboard import run_status
 from tests.browser import SLOW, Site, Watched, wait_until_drawn

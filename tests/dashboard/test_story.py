@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.controls import WITHOUT_TEACHER
-from core.eta import Plan
+from core.comparison.controls import WITHOUT_TEACHER
 from core.events import Measured, Progress, RunFailed, RunFinished, StepStarted
+from core.processes.slots import set_slots
 from core.recipe import stored_recipe
+from core.run_files.eta import Plan
 from core.runs import Run
-from core.slots import set_slots
 from core.workspace import Workspace
 from dashboard.live import stepper
 from tests.dashboard.test_design import field

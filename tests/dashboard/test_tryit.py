@@ -12,13 +12,13 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.dataset_edits import AddImages
-from core.datasets import home_of
 from core.events import Measured, RunFinished, RunStarted, StepStarted
+from core.own.dataset_edits import AddImages
+from core.own.datasets import home_of
 from core.questions.classify import Answer, Answering, Classified, Picture
 from core.questions.dataset_edit import EditRequest
 from core.runs import Run
-from core.sealed import seal
+from core.storage.sealed import seal
 from core.workspace import Workspace
 from dashboard.data import asking
 from dashboard.draw_pad import decoded

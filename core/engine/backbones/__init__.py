@@ -16,7 +16,7 @@ from core.engine.backbones.heads import classes_of, head_layer, set_head
 from core.engine.backbones.skeleton import on_meta
 from core.engine.members import members
 from core.errors import UserError, nearest
-from core.models import PREFIX
+from core.own.models import PREFIX
 
 __all__ = ["Backbone", "backbones", "families", "find", "labels", "load_backbone", "skeleton", "weights_at_hand"]
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from core.engine.backbones.backbone import Backbone, Family, Progress
 from core.errors import UserError
-from core.models import PREFIX, StoredNetwork, facts, find_network
+from core.own.models import PREFIX, StoredNetwork, facts, find_network
 
 FAMILY = "own"
 

@@ -24,10 +24,10 @@ from core.engine.backbones.skeleton import on_meta
 from core.engine.measure.complexity import complexity
 from core.errors import UserError
 from core.files import make_folder, move, remove_tree, write_atomic
-from core.models import CARD, PREFIX, SCHEMA, WEIGHTS, OwnNetwork, checked_labels, network_home, new_name
+from core.own.models import CARD, PREFIX, SCHEMA, WEIGHTS, OwnNetwork, checked_labels, network_home, new_name
 from core.questions.import_network import ImportedNetwork, ImportNetworkRequest
 from core.rules.networks import LARGEST_IMAGE, SMALLEST_IMAGE, size_faults
-from core.sealed import file_hash, seal
+from core.storage.sealed import file_hash, seal
 
 Progress = Callable[[str, int, int | None], None]  # (what, done, total); may raise to end the import
 NEAR = 0.3  # likeness below which suggesting an architecture would mislead

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from core.datasets import CARD, UNPACKED
 from core.engine.data.cache import Part
 from core.engine.data.dataset import Indices
 from core.errors import UserError
-from core.sealed import DamagedError
+from core.own.datasets import CARD, UNPACKED
+from core.storage.sealed import DamagedError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")  # PPM: German traffic signs
 PADDING = 128  # grey of padding, about the mean of photos

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.chance import Chance
+from core.comparison.chance import Chance
 from core.engine.data.dataset import Dataset, Split
 from core.engine.data.selection import choose
 from core.errors import UserError

@@ -9,12 +9,12 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from core.bundle import CARD, described
 from core.engine.context import Context
 from core.engine.export.parity import Answer, Parity, compare
 from core.engine.method import Method, Saved
 from core.engine.model import Model
 from core.files import make_folder, write_atomic
+from core.run_files.bundle import CARD, described
 
 RECEIPT = "export.json"  # next to the files of a format: what they are and how their outputs compare
 

@@ -9,7 +9,6 @@ import onnx
 from numpy.typing import NDArray
 
 from core.assets import PREDICT, shipped
-from core.bundle import REQUIREMENTS, requirements
 from core.engine.export import Export
 from core.engine.export.parity import Answer
 from core.engine.measure.runtime import open_session
@@ -17,6 +16,7 @@ from core.engine.method import knob
 from core.engine.model import Model
 from core.files import write_atomic
 from core.options import Words
+from core.run_files.bundle import REQUIREMENTS, requirements
 
 FILE = "model.onnx"
 

@@ -11,7 +11,7 @@ import onnx
 from onnx import TensorProto
 
 from core.engine.measure.graph import layers
-from core.formatting import size
+from core.text.formatting import size
 
 DATA = ("float_data", "int32_data", "int64_data", "double_data", "uint64_data", "string_data")  # besides raw_data
 PARTS = {

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 import torch
 
 from core.engine.context import describe_device
-from core.machine import GPU, processor
+from core.hardware.machine import GPU, processor
 
 WAITING = {"PASSIVE": "asleep", "ACTIVE": "spinning"}  # of threads that share an operation, by OMP_WAIT_POLICY
 PACKAGES = ("torch", "torchvision", "timm", "torch-pruning", "onnx", "onnxruntime", "onnxscript", "numpy")

@@ -15,8 +15,8 @@ from core.engine.measure.graph import KernelUse, count, integer_layers, kernels,
 from core.engine.measure.latency import Timing, inside_noise, ratio, spread
 from core.engine.measure.size import compressed_bytes
 from core.engine.method import Saved
-from core.formatting import count as count_of
-from core.formatting import size
+from core.text.formatting import count as count_of
+from core.text.formatting import size
 
 SPARSE = 0.1  # a share of zeros from which they count as intended
 MATTERS = 1.05  # a ratio closer to one than this is no gain

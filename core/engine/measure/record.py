@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from core.bundle import PREDICTIONS, SAMPLES
 from core.engine.data import Dataset, prepare_numpy
 from core.engine.measure.latency import Timing
 from core.engine.measure.runtime import open_session
 from core.engine.measure.spread import ranks
 from core.engine.model import Preprocessing
 from core.files import write_atomic
+from core.run_files.bundle import PREDICTIONS, SAMPLES
 
 TIMINGS = "timings.npz"
 MOST_SAMPLES, MOST_BYTES = 64, 4 * 2**20

@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, InvalidProtobuf, NotImplemented
 from pydantic import TypeAdapter
 
-from core.artifacts import AGAIN, read_artifact
+from core.comparison.sides import Side, side
 from core.engine.measure.latency import Timing
 from core.engine.measure.runtime import open_session
 from core.engine.model import Preprocessing
 from core.errors import UserError
 from core.points import Latency
+from core.run_files.artifacts import AGAIN, read_artifact
 from core.runs import Run
-from core.sides import Side, side
 from core.workspace import Workspace
 
 KEPT_OPEN = 16  # sessions
@@ -54,8 +54,8 @@ class SavedModel:
         return Preprocessing.from_json(dict(self.pixels))
 
     def kept(self, name: str) -> dict[str, NDArray[Any]]:
-        """The arrays of a file beside it, `core.bundle.SAMPLES` or PREDICTIONS; raises UserError where that is gone or
-        not as it was saved."""
+        """The arrays of a file beside it, `core.run_files.bundle.SAMPLES` or PREDICTIONS; raises UserError where that
+        is gone or not as it was saved."""
         path = str(PurePosixPath(self.side.point.artifact or "").with_name(name))
         data = read_artifact(self.side.run, path)
         try:

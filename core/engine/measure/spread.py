@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from core.confusion import balanced_accuracy, confusion, macro_f1, worst_class
+from core.comparison.confusion import balanced_accuracy, confusion, macro_f1, worst_class
 from core.points import Spread
 
 FEW = 10  # classes from which on the first five answers say something

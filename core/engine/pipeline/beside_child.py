@@ -22,8 +22,8 @@ from threading import Lock, Thread
 from types import FrameType
 from typing import Any, BinaryIO
 
-from core.alone import Turns
 from core.events import Event
+from core.hardware.alone import Turns
 from core.runs import Run
 from core.workspace import Workspace
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from core.alone import NOT_ALONE
 from core.engine.context import Context, Progress
 from core.engine.data import Split
 from core.engine.measure.complexity import complexity
@@ -28,6 +27,7 @@ from core.engine.measure.record import write_predictions, write_samples, write_t
 from core.engine.measure.spread import spread
 from core.engine.method import Method, Saved
 from core.engine.model import Model
+from core.hardware.alone import NOT_ALONE
 from core.points import InRuntime, Point
 
 COMPARED = 64  # images on which the file's logits are compared with the torch network's

@@ -20,7 +20,7 @@ from torch import Tensor
 from core.engine.measure.record import TIMINGS
 from core.files import make_folder, write_atomic
 from core.points import Point
-from core.sealed import read_kept, write_kept
+from core.storage.sealed import read_kept, write_kept
 
 CARD, LOGITS = "kept.json", "kept logits"  # beside the files, whose names have no blanks
 

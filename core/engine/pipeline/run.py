@@ -20,14 +20,8 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-from core.alone import Turns
-from core.artifacts import refuse_damaged
-from core.bundle import CARD, PREDICTIONS, SAMPLES
-from core.cache import limit, make_room
 from core.catalog import load_catalog
-from core.controls import english
-from core.damage import RECIPE, of_run
-from core.datasets import reporting_damage
+from core.comparison.controls import english
 from core.engine.backbones import find
 from core.engine.backbones.own import content, look_in
 from core.engine.context import CancelledError, Context, Progress, choose_device
@@ -63,12 +57,18 @@ from core.events import (
     Warned,
 )
 from core.files import make_folder, write_atomic
-from core.machine import processor
+from core.hardware.alone import Turns
+from core.hardware.machine import processor
+from core.own.datasets import reporting_damage
 from core.points import Point
 from core.recipe import Recipe, named_backbones, parse_recipe
 from core.rules.pool import uses_pool
+from core.run_files.artifacts import refuse_damaged
+from core.run_files.bundle import CARD, PREDICTIONS, SAMPLES
 from core.runs import Run
-from core.sealed import DamagedError, file_hash, read_sealed, seal
+from core.storage.cache import limit, make_room
+from core.storage.damage import RECIPE, of_run
+from core.storage.sealed import DamagedError, file_hash, read_sealed, seal
 from core.workspace import Workspace
 
 LOGITS, HASHES = "logits.safetensors", "files.json"  # in a step's folder `made`

@@ -15,7 +15,7 @@ from core.engine.pipeline.code_version import code_of, whole_engine
 from core.errors import UserError
 from core.files import make_folder
 from core.recipe import Recipe
-from core.sealed import used
+from core.storage.sealed import used
 
 
 @dataclass(frozen=True)

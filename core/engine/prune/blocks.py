@@ -18,8 +18,8 @@ from core.engine.prune.ratio_search import blank
 from core.engine.seeds import generator
 from core.engine.training.loop import evaluate
 from core.errors import UserError
-from core.layer_patterns import matches, read_names, refuse_unknown
 from core.options import Words
+from core.rules.layer_patterns import matches, read_names, refuse_unknown
 
 UNSURE = "Which blocks are removed depends on the trained weights, so this network's shapes may differ."
 

@@ -18,7 +18,7 @@ from torch_pruning.dependency import Group
 from core.engine.prune.attention import ATTENTION, Score, projections
 from core.engine.prune.scores import WRITES
 from core.errors import UserError
-from core.layer_patterns import matches, refuse_unknown
+from core.rules.layer_patterns import matches, refuse_unknown
 
 Scope = Literal["local", "global"]
 EPSILON = 1e-9  # 10 · (1 − 0.9) is 0.9999999999999998 in floating point, and means 1

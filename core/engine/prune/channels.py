@@ -19,7 +19,7 @@ from core.engine.prune.cutter import Choice
 from core.engine.prune.ratio_search import KINDS, blank, chosen, decisions, refuse_early
 from core.engine.prune.structured import prune_rounds, random_scores, widths
 from core.engine.seeds import counter_seed
-from core.layer_patterns import read_names, read_ratios
+from core.rules.layer_patterns import read_names, read_ratios
 
 UNSURE = "How many channels each layer loses depends on the trained weights, so this network's shapes may differ."
 MEASURED = "How much is removed depends on measurements in the run, so this network's shapes may differ."

@@ -13,8 +13,8 @@ from core.engine.method import knob
 from core.engine.prune import SCOPES
 from core.engine.prune.sparse import SparsePrune
 from core.errors import UserError
-from core.layer_patterns import matches, read_ratios, refuse_unknown
 from core.options import Words
+from core.rules.layer_patterns import matches, read_ratios, refuse_unknown
 
 
 class Magnitude(SparsePrune):

@@ -29,9 +29,9 @@ from core.engine.prune.structured import random_scores, reachable_ratio
 from core.engine.training.precision import kind_of
 from core.errors import UserError
 from core.files import make_folder, remove_tree, write_atomic
-from core.layer_patterns import read_names, read_ratios
-from core.machine import processor
-from core.sealed import read_sealed, seal
+from core.hardware.machine import processor
+from core.rules.layer_patterns import read_names, read_ratios
+from core.storage.sealed import read_sealed, seal
 
 MULTIPLES = (1, 2, 4, 8, 16)
 WORTH = 0.97  # of the latency of unrounded widths: a rounded cut keeps more channels, so it has to be faster

@@ -17,8 +17,8 @@ from core.engine.model import Model
 from core.engine.prune import Prune
 from core.engine.prune.masks import kernels, mask
 from core.engine.seeds import generator
-from core.layer_patterns import matches, read_names, refuse_unknown
 from core.options import Option
+from core.rules.layer_patterns import matches, read_names, refuse_unknown
 
 
 class SparsePrune(Prune, ABC):

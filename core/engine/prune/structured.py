@@ -34,7 +34,7 @@ from core.engine.prune.cutter import Ranker
 from core.engine.prune.room import limited
 from core.engine.prune.trace import last_layers, release, shuffle_entries, trace, traceable
 from core.errors import UserError, nearest
-from core.layer_patterns import matches, refuse_unknown
+from core.rules.layer_patterns import matches, refuse_unknown
 
 LIBRARY_FAULTS = (RuntimeError, ValueError, AssertionError, IndexError, KeyError, TypeError, AttributeError)
 NETWORKS = Path(__file__).parents[1] / "backbones"  # code that runs as part of a network

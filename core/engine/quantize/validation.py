@@ -22,7 +22,7 @@ from core.engine.measure.runtime import open_session
 from core.engine.model import Model, Preprocessing
 from core.errors import UserError
 from core.files import make_folder
-from core.sealed import read_kept, write_kept
+from core.storage.sealed import read_kept, write_kept
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from core import added_backbones
 from core.catalog import TIMM
 from core.engine.backbones import backbones, find
 from core.errors import UserError
 from core.jobs import Job
+from core.own import added_backbones
 from core.questions.add_backbone import AddBackboneRequest, AddedBackbone
 
 

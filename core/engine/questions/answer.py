@@ -7,12 +7,12 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from core.disk import disk_error
 from core.engine.backbones.own import look_in
 from core.engine.context import CancelledError
 from core.errors import UserError, UserErrors
 from core.jobs import Document, Job
 from core.questions.request import kinds, request_of
+from core.storage.disk import disk_error
 
 
 def answer(job: Job) -> None:

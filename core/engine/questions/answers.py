@@ -16,9 +16,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as runtime
 from pydantic import TypeAdapter
 from torch import Tensor
 
-from core.answers import BINS, About, Bin, Calibration, Scaling, kept_at
-from core.artifacts import AGAIN, read_artifact
-from core.bundle import PREDICTIONS
+from core.comparison.sides import Side, side
 from core.engine.data import Dataset, Split
 from core.engine.data.of_run import dataset_of
 from core.engine.measure.calibration import expected_calibration_error, reliability
@@ -31,8 +29,10 @@ from core.errors import UserError
 from core.files import make_folder
 from core.jobs import Job
 from core.questions.answers import Answers, AnswersRequest
-from core.sealed import read_kept, write_kept
-from core.sides import Side, side
+from core.run_files.answers import BINS, About, Bin, Calibration, Scaling, kept_at
+from core.run_files.artifacts import AGAIN, read_artifact
+from core.run_files.bundle import PREDICTIONS
+from core.storage.sealed import read_kept, write_kept
 from core.workspace import Workspace
 
 UNUSABLE = (runtime.Fail, runtime.InvalidGraph, runtime.InvalidProtobuf, runtime.NotImplemented)
@@ -82,7 +82,7 @@ class Asked:
     tell: Telling
 
     def archive(self) -> bytes:
-        """What is kept: see core.answers."""
+        """What is kept: see core.run_files.answers."""
         self._refuse_other_classes()
         total = len(self.data.validation) + len(self.data.test)
         validation = self._logits(self.data.validation, 0, total)

@@ -15,10 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import TypeAdapter
 
-from core.artifacts import read_artifact
 from core.assets import PREDICT
-from core.bundle import PREDICTIONS, SAMPLES, point_of, write_bundle
-from core.bundling import ZIP, file_name, unpack, write_zip
 from core.engine import build
 from core.engine.backbones import find
 from core.engine.context import CancelledError
@@ -33,6 +30,9 @@ from core.jobs import Job
 from core.points import Point
 from core.questions.bundle import QUANTIZE, Bundled, BundleRequest, Compared, Format
 from core.recipe import Recipe
+from core.run_files.artifacts import read_artifact
+from core.run_files.bundle import PREDICTIONS, SAMPLES, point_of, write_bundle
+from core.run_files.bundling import ZIP, file_name, unpack, write_zip
 from core.runs import Run
 from core.workspace import Workspace
 

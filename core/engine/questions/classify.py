@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from core.artifacts import AGAIN
-from core.bundle import SAMPLES
 from core.engine.data import prepare_numpy
 from core.engine.data.imports.decoder_pool import Decoder, Unreadable
 from core.engine.data.imports.picture import Opened
@@ -19,9 +17,11 @@ from core.engine.model import Preprocessing
 from core.engine.png import as_png, upright
 from core.errors import UserError
 from core.jobs import Job
+from core.own.uploads import drop, is_upload
 from core.points import Latency
 from core.questions.classify import MOST_POINTS, Answer, Answering, Classified, ClassifyRequest, Picture
-from core.uploads import drop, is_upload
+from core.run_files.artifacts import AGAIN
+from core.run_files.bundle import SAMPLES
 from core.workspace import Workspace
 
 DECODER = Decoder()  # one child that stays, as the worker does

@@ -17,10 +17,10 @@ from core.errors import UserError, shorten
 from core.files import make_folder, move, remove_tree, replacing, write_atomic
 from core.jobs import Job
 from core.lessons.diary import Diary
-from core.parcel import Packed
+from core.own.uploads import drop
 from core.questions.collect import Collected, CollectRequest, Refused, Taken
-from core.sealed import Opened, seal, unseal
-from core.uploads import drop
+from core.run_files.parcel import Packed
+from core.storage.sealed import Opened, seal, unseal
 from core.workspace import Workspace
 
 MOST_FILES = 500

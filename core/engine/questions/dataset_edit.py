@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from core.dataset_edits import AddImages
 from core.engine.data.imports.editing import edit_dataset
 from core.engine.questions.import_data import Telling
 from core.jobs import Job
+from core.own.dataset_edits import AddImages
+from core.own.uploads import drop
 from core.questions.dataset_edit import Edited, EditRequest
-from core.uploads import drop
 from core.workspace import Workspace
 
 

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from core.dataset_report import SAMPLES_SHOWN, Report
 from core.engine.data.catalog import datasets, load_dataset
 from core.engine.data.dataset import Indices, Split
 from core.engine.data.imports.imported import find_home, own_datasets, read_own
@@ -23,9 +22,10 @@ from core.engine.questions.import_data import Telling
 from core.errors import UserError, nearest
 from core.files import make_folder
 from core.jobs import Job
+from core.own.dataset_report import SAMPLES_SHOWN, Report
+from core.own.report_cache import kept_path, kept_picture, kept_report, key_of
 from core.questions.dataset_report import ReportRequest
-from core.report_cache import kept_path, kept_picture, kept_report, key_of
-from core.sealed import write_kept
+from core.storage.sealed import write_kept
 from core.workspace import Workspace
 
 Tick = Callable[[str, int, int], None]

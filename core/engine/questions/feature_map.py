@@ -12,8 +12,7 @@ import torch
 from onnxruntime import InferenceSession
 from torch import Tensor
 
-from core.answers import kept_at
-from core.artifacts import read_artifact
+from core.comparison.sides import Side, side
 from core.engine.data.dataset import draw, shuffled
 from core.engine.data.of_run import dataset_of, target_images, target_of
 from core.engine.data.selection import choose
@@ -26,8 +25,9 @@ from core.engine.questions.import_data import Telling
 from core.files import make_folder
 from core.jobs import DOCUMENT, Job
 from core.questions.feature_map import LIMIT, FeatureMap, FeatureMapRequest
-from core.sealed import read_kept, write_kept
-from core.sides import Side, side
+from core.run_files.answers import kept_at
+from core.run_files.artifacts import read_artifact
+from core.storage.sealed import read_kept, write_kept
 from core.workspace import Workspace
 
 FORMAT = 1  # of what is kept; another one is made anew

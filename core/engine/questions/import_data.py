@@ -9,8 +9,8 @@ from core.engine.context import CancelledError
 from core.engine.data import import_data
 from core.engine.data.imports.class_folders import Wishes
 from core.jobs import Job
+from core.own.uploads import drop
 from core.questions.import_data import Imported, ImportRequest
-from core.uploads import drop
 from core.workspace import Workspace
 
 INTERVAL = 0.2  # seconds between two progress reports

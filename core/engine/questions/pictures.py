@@ -11,10 +11,10 @@ from core.engine.questions.import_data import Telling
 from core.errors import UserError
 from core.files import make_folder
 from core.jobs import Job
-from core.pictures import kept_at, kept_picture
 from core.questions.pictures import MOST, Pictures, PicturesRequest
+from core.run_files.pictures import kept_at, kept_picture
 from core.runs import Run
-from core.sealed import write_kept
+from core.storage.sealed import write_kept
 from core.workspace import Workspace
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.stats import kendalltau, spearmanr
 from torch import Tensor
 
+from core.comparison.intervals import wilson
 from core.engine.backbones import find, load_backbone
 from core.engine.backbones.heads import head_layer
 from core.engine.context import Context, Progress
@@ -22,7 +23,6 @@ from core.engine.rank import h_score, knn_accuracy, leep, logme, nce, transrate
 from core.engine.transfer.embedding import extractor
 from core.engine.transfer.linear_probe import solve
 from core.errors import UserError
-from core.intervals import wilson
 from core.jobs import Job
 from core.questions.rank_backbones import Agreement, Ranking, RankRequest, Row
 

@@ -11,8 +11,7 @@ import torch
 from onnxruntime import InferenceSession
 from pydantic import TypeAdapter
 
-from core.answers import kept_at
-from core.corruptions import CORRUPTIONS, SEVERITIES
+from core.comparison.sides import Side, of_same_images, side
 from core.engine.context import CancelledError
 from core.engine.data import Split
 from core.engine.data.corruptions import corrupted
@@ -25,9 +24,10 @@ from core.engine.questions.import_data import Telling
 from core.errors import UserError
 from core.files import make_folder
 from core.jobs import Job
+from core.questions.corruptions import CORRUPTIONS, SEVERITIES
 from core.questions.robustness import Corrupted, Robustness, RobustnessRequest
-from core.sealed import read_kept, write_kept
-from core.sides import Side, of_same_images, side
+from core.run_files.answers import kept_at
+from core.storage.sealed import read_kept, write_kept
 from core.workspace import Workspace
 
 FORMAT = 1  # of what is kept, and of how images are corrupted; another one is made anew

@@ -30,7 +30,7 @@ from core.errors import UserError
 from core.files import make_folder
 from core.jobs import Job
 from core.questions.sensitivity import VALUES, Row, Sensitivity, SensitivityRequest
-from core.sealed import read_kept, write_kept
+from core.storage.sealed import read_kept, write_kept
 from core.workspace import Workspace
 
 BATCH = 128

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import torch
 
-from core.alone import Turns
-from core.backbone_times import BackboneTime, keep_time
 from core.engine.backbones import find, load_backbone
 from core.engine.context import CancelledError
 from core.engine.export.graph import write_graph
 from core.engine.measure.latency import time_files
 from core.engine.model import Model
 from core.errors import UserError
+from core.hardware.alone import Turns
+from core.hardware.backbone_times import BackboneTime, keep_time
 from core.jobs import Job
 from core.questions.time_backbones import BackboneTimes, TimeBackbonesRequest, Untimed
 

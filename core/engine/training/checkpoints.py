@@ -17,7 +17,7 @@ from safetensors.torch import save as serialize
 from torch import Tensor, nn
 
 from core.files import make_folder, remove_file, write_atomic
-from core.sealed import read_sealed, seal
+from core.storage.sealed import read_sealed, seal
 
 SAVE_EVERY = 10.0  # seconds: an epoch of a tiny network is shorter than its own flush to disk
 KEPT = 2

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from core.comparison.gap import KEPT, KEPT_WITHIN
 from core.engine.backbones.features import Observer
 from core.engine.context import CancelledError, Context, Figures, Progress
 from core.engine.data import Split
@@ -30,7 +31,6 @@ from core.engine.training.precision import autocast, choose_precision, name_of
 from core.engine.training.schedule import Schedule
 from core.engine.training.small_sets import warn_small_dataset
 from core.errors import UserError
-from core.gap import KEPT, KEPT_WITHIN
 
 __all__ = ["UNLABELLED", "Batch", "Evaluation", "Examples", "Loss", "Schedule", "evaluate", "fit", "view"]
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from core.engine.context import Context
 from core.engine.training.memory_layout import narrow
-from core.machine import bfloat16_units
+from core.hardware.machine import bfloat16_units
 
 FORMATS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 NONE = "none"  # no unit of the device multiplies bfloat16 faster than float32

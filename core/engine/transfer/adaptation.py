@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from core.controls import SOURCE_ONLY, english
+from core.comparison.controls import SOURCE_ONLY, english
+from core.comparison.gap import KEPT, KEPT_WITHIN
 from core.engine.backbones.blocks import blocks
 from core.engine.backbones.features import observe
 from core.engine.context import Context
@@ -32,7 +33,6 @@ from core.engine.training.loop import UNLABELLED, Batch, Examples, Incumbent, Sc
 from core.engine.training.small_sets import steps_at_least
 from core.engine.transfer import Transfer
 from core.errors import UserError
-from core.gap import KEPT, KEPT_WITHIN
 from core.rules.target import no_target
 
 PRETRAINED_RATE = 0.1  # of the backbone, relative to the head's

@@ -27,7 +27,7 @@ from core.engine.model import Model
 from core.engine.threads import side_by_side
 from core.engine.training.memory_layout import arrange, arranged, choose_layout
 from core.files import make_folder
-from core.sealed import read_kept, write_kept
+from core.storage.sealed import read_kept, write_kept
 
 AT_ONCE = 32  # images per batch in torch: a quarter faster than 64 or 16 with one thread per batch
 FEW = 2**26  # input pixels: 16,384 images of 64 px. For EfficientNet-Lite0 they take torch as long as the export

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from core.comparison.gap import KEPT, KEPT_WITHIN
 from core.engine.context import Context, Progress
 from core.engine.forecast import Workload
 from core.engine.method import knob
@@ -11,7 +12,6 @@ from core.engine.model import Model
 from core.engine.training.loop import Examples, Incumbent
 from core.engine.transfer.fine_tune import FineTune
 from core.engine.transfer.linear_probe import LinearProbe
-from core.gap import KEPT, KEPT_WITHIN
 from core.options import Words
 
 

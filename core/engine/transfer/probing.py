@@ -10,6 +10,7 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from core.comparison.gap import KEPT
 from core.engine.backbones.heads import head_layer
 from core.engine.context import Context, Figures, Progress
 from core.engine.export.graph import describe, with_head
@@ -23,7 +24,6 @@ from core.engine.transfer import Transfer
 from core.engine.transfer.embedding import extractor, template
 from core.engine.transfer.logistic import Problem, operations
 from core.files import write_atomic
-from core.gap import KEPT
 
 GRID = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
 

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from core import parcel
 from core.classroom.hand_in import FORMAT, MANIFEST, MOST_RUNS, PAGE, discard, hand_in
 from core.classroom.learners import Class, card
 from core.classroom.overview import copies, everybody
 from core.classroom.places import corners
+from core.comparison.sides import sides
 from core.engine.questions.answers import answer as measure
 from core.engine.questions.collect import answer
 from core.errors import UserError
@@ -28,10 +28,10 @@ from core.events import Measured
 from core.lessons.titles import titled
 from core.questions.answers import AnswersRequest
 from core.questions.collect import Collected, CollectRequest
+from core.run_files import parcel
 from core.runs import Run
-from core.sealed import seal, unseal
-from core.sides import sides
-from core.verify import of_whole_run
+from core.storage.sealed import seal, unseal
+from core.storage.verify import of_whole_run
 from core.workspace import Workspace
 from dashboard.classroom.again import check
 

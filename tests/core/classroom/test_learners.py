@@ -14,7 +14,7 @@ from core.classroom.nicknames import checked
 from core.classroom.overview import copies, everybody, take_out
 from core.classroom.places import corners, is_corner, root_of
 from core.errors import UserError
-from core.sealed import seal
+from core.storage.sealed import seal
 from core.workspace import KEEP_TRASH, Workspace
 
 

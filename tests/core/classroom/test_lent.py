@@ -9,22 +9,22 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from core import added_backbones
-from core.cache import cached
 from core.classroom.learners import Class
 from core.classroom.lent import lend, lend_to_all, shadowed
 from core.classroom.limits import Limits, set_limits, usage
-from core.dataset_edits import AddImages, LeaveOut, MergeClasses, Rename, RenameClass, Resplit
-from core.dataset_trash import delete_dataset
-from core.datasets import imported_datasets
 from core.engine.data import load_dataset
 from core.engine.data.imports.editing import edit_dataset
 from core.engine.data.imports.images import checked_name, import_images
 from core.errors import UserError
-from core.models import new_name
-from core.verify import verify
+from core.own import added_backbones
+from core.own.dataset_edits import AddImages, LeaveOut, MergeClasses, Rename, RenameClass, Resplit
+from core.own.dataset_trash import delete_dataset
+from core.own.datasets import imported_datasets
+from core.own.models import new_name
+from core.storage.cache import cached
+from core.storage.verify import verify
 from core.workspace import Workspace
-from tests.core.test_models import kept
+from tests.core.own.test_models import kept
 
 RECIPE = """
 name = "theirs"

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from core import sharing
 from core.classroom import network
 from core.classroom.tokens import fresh
+from core.commands import sharing
 from core.errors import UserError
 from core.processes.dashboard import Address
 from core.processes.identity import identity

@@ -21,8 +21,8 @@ from core.errors import UserError
 from core.events import Measured, Progress, RunFinished, RunStarted, StepStarted
 from core.files import write_atomic
 from core.processes.run_monitor import NODE_REFUSED
+from core.processes.slots import Need
 from core.runs import Run, Status
-from core.slots import Need
 from core.workspace import Workspace
 from tests.core.processes.test_workers import FAKE, recipe
 

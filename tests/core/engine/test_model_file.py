@@ -21,7 +21,7 @@ from core.engine.model import Model
 from core.engine.model_file import MANIFEST, WEIGHTS, describe, difference, load_model, rebuild, save_model
 from core.engine.prune.structured import prune_channels
 from core.errors import UserError
-from core.sealed import read_sealed
+from core.storage.sealed import read_sealed
 
 CLASSES = 5
 

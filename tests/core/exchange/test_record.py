@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from core import run_table
-from core.chance import Chance
+from core.comparison.chance import Chance
 from core.errors import UserError
 from core.events import DataLoaded, Measured, Progress, RunFinished, RunStarted, StepStarted
 from core.exchange.record import record
 from core.points import Point
+from core.run_files import run_table
 from core.runs import Run
 from core.workspace import Workspace
 

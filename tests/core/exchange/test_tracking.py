@@ -21,11 +21,11 @@ from typing import Any
 
 import pytest
 
-from core import run_table
 from core.errors import UserError
 from core.exchange.record import record
 from core.exchange.sending import Sending
 from core.exchange.sent import Request, Sent
+from core.run_files import run_table
 from core.runs import Run
 from core.workspace import Workspace
 

@@ -21,6 +21,7 @@ from core.events import Progress, RunCancelled, RunInterrupted, RunResumed, RunS
 from core.processes import dashboard as dashboard_process
 from core.processes.ask import ask
 from core.processes.run_monitor import Timeouts, cause_of_death, last_lines
+from core.processes.slots import set_slots
 from core.processes.supervisor import Supervisor
 from core.processes.workers import (
     Identity,
@@ -36,7 +37,6 @@ from core.processes.workers import (
 )
 from core.questions.request import Request
 from core.runs import Run, Status
-from core.slots import set_slots
 from core.workspace import Workspace
 from tests.core.processes.test_workers import FAKE, recipe
 
@@ -185,7 +185,7 @@ def test_a_run_that_was_adopted_keeps_its_cores(workspace: Workspace, keeper: Su
 def test_every_cuda_run_gets_a_gpu_of_its_own(
     workspace: Workspace, keeper: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("core.slots", "core.processes.local"):
+    for module in ("core.processes.slots", "core.processes.local"):
         monkeypatch.setattr(f"{module}.gpus", lambda: 2)
     set_slots(workspace, 8)
     given: dict[str, int | None] = {}

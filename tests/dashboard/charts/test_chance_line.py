@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.samples import samples
+from core.run_files.samples import samples
 from dashboard.charts import chance, classes, curves, front, parallel, points, run_points
 from dashboard.charts.chance import Level
 from dashboard.charts.front import Axes, Shown

@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from core.difference import Difference, Paired, difference
+from core.comparison.difference import Difference, Paired, difference
 from core.recipe import Recipe, Step
-from core.samples import samples
+from core.run_files.samples import samples
 from dashboard.charts import points
 from dashboard.charts.bounds import best
 from dashboard.charts.comparison import (

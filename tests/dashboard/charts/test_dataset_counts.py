@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageColor
 from playwright.sync_api import expect
 
-from core.dataset_report import ClassCount
+from core.own.dataset_report import ClassCount
 from dashboard.charts import dataset_counts as chart
 from dashboard.charts import style
 from tests.browser import Watched

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.samples import samples
+from core.run_files.samples import samples
 from dashboard.charts import bounds, front, points, thinning
 from dashboard.charts.bounds import Bounds
 from dashboard.charts.front import Axes, Labels, Shown

@@ -7,7 +7,7 @@ import math
 import pandas as pd
 import pytest
 
-from core.samples import samples
+from core.run_files.samples import samples
 from dashboard.charts import parallel, points, style
 
 AXES = {name: f"<{name}>" for name in ("stage", *parallel.SHARES, *parallel.COSTS)}

@@ -9,8 +9,8 @@ import pandas as pd
 from pydantic import JsonValue
 
 from core.points import InRuntime, Latency, Point, Spread
+from core.run_files.samples import samples
 from core.runs import RunSummary, Status
-from core.samples import samples
 from dashboard.charts.points import (
     COLUMNS,
     SPREAD,

@@ -11,7 +11,6 @@ import pytest
 from streamlit.runtime.context import ContextProxy, StreamlitHeaders
 from streamlit.testing.v1 import AppTest
 
-from core import formatting
 from core.classroom.learners import Class, Learner
 from core.classroom.limits import Limits, limits, set_limits
 from core.classroom.overview import Predicted, everybody
@@ -20,7 +19,8 @@ from core.lessons.lesson_files import bundled
 from core.lessons.titles import titled
 from core.questions.collect import Collected, Refused, Taken
 from core.runs import Notes, Run
-from core.sealed import seal
+from core.storage.sealed import seal
+from core.text import formatting
 from core.workspace import Workspace
 from dashboard import i18n
 from dashboard.addresses import address_of, page_at

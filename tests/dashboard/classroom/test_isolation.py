@@ -15,7 +15,7 @@ from core.runs import Notes
 from core.search.store import create
 from core.workspace import Workspace
 from tests.core.lessons.written import LESSON
-from tests.core.test_models import kept
+from tests.core.own.test_models import kept
 from tests.dashboard.classroom.test_class_page import corner, sit
 from tests.dashboard.test_pages import make, shown, text
 from tests.dashboard.test_search_page import asked

@@ -10,9 +10,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from core.classroom.learners import Class
+from core.commands.sharing import address_of
 from core.lessons.diary import Prediction, read_diary, write_diary
 from core.processes.dashboard import Address
-from core.sharing import address_of
 from core.workspace import Workspace
 from tests.browser import SLOW, Watched, violations, wait_until_drawn
 from tests.dashboard.classroom.test_poll_page import lesson, slide_of

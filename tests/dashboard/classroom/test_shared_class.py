@@ -22,10 +22,10 @@ from websockets.exceptions import InvalidStatus
 
 from core.classroom.learners import Class
 from core.classroom.tokens import cookie_of, fresh
+from core.commands.sharing import address_of
 from core.events import RunFinished
 from core.processes.dashboard import Address, Share, ensure_dashboard, running_dashboard, stop_dashboard
 from core.runs import Notes
-from core.sharing import address_of
 from core.workspace import Workspace
 from dashboard.classroom.gate import MOST_TABS
 from dashboard.classroom.slow import AT_ONCE, FREE

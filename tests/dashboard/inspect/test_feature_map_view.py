@@ -6,12 +6,12 @@ import base64
 
 import pytest
 
+from core.comparison.sides import sides
 from core.files import make_folder
 from core.jobs import Job
-from core.pictures import kept_at
 from core.questions.feature_map import FeatureMap, FeatureMapRequest
-from core.sealed import write_kept
-from core.sides import sides
+from core.run_files.pictures import kept_at
+from core.storage.sealed import write_kept
 from core.workspace import Workspace
 from dashboard.charts import feature_map as chart
 from dashboard.inspect import evidence

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.escaping import UserText
-from core.machine import machine
+from core.hardware.machine import machine
 from core.questions.layers import Filters, Layer, Layers, Spent, Weights
+from core.text.escaping import UserText
 from dashboard.charts import layer_costs
 from dashboard.charts import weights as weights_chart
 from dashboard.inspect import layers as view

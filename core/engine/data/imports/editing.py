@@ -11,19 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.classroom.lent import refuse_lent
-from core.dataset_edits import (
-    AddImages,
-    Edit,
-    LeaveOut,
-    MergeClasses,
-    MoveImages,
-    Rename,
-    RenameClass,
-    Reshape,
-    Resplit,
-    Revert,
-)
-from core.datasets import CARD
 from core.engine.data.dataset import SPLITS
 from core.engine.data.imports.class_folders import Wishes, merged
 from core.engine.data.imports.cleaning import Filled, cleaned
@@ -64,8 +51,21 @@ from core.engine.data.imports.video import for_videos_alone, frames, is_video, r
 from core.engine.data.photos import Progress
 from core.errors import UserError, nearest, shorten
 from core.files import lock, make_folder, move_into, remove_all, remove_tree, write_atomic
+from core.own.dataset_edits import (
+    AddImages,
+    Edit,
+    LeaveOut,
+    MergeClasses,
+    MoveImages,
+    Rename,
+    RenameClass,
+    Reshape,
+    Resplit,
+    Revert,
+)
+from core.own.datasets import CARD
 from core.questions.dataset_edit import Edited
-from core.sealed import seal
+from core.storage.sealed import seal
 
 LOCK = "edit.lock"
 LONGEST_CLASS = 255  # characters

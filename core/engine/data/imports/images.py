@@ -34,7 +34,7 @@ from core.engine.data.photos import Progress
 from core.errors import UserError, nearest
 from core.files import make_folder, move, remove_tree, write_atomic
 from core.questions.import_data import Imported
-from core.sealed import seal
+from core.storage.sealed import seal
 
 LONGEST_NAME = 80
 SHAPES = ("crop", "pad", "stretch")

@@ -16,13 +16,13 @@ import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from core.datasets import CARD, damaged, find_home, home_of, normal_name
 from core.engine.data.cache import read_cache, write_cache
 from core.engine.data.dataset import SPLITS, Cut, Dataset, DatasetInfo, Split
 from core.engine.data.photos import Progress, photo_part
 from core.errors import UserError
 from core.files import safe_join
-from core.sealed import DamagedError, read_sealed
+from core.own.datasets import CARD, damaged, find_home, home_of, normal_name
+from core.storage.sealed import DamagedError, read_sealed
 
 __all__ = [
     "SCHEMA", "VERSIONS", "OwnDataset", "OwnImage", "Stored", "find_home", "home_of", "load_own", "normal_name",

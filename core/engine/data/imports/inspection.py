@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from core.dataset_report import MOST_STRIPS, SAMPLES_SHOWN, Alike, ClassCount, Member, Report, Skipped
 from core.engine.data.imports.imported import OwnDataset, OwnImage, Stored
 from core.engine.data.imports.near_duplicates import MOST, SIDE, Pixels, grey_copy, near_groups
 from core.engine.data.imports.remarks import LOST
 from core.engine.data.photos import FORMATS, square
 from core.engine.data.strips import strip
 from core.files import safe_join
+from core.own.dataset_report import MOST_STRIPS, SAMPLES_SHOWN, Alike, ClassCount, Member, Report, Skipped
 
 LISTED = 40  # groups of duplicates
 MEMBERS = 8  # images listed per group

@@ -17,7 +17,6 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from core.datasets import UNPACKED
 from core.engine.data.cache import Part, read_cache, write_cache
 from core.engine.data.dataset import SEED, Cut, Dataset, DatasetInfo, Indices, Split, draw
 from core.engine.data.known import KnownDataset
@@ -28,7 +27,8 @@ from core.engine.data.published.unpack import DAMAGED, unpack
 from core.engine.download import download
 from core.errors import UserError
 from core.files import make_folder, move, remove_tree, write_atomic
-from core.sealed import file_hash, read_sealed, seal
+from core.own.datasets import UNPACKED
+from core.storage.sealed import file_hash, read_sealed, seal
 
 VERSION = 1  # of the splits below; a new version gets new caches
 VALIDATION, TEST = 0.1, 0.15  # taken out of training where a set brings none (0.15 each where it brings neither)

@@ -18,7 +18,7 @@ from core.engine.backbones.own_import import import_network
 from core.engine.measure.complexity import complexity
 from core.errors import UserError
 from core.files import Failpoint, breaking
-from core.models import own_networks, read_network
+from core.own.models import own_networks, read_network
 from core.questions.import_network import ImportedNetwork, ImportNetworkRequest
 from tests.core.engine.backbones import hostile_weights as hostile
 from tests.core.engine.backbones.trained import MEAN, SIDE, STD, Trained, begun, save_wrapped, trained, wrappings

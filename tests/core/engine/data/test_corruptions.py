@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 from scipy.ndimage import zoom
 
-from core.corruptions import CORRUPTIONS, KINDS, SEVERITIES
 from core.engine.data.corruption_levels import LEVELS
 from core.engine.data.corruptions import CHANGES, corrupted
+from core.questions.corruptions import CORRUPTIONS, KINDS, SEVERITIES
 
 Pixels = Any
 MIXED = (

@@ -16,7 +16,6 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from core.bundle import CARD
 from core.engine.backbones import find, load_backbone
 from core.engine.context import Context
 from core.engine.data import Dataset, prepare
@@ -30,6 +29,7 @@ from core.engine.model_file import load_model
 from core.engine.prune.structured import prune_channels
 from core.engine.quantize import Calibration, Quantize
 from core.errors import UserError
+from core.run_files.bundle import CARD
 
 MakeContext = Callable[..., Context]
 HERE = [name for name in methods("export") if name != "openvino" or find_spec("openvino")]

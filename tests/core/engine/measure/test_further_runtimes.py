@@ -31,7 +31,7 @@ from core.engine.method import Saved, build
 from core.engine.model import Model
 from core.engine.pipeline.measure_step import StepInfo, StepMeasurement
 from core.engine.pipeline.run import run_recipe
-from core.machine import bfloat16_units
+from core.hardware.machine import bfloat16_units
 from core.points import Point
 from core.runs import Run
 from core.workspace import Workspace

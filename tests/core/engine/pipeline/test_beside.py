@@ -18,13 +18,13 @@ import psutil
 import pytest
 import torch
 
-from core.alone import Turns
 from core.engine.measure.environment import environment
 from core.engine.measure.latency import time_files
 from core.engine.pipeline import beside
 from core.engine.pipeline.beside import Beside, Control
 from core.engine.pipeline.run import begun_chain, run_recipe
 from core.events import Progress, RunStarted, StepFinished
+from core.hardware.alone import Turns
 from core.runs import Run
 from core.state import Status
 from core.workspace import Workspace

@@ -12,7 +12,6 @@ import torch
 from PIL import Image
 
 from core.assets import RECIPES
-from core.bundle import CARD
 from core.commands import runs
 from core.engine.data import import_images, load_dataset
 from core.engine.measure.calibration import wilson_interval
@@ -23,6 +22,7 @@ from core.engine.pipeline.step_cache import StepCache
 from core.errors import UserErrors
 from core.points import Point
 from core.recipe import load_recipe, parse_recipe
+from core.run_files.bundle import CARD
 from core.runs import Run
 from core.state import Status
 from core.workspace import Workspace

@@ -21,8 +21,8 @@ from core.engine.prune.channels import ChannelPrune
 from core.engine.prune.structured import prune_channels
 from core.engine.questions.preview import preview
 from core.errors import UserError, UserErrors
-from core.layer_patterns import matches, read_ratios
 from core.recipe import parse_recipe
+from core.rules.layer_patterns import matches, read_ratios
 from tests.core.engine.conftest import MakeContext
 
 IMAGES = torch.zeros(2, 1, 8, 8)

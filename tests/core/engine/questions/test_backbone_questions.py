@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from core.backbone_times import times
 from core.engine.questions.answer import answer
 from core.errors import UserError, UserErrors
+from core.hardware.backbone_times import times
 from core.questions.add_backbone import AddBackboneRequest
 from core.questions.request import Request
 from core.questions.search_backbones import SearchBackbonesRequest

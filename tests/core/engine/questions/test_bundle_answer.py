@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.bundling import ZIP, file_name, unpack
 from core.engine.data import load_dataset
 from core.engine.questions import bundle as engine
 from core.engine.questions.answer import answer
 from core.errors import UserError
 from core.jobs import Job
 from core.questions.bundle import Bundled, BundleRequest, formats_of, question
+from core.run_files.bundling import ZIP, file_name, unpack
 from core.runs import Run
 from core.workspace import Workspace
 

@@ -16,16 +16,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.bundle import write_bundle
 from core.engine.data import load_dataset
 from core.engine.questions.answer import answer
 from core.errors import UserError
 from core.files import remove_tree
 from core.jobs import Job
+from core.own.uploads import keep_files
 from core.questions.classify import MOST_POINTS, Classified, ClassifyRequest
 from core.questions.classify_many import ClassifyManyRequest
+from core.run_files.bundle import write_bundle
 from core.runs import Run
-from core.uploads import keep_files
 from core.workspace import Workspace
 from tests.core.engine.data.imports.test_images import encoded
 

@@ -12,6 +12,7 @@ import pytest
 from onnx import numpy_helper
 from sklearn.decomposition import PCA
 
+from core.comparison.sides import side
 from core.engine.data import Dataset
 from core.engine.measure.features_in_plane import flat, neighbours, principal
 from core.engine.measure.runtime import open_session, predict, prepared_as_bundled
@@ -20,7 +21,6 @@ from core.engine.questions import feature_map as engine
 from core.engine.questions.answers import read_card
 from core.questions.feature_map import LIMIT, FeatureMap, FeatureMapRequest, Plane
 from core.runs import Run
-from core.sides import side
 from core.workspace import Workspace
 
 

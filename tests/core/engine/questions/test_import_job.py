@@ -16,10 +16,10 @@ from pydantic import JsonValue
 from rich.console import Console
 
 from core import cli
+from core.commands.import_report import progress_line
 from core.engine.questions import import_data as answering
 from core.engine.questions.answer import answer
 from core.errors import UserError
-from core.import_report import progress_line
 from core.jobs import Job
 from core.questions.request import Request, is_overtaken
 from core.workspace import Workspace

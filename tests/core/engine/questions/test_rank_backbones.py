@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from core import terminal
+from core.commands import terminal
 from core.engine.questions.answer import answer
 from core.engine.questions.rank_backbones import agreement
 from core.errors import UserError

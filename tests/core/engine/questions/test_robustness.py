@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from core.corruptions import CORRUPTIONS, SEVERITIES
+from core.comparison.sides import Side, side
 from core.engine.data import Dataset, Split, prepare_numpy
 from core.engine.data.corruptions import corrupted
 from core.engine.model import Preprocessing
@@ -18,9 +18,9 @@ from core.engine.questions import robustness as engine
 from core.engine.questions.answer import answer
 from core.errors import UserError
 from core.events import Measured
+from core.questions.corruptions import CORRUPTIONS, SEVERITIES
 from core.questions.robustness import Robustness, RobustnessRequest
 from core.runs import Run
-from core.sides import Side, side
 from core.workspace import Workspace
 
 FEW = 40

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from core.comparison.gap import KEPT, KEPT_WITHIN, gap_recovered
 from core.engine import build
 from core.engine.context import CancelledError, Context
 from core.engine.data import Dataset, Split, Unlabelled, few_labels
@@ -19,13 +20,12 @@ from core.engine.pipeline.first_model import start
 from core.engine.training import checkpoints
 from core.engine.training.loop import Examples, Incumbent, evaluate, fit
 from core.engine.transfer.fine_tune import FineTune
-from core.gap import KEPT, KEPT_WITHIN, gap_recovered
 from core.options import Value
 from core.processes.workers import run_in_foreground
 from core.workspace import Workspace
+from tests.core.comparison.test_gap import trio
 from tests.core.engine.conftest import MakeContext, Reported
 from tests.core.engine.training.test_loop import SHORT, Stop, cross_entropy, equal, weights
-from tests.core.test_gap import trio
 
 Maker = Callable[..., Model]
 HARMFUL: dict[str, Value] = {"epochs": 1, "learning_rate": 1.0}

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from core.comparison.gap import KEPT
 from core.engine.context import CancelledError, choose_device
 from core.engine.data import Dataset
 from core.engine.model import Model
@@ -21,7 +22,6 @@ from core.engine.training.batches import Feed, order
 from core.engine.training.loop import UNLABELLED, Batch, Examples, Schedule, evaluate, fit, view
 from core.engine.training.lr_finder import choose, find_learning_rate
 from core.errors import UserError
-from core.gap import KEPT
 from tests.core.engine.conftest import MakeContext, Reported
 
 SHORT = Schedule(epochs=3, batch=128, learning_rate=0.1, augment="shift")

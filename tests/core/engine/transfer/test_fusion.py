@@ -27,7 +27,7 @@ from core.engine.questions.preview import preview
 from core.engine.training.loop import evaluate
 from core.errors import UserError, UserErrors
 from core.recipe import parse_recipe
-from core.sealed import read_sealed, seal
+from core.storage.sealed import read_sealed, seal
 
 MakeContext = Callable[..., Context]
 RECIPE = """

@@ -28,7 +28,7 @@ from core.questions.import_network import ImportNetworkRequest
 from core.recipe import parse_recipe
 from core.rules.keep import keep_faults
 from core.runs import Run
-from core.verify import verify
+from core.storage.verify import verify
 from core.workspace import Workspace
 from tests.core.engine.backbones.trained import MEAN, SIDE, STD, save_wrapped, trained, wrappings
 

@@ -214,7 +214,7 @@ def test_another_shape_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_bundle_carries_how_pictures_are_cut(tmp_path: Path) -> None:
-    from core.bundle import described
+    from core.run_files.bundle import described
 
     card = {"classes": ["a"], "preprocessing": {"size": 8, "channels": 3}}
     plain: Mapping[str, bytes] = described(card)

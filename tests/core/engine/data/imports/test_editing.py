@@ -9,7 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.dataset_edits import (
+from core.engine.data import datasets, import_images, load_dataset, own_names
+from core.engine.data.imports.editing import edit_dataset
+from core.engine.data.imports.imported import OwnDataset, find_home, read_own
+from core.errors import UserError
+from core.files import Failpoint, breaking
+from core.own.dataset_edits import (
     AddImages,
     Edit,
     LeaveOut,
@@ -21,11 +26,6 @@ from core.dataset_edits import (
     Resplit,
     Revert,
 )
-from core.engine.data import datasets, import_images, load_dataset, own_names
-from core.engine.data.imports.editing import edit_dataset
-from core.engine.data.imports.imported import OwnDataset, find_home, read_own
-from core.errors import UserError
-from core.files import Failpoint, breaking
 from tests.core.engine.data.imports.test_images import TWO, encoded, picture, pngs, unpacked, zipped
 
 

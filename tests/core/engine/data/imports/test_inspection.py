@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.dataset_report import Report
 from core.engine.data.imports.near_duplicates import SIDE, near_groups
 from core.engine.data.imports.texts import import_data
 from core.engine.questions.dataset_report import dataset_report, dataset_samples
 from core.errors import UserError
-from core.report_cache import kept_picture, kept_report
+from core.own.dataset_report import Report
+from core.own.report_cache import kept_picture, kept_report
 from core.workspace import Workspace
 from tests.photos import make_photos
 

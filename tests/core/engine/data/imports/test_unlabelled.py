@@ -8,9 +8,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.dataset_edits import AddImages, LeaveOut, MoveImages, Rename, RenameClass, Resplit, Revert
-from core.dataset_trash import delete_dataset, restore_dataset
-from core.datasets import imported_datasets
 from core.engine.data import datasets, import_images, load_dataset
 from core.engine.data.counts import count_dataset
 from core.engine.data.imports.class_folders import Wishes
@@ -19,6 +16,9 @@ from core.engine.data.imports.imported import find_home, read_own
 from core.engine.data.imports.inspection import inspect
 from core.engine.data.target import matched
 from core.errors import UserError
+from core.own.dataset_edits import AddImages, LeaveOut, MoveImages, Rename, RenameClass, Resplit, Revert
+from core.own.dataset_trash import delete_dataset, restore_dataset
+from core.own.datasets import imported_datasets
 from core.workspace import Workspace
 
 

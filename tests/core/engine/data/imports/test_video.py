@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.dataset_edits import AddImages, Revert
 from core.engine.data import import_data, load_dataset
 from core.engine.data.imports import video_child
 from core.engine.data.imports.editing import LOCK, edit_dataset
 from core.engine.data.imports.imported import find_home, read_own
 from core.engine.data.imports.video import about, container_of, is_video
 from core.errors import UserError
+from core.own.dataset_edits import AddImages, Revert
 from tests.core.engine.data.imports.test_images import pngs, unpacked
 from tests.videos import SHADES, clip
 

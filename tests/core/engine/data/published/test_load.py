@@ -20,14 +20,14 @@ import pytest
 import torchvision.datasets as reference
 from PIL import Image
 
-from core.damage import Condition
 from core.engine.data import datasets, load_dataset
 from core.engine.data.published.load import Archive, Photos, Published
 from core.engine.data.published.readers import EMNIST
 from core.engine.data.published.unpack import unpack
 from core.engine.data.sets import known_datasets
 from core.errors import UserError
-from core.verify import of_published
+from core.storage.damage import Condition
+from core.storage.verify import of_published
 
 RNG = np.random.default_rng(0)
 Served = dict[str, bytes]

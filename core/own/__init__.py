@@ -1,0 +1,1 @@
+"""A person's own datasets, networks, uploads and drafts."""
