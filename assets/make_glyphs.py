@@ -77,9 +77,11 @@ def drawings(font: Path) -> list[NDArray[np.uint8]]:
 def variation(draw: np.random.Generator) -> Variation:
     shift = draw.uniform(-1, 1, 2)
     return Variation(
-        height=draw.uniform(27, 32), width=draw.uniform(0.9, 1.15), shift=(float(shift[0]), float(shift[1])),
+        height=draw.uniform(27, 32),
+        width=draw.uniform(0.9, 1.15),
+        shift=(float(shift[0]), float(shift[1])),
         weight=draw.uniform(LIGHTEST, BOLDEST),
-    )  # fmt: skip
+    )
 
 
 def ink(font: Path, digit: str) -> Image.Image:

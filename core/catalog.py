@@ -81,9 +81,16 @@ class MethodEntry:
         choices = {name: tuple(values) for name, values in data.get("target_choices", {}).items()}
         flags = {name: data.get(name, False) for name in ("needs_maps", "needs_norms", "needs_linear_head")}
         return cls(
-            title, summary, data["source"], options, data.get("needs_target", False), data.get("takes_quantized", True),
-            choices, **flags, needs_package=data.get("needs_package", ""),
-        )  # fmt: skip
+            title,
+            summary,
+            data["source"],
+            options,
+            data.get("needs_target", False),
+            data.get("takes_quantized", True),
+            choices,
+            **flags,
+            needs_package=data.get("needs_package", ""),
+        )
 
 
 @dataclass(frozen=True)

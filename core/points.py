@@ -77,10 +77,18 @@ class Spread(BaseModel):
 FIGURES_OF_RUNTIME = dict.fromkeys(("accuracy", "accuracy_low", "accuracy_high", "validation_accuracy"))
 NOT_THERE = dict.fromkeys(
     (
-        "target_accuracy", "target_accuracy_low", "target_accuracy_high", "accuracy_mean", "accuracy_sd",
-        "target_accuracy_mean", "target_accuracy_sd", "validation_accuracy_mean", "seeds", "spread",
+        "target_accuracy",
+        "target_accuracy_low",
+        "target_accuracy_high",
+        "accuracy_mean",
+        "accuracy_sd",
+        "target_accuracy_mean",
+        "target_accuracy_sd",
+        "validation_accuracy_mean",
+        "seeds",
+        "spread",
     )
-)  # fmt: skip
+)
 MACHINE = ("node", "processor")  # of an environment: where its machine is, and what it is
 MEASURED_ON = "measured_on"  # of a receipt: the point's own environment
 OF_ANSWERS = ("calibration_error", "same_answer_as_before", "gap_recovered")  # of a receipt: from the own runtime

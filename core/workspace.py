@@ -470,10 +470,14 @@ def _not_made(workspace: Path, folder: Path, error: OSError) -> UserError:
         return full
     if folder.is_symlink() or folder.exists():
         return UserError(
-            "workspace_damaged", "workspace", str(folder), "a folder there, or nothing",
+            "workspace_damaged",
+            "workspace",
+            str(folder),
+            "a folder there, or nothing",
             f"It is a link to {os.readlink(folder)}, which is missing: restore that folder, or remove the link."
-            if folder.is_symlink() else "Another file is in its place: move it away.",
-        )  # fmt: skip
+            if folder.is_symlink()
+            else "Another file is in its place: move it away.",
+        )
     return _unusable("workspace_not_writable", workspace, f"a folder that can be written to ({error.strerror})")
 
 

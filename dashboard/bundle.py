@@ -48,11 +48,15 @@ def button(run: str, step: int, key: str) -> None:
     """Packs the model of a run's step."""
     asked = _asked(run, step)
     st.button(
-        say("bundle.start"), key=f"{key}_start", icon=":material/package_2:", type="tertiary",
+        say("bundle.start"),
+        key=f"{key}_start",
+        icon=":material/package_2:",
+        type="tertiary",
         disabled=read_only() or (asked is not None and not asked.over),
         help=say("bundle.read_only") if read_only() else say("bundle.help"),
-        on_click=_start, args=(run, step, asked.formats if asked else ()),
-    )  # fmt: skip
+        on_click=_start,
+        args=(run, step, asked.formats if asked else ()),
+    )
 
 
 def box(run: str, step: int, key: str) -> None:
@@ -138,9 +142,13 @@ def _waiting(asked: Asked, key: str) -> None:
     share = told.done / told.total if told is not None and told.total else 0.0
     st.progress(min(share, 1.0), what)
     st.button(
-        say("bundle.stop"), key=f"{key}_stop", icon=":material/stop_circle:", type="tertiary", on_click=_stop,
+        say("bundle.stop"),
+        key=f"{key}_stop",
+        icon=":material/stop_circle:",
+        type="tertiary",
+        on_click=_stop,
         args=(asked.job,),
-    )  # fmt: skip
+    )
 
 
 def _progress(asked: Asked) -> JobProgress | None:
@@ -163,19 +171,31 @@ def _ready(run: str, step: int, asked: Asked, found: Bundled, key: str) -> None:
         st.warning(say("bundle.differs" if found.test or found.samples else "bundle.unchecked"))
     path = _zip(asked)
     st.download_button(
-        say("bundle.download", size=formatting.size(found.bytes)), path.read_bytes, found.name, "application/zip",
-        key=f"{key}_download", icon=":material/download:", type="primary", on_click="ignore",
-    )  # fmt: skip
+        say("bundle.download", size=formatting.size(found.bytes)),
+        path.read_bytes,
+        found.name,
+        "application/zip",
+        key=f"{key}_download",
+        icon=":material/download:",
+        type="primary",
+        on_click="ignore",
+    )
     st.caption(say("bundle.how_to_run"))
     offered = formats_of(workspace().run(run), step)
     menu = load_catalog().methods["export"]
     if offered and not read_only():
         chosen = f"{key}_formats_{asked.job}"
         st.pills(
-            say("bundle.formats"), offered, selection_mode="multi", default=list(asked.formats), key=chosen,
-            format_func=lambda name: spoken(menu[name].title), on_change=_again, args=(run, step, chosen),
+            say("bundle.formats"),
+            offered,
+            selection_mode="multi",
+            default=list(asked.formats),
+            key=chosen,
+            format_func=lambda name: spoken(menu[name].title),
+            on_change=_again,
+            args=(run, step, chosen),
             help="\n\n".join(headed(f"**{spoken(menu[name].title)}**", spoken(menu[name].summary)) for name in offered),
-        )  # fmt: skip
+        )
 
 
 def _again(run: str, step: int, chosen: str) -> None:
@@ -186,11 +206,7 @@ def _again(run: str, step: int, chosen: str) -> None:
 
 def comparison(found: Bundled) -> list[str]:
     """How the unpacked copy answers, a line each: the test split, the images inside, every further format."""
-    lines = [
-        _line(name, one)
-        for name, one in (("test", found.test), ("samples", found.samples))
-        if one is not None
-    ]  # fmt: skip
+    lines = [_line(name, one) for name, one in (("test", found.test), ("samples", found.samples)) if one is not None]
     if found.test is None:
         lines.insert(0, say("bundle.test_missing"))
     return [*lines, *map(_format, found.formats)]

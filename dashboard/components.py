@@ -79,9 +79,7 @@ def csv(data: pd.DataFrame) -> bytes:
     return safe.to_csv(index=False).encode("utf-8-sig")
 
 
-def point_strip(
-    run: str, points: Sequence[Point], controls: Iterable[Point], environment: Mapping[str, str]
-) -> None:  # fmt: skip
+def point_strip(run: str, points: Sequence[Point], controls: Iterable[Point], environment: Mapping[str, str]) -> None:
     """The points of a run beside each other, with what each gained and lost; each opens its receipt and Inspect.
     `environment` is the run's."""
     if not points:
@@ -93,9 +91,7 @@ def point_strip(
             _point(run, control, points[0], environment, control=True)
 
 
-def _point(
-    run: str, point: Point, first: Point, environment: Mapping[str, str], *, control: bool = False
-) -> None:  # fmt: skip
+def _point(run: str, point: Point, first: Point, environment: Mapping[str, str], *, control: bool = False) -> None:
     with st.container(border=True, width=CARD, height="stretch", gap="xxsmall"):
         st.markdown(heading(point, control=control))
         st.markdown(f"**{formatting.accuracy(point)}**")

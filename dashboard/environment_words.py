@@ -7,9 +7,12 @@ from collections.abc import Iterator, Mapping
 from dashboard.i18n import known
 
 VALUES = {  # told by a phrase of their own
-    "asleep": "value_asleep", "spinning": "value_spinning", "as the libraries do": "value_libraries",
-    "onnxruntime's own threads, which spin where there are several": "value_own_threads", "none": "value_none",
-}  # fmt: skip
+    "asleep": "value_asleep",
+    "spinning": "value_spinning",
+    "as the libraries do": "value_libraries",
+    "onnxruntime's own threads, which spin where there are several": "value_own_threads",
+    "none": "value_none",
+}
 
 
 def rows(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:

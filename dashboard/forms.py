@@ -101,9 +101,16 @@ def _word_or_number(
             on_change(meant[name][0] if name in meant else amount(option))
 
     st.segmented_control(
-        words.label, [*meant, NUMBER], default=lit, required=True, wrap=True, key=key, help=words.help,
-        format_func=lambda name: spoken(meant[name][1]) if name in meant else say("forms.number"), on_change=chosen,
-    )  # fmt: skip
+        words.label,
+        [*meant, NUMBER],
+        default=lit,
+        required=True,
+        wrap=True,
+        key=key,
+        help=words.help,
+        format_func=lambda name: spoken(meant[name][1]) if name in meant else say("forms.number"),
+        on_change=chosen,
+    )
 
 
 def _agreeing(keys: tuple[str, str], value: str) -> str:
@@ -235,9 +242,7 @@ def _draw(
     key: str,
     changed: Callable[[], None],
 ) -> None:
-    told: dict[str, Any] = {
-        "key": key, "help": words.help, "on_change": changed, "label_visibility": words.visibility
-    }  # fmt: skip
+    told: dict[str, Any] = {"key": key, "help": words.help, "on_change": changed, "label_visibility": words.visibility}
 
     def called(choice: Value) -> str:
         name = option.name_of(choice)

@@ -48,16 +48,22 @@ def button(run: str, key: str) -> None:
     ):
         name = UserText(workspace().run(run).summary().name).path()
         st.download_button(
-            say("sending.table"), lambda: run_table.to_csv(workspace().run(run)), f"{name}.csv", "text/csv",
-            key=f"{key}_table", icon=":material/download:", on_click="ignore", help=say("details.table_help"),
-        )  # fmt: skip
+            say("sending.table"),
+            lambda: run_table.to_csv(workspace().run(run)),
+            f"{name}.csv",
+            "text/csv",
+            key=f"{key}_table",
+            icon=":material/download:",
+            on_click="ignore",
+            help=say("details.table_help"),
+        )
         _to_a_tool(run, key)
 
 
 def _to_a_tool(run: str, key: str) -> None:
     tool: Tool = st.radio(
-        say("sending.tool"), TOOLS, format_func=lambda each: say(f"sending.{each}"), key=f"{key}_tool", horizontal=True,
-    )  # fmt: skip
+        say("sending.tool"), TOOLS, format_func=lambda each: say(f"sending.{each}"), key=f"{key}_tool", horizontal=True
+    )
     st.caption(say(f"sending.about_{tool}"))
     if find_spec(tool) is None:
         st.caption(say("sending.missing"))
@@ -71,9 +77,13 @@ def _to_a_tool(run: str, key: str) -> None:
         st.text_input(say("sending.folder"), folder, key=f"{key}_tensorboard_where", help=say("sending.folder_help"))
     asked: Asked | None = recall(f"sending.{run}", None)
     st.button(
-        say("sending.send"), key=f"{key}_send", icon=":material/send:", on_click=_start, args=(run, tool, key),
+        say("sending.send"),
+        key=f"{key}_send",
+        icon=":material/send:",
+        on_click=_start,
+        args=(run, tool, key),
         disabled=asked is not None and not asked.over,
-    )  # fmt: skip
+    )
     if asked is not None and asked.tool == tool:
         st.fragment(_look, run_every=None if asked.over else EVERY)(run)
 
@@ -113,9 +123,13 @@ def _ended(asked: Asked, sending: Sending) -> Asked:
 
 def _told(sent: Sent) -> None:
     said = say(
-        "sending.again" if sent.again else "sending.sent", where=UserText(sent.where).md(),
-        parameters=sent.parameters, metrics=sent.metrics, files=sent.files, size=formatting.size(sent.bytes),
-    )  # fmt: skip
+        "sending.again" if sent.again else "sending.sent",
+        where=UserText(sent.where).md(),
+        parameters=sent.parameters,
+        metrics=sent.metrics,
+        files=sent.files,
+        size=formatting.size(sent.bytes),
+    )
     st.success(said, icon=":material/check:")
     if sent.to == "tensorboard":
         st.code(

@@ -15,9 +15,7 @@ TAGS = {"en": "en", "zh": "zh-CN"}  # as a page says its language
 
 def put() -> None:
     """Puts them where they come up from now on; in English, back into what they were."""
-    component = st.components.v2.component(
-        "streamlit_words", html="<span></span>", js=_script(), isolate_styles=False
-    )  # fmt: skip
+    component = st.components.v2.component("streamlit_words", html="<span></span>", js=_script(), isolate_styles=False)
     spoken = language()
     words = table() if spoken != "en" else {}
     component(key="frame_words", data={"language": TAGS[spoken], "words": words}, width="content")

@@ -17,9 +17,15 @@ CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), ""
 )
 FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-)  # fmt: skip
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 OWN_PROBE = re.compile(r"/[a-z-]+/_stcore/(host-config|health)$")  # Streamlit asks under a page's address first
 AXE = files("axe_playwright_python").joinpath("axe.min.js")
 STREAMLITS_OWN = ("stFileUploaderDropzone",)  # a presentation role on what takes the focus; not ours to change

@@ -298,10 +298,24 @@ def test_a_second_run_reuses_what_the_first_made(demo: Document, workspace: Path
     """The same steps with another quantization: the trained models come from the cache, bit for bit."""
     recipe = workspace / "runs" / demo["run"] / "recipe.toml"
     done = subprocess.run(
-        [sys.executable, "-m", "core.cli", "run", str(recipe), "--workspace", str(workspace), "--json",
-         "--set", "steps.3.method=weight_only", "--set", "steps.3.bits=8"],
-        capture_output=True, text=True, timeout=200,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "core.cli",
+            "run",
+            str(recipe),
+            "--workspace",
+            str(workspace),
+            "--json",
+            "--set",
+            "steps.3.method=weight_only",
+            "--set",
+            "steps.3.bits=8",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
     assert done.returncode == 0, done.stderr
     again: Document = json.loads(done.stdout)
     for step in (0, 1, 2):

@@ -106,9 +106,15 @@ def test_the_two_commands(tmp_path: Path) -> None:
     (folder / ".venv/.installed").touch()
     workspace = Workspace.open_or_create(folder / "workspace")
     running = subprocess.Popen(
-        blocks("")[0].splitlines()[1], shell=True, cwd=folder, env=environment(folder), text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-    )  # fmt: skip
+        blocks("")[0].splitlines()[1],
+        shell=True,
+        cwd=folder,
+        env=environment(folder),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
     try:
         assert "http://127.0.0.1:" in said(running, "http://", seconds=300)
         os.killpg(running.pid, signal.SIGINT)

@@ -114,8 +114,9 @@ def _write(path: Path, learner: Learner, files: dict[str, Path], page: bytes, ro
     packed = {name: Packed(bytes=one.stat().st_size, sha256=file_hash(one)) for name, one in files.items()}
     packed[PAGE] = Packed(bytes=len(page), sha256=sha256(page).hexdigest())
     sign(root, b"")  # makes the key, so that it has a name
-    made = HandIn(format=FORMAT, nickname=learner.nickname, learner=learner.id, made=time.time(), files=packed,
-                  key=key_name(root))  # fmt: skip
+    made = HandIn(
+        format=FORMAT, nickname=learner.nickname, learner=learner.id, made=time.time(), files=packed, key=key_name(root)
+    )
     made = made.model_copy(update={"signature": sign(root, made.signed_part())})
     with replacing(path, private=False) as temporary, ZipFile(temporary, "x") as target:
         target.writestr(_entry(MANIFEST), seal(made.model_dump_json(indent=1).encode()))

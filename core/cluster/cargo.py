@@ -22,9 +22,18 @@ from core.workspace import Workspace
 
 KINDS = ("runs", "datasets", "models")  # the folders of a workspace that travel
 HERE = (
-    "events.jsonl", "recipe.toml", "log.txt", "worker.json", "foreground.json", "run.lock", "cancel", "pause",
-    "notes.json", "result.json", "node.json",
-)  # fmt: skip
+    "events.jsonl",
+    "recipe.toml",
+    "log.txt",
+    "worker.json",
+    "foreground.json",
+    "run.lock",
+    "cancel",
+    "pause",
+    "notes.json",
+    "result.json",
+    "node.json",
+)
 STARTS_WITH = ("events.jsonl", "recipe.toml", "notes.json")  # those of a run that a node gets as well
 MADE_AGAIN = ("cache", "archives")  # folders of a dataset that a node makes itself, or needs no more
 

@@ -69,11 +69,15 @@ def profile(
 
 @app.command
 def rank(
-    *, dataset: str, backbones: str, limit: Annotated[int, Parameter(help="Most labelled images used; 0: all.")] = 1000,
+    *,
+    dataset: str,
+    backbones: str,
+    limit: Annotated[int, Parameter(help="Most labelled images used; 0: all.")] = 1000,
     random: Annotated[bool, Parameter(negative="", help="Rank each with random weights too, as a control.")] = False,
     image_size: Annotated[int, Parameter(help="Pixels a side, except for small networks; 0: their own.")] = 0,
-    workspace: Folder = None, json: AsJson = False,
-) -> int:  # fmt: skip
+    workspace: Folder = None,
+    json: AsJson = False,
+) -> int:
     """Score how well backbones suit a dataset, and compare with a linear probe on the same features.
 
     With three or more backbones it also reports how well each score agrees with the probe (Kendall, Spearman).
@@ -104,9 +108,11 @@ def rank(
 
 @app.command
 def search_backbones(
-    *text: str, limit: Annotated[int, Parameter(help="Names at most.")] = 50, workspace: Folder = None,
+    *text: str,
+    limit: Annotated[int, Parameter(help="Names at most.")] = 50,
+    workspace: Folder = None,
     json: AsJson = False,
-) -> int:  # fmt: skip
+) -> int:
     """Search the names of all of timm's classifiers, most of which no menu lists.
 
     Parameters
@@ -140,14 +146,18 @@ def add_backbone(name: str, *, workspace: Folder = None, json: AsJson = False) -
 
 @app.command
 def import_model(
-    path: Path, *, backbone: str, name: str,
+    path: Path,
+    *,
+    backbone: str,
+    name: str,
     labels: Annotated[Path | None, Parameter(help="Class names, one per line, or JSON: a list, class_to_idx.")] = None,
     mean: Annotated[str, Parameter(help="Subtracted from pixels scaled to 0–1: one number, or one per channel.")] = "",
     std: Annotated[str, Parameter(help="Divisor after that: one number, or one per channel.")] = "",
     size: Annotated[int, Parameter(help="Pixels a side it was trained with; 0: the backbone's own.")] = 0,
     crop: Annotated[float, Parameter(help="Share of a side kept by the centre crop; 0: the backbone's own.")] = 0.0,
-    workspace: Folder = None, json: AsJson = False,
-) -> int:  # fmt: skip
+    workspace: Folder = None,
+    json: AsJson = False,
+) -> int:
     """Import a network you trained as the backbone own/NAME: safetensors, or a .pt or .pth file of tensors only.
 
     A PyTorch file is opened in a separate process that cannot run any code from it; its weights are stored as
@@ -167,9 +177,15 @@ def import_model(
     catalog = Workspace.open_to_read(workspace).catalog()
     catalog.backbone(backbone)
     asked = ImportNetworkRequest(
-        str(path.absolute()), backbone, name, tuple(read_labels(labels)) if labels else (), numbers("mean", mean),
-        numbers("std", std), size, crop,
-    )  # fmt: skip
+        str(path.absolute()),
+        backbone,
+        name,
+        tuple(read_labels(labels)) if labels else (),
+        numbers("mean", mean),
+        numbers("std", std),
+        size,
+        crop,
+    )
     store = Workspace.open_or_create(workspace)
     with interruptible("Nothing was imported."), progress_line(screen) as look:
         found = ask(store, asked, look)

@@ -24,8 +24,10 @@ def show_catalog(
     """
     store = Workspace.named(workspace)
     rows = _rows(what, store.catalog())
-    unread = {"datasets": map(damaged, damaged_datasets(store.datasets)),
-              "backbones": map(damaged_network, damaged_networks(store.models))}  # fmt: skip
+    unread = {
+        "datasets": map(damaged, damaged_datasets(store.datasets)),
+        "backbones": map(damaged_network, damaged_networks(store.models)),
+    }
     for error in unread.get(what, ()):
         screen.print(f"left out: {error}", style="yellow", soft_wrap=True)
     return say(json, rows, "\n".join(line(row) for row in rows))

@@ -21,15 +21,28 @@ from core.workspace import Workspace
 @app.command
 @app.default
 def dashboard(
-    *, port: Annotated[int | None, Parameter(help="Where to start it; default 8501, or the next free one.")] = None,
+    *,
+    port: Annotated[int | None, Parameter(help="Where to start it; default 8501, or the next free one.")] = None,
     browser: Annotated[bool, Parameter(help="Open it in the browser.")] = True,
-    share: Annotated[bool, Parameter(negative="", help="Share it with a class on the network: learners open an address "
-                                                       "with a random token and choose a nickname.")] = False,
+    share: Annotated[
+        bool,
+        Parameter(
+            negative="",
+            help="Share it with a class on the network: learners open an address "
+            "with a random token and choose a nickname.",
+        ),
+    ] = False,
     address: Annotated[str | None, Parameter(help="Where to share it: an IPv4 address of this machine.")] = None,
-    cluster: Annotated[str | None, Parameter(help="Where queued runs go from now on: a Ray cluster at HOST:PORT, auto "
-                                                  "for the one this machine is in, off for this machine.")] = None,
-    workspace: Folder = None, json: AsJson = False,
-) -> int:  # fmt: skip
+    cluster: Annotated[
+        str | None,
+        Parameter(
+            help="Where queued runs go from now on: a Ray cluster at HOST:PORT, auto "
+            "for the one this machine is in, off for this machine."
+        ),
+    ] = None,
+    workspace: Folder = None,
+    json: AsJson = False,
+) -> int:
     """Open the dashboard, which runs until Ctrl-C; runs in progress continue without it."""
     if address is not None and not share:
         raise UserError("address_alone", "address", address, "--address together with --share", "Add --share.")

@@ -91,9 +91,14 @@ def rename(name: str, new: str, *, workspace: Folder = None, json: AsJson = Fals
 
 @app.command
 def split(
-    name: str, *, validation: float = 0.15, test: float = 0.15, seed: int = 0, workspace: Folder = None,
+    name: str,
+    *,
+    validation: float = 0.15,
+    test: float = 0.15,
+    seed: int = 0,
+    workspace: Folder = None,
     json: AsJson = False,
-) -> int:  # fmt: skip
+) -> int:
     """Split all images again into training, validation and test; duplicates stay together.
 
     Parameters
@@ -116,7 +121,9 @@ def shape(name: str, shape: str, *, workspace: Folder = None, json: AsJson = Fal
 
 @app.command
 def add(
-    name: str, path: Path, *,
+    name: str,
+    path: Path,
+    *,
     label: Annotated[str, Parameter(name="--class", help="Put all of them into this class.")] = "",
     classes_from: Annotated[str, Parameter(help="Folder level of the classes: top, inner or a number from 1.")] = "",
     splits: Annotated[bool, Parameter(help="Treat folders named train, validation or test as splits.")] = True,
@@ -124,8 +131,9 @@ def add(
     encoding: Annotated[str, Parameter(help="Encoding of the names in a zip; default: guessed.")] = "",
     unlabelled: Annotated[bool, Parameter(negative="", help="No image has a class; for a set without labels.")] = False,
     every: Annotated[float, Parameter(help="Of a video, take one frame in so many seconds.")] = 1.0,
-    workspace: Folder = None, json: AsJson = False,
-) -> int:  # fmt: skip
+    workspace: Folder = None,
+    json: AsJson = False,
+) -> int:
     """Add images from a folder or zip; existing images keep their split. To a set without labels, images in class
     folders are added as its labelled part, on which accuracies are measured, and --unlabelled ones, or the frames of a
     video, to the rest.
@@ -138,9 +146,15 @@ def add(
     if not path.exists():
         raise UserError("missing_path", "path", path, "a folder or zip of images, or a video", "Check the path.")
     edit = AddImages(
-        path=str(path.absolute()), label=label, classes_from=classes_from, splits=splits, merge=merge,
-        encoding=encoding, unlabelled=unlabelled, every=every,
-    )  # fmt: skip
+        path=str(path.absolute()),
+        label=label,
+        classes_from=classes_from,
+        splits=splits,
+        merge=merge,
+        encoding=encoding,
+        unlabelled=unlabelled,
+        every=every,
+    )
     return _edit(name, edit, workspace, json)
 
 
@@ -229,8 +243,9 @@ def _lines(report: Report) -> list[str]:
     lines = [
         f"{report.dataset}: {report.images} images of {len(report.classes)} classes, version {report.version[:12]}"
     ]
-    lines += [f"  {each.name}: {each.train} train, {each.validation} validation, {each.test} test"
-              for each in report.classes]  # fmt: skip
+    lines += [
+        f"  {each.name}: {each.train} train, {each.validation} validation, {each.test} test" for each in report.classes
+    ]
     lines.append(f"in all {', '.join(f'{report.total(split)} {split}' for split in splits)}")
     lines.append(worth)
     return [*lines, *_details(report)]

@@ -32,10 +32,14 @@ PROOFS = {
 
 @app.command
 def send(
-    run: str, where: str, *, to: Literal["csv", "zip", "tensorboard", "mlflow"],
+    run: str,
+    where: str,
+    *,
+    to: Literal["csv", "zip", "tensorboard", "mlflow"],
     experiment: Annotated[str, Parameter(help="Of MLflow; made where there is none.")] = EXPERIMENT,
-    workspace: Folder = None, json: AsJson = False,
-) -> int:  # fmt: skip
+    workspace: Folder = None,
+    json: AsJson = False,
+) -> int:
     """Send a run: to MLflow, to TensorBoard, as a table, or as a zip for another workspace.
 
     What MLflow or TensorBoard has of the run already is found again and brought up to date. The zip holds recipe, log,
@@ -73,9 +77,11 @@ def _send_to_tool(request: Request, *, as_json: bool) -> int:
         sent = Sending(request).wait()
     done = "brought up to date" if sent.again else "sent"
     counts = (
-        f"{formatting.Amount(sent.parameters):parameter|parameters}", f"{formatting.Amount(sent.metrics):value|values}",
-        f"{formatting.Amount(sent.files):file|files}", formatting.size(sent.bytes),
-    )  # fmt: skip
+        f"{formatting.Amount(sent.parameters):parameter|parameters}",
+        f"{formatting.Amount(sent.metrics):value|values}",
+        f"{formatting.Amount(sent.files):file|files}",
+        formatting.size(sent.bytes),
+    )
     return say(as_json, asdict(sent), f"{done}: {sent.where} ({', '.join(counts)})")
 
 

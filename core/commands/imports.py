@@ -16,7 +16,9 @@ from core.workspace import Workspace
 
 @app.command(name="import")
 def import_data(
-    path: Path, *, name: str,
+    path: Path,
+    *,
+    name: str,
     classes_from: Annotated[str, Parameter(help="Folder level of the classes: top, inner or a number from 1.")] = "",
     splits: Annotated[bool, Parameter(help="Treat folders named train, validation or test as splits.")] = True,
     merge: Annotated[bool, Parameter(negative="", help="Merge classes with similar names (Cats, cats).")] = False,
@@ -26,8 +28,9 @@ def import_data(
     side: Annotated[int, Parameter(help="Pixels a side of the square a text is drawn in; 0: 96.")] = 0,
     unlabelled: Annotated[bool, Parameter(negative="", help="No image has a class; folders do not matter.")] = False,
     every: Annotated[float, Parameter(help="Of a video, take one frame in so many seconds.")] = 1.0,
-    workspace: Folder = None, json: AsJson = False,
-) -> int:  # fmt: skip
+    workspace: Folder = None,
+    json: AsJson = False,
+) -> int:
     """Import a dataset: images from a folder or zip with one folder per class, or texts, drawn as images.
 
     If several folder levels could be the classes, it lists them with the flag that chooses each. Images without labels
@@ -44,9 +47,8 @@ def import_data(
     refuse_missing(path)
     store = Workspace.open_or_create(workspace)
     asked = ImportRequest(
-        str(path.absolute()), name, side, classes_from, splits, merge, shape, encoding, group_by,
-        unlabelled, every,
-    )  # fmt: skip
+        str(path.absolute()), name, side, classes_from, splits, merge, shape, encoding, group_by, unlabelled, every
+    )
     with interruptible("Nothing was imported."), progress_line(screen) as look:
         found = ask(store, asked, look)
     return say(json, found.to_json(), "\n".join(report(found)))

@@ -18,11 +18,14 @@ from core.workspace import Workspace
 
 @app.command
 def sensitivity(
-    run: str, *, step: Annotated[int | None, Parameter(help="Step, from 0; default the last in floats.")] = None,
+    run: str,
+    *,
+    step: Annotated[int | None, Parameter(help="Step, from 0; default the last in floats.")] = None,
     what: Annotated[Literal["ratio", "bits"], Parameter(help="Remove channels, or use fewer bits.")] = "ratio",
     limit: Annotated[int, Parameter(help="At most so many validation images; 0: all.")] = LIMIT,
-    workspace: Folder = None, json: AsJson = False,
-) -> int:  # fmt: skip
+    workspace: Folder = None,
+    json: AsJson = False,
+) -> int:
     """Measure the accuracy lost when a single layer is pruned or quantized, layer by layer.
 
     Nothing is trained afterwards. Results are kept: run again, also after Ctrl-C, the command continues with the
@@ -54,10 +57,14 @@ def _row(row: Row) -> str:
 
 @app.command
 def export(
-    run: str, *, out: Path, step: Annotated[int | None, Parameter(help="Which step, from 0; default the last.")] = None,
+    run: str,
+    *,
+    out: Path,
+    step: Annotated[int | None, Parameter(help="Which step, from 0; default the last.")] = None,
     images: Annotated[bool, Parameter(help="Include test images, with which benchmark.py checks itself.")] = True,
-    workspace: Folder = None, json: AsJson = False,
-) -> int:  # fmt: skip
+    workspace: Folder = None,
+    json: AsJson = False,
+) -> int:
     """Write a model as a bundle: model.onnx, labels, preprocessing, model card, recipe, predict.py and benchmark.py.
 
     Parameters

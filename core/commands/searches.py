@@ -51,7 +51,9 @@ Slots = Annotated[int, Parameter(help="Trials that may be in the queue or at wor
 
 @app.command
 def search(
-    recipe: Path, *, vary: Varied,
+    recipe: Path,
+    *,
+    vary: Varied,
     max_bytes: Annotated[str, Parameter(help="Of the last file, such as 100kB or 4MB.")] = "",
     max_latency: Annotated[str, Parameter(help="Median time of one image, such as 2ms.")] = "",
     max_drop: Annotated[float | None, Parameter(help="Points of validation accuracy below the teacher.")] = None,
@@ -61,8 +63,11 @@ def search(
     seed: Annotated[int, Parameter(help="Another number, other trials.")] = 0,
     pruner: Annotated[Pruner, Parameter(help="Cuts trials that are behind the others at the same epoch.")] = "none",
     slots: Slots = 1,
-    detach: Detach = False, set: Settings = None, workspace: Folder = None, json: AsJson = False,
-) -> int:  # fmt: skip
+    detach: Detach = False,
+    set: Settings = None,
+    workspace: Folder = None,
+    json: AsJson = False,
+) -> int:
     """Find the best model within bounds: knobs that vary, tried as ordinary runs, chosen on the validation images.
 
     The most accurate within the bounds; with --max-drop alone the smallest. Ctrl-C cancels it; `condenser resume` goes
@@ -82,19 +87,32 @@ def search(
     )
     catalog = Workspace.named(workspace).catalog()
     asked = specification.search(
-        checked, vary, catalog, given, trials=trials, minutes=minutes, sampler=sampler, seed=seed,
-        pruner=pruner, slots=slots,
-    )  # fmt: skip
+        checked,
+        vary,
+        catalog,
+        given,
+        trials=trials,
+        minutes=minutes,
+        sampler=sampler,
+        seed=seed,
+        pruner=pruner,
+        slots=slots,
+    )
     return _launched(asked, open_store, Workspace.named(workspace), detach=detach, as_json=json)
 
 
 @app.command
 def sweep(
-    recipe: Path, *, vary: Varied,
+    recipe: Path,
+    *,
+    vary: Varied,
     points: Annotated[int, Parameter(help="Values that a range is divided into.")] = POINTS,
     slots: Slots = 1,
-    detach: Detach = False, set: Settings = None, workspace: Folder = None, json: AsJson = False,
-) -> int:  # fmt: skip
+    detach: Detach = False,
+    set: Settings = None,
+    workspace: Folder = None,
+    json: AsJson = False,
+) -> int:
     """Try every combination of one or two knobs, as ordinary runs.
 
     Parameters

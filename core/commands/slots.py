@@ -32,9 +32,11 @@ def show(cores: str = "", *, workspace: Folder = None, json: AsJson = False) -> 
         found = slots(store)
     going = [(run.id, need_of(run, found.gpus)) for run in at_work(store)]
     document = {
-        "cores": found.cores, "machine": found.there, "gpus": found.gpus,
+        "cores": found.cores,
+        "machine": found.there,
+        "gpus": found.gpus,
         "runs": [{"run": run_id, "cores": need.cores, "gpu": need.gpu} for run_id, need in going],
-    }  # fmt: skip
+    }
     return say(json, document, told(found, [need for _, need in going]))
 
 

@@ -32,9 +32,11 @@ def verify_files(name: str = "", *, workspace: Folder = None, json: AsJson = Fal
 
 @app.command(name="cache")
 def show_cache(
-    *, clear: Annotated[bool, Parameter(negative="", help="Remove what can be made again.")] = False,
-    workspace: Folder = None, json: AsJson = False,
-) -> int:  # fmt: skip
+    *,
+    clear: Annotated[bool, Parameter(negative="", help="Remove what can be made again.")] = False,
+    workspace: Folder = None,
+    json: AsJson = False,
+) -> int:
     """Show the caches with their sizes; no result depends on them.
 
     Above 20 GB or a tenth of the disk, the least recently used entries are removed; CONDENSER_CACHE_LIMIT (in GB)

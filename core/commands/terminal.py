@@ -223,9 +223,15 @@ def points_table(run: RunSummary, runtime: str = "") -> Table:
             there = [on_target(point)] if targeted else []
             there += [_at_chance(point)] if lucky else []
             table.add_row(
-                f"{point.step} {point.stage}", Text(role + point.name), accuracy(point), *there, size(point.bytes),
-                smaller, milliseconds(point.latency_ms), style="dim" if role else None,
-            )  # fmt: skip
+                f"{point.step} {point.stage}",
+                Text(role + point.name),
+                accuracy(point),
+                *there,
+                size(point.bytes),
+                smaller,
+                milliseconds(point.latency_ms),
+                style="dim" if role else None,
+            )
     return table
 
 

@@ -34,6 +34,4 @@ def assumed(dataset: str, target: str = "") -> Chance | None:
     if not isinstance(classes, int) or classes < 1:
         return None
     share = 1 / classes
-    return Chance(
-        classes=classes, test=share, validation=share, target=share if target else None, counted=False
-    )  # fmt: skip
+    return Chance(classes=classes, test=share, validation=share, target=share if target else None, counted=False)

@@ -125,7 +125,7 @@ PHRASES = {
     "why_layers": "it does {times}× fewer multiplications, but its layers take no less time here (profiled: {before} → {after} µs); why is not known",  # noqa: E501
     "why_others": "it does {times}× fewer multiplications, but only its layers take less time (profiled: {before} → {after} µs), all other operators do not ({others} → {now} µs)",  # noqa: E501
     "why_unknown": "it does {times}× fewer multiplications, but its operators together take less time (profiled: {before} → {after} µs); why the file does not is not known",  # noqa: E501
-}  # fmt: skip
+}
 NUMBER = r"[\d.,]+ ?[kMG%]?"
 MARKS = {"transfer": "●", "distill": "◆", "prune": "■", "quantize": "▲", "export": "▷"}
 
@@ -188,10 +188,13 @@ def _head(found: Closing, voice: Voice) -> str:
     if len(found.points) == 1:
         return say("one", model=model(found.last, voice))
     head = say(
-        "head", size=_size(found.smaller, voice), speed=_speed(found, voice), aside=_aside(found.speed, voice),
+        "head",
+        size=_size(found.smaller, voice),
+        speed=_speed(found, voice),
+        aside=_aside(found.speed, voice),
         than=say("than_teacher" if found.taught else "than_first"),
         accuracy=_difference("accuracy", found.accuracy, voice),
-    )  # fmt: skip
+    )
     return head[:1].upper() + head[1:]
 
 
@@ -340,9 +343,13 @@ def _take(found: Closing, voice: Voice) -> Iterator[str]:
 def model(point: Point, voice: Voice = ENGLISH) -> str:
     """A model's mark and name with accuracy, size and latency; what was not measured is a dash."""
     return voice.phrase(
-        "model", mark=MARKS.get(point.stage, "○"), name=voice.point(point), accuracy=formatting.accuracy(point),
-        size=formatting.size(point.bytes), time=formatting.milliseconds(point.latency_ms),
-    )  # fmt: skip
+        "model",
+        mark=MARKS.get(point.stage, "○"),
+        name=voice.point(point),
+        accuracy=formatting.accuracy(point),
+        size=formatting.size(point.bytes),
+        time=formatting.milliseconds(point.latency_ms),
+    )
 
 
 def step_name(point: Point, found: Closing, voice: Voice = ENGLISH) -> str:

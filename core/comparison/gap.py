@@ -38,9 +38,13 @@ def gap_recovered(measured: Iterable[Measured], step: int) -> dict[str, JsonValu
     teacher, twin, distilled = (fmean(column) for column in zip(*trios, strict=True))
     gain = distilled - twin
     found: dict[str, JsonValue] = {
-        "teacher": teacher, "twin": twin, "distilled": distilled, "gain": gain, "lead": teacher - twin,
+        "teacher": teacher,
+        "twin": twin,
+        "distilled": distilled,
+        "gain": gain,
+        "lead": teacher - twin,
         "seeds": len(trios),
-    }  # fmt: skip
+    }
     if 1 < len(trios) <= len(STUDENT) + 1:
         half = student(len(trios)) * stdev(d - t for _, t, d in trios) / len(trios) ** 0.5
         found |= {"gain_low": gain - half, "gain_high": gain + half}

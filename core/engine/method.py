@@ -54,10 +54,15 @@ def knob(
     instead of such a default; `first` shows the option without unfolding. See `core.options.Option`.
     """
     extra: Any = {
-        "zh": {"title": zh[0], "help": zh[1]}, "choices": list(choices), "unit": unit, "ge": ge, "le": le,
-        "names": [[value, {"en": en, "zh": chinese}] for value, (en, chinese) in names.items()], "usual": usual,
+        "zh": {"title": zh[0], "help": zh[1]},
+        "choices": list(choices),
+        "unit": unit,
+        "ge": ge,
+        "le": le,
+        "names": [[value, {"en": en, "zh": chinese}] for value, (en, chinese) in names.items()],
+        "usual": usual,
         "first": first,
-    }  # fmt: skip
+    }
     return Field(default=default, title=title, description=help, json_schema_extra=extra, ge=ge, le=le)
 
 
@@ -218,7 +223,7 @@ def check_steps(chain: Sequence[Method], data: Dataset) -> None:
         except UserError as error:
             raise UserError(
                 error.code, f"steps.{number}.{error.field}", error.given, error.allowed, error.fix
-            ) from error  # fmt: skip
+            ) from error
 
 
 def build(stage: str, method: str, **options: Value) -> Method:

@@ -28,10 +28,24 @@ FORMAT = 1
 MANIFEST, WEIGHTS = "model.json", "model.safetensors"
 Plan = dict[str, dict[str, int | list[int]]]
 SHAPES = (
-    "in_channels", "out_channels", "groups", "num_channels", "num_features", "in_features", "out_features",
-    "normalized_shape", "num_parameters", "embed_dim", "kdim", "vdim", "num_heads", "n_heads", "head_dim",
-    "hidden_dim", "aux_logits",
-)  # fmt: skip
+    "in_channels",
+    "out_channels",
+    "groups",
+    "num_channels",
+    "num_features",
+    "in_features",
+    "out_features",
+    "normalized_shape",
+    "num_parameters",
+    "embed_dim",
+    "kdim",
+    "vdim",
+    "num_heads",
+    "n_heads",
+    "head_dim",
+    "hidden_dim",
+    "aux_logits",
+)
 IDENTITY = "identity"  # a module replaced by nn.Identity
 AUXILIARY = ("AuxLogits", "aux1", "aux2")
 
@@ -130,12 +144,20 @@ def save_model(model: Model, folder: Path) -> None:
     plan = difference(model.net, _original(model.backbone, len(model.classes), p, model.width, parts))
     cards = [PartCard(backbone=o.backbone, width=o.width, preprocessing=_pixels(o.preprocessing)) for o in parts]
     manifest = Manifest(
-        format=FORMAT, backbone=model.backbone, width=model.width, classes=list(model.classes),
-        preprocessing=_pixels(p), plan=plan, sha256=sha256(data).hexdigest(), parts=cards,
+        format=FORMAT,
+        backbone=model.backbone,
+        width=model.width,
+        classes=list(model.classes),
+        preprocessing=_pixels(p),
+        plan=plan,
+        sha256=sha256(data).hexdigest(),
+        parts=cards,
         ranges={name: [low, high] for name, low, high in model.ranges},
         decided=dict(model.decided),
-        fresh=model.fresh, alias=model.alias, remarks=[[code, message] for code, message in model.remarks],
-    )  # fmt: skip
+        fresh=model.fresh,
+        alias=model.alias,
+        remarks=[[code, message] for code, message in model.remarks],
+    )
     write_atomic(folder / WEIGHTS, data)
     write_atomic(folder / MANIFEST, seal(manifest.model_dump_json(indent=1).encode()))
 

@@ -40,11 +40,17 @@ from core.storage.disk import disk_error, pause_reason
 OURS = "a fault of the program"
 CHUNK = 65536
 EXPORTER = (
-    "onnxscript", "torch._functorch.aot_autograd", "torch.onnx._internal.exporter._core",
-    "onnxscript.function_libs.torch_lib.ops", "torch.export._trace", "torch._inductor.sizevars",
-    "torch._inductor.fx_passes.dedupe_symint_uses", "sympy.combinatorics", "sympy.tensor.tensor",
+    "onnxscript",
+    "torch._functorch.aot_autograd",
+    "torch.onnx._internal.exporter._core",
+    "onnxscript.function_libs.torch_lib.ops",
+    "torch.export._trace",
+    "torch._inductor.sizevars",
+    "torch._inductor.fx_passes.dedupe_symint_uses",
+    "sympy.combinatorics",
+    "sympy.tensor.tensor",
     "onnxscript.rewriter",
-)  # fmt: skip
+)
 
 
 class Orders:

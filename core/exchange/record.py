@@ -63,11 +63,18 @@ def record(run: Run) -> Record:
     for artifact in state.artifacts:
         refuse_damaged(run, artifact.path)
     return Record(
-        id=run.id, name=summary.name, status=summary.status, begun=summary.started, ended=summary.finished,
-        recipe=_recipe(run), note=summary.note, tags=_tags(run, state), parameters=_parameters(run),
+        id=run.id,
+        name=summary.name,
+        status=summary.status,
+        begun=summary.started,
+        ended=summary.finished,
+        recipe=_recipe(run),
+        note=summary.note,
+        tags=_tags(run, state),
+        parameters=_parameters(run),
         metrics=(*_curves(state), *_points(state)),
         files=tuple(Saved(each.path, each.bytes, each.sha256) for each in state.artifacts),
-    )  # fmt: skip
+    )
 
 
 def _recipe(run: Run) -> str:
@@ -97,9 +104,10 @@ def _tags(run: Run, state: RunState) -> dict[str, str]:
     found |= {f"{PREFIX}environment.{name}": text for name, text in state.environment.items()}
     found |= {
         f"{PREFIX}point{point.step}{f'.{_safe(point.control)}' if point.control else ''}.environment.{name}": text
-        for point in (*state.points, *state.controls) for name, text in point.own_environment.items()
+        for point in (*state.points, *state.controls)
+        for name, text in point.own_environment.items()
         if text != state.environment.get(name)
-    }  # fmt: skip
+    }
     found |= {f"{PREFIX}tags": ", ".join(notes.tags), f"{PREFIX}version": state.environment.get("condenser", "")}
     return {name: text for name, text in found.items() if text}
 

@@ -18,9 +18,13 @@ class Sending:
 
     def __init__(self, request: Request) -> None:
         self._process = subprocess.Popen(
-            COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT,
+            COMMAND,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd=ROOT,
             start_new_session=True,
-        )  # fmt: skip
+        )
         assert self._process.stdin is not None
         with suppress(BrokenPipeError):
             self._process.stdin.write(request.to_line())

@@ -32,9 +32,12 @@ from core.state import Status
 METRICS, PARAMETERS, TAGS = 1000, 100, 100  # in one request: the server's own limits
 LONGEST_PARAMETER, LONGEST_TAG = 6000, 5000  # characters
 STATUS = {
-    Status.FINISHED: RunStatus.FINISHED, Status.FAILED: RunStatus.FAILED, Status.INTERRUPTED: RunStatus.FAILED,
-    Status.CANCELLED: RunStatus.KILLED, Status.QUEUED: RunStatus.SCHEDULED,
-}  # fmt: skip
+    Status.FINISHED: RunStatus.FINISHED,
+    Status.FAILED: RunStatus.FAILED,
+    Status.INTERRUPTED: RunStatus.FAILED,
+    Status.CANCELLED: RunStatus.KILLED,
+    Status.QUEUED: RunStatus.SCHEDULED,
+}
 TABLE, RECIPE = "run.csv", "recipe.toml"
 NOTHING, AGAIN = "Nothing was sent.", "What was sent is kept there; sending it again completes it."
 SILENT = re.compile(r"failed with exception|Max retries|timed out|error code 50[234]")
@@ -62,9 +65,14 @@ def send(run: Run, record: Record, address: str, experiment: str) -> Sent:
     except MlflowException as error:
         raise told(error, address, kept) from None
     return Sent(
-        "mlflow", addresses.public(address), found is not None, len(record.parameters), len(record.metrics),
-        len(sizes), sum(sizes),
-    )  # fmt: skip
+        "mlflow",
+        addresses.public(address),
+        found is not None,
+        len(record.parameters),
+        len(record.metrics),
+        len(sizes),
+        sum(sizes),
+    )
 
 
 def _experiment(client: MlflowClient, name: str) -> str:

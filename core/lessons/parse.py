@@ -141,9 +141,13 @@ class _Reader:
             return None
         table = Table.read(f"a block {piece.kind}", piece.text, piece.line)
         read: Mapping[str, Callable[[Table], Block]] = {
-            "knob": self._knob, "run": self._run, "predict": predict, "chart": self._chart,
-            "claim": claim, "question": question,
-        }  # fmt: skip
+            "knob": self._knob,
+            "run": self._run,
+            "predict": predict,
+            "chart": self._chart,
+            "claim": claim,
+            "question": question,
+        }
         block = read[piece.kind](table)
         table.done()
         return block

@@ -58,11 +58,17 @@ def curves(recipe_hash: str, folder: Path = LESSON_RESULTS) -> RunState | None:
         return None
     steps = [
         StepState(
-            p.step, p.stage, p.method, p.name, 0, 0.0, seconds=0.0,
+            p.step,
+            p.stage,
+            p.method,
+            p.name,
+            0,
+            0.0,
+            seconds=0.0,
             curve=tuple(event for event in progress if event.step == p.step),
         )
         for p in summary.points
-    ]  # fmt: skip
+    ]
     chance = next((point.chance for point in summary.points if point.chance), None)
     return RunState(name=summary.name, status=Status.FINISHED, steps=tuple(steps), chance=chance)
 

@@ -26,8 +26,11 @@ SCALED = re.compile(rf"(?:({NUMBER})\s*\*\s*)?({NAMED})(?:\s+([+-])\s+(\d+(?:\.\
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 MEASURE = re.compile(rf"({NAMED})(?:\s+([-/])\s+({NAMED}))?")
 COMPARE: Mapping[str, Callable[[float, float], bool]] = {
-    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge
-}  # fmt: skip
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 Look = Callable[["Reference"], float | None]  # the value of a reference; None: not measured (yet)
 
 

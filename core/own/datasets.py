@@ -115,10 +115,14 @@ def imported_datasets(folder: Path) -> dict[str, Facts]:
         try:
             card = json.loads(read_sealed(path))
             found[card["name"]] = {
-                "name": card["name"], "title": card["name"], "classes": len(card["classes"]),
-                "images": len(card["images"]), "where": "own", "class_names": list(card["classes"]),
+                "name": card["name"],
+                "title": card["name"],
+                "classes": len(card["classes"]),
+                "images": len(card["images"]),
+                "where": "own",
+                "class_names": list(card["classes"]),
                 "train": sum(image["split"] == "train" for image in card["images"]),
-            }  # fmt: skip
+            }
             if card.get("unlabelled"):
                 tests = sum(image["split"] == "test" for image in card["images"])
                 found[card["name"]] = {**found[card["name"]], "unlabelled": True, "tests": tests}

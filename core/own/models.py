@@ -167,13 +167,28 @@ def facts(card: OwnNetwork, architecture: Mapping[str, Any]) -> dict[str, Any]:
     """The network as a catalog entry; `architecture` is the catalog entry of its architecture."""
     known = {name: value for name, value in architecture.items() if name not in NOT_ITS_OWN}
     return {
-        **known, "name": PREFIX + card.name, "title": f"{card.name} ({architecture['title']})", "family": "own",
-        "architecture": card.architecture, "own_width": card.width, "channels": card.channels, "image_size": card.size,
-        "mean": list(card.mean), "std": list(card.std), "crop": card.crop, "params": card.params, "macs": card.macs,
-        "accuracy": None, "classes": len(card.classes), "class_names": list(card.classes), "named": card.named,
+        **known,
+        "name": PREFIX + card.name,
+        "title": f"{card.name} ({architecture['title']})",
+        "family": "own",
+        "architecture": card.architecture,
+        "own_width": card.width,
+        "channels": card.channels,
+        "image_size": card.size,
+        "mean": list(card.mean),
+        "std": list(card.std),
+        "crop": card.crop,
+        "params": card.params,
+        "macs": card.macs,
+        "accuracy": None,
+        "classes": len(card.classes),
+        "class_names": list(card.classes),
+        "named": card.named,
         "licence": "your own",
-        "source": f"imported from {card.file}", "weights": "own", "download_bytes": 0,
-    }  # fmt: skip
+        "source": f"imported from {card.file}",
+        "weights": "own",
+        "download_bytes": 0,
+    }
 
 
 def catalog_entries(folder: Path, backbones: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

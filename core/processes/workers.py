@@ -31,9 +31,19 @@ from core.runs import Run, tail
 from core.workspace import Job, Workspace
 
 __all__ = [
-    "Identity", "SupervisorError", "Worker", "alive", "end", "ensure_supervisor", "identity", "read_identity",
-    "run_in_foreground", "start_worker", "stop_supervisor", "supervisor",
-]  # fmt: skip
+    "Identity",
+    "SupervisorError",
+    "Worker",
+    "alive",
+    "end",
+    "ensure_supervisor",
+    "identity",
+    "read_identity",
+    "run_in_foreground",
+    "start_worker",
+    "stop_supervisor",
+    "supervisor",
+]
 WORKER = (sys.executable, "-m", "core.engine.worker")
 SUPERVISOR = (sys.executable, "-m", "core.processes.supervisor")
 NICE = 5  # leaves the dashboard its share of a busy machine: p95 of a rerun stays under a second

@@ -54,8 +54,10 @@ def no_target(field: str, given: str) -> UserError:
 
 def nothing_in_common(dataset: str, ours: Sequence[str], target: str, theirs: Sequence[str]) -> UserError:
     """The error for two datasets that share no class name."""
-    both = [f"{name} ({', '.join(names[:4])}{' …' if len(names) > 4 else ''})" for name, names in
-            ((target, theirs), (dataset, ours))]  # fmt: skip
+    both = [
+        f"{name} ({', '.join(names[:4])}{' …' if len(names) > 4 else ''})"
+        for name, names in ((target, theirs), (dataset, ours))
+    ]
     given = f"{both[0]}: no class of dataset = {both[1]}"
     allowed = f"a dataset with class names of dataset = {dataset}"
     fix = "Choose another target or another dataset; classes are matched by their exact names."

@@ -238,8 +238,10 @@ def _spread(point: Point) -> list[str]:
     found, told = [], point.spread
     if told is not None:
         worst = f"worst class {_code(told.worst_class)} {percent(told.worst_recall)}"
-        found.append(f"on the test split: macro-F1 {percent(told.macro_f1)}, balanced accuracy "
-                     f"{percent(told.balanced_accuracy)}, {worst}")  # fmt: skip
+        found.append(
+            f"on the test split: macro-F1 {percent(told.macro_f1)}, balanced accuracy "
+            f"{percent(told.balanced_accuracy)}, {worst}"
+        )
         if told.top5_accuracy is not None:
             found.append(f"label among the first five answers: {percent(told.top5_accuracy)} of the test split")
     if point.calibration_error is not None:

@@ -16,9 +16,20 @@ from core.state import StepState
 from core.text.escaping import UserText
 
 FIGURES = (
-    "accuracy", "accuracy_low", "accuracy_high", "validation_accuracy", "target_accuracy", "bytes", "compressed_bytes",
-    "packed_bytes", "params", "macs", "accuracy_mean", "accuracy_sd", "seeds",
-)  # fmt: skip
+    "accuracy",
+    "accuracy_low",
+    "accuracy_high",
+    "validation_accuracy",
+    "target_accuracy",
+    "bytes",
+    "compressed_bytes",
+    "packed_bytes",
+    "params",
+    "macs",
+    "accuracy_mean",
+    "accuracy_sd",
+    "seeds",
+)
 PROGRESS = ("loss", "accuracy", "validation_loss", "validation_accuracy")
 SHARED = "share of 1"
 UNITS = {

@@ -78,10 +78,17 @@ def answer(trials: Sequence[Trial], bounds: Bounds, teacher: float | None) -> An
     cheaper = [t for t in within if (t.bytes or 0) < (best.bytes or 0)]
     ties = sum(rank(t, bounds)[0] == rank(best, bounds)[0] for t in within) - 1
     return Answer(
-        recommended=best, binding=tuple(each for each in beyond if each is not None),
-        cheaper=max(cheaper, key=_accurate, default=None), together=_together(best, known, broken, bounds),
-        front=found.front, within=len(within), measured=len(known), unlike=found.unlike, of=found.of, ties=ties,
-    )  # fmt: skip
+        recommended=best,
+        binding=tuple(each for each in beyond if each is not None),
+        cheaper=max(cheaper, key=_accurate, default=None),
+        together=_together(best, known, broken, bounds),
+        front=found.front,
+        within=len(within),
+        measured=len(known),
+        unlike=found.unlike,
+        of=found.of,
+        ties=ties,
+    )
 
 
 def score(trial: Trial, bounds: Bounds, teacher: float | None) -> float | None:

@@ -14,8 +14,15 @@ from core.text import formatting
 Bound = Literal["bytes", "latency", "drop"]
 Goal = Literal["accuracy", "bytes", "latency"]
 UNITS = {  # in lower case
-    "": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30,
-}  # fmt: skip
+    "": 1,
+    "b": 1,
+    "kb": 10**3,
+    "mb": 10**6,
+    "gb": 10**9,
+    "kib": 2**10,
+    "mib": 2**20,
+    "gib": 2**30,
+}
 AMOUNT = re.compile(r"\s*([0-9]{1,15}(?:\.[0-9]{1,9})?|\.[0-9]{1,9})\s*([A-Za-z\u00b5\u03bc]*)\s*")  # units; micro, mu
 TIMES = {"": 1.0, "ms": 1.0, "us": 1e-3, "\u00b5s": 1e-3, "\u03bcs": 1e-3, "s": 1e3}
 LEAST_DROP = 1.0  # point of percent: what a loss over its bound is measured by where the bound is smaller

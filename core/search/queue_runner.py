@@ -37,9 +37,13 @@ class QueueRunner:
     `watch` whether a run is not worth its further epochs."""
 
     def __init__(
-        self, workspace: Workspace, search: Search, is_ending: Callable[[], bool], worker: tuple[str, ...] = WORKER,
+        self,
+        workspace: Workspace,
+        search: Search,
+        is_ending: Callable[[], bool],
+        worker: tuple[str, ...] = WORKER,
         watch: Watch | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.workspace = workspace
         self.search = search
         self.worker = worker

@@ -66,9 +66,18 @@ class Specification(BaseModel):
 
 
 def search(
-    recipe: Recipe, vary: Iterable[str], catalog: Catalog, bounds: Bounds, *, trials: int | None = None,
-    minutes: float | None = None, sampler: str = "gp", seed: int = 0, pruner: str = "none", slots: int = 1,
-) -> Specification:  # fmt: skip
+    recipe: Recipe,
+    vary: Iterable[str],
+    catalog: Catalog,
+    bounds: Bounds,
+    *,
+    trials: int | None = None,
+    minutes: float | None = None,
+    sampler: str = "gp",
+    seed: int = 0,
+    pruner: str = "none",
+    slots: int = 1,
+) -> Specification:
     """A search for the best within bounds. Raises UserErrors or UserError with what cannot be meant."""
     varied = parse(vary, recipe, catalog)
     count = _trials(trials if trials is not None else MOST_TRIALS if minutes is not None else TRIALS)
@@ -87,8 +96,17 @@ def search(
     if bounds.drop is not None and sum(step.stage != "export" for step in recipe.steps) < 2:
         fix = "Leave --max-drop out, or add a step after the first."
         raise UserError("no_teacher", "--max-drop", bounds.drop, "a recipe whose first model is not its last", fix)
-    return Specification(recipe=recipe.to_toml(), vary=varied, bounds=bounds, trials=count, minutes=minutes,
-                         sampler=kind, seed=seed, pruner=cutting, slots=_slots(slots))  # fmt: skip
+    return Specification(
+        recipe=recipe.to_toml(),
+        vary=varied,
+        bounds=bounds,
+        trials=count,
+        minutes=minutes,
+        sampler=kind,
+        seed=seed,
+        pruner=cutting,
+        slots=_slots(slots),
+    )
 
 
 def sweep(

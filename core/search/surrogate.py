@@ -91,12 +91,16 @@ def believed(trials: Sequence[Trial], going: Sequence[Trial], varied: Sequence[V
     accuracy, size = mean(lambda trial: trial.accuracy or 0.0), mean(lambda trial: math.log(trial.bytes or 1))
     latency = mean(lambda trial: math.log(trial.latency or 1e-6), timed) if timed else None
     return [
-        trial.model_copy(update={
-            "state": "finished", "accuracy": float(accuracy[n]), "bytes": round(math.exp(size[n])),
-            "latency": None if latency is None else math.exp(latency[n]),
-        })
+        trial.model_copy(
+            update={
+                "state": "finished",
+                "accuracy": float(accuracy[n]),
+                "bytes": round(math.exp(size[n])),
+                "latency": None if latency is None else math.exp(latency[n]),
+            }
+        )
         for n, trial in enumerate(going)
-    ]  # fmt: skip
+    ]
 
 
 def model(seen: Array, figures: Array, places: Array) -> Belief:

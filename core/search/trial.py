@@ -101,9 +101,14 @@ def outcome(trial: Trial, summary: RunSummary) -> Trial:
     first = min(summary.points, key=lambda point: point.step)
     latency, where = last.latency_ms, conditions(last, summary.environment)
     measured = {
-        "state": "finished", "step": last.step, "accuracy": last.judged, "bytes": last.bytes,
-        "latency": latency.p50 if latency else None, "noisy": bool(latency and latency.noisy),
-        "processor": where.processor, "runtime": " ".join(filter(None, (where.runtime, where.runtime_version))),
+        "state": "finished",
+        "step": last.step,
+        "accuracy": last.judged,
+        "bytes": last.bytes,
+        "latency": latency.p50 if latency else None,
+        "noisy": bool(latency and latency.noisy),
+        "processor": where.processor,
+        "runtime": " ".join(filter(None, (where.runtime, where.runtime_version))),
         "teacher": first.judged if first is not last else None,
-    }  # fmt: skip
+    }
     return trial.model_copy(update=told | measured)

@@ -15,9 +15,19 @@ HEALTH = (errno.ENXIO, errno.ENODEV, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDO
 FORBIDDEN = (errno.EACCES, errno.EPERM)
 LIMITS = (errno.EMFILE, errno.ENFILE, errno.ENOLCK, errno.EAGAIN, errno.ENOMEM)
 PLACES = (
-    errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ELOOP, errno.ENAMETOOLONG,
-    errno.EXDEV, errno.EFBIG, errno.EBUSY, errno.ETXTBSY, errno.ENODATA,
-)  # fmt: skip
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EEXIST,
+    errno.ENOTEMPTY,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.EXDEV,
+    errno.EFBIG,
+    errno.EBUSY,
+    errno.ETXTBSY,
+    errno.ENODATA,
+)
 CODES = ("disk_full", "disk_quota", "disk_read_only", "disk_fault", "no_permission", "machine_limit", "unusable_path")
 
 

@@ -20,9 +20,17 @@ from core.storage.sealed import DamagedError, open_document, unwrap
 FLOATS: dict[str, Literal["f", "d"]] = {"F32": "f", "F64": "d"}
 # What reading a damaged file raises; a zip with one bit flipped may also claim to be encrypted, or packed otherwise.
 BROKEN = (
-    OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError,
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    EOFError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
     struct.error,
-)  # fmt: skip
+)
 BLANK = "0" * 64  # replaces the seal while the hash is computed
 
 

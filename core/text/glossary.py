@@ -163,10 +163,18 @@ def _checked(kind: type[M], table: object, file: str, ident: str) -> M:
 
 def _term(ident: str, topic: str, entry: _Entry) -> Term:
     return Term(
-        ident, topic, Words(entry.en, entry.zh), tuple(entry.also_en), tuple(entry.also_zh),
-        Words(entry.text_en, entry.text_zh), (entry.source, entry.url) if entry.source and entry.url else None,
-        tuple(entry.see), tuple(entry.options), tuple(entry.words), entry.common,
-    )  # fmt: skip
+        ident,
+        topic,
+        Words(entry.en, entry.zh),
+        tuple(entry.also_en),
+        tuple(entry.also_zh),
+        Words(entry.text_en, entry.text_zh),
+        (entry.source, entry.url) if entry.source and entry.url else None,
+        tuple(entry.see),
+        tuple(entry.options),
+        tuple(entry.words),
+        entry.common,
+    )
 
 
 def _check_see(terms: Mapping[str, Term]) -> None:

@@ -36,9 +36,14 @@ def main() -> None:
     untimed = shown[shown["milliseconds"].isna()]["name"].head(MOST_TIMED)
     if len(untimed):
         st.button(
-            say("backbones.time_all", count=len(untimed)), key="backbones_time_all", icon=":material/timer:",
-            on_click=view.time_here, args=(list(untimed),), disabled=view.busy(), help=say("backbones.time_all_help"),
-        )  # fmt: skip
+            say("backbones.time_all", count=len(untimed)),
+            key="backbones_time_all",
+            icon=":material/timer:",
+            on_click=view.time_here,
+            args=(list(untimed),),
+            disabled=view.busy(),
+            help=say("backbones.time_all_help"),
+        )
     _folds(backbones, here)
     asking.watch(news.SLOT, quiet=True)
 

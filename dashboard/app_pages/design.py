@@ -127,9 +127,12 @@ def tell_fitted(now: Draft) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="design_fitted"):
         st.info(say("design.fitted", what=what), icon=":material/straighten:")
         st.button(
-            say("design.fitted_undo"), key="design_fitted_undo", icon=":material/undo:",
-            on_click=draft_state.edit, args=(draft.undo,),
-        )  # fmt: skip
+            say("design.fitted_undo"),
+            key="design_fitted_undo",
+            icon=":material/undo:",
+            on_click=draft_state.edit,
+            args=(draft.undo,),
+        )
 
 
 def tell_kept() -> None:
@@ -140,9 +143,13 @@ def tell_kept() -> None:
     if earlier is not None:
         name, changed = earlier
         st.button(
-            say("design.continue", age=run_status.age(changed)), key="design_continue", icon=":material/history:",
-            on_click=draft_state.take_up, args=(name,), type="tertiary",
-        )  # fmt: skip
+            say("design.continue", age=run_status.age(changed)),
+            key="design_continue",
+            icon=":material/history:",
+            on_click=draft_state.take_up,
+            args=(name,),
+            type="tertiary",
+        )
 
 
 def tell(change: Change) -> str:
@@ -164,9 +171,13 @@ def tell(change: Change) -> str:
 def history(name: str, off: bool, change: Callable[[Draft], Draft]) -> None:
     """The button for one step back or forth."""
     st.button(
-        f":material/{name}:", key=f"design_{name}", help=say(f"design.{name}"), disabled=off,
-        on_click=draft_state.edit, args=(change,),
-    )  # fmt: skip
+        f":material/{name}:",
+        key=f"design_{name}",
+        help=say(f"design.{name}"),
+        disabled=off,
+        on_click=draft_state.edit,
+        args=(change,),
+    )
 
 
 def files(recipe: Recipe, checked: Recipe | None) -> None:
@@ -214,9 +225,15 @@ def start(checked: Recipe | None, faults: Sequence[UserError], steps: Sequence[S
         elif told := preview.in_short():
             st.markdown(told)
         pressed = st.button(
-            say("design.start"), type="primary", icon=":material/play_arrow:", key="design_start", width="stretch",
-            shortcut="Ctrl+Enter", disabled=bool(why), help=say("design.start_help"),
-        )  # fmt: skip
+            say("design.start"),
+            type="primary",
+            icon=":material/play_arrow:",
+            key="design_start",
+            width="stretch",
+            shortcut="Ctrl+Enter",
+            disabled=bool(why),
+            help=say("design.start_help"),
+        )
     if pressed and checked is not None and not why:
         begun = partial(draft_state.started, checked)
         launch.begin(checked.to_toml(), draft_state.current().parent, begun)

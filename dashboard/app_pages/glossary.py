@@ -39,14 +39,27 @@ def controls(glossary: Glossary, chosen: str) -> tuple[str, str]:
     """What is looked for and the topic. Another term in the address makes other widgets, which show all terms."""
     text, topic = f"glossary_find_{chosen}", f"glossary_topic_{chosen}"
     wanted: str = st.text_input(
-        say("glossary.find"), max_chars=LONGEST, placeholder=say("glossary.find_example"), key=text, width=280,
-        icon=":material/search:", on_change=_let_go, args=(text, topic),
-    )  # fmt: skip
+        say("glossary.find"),
+        max_chars=LONGEST,
+        placeholder=say("glossary.find_example"),
+        key=text,
+        width=280,
+        icon=":material/search:",
+        on_change=_let_go,
+        args=(text, topic),
+    )
     titles = {ALL: say("glossary.order_all"), **{name: spoken(words) for name, words in glossary.topics.items()}}
     among: str | None = st.segmented_control(
-        say("glossary.order"), list(titles), default=ALL, required=True, wrap=True, key=topic,
-        format_func=lambda name: titles[name], on_change=_let_go, args=(text, topic),
-    )  # fmt: skip
+        say("glossary.order"),
+        list(titles),
+        default=ALL,
+        required=True,
+        wrap=True,
+        key=topic,
+        format_func=lambda name: titles[name],
+        on_change=_let_go,
+        args=(text, topic),
+    )
     return wanted.strip(), among or ALL
 
 

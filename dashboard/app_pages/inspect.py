@@ -40,9 +40,16 @@ def chosen_view() -> str:
     now = query("view", names) or names[0]
     key = f"inspect_view_{now}"  # a widget of its own for each: one that is set from here may answer its old value
     st.segmented_control(
-        say("inspect.view"), names, default=now, required=True, format_func=lambda name: say(f"inspect.view_{name}"),
-        key=key, on_change=_choose, args=(key,), label_visibility="collapsed",
-    )  # fmt: skip
+        say("inspect.view"),
+        names,
+        default=now,
+        required=True,
+        format_func=lambda name: say(f"inspect.view_{name}"),
+        key=key,
+        on_change=_choose,
+        args=(key,),
+        label_visibility="collapsed",
+    )
     return now
 
 

@@ -140,9 +140,11 @@ def _onwards(run: Run, found: Closing) -> None:
     st.page_link(page, label=say("live.compare"), icon=icon, query_params={"sel": everything})
     place = str((found.take or found.last).step)
     st.page_link(
-        "app_pages/inspect.py", label=say("live.inspect"), icon=":material/troubleshoot:",
+        "app_pages/inspect.py",
+        label=say("live.inspect"),
+        icon=":material/troubleshoot:",
         query_params={"run": run.id, "point": place},
-    )  # fmt: skip
+    )
     if find_spec("core.run_files.bundling"):
         st.page_link(page, label=say("live.bundle"), icon=":material/download:", query_params={"sel": one})
     st.page_link(

@@ -20,9 +20,14 @@ from dashboard.session import raw_query, workspace
 FIELDS = ("code", "field", "given", "allowed", "fix")  # of an error as it is stored
 EVERY = 2.0  # seconds between two looks at a search that goes on
 COLORS: dict[str, Literal["blue", "gray", "green", "orange", "red"]] = {
-    "checking": "blue", "running": "blue", "resting": "gray", "finished": "green", "refused": "orange",
-    "cancelled": "gray", "failed": "red",
-}  # fmt: skip
+    "checking": "blue",
+    "running": "blue",
+    "resting": "gray",
+    "finished": "green",
+    "refused": "orange",
+    "cancelled": "gray",
+    "failed": "red",
+}
 
 
 def main() -> None:
@@ -87,9 +92,11 @@ def where(found: Shown) -> None:
         for trial in now.trials:
             if trial.state == "running" and not now.is_over:
                 st.page_link(
-                    "app_pages/live.py", label=say("search.running", number=trial.number + 1),
-                    icon=":material/monitoring:", query_params={"run": trial.run},
-                )  # fmt: skip
+                    "app_pages/live.py",
+                    label=say("search.running", number=trial.number + 1),
+                    icon=":material/monitoring:",
+                    query_params={"run": trial.run},
+                )
     if now.cause in ("trials", "time", "exhausted", "stopped"):
         st.caption(say(f"search.ended_{now.cause}"))
 

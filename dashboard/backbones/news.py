@@ -67,9 +67,13 @@ def _times(found: BackboneTimes) -> None:
     for row in found.rows:
         noisy = f" {say('backbones.noisy')}" if row.noisy else ""
         told = say(
-            "backbones.timed", name=UserText(row.backbone).md(), p50=formatting.two_digits(row.p50),
-            p95=formatting.two_digits(row.p95), count=row.n, side=row.image_size,
-        )  # fmt: skip
+            "backbones.timed",
+            name=UserText(row.backbone).md(),
+            p50=formatting.two_digits(row.p50),
+            p95=formatting.two_digits(row.p95),
+            count=row.n,
+            side=row.image_size,
+        )
         st.markdown(told + noisy)
     for each in found.failed:
         reason = engine_words.md(each.reason)

@@ -36,9 +36,12 @@ def importing(architectures: Sequence[str]) -> None:
     file = st.file_uploader(say("backbones.import_file"), type=KINDS, key="backbones_file")
     path = "" if is_learner() else st.text_input(say("backbones.import_path"), key="backbones_path", max_chars=4096)
     architecture = st.selectbox(
-        say("backbones.import_architecture"), architectures, index=None, key="backbones_arch",
+        say("backbones.import_architecture"),
+        architectures,
+        index=None,
+        key="backbones_arch",
         placeholder=say("forms.choose"),
-    )  # fmt: skip
+    )
     name = st.text_input(say("backbones.import_name"), key="backbones_name", max_chars=64)
     labels = st.text_area(say("backbones.import_labels"), key="backbones_labels", help=say("backbones.labels_help"))
     whole = bool((file is not None or path.strip()) and architecture and name.strip())
@@ -86,9 +89,14 @@ def listed(backbones: Mapping[str, Facts]) -> None:
                 st.caption(say("classroom.is_lent"), width="content")
                 continue
             st.button(
-                say("backbones.remove"), key=f"backbones_remove_{number}", icon=":material/delete:", type="tertiary",
-                on_click=remove, args=(name,), disabled=read_only(),
-            )  # fmt: skip
+                say("backbones.remove"),
+                key=f"backbones_remove_{number}",
+                icon=":material/delete:",
+                type="tertiary",
+                on_click=remove,
+                args=(name,),
+                disabled=read_only(),
+            )
 
 
 def remove(name: str) -> None:
@@ -134,9 +142,13 @@ def searching() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         text = st.text_input(say("backbones.timm_words"), key="backbones_timm", max_chars=80, width=320)
         st.button(
-            say("backbones.timm_search"), key="backbones_timm_search", icon=":material/search:", on_click=search,
-            args=(text,), disabled=busy(),
-        )  # fmt: skip
+            say("backbones.timm_search"),
+            key="backbones_timm_search",
+            icon=":material/search:",
+            on_click=search,
+            args=(text,),
+            disabled=busy(),
+        )
     found: FoundBackbones | None = recall(FOUND, None)
     if found is None:
         return
@@ -148,9 +160,13 @@ def searching() -> None:
             say("backbones.timm_choose"), names, key="backbones_timm_name", format_func=lambda found: told[found]
         )
         st.button(
-            say("backbones.timm_add"), key="backbones_timm_add", icon=":material/add:", on_click=add, args=(name,),
+            say("backbones.timm_add"),
+            key="backbones_timm_add",
+            icon=":material/add:",
+            on_click=add,
+            args=(name,),
             disabled=busy(),
-        )  # fmt: skip
+        )
 
 
 def _row(found: FoundBackbone) -> str:

@@ -32,19 +32,29 @@ def show(names: Sequence[str], here: Collection[str], sets: Mapping[str, Facts])
     take()
     st.caption(together((say("backbones.rank_help"), terms.of_words("backbones.rank_title", "backbones.rank_probe"))))
     dataset = st.selectbox(
-        say("backbones.rank_data"), list(sets), key="backbones_rank_data",
+        say("backbones.rank_data"),
+        list(sets),
+        key="backbones_rank_data",
         format_func=lambda name: cards.grouped_title(sets[name]),
-    )  # fmt: skip
+    )
     chosen = st.multiselect(
-        say("backbones.rank_which"), list(names), default=[name for name in names if name in here][:FEW],
-        key="backbones_rank_which", max_selections=MOST, help=say("backbones.rank_which_help"),
+        say("backbones.rank_which"),
+        list(names),
+        default=[name for name in names if name in here][:FEW],
+        key="backbones_rank_which",
+        max_selections=MOST,
+        help=say("backbones.rank_which_help"),
         placeholder=say("forms.choose"),
-    )  # fmt: skip
+    )
     going = asking.asked(RANK) is not None
     st.button(
-        say("backbones.rank"), key="backbones_rank", icon=":material/leaderboard:", on_click=begin,
-        args=(dataset, tuple(chosen)), disabled=going or read_only() or not chosen or dataset is None,
-    )  # fmt: skip
+        say("backbones.rank"),
+        key="backbones_rank",
+        icon=":material/leaderboard:",
+        on_click=begin,
+        args=(dataset, tuple(chosen)),
+        disabled=going or read_only() or not chosen or dataset is None,
+    )
     watch()
     found: Ranking | None = recall(FOUND, None)
     if found is not None and not going:
@@ -140,10 +150,13 @@ def _agreement(found: Ranking) -> None:
         return
     st.markdown(
         say(
-            "backbones.rank_agrees", score=say(f"backbones.score_{best.score}"), count=best.backbones,
-            kendall=f"{best.kendall:.2f}", spearman=f"{best.spearman:.2f}",
+            "backbones.rank_agrees",
+            score=say(f"backbones.score_{best.score}"),
+            count=best.backbones,
+            kendall=f"{best.kendall:.2f}",
+            spearman=f"{best.spearman:.2f}",
         )
-    )  # fmt: skip
+    )
     if best.chance is None or best.chance >= SURE:
         p = formatting.NOT_MEASURED if best.chance is None else formatting.two_digits(best.chance)
         st.caption(say("backbones.rank_chance", p=p))

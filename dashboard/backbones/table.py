@@ -18,9 +18,22 @@ SORTS = ("megabytes", "params", "macs", "accuracy", "milliseconds", "name")
 BEST_FIRST = ("accuracy",)
 RESTRICTED = ("non-commercial", "noncommercial")
 COLUMNS = (
-    "name", "title", "place", "params", "macs", "megabytes", "accuracy", "accuracy_at", "milliseconds", "image_size",
-    "classes", "download_bytes", "licence", "weights", *VERDICTS,
-)  # fmt: skip
+    "name",
+    "title",
+    "place",
+    "params",
+    "macs",
+    "megabytes",
+    "accuracy",
+    "accuracy_at",
+    "milliseconds",
+    "image_size",
+    "classes",
+    "download_bytes",
+    "licence",
+    "weights",
+    *VERDICTS,
+)
 
 
 @dataclass(frozen=True)
@@ -51,11 +64,22 @@ def info(
 def _row(facts: Facts, verdict: Mapping[str, Any], here: Collection[str], time: BackboneTime | None) -> tuple[Any, ...]:
     timed = time.p50 if time is not None and time.image_size == facts["image_size"] else None
     return (
-        facts["name"], facts["title"], place(facts, here), facts["params"], facts["macs"],
-        facts["params"] * FLOAT / 1e6, facts.get("accuracy"), facts.get("accuracy_at") or facts["image_size"], timed,
-        facts["image_size"], facts["classes"], facts.get("download_bytes", 0), facts["licence"], facts["weights"],
+        facts["name"],
+        facts["title"],
+        place(facts, here),
+        facts["params"],
+        facts["macs"],
+        facts["params"] * FLOAT / 1e6,
+        facts.get("accuracy"),
+        facts.get("accuracy_at") or facts["image_size"],
+        timed,
+        facts["image_size"],
+        facts["classes"],
+        facts.get("download_bytes", 0),
+        facts["licence"],
+        facts["weights"],
         *(verdict.get(name) for name in VERDICTS),
-    )  # fmt: skip
+    )
 
 
 def place(facts: Facts, here: Collection[str]) -> str:

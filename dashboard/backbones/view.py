@@ -49,18 +49,28 @@ def scatter(table: pd.DataFrame) -> None:
 def rows(table: pd.DataFrame) -> None:
     """All of them as a table or as cards."""
     shape = st.segmented_control(
-        say("backbones.view"), ("table", "cards"), default="table", required=True, key="backbones_view",
-        format_func=lambda name: say(f"backbones.view_{name}"), label_visibility="collapsed",
-    )  # fmt: skip
+        say("backbones.view"),
+        ("table", "cards"),
+        default="table",
+        required=True,
+        key="backbones_view",
+        format_func=lambda name: say(f"backbones.view_{name}"),
+        label_visibility="collapsed",
+    )
     st.caption(f"{say('backbones.count', count=len(table))} · {say('backbones.unknown_means')}")
     if shape == "cards":
         _cards(table)
     else:
         told = _told(table).style.format(precision=2, na_rep="–", thousands=" ")
         st.dataframe(
-            told, hide_index=True, key="backbones_table", alt=say("backbones.table_alt"), height=420, placeholder="–",
+            told,
+            hide_index=True,
+            key="backbones_table",
+            alt=say("backbones.table_alt"),
+            height=420,
+            placeholder="–",
             column_config={"name": st.column_config.TextColumn(say("backbones.column_name"), pinned=True)},
-        )  # fmt: skip
+        )
 
 
 def _told(table: pd.DataFrame) -> pd.DataFrame:
@@ -97,9 +107,12 @@ def _cards(table: pd.DataFrame) -> None:
                 st.markdown(f"**{UserText(row['name']).md()}**")
                 st.caption(say("backbones.card", weights=where(row), size=formatting.size(1e6 * row["megabytes"])))
                 st.button(
-                    say("backbones.look"), key=f"backbones_look_{number}", type="tertiary", on_click=look,
+                    say("backbones.look"),
+                    key=f"backbones_look_{number}",
+                    type="tertiary",
+                    on_click=look,
                     args=(row["name"],),
-                )  # fmt: skip
+                )
     if len(table) > MOST_CARDS:
         st.caption(say("backbones.more_cards", shown=MOST_CARDS, count=len(table)))
 
@@ -129,9 +142,13 @@ def one(table: pd.DataFrame, backbones: dict[str, Facts]) -> None:
             if st.button(say("backbones.design"), type="primary", icon=":material/tune:", key="backbones_design"):
                 design(name)
             st.button(
-                say("backbones.time_one"), key="backbones_time_one", icon=":material/timer:", on_click=time_here,
-                args=((name,),), disabled=busy(),
-            )  # fmt: skip
+                say("backbones.time_one"),
+                key="backbones_time_one",
+                icon=":material/timer:",
+                on_click=time_here,
+                args=((name,),),
+                disabled=busy(),
+            )
 
 
 def time_here(names: Sequence[str]) -> None:

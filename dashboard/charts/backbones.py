@@ -30,11 +30,16 @@ def figure(points: pd.DataFrame, x: str, y: str, names: Mapping[str, str], *, da
     for place, mark in PLACES.items():
         some = points[points["place"] == place]
         drawn.add_scatter(
-            x=some["megabytes"].tolist(), y=some["accuracy"].tolist(), mode="markers", name=names[place], uid=place,
-            marker={"symbol": mark, "size": 9, "color": theme.stages[COLORS[place]]}, showlegend=bool(len(some)),
+            x=some["megabytes"].tolist(),
+            y=some["accuracy"].tolist(),
+            mode="markers",
+            name=names[place],
+            uid=place,
+            marker={"symbol": mark, "size": 9, "color": theme.stages[COLORS[place]]},
+            showlegend=bool(len(some)),
             text=[UserText(name).plot() for name in some["name"]],
             hovertemplate="%{text}<br>%{y:.1f} %<br>%{x:.3g} MB<extra></extra>",
-        )  # fmt: skip
+        )
     drawn.update_layout(
         style.layout(
             dark,

@@ -54,9 +54,15 @@ def notes(
     arrow, several there on lines of their own. `domain` is where the axis begins on the paper, 0 to 1."""
     theme = style.look(dark)
     look = {
-        "showarrow": False, "xref": "paper", "x": 1, "xanchor": "right", "captureevents": True,
-        "font": {"color": theme.ink, "size": 12}, "bgcolor": theme.paper, "opacity": 0.9,
-    }  # fmt: skip
+        "showarrow": False,
+        "xref": "paper",
+        "x": 1,
+        "xanchor": "right",
+        "captureevents": True,
+        "font": {"color": theme.ink, "size": 12},
+        "bgcolor": theme.paper,
+        "opacity": 0.9,
+    }
     found: list[dict[str, Any]] = []
     for level in levels:
         words = {"text": level.label, "hovertext": level.hint}

@@ -58,26 +58,39 @@ def figure(table: pd.DataFrame, labels: Labels, *, order: Sequence[str] | None =
         shift = (place - (len(marks) - 1) / 2) * 0.3
         drawn.add_trace(
             go.Scatter(
-                x=some["share"].tolist(), y=[row + shift for row in range(len(order))], mode="markers",
+                x=some["share"].tolist(),
+                y=[row + shift for row in range(len(order))],
+                mode="markers",
                 name=UserText(point).plot(),
                 error_x={
-                    "type": "data", "symmetric": False, "array": (some["high"] - some["share"]).tolist(),
-                    "arrayminus": (some["share"] - some["low"]).tolist(), "thickness": 1, "width": 3,
+                    "type": "data",
+                    "symmetric": False,
+                    "array": (some["high"] - some["share"]).tolist(),
+                    "arrayminus": (some["share"] - some["low"]).tolist(),
+                    "thickness": 1,
+                    "width": 3,
                     "color": theme.quiet,
                 },
-                marker={"symbol": style.symbol(stage, control=control or place > 0), "size": 10,
-                        "color": theme.stages.get(stage, theme.quiet)},
-                customdata=[[UserText(name).plot(), right, images] for name, right, images in
-                            zip(order, some["right"], some["images"], strict=True)],
-                hovertemplate=labels.hover, uid=f"{place}",
+                marker={
+                    "symbol": style.symbol(stage, control=control or place > 0),
+                    "size": 10,
+                    "color": theme.stages.get(stage, theme.quiet),
+                },
+                customdata=[
+                    [UserText(name).plot(), right, images]
+                    for name, right, images in zip(order, some["right"], some["images"], strict=True)
+                ],
+                hovertemplate=labels.hover,
+                uid=f"{place}",
             )
-        )  # fmt: skip
+        )
     ticks = {"tickvals": list(range(len(order))), "ticktext": [UserText(name).plot()[:24] for name in order]}
     drawn.update_layout(
         style.layout(
-            dark, height=120 + TALL * max(len(order), 4),
+            dark,
+            height=120 + TALL * max(len(order), 4),
             xaxis=style.axis(dark, labels.x, tickformat=".0%", range=[-0.02, 1.02]),
             yaxis=style.axis(dark, "", range=[len(order) - 0.5, -0.5], **ticks),
         )
-    )  # fmt: skip
+    )
     return drawn

@@ -81,18 +81,33 @@ def figure(table: pd.DataFrame, labels: Labels, bar: float, *, dark: bool = Fals
     beside = named(table, bar)
     marks = [_mark(row, labels, dark, beside.get(place, ""), leads=place == leads) for place, row in table.iterrows()]
     line = {
-        "type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": bar, "y1": bar,
+        "type": "line",
+        "xref": "paper",
+        "x0": 0,
+        "x1": 1,
+        "y0": bar,
+        "y1": bar,
         "line": {"color": theme.quiet, "width": 1, "dash": "dash"},
-    }  # fmt: skip
+    }
     note = {
-        "xref": "paper", "x": 0, "y": bar, "text": labels.bar.format(bar=formatting.percent(bar)), "showarrow": False,
-        "xanchor": "left", "yanchor": "bottom", "font": {"color": theme.quiet},
-    }  # fmt: skip
+        "xref": "paper",
+        "x": 0,
+        "y": bar,
+        "text": labels.bar.format(bar=formatting.percent(bar)),
+        "showarrow": False,
+        "xanchor": "left",
+        "yanchor": "bottom",
+        "font": {"color": theme.quiet},
+    }
     layout = style.layout(
-        dark, height=HEIGHT, hovermode="closest", shapes=[line], annotations=[note],
+        dark,
+        height=HEIGHT,
+        hovermode="closest",
+        shapes=[line],
+        annotations=[note],
         xaxis=style.axis(dark, labels.x, **ticks.logarithmic(table["bytes"], "B")),
         yaxis=style.axis(dark, labels.y, tickformat=".3~p"),
-    )  # fmt: skip
+    )
     return go.Figure(marks, layout)
 
 

@@ -96,8 +96,12 @@ def figure(table: pd.DataFrame, labels: Labels, *, dark: bool = False) -> go.Fig
     drawn.add_scatter(
         x=[x for low, high, _ in ends for x in (low, high, None)],
         y=[y for _, _, place in ends for y in (place, place, None)],
-        mode="lines", line={"color": theme.grid, "width": 3}, hoverinfo="skip", showlegend=False, uid="spans",
-    )  # fmt: skip
+        mode="lines",
+        line={"color": theme.grid, "width": 3},
+        hoverinfo="skip",
+        showlegend=False,
+        uid="spans",
+    )
     for number, (point, rows) in enumerate(table.groupby("point", sort=False)):
         stage, control = str(rows["stage"].iloc[0]), bool(rows["control"].iloc[0])
         name = UserText(point).plot()
@@ -115,12 +119,17 @@ def figure(table: pd.DataFrame, labels: Labels, *, dark: bool = False) -> go.Fig
                 "line": {"color": theme.paper, "width": 1},
             },
             hovertext=[
-                labels.hover.format(point=name, name=places[str(r["class"])], right=r["right"], images=r["images"],
-                                    share=f"{100 * r['share']:.1f} %")
+                labels.hover.format(
+                    point=name,
+                    name=places[str(r["class"])],
+                    right=r["right"],
+                    images=r["images"],
+                    share=f"{100 * r['share']:.1f} %",
+                )
                 for _, r in rows.iterrows()
             ],
             hoverinfo="text",
-        )  # fmt: skip
+        )
     drawn.update_layout(
         style.layout(
             dark,

@@ -42,26 +42,31 @@ def info(matrix: Matrix, names: Sequence[str], before: Matrix | None = None) -> 
 
 def drawn_classes(matrix: Matrix, most: int = MOST) -> tuple[int, ...]:
     """The classes with most mistakes, given or received, in their own order; all where they are few."""
-    wrong = [
-        sum(row) + sum(other[label] for other in matrix) - 2 * row[label] for label, row in enumerate(matrix)
-    ]  # fmt: skip
+    wrong = [sum(row) + sum(other[label] for other in matrix) - 2 * row[label] for label, row in enumerate(matrix)]
     return tuple(sorted(sorted(range(len(matrix)), key=lambda label: -wrong[label])[:most]))
 
 
 def most_confused(matrix: Matrix) -> tuple[int, int] | None:
     """The class and the wrong answer that go together most often; None without a mistake."""
     cells = [
-        (images, label, answer) for label, row in enumerate(matrix) for answer, images in enumerate(row)
+        (images, label, answer)
+        for label, row in enumerate(matrix)
+        for answer, images in enumerate(row)
         if label != answer
-    ]  # fmt: skip
+    ]
     images, label, answer = max(cells, key=lambda cell: cell[0], default=(0, 0, 0))
     return (label, answer) if images else None
 
 
 def figure(
-    matrix: Matrix, names: Sequence[str], labels: Labels, *, before: Matrix | None = None,
-    cell: tuple[int, int] | None = None, dark: bool = False,
-) -> go.Figure:  # fmt: skip
+    matrix: Matrix,
+    names: Sequence[str],
+    labels: Labels,
+    *,
+    before: Matrix | None = None,
+    cell: tuple[int, int] | None = None,
+    dark: bool = False,
+) -> go.Figure:
     """The drawn classes from top to bottom; a click on a cell names it as `class,answer`, `cell` gets a frame."""
     shown = drawn_classes(matrix)
     theme = style.look(dark)
@@ -70,12 +75,14 @@ def figure(
         drawn.add_trace(_trace(matrix, names, shown, before, labels, right, theme.paper, theme.stages[stage]))
     drawn.update_layout(
         style.layout(
-            dark, height=130 + TALL * max(len(shown), 4), annotations=_counts(matrix, shown, theme),
+            dark,
+            height=130 + TALL * max(len(shown), 4),
+            annotations=_counts(matrix, shown, theme),
             shapes=_frame(shown, cell, theme),
             xaxis=style.axis(dark, labels.x, tickangle=-45, **_ticks(shown, names)),
             yaxis=style.axis(dark, labels.y, autorange="reversed", **_ticks(shown, names)),
         )
-    )  # fmt: skip
+    )
     return drawn
 
 
@@ -85,22 +92,35 @@ def _ticks(shown: Sequence[int], names: Sequence[str]) -> dict[str, object]:
 
 
 def _trace(
-    matrix: Matrix, names: Sequence[str], shown: Sequence[int], before: Matrix | None, labels: Labels, right: bool,
-    paper: str, color: str,
-) -> go.Heatmap:  # fmt: skip
+    matrix: Matrix,
+    names: Sequence[str],
+    shown: Sequence[int],
+    before: Matrix | None,
+    labels: Labels,
+    right: bool,
+    paper: str,
+    color: str,
+) -> go.Heatmap:
     """Either the diagonal or all else; the colour is the share of the class."""
-    share = [
-        [matrix[a][b] / max(sum(matrix[a]), 1) if (a == b) == right else None for b in shown] for a in shown
-    ]  # fmt: skip
+    share = [[matrix[a][b] / max(sum(matrix[a]), 1) if (a == b) == right else None for b in shown] for a in shown]
     earlier = before if before is not None else matrix
     told = [
         [[f"{a},{b}", UserText(names[a]).plot(), UserText(names[b]).plot(), matrix[a][b], earlier[a][b]] for b in shown]
         for a in shown
     ]
     return go.Heatmap(
-        z=share, customdata=told, colorscale=[[0, paper], [1, color]], zmin=0, zmax=1 if right else 0.5,
-        showscale=False, xgap=1, ygap=1, hovertemplate=labels.hover, hoverongaps=False, uid=f"right/{right}",
-    )  # fmt: skip
+        z=share,
+        customdata=told,
+        colorscale=[[0, paper], [1, color]],
+        zmin=0,
+        zmax=1 if right else 0.5,
+        showscale=False,
+        xgap=1,
+        ygap=1,
+        hovertemplate=labels.hover,
+        hoverongaps=False,
+        uid=f"right/{right}",
+    )
 
 
 def _counts(matrix: Matrix, shown: Sequence[int], theme: style.Look) -> list[dict[str, object]]:
@@ -112,10 +132,15 @@ def _counts(matrix: Matrix, shown: Sequence[int], theme: style.Look) -> list[dic
             if matrix[a][b]:
                 strength = matrix[a][b] / whole / (1 if a == b else 0.5)
                 color = theme.paper if strength > STRONG else theme.ink
-                found.append({
-                    "x": column, "y": row, "text": str(matrix[a][b]), "showarrow": False,
-                    "font": {"color": color, "size": 12},
-                })  # fmt: skip
+                found.append(
+                    {
+                        "x": column,
+                        "y": row,
+                        "text": str(matrix[a][b]),
+                        "showarrow": False,
+                        "font": {"color": color, "size": 12},
+                    }
+                )
     return found
 
 

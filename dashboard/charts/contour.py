@@ -31,18 +31,21 @@ def is_interpolated(table: pd.DataFrame, paths: Pair) -> bool:
 
 
 def figure(
-    table: pd.DataFrame, paths: Pair, titles: Pair, told: Told, labels: Pair, *, logs: tuple[bool, bool],
+    table: pd.DataFrame,
+    paths: Pair,
+    titles: Pair,
+    told: Told,
+    labels: Pair,
+    *,
+    logs: tuple[bool, bool],
     dark: bool = False,
-) -> go.Figure:  # fmt: skip
+) -> go.Figure:
     """`labels` are the words for a trial and for its accuracy, `logs` says which axes are in equal ratios. What breaks
     a bound is a cross."""
     rows = known(table, paths)
     shown = rows.assign(**{path: _shown(rows[path], path, told) for path in paths})
     drawn = go.Figure()
-    colors = {
-        "cmin": float(rows["accuracy"].min()), "cmax": float(rows["accuracy"].max()),
-        "colorscale": _scale(dark),
-    }  # fmt: skip
+    colors = {"cmin": float(rows["accuracy"].min()), "cmax": float(rows["accuracy"].max()), "colorscale": _scale(dark)}
     if is_interpolated(table, paths):
         drawn.add_trace(_between(rows, paths, colors, dark))
     for within, symbol in ((True, "circle"), (False, "x")):
@@ -62,10 +65,18 @@ def figure(
 def _between(rows: pd.DataFrame, paths: Pair, colors: dict[str, Any], dark: bool) -> go.Contour:
     grid = rows.pivot_table(index=paths[1], columns=paths[0], values="accuracy", aggfunc="mean")
     return go.Contour(
-        x=grid.columns.tolist(), y=grid.index.tolist(), z=grid.to_numpy().tolist(), connectgaps=True, hoverinfo="skip",
-        zmin=colors["cmin"], zmax=colors["cmax"], colorscale=colors["colorscale"], showscale=False, opacity=0.7,
+        x=grid.columns.tolist(),
+        y=grid.index.tolist(),
+        z=grid.to_numpy().tolist(),
+        connectgaps=True,
+        hoverinfo="skip",
+        zmin=colors["cmin"],
+        zmax=colors["cmax"],
+        colorscale=colors["colorscale"],
+        showscale=False,
+        opacity=0.7,
         line={"width": 0.5, "color": style.look(dark).quiet},
-    )  # fmt: skip
+    )
 
 
 def _marks(
@@ -73,14 +84,22 @@ def _marks(
 ) -> go.Scatter:
     bar = {"tickformat": ".0%", "title": {"text": labels[1], "side": "right"}, "outlinewidth": 0}
     marker = {
-        "symbol": symbol, "size": 11, "color": rows["accuracy"].tolist(), **colors, "colorbar": bar,
+        "symbol": symbol,
+        "size": 11,
+        "color": rows["accuracy"].tolist(),
+        **colors,
+        "colorbar": bar,
         "line": {"width": 1, "color": style.look(dark).ink},
-    }  # fmt: skip
+    }
     texts = [f"{labels[0]} {n}: {100 * a:.1f} %" for n, a in zip(rows["trial"], rows["accuracy"], strict=True)]
     return go.Scatter(
-        x=rows[paths[0]].tolist(), y=rows[paths[1]].tolist(), mode="markers", marker=marker, text=texts,
+        x=rows[paths[0]].tolist(),
+        y=rows[paths[1]].tolist(),
+        mode="markers",
+        marker=marker,
+        text=texts,
         hovertemplate="%{x} · %{y}<br>%{text}<extra></extra>",
-    )  # fmt: skip
+    )
 
 
 def _scale(dark: bool) -> list[list[object]]:

@@ -151,15 +151,22 @@ class _Panel:
         split = bottom + 0.4 * (top - bottom) if self.grid.training else bottom
         found = {
             _key(self.x): style.axis(
-                dark, labels.x, anchor=self.loss if self.grid.training else self.y, domain=[left, right],
+                dark,
+                labels.x,
+                anchor=self.loss if self.grid.training else self.y,
+                domain=[left, right],
                 **({"range": [0, 10]} if blank else {"rangemode": "tozero"}),
             ),
             _key(self.y): style.axis(
-                dark, labels.accuracy if column == 0 else "", anchor=self.x, tickformat=".0%", range=[0, 1],
+                dark,
+                labels.accuracy if column == 0 else "",
+                anchor=self.x,
+                tickformat=".0%",
+                range=[0, 1],
                 showticklabels=column == 0,  # all panels have the same
                 domain=[split + 0.04 * self.grid.training / self.grid.rows, top],
             ),
-        }  # fmt: skip
+        }
         if self.grid.training:
             loss = labels.loss if column == 0 else ""
             axis = style.axis(dark, loss, anchor=self.x, rangemode="tozero", domain=[bottom, split])
@@ -169,10 +176,16 @@ class _Panel:
     def title(self, text: str, stage: str, dark: bool) -> dict[str, Any]:
         """The step's mark and name above its panel."""
         return {
-            "text": f"{style.MARKS.get(stage, '')} {text}".strip(), "showarrow": False, "xref": f"{self.x} domain",
-            "x": 0, "xanchor": "left", "yref": f"{self.y} domain", "y": 1, "yanchor": "bottom",
+            "text": f"{style.MARKS.get(stage, '')} {text}".strip(),
+            "showarrow": False,
+            "xref": f"{self.x} domain",
+            "x": 0,
+            "xanchor": "left",
+            "yref": f"{self.y} domain",
+            "y": 1,
+            "yanchor": "bottom",
             "font": {"color": style.look(dark).ink, "size": 13},
-        }  # fmt: skip
+        }
 
 
 def _axis(kind: str, number: int) -> str:
@@ -208,9 +221,16 @@ def _faint(rows: pd.DataFrame, panel: _Panel, dark: bool) -> Iterator[_Trace]:
         if ":" in str(line) or "#" in str(line) or known.empty:
             continue
         yield _trace(
-            panel, "y", x=known["epoch"].tolist(), y=known["validation_accuracy"].tolist(), mode="lines",
-            line={"color": style.look(dark).quiet, "width": 2}, opacity=0.45, hoverinfo="skip", uid=f"earlier/{line}",
-        )  # fmt: skip
+            panel,
+            "y",
+            x=known["epoch"].tolist(),
+            y=known["validation_accuracy"].tolist(),
+            mode="lines",
+            line={"color": style.look(dark).quiet, "width": 2},
+            opacity=0.45,
+            hoverinfo="skip",
+            uid=f"earlier/{line}",
+        )
 
 
 def _drawn(

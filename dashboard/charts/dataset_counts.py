@@ -35,10 +35,14 @@ def figure(table: pd.DataFrame, title: str, names: Mapping[str, str], *, dark: b
     drawn = go.Figure()
     for split, color, pattern in zip(SPLITS, COLORS, PATTERNS, strict=True):
         drawn.add_bar(
-            y=places, x=rows[split].tolist(), name=names[split], uid=split, orientation="h",
+            y=places,
+            x=rows[split].tolist(),
+            name=names[split],
+            uid=split,
+            orientation="h",
             marker={"color": theme.stages[color], "pattern": {**PATTERN, "shape": pattern, "fgcolor": theme.paper}},
             hovertemplate=f"%{{y}}<br>{names[split]}: %{{x}}<extra></extra>",
-        )  # fmt: skip
+        )
     drawn.update_layout(
         style.layout(
             dark,

@@ -66,13 +66,19 @@ def soft_figure(table: pd.DataFrame, plain: str, soft: str, *, dark: bool = Fals
     names = [UserText(name).plot() for name in table["class"]]
     drawn = go.Figure()
     drawn.add_bar(
-        x=names, y=table["softened"].tolist(), name=soft, marker={"color": theme.stages["distill"]},
+        x=names,
+        y=table["softened"].tolist(),
+        name=soft,
+        marker={"color": theme.stages["distill"]},
         hovertemplate="%{x}: %{y:.1%}",
-    )  # fmt: skip
+    )
     drawn.add_bar(
-        x=names, y=table["plain"].tolist(), name=plain, hovertemplate="%{x}: %{y:.1%}",
+        x=names,
+        y=table["plain"].tolist(),
+        name=plain,
+        hovertemplate="%{x}: %{y:.1%}",
         marker={"color": "rgba(0,0,0,0)", "line": {"color": theme.ink, "width": 1.5}},
-    )  # fmt: skip
+    )
     axes = {
         "xaxis": style.axis(dark, "", type="category"),
         "yaxis": style.axis(dark, "", tickformat=".0%", range=[0, 1.02]),
@@ -106,9 +112,12 @@ def rank_figure(table: pd.DataFrame, words: Fate, *, dark: bool = False) -> go.F
         rows = table[table["stays"] == stays]
         fill = theme.stages["prune"] if stays else "rgba(0,0,0,0)"
         drawn.add_bar(
-            x=rows["channel"].tolist(), y=rows["score"].tolist(), name=name, hovertemplate="%{x}: %{y:.3g}",
+            x=rows["channel"].tolist(),
+            y=rows["score"].tolist(),
+            name=name,
+            hovertemplate="%{x}: %{y:.3g}",
             marker={"color": fill, "line": {"color": theme.quiet, "width": 1}},
-        )  # fmt: skip
+        )
     axes = {"xaxis": style.axis(dark, words.x), "yaxis": style.axis(dark, words.y)}
     drawn.update_layout(style.layout(dark, height=HEIGHT, barmode="overlay", showlegend=True, **axes))
     return drawn
@@ -131,10 +140,12 @@ def level_figure(table: pd.DataFrame, x: str, y: str, *, dark: bool = False) -> 
         x=ends, y=ends, mode="lines", line={"color": theme.quiet, "width": 1, "dash": "dot"}, hoverinfo="skip"
     )
     drawn.add_scatter(
-        x=table["weight"].tolist(), y=table["rounded"].tolist(), mode="markers",
+        x=table["weight"].tolist(),
+        y=table["rounded"].tolist(),
+        mode="markers",
         marker={"symbol": style.symbol("quantize"), "color": theme.stages["quantize"], "size": 7},
         hovertemplate="%{x:.4f} → %{y:.4f}",
-    )  # fmt: skip
+    )
     axes = {"xaxis": style.axis(dark, x), "yaxis": style.axis(dark, y)}
     drawn.update_layout(style.layout(dark, height=HEIGHT, showlegend=False, hovermode="closest", **axes))
     return drawn

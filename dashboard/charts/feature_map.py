@@ -43,9 +43,14 @@ def info(found: FeatureMap, groups: Sequence[str]) -> pd.DataFrame:
 
 
 def figure(
-    table: pd.DataFrame, order: Sequence[str], labels: Labels, *, names: Mapping[str, str], chosen: str = "",
+    table: pd.DataFrame,
+    order: Sequence[str],
+    labels: Labels,
+    *,
+    names: Mapping[str, str],
+    chosen: str = "",
     dark: bool = False,
-) -> go.Figure:  # fmt: skip
+) -> go.Figure:
     """A trace a group and domain; `order` is that of the groups, `names` what they are called, `chosen` the image that
     is marked, by its id."""
     theme = style.look(dark)
@@ -60,21 +65,30 @@ def figure(
             ids = [f"{domain}-{place}" for place in rows["image"]]
             name = UserText(names.get(group, group)).plot()
             drawn.add_scatter(
-                x=rows["x"], y=rows["y"], mode="markers", uid=f"{group}/{domain}",
+                x=rows["x"],
+                y=rows["y"],
+                mode="markers",
+                uid=f"{group}/{domain}",
                 name=name if domain == "source" else labels.target.format(name=name),
                 customdata=[[each, name, int(place)] for each, place in zip(ids, rows["image"], strict=True)],
                 hovertemplate=labels.hover,
                 marker={
-                    "color": color, "symbol": symbol + (TARGET if domain == "target" else ""),
-                    "size": [15 if each == chosen else 8 for each in ids], "opacity": 0.85,
+                    "color": color,
+                    "symbol": symbol + (TARGET if domain == "target" else ""),
+                    "size": [15 if each == chosen else 8 for each in ids],
+                    "opacity": 0.85,
                     "line": {"width": 1, "color": theme.paper if domain == "source" else color},
                 },
-            )  # fmt: skip
+            )
     quiet = {"showticklabels": False, "ticks": ""}
     drawn.update_layout(
         style.layout(
-            dark, height=HEIGHT, showlegend=True, dragmode="pan",
-            xaxis=style.axis(dark, labels.x, **quiet), yaxis=style.axis(dark, labels.y, **quiet),
+            dark,
+            height=HEIGHT,
+            showlegend=True,
+            dragmode="pan",
+            xaxis=style.axis(dark, labels.x, **quiet),
+            yaxis=style.axis(dark, labels.y, **quiet),
         )
-    )  # fmt: skip
+    )
     return drawn

@@ -30,9 +30,13 @@ PLAIN = Spread()
 
 
 def texts(
-    points: pd.DataFrame, form: str, sample: str, settings: Mapping[str, str], chance: str = "",
+    points: pd.DataFrame,
+    form: str,
+    sample: str,
+    settings: Mapping[str, str],
+    chance: str = "",
     spread_of: Spread = PLAIN,
-) -> list[str]:  # fmt: skip
+) -> list[str]:
     """A text a point: `form` has places for name, run, step, accuracy, chance, validation, bytes, params, macs, p50,
     p95, runtime, threads and settings; `sample` is put before the run's name where it came along, `chance` with its
     brackets behind an accuracy that is not proven better, and `spread_of` behind its ± what that is."""

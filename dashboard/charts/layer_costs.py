@@ -27,10 +27,21 @@ def info(layers: Iterable[Layer]) -> pd.DataFrame:
     """A row a layer: bytes, microseconds, multiply-accumulates, bits, channels, decibels, share of accuracy lost; NaN
     where something was not measured."""
     rows = [
-        (one.name, one.op, one.bytes, one.microseconds, one.macs, one.bits, one.channels_before, one.channels,
-         one.weights.zeros, one.signal_to_noise, one.sensitivity)
+        (
+            one.name,
+            one.op,
+            one.bytes,
+            one.microseconds,
+            one.macs,
+            one.bits,
+            one.channels_before,
+            one.channels,
+            one.weights.zeros,
+            one.signal_to_noise,
+            one.sensitivity,
+        )
         for one in layers
-    ]  # fmt: skip
+    ]
     names = ["layer", "op", "bytes", "microseconds", "macs", "bits", "channels_before", "channels", "zeros"]
     return pd.DataFrame(rows, columns=[*names, "signal_to_noise", "sensitivity"])
 
@@ -58,10 +69,13 @@ def figure(table: pd.DataFrame, measure: str, labels: Labels, *, dark: bool = Fa
     values = (scale * table[measure].astype("float64")).tolist()
     drawn = go.Figure(
         go.Bar(
-            y=places, x=values, orientation="h", marker={"color": theme.stages["transfer"]},
+            y=places,
+            x=values,
+            orientation="h",
+            marker={"color": theme.stages["transfer"]},
             hovertemplate=f"%{{y}}<br>{labels.x}: %{{x:,.4~g}}<extra></extra>",
         )
-    )  # fmt: skip
+    )
     drawn.update_layout(
         style.layout(
             dark,

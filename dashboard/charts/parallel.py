@@ -64,15 +64,23 @@ def figure(
             _setting(table[name], title, (told or {}).get(name, str), labels.none)
             for name, title in labels.knobs.items()
         ),
-        {"label": labels.axes["stage"], "values": place.tolist(), "range": [0, last], "tickvals": list(range(last + 1)),
-         "ticktext": [f"{style.MARKS[stage]} {labels.stages[stage]}" for stage in STAGES]},
+        {
+            "label": labels.axes["stage"],
+            "values": place.tolist(),
+            "range": [0, last],
+            "tickvals": list(range(last + 1)),
+            "ticktext": [f"{style.MARKS[stage]} {labels.stages[stage]}" for stage in STAGES],
+        },
         *(
-            {"label": labels.axes[name], "values": (100 * table[name]).tolist(),
-             "range": [100 * end for end in chance.span(table[name])]}
+            {
+                "label": labels.axes[name],
+                "values": (100 * table[name]).tolist(),
+                "range": [100 * end for end in chance.span(table[name])],
+            }
             for name in SHARES
         ),
         *(_logarithmic(table[name], labels.axes[name]) for name in COSTS),
-    ]  # fmt: skip
+    ]
     font = {"family": style.FONT, "size": 12}
     drawn = go.Figure(
         go.Parcoords(
@@ -105,10 +113,12 @@ def _setting(values: pd.Series[Any], label: str, told: Callable[[object], str], 
     shown = different[:: max(1, -(-len(different) // MOST_TICKS))]
     ticks = {places[value]: told(value) for value in shown} | ({below: none} if len(there) < len(values) else {})
     return {
-        "label": label, "values": [below if value != value or value is None else places[value] for value in values],
+        "label": label,
+        "values": [below if value != value or value is None else places[value] for value in values],
         "range": [below if len(there) < len(values) else low, high if high > low else low + 1.0],
-        "tickvals": list(ticks), "ticktext": list(ticks.values()),
-    }  # fmt: skip
+        "tickvals": list(ticks),
+        "ticktext": list(ticks.values()),
+    }
 
 
 def _logarithmic(values: pd.Series[float], label: str) -> dict[str, object]:
@@ -119,9 +129,11 @@ def _logarithmic(values: pd.Series[float], label: str) -> dict[str, object]:
     ticks = [digit * 10.0**decade for decade in range(math.floor(low), math.ceil(high) + 1) for digit in digits]
     shown = [tick for tick in ticks if low <= math.log10(tick) <= high]
     return {
-        "label": label, "values": logs.tolist(),
-        "tickvals": [math.log10(tick) for tick in shown], "ticktext": [_told(tick) for tick in shown],
-    }  # fmt: skip
+        "label": label,
+        "values": logs.tolist(),
+        "tickvals": [math.log10(tick) for tick in shown],
+        "ticktext": [_told(tick) for tick in shown],
+    }
 
 
 def _told(number: float) -> str:

@@ -38,17 +38,62 @@ TEXTS = {
 }
 FIRST_SEED = ("first_seed", "first_seed_low", "first_seed_high")
 NUMBERS = (
-    "step", "accuracy", "low", "high", "sd", "seeds", *FIRST_SEED, "on_target", "target_low", "target_high",
-    "target_sd", "validation", "bytes", "params", "macs", "p50", "p95", "apart", "threads", "batch",
-    *SPREAD, "created", "finished", "chance", "chance_validation", "chance_target", "classes",
-)  # fmt: skip
+    "step",
+    "accuracy",
+    "low",
+    "high",
+    "sd",
+    "seeds",
+    *FIRST_SEED,
+    "on_target",
+    "target_low",
+    "target_high",
+    "target_sd",
+    "validation",
+    "bytes",
+    "params",
+    "macs",
+    "p50",
+    "p95",
+    "apart",
+    "threads",
+    "batch",
+    *SPREAD,
+    "created",
+    "finished",
+    "chance",
+    "chance_validation",
+    "chance_target",
+    "classes",
+)
 FLAGS = ("control", "sample", "noisy", "at_chance", "at_chance_on_target", "chance_counted")
 COLUMNS = (*TEXTS, *NUMBERS, *FLAGS, "turns", "elsewhere", "tags")
 IN_RUNTIME = (
-    "runtime", "runtime_version", "device", "worst_class", "accuracy", "low", "high", "sd", "seeds", *FIRST_SEED,
-    "on_target", "target_low", "target_high", "target_sd", "validation", "p50", "p95", "apart", "threads", "batch",
-    *SPREAD, "noisy", "at_chance", "at_chance_on_target",
-)  # fmt: skip
+    "runtime",
+    "runtime_version",
+    "device",
+    "worst_class",
+    "accuracy",
+    "low",
+    "high",
+    "sd",
+    "seeds",
+    *FIRST_SEED,
+    "on_target",
+    "target_low",
+    "target_high",
+    "target_sd",
+    "validation",
+    "p50",
+    "p95",
+    "apart",
+    "threads",
+    "batch",
+    *SPREAD,
+    "noisy",
+    "at_chance",
+    "at_chance_on_target",
+)
 PLACES = tuple(COLUMNS.index(name) for name in IN_RUNTIME)
 Row = tuple[Any, ...]
 
@@ -138,13 +183,35 @@ def _row(
     measured = (p.middle, *p.whiskers, p.accuracy_sd, seeds, *own, *there, p.judged)
     worst = p.spread.worst_class if p.spread else ""
     return (
-        name, run_id, p.name, run_name, p.stage, p.method, *names, *ran, where.processor, status, worst,
-        p.artifact or "", "",
-        p.step, *map(_number, measured), *map(_number, (p.bytes, p.params, p.macs)), *took,
-        *map(_number, _spread(p)), *times,
-        *map(_number, luck), *flags, bool(timed and timed.noisy), p.is_at_chance, p.is_at_chance_on_target,
-        bool(chance and chance.counted), turns, _elsewhere(p), tags,
-    )  # fmt: skip
+        name,
+        run_id,
+        p.name,
+        run_name,
+        p.stage,
+        p.method,
+        *names,
+        *ran,
+        where.processor,
+        status,
+        worst,
+        p.artifact or "",
+        "",
+        p.step,
+        *map(_number, measured),
+        *map(_number, (p.bytes, p.params, p.macs)),
+        *took,
+        *map(_number, _spread(p)),
+        *times,
+        *map(_number, luck),
+        *flags,
+        bool(timed and timed.noisy),
+        p.is_at_chance,
+        p.is_at_chance_on_target,
+        bool(chance and chance.counted),
+        turns,
+        _elsewhere(p),
+        tags,
+    )
 
 
 def _turns(p: Point, summary: RunSummary) -> tuple[Row, ...]:

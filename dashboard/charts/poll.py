@@ -60,16 +60,26 @@ def bars(table: pd.DataFrame, labels: Labels, right: int | None = None, *, dark:
     names = [f"✓ {name}" if place == right else str(name) for place, name in enumerate(table["letter"])]
     told = [f" {count} · {labels.measured}" if place == right else f" {count}" for place, count in enumerate(counts)]
     bar = {
-        "type": "bar", "orientation": "h", "x": counts, "y": places, "text": told, "textposition": "outside",
-        "cliponaxis": False, "hoverinfo": "skip", "textfont": {"color": theme.ink},
+        "type": "bar",
+        "orientation": "h",
+        "x": counts,
+        "y": places,
+        "text": told,
+        "textposition": "outside",
+        "cliponaxis": False,
+        "hoverinfo": "skip",
+        "textfont": {"color": theme.ink},
         "marker": {"color": [theme.stages["prune" if place == right else "transfer"] for place in places]},
-    }  # fmt: skip
+    }
     most = max([*counts, 1])
     layout = style.layout(
-        dark, height=ENDS + ROW * len(counts), showlegend=False, bargap=0.35,
+        dark,
+        height=ENDS + ROW * len(counts),
+        showlegend=False,
+        bargap=0.35,
         xaxis=style.axis(dark, labels.count, range=[0, most * 1.6], dtick=_step(most)),
         yaxis=style.axis(dark, "", range=[len(counts) - 0.5, -0.5], tickvals=places, ticktext=names, showgrid=False),
-    )  # fmt: skip
+    )
     return go.Figure([bar], layout)
 
 
@@ -90,19 +100,31 @@ def dots(
         for number, learner in zip(table["prediction"], table["learner"], strict=True)
     ]
     marks = {
-        "type": "scatter", "mode": "markers", "x": table["middle"].tolist(), "y": table["level"].tolist(),
-        "customdata": told, "hovertemplate": "%{customdata[0]} %{customdata[1]}<extra></extra>", "cliponaxis": False,
-        "marker": {"symbol": "circle", "size": 15, "color": theme.stages["transfer"],
-                   "line": {"color": theme.paper, "width": 1}},
-    }  # fmt: skip
+        "type": "scatter",
+        "mode": "markers",
+        "x": table["middle"].tolist(),
+        "y": table["level"].tolist(),
+        "customdata": told,
+        "hovertemplate": "%{customdata[0]} %{customdata[1]}<extra></extra>",
+        "cliponaxis": False,
+        "marker": {
+            "symbol": "circle",
+            "size": 15,
+            "color": theme.stages["transfer"],
+            "line": {"color": theme.paper, "width": 1},
+        },
+    }
     ends = (low, high) if measured is None else (min(low, measured), max(high, measured))
     pad, top = (ends[1] - ends[0]) / BINS, max([*table["level"].tolist(), 4])
     layout = style.layout(
-        dark, height=HEIGHT, hovermode="closest", showlegend=False,
+        dark,
+        height=HEIGHT,
+        hovermode="closest",
+        showlegend=False,
         xaxis=style.axis(dark, labels.number, range=[ends[0] - pad, ends[1] + pad]),
         yaxis=style.axis(dark, labels.count, range=[0, top + 1], dtick=_step(top)),
         **({} if measured is None else _across(measured, sum(ends) / 2, labels, theme)),
-    )  # fmt: skip
+    )
     return go.Figure([marks], layout)
 
 
@@ -110,9 +132,16 @@ def _across(measured: float, middle: float, labels: Labels, theme: style.Look) -
     """The line of what was measured, with its words on the side where there is more room."""
     line = {"color": theme.stages["quantize"], "width": 3, "dash": "dash"}
     shape = {"type": "line", "x0": measured, "x1": measured, "yref": "paper", "y0": 0, "y1": 1, "line": line}
-    note = {"x": measured, "yref": "paper", "y": 1, "text": f" {UserText(labels.measured).plot()} ", "showarrow": False,
-            "xanchor": "left" if measured < middle else "right", "yanchor": "top",
-            "font": {"color": theme.ink}}  # fmt: skip
+    note = {
+        "x": measured,
+        "yref": "paper",
+        "y": 1,
+        "text": f" {UserText(labels.measured).plot()} ",
+        "showarrow": False,
+        "xanchor": "left" if measured < middle else "right",
+        "yanchor": "top",
+        "font": {"color": theme.ink},
+    }
     return {"shapes": [shape], "annotations": [note]}
 
 

@@ -46,28 +46,42 @@ def figure(table: pd.DataFrame, stages: Mapping[str, str], labels: Labels, *, da
     theme = style.look(dark)
     drawn = go.Figure(
         go.Scatter(
-            x=[0, 1], y=[0, 1], mode="lines", name=labels.perfect, hoverinfo="skip", uid="perfect",
+            x=[0, 1],
+            y=[0, 1],
+            mode="lines",
+            name=labels.perfect,
+            hoverinfo="skip",
+            uid="perfect",
             line={"color": theme.quiet, "width": 1, "dash": "dash"},
         )
-    )  # fmt: skip
+    )
     most = max(int(table["images"].max()), 1) if len(table) else 1
     for place, (name, stage) in enumerate(stages.items()):
         some = table[table["point"] == name]
         color = theme.stages.get(stage, theme.quiet)
         drawn.add_trace(
             go.Scatter(
-                x=some["confidence"].tolist(), y=some["right"].tolist(), mode="lines+markers",
-                name=UserText(name).plot(), line={"color": color, "width": 2, "dash": DASHES[place % len(DASHES)]},
-                marker={"symbol": style.symbol(stage, control=place > 0), "color": color,
-                        "size": [6 + (LARGEST - 6) * (count / most) ** 0.5 for count in some["images"]]},
-                customdata=some[["images"]].to_numpy().tolist(), hovertemplate=labels.hover, uid=f"line/{place}",
+                x=some["confidence"].tolist(),
+                y=some["right"].tolist(),
+                mode="lines+markers",
+                name=UserText(name).plot(),
+                line={"color": color, "width": 2, "dash": DASHES[place % len(DASHES)]},
+                marker={
+                    "symbol": style.symbol(stage, control=place > 0),
+                    "color": color,
+                    "size": [6 + (LARGEST - 6) * (count / most) ** 0.5 for count in some["images"]],
+                },
+                customdata=some[["images"]].to_numpy().tolist(),
+                hovertemplate=labels.hover,
+                uid=f"line/{place}",
             )
-        )  # fmt: skip
+        )
     drawn.update_layout(
         style.layout(
-            dark, height=HEIGHT,
+            dark,
+            height=HEIGHT,
             xaxis=style.axis(dark, labels.x, tickformat=".0%", range=[-0.02, 1.02]),
             yaxis=style.axis(dark, labels.y, tickformat=".0%", range=[-0.02, 1.02]),
         )
-    )  # fmt: skip
+    )
     return drawn

@@ -45,9 +45,11 @@ def curves(table: pd.DataFrame, which: str = ALL) -> pd.DataFrame:
     some = pd.concat([clean, table[table["corruption"].isin(wanted)]])
     points = list(dict.fromkeys(table["point"]))
     whole = some.groupby(["corruption", "severity"])["point"].transform("nunique") == len(points)
-    means = some[whole].groupby(["point", "severity"], sort=False, as_index=False).agg(
-        accuracy=("accuracy", "mean"), images=("images", "first"), corruptions=("corruption", "nunique")
-    )  # fmt: skip
+    means = (
+        some[whole]
+        .groupby(["point", "severity"], sort=False, as_index=False)
+        .agg(accuracy=("accuracy", "mean"), images=("images", "first"), corruptions=("corruption", "nunique"))
+    )
     ends = [wilson(share, int(count)) for share, count in zip(means["accuracy"], means["images"], strict=True)]
     found = means.assign(low=[low for low, _ in ends], high=[high for _, high in ends])
     return found.sort_values("severity", kind="stable").reset_index(drop=True)
@@ -70,24 +72,34 @@ def figure(found: pd.DataFrame, stages: Mapping[str, str], labels: Labels, *, da
         color = theme.stages.get(stage, theme.quiet)
         drawn.add_trace(
             go.Scatter(
-                x=some["severity"].tolist(), y=some["accuracy"].tolist(), mode="lines+markers",
-                name=UserText(name).plot(), line={"color": color, "width": 2, "dash": "dash" if place else "solid"},
+                x=some["severity"].tolist(),
+                y=some["accuracy"].tolist(),
+                mode="lines+markers",
+                name=UserText(name).plot(),
+                line={"color": color, "width": 2, "dash": "dash" if place else "solid"},
                 marker={"symbol": style.symbol(stage, control=place > 0), "size": 9, "color": color},
                 error_y={
-                    "type": "data", "symmetric": False, "array": (some["high"] - some["accuracy"]).tolist(),
-                    "arrayminus": (some["accuracy"] - some["low"]).tolist(), "thickness": 1, "width": 3,
+                    "type": "data",
+                    "symmetric": False,
+                    "array": (some["high"] - some["accuracy"]).tolist(),
+                    "arrayminus": (some["accuracy"] - some["low"]).tolist(),
+                    "thickness": 1,
+                    "width": 3,
                     "color": theme.quiet,
                 },
-                customdata=[[f"{100 * low:.1f}–{100 * high:.1f} %"] for low, high in
-                            zip(some["low"], some["high"], strict=True)],
-                hovertemplate=labels.hover, uid=f"curve/{place}",
+                customdata=[
+                    [f"{100 * low:.1f}–{100 * high:.1f} %"] for low, high in zip(some["low"], some["high"], strict=True)
+                ],
+                hovertemplate=labels.hover,
+                uid=f"curve/{place}",
             )
-        )  # fmt: skip
+        )
     drawn.update_layout(
         style.layout(
-            dark, height=HEIGHT,
+            dark,
+            height=HEIGHT,
             xaxis=style.axis(dark, labels.x, tickvals=list(range(6)), range=[-0.2, 5.2]),
             yaxis=style.axis(dark, labels.y, tickformat=".0%", range=[0, 1.02]),
         )
-    )  # fmt: skip
+    )
     return drawn

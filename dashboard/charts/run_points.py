@@ -20,9 +20,19 @@ from dashboard.charts import chance, style, ticks
 from dashboard.charts.chance import Level
 
 COLUMNS = [
-    "step", "stage", "name", "control", "accuracy", "low", "high", "bytes", "p50", "noisy", "at_chance",
+    "step",
+    "stage",
+    "name",
+    "control",
+    "accuracy",
+    "low",
+    "high",
+    "bytes",
+    "p50",
+    "noisy",
+    "at_chance",
     *Conditions._fields,
-]  # fmt: skip
+]
 SMALLEST, LARGEST = 9.0, 34.0  # pixels, a mark's diameter
 WIDE, HIGH = 0.3, 0.1  # of the axes' span: nearer marks' labels would lie on each other at 420 px
 
@@ -45,8 +55,9 @@ class Labels:
 def info(state: RunState | RunSummary) -> pd.DataFrame:
     """One row a point and control whose accuracy and size were measured: shares of 1, bytes, milliseconds."""
     rows = [
-        *_rows(state.points, state.environment, control=False), *_rows(state.controls, state.environment, control=True)
-    ]  # fmt: skip
+        *_rows(state.points, state.environment, control=False),
+        *_rows(state.controls, state.environment, control=True),
+    ]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -99,15 +110,19 @@ def sides(table: pd.DataFrame) -> dict[Hashable, str]:
     return found
 
 
-def figure(
-    table: pd.DataFrame, labels: Labels, *, levels: Sequence[Level] = (), dark: bool = False
-) -> go.Figure:  # fmt: skip
+def figure(table: pd.DataFrame, labels: Labels, *, levels: Sequence[Level] = (), dark: bool = False) -> go.Figure:
     """The chain joined by a line in the order of its steps; controls hollow; intervals as whiskers, chance dashed."""
     chain = table[~table["control"].astype(bool)].sort_values("step") if len(table) else table
     path = {
-        "type": "scatter", "mode": "lines", "x": chain["bytes"].tolist(), "y": chain["accuracy"].tolist(),
-        "line": {"color": style.look(dark).quiet, "width": 1}, "hoverinfo": "skip", "showlegend": False, "uid": "path",
-    }  # fmt: skip
+        "type": "scatter",
+        "mode": "lines",
+        "x": chain["bytes"].tolist(),
+        "y": chain["accuracy"].tolist(),
+        "line": {"color": style.look(dark).quiet, "width": 1},
+        "hoverinfo": "skip",
+        "showlegend": False,
+        "uid": "path",
+    }
     sizes = diameters(table["p50"])
     beside, differing = sides(table), unlike(kinds(table))
     marks = [
@@ -117,11 +132,14 @@ def figure(
     visible = chance.span(table[["accuracy", "low", "high"]].astype(float).to_numpy().ravel(), levels)
     blank = {"range": [4, 8]} if table.empty else {}  # from 10 kB to 100 MB
     layout = style.layout(
-        dark, height=420, hovermode="closest",
-        shapes=chance.lines(levels, dark), annotations=chance.notes(levels, visible, dark),
+        dark,
+        height=420,
+        hovermode="closest",
+        shapes=chance.lines(levels, dark),
+        annotations=chance.notes(levels, visible, dark),
         xaxis=style.axis(dark, labels.x, **ticks.logarithmic(table["bytes"], "B"), **blank),
         yaxis=style.axis(dark, labels.y, tickformat=".3~p", range=visible),
-    )  # fmt: skip
+    )
     return go.Figure([path, *marks], layout)
 
 
@@ -137,9 +155,14 @@ def _mark(
     where = labels.kind(kind(row.to_dict()), differing) if differing and times != "–" else ""
     times += f" ({UserText(where).plot()})" if where else ""
     spread = {
-        "type": "data", "symmetric": False, "color": color, "thickness": 1, "width": 4,
-        "array": [_or_zero(row["high"] - row["accuracy"])], "arrayminus": [_or_zero(row["accuracy"] - row["low"])],
-    }  # fmt: skip
+        "type": "data",
+        "symmetric": False,
+        "color": color,
+        "thickness": 1,
+        "width": 4,
+        "array": [_or_zero(row["high"] - row["accuracy"])],
+        "arrayminus": [_or_zero(row["accuracy"] - row["low"])],
+    }
     hover = labels.hover.format(
         name=title,
         accuracy=formatting.percent(row["accuracy"]) + (labels.chance if row["at_chance"] else ""),

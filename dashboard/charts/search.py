@@ -60,9 +60,13 @@ def history(table: pd.DataFrame, labels: Labels, *, dark: bool = False) -> go.Fi
     best = table[table["best"]]
     ends = [*best["trial"], *table["trial"].tail(1)], [*best["accuracy"], *best["accuracy"].tail(1)]
     drawn.add_scatter(
-        x=ends[0] if len(best) else [], y=ends[1], mode="lines", name=labels.best, hoverinfo="skip",
+        x=ends[0] if len(best) else [],
+        y=ends[1],
+        mode="lines",
+        name=labels.best,
+        hoverinfo="skip",
         line={"shape": "hv", "color": style.look(dark).stages["prune"], "width": 2},
-    )  # fmt: skip
+    )
     whole = {"tickvals": table["trial"].tolist()} if len(table) <= FEW else {}
     return _laid(drawn, labels.trial, labels.accuracy, dark, **whole)
 
@@ -72,16 +76,23 @@ def front(table: pd.DataFrame, best: int | None, labels: Labels, *, dark: bool =
     drawn = _marks(table, "bytes", labels, dark)
     leading = table[table["front"]].sort_values("bytes")
     drawn.add_scatter(
-        x=leading["bytes"].tolist(), y=leading["accuracy"].tolist(), mode="lines", name=labels.front, hoverinfo="skip",
+        x=leading["bytes"].tolist(),
+        y=leading["accuracy"].tolist(),
+        mode="lines",
+        name=labels.front,
+        hoverinfo="skip",
         line={"color": style.look(dark).quiet, "width": 1, "dash": "dot"},
-    )  # fmt: skip
+    )
     chosen = table[table["trial"] == best]
     if len(chosen):
         drawn.add_scatter(
-            x=chosen["bytes"].tolist(), y=chosen["accuracy"].tolist(), mode="markers", name=labels.recommended,
+            x=chosen["bytes"].tolist(),
+            y=chosen["accuracy"].tolist(),
+            mode="markers",
+            name=labels.recommended,
             marker={"symbol": "circle-open", "size": 18, "color": style.look(dark).ink, "line": {"width": 2}},
             hoverinfo="skip",
-        )  # fmt: skip
+        )
     return _laid(drawn, labels.bytes, labels.accuracy, dark, tickformat="~s", ticksuffix="B")
 
 
@@ -107,10 +118,13 @@ def importance_figure(table: pd.DataFrame, words: Mapping[str, str], share: str,
     for figure, colour, pattern in (("accuracy", "transfer", ""), ("bytes", "quantize", "/")):
         if figure in table:
             drawn.add_bar(
-                y=[UserText(name).plot() for name in table["knob"]], x=table[figure].tolist(), orientation="h",
-                name=words[figure], marker={"color": theme.stages[colour], "pattern": {"shape": pattern}},
+                y=[UserText(name).plot() for name in table["knob"]],
+                x=table[figure].tolist(),
+                orientation="h",
+                name=words[figure],
+                marker={"color": theme.stages[colour], "pattern": {"shape": pattern}},
                 hovertemplate="%{y}: %{x:.0%}",
-            )  # fmt: skip
+            )
     axes = {
         "xaxis": style.axis(dark, share, tickformat=".0%", range=[0, 1.02]),
         "yaxis": style.axis(dark, "", autorange="reversed"),
@@ -170,11 +184,14 @@ def _marks(table: pd.DataFrame, x: str, labels: Labels, dark: bool) -> go.Figure
         rows = table[table["within"] == within]
         if len(rows):
             drawn.add_scatter(
-                x=rows[x].tolist(), y=rows["accuracy"].tolist(), mode="markers", name=name,
+                x=rows[x].tolist(),
+                y=rows["accuracy"].tolist(),
+                mode="markers",
+                name=name,
                 marker={"symbol": symbol, "size": 9, "color": style.look(dark).stages["transfer"]},
                 customdata=rows["trial"].tolist(),
                 hovertemplate=f"{labels.trial} %{{customdata}}: %{{y:.1%}}<extra></extra>",
-            )  # fmt: skip
+            )
     return drawn
 
 

@@ -66,10 +66,14 @@ def figure(
     top = min(1.04, max(known, default=1.0) * 1.12) if labels.share else max(known, default=1.0) * 1.12
     ticks = {"tickvals": list(range(len(values))), "ticktext": [UserText(value).plot() for value in values]}
     layout = style.layout(
-        dark, height=HEIGHT, hovermode="closest", shapes=shapes, showlegend=True,
+        dark,
+        height=HEIGHT,
+        hovermode="closest",
+        shapes=shapes,
+        showlegend=True,
         xaxis=style.axis(dark, labels.x, range=[-0.4, len(values) - 0.6], **ticks),
         yaxis=style.axis(dark, labels.y, range=[0, top], **({"tickformat": ".0%"} if labels.share else {})),
-    )  # fmt: skip
+    )
     return go.Figure(drawn, layout)
 
 
@@ -80,18 +84,28 @@ def _line(
         return []
     stage, color = _look(rows, number, dark)
     spread = {
-        "type": "data", "symmetric": False, "color": color, "thickness": 1, "width": 4,
-        "array": (rows["high"] - rows["figure"]).tolist(), "arrayminus": (rows["figure"] - rows["low"]).tolist(),
-    }  # fmt: skip
+        "type": "data",
+        "symmetric": False,
+        "color": color,
+        "thickness": 1,
+        "width": 4,
+        "array": (rows["high"] - rows["figure"]).tolist(),
+        "arrayminus": (rows["figure"] - rows["low"]).tolist(),
+    }
     return [
         {
-            "type": "scatter", "mode": "lines+markers", "name": UserText(name).plot(), "uid": f"line/{name}",
-            "x": [values.index(value) for value in rows["value"]], "y": rows["figure"].tolist(), "error_y": spread,
+            "type": "scatter",
+            "mode": "lines+markers",
+            "name": UserText(name).plot(),
+            "uid": f"line/{name}",
+            "x": [values.index(value) for value in rows["value"]],
+            "y": rows["figure"].tolist(),
+            "error_y": spread,
             "line": {"color": color, "width": 2, "dash": DASHES[number % len(DASHES)]},
             "marker": {"symbol": style.symbol(stage, control=number > 0), "size": 9, "color": color},
             "hovertemplate": _hover(labels),
         }
-    ]  # fmt: skip
+    ]
 
 
 def _own(
@@ -102,14 +116,21 @@ def _own(
     _, color = _look(rows, number, dark)
     return [
         {
-            "type": "scatter", "mode": "markers", "name": f"{labels.own}: {UserText(name).plot()}",
+            "type": "scatter",
+            "mode": "markers",
+            "name": f"{labels.own}: {UserText(name).plot()}",
             "uid": f"own/{name}",
-            "x": [values.index(value) for value in rows["value"]], "y": rows["figure"].tolist(),
-            "marker": {"symbol": "star" if number == 0 else "star-open", "size": 15, "color": color,
-                       "line": {"color": style.look(dark).ink, "width": 1}},
+            "x": [values.index(value) for value in rows["value"]],
+            "y": rows["figure"].tolist(),
+            "marker": {
+                "symbol": "star" if number == 0 else "star-open",
+                "size": 15,
+                "color": color,
+                "line": {"color": style.look(dark).ink, "width": 1},
+            },
             "hovertemplate": _hover(labels),
         }
-    ]  # fmt: skip
+    ]
 
 
 def _look(rows: pd.DataFrame, number: int, dark: bool) -> tuple[str, str]:
@@ -123,17 +144,30 @@ def _look(rows: pd.DataFrame, number: int, dark: bool) -> tuple[str, str]:
 def _prediction(predicted: Predicted, labels: Labels, dark: bool) -> dict[str, Any]:
     ink = style.look(dark).ink
     return {
-        "type": "scatter", "mode": "markers", "name": labels.predicted, "uid": "predicted",
-        "x": [predicted.place], "y": [predicted.figure],
+        "type": "scatter",
+        "mode": "markers",
+        "name": labels.predicted,
+        "uid": "predicted",
+        "x": [predicted.place],
+        "y": [predicted.figure],
         "marker": {"symbol": "x-thin", "size": 14, "line": {"color": ink, "width": 3}, "color": ink},
         "hovertemplate": _hover(labels),
-    }  # fmt: skip
+    }
 
 
 def _across(predicted: Predicted, dark: bool) -> dict[str, Any]:
     line = {"color": style.look(dark).ink, "width": 1, "dash": "dash"}
-    return {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "yref": "y", "y0": predicted.figure,
-            "y1": predicted.figure, "line": line, "layer": "below"}  # fmt: skip
+    return {
+        "type": "line",
+        "xref": "paper",
+        "x0": 0,
+        "x1": 1,
+        "yref": "y",
+        "y0": predicted.figure,
+        "y1": predicted.figure,
+        "line": line,
+        "layer": "below",
+    }
 
 
 def _hover(labels: Labels) -> str:

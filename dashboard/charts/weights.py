@@ -47,20 +47,34 @@ def figure(table: pd.DataFrame, layer: Layer, labels: Labels, *, dark: bool = Fa
     hover = "%{x:.3g}: %{y:.2f} %<extra></extra>"
     drawn = go.Figure()
     drawn.add_bar(
-        x=middles, y=(100 * table["after"]).tolist(), name=labels.after, uid="after", hovertemplate=hover,
+        x=middles,
+        y=(100 * table["after"]).tolist(),
+        name=labels.after,
+        uid="after",
+        hovertemplate=hover,
         marker={"color": theme.stages["transfer"], "opacity": 0.75},
-    )  # fmt: skip
+    )
     if "before" in table:
         drawn.add_scatter(
-            x=middles, y=(100 * table["before"]).tolist(), name=labels.before, uid="before", hovertemplate=hover,
-            mode="lines", line={"color": theme.stages["quantize"], "shape": "hvh", "width": 2},
-        )  # fmt: skip
+            x=middles,
+            y=(100 * table["before"]).tolist(),
+            name=labels.before,
+            uid="before",
+            hovertemplate=hover,
+            mode="lines",
+            line={"color": theme.stages["quantize"], "shape": "hvh", "width": 2},
+        )
     values = list(layer.weights.values)
     if values:
         drawn.add_scatter(
-            x=values, y=[0.0] * len(values), name=labels.grid, uid="grid", mode="markers", hoverinfo="x",
+            x=values,
+            y=[0.0] * len(values),
+            name=labels.grid,
+            uid="grid",
+            mode="markers",
+            hoverinfo="x",
             marker={"symbol": "line-ns-open", "size": 12, "color": theme.ink},
-        )  # fmt: skip
+        )
     drawn.update_layout(
         style.layout(
             dark,

@@ -43,9 +43,12 @@ def show(corner: Corner) -> None:
     """The button, and what came of it for this corner."""
     own = [one for run in corner.runs for one in sides(corner.workspace.run(run.id)) if one.point.accuracy is not None]
     if st.button(
-        say("classroom.again", count=len(own)), icon=":material/fact_check:", help=say("classroom.again_help"),
-        disabled=not own or read_only(), key="class_again",
-    ):  # fmt: skip
+        say("classroom.again", count=len(own)),
+        icon=":material/fact_check:",
+        help=say("classroom.again_help"),
+        disabled=not own or read_only(),
+        key="class_again",
+    ):
         with st.spinner(say("classroom.measuring")):
             _measure(corner, own)
     found: tuple[str, list[Checked]] | None = recall(FOUND, None)

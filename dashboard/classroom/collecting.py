@@ -34,9 +34,11 @@ def show() -> None:
         say("classroom.zips"), type=["zip"], accept_multiple_files=True, key=f"class_zips_{edition}"
     )
     if st.button(
-        say("classroom.take", count=len(files)), disabled=not files or read_only(), icon=":material/move_to_inbox:",
+        say("classroom.take", count=len(files)),
+        disabled=not files or read_only(),
+        icon=":material/move_to_inbox:",
         key="class_take",
-    ):  # fmt: skip
+    ):
         with st.spinner(say("classroom.taking")):
             remember(FOUND, [_take(file.name, file.getvalue()) for file in files])
         remember("class.edition", edition + 1)

@@ -77,11 +77,14 @@ def _runs(corner: Corner, chosen: Sequence[RunSummary]) -> Iterator[str]:
         yield f"<h2>{text(run.name)}</h2><p><small>{text(run.id)} · {text(state)}</small></p>"
         table = [
             (
-                p.name, formatting.accuracy(p), formatting.size(p.bytes), formatting.milliseconds(p.latency_ms),
+                p.name,
+                formatting.accuracy(p),
+                formatting.size(p.bytes),
+                formatting.milliseconds(p.latency_ms),
                 run.environment_of(p).get("processor", "–"),
             )
             for p in run.points
-        ]  # fmt: skip
+        ]
         names = ("point", "accuracy", "size", "latency", "measured_on")
         if table:
             yield rows(pd.DataFrame(table, columns=[say(f"classroom.{name}") for name in names]))

@@ -34,9 +34,9 @@ def show(page: str) -> None:
 
 def _told(showing: Showing, title: Title) -> str:
     name = UserText(title.text).md()
-    told = say("poll.own_lesson", title=name) if title.number is None else say(
-        "poll.lesson", n=title.number, title=name
-    )  # fmt: skip
+    told = (
+        say("poll.own_lesson", title=name) if title.number is None else say("poll.lesson", n=title.number, title=name)
+    )
     if showing.place is None:
         return say("poll.shows", lesson=told)
     return say("poll.asks" if _is_wanted(showing) else "poll.is_in", lesson=told)

@@ -34,9 +34,13 @@ def show() -> None:
     others: Literal["hidden", "read-only"] = "read-only" if shown else "hidden"
     teachers: Literal["hidden", "read-only"] = "read-only" if lent else "hidden"
     chosen = Limits(
-        waiting=waiting, minutes=minutes, disk=disk * MEGABYTE, uploads=uploads * MEGABYTE, others=others,
+        waiting=waiting,
+        minutes=minutes,
+        disk=disk * MEGABYTE,
+        uploads=uploads * MEGABYTE,
+        others=others,
         teachers=teachers,
-    )  # fmt: skip
+    )
     try:
         set_limits(root().path, chosen)
         lend_to_all(root().path)

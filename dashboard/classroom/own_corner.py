@@ -50,9 +50,14 @@ def _hand_in() -> None:
 def _chosen(over: list[RunSummary]) -> list[RunSummary]:
     """The runs that a learner wants to hand in: all of them, unless they choose."""
     found: list[RunSummary] = st.multiselect(
-        say("classroom.runs"), over, default=over[:MOST_RUNS], max_selections=MOST_RUNS, key="class_runs",
-        format_func=lambda run: UserText(f"{run.name} · {run.id[-6:]}").plain(), placeholder=say("forms.choose"),
-    )  # fmt: skip
+        say("classroom.runs"),
+        over,
+        default=over[:MOST_RUNS],
+        max_selections=MOST_RUNS,
+        key="class_runs",
+        format_func=lambda run: UserText(f"{run.name} · {run.id[-6:]}").plain(),
+        placeholder=say("forms.choose"),
+    )
     return found
 
 
@@ -74,6 +79,11 @@ def _prepare(chosen: list[RunSummary]) -> None:
         data = path.read_bytes()
     name = UserText(learner.nickname if learner else corner.path.name).path().replace(" ", "_")
     st.download_button(
-        say("classroom.download", size=formatting.size(len(data))), data, f"hand-in-{name}.zip", "application/zip",
-        icon=":material/download:", key="class_download", on_click="ignore",
-    )  # fmt: skip
+        say("classroom.download", size=formatting.size(len(data))),
+        data,
+        f"hand-in-{name}.zip",
+        "application/zip",
+        icon=":material/download:",
+        key="class_download",
+        on_click="ignore",
+    )

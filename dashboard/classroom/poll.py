@@ -99,15 +99,22 @@ def _tools(place: int, since: float, shown: Shown) -> None:
         for what, key in KEYS.items():
             is_on = shown == what
             st.button(
-                say(f"poll.hide_{what}" if is_on else f"poll.show_{what}"), key=f"class_poll_{what}", shortcut=key,
-                type="primary" if what == "everything" else "secondary", on_click=_press,
+                say(f"poll.hide_{what}" if is_on else f"poll.show_{what}"),
+                key=f"class_poll_{what}",
+                shortcut=key,
+                type="primary" if what == "everything" else "secondary",
+                on_click=_press,
                 args=(place, since, "nothing" if is_on else what),
-            )  # fmt: skip
+            )
         named = recall(NAMES, False)
         st.button(
-            say("poll.hide_names" if named else "poll.show_names"), key="class_poll_names", shortcut="n",
-            type="tertiary", on_click=remember, args=(NAMES, not named),
-        )  # fmt: skip
+            say("poll.hide_names" if named else "poll.show_names"),
+            key="class_poll_names",
+            shortcut="n",
+            type="tertiary",
+            on_click=remember,
+            args=(NAMES, not named),
+        )
 
 
 def _press(place: int, since: float, wanted: Shown) -> None:

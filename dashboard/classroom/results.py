@@ -37,8 +37,10 @@ def show(path: Path) -> None:
         return
     table = class_points.info(
         (called(corner), run.name, point)
-        for corner in corners for run, point in corner.points if run.dataset == dataset
-    )  # fmt: skip
+        for corner in corners
+        for run, point in corner.points
+        if run.dataset == dataset
+    )
     bar = st.slider(say("classroom.bar"), 0, 100, BAR, format="%d %%", key="class_bar") / 100
     st.markdown(_leads(table, bar))
     labels = class_points.Labels(
@@ -53,7 +55,7 @@ def _dataset(corners: Sequence[Corner]) -> str | None:
     of the most points; None where nothing was measured."""
     measured = Counter(
         run.dataset for corner in corners for run, point in corner.points if class_points.is_drawn(point)
-    )  # fmt: skip
+    )
     names = [name for name, _ in measured.most_common()]
     if len(names) < 2:
         return names[0] if names else None

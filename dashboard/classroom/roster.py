@@ -24,18 +24,30 @@ def draw(corner: Corner) -> None:
     learner = corner.learner
     with st.expander(say("classroom.roster"), icon=":material/manage_accounts:"):
         st.text_input(
-            say("classroom.rename"), learner.nickname, max_chars=LONGEST, key=f"class_rename_{learner.id}",
+            say("classroom.rename"),
+            learner.nickname,
+            max_chars=LONGEST,
+            key=f"class_rename_{learner.id}",
             help=say("classroom.rename_help"),
-        )  # fmt: skip
+        )
         st.button(
-            say("classroom.rename_do"), icon=":material/edit:", key="class_rename_do", disabled=read_only(),
-            on_click=_rename, args=(learner,),
-        )  # fmt: skip
+            say("classroom.rename_do"),
+            icon=":material/edit:",
+            key="class_rename_do",
+            disabled=read_only(),
+            on_click=_rename,
+            args=(learner,),
+        )
         st.toggle(say("classroom.remove_trash"), key=f"class_trash_{learner.id}", help=say("classroom.trash_help"))
         st.button(
-            say("classroom.remove_do"), icon=":material/person_remove:", key="class_remove_do", disabled=read_only(),
-            on_click=_remove, args=(learner,), help=say("classroom.remove_help"),
-        )  # fmt: skip
+            say("classroom.remove_do"),
+            icon=":material/person_remove:",
+            key="class_remove_do",
+            disabled=read_only(),
+            on_click=_remove,
+            args=(learner,),
+            help=say("classroom.remove_help"),
+        )
 
 
 def draw_removed() -> None:
@@ -48,9 +60,14 @@ def draw_removed() -> None:
         with st.container(horizontal=True, vertical_alignment="center", key=f"class_gone_{learner.id}"):
             st.markdown(_state(learner), width="content")
             st.button(
-                say("classroom.put_back"), icon=":material/undo:", key=f"class_back_{learner.id}", type="tertiary",
-                disabled=read_only(), on_click=_put_back, args=(learner,),
-            )  # fmt: skip
+                say("classroom.put_back"),
+                icon=":material/undo:",
+                key=f"class_back_{learner.id}",
+                type="tertiary",
+                disabled=read_only(),
+                on_click=_put_back,
+                args=(learner,),
+            )
 
 
 def _state(learner: Learner) -> str:

@@ -103,15 +103,20 @@ def _one(corner: Corner, corners: Sequence[Corner]) -> None:
     """A learner's predictions beside the results, and the teacher's buttons."""
     with st.container(horizontal=True):
         if st.button(
-            say("classroom.visit"), icon=":material/present_to_all:", key="class_visit",
+            say("classroom.visit"),
+            icon=":material/present_to_all:",
+            key="class_visit",
             help=say("classroom.visit_help"),
-        ):  # fmt: skip
+        ):
             visit(corner.learner.id)
             st.switch_page("app_pages/tradeoffs.py")
         if st.button(
-            say("classroom.stop", count=len(corner.going)), disabled=not (corner.going or corner.searching),
-            icon=":material/stop_circle:", key="class_stop", help=say("classroom.stop_help"),
-        ):  # fmt: skip
+            say("classroom.stop", count=len(corner.going)),
+            disabled=not (corner.going or corner.searching),
+            icon=":material/stop_circle:",
+            key="class_stop",
+            help=say("classroom.stop_help"),
+        ):
             stop_all(corner)
             st.rerun()
     if corner.learner.is_there:
@@ -133,9 +138,12 @@ def _one(corner: Corner, corners: Sequence[Corner]) -> None:
 def _discard(corner: Corner) -> None:
     """The button that deletes a hand-in; whoever has its zip can have it taken again."""
     if st.button(
-        say("classroom.discard"), icon=":material/delete:", key="class_discard", help=say("classroom.discard_help"),
+        say("classroom.discard"),
+        icon=":material/delete:",
+        key="class_discard",
+        help=say("classroom.discard_help"),
         disabled=read_only(),
-    ):  # fmt: skip
+    ):
         try:
             discard(corner.workspace.path)
         except (UserError, OSError) as error:
@@ -147,9 +155,12 @@ def _discard(corner: Corner) -> None:
 def _code(corner: Corner) -> None:
     """A code for a learner who lost their browser; it is shown once, and only its hash is kept."""
     if st.button(
-        say("classroom.let_back"), icon=":material/key:", key="class_code", help=say("classroom.let_back_help"),
+        say("classroom.let_back"),
+        icon=":material/key:",
+        key="class_code",
+        help=say("classroom.let_back_help"),
         disabled=read_only(),
-    ):  # fmt: skip
+    ):
         code = Class(root().path).code_for(corner.learner.id)
         name, minutes = UserText(corner.learner.nickname).md(), round(CODE_LASTS / 60)
         st.info(say("classroom.code", name=name, code=code, minutes=minutes), icon=":material/key:")

@@ -22,10 +22,19 @@ LATER = re.compile(r"[0-9a-f]{32}")  # a download that is made when it is asked 
 MAY_NAME = re.compile(rb"/media/|(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 # where Streamlit itself puts a file's address; in a text it may be what somebody typed
 FILES = {
-    "Image.url", "Audio.url", "Video.url", "SubtitleTrack.url", "DownloadButton.url", "DownloadButton.deferred_file_id",
-    "DeferredFileResponsePayload.url", "Logo.image", "Logo.icon_image", "PageConfig.favicon", "IFrame.src",
+    "Image.url",
+    "Audio.url",
+    "Video.url",
+    "SubtitleTrack.url",
+    "DownloadButton.url",
+    "DownloadButton.deferred_file_id",
+    "DeferredFileResponsePayload.url",
+    "Logo.image",
+    "Logo.icon_image",
+    "PageConfig.favicon",
+    "IFrame.src",
     "Block.ChatMessage.avatar",
-}  # fmt: skip
+}
 LARGEST = 2**24  # bytes of what a page sends; files are uploaded, and counted
 NOT_WELCOME = 1008  # the code with which a websocket is closed
 USUAL = {"rerun_script", "stop_script", "file_urls_request", "app_heartbeat", "load_git_info"}

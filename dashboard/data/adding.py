@@ -64,23 +64,34 @@ def panel(own: Mapping[str, Facts], *, first: bool) -> None:
     unlabelled = st.toggle(say("data.unlabelled"), key=_key("unlabelled"), help=say("data.unlabelled_help"))
     left_out = {*(["classes"] if unlabelled else []), *(["path"] if is_learner() else [])}
     source = st.segmented_control(
-        say("data.source"), [name for name in SOURCES if name not in left_out], default="folder",
-        required=True, key=f"data_source{'_unlabelled' if unlabelled else ''}",
-        format_func=lambda name: say(f"data.source_{name}"), label_visibility="collapsed",
-    )  # fmt: skip
+        say("data.source"),
+        [name for name in SOURCES if name not in left_out],
+        default="folder",
+        required=True,
+        key=f"data_source{'_unlabelled' if unlabelled else ''}",
+        format_func=lambda name: say(f"data.source_{name}"),
+        label_visibility="collapsed",
+    )
     given = _folder(unlabelled=unlabelled) if source == "folder" else CHOOSERS[source]()
     into = _into([name for name, facts in own.items() if facts.get("unlabelled") or not unlabelled])
     name = "" if into else _name(given)
     options = _unlabelled_options(into) if unlabelled else _options(into)
     pressed = st.button(
-        say("data.add") if into else say("data.import"), type="primary" if first else "secondary",
-        icon=":material/upload:", key="data_import", disabled=read_only() or asking.asked(asking.WORK) is not None,
-    )  # fmt: skip
+        say("data.add") if into else say("data.import"),
+        type="primary" if first else "secondary",
+        icon=":material/upload:",
+        key="data_import",
+        disabled=read_only() or asking.asked(asking.WORK) is not None,
+    )
     if not own:
         st.button(
-            say("data.sample"), key="data_sample", type="tertiary", help=say("data.sample_help"),
-            on_click=sample_photos, disabled=read_only() or asking.asked(asking.WORK) is not None,
-        )  # fmt: skip
+            say("data.sample"),
+            key="data_sample",
+            type="tertiary",
+            help=say("data.sample_help"),
+            on_click=sample_photos,
+            disabled=read_only() or asking.asked(asking.WORK) is not None,
+        )
     if read_only():
         st.caption(say("data.read_only"))
     if pressed:
@@ -106,9 +117,11 @@ def _key(name: str) -> str:
 
 def _folder(*, unlabelled: bool) -> Given | None:
     files = st.file_uploader(
-        say("data.folder_unlabelled" if unlabelled else "data.folder"), accept_multiple_files="directory",
-        key=_key("folder"), help=None if unlabelled else say("data.folder_help"),
-    )  # fmt: skip
+        say("data.folder_unlabelled" if unlabelled else "data.folder"),
+        accept_multiple_files="directory",
+        key=_key("folder"),
+        help=None if unlabelled else say("data.folder_help"),
+    )
     st.caption(_limits())
     if not files:
         return None
@@ -141,9 +154,12 @@ def _classes() -> Given | None:
         shot = st.camera_input(say("data.camera_shot"), key=f"{_key('camera')}_{len(basket.files())}")
     taken = [*files, *([shot] if shot is not None else [])]
     if taken and st.button(
-        say("data.put", count=len(taken)), key="data_put", icon=":material/add_photo_alternate:",
-        disabled=not label.strip(), help=None if label.strip() else say("data.put_first"),
-    ):  # fmt: skip
+        say("data.put", count=len(taken)),
+        key="data_put",
+        icon=":material/add_photo_alternate:",
+        disabled=not label.strip(),
+        help=None if label.strip() else say("data.put_first"),
+    ):
         if not basket.put(label, [(file.name, file.getvalue()) for file in taken]):
             st.error(_limits())
         else:
@@ -190,9 +206,11 @@ def _into(own: Sequence[str]) -> str:
     if not own:
         return NEW
     return st.selectbox(
-        say("data.into"), (NEW, *own), key=_key("into"),
+        say("data.into"),
+        (NEW, *own),
+        key=_key("into"),
         format_func=lambda name: UserText(name).plain() if name else say("data.into_new"),
-    )  # fmt: skip
+    )
 
 
 def _name(given: Given | None) -> str:
@@ -232,9 +250,14 @@ def _unlabelled_options(into: str) -> Options:
 
 def _shape() -> str:
     return st.segmented_control(
-        say("data.shape"), SHAPES, default="crop", required=True, key=_key("shape"), help=say("data.shape_help"),
+        say("data.shape"),
+        SHAPES,
+        default="crop",
+        required=True,
+        key=_key("shape"),
+        help=say("data.shape_help"),
         format_func=lambda name: say(f"data.shape_{name}"),
-    )  # fmt: skip
+    )
 
 
 def _go(given: Given | None, into: str, name: str, options: Options) -> None:
@@ -267,14 +290,25 @@ def _request(path: Path, into: str, name: str, options: Options) -> Request[Any]
     merge, splits, encoding = options.merge, options.splits, options.encoding
     if into:
         edit = AddImages(
-            path=str(path), merge=merge, splits=splits, encoding=encoding, unlabelled=options.unlabelled,
+            path=str(path),
+            merge=merge,
+            splits=splits,
+            encoding=encoding,
+            unlabelled=options.unlabelled,
             every=options.every,
-        )  # fmt: skip
+        )
         return EditRequest(into, edit)
     return ImportRequest(
-        str(path), name, splits=splits, merge=merge, shape=options.shape, encoding=encoding, group_by=options.group_by,
-        unlabelled=options.unlabelled, every=options.every,
-    )  # fmt: skip
+        str(path),
+        name,
+        splits=splits,
+        merge=merge,
+        shape=options.shape,
+        encoding=encoding,
+        group_by=options.group_by,
+        unlabelled=options.unlabelled,
+        every=options.every,
+    )
 
 
 def sample_photos() -> None:

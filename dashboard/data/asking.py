@@ -141,9 +141,11 @@ def _progress(slot: str, job: Job) -> None:
     with st.container(border=True, key=f"{slot.replace('.', '_')}_progress"):
         st.progress(min(1.0, far.done / far.total) if far and far.total else 0.0, told(job))
         if st.button(
-            say("data.cancelling") if job.cancel_requested() else say("data.cancel"), key=f"{slot}_cancel",
-            icon=":material/stop_circle:", disabled=job.cancel_requested(),
-        ):  # fmt: skip
+            say("data.cancelling") if job.cancel_requested() else say("data.cancel"),
+            key=f"{slot}_cancel",
+            icon=":material/stop_circle:",
+            disabled=job.cancel_requested(),
+        ):
             job.cancel()
             st.rerun(scope="fragment")
 

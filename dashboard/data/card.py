@@ -101,19 +101,27 @@ def head(name: str, report: Report | None) -> None:
         if report is not None:
             changes.menus(report)
         st.button(
-            say("data.delete"), key="data_delete", icon=":material/delete:", type="tertiary",
-            on_click=news.delete, args=(name,), disabled=read_only(), help=say("data.delete_help"),
-        )  # fmt: skip
+            say("data.delete"),
+            key="data_delete",
+            icon=":material/delete:",
+            type="tertiary",
+            on_click=news.delete,
+            args=(name,),
+            disabled=read_only(),
+            help=say("data.delete_help"),
+        )
 
 
 def _uses(name: str) -> None:
     """What a set without labels may be in a recipe."""
     for place in ("target", "pool"):
         if st.button(
-            say(f"data.as_{place}"), type="primary" if place == "target" else "secondary",
-            icon=":material/tune:", key=f"data_as_{place}",
+            say(f"data.as_{place}"),
+            type="primary" if place == "target" else "secondary",
+            icon=":material/tune:",
+            key=f"data_as_{place}",
             help=say(f"data.as_{place}_help"),
-        ):  # fmt: skip
+        ):
             draft_state.edit(partial(draft.set_knob, name=place, value=name))
             st.switch_page("app_pages/design.py")
 
@@ -128,10 +136,12 @@ def _facts(report: Report) -> str:
     pixels = f"{report.smallest}–{report.largest}" if report.smallest != report.largest else str(report.smallest)
     classes = say("data.classes", count=len(report.classes))
     parts = [
-        say("data.images", count=report.images), classes if report.unlabelled is None else say("data.no_labels"),
-        say("data.pixels", pixels=pixels), say("data.grey" if report.channels == 1 else "data.colour"),
+        say("data.images", count=report.images),
+        classes if report.unlabelled is None else say("data.no_labels"),
+        say("data.pixels", pixels=pixels),
+        say("data.grey" if report.channels == 1 else "data.colour"),
         say(f"data.square_{report.shape}"),
-    ]  # fmt: skip
+    ]
     return " · ".join(parts)
 
 
@@ -142,15 +152,23 @@ def meaning(report: Report) -> None:
     smallest = min(report.classes, key=lambda each: each.test)
     st.markdown(
         say(
-            "data.splits_are", train=f"{report.total('train'):,}", validation=f"{report.total('validation'):,}",
+            "data.splits_are",
+            train=f"{report.total('train'):,}",
+            validation=f"{report.total('validation'):,}",
             test=f"{tests:,}",
         )
-    )  # fmt: skip
+    )
     told = say("data.interval", count=tests, around=f"{100 * around(TYPICAL, low, high):.0f}")
-    of_one = say(
-        "data.interval_class", count=smallest.test, name=UserText(smallest.name).md(),
-        around=f"{100 * _around(smallest.test):.0f}",
-    ) if smallest.test else say("data.interval_none", name=UserText(smallest.name).md())  # fmt: skip
+    of_one = (
+        say(
+            "data.interval_class",
+            count=smallest.test,
+            name=UserText(smallest.name).md(),
+            around=f"{100 * _around(smallest.test):.0f}",
+        )
+        if smallest.test
+        else say("data.interval_none", name=UserText(smallest.name).md())
+    )
     st.markdown(together((told, of_one)))
 
 

@@ -64,9 +64,12 @@ def _classes(report: Report, version: str) -> None:
         st.form_submit_button(say("data.do_rename"), on_click=_rename_class, args=(report.dataset, version))
     with st.form(f"data_merge_{version}", border=False):
         st.multiselect(
-            say("data.merge_classes"), names, format_func=lambda n: told[n], key=f"data_merge_{version}_names",
+            say("data.merge_classes"),
+            names,
+            format_func=lambda n: told[n],
+            key=f"data_merge_{version}_names",
             placeholder="",
-        )  # fmt: skip
+        )
         st.text_input(say("data.merged_name"), key=f"data_merge_{version}_to", max_chars=120)
         st.form_submit_button(say("data.do_merge"), on_click=_merge, args=(report.dataset, version))
 
@@ -91,13 +94,19 @@ def _images(report: Report, version: str) -> None:
     labels = [each.name for each in report.classes]
     with st.form(f"data_images_{version}", border=False):
         st.multiselect(
-            say("data.choose_images"), list(known), key=f"data_images_{version}_names", placeholder="",
+            say("data.choose_images"),
+            list(known),
+            key=f"data_images_{version}_names",
+            placeholder="",
             format_func=lambda name: f"{UserText(name).plain()} · {_label_of(known[name])}",
-        )  # fmt: skip
+        )
         st.selectbox(
-            say("data.move_to"), labels, key=f"data_images_{version}_to", accept_new_options=True,
+            say("data.move_to"),
+            labels,
+            key=f"data_images_{version}_to",
+            accept_new_options=True,
             format_func=lambda name: UserText(name).plain(),
-        )  # fmt: skip
+        )
         with st.container(horizontal=True):
             st.form_submit_button(say("data.do_move"), on_click=_move, args=(report.dataset, version))
             st.form_submit_button(say("data.do_leave_out"), on_click=_leave_out, args=(report.dataset, version))
@@ -124,9 +133,12 @@ def _resplit(report: Report, version: str) -> None:
     with st.form(f"data_resplit_{version}", border=False):
         for split in ("validation", "test"):
             st.select_slider(
-                say(f"data.share_{split}"), TENTHS, value=0.15, key=f"data_{split}_{version}",
+                say(f"data.share_{split}"),
+                TENTHS,
+                value=0.15,
+                key=f"data_{split}_{version}",
                 format_func=lambda share: f"{share:.0%}",
-            )  # fmt: skip
+            )
         st.number_input(say("data.seed"), 0, 10**6, 0, key=f"data_seed_{version}", help=say("data.seed_help"))
         st.form_submit_button(say("data.do_resplit"), on_click=_share_out, args=(report.dataset, version))
 
@@ -139,16 +151,23 @@ def _share_out(name: str, version: str) -> None:
 def _more(report: Report, version: str) -> None:
     with st.form(f"data_rename_{version}", border=False):
         st.text_input(
-            say("data.rename"), value=report.dataset, key=f"data_name_{version}", max_chars=80,
+            say("data.rename"),
+            value=report.dataset,
+            key=f"data_name_{version}",
+            max_chars=80,
             help=say("data.rename_help"),
-        )  # fmt: skip
+        )
         st.form_submit_button(say("data.do_rename"), on_click=_rename, args=(report.dataset, version))
     with st.form(f"data_reshape_{version}", border=False):
         st.segmented_control(
-            say("data.shape"), ("crop", "pad", "stretch"), default=report.shape, required=True,
-            key=f"data_shape_{version}", format_func=lambda shape: say(f"data.shape_{shape}"),
+            say("data.shape"),
+            ("crop", "pad", "stretch"),
+            default=report.shape,
+            required=True,
+            key=f"data_shape_{version}",
+            format_func=lambda shape: say(f"data.shape_{shape}"),
             help=say("data.shape_help"),
-        )  # fmt: skip
+        )
         st.form_submit_button(say("data.do_reshape"), on_click=_reshape, args=(report.dataset, version))
 
 

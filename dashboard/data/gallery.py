@@ -35,9 +35,12 @@ def own(sets: Mapping[str, Facts], chosen: str | None) -> None:
                 st.markdown(f"**{UserText(name).md()}**")
                 st.caption(_counts(facts))
                 st.button(
-                    say("data.shown") if name == chosen else say("data.open"), key=f"data_open_{number}",
-                    on_click=open_set, args=(name,), disabled=name == chosen,
-                )  # fmt: skip
+                    say("data.shown") if name == chosen else say("data.open"),
+                    key=f"data_open_{number}",
+                    on_click=open_set,
+                    args=(name,),
+                    disabled=name == chosen,
+                )
 
 
 def open_set(name: str) -> None:
@@ -73,10 +76,13 @@ def _card(facts: Facts, place: str) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             if place == "download":
                 st.button(
-                    say("data.fetch", size=formatting.size(facts.get("download_bytes"))), key=f"data_fetch_{name}",
-                    icon=":material/download:", on_click=fetch, args=(name,),
+                    say("data.fetch", size=formatting.size(facts.get("download_bytes"))),
+                    key=f"data_fetch_{name}",
+                    icon=":material/download:",
+                    on_click=fetch,
+                    args=(name,),
                     disabled=read_only() or asking.asked(WORK) is not None,
-                )  # fmt: skip
+                )
             if st.button(say("data.design"), key=f"data_design_{name}", icon=":material/tune:", type="tertiary"):
                 card.design(name)
 

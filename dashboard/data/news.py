@@ -99,9 +99,12 @@ def _success(found: Outcome) -> None:
         st.markdown(say(f"data.edited{kind}", **counts))
         if answer.before != answer.version:
             st.button(
-                say("data.undo"), key="data_undo", icon=":material/undo:",
-                on_click=revert, args=(answer.dataset, answer.before),
-            )  # fmt: skip
+                say("data.undo"),
+                key="data_undo",
+                icon=":material/undo:",
+                on_click=revert,
+                args=(answer.dataset, answer.before),
+            )
     for each in answer.skipped[:MOST_SKIPPED]:
         reason = engine_words.md(each["reason"])
         st.caption(say("data.skipped_one", file=UserText(each["file"]).md(), reason=reason))
@@ -138,7 +141,7 @@ def _refusal(found: Outcome) -> None:
         for number, choice in enumerate(ways):
             st.button(
                 _label(choice), key=f"data_choice_{number}", on_click=again, args=(found.asked.request, choice.request)
-            )  # fmt: skip
+            )
         st.button(say("data.choose_none"), key="data_choose_none", type="tertiary", on_click=give_up, args=(found,))
 
 

@@ -27,10 +27,15 @@ def show(place: int, recipe: Recipe) -> None:
         remember(FOUND, found)
     asked = AugmentedRequest(recipe.to_toml(), place)
     st.button(
-        say("design.augmented"), key=f"design_augmented_{place}", icon=":material/photo_filter:", type="tertiary",
-        on_click=begin, args=(asked,), help=say("design.augmented_help"),
+        say("design.augmented"),
+        key=f"design_augmented_{place}",
+        icon=":material/photo_filter:",
+        type="tertiary",
+        on_click=begin,
+        args=(asked,),
+        help=say("design.augmented_help"),
         disabled=read_only() or asking.asked(SLOT) is not None,
-    )  # fmt: skip
+    )
     asking.watch(SLOT, quiet=True)
     known: asking.Outcome | None = recall(FOUND, None)
     if known is None or known.asked.request != asked:

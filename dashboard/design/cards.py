@@ -101,12 +101,17 @@ def knob(
     value = now.recipe.knobs()[name]
     made = f"_{now.recipe.name}" if name == "name" and automatic(now) else ""  # made here: another name, another field
     field(
-        KNOBS[name], value, key=f"design_{now.edition}_{name}{made}", menu=menu, faults=mine, plain=plain,
+        KNOBS[name],
+        value,
+        key=f"design_{now.edition}_{name}{made}",
+        menu=menu,
+        faults=mine,
+        plain=plain,
         place=f"recipe.{name}",
         on_change=lambda given: draft_state.edit(
             lambda newest: change(newest, str(given)) if change else draft.set_knob(newest, name, given), now.edition
         ),
-    )  # fmt: skip
+    )
 
 
 # what is known

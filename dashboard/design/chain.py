@@ -65,9 +65,12 @@ def _misplaced(now: Draft, place: int) -> None:
     """That the step may not be where it is, and a button that puts the whole chain in order."""
     st.error(say("design.misplaced", step=step_names.step(place, now.recipe.steps[place].stage)))
     st.button(
-        say("design.put_in_order"), key=f"design_order_{place}", icon=":material/sort:",
-        on_click=draft_state.edit, args=(draft.put_in_order, now.edition),
-    )  # fmt: skip
+        say("design.put_in_order"),
+        key=f"design_order_{place}",
+        icon=":material/sort:",
+        on_click=draft_state.edit,
+        args=(draft.put_in_order, now.edition),
+    )
 
 
 def _head(now: Draft, place: int) -> None:
@@ -90,9 +93,14 @@ def _move(place: int, to: int) -> Callable[[Draft], Draft]:
 
 def _button(now: Draft, name: str, icon: str, help: str, off: bool, change: Callable[[Draft], Draft]) -> None:
     st.button(
-        f":material/{icon}:", key=f"design_{name}", help=help, type="tertiary", disabled=off,
-        on_click=draft_state.edit, args=(change, now.edition),
-    )  # fmt: skip
+        f":material/{icon}:",
+        key=f"design_{name}",
+        help=help,
+        type="tertiary",
+        disabled=off,
+        on_click=draft_state.edit,
+        args=(change, now.edition),
+    )
 
 
 def _method(now: Draft, place: int) -> None:

@@ -53,9 +53,12 @@ def show(place: int, step: Step, entry: MethodEntry) -> None:
             if step.stage == "distill":
                 choose_image(place)
             components.chart(
-                effect.figure(), effect.table, key=f"effects_chart_{place}_{step.stage}", alt=effect.sentence,
+                effect.figure(),
+                effect.table,
+                key=f"effects_chart_{place}_{step.stage}",
+                alt=effect.sentence,
                 file=f"effect-{step.stage}",
-            )  # fmt: skip
+            )
             st.caption(say("effects.of"))
 
 
@@ -104,9 +107,15 @@ def _soft_labels(place: int, step: Step, temperature: float) -> Effect:
     first, second = table.nlargest(2, "softened").itertuples(index=False)
     key = "effects.soft_alt_standardised" if step.method == STANDARDISED else "effects.soft_alt"
     sentence = say(
-        key, temperature=told, image=names[chosen], first=first[0], p=formatting.percent(first[2], 0),
-        second=second[0], q=formatting.percent(second[2], 0), plain=formatting.percent(first[1], 0),
-    )  # fmt: skip
+        key,
+        temperature=told,
+        image=names[chosen],
+        first=first[0],
+        p=formatting.percent(first[2], 0),
+        second=second[0],
+        q=formatting.percent(second[2], 0),
+        plain=formatting.percent(first[1], 0),
+    )
     words = say("effects.plain"), say("effects.soft", temperature=told)
     return Effect(sentence, table, lambda: effects.soft_figure(table, *words, dark=dark()))
 
@@ -116,9 +125,12 @@ def choose_image(place: int) -> None:
     names = class_names()
     with st.container(horizontal=True, vertical_alignment="center"):
         chosen = st.selectbox(
-            say("effects.image"), range(len(names)), format_func=lambda n: names[n],
-            key=f"effects_image_{place}", width=200,
-        )  # fmt: skip
+            say("effects.image"),
+            range(len(names)),
+            format_func=lambda n: names[n],
+            key=f"effects_image_{place}",
+            width=200,
+        )
         st.image(known_effects()["images"][chosen], width=84, alt=names[chosen])
 
 
@@ -141,8 +153,10 @@ def _levels(place: int, step: Step, bits: float) -> Effect:
 
 
 MADE: Mapping[str, Callable[[int, Step, float], Effect]] = {
-    "distill": _soft_labels, "prune": _channels, "quantize": _levels
-}  # fmt: skip
+    "distill": _soft_labels,
+    "prune": _channels,
+    "quantize": _levels,
+}
 
 
 def class_names() -> list[str]:

@@ -16,11 +16,14 @@ def to_document(draft: Draft) -> Document:
     """The recipe, what its name and its adjustments go back to, and the history, as JSON."""
     past, future = draft.past[-KEPT:], draft.future[:KEPT]
     return {
-        "recipe": _data(draft.recipe), "preset": draft.preset, "parent": draft.parent,
-        "past": [_data(recipe) for recipe in past], "future": [_data(recipe) for recipe in future],
+        "recipe": _data(draft.recipe),
+        "preset": draft.preset,
+        "parent": draft.parent,
+        "past": [_data(recipe) for recipe in past],
+        "future": [_data(recipe) for recipe in future],
         "base": None if draft.base is None else _data(draft.base),
         "wished": None if draft.wished is None else [_data(recipe) for recipe in draft.wished],
-    }  # fmt: skip
+    }
 
 
 def from_document(document: Document) -> Draft:

@@ -121,10 +121,15 @@ def _rest(wish: Wish) -> tuple[float | None, float | None, float | None, int, fl
 
 def _paths(wish: Wish, known: Mapping[str, object], steps: Sequence[Step]) -> list[str]:
     return st.multiselect(
-        say("vary.knobs"), list(known), [path for path in wish.paths if path in known],
-        format_func=lambda path: name(path, steps), key="vary_knobs", max_selections=MOST_KNOBS,
-        placeholder=say("vary.none"), help=say("vary.knobs_help"),
-    )  # fmt: skip
+        say("vary.knobs"),
+        list(known),
+        [path for path in wish.paths if path in known],
+        format_func=lambda path: name(path, steps),
+        key="vary_knobs",
+        max_selections=MOST_KNOBS,
+        placeholder=say("vary.none"),
+        help=say("vary.knobs_help"),
+    )
 
 
 def _range(path: str, option: Option | tuple[str, ...], wish: Wish, recipe: Recipe, catalog: Catalog) -> Vary:
@@ -142,9 +147,14 @@ def _range(path: str, option: Option | tuple[str, ...], wish: Wish, recipe: Reci
 
 
 def _choices(
-    path: str, title: str, values: Sequence[Value], before: Vary | None, now: Value | None, option: Option | None,
+    path: str,
+    title: str,
+    values: Sequence[Value],
+    before: Vary | None,
+    now: Value | None,
+    option: Option | None,
     catalog: Catalog,
-) -> Vary:  # fmt: skip
+) -> Vary:
     stage = catalog.methods
     few = list(values) if len(values) <= 3 else [value for value in values if value == now]
     kept = [value for value in before.choices if value in values] if before else few
@@ -239,13 +249,24 @@ def _bounds(wish: Wish) -> Wish:
             say("vary.slots"), 1, specification.MOST_SLOTS, wish.slots, 1, key="vary_slots", help=say("vary.slots_help")
         )
     pruner: Pruner = st.radio(
-        say("vary.pruner"), PRUNERS, PRUNERS.index(wish.pruner), format_func=lambda each: say(f"vary.pruner_{each}"),
-        key="vary_pruner", horizontal=True, help=say("vary.pruner_help"),
-    )  # fmt: skip
+        say("vary.pruner"),
+        PRUNERS,
+        PRUNERS.index(wish.pruner),
+        format_func=lambda each: say(f"vary.pruner_{each}"),
+        key="vary_pruner",
+        horizontal=True,
+        help=say("vary.pruner_help"),
+    )
     return replace(
-        wish, kilobytes=kilobytes or None, latency=latency or None, drop=drop, trials=int(trials),
-        minutes=minutes or None, slots=int(slots), pruner=pruner,
-    )  # fmt: skip
+        wish,
+        kilobytes=kilobytes or None,
+        latency=latency or None,
+        drop=drop,
+        trials=int(trials),
+        minutes=minutes or None,
+        slots=int(slots),
+        pruner=pruner,
+    )
 
 
 def _buttons(wish: Wish, recipe: Recipe, catalog: Catalog) -> None:
@@ -255,9 +276,12 @@ def _buttons(wish: Wish, recipe: Recipe, catalog: Catalog) -> None:
             say("vary.find"), icon=":material/search:", key="vary_find", disabled=off, help=say("vary.find_help")
         )
         grid = st.button(
-            say("vary.sweep"), icon=":material/grid_on:", key="vary_sweep", help=say("vary.sweep_help"),
+            say("vary.sweep"),
+            icon=":material/grid_on:",
+            key="vary_sweep",
+            help=say("vary.sweep_help"),
             disabled=off or len(wish.paths) > MOST_SWEPT,
-        )  # fmt: skip
+        )
     if best or grid:
         _begin(wish, recipe, catalog, grid=grid)
 

@@ -43,9 +43,13 @@ def show(choice: Choice) -> None:
         return
     kinds = ("brightness", "side") if len(set(traits.side)) > 1 else ("brightness",)
     by = st.segmented_control(
-        say("inspect.subset_by"), kinds, default="brightness", required=True, key="inspect_subset_by",
+        say("inspect.subset_by"),
+        kinds,
+        default="brightness",
+        required=True,
+        key="inspect_subset_by",
         format_func=lambda name: say(f"inspect.subset_{name}"),
-    )  # fmt: skip
+    )
     values = np.array(traits.brightness if by == "brightness" else traits.side, dtype=np.float64)
     table, order = shares(choice, pair, values, by)
     labels = chart.Labels(x=say("inspect.subset_axis"), hover=template("inspect.classes_hover"))
@@ -79,9 +83,13 @@ def _ask(choice: Choice) -> None:
         asking.begin(SLOT, TraitsRequest(choice.run.id))
     elif free:
         st.button(
-            say("inspect.subset_start"), key="inspect_subset_start", icon=":material/play_arrow:", type="primary",
-            on_click=_start, args=(choice.run.id,),
-        )  # fmt: skip
+            say("inspect.subset_start"),
+            key="inspect_subset_start",
+            icon=":material/play_arrow:",
+            type="primary",
+            on_click=_start,
+            args=(choice.run.id,),
+        )
     asking.watch(SLOT)
 
 

@@ -29,13 +29,20 @@ def show(choice: Choice) -> None:
     counts = {kind: len(getattr(pair.flips, kind)) for kind in KINDS}
     with st.container(horizontal=True, vertical_alignment="bottom", key="inspect_changed"):
         kind = st.segmented_control(
-            say("inspect.kind"), KINDS, default=_first(counts), required=True, key="inspect_kind",
+            say("inspect.kind"),
+            KINDS,
+            default=_first(counts),
+            required=True,
+            key="inspect_kind",
             format_func=lambda name: say(f"inspect.kind_{name}", count=counts[name]),
-        )  # fmt: skip
+        )
         order = st.selectbox(
-            say("inspect.order"), ORDERS, format_func=lambda name: say(f"inspect.order_{name}"), key="inspect_order",
+            say("inspect.order"),
+            ORDERS,
+            format_func=lambda name: say(f"inspect.order_{name}"),
+            key="inspect_order",
             width=260,
-        )  # fmt: skip
+        )
     st.caption(say(f"inspect.kind_{kind}_help"))
     places = ordered(pair, getattr(pair.flips, kind or KINDS[0]), order)
     if places:
@@ -67,9 +74,16 @@ def table(pair: Pair) -> pd.DataFrame:
     rows = []
     for kind in KINDS:
         for place in getattr(found, kind):
-            rows.append((
-                kind, place, names[pair.own.labels[place]], names[other.given[place]],
-                float(other.confidences[place]), names[pair.own.given[place]], float(pair.own.confidences[place]),
-            ))  # fmt: skip
+            rows.append(
+                (
+                    kind,
+                    place,
+                    names[pair.own.labels[place]],
+                    names[other.given[place]],
+                    float(other.confidences[place]),
+                    names[pair.own.given[place]],
+                    float(pair.own.confidences[place]),
+                )
+            )
     columns = ["kind", "image", "truth", "before", "before_probability", "now", "now_probability"]
     return pd.DataFrame(rows, columns=columns)

@@ -27,13 +27,17 @@ def show(choice: Choice) -> None:
     lines, stages = drawn(choice, pair)
     table = chart.info(lines)
     labels = chart.Labels(
-        x=say("inspect.confidence"), y=say("inspect.right"), perfect=say("inspect.perfect"),
+        x=say("inspect.confidence"),
+        y=say("inspect.right"),
+        perfect=say("inspect.perfect"),
         hover=template("inspect.reliability_hover"),
-    )  # fmt: skip
+    )
     alt = say(
-        "inspect.reliability_alt", error=formatting.percent(about.calibration.error),
-        says=formatting.percent(float(pair.own.confidences.mean())), right=formatting.percent(pair.own.right.mean()),
-    )  # fmt: skip
+        "inspect.reliability_alt",
+        error=formatting.percent(about.calibration.error),
+        says=formatting.percent(float(pair.own.confidences.mean())),
+        right=formatting.percent(pair.own.right.mean()),
+    )
     components.chart(
         chart.figure(table, stages, labels, dark=dark()), table, key="inspect_reliability", alt=alt, file="reliability"
     )
@@ -75,6 +79,9 @@ def scaling_told(found: Scaling, plain: Calibration, scaled: Calibration) -> str
         return say("inspect.scaling_none")
     return say(
         "inspect.scaling_cooler" if found.temperature > 1 else "inspect.scaling_sharper",
-        temperature=f"{found.temperature:.2f}", before=f"{found.before:.4f}", after=f"{found.after:.4f}",
-        error=formatting.percent(plain.error), scaled=formatting.percent(scaled.error),
-    )  # fmt: skip
+        temperature=f"{found.temperature:.2f}",
+        before=f"{found.before:.4f}",
+        after=f"{found.after:.4f}",
+        error=formatting.percent(plain.error),
+        scaled=formatting.percent(scaled.error),
+    )

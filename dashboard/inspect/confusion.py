@@ -49,9 +49,7 @@ def _matrix(pair: Pair, cell: tuple[int, int] | None) -> None:
     labels = chart.Labels(x=say("inspect.answered"), y=say("inspect.truth"), hover=hover)
     figure = chart.figure(matrix, names, labels, before=before, cell=cell, dark=dark())
     table = chart.info(matrix, names, before)
-    components.chart(
-        figure, table, key="inspect_matrix", alt=described(pair), file="confusion", on_pick=_picked,
-    )  # fmt: skip
+    components.chart(figure, table, key="inspect_matrix", alt=described(pair), file="confusion", on_pick=_picked)
     if (shown := len(chart.drawn_classes(matrix))) < len(names):
         st.caption(say("inspect.matrix_part", shown=shown, count=len(names)))
 
@@ -82,15 +80,25 @@ def _menus(pair: Pair, cell: tuple[int, int] | None) -> None:
         for place, name in enumerate(("truth", "answered")):
             now = cell[place] if cell is not None else None
             st.selectbox(
-                say(f"inspect.{name}"), range(len(names)), now, format_func=lambda label: names[label],
-                key=f"inspect_{name}_{key}", on_change=_chosen, args=(key,), width=180,
+                say(f"inspect.{name}"),
+                range(len(names)),
+                now,
+                format_func=lambda label: names[label],
+                key=f"inspect_{name}_{key}",
+                on_change=_chosen,
+                args=(key,),
+                width=180,
                 placeholder=say("inspect.any"),
-            )  # fmt: skip
+            )
         if cell is not None:
             st.button(
-                say("inspect.clear"), key="inspect_clear", type="tertiary", icon=":material/close:",
-                on_click=put_query, args=(CELL, None),
-            )  # fmt: skip
+                say("inspect.clear"),
+                key="inspect_clear",
+                type="tertiary",
+                icon=":material/close:",
+                on_click=put_query,
+                args=(CELL, None),
+            )
 
 
 def _chosen(key: str) -> None:

@@ -36,14 +36,21 @@ def show(choice: Choice) -> None:
     st.markdown(say("inspect.map_about"))
     with st.container(horizontal=True, vertical_alignment="bottom", key="inspect_map_menus"):
         plane = st.segmented_control(
-            say("inspect.map_plane"), PLANES, default="pca", required=True, key="inspect_map_plane",
+            say("inspect.map_plane"),
+            PLANES,
+            default="pca",
+            required=True,
+            key="inspect_map_plane",
             format_func=lambda name: say(f"inspect.map_{name}"),
-        )  # fmt: skip
+        )
         colours = ("class", "change") if pair.other is not None else ("class",)
         by = st.selectbox(
-            say("inspect.map_colour"), colours, key="inspect_map_colour", width=260,
+            say("inspect.map_colour"),
+            colours,
+            key="inspect_map_colour",
+            width=260,
             format_func=lambda name: say(f"inspect.map_by_{name}"),
-        )  # fmt: skip
+        )
     found = _known(choice, plane)
     if found is None:
         _ask(choice, plane)
@@ -90,9 +97,13 @@ def _ask(choice: Choice, plane: Plane) -> None:
         asking.begin(SLOT, FeatureMapRequest(choice.side.id, plane))
     elif free:
         st.button(
-            say("inspect.map_start"), key="inspect_map_start", icon=":material/scatter_plot:", type="primary",
-            on_click=_start, args=(choice.side.id, plane),
-        )  # fmt: skip
+            say("inspect.map_start"),
+            key="inspect_map_start",
+            icon=":material/scatter_plot:",
+            type="primary",
+            on_click=_start,
+            args=(choice.side.id, plane),
+        )
     asking.watch(SLOT)
 
 
@@ -118,9 +129,11 @@ def _drawn(found: FeatureMap, pair: Pair, by: str) -> None:
     words = {name: say(f"inspect.map_{name}") for name in CHANGES} if by == "change" else {}
     axis = "inspect.map_component" if found.explained is not None else "inspect.map_axis"
     labels = chart.Labels(
-        x=say(axis, number=1), y=say(axis, number=2),
-        target=template("inspect.map_of_target"), hover=template("inspect.map_hover"),
-    )  # fmt: skip
+        x=say(axis, number=1),
+        y=say(axis, number=2),
+        target=template("inspect.map_of_target"),
+        hover=template("inspect.map_hover"),
+    )
     names = {**words, "": say("inspect.map_no_label")}
     table = chart.info(found, groups)
     figure = chart.figure(table, order, labels, names=names, chosen=raw_query(IMAGE) or "", dark=dark())

@@ -36,9 +36,12 @@ def gallery(choice: Choice, pair: Pair, places: Sequence[int], key: str) -> None
             _tile(pair, place, drawn.get(place), key)
     if count < min(len(places), MOST):
         st.button(
-            say("inspect.more", count=min(AT_ONCE, len(places) - count)), key=f"inspect_more_{key}",
-            icon=":material/expand_more:", on_click=remember, args=(f"inspect.shown_{key}", count + AT_ONCE),
-        )  # fmt: skip
+            say("inspect.more", count=min(AT_ONCE, len(places) - count)),
+            key=f"inspect_more_{key}",
+            icon=":material/expand_more:",
+            on_click=remember,
+            args=(f"inspect.shown_{key}", count + AT_ONCE),
+        )
     elif len(places) > MOST:
         st.caption(say("inspect.most", most=MOST, count=f"{len(places):,}"))
     asking.watch(SLOT, quiet=True)
@@ -54,9 +57,14 @@ def _tile(pair: Pair, place: int, picture: bytes | None, key: str) -> None:
         lines = [("now", pair.own)] + ([("before", pair.other)] if pair.other is not None else [])
         st.caption("  \n".join(_answer(name, answered, place) for name, answered in lines))
         st.button(
-            say("inspect.look"), key=f"inspect_look_{key}_{place}", icon=":material/visibility:", type="tertiary",
-            help=say("inspect.look_help"), on_click=_look, args=(place,),
-        )  # fmt: skip
+            say("inspect.look"),
+            key=f"inspect_look_{key}_{place}",
+            icon=":material/visibility:",
+            type="tertiary",
+            help=say("inspect.look_help"),
+            on_click=_look,
+            args=(place,),
+        )
 
 
 def _look(place: int) -> None:

@@ -115,17 +115,29 @@ def _actions(choice: Choice, own: Answered, found: list[Suspect], names: dict[st
     usual = ticked[0].believed if ticked else 0
     with st.container(horizontal=True, vertical_alignment="bottom", key="inspect_label_actions"):
         st.button(
-            say("inspect.exclude", count=len(chosen)), key="inspect_exclude", icon=":material/block:", disabled=off,
-            on_click=_ask, args=(choice, LeaveOut(images=chosen)),
-        )  # fmt: skip
+            say("inspect.exclude", count=len(chosen)),
+            key="inspect_exclude",
+            icon=":material/block:",
+            disabled=off,
+            on_click=_ask,
+            args=(choice, LeaveOut(images=chosen)),
+        )
         to = st.selectbox(
-            say("inspect.relabel_as"), range(len(own.about.classes)), usual, key=f"inspect_relabel_as_{usual}",
-            format_func=partial(_plain, own), width=220,
-        )  # fmt: skip
+            say("inspect.relabel_as"),
+            range(len(own.about.classes)),
+            usual,
+            key=f"inspect_relabel_as_{usual}",
+            format_func=partial(_plain, own),
+            width=220,
+        )
         st.button(
-            say("inspect.relabel", count=len(chosen)), key="inspect_relabel", icon=":material/label:", disabled=off,
-            on_click=_ask, args=(choice, MoveImages(images=chosen, to=own.name(to or 0))),
-        )  # fmt: skip
+            say("inspect.relabel", count=len(chosen)),
+            key="inspect_relabel",
+            icon=":material/label:",
+            disabled=off,
+            on_click=_ask,
+            args=(choice, MoveImages(images=chosen, to=own.name(to or 0))),
+        )
 
 
 def _plain(own: Answered, label: int) -> str:
@@ -147,6 +159,8 @@ def news() -> None:
         name = UserText(found.answer.dataset).md()
         st.success(say("inspect.label_changed", name=name, images=f"{found.answer.images:,}"), icon=":material/check:")
         st.page_link(
-            "app_pages/data.py", label=say("inspect.to_data"), icon=":material/photo_library:",
+            "app_pages/data.py",
+            label=say("inspect.to_data"),
+            icon=":material/photo_library:",
             query_params={"dataset": found.answer.dataset},
-        )  # fmt: skip
+        )

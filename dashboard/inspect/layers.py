@@ -43,9 +43,14 @@ def draw(found: Layers) -> None:
     table = layer_costs.info(found.layers)
     measures = layer_costs.offered(table)
     measure = st.segmented_control(
-        say("layers.measure"), measures, default=measures[0], required=True, key="inspect_layers_measure",
-        format_func=lambda name: say(f"layers.measure_{name}"), label_visibility="collapsed",
-    )  # fmt: skip
+        say("layers.measure"),
+        measures,
+        default=measures[0],
+        required=True,
+        key="inspect_layers_measure",
+        format_func=lambda name: say(f"layers.measure_{name}"),
+        label_visibility="collapsed",
+    )
     _bars(table, measure or measures[0])
     st.caption("  \n".join(told(found)))
     st.dataframe(
@@ -70,11 +75,21 @@ def told(found: Layers) -> list[str]:
     """Where the bytes and the time of the file are that no layer has."""
     latency = f"{found.latency / 1000:.3g}"
     lines = [
-        say("layers.bytes", all=formatting.size(found.bytes), graph=formatting.size(found.graph),
-            constants=formatting.size(found.constants)),
-        say("layers.time", ms=latency, processor=UserText(machine().processor).md(), n=found.n, threads=found.threads,
-            slowed=formatting.two_digits(found.slowed)),
-    ]  # fmt: skip
+        say(
+            "layers.bytes",
+            all=formatting.size(found.bytes),
+            graph=formatting.size(found.graph),
+            constants=formatting.size(found.constants),
+        ),
+        say(
+            "layers.time",
+            ms=latency,
+            processor=UserText(machine().processor).md(),
+            n=found.n,
+            threads=found.threads,
+            slowed=formatting.two_digits(found.slowed),
+        ),
+    ]
     if found.others:
         named = listed(f"{UserText(one.op).md()} {micro(one.microseconds)}" for one in found.others[:6])
         lines.append(say("layers.others", named=named))
@@ -119,9 +134,12 @@ def _near(found: Layers) -> None:
     names = [layer.name for layer in found.layers]
     sizes = [layer.bytes for layer in found.layers]
     chosen = st.selectbox(
-        say("layers.layer"), names, index=sizes.index(max(sizes)), key=LAYER,
+        say("layers.layer"),
+        names,
+        index=sizes.index(max(sizes)),
+        key=LAYER,
         format_func=lambda name: UserText(name).plain(),
-    )  # fmt: skip
+    )
     layer = next((one for one in found.layers if one.name == chosen), found.layers[0])
     table = weights.info(layer)
     labels = weights.Labels(

@@ -129,9 +129,15 @@ def _menu(name: str, options: list[str], now: str, told: Callable[[str], str], c
     one."""
     key = f"inspect_{name}_{now}"
     st.selectbox(
-        say(f"inspect.{name}"), options, options.index(now), format_func=told, key=key, on_change=_changed,
-        args=(key, now, change), width=WIDTHS.get(name, WIDTH),
-    )  # fmt: skip
+        say(f"inspect.{name}"),
+        options,
+        options.index(now),
+        format_func=told,
+        key=key,
+        on_change=_changed,
+        args=(key, now, change),
+        width=WIDTHS.get(name, WIDTH),
+    )
 
 
 def _changed(key: str, now: str, change: Callable[[str], None]) -> None:

@@ -43,14 +43,22 @@ def show(choice: Choice) -> None:
     if asked is None or asked.over:
         label = say("inspect.robustness_again" if asked is not None else "inspect.robustness_start")
         st.button(
-            label, key="inspect_robustness_start", icon=":material/foggy:", on_click=_start, args=(choice,),
-            disabled=read_only(), type="secondary" if asked is not None else "primary",
-        )  # fmt: skip
+            label,
+            key="inspect_robustness_start",
+            icon=":material/foggy:",
+            on_click=_start,
+            args=(choice,),
+            disabled=read_only(),
+            type="secondary" if asked is not None else "primary",
+        )
     else:
         st.button(
-            say("inspect.robustness_stop"), key="inspect_robustness_stop", icon=":material/stop_circle:",
-            on_click=_stop, args=(asked,),
-        )  # fmt: skip
+            say("inspect.robustness_stop"),
+            key="inspect_robustness_stop",
+            icon=":material/stop_circle:",
+            on_click=_stop,
+            args=(asked,),
+        )
     if asked is not None:
         st.fragment(_live, run_every=None if asked.over else EVERY)(choice)
 
@@ -91,9 +99,7 @@ def _live(choice: Choice) -> None:
         return
     if not asked.over:
         told = news(asked.job, RobustnessRequest)
-        asked = replace(
-            asked, found=told.answer or asked.found, over=told.over, error=told.error, details=told.details
-        )  # fmt: skip
+        asked = replace(asked, found=told.answer or asked.found, over=told.over, error=told.error, details=told.details)
         remember(_key(choice), asked)
         if asked.over:
             st.rerun()
@@ -117,16 +123,15 @@ def _told(asked: Asked) -> None:
 def _curves(choice: Choice, found: Robustness) -> None:
     names, stages = _names(choice)
     known = [row for row in found.rows if row.point in names]
-    which = st.selectbox(
-        say("inspect.corruption"), WHICH, key="inspect_corruption", width=300, format_func=_which,
-    )  # fmt: skip
+    which = st.selectbox(say("inspect.corruption"), WHICH, key="inspect_corruption", width=300, format_func=_which)
     table = chart.info(known, names, found.images)
     labels = chart.Labels(x=say("inspect.severity"), y=say("inspect.right"), hover=template("inspect.robustness_hover"))
     figure = chart.figure(chart.curves(table, which), stages, labels, dark=dark())
     losses = in_turn(
         say("inspect.robustness_lost", name=name, points=signed(float(change)))
-        for name, change in chart.lost(table).items() if change == change
-    )  # fmt: skip
+        for name, change in chart.lost(table).items()
+        if change == change
+    )
     alt = say("inspect.robustness_alt", which=_which(which), images=found.images, losses=losses)
     components.chart(figure, table, key="inspect_robustness", alt=alt, file="robustness")
     st.caption(say("inspect.robustness_help", images=found.images, losses=losses or formatting.NOT_MEASURED))

@@ -21,8 +21,11 @@ from dashboard.tradeoffs import answers as kept_answers
 
 SLOT = "inspect.saliency"
 METHODS: dict[str, Method | None] = {
-    "both": None, "grad_cam": "grad_cam", "rollout": "rollout", "occlusion": "occlusion",
-}  # fmt: skip
+    "both": None,
+    "grad_cam": "grad_cam",
+    "rollout": "rollout",
+    "occlusion": "occlusion",
+}
 AT_HAND = 16  # test images to click
 FARTHEST = 10**7  # the largest number of an image that is asked for
 WIDTH = 260  # pixels of a map
@@ -36,12 +39,17 @@ def show(choice: Choice) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", key="inspect_saliency"):
         key = f"inspect_place_{place}"  # one set from here may answer its old value: a widget of its own for each
         st.number_input(
-            say("saliency.place"), 0, FARTHEST, place, 1, key=key, width=180, on_change=_chosen, args=(key,),
-        )  # fmt: skip
+            say("saliency.place"), 0, FARTHEST, place, 1, key=key, width=180, on_change=_chosen, args=(key,)
+        )
         method = st.segmented_control(
-            say("saliency.method"), list(METHODS), default="both", required=True, key="inspect_saliency_method",
-            format_func=lambda name: say(f"saliency.method_{name}"), help=say("saliency.method_help"),
-        )  # fmt: skip
+            say("saliency.method"),
+            list(METHODS),
+            default="both",
+            required=True,
+            key="inspect_saliency_method",
+            format_func=lambda name: say(f"saliency.method_{name}"),
+            help=say("saliency.method_help"),
+        )
     if read_only():
         st.info(say("saliency.read_only"), icon=":material/lock:")
         return
@@ -69,9 +77,12 @@ def _images(side: Side, place: int) -> None:
         return
     tiles = [Tile(str(n), as_png(images[n]), kept.classes[kept.labels[n]]) for n in range(min(AT_HAND, len(images)))]
     picture_row(
-        tiles, key="inspect_saliency_images", label=say("saliency.images"), chosen=str(place),
+        tiles,
+        key="inspect_saliency_images",
+        label=say("saliency.images"),
+        chosen=str(place),
         on_pick=lambda ident: put_query(PLACE, ident),
-    )  # fmt: skip
+    )
 
 
 # showing

@@ -30,10 +30,15 @@ AGAIN = (Status.FAILED, Status.CANCELLED, Status.INTERRUPTED)
 def draw_knob(book: Book, knob: Knob) -> None:
     """The values of the knob beside each other."""
     st.segmented_control(
-        knob_title(knob), knob.values, default=book.value if book.value in knob.values else knob.start, required=True,
-        format_func=lambda value: value_name(knob, value), key=knob_key(book.lesson), wrap=True,
+        knob_title(knob),
+        knob.values,
+        default=book.value if book.value in knob.values else knob.start,
+        required=True,
+        format_func=lambda value: value_name(knob, value),
+        key=knob_key(book.lesson),
+        wrap=True,
         help=UserText(spoken(knob.option.help)).md(),
-    )  # fmt: skip
+    )
 
 
 def knob_title(knob: Knob) -> str:
@@ -59,9 +64,13 @@ def draw(book: Book) -> None:
         with st.container(horizontal=True, vertical_alignment="center", key="learn_act_buttons"):
             if wanted:
                 st.button(
-                    say("learn.do_it", count=len(wanted)), icon=":material/play_arrow:", key="learn_do",
-                    disabled=read_only(), on_click=start, args=(book, wanted),
-                )  # fmt: skip
+                    say("learn.do_it", count=len(wanted)),
+                    icon=":material/play_arrow:",
+                    key="learn_do",
+                    disabled=read_only(),
+                    on_click=start,
+                    args=(book, wanted),
+                )
             elif not _going(book):
                 st.markdown(f":green-badge[:material/check: {say('learn.done')}]", width="content")
             if st.button(say("learn.design"), icon=":material/tune:", key="learn_design", type="tertiary"):

@@ -64,9 +64,12 @@ def _sweep(book: Book, block: Chart, place: int) -> None:
     found = predicted(book, block)
     last = table.iloc[-1] if len(table) else None
     alt = say(
-        "learn.sweep_alt", figure=y, knob=labels.x, count=len(table),
+        "learn.sweep_alt",
+        figure=y,
+        knob=labels.x,
+        count=len(table),
         last=written(kind, None if last is None else float(last["figure"])),
-    )  # fmt: skip
+    )
     figure = sweep.figure(table, values, labels, found, dark=dark())
     put(figure, table, f"sweep_{place}", alt)
     st.caption(say("learn.prepared_means", count=len(SEEDS)) if book.has_prepared else say("learn.own_only"))
@@ -144,9 +147,13 @@ def _points(book: Book, block: Chart, place: int) -> None:
         return
     table = run_points.info(summary)
     labels = run_points.Labels(
-        x=say("live.size"), y=say("live.test_accuracy"), stages={s: say(f"status.{s}") for s in STAGES},
-        control=say("components.control"), hover=template("live.hover"), chance=aside("", say("chance.badge")),
-    )  # fmt: skip
+        x=say("live.size"),
+        y=say("live.test_accuracy"),
+        stages={s: say(f"status.{s}") for s in STAGES},
+        control=say("components.control"),
+        hover=template("live.hover"),
+        chance=aside("", say("chance.badge")),
+    )
     levels = [*_chance(summary, of_test=True), *_level(book, run, "accuracy")]
     figure = run_points.figure(table, labels, levels=levels, dark=dark())
     alt = together([say("live.landing_alt", points=len(table)), *(level.hint for level in levels)])

@@ -40,14 +40,24 @@ def _head(book: Book) -> None:
             f"**{UserText(lesson.title).md()}** · {say('learn.minutes', count=lesson.minutes)}", width="content"
         )
         st.button(
-            say("learn.present"), icon=":material/present_to_all:", key="learn_present", type="tertiary",
-            on_click=put_query, args=("present", "1"),
-        )  # fmt: skip
+            say("learn.present"),
+            icon=":material/present_to_all:",
+            key="learn_present",
+            type="tertiary",
+            on_click=put_query,
+            args=("present", "1"),
+        )
         if book.diary.predictions or book.diary.answers:
             st.button(
-                say("learn.again"), icon=":material/restart_alt:", key="learn_again", type="tertiary",
-                on_click=_again, args=(lesson.id,), disabled=read_only(), help=say("learn.again_help"),
-            )  # fmt: skip
+                say("learn.again"),
+                icon=":material/restart_alt:",
+                key="learn_again",
+                type="tertiary",
+                on_click=_again,
+                args=(lesson.id,),
+                disabled=read_only(),
+                help=say("learn.again_help"),
+            )
 
 
 def _again(lesson_id: str) -> None:
@@ -120,9 +130,14 @@ def question(book: Book, block: Question, place: int) -> None:
     with st.container(border=True, key=f"learn_question_{place}"):
         st.markdown(f":material/help: **{book.told(block.question)}**")
         st.radio(
-            say("learn.answer"), range(len(texts)), index=given, key=key, label_visibility="collapsed",
-            format_func=lambda n: texts[n], on_change=chosen,
-        )  # fmt: skip
+            say("learn.answer"),
+            range(len(texts)),
+            index=given,
+            key=key,
+            label_visibility="collapsed",
+            format_func=lambda n: texts[n],
+            on_change=chosen,
+        )
         if given is not None:
             answer = block.answers[given]
             why = book.told(answer.why)
@@ -157,6 +172,9 @@ def _next(lesson: Lesson) -> None:
     if places and places[0] + 1 < len(every):
         following = every[places[0] + 1]
         st.button(
-            say("learn.next_lesson", title=UserText(following.title).md()), icon=":material/arrow_forward:",
-            key="learn_next_lesson", on_click=lessons.open_lesson, args=(following.id,),
-        )  # fmt: skip
+            say("learn.next_lesson", title=UserText(following.title).md()),
+            icon=":material/arrow_forward:",
+            key="learn_next_lesson",
+            on_click=lessons.open_lesson,
+            args=(following.id,),
+        )

@@ -47,9 +47,13 @@ def card(lesson: Lesson, *, first: bool = False) -> None:
     with st.container(border=True, key=f"learn_card_{lesson.id}"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.button(
-                UserText(lesson.title).md(), key=f"learn_open_{lesson.id}", icon=":material/school:",
-                on_click=lessons.open_lesson, args=(lesson.id,), type="primary" if first else "secondary",
-            )  # fmt: skip
+                UserText(lesson.title).md(),
+                key=f"learn_open_{lesson.id}",
+                icon=":material/school:",
+                on_click=lessons.open_lesson,
+                args=(lesson.id,),
+                type="primary" if first else "secondary",
+            )
             st.caption(" · ".join([say("learn.minutes", count=lesson.minutes), *_done(lesson)]), width="content")
             if lesson.own:
                 _own_tools(lesson)
@@ -74,13 +78,24 @@ def _done(lesson: Lesson) -> list[str]:
 def _own_tools(lesson: Lesson) -> None:
     name = f"{lesson.id}.{lesson.language}.md"
     st.download_button(
-        say("learn.share"), lesson.text.encode(), name, "text/markdown", key=f"learn_share_{lesson.id}",
-        icon=":material/download:", type="tertiary", on_click="ignore",
-    )  # fmt: skip
+        say("learn.share"),
+        lesson.text.encode(),
+        name,
+        "text/markdown",
+        key=f"learn_share_{lesson.id}",
+        icon=":material/download:",
+        type="tertiary",
+        on_click="ignore",
+    )
     st.button(
-        say("learn.delete"), key=f"learn_delete_{lesson.id}", icon=":material/delete:", type="tertiary",
-        disabled=read_only(), on_click=_delete, args=(name,),
-    )  # fmt: skip
+        say("learn.delete"),
+        key=f"learn_delete_{lesson.id}",
+        icon=":material/delete:",
+        type="tertiary",
+        disabled=read_only(),
+        on_click=_delete,
+        args=(name,),
+    )
 
 
 def _delete(name: str) -> None:
@@ -99,17 +114,26 @@ def _broken() -> None:
         with st.container(horizontal=True, vertical_alignment="center", key=f"learn_broken_{number}"):
             st.warning(say(f"learn.{why}", name=UserText(name).md()), icon=":material/warning:")
             st.button(
-                say("learn.delete"), key=f"learn_delete_broken_{number}", icon=":material/delete:",
-                disabled=read_only(), on_click=_delete, args=(name,),
-            )  # fmt: skip
+                say("learn.delete"),
+                key=f"learn_delete_broken_{number}",
+                icon=":material/delete:",
+                disabled=read_only(),
+                on_click=_delete,
+                args=(name,),
+            )
 
 
 def _import() -> None:
     with st.container(key="learn_import"):
         st.file_uploader(
-            say("learn.import"), type="md", max_upload_size=1, key=UPLOAD, on_change=_take, disabled=read_only(),
+            say("learn.import"),
+            type="md",
+            max_upload_size=1,
+            key=UPLOAD,
+            on_change=_take,
+            disabled=read_only(),
             help=say("learn.import_help"),
-        )  # fmt: skip
+        )
         told: str | UserErrors | None = recall(NOTE, None)
         if isinstance(told, UserErrors):
             st.error("\n\n".join([say("learn.refused"), *map(mistake, told.errors)]), icon=":material/error:")
@@ -119,13 +143,23 @@ def _import() -> None:
             st.markdown(say("learn.format_is"))
             first = lessons.every(language())[0]
             st.download_button(
-                say("learn.format_example"), first.text.encode(), f"{first.id}.{first.language}.md", "text/markdown",
-                key="learn_example", icon=":material/download:", on_click="ignore",
-            )  # fmt: skip
+                say("learn.format_example"),
+                first.text.encode(),
+                f"{first.id}.{first.language}.md",
+                "text/markdown",
+                key="learn_example",
+                icon=":material/download:",
+                on_click="ignore",
+            )
             st.download_button(
-                say("learn.format_whole"), (LESSONS / FORMAT).read_bytes(), FORMAT, "text/markdown",
-                key="learn_format", icon=":material/download:", on_click="ignore",
-            )  # fmt: skip
+                say("learn.format_whole"),
+                (LESSONS / FORMAT).read_bytes(),
+                FORMAT,
+                "text/markdown",
+                key="learn_format",
+                icon=":material/download:",
+                on_click="ignore",
+            )
 
 
 def _take() -> None:

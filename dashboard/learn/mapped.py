@@ -52,9 +52,11 @@ def _plane(found: FeatureMap, title: str, name: str) -> None:
     order = [group for group in (*found.classes, "") if group in groups]
     axis = "inspect.map_component" if found.explained is not None else "inspect.map_axis"
     labels = chart.Labels(
-        x=say(axis, number=1), y=say(axis, number=2),
-        target=template("inspect.map_of_target"), hover=template("inspect.map_hover"),
-    )  # fmt: skip
+        x=say(axis, number=1),
+        y=say(axis, number=2),
+        target=template("inspect.map_of_target"),
+        hover=template("inspect.map_hover"),
+    )
     table = chart.info(found, groups)
     figure = chart.figure(table, order, labels, names={"": say("inspect.map_no_label")}, dark=dark())
     figure.update_layout(height=HEIGHT)
@@ -77,6 +79,8 @@ def _onwards(run: LessonRun, points: tuple[str, ...], own: RunSummary) -> None:
             continue
         place = f"{point.step}:{point.name}" if point.control else str(point.step)
         st.page_link(
-            "app_pages/inspect.py", label=say("learn.own_map", point=title(run, name)),
-            icon=":material/troubleshoot:", query_params={"run": own.id, "point": place, "view": "map"},
-        )  # fmt: skip
+            "app_pages/inspect.py",
+            label=say("learn.own_map", point=title(run, name)),
+            icon=":material/troubleshoot:",
+            query_params={"run": own.id, "point": place, "view": "map"},
+        )

@@ -48,20 +48,34 @@ def _ask(book: Book, block: Predict, place: int) -> None:
     if block.choices:
         texts = [choice.text for choice in block.choices]
         st.radio(
-            say("learn.prediction"), range(len(texts)), index=None, key=key, label_visibility="collapsed",
+            say("learn.prediction"),
+            range(len(texts)),
+            index=None,
+            key=key,
+            label_visibility="collapsed",
             format_func=lambda n: UserText(texts[n]).md(),
-        )  # fmt: skip
+        )
     else:
         step = (block.high - block.low) / STEPS
         st.slider(
-            say("learn.prediction_in", unit=unit_of(block).symbol), block.low, block.high,
-            (block.low + block.high) / 2, step, key=key, format="%.3g",
-        )  # fmt: skip
+            say("learn.prediction_in", unit=unit_of(block).symbol),
+            block.low,
+            block.high,
+            (block.low + block.high) / 2,
+            step,
+            key=key,
+            format="%.3g",
+        )
     waits = bool(block.choices) and widget(key, None) is None
     st.button(
-        say("learn.predict"), type="primary", key=f"learn_predict_button_{place}", icon=":material/check:",
-        disabled=waits, on_click=_made, args=(book, block, place, key),
-    )  # fmt: skip
+        say("learn.predict"),
+        type="primary",
+        key=f"learn_predict_button_{place}",
+        icon=":material/check:",
+        disabled=waits,
+        on_click=_made,
+        args=(book, block, place, key),
+    )
     st.caption(say("learn.opens"))
 
 

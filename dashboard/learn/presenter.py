@@ -63,14 +63,22 @@ def _bar(now: int, last: int) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="presenter_bar"):
         for name, to, key in (("previous", now - 1, "Left"), ("next", now + 1, "Right")):
             st.button(
-                say(f"learn.{name}"), key=f"presenter_{name}", shortcut=key, disabled=not 0 <= to <= last,
-                on_click=put_query, args=("present", str(to + 1)),
-            )  # fmt: skip
+                say(f"learn.{name}"),
+                key=f"presenter_{name}",
+                shortcut=key,
+                disabled=not 0 <= to <= last,
+                on_click=put_query,
+                args=("present", str(to + 1)),
+            )
         st.caption(say("learn.slide", now=now + 1, count=last + 1), width="content")
         st.button(
-            say("learn.stop_presenting"), key="presenter_close", icon=":material/close:", type="tertiary",
-            on_click=put_query, args=("present", None),
-        )  # fmt: skip
+            say("learn.stop_presenting"),
+            key="presenter_close",
+            icon=":material/close:",
+            type="tertiary",
+            on_click=put_query,
+            args=("present", None),
+        )
 
 
 def _slide(book: Book, blocks: Sequence[tuple[int, Block]]) -> None:

@@ -90,6 +90,12 @@ def _files(run: Run, state: RunState, steps: Sequence[Step]) -> None:
         st.caption(say("details.whole"))
         st.code(f"condenser send {run.id} run.zip --to zip", language=None)
     st.download_button(
-        say("details.table"), lambda: run_table.to_csv(run), f"{UserText(state.name).path()}.csv", "text/csv",
-        key="details_table", icon=":material/download:", on_click="ignore", help=say("details.table_help"),
-    )  # fmt: skip
+        say("details.table"),
+        lambda: run_table.to_csv(run),
+        f"{UserText(state.name).path()}.csv",
+        "text/csv",
+        key="details_table",
+        icon=":material/download:",
+        on_click="ignore",
+        help=say("details.table_help"),
+    )

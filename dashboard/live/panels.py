@@ -50,9 +50,7 @@ def draw_curves(run: Run, recipe: Recipe | None, state: RunState) -> None:
     shown, newest = extent(state, everything=training or widget("curves_shown", False))
     depends = (run.id, look, before, shown, state.chance)
     made = kept("curves", depends, lambda: _curves(state, before, look))
-    components.chart(
-        made.drawing, made.table, key="curves", alt=made.alt, file="curves", newest=newest, extra=drawing
-    )  # fmt: skip
+    components.chart(made.drawing, made.table, key="curves", alt=made.alt, file="curves", newest=newest, extra=drawing)
     if made.earlier:
         st.caption(made.earlier)
 

@@ -40,9 +40,16 @@ def choose(run: Run) -> None:
     put_query("run", run.id)
     key = f"live_run_{run.id}"  # a widget of its own for each: one that is set from here may answer its old value
     st.selectbox(
-        say("run_controls.run"), ids, ids.index(run.id), format_func=_title, key=key, on_change=_choose, args=(key,),
-        label_visibility="collapsed", width=420,
-    )  # fmt: skip
+        say("run_controls.run"),
+        ids,
+        ids.index(run.id),
+        format_func=_title,
+        key=key,
+        on_change=_choose,
+        args=(key,),
+        label_visibility="collapsed",
+        width=420,
+    )
 
 
 def _choose(key: str) -> None:

@@ -56,13 +56,21 @@ def _ask(run: Run, points: list[Point]) -> None:
     busy = asked is not None and not asked.over
     with st.container(horizontal=True, vertical_alignment="bottom", key="sensitivity_ask"):
         step = st.selectbox(
-            say("sensitivity.step"), list(names), len(names) - 1, format_func=lambda n: f"{n + 1} {names[n]}",
-            key=f"sensitivity_step_{run.id}", width=320,
-        )  # fmt: skip
+            say("sensitivity.step"),
+            list(names),
+            len(names) - 1,
+            format_func=lambda n: f"{n + 1} {names[n]}",
+            key=f"sensitivity_step_{run.id}",
+            width=320,
+        )
         what = st.segmented_control(
-            say("sensitivity.what"), list(VALUES), default="ratio", required=True, key=f"sensitivity_what_{run.id}",
+            say("sensitivity.what"),
+            list(VALUES),
+            default="ratio",
+            required=True,
+            key=f"sensitivity_what_{run.id}",
             format_func=lambda name: say(f"sensitivity.{name}"),
-        )  # fmt: skip
+        )
         if st.button(
             say("sensitivity.start"),
             icon=":material/query_stats:",

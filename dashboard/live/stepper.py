@@ -113,9 +113,14 @@ def share(state: RunState, links: int, left: float | None) -> float:
 
 # where each kind of work begins in a step, and how much of it it is: writing and measuring move the bar too
 PARTS = {
-    "downloading": (0.0, 0.05), "features": (0.05, 0.3), "teacher": (0.05, 0.1), "calibrating": (0.05, 0.4),
-    "training": (0.2, 0.5), "exporting": (0.7, 0.05), "measuring": (0.75, 0.25),
-}  # fmt: skip
+    "downloading": (0.0, 0.05),
+    "features": (0.05, 0.3),
+    "teacher": (0.05, 0.1),
+    "calibrating": (0.05, 0.4),
+    "training": (0.2, 0.5),
+    "exporting": (0.7, 0.05),
+    "measuring": (0.75, 0.25),
+}
 
 
 def _within(state: RunState) -> float:

@@ -34,9 +34,16 @@ def choose(search: Search, everything: Sequence[Search]) -> None:
     put_query("search", search.id)
     key = f"search_id_{search.id}"
     st.selectbox(
-        say("search.choose"), list(known), list(known).index(search.id), format_func=lambda one: _title(known[one]),
-        key=key, on_change=_chosen, args=(key,), label_visibility="collapsed", width=420,
-    )  # fmt: skip
+        say("search.choose"),
+        list(known),
+        list(known).index(search.id),
+        format_func=lambda one: _title(known[one]),
+        key=key,
+        on_change=_chosen,
+        args=(key,),
+        label_visibility="collapsed",
+        width=420,
+    )
 
 
 def _chosen(key: str) -> None:
@@ -55,14 +62,21 @@ def stop_or_go_on(found: Shown) -> None:
     """The one of both that is possible; none for a search that is done."""
     if not found.now.is_over:
         st.button(
-            say("search.cancel"), icon=":material/stop:", key="search_cancel", disabled=read_only(),
+            say("search.cancel"),
+            icon=":material/stop:",
+            key="search_cancel",
+            disabled=read_only(),
             on_click=found.search.cancel,
-        )  # fmt: skip
+        )
     elif found.now.status in ("cancelled", "failed"):
         st.button(
-            say("search.go_on"), icon=":material/play_arrow:", key="search_go_on", disabled=read_only(),
-            on_click=_go_on, args=(found.search,),
-        )  # fmt: skip
+            say("search.go_on"),
+            icon=":material/play_arrow:",
+            key="search_go_on",
+            disabled=read_only(),
+            on_click=_go_on,
+            args=(found.search,),
+        )
 
 
 def _go_on(search: Search) -> None:
@@ -86,14 +100,19 @@ def onwards(found: Shown, trial: Trial) -> None:
             st.switch_page("app_pages/design.py")
         known = found.search.confirmed()
         if st.button(
-            say("search.confirm", seeds=SEEDS), icon=":material/verified:", key="search_confirm",
-            disabled=read_only() or trial.number in known, help=say("search.confirm_help"),
-        ):  # fmt: skip
+            say("search.confirm", seeds=SEEDS),
+            icon=":material/verified:",
+            key="search_confirm",
+            disabled=read_only() or trial.number in known,
+            help=say("search.confirm_help"),
+        ):
             _confirm(found, trial, recipe)
         st.page_link(
-            "app_pages/live.py", label=say("search.its_run"), icon=":material/monitoring:",
+            "app_pages/live.py",
+            label=say("search.its_run"),
+            icon=":material/monitoring:",
             query_params={"run": trial.run},
-        )  # fmt: skip
+        )
 
 
 def _confirm(found: Shown, trial: Trial, recipe: Recipe) -> None:
@@ -125,6 +144,8 @@ def confirmations(found: Shown) -> None:
             st.markdown(told or say("search.confirming", number=number + 1), width="content")
             st.markdown(run_status.badge(summary.status), width="content")
             st.page_link(
-                "app_pages/live.py", label=say("search.its_run"), icon=":material/monitoring:",
+                "app_pages/live.py",
+                label=say("search.its_run"),
+                icon=":material/monitoring:",
                 query_params={"run": run_id},
-            )  # fmt: skip
+            )

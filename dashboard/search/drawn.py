@@ -80,9 +80,12 @@ def _slice(found: Shown, table: pd.DataFrame) -> None:
     st.markdown(f"**{say('search.slice')}**", help=terms.of_words("search.slice"))
     paths = [vary.path for vary in found.asked.vary if vary.path in table and table[vary.path].notna().any()]
     path = st.selectbox(
-        say("search.knob"), paths, format_func=lambda each: found.names[each], key="search_slice_knob",
+        say("search.knob"),
+        paths,
+        format_func=lambda each: found.names[each],
+        key="search_slice_knob",
         label_visibility="collapsed",
-    )  # fmt: skip
+    )
     if path is None:
         return
     figure = charts.slice_(table, path, found.names[path], labels(), log=_vary(found, path).log, dark=dark())

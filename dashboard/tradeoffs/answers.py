@@ -103,9 +103,12 @@ def draw(picked: pd.DataFrame, same: dict[int, Answers]) -> None:
     figure = figure_of(table, dark=dark())
     worst, change = classes.largest_loss(table)
     alt = say(
-        "tradeoffs.classes_alt", points=len(same), name=UserText(worst).plain(), change=selection.signed(change.share),
+        "tradeoffs.classes_alt",
+        points=len(same),
+        name=UserText(worst).plain(),
+        change=selection.signed(change.share),
         verdict=closing.verdict(change),
-    )  # fmt: skip
+    )
     components.chart(figure, table, key="tradeoffs_classes", alt=alt, file="classes")
     if (shown := classes.most_different(table)["class"].nunique()) < (count := table["class"].nunique()):
         st.caption(say("tradeoffs.classes_part", shown=shown, count=count))
@@ -119,10 +122,15 @@ def told(number: int, one: Answers, first: Answers) -> str:
     if np.array_equal(one.given, first.given):
         return say("tradeoffs.classes_same", number=number, images=f"{images:,}")
     return say(
-        "tradeoffs.classes_paired", number=number, gained=counts.gained, lost=counts.lost, images=f"{images:,}",
-        other=int((one.given != first.given).sum()), p=probability(counts.chance),
+        "tradeoffs.classes_paired",
+        number=number,
+        gained=counts.gained,
+        lost=counts.lost,
+        images=f"{images:,}",
+        other=int((one.given != first.given).sum()),
+        p=probability(counts.chance),
         verdict=closing.verdict(Difference(share, counts.is_proven, "images")),
-    )  # fmt: skip
+    )
 
 
 def probability(p: float) -> str:
@@ -156,9 +164,11 @@ def change(first: Answers, last: Answers, place: int) -> str:
     names = first.classes
     what = "lost" if first.right[place] else "gained" if last.right[place] else "still"
     return say(
-        f"tradeoffs.image_{what}", label=names[first.labels[place]], before=names[first.given[place]],
+        f"tradeoffs.image_{what}",
+        label=names[first.labels[place]],
+        before=names[first.given[place]],
         after=names[last.given[place]],
-    )  # fmt: skip
+    )
 
 
 def pictures(folder: Path) -> list[NDArray[np.uint8]]:

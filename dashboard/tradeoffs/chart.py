@@ -44,10 +44,18 @@ FURTHER = ("accuracy", "low", "high", "validation", "p50", "p95", "threads", "no
 TICKED = {True: "✓", False: ""}  # in a table whose rows have boxes to tick already
 SPREAD_OF = {"times": "", "low": "_low", "high": "_high"}  # fields of a Speed, and their columns in a file
 FORMS = {  # of the numbers a person reads
-    "accuracy": "%.1f", "spread": "%.1f", "on_target": "%.1f", "target_spread": "%.1f", "validation": "%.1f",
-    "bytes": "%.1f", "p50": "%.3f", "p95": "%.3f", "params": "%d", "macs": "%d",
+    "accuracy": "%.1f",
+    "spread": "%.1f",
+    "on_target": "%.1f",
+    "target_spread": "%.1f",
+    "validation": "%.1f",
+    "bytes": "%.1f",
+    "p50": "%.3f",
+    "p95": "%.3f",
+    "params": "%d",
+    "macs": "%d",
     **dict.fromkeys(SPREAD, "%.1f"),
-}  # fmt: skip
+}
 ROWS, TABLE = "tradeoffs.rows", "tradeoffs_table"
 
 
@@ -89,9 +97,14 @@ def called(points: pd.DataFrame) -> list[str]:
 
 
 def _report(
-    drawn: go.Figure, points: pd.DataFrame, picked: pd.DataFrame, view: View, night: bool, spoken: Language,
+    drawn: go.Figure,
+    points: pd.DataFrame,
+    picked: pd.DataFrame,
+    view: View,
+    night: bool,
+    spoken: Language,
     store: Workspace,
-) -> str:  # fmt: skip
+) -> str:
     ordered = points.sort_values("front", ascending=False, kind="stable").head(MOST_ROWS)
     with speaking(spoken), within(store):
         return report.write(drawn, points, picked, worded(ordered), dark=night, unlike=machines_told(points, view, str))
@@ -121,9 +134,11 @@ def show_parallel(points: pd.DataFrame) -> None:
         axes["bytes"] = say("tradeoffs.parallel_bytes")
         titles = {knob: knob_filter.title(knob) for knob in chosen}
         words = parallel.Labels(
-            axes, {stage: say(f"tradeoffs.{stage}") for stage in parallel.STAGES}, titles,
+            axes,
+            {stage: say(f"tradeoffs.{stage}") for stage in parallel.STAGES},
+            titles,
             say("tradeoffs.parallel_none"),
-        )  # fmt: skip
+        )
         told = {knob: partial(_value, knob) for knob in chosen}
         alt = say("tradeoffs.parallel_alt", count=len(table), axes=listed([*titles.values(), *axes.values()]))
         drawn = parallel.figure(table, words, told, dark=dark())
@@ -144,9 +159,13 @@ def _parallel_knobs(settings: pd.DataFrame) -> list[str]:
     before: list[str] = widget(key, names[:MOST_AXES])
     set_widget(key, [name for name in before if name in names])
     st.multiselect(
-        say("tradeoffs.parallel_knobs"), names, format_func=knob_filter.title, key=key,
-        max_selections=2 * MOST_AXES, placeholder=say("tradeoffs.parallel_knobs_none"),
-    )  # fmt: skip
+        say("tradeoffs.parallel_knobs"),
+        names,
+        format_func=knob_filter.title,
+        key=key,
+        max_selections=2 * MOST_AXES,
+        placeholder=say("tradeoffs.parallel_knobs_none"),
+    )
     return list(widget(key, []))
 
 
@@ -244,13 +263,24 @@ def show_table(drawn: go.Figure, points: pd.DataFrame, everything: pd.DataFrame,
     with st.container(horizontal=True, vertical_alignment="center", key="tradeoffs_table_head"):
         st.subheader(say("tradeoffs.table"), anchor=False, width="content", help=_heads_explained(points))
         st.download_button(
-            say("tradeoffs.csv"), file, "trade-offs.csv", "text/csv",
-            key="tradeoffs_csv", icon=":material/download:", on_click="ignore",
-        )  # fmt: skip
+            say("tradeoffs.csv"),
+            file,
+            "trade-offs.csv",
+            "text/csv",
+            key="tradeoffs_csv",
+            icon=":material/download:",
+            on_click="ignore",
+        )
         st.download_button(
-            say("tradeoffs.html"), page, "trade-offs.html", "text/html",
-            key="tradeoffs_html", icon=":material/download:", on_click="ignore", help=say("tradeoffs.html_help"),
-        )  # fmt: skip
+            say("tradeoffs.html"),
+            page,
+            "trade-offs.html",
+            "text/html",
+            key="tradeoffs_html",
+            icon=":material/download:",
+            on_click="ignore",
+            help=say("tradeoffs.html_help"),
+        )
     told = [say("tradeoffs.table_hint"), say("tradeoffs.table_unpinned")]
     if base is not None:
         told[1] = say("tradeoffs.table_pinned", name=UserText(selection.name(base)).md())
@@ -437,8 +467,11 @@ def for_file(points: pd.DataFrame, found: pd.DataFrame | None = None) -> pd.Data
         return whole
     faster = {name: found["speed"].map(lambda speed, name=name: getattr(speed, name, None)) for name in SPREAD_OF}
     told = {
-        "delta_test": found["accuracy"], "delta_test_is": found["accuracy_is"], "delta_test_by": found["test_by"],
+        "delta_test": found["accuracy"],
+        "delta_test_is": found["accuracy_is"],
+        "delta_test_by": found["test_by"],
         **{f"times_faster{suffix}": faster[name].astype(float) for name, suffix in SPREAD_OF.items()},
-        "times_faster_is": found["p50_is"], "times_faster_by": found["speed_by"],
-    }  # fmt: skip
+        "times_faster_is": found["p50_is"],
+        "times_faster_by": found["speed_by"],
+    }
     return whole.join(pd.DataFrame(told))

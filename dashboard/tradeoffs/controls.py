@@ -49,8 +49,10 @@ def filters_of(view: View, pool: pd.DataFrame, same: pd.DataFrame, with_samples:
             _datasets(known, str(same["dataset"].iloc[0]))
         opened = st.popover(
             say("tradeoffs.filter_on", count=count) if count else say("tradeoffs.filter"),
-            icon=":material/filter_alt:", key="tradeoffs_filter", on_change="rerun",
-        )  # fmt: skip
+            icon=":material/filter_alt:",
+            key="tradeoffs_filter",
+            on_change="rerun",
+        )
         with opened:
             _switch("front", view.front, help="front_only_help", label="front_only")
             _switch("controls", view.controls, help="controls_help")
@@ -195,9 +197,13 @@ def _actions(row: pd.Series[Any], view: View, key: str) -> None:
     there = ident in view.sel
     with st.container(horizontal=True, gap="small", width="content"):
         st.button(
-            say("tradeoffs.picked_already") if there else say("tradeoffs.pick_it"), key=key, icon=":material/check:",
-            on_click=view_state.toggle, args=((ident,),), disabled=there,
-        )  # fmt: skip
+            say("tradeoffs.picked_already") if there else say("tradeoffs.pick_it"),
+            key=key,
+            icon=":material/check:",
+            on_click=view_state.toggle,
+            args=((ident,),),
+            disabled=there,
+        )
         selection.design_towards(row, f"{key}_design")
 
 

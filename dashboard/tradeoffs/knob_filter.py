@@ -99,9 +99,14 @@ def fields(points: pd.DataFrame, view: View) -> None:
     asked = {one.knob: one for one in filters if one.knob in table}
     set_widget(CHOSEN, list(asked))
     st.multiselect(
-        say("tradeoffs.knobs"), list(table), format_func=title, key=CHOSEN,
-        on_change=_choose, placeholder=say("tradeoffs.filter_none"), help=say("tradeoffs.knobs_help"),
-    )  # fmt: skip
+        say("tradeoffs.knobs"),
+        list(table),
+        format_func=title,
+        key=CHOSEN,
+        on_change=_choose,
+        placeholder=say("tradeoffs.filter_none"),
+        help=say("tradeoffs.knobs_help"),
+    )
     for name, one in asked.items():
         _field(name, one, table[name])
 
@@ -117,18 +122,29 @@ def _field(knob: str, now: Wanted, values: pd.Series[Any]) -> None:
     key = f"tradeoffs_knob_{knob}"
     set_widget(key, [one for one in now.values if one in words])
     st.multiselect(
-        title(knob), list(words), format_func=lambda one: words.get(one, one), key=key, on_change=_take,
-        args=(knob,), placeholder=say("tradeoffs.filter_none"),
-    )  # fmt: skip
+        title(knob),
+        list(words),
+        format_func=lambda one: words.get(one, one),
+        key=key,
+        on_change=_take,
+        args=(knob,),
+        placeholder=say("tradeoffs.filter_none"),
+    )
 
 
 def _end(knob: str, end: str, bound: float, furthest: float) -> None:
     key = f"tradeoffs_knob_{knob}_{end}"
     set_widget(key, bound if abs(bound) < float("inf") else None)
     st.number_input(
-        say(f"tradeoffs.knob_{end}", knob=title(knob)), value=None, key=key, format="%.10g",
-        placeholder=knobs.written(furthest), on_change=_take, args=(knob,), width=170,
-    )  # fmt: skip
+        say(f"tradeoffs.knob_{end}", knob=title(knob)),
+        value=None,
+        key=key,
+        format="%.10g",
+        placeholder=knobs.written(furthest),
+        on_change=_take,
+        args=(knob,),
+        width=170,
+    )
 
 
 def _choose() -> None:

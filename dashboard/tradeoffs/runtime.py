@@ -23,9 +23,14 @@ def choose(further: Sequence[str], view: View) -> None:
     options = ["", *further]
     set_widget(KEY, view.runtime if view.runtime in options else "")
     st.selectbox(
-        say("tradeoffs.runtime"), options, format_func=lambda name: title(name or ONNXRUNTIME), key=KEY,
-        on_change=_take, width=180, help=say("tradeoffs.runtime_help", runtime=title(ONNXRUNTIME)),
-    )  # fmt: skip
+        say("tradeoffs.runtime"),
+        options,
+        format_func=lambda name: title(name or ONNXRUNTIME),
+        key=KEY,
+        on_change=_take,
+        width=180,
+        help=say("tradeoffs.runtime_help", runtime=title(ONNXRUNTIME)),
+    )
 
 
 def _take() -> None:

@@ -257,9 +257,13 @@ def design_towards(row: PointRow[Any], key: str) -> None:
     """Opens Design with the recipe of the point, up to its step, as the draft."""
     found = recipe(row["run"], sample=bool(row["sample"]))
     pressed = st.button(
-        say("tradeoffs.design_towards"), key=key, icon=":material/tune:", type="tertiary", disabled=found is None,
+        say("tradeoffs.design_towards"),
+        key=key,
+        icon=":material/tune:",
+        type="tertiary",
+        disabled=found is None,
         help=say("tradeoffs.design_towards_help" if found else "tradeoffs.design_towards_unreadable"),
-    )  # fmt: skip
+    )
     if pressed and found is not None:
         towards = replace(found, steps=found.steps[: int(row["step"]) + 1])
         draft_state.load(towards.to_toml(), "" if row["sample"] else str(row["run"]))

@@ -30,10 +30,14 @@ def show(models: Sequence[Side]) -> None:
         remember(FOUND, outcome)
     known: Outcome | None = recall(FOUND, None)
     st.button(
-        say("tryit.album_start"), key="tryit_album_start", icon=":material/compare:", on_click=_ask, args=(names,),
+        say("tryit.album_start"),
+        key="tryit_album_start",
+        icon=":material/compare:",
+        on_click=_ask,
+        args=(names,),
         disabled=read_only() or len(models) < 2 or asking.asked(SLOT) is not None,
         help=None if len(models) > 1 else say("tryit.album_two"),
-    )  # fmt: skip
+    )
     asking.watch(SLOT)
     if known is None or getattr(known.asked.request, "points", None) != names:
         return
@@ -66,9 +70,13 @@ def draw(models: Sequence[Side], found: Disagreements) -> None:
     tiles = [Tile(str(one.place), one.picture, _words(one, found)) for one in found.shown]
     chosen: str = recall(CHOSEN, "")
     picture_row(
-        tiles, key="tryit_album", label=say("tryit.album"), chosen=chosen, told=True,
+        tiles,
+        key="tryit_album",
+        label=say("tryit.album"),
+        chosen=chosen,
+        told=True,
         on_pick=lambda ident: remember(CHOSEN, ident),
-    )  # fmt: skip
+    )
     one = next((one for one in found.shown if str(one.place) == chosen), None)
     if one is not None:
         _guesses(models, one, found)

@@ -180,9 +180,7 @@ def _with_truth(told: str, picture: Given) -> str:
     return say("tryit.truth", told=told, label=UserText(picture.truth).md()).strip() if picture.truth else told
 
 
-def _column(
-    model: Side, asked: Answering, answer: Answer | None, classes: Sequence[str], *, several: bool
-) -> None:  # fmt: skip
+def _column(model: Side, asked: Answering, answer: Answer | None, classes: Sequence[str], *, several: bool) -> None:
     key = "tryit_" + re.sub(r"\W", "_", model.id)
     with st.container(border=True, gap="xsmall", key=key):
         st.markdown(heading(model))

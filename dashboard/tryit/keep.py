@@ -41,14 +41,22 @@ def show(picture: Given, dataset: str) -> None:
 def _form(picture: Given, own: Mapping[str, Facts], dataset: str) -> None:
     names = list(own)
     into = st.selectbox(
-        say("tryit.keep_set"), names, index=names.index(dataset) if dataset in own else 0, key="tryit_keep_set",
+        say("tryit.keep_set"),
+        names,
+        index=names.index(dataset) if dataset in own else 0,
+        key="tryit_keep_set",
         format_func=lambda name: UserText(name).plain(),
-    )  # fmt: skip
+    )
     classes: Sequence[str] = own[into]["class_names"]
     label = st.selectbox(
-        say("tryit.keep_class"), classes, index=None, key=f"tryit_keep_class_{into}", accept_new_options=True,
-        format_func=lambda name: UserText(name).plain(), placeholder=say("tryit.keep_placeholder"),
-    )  # fmt: skip
+        say("tryit.keep_class"),
+        classes,
+        index=None,
+        key=f"tryit_keep_class_{into}",
+        accept_new_options=True,
+        format_func=lambda name: UserText(name).plain(),
+        placeholder=say("tryit.keep_placeholder"),
+    )
     st.caption(say("tryit.keep_help"))
     if st.button(
         say("tryit.keep_do"), key="tryit_keep_do", type="primary", disabled=not label or asking.asked(SLOT) is not None
@@ -98,6 +106,8 @@ def _told() -> None:
             return
         st.success(say("tryit.kept", name=UserText(found.dataset).md(), images=found.images))
         st.page_link(
-            "app_pages/data.py", label=say("tryit.keep_open"), icon=":material/folder_open:",
+            "app_pages/data.py",
+            label=say("tryit.keep_open"),
+            icon=":material/folder_open:",
             query_params={news.CHOSEN: found.dataset},
-        )  # fmt: skip
+        )

@@ -34,9 +34,10 @@ def show(models: Sequence[Side]) -> None:
     _take()
     if st.button(
         say("tryit.many_start", count=len(files)) if files else say("tryit.many_none"),
-        key="tryit_many_start", icon=":material/table_view:",
+        key="tryit_many_start",
+        icon=":material/table_view:",
         disabled=not files or read_only() or asking.asked(SLOT) is not None,
-    ):  # fmt: skip
+    ):
         _ask(models, {file.name: file.getvalue() for file in files})
     asking.watch(SLOT)
     wrong: tuple[UserError | UserErrors, str] | None = recall(WRONG, None)
@@ -46,9 +47,14 @@ def show(models: Sequence[Side]) -> None:
     if table is not None:
         st.dataframe(table, hide_index=True, key="tryit_many_table", alt=say("tryit.many"))
         st.download_button(
-            say("components.csv"), components.csv(table), "answers.csv", "text/csv", key="tryit_many_csv",
-            icon=":material/download:", on_click="ignore",
-        )  # fmt: skip
+            say("components.csv"),
+            components.csv(table),
+            "answers.csv",
+            "text/csv",
+            key="tryit_many_csv",
+            icon=":material/download:",
+            on_click="ignore",
+        )
 
 
 def _ask(models: Sequence[Side], files: dict[str, bytes]) -> None:

@@ -50,9 +50,14 @@ def _run(table: pd.DataFrame, runs: Sequence[str], asked: Sequence[str]) -> str:
     names = dict(zip(table["run"], table["run_name"], strict=True))
     begin = str(table.loc[table["id"] == asked[0], "run"].iloc[0]) if asked else runs[0]
     chosen: str = st.selectbox(
-        say("tryit.run"), runs, index=runs.index(begin), key="tryit_run", on_change=put_query, args=(ADDRESS, None),
+        say("tryit.run"),
+        runs,
+        index=runs.index(begin),
+        key="tryit_run",
+        on_change=put_query,
+        args=(ADDRESS, None),
         format_func=lambda run: UserText(names[run]).plain(),
-    )  # fmt: skip
+    )
     return chosen
 
 
@@ -75,9 +80,15 @@ def _models(table: pd.DataFrame, run: str, names: Sequence[str], asked: Sequence
         return _title(next(row for _, row in table[table["id"] == one].iterrows()), run)
 
     found: list[str] = st.multiselect(
-        say("tryit.models"), names, default=[one for one in asked if one in names] or usual, key=key,
-        max_selections=MOST_POINTS, on_change=note, format_func=titled, placeholder=say("forms.choose"),
-    )  # fmt: skip
+        say("tryit.models"),
+        names,
+        default=[one for one in asked if one in names] or usual,
+        key=key,
+        max_selections=MOST_POINTS,
+        on_change=note,
+        format_func=titled,
+        placeholder=say("forms.choose"),
+    )
     return found
 
 

@@ -27,10 +27,16 @@ def choose(models: Sequence[Side]) -> None:
     grey = _is_grey(models[0])
     sources = [name for name in SOURCES if name != "draw" or grey]
     source = st.segmented_control(
-        say("tryit.source"), sources, default=sources[0], required=True, key=f"tryit_source_{grey}",
-        format_func=lambda name: say(f"tryit.source_{name}"), label_visibility="collapsed",
-        on_change=_out_of_sight, args=(models[0].run.id,),
-    )  # fmt: skip
+        say("tryit.source"),
+        sources,
+        default=sources[0],
+        required=True,
+        key=f"tryit_source_{grey}",
+        format_func=lambda name: say(f"tryit.source_{name}"),
+        label_visibility="collapsed",
+        on_change=_out_of_sight,
+        args=(models[0].run.id,),
+    )
     SOURCES[source](models)
     st.caption(say("tryit.privacy"))
 
@@ -52,9 +58,12 @@ def _at_hand(models: Sequence[Side]) -> None:
         give(Given(sample=int(tiles[0].ident), truth=tiles[0].words, run=run))
     now = given(run)
     picture_row(
-        tiles, key="tryit_samples", label=say("tryit.samples"), chosen=str(now.sample) if now else "",
+        tiles,
+        key="tryit_samples",
+        label=say("tryit.samples"),
+        chosen=str(now.sample) if now else "",
         on_pick=lambda ident: give(Given(sample=int(ident), truth=words[ident], run=run)),
-    )  # fmt: skip
+    )
 
 
 def _upload(models: Sequence[Side]) -> None:
@@ -73,8 +82,11 @@ def _draw(models: Sequence[Side]) -> None:
 
 
 SOURCES: Mapping[str, Callable[[Sequence[Side]], None]] = {
-    "samples": _at_hand, "upload": _upload, "camera": _camera, "draw": _draw,
-}  # fmt: skip
+    "samples": _at_hand,
+    "upload": _upload,
+    "camera": _camera,
+    "draw": _draw,
+}
 
 
 def _drawn(data: bytes) -> None:

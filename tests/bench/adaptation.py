@@ -86,11 +86,22 @@ def score(method: str, setting: Mapping[str, Value], seed: int, epochs: int, lab
     labelled = few_labels(data.train, labels, 10, seed)[0] if labels else data.train
     with tempfile.TemporaryDirectory() as folder:
         context = Context(
-            data=data, labelled=labelled, pool=data.train.images[:0], device=torch.device("cpu"), threads=1,
-            precision="float32", image_size=8, weights="none", folder=Path(folder), cache=Path(folder),
-            place=(seed, 0), report=silent, warn=lambda code, message: print(message), cancelled=lambda: False,
+            data=data,
+            labelled=labelled,
+            pool=data.train.images[:0],
+            device=torch.device("cpu"),
+            threads=1,
+            precision="float32",
+            image_size=8,
+            weights="none",
+            folder=Path(folder),
+            cache=Path(folder),
+            place=(seed, 0),
+            report=silent,
+            warn=lambda code, message: print(message),
+            cancelled=lambda: False,
             target=target.unlabelled,
-        )  # fmt: skip
+        )
         model = start("resnet8", context)
         trained = made.controls(model, context)[SOURCE_ONLY]() if method == SOURCE_ONLY else made.apply(model, context)
         parts = (data.validation, data.test, target.test)

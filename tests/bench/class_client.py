@@ -46,9 +46,13 @@ class Client:
         host = f"{self.address.host}:{self.address.port}"
         headers = {"Cookie": self.cookies, "Origin": f"http://{host}"}
         self._socket = await connect(
-            f"ws://{host}/_stcore/stream", subprotocols=["streamlit", "x"], additional_headers=headers,  # type: ignore[list-item]
-            max_size=None, proxy=None, open_timeout=LIMIT,
-        )  # fmt: skip
+            f"ws://{host}/_stcore/stream",
+            subprotocols=["streamlit", "x"],
+            additional_headers=headers,  # type: ignore[list-item]
+            max_size=None,
+            proxy=None,
+            open_timeout=LIMIT,
+        )
         self._listening = asyncio.create_task(self._listen())
 
     async def leave(self) -> None:

@@ -54,9 +54,13 @@ class Subject:
 
 
 SCRATCH: Step = {
-    "stage": "transfer", "method": "fine_tune", "batch": 128, "backbone_rate": 1.0, "layer_decay": 1.0,
+    "stage": "transfer",
+    "method": "fine_tune",
+    "batch": 128,
+    "backbone_rate": 1.0,
+    "layer_decay": 1.0,
     "statistics": "learned",
-}  # fmt: skip
+}
 SUBJECTS = {
     "resnet18": Subject(  # thin: half the channels of the catalog's, cut before the training that counts
         {"dataset": "fashion-mini", "backbone": "resnet18", "weights": "none", "image_size": 28},
@@ -127,9 +131,16 @@ def main() -> None:
 
 def recipe_of(net: str, subject: Subject, row: str, tail: tuple[Step, ...], seeds: int) -> Recipe:
     return recipe_from(
-        {"schema": 1, "name": f"{net}: {row}", **subject.recipe, "seeds": seeds, "threads": 1, "precision": "float32",
-         "steps": [dict(step) for step in subject.steps(tail)]}
-    )  # fmt: skip
+        {
+            "schema": 1,
+            "name": f"{net}: {row}",
+            **subject.recipe,
+            "seeds": seeds,
+            "threads": 1,
+            "precision": "float32",
+            "steps": [dict(step) for step in subject.steps(tail)],
+        }
+    )
 
 
 def performed(store: Workspace, recipe: Recipe) -> Run:

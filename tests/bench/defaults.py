@@ -91,10 +91,19 @@ class Answer:
 def recipe_of(name: str, cell: Cell, value: Value, seeds: int) -> Recipe:
     backbone, steps = QUESTIONS[name].steps(name, cell.net, value)
     return recipe_from(
-        {"schema": 1, "name": f"{name} {value}: {cell}", **SETS[cell.dataset], "backbone": backbone, "weights": "none",
-         "labels": LABELS[cell.labels], "seeds": seeds, "threads": 1, "precision": "float32",
-         "steps": [dict(step) for step in steps]}
-    )  # fmt: skip
+        {
+            "schema": 1,
+            "name": f"{name} {value}: {cell}",
+            **SETS[cell.dataset],
+            "backbone": backbone,
+            "weights": "none",
+            "labels": LABELS[cell.labels],
+            "seeds": seeds,
+            "threads": 1,
+            "precision": "float32",
+            "steps": [dict(step) for step in steps],
+        }
+    )
 
 
 def answer_of(run: Run, step: int) -> Answer:

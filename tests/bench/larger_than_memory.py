@@ -88,9 +88,12 @@ def watched(name: str, arguments: Sequence[str], workspace: Path, limit: int) ->
     command = [sys.executable, "-m", "core.cli", *arguments, "--workspace", str(workspace)]
     began, anonymous, resident = time.monotonic(), 0, 0
     with subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (limit, limit)),
-    ) as process:  # fmt: skip
+    ) as process:
         whole = psutil.Process(process.pid)
         while process.poll() is None:
             found = [memory(one) for one in (whole, *children(whole))]

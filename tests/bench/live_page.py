@@ -33,9 +33,17 @@ def begun(workspace: Workspace) -> Run:
     run = workspace.create_run((RECIPES / "demo.toml").read_text(encoding="utf-8"))
     latency = Latency(runtime="onnxruntime", device="cpu", threads=1, batch=1, n=9, p50=4.0, p95=5.0, noisy=False)
     point = Point(
-        step=0, stage="transfer", method="linear_probe", name="efficientnet_lite0", accuracy=0.8, accuracy_low=0.78,
-        accuracy_high=0.82, validation_accuracy=0.8, bytes=13_470_000, latency_ms=latency,
-    )  # fmt: skip
+        step=0,
+        stage="transfer",
+        method="linear_probe",
+        name="efficientnet_lite0",
+        accuracy=0.8,
+        accuracy_low=0.78,
+        accuracy_high=0.82,
+        validation_accuracy=0.8,
+        bytes=13_470_000,
+        latency_ms=latency,
+    )
     run.emit(RunStarted(os.getpid(), {"device": "CPU", "threads": "2"}))
     run.emit(StepStarted(0, "transfer", "linear_probe", "efficientnet_lite0", 1))
     run.emit(Measured("point", 0, point), StepFinished(0, 3.0))

@@ -84,11 +84,23 @@ class Bench:
         """Of a step with nothing in its caches."""
         home = self.folder / f"{name}-{seed}"
         return Context(
-            data=self.data, labelled=self.data.train, pool=self.data.train.images[:0], device=torch.device("cpu"),
-            threads=1, precision="auto", image_size=SIZE, weights="none", folder=home / "steps", cache=home / "cache",
-            place=(seed, 0), report=silent, warn=lambda code, message: None, cancelled=lambda: False, source=source,
+            data=self.data,
+            labelled=self.data.train,
+            pool=self.data.train.images[:0],
+            device=torch.device("cpu"),
+            threads=1,
+            precision="auto",
+            image_size=SIZE,
+            weights="none",
+            folder=home / "steps",
+            cache=home / "cache",
+            place=(seed, 0),
+            report=silent,
+            warn=lambda code, message: None,
+            cancelled=lambda: False,
+            source=source,
             bfloat16=bfloat16_units(),
-        )  # fmt: skip
+        )
 
     def fresh(self, seed: int, width: int) -> Model:
         """A resnet8 with the seed's random weights."""
@@ -201,7 +213,8 @@ def by_torchdistill(teacher: nn.Module, student: nn.Module, data: TensorDataset,
     config = {
         "num_epochs": epochs,
         "train_data_loader": {
-            "dataset_id": "train", "sampler": {"class_or_func": RandomSampler},
+            "dataset_id": "train",
+            "sampler": {"class_or_func": RandomSampler},
             "kwargs": {"batch_size": BATCH, "drop_last": True},
         },
         "teacher": {**plain, "requires_grad": False},
@@ -209,7 +222,7 @@ def by_torchdistill(teacher: nn.Module, student: nn.Module, data: TensorDataset,
         "optimizer": {"key": "SGD", "kwargs": {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-4}},
         "scheduler": {"key": "CosineAnnealingLR", "kwargs": {"T_max": epochs}},
         "criterion": {"key": "WeightedSumLoss", "kwargs": {"sub_terms": terms}},
-    }  # fmt: skip
+    }
     box = DistillationBox(
         copy.deepcopy(teacher), student, {"train": data}, config, torch.device("cpu"), None, False, 1.0, None
     )
@@ -267,9 +280,12 @@ def pruning(bench: Bench, pairs: int) -> Row:
     def theirs(seed: int) -> Model:
         net = copy.deepcopy(dense.net).eval()
         pruner = torch_pruning.pruner.MagnitudePruner(
-            net, torch.zeros(1, 1, SIZE, SIZE), torch_pruning.importance.MagnitudeImportance(p=2),
-            pruning_ratio=0.5, ignored_layers=[head_layer(net)],
-        )  # fmt: skip
+            net,
+            torch.zeros(1, 1, SIZE, SIZE),
+            torch_pruning.importance.MagnitudeImportance(p=2),
+            pruning_ratio=0.5,
+            ignored_layers=[head_layer(net)],
+        )
         pruner.step()
         return dense.with_net(by_hand(net, bench.tensors(dense, bench.data.train), epochs, rate=0.02))
 

@@ -79,10 +79,21 @@ def taught(name: str, seed: int, least: int, batch: int) -> Score:
 
 def bench_of(data: Dataset, seed: int, folder: Path) -> Context:
     return Context(
-        data=data, labelled=data.train, pool=data.train.images[:0], device=torch.device("cpu"), threads=1,
-        precision="float32", image_size=64, weights="default", folder=folder / "probe", cache=folder / "cache",
-        place=(seed, 0), report=silent, warn=lambda code, message: None, cancelled=lambda: False,
-    )  # fmt: skip
+        data=data,
+        labelled=data.train,
+        pool=data.train.images[:0],
+        device=torch.device("cpu"),
+        threads=1,
+        precision="float32",
+        image_size=64,
+        weights="default",
+        folder=folder / "probe",
+        cache=folder / "cache",
+        place=(seed, 0),
+        report=silent,
+        warn=lambda code, message: None,
+        cancelled=lambda: False,
+    )
 
 
 def bundled(name: str, size: int, labels: int, seed: int) -> tuple[Dataset, Split]:
@@ -101,9 +112,15 @@ def photographs(count: int, seed: int) -> tuple[Dataset, Split]:
     draw = torch.Generator().manual_seed(1000 + seed)
     train, few, rest, test = (textures(number, draw) for number in (count, 20, 200, 400))
     data = replace(
-        load_dataset("digits", 8), name="photos", title="Textures", classes=("rows", "columns", "grid", "rings"),
-        train=train, validation=few, test=test, content_hash=f"photos-{count}-{seed}",
-    )  # fmt: skip
+        load_dataset("digits", 8),
+        name="photos",
+        title="Textures",
+        classes=("rows", "columns", "grid", "rings"),
+        train=train,
+        validation=few,
+        test=test,
+        content_hash=f"photos-{count}-{seed}",
+    )
     return data, rest
 
 

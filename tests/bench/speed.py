@@ -108,10 +108,21 @@ def probe(folder: Path) -> tuple[Row, list[str]]:
 
     def context(cache: Path) -> Context:
         return Context(
-            data=data, labelled=data.train, pool=data.train.images[:0], device=torch.device("cpu"), threads=1,
-            precision="float32", image_size=size, weights="none", folder=folder, cache=cache, place=(0, 0),
-            report=silent, warn=lambda code, message: None, cancelled=lambda: False,
-        )  # fmt: skip
+            data=data,
+            labelled=data.train,
+            pool=data.train.images[:0],
+            device=torch.device("cpu"),
+            threads=1,
+            precision="float32",
+            image_size=size,
+            weights="none",
+            folder=folder,
+            cache=cache,
+            place=(0, 0),
+            report=silent,
+            warn=lambda code, message: None,
+            cancelled=lambda: False,
+        )
 
     def ours(l2: float) -> tuple[float, float]:
         began, worked = time.perf_counter(), time.process_time()

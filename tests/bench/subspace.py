@@ -62,10 +62,22 @@ def score(name: str, seed: int, labels: int, backbone: str, folder: Path) -> Sco
     target = matched(data, other, lambda code, message: print(message))
     labelled = few_labels(data.train, labels, len(data.classes), seed)[0] if labels else data.train
     context = Context(
-        data=data, labelled=labelled, pool=data.train.images[:0], device=torch.device("cpu"), threads=1,
-        precision="float32", image_size=size, weights="default", folder=folder, cache=folder, place=(seed, 0),
-        report=report, warn=lambda code, message: print(message), cancelled=lambda: False, target=target.unlabelled,
-    )  # fmt: skip
+        data=data,
+        labelled=labelled,
+        pool=data.train.images[:0],
+        device=torch.device("cpu"),
+        threads=1,
+        precision="float32",
+        image_size=size,
+        weights="default",
+        folder=folder,
+        cache=folder,
+        place=(seed, 0),
+        report=report,
+        warn=lambda code, message: print(message),
+        cancelled=lambda: False,
+        target=target.unlabelled,
+    )
     model = build("transfer", method, **options).apply(start(backbone, context), context)
     quiet = replace(context, report=silent)
     return Score(best[0], *(evaluate(model, part, quiet).accuracy for part in (data.test, target.test)))

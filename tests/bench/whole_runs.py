@@ -114,8 +114,12 @@ def seeds(bench: Bench) -> Seconds:
 
 
 SCENARIOS: dict[str, Callable[[Bench], Seconds]] = {
-    "demo": demo, "demo reused": reused, "12 temperatures": sweep, "2 runs": queue, "5 seeds": seeds,
-}  # fmt: skip
+    "demo": demo,
+    "demo reused": reused,
+    "12 temperatures": sweep,
+    "2 runs": queue,
+    "5 seeds": seeds,
+}
 
 
 def _warmed(recipe: Recipe, temperature: float) -> Recipe:

@@ -148,8 +148,10 @@ NOBODY = "0" * 13 + "-ffffff"
 @pytest.mark.parametrize(
     ("words", "field", "allowed"),
     [
-        *(((verb, NOBODY), "run", "a run in this workspace")
-          for verb in ("show", "cancel", "resume", "delete", "sensitivity")),
+        *(
+            ((verb, NOBODY), "run", "a run in this workspace")
+            for verb in ("show", "cancel", "resume", "delete", "sensitivity")
+        ),
         (("export", NOBODY, "--out", "b"), "run", "a run in this workspace"),
         (("profile", "resnet18", "--classes", "1000000000000"), "classes", "from 1 to 100000"),
         (("profile", "resnet18", "--classes", "-1"), "classes", "from 1 to 100000"),
@@ -176,7 +178,7 @@ NOBODY = "0" * 13 + "-ffffff"
         (("export", NOBODY, "--out", ""), "--out", "a folder"),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_a_refused_command_makes_no_workspace(
     workspace: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], field: str, allowed: str
 ) -> None:
@@ -199,9 +201,12 @@ def test_what_only_looks_makes_no_workspace(workspace: Path, capsys: pytest.Capt
 @pytest.mark.parametrize("words", [("--workspace", ""), ("--workspace=",), ("--workspace", "  ")])
 @pytest.mark.parametrize("command", [("runs",), ("list", "datasets"), ("dashboard",)])
 def test_a_blank_workspace_is_not_the_folder_we_are_in(
-    command: tuple[str, ...], words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    command: tuple[str, ...],
+    words: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.chdir(tmp_path)
     run(*command, *words, "--json", code=2)
     assert printed(capsys)["errors"][0]["code"] == "blank_path"
@@ -217,9 +222,12 @@ def test_a_blank_workspace_is_not_the_folder_we_are_in(
     ],
 )
 def test_ctrl_c_says_what_became_of_it(
-    words: tuple[str, ...], outcome: str, workspace: Path, capsys: pytest.CaptureFixture[str],
+    words: tuple[str, ...],
+    outcome: str,
+    workspace: Path,
+    capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 

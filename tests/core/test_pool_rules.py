@@ -24,8 +24,17 @@ DISTIL = '[[steps]]\nstage = "distill"\nmethod = "kd"\n{options}'
 
 
 def catalog() -> Catalog:
-    frames = {"name": "frames", "title": "frames", "classes": 0, "images": 90, "train": 90, "unlabelled": True,
-              "tests": 0, "class_names": [], "where": "own"}  # fmt: skip
+    frames = {
+        "name": "frames",
+        "title": "frames",
+        "classes": 0,
+        "images": 90,
+        "train": 90,
+        "unlabelled": True,
+        "tests": 0,
+        "class_names": [],
+        "where": "own",
+    }
     tested = {**frames, "name": "tested", "tests": 5, "train": 85, "classes": 1, "class_names": ["7"]}
     strange = {**tested, "name": "strange", "class_names": ["cats"]}
     return load_catalog().with_datasets({"frames": frames, "tested": tested, "strange": strange})

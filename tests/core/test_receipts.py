@@ -31,17 +31,33 @@ def test_every_number_can_be_derived_again(whole: list[Document]) -> None:
 @pytest.mark.parametrize(
     "place",
     [
-        ("accuracy",), ("validation_accuracy",), ("bytes",), ("compressed_bytes",), ("params",), ("macs",),
-        ("latency_ms", "p50"), ("latency_ms", "p95"), ("latency_ms", "n"), ("receipt", "layers", "touched"),
-        ("receipt", "int8_layers"), ("receipt", "file", "numbers"), ("receipt", "file", "folded_params"),
-        ("spread", "macro_f1"), ("spread", "balanced_accuracy"), ("spread", "worst_recall"),
+        ("accuracy",),
+        ("validation_accuracy",),
+        ("bytes",),
+        ("compressed_bytes",),
+        ("params",),
+        ("macs",),
+        ("latency_ms", "p50"),
+        ("latency_ms", "p95"),
+        ("latency_ms", "n"),
+        ("receipt", "layers", "touched"),
+        ("receipt", "int8_layers"),
+        ("receipt", "file", "numbers"),
+        ("receipt", "file", "folded_params"),
+        ("spread", "macro_f1"),
+        ("spread", "balanced_accuracy"),
+        ("spread", "worst_recall"),
         ("spread", "top5_accuracy"),
-        ("receipt", "calibration_error"), ("receipt", "same_answer_as_before"), ("receipt", "bytes_fp32", "before"),
-        ("receipt", "bytes_first", "times_smaller"), ("receipt", "latency_before", "ms"),
-        ("receipt", "latency_first", "predicted_by_macs"), ("receipt", "kernels", 0, "count"),
+        ("receipt", "calibration_error"),
+        ("receipt", "same_answer_as_before"),
+        ("receipt", "bytes_fp32", "before"),
+        ("receipt", "bytes_first", "times_smaller"),
+        ("receipt", "latency_before", "ms"),
+        ("receipt", "latency_first", "predicted_by_macs"),
+        ("receipt", "kernels", 0, "count"),
     ],
     ids=lambda place: ".".join(map(str, place)),
-)  # fmt: skip
+)
 def test_a_number_that_is_not_so_is_noticed(finished: Run, whole: list[Document], place: tuple[str | int, ...]) -> None:
     """The check itself, on a receipt with one number changed by a tenth, or by one."""
     points, data = copy.deepcopy(whole), load_dataset("digits", 8)

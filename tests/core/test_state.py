@@ -29,17 +29,32 @@ def point(step: int, p50: float, control: str | None = None) -> Point:
         runtime="onnxruntime", device="cpu", threads=1, batch=1, n=50, p50=p50, p95=1.01 * p50, noisy=False
     )
     return Point(
-        step=step, stage=("transfer", "prune")[step], method="m", name=control or f"step {step}", control=control,
-        accuracy=0.8, accuracy_low=0.7, accuracy_high=0.9, validation_accuracy=0.8, bytes=1000, latency_ms=latency,
-    )  # fmt: skip
+        step=step,
+        stage=("transfer", "prune")[step],
+        method="m",
+        name=control or f"step {step}",
+        control=control,
+        accuracy=0.8,
+        accuracy_low=0.7,
+        accuracy_high=0.9,
+        validation_accuracy=0.8,
+        bytes=1000,
+        latency_ms=latency,
+    )
 
 
 FIRST = Measured("point", 0, point(0, 4.0))
 SECOND = Measured("point", 0, point(1, 1.0))
 TWIN = Measured("control", 0, point(1, 1.0, "random_pruning"))
 RESUMED: tuple[AnyEvent, ...] = (
-    RunStarted(1, SLOW), FIRST, RunInterrupted("off"), RunStarted(2, FAST), SECOND, TWIN, RunFinished()
-)  # fmt: skip
+    RunStarted(1, SLOW),
+    FIRST,
+    RunInterrupted("off"),
+    RunStarted(2, FAST),
+    SECOND,
+    TWIN,
+    RunFinished(),
+)
 
 
 @pytest.fixture
@@ -80,8 +95,9 @@ def test_the_summary_keeps_it_when_the_log_is_damaged(run: Run) -> None:
     again = Run(run.folder)
     assert environments(again.state()) == [SLOW, FAST, FAST]
     assert again.summary().environments == (
-        (SLOW, again.summary().points[:1]), (FAST, (again.summary().points[1], *again.summary().controls))
-    )  # fmt: skip
+        (SLOW, again.summary().points[:1]),
+        (FAST, (again.summary().points[1], *again.summary().controls)),
+    )
 
 
 def test_no_speed_is_told_of_latencies_of_unlike_machines() -> None:
@@ -107,9 +123,10 @@ def test_the_table_has_the_environment_of_each_point(run: Run) -> None:
 
 def test_the_model_card_names_the_points_own_machine(run: Run) -> None:
     card: dict[str, Any] = {
-        "classes": ["a"], "backbone": "resnet8",
+        "classes": ["a"],
+        "backbone": "resnet8",
         "preprocessing": {"channels": 1, "size": 28, "mean": [0.5], "std": [0.5]},
-    }  # fmt: skip
+    }
     cards = [model_card(run, one, card) for one in run.summary().points]
     assert ["Slow CPU" in one for one in cards] == [True, False]
     assert ["Fast CPU" in one for one in cards] == [False, True]

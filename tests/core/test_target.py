@@ -103,11 +103,17 @@ def test_several_seeds_are_one_accuracy_on_the_target_with_whiskers() -> None:
     told = ((0.5, 0.6), (0.7, 0.7), (0.6, 0.95))
     own, *others = (
         Point(
-            step=0, stage="transfer", method="dann", name="n", accuracy=here, target_accuracy=there,
-            target_accuracy_low=there - 0.01, target_accuracy_high=there + 0.01,
+            step=0,
+            stage="transfer",
+            method="dann",
+            name="n",
+            accuracy=here,
+            target_accuracy=there,
+            target_accuracy_low=there - 0.01,
+            target_accuracy_high=there + 0.01,
         )
         for here, there in told
-    )  # fmt: skip
+    )
     assert own.on_target == 0.6
     assert own.target_whiskers == (0.59, 0.61)
     found = own.with_replicas(others)

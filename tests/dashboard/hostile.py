@@ -74,12 +74,13 @@ def furnish(workspace: Workspace, text: str) -> dict[str, Run]:
     dataset(workspace, text)
     ends: dict[str, AnyEvent | None] = {
         "finished": RunFinished(),
-        "failed": RunFailed({"code": text, "field": text, "given": text, "allowed": text, "fix": text,
-                             "message": text}, text),
+        "failed": RunFailed(
+            {"code": text, "field": text, "given": text, "allowed": text, "fix": text, "message": text}, text
+        ),
         "interrupted": RunInterrupted(text),
         "paused": RunPaused(text),
         "running": None,
-    }  # fmt: skip
+    }
     return {name: run(workspace, text, end) for name, end in ends.items()}
 
 
@@ -125,10 +126,21 @@ def point(step: int, text: str, artifact: str | None) -> Point:
         "latency_first": {"ms": 1.0, "ms_now": 2.0, "withheld": text},
     }
     return Point(
-        step=step, stage=STAGES[step][0], method=STAGES[step][1], name=text, accuracy=0.8 - step / 50,
-        accuracy_low=0.7, accuracy_high=0.9, validation_accuracy=0.8 - step / 50, bytes=10 ** (7 - step),
-        params=1000, macs=10_000, latency_ms=timed, artifact=artifact, receipt=receipt,
-    )  # fmt: skip
+        step=step,
+        stage=STAGES[step][0],
+        method=STAGES[step][1],
+        name=text,
+        accuracy=0.8 - step / 50,
+        accuracy_low=0.7,
+        accuracy_high=0.9,
+        validation_accuracy=0.8 - step / 50,
+        bytes=10 ** (7 - step),
+        params=1000,
+        macs=10_000,
+        latency_ms=timed,
+        artifact=artifact,
+        receipt=receipt,
+    )
 
 
 def answers(made: Run, step: int, text: str) -> str:
@@ -149,8 +161,14 @@ def dataset(workspace: Workspace, text: str) -> Path:
     folder = make_folder(workspace.datasets / f"own-{len(list(workspace.datasets.iterdir())):064x}")
     images = [{"file": "0" * 64, "label": n % 2, "split": "train", "name": text} for n in range(40)]
     card = {
-        "schema_version": 1, "name": on_one_line(text), "classes": [text, f"other {text}"], "channels": 3, "side": 0,
-        "images": images, "skipped": [{"file": text, "reason": text}], "warnings": [text],
-    }  # fmt: skip
+        "schema_version": 1,
+        "name": on_one_line(text),
+        "classes": [text, f"other {text}"],
+        "channels": 3,
+        "side": 0,
+        "images": images,
+        "skipped": [{"file": text, "reason": text}],
+        "warnings": [text],
+    }
     write_atomic(folder / "dataset.json", json.dumps(card).encode())
     return folder

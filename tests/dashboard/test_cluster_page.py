@@ -29,9 +29,18 @@ def measured(store: Workspace, processor: str, p50: float) -> None:
     )
     where = {"node": f"vm {NASTY[0]}", "processor": processor}
     point = Point(
-        step=0, stage="transfer", method="fine_tune", name="n", accuracy=0.9, accuracy_low=0.8, accuracy_high=0.95,
-        validation_accuracy=0.9, bytes=1000, latency_ms=latency, receipt={"measured_on": {**where}},
-    )  # fmt: skip
+        step=0,
+        stage="transfer",
+        method="fine_tune",
+        name="n",
+        accuracy=0.9,
+        accuracy_low=0.8,
+        accuracy_high=0.95,
+        validation_accuracy=0.9,
+        bytes=1000,
+        latency_ms=latency,
+        receipt={"measured_on": {**where}},
+    )
     run.emit(RunStarted(1, {"processor": "the last one", "device": "CPU", "threads": "1", "node": where["node"]}))
     run.emit(Measured("point", 0, point), RunFinished())
 

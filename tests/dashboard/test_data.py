@@ -120,8 +120,11 @@ def test_classes_that_are_alike_are_asked_about(workspace: Workspace, tmp_path: 
 
 
 def test_several_levels_are_offered_with_their_counts(workspace: Workspace, tmp_path: Path) -> None:
-    files = {f"{time}/{name}": data for time in ("day", "night") for name, data in
-             {**pngs("cats", 4, 9 * len(time)), **pngs("dogs", 4, 90 * len(time))}.items()}  # fmt: skip
+    files = {
+        f"{time}/{name}": data
+        for time in ("day", "night")
+        for name, data in {**pngs("cats", 4, 9 * len(time)), **pngs("dogs", 4, 90 * len(time))}.items()
+    }
     app = imported(shown("data"), unpacked(tmp_path / "given", files), "pets")
     labels = [button.label for button in app.button if str(button.key).startswith("data_choice_")]
     assert any("day (8)" in label for label in labels)

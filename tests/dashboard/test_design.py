@@ -35,14 +35,37 @@ st.navigation([design, live]).run()
 """
 ANSWER: dict[str, Any] = {
     "rows": [
-        {"step": 0, "stage": "transfer", "method": "linear_probe", "name": "big · Linear probe", "params": 3_400_000,
-         "macs": 31_400_000, "bytes": 13_470_000, "exact": True, "why": ""},
-        {"step": 2, "stage": "prune", "method": "l2", "name": "<b>small</b>", "params": 20_000,
-         "macs": 2_000_000, "bytes": 82_000, "exact": False, "why": "a global ranking needs trained weights"},
+        {
+            "step": 0,
+            "stage": "transfer",
+            "method": "linear_probe",
+            "name": "big · Linear probe",
+            "params": 3_400_000,
+            "macs": 31_400_000,
+            "bytes": 13_470_000,
+            "exact": True,
+            "why": "",
+        },
+        {
+            "step": 2,
+            "stage": "prune",
+            "method": "l2",
+            "name": "<b>small</b>",
+            "params": 20_000,
+            "macs": 2_000_000,
+            "bytes": 82_000,
+            "exact": False,
+            "why": "a global ranking needs trained weights",
+        },
     ],
-    "seconds": 55.0, "seconds_low": 40.0, "seconds_high": 80.0, "memory_bytes": 900_000_000, "device": "cpu",
-    "image_size": 64, "notes": [{"code": "download", "values": {"backbone": "![](http://x)", "megabytes": "12"}}],
-}  # fmt: skip
+    "seconds": 55.0,
+    "seconds_low": 40.0,
+    "seconds_high": 80.0,
+    "memory_bytes": 900_000_000,
+    "device": "cpu",
+    "image_size": 64,
+    "notes": [{"code": "download", "values": {"backbone": "![](http://x)", "megabytes": "12"}}],
+}
 
 
 class Answers:

@@ -24,35 +24,93 @@ from dashboard.i18n import FOLDER, engine_phrases, speaking
 ROOT = Path(__file__).resolve().parents[2]
 # what speaks to a terminal, to a log or in a file, whose language is English; its refusals are told on pages too
 ALOUD = (
-    "core/classroom/checks.py", "core/cli.py", "core/commands/", "core/comparison/closing_words.py",
-    "core/comparison/controls.py", "core/engine/catalog_writer.py", "core/engine/data/lettering.py",
-    "core/engine/measure/calibration.py", "core/engine/measure/complexity.py", "core/engine/method.py",
-    "core/engine/rank.py", "core/exchange/event_file.py", "core/hardware/here.py", "core/recipe_options.py",
-    "core/run_files/bundle.py", "core/run_files/recovery.py", "core/search/report.py", "core/search/words.py",
-    "core/storage/cache.py", "core/storage/file_checks.py", "core/storage/verify.py",
-)  # fmt: skip
+    "core/classroom/checks.py",
+    "core/cli.py",
+    "core/commands/",
+    "core/comparison/closing_words.py",
+    "core/comparison/controls.py",
+    "core/engine/catalog_writer.py",
+    "core/engine/data/lettering.py",
+    "core/engine/measure/calibration.py",
+    "core/engine/measure/complexity.py",
+    "core/engine/method.py",
+    "core/engine/rank.py",
+    "core/exchange/event_file.py",
+    "core/hardware/here.py",
+    "core/recipe_options.py",
+    "core/run_files/bundle.py",
+    "core/run_files/recovery.py",
+    "core/search/report.py",
+    "core/search/words.py",
+    "core/storage/cache.py",
+    "core/storage/file_checks.py",
+    "core/storage/verify.py",
+)
 COMMANDS = ("core/commands/", "core/cli.py")  # whose refusals too are told in a terminal alone
 # calls whose texts are told in both languages, or by Python to programmers
 QUIET = {
-    "ArgumentParser", "AssertionError", "EOFError", "FileNotFoundError", "KeyError", "Option", "OSError",
-    "RuntimeError", "TypeError", "UnicodeError", "ValueError", "Words", "add_argument", "compile", "debug",
-    "filterwarnings", "info", "knob",
-}  # fmt: skip
+    "ArgumentParser",
+    "AssertionError",
+    "EOFError",
+    "FileNotFoundError",
+    "KeyError",
+    "Option",
+    "OSError",
+    "RuntimeError",
+    "TypeError",
+    "UnicodeError",
+    "ValueError",
+    "Words",
+    "add_argument",
+    "compile",
+    "debug",
+    "filterwarnings",
+    "info",
+    "knob",
+}
 PASSED_ON = ("core/lessons/references.py",)  # whose ValueErrors become a part of a refusal
 # names and marks, and words that a person or another program says
 NAMES = {
-    " or ", "%Y-%m-%d %H:%M", "Ankle boot", "Apple GPU ({})", "Cannot declare", "Cannot mutate", "Cannot overwrite",
-    "Disk quota exceeded", "Extension modules:", "No space left on device",
-   
-    "Selection({} of {} images)", "Unable to allocate",
-    "Unset CONDENSER_FAILPOINT; it is there for tests.", "allocate memory", "as the libraries do",
-    "assets/make_glyphs.py, from Debian's font packages", "at line (\\d+)", "augment beside", "camera raw",
-    "can't allocate memory", "channels last", "desktop db", "desktop df", "ersion mismatch", "flip and crop",
-    "model name", "network trash folder", "no gain in {}", "not enough memory",
-    "nothing, or one of {} with a number, such as enospc:3 or eio:1+", "onnxruntime on CUDA",
-    "onnxruntime's own threads, which spin where there are several", "property list", "range test", "row {}.png",
-    "share of 1", "system volume information", "temporary items", "tensor cores",
-}  # fmt: skip
+    " or ",
+    "%Y-%m-%d %H:%M",
+    "Ankle boot",
+    "Apple GPU ({})",
+    "Cannot declare",
+    "Cannot mutate",
+    "Cannot overwrite",
+    "Disk quota exceeded",
+    "Extension modules:",
+    "No space left on device",
+    "Selection({} of {} images)",
+    "Unable to allocate",
+    "Unset CONDENSER_FAILPOINT; it is there for tests.",
+    "allocate memory",
+    "as the libraries do",
+    "assets/make_glyphs.py, from Debian's font packages",
+    "at line (\\d+)",
+    "augment beside",
+    "camera raw",
+    "can't allocate memory",
+    "channels last",
+    "desktop db",
+    "desktop df",
+    "ersion mismatch",
+    "flip and crop",
+    "model name",
+    "network trash folder",
+    "no gain in {}",
+    "not enough memory",
+    "nothing, or one of {} with a number, such as enospc:3 or eio:1+",
+    "onnxruntime on CUDA",
+    "onnxruntime's own threads, which spin where there are several",
+    "property list",
+    "range test",
+    "row {}.png",
+    "share of 1",
+    "system volume information",
+    "temporary items",
+    "tensor cores",
+}
 NAMED = re.compile(r"[A-Z][\w.-]*( [A-Z\d][\w.-]*)*( \([A-Z]\w*( [A-Z]\w*)*\))?")  # a licence that is but a name
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 PLACE = re.compile(r"{[^{}]*}")
@@ -187,31 +245,23 @@ def engine_phrases_of(subject: str) -> dict[str, str]:
 SAID = {
     "3 images rotated upright by their EXIF data: a.jpg, b.jpg …": "3 张图片已按 EXIF 信息转正：a.jpg、b.jpg …",
     "classes were taken from the folders cats (3) (inside each of day, night); not taken as classes: x; if that is "
-    "wrong, choose the level with --classes-from":
-        "类别取自 day、night 各自之中的文件夹 cats (3)；未作为类别：x；如果不对，请用 --classes-from 选择层级",
-    "class folders without usable images: cups (empty, or only hidden files); bowls (3 × damaged or cut off)":
-        "没有可用图片的类别文件夹：cups（为空，或只有隐藏文件）；bowls（3 × 损坏或不完整）",
-    "steps.1: the student resnet56 (853,018 parameters) is larger than its teacher resnet20 (272,474).":
-        "steps.1：学生 resnet56（853,018 个参数）比其教师 resnet20（272,474 个）更大。",
-    "no gain in latency (0.1 → 0.2 ms): 3 of 10 layers ran integer kernels, and why that is not faster is not known":
-        "延迟没有改善（0.1 → 0.2 ms）：10 层中有 3 层使用整数内核，为何没有更快尚不清楚",
+    "wrong, choose the level with --classes-from": "类别取自 day、night 各自之中的文件夹 cats (3)；未作为类别：x；如果不对，请用 --classes-from 选择层级",  # noqa: E501
+    "class folders without usable images: cups (empty, or only hidden files); bowls (3 × damaged or cut off)": "没有可用图片的类别文件夹：cups（为空，或只有隐藏文件）；bowls（3 × 损坏或不完整）",  # noqa: E501
+    "steps.1: the student resnet56 (853,018 parameters) is larger than its teacher resnet20 (272,474).": "steps.1：学生 resnet56（853,018 个参数）比其教师 resnet20（272,474 个）更大。",  # noqa: E501
+    "no gain in latency (0.1 → 0.2 ms): 3 of 10 layers ran integer kernels, and why that is not faster is not known": "延迟没有改善（0.1 → 0.2 ms）：10 层中有 3 层使用整数内核，为何没有更快尚不清楚",  # noqa: E501
     "twin without a teacher: Training did not improve on the network that came in (91.2 % on validation): its weights "
     "are kept.": "无教师的孪生网络：训练没有超过输入的网络（验证集上 91.2 %）：保留其权重。",
     "Adapting on the 3 classes that a and b share. Other classes of a are left out of training and test: x. b does not "
-    "have these classes: y.":
-        "在 a 与 b 共有的 3 个类别上进行域适应。a 的其他类别未用于训练和测试：x。b 没有这些类别：y。",
-    "40 images make fewer than 8 batches of 64: batches of 5, 8 steps an epoch, in which each passes about 2 times.":
-        "40 张图像不足 8 批（每批 64 张）：每批 5 张，每轮 8 步，每张图像约经过 2 次。",
+    "have these classes: y.": "在 a 与 b 共有的 3 个类别上进行域适应。a 的其他类别未用于训练和测试：x。b 没有这些类别：y。",  # noqa: E501
+    "40 images make fewer than 8 batches of 64: batches of 5, 8 steps an epoch, in which each passes about 2 times.": "40 张图像不足 8 批（每批 64 张）：每批 5 张，每轮 8 步，每张图像约经过 2 次。",  # noqa: E501
     "keep with own/mine: a, b and 1,200 more": "对 own/mine 使用 keep：a、b，另有 1,200 个",
-    "class folders without usable images: salt, pepper and oil (empty, or only hidden files)":
-        "没有可用图片的类别文件夹：salt, pepper and oil（为空，或只有隐藏文件）",
+    "class folders without usable images: salt, pepper and oil (empty, or only hidden files)": "没有可用图片的类别文件夹：salt, pepper and oil（为空，或只有隐藏文件）",  # noqa: E501
     "cups.zip: its directory is cut off": "cups.zip：目录不完整",
     "a whole number from 1 to 50": "1 到 50 之间的整数",
     "Did you mean 'kd'?": "是否指 'kd'？",
     "steps.1 (prune.l2) after steps.0 (quantize.static)": "steps.0 (quantize.static) 之后的 steps.1 (prune.l2)",
-    "the disk is full: writing /tmp/x needs 3 MB, 1 MB are free. Free at least 2 MB, then resume":
-        "磁盘已满：写入 /tmp/x 需要 3 MB，可用空间为 1 MB。请释放至少 2 MB，然后继续",
-}  # fmt: skip
+    "the disk is full: writing /tmp/x needs 3 MB, 1 MB are free. Free at least 2 MB, then resume": "磁盘已满：写入 /tmp/x 需要 3 MB，可用空间为 1 MB。请释放至少 2 MB，然后继续",  # noqa: E501
+}
 
 
 @pytest.mark.parametrize("english", SAID)

@@ -12,11 +12,19 @@ from core.events import RunFinished
 from tests.browser import SLOW, Site, Watched, wait_until_drawn
 from tests.dashboard.test_pages import PAGES, address, make
 
-TITLES = {"home": "Condenser", "data": "Data · Condenser", "backbones": "Backbones · Condenser",
-          "design": "Design · Condenser", "live": "Live · Condenser", "search": "Search · Condenser",
-          "tradeoffs": "Trade-offs · Condenser", "inspect": "Inspect · Condenser",
-          "tryit": "Try it · Condenser", "learn": "Learn · Condenser",
-          "glossary": "Glossary · Condenser"}  # fmt: skip
+TITLES = {
+    "home": "Condenser",
+    "data": "Data · Condenser",
+    "backbones": "Backbones · Condenser",
+    "design": "Design · Condenser",
+    "live": "Live · Condenser",
+    "search": "Search · Condenser",
+    "tradeoffs": "Trade-offs · Condenser",
+    "inspect": "Inspect · Condenser",
+    "tryit": "Try it · Condenser",
+    "learn": "Learn · Condenser",
+    "glossary": "Glossary · Condenser",
+}
 RING = """() => {
   const channels = (text) => (text.match(/[\\d.]+/g) ?? []).map(Number);
   const linear = (v) => (v / 255 <= 0.03928 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4);

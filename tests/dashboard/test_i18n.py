@@ -21,11 +21,41 @@ FILES = sorted((ROOT / "dashboard").rglob("*.py"))
 SPOKEN = {"say", "template", "known"}
 # of Streamlit's and plotly's calls: what a person reads
 READ = {
-    "button", "caption", "checkbox", "download_button", "error", "expander", "header", "info", "markdown", "metric",
-    "number_input", "page_link", "popover", "radio", "segmented_control", "select_slider", "selectbox", "slider",
-    "subheader", "success", "tabs", "text", "text_area", "text_input", "title", "toast", "toggle", "warning", "write",
-    "multiselect", "file_uploader", "dialog", "pills", "link_button",
-}  # fmt: skip
+    "button",
+    "caption",
+    "checkbox",
+    "download_button",
+    "error",
+    "expander",
+    "header",
+    "info",
+    "markdown",
+    "metric",
+    "number_input",
+    "page_link",
+    "popover",
+    "radio",
+    "segmented_control",
+    "select_slider",
+    "selectbox",
+    "slider",
+    "subheader",
+    "success",
+    "tabs",
+    "text",
+    "text_area",
+    "text_input",
+    "title",
+    "toast",
+    "toggle",
+    "warning",
+    "write",
+    "multiselect",
+    "file_uploader",
+    "dialog",
+    "pills",
+    "link_button",
+}
 READ_BY_NAME = {"label", "help", "placeholder", "alt", "body"}
 LETTERS = re.compile(r"[A-Za-z\u4e00-\u9fff]{2,}")
 QUIET = re.compile(r":material/(?:[a-z_]+:)?|:[a-z-]+\[|\bTOML\b|\bCSV\b|\bPNG\b")
@@ -189,16 +219,37 @@ AGAINST = {
     "a blank between Chinese and Latin or a number": rf"{ZH}[A-Za-z0-9]|[A-Za-z0-9]{ZH}",
     "no blank between Chinese": rf"{ZH} +{ZH}",
     "no mark twice": r"。。|，，|；；|：：",
-}  # fmt: skip
+}
 AS_IT_IS = re.compile(r"T恤|:material/[a-z_]+:|(?<=，)\? ")  # a word, an icon, a mark explained
 
 
 NAMES = {
-    "cats", "digits", "fashion-mini", "label", "test", "text", "train", "validation",  # of files, folders and columns
-    "attention", "logits", "rollout", "softmax",  # beside the Chinese term
-    "float", "git", "idx", "mlp", "ms", "onnxruntime", "safetensors", "tar", "timm", "torch", "torchvision", "zip",
+    "cats",
+    "digits",
+    "fashion-mini",
+    "label",
+    "test",
+    "text",
+    "train",
+    "validation",  # of files, folders and columns
+    "attention",
+    "logits",
+    "rollout",
+    "softmax",  # beside the Chinese term
+    "float",
+    "git",
+    "idx",
+    "mlp",
+    "ms",
+    "onnxruntime",
+    "safetensors",
+    "tar",
+    "timm",
+    "torch",
+    "torchvision",
+    "zip",
     "zlib",
-}  # fmt: skip
+}
 CODE = re.compile(r"{[^{}]*}|`[^`]*`|\]\([^)]*\)|<[^>]*>|:material/[a-z_]+:|:[a-z-]+\[|--\S+|\w+(?:\.\w+)+|\.pth?\b")
 COMMAND = re.compile(r"(?:pip|condenser) [^，。；：）]*|\S*[/_=\[\]*]\S*|(?<=写列名：)text,label")
 TABLE = re.compile(r"^(?:\w+ = |\s*\").*")  # of a lesson, with the quotation marks of TOML

@@ -275,10 +275,15 @@ def test_curves_are_means_over_what_every_point_has() -> None:
     rows = [
         Corrupted(point, corruption, severity, right)
         for point, corruption, severity, right in (
-            ("a", "", 0, 9), ("b", "", 0, 8), ("a", "fog", 1, 6), ("b", "fog", 1, 5), ("a", "snow", 1, 4),
-            ("b", "snow", 1, 3), ("a", "frost", 1, 1),
+            ("a", "", 0, 9),
+            ("b", "", 0, 8),
+            ("a", "fog", 1, 6),
+            ("b", "fog", 1, 5),
+            ("a", "snow", 1, 4),
+            ("b", "snow", 1, 3),
+            ("a", "frost", 1, 1),
         )
-    ]  # fmt: skip
+    ]
     table = robustness.info(rows, {"a": "A", "b": "B"}, 10)
     found = robustness.curves(table).set_index(["point", "severity"])["accuracy"]
     assert found.to_dict() == pytest.approx({("A", 0): 0.9, ("B", 0): 0.8, ("A", 1): 0.5, ("B", 1): 0.4})

@@ -182,8 +182,9 @@ def test_a_choice_is_decided_by_what_was_measured(store: Workspace) -> None:
     app.radio(key="learn_guess_pruning_1").set_value(0).run()
     app = press(app, "learn_predict_button_1")
     found = lesson()
-    latency = [json.loads((kept()[n] / "result.json").read_text())["points"]
-               for n in found.runs["prune-fashion[0.5]"].hashes]  # fmt: skip
+    latency = [
+        json.loads((kept()[n] / "result.json").read_text())["points"] for n in found.runs["prune-fashion[0.5]"].hashes
+    ]
     before, after = (mean(points[step]["latency_ms"]["p50"] for points in latency) for step in (0, 1))
     times = before / after
     place = 0 if times >= 4 else 1 if times >= 2 else 2 if times >= 1.1 else 3

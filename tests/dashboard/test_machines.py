@@ -27,9 +27,17 @@ def point(step: int, p50: float) -> Point:
         runtime="onnxruntime", device="cpu", threads=1, batch=1, n=50, p50=p50, p95=1.01 * p50, noisy=False
     )
     return Point(
-        step=step, stage=("transfer", "distill")[step], method=("fine_tune", "kd")[step], name=f"n{step}",
-        accuracy=0.9, accuracy_low=0.8, accuracy_high=0.95, validation_accuracy=0.9, bytes=1000, latency_ms=latency,
-    )  # fmt: skip
+        step=step,
+        stage=("transfer", "distill")[step],
+        method=("fine_tune", "kd")[step],
+        name=f"n{step}",
+        accuracy=0.9,
+        accuracy_low=0.8,
+        accuracy_high=0.95,
+        validation_accuracy=0.9,
+        bytes=1000,
+        latency_ms=latency,
+    )
 
 
 def moved(store: Workspace) -> Run:

@@ -31,15 +31,30 @@ HERE = {"processor": "Fast CPU", "onnxruntime": "1.23.0"}
 
 def point(step: int, p50: float, size: int, receipt: dict[str, Any] | None = None, **timed: Any) -> Point:
     latency: dict[str, Any] = {
-        "runtime": "onnxruntime", "device": "cpu", "threads": 1, "batch": 1, "n": 50, "p50": p50, "p95": 1.02 * p50,
-        "noisy": False, "apart": 0.01,
-    }  # fmt: skip
+        "runtime": "onnxruntime",
+        "device": "cpu",
+        "threads": 1,
+        "batch": 1,
+        "n": 50,
+        "p50": p50,
+        "p95": 1.02 * p50,
+        "noisy": False,
+        "apart": 0.01,
+    }
     stage, method = (("transfer", "linear_probe"), ("prune", "l2"))[step]
     return Point(
-        step=step, stage=stage, method=method, name=f"net of step {step}", accuracy=0.8, accuracy_low=0.7,
-        accuracy_high=0.9, validation_accuracy=0.8 - step / 100, bytes=size, latency_ms=Latency(**latency | timed),
+        step=step,
+        stage=stage,
+        method=method,
+        name=f"net of step {step}",
+        accuracy=0.8,
+        accuracy_low=0.7,
+        accuracy_high=0.9,
+        validation_accuracy=0.8 - step / 100,
+        bytes=size,
+        latency_ms=Latency(**latency | timed),
         receipt=receipt or {},
-    )  # fmt: skip
+    )
 
 
 def made(store: Workspace, receipt: dict[str, Any] | None, here: dict[str, str] = HERE, **timed: Any) -> Run:

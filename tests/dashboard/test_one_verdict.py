@@ -58,10 +58,18 @@ def model(run: Run, step: int, lost: range, gained: range, bytes_: int) -> Point
     latency = Latency(runtime="onnxruntime", device="cpu", threads=1, batch=1, n=9, p50=1, p95=1.1, noisy=False)
     stage, method = (("transfer", "linear_probe"), ("prune", "l2"))[step]
     return Point(
-        step=step, stage=stage, method=method, name=f"net of step {step}", accuracy=share, accuracy_low=low,
-        accuracy_high=high, validation_accuracy=share, bytes=bytes_, latency_ms=latency,
+        step=step,
+        stage=stage,
+        method=method,
+        name=f"net of step {step}",
+        accuracy=share,
+        accuracy_low=low,
+        accuracy_high=high,
+        validation_accuracy=share,
+        bytes=bytes_,
+        latency_ms=latency,
         artifact=f"artifacts/step-{step}/model.onnx",
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(params=["proven", "open"])
@@ -138,9 +146,16 @@ def seeded(workspace: Workspace) -> Run:
             step, stage = (0, "transfer") if kind == "transfer" else (1, "distill")
             control = WITHOUT_TEACHER if kind == "control" else None
             point = Point(
-                step=step, stage=stage, method="kd", name=control or f"net of step {step}", control=control,
-                accuracy=share, accuracy_low=share - 0.03, accuracy_high=share + 0.03, bytes=1000,
-            )  # fmt: skip
+                step=step,
+                stage=stage,
+                method="kd",
+                name=control or f"net of step {step}",
+                control=control,
+                accuracy=share,
+                accuracy_low=share - 0.03,
+                accuracy_high=share + 0.03,
+                bytes=1000,
+            )
             run.emit(Measured("control" if control else "replica" if seed else "point", seed, point))
     run.emit(RunFinished())
     return run

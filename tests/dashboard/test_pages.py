@@ -37,9 +37,17 @@ PAGES = ("home", "data", "backbones", "design", "live", "search", "tradeoffs", "
 READING = ("glossary",)  # the same in every workspace, with nothing to begin
 STAGES = ("transfer", "distill", "prune", "quantize")
 NASTY = (
-    "<img src=x onerror=alert(1)>", "[x](javascript:alert(1))", "![](http://example.org/x.png)", ":red[no] :smile:",
-    "$\\href{http://example.org}{x}$", "%{x} **bold** `code`", "\u202eright to left", "a\u200bb", "= 1+1", "x" * 4000,
-)  # fmt: skip
+    "<img src=x onerror=alert(1)>",
+    "[x](javascript:alert(1))",
+    "![](http://example.org/x.png)",
+    ":red[no] :smile:",
+    "$\\href{http://example.org}{x}$",
+    "%{x} **bold** `code`",
+    "\u202eright to left",
+    "a\u200bb",
+    "= 1+1",
+    "x" * 4000,
+)
 
 
 @pytest.fixture
@@ -88,9 +96,17 @@ def point(step: int) -> Point:
     figures: dict[str, Any] = {"accuracy": 0.8, "accuracy_low": 0.78, "accuracy_high": 0.82, "bytes": 10 ** (7 - step)}
     receipt: dict[str, Any] = {"no_gain": ["no gain in latency because"], "layers": {"touched": 1, "total": 2}}
     return Point(
-        step=step, stage=STAGES[step], method=("linear_probe", "kd", "l2", "static")[step], name=f"net {step}",
-        validation_accuracy=0.81, params=1000, macs=10_000, latency_ms=latency, receipt=receipt, **figures,
-    )  # fmt: skip
+        step=step,
+        stage=STAGES[step],
+        method=("linear_probe", "kd", "l2", "static")[step],
+        name=f"net {step}",
+        validation_accuracy=0.81,
+        params=1000,
+        macs=10_000,
+        latency_ms=latency,
+        receipt=receipt,
+        **figures,
+    )
 
 
 def make(workspace: Workspace, *ending: Event, steps: int = 4, recipe: str = DEMO) -> Run:

@@ -13,11 +13,23 @@ from tests.browser import SLOW, Site, violations, wait_until_drawn
 from tests.dashboard.test_tradeoffs import two_runtimes
 
 WORDS = {
-    "en": ("Runtime", "median latency (ms), in OpenVINO", "1 point was not measured in OpenVINO, and so not drawn.",
-           "not measured in OpenVINO", "Receipt", "Numbers in OpenVINO"),
-    "zh": ("运行时", "延迟中位数（毫秒），OpenVINO", "有 1 个点没有画出，因为没有在 OpenVINO 中测量。",
-           "未在 OpenVINO 中测量", "凭据", "OpenVINO 中的数值"),
-}  # fmt: skip
+    "en": (
+        "Runtime",
+        "median latency (ms), in OpenVINO",
+        "1 point was not measured in OpenVINO, and so not drawn.",
+        "not measured in OpenVINO",
+        "Receipt",
+        "Numbers in OpenVINO",
+    ),
+    "zh": (
+        "运行时",
+        "延迟中位数（毫秒），OpenVINO",
+        "有 1 个点没有画出，因为没有在 OpenVINO 中测量。",
+        "未在 OpenVINO 中测量",
+        "凭据",
+        "OpenVINO 中的数值",
+    ),
+}
 
 
 @pytest.fixture(

@@ -56,10 +56,19 @@ def tried(given: Specification) -> tuple[Trial, ...]:
         accuracy, size, latency = figures(*setting)
         planted = dict(zip((text.partition("=")[0] for text in VARY), setting, strict=True))
         values = {vary.path: planted[vary.path] for vary in given.vary}
-        made.append(Trial(
-            number=number, run=f"{number:013x}-000000", values=values, state="finished", accuracy=accuracy, bytes=size,
-            latency=latency, teacher=TEACHER, step=3,
-        ))  # fmt: skip
+        made.append(
+            Trial(
+                number=number,
+                run=f"{number:013x}-000000",
+                values=values,
+                state="finished",
+                accuracy=accuracy,
+                bytes=size,
+                latency=latency,
+                teacher=TEACHER,
+                step=3,
+            )
+        )
     failed = Trial(number=5, run="5" * 13 + "-000000", values=made[0].values, state="failed", why="<b>no memory</b>")
     return (*made, failed)
 

@@ -38,13 +38,26 @@ def ran(workspace: Workspace) -> Run:
     saved = ArtifactSaved(0, "artifacts/model.onnx", len(data), sha256(data).hexdigest())
     epochs = [Progress(0, 0, "training", n, 3, 0, 5, loss=1 / n, validation_accuracy=n / 4) for n in (1, 2, 3)]
     point = Point(
-        step=0, stage="transfer", method="fine_tune", name="ResNet-8", accuracy=0.75, accuracy_low=0.7,
-        accuracy_high=0.8, validation_accuracy=0.75, bytes=7, artifact="artifacts/model.onnx",
-    )  # fmt: skip
+        step=0,
+        stage="transfer",
+        method="fine_tune",
+        name="ResNet-8",
+        accuracy=0.75,
+        accuracy_low=0.7,
+        accuracy_high=0.8,
+        validation_accuracy=0.75,
+        bytes=7,
+        artifact="artifacts/model.onnx",
+    )
     run.emit(
-        RunStarted(os.getpid(), {"condenser": "1.0"}), StepStarted(0, "transfer", "fine_tune", "fine tuning", 3),
-        *epochs, saved, Measured("point", 0, point), StepFinished(0, 1.0), RunFinished(),
-    )  # fmt: skip
+        RunStarted(os.getpid(), {"condenser": "1.0"}),
+        StepStarted(0, "transfer", "fine_tune", "fine tuning", 3),
+        *epochs,
+        saved,
+        Measured("point", 0, point),
+        StepFinished(0, 1.0),
+        RunFinished(),
+    )
     return run
 
 

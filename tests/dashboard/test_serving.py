@@ -154,13 +154,29 @@ def elements(drawn: list[Delta], kind: str) -> list[Delta]:
 
 GOOD_HOSTS = ["127.0.0.1:{port}", "localhost:{port}", "[::1]:{port}", "LOCALHOST:{port}", "localhost", "localhost:9000"]
 BAD_HOSTS = [
-    "evil.org", "evil.org:{port}", "127.0.0.1.evil.org:{port}", "localhost.evil.org", "evil.org@127.0.0.1:{port}",
-    "0.0.0.0:{port}", "192.168.0.1:{port}", "127.0.0.1:{port}:1", "localhost:x", "", "localhost:{port}, evil.org",
-]  # fmt: skip
+    "evil.org",
+    "evil.org:{port}",
+    "127.0.0.1.evil.org:{port}",
+    "localhost.evil.org",
+    "evil.org@127.0.0.1:{port}",
+    "0.0.0.0:{port}",
+    "192.168.0.1:{port}",
+    "127.0.0.1:{port}:1",
+    "localhost:x",
+    "",
+    "localhost:{port}, evil.org",
+]
 BAD_ORIGINS = [
-    "http://evil.org", "http://evil.org:{port}", "null", "https://127.0.0.1:{port}", "http://127.0.0.1:1",
-    "http://127.0.0.1", "http://localhost:{port}", "http://127.0.0.1:{port}.evil.org", "file://",
-]  # fmt: skip
+    "http://evil.org",
+    "http://evil.org:{port}",
+    "null",
+    "https://127.0.0.1:{port}",
+    "http://127.0.0.1:1",
+    "http://127.0.0.1",
+    "http://localhost:{port}",
+    "http://127.0.0.1:{port}.evil.org",
+    "file://",
+]
 
 
 @pytest.mark.parametrize("host", GOOD_HOSTS)
@@ -249,8 +265,14 @@ def test_every_answer_carries_the_policies(address: Address, path: str, status: 
 
 
 def test_a_refused_websocket_carries_the_policies(address: Address) -> None:
-    lines = ["GET /_stcore/stream HTTP/1.1", "Host: evil.org", "Upgrade: websocket", "Connection: Upgrade",
-             "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="]  # fmt: skip
+    lines = [
+        "GET /_stcore/stream HTTP/1.1",
+        "Host: evil.org",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    ]
     with socket.create_connection(("127.0.0.1", address.port), timeout=20) as raw:
         raw.sendall("\r\n".join([*lines, "", ""]).encode())
         reply = raw.recv(8192).decode().lower()
@@ -269,12 +291,34 @@ def test_no_text_can_become_a_script(address: Address) -> None:
 
 
 NOBODY_ASKED_FOR = (
-    "/docs", "/redoc", "/openapi.json", "/metrics", "/_stcore/metrics", "/_stcore/script-health-check",
-    "/_stcore/agent/openapi.json", "/_stcore/agent/mcp", "/_stcore/agent/interact", "/_stcore/allowed-message-origins",
-    "/_stcore/stream", "/healthz", "/st-allowed-message-origins", "/component/x/index.html", "/app/static/x",
-    "/auth/login", "/oauth2callback", "/wp-admin", "/.git/config", "/.env", "/home/x", "/home/_stcore/health",
-    "/docs/", "//docs", "/%2e%2e/etc/passwd", "/static", "/health",
-)  # fmt: skip
+    "/docs",
+    "/redoc",
+    "/openapi.json",
+    "/metrics",
+    "/_stcore/metrics",
+    "/_stcore/script-health-check",
+    "/_stcore/agent/openapi.json",
+    "/_stcore/agent/mcp",
+    "/_stcore/agent/interact",
+    "/_stcore/allowed-message-origins",
+    "/_stcore/stream",
+    "/healthz",
+    "/st-allowed-message-origins",
+    "/component/x/index.html",
+    "/app/static/x",
+    "/auth/login",
+    "/oauth2callback",
+    "/wp-admin",
+    "/.git/config",
+    "/.env",
+    "/home/x",
+    "/home/_stcore/health",
+    "/docs/",
+    "//docs",
+    "/%2e%2e/etc/passwd",
+    "/static",
+    "/health",
+)
 
 
 @pytest.mark.parametrize("path", NOBODY_ASKED_FOR)
@@ -283,10 +327,19 @@ def test_pages_of_the_framework_that_nobody_asked_for_are_absent(address: Addres
         assert ask(address, path, method, content_length="0").status == 404
 
 
-@pytest.mark.parametrize("path", ["/media/../../../etc/passwd", "/static/../../../../etc/passwd",
-                                  "/media/%2e%2e/%2e%2e/etc/passwd", "/static/%2e%2e%2f%2e%2e%2fetc%2fpasswd",
-                                  "/static/..%5c..%5cx", "/_stcore/bidi-components/live_plot/../../../server.py",
-                                  "/_stcore/bidi-components/x/%2e%2e/server.py", "/static//etc/passwd"])  # fmt: skip
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/media/../../../etc/passwd",
+        "/static/../../../../etc/passwd",
+        "/media/%2e%2e/%2e%2e/etc/passwd",
+        "/static/%2e%2e%2f%2e%2e%2fetc%2fpasswd",
+        "/static/..%5c..%5cx",
+        "/_stcore/bidi-components/live_plot/../../../server.py",
+        "/_stcore/bidi-components/x/%2e%2e/server.py",
+        "/static//etc/passwd",
+    ],
+)
 def test_no_path_leads_out(address: Address, path: str) -> None:
     reply = ask(address, path)
     assert reply.status in (400, 404) or b"<title>Streamlit</title>" in reply.body

@@ -33,9 +33,10 @@ def test_sizes_are_compared_the_right_way_round(before: int, after: int, told: s
 def test_a_control_is_compared_with_its_steps_own_model() -> None:
     sizes = {"before": 1000, "after": 1000, "times_smaller": 1.0}
     told = {
-        "bytes_before": sizes, "latency_before": {"ms": 1.0, "ms_now": 1.0, "withheld": "the machine was busy"},
+        "bytes_before": sizes,
+        "latency_before": {"ms": 1.0, "ms_now": 1.0, "withheld": "the machine was busy"},
         "same_answer_as_before": 0.9,
-    }  # fmt: skip
+    }
     with speaking("en"):
         own, twin = (
             [name for name, _ in (*changed(told, control=control), *comparisons(told, control=control))]

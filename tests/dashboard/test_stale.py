@@ -111,9 +111,15 @@ def test_own_data_adjusts_the_recipe_with_a_note_and_undo(site: Site, watched: W
     folder = make_folder(site.workspace.datasets / f"own-{1:064x}")
     images = [{"file": "0" * 64, "label": n % 4, "split": "train", "name": f"{n}.png"} for n in range(84)]
     card = {
-        "schema_version": 1, "name": "my photos", "classes": list("abcd"), "channels": 3, "side": 0,
-        "images": images, "skipped": [], "warnings": [],
-    }  # fmt: skip
+        "schema_version": 1,
+        "name": "my photos",
+        "classes": list("abcd"),
+        "channels": 3,
+        "side": 0,
+        "images": images,
+        "skipped": [],
+        "warnings": [],
+    }
     (folder / "dataset.json").write_text(json.dumps(card), encoding="utf-8")
     page = watched.page
     design(site, page)

@@ -49,14 +49,18 @@ def test_paths_become_words(text: str, en: str) -> None:
     ("text", "zh"),
     [
         ("Set round_to to 1 or more, or target to none.", "请将“取整”设为 1 或更大，或将“剪到满足”设为无上限。"),
-        ("steps.1: ratio = 0 removes nothing; the step only renews batch-norm statistics and trains.",
-         "第 2 步（剪枝）：“剪枝率” = 0 不剪除任何内容；该步骤只更新批归一化统计量并训练。"),
+        (
+            "steps.1: ratio = 0 removes nothing; the step only renews batch-norm statistics and trains.",
+            "第 2 步（剪枝）：“剪枝率” = 0 不剪除任何内容；该步骤只更新批归一化统计量并训练。",
+        ),
         ("Set steps.9.pool = false, or labels = 0.", "请将 steps.9.pool 设为 false；或：“使用的标签数” = 全部。"),
         ("Use a method that compares logits, such as kd.", "请使用比较对数几率的方法，例如“软标签蒸馏”。"),
-        ("my dataset has 90 images: set calibration_images to 90 or less.",
-         "my dataset 有 90 张图像：请将“校准图像数”设为 90 或更小。"),
+        (
+            "my dataset has 90 images: set calibration_images to 90 or less.",
+            "my dataset 有 90 张图像：请将“校准图像数”设为 90 或更小。",
+        ),
     ],
-)  # fmt: skip
+)
 def test_fields_and_methods_become_chinese_words(text: str, zh: str) -> None:
     with speaking("zh"):
         assert step_names.in_words(text, STEPS, 1) == zh

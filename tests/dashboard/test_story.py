@@ -64,9 +64,11 @@ def test_what_happened_is_kept_at_the_end(workspace: Workspace) -> None:
 
 @pytest.mark.parametrize(
     ("language", "words"),
-    [("en", ("1000 times smaller", "accuracy is the same", "teacher was worth 10.0 points", "The one to deploy: ▲")),
-     ("zh", ("体积缩小到 1/1000", "测试准确率相同", "教师使准确率提高了 10.0 个百分点", "建议部署：▲"))],
-)  # fmt: skip
+    [
+        ("en", ("1000 times smaller", "accuracy is the same", "teacher was worth 10.0 points", "The one to deploy: ▲")),
+        ("zh", ("体积缩小到 1/1000", "测试准确率相同", "教师使准确率提高了 10.0 个百分点", "建议部署：▲")),
+    ],
+)
 def test_the_closing_sentence_is_on_live_home_and_tradeoffs(
     workspace: Workspace, language: str, words: tuple[str, ...]
 ) -> None:
@@ -95,8 +97,12 @@ def test_the_stepper_ticks_what_is_done(workspace: Workspace) -> None:
     recipe = stored_recipe(run.recipe_text)
     links = list(stepper.chain(run.state(), recipe, time.time()))
     assert [(link.stage, link.standing) for link in links] == [
-        ("transfer", "done"), ("distill", "now"), ("prune", "next"), ("quantize", "next"), ("control", "next"),
-    ]  # fmt: skip
+        ("transfer", "done"),
+        ("distill", "now"),
+        ("prune", "next"),
+        ("quantize", "next"),
+        ("control", "next"),
+    ]
     assert links[0].seconds == 2.0
     assert "● **" not in stepper.words(links[0])
     told = live(run)
@@ -112,9 +118,13 @@ def test_every_kind_of_work_moves_the_bar(workspace: Workspace) -> None:
     run = make(workspace, StepStarted(1, "distill", "kd", "x", 15), steps=1)
     seen = [stepper.share(run.state(), 5, None)]
     for what, epoch, batch in (
-        ("teacher", 0, 100), ("training", 1, 0), ("training", 15, 0), ("exporting", 0, 1), ("measuring", 0, 10),
+        ("teacher", 0, 100),
+        ("training", 1, 0),
+        ("training", 15, 0),
+        ("exporting", 0, 1),
+        ("measuring", 0, 10),
         ("measuring", 0, 90),
-    ):  # fmt: skip
+    ):
         run.emit(Progress(1, 0, what, epoch, 15 if what == "training" else 1, batch, 100))  # type: ignore[arg-type]
         seen.append(stepper.share(run.state(), 5, None))
     assert seen == sorted(set(seen)), "each is further than the one before"
@@ -225,8 +235,9 @@ def test_a_control_made_beside_a_step_is_shown_beside_it(workspace: Workspace) -
     run = make(workspace, StepStarted(1, "distill", "kd", "x", 15), beside, steps=1)
     links = list(stepper.chain(run.state(), stored_recipe(run.recipe_text), time.time()))
     assert [(link.stage, link.standing) for link in links if link.standing == "now"] == [
-        ("distill", "now"), ("control", "now"),
-    ]  # fmt: skip
+        ("distill", "now"),
+        ("control", "now"),
+    ]
     ended = make(workspace, StepStarted(1, "distill", "kd", "x", 15), beside, RunFailed({"message": "x"}), steps=1)
     standing = [link.standing for link in stepper.chain(ended.state(), stored_recipe(run.recipe_text), 0.0)]
     assert standing[1] == standing[-1] == "stopped"

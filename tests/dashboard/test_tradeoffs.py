@@ -389,8 +389,9 @@ def test_a_mean_over_seeds_reads_otherwise_than_an_interval(workspace: Workspace
     assert "53.3 ± 5.8 % (standard deviation over 3 seeds)" in told
     assert "±0.0 points of test accuracy of the first seed's models, as the two have different numbers of seeds" in told
     assert drawn[chart.TABLE].set_index("name")["spread_is"].to_dict() == {
-        "one": "95 % interval", "several": "standard deviation over 3 seeds",
-    }  # fmt: skip
+        "one": "95 % interval",
+        "several": "standard deviation over 3 seeds",
+    }
     whiskers = {t.name: t for t in drawn["figure"].data if t.uid.startswith("whiskers") and t.showlegend}
     assert set(whiskers) == {"95 % interval (one run)", "mean ± standard deviation over seeds"}
     assert len({t.line.width for t in whiskers.values()}) == 2, "and looks otherwise"
@@ -432,10 +433,16 @@ def test_a_bundle_is_for_points_of_own_runs_and_says_what_is_missing(
     assert "Download (" not in downloads(app)
     (job.folder / "bundle.zip").write_bytes(b"zip")
     compared: dict[str, JsonValue] = {"images": 10, "same": 10, "difference": 0.0}
-    job.answer({
-        "name": "a.zip", "bytes": 3000, "files": ["model.onnx"], "test": compared,
-        "samples": {**compared, "same": 9, "difference": 0.25}, "formats": [],
-    })  # fmt: skip
+    job.answer(
+        {
+            "name": "a.zip",
+            "bytes": 3000,
+            "files": ["model.onnx"],
+            "test": compared,
+            "samples": {**compared, "same": 9, "difference": 0.25},
+            "formats": [],
+        }
+    )
     ran(app)
     told = said(app)
     assert "✓ The unpacked copy gives the measured answer for 10 of 10 test images; largest difference in" in told
@@ -569,12 +576,26 @@ NUMBERS = hs.one_of(hs.none(), hs.floats(0, view_state.LARGEST).map(lambda numbe
 NAMES = hs.lists(hs.text(min_size=1, max_size=12), max_size=5, unique=True).map(tuple)
 VIEWS = hs.builds(
     View,
-    x=hs.sampled_from(COSTS), y=hs.sampled_from(QUALITIES), log=hs.booleans(),
-    area=hs.sampled_from(AREAS), dataset=hs.text(max_size=20), backbone=NAMES, stage=NAMES, tag=NAMES,
-    samples=hs.sampled_from([None, True, False]), controls=hs.booleans(), paths=hs.sampled_from([None, True, False]),
-    state=NAMES, front=hs.booleans(), knobs=NAMES, sel=NAMES, base=hs.text(max_size=20),
-    mb=NUMBERS, ms=NUMBERS, drop=NUMBERS,
-)  # fmt: skip
+    x=hs.sampled_from(COSTS),
+    y=hs.sampled_from(QUALITIES),
+    log=hs.booleans(),
+    area=hs.sampled_from(AREAS),
+    dataset=hs.text(max_size=20),
+    backbone=NAMES,
+    stage=NAMES,
+    tag=NAMES,
+    samples=hs.sampled_from([None, True, False]),
+    controls=hs.booleans(),
+    paths=hs.sampled_from([None, True, False]),
+    state=NAMES,
+    front=hs.booleans(),
+    knobs=NAMES,
+    sel=NAMES,
+    base=hs.text(max_size=20),
+    mb=NUMBERS,
+    ms=NUMBERS,
+    drop=NUMBERS,
+)
 
 
 @given(VIEWS)
@@ -716,12 +737,21 @@ def luckless(
     middle = (told["low"] + told["high"]) / 2
     latency = Latency(
         runtime="onnxruntime", device="cpu", threads=1, batch=1, n=50, p50=p50, p95=p50 * 1.01, noisy=False
-    )  # fmt: skip
+    )
     made = Point(
-        step=0, stage="transfer", method="linear_probe", name=name, accuracy=middle, accuracy_low=told["low"],
-        accuracy_high=told["high"], validation_accuracy=told["validation"], bytes=int(told["bytes"]),
-        latency_ms=latency, params=10, macs=10,
-    )  # fmt: skip
+        step=0,
+        stage="transfer",
+        method="linear_probe",
+        name=name,
+        accuracy=middle,
+        accuracy_low=told["low"],
+        accuracy_high=told["high"],
+        validation_accuracy=told["validation"],
+        bytes=int(told["bytes"]),
+        latency_ms=latency,
+        params=10,
+        macs=10,
+    )
     further = (made.model_copy(update={"accuracy": share}) for share in others)
     replicas = (Measured("replica", seed, one) for seed, one in enumerate(further, start=1))
     run.emit(RunStarted(os.getpid(), {}), Measured("point", 0, made), *replicas, RunFinished())
@@ -809,10 +839,19 @@ def in_openvino(found: Point) -> Point:
     assert found.latency_ms is not None
     latency = found.latency_ms.model_copy(update={"runtime": "openvino", "p50": 0.5, "p95": 0.6, "noisy": False})
     there = InRuntime(
-        version="2026.4", precision="f32", by_default="bf16", accuracy=0.75, accuracy_low=0.73, accuracy_high=0.77,
-        validation_accuracy=0.76, agreement=0.93, difference=0.2, latency_ms=latency, layers={"f32": 3, "i8": 7},
+        version="2026.4",
+        precision="f32",
+        by_default="bf16",
+        accuracy=0.75,
+        accuracy_low=0.73,
+        accuracy_high=0.77,
+        validation_accuracy=0.76,
+        agreement=0.93,
+        difference=0.2,
+        latency_ms=latency,
+        layers={"f32": 3, "i8": 7},
         withheld="busy",
-    )  # fmt: skip
+    )
     return found.model_copy(update={"runtimes": {"openvino": there}})
 
 

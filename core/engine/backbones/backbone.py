@@ -93,9 +93,18 @@ class Backbone:
     def to_json(self) -> dict[str, Any]:
         """Its facts, without those at their usual values."""
         usual = {
-            "maps": True, "multiple": 1, "norms": True, "linear_head": True, "width": 0, "width_power": 2,
-            "class_names": (), "crop": 1.0, "architecture": "", "own_width": 0, "accuracy_at": 0,
-        }  # fmt: skip
+            "maps": True,
+            "multiple": 1,
+            "norms": True,
+            "linear_head": True,
+            "width": 0,
+            "width_power": 2,
+            "class_names": (),
+            "crop": 1.0,
+            "architecture": "",
+            "own_width": 0,
+            "accuracy_at": 0,
+        }
         return {name: value for name, value in asdict(self).items() if usual.get(name, object()) != value}
 
 

@@ -65,9 +65,7 @@ class Fused(nn.Module):
     def __init__(self, parts: Sequence[Part], nets: Sequence[nn.Module], widths: Sequence[int], classes: int) -> None:
         super().__init__()
         self.parts = tuple(parts)
-        self.branches = nn.ModuleList(
-            Branch(net, part.preprocessing) for net, part in zip(nets, parts, strict=True)
-        )  # fmt: skip
+        self.branches = nn.ModuleList(Branch(net, part.preprocessing) for net, part in zip(nets, parts, strict=True))
         self.head = nn.Linear(sum(widths), classes)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -93,11 +91,15 @@ def bare(parts: Sequence[Part], classes: int) -> Fused:
     """The architecture of a fused network, with random weights."""
     nets = [
         load_backbone(
-            part.backbone, classes, "none", part.preprocessing.size, width=part.width,
+            part.backbone,
+            classes,
+            "none",
+            part.preprocessing.size,
+            width=part.width,
             channels=part.preprocessing.channels,
         )
         for part in parts
-    ]  # fmt: skip
+    ]
     fused = Fused(parts, [without_head(net) for net in nets], [_width(net) for net in nets], classes)
     fused.eval()
     return fused

@@ -193,9 +193,12 @@ def confine(size: int) -> None:
     """Limits this process: no bytes written to files, no child processes, limited time, memory for `size` bytes
     several times."""
     limits = {
-        resource.RLIMIT_FSIZE: 0, resource.RLIMIT_CORE: 0, resource.RLIMIT_NPROC: 0, resource.RLIMIT_CPU: SECONDS,
+        resource.RLIMIT_FSIZE: 0,
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_NPROC: 0,
+        resource.RLIMIT_CPU: SECONDS,
         resource.RLIMIT_AS: _taken() + COPIES * size + ROOM,
-    }  # fmt: skip
+    }
     for limit, value in limits.items():
         with contextlib.suppress(ValueError, OSError):  # macOS refuses RLIMIT_AS
             resource.setrlimit(limit, (value, value))

@@ -64,18 +64,42 @@ def import_network(wanted: ImportNetworkRequest, folder: Path, report: Progress)
     kept = {key: tensor.contiguous() for key, tensor in net.state_dict().items()}
     data = save(kept)
     card = OwnNetwork(
-        schema_version=SCHEMA, name=name, architecture=base.name, width=base.own_width, channels=base.channels,
-        classes=labels or [str(number) for number in range(classes)], named=bool(labels), size=size, mean=mean, std=std,
-        crop=crop, params=cost.params, macs=cost.macs, sha256=sha256(data).hexdigest(), bytes=len(data),
-        file=path.name.encode("utf-8", "replace").decode(), file_sha256=digest,
+        schema_version=SCHEMA,
+        name=name,
+        architecture=base.name,
+        width=base.own_width,
+        channels=base.channels,
+        classes=labels or [str(number) for number in range(classes)],
+        named=bool(labels),
+        size=size,
+        mean=mean,
+        std=std,
+        crop=crop,
+        params=cost.params,
+        macs=cost.macs,
+        sha256=sha256(data).hexdigest(),
+        bytes=len(data),
+        file=path.name.encode("utf-8", "replace").decode(),
+        file_sha256=digest,
         notes=_notes(fit, passed, weights, labels),
-    )  # fmt: skip
+    )
     report("storing", 0, None)
     _store(card, data, folder)
     return ImportedNetwork(
-        PREFIX + name, base.name, classes, size, card.classes, card.named, mean, std, crop, cost.params, cost.macs,
-        len(data), card.notes,
-    )  # fmt: skip
+        PREFIX + name,
+        base.name,
+        classes,
+        size,
+        card.classes,
+        card.named,
+        mean,
+        std,
+        crop,
+        cost.params,
+        cost.macs,
+        len(data),
+        card.notes,
+    )
 
 
 def _architecture(backbone: str) -> Backbone:
@@ -243,9 +267,7 @@ def _filled(base: Backbone, state: Mapping[str, Tensor], size: int) -> tuple[nn.
 
 def _counters(net: nn.Module) -> dict[str, Tensor]:
     """Zeros for counters that old files lack and that do not affect the output."""
-    return {
-        key: torch.zeros((), dtype=torch.int64) for key in net.state_dict() if key.endswith("num_batches_tracked")
-    }  # fmt: skip
+    return {key: torch.zeros((), dtype=torch.int64) for key in net.state_dict() if key.endswith("num_batches_tracked")}
 
 
 def _labels(given: Sequence[str], classes: int) -> list[str]:

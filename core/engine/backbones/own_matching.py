@@ -126,14 +126,17 @@ def _fit(place: Place, specs: Specs, prefix: str, wanted: Architecture) -> Fit:
     found = {name: key for name, key in fitted.items() if name in wanted.shapes}
     own = {name: specs[key] for name, key in found.items()}
     return Fit(
-        place, prefix, found, own,
+        place,
+        prefix,
+        found,
+        own,
         tuple(name for name in wanted.shapes if name not in found and not name.endswith(UNCOUNTED)),
         tuple(name for name in fitted if name not in wanted.shapes),
         tuple(name for name, spec in own.items() if not _same(name, spec.shape, wanted)),
         len(specs) - len(inside),
         next((specs[key] for name, key in inside.items() if name.endswith(("pos_embedding", "pos_embed"))), None),
         _double(specs, found.values()),
-    )  # fmt: skip
+    )
 
 
 def _double(specs: Specs, used: Collection[str]) -> tuple[str, ...]:

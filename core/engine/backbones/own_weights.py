@@ -44,7 +44,7 @@ REASONS: Mapping[str, tuple[str, str, str]] = {  # code of the child: (our code,
     "stretched": ("weights_too_large", "has a tensor that is declared larger than its data ({})", SAVE),
     "time": ("weights_too_large", "takes too long to read", COPY),
     "crash": ("weights_damaged", "crashes the reader", COPY),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)

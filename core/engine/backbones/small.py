@@ -132,10 +132,16 @@ def _wide(width: int, own: int) -> int:
 def _perceptron() -> Backbone:
     """Costs are counted, as for the others, for 32-pixel colour images and ten classes."""
     return replace(
-        _bare(8), name=PERCEPTRON, title="Perceptron with one hidden layer (tiny images)",
-        source="https://doi.org/10.1038/323533a0", maps=False, norms=False, width=HIDDEN, width_power=1,
+        _bare(8),
+        name=PERCEPTRON,
+        title="Perceptron with one hidden layer (tiny images)",
+        source="https://doi.org/10.1038/323533a0",
+        maps=False,
+        norms=False,
+        width=HIDDEN,
+        width_power=1,
         **Layers().linear(3 * 32 * 32, HIDDEN).linear(HIDDEN, 10).counted(),
-    )  # fmt: skip
+    )
 
 
 def _bare(depth: int) -> Backbone:

@@ -133,11 +133,19 @@ def _facts(name: str) -> Facts:
     kept = net.state_dict().values()
     norms = any(isinstance(module, nn.modules.batchnorm._BatchNorm) and module.affine for module in net.modules())
     return Facts(
-        size, bytes=sum(tensor.numel() * tensor.element_size() for tensor in kept), crop=float(cfg.crop_pct),
-        smallest=smallest, multiple=multiple, norms=norms, classes=classes, licence=cfg.license or "",
+        size,
+        bytes=sum(tensor.numel() * tensor.element_size() for tensor in kept),
+        crop=float(cfg.crop_pct),
+        smallest=smallest,
+        multiple=multiple,
+        norms=norms,
+        classes=classes,
+        licence=cfg.license or "",
         linear_head=isinstance(head_layer(net), nn.Linear),
-        mean=tuple(cfg.mean), std=tuple(cfg.std), **counted(lambda: _built(name, max(classes, 1), size), 3, size),
-    )  # fmt: skip
+        mean=tuple(cfg.mean),
+        std=tuple(cfg.std),
+        **counted(lambda: _built(name, max(classes, 1), size), 3, size),
+    )
 
 
 def _sides(name: str, net: nn.Module, size: int) -> tuple[int, int]:
@@ -242,12 +250,28 @@ def _entry(name: str, facts: Facts) -> Backbone:
     mean, std = (facts.mean, facts.std) if facts.mean else PIXELS[facts.pixels]
     architecture, _, tag = bare.partition(".")
     return Backbone(
-        name=name, title=f"{architecture} ({tag})", image_size=facts.size, smallest=facts.smallest, channels=3,
-        mean=mean, std=std, small_images=False, params=facts.params, macs=facts.macs, accuracy=facts.accuracy,
-        classes=facts.classes, licence=_licence(facts.licence), source=f"{hub.HUB}/{_repository(name)}",
-        weights="download", download_bytes=facts.bytes, multiple=facts.multiple, norms=facts.norms,
-        linear_head=facts.linear_head, crop=facts.crop, accuracy_at=facts.at,
-    )  # fmt: skip
+        name=name,
+        title=f"{architecture} ({tag})",
+        image_size=facts.size,
+        smallest=facts.smallest,
+        channels=3,
+        mean=mean,
+        std=std,
+        small_images=False,
+        params=facts.params,
+        macs=facts.macs,
+        accuracy=facts.accuracy,
+        classes=facts.classes,
+        licence=_licence(facts.licence),
+        source=f"{hub.HUB}/{_repository(name)}",
+        weights="download",
+        download_bytes=facts.bytes,
+        multiple=facts.multiple,
+        norms=facts.norms,
+        linear_head=facts.linear_head,
+        crop=facts.crop,
+        accuracy_at=facts.at,
+    )
 
 
 def _licence(code: str) -> str:

@@ -87,9 +87,18 @@ def _published(info: DatasetInfo, image_size: int) -> Dataset:
 def _hollow(name: str, classes: tuple[str, ...], counts: list[int], size: int, channels: int) -> Dataset:
     train, validation, test = (_split(count, channels, len(classes)) for count in counts)
     return Dataset(
-        name=name, title=name, classes=classes, train=train, validation=validation, test=test,
-        licence="", source="", size=size, channels=channels, content_hash="",
-    )  # fmt: skip
+        name=name,
+        title=name,
+        classes=classes,
+        train=train,
+        validation=validation,
+        test=test,
+        licence="",
+        source="",
+        size=size,
+        channels=channels,
+        content_hash="",
+    )
 
 
 def _split(count: int, channels: int, classes: int) -> Split:

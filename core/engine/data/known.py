@@ -49,10 +49,21 @@ class KnownDataset(ABC):
     def described(self, where: Where, bytes: int) -> DatasetInfo:
         """Its description, given its source and the bytes that remain to download."""
         return DatasetInfo(
-            name=self.name, title=self.title.en, title_zh=self.title.zh, classes=self.classes, images=self.images,
-            size=self.size, channels=self.channels, licence=self.licence, source=self.source, where=where, bytes=bytes,
-            at_hand=not bytes, class_names=self.class_names, download_bytes=self.download_bytes,
-        )  # fmt: skip
+            name=self.name,
+            title=self.title.en,
+            title_zh=self.title.zh,
+            classes=self.classes,
+            images=self.images,
+            size=self.size,
+            channels=self.channels,
+            licence=self.licence,
+            source=self.source,
+            where=where,
+            bytes=bytes,
+            at_hand=not bytes,
+            class_names=self.class_names,
+            download_bytes=self.download_bytes,
+        )
 
     def whole(
         self, classes: tuple[str, ...], splits: tuple[Split, Split, Split], size: int, notes: tuple[str, ...] = ()
@@ -60,10 +71,19 @@ class KnownDataset(ABC):
         """The dataset made of its training, validation and test split, with a hash of everything."""
         train, validation, test = splits
         return Dataset(
-            name=self.name, title=self.title.en, classes=classes, train=train, validation=validation, test=test,
-            licence=self.licence, source=self.source, size=size, channels=self.channels,
-            content_hash=hash_splits(classes, *splits), notes=notes,
-        )  # fmt: skip
+            name=self.name,
+            title=self.title.en,
+            classes=classes,
+            train=train,
+            validation=validation,
+            test=test,
+            licence=self.licence,
+            source=self.source,
+            size=size,
+            channels=self.channels,
+            content_hash=hash_splits(classes, *splits),
+            notes=notes,
+        )
 
 
 class Bundled(KnownDataset):

@@ -30,9 +30,7 @@ def target_of(run: Run, store: Workspace, tick: Callable[[str, int, int | None],
         return None
     size = find(recipe.backbone).side(recipe.image_size)
     version = run.state().environment.get("target_version", "")
-    loaded = load_dataset(
-        recipe.target, size, folder=store.datasets, progress=tick, version=version, unlabelled=True
-    )  # fmt: skip
+    loaded = load_dataset(recipe.target, size, folder=store.datasets, progress=tick, version=version, unlabelled=True)
     return matched(dataset_of(run, store, tick), loaded, lambda code, message: None)
 
 

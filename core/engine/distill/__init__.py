@@ -165,9 +165,15 @@ class Distill(Method, ABC):
                 return self.balanced(soft, output.logits, batch.target)
 
             return fit(
-                student, examples, loss, schedule, context,
-                features=self.reads_features, extra=layers, incumbent=self.incumbent(model),
-            )  # fmt: skip
+                student,
+                examples,
+                loss,
+                schedule,
+                context,
+                features=self.reads_features,
+                extra=layers,
+                incumbent=self.incumbent(model),
+            )
 
     def _layers(self, model: Model, student: Model, examples: Examples, context: Context) -> nn.Module | None:
         """The loss's trainable layers, initialised from the context's seed; sized by the first two images."""
@@ -244,7 +250,7 @@ class Distill(Method, ABC):
         views = self.views if self.augment != "none" else 1
         return Schedule(
             self.epochs, self.batch, self.learning_rate, augment=self.augment, views=views, least=self.least_steps
-        )  # fmt: skip
+        )
 
     def new_student(self, context: Context) -> Model:
         """The student before training, initialised from the context's seed."""
@@ -258,9 +264,8 @@ class Distill(Method, ABC):
         channels = data.channels if info.small_images else info.channels
         torch.manual_seed(counter_seed(*context.place, "student"))
         net = load_backbone(
-            info.name, classes=len(data.classes), weights="none", image_size=size, width=width,
-            channels=channels,
-        )  # fmt: skip
+            info.name, classes=len(data.classes), weights="none", image_size=size, width=width, channels=channels
+        )
         return Model(net, info.name, data.classes, info.preprocessing(size, channels), width)
 
     def save(self, model: Model, path: Path, context: Context) -> Saved:

@@ -73,7 +73,7 @@ def _reborn(model: Model) -> nn.Module:
     p = model.preprocessing
     fresh = load_backbone(
         model.backbone, len(model.classes), "none", p.size, width=model.width, channels=p.channels
-    ).state_dict()  # fmt: skip
+    ).state_dict()
     with torch.no_grad():
         for name, tensor in net.state_dict().items():
             drawn = fresh.get(name)

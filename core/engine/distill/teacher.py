@@ -55,6 +55,4 @@ def _logits(model: Model, images: Tensor, context: Context, number: int, views: 
     network: Network = model.net
     if context.device.type == "cpu" and context.source is not None:
         network = open_session(context.source)
-    return logits_of(
-        network, images, model.preprocessing, device=context.device, step=step, cores=context.threads
-    )  # fmt: skip
+    return logits_of(network, images, model.preprocessing, device=context.device, step=step, cores=context.threads)

@@ -47,9 +47,13 @@ class Export(Method, ABC):
         """
         assert context.artifact is not None
         files, found = self.deliver(
-            model, context.artifact, path.parent, context.data.validation.images, context.threads,
+            model,
+            context.artifact,
+            path.parent,
+            context.data.validation.images,
+            context.threads,
             quantized=context.artifact != context.source,
-        )  # fmt: skip
+        )
         return Saved(files=files, notes=(found.sentence(self.title.en),))
 
     def deliver(

@@ -69,15 +69,24 @@ def _export(model: Model) -> onnx.ModelProto:
     try:
         with quiet(), _out_of_place(net):
             program = torch.onnx.export(
-                net, (example,), dynamo=True, opset_version=OPSET, verbose=False, external_data=False,
-                input_names=[INPUT], output_names=[OUTPUT],
+                net,
+                (example,),
+                dynamo=True,
+                opset_version=OPSET,
+                verbose=False,
+                external_data=False,
+                input_names=[INPUT],
+                output_names=[OUTPUT],
                 dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
-            )  # fmt: skip
+            )
     except (torch.onnx.OnnxExporterError, RuntimeError) as error:
         raise UserError(
-            "not_exportable", "backbone", model.backbone, "a network that torch can export to ONNX",
+            "not_exportable",
+            "backbone",
+            model.backbone,
+            "a network that torch can export to ONNX",
             f"Choose another backbone. The exporter said: {str(error).strip().splitlines()[0][:200]}",
-        ) from error  # fmt: skip
+        ) from error
     assert program is not None
     graph: onnx.ModelProto = program.model_proto
     return _plain(graph)
@@ -148,9 +157,12 @@ def head_node(graph: onnx.ModelProto) -> onnx.NodeProto:
 def no_linear_head(end: str) -> UserError:
     """The error for a network that ends in `end`, for methods that need a linear layer on an embedding."""
     return UserError(
-        "no_linear_head", "method", f"a head on the features of a network that ends in {end}",
-        "a backbone that ends in a linear layer", "Use fine_tune or partial with this backbone.",
-    )  # fmt: skip
+        "no_linear_head",
+        "method",
+        f"a head on the features of a network that ends in {end}",
+        "a backbone that ends in a linear layer",
+        "Use fine_tune or partial with this backbone.",
+    )
 
 
 def with_embedding(graph: onnx.ModelProto) -> onnx.ModelProto:

@@ -40,9 +40,12 @@ class Openvino(Export):
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1][:200]
             raise UserError(
-                "not_exportable", "method", f"export.openvino of {artifact.name}", "a file that OpenVINO reads",
+                "not_exportable",
+                "method",
+                f"export.openvino of {artifact.name}",
+                "a file that OpenVINO reads",
                 f"Choose other bits (OpenVINO has no 2-bit weights), or export to ONNX. OpenVINO said: {reason}",
-            ) from error  # fmt: skip
+            ) from error
         with TemporaryDirectory(prefix="condenser-openvino-") as drafts:
             openvino.save_model(graph, Path(drafts, GRAPH), compress_to_fp16=False)
             for name in (WEIGHTS, GRAPH):

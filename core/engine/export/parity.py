@@ -54,7 +54,7 @@ class Parity:
 
 def compare(
     model: Model, artifact: Path, answer: Answer, validation: Tensor, threads: int, *, quantized: bool
-) -> Parity:  # fmt: skip
+) -> Parity:
     """`answer` compared with `model` in torch and with its measured file, on the first `validation` images."""
     (batch,) = prepared(validation[:COMPARED], model.preprocessing, COMPARED)
     session = open_session(artifact, threads)

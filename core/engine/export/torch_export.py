@@ -67,6 +67,9 @@ def traced(model: Model) -> torch.export.ExportedProgram:
     except (torch._dynamo.exc.UserError, RuntimeError, ValueError, AssertionError) as error:
         reason = str(error).strip().splitlines()[0][:200]
         raise UserError(
-            "not_exportable", "backbone", model.backbone, "a network that torch.export can trace",
+            "not_exportable",
+            "backbone",
+            model.backbone,
+            "a network that torch.export can trace",
             f"Export to ONNX or safetensors. torch said: {reason}",
-        ) from error  # fmt: skip
+        ) from error

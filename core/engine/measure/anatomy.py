@@ -15,10 +15,22 @@ from core.engine.measure.complexity import watched
 # Operations without a node in an exported graph: they are folded into their neighbours, or have no effect.
 SILENT = frozenset(
     {
-        "empty", "detach", "alias", "t", "expand", "clone", "copy_", "fill_", "new_zeros", "_unsafe_view",
-        "as_strided_", "native_batch_norm", "cudnn_batch_norm", "_native_batch_norm_legit_no_training",
+        "empty",
+        "detach",
+        "alias",
+        "t",
+        "expand",
+        "clone",
+        "copy_",
+        "fill_",
+        "new_zeros",
+        "_unsafe_view",
+        "as_strided_",
+        "native_batch_norm",
+        "cudnn_batch_norm",
+        "_native_batch_norm_legit_no_training",
     }
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)
@@ -45,9 +57,14 @@ def anatomy(net: nn.Module, shape: tuple[int, int, int]) -> Anatomy:
     biases = max(rows, vectors) if norms else vectors
     counter = watched(net, (1, *shape), _Counter)
     return Anatomy(
-        weights=sum(p.numel() for p in kernels), channels=min(rows, biases), rest=biases - min(rows, biases),
-        layers=len(kernels), nodes=counter.nodes, activations=counter.activations, largest=counter.largest,
-    )  # fmt: skip
+        weights=sum(p.numel() for p in kernels),
+        channels=min(rows, biases),
+        rest=biases - min(rows, biases),
+        layers=len(kernels),
+        nodes=counter.nodes,
+        activations=counter.activations,
+        largest=counter.largest,
+    )
 
 
 class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]

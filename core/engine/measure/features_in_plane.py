@@ -12,8 +12,18 @@ from core.engine.export.graph import EMBEDDING, OUTPUT
 from core.errors import UserError
 
 LAST = ("Gemm", "MatMul", "Conv")
-THROUGH = ("Add", "Flatten", "GlobalAveragePool", "Identity", "QuantizeLinear", "DequantizeLinear", "ReduceMean",
-           "Relu", "Reshape", "Squeeze")  # fmt: skip
+THROUGH = (
+    "Add",
+    "Flatten",
+    "GlobalAveragePool",
+    "Identity",
+    "QuantizeLinear",
+    "DequantizeLinear",
+    "ReduceMean",
+    "Relu",
+    "Reshape",
+    "Squeeze",
+)
 PERPLEXITY = 30.0
 Features = NDArray[np.float32]  # [N, D]
 

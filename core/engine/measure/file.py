@@ -67,10 +67,16 @@ def quality(
     low, high = wilson_interval(test.right, len(data.test))
     error = expected_calibration_error(test.logits.softmax(1).double().numpy(), data.test.labels.numpy())
     return Quality(
-        validation=validation.accuracy, test=test.accuracy, low=low, high=high, calibration_error=error,
-        images=len(data.test), logits=validation.logits, test_logits=test.logits,
+        validation=validation.accuracy,
+        test=test.accuracy,
+        low=low,
+        high=high,
+        calibration_error=error,
+        images=len(data.test),
+        logits=validation.logits,
+        test_logits=test.logits,
         recall=_recall(test.logits, data.test, len(data.classes)),
-    )  # fmt: skip
+    )
 
 
 def share(

@@ -141,9 +141,13 @@ def _asked(child: subprocess.Popen[bytes], check: Callable[[], None], order: obj
 
 
 def open_all(
-    stack: ExitStack, runtimes: Sequence[Runtime], path: Path, threads: int, shape: Sequence[int],
+    stack: ExitStack,
+    runtimes: Sequence[Runtime],
+    path: Path,
+    threads: int,
+    shape: Sequence[int],
     check: Callable[[], None],
-) -> tuple[list[OpenFile], list[str]]:  # fmt: skip
+) -> tuple[list[OpenFile], list[str]]:
     """The file in each of `runtimes`, until `stack` is closed, and a sentence for each that does not run it."""
     files, notes = [], []
     for runtime in runtimes:
@@ -160,9 +164,14 @@ def not_measured(name: str, error: UnansweredError) -> str:
 
 
 def measured(
-    file: OpenFile, timing: Timing, here: Timing, quality: Quality, preprocessing: Preprocessing, data: Dataset,
+    file: OpenFile,
+    timing: Timing,
+    here: Timing,
+    quality: Quality,
+    preprocessing: Preprocessing,
+    data: Dataset,
     step: Callable[[int, int], None],
-) -> InRuntime:  # fmt: skip
+) -> InRuntime:
     """The file's figures in a further runtime beside `here` and `quality`, its timing and answers in onnxruntime, with
     which it was timed in turns; `step` is called with (images done, total images). Raises UnansweredError."""
     total, done = len(data.validation) + len(data.test), len(data.validation)
@@ -173,8 +182,13 @@ def measured(
     far = ((validation - quality.logits).abs().max(), (test - quality.test_logits).abs().max())
     facts = {name: file.told[name] for name in ("version", "precision", "by_default", "layers")}
     return InRuntime(
-        **facts, accuracy=found.accuracy, accuracy_low=low, accuracy_high=high,
+        **facts,
+        accuracy=found.accuracy,
+        accuracy_low=low,
+        accuracy_high=high,
         validation_accuracy=scored(validation, data.validation.labels).accuracy,
         agreement=float((test.argmax(1) == quality.test_logits.argmax(1)).double().mean()),
-        difference=float(max(far)), latency_ms=timing.latency(), **compared(here, timing),
-    )  # fmt: skip
+        difference=float(max(far)),
+        latency_ms=timing.latency(),
+        **compared(here, timing),
+    )

@@ -22,26 +22,64 @@ WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")  # operators whose second
 RUN = "model_run"  # what onnxruntime calls a whole run in its profile
 FLOATS = frozenset({TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE})
 BITS: dict[int, int] = {
-    TensorProto.INT2: 2, TensorProto.UINT2: 2, TensorProto.INT4: 4, TensorProto.UINT4: 4, TensorProto.INT8: 8,
-    TensorProto.UINT8: 8, TensorProto.INT16: 16, TensorProto.UINT16: 16, TensorProto.FLOAT16: 16,
-    TensorProto.BFLOAT16: 16, TensorProto.INT32: 32, TensorProto.FLOAT: 32, TensorProto.INT64: 64,
+    TensorProto.INT2: 2,
+    TensorProto.UINT2: 2,
+    TensorProto.INT4: 4,
+    TensorProto.UINT4: 4,
+    TensorProto.INT8: 8,
+    TensorProto.UINT8: 8,
+    TensorProto.INT16: 16,
+    TensorProto.UINT16: 16,
+    TensorProto.FLOAT16: 16,
+    TensorProto.BFLOAT16: 16,
+    TensorProto.INT32: 32,
+    TensorProto.FLOAT: 32,
+    TensorProto.INT64: 64,
     TensorProto.DOUBLE: 64,
-}  # fmt: skip
+}
 INTEGER_KERNELS = frozenset(
     {
-        "QLinearConv", "ConvInteger", "QGemm", "QLinearMatMul", "MatMulInteger", "MatMulIntegerToFloat",
-        "DynamicQuantizeMatMul", "QLinearAdd", "QLinearMul", "QLinearGlobalAveragePool", "QLinearAveragePool",
-        "QLinearConcat", "QLinearSigmoid", "QLinearLeakyRelu", "QLinearSoftmax", "QLinearReduceMean", "QLinearWhere",
-        "NhwcMaxPool", "MatMulNBits",
+        "QLinearConv",
+        "ConvInteger",
+        "QGemm",
+        "QLinearMatMul",
+        "MatMulInteger",
+        "MatMulIntegerToFloat",
+        "DynamicQuantizeMatMul",
+        "QLinearAdd",
+        "QLinearMul",
+        "QLinearGlobalAveragePool",
+        "QLinearAveragePool",
+        "QLinearConcat",
+        "QLinearSigmoid",
+        "QLinearLeakyRelu",
+        "QLinearSoftmax",
+        "QLinearReduceMean",
+        "QLinearWhere",
+        "NhwcMaxPool",
+        "MatMulNBits",
     }
-)  # fmt: skip
+)
 LAYER_KERNELS = frozenset(
     {
-        "Conv", "FusedConv", "NhwcFusedConv", "QLinearConv", "ConvInteger", "ConvTranspose", "Gemm", "FusedGemm",
-        "QGemm", "MatMul", "FusedMatMul", "QLinearMatMul", "MatMulInteger", "MatMulIntegerToFloat",
-        "DynamicQuantizeMatMul", "MatMulNBits",
+        "Conv",
+        "FusedConv",
+        "NhwcFusedConv",
+        "QLinearConv",
+        "ConvInteger",
+        "ConvTranspose",
+        "Gemm",
+        "FusedGemm",
+        "QGemm",
+        "MatMul",
+        "FusedMatMul",
+        "QLinearMatMul",
+        "MatMulInteger",
+        "MatMulIntegerToFloat",
+        "DynamicQuantizeMatMul",
+        "MatMulNBits",
     }
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)
@@ -240,11 +278,15 @@ def kernels(path: Path, threads: int = 1, runs: int = 8) -> tuple[KernelUse, ...
         groups.setdefault(key, []).append(event)
     uses = [
         KernelUse(
-            op, kind, tuple(dict.fromkeys(e["name"].removesuffix("_kernel_time") for e in group)),
-            round(sum(e["dur"] for e in group) / runs), op in INTEGER_KERNELS, layer,
+            op,
+            kind,
+            tuple(dict.fromkeys(e["name"].removesuffix("_kernel_time") for e in group)),
+            round(sum(e["dur"] for e in group) / runs),
+            op in INTEGER_KERNELS,
+            layer,
         )
         for (op, kind, layer), group in groups.items()
-    ]  # fmt: skip
+    ]
     return tuple(sorted(uses, key=lambda use: -use.microseconds))
 
 

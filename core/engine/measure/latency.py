@@ -48,9 +48,16 @@ class Timing:
         apart = self.apart()
         busy = self.wall > BUSY * self.processor if self.device == "cpu" else (apart or 0.0) > APART
         return Latency(
-            runtime=self.runtime, device=self.device, threads=self.threads, batch=1, n=len(self.milliseconds),
-            p50=p50, p95=p95, noisy=busy or not self.alone, apart=apart,
-        )  # fmt: skip
+            runtime=self.runtime,
+            device=self.device,
+            threads=self.threads,
+            batch=1,
+            n=len(self.milliseconds),
+            p50=p50,
+            p95=p95,
+            noisy=busy or not self.alone,
+            apart=apart,
+        )
 
     def apart(self) -> float | None:
         """How far the medians of every other turn and of the turns between are apart, as a share of the smaller: an A/A
@@ -111,10 +118,14 @@ def time_files(
 
 def _timing(taken: list[Turn], threads: int, runtime: str, device: str) -> Timing:
     return Timing(
-        tuple(one for t in taken for one in t.milliseconds), sum(t.wall for t in taken),
-        sum(t.processor for t in taken), threads, runtime=runtime, device=device,
+        tuple(one for t in taken for one in t.milliseconds),
+        sum(t.wall for t in taken),
+        sum(t.processor for t in taken),
+        threads,
+        runtime=runtime,
+        device=device,
         turns=tuple(len(t.milliseconds) for t in taken),
-    )  # fmt: skip
+    )
 
 
 def ratio(slow: Timing, fast: Timing) -> float:

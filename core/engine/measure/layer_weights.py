@@ -48,9 +48,11 @@ def weights(layer: Layer, numbers: Numbers, edges: NDArray[np.float64]) -> Weigh
     """The histogram of a layer's weights, and the numbers that they can be."""
     counts, _ = np.histogram(numbers, edges)
     return Weights(
-        tuple(map(float, edges)), tuple(map(int, counts)), tuple(map(float, grid(layer, numbers))),
+        tuple(map(float, edges)),
+        tuple(map(int, counts)),
+        tuple(map(float, grid(layer, numbers))),
         float((numbers == 0).mean()),
-    )  # fmt: skip
+    )
 
 
 def edges_of(*several: Numbers | None) -> NDArray[np.float64]:

@@ -33,10 +33,13 @@ def write_predictions(artifact: Path, data: Dataset, validation: Tensor, test: T
     """Writes the predictions of `artifact`: `validation` and `test` are its logits [N, C] for the whole splits."""
     sure, answers = test.softmax(1).max(1)
     arrays = {
-        "test_answers": answers, "test_confidences": sure, "test_labels": data.test.labels,
+        "test_answers": answers,
+        "test_confidences": sure,
+        "test_labels": data.test.labels,
         "test_ranks": ranks(test, data.test.labels),
-        "validation_answers": validation.argmax(1), "validation_labels": data.validation.labels,
-    }  # fmt: skip
+        "validation_answers": validation.argmax(1),
+        "validation_labels": data.validation.labels,
+    }
     _write(artifact.with_name(PREDICTIONS), {name: tensor.numpy() for name, tensor in arrays.items()})
 
 

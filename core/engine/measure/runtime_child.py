@@ -64,9 +64,11 @@ def open_openvino(path: str, threads: int, shape: Sequence[int]) -> Opened:
     openvino = _library("openvino")
     core = openvino.Core()
     asked = {
-        "INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1,
+        "INFERENCE_PRECISION_HINT": "f32",
+        "INFERENCE_NUM_THREADS": threads,
+        "NUM_STREAMS": 1,
         "ENABLE_CPU_PINNING": False,
-    }  # fmt: skip
+    }
     graph = core.read_model(path)
     graph.reshape([1, *shape])
     compiled = core.compile_model(graph, "CPU", asked)

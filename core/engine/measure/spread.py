@@ -20,9 +20,12 @@ def spread(logits: Tensor, labels: Tensor, classes: Sequence[str]) -> Spread:
     worst = worst_class(matrix)
     top5 = float((ranks(logits, labels) < FIVE).float().mean()) if len(classes) >= FEW else None
     return Spread(
-        balanced_accuracy=balanced_accuracy(matrix), macro_f1=macro_f1(matrix), worst_class=classes[worst.label],
-        worst_recall=worst.share, top5_accuracy=top5,
-    )  # fmt: skip
+        balanced_accuracy=balanced_accuracy(matrix),
+        macro_f1=macro_f1(matrix),
+        worst_class=classes[worst.label],
+        worst_recall=worst.share,
+        top5_accuracy=top5,
+    )
 
 
 def ranks(logits: Tensor, labels: Tensor) -> Tensor:

@@ -41,9 +41,11 @@ def fit(logits: Array, labels: NDArray[np.int64]) -> Fitted:
     if bool((logits.argmax(axis=1) == labels).all()):
         return Fitted(1.0, before, before, unbounded=True)
     found = minimize_scalar(
-        lambda power: nll(logits, labels, float(np.exp(power))), bounds=tuple(np.log(BOUNDS)), method="bounded",
+        lambda power: nll(logits, labels, float(np.exp(power))),
+        bounds=tuple(np.log(BOUNDS)),
+        method="bounded",
         options={"xatol": PRECISION},
-    )  # fmt: skip
+    )
     best = float(np.exp(found.x))
     after = nll(logits, labels, best)
     return Fitted(best, before, after) if after < before else Fitted(1.0, before, before)

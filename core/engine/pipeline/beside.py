@@ -60,9 +60,12 @@ class Beside:
             return
         with open_log(make_folder(self.run.folder) / "beside.txt") as log:
             self._process = subprocess.Popen(
-                (*self.command, str(self.run.folder)), cwd=ROOT,
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
-            )  # fmt: skip
+                (*self.command, str(self.run.folder)),
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+            )
         Thread(target=self._listen, args=(self._process,), daemon=True).start()
 
     def offer(self, controls: Iterable[Control], *, shared: bool = True) -> None:

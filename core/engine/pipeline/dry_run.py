@@ -51,9 +51,7 @@ def in_recipe(number: int, method: Method) -> Iterator[None]:
     except UserError as error:
         if error.field not in type(method).model_fields:
             raise
-        raise UserError(
-            error.code, f"steps.{number}.{error.field}", error.given, error.allowed, error.fix
-        ) from error  # fmt: skip
+        raise UserError(error.code, f"steps.{number}.{error.field}", error.given, error.allowed, error.fix) from error
 
 
 def _has_forecast(method: Method) -> bool:

@@ -22,9 +22,13 @@ def start(backbone: str, context: Context) -> Model:
         context.report(Progress("downloading", done, total or 0))
 
     net = load_backbone(
-        backbone, classes=len(context.data.classes), weights=context.weights, image_size=size,
-        folder=context.cache / "weights", progress=progress,
-    )  # fmt: skip
+        backbone,
+        classes=len(context.data.classes),
+        weights=context.weights,
+        image_size=size,
+        folder=context.cache / "weights",
+        progress=progress,
+    )
     fresh = context.weights == "none" or (context.weights == "default" and not info.fixed)
     return as_model(net, info, context.data.classes, size, fresh=fresh)
 
@@ -34,9 +38,15 @@ def as_model(net: nn.Module, info: Backbone, classes: tuple[str, ...], size: int
     models made from it can be loaded without the imported weights."""
     known = () if fresh else labels(info.name)
     return Model(
-        net, info.architecture or info.name, classes, info.preprocessing(size), info.own_width, fresh=fresh,
-        alias=info.name if info.architecture else "", knows=known,
-    )  # fmt: skip
+        net,
+        info.architecture or info.name,
+        classes,
+        info.preprocessing(size),
+        info.own_width,
+        fresh=fresh,
+        alias=info.name if info.architecture else "",
+        knows=known,
+    )
 
 
 def warn_random_weights(model: Model, context: Context) -> None:

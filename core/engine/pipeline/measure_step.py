@@ -114,17 +114,30 @@ class StepMeasurement:
             told = receipt.to_json()
         stored, there = size(artifact), self._on_target(artifact, model)
         point = Point(
-            step=step_info.step, stage=step_info.stage, method=step_info.name, name=step_info.title,
-            backbone=model.backbone, control=step_info.control,
-            accuracy=evaluation.test, accuracy_low=evaluation.low, accuracy_high=evaluation.high,
-            target_accuracy=there.accuracy if there else None, target_accuracy_low=there.low if there else None,
+            step=step_info.step,
+            stage=step_info.stage,
+            method=step_info.name,
+            name=step_info.title,
+            backbone=model.backbone,
+            control=step_info.control,
+            accuracy=evaluation.test,
+            accuracy_low=evaluation.low,
+            accuracy_high=evaluation.high,
+            target_accuracy=there.accuracy if there else None,
+            target_accuracy_low=there.low if there else None,
             target_accuracy_high=there.high if there else None,
-            validation_accuracy=evaluation.validation, bytes=stored.bytes, compressed_bytes=stored.compressed,
-            packed_bytes=saved.packed_bytes, params=cost.params, macs=cost.macs, latency_ms=latency,
-            artifact=artifact.relative_to(step_info.root).as_posix(), receipt=told,
+            validation_accuracy=evaluation.validation,
+            bytes=stored.bytes,
+            compressed_bytes=stored.compressed,
+            packed_bytes=saved.packed_bytes,
+            params=cost.params,
+            macs=cost.macs,
+            latency_ms=latency,
+            artifact=artifact.relative_to(step_info.root).as_posix(),
+            receipt=told,
             spread=spread(evaluation.test_logits, context.data.test.labels, model.classes),
             runtimes=elsewhere or None,
-        )  # fmt: skip
+        )
         return point, product
 
     def _on_target(self, artifact: Path, model: Model) -> Share | None:
@@ -183,9 +196,7 @@ class StepMeasurement:
         unique = {str(path): path for path in files.values()}
         elsewhere = {file.name: file for file in others}
         with self.context.alone() as alone:
-            found = time_files(
-                unique, self.latency_threads, stop=self.context.stop_if_cancelled, elsewhere=elsewhere
-            )  # fmt: skip
+            found = time_files(unique, self.latency_threads, stop=self.context.stop_if_cancelled, elsewhere=elsewhere)
         names = {name: str(path) for name, path in files.items()} | {name: name for name in elsewhere}
         return {name: replace(found[key], alone=alone) for name, key in names.items()}, alone
 

@@ -94,8 +94,11 @@ class PointCache:
         if latency is None or latency.noisy:
             return
         card = {
-            "point": kept.point.to_json(), "told": kept.told, "quantized": kept.quantized, "measured": kept.measured,
-        }  # fmt: skip
+            "point": kept.point.to_json(),
+            "told": kept.told,
+            "quantized": kept.quantized,
+            "measured": kept.measured,
+        }
         held = {name: _tensor(data) for name, data in kept.files.items()}
         held |= {CARD: _tensor(json.dumps(card).encode()), LOGITS: kept.logits.contiguous()}
         with suppress(OSError):

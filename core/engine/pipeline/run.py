@@ -138,14 +138,31 @@ def begun_chain(run: Run, turns: Turns) -> StepChain:
     target = _target(run, recipe, data, size, workspace.datasets, began.get("target_version", ""))
     pool = _pool(run, recipe, data, workspace, began.get("pool_version", ""))
     step_cache = StepCache(
-        workspace.cache / "models", recipe, data, device, target.content_hash if target else "",
-        f"{kind_of(device)}, bfloat16: {bfloat16}", content(named_backbones(recipe)),
-        tuple(type(method).__module__ for method in methods), pool.content_hash if pool else "",
-    )  # fmt: skip
+        workspace.cache / "models",
+        recipe,
+        data,
+        device,
+        target.content_hash if target else "",
+        f"{kind_of(device)}, bfloat16: {bfloat16}",
+        content(named_backbones(recipe)),
+        tuple(type(method).__module__ for method in methods),
+        pool.content_hash if pool else "",
+    )
     return StepChain(
-        run, workspace, recipe, methods, data, device, step_cache, recipe.seed, target=target, bfloat16=bfloat16,
-        points=PointCache(workspace.cache / "points", _conditions(recipe, device)), turns=turns, pool=pool,
-    )  # fmt: skip
+        run,
+        workspace,
+        recipe,
+        methods,
+        data,
+        device,
+        step_cache,
+        recipe.seed,
+        target=target,
+        bfloat16=bfloat16,
+        points=PointCache(workspace.cache / "points", _conditions(recipe, device)),
+        turns=turns,
+        pool=pool,
+    )
 
 
 def _in_two_processes(first: StepChain, beside: Beside) -> None:
@@ -281,9 +298,7 @@ class StepChain:
         self.run.emit(StepFinished(number, time.monotonic() - started))
         return product
 
-    def _applied(
-        self, number: int, before: StepOutput | None, context: Context, notes: list[tuple[str, str]]
-    ) -> Model:  # fmt: skip
+    def _applied(self, number: int, before: StepOutput | None, context: Context, notes: list[tuple[str, str]]) -> Model:
         came = _undecided(before.model) if before else start(self.recipe.backbone, context)
         step, method = self.recipe.steps[number], self.methods[number]
 
@@ -305,7 +320,7 @@ class StepChain:
 
     def _again(
         self, number: int, known: KeptPoint, model: Model, before: StepOutput | None, started: float
-    ) -> StepOutput:  # fmt: skip
+    ) -> StepOutput:
         """Finishes the step with the files and the point of an earlier run."""
         artifact = self._artifacts(number) / "model.onnx"
         point = self._put_back(number, known, artifact)
@@ -358,7 +373,7 @@ class StepChain:
 
     def _made(
         self, number: int, code: str, incoming: StepOutput | None, context: Context, notes: list[tuple[str, str]]
-    ) -> Model:  # fmt: skip
+    ) -> Model:
         """The control, which is then in the cache; `context` adds remarks to `notes`."""
         model = _remarked(self._makers(number, incoming, context)[code], notes)
         self.step_cache.put(self.step_cache.key(number, self.seed, english(code)), model)
@@ -375,23 +390,32 @@ class StepChain:
         """The context of a step; remarks made during the step are added to `notes`."""
         remarks: list[tuple[str, str]] = [] if notes is None else notes
         recipe = self.recipe
-        labelled, pool = labelled_part(
-            self.data.train, recipe.labels, recipe.shots, self.data.classes, self.seed
-        )  # fmt: skip
+        labelled, pool = labelled_part(self.data.train, recipe.labels, recipe.shots, self.data.classes, self.seed)
         everything = join(pool, self.pool.images) if self.pool else pool
         return Context(
-            data=self.data, labelled=labelled, pool=everything, device=self.device, threads=recipe.threads,
-            precision=recipe.precision, image_size=recipe.image_size, weights=recipe.weights,
-            folder=self._folder(number), cache=self.workspace.cache, place=(self.seed, number),
+            data=self.data,
+            labelled=labelled,
+            pool=everything,
+            device=self.device,
+            threads=recipe.threads,
+            precision=recipe.precision,
+            image_size=recipe.image_size,
+            weights=recipe.weights,
+            folder=self._folder(number),
+            cache=self.workspace.cache,
+            place=(self.seed, number),
             report=Reporter(self.run, number, self.seed),
             warn=lambda code, message: self._warn(number, code, message),
             note=lambda code, message: remarks.append((code, message)),
-            cancelled=self._asked_to_stop, alone=self._alone,
-            source=before.source if before else None, artifact=before.artifact if before else None,
+            cancelled=self._asked_to_stop,
+            alone=self._alone,
+            source=before.source if before else None,
+            artifact=before.artifact if before else None,
             target=self.target.unlabelled if self.target else None,
-            latency_threads=recipe.latency_threads, bfloat16=self.bfloat16,
+            latency_threads=recipe.latency_threads,
+            bfloat16=self.bfloat16,
             about_pool=self.pool.about(len(pool)) if self.pool else (),
-        )  # fmt: skip
+        )
 
     def _asked_to_stop(self) -> bool:
         """Whether to end now, asked between two batches: the moment to let others measure."""
@@ -414,9 +438,7 @@ class StepChain:
 
     def _step_info(self, number: int, method: Method, model: Model) -> StepInfo:
         step = self.recipe.steps[number]
-        return StepInfo(
-            number, method, step.stage, step.method, f"{model.name} · {method.title.en}", self.run.folder
-        )  # fmt: skip
+        return StepInfo(number, method, step.stage, step.method, f"{model.name} · {method.title.en}", self.run.folder)
 
     def _folder(self, number: int) -> Path:
         return self.run.checkpoints / f"seed-{self.seed}" / f"step-{number}"

@@ -36,9 +36,18 @@ class StepCache:
     def key(self, step: int, seed: int, control: str = "") -> str:
         """The key of the model of `step` for `seed`, or of one of its controls."""
         parts = (
-            self.recipe.prefix_hash(step), str(seed), control, self.data.content_hash, self.target, self.device.type,
-            self.hardware, self.networks, self.pool, torch.__version__, self._code(step),
-        )  # fmt: skip
+            self.recipe.prefix_hash(step),
+            str(seed),
+            control,
+            self.data.content_hash,
+            self.target,
+            self.device.type,
+            self.hardware,
+            self.networks,
+            self.pool,
+            torch.__version__,
+            self._code(step),
+        )
         return sha256("/".join(parts).encode()).hexdigest()[:32]
 
     def _code(self, step: int) -> str:

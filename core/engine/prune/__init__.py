@@ -129,7 +129,7 @@ class Prune(Method, ABC):
         views = 4 if self.augment != "none" else 1
         return Schedule(
             epochs, self.batch, self.learning_rate, augment=self.augment, views=views, least=self.least_steps
-        )  # fmt: skip
+        )
 
     @classmethod
     def options(cls) -> tuple[Option, ...]:
@@ -184,10 +184,13 @@ class Prune(Method, ABC):
                 return fit(thinned, examples, _cross_entropy, schedule, context, incumbent=incumbent)
             with cached_teacher(whole, examples, schedule, context) as teacher:
                 return fit(
-                    thinned, examples,
+                    thinned,
+                    examples,
                     lambda output, batch: softened_divergence(output.logits, teacher(batch).logits, TEMPERATURE),
-                    schedule, context, incumbent=incumbent,
-                )  # fmt: skip
+                    schedule,
+                    context,
+                    incumbent=incumbent,
+                )
 
 
 def _cross_entropy(output: Output, batch: Batch) -> Tensor:

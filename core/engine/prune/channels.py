@@ -107,21 +107,30 @@ class ChannelPrune(Prune, ABC):
         for net in self.cut(model, choice, context):
             shape = net
         yield from prune_rounds(
-            model.net.cpu(), example, 0.0, random_scores(counter_seed(*random_context.place, "importance")),
-            ignored=ignored, iterations=self.iterations,
+            model.net.cpu(),
+            example,
+            0.0,
+            random_scores(counter_seed(*random_context.place, "importance")),
+            ignored=ignored,
+            iterations=self.iterations,
             layer_ratios=widths(model.net, shape, example, ignored),
-        )  # fmt: skip
+        )
 
     def cut(self, model: Model, choice: Choice, context: Context, score: Score | None = None) -> Iterator[nn.Module]:
         """The network after each round; `score` replaces the method's own where no images can be read."""
         self.refuse(model.net)
         return prune_rounds(
-            model.net.cpu(), blank(model), choice.ratio,
+            model.net.cpu(),
+            blank(model),
+            choice.ratio,
             score or self.importance(counter_seed(*context.place, "importance")),
-            scope=self._scope, round_to=choice.round_to, iterations=self.iterations,
-            ignored=read_names(self.ignored), layer_ratios=read_ratios(self.layer_ratios),
+            scope=self._scope,
+            round_to=choice.round_to,
+            iterations=self.iterations,
+            ignored=read_names(self.ignored),
+            layer_ratios=read_ratios(self.layer_ratios),
             before_cut=(lambda _: None) if score else (lambda net: self.store_gradients(model.with_net(net), context)),
-        )  # fmt: skip
+        )
 
     def forecast(self, before: Forecast, context: Context) -> Forecast:
         """The network after the cut. A local cut removes as many channels from a layer whatever their scores are."""

@@ -42,11 +42,14 @@ def shares(group: Group) -> Iterator[Share]:
         rows = _columns if role == "reads" else _filters
         bias = None if role == "reads" else getattr(layer, "bias", None)
         yield Share(
-            role, layer, rows(layer, weight.detach())[item.idxs], torch.tensor(item.root_idxs),
+            role,
+            layer,
+            rows(layer, weight.detach())[item.idxs],
+            torch.tensor(item.root_idxs),
             None if bias is None else bias.detach()[item.idxs],
             None if weight.grad is None else rows(layer, weight.grad)[item.idxs],
             None if bias is None or bias.grad is None else bias.grad[item.idxs],
-        )  # fmt: skip
+        )
 
 
 def gather(group: Group, measure: Callable[[Share], Tensor | None]) -> tuple[Tensor, int]:

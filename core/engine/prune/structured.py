@@ -80,9 +80,17 @@ def prune_channels(
     unknown_choice, and whatever the importance raises (no_batch_norm).
     """
     rounds = prune_rounds(
-        model, example_input, ratio, importance, scope=scope, round_to=round_to, ignored=ignored, seed=seed,
-        iterations=iterations, layer_ratios=layer_ratios,
-    )  # fmt: skip
+        model,
+        example_input,
+        ratio,
+        importance,
+        scope=scope,
+        round_to=round_to,
+        ignored=ignored,
+        seed=seed,
+        iterations=iterations,
+        layer_ratios=layer_ratios,
+    )
     return list(rounds)[-1]
 
 

@@ -101,6 +101,9 @@ class Quantize(Method, ABC):
         calibration = Calibration(batches, context.stop_if_cancelled)
         done = self.convert(source, path, calibration, cached_evaluator(model, context))
         return Saved(
-            done.layers_touched, done.layers_total, (done.packed_path,) if done.packed_path else (), done.packed_bytes,
+            done.layers_touched,
+            done.layers_total,
+            (done.packed_path,) if done.packed_path else (),
+            done.packed_bytes,
             done.notes,
-        )  # fmt: skip
+        )

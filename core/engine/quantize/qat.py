@@ -137,4 +137,4 @@ class Qat(Quantize):
         views = 4 if self.augment != "none" else 1
         return Schedule(
             self.epochs, self.batch, self.learning_rate, augment=self.augment, views=views, least=self.least_steps
-        )  # fmt: skip
+        )

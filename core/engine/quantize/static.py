@@ -120,9 +120,7 @@ class Static(Quantize):
         touched = [layer for layer in layers(result) if BITS[layer.data_type] == self.bits]
         finish(result, model)
         write_atomic(target, result.SerializeToString(deterministic=True))
-        return Conversion(
-            self.bits, len(touched), total, before, weight_bytes_of(result), notes=(*notes, *found)
-        )  # fmt: skip
+        return Conversion(self.bits, len(touched), total, before, weight_bytes_of(result), notes=(*notes, *found))
 
     def _prepare(self, model: onnx.ModelProto) -> Iterator[str]:
         """Changes the float graph in place so that rounding loses less; yields a note on each change."""

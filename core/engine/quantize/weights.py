@@ -23,9 +23,14 @@ from core.errors import UserError
 from core.files import write_atomic
 
 NATIVE: dict[int, int] = {
-    2: TensorProto.INT2, 3: TensorProto.INT4, 4: TensorProto.INT4, 5: TensorProto.INT8, 6: TensorProto.INT8,
-    7: TensorProto.INT8, 8: TensorProto.INT8,
-}  # fmt: skip
+    2: TensorProto.INT2,
+    3: TensorProto.INT4,
+    4: TensorProto.INT4,
+    5: TensorProto.INT8,
+    6: TensorProto.INT8,
+    7: TensorProto.INT8,
+    8: TensorProto.INT8,
+}
 WIDTH: dict[int, int] = {TensorProto.INT2: 2, TensorProto.INT4: 4, TensorProto.INT8: 8}
 INT2_OPSET, INT2_IR = 25, 13  # the first versions with 2-bit tensors
 FORMAT = "condenser.packed"
@@ -135,8 +140,10 @@ def storage_notes(stored: tuple[Stored, ...], form: str) -> tuple[str, ...]:
     if any(weight.bits == 2 for weight in stored):
         notes.append("The symmetric 2-bit grid uses three (-1, 0, 1) of the four levels that INT2 holds.")
     for bits in sorted({weight.bits for weight in stored if not weight.native}):
-        notes.append(f"No runtime type has {bits} bits: the ONNX file holds them as INT{WIDTH[NATIVE[bits]]}, "
-                     "the accompanying packed file at their true size.")  # fmt: skip
+        notes.append(
+            f"No runtime type has {bits} bits: the ONNX file holds them as INT{WIDTH[NATIVE[bits]]}, "
+            "the accompanying packed file at their true size."
+        )
     return tuple(notes)
 
 

@@ -65,11 +65,21 @@ def _context(recipe: Recipe, step: int, job: Job) -> Context:
     )
     labelled, pool = labelled_part(data.train, recipe.labels, recipe.shots, data.classes, recipe.seed)
     return Context(
-        data=data, labelled=labelled, pool=pool, device=torch.device("cpu"), threads=1, precision="float32",
-        image_size=recipe.image_size, weights="none", folder=job.folder, cache=job.workspace / "cache",
-        place=(recipe.seed, step), report=lambda progress: None, warn=lambda code, message: None,
+        data=data,
+        labelled=labelled,
+        pool=pool,
+        device=torch.device("cpu"),
+        threads=1,
+        precision="float32",
+        image_size=recipe.image_size,
+        weights="none",
+        folder=job.folder,
+        cache=job.workspace / "cache",
+        place=(recipe.seed, step),
+        report=lambda progress: None,
+        warn=lambda code, message: None,
         cancelled=job.cancel_requested,
-    )  # fmt: skip
+    )
 
 
 def _row(images: Tensor) -> str:

@@ -109,9 +109,7 @@ class _Packing:
         sure, mine = torch.from_numpy(logits).softmax(1).max(1)
         return compared(mine.numpy(), known["test_answers"], sure.numpy() - known["test_confidences"])
 
-    def answers(
-        self, session: ort.InferenceSession, images: Pixels, prepare: Prepare
-    ) -> Iterator[NDArray[np.float32]]:  # fmt: skip
+    def answers(self, session: ort.InferenceSession, images: Pixels, prepare: Prepare) -> Iterator[NDArray[np.float32]]:
         for start in range(0, len(images), BATCH):
             self.report("comparing", start, len(images))
             batch = np.concatenate([prepare(image) for image in images[start : start + BATCH]])

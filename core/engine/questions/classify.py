@@ -89,9 +89,7 @@ def described(network: SavedModel | UserError, latency: Latency | None = None) -
         return Answering(refused=dict(network.to_json()))
     if latency is None:
         return Answering(network.classes, threads=network.threads)
-    return Answering(
-        network.classes, latency.p50, latency.n, latency.threads, latency.runtime, latency.noisy
-    )  # fmt: skip
+    return Answering(network.classes, latency.p50, latency.n, latency.threads, latency.runtime, latency.noisy)
 
 
 def answered(network: SavedModel, image: Prepared, *, seen: bool = False) -> Answer:

@@ -187,9 +187,13 @@ def _learner(corner: str, made: HandIn, proof: Proof, workspace: Workspace) -> L
     may have been renamed since."""
     known = {one.id: one.nickname for one in Class(workspace.path).members()} if proof == "here" else {}
     return Learner(
-        id=corner, nickname=known.get(made.learner, made.nickname), secret="", joined=made.made, proof=proof,
+        id=corner,
+        nickname=known.get(made.learner, made.nickname),
+        secret="",
+        joined=made.made,
+        proof=proof,
         handed_by=made.learner if proof == "here" else "",
-    )  # fmt: skip
+    )
 
 
 def _sign_in(half: Path, learner: Learner, manifest: bytes) -> None:

@@ -103,6 +103,10 @@ def _places(labels: Indices) -> list[int]:
     """The indices of the first image of each class, then of the second ones, until there are enough."""
     order = np.argsort(labels, kind="stable")
     _, starts, counts = np.unique(labels[order], return_index=True, return_counts=True)
-    rounds = ((start + turn) for turn in range(SAMPLES_SHOWN) for start, count in zip(starts, counts, strict=True)
-              if turn < count)  # fmt: skip
+    rounds = (
+        (start + turn)
+        for turn in range(SAMPLES_SHOWN)
+        for start, count in zip(starts, counts, strict=True)
+        if turn < count
+    )
     return [int(order[place]) for place, _ in zip(rounds, range(SAMPLES_SHOWN), strict=False)]

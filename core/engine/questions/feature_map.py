@@ -67,13 +67,16 @@ def mapped(chosen: Side, request: FeatureMapRequest, store: Workspace, tell: Tel
     tell("laying out", 0, None)
     plane, share = (neighbours(features), None) if request.plane == "tsne" else principal(features)
     return FeatureMap(
-        x=tuple(plane[:, 0].tolist()), y=tuple(plane[:, 1].tolist()),
+        x=tuple(plane[:, 0].tolist()),
+        y=tuple(plane[:, 1].tolist()),
         place=tuple(place for each in domains for place in each.places),
         label=tuple(label for each in domains for label in each.labels),
         target=tuple(each is other for each in domains for _ in each.places),
-        classes=data.classes, width=features.shape[1], explained=share,
+        classes=data.classes,
+        width=features.shape[1],
+        explained=share,
         target_name=chosen.run.recipe().target,
-    )  # fmt: skip
+    )
 
 
 def of_target(chosen: Side, store: Workspace, tell: Telling) -> Images | None:

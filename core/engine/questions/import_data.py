@@ -19,10 +19,17 @@ INTERVAL = 0.2  # seconds between two progress reports
 def answer(request: ImportRequest, job: Job) -> Imported:
     """The result; raises UserError if the import is refused, CancelledError if the job is cancelled."""
     imported = import_data(
-        Path(request.path), request.name, job.workspace / "datasets", side=request.side or 0,
-        wishes=Wishes(request.classes_from, request.splits, request.merge, request.group_by), shape=request.shape,
-        encoding=request.encoding or None, unlabelled=request.unlabelled, every=request.every, progress=Telling(job),
-    )  # fmt: skip
+        Path(request.path),
+        request.name,
+        job.workspace / "datasets",
+        side=request.side or 0,
+        wishes=Wishes(request.classes_from, request.splits, request.merge, request.group_by),
+        shape=request.shape,
+        encoding=request.encoding or None,
+        unlabelled=request.unlabelled,
+        every=request.every,
+        progress=Telling(job),
+    )
     drop(Workspace(job.workspace), Path(request.path))
     return imported
 

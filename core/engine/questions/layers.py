@@ -57,12 +57,20 @@ def answer(request: LayersRequest, job: Job) -> Layers:
     )
     size, (held, constants) = own.path.stat().st_size, own.sizes
     return Layers(
-        layers=rows, bytes=size, constants=constants, graph=size - constants - sum(held.values()),
-        latency=1000 * latency.p50, n=latency.n, threads=latency.threads, noisy=latency.noisy, slowed=spent.slowed,
+        layers=rows,
+        bytes=size,
+        constants=constants,
+        graph=size - constants - sum(held.values()),
+        latency=1000 * latency.p50,
+        n=latency.n,
+        threads=latency.threads,
+        noisy=latency.noisy,
+        slowed=spent.slowed,
         others=tuple(Spent(op, one) for op, one in sorted(spent.others.items(), key=lambda pair: -pair[1])),
-        between=spent.between, against=reference.model.side.id if reference and noise else "",
+        between=spent.between,
+        against=reference.model.side.id if reference and noise else "",
         filters=_filters(own, other),
-    )  # fmt: skip
+    )
 
 
 @dataclass(frozen=True)
@@ -117,13 +125,20 @@ def _row(
     before = other.numbers[twin.name] if other is not None and twin is not None else None
     edges = edges_of(numbers, before)
     return Layer(
-        name=name, op=layer.op, bytes=own.sizes[0][node], macs=own.macs.get(node), microseconds=spent,
-        bits=BITS[layer.data_type], shape=layer.shape, channels=layer.shape[layer.axis],
+        name=name,
+        op=layer.op,
+        bytes=own.sizes[0][node],
+        macs=own.macs.get(node),
+        microseconds=spent,
+        bits=BITS[layer.data_type],
+        shape=layer.shape,
+        channels=layer.shape[layer.axis],
         channels_before=twin.shape[twin.axis] if twin is not None else None,
         weights=weights(layer, numbers, edges),
         weights_before=weights(twin, before, edges) if twin is not None and before is not None else None,
-        signal_to_noise=noise, sensitivity=lost,
-    )  # fmt: skip
+        signal_to_noise=noise,
+        sensitivity=lost,
+    )
 
 
 def _in_floats(own: File, store: Workspace) -> File | None:

@@ -99,11 +99,14 @@ def preview(text: str, workspace: Path) -> Preview:
     total = chain * recipe.seeds + for_controls
     return Preview(
         rows=tuple(_row(recipe, stage) for stage in points),
-        seconds=round(total.likely, 1), seconds_low=round(total.low, 1), seconds_high=round(total.high, 1),
-        memory_bytes=round(_memory(points, context)), device=describe_device(context.device),
+        seconds=round(total.likely, 1),
+        seconds_low=round(total.low, 1),
+        seconds_high=round(total.high, 1),
+        memory_bytes=round(_memory(points, context)),
+        device=describe_device(context.device),
         image_size=recipe.image_size or find(recipe.backbone).image_size,
         notes=tuple(notes),
-    )  # fmt: skip
+    )
 
 
 # the chain, without training
@@ -157,11 +160,16 @@ def _row(recipe: Recipe, stage: Stage) -> Row:
     found = cost(model)
     facts = json.dumps([model.classes, model.preprocessing.to_json()], ensure_ascii=False)
     return Row(
-        step=stage.number, stage=step.stage, method=step.method, name=f"{model.name} · {stage.method.title.en}",
-        params=found.params, macs=found.macs,
+        step=stage.number,
+        stage=step.stage,
+        method=step.method,
+        name=f"{model.name} · {stage.method.title.en}",
+        params=found.params,
+        macs=found.macs,
         bytes=stage.method.file_size().bytes(parts(model)) + len(facts.encode()),
-        exact=not stage.after.why, why=stage.after.why,
-    )  # fmt: skip
+        exact=not stage.after.why,
+        why=stage.after.why,
+    )
 
 
 # the context
@@ -183,11 +191,23 @@ def _context(recipe: Recipe, workspace: Path) -> tuple[Context, Counted, int]:
         pool = torch.empty(len(pool) + len(more.train), *data.train.images.shape[1:], dtype=torch.uint8)
     device = choose_device(recipe.device)
     context = Context(
-        data=data, labelled=labelled, pool=pool, device=device, threads=recipe.threads,
-        precision=recipe.precision, image_size=recipe.image_size, weights="none", folder=workspace, cache=workspace,
-        place=(recipe.seed, 0), report=silent, warn=lambda code, message: None, cancelled=lambda: False,
-        target=target, bfloat16=bfloat16_of(device),
-    )  # fmt: skip
+        data=data,
+        labelled=labelled,
+        pool=pool,
+        device=device,
+        threads=recipe.threads,
+        precision=recipe.precision,
+        image_size=recipe.image_size,
+        weights="none",
+        folder=workspace,
+        cache=workspace,
+        place=(recipe.seed, 0),
+        report=silent,
+        warn=lambda code, message: None,
+        cancelled=lambda: False,
+        target=target,
+        bfloat16=bfloat16_of(device),
+    )
     return context, counted, tests
 
 

@@ -97,11 +97,18 @@ def _row(context: Context, name: str, pretrained: bool) -> Row:
     knows = pretrained and find(name).classes > 1
     known = _source_probabilities(name, features, context) if knows else None
     return Row(
-        name, pretrained, accuracy, logme(x, y), h_score(x, y), transrate(x, y),
+        name,
+        pretrained,
+        accuracy,
+        logme(x, y),
+        h_score(x, y),
+        transrate(x, y),
         knn_accuracy(x, y, min(NEIGHBOURS, len(y) - 1)),
-        None if known is None else leep(known, y), None if known is None else nce(known, y), len(y),
+        None if known is None else leep(known, y),
+        None if known is None else nce(known, y),
+        len(y),
         *wilson(accuracy, len(validation.labels)),
-    )  # fmt: skip
+    )
 
 
 def _source_probabilities(name: str, features: Tensor, context: Context) -> NDArray[np.float64]:
@@ -125,8 +132,18 @@ def _context(dataset: str, name: str, limit: int, workspace: Path, job: Job, lab
         return job.cancel_requested()
 
     return Context(
-        data=data, labelled=labelled, pool=labelled.images[:0], device=torch.device("cpu"),
-        threads=torch.get_num_threads(), precision="float32", image_size=side, weights="default",
-        folder=job.folder / name, cache=workspace / "cache", place=(0, name), report=report,
-        warn=lambda code, message: None, cancelled=stop,
-    )  # fmt: skip
+        data=data,
+        labelled=labelled,
+        pool=labelled.images[:0],
+        device=torch.device("cpu"),
+        threads=torch.get_num_threads(),
+        precision="float32",
+        image_size=side,
+        weights="default",
+        folder=job.folder / name,
+        cache=workspace / "cache",
+        place=(0, name),
+        report=report,
+        warn=lambda code, message: None,
+        cancelled=stop,
+    )

@@ -12,7 +12,7 @@ from core.engine.threads import shared
 
 def operation_threads(
     net: nn.Module, preprocessing: Preprocessing, batch: int, cores: int, device: torch.device
-) -> int:  # fmt: skip
+) -> int:
     """The threads for the mean operation on a batch, at most `cores`; 1 on devices other than a CPU."""
     if cores == 1 or device.type != "cpu":
         return 1

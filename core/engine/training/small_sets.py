@@ -14,13 +14,21 @@ LEAST_STEPS = 16  # per epoch; chosen on validation over three small sets, see t
 def steps_at_least() -> Any:
     """The option; see `core.engine.training.schedule.Schedule.least` for what it does."""
     return knob(
-        LEAST_STEPS, "Minimum steps per epoch",
+        LEAST_STEPS,
+        "Minimum steps per epoch",
         "If the dataset is too small for this many steps, batches shrink to as few as 16 images, then images are "
         "repeated; the run reports it. Without a minimum, batch size and passes stay as set.",
-        zh=("每轮最少步数", "数据集太小、一轮不足这么多步时，先减小批大小（最小 16 张），再重复遍历图像，"
-            "并在运行中说明。不设下限时，严格按设定的批大小和遍历次数。"), ge=0, le=1000, unit="steps",
-        names={0: ("no minimum", "不设下限")}, usual=LEAST_STEPS,
-    )  # fmt: skip
+        zh=(
+            "每轮最少步数",
+            "数据集太小、一轮不足这么多步时，先减小批大小（最小 16 张），再重复遍历图像，"
+            "并在运行中说明。不设下限时，严格按设定的批大小和遍历次数。",
+        ),
+        ge=0,
+        le=1000,
+        unit="steps",
+        names={0: ("no minimum", "不设下限")},
+        usual=LEAST_STEPS,
+    )
 
 
 def warn_small_dataset(images: int, schedule: Schedule, context: Context) -> None:

@@ -123,9 +123,14 @@ class Adaptation(Transfer, ABC):
     def schedule(self) -> Schedule:
         """The training schedule, with or without a target."""
         return Schedule(
-            self.epochs, self.batch, self.learning_rate, "adamw", self.weight_decay, augment=self.augment,
+            self.epochs,
+            self.batch,
+            self.learning_rate,
+            "adamw",
+            self.weight_decay,
+            augment=self.augment,
             least=self.least_steps,
-        )  # fmt: skip
+        )
 
     def groups(self, model: Model) -> list[dict[str, object]]:
         """The head at the full rate, the backbone at its fraction of it."""
@@ -181,9 +186,16 @@ class Alignment(Adaptation, ABC):
         learner, schedule = copied(model), self.schedule()
         groups = self.groups(learner)
         return fit(
-            learner, examples, loss, schedule, context,
-            parameters=groups, features=True, extra=critic, incumbent=self.before("the network before adapting"),
-        )  # fmt: skip
+            learner,
+            examples,
+            loss,
+            schedule,
+            context,
+            parameters=groups,
+            features=True,
+            extra=critic,
+            incumbent=self.before("the network before adapting"),
+        )
 
     def workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:
         """Twice the number of source images; the control is counted as if it saw as many."""
@@ -235,9 +247,10 @@ class SourceFreeAdaptation(Adaptation, ABC):
         most = f"more than {100 * self.source_drop:g} percentage points"
         code = KEPT_WITHIN if self.epochs else KEPT  # it is the network that came in only where nothing was learned
         context.remark(
-            code, f"Adapting to the target lowered the source's validation accuracy {fell}, {most}: the network from "
+            code,
+            f"Adapting to the target lowered the source's validation accuracy {fell}, {most}: the network from "
             "before adapting is kept. Set source_drop higher to accept this.",
-        )  # fmt: skip
+        )
         return True
 
     def controls(self, model: Model, context: Context) -> dict[str, Callable[[], Model]]:

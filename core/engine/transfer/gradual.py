@@ -44,10 +44,14 @@ class Gradual(FineTune):
         done, end = self._parts()[number]
         part = context.part(f"phase-{number}").after(done, self.epochs)
         return self.train(
-            model, Examples.of(context.labelled), part, self.thawed(model, number, len(context.labelled)),
-            start=start, schedule=self.schedule(end - done),
+            model,
+            Examples.of(context.labelled),
+            part,
+            self.thawed(model, number, len(context.labelled)),
+            start=start,
+            schedule=self.schedule(end - done),
             incumbent=Incumbent(f"the network after phase {number}" if number else ITSELF.name, came_in=False),
-        )  # fmt: skip
+        )
 
     def thawed(self, model: Model, number: int, images: int) -> Trainable:
         """What is trained in phase `number`; sets `requires_grad` of every parameter accordingly."""

@@ -181,9 +181,13 @@ class Problem:
         bend = Bend.at(torch.addmm(bias, self.rotated, weight.T), self.variances, l2)
         point = bend.flatten(weight, bias)
         optimizer = torch.optim.LBFGS(
-            [point], max_iter=500, history_size=20, tolerance_grad=steepest, tolerance_change=1e-12,
+            [point],
+            max_iter=500,
+            history_size=20,
+            tolerance_grad=steepest,
+            tolerance_change=1e-12,
             line_search_fn="strong_wolfe",
-        )  # fmt: skip
+        )
         measure = self.objective(l2)
 
         def closure() -> Tensor:

@@ -137,9 +137,10 @@ class ProbedTransfer(Transfer, ABC):
         if had <= reached:
             return False
         context.remark(
-            KEPT, f"The probe reached {100 * reached:.1f} % on validation, below the {100 * had:.1f} % of the network "
+            KEPT,
+            f"The probe reached {100 * reached:.1f} % on validation, below the {100 * had:.1f} % of the network "
             "that came in: its head is kept.",
-        )  # fmt: skip
+        )
         return True
 
     def workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:

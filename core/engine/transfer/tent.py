@@ -58,9 +58,15 @@ class Tent(SourceFreeAdaptation):
         schedule = Schedule(self.passes, self.batch, self.target_rate, "adamw", 0.0, warmup=0.0)
         after = context.part("tent").after(self.epochs, self.epochs + self.passes)
         made = fit(
-            model, unlabelled, entropy, schedule, after, parameters=[{"params": learning}], frozen=others,
+            model,
+            unlabelled,
+            entropy,
+            schedule,
+            after,
+            parameters=[{"params": learning}],
+            frozen=others,
             incumbent=self.before("the network with the target's statistics", came_in=False),
-        )  # fmt: skip
+        )
         made.net.requires_grad_(True)
         return with_statistics(made, context, target)
 

@@ -160,9 +160,15 @@ class TrainedTransfer(Transfer, ABC):
         try:
             with dropping(net, self.dropout):
                 made = fit(
-                    model, examples, loss, schedule or self.schedule(), context,
-                    parameters=groups, frozen=what.frozen, incumbent=incumbent,
-                )  # fmt: skip
+                    model,
+                    examples,
+                    loss,
+                    schedule or self.schedule(),
+                    context,
+                    parameters=groups,
+                    frozen=what.frozen,
+                    incumbent=incumbent,
+                )
         finally:
             net.requires_grad_()  # freezing applies to this method only: a later step decides for itself
         return replace(made, fresh=model.fresh and not whole)
@@ -175,18 +181,33 @@ class TrainedTransfer(Transfer, ABC):
     def objective(self, model: Model, examples: Examples, context: Context) -> Objective:
         """What training minimises, starting from the model's current weights."""
         return Objective.of(
-            model.net.to(context.device), examples.target.to(context.device), len(model.classes),
-            smoothing=self.label_smoothing, balance=self.balance, l1=self.l1, l2_sp=self.l2_sp,
-        )  # fmt: skip
+            model.net.to(context.device),
+            examples.target.to(context.device),
+            len(model.classes),
+            smoothing=self.label_smoothing,
+            balance=self.balance,
+            l1=self.l1,
+            l2_sp=self.l2_sp,
+        )
 
     def schedule(self, epochs: int | None = None) -> Schedule:
         """The training schedule, for some of the epochs or for all."""
         curve = next(c for c in CURVES if c == self.curve)
         return Schedule(
-            epochs or self.epochs, self.batch, self.learning_rate, "adamw", self.weight_decay, augment=self.augment,
-            patience=self.patience, curve=curve, mixup=self.mixup, cutmix=self.cutmix, erasing=self.erasing,
-            average=self.average, least=self.least_steps,
-        )  # fmt: skip
+            epochs or self.epochs,
+            self.batch,
+            self.learning_rate,
+            "adamw",
+            self.weight_decay,
+            augment=self.augment,
+            patience=self.patience,
+            curve=curve,
+            mixup=self.mixup,
+            cutmix=self.cutmix,
+            erasing=self.erasing,
+            average=self.average,
+            least=self.least_steps,
+        )
 
     def workload(self, before: Model, after: Model, context: Context) -> tuple[Workload, ...]:
         """Training of the trainable parts; early stopping is not taken into account."""

@@ -44,9 +44,19 @@ def test_names_that_look_the_same_are_one(one: str, other: str) -> None:
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("Ian", "Lan"), ("José", "Jose"), ("Anna", "Ana"), ("Bobo", "Bob0"), ("team 1", "team 2"), ("Ana", "Ana!"),
-     ("小明", "小朋"), ("Нина", "Nina"), ("learner 1", "learner 11"), ("Ида", "Аида")],
-)  # fmt: skip
+    [
+        ("Ian", "Lan"),
+        ("José", "Jose"),
+        ("Anna", "Ana"),
+        ("Bobo", "Bob0"),
+        ("team 1", "team 2"),
+        ("Ana", "Ana!"),
+        ("小明", "小朋"),
+        ("Нина", "Nina"),
+        ("learner 1", "learner 11"),
+        ("Ида", "Аида"),
+    ],
+)
 def test_names_that_are_told_apart_are_two(one: str, other: str) -> None:
     assert not is_same(one, other)
     assert checked(other, [one]) == other

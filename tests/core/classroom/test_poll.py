@@ -67,11 +67,17 @@ def test_another_lesson_and_another_question_are_not_mixed_in(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("asked", "given", "counts"),
     [
-        (NUMBER, {"number": 0.0}, True), (NUMBER, {"number": 100.0}, True), (NUMBER, {"number": 100.5}, False),
-        (NUMBER, {"number": -1.0}, False), (NUMBER, {"choice": 0}, False), (CHOICE, {"choice": 1}, True),
-        (CHOICE, {"choice": 2}, False), (CHOICE, {"choice": -1}, False), (CHOICE, {"number": 50.0}, False),
+        (NUMBER, {"number": 0.0}, True),
+        (NUMBER, {"number": 100.0}, True),
+        (NUMBER, {"number": 100.5}, False),
+        (NUMBER, {"number": -1.0}, False),
+        (NUMBER, {"choice": 0}, False),
+        (CHOICE, {"choice": 1}, True),
+        (CHOICE, {"choice": 2}, False),
+        (CHOICE, {"choice": -1}, False),
+        (CHOICE, {"number": 50.0}, False),
     ],
-)  # fmt: skip
+)
 def test_what_does_not_answer_the_question_is_counted_apart(
     tmp_path: Path, asked: Predict, given: dict[str, float], counts: bool
 ) -> None:

@@ -20,9 +20,15 @@ def main(cores: int, folder: str, head: str = "") -> None:
 
     more = {"gcs_address": head} if head else {}
     settings = RayParams(
-        node_ip_address="127.0.0.1", num_cpus=cores, object_store_memory=80_000_000, include_dashboard=False,
-        temp_dir=folder, min_worker_port=0, max_worker_port=0, **more,
-    )  # fmt: skip
+        node_ip_address="127.0.0.1",
+        num_cpus=cores,
+        object_store_memory=80_000_000,
+        include_dashboard=False,
+        temp_dir=folder,
+        min_worker_port=0,
+        max_worker_port=0,
+        **more,
+    )
     node = Node(settings, head=not head, shutdown_at_exit=True, spawn_reaper=True, connect_only=False)
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda number, frame: ended.set())

@@ -54,8 +54,20 @@ def told(capsys: pytest.CaptureFixture[str]) -> Any:
 def test_a_search_prints_its_trials_and_what_to_take(
     workspace: Workspace, recipe: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run("search", recipe, "--vary", "steps.2.ratio=.2:.8", "--vary", "steps.3.bits=4,8", "--max-bytes", "150kB",
-        "--max-latency", "2ms", "--trials", "5")  # fmt: skip
+    run(
+        "search",
+        recipe,
+        "--vary",
+        "steps.2.ratio=.2:.8",
+        "--vary",
+        "steps.3.bits=4,8",
+        "--max-bytes",
+        "150kB",
+        "--max-latency",
+        "2ms",
+        "--trials",
+        "5",
+    )
     shown = capsys.readouterr()
     assert shown.err.count("on validation") == 5
     assert "Take trial" in shown.out or "None of 5 trials meets the bounds" in shown.out

@@ -56,9 +56,17 @@ def point(low: float | None, chance: Chance | None, validation: float | None = N
     middle = None if low is None else low + 0.05
     high = None if low is None else low + 0.1
     return Point(
-        step=0, stage="transfer", method="linear_probe", name="probe", accuracy=middle, accuracy_low=low,
-        accuracy_high=high, validation_accuracy=validation, bytes=1000, chance=chance,
-    )  # fmt: skip
+        step=0,
+        stage="transfer",
+        method="linear_probe",
+        name="probe",
+        accuracy=middle,
+        accuracy_low=low,
+        accuracy_high=high,
+        validation_accuracy=validation,
+        bytes=1000,
+        chance=chance,
+    )
 
 
 TEN = Chance(classes=10, test=0.1, validation=0.1)

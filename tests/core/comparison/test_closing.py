@@ -88,9 +88,15 @@ def made_up(number: int) -> Told:
 
 
 def model(
-    draw: random.Random, step: int, stage: str, method: str, hit: float, known: dict[int, tuple[int, float]],
-    *, luck: bool = False,
-) -> Point:  # fmt: skip
+    draw: random.Random,
+    step: int,
+    stage: str,
+    method: str,
+    hit: float,
+    known: dict[int, tuple[int, float]],
+    *,
+    luck: bool = False,
+) -> Point:
     hit, (size, ms) = 0.1 if luck else hit, known[step]
     receipt: Document = {}
     if step:
@@ -109,11 +115,20 @@ def model(
     )
     there: Document = {"target_accuracy": hit, "target_accuracy_low": hit - 0.03, "target_accuracy_high": hit + 0.03}
     return Point(
-        step=step, stage=stage, method=method, name=f"{method} of step {step}", accuracy=hit, accuracy_low=hit - 0.02,
-        accuracy_high=hit + 0.02, validation_accuracy=hit + draw.uniform(-0.02, 0.02), bytes=size, receipt=receipt,
-        latency_ms=latency if draw.random() < 0.9 else None, chance=Chance(classes=10, test=0.1, validation=0.1),
+        step=step,
+        stage=stage,
+        method=method,
+        name=f"{method} of step {step}",
+        accuracy=hit,
+        accuracy_low=hit - 0.02,
+        accuracy_high=hit + 0.02,
+        validation_accuracy=hit + draw.uniform(-0.02, 0.02),
+        bytes=size,
+        receipt=receipt,
+        latency_ms=latency if draw.random() < 0.9 else None,
+        chance=Chance(classes=10, test=0.1, validation=0.1),
         **(there if (-1 in known) else {}),
-    )  # fmt: skip
+    )
 
 
 def withheld(draw: random.Random, ratio: float) -> Document:
@@ -279,10 +294,12 @@ def by_twins(state: RunState, step: int) -> tuple[float, str] | None:
     students = {m.seed: m.point for m in chosen if m.role != "control"}
     twins = {m.seed: m.point.accuracy for m in chosen if m.role == "control" and m.point.name == TWIN}
     gains = [
-        p.accuracy - twin for seed, p in sorted(students.items())
+        p.accuracy - twin
+        for seed, p in sorted(students.items())
         if KEPT not in str(p.receipt.get("remarks", ""))
-        and p.accuracy is not None and (twin := twins.get(seed)) is not None
-    ]  # fmt: skip
+        and p.accuracy is not None
+        and (twin := twins.get(seed)) is not None
+    ]
     if len(gains) < 2:
         return None
     found = stats.ttest_1samp(gains, 0).confidence_interval(0.95)
@@ -348,10 +365,18 @@ def test_all_methods_seeds_failures_noise_and_chance_are_among_them() -> None:
     assert {(stage, name) for stage in STAGES for name in menus[stage]} <= used
     texts = [sentence(told.closing()) for told in every]
     for words in (
-        "spread over 3 seeds", "The run failed", "the machine was busy", "within the noise",
+        "spread over 3 seeds",
+        "The run failed",
+        "the machine was busy",
+        "within the noise",
         "not proven better than chance",
-        "which was kept", "On the target", "So far", "did harm", "no proven difference", "One model",
-    ):  # fmt: skip
+        "which was kept",
+        "On the target",
+        "So far",
+        "did harm",
+        "no proven difference",
+        "One model",
+    ):
         assert any(words in text for text in texts), words
 
 
@@ -388,8 +413,18 @@ def test_latencies_of_another_machine_are_not_compared() -> None:
 
 @pytest.mark.parametrize("key", [key for key in PHRASES if key.startswith("why_")])
 def test_a_receipts_reason_comes_back_word_for_word(key: str) -> None:
-    given = {"part": "3", "whole": "10", "before": "1.5 M", "after": "36", "others": "12", "now": "40", "time": "0.064",
-             "count": "2.36 M", "share": "50%", "times": "3.0"}  # fmt: skip
+    given = {
+        "part": "3",
+        "whole": "10",
+        "before": "1.5 M",
+        "after": "36",
+        "others": "12",
+        "now": "40",
+        "time": "0.064",
+        "count": "2.36 M",
+        "share": "50%",
+        "times": "3.0",
+    }
     told = english(key, **given)
     assert reason(told) == told
     heard: list[str] = []

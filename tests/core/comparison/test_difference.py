@@ -110,11 +110,14 @@ def test_the_target_is_judged_by_its_own_figures(judge: Callable[[Point, Point],
     others = "accuracy" if judge is on_target else "target_accuracy"
     one, other = (
         Point(
-            step=0, stage="transfer", method="x", name="a",
+            step=0,
+            stage="transfer",
+            method="x",
+            name="a",
             **{prefix: share, f"{prefix}_low": share - 0.01, f"{prefix}_high": share + 0.01, others: 0.5},
         )
         for share in (0.8, 0.7)
-    )  # fmt: skip
+    )
     found = judge(one, other)
     assert found is not None
     assert (found.proven, found.basis) == (True, "intervals")

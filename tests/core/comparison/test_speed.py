@@ -22,9 +22,19 @@ def point(step: int, p50: float, size: int = 1000, control: str | None = None, *
         runtime="onnxruntime", device="cpu", threads=1, batch=1, n=50, p50=p50, p95=1.02 * p50, noisy=False, apart=0.01
     )
     return Point(
-        step=step, stage=STAGES[step], method="m", name=control or f"step {step}", control=control, bytes=size,
-        accuracy=0.8, accuracy_low=0.7, accuracy_high=0.9, validation_accuracy=0.8, latency_ms=latency, receipt=receipt,
-    )  # fmt: skip
+        step=step,
+        stage=STAGES[step],
+        method="m",
+        name=control or f"step {step}",
+        control=control,
+        bytes=size,
+        accuracy=0.8,
+        accuracy_low=0.7,
+        accuracy_high=0.9,
+        validation_accuracy=0.8,
+        latency_ms=latency,
+        receipt=receipt,
+    )
 
 
 def turns(name: str, before: int, **told: Any) -> dict[str, Any]:

@@ -132,10 +132,15 @@ def test_the_first_five_misfits_are_named() -> None:
 @pytest.mark.parametrize(
     "plan",
     [
-        {"9": {"out_channels": 2}}, {"0": {"forward": 1}}, {"0": {"stride": [1, 1]}}, {"0": {"num_features": 2}},
-        {"0": {"out_channels": [2]}}, {"0": {"out_channels": 0}}, {"2": {"out_channels": 4}},
+        {"9": {"out_channels": 2}},
+        {"0": {"forward": 1}},
+        {"0": {"stride": [1, 1]}},
+        {"0": {"num_features": 2}},
+        {"0": {"out_channels": [2]}},
+        {"0": {"out_channels": 0}},
+        {"2": {"out_channels": 4}},
     ],
-)  # fmt: skip
+)
 def test_a_plan_may_only_set_the_shapes_that_are_there(plan: dict[str, dict[str, int | list[int]]]) -> None:
     make, tensors = small()
     with pytest.raises(UserError):
@@ -210,10 +215,16 @@ def test_weights_that_are_not_numbers_are_refused(saved: tuple[Model, Path], val
 
 @pytest.mark.parametrize(
     ("changes", "code"),
-    [({"format": 2}, "newer_format"), ({"format": "1"}, "bad_manifest"), ({"extra": 1}, "bad_manifest"),
-     ({"plan": {"x": {"y": 1.5}}}, "bad_manifest"), ({"plan": {"x": {"y": 1}}}, "unknown_module"),
-     ({"classes": ["a"] * 4}, "wrong_weights"), ({"backbone": "resnet9"}, "unknown_backbone")],
-)  # fmt: skip
+    [
+        ({"format": 2}, "newer_format"),
+        ({"format": "1"}, "bad_manifest"),
+        ({"extra": 1}, "bad_manifest"),
+        ({"plan": {"x": {"y": 1.5}}}, "bad_manifest"),
+        ({"plan": {"x": {"y": 1}}}, "unknown_module"),
+        ({"classes": ["a"] * 4}, "wrong_weights"),
+        ({"backbone": "resnet9"}, "unknown_backbone"),
+    ],
+)
 def test_a_manifest_that_does_not_belong_is_refused(
     saved: tuple[Model, Path], changes: dict[str, Any], code: str
 ) -> None:
@@ -226,9 +237,15 @@ def test_a_manifest_that_does_not_belong_is_refused(
 
 @pytest.mark.parametrize(
     ("name", "data", "code"),
-    [(MANIFEST, b"{", "bad_manifest"), (MANIFEST, b"[1]", "bad_manifest"), (MANIFEST, b"[" * 100_000, "bad_manifest"),
-     (MANIFEST, b"\xff", "bad_manifest"), (MANIFEST, None, "missing_file"), (WEIGHTS, None, "missing_file")],
-)  # fmt: skip
+    [
+        (MANIFEST, b"{", "bad_manifest"),
+        (MANIFEST, b"[1]", "bad_manifest"),
+        (MANIFEST, b"[" * 100_000, "bad_manifest"),
+        (MANIFEST, b"\xff", "bad_manifest"),
+        (MANIFEST, None, "missing_file"),
+        (WEIGHTS, None, "missing_file"),
+    ],
+)
 def test_broken_and_missing_files_are_refused(
     saved: tuple[Model, Path], name: str, data: bytes | None, code: str
 ) -> None:

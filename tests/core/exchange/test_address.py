@@ -32,9 +32,10 @@ def test_an_address_without_secrets(address: str, told: str) -> None:
 def test_no_message_repeats_a_secret(user: str, password: str, token: str) -> None:
     address = f"https://{user}:{password}@example.org:8443/x?token={token}"
     messages = (
-        f"GET {address} failed", f"HTTPSConnectionPool(host='example.org'): /x?token={token}",
+        f"GET {address} failed",
+        f"HTTPSConnectionPool(host='example.org'): /x?token={token}",
         f"user {user!r} has no access with {password}",
-    )  # fmt: skip
+    )
     for message in messages:
         told = cleaned(message, address)
         assert user not in told

@@ -63,11 +63,18 @@ def test_seeds_and_controls_have_names_of_their_own_and_what_diverged_is_a_gap(t
         return Point(step=0, stage="distill", method="kd", name=name, control=control, accuracy=accuracy)
 
     run.emit(
-        RunStarted(os.getpid(), {}), DataLoaded(Chance(classes=10, test=0.1, validation=0.1), HASH),
-        StepStarted(0, "distill", "kd", "kd", 2), epoch(7, 1, 0.5), epoch(7, 2, None), epoch(8, 1, 0.25),
-        epoch(7, 1, 0.75, "twin/a b"), Measured("point", 7, point(None, 0.5)), Measured("replica", 8, point(None, 0.7)),
-        Measured("control", 7, point("without_teacher", 0.25)), RunFinished(),
-    )  # fmt: skip
+        RunStarted(os.getpid(), {}),
+        DataLoaded(Chance(classes=10, test=0.1, validation=0.1), HASH),
+        StepStarted(0, "distill", "kd", "kd", 2),
+        epoch(7, 1, 0.5),
+        epoch(7, 2, None),
+        epoch(8, 1, 0.25),
+        epoch(7, 1, 0.75, "twin/a b"),
+        Measured("point", 7, point(None, 0.5)),
+        Measured("replica", 8, point(None, 0.7)),
+        Measured("control", 7, point("without_teacher", 0.25)),
+        RunFinished(),
+    )
     told = record(run)
     found = {(metric.name, metric.step): metric.value for metric in told.metrics}
     assert found["step0_distill/training_loss", 1] == 0.5

@@ -58,9 +58,13 @@ def test_it_is_what_the_engine_says_at_the_start() -> None:
     device, package = here.refusals(recipe('device = "cuda"', "openvino"))
     with pytest.raises(UserError) as engine:
         choose_device("cuda")
-    assert str(engine.value) == str(device) == (
-        "device: got cuda; allowed: a device of this machine: auto, cpu. Set device to auto, or install its driver."
-    )  # fmt: skip
+    assert (
+        str(engine.value)
+        == str(device)
+        == (
+            "device: got cuda; allowed: a device of this machine: auto, cpu. Set device to auto, or install its driver."
+        )
+    )
     with pytest.raises(UserError) as engine:
         build("export", "openvino").check_machine()
     assert (engine.value.code, engine.value.given, engine.value.fix) == (package.code, package.given, package.fix)

@@ -31,14 +31,32 @@ method = "fine_tune"
 """
 LATENCY = Latency(runtime="onnxruntime", device="cpu", threads=1, batch=1, n=40, p50=2.0, p95=3.0, noisy=False)
 THERE = InRuntime(
-    version="2026.4", precision="f32", by_default="bf16", accuracy=0.7, accuracy_low=0.68, accuracy_high=0.72,
-    validation_accuracy=0.69, agreement=0.9, difference=0.1,
-    latency_ms=LATENCY.model_copy(update={"runtime": "openvino", "p50": 0.5, "p95": 0.6}), times_faster=4.0,
-)  # fmt: skip
+    version="2026.4",
+    precision="f32",
+    by_default="bf16",
+    accuracy=0.7,
+    accuracy_low=0.68,
+    accuracy_high=0.72,
+    validation_accuracy=0.69,
+    agreement=0.9,
+    difference=0.1,
+    latency_ms=LATENCY.model_copy(update={"runtime": "openvino", "p50": 0.5, "p95": 0.6}),
+    times_faster=4.0,
+)
 OWN = Point(
-    step=0, stage="transfer", method="fine_tune", name="net", accuracy=0.8, accuracy_low=0.78, accuracy_high=0.82,
-    validation_accuracy=0.81, bytes=1000, params=10, macs=20, latency_ms=LATENCY,
-)  # fmt: skip
+    step=0,
+    stage="transfer",
+    method="fine_tune",
+    name="net",
+    accuracy=0.8,
+    accuracy_low=0.78,
+    accuracy_high=0.82,
+    validation_accuracy=0.81,
+    bytes=1000,
+    params=10,
+    macs=20,
+    latency_ms=LATENCY,
+)
 BOTH = OWN.model_copy(update={"runtimes": {"openvino": THERE}})
 
 

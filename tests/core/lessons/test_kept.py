@@ -54,9 +54,15 @@ def test_of_a_lesson_in_two_languages_that_of_the_person_is_shown(store: Workspa
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"no lesson", LESSON.replace("```claim", "```shell").encode(), LESSON.replace("A network", "<b>").encode(),
-     LESSON.replace('id = "tiny"', 'id = "pruning"').encode(), b"+" * 100_000],
-)  # fmt: skip
+    [
+        b"",
+        b"no lesson",
+        LESSON.replace("```claim", "```shell").encode(),
+        LESSON.replace("A network", "<b>").encode(),
+        LESSON.replace('id = "tiny"', 'id = "pruning"').encode(),
+        b"+" * 100_000,
+    ],
+)
 def test_a_refused_file_leaves_the_workspace_as_it_was(store: Workspace, data: bytes) -> None:
     before = content(store.path)
     with pytest.raises(UserErrors):

@@ -15,10 +15,36 @@ from core.lessons.references import condition, in_runs
 from dashboard.learn.book import all_hold
 from tests.core.lessons.test_bundled_lessons import FILES, IDS, PLACEHOLDER, in_chinese, lesson, texts
 
-WORDS = {"three": 3, "threes": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10,
-         "twenty": 20, "thirty": 30, "quarter": 4, "tenths": 10}  # fmt: skip
-SIGNS = {"三十二": 32, "三十": 30, "二十": 20, "四分之一": 4, "九成": 90, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7,
-         "八": 8, "九": 9, "十": 10}  # fmt: skip
+WORDS = {
+    "three": 3,
+    "threes": 3,
+    "four": 4,
+    "five": 5,
+    "six": 6,
+    "seven": 7,
+    "eight": 8,
+    "nine": 9,
+    "ten": 10,
+    "twenty": 20,
+    "thirty": 30,
+    "quarter": 4,
+    "tenths": 10,
+}
+SIGNS = {
+    "三十二": 32,
+    "三十": 30,
+    "二十": 20,
+    "四分之一": 4,
+    "九成": 90,
+    "三": 3,
+    "四": 4,
+    "五": 5,
+    "六": 6,
+    "七": 7,
+    "八": 8,
+    "九": 9,
+    "十": 10,
+}
 
 ALIKE = (
     "adapt-glyphs[1].transfer.validation_accuracy > adapt-glyphs[1].transfer/source_only.validation_accuracy - 0.02",

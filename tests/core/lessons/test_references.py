@@ -15,10 +15,17 @@ def summary(accuracy: float, params: int = 1000) -> RunSummary:
     points = (
         Point(step=0, stage="transfer", method="linear_probe", name="a", accuracy=0.9, params=4000, bytes=16_000),
         Point(
-            step=1, stage="prune", method="l2", name="b", accuracy=accuracy, params=params, bytes=4_000,
-            latency_ms=LATENCY, receipt={"recall": {"3": 0.75}, "same_answer_as_before": 0.5},
+            step=1,
+            stage="prune",
+            method="l2",
+            name="b",
+            accuracy=accuracy,
+            params=params,
+            bytes=4_000,
+            latency_ms=LATENCY,
+            receipt={"recall": {"3": 0.75}, "same_answer_as_before": 0.5},
         ),
-    )  # fmt: skip
+    )
     control = Point(step=1, stage="prune", method="l2", name="c", control="random_pruning", accuracy=0.4)
     return RunSummary(id="x", name="x", status=Status.FINISHED, points=points, controls=(control,))
 
@@ -78,9 +85,15 @@ def test_a_condition_compares(text: str, holds: bool | None) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["0.1 < 0.2", "other.prune.accuracy", "other.prune.accuracy == 1", "other.prune.accuracy > other.prune.bytes",
-     "__import__('os') < 1", "other.prune.accuracy < 2 ** 9"],
-)  # fmt: skip
+    [
+        "0.1 < 0.2",
+        "other.prune.accuracy",
+        "other.prune.accuracy == 1",
+        "other.prune.accuracy > other.prune.bytes",
+        "__import__('os') < 1",
+        "other.prune.accuracy < 2 ** 9",
+    ],
+)
 def test_what_is_no_condition_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         condition(text)

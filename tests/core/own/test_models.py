@@ -27,10 +27,25 @@ from core.storage.sealed import seal
 
 def card(name: str, architecture: str = "resnet18") -> OwnNetwork:
     return OwnNetwork(
-        schema_version=1, name=name, architecture=architecture, width=0, channels=3, classes=["cat", "dog"], named=True,
-        size=96, mean=[0.5] * 3, std=[0.25] * 3, crop=0.875, params=11, macs=12, sha256="0" * 64, bytes=4,
-        file="best.pth", file_sha256="1" * 64, notes=[],
-    )  # fmt: skip
+        schema_version=1,
+        name=name,
+        architecture=architecture,
+        width=0,
+        channels=3,
+        classes=["cat", "dog"],
+        named=True,
+        size=96,
+        mean=[0.5] * 3,
+        std=[0.25] * 3,
+        crop=0.875,
+        params=11,
+        macs=12,
+        sha256="0" * 64,
+        bytes=4,
+        file="best.pth",
+        file_sha256="1" * 64,
+        notes=[],
+    )
 
 
 def kept(folder: Path, name: str, architecture: str = "resnet18") -> Path:
@@ -95,9 +110,21 @@ def test_labels(tmp_path: Path) -> None:
         path.write_bytes(content)
         assert read_labels(path) == names
     for content in (
-        b"", b"cat\n\ndog", b"cat\ncat", b"\xff\xfe\x00", b'["a", 1]', b"[[[", b"a\x07\nb", b"a\n" * 2**22, b"{}",
-        b'{"a": 1}', b'{"a": 0, "b": 0}', b'{"1": "a", "2": "b"}', b'{"a": true, "b": false}', b'{"0": ["a"]}',
-    ):  # fmt: skip
+        b"",
+        b"cat\n\ndog",
+        b"cat\ncat",
+        b"\xff\xfe\x00",
+        b'["a", 1]',
+        b"[[[",
+        b"a\x07\nb",
+        b"a\n" * 2**22,
+        b"{}",
+        b'{"a": 1}',
+        b'{"a": 0, "b": 0}',
+        b'{"1": "a", "2": "b"}',
+        b'{"a": true, "b": false}',
+        b'{"0": ["a"]}',
+    ):
         path.write_bytes(content)
         with pytest.raises(UserError) as refused:
             read_labels(path)

@@ -43,7 +43,7 @@ from tests.core.processes.test_workers import FAKE, recipe
 FAKE_DASHBOARD = (sys.executable, str(Path(__file__).with_name("fake_dashboard.py")))
 QUICK = Timeouts(
     cancel=0.3, terminate=0.2, linger=0.3, stall=0.4, scan=0.1, relist=0.1, orphan=0.5, idle=0.3, spare=0.1
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def taking(cores: int, milliseconds: int = 20) -> str:
 
 def test_as_many_runs_at_once_as_the_cores_allow_in_the_order_of_the_queue(
     workspace: Workspace, keeper: Supervisor
-) -> None:  # fmt: skip
+) -> None:
     """Of four cores: two runs of one, then one that takes three has to wait, and none behind it overtakes it."""
     set_slots(workspace, 4)
     cores = [1, 1, 3, 1, 9, 1]
@@ -242,7 +242,7 @@ def test_a_run_starts_within_a_second_once_the_spare_is_warm(workspace: Workspac
 
 def test_no_spare_is_loaded_on_cores_that_a_run_takes_until_something_waits(
     workspace: Workspace, keeper: Supervisor
-) -> None:  # fmt: skip
+) -> None:
     """Its imports take seconds of a core, which would be the run's."""
     set_slots(workspace, 2)
     run = workspace.submit(taking(2, 1000))
@@ -259,7 +259,7 @@ def test_no_spare_is_loaded_on_cores_that_a_run_takes_until_something_waits(
 
 def test_a_spare_is_loaded_beside_a_run_that_leaves_a_core_and_for_the_next_in_the_queue(
     workspace: Workspace, keeper: Supervisor
-) -> None:  # fmt: skip
+) -> None:
     set_slots(workspace, 2)
     run = workspace.submit(taking(1, 1000))
     turn_until(keeper, lambda: run.state().last_progress is not None)

@@ -38,17 +38,41 @@ STORED: list[tuple[str, Document, Request[Any]]] = [
     ("import", {"path": "/a", "name": "b", "side": None, "encoding": None}, ImportRequest("/a", "b", encoding=None)),
     (
         "import",
-        {"path": "/a", "name": "b", "side": 32, "classes_from": "top", "splits": False, "merge": True, "shape": "pad",
-         "encoding": "cp1252"},
+        {
+            "path": "/a",
+            "name": "b",
+            "side": 32,
+            "classes_from": "top",
+            "splits": False,
+            "merge": True,
+            "shape": "pad",
+            "encoding": "cp1252",
+        },
         ImportRequest("/a", "b", 32, "top", splits=False, merge=True, shape="pad", encoding="cp1252"),
     ),
-]  # fmt: skip
+]
 PREVIEW: Document = {
-    "rows": [{"step": 0, "stage": "prune", "method": "l2", "name": "a", "params": 1, "macs": 2, "bytes": 3,
-              "exact": False, "why": "x"}],
-    "seconds": 1.5, "seconds_low": 1, "seconds_high": 2.0, "memory_bytes": 9, "device": "CPU", "image_size": 8,
+    "rows": [
+        {
+            "step": 0,
+            "stage": "prune",
+            "method": "l2",
+            "name": "a",
+            "params": 1,
+            "macs": 2,
+            "bytes": 3,
+            "exact": False,
+            "why": "x",
+        }
+    ],
+    "seconds": 1.5,
+    "seconds_low": 1,
+    "seconds_high": 2.0,
+    "memory_bytes": 9,
+    "device": "CPU",
+    "image_size": 8,
     "notes": [{"code": "download", "values": {"backbone": "x", "megabytes": "1"}}, {"code": "time", "values": {}}],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("kind", "document", "request_"), STORED)
@@ -118,9 +142,16 @@ def test_each_kind_has_one_function_that_answers_it(kind: str) -> None:
 
 def test_only_what_rests_is_overtaken() -> None:
     quick = [
-        "add_backbone", "classify", "layers", "pictures", "preview", "profile", "saliency", "search_backbones",
+        "add_backbone",
+        "classify",
+        "layers",
+        "pictures",
+        "preview",
+        "profile",
+        "saliency",
+        "search_backbones",
         "weights_here",
-    ]  # fmt: skip
+    ]
     assert [kind for kind in kinds() if overtakes(kind)] == quick
     assert {kind for kind in kinds() if is_overtaken(kind)} == set(kinds()) - set(quick)
     assert {"bundle", "dataset_edit", "import", "rank", "sensitivity"} <= set(kinds())

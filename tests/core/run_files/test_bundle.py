@@ -31,9 +31,18 @@ from core.runs import Run
 from core.workspace import Workspace
 
 EVERYTHING = {
-    "model.onnx", "labels.json", "preprocessing.json", "MODEL_CARD.md", "recipe.toml", "receipt.json",
-    "environment.json", "requirements.txt", "predict.py", "benchmark.py", "samples.npz",
-}  # fmt: skip
+    "model.onnx",
+    "labels.json",
+    "preprocessing.json",
+    "MODEL_CARD.md",
+    "recipe.toml",
+    "receipt.json",
+    "environment.json",
+    "requirements.txt",
+    "predict.py",
+    "benchmark.py",
+    "samples.npz",
+}
 ALONE = """
 import runpy, sys
 sys.path.append(sys.argv[1])
@@ -58,8 +67,11 @@ def run_alone(alone: Path, script: Path, *words: str, code: int = 0) -> str:
     """What a script prints in an interpreter that sees the standard library and `alone`."""
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", ALONE, str(alone), str(script), *words],
-        capture_output=True, text=True, cwd="/", timeout=120,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        cwd="/",
+        timeout=120,
+    )
     assert done.returncode == code, done.stderr
     return done.stdout
 
@@ -163,9 +175,11 @@ def test_what_cannot_be_read_is_told_in_a_sentence_and_the_others_are_answered(
     told = run_alone(alone, bundles[0] / "predict.py", *(str(tmp_path / name) for name in files), code=2)
     *refused, answered = (json.loads(line) for line in told.splitlines())
     expected = [
-        *(reason for _, reason in odd.values()), "a folder; name the images in it",
-        "cannot be read: No such file or directory", "not a regular file",
-    ]  # fmt: skip
+        *(reason for _, reason in odd.values()),
+        "a folder; name the images in it",
+        "cannot be read: No such file or directory",
+        "not a regular file",
+    ]
     assert [one["error"] for one in refused] == expected
     assert answered["label"] in answered["labels"]
 
@@ -242,10 +256,17 @@ def test_the_card_tells_what_was_measured_and_whose_it_is(finished: Run, bundles
     assert latency is not None
     digits = load_catalog().datasets["digits"]
     for told in (
-        f"{100 * point.accuracy:.2f} %", f"{point.bytes:,} bytes", f"{latency.p50:.3f} ms", "onnxruntime on cpu",
-        f"{latency.threads} thread", digits["licence"], digits["source"], "`resnet8`", "`small [digits]`",
+        f"{100 * point.accuracy:.2f} %",
+        f"{point.bytes:,} bytes",
+        f"{latency.p50:.3f} ms",
+        "onnxruntime on cpu",
+        f"{latency.threads} thread",
+        digits["licence"],
+        digits["source"],
+        "`resnet8`",
+        "`small [digits]`",
         "samples.npz holds images of the dataset",
-    ):  # fmt: skip
+    ):
         assert told in card
     assert json.loads((bundles[2] / "receipt.json").read_text()) == point.to_json()
     assert json.loads((bundles[2] / "environment.json").read_text())["processor"]
@@ -284,8 +305,10 @@ def test_in_a_new_environment(finished: Run, tmp_path: Path) -> None:
     write_bundle(finished, 2, tmp_path / "bundle")
     subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
     python = str(tmp_path / "venv" / "bin" / "python")
-    wanted = [f"{package.__name__ if package is not PIL else 'pillow'}=={package.__version__}"
-              for package in (onnxruntime, np, PIL)]  # fmt: skip
+    wanted = [
+        f"{package.__name__ if package is not PIL else 'pillow'}=={package.__version__}"
+        for package in (onnxruntime, np, PIL)
+    ]
     subprocess.run([python, "-m", "pip", "install", "--quiet", *wanted], check=True, timeout=280)
     done = subprocess.run(
         [python, "benchmark.py", "--seconds", "0.2"], capture_output=True, text=True, cwd=tmp_path / "bundle"

@@ -63,8 +63,9 @@ def relisted(files: Files, **changed: bytes | None) -> Files:
     manifest = json.loads(unseal(files[parcel.MANIFEST]).body)
     manifest["files"] = {
         name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-        for name, data in made.items() if name != parcel.MANIFEST
-    }  # fmt: skip
+        for name, data in made.items()
+        if name != parcel.MANIFEST
+    }
     return {**made, parcel.MANIFEST: seal(json.dumps(manifest).encode())}
 
 
@@ -131,7 +132,7 @@ TAMPERED: dict[str, Callable[[Files], Files]] = {
     "forged path": lambda f: relisted({**f, "artifacts/../../evil": b"x"}),
     "forged absolute path": lambda f: relisted({**f, "/etc/evil": b"x"}),
     "forged id": lambda f: {**f, "parcel.json": seal(unseal(f["parcel.json"]).body.replace(b'n": "', b'n": "../'))},
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("way", TAMPERED)

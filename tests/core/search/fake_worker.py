@@ -52,16 +52,20 @@ def run(run: Run) -> None:
         if (run.folder.parent.parent / IN_EPOCHS).exists() and not train(run, accuracy):
             run.emit(RunCancelled())
             return
-        timed = Latency(
-            runtime="test", device="cpu", threads=1, batch=1, n=10, p50=latency, p95=latency, noisy=False
-        )  # fmt: skip
+        timed = Latency(runtime="test", device="cpu", threads=1, batch=1, n=10, p50=latency, p95=latency, noisy=False)
         first = Point(
             step=0, stage="transfer", method="fine_tune", name="teacher", validation_accuracy=TEACHER, bytes=9
         )
         last = Point(
-            step=3, stage="quantize", method="weight_only", name="last", validation_accuracy=accuracy, bytes=size,
-            latency_ms=timed, accuracy=0.5,
-        )  # fmt: skip
+            step=3,
+            stage="quantize",
+            method="weight_only",
+            name="last",
+            validation_accuracy=accuracy,
+            bytes=size,
+            latency_ms=timed,
+            accuracy=0.5,
+        )
         run.emit(Measured("point", 0, first), Measured("point", 0, last), RunFinished())
 
 
@@ -80,12 +84,29 @@ def train(run: Run, accuracy: float) -> bool:
 def job(job: Job) -> None:
     recipe = parse_recipe(str(job.request["recipe"]))
     ratio, bits, temperature, rate = of_recipe(recipe)
-    row: JsonValue = {"step": 3, "stage": "quantize", "method": "weight_only", "name": "last", "params": 1, "macs": 1,
-           "bytes": figures(ratio, bits, temperature, rate)[1], "exact": True, "why": ""}  # fmt: skip
-    job.answer({
-        "rows": [row], "seconds": 20.0, "seconds_low": 12.0, "seconds_high": 30.0, "memory_bytes": 1, "device": "cpu",
-        "image_size": 8, "notes": [],
-    })  # fmt: skip
+    row: JsonValue = {
+        "step": 3,
+        "stage": "quantize",
+        "method": "weight_only",
+        "name": "last",
+        "params": 1,
+        "macs": 1,
+        "bytes": figures(ratio, bits, temperature, rate)[1],
+        "exact": True,
+        "why": "",
+    }
+    job.answer(
+        {
+            "rows": [row],
+            "seconds": 20.0,
+            "seconds_low": 12.0,
+            "seconds_high": 30.0,
+            "memory_bytes": 1,
+            "device": "cpu",
+            "image_size": 8,
+            "notes": [],
+        }
+    )
 
 
 if __name__ == "__main__":

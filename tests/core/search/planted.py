@@ -60,8 +60,11 @@ def of_recipe(recipe: Recipe) -> tuple[float, int, float, float]:
     """The planted knobs as a recipe sets them."""
     steps = [dict(step.options) for step in recipe.resolved().steps]
     ratio, bits, temperature, rate = (
-        steps[2]["ratio"], steps[3]["bits"], steps[1]["temperature"], steps[1]["learning_rate"]
-    )  # fmt: skip
+        steps[2]["ratio"],
+        steps[3]["bits"],
+        steps[1]["temperature"],
+        steps[1]["learning_rate"],
+    )
     return float(ratio), int(bits), float(temperature), float(rate)
 
 
@@ -98,7 +101,12 @@ class Planted:
         accuracy, size, latency = figures(*of_recipe(recipe))
         return trial.model_copy(
             update={
-                "state": "finished", "accuracy": accuracy, "bytes": size, "latency": latency, "teacher": TEACHER,
-                "step": 3, "seconds": 1.0,
+                "state": "finished",
+                "accuracy": accuracy,
+                "bytes": size,
+                "latency": latency,
+                "teacher": TEACHER,
+                "step": 3,
+                "seconds": 1.0,
             }
-        )  # fmt: skip
+        )

@@ -12,9 +12,15 @@ from core.search.words import Voice, sentence
 
 def trial(number: int, accuracy: float, size: int, latency: float | None = 1.0, **more: object) -> Trial:
     return Trial(
-        number=number, run=f"run-{number}", values={"x": number}, state="finished", accuracy=accuracy, bytes=size,
-        latency=latency, **{"teacher": 0.9, **more},
-    )  # fmt: skip
+        number=number,
+        run=f"run-{number}",
+        values={"x": number},
+        state="finished",
+        accuracy=accuracy,
+        bytes=size,
+        latency=latency,
+        **{"teacher": 0.9, **more},
+    )
 
 
 TRIALS = (

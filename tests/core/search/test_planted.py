@@ -198,10 +198,16 @@ def test_values_that_do_not_go_together_are_no_trial(tmp_path: Path) -> None:
 
     now = searched(given, tmp_path, Flat())
     tried: list[Mapping[str, object]] = [t.values for t in now.trials]
-    assert sorted(map(str, tried)) == sorted(map(str, (
-        {"steps.3.method": "weight_only", "steps.3.bits": 4}, {"steps.3.method": "weight_only", "steps.3.bits": 8},
-        {"steps.3.method": "bf16"},
-    )))  # fmt: skip
+    assert sorted(map(str, tried)) == sorted(
+        map(
+            str,
+            (
+                {"steps.3.method": "weight_only", "steps.3.bits": 4},
+                {"steps.3.method": "weight_only", "steps.3.bits": 8},
+                {"steps.3.method": "bf16"},
+            ),
+        )
+    )
     for trial in now.trials:
         space.checked(space.applied(given.base(), trial.values, CATALOG), CATALOG)
 

@@ -146,10 +146,14 @@ def state(*events: AnyEvent) -> RunState:
 
 def test_the_curve_is_the_best_so_far_of_the_own_seed_and_of_no_control() -> None:
     found = state(
-        told(3, 1, 0.5), told(3, 2, 0.4), told(4, 3, 0.9), told(3, 3, 0.9, control="twin"),
+        told(3, 1, 0.5),
+        told(3, 2, 0.4),
+        told(4, 3, 0.9),
+        told(3, 3, 0.9, control="twin"),
         told(3, 4, 0.9, what="teacher"),
-        told(3, 3, 0.6), told(3, 5, None),
-    )  # fmt: skip
+        told(3, 3, 0.6),
+        told(3, 5, None),
+    )
     assert list(curve(found, 1, 3)) == [(1, 0.5), (2, 0.5), (3, 0.6)]
     assert list(curve(found, 2, 3)) == []
 

@@ -26,8 +26,9 @@ def refused(*texts: str) -> list[UserError]:
 def test_ranges_choices_and_methods_are_read() -> None:
     ratio, bits, soft, method = parse(
         ("steps.2.ratio=.2:.8", "steps.3.bits=2, 4,8", "steps.1.temperature=1:20:log", "steps.1.method=kd,dkd"),
-        recipe(), CATALOG,
-    )  # fmt: skip
+        recipe(),
+        CATALOG,
+    )
     assert ratio == Vary("steps.2.ratio", 0.2, 0.8)
     assert bits == Vary("steps.3.bits", choices=(2, 4, 8))
     assert soft == Vary("steps.1.temperature", 1.0, 20.0, log=True)
@@ -75,8 +76,10 @@ def test_what_cannot_be_meant_is_refused_with_what_to_do(text: str, code: str, w
 
 def test_all_mistakes_are_told_at_once() -> None:
     assert [e.code for e in refused("steps.3.bits=4", "steps.2.ratio=0:2", "nothing=1,2")] == [
-        "one_value", "out_of_range", "unknown_field",
-    ]  # fmt: skip
+        "one_value",
+        "out_of_range",
+        "unknown_field",
+    ]
     assert [e.code for e in refused("steps.3.bits=4,8", "steps.3.bits=2,4")] == ["varied_twice"]
     assert [e.code for e in refused()] == ["nothing_varies"]
 
@@ -146,9 +149,14 @@ def test_times_and_drops() -> None:
 
 @pytest.mark.parametrize(
     ("more", "field"),
-    [({"trials": 0}, "--trials"), ({"trials": 10**6}, "--trials"), ({"minutes": 0.0}, "--minutes"),
-     ({"minutes": float("nan")}, "--minutes"), ({"sampler": "guess"}, "--sampler")],
-)  # fmt: skip
+    [
+        ({"trials": 0}, "--trials"),
+        ({"trials": 10**6}, "--trials"),
+        ({"minutes": 0.0}, "--minutes"),
+        ({"minutes": float("nan")}, "--minutes"),
+        ({"sampler": "guess"}, "--sampler"),
+    ],
+)
 def test_a_search_of_nothing_is_refused(more: dict[str, object], field: str) -> None:
     with pytest.raises(UserError) as caught:
         specification.search(recipe(), VARY, CATALOG, Bounds(), **more)  # type: ignore[arg-type]

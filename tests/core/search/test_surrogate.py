@@ -46,11 +46,15 @@ def test_the_expected_improvement_is_the_integral(mean: float, deviation: float,
 def trials(count: int) -> list[Trial]:
     return [
         Trial(
-            number=n, run=str(n), values={"x": n / count, "kind": ("a", "b")[n % 2]}, state="finished",
-            accuracy=0.5 + 0.3 * n / count, bytes=100 + 100 * n,
+            number=n,
+            run=str(n),
+            values={"x": n / count, "kind": ("a", "b")[n % 2]},
+            state="finished",
+            accuracy=0.5 + 0.3 * n / count,
+            bytes=100 + 100 * n,
         )
         for n in range(count)
-    ]  # fmt: skip
+    ]
 
 
 def test_a_proposal_was_not_tried_and_lies_within_what_varies() -> None:

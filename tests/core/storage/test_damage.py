@@ -201,9 +201,16 @@ def asked(made: Made) -> object:
 
 
 READINGS: dict[str, Callable[[Made], object]] = {
-    "shown": shown, "followed": followed, "launched": launched, "first": lambda made: exported(made, 0),
-    "last": lambda made: exported(made, 2), "compared": compared, "network": network, "loaded": loaded, "asked": asked,
-}  # fmt: skip
+    "shown": shown,
+    "followed": followed,
+    "launched": launched,
+    "first": lambda made: exported(made, 0),
+    "last": lambda made: exported(made, 2),
+    "compared": compared,
+    "network": network,
+    "loaded": loaded,
+    "asked": asked,
+}
 SMALL = ("shown", "followed", "launched", "last")
 
 

@@ -18,9 +18,16 @@ SPELT = {".py", ".toml", ".js", ".md", ".css"}
 
 @pytest.mark.parametrize(
     ("count", "shown"),
-    [(None, "–"), (0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (37_940, "37.9 kB"), (13_470_000, "13.47 MB"),
-     (2.5e9, "2.50 GB")],
-)  # fmt: skip
+    [
+        (None, "–"),
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (37_940, "37.9 kB"),
+        (13_470_000, "13.47 MB"),
+        (2.5e9, "2.50 GB"),
+    ],
+)
 def test_bytes_are_decimal_with_a_small_k(count: float | None, shown: str) -> None:
     assert size(count) == shown
 

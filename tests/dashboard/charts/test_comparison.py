@@ -91,8 +91,10 @@ def test_three_points_keep_their_order_and_the_chain_its_own() -> None:
     one = with_step(1, Step("distill", "kd", {"student": "resnet8", "temperature": 8.0}), seed=1)
     found = told((PLAIN, 2), (one, 2), (PLAIN, 1))
     assert found == {
-        (RECIPE, "seed"): (0, 1, 0), (1, "temperature"): (2.0, 8.0, 2.0), (2, METHOD): ("prune.l2", "prune.l2", None)
-    }  # fmt: skip
+        (RECIPE, "seed"): (0, 1, 0),
+        (1, "temperature"): (2.0, 8.0, 2.0),
+        (2, METHOD): ("prune.l2", "prune.l2", None),
+    }
     assert list(found) == sorted(found, key=lambda key: key[0])
 
 
@@ -103,9 +105,17 @@ def test_three_points_keep_their_order_and_the_chain_its_own() -> None:
 def row() -> pd.Series[Any]:
     found = points.info(samples()).iloc[0].copy()
     for name, value in {
-        "accuracy": 0.8, "low": 0.78, "high": 0.82, "validation": 0.81, "bytes": 1000.0, "params": 100.0,
-        "macs": 50.0, "p50": 1.0, "p95": 1.1, "noisy": False,
-    }.items():  # fmt: skip
+        "accuracy": 0.8,
+        "low": 0.78,
+        "high": 0.82,
+        "validation": 0.81,
+        "bytes": 1000.0,
+        "params": 100.0,
+        "macs": 50.0,
+        "p50": 1.0,
+        "p95": 1.1,
+        "noisy": False,
+    }.items():
         found[name] = value
     return found
 
@@ -192,10 +202,12 @@ def test_every_row_says_what_the_two_points_alone_would_say() -> None:
                 "accuracy": verdict(share, 1, proven is False, proven is None),
                 "bytes": verdict(None if one.bytes is None else one.bytes - 1, -1, False, False),
                 "p50": verdict(
-                    None if row["p50"] != row["p50"] else row["p50"] / base["p50"] - 1, -1,
-                    one.withheld == "noise", one.withheld in ("noisy", "conditions"),
+                    None if row["p50"] != row["p50"] else row["p50"] / base["p50"] - 1,
+                    -1,
+                    one.withheld == "noise",
+                    one.withheld in ("noisy", "conditions"),
                 ),
-            }  # fmt: skip
+            }
             assert {name: told[f"{name}_is"] for name in expected} == (dict.fromkeys(expected, "") if own else expected)
             if one.latency is not None and not own:
                 assert told["p50"] == pytest.approx(one.latency - 1)

@@ -13,9 +13,12 @@ TITLES, LABELS = ("<b>T</b>", "Ratio"), ("Trial", "Accuracy")
 
 def table(**more: object) -> pd.DataFrame:
     rows = {
-        "trial": [1, 2, 3, 4, 5], "accuracy": [0.5, 0.9, 0.7, 0.8, None], "within": [True, True, False, True, True],
-        PATHS[0]: [1.0, 2.0, 4.0, 8.0, 3.0], PATHS[1]: [0.2, 0.4, 0.6, 0.8, 0.5],
-    }  # fmt: skip
+        "trial": [1, 2, 3, 4, 5],
+        "accuracy": [0.5, 0.9, 0.7, 0.8, None],
+        "within": [True, True, False, True, True],
+        PATHS[0]: [1.0, 2.0, 4.0, 8.0, 3.0],
+        PATHS[1]: [0.2, 0.4, 0.6, 0.8, 0.5],
+    }
     return pd.DataFrame(rows | more)
 
 

@@ -135,7 +135,5 @@ def test_a_control_is_dashed_and_hollow(state: RunState) -> None:
 
 
 def test_a_long_line_stays_small() -> None:
-    long = pd.DataFrame(
-        [(0, "transfer", "0", i / 10, 1.0, None, None) for i in range(50_000)], columns=curves.COLUMNS
-    )  # fmt: skip
+    long = pd.DataFrame([(0, "transfer", "0", i / 10, 1.0, None, None) for i in range(50_000)], columns=curves.COLUMNS)
     assert 1 < max(len(t.x) for t in curves.figure(long, LABELS, training=True).data) <= 2 * curves.MOST

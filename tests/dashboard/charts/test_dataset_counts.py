@@ -18,7 +18,7 @@ NAMES = {"train": "train", "validation": "validation", "test": "test"}
 COUNTS = [
     ClassCount(name="<b>cats</b>", train=60, validation=40, test=50),
     ClassCount(name="dogs", train=30, validation=20, test=20),
-]  # fmt: skip
+]
 
 
 def test_counts_and_names_stay_as_they_are() -> None:

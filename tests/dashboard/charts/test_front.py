@@ -18,10 +18,15 @@ from dashboard.charts.bounds import Bounds
 from dashboard.charts.front import Axes, Labels, Shown
 
 LABELS = Labels(
-    x="size", y="accuracy", front="front", baseline="baseline", control="{stage}, control", sample="sample:",
+    x="size",
+    y="accuracy",
+    front="front",
+    baseline="baseline",
+    control="{stage}, control",
+    sample="sample:",
     hover="{name} {run} {step} {accuracy} {validation} {bytes} {params} {macs} {p50} {p95} {runtime} {settings}",
     stages={"prune": "Pruned"},
-)  # fmt: skip
+)
 FIGURES = st.one_of(st.sampled_from([1.0, 2.0, 3.0, math.nan]), st.floats(0, 10))
 PAIRS = st.lists(st.tuples(FIGURES, FIGURES), max_size=30)
 

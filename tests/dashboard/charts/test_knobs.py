@@ -36,9 +36,9 @@ def test_a_setting_is_named_by_its_stage_and_how_often_that_came_before() -> Non
 
 
 def test_only_what_differs_is_a_column() -> None:
-    table = knobs.info({
-        "a": settings(recipe(), 1), "b": settings(recipe(ratio=0.75), 1), "c": settings(recipe(seed=3), 0),
-    })  # fmt: skip
+    table = knobs.info(
+        {"a": settings(recipe(), 1), "b": settings(recipe(ratio=0.75), 1), "c": settings(recipe(seed=3), 0)}
+    )
     assert set(table) == {"prune.ratio", "recipe.seed"}
     assert table["prune.ratio"].tolist()[:2] == [0.5, 0.75]
     assert table["prune.ratio"].isna().tolist() == [False, False, True]
@@ -51,14 +51,20 @@ def test_only_what_differs_is_a_column() -> None:
 @pytest.mark.parametrize(
     ("text", "kept"),
     [
-        ("prune.ratio=0.75", "b"), ("prune.ratio=0.5|0.75", "ab"), ("prune.ratio=0.6:", "b"), ("prune.ratio=:0.6", "a"),
-        ("recipe.seed=0", "ab"), ("nonsense.x=1", "abc"), ("prune.ratio=:", "abc"), ("prune.ratio=", "abc"),
+        ("prune.ratio=0.75", "b"),
+        ("prune.ratio=0.5|0.75", "ab"),
+        ("prune.ratio=0.6:", "b"),
+        ("prune.ratio=:0.6", "a"),
+        ("recipe.seed=0", "ab"),
+        ("nonsense.x=1", "abc"),
+        ("prune.ratio=:", "abc"),
+        ("prune.ratio=", "abc"),
     ],
-)  # fmt: skip
+)
 def test_a_filter_keeps_what_it_names_and_no_point_without_the_setting(text: str, kept: str) -> None:
-    table = knobs.info({
-        "a": settings(recipe(), 1), "b": settings(recipe(ratio=0.75), 1), "c": settings(recipe(seed=3), 0),
-    })  # fmt: skip
+    table = knobs.info(
+        {"a": settings(recipe(), 1), "b": settings(recipe(ratio=0.75), 1), "c": settings(recipe(seed=3), 0)}
+    )
     asked = knobs.wanted(text)
     assert asked is not None
     passing = knobs.passing(table, [asked])

@@ -87,11 +87,20 @@ def test_labels_of_marks_beside_each_other_do_not_share_a_line(near: bool) -> No
     """A run's last steps often lie close together; the largest file's label stands inwards."""
     table = pd.DataFrame(
         {
-            "step": [0, 1, 2], "stage": ["transfer", "distill", "distill"], "name": ["a", "b", "c"], "control": False,
-            "accuracy": [0.8, 0.781 if near else 0.7, 0.78], "low": 0.7, "high": [0.9, 0.8, math.nan],
-            "bytes": [10_000_000, 80_000, 40_000], "p50": 1.0, "noisy": False, "at_chance": False, "processor": "x",
+            "step": [0, 1, 2],
+            "stage": ["transfer", "distill", "distill"],
+            "name": ["a", "b", "c"],
+            "control": False,
+            "accuracy": [0.8, 0.781 if near else 0.7, 0.78],
+            "low": 0.7,
+            "high": [0.9, 0.8, math.nan],
+            "bytes": [10_000_000, 80_000, 40_000],
+            "p50": 1.0,
+            "noisy": False,
+            "at_chance": False,
+            "processor": "x",
         }
-    )  # fmt: skip
+    )
     _, *marks = run_points.figure(table, LABELS).data
     assert [mark.textposition for mark in marks] == ["top left", "bottom right" if near else "top right", "top right"]
 

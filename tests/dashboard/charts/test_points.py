@@ -25,11 +25,26 @@ from dashboard.charts.points import (
 
 LATENCY = Latency(runtime="onnxruntime", device="cpu", threads=2, batch=1, n=50, p50=0.5, p95=0.7, noisy=True)
 FULL = Point(
-    step=1, stage="prune", method="l2", name="resnet8 · L2", accuracy=0.8, accuracy_low=0.78, accuracy_high=0.81,
-    validation_accuracy=0.79, bytes=1000, params=10, macs=20, latency_ms=LATENCY, accuracy_sd=0.02, seeds=3,
-    target_accuracy=0.6, target_accuracy_low=0.5, target_accuracy_high=0.65,
-    target_accuracy_mean=0.62, target_accuracy_sd=0.03,
-)  # fmt: skip
+    step=1,
+    stage="prune",
+    method="l2",
+    name="resnet8 · L2",
+    accuracy=0.8,
+    accuracy_low=0.78,
+    accuracy_high=0.81,
+    validation_accuracy=0.79,
+    bytes=1000,
+    params=10,
+    macs=20,
+    latency_ms=LATENCY,
+    accuracy_sd=0.02,
+    seeds=3,
+    target_accuracy=0.6,
+    target_accuracy_low=0.5,
+    target_accuracy_high=0.65,
+    target_accuracy_mean=0.62,
+    target_accuracy_sd=0.03,
+)
 BARE = Point(step=0, stage="transfer", method="linear_probe", name="teacher")
 
 
@@ -41,13 +56,40 @@ def run(**more: object) -> RunSummary:
 def test_a_point_keeps_all_its_figures() -> None:
     row = info([run(dataset="d", target="t", backbone="b", tags=("x", "y"), created=1.0, finished=2.0)]).iloc[1]
     told = {
-        "id": "660fbd37e5561-88c496:1", "run": "660fbd37e5561-88c496", "name": "resnet8 · L2", "run_name": "mine",
-        "stage": "prune", "method": "l2", "dataset": "d", "backbone": "b", "accuracy": 0.8, "low": 0.78, "high": 0.81,
-        "sd": 0.02, "validation": 0.79, "bytes": 1000, "params": 10, "macs": 20, "p50": 0.5, "p95": 0.7, "noisy": True,
-        "runtime": "onnxruntime", "threads": 2, "batch": 1, "step": 1, "created": 1.0, "finished": 2.0,
-        "control": False, "sample": False, "tags": ("x", "y"), "target": "t", "on_target": 0.62, "target_low": 0.59,
-        "target_high": 0.65, "target_sd": 0.03,
-    }  # fmt: skip
+        "id": "660fbd37e5561-88c496:1",
+        "run": "660fbd37e5561-88c496",
+        "name": "resnet8 · L2",
+        "run_name": "mine",
+        "stage": "prune",
+        "method": "l2",
+        "dataset": "d",
+        "backbone": "b",
+        "accuracy": 0.8,
+        "low": 0.78,
+        "high": 0.81,
+        "sd": 0.02,
+        "validation": 0.79,
+        "bytes": 1000,
+        "params": 10,
+        "macs": 20,
+        "p50": 0.5,
+        "p95": 0.7,
+        "noisy": True,
+        "runtime": "onnxruntime",
+        "threads": 2,
+        "batch": 1,
+        "step": 1,
+        "created": 1.0,
+        "finished": 2.0,
+        "control": False,
+        "sample": False,
+        "tags": ("x", "y"),
+        "target": "t",
+        "on_target": 0.62,
+        "target_low": 0.59,
+        "target_high": 0.65,
+        "target_sd": 0.03,
+    }
     assert {name: row[name] for name in told} == told
 
 
@@ -119,10 +161,17 @@ def test_the_spread_is_that_of_the_seeds_else_half_the_interval() -> None:
 # further runtimes
 
 THERE = InRuntime(
-    version="1", precision="f32", by_default="bf16", accuracy=0.7, accuracy_low=0.68, accuracy_high=0.72,
-    validation_accuracy=0.69, agreement=0.9, difference=0.1,
+    version="1",
+    precision="f32",
+    by_default="bf16",
+    accuracy=0.7,
+    accuracy_low=0.68,
+    accuracy_high=0.72,
+    validation_accuracy=0.69,
+    agreement=0.9,
+    difference=0.1,
     latency_ms=LATENCY.model_copy(update={"runtime": "openvino", "p50": 0.25, "p95": 0.3, "noisy": False}),
-)  # fmt: skip
+)
 BOTH = FULL.model_copy(update={"runtimes": {"openvino": THERE}, "receipt": {"calibration_error": 0.05}})
 
 
@@ -134,9 +183,20 @@ def test_a_further_runtime_replaces_what_depends_on_it_and_nothing_takes_its_pla
     assert seen.dtypes.to_dict() == own.dtypes.to_dict()
     row = seen.iloc[2]
     told = {
-        "accuracy": 0.7, "low": 0.68, "high": 0.72, "validation": 0.69, "p50": 0.25, "p95": 0.3, "noisy": False,
-        "runtime": "openvino", "threads": 2, "bytes": 1000, "params": 10, "macs": 20, "asked": "openvino",
-    }  # fmt: skip
+        "accuracy": 0.7,
+        "low": 0.68,
+        "high": 0.72,
+        "validation": 0.69,
+        "p50": 0.25,
+        "p95": 0.3,
+        "noisy": False,
+        "runtime": "openvino",
+        "threads": 2,
+        "bytes": 1000,
+        "params": 10,
+        "macs": 20,
+        "asked": "openvino",
+    }
     assert {name: row[name] for name in told} == told
     for name in ("on_target", "sd", "seeds", "calibration_error", "macro_f1"):
         assert math.isnan(row[name]), f"{name} was not measured there"

@@ -82,12 +82,19 @@ class House:
         if cookies:
             told["cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
         scope: Scope = {
-            "type": "websocket" if socket else "http", "method": method, "path": path, "raw_path": path.encode(),
-            "root_path": "", "scheme": "ws" if socket else "http", "query_string": query.encode(),
+            "type": "websocket" if socket else "http",
+            "method": method,
+            "path": path,
+            "raw_path": path.encode(),
+            "root_path": "",
+            "scheme": "ws" if socket else "http",
+            "query_string": query.encode(),
             "headers": [(name.replace("_", "-").encode(), value.encode("latin-1")) for name, value in told.items()],
-            "client": (client, 5000), "server": ("192.0.2.7", 8501), "http_version": "1.1",
+            "client": (client, 5000),
+            "server": ("192.0.2.7", 8501),
+            "http_version": "1.1",
             "extensions": {"websocket.http.response": {}},
-        }  # fmt: skip
+        }
         sent = [] if sent is None else sent
         first = {"type": "websocket.connect"} if socket else {"type": "http.request", "body": body, "more_body": False}
         last = {"type": "websocket.disconnect"} if socket else {"type": "http.disconnect"}
@@ -116,17 +123,34 @@ def house(tmp_path: Path) -> House:
 
 
 ROUTES = [
-    ("/", "GET"), ("/index.html", "GET"), ("/live", "GET"), ("/live", "HEAD"), ("/nothing", "GET"),
-    ("/class/join", "GET"), ("/class/join", "POST"), ("/favicon.png", "GET"), ("/manifest.json", "GET"),
+    ("/", "GET"),
+    ("/index.html", "GET"),
+    ("/live", "GET"),
+    ("/live", "HEAD"),
+    ("/nothing", "GET"),
+    ("/class/join", "GET"),
+    ("/class/join", "POST"),
+    ("/favicon.png", "GET"),
+    ("/manifest.json", "GET"),
     ("/_stcore/health", "GET"),
-    ("/_stcore/host-config", "GET"), ("/_stcore/metrics", "GET"), ("/_stcore/script-health-check", "GET"),
-    ("/_stcore/upload_file/s/f", "PUT"), ("/_stcore/upload_file/s/f", "DELETE"),
+    ("/_stcore/host-config", "GET"),
+    ("/_stcore/metrics", "GET"),
+    ("/_stcore/script-health-check", "GET"),
+    ("/_stcore/upload_file/s/f", "PUT"),
+    ("/_stcore/upload_file/s/f", "DELETE"),
     ("/_stcore/upload_file/s/f", "OPTIONS"),
-    (f"/media/{MINE}.png", "GET"), ("/static/js/index.js", "GET"), ("/_stcore/bidi-components/x/y.js", "GET"),
-    ("/component/x/index.html", "GET"), ("/plotly/plotly.min.js", "GET"), ("/auth/login", "GET"),
+    (f"/media/{MINE}.png", "GET"),
+    ("/static/js/index.js", "GET"),
+    ("/_stcore/bidi-components/x/y.js", "GET"),
+    ("/component/x/index.html", "GET"),
+    ("/plotly/plotly.min.js", "GET"),
+    ("/auth/login", "GET"),
     ("/oauth2callback", "GET"),
-    ("/_stcore/agent", "GET"), ("//", "GET"), ("/../etc/passwd", "GET"), ("/_stcore/stream", "GET"),
-]  # fmt: skip
+    ("/_stcore/agent", "GET"),
+    ("//", "GET"),
+    ("/../etc/passwd", "GET"),
+    ("/_stcore/stream", "GET"),
+]
 
 
 @pytest.mark.parametrize(("path", "method"), ROUTES)
@@ -140,8 +164,11 @@ def test_every_route_is_closed_without_the_token(house: House, path: str, method
     assert house.inner == []
 
 
-@given(path=st.text(min_size=1), method=st.sampled_from(["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "X"]),
-       socket=st.booleans())  # fmt: skip
+@given(
+    path=st.text(min_size=1),
+    method=st.sampled_from(["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "X"]),
+    socket=st.booleans(),
+)
 def test_no_path_and_no_method_gets_past(
     tmp_path_factory: pytest.TempPathFactory, path: str, method: str, socket: bool
 ) -> None:
@@ -208,11 +235,15 @@ def test_a_learner_is_asked_for_a_name_and_then_has_a_seat(house: House) -> None
 @pytest.mark.parametrize(
     ("body", "status", "words"),
     [
-        (b"nickname=" + b"x" * 5000, 422, "1 to 30"), (b"", 422, "1 to 30"), (b"nickname=ana", 422, "already"),
-        (b"nickname=%00", 422, "1 to 30"), (b"x" * 10**6, 413, "far too long"), (b"&" * 1000, 422, "1 to 30"),
+        (b"nickname=" + b"x" * 5000, 422, "1 to 30"),
+        (b"", 422, "1 to 30"),
+        (b"nickname=ana", 422, "already"),
+        (b"nickname=%00", 422, "1 to 30"),
+        (b"x" * 10**6, 413, "far too long"),
+        (b"&" * 1000, 422, "1 to 30"),
         (b"\xff\xfe=\xff", 422, "1 to 30"),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_nickname_is_told_in_a_sentence(house: House, body: bytes, status: int, words: str) -> None:
     house.gate.members.join("Ana")
     answer = house.ask("/class/join", "POST", cookies=house.cookies(None), body=body)
@@ -488,7 +519,7 @@ ATTEMPTS: list[tuple[str, dict[str, Any], int]] = [
     ("her session again", {**STREAM, "sec_websocket_protocol": "streamlit, x, sa"}, 101),
     ("his session", {**STREAM, "sec_websocket_protocol": "streamlit, x, sb"}, 403),
     ("a session of nobody", {**STREAM, "sec_websocket_protocol": "streamlit, x, n"}, 101),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("what", "how", "status"), ATTEMPTS, ids=[what for what, _, _ in ATTEMPTS])

@@ -36,9 +36,15 @@ def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Workspace, dic
     write_diary(ana, read_diary(ana, "pruning").predicted(0, Prediction(number=1.0)))
     kept(ana.models, SECRET)
     ids = {
-        "run": run.id, "job": job.id, "lesson": "tiny", "search": create(ana, asked()).id, "network": f"own/{SECRET}",
-        "path": f"../{ana.path.name}/runs/{run.id}", "corner": ana.path.name, "folder": str(run.folder),
-    }  # fmt: skip
+        "run": run.id,
+        "job": job.id,
+        "lesson": "tiny",
+        "search": create(ana, asked()).id,
+        "network": f"own/{SECRET}",
+        "path": f"../{ana.path.name}/runs/{run.id}",
+        "corner": ana.path.name,
+        "folder": str(run.folder),
+    }
     sit(monkeypatch, bob.path.name)
     return bob, ids
 

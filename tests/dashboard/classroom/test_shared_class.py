@@ -65,9 +65,21 @@ def test_the_real_server_is_closed_without_the_token(school: tuple[Workspace, Ad
     page = "/static/" + next(
         name for name in re.findall(r"static/([^\"]+\.js)", _get(address, "/index.html", tokens.teacher))
     )
-    routes = ["/", "/live", "/index.html", "/_stcore/health", "/_stcore/host-config", "/_stcore/stream", page,
-              "/favicon.png", "/manifest.json", "/plotly/plotly.min.js", "/_stcore/upload_file/a/b", "/media/x.png",
-              "/nothing"]  # fmt: skip
+    routes = [
+        "/",
+        "/live",
+        "/index.html",
+        "/_stcore/health",
+        "/_stcore/host-config",
+        "/_stcore/stream",
+        page,
+        "/favicon.png",
+        "/manifest.json",
+        "/plotly/plotly.min.js",
+        "/_stcore/upload_file/a/b",
+        "/media/x.png",
+        "/nothing",
+    ]
     for path in routes:
         for method in ("GET", "PUT", "POST", "DELETE"):
             assert status(address, path, method) == 403, (method, path)
@@ -204,9 +216,14 @@ def test_two_learners_see_nothing_of_each_other_and_the_teacher_sees_both(
     run = make(Workspace.open_or_create(corners["Ana"]), RunFinished())
     run.annotate(Notes(name="Sunflower"))
     host = address.url
-    for path in (f"live?run={run.id}", f"inspect?run={run.id}", f"tradeoffs?sel={run.id}.0", f"try-it?run={run.id}",
-                 f"live?run=../{corners['Ana'].name}/runs/{run.id}",
-                 f"tradeoffs?corner={corners['Ana'].name}"):  # fmt: skip
+    for path in (
+        f"live?run={run.id}",
+        f"inspect?run={run.id}",
+        f"tradeoffs?sel={run.id}.0",
+        f"try-it?run={run.id}",
+        f"live?run=../{corners['Ana'].name}/runs/{run.id}",
+        f"tradeoffs?corner={corners['Ana'].name}",
+    ):
         bob.goto(f"{host}/{path}")
         bob.wait_for_selector("[data-testid=stMain] h2")
         wait_until_drawn(bob)

@@ -24,10 +24,16 @@ from tests.dashboard.test_pages import text
 __all__ = ["workspace"]
 COUNT = len(LABELS)
 FOUND = FeatureMap(
-    x=tuple(float(n) for n in range(COUNT + 2)), y=(0.5,) * (COUNT + 2), place=(*range(COUNT), 0, 7),
-    label=(*LABELS, 1, -1), target=(*(False,) * COUNT, True, True), classes=CLASSES, width=64, explained=0.75,
+    x=tuple(float(n) for n in range(COUNT + 2)),
+    y=(0.5,) * (COUNT + 2),
+    place=(*range(COUNT), 0, 7),
+    label=(*LABELS, 1, -1),
+    target=(*(False,) * COUNT, True, True),
+    classes=CLASSES,
+    width=64,
+    explained=0.75,
     target_name="clip <b>",
-)  # fmt: skip
+)
 
 
 @pytest.fixture
@@ -120,8 +126,12 @@ def test_the_chart_has_a_trace_for_each_group_and_domain() -> None:
     labels = chart.Labels("x", "y", "{name} there", "%{customdata[1]}")
     drawn = chart.figure(table, [*CLASSES, ""], labels, names={"": "none"}, chosen="source-1")
     assert [trace.uid for trace in drawn.data] == [
-        f"{CLASSES[0]}/source", "dog/source", "dog/target", "owl/source", "/target",
-    ]  # fmt: skip
+        f"{CLASSES[0]}/source",
+        "dog/source",
+        "dog/target",
+        "owl/source",
+        "/target",
+    ]
     assert drawn.data[2].name == "dog there"
     assert drawn.data[2].marker.symbol.endswith("open")
     assert list(drawn.data[0].marker.size) == [8, 15, 8, 8]

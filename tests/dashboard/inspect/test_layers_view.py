@@ -21,20 +21,39 @@ PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kc
 
 def layer(name: str, size: int, **more: Any) -> Layer:
     given: dict[str, Any] = {
-        "name": name, "op": "Conv", "bytes": size, "macs": 1000, "microseconds": 5.0, "bits": 8, "shape": (8, 3, 3, 3),
-        "channels": 8, "channels_before": 16, "weights": Weights(EDGES, (3, 1), (-0.5, 0.0, 0.5), 0.25),
-        "weights_before": Weights(EDGES, (1, 1), (), 0.0), "signal_to_noise": 30.0, "sensitivity": None,
-    }  # fmt: skip
+        "name": name,
+        "op": "Conv",
+        "bytes": size,
+        "macs": 1000,
+        "microseconds": 5.0,
+        "bits": 8,
+        "shape": (8, 3, 3, 3),
+        "channels": 8,
+        "channels_before": 16,
+        "weights": Weights(EDGES, (3, 1), (-0.5, 0.0, 0.5), 0.25),
+        "weights_before": Weights(EDGES, (1, 1), (), 0.0),
+        "signal_to_noise": 30.0,
+        "sensitivity": None,
+    }
     return Layer(**{**given, **more})
 
 
 def whole(**more: Any) -> Layers:
     held = (layer("stem <b>", 100), layer("head", 300, channels_before=8, signal_to_noise=None, microseconds=None))
     given: dict[str, Any] = {
-        "layers": held, "bytes": 500, "constants": 20, "graph": 80, "latency": 140.0, "n": 30, "threads": 1,
-        "noisy": False, "slowed": 1.5, "others": (Spent("Add", 20.0),), "between": 30.0,
+        "layers": held,
+        "bytes": 500,
+        "constants": 20,
+        "graph": 80,
+        "latency": 140.0,
+        "n": 30,
+        "threads": 1,
+        "noisy": False,
+        "slowed": 1.5,
+        "others": (Spent("Add", 20.0),),
+        "between": 30.0,
         "filters": Filters((PNG, PNG), (PNG,), (1,)),
-    }  # fmt: skip
+    }
     return Layers(**{**given, **more})
 
 

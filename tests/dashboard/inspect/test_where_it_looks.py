@@ -21,9 +21,15 @@ def side(step: int) -> Side:
 def drawn(**more: Any) -> str:
     looks = (Look(0, 0.9, 0.9, PNG, (0.1, 0.9)), Look(1, 0.8, 0.15, PNG, None))
     given: dict[str, Any] = {
-        "classes": ("bag", "coat"), "label": 0, "target": 0, "picture": PNG, "method": "grad_cam", "why": "gradients",
-        "looks": looks, "overlap": 0.42,
-    }  # fmt: skip
+        "classes": ("bag", "coat"),
+        "label": 0,
+        "target": 0,
+        "picture": PNG,
+        "method": "grad_cam",
+        "why": "gradients",
+        "looks": looks,
+        "overlap": 0.42,
+    }
     app = AppTest.from_function(_draw, args=([side(0), side(1)], Saliency(**{**given, **more})))
     app.run()
     assert not app.exception, [one.value for one in app.exception]

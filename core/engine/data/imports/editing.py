@@ -336,11 +336,14 @@ def _pictures(card: OwnDataset, *, keep: bool) -> list[Picture]:
     """The pictures of the card. Equal pixels share one file, so its name serves as their hash."""
     return [
         Picture(
-            image.name, label, (image.split or None) if keep else None, image.file,
+            image.name,
+            label,
+            (image.split or None) if keep else None,
+            image.file,
             group_of(image.name, label, card.group_by),
         )
         for image, label in _files(card)
-    ]  # fmt: skip
+    ]
 
 
 def _check(card: OwnDataset) -> None:
@@ -372,9 +375,15 @@ def _replace(stored: Stored, card: OwnDataset, skipped: list[dict[str, str]] | N
     if card != former:
         write_atomic(stored.home / CARD, seal(card.model_dump_json().encode()))
     return Edited(
-        card.name, len(card.classes), len(card.images), after, before, skipped or [], list(card.warnings),
+        card.name,
+        len(card.classes),
+        len(card.images),
+        after,
+        before,
+        skipped or [],
+        list(card.warnings),
         card.unlabelled,
-    )  # fmt: skip
+    )
 
 
 def _new_warnings(stored: Stored, card: OwnDataset) -> list[str]:

@@ -32,22 +32,43 @@ _KOREAN = (
     "적와경조화유용국연세관미않안선생위계없진물금방트거당모년실중할했습개내때음분행내말간력문명"
 )
 _ALPHABETS = {
-    "German": "äöüßé", "French": "éèêëàâçîïôûùüœ", "Spanish": "áéíóúñü", "Portuguese": "ãõáéíóúâêôçàü",
-    "Italian": "àèéìòù", "Nordic": "åäöæøéü", "Dutch": "ëïéèöü", "Icelandic": "áéíóúýþæðö",
-    "Polish": "ąćęłńóśźż", "Czech": "áčďéěíňóřšťúůýž", "Slovak": "áäčďéíĺľňóôŕšťúýž", "Hungarian": "áéíóöőúüű",
-    "Romanian": "ăâîşţ", "Croatian": "čćđšž", "Turkish": "çğıöşüâî", "Greek": "αβγδεζηθικλμνξοπρστυφχψωςάέήίόύώϊϋΐΰ",
-    "Russian": "абвгдежзийклмнопрстуфхцчшщъыьэюяё", "Ukrainian": "абвгдежзийклмнопрстуфхцчшщьюяєіїґ",
+    "German": "äöüßé",
+    "French": "éèêëàâçîïôûùüœ",
+    "Spanish": "áéíóúñü",
+    "Portuguese": "ãõáéíóúâêôçàü",
+    "Italian": "àèéìòù",
+    "Nordic": "åäöæøéü",
+    "Dutch": "ëïéèöü",
+    "Icelandic": "áéíóúýþæðö",
+    "Polish": "ąćęłńóśźż",
+    "Czech": "áčďéěíňóřšťúůýž",
+    "Slovak": "áäčďéíĺľňóôŕšťúýž",
+    "Hungarian": "áéíóöőúüű",
+    "Romanian": "ăâîşţ",
+    "Croatian": "čćđšž",
+    "Turkish": "çğıöşüâî",
+    "Greek": "αβγδεζηθικλμνξοπρστυφχψωςάέήίόύώϊϋΐΰ",
+    "Russian": "абвгдежзийклмнопрстуфхцчшщъыьэюяё",
+    "Ukrainian": "абвгдежзийклмнопрстуфхцчшщьюяєіїґ",
     "Bulgarian": "абвгдежзийклмнопрстуфхцчшщъьюя",
-    "Lithuanian": "ąčęėįšųūž", "Latvian": "āčēģīķļņšūž", "Estonian": "õäöüšž",
-    "Hebrew": "אבגדהוזחטיךכלםמןנסעףפץצקרשת", "Arabic": "ءآأؤإئابةتثجحخدذرزسشصضطظعغفقكلمنهوىي",
+    "Lithuanian": "ąčęėįšųūž",
+    "Latvian": "āčēģīķļņšūž",
+    "Estonian": "õäöüšž",
+    "Hebrew": "אבגדהוזחטיךכלםמןנסעףפץצקרשת",
+    "Arabic": "ءآأؤإئابةتثجحخدذرزسشصضطظعغفقكلمنهوىي",
     "Persian": "ءآأئابپتثجچحخدذرزژسشصضطظعغفقکكگلمنهوىيی",
     "Thai": "กขคฆงจฉชซฌญฎฏฐฑฒณดตถทธนบปผฝพฟภมยรฤลวศษสหฬอฮฯะัาำิีึืฺุูเแโใไๅๆ็่้๊๋์",
-}  # fmt: skip
+}
 _FREQUENT = {
-    "Russian": "оеаинтсрвлкмдпу", "Ukrainian": "оаниівертскдлпу", "Bulgarian": "аеиотнрсвлдкпмъ",
-    "Greek": "αοειτσνηυρπκλμςόίά", "Hebrew": "יוהלאתמרבשנםעדחפק", "Arabic": "اليمونترهبدعفسكقةحأ",
-    "Persian": "ایيردنهومتبسشکكلزگخ", "Thai": "านรอกเง่้มยวลัดท็ีสะต์คิห",
-}  # fmt: skip
+    "Russian": "оеаинтсрвлкмдпу",
+    "Ukrainian": "оаниівертскдлпу",
+    "Bulgarian": "аеиотнрсвлдкпмъ",
+    "Greek": "αοειτσνηυρπκλμςόίά",
+    "Hebrew": "יוהלאתמרבשנםעדחפק",
+    "Arabic": "اليمونترهبدعفسكقةحأ",
+    "Persian": "ایيردنهومتبسشکكلزگخ",
+    "Thai": "านรอกเง่้มยวลัดท็ีสะต์คิห",
+}
 _QUOTES = "“”„‘’‚–—…€«»‹›°§№¡¿·"
 _FULL_WIDTH = "、。，！？：；（）「」『』《》“”‘’…—・　"
 
@@ -61,19 +82,32 @@ class Candidate:
 
 
 GUESSES = (
-    Candidate("gb18030", "Chinese"), Candidate("big5", "Traditional"), Candidate("cp932", "Japanese"),
-    Candidate("cp949", "Korean"), Candidate("euc_jp", "Japanese"),
-    *(Candidate("cp1252", name) for name in
-      ("German", "French", "Spanish", "Portuguese", "Italian", "Nordic", "Dutch", "Icelandic")),
+    Candidate("gb18030", "Chinese"),
+    Candidate("big5", "Traditional"),
+    Candidate("cp932", "Japanese"),
+    Candidate("cp949", "Korean"),
+    Candidate("euc_jp", "Japanese"),
+    *(
+        Candidate("cp1252", name)
+        for name in ("German", "French", "Spanish", "Portuguese", "Italian", "Nordic", "Dutch", "Icelandic")
+    ),
     *(Candidate("cp1250", name) for name in ("Polish", "Czech", "Slovak", "Hungarian", "Romanian", "Croatian")),
     *(Candidate("cp1251", name) for name in ("Russian", "Ukrainian", "Bulgarian")),
-    Candidate("iso8859_2", "Polish"), Candidate("iso8859_2", "Czech"), Candidate("koi8_r", "Russian"),
-    Candidate("cp866", "Russian"), Candidate("cp1253", "Greek"), Candidate("cp1254", "Turkish"),
+    Candidate("iso8859_2", "Polish"),
+    Candidate("iso8859_2", "Czech"),
+    Candidate("koi8_r", "Russian"),
+    Candidate("cp866", "Russian"),
+    Candidate("cp1253", "Greek"),
+    Candidate("cp1254", "Turkish"),
     *(Candidate("cp1257", name) for name in ("Lithuanian", "Latvian", "Estonian")),
-    Candidate("cp1255", "Hebrew"), Candidate("cp1256", "Arabic"), Candidate("cp1256", "Persian"),
-    Candidate("cp874", "Thai"), Candidate("iso8859_5", "Russian"), Candidate("iso8859_6", "Arabic"),
+    Candidate("cp1255", "Hebrew"),
+    Candidate("cp1256", "Arabic"),
+    Candidate("cp1256", "Persian"),
+    Candidate("cp874", "Thai"),
+    Candidate("iso8859_5", "Russian"),
+    Candidate("iso8859_6", "Arabic"),
     *(Candidate("mac_roman", name) for name in ("German", "French", "Spanish", "Portuguese", "Italian", "Nordic")),
-)  # fmt: skip
+)
 ZIP_GUESSES = (
     *(each for each in GUESSES if each.encoding in ("gb18030", "big5", "cp932", "cp949", "euc_jp", "cp866")),
     *(Candidate("cp437", name) for name in ("German", "French", "Spanish", "Italian", "Nordic")),
@@ -188,9 +222,11 @@ def _level(character: str, language: str) -> float:
     """The weight of a character by its level in the national standard: GB 2312, Big5, JIS X 0208 or KS X 1001, whose
     first levels hold the commoner characters."""
     standard, first, last = {
-        "Chinese": ("gb2312", 0xB0, 0xD7), "Traditional": ("big5", 0xA4, 0xC6),
-        "Japanese": ("euc_jp", 0xB0, 0xCF), "Korean": ("euc_kr", 0xB0, 0xC8),
-    }[language]  # fmt: skip
+        "Chinese": ("gb2312", 0xB0, 0xD7),
+        "Traditional": ("big5", 0xA4, 0xC6),
+        "Japanese": ("euc_jp", 0xB0, 0xCF),
+        "Korean": ("euc_kr", 0xB0, 0xC8),
+    }[language]
     try:
         code = character.encode(standard)
     except UnicodeEncodeError:

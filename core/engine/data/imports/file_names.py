@@ -10,14 +10,52 @@ from core.engine.data.imports.encodings import ZIP_GUESSES, decodes, guess
 
 # Names left behind by operating systems, file managers, editors and version control, case-folded. Names that begin with
 # a dot are hidden, and ignored too.
-IGNORED = frozenset((
-    "__macosx", "thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "picasa.ini", "ntuser.dat", "icon\r",
-    "$recycle.bin", "system volume information", "found.000", "lost+found", "lost.dir", "network trash folder",
-    "temporary items", "thevolumesettingsfolder", "@eadir", "@recycle", "#recycle", "#snapshot", "@recently-snapshot",
-    "@tmp", "@__thumb", "@sharebin", "__pycache__", "node_modules", "$windows.~bt", "$windows.~ws", "$extend",
-    "msocache", "config.msi", "iconcache.db", "zbthumbnail.info", "pspbrwse.jbf", "photothumb.db", "backups.backupdb",
-    "desktop db", "desktop df", "_gsdata_", "_vti_cnf", "sync.ffs_db", "thmbnl",
-))  # fmt: skip
+IGNORED = frozenset(
+    (
+        "__macosx",
+        "thumbs.db",
+        "ehthumbs.db",
+        "ehthumbs_vista.db",
+        "desktop.ini",
+        "picasa.ini",
+        "ntuser.dat",
+        "icon\r",
+        "$recycle.bin",
+        "system volume information",
+        "found.000",
+        "lost+found",
+        "lost.dir",
+        "network trash folder",
+        "temporary items",
+        "thevolumesettingsfolder",
+        "@eadir",
+        "@recycle",
+        "#recycle",
+        "#snapshot",
+        "@recently-snapshot",
+        "@tmp",
+        "@__thumb",
+        "@sharebin",
+        "__pycache__",
+        "node_modules",
+        "$windows.~bt",
+        "$windows.~ws",
+        "$extend",
+        "msocache",
+        "config.msi",
+        "iconcache.db",
+        "zbthumbnail.info",
+        "pspbrwse.jbf",
+        "photothumb.db",
+        "backups.backupdb",
+        "desktop db",
+        "desktop df",
+        "_gsdata_",
+        "_vti_cnf",
+        "sync.ffs_db",
+        "thmbnl",
+    )
+)
 IGNORED_FORMS = re.compile(r"found\.\d{3}|ehthumbs.*\.db|thumbs.*\.db|.+:zone\.identifier|.+\.ds_store")
 IGNORED_AS_WRITTEN = frozenset({"RECYCLER", "RECYCLED", "CVS"})  # in lower case they could be classes
 TEMPORARY = ("~$", "~lock", ".~lock")  # prefixes used by office programs

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 READ_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 PICTURES = (  # kinds that are pictures too, which a person has to save in another format
-    "HEIC", "AVIF", "JPEG XL", "JPEG 2000", "camera raw", "Photoshop", "GIMP", "Netpbm", "BigTIFF", "OpenEXR",
-    "Radiance HDR", "DDS", "SVG",
-)  # fmt: skip
+    "HEIC",
+    "AVIF",
+    "JPEG XL",
+    "JPEG 2000",
+    "camera raw",
+    "Photoshop",
+    "GIMP",
+    "Netpbm",
+    "BigTIFF",
+    "OpenEXR",
+    "Radiance HDR",
+    "DDS",
+    "SVG",
+)
 HEAD = 512  # bytes that `kind_of` needs
 
 _STARTS = (
@@ -63,9 +74,13 @@ _STARTS = (
 _BRANDS = {
     **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"heif", b"hevc", b"hevx", b"hevm", b"hevs"), "HEIC"),
     **dict.fromkeys((b"mif1", b"msf1", b"miaf", b"mif2"), "HEIC"),
-    b"avif": "AVIF", b"avis": "AVIF", b"crx ": "camera raw", b"jxl ": "JPEG XL", b"jp2 ": "JPEG 2000",
+    b"avif": "AVIF",
+    b"avis": "AVIF",
+    b"crx ": "camera raw",
+    b"jxl ": "JPEG XL",
+    b"jp2 ": "JPEG 2000",
     **dict.fromkeys((b"M4A ", b"M4B ", b"M4P "), "audio"),
-}  # fmt: skip
+}
 
 
 def kind_of(head: bytes) -> str:

@@ -69,9 +69,15 @@ def import_images(
         if not unlabelled:
             _require_classes(given.layout)
         delivery = Delivery(
-            given.layout, given.skipped, given.warnings, shape=shape, ignored=given.ignored, encoding=given.encoding,
-            group_by=wishes.group_by, unlabelled=unlabelled,
-        )  # fmt: skip
+            given.layout,
+            given.skipped,
+            given.warnings,
+            shape=shape,
+            ignored=given.ignored,
+            encoding=given.encoding,
+            group_by=wishes.group_by,
+            unlabelled=unlabelled,
+        )
         return store(name, folder, delivery, lambda place: cleaned(given.wanted, place, given.skipped, report))
 
 
@@ -141,9 +147,18 @@ def store(name: str, folder: Path, delivery: Delivery, fill: Callable[[Path], Fi
         remove_tree(stage)
         raise
     return Imported(
-        name, len(card.classes), len(card.images), card.skipped, card.warnings, delivery.ignored, accounted,
-        card.shape, card.white, delivery.encoding, card.unlabelled,
-    )  # fmt: skip
+        name,
+        len(card.classes),
+        len(card.images),
+        card.skipped,
+        card.warnings,
+        delivery.ignored,
+        accounted,
+        card.shape,
+        card.white,
+        delivery.encoding,
+        card.unlabelled,
+    )
 
 
 def sweep(folder: Path) -> None:
@@ -260,12 +275,15 @@ def _card(name: str, delivery: Delivery, filled: Filled, empty: list[str]) -> Ow
     splits, short = assign(
         [
             Picture(
-                path, layout.classes[path], layout.splits[path], image.pixels,
+                path,
+                layout.classes[path],
+                layout.splits[path],
+                image.pixels,
                 group_of(path, layout.classes[path], delivery.group_by),
             )
             for path, image in decoded.items()
         ]
-    )  # fmt: skip
+    )
     label = {known: index for index, known in enumerate(classes)}
     images = [
         OwnImage(file=image.file, label=label[layout.classes[path]], split=splits[path], name=path)

@@ -25,9 +25,22 @@ from core.own.datasets import CARD, damaged, find_home, home_of, normal_name
 from core.storage.sealed import DamagedError, read_sealed
 
 __all__ = [
-    "SCHEMA", "VERSIONS", "OwnDataset", "OwnImage", "Stored", "find_home", "home_of", "load_own", "normal_name",
-    "own_datasets", "own_info", "own_names", "read_own", "read_version", "version_of",
-]  # fmt: skip
+    "SCHEMA",
+    "VERSIONS",
+    "OwnDataset",
+    "OwnImage",
+    "Stored",
+    "find_home",
+    "home_of",
+    "load_own",
+    "normal_name",
+    "own_datasets",
+    "own_info",
+    "own_names",
+    "read_own",
+    "read_version",
+    "version_of",
+]
 SCHEMA = 1
 VERSIONS = "versions"  # the cards before each change, named by their content hash
 

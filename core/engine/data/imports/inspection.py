@@ -65,16 +65,28 @@ def inspect(stored: Stored, report: Tick) -> Inspection:
     lost = [1 - min(each.sides) / max(each.sides) for each in seen.values()] or [0.0]
     sides = sorted(min(each.sides) for each in seen.values()) or [0]
     found = Report(
-        dataset=card.name, version=card.content_hash(), before=card.before, images=len(card.images),
-        channels=card.channels, shape=card.shape, classes=_classes(card), smallest=sides[0],
-        median=sides[len(sides) // 2], largest=max((max(each.sides) for each in seen.values()), default=0),
-        lost=sum(lost) / len(lost), cut=sum(share > LOST for share in lost) / len(lost),
+        dataset=card.name,
+        version=card.content_hash(),
+        before=card.before,
+        images=len(card.images),
+        channels=card.channels,
+        shape=card.shape,
+        classes=_classes(card),
+        smallest=sides[0],
+        median=sides[len(sides) // 2],
+        largest=max((max(each.sides) for each in seen.values()), default=0),
+        lost=sum(lost) / len(lost),
+        cut=sum(share > LOST for share in lost) / len(lost),
         alike=tuple(_described(card, group, is_exact) for is_exact, group in groups[:LISTED]),
-        alike_exact=len(exact), alike_near=len(near), crossing_classes=sum(_classes_in(g) > 1 for _, g in groups),
-        crossing_splits=sum(_splits_in(g) > 1 for _, g in groups), compared=min(len(seen), MOST),
-        skipped=tuple(Skipped.model_validate(each) for each in card.skipped), warnings=tuple(card.warnings),
+        alike_exact=len(exact),
+        alike_near=len(near),
+        crossing_classes=sum(_classes_in(g) > 1 for _, g in groups),
+        crossing_splits=sum(_splits_in(g) > 1 for _, g in groups),
+        compared=min(len(seen), MOST),
+        skipped=tuple(Skipped.model_validate(each) for each in card.skipped),
+        warnings=tuple(card.warnings),
         unlabelled=sum(image.label < 0 for image in card.images) if card.unlabelled else None,
-    )  # fmt: skip
+    )
     return Inspection(found, dict(_pictures(stored, [group for _, group in groups[:LISTED]], report)))
 
 

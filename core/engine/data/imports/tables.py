@@ -23,9 +23,12 @@ LONGEST_LABEL = 80
 COLUMNS = ("text", "label")
 DELIMITERS = (",", ";", "\t", "|", "，")
 MARKS = (
-    (b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"),
-    (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"),
-)  # fmt: skip
+    (b"\xef\xbb\xbf", "utf-8-sig"),
+    (b"\xff\xfe\0\0", "utf-32"),
+    (b"\0\0\xfe\xff", "utf-32"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+)
 _SEPARATOR = re.compile(r"\"?sep=(\\t|[^\r\n])\"?[ \t]*\r?\n", re.I)  # Excel's hint, not a row of the table
 FIX = "Write the column names in the first line: text,label."
 

@@ -105,9 +105,11 @@ def _without_classes(path: Path, side: int, wishes: Wishes, *, unlabelled: bool)
 def _for_images_alone(path: Path, wishes: Wishes, shape: str, *, unlabelled: bool) -> None:
     check_shape(shape)
     given = {
-        "shape": shape != "crop", "classes_from": bool(wishes.classes_from), "splits": not wishes.splits,
+        "shape": shape != "crop",
+        "classes_from": bool(wishes.classes_from),
+        "splits": not wishes.splits,
         "unlabelled": unlabelled,
-    }  # fmt: skip
+    }
     for field, changed in given.items():
         if changed:
             fix = "Leave it out: a table's classes are its labels, and its texts are drawn in squares."
@@ -115,9 +117,15 @@ def _for_images_alone(path: Path, wishes: Wishes, shape: str, *, unlabelled: boo
 
 
 def import_texts(
-    path: Path, name: str, folder: Path, *, side: int = SIDE, merge: bool = False, encoding: str | None = None,
+    path: Path,
+    name: str,
+    folder: Path,
+    *,
+    side: int = SIDE,
+    merge: bool = False,
+    encoding: str | None = None,
     progress: Progress | None = None,
-) -> Imported:  # fmt: skip
+) -> Imported:
     """Imports the rows of the CSV file at `path`, columns `text` and `label`, each drawn in a square of `side` pixels;
     `merge` merges similar labels."""
     least, most = SIDES

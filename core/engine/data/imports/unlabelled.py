@@ -28,9 +28,11 @@ def refuse_class_wishes(wishes: Wishes, label: str = "") -> None:
     """Raises UserError for choices about classes, which such a set does not have, and for a class of all images."""
     given = {
         "class": bool(label),
-        "classes_from": bool(wishes.classes_from), "splits": not wishes.splits, "merge": wishes.merge,
+        "classes_from": bool(wishes.classes_from),
+        "splits": not wishes.splits,
+        "merge": wishes.merge,
         "group_by": bool(wishes.group_by),
-    }  # fmt: skip
+    }
     for field, asked in given.items():
         if asked:
             fix = f"Leave it out: images without labels have no classes and no splits. Or leave {UNLABELLED} out."

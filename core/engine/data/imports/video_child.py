@@ -129,9 +129,7 @@ def _answer(sink: BinaryIO, facts: dict[str, Any], data: bytes = b"") -> None:
 
 def confine() -> None:
     """Limits this process: memory, no bytes written to files, no other process."""
-    limits = {
-        resource.RLIMIT_AS: MEMORY, resource.RLIMIT_FSIZE: 0, resource.RLIMIT_CORE: 0, resource.RLIMIT_NPROC: 0,
-    }  # fmt: skip
+    limits = {resource.RLIMIT_AS: MEMORY, resource.RLIMIT_FSIZE: 0, resource.RLIMIT_CORE: 0, resource.RLIMIT_NPROC: 0}
     for limit, value in limits.items():
         with contextlib.suppress(ValueError, OSError):  # macOS refuses RLIMIT_AS
             resource.setrlimit(limit, (value, value))

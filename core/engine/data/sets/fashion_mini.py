@@ -42,7 +42,7 @@ class FashionMini(Bundled):
         sizes = list(FASHION_SIZES.values())
         train, validation, test = (
             Split(*both) for both in zip(torch.split(images, sizes), torch.split(labels, sizes), strict=True)
-        )  # fmt: skip
+        )
         return train, validation, test
 
 

@@ -96,9 +96,7 @@ def lying_a_little(path: Path) -> None:
 
 def bomb(path: Path) -> None:
     """64 MiB of zeros in 64 kB."""
-    rewritten(
-        path, lambda name, data: bytes(2**26) if name.endswith("data/0") else data, zipfile.ZIP_DEFLATED
-    )  # fmt: skip
+    rewritten(path, lambda name, data: bytes(2**26) if name.endswith("data/0") else data, zipfile.ZIP_DEFLATED)
 
 
 def overlapping(path: Path) -> None:

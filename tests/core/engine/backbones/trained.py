@@ -83,7 +83,9 @@ def wrappings(net: nn.Module) -> dict[str, object]:
         "compiled": {"model": prefixed("_orig_mod."), "epoch": 3, "best": 0.93},
         "lightning": {
             "state_dict": {**prefixed("model."), "criterion.weight": torch.ones(10), "metric.total": torch.tensor(3)},
-            "hyper_parameters": {"lr": 0.1}, "pytorch-lightning_version": "2.4.0", "callbacks": {},
+            "hyper_parameters": {"lr": 0.1},
+            "pytorch-lightning_version": "2.4.0",
+            "callbacks": {},
         },
         "timm": {"state_dict": poor, "state_dict_ema": state, "args": {"lr": 1}, "metric": 0.9},
         "averaged and spread": {"model_state_dict": poor, "model_ema": average.state_dict(), "step": 10},
@@ -91,7 +93,7 @@ def wrappings(net: nn.Module) -> dict[str, object]:
             "net": {f"backbone.{key.replace('layer1', 'layer1._orig_mod')}": tensor for key, tensor in state.items()}
         },
         "legacy": OrderedDict((key, tensor) for key, tensor in state.items()),
-    }  # fmt: skip
+    }
 
 
 def save_wrapped(path: Path, content: object, *, legacy: bool = False) -> Path:

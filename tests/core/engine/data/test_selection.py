@@ -45,15 +45,25 @@ def test_reads_what_copies_would_hold(places: list[int], again: list[int], size:
 @pytest.mark.parametrize(
     "read",
     [
-        lambda x: x[3], lambda x: x[2:9:2], lambda x: x[:, 0], lambda x: x[-1], lambda x: x[[1, 1]], lambda x: x > 100,
-        lambda x: x[torch.arange(len(x)) % 2 == 0], lambda x: x.float().mean(0), lambda x: torch.stack([x, x]),
-        lambda x: torch.tensor_split(x, 4)[2], lambda x: list(x)[5], lambda x: x.to("cpu").contiguous(),
+        lambda x: x[3],
+        lambda x: x[2:9:2],
+        lambda x: x[:, 0],
+        lambda x: x[-1],
+        lambda x: x[[1, 1]],
+        lambda x: x > 100,
+        lambda x: x[torch.arange(len(x)) % 2 == 0],
+        lambda x: x.float().mean(0),
+        lambda x: torch.stack([x, x]),
+        lambda x: torch.tensor_split(x, 4)[2],
+        lambda x: list(x)[5],
+        lambda x: x.to("cpu").contiguous(),
         lambda x: augment(x, "flip_crop", torch.Generator().manual_seed(1)),
         lambda x: augment(x, "rand_augment", torch.Generator().manual_seed(1)),
         lambda x: prepare(x, Preprocessing(8, 3, (0.5,) * 3, (0.2,) * 3)),
-        lambda x: x[..., 1:3].sum(), lambda x: x.clone(),
+        lambda x: x[..., 1:3].sum(),
+        lambda x: x.clone(),
     ],
-)  # fmt: skip
+)
 def test_every_way_of_reading(read: Callable[[Tensor], Tensor]) -> None:
     places = torch.arange(39, -1, -3)
     assert torch.equal(read(choose(IMAGES, places)), read(IMAGES[places]))

@@ -36,9 +36,7 @@ def dkd(student: Array, teacher: Array, target: Array, alpha: float, beta: float
         right = int(c)
         binary = divergence([p[right], 1 - p[right]], [q[right], 1 - q[right]])
         others = [i for i in range(len(p)) if i != right]
-        among = divergence(
-            [p[i] / (1 - p[right]) for i in others], [q[i] / (1 - q[right]) for i in others]
-        )  # fmt: skip
+        among = divergence([p[i] / (1 - p[right]) for i in others], [q[i] / (1 - q[right]) for i in others])
         total += alpha * binary + beta * among
     return t * t * total / len(student)
 

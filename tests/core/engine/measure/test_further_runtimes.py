@@ -158,9 +158,10 @@ def test_turns_elsewhere_are_those_of_the_child(path: Path) -> None:
 
 
 def test_a_file_that_is_gone_is_told(tmp_path: Path) -> None:
-    with pytest.raises(UnansweredError, match="does not run this file"), open_in(
-        fake("same"), tmp_path / "gone.onnx", 1, SHAPE
-    ):  # fmt: skip
+    with (
+        pytest.raises(UnansweredError, match="does not run this file"),
+        open_in(fake("same"), tmp_path / "gone.onnx", 1, SHAPE),
+    ):
         raise AssertionError
 
 

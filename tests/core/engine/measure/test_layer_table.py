@@ -112,8 +112,13 @@ def test_a_kernel_is_found_by_what_onnxruntime_calls_it(files: dict[str, Path]) 
     (first, second, *_) = layers(model)
     output = {node.name: node.output[0] for node in model.graph.node}
     after = next(node for node in model.graph.node if output[first.name] in node.input)
-    for kernel in (first.name, f"{first.name}_token_7", f"{output[first.name]}_nchwc", f"{after.output[0]}_nchwc",
-                   f"{first.name}/MatMulAddFusion"):  # fmt: skip
+    for kernel in (
+        first.name,
+        f"{first.name}_token_7",
+        f"{output[first.name]}_nchwc",
+        f"{after.output[0]}_nchwc",
+        f"{first.name}/MatMulAddFusion",
+    ):
         assert finder.layer(kernel) == first.name, kernel
     assert finder.layer(second.name) == second.name
     assert finder.layer("ReorderInput") is None

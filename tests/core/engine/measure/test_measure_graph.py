@@ -53,10 +53,16 @@ def mixed() -> nn.Module:
         image_size=8, patch_size=4, num_layers=2, num_heads=2, hidden_dim=8, mlp_dim=20, num_classes=5
     )
     return nn.Sequential(
-        nn.Conv2d(3, 8, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU6(),
-        nn.Conv2d(8, 8, 5, padding=2, groups=8, bias=False), nn.BatchNorm2d(8), nn.Hardswish(),
-        nn.Conv2d(8, 12, 1, groups=4), nn.Conv2d(12, 3, 1), vision,
-    )  # fmt: skip
+        nn.Conv2d(3, 8, 3, stride=2, padding=1, bias=False),
+        nn.BatchNorm2d(8),
+        nn.ReLU6(),
+        nn.Conv2d(8, 8, 5, padding=2, groups=8, bias=False),
+        nn.BatchNorm2d(8),
+        nn.Hardswish(),
+        nn.Conv2d(8, 12, 1, groups=4),
+        nn.Conv2d(12, 3, 1),
+        vision,
+    )
 
 
 def test_counts_equal_torchs(tmp_path: Path) -> None:
@@ -133,8 +139,9 @@ def product(kind: int, left: str) -> onnx.ModelProto:
     nodes = [helper.make_node("MatMul", ["image", left], ["y"], "product")]
     if kind == TensorProto.INT8:
         stored = [
-            numpy_helper.from_array(np.ones((6, 6), np.int8), "q"), numpy_helper.from_array(np.ones(6, np.float32), "s")
-        ]  # fmt: skip
+            numpy_helper.from_array(np.ones((6, 6), np.int8), "q"),
+            numpy_helper.from_array(np.ones(6, np.float32), "s"),
+        ]
         nodes.insert(0, helper.make_node("DequantizeLinear", ["q", "s"], ["w"], axis=1))
     ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, ["batch", 6, 6]) for n in ("image", "y")]
     graph = helper.make_graph(nodes, "g", ends[:1], ends[1:], stored if left == "w" else [])

@@ -237,12 +237,18 @@ def test_integer_kernels_of_a_real_file_are_seen(tmp_path: Path) -> None:
     ("before", "after", "expected"),
     [
         ((100, 10), (100, 10), "its layers take no less time here (profiled: 100 → 100 µs); why is not known"),
-        ((100, 10), (60, 60), "only its layers take less time (profiled: 100 → 60 µs), all other operators do not "
-                              "(10 → 60 µs)"),
-        ((100, 10), (50, 10), "its operators together take less time (profiled: 110 → 60 µs); why the file does not is "
-                              "not known"),
+        (
+            (100, 10),
+            (60, 60),
+            "only its layers take less time (profiled: 100 → 60 µs), all other operators do not (10 → 60 µs)",
+        ),
+        (
+            (100, 10),
+            (50, 10),
+            "its operators together take less time (profiled: 110 → 60 µs); why the file does not is not known",
+        ),
     ],
-)  # fmt: skip
+)
 def test_fewer_multiplications_that_gain_nothing(
     before: tuple[int, int], after: tuple[int, int], expected: str
 ) -> None:

@@ -37,9 +37,14 @@ def alone() -> Iterator[None]:
 def small(width: int = 16, patch: int = 8, layers: int = 2) -> VisionTransformer:
     torch.manual_seed(0)
     net = VisionTransformer(
-        image_size=SIDE, patch_size=patch, num_layers=layers, num_heads=2, hidden_dim=width, mlp_dim=2 * width,
+        image_size=SIDE,
+        patch_size=patch,
+        num_layers=layers,
+        num_heads=2,
+        hidden_dim=width,
+        mlp_dim=2 * width,
         num_classes=2,
-    )  # fmt: skip
+    )
     nn.init.normal_(net.heads.head.weight, std=0.1)
     return net.eval()
 

@@ -57,121 +57,201 @@ def cut(method: str = "l2", **options: object) -> str:
 KNOWN_FROM_THE_RECIPE = {
     "adaptation without target": (recipe(step("transfer", "coral")), "no_target", "steps.0.method", "target ="),
     "alignment without target": (
-        recipe(step("transfer", "transform", kind="subspace_alignment")), "no_target", "steps.0.kind", "target =",
+        recipe(step("transfer", "transform", kind="subspace_alignment")),
+        "no_target",
+        "steps.0.kind",
+        "target =",
     ),
     "nothing in common": (
-        recipe(step("transfer", "coral"), more='target = "fashion-mini"'), "nothing_in_common", "target", "dataset =",
+        recipe(step("transfer", "coral"), more='target = "fashion-mini"'),
+        "nothing_in_common",
+        "target",
+        "dataset =",
     ),
     "mixup with guessed labels": (
         recipe(step("transfer", "pseudo_labels", mixup=0.2), more="labels = 100"),
-        "conflicting_options", "steps.0.mixup", "confidence",
+        "conflicting_options",
+        "steps.0.mixup",
+        "confidence",
     ),
     "too many shots by the counts": (recipe(TUNED, more="shots = 900"), "more_shots_than_images", "shots", "digits"),
     **{
         f"{method} with a student of vectors": (
             recipe(TUNED, step("distill", method, student="mlp")),
-            "no_features", "steps.1.student", f"method = {method}",
+            "no_features",
+            "steps.1.student",
+            f"method = {method}",
         )
         for method in ("fitnet", "attention", "similarity", "vid")
     },
     "maps of a teacher of vectors": (
-        recipe(TUNED, step("distill", "attention"), backbone="mlp"), "no_features", "backbone", "steps.1.method",
+        recipe(TUNED, step("distill", "attention"), backbone="mlp"),
+        "no_features",
+        "backbone",
+        "steps.1.method",
     ),
     "a size that cuts no whole patches": (
-        recipe(TUNED, backbone="vit_b_32", size=100), "wrong_image_size", "image_size", "multiple of 32",
+        recipe(TUNED, backbone="vit_b_32", size=100),
+        "wrong_image_size",
+        "image_size",
+        "multiple of 32",
     ),
     "a size below a student's smallest": (
-        recipe(TUNED, step("distill", "kd", student="vit_b_32"), size=16), "out_of_range", "image_size", "vit_b_32",
+        recipe(TUNED, step("distill", "kd", student="vit_b_32"), size=16),
+        "out_of_range",
+        "image_size",
+        "vit_b_32",
     ),
     "a student's own size below its smallest": (
         recipe(TUNED, step("distill", "kd", student="vit_b_32", student_size=16)),
-        "out_of_range", "steps.1.student_size", "nearest allowed value is 32",
+        "out_of_range",
+        "steps.1.student_size",
+        "nearest allowed value is 32",
     ),
     "a student's own size that cuts no whole patches": (
         recipe(TUNED, step("distill", "kd", student="vit_b_16", student_size=50)),
-        "wrong_image_size", "steps.1.student_size", "value is 48",
+        "wrong_image_size",
+        "steps.1.student_size",
+        "value is 48",
     ),
     "an assistant that cuts no whole patches": (
         recipe(TUNED, step("distill", "assistant", assistant="maxvit_t", student="resnet8"), size=100),
-        "out_of_range", "image_size", "maxvit_t",
+        "out_of_range",
+        "image_size",
+        "maxvit_t",
     ),
     "a fused backbone that cuts no whole patches": (
-        recipe(step("transfer", "fusion", with_backbones="vit_b_16"), size=100), "wrong_image_size", "image_size", "16",
+        recipe(step("transfer", "fusion", with_backbones="vit_b_16"), size=100),
+        "wrong_image_size",
+        "image_size",
+        "16",
     ),
     "adaptation of statistics that a network does not have": (
         recipe(step("transfer", "tent"), more='target = "glyphs"', backbone="convnext_tiny", size=64),
-        "no_batch_norm", "steps.0.method", "set backbone to",
+        "no_batch_norm",
+        "steps.0.method",
+        "set backbone to",
     ),
     "scales of norms that a student does not have": (
         recipe(TUNED, step("distill", "kd", student="mlp"), cut("bn_scale")),
-        "no_batch_norm", "steps.2.method", "set steps.1.student to",
+        "no_batch_norm",
+        "steps.2.method",
+        "set steps.1.student to",
     ),
     "a linear head on a network without": (
         recipe(step("transfer", "linear_probe"), backbone="squeezenet1_0", size=64),
-        "no_linear_head", "steps.0.method", "squeezenet1_0",
+        "no_linear_head",
+        "steps.0.method",
+        "squeezenet1_0",
     ),
     "a linear head on fused networks without": (
         recipe(step("transfer", "fusion", with_backbones="squeezenet1_1"), size=64),
-        "no_linear_head", "steps.0.with_backbones", "squeezenet1_1",
+        "no_linear_head",
+        "steps.0.with_backbones",
+        "squeezenet1_1",
     ),
     "adaptation before anything was learned": (
-        recipe(step("transfer", "adabn", epochs=0), more='target = "glyphs"'), "nothing_trained", "steps.0.epochs", "1",
+        recipe(step("transfer", "adabn", epochs=0), more='target = "glyphs"'),
+        "nothing_trained",
+        "steps.0.epochs",
+        "1",
     ),
     "a class that the data do not have": (
-        recipe(TUNED, step("distill", "kd", omit="eleven")), "unknown_class", "steps.1.omit", "digits",
+        recipe(TUNED, step("distill", "kd", omit="eleven")),
+        "unknown_class",
+        "steps.1.omit",
+        "digits",
     ),
     "maps of a student that now teaches": (
         recipe(TUNED, step("distill", "kd", student="mlp"), step("distill", "fitnet")),
-        "no_features", "steps.1.student", "steps.2.method",
+        "no_features",
+        "steps.1.student",
+        "steps.2.method",
     ),
-}  # fmt: skip
+}
 
 SHOWN_BY_THE_NETWORK = {
     "a ratio that empties a layer": (
-        recipe(TUNED, cut(ratio=0.95)), "ratio_leaves_no_channel", "steps.1.ratio", "0.937",
+        recipe(TUNED, cut(ratio=0.95)),
+        "ratio_leaves_no_channel",
+        "steps.1.ratio",
+        "0.937",
     ),
     "a ratio that empties a student's layer": (
-        recipe(TUNED, STUDENT, cut(ratio=0.9), EIGHT_BITS), "ratio_leaves_no_channel", "steps.2.ratio", "0.75",
+        recipe(TUNED, STUDENT, cut(ratio=0.9), EIGHT_BITS),
+        "ratio_leaves_no_channel",
+        "steps.2.ratio",
+        "0.75",
     ),
     "a ratio after another cut": (
-        recipe(TUNED, cut(ratio=0.75), cut("l1", ratio=0.8)), "ratio_leaves_no_channel", "steps.2.ratio", "0.75",
+        recipe(TUNED, cut(ratio=0.75), cut("l1", ratio=0.8)),
+        "ratio_leaves_no_channel",
+        "steps.2.ratio",
+        "0.75",
     ),
     "a ratio of one layer that empties it": (
         recipe(TUNED, cut(ratio=0.1, layer_ratios="stem.0=0.99")),
-        "ratio_leaves_no_channel", "steps.1.layer_ratios", "0.937",
+        "ratio_leaves_no_channel",
+        "steps.1.layer_ratios",
+        "0.937",
     ),
     "a ratio of no layer": (
-        recipe(TUNED, cut(layer_ratios="stum.0=0.5")), "unknown_layer", "steps.1.layer_ratios", "stem.0",
+        recipe(TUNED, cut(layer_ratios="stum.0=0.5")),
+        "unknown_layer",
+        "steps.1.layer_ratios",
+        "stem.0",
     ),
     "no layer to leave whole": (recipe(TUNED, cut(ignored="haed")), "unknown_module", "steps.1.ignored", "head"),
     "single weights of no layer": (
-        recipe(TUNED, cut("magnitude", layer_ratios="haed=0.5")), "unknown_layer", "steps.1.layer_ratios", "head",
+        recipe(TUNED, cut("magnitude", layer_ratios="haed=0.5")),
+        "unknown_layer",
+        "steps.1.layer_ratios",
+        "head",
     ),
     "a bound that no cut meets": (
-        recipe(TUNED, cut(target="parameters", limit=10)), "unreachable_target", "steps.1.limit", "at least",
+        recipe(TUNED, cut(target="parameters", limit=10)),
+        "unreachable_target",
+        "steps.1.limit",
+        "at least",
     ),
     "a ratio that empties a layer, to be rounded by measurement": (
-        recipe(TUNED, cut(ratio=0.95, round_to=0)), "ratio_leaves_no_channel", "steps.1.ratio", "0.937",
+        recipe(TUNED, cut(ratio=0.95, round_to=0)),
+        "ratio_leaves_no_channel",
+        "steps.1.ratio",
+        "0.937",
     ),
     "no layer to leave whole while a latency is sought": (
-        recipe(TUNED, cut(target="latency", limit=1, ignored="haed")), "unknown_module", "steps.1.ignored", "head",
+        recipe(TUNED, cut(target="latency", limit=1, ignored="haed")),
+        "unknown_module",
+        "steps.1.ignored",
+        "head",
     ),
     "more blocks than there are": (
-        recipe(TUNED, cut("blocks", removed=9)), "too_many_blocks", "steps.1.removed", "at most",
+        recipe(TUNED, cut("blocks", removed=9)),
+        "too_many_blocks",
+        "steps.1.removed",
+        "at most",
     ),
     "a byte budget below what is reachable": (
         recipe(TUNED, step("quantize", "mixed", budget=100)),
-        "budget_unreachable", "steps.1.budget", "at least 19340 bytes",  # of 77,360 weights, two bits each
+        "budget_unreachable",
+        "steps.1.budget",
+        "at least 19340 bytes",  # of 77,360 weights, two bits each
     ),
     "a byte budget below what is reachable after a cut": (
         recipe(TUNED, cut(ratio=0.5), step("quantize", "mixed", budget=100)),
-        "budget_unreachable", "steps.2.budget", "at least",
+        "budget_unreachable",
+        "steps.2.budget",
+        "at least",
     ),
     "more directions than there are": (
-        recipe(step("transfer", "transform", components=999)), "out_of_range", "steps.0.components", "0 to 64",
+        recipe(step("transfer", "transform", components=999)),
+        "out_of_range",
+        "steps.0.components",
+        "0 to 64",
     ),
     "more shots than the smallest class has": (recipe(TUNED, more="shots = 118"), "out_of_range", "shots", "dataset"),
-}  # fmt: skip
+}
 
 
 def refused(text: str, tmp_path: Path) -> tuple[UserError, Run]:
@@ -296,10 +376,23 @@ def test_the_catalog_knows_which_networks_and_methods_have_to_do_with_maps() -> 
 
 
 OF_EACH_FAMILY = (
-    "alexnet", "convnext_tiny", "densenet121", "efficientnet_b0", "efficientnet_lite0", "mlp", "mobilenet_v2",
-    "regnet_x_400mf", "resnet8", "resnet18", "shufflenet_v2_x0_5", "squeezenet1_0", "swin_t", "vgg11", "vgg11_bn",
+    "alexnet",
+    "convnext_tiny",
+    "densenet121",
+    "efficientnet_b0",
+    "efficientnet_lite0",
+    "mlp",
+    "mobilenet_v2",
+    "regnet_x_400mf",
+    "resnet8",
+    "resnet18",
+    "shufflenet_v2_x0_5",
+    "squeezenet1_0",
+    "swin_t",
+    "vgg11",
+    "vgg11_bn",
     "vit_b_32",
-)  # fmt: skip
+)
 
 
 def agrees_with_the_catalog(name: str) -> None:

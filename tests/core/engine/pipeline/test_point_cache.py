@@ -47,9 +47,15 @@ calibration_images = 32
 def point(*, noisy: bool = False) -> Point:
     timed = Latency(runtime="onnxruntime", device="cpu", threads=1, batch=1, n=9, p50=1.0, p95=2.0, noisy=noisy)
     return Point(
-        step=1, stage="prune", method="l2", name="net", accuracy=0.5, bytes=3, latency_ms=timed,
+        step=1,
+        stage="prune",
+        method="l2",
+        name="net",
+        accuracy=0.5,
+        bytes=3,
+        latency_ms=timed,
         receipt={"notes": ["what was said"], "layers": {"touched": 1, "total": 2}},
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture
@@ -67,8 +73,11 @@ def test_a_point_comes_back_with_its_files(kept: KeptPoint, tmp_path: Path) -> N
     found = cache.take("key")
     assert found is not None
     assert (found.point, found.told, found.quantized, found.measured) == (
-        kept.point, ("model.onnx", "card.json"), True, kept.measured,
-    )  # fmt: skip
+        kept.point,
+        ("model.onnx", "card.json"),
+        True,
+        kept.measured,
+    )
     assert torch.equal(found.logits, kept.logits)
     found.put_into(tmp_path / "there")
     written = {path.name: path.read_bytes() for path in (tmp_path / "there").iterdir()}

@@ -47,19 +47,25 @@ def test_residual_blocks_are_found_whatever_their_class() -> None:
 def plain() -> Any:
     torch.manual_seed(0)
     layers: dict[str, nn.Module] = {
-        "one": nn.Conv2d(1, 8, 3, padding=1), "two": nn.Conv2d(8, 8, 3, padding=1), "norm": nn.BatchNorm2d(8),
-        "relu": nn.ReLU(inplace=True), "pool": nn.AdaptiveAvgPool2d(1), "flat": nn.Flatten(), "wide": nn.Linear(8, 10),
-        "act": nn.ReLU(inplace=True), "hidden": nn.Linear(10, 10), "act2": nn.ReLU(inplace=True),
-        "same": nn.Sequential(nn.Dropout(0.1)), "head": nn.Linear(10, 10),
-    }  # fmt: skip
+        "one": nn.Conv2d(1, 8, 3, padding=1),
+        "two": nn.Conv2d(8, 8, 3, padding=1),
+        "norm": nn.BatchNorm2d(8),
+        "relu": nn.ReLU(inplace=True),
+        "pool": nn.AdaptiveAvgPool2d(1),
+        "flat": nn.Flatten(),
+        "wide": nn.Linear(8, 10),
+        "act": nn.ReLU(inplace=True),
+        "hidden": nn.Linear(10, 10),
+        "act2": nn.ReLU(inplace=True),
+        "same": nn.Sequential(nn.Dropout(0.1)),
+        "head": nn.Linear(10, 10),
+    }
     return nn.Sequential(OrderedDict(layers))
 
 
 def test_a_network_without_blocks_loses_whole_layers_but_never_its_head() -> None:
     units = removable(plain().eval(), torch.zeros(2, 1, 8, 8))
-    assert units == [
-        Unit("two", ("two", "norm", "relu")), Unit("hidden", ("hidden", "act2", "same.0")),
-    ]  # fmt: skip
+    assert units == [Unit("two", ("two", "norm", "relu")), Unit("hidden", ("hidden", "act2", "same.0"))]
     net: Any = without(plain(), units[0])
     assert all(isinstance(module, nn.Identity) for module in (net.two, net.norm, net.relu))
 

@@ -61,9 +61,13 @@ def test_single_layers_have_ratios_of_their_own(make_model: MakeModel, make_cont
 def test_layers_of_their_own_take_no_part_in_a_global_ranking() -> None:
     torch.manual_seed(0)
     net: Any = nn.Sequential(
-        nn.Conv2d(1, 8, 1), nn.Conv2d(8, 8, 1), nn.Conv2d(8, 8, 1), nn.Conv2d(8, 3, 1), nn.AdaptiveAvgPool2d(1),
+        nn.Conv2d(1, 8, 1),
+        nn.Conv2d(8, 8, 1),
+        nn.Conv2d(8, 8, 1),
+        nn.Conv2d(8, 3, 1),
+        nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
-    )  # fmt: skip
+    )
     with torch.no_grad():
         net[0].weight.mul_(1e-3)
         net[1].weight.mul_(1e-3)  # the least important anywhere, but it has its own ratio
@@ -242,8 +246,15 @@ def test_every_importance_takes_the_same_options() -> None:
     for method in every.values():
         assert isinstance(method, ChannelPrune)
         assert [option.name for option in method.options()][:8] == [
-            "ratio", "scope", "iterations", "round_to", "ignored", "layer_ratios", "target", "limit",
-        ]  # fmt: skip
+            "ratio",
+            "scope",
+            "iterations",
+            "round_to",
+            "ignored",
+            "layer_ratios",
+            "target",
+            "limit",
+        ]
 
 
 def test_a_preview_counts_the_controls_that_are_asked_for(make_model: MakeModel, make_context: MakeContext) -> None:

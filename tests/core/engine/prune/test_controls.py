@@ -59,9 +59,16 @@ def test_controls_keep_to_what_was_measured_for_the_cut(
 ) -> None:
     model, context = make_model(), make_context()
     method = build(
-        "prune", "l2", target="parameters", limit=30_000.0, epochs=0, twin=True, scratch=1, augment="none",
+        "prune",
+        "l2",
+        target="parameters",
+        limit=30_000.0,
+        epochs=0,
+        twin=True,
+        scratch=1,
+        augment="none",
         recovery="labels",
-    )  # fmt: skip
+    )
     made = method.apply(model, context)
 
     def refuse(*arguments: object) -> float:

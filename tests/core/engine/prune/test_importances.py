@@ -179,9 +179,12 @@ def channel_sums(model: Any, squares: dict[str, Tensor]) -> Tensor:
     """Σ weight² · what stands beside it, over all numbers of each of the first layer's channels."""
     terms = {name: (p.double() ** 2) * squares[name] for name, p in model.named_parameters()}
     sums = [
-        terms["one.weight"].sum((1, 2, 3)), terms["one.bias"], terms["norm.weight"], terms["norm.bias"],
+        terms["one.weight"].sum((1, 2, 3)),
+        terms["one.bias"],
+        terms["norm.weight"],
+        terms["norm.bias"],
         terms["two.weight"].sum((0, 2, 3)),
-    ]  # fmt: skip
+    ]
     return torch.stack(sums).sum(0).detach()
 
 

@@ -55,8 +55,11 @@ def test_a_child_that_dies_leaves_what_it_told_and_how_it_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     child = tmp_path / "child"
-    facts = ['{"image_size": 32, "params_before": 9}', '{"prunable": true, "why": "", "params_after": 4}',
-             '{"exportable": false, "why": "no such operator"}']  # fmt: skip
+    facts = [
+        '{"image_size": 32, "params_before": 9}',
+        '{"prunable": true, "why": "", "params_after": 4}',
+        '{"exportable": false, "why": "no such operator"}',
+    ]
     told = "\n".join(f"echo '{fact}'" for fact in facts)
     child.write_text(f"#!/bin/sh\n{told}\necho 'out of memory' >&2\nexit 3\n")
     child.chmod(0o755)

@@ -24,9 +24,16 @@ from tests.core.engine.conftest import MakeContext
 def net() -> Any:
     torch.manual_seed(0)
     return nn.Sequential(
-        nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8, momentum=0.3), nn.ReLU(), nn.Dropout(0.5), nn.Conv2d(8, 4, 1),
-        nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5),
-    )  # fmt: skip
+        nn.Conv2d(3, 8, 3),
+        nn.BatchNorm2d(8, momentum=0.3),
+        nn.ReLU(),
+        nn.Dropout(0.5),
+        nn.Conv2d(8, 4, 1),
+        nn.BatchNorm2d(4),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(4, 5),
+    )
 
 
 def batches(count: int = 3) -> list[Tensor]:
@@ -96,8 +103,12 @@ def test_the_menu_and_its_options() -> None:
     assert {"l2", "random"} <= set(methods("prune"))
     options = {option.name: option for option in methods("prune")["l2"].options()}
     assert [options[name].default for name in ("ratio", "scope", "iterations", "round_to", "epochs")] == [
-        0.5, "local", 1, 1, 5,
-    ]  # fmt: skip
+        0.5,
+        "local",
+        1,
+        1,
+        5,
+    ]
     for method in methods("prune").values():
         for option in method.options():
             assert option.title.zh

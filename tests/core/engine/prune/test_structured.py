@@ -57,9 +57,15 @@ def small_swin(version: str) -> Any:
 
 def small_maxvit() -> Any:
     return zoo.MaxVit(
-        input_size=(64, 64), stem_channels=8, partition_size=2, block_channels=[16, 32], block_layers=[1, 1],
-        head_dim=8, stochastic_depth_prob=0.0, num_classes=CLASSES,
-    )  # fmt: skip
+        input_size=(64, 64),
+        stem_channels=8,
+        partition_size=2,
+        block_channels=[16, 32],
+        block_layers=[1, 1],
+        head_dim=8,
+        stochastic_depth_prob=0.0,
+        num_classes=CLASSES,
+    )
 
 
 def small_convnext() -> Any:
@@ -304,9 +310,14 @@ def test_rounds_rank_anew_what_the_person_trained_between() -> None:
 def test_grouped_convolutions_keep_their_groups() -> None:
     torch.manual_seed(0)
     net = nn.Sequential(
-        nn.Conv2d(3, 12, 1), nn.Conv2d(12, 24, 3, groups=3), nn.BatchNorm2d(24), nn.ReLU(), nn.Conv2d(24, 5, 1),
-        nn.AdaptiveAvgPool2d(1), nn.Flatten(),
-    )  # fmt: skip
+        nn.Conv2d(3, 12, 1),
+        nn.Conv2d(12, 24, 3, groups=3),
+        nn.BatchNorm2d(24),
+        nn.ReLU(),
+        nn.Conv2d(24, 5, 1),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+    )
     pruned = prune_channels(net.eval(), torch.randn(2, 3, 8, 8), 0.5)
     middle = pruned[1]
     assert (middle.groups, middle.in_channels, middle.out_channels) == (3, 6, 12)
@@ -361,10 +372,16 @@ def test_a_network_that_cannot_follow_is_refused_with_the_reason() -> None:
 
 @pytest.mark.parametrize(
     ("change", "field"),
-    [({"ratio": 1.0}, "ratio"), ({"ratio": float("nan")}, "ratio"), ({"ratio": -0.1}, "ratio"),
-     ({"round_to": 0}, "round_to"), ({"iterations": 0}, "iterations"), ({"scope": "everywhere"}, "scope"),
-     ({"importance": "l3"}, "importance")],
-)  # fmt: skip
+    [
+        ({"ratio": 1.0}, "ratio"),
+        ({"ratio": float("nan")}, "ratio"),
+        ({"ratio": -0.1}, "ratio"),
+        ({"round_to": 0}, "round_to"),
+        ({"iterations": 0}, "iterations"),
+        ({"scope": "everywhere"}, "scope"),
+        ({"importance": "l3"}, "importance"),
+    ],
+)
 def test_wrong_arguments_are_named(change: dict[str, object], field: str) -> None:
     arguments: dict[str, object] = {"ratio": 0.5, **change}
     with pytest.raises(UserError) as caught:

@@ -128,11 +128,22 @@ def learned(digits: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Learne
     net = load_backbone("resnet8", 10, "none", 8, width=8, channels=1)
     model = Model(net, "resnet8", digits.classes, find("resnet8").preprocessing(8, 1), 8)
     context = Context(
-        data=digits, labelled=digits.train, pool=digits.train.images[:0], device=torch.device("cpu"), threads=1,
-        precision="float32", image_size=0, weights="none", folder=folder / "checkpoints", cache=folder / "cache",
-        place=(0, 0), report=silent, warn=lambda code, message: None, cancelled=lambda: False,
+        data=digits,
+        labelled=digits.train,
+        pool=digits.train.images[:0],
+        device=torch.device("cpu"),
+        threads=1,
+        precision="float32",
+        image_size=0,
+        weights="none",
+        folder=folder / "checkpoints",
+        cache=folder / "cache",
+        place=(0, 0),
+        report=silent,
+        warn=lambda code, message: None,
+        cancelled=lambda: False,
         source=folder / "float.onnx",
-    )  # fmt: skip
+    )
     schedule = Schedule(6, 64, 0.1)
 
     def loss(output, batch):  # type: ignore[no-untyped-def]

@@ -58,8 +58,9 @@ def test_equals_onnxruntime(symmetric: bool, kind: type) -> None:
     tensor = torch.randn(7, 11, generator=torch.Generator().manual_seed(1)) * 3 + 1
     integers, scale, zero = quantize(tensor, 8, 0, symmetric)
     constants = [
-        numpy_helper.from_array(scale.numpy(), "scale"), numpy_helper.from_array(zero.numpy().astype(kind), "zero")
-    ]  # fmt: skip
+        numpy_helper.from_array(scale.numpy(), "scale"),
+        numpy_helper.from_array(zero.numpy().astype(kind), "zero"),
+    ]
     ends = [
         helper.make_tensor_value_info("x", TensorProto.FLOAT, [7, 11]),
         helper.make_tensor_value_info("y", TensorProto.FLOAT, [7, 11]),

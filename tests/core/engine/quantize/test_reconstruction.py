@@ -79,8 +79,9 @@ def convert(learned, target: Path, rounding: str) -> dict[str, np.ndarray]:  # t
     stored = {t.name: numpy_helper.to_array(t) for t in onnx.load(target).graph.initializer}
     return {
         name.removesuffix("_integers"): stored[name].astype(np.float32) * stored[name.replace("_integers", "_scale")]
-        for name in stored if name.endswith("_integers")
-    }  # fmt: skip
+        for name in stored
+        if name.endswith("_integers")
+    }
 
 
 def test_every_layer_answers_nearer_to_float_on_images_it_never_saw(  # type: ignore[no-untyped-def]

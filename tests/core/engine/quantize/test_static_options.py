@@ -33,12 +33,14 @@ def chain(between: list[onnx.NodeProto], group: int = 1) -> onnx.ModelProto:
         "w1": random.normal(size=(4, 2, 3, 3)).astype(np.float32) * size,
         "b1": random.normal(size=4).astype(np.float32),
         "w2": random.normal(size=(4 if group > 1 else 3, 4 // group, 3, 3)).astype(np.float32),
-        "low": np.array(0, np.float32), "six": np.array(6, np.float32),
-    }  # fmt: skip
+        "low": np.array(0, np.float32),
+        "six": np.array(6, np.float32),
+    }
     nodes = [
-        helper.make_node("Conv", ["image", "w1", "b1"], ["y"], name="one"), *between,
+        helper.make_node("Conv", ["image", "w1", "b1"], ["y"], name="one"),
+        *between,
         helper.make_node("Conv", ["z", "w2"], ["logits"], name="two", group=group),
-    ]  # fmt: skip
+    ]
     shape = [helper.make_tensor_value_info(n, TensorProto.FLOAT, ["n", None, None, None]) for n in ("image", "logits")]
     stored = [numpy_helper.from_array(array, name) for name, array in numbers.items()]
     graph = helper.make_graph(nodes, "chain", shape[:1], shape[1:], stored)
@@ -124,8 +126,9 @@ def test_shifts_are_the_mean_error_of_each_layer(learned) -> None:  # type: igno
         assert bias.shape == shifts[layer.name].shape
     np.testing.assert_allclose(
         weight(model, f"{stem.name}_corrected_bias") + shifts[stem.name],
-        weight(onnx.load(learned.source), onnx.load(learned.source).graph.node[0].input[2]), atol=1e-6,
-    )  # fmt: skip
+        weight(onnx.load(learned.source), onnx.load(learned.source).graph.node[0].input[2]),
+        atol=1e-6,
+    )
 
 
 def test_bias_correction_brings_a_coarse_network_nearer(learned) -> None:  # type: ignore[no-untyped-def]

@@ -140,6 +140,8 @@ def test_without_its_images_only_the_samples_are_compared(
 
 @pytest.mark.parametrize(("name", "plain"), [("../../etc", "etc"), ("名 🦊/x", "名-x"), ("***", None)])
 def test_a_zip_is_named_safely(name: str, plain: str | None, store: Workspace) -> None:
-    run = store.create_run(f'name = "{name}"\ndataset = "digits"\nbackbone = "resnet8"\n[[steps]]\nstage = "transfer"\n'
-                           'method = "linear_probe"\n')  # fmt: skip
+    run = store.create_run(
+        f'name = "{name}"\ndataset = "digits"\nbackbone = "resnet8"\n[[steps]]\nstage = "transfer"\n'
+        'method = "linear_probe"\n'
+    )
     assert file_name(run, 3) == f"condenser-{plain or run.id}-step-3"

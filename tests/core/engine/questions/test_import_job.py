@@ -133,8 +133,12 @@ def run(*words: str) -> int:
 
 @pytest.mark.usefixtures("here")
 def test_every_flag_reaches_the_import(store: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    files = {f"{a}/{b}/{n}.png": encoded(picture(n + 40 * (a == "train") + 90 * len(b), (30, 12)))
-             for a in ("train", "test") for b in ("cat", "dog1", "Cat ") for n in range(4)}  # fmt: skip
+    files = {
+        f"{a}/{b}/{n}.png": encoded(picture(n + 40 * (a == "train") + 90 * len(b), (30, 12)))
+        for a in ("train", "test")
+        for b in ("cat", "dog1", "Cat ")
+        for n in range(4)
+    }
     path = str(unpacked(tmp_path / "two", {**files, ".git/x": b"x"}))
     assert run("import", path, "--name", "pets", "--json") == 2
     (error,) = json.loads(capsys.readouterr().out)["errors"]
@@ -198,8 +202,9 @@ def test_ctrl_c_leaves_nothing_behind(store: Workspace, tmp_path: Path) -> None:
         (given / "ab"[n % 2] / f"{n}.png").hardlink_to(given / "ab"[n % 2] / f"{n % 8}.png")
     process = subprocess.Popen(
         [sys.executable, "-m", "core.cli", "import", str(given), "--name", "many", "--json"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     deadline = time.monotonic() + 120
     while not list(store.datasets.glob(".import-*/images/*")):
         assert process.poll() is None

@@ -120,9 +120,11 @@ def test_a_global_random_cut_is_known_exactly(tmp_path: Path, make_context: Make
     text += '[[steps]]\nstage = "prune"\nmethod = "random"\nscope = "global"\nepochs = 0\n'
     found = rows(preview(text, tmp_path))[1]
     model = Model(
-        load_backbone("resnet8", 10, "none", 8), "resnet8", load_dataset("digits", 8).classes,
+        load_backbone("resnet8", 10, "none", 8),
+        "resnet8",
+        load_dataset("digits", 8).classes,
         find("resnet8").preprocessing(8),
-    )  # fmt: skip
+    )
     made = build("prune", "random", scope="global", epochs=0).apply(model, make_context(place=(0, 1)))
     real = complexity(made.net, (3, 8, 8))
     assert (found.params, found.macs, found.exact) == (real.params, real.macs, True)
@@ -152,8 +154,10 @@ def test_a_persons_own_set_is_counted(tmp_path: Path) -> None:
     real = load_dataset("pets", 16, folder=workspace.datasets)
     assert counted.exact
     assert [len(counted.data.train), len(counted.data.validation), len(counted.data.test)] == [
-        len(real.train), len(real.validation), len(real.test),
-    ]  # fmt: skip
+        len(real.train),
+        len(real.validation),
+        len(real.test),
+    ]
     assert (counted.data.classes, counted.data.size, counted.data.channels) == (real.classes, real.size, real.channels)
     found = preview(SMALL.format(dataset="pets", labels=0), workspace.path)
     assert found.rows[0].params == sum(p.numel() for p in load_backbone("resnet8", 3, "none", 16).parameters())
@@ -355,8 +359,15 @@ def test_it_answers_as_a_job(tmp_path: Path) -> None:
     answer(job)
     found = job.result()
     assert list(found) == [
-        "rows", "seconds", "seconds_low", "seconds_high", "memory_bytes", "device", "image_size", "notes",
-    ]  # fmt: skip
+        "rows",
+        "seconds",
+        "seconds_low",
+        "seconds_high",
+        "memory_bytes",
+        "device",
+        "image_size",
+        "notes",
+    ]
     assert isinstance(found["rows"], list)
     first = found["rows"][0]
     assert isinstance(first, dict)

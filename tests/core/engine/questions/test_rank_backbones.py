@@ -55,9 +55,11 @@ def ranked(tmp_path_factory: pytest.TempPathFactory) -> Document:
     """Two real backbones with their controls on a few digits, asked as a job."""
     store = Workspace.open_or_create(tmp_path_factory.mktemp("ranking"))
     asked: Document = {
-        "dataset": "digits", "backbones": ["resnet8_fashion", "resnet20_fashion", "resnet8_fashion"], "limit": 100,
+        "dataset": "digits",
+        "backbones": ["resnet8_fashion", "resnet20_fashion", "resnet8_fashion"],
+        "limit": 100,
         "controls": True,
-    }  # fmt: skip
+    }
     job = store.create_job("rank", asked)
     answer(job)
     return job.result()

@@ -30,8 +30,11 @@ def trained(instructions: str, threads: int, cases: list[Case]) -> None:
     words = [f"{side}:{width}:{name}" for side, width, name in cases]
     command = [sys.executable, "-m", "tests.core.engine.training.training_matrix", str(threads), *words]
     environment = {
-        **os.environ, "ONEDNN_MAX_CPU_ISA": instructions, "MALLOC_PERTURB_": "165", "GOMP_SPINCOUNT": "20000",
-    }  # fmt: skip
+        **os.environ,
+        "ONEDNN_MAX_CPU_ISA": instructions,
+        "MALLOC_PERTURB_": "165",
+        "GOMP_SPINCOUNT": "20000",
+    }
     child = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     last = (child.stdout.splitlines() or ["before the first"])[-1]
     ended = signal.Signals(-child.returncode).name if child.returncode < 0 else f"exit code {child.returncode}"

@@ -81,9 +81,11 @@ def test_it_is_said_with_its_accuracy(working: Model, context: Context, notes: l
     reached = validation(working, context)
     fit(working, Examples.of(context.labelled), away, SHORT, context, incumbent=Incumbent("the cut network"))
     assert notes == [
-        (KEPT, f"Training did not improve on the cut network ({100 * reached:.1f} % on validation): its weights are "
-         "kept.")
-    ]  # fmt: skip
+        (
+            KEPT,
+            f"Training did not improve on the cut network ({100 * reached:.1f} % on validation): its weights are kept.",
+        )
+    ]
 
 
 def test_nothing_is_said_of_what_improved(make_model: Maker, context: Context, notes: list[tuple[str, str]]) -> None:
@@ -185,9 +187,14 @@ def inverted(split: Split) -> Unlabelled:
 
 @pytest.mark.parametrize(("method", "options"), [("coral", HARMFUL), ("dann", HARMFUL), ("adabn", {"epochs": 0})])
 def test_adapting_may_not_ruin_the_source(
-    method: str, options: dict[str, Value], working: Model, context: Context, digits: Dataset, tmp_path: Path,
+    method: str,
+    options: dict[str, Value],
+    working: Model,
+    context: Context,
+    digits: Dataset,
+    tmp_path: Path,
     notes: list[tuple[str, str]],
-) -> None:  # fmt: skip
+) -> None:
     """Judged on the source, as nobody has labels of the target; whoever accepts any loss says so."""
     before, asked = weights(working), replace(context, target=inverted(digits.train), artifact=tmp_path)
     made = build("transfer", method, source_drop=0.02, **options).apply(working, asked)
@@ -205,9 +212,13 @@ def test_adapting_may_not_ruin_the_source(
     [("lp_ft", {"epochs": 1}), ("gradual", {"epochs": 2, "phases": 2}), ("pseudo_labels", {"epochs": 2, "rounds": 1})],
 )
 def test_a_part_that_improved_nothing_does_not_say_that_the_incoming_network_was_kept(
-    method: str, options: dict[str, Value], working: Model, context: Context, digits: Dataset,
+    method: str,
+    options: dict[str, Value],
+    working: Model,
+    context: Context,
+    digits: Dataset,
     notes: list[tuple[str, str]],
-) -> None:  # fmt: skip
+) -> None:
     head = list(working.net.parameters())[-2:]
     with torch.no_grad():
         for parameter in head:

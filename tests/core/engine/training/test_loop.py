@@ -79,9 +79,15 @@ def test_keeps_the_best_epoch_not_the_last(make_context: MakeContext, make_model
 
 @pytest.mark.parametrize(
     ("stop", "optimizer"),
-    [(1, "sgd"), (13, "adamw"), *(pytest.param(*other, marks=pytest.mark.slow)
-     for other in ((1, "adamw"), (13, "sgd"), (20, "sgd"), (20, "adamw")))],
-)  # fmt: skip
+    [
+        (1, "sgd"),
+        (13, "adamw"),
+        *(
+            pytest.param(*other, marks=pytest.mark.slow)
+            for other in ((1, "adamw"), (13, "sgd"), (20, "sgd"), (20, "adamw"))
+        ),
+    ],
+)
 def test_resumed_training_is_bit_identical(
     make_context: MakeContext, make_model: Maker, digits: Dataset, optimizer: Literal["sgd", "adamw"], stop: int
 ) -> None:
@@ -134,8 +140,16 @@ def test_the_average_is_judged_and_kept(make_context: MakeContext, make_model: M
 
     context = make_context()
     kept = weights(fit(model, Examples.of(digits.train), loss, schedule, context, incumbent=None))
-    again = weights(fit(make_model(), Examples.of(digits.train), cross_entropy, replace(schedule, average=0.0),
-                        replace(context, folder=context.folder / "raw"), incumbent=None))  # fmt: skip
+    again = weights(
+        fit(
+            make_model(),
+            Examples.of(digits.train),
+            cross_entropy,
+            replace(schedule, average=0.0),
+            replace(context, folder=context.folder / "raw"),
+            incumbent=None,
+        )
+    )
     average = {name: tensor.double() for name, tensor in seen[0].items()}
     for number, now in enumerate([*seen[2:], again]):
         decay = min(0.6, (1 + number) / (10 + number))
@@ -150,8 +164,15 @@ def test_the_average_leaves_frozen_parts_alone(make_context: MakeContext, make_m
     before, norms = weights(model), [m for m in model.net.modules() if isinstance(m, nn.BatchNorm2d)]
     head = list(model.net.parameters())[-2:]
     schedule = replace(SHORT, average=0.97)
-    fit(model, Examples.of(digits.train), cross_entropy, schedule, make_context(), parameters=[{"params": head}],
-        frozen=norms)  # fmt: skip
+    fit(
+        model,
+        Examples.of(digits.train),
+        cross_entropy,
+        schedule,
+        make_context(),
+        parameters=[{"params": head}],
+        frozen=norms,
+    )
     own = {name for name, p in model.net.named_parameters() if any(p is h for h in head)}
     assert {name for name, tensor in weights(model).items() if not torch.equal(tensor, before[name])} == own
 

@@ -55,10 +55,15 @@ def test_a_set_with_steps_enough_is_trained_as_ever(images: int, batch: int) -> 
 def test_and_to_the_same_weights(make_context: MakeContext, make_model: Maker, digits: Dataset) -> None:
     schedule, context = replace(SHORT, epochs=1, batch=32), make_context()
     one, two = (
-        fit(make_model(), Examples.of(digits.train), cross_entropy, replace(schedule, least=least),
-            replace(context, folder=context.folder / str(least)))
+        fit(
+            make_model(),
+            Examples.of(digits.train),
+            cross_entropy,
+            replace(schedule, least=least),
+            replace(context, folder=context.folder / str(least)),
+        )
         for least in (0, LEAST_STEPS)
-    )  # fmt: skip
+    )
     assert equal(weights(one), weights(two))
 
 
@@ -103,16 +108,23 @@ def test_eighty_eight_images_teach_a_student(make_context: MakeContext, make_mod
     told: list[tuple[str, str]] = []
     reached = []
     for least in (0, LEAST_STEPS):
-        small = make_context(labelled=few(digits.train, 88), folder=context.folder / str(least), place=(0, 1),
-                           note=lambda code, message: told.append((code, message)))  # fmt: skip
+        small = make_context(
+            labelled=few(digits.train, 88),
+            folder=context.folder / str(least),
+            place=(0, 1),
+            note=lambda code, message: told.append((code, message)),
+        )
         student = build("distill", "kd", width=8, twin=False, least_steps=least).apply(teacher, small)
         reached.append(evaluate(student, digits.test, small).accuracy)
     assert reached[0] < 0.5
     assert reached[1] > 0.7
     assert told == [
-        ("few_images", "88 images make fewer than 16 batches of 88: batches of 16, 16 steps an epoch, in which each "
-         "passes about 2.9 times.")
-    ]  # fmt: skip
+        (
+            "few_images",
+            "88 images make fewer than 16 batches of 88: batches of 16, 16 steps an epoch, in which each "
+            "passes about 2.9 times.",
+        )
+    ]
 
 
 def test_the_twin_has_as_many_steps_in_batches_as_large(

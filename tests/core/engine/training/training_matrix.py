@@ -114,13 +114,24 @@ def _context(folder: Path, threads: int, side: int) -> Context:
 
     data = Dataset(
         "noise", "Noise", CLASSES, split(33 + LAST), split(LAST), split(LAST), "", "", side, channels, f"noise-{side}"
-    )  # fmt: skip
+    )
     return Context(
-        data=data, labelled=data.train, pool=data.train.images[:0], device=torch.device("cpu"), threads=threads,
-        precision="auto", image_size=0, weights="none", folder=folder, cache=folder / "cache", place=(0, 0),
-        report=silent, warn=lambda code, message: None, cancelled=lambda: False,
+        data=data,
+        labelled=data.train,
+        pool=data.train.images[:0],
+        device=torch.device("cpu"),
+        threads=threads,
+        precision="auto",
+        image_size=0,
+        weights="none",
+        folder=folder,
+        cache=folder / "cache",
+        place=(0, 0),
+        report=silent,
+        warn=lambda code, message: None,
+        cancelled=lambda: False,
         bfloat16=bfloat16_of(torch.device("cpu")),
-    )  # fmt: skip
+    )
 
 
 if __name__ == "__main__":

@@ -107,9 +107,12 @@ def test_without_weight_only_batch_norm_knows_of_the_target(name: str, context: 
 
 @pytest.mark.parametrize(
     ("name", "stop"),
-    [("dann", 14), ("tent", 16), *(pytest.param(*each, marks=pytest.mark.slow)
-                                   for each in (("dann", 5), ("coral", 9), ("tent", 30)))],
-)  # fmt: skip
+    [
+        ("dann", 14),
+        ("tent", 16),
+        *(pytest.param(*each, marks=pytest.mark.slow) for each in (("dann", 5), ("coral", 9), ("tent", 30))),
+    ],
+)
 def test_it_goes_on_bit_for_bit(name: str, stop: int, context: Context, make_model: Maker) -> None:
     method = made(name, augment="shift")
     undisturbed = weights(method.apply(make_model(), replace(context, folder=context.folder / "calm")))

@@ -56,8 +56,8 @@ def test_progress_is_told_batch_by_batch(
     context = make_context()
     extractor(make_model()).embed(context.labelled.images[:130], context)
     assert [(what, batch, batches) for what, _, _, batch, batches, _, _ in reports] == [
-        *(("features", done, 130) for done in (32, 64, 96, 128, 130)),
-    ]  # fmt: skip
+        *(("features", done, 130) for done in (32, 64, 96, 128, 130))
+    ]
 
 
 def test_it_stops_when_asked(make_model: MakeModel, make_context: MakeContext) -> None:

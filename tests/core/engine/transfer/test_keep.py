@@ -115,9 +115,10 @@ def test_a_recipe_knows_which_outputs_have_names() -> None:
 
     def codes(named: bool, names: list[str]) -> list[str]:
         known = replace(
-            catalog, backbones={**catalog.backbones, "own/mine": {**entry, "named": named}},
+            catalog,
+            backbones={**catalog.backbones, "own/mine": {**entry, "named": named}},
             datasets={**catalog.datasets, "mine": {**data, "class_names": names}},
-        )  # fmt: skip
+        )
         return [error.code for error in keep_faults("mine", "own/mine", "default", [("transfer", "keep", {})], known)]
 
     assert codes(False, sorted(numbers)) == ["unnamed_outputs"]
@@ -237,13 +238,23 @@ def test_resnet18_is_imported_kept_pruned_and_quantized(store: Workspace, tmp_pa
         ({"own/mine": "resnet8"}, "nothing_to_keep"),
         ({"own/mine": "resnet18"}, "other_classes"),
         ({"own/mine": "resnet8_fashion"}, "other_classes"),
-        ({"labels = 200": 'weights = "none"', "own/mine": "resnet8_fashion", "digits": "fashion-mini"},
-         "nothing_to_keep"),
-        ({'"keep"': '"linear_probe"', '"prune"': '"transfer"', '"l2"': '"keep"', "ratio = 0.4\nepochs = 1": "",
-          "own/mine": "resnet8"}, "conflicting_steps"),
+        (
+            {"labels = 200": 'weights = "none"', "own/mine": "resnet8_fashion", "digits": "fashion-mini"},
+            "nothing_to_keep",
+        ),
+        (
+            {
+                '"keep"': '"linear_probe"',
+                '"prune"': '"transfer"',
+                '"l2"': '"keep"',
+                "ratio = 0.4\nepochs = 1": "",
+                "own/mine": "resnet8",
+            },
+            "conflicting_steps",
+        ),
     ],
     ids=["no weights", "ImageNet", "fashion", "weights none", "not first"],
-)  # fmt: skip
+)
 def test_a_recipe_is_refused_by_its_check(change: dict[str, str], code: str) -> None:
     text = RECIPE + THEN
     for old, new in change.items():

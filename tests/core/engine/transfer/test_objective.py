@@ -106,8 +106,9 @@ def test_the_pull_to_the_start_replaces_the_pull_to_zero(make_model: Maker, make
             for norm in (m for m in model.net.modules() if isinstance(m, nn.BatchNorm2d)):
                 norm.weight.zero_()  # and so nothing above depends on the first convolution
         frozen = replace(context, folder=context.folder / str(strength))
-        method = FineTune(epochs=2, learning_rate=0.01, backbone_rate=1.0, weight_decay=1.0, l2_sp=strength,
-                          batch=16, least_steps=0)  # fmt: skip
+        method = FineTune(
+            epochs=2, learning_rate=0.01, backbone_rate=1.0, weight_decay=1.0, l2_sp=strength, batch=16, least_steps=0
+        )
         trained = method.apply(model, frozen)
         sizes.append(float(dict(trained.net.named_parameters())[first].detach().norm() / start.norm()))
     assert sizes[0] < 0.99

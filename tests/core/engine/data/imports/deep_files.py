@@ -35,10 +35,17 @@ def tiff(
     pixels = _packed12(samples) if bits == 12 else samples.astype(f"{order}u2").tobytes()
     pixels = zlib.compress(pixels) if deflate else pixels
     entries: list[Tag] = [
-        (256, 3, [width]), (257, 3, [height]), (258, 3, [bits] * count), (259, 3, [8 if deflate else 1]),
-        (262, 3, [1 if count == 1 else 2]), (273, 4, [0]), (277, 3, [count]), (278, 3, [height]),
-        (279, 4, [len(pixels)]), *tags,
-    ]  # fmt: skip
+        (256, 3, [width]),
+        (257, 3, [height]),
+        (258, 3, [bits] * count),
+        (259, 3, [8 if deflate else 1]),
+        (262, 3, [1 if count == 1 else 2]),
+        (273, 4, [0]),
+        (277, 3, [count]),
+        (278, 3, [height]),
+        (279, 4, [len(pixels)]),
+        *tags,
+    ]
     start = 8 + 2 + 12 * len(entries) + 4
     far = [_values(kind, values, order) for _, kind, values in sorted(entries)]
     sizes = [len(data) + len(data) % 2 if len(data) > 4 else 0 for data in far]

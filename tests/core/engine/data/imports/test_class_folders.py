@@ -73,9 +73,20 @@ def test_split_words_are_found_as_parts_of_names(row: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "split"),
-    [("train", "train"), ("x_valid_2", "validation"), ("devSet", "validation"), ("TESTING", "test"), ("trains", ""),
-     ("contest", ""), ("pretrained", ""), ("train_test", ""), ("détraining", ""), ("holdout", "test"), ("", "")],
-)  # fmt: skip
+    [
+        ("train", "train"),
+        ("x_valid_2", "validation"),
+        ("devSet", "validation"),
+        ("TESTING", "test"),
+        ("trains", ""),
+        ("contest", ""),
+        ("pretrained", ""),
+        ("train_test", ""),
+        ("détraining", ""),
+        ("holdout", "test"),
+        ("", ""),
+    ],
+)
 def test_a_split_word_ends_at_a_word_border(name: str, split: str) -> None:
     assert split_of(name) == split
 
@@ -148,11 +159,13 @@ ONE: dict[str, tuple[Folders, set[str], str]] = {
     "folds": (under("fold1", "fold2", "fold3"), set(TWO), "inside each of fold1, fold2, fold3"),
     "a copy inside": ({**TWO, **under("pets")}, set(TWO), "not taken as classes: pets"),
     "a backup inside, files named otherwise": (
-        {**TWO, "backup/cats": 20, "backup/dogs": 30}, set(TWO), "not taken as classes: backup",
+        {**TWO, "backup/cats": 20, "backup/dogs": 30},
+        set(TWO),
+        "not taken as classes: backup",
     ),
     "a few further in": ({**TWO, "cats/more": 1}, set(TWO), "not taken as classes: more"),
     "one folder in each class": ({"cats/a": 5, "dogs/b": 5}, set(TWO), "not taken as classes: a, b"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("row", ONE)
@@ -240,9 +253,24 @@ def test_levels_that_are_not_there(word: str) -> None:
 
 @pytest.mark.parametrize(
     "other",
-    ["Cats", "cats ", " cats", "ca ts", "cats.", "cats..", "ca\u200bts", "cats\ufeff", "c\u00adats", "cats\ufe0f",
-     "ｃａｔｓ", "cats\u3000", "cats\u00a0", "ca\u2060ts", "cats\u202e"],
-)  # fmt: skip
+    [
+        "Cats",
+        "cats ",
+        " cats",
+        "ca ts",
+        "cats.",
+        "cats..",
+        "ca\u200bts",
+        "cats\ufeff",
+        "c\u00adats",
+        "cats\ufe0f",
+        "ｃａｔｓ",
+        "cats\u3000",
+        "cats\u00a0",
+        "ca\u2060ts",
+        "cats\u202e",
+    ],
+)
 def test_names_that_are_alike_are_offered_as_a_merge(other: str, tmp_path: Path) -> None:
     files = {**pngs("cats", 4), **pngs(other, 3, 50), **pngs("dogs", 4, 100)}
     path = zipped(tmp_path / "given.zip", files)
@@ -258,10 +286,19 @@ def test_names_that_are_alike_are_offered_as_a_merge(other: str, tmp_path: Path)
 
 @pytest.mark.parametrize(
     ("name", "other", "same"),
-    [("red-oak", "red–oak", True), ("red-oak", "red‐oak", True), ("red_oak", "Red oak", True),
-     ("red-oak", "redoak", True), ("lady's", "lady’s", True), ("A-", "A", False), ("1-2", "12", False),
-     ("B_1", "B1", False), ("a-b", "ab", False), ("cats", "cat's", False)],
-)  # fmt: skip
+    [
+        ("red-oak", "red–oak", True),
+        ("red-oak", "red‐oak", True),
+        ("red_oak", "Red oak", True),
+        ("red-oak", "redoak", True),
+        ("lady's", "lady’s", True),
+        ("A-", "A", False),
+        ("1-2", "12", False),
+        ("B_1", "B1", False),
+        ("a-b", "ab", False),
+        ("cats", "cat's", False),
+    ],
+)
 def test_dashes_underscores_and_apostrophes_of_any_kind_are_one(name: str, other: str, same: bool) -> None:
     assert (alike(name) == alike(other)) is same
 
@@ -352,14 +389,42 @@ def test_promises_hold_for_files_when_copies_join_given_splits(tmp_path: Path) -
 # hidden and system folders
 
 LITTER = (
-    "System Volume Information/IndexerVolumeGuid", "$RECYCLE.BIN/S-1-5/a.png", ".git/objects/a.png", ".svn/a.png",
-    "__pycache__/a.pyc", ".ipynb_checkpoints/a.png", ".Trashes/a.png", ".Spotlight-V100/a", ".fseventsd/a",
-    "cats/@eaDir/0.png/SYNOFILE_THUMB_M.png", "#recycle/a.png", "cats/.thumbnails/a.png", "lost+found/a.png",
-    ".idea/a.xml", ".vscode/a.json", "node_modules/a/b.png", "cats/.DS_Store", "cats/._0.png", "dogs/desktop.ini",
-    "dogs/Thumbs.db", "dogs/.~lock.a#", "dogs/.picasa.ini", "dogs/Picasa.ini", "__MACOSX/cats/._0.png",
-    "DOGS.tmp/.hidden", "cats/~$a.png", "RECYCLER/a.png", "CVS/a.png", "found.003/a.png", "MSOCache/a.png",
-    "cats/0.png:Zone.Identifier", "$WINDOWS.~BT/a.png", "cats/@__thumb/a.png", "thumbs_cache.db", "_gsdata_/a.png",
-)  # fmt: skip
+    "System Volume Information/IndexerVolumeGuid",
+    "$RECYCLE.BIN/S-1-5/a.png",
+    ".git/objects/a.png",
+    ".svn/a.png",
+    "__pycache__/a.pyc",
+    ".ipynb_checkpoints/a.png",
+    ".Trashes/a.png",
+    ".Spotlight-V100/a",
+    ".fseventsd/a",
+    "cats/@eaDir/0.png/SYNOFILE_THUMB_M.png",
+    "#recycle/a.png",
+    "cats/.thumbnails/a.png",
+    "lost+found/a.png",
+    ".idea/a.xml",
+    ".vscode/a.json",
+    "node_modules/a/b.png",
+    "cats/.DS_Store",
+    "cats/._0.png",
+    "dogs/desktop.ini",
+    "dogs/Thumbs.db",
+    "dogs/.~lock.a#",
+    "dogs/.picasa.ini",
+    "dogs/Picasa.ini",
+    "__MACOSX/cats/._0.png",
+    "DOGS.tmp/.hidden",
+    "cats/~$a.png",
+    "RECYCLER/a.png",
+    "CVS/a.png",
+    "found.003/a.png",
+    "MSOCache/a.png",
+    "cats/0.png:Zone.Identifier",
+    "$WINDOWS.~BT/a.png",
+    "cats/@__thumb/a.png",
+    "thumbs_cache.db",
+    "_gsdata_/a.png",
+)
 
 
 @pytest.mark.parametrize("pack", [zipped, unpacked])

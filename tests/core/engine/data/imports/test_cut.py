@@ -23,9 +23,16 @@ from tests.core.engine.data.imports.deep_files import png16
 from tests.core.engine.data.imports.test_images import Files, encoded, unpacked
 
 SHARED = (
-    "own_white", "orientation", "turned", "deep_pixels", "other_bytes", "eight_bits", "shrunk", "without_colour",
+    "own_white",
+    "orientation",
+    "turned",
+    "deep_pixels",
+    "other_bytes",
+    "eight_bits",
+    "shrunk",
+    "without_colour",
     "encode",
-)  # fmt: skip
+)
 VALUES = ("FORMATS", "SHORTER_SIDE", "LOSSLESS_UP_TO", "WHITE", "LOW_BYTES", "BITS_PER_SAMPLE", "TURNS", "BROKEN")
 SIZES = ((640, 480), (160, 213), (301, 300), (77, 500), (1100, 530), (31, 31), (3, 90), (200, 133), (513, 512))
 KINDS = ("JPEG", "PNG", "WEBP", "palette", "grey JPEG", "CMYK", "16 bits", "16 bits of colour", "TIFF", "GIF")
@@ -94,9 +101,12 @@ def input_of(data: Dataset) -> dict[str, Any]:
     assert data.cut is not None
     cut = {"shape": data.cut.shape, "white": data.cut.white, "stored": data.cut.stored}
     return {
-        "size": data.size, "channels": data.channels, "mean": [0.0] * data.channels, "std": [1.0] * data.channels,
+        "size": data.size,
+        "channels": data.channels,
+        "mean": [0.0] * data.channels,
+        "std": [1.0] * data.channels,
         "input": {"size": data.size, "channels": data.channels, **cut},
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize(("shape", "sizes"), [("crop", (33, 224)), ("pad", (64,)), ("stretch", (64,))])
@@ -132,8 +142,9 @@ def test_a_set_of_grey_pictures_and_one_of_equal_squares(tmp_path: Path) -> None
     for name, side, mode in (("grey", 0, "L"), ("squares", 20, "RGB")):
         files = {
             f"{c}/{n}.png": encoded(Image.fromarray(scene(side or 30 + n, side or 40, n + first)).convert(mode))
-            for c, first in (("a", 0), ("b", 9)) for n in range(4)
-        }  # fmt: skip
+            for c, first in (("a", 0), ("b", 9))
+            for n in range(4)
+        }
         import_images(unpacked(tmp_path / name, files), name, tmp_path / "sets")
         data = load_dataset(name, 64, folder=tmp_path / "sets")
         assert (data.size, data.channels) == (side or 64, 1 if mode == "L" else 3)
@@ -189,8 +200,11 @@ def test_pad_and_stretch_keep_the_ends(tmp_path: Path) -> None:
     """A wide photo, white at its ends: a crop is black, a padded one has grey bars, a stretched one white sides."""
     pixels = np.zeros((60, 180), np.uint8)
     pixels[:, :60] = pixels[:, 120:] = 255
-    files = {f"{c}/{i}.png": encoded(Image.fromarray(pixels - np.uint8(pixels > 0) * (i + 9 * (c == "b"))))
-             for c in "ab" for i in range(4)}  # fmt: skip
+    files = {
+        f"{c}/{i}.png": encoded(Image.fromarray(pixels - np.uint8(pixels > 0) * (i + 9 * (c == "b"))))
+        for c in "ab"
+        for i in range(4)
+    }
     given = unpacked(tmp_path / "given", files)
     looks: dict[str, Callable[[np.ndarray], bool]] = {
         "crop": lambda image: bool(image.max() < 140),

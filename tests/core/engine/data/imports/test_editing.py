@@ -49,8 +49,11 @@ def labels(folder: Path) -> dict[str, str]:
 
 
 def everything(folder: Path) -> dict[str, str]:
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "edit.lock"}  # fmt: skip
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != "edit.lock"
+    }
 
 
 def test_leaving_an_image_out_says_so_and_keeps_the_splits_of_the_others(folder: Path) -> None:

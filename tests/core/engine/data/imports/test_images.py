@@ -155,8 +155,11 @@ def test_photos_in_a_format_that_is_not_read_are_called_so(tmp_path: Path) -> No
 
 
 def test_without_training_images_the_way_on_is_offered(tmp_path: Path) -> None:
-    files = {f"{split}/{name}": data for split, first in (("val", 0), ("test", 300))
-             for name, data in {**pngs("cats", 4, first), **pngs("dogs", 4, first + 100)}.items()}  # fmt: skip
+    files = {
+        f"{split}/{name}": data
+        for split, first in (("val", 0), ("test", 300))
+        for name, data in {**pngs("cats", 4, first), **pngs("dogs", 4, first + 100)}.items()
+    }
     with pytest.raises(UserError) as caught:
         imported(tmp_path, files)
     assert caught.value.code == "no_training_images"
@@ -614,8 +617,10 @@ OLD_NAMES = {"gb18030": ("猫咪照片", "小狗照片"), "big5": ("貓咪照片
 def test_old_encodings_of_names_are_told_with_an_example(encoding: str, tmp_path: Path) -> None:
     names = OLD_NAMES[encoding]
     raw = [name.encode(encoding) for name in names]
-    data = zipped(tmp_path / "x.zip", {f"{'PQ'[c] * len(raw[c])}/{n}.png": encoded(picture(9 * c + n))
-                                       for c in (0, 1) for n in range(4)}).read_bytes()  # fmt: skip
+    data = zipped(
+        tmp_path / "x.zip",
+        {f"{'PQ'[c] * len(raw[c])}/{n}.png": encoded(picture(9 * c + n)) for c in (0, 1) for n in range(4)},
+    ).read_bytes()
     for letter, name in zip((b"P", b"Q"), raw, strict=True):
         data = data.replace(letter * len(name), name)
     (tmp_path / "given.zip").write_bytes(data)
@@ -644,9 +649,12 @@ def test_odd_things_in_a_folder(tmp_path: Path) -> None:
     """Names that are no text, a pipe, pictures of formats that are not read: a reason each, and the rest is read."""
     given = unpacked(tmp_path / "given", TWO)
     heads = {
-        "AVIF": b"\0\0\0\x1cftypavif" + bytes(20), "JPEG 2000": b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(20),
-        "JPEG XL": b"\xff\x0a" + bytes(30), "Photoshop": b"8BPS" + bytes(30), "icon": b"\0\0\1\0" + bytes(30),
-    }  # fmt: skip
+        "AVIF": b"\0\0\0\x1cftypavif" + bytes(20),
+        "JPEG 2000": b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(20),
+        "JPEG XL": b"\xff\x0a" + bytes(30),
+        "Photoshop": b"8BPS" + bytes(30),
+        "icon": b"\0\0\1\0" + bytes(30),
+    }
     for kind, head in heads.items():
         (given / "cats" / f"{kind}.png").write_bytes(head)
     os.mkfifo(given / "cats" / "pipe.png")

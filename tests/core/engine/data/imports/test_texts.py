@@ -128,10 +128,13 @@ def test_rows_that_cannot_be_used_are_listed_with_their_reason(tmp_path: Path) -
     assert got.images == 64
     reasons = {skip["file"]: skip["reason"] for skip in got.skipped}
     assert reasons == {
-        "row 66": "no text", "row 67": "no label", "row 68": "1 cells, while the first line has 2",
-        "row 69": "3 cells, while the first line has 2", "row 70": "no text",
+        "row 66": "no text",
+        "row 67": "no label",
+        "row 68": "1 cells, while the first line has 2",
+        "row 69": "3 cells, while the first line has 2",
+        "row 70": "no text",
         "row 71": "a label that is longer than 80 characters or on several lines",
-    }  # fmt: skip
+    }
 
 
 def test_other_columns_cut_texts_and_equal_texts_are_told(tmp_path: Path) -> None:

@@ -127,8 +127,10 @@ def test_images_with_classes_become_its_labelled_part(flat: Path, tmp_path: Path
     card = read_own(find_home("mine", folder) or Path()).card
     assert card.classes == ["0", "1"]
     assert {image.name: (image.label, image.split) for image in card.images if image.label >= 0} == {
-        "1/a.png": (1, "test"), "0/b.png": (0, "test"), "0/c.png": (0, "test"),
-    }  # fmt: skip
+        "1/a.png": (1, "test"),
+        "0/b.png": (0, "test"),
+        "0/c.png": (0, "test"),
+    }
     assert sorted(image.name for image in card.images if image.label < 0) == [f"{n}.png" for n in range(5)]
     assert {"file": "5.png", "reason": "the same image as another: 1/a.png"} in card.skipped
     assert imported_datasets(folder)["mine"]["tests"] == 3

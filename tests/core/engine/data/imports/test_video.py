@@ -37,8 +37,10 @@ def test_one_frame_in_every_so_many_seconds(tmp_path: Path, folder: Path, contai
     assert found.warnings == [f"{len(SHADES) // 2} frames of clip.{container}, one in 0.5 seconds"]
     card = read_own(find_home("clip", folder) or Path()).card
     assert [image.name for image in card.images][:3] == [
-        "clip 0:00:00.000.jpg", "clip 0:00:00.500.jpg", "clip 0:00:01.000.jpg",
-    ]  # fmt: skip
+        "clip 0:00:00.000.jpg",
+        "clip 0:00:00.500.jpg",
+        "clip 0:00:01.000.jpg",
+    ]
     data = load_dataset("clip", 64, folder=folder, unlabelled=True)
     means = data.train.images.float().mean((1, 2, 3)).numpy()
     np.testing.assert_allclose(means, SHADES[::2], atol=4)  # the codec is lossy
@@ -148,7 +150,7 @@ def test_damaged_frames_are_left_out_and_counted() -> None:
     shot = [
         SimpleNamespace(width=8, height=8, time=n / 4, is_corrupt=n in (0, 2, 3), rotation=0, to_image=lambda: picture)
         for n in range(8)
-    ]  # fmt: skip
+    ]
     stream = SimpleNamespace(
         codec_context=SimpleNamespace(width=8, height=8), average_rate=4, duration=8, time_base=0.25
     )
