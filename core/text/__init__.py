@@ -1,1 +1,1 @@
-"""Text for people and from people: numbers in words, escaping, terminals, TOML and paths within limits, the glossary."""
+"""Text for people and from people: numbers in words, escaping, terminals, TOML and paths in bounds, the glossary."""
