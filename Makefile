@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TORCH_INDEX ?=
 
-.PHONY: run test shared alone test-all long faults check catalog bench preflight clean
+.PHONY: run test shared alone test-all thorough long faults check catalog bench preflight clean
 
 run: $(VENV)/.installed
 	$(BIN)/condenser dashboard
@@ -17,13 +17,17 @@ SHARED := -n 2 --dist loadfile --no-loadscope-reorder
 test: shared alone
 
 shared: $(VENV)/.developing
-	$(BIN)/python -m pytest $(SHARED) -m "not slow and not faults and not alone" tests
+	$(BIN)/python -m pytest $(SHARED) -m "not slow and not faults and not alone and not thorough" tests
 
 alone: $(VENV)/.developing
 	$(BIN)/python -m pytest -m "alone and not slow and not faults" $(ALONE)
 
-# The long tests beside the default ones; under an hour on two cores.
-test-all: test long
+# The rest of the tests too; under an hour on two cores.
+test-all: test thorough long
+
+# Seconds each, and many: they decide like the default ones, but make test stays under ten minutes.
+thorough: $(VENV)/.developing
+	$(BIN)/python -m pytest $(SHARED) -m "thorough and not slow and not faults and not alone" tests
 
 long: $(VENV)/.developing
 	$(BIN)/python -m pytest $(SHARED) -m "slow and not alone" tests

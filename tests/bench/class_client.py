@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
 from core.processes.dashboard import Address
 
@@ -47,8 +48,8 @@ class Client:
         headers = {"Cookie": self.cookies, "Origin": f"http://{host}"}
         self._socket = await connect(
             f"ws://{host}/_stcore/stream",
-            subprotocols=["streamlit", "x"],
-            additional_headers=headers,  # type: ignore[list-item]
+            subprotocols=[Subprotocol("streamlit"), Subprotocol("x")],
+            additional_headers=headers,
             max_size=None,
             proxy=None,
             open_timeout=LIMIT,
