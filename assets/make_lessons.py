@@ -17,7 +17,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from core.assets import LESSON_RESULTS, LESSONS
-from core.comparison.sides import Side
 from core.lessons.blocks import SEEDS, Chart, Lesson
 from core.lessons.check import references
 from core.lessons.parse import parse_lesson
@@ -28,6 +27,7 @@ from core.processes.ask import ask
 from core.processes.workers import ensure_supervisor, stop_supervisor
 from core.questions.feature_map import FeatureMap, FeatureMapRequest, Plane
 from core.recipe import Recipe
+from core.run_files.sides import Side
 from core.runs import Run, Status
 from core.workspace import Workspace
 

@@ -9,8 +9,8 @@ from zlib import crc32
 from pydantic import BeforeValidator, ConfigDict, JsonValue, TypeAdapter
 from pydantic.dataclasses import dataclass
 
-from core.comparison.chance import Chance
 from core.points import Point
+from core.statistics.chance import Chance
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 Work = Literal["downloading", "training", "features", "teacher", "calibrating", "measuring", "exporting"]

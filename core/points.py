@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue, model_validator
 
-from core.comparison.chance import Chance
-from core.comparison.controls import STORED
+from core.controls import STORED
+from core.statistics.chance import Chance
 
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -97,12 +97,12 @@ OF_ANSWERS = ("calibration_error", "same_answer_as_before", "gap_recovered")  # 
 class Point(BaseModel):
     """The model after one step: accuracies of the saved file from 0 to 1, sizes in bytes.
 
-    `backbone` names its network, several joined by +; `control` is the code of a control (`core.comparison.controls`),
+    `backbone` names its network, several joined by +; `control` is the code of a control (`core.controls`),
     None for the step's own model. `accuracy` is that of the test split with its 95 % interval, `target_accuracy` that
     of the target dataset's test split, if the recipe has one. `artifact` is a path relative to the run folder. The
     fields ending in `_mean` and `_sd` are mean and standard deviation over `seeds` seeds; all others describe the file
     of the recipe's own seed. `spread` is absent in points measured before it existed. `chance` is the chance level.
-    `runtimes` holds what was measured in further runtimes, by their names (`core.hardware.runtimes`). None means not
+    `runtimes` holds what was measured in further runtimes, by their names (`core.runtimes`). None means not
     measured; `to_json` leaves such fields out.
 
     A point's receipt holds its own environment only in a run whose points were measured in several; in any other run

@@ -17,7 +17,6 @@ from typing import Any
 
 from core.catalog import Catalog, load_catalog
 from core.errors import UserError, UserErrors
-from core.hardware.runtimes import INSTALLED
 from core.options import PYTHON_TYPES, Option, Value
 from core.recipe_options import RECIPE_OPTIONS
 from core.rules.conflicts import idle_cuts
@@ -35,6 +34,7 @@ from core.rules.networks import (
 from core.rules.pool import label_faults, pool_faults
 from core.rules.shared import Given, kind
 from core.rules.target import target_faults
+from core.runtimes import INSTALLED
 from core.text import toml
 
 __all__ = [

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from core.hardware.runtimes import INSTALLED, NO_OTHER
 from core.options import Kind, Option, Value, Words, named
+from core.runtimes import INSTALLED, NO_OTHER
 
 
 def _knob(

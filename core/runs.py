@@ -17,16 +17,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from core.comparison.chance import assumed
 from core.errors import UserError, shorten
 from core.events import AnyEvent, Event, Progress, RunCancelled, RunPaused, RunQueued, parse
 from core.files import append_line, lock, remove_file, write_atomic
 from core.points import Point
 from core.recipe import Recipe, stored_recipe
-from core.run_files.recovery import SUMMARY_DAMAGED, completed, lost_between, without_log
-from core.run_files.summary import Notes, RunSummary, SavedFile
 from core.state import RunState, Status, fold
+from core.statistics.chance import assumed
+from core.storage.recovery import SUMMARY_DAMAGED, completed, lost_between, without_log
 from core.storage.sealed import read_sealed, seal
+from core.summary import Notes, RunSummary, SavedFile
 
 __all__ = ["Notes", "Run", "RunState", "RunSummary", "Scan", "Status", "fold"]
 

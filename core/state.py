@@ -8,7 +8,6 @@ from enum import StrEnum
 from itertools import pairwise
 from types import MappingProxyType
 
-from core.comparison.chance import Chance
 from core.comparison.gap import gap_recovered
 from core.events import (
     AnyEvent,
@@ -30,6 +29,7 @@ from core.events import (
     Warned,
 )
 from core.points import Point
+from core.statistics.chance import Chance
 
 DAY = 86400.0  # seconds
 WORK = (Progress, Measured, ArtifactSaved, StepStarted, StepFinished, Warned, RunFinished)  # from workers only

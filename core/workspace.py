@@ -44,11 +44,11 @@ from core.own.datasets import imported_datasets
 from core.own.models import PREFIX, bare_name, catalog_entries, network_home, remove_network
 from core.questions.request import Request
 from core.run_files.ledger import Ledger
-from core.run_files.summary import Line
 from core.runs import Run, RunSummary
 from core.state import Status
 from core.storage.disk import disk_error
 from core.storage.sealed import seal
+from core.summary import Line
 
 __all__ = ["Job", "Workspace"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from core.comparison.chance import Chance
+from core.statistics.chance import Chance
 from core.text import formatting
 from dashboard.charts.chance import Level
 from dashboard.i18n import say

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from core.catalog import load_catalog
 from core.comparison.closing_words import PHRASES
-from core.comparison.controls import code_of
+from core.controls import code_of
 from core.options import Words
 from core.search.words import PHRASES as ANSWERS
 from core.text import formatting

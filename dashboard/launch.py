@@ -10,7 +10,7 @@ import streamlit as st
 
 from core.assets import RECIPES, shipped
 from core.errors import UserError, UserErrors
-from core.hardware import here
+from core.processes import here
 from core.processes.workers import ensure_supervisor
 from core.recipe import stored_recipe
 from dashboard import faults

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from core import runtimes
 from core.comparison.speed import Conditions, unlike
-from core.hardware import runtimes
 from core.text.escaping import UserText
 from dashboard.i18n import say
 

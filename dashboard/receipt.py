@@ -10,8 +10,8 @@ import streamlit as st
 
 from core.comparison.closing import MATTERS
 from core.comparison.gap import no_share, verdict_on
-from core.hardware.runtimes import title
 from core.points import MACHINE, InRuntime, Latency, Point
+from core.runtimes import title
 from core.text import formatting
 from core.text.escaping import UserText
 from dashboard import chance, closing, engine_words, environment_words, step_names, terms

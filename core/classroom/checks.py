@@ -13,8 +13,8 @@ from core.classroom.limits import FILE as SETTINGS
 from core.classroom.limits import UPLOADS
 from core.classroom.places import CARD, FOLDER, class_of, corners
 from core.classroom.tokens import FILE as TOKENS
-from core.storage.damage import Finding
-from core.storage.file_checks import document, hashed, under
+from core.integrity.damage import Finding
+from core.integrity.file_checks import document, hashed, under
 from core.storage.sealed import read_sealed
 from core.workspace import Workspace
 

@@ -31,9 +31,9 @@ from core.errors import UserError
 from core.files import make_folder, remove_tree, replacing
 from core.run_files.bundling import EPOCH
 from core.run_files.parcel import Packed, pack
-from core.run_files.summary import IMMUTABLE
 from core.runs import Run
 from core.storage.sealed import file_hash, seal
+from core.summary import IMMUTABLE
 
 MANIFEST, PAGE = "hand-in.json", "hand-in.html"
 FORMAT = 1

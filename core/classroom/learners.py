@@ -17,8 +17,8 @@ from core.classroom.nicknames import checked, is_same
 from core.classroom.places import CARD, class_of, corners
 from core.errors import UserError
 from core.files import lock, make_folder, remove_tree, touch, write_atomic
-from core.run_files.summary import IMMUTABLE
 from core.storage.sealed import read_sealed, seal
+from core.summary import IMMUTABLE
 
 MOST = 100  # learners of a class
 BYTES = 24  # of randomness in the secret of a browser

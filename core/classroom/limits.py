@@ -19,9 +19,9 @@ from pydantic import BaseModel, Field
 from core.classroom.places import class_of, root_of
 from core.errors import UserError
 from core.files import lock, make_folder, write_atomic
-from core.run_files.summary import IMMUTABLE
 from core.runs import Run
 from core.storage.sealed import read_sealed, seal
+from core.summary import IMMUTABLE
 from core.text.formatting import size
 
 FILE = "settings.json"

@@ -14,8 +14,8 @@ from pydantic import BaseModel, Field
 
 from core.classroom.places import class_of
 from core.files import make_folder, write_atomic
-from core.run_files.summary import IMMUTABLE
 from core.storage.sealed import read_sealed, seal
+from core.summary import IMMUTABLE
 
 FILE = "tokens.json"
 BYTES = 24  # of randomness: 192 bits

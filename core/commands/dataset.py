@@ -10,7 +10,6 @@ from cyclopts import App, Parameter
 from core.commands.import_report import progress_line, report
 from core.commands.program import AsJson, Folder, interruptible, say, screen
 from core.commands.program import app as program
-from core.comparison.intervals import wilson
 from core.errors import UserError
 from core.own.dataset_edits import (
     AddImages,
@@ -25,15 +24,16 @@ from core.own.dataset_edits import (
     Revert,
 )
 from core.own.dataset_report import Report
-from core.own.dataset_trash import delete_dataset, deleted_home, restore_dataset
 from core.processes.ask import ask
 from core.questions.dataset_edit import Edited, EditRequest
 from core.questions.dataset_fetch import FetchRequest
 from core.questions.dataset_report import ReportRequest
 from core.questions.request import A, Request
 from core.questions.sample_images import SampleImagesRequest
+from core.statistics.intervals import wilson
 from core.text import formatting
 from core.workspace import Workspace
+from core.workspace_files.dataset_trash import delete_dataset, deleted_home, restore_dataset
 
 TYPICAL = 0.9  # the accuracy for which the interval is reported in advance
 app = App(name="dataset", help="Inspect, change, download and delete datasets; every change can be undone.")

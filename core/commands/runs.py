@@ -30,14 +30,14 @@ from core.commands.searches import is_search
 from core.commands.searches import resume as resume_search
 from core.comparison.paired import with_verdicts
 from core.errors import UserError
-from core.hardware import here
+from core.integrity.damage import of_run
 from core.processes import dashboard as dashboard_process
+from core.processes import here
 from core.processes.workers import ensure_supervisor, run_in_foreground
-from core.run_files.summary import Line
 from core.runs import Run, RunSummary
 from core.search.store import find
 from core.state import Status
-from core.storage.damage import of_run
+from core.summary import Line
 from core.text import formatting
 from core.workspace import Workspace
 

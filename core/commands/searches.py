@@ -25,7 +25,7 @@ from core.commands.program import (
     say,
     screen,
 )
-from core.hardware import here
+from core.processes import here
 from core.processes.searches import ensure_driver
 from core.processes.workers import ensure_supervisor
 from core.search import bounds as limits

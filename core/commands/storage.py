@@ -8,10 +8,10 @@ from cyclopts import Parameter
 
 from core.commands import terminal
 from core.commands.program import DONE, WRONG_INPUT, AsJson, Folder, app, say
-from core.storage import cache
-from core.storage.verify import verify
+from core.integrity.verify import verify
 from core.text import formatting
 from core.workspace import Workspace
+from core.workspace_files import cache
 
 
 @app.command(name="verify")

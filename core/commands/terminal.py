@@ -19,18 +19,18 @@ from core.catalog import Facts, load_catalog
 from core.comparison.closing import closing
 from core.comparison.closing_words import sentence, verdict
 from core.comparison.gap import GAP, no_share, verdict_on
-from core.comparison.intervals import around
 from core.comparison.paired import pairing
 from core.events import AnyEvent, Measured, Progress, RunCancelled, StepFinished, StepStarted, Warned
-from core.hardware.runtimes import title
+from core.integrity.damage import Condition, Finding
 from core.options import Option
 from core.points import MACHINE, Point
 from core.processes.run_monitor import Timeouts, death
 from core.recipe import Recipe
 from core.recipe_options import RECIPE_OPTIONS
 from core.runs import Run, RunSummary
+from core.runtimes import title
 from core.state import RESTED, RunState, Status
-from core.storage.damage import Condition, Finding
+from core.statistics.intervals import around
 from core.text.formatting import (
     AT_CHANCE,
     NOT_MEASURED,

@@ -1,1 +1,1 @@
-"""What points say beside each other: chance, intervals, the one verdict about a difference, the conclusion."""
+"""What points say beside each other: the one verdict about a difference, the one ratio of latencies, the conclusion."""

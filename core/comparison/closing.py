@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from core.comparison.controls import WITHOUT_TEACHER, code_of
 from core.comparison.difference import Difference, Pairing, difference, on_target
 from core.comparison.gap import KEPT, KEPT_WITHIN, in_run
 from core.comparison.speed import Speed, speed
+from core.controls import WITHOUT_TEACHER, code_of
 from core.points import Point
 from core.state import Status
 
@@ -26,7 +26,7 @@ OTHERS_TEACH = ("mutual", "assistant")  # methods whose student learns from anot
 
 @dataclass(frozen=True)
 class Worth:
-    """The accuracy of a step's model minus that of its control (a code of `core.comparison.controls`), on the test
+    """The accuracy of a step's model minus that of its control (a code of `core.controls`), on the test
     images and on the target's."""
 
     point: Point

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from core.comparison import controls
+from core import controls
 from core.comparison.closing import MATTERS, NEAR, Closing, Shortfall, Worth
 from core.comparison.difference import Difference
 from core.comparison.speed import Speed

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from core.comparison.intervals import student
 from core.points import Point
+from core.statistics.intervals import student
 
 SURE = 0.05  # from this p-value on, chance is not excluded
 SAME = 1e-9  # shares closer to each other than this differ by rounding in the computation alone

@@ -12,11 +12,11 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from core.comparison.controls import WITHOUT_TEACHER
 from core.comparison.difference import SAME, Difference, Pairing, difference
-from core.comparison.intervals import STUDENT, student
+from core.controls import WITHOUT_TEACHER
 from core.events import Measured
 from core.points import Point
+from core.statistics.intervals import STUDENT, student
 
 KEPT = "kept_incoming"  # the remark of a step whose training did not improve the incoming model
 KEPT_WITHIN = "kept_within"  # of one in which training, or a part of it, did not improve what the step had made before

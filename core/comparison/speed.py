@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-from core.hardware.runtimes import CUDA, ONNXRUNTIME
 from core.points import Point
+from core.runtimes import CUDA, ONNXRUNTIME
 
 Withheld = Literal["", "noisy", "noise", "conditions"]
 

@@ -129,7 +129,7 @@ class Method(BaseModel, ABC):
 
     def controls(self, model: Model, context: Context) -> dict[str, Callable[[], Model]]:
         """Functions that make the controls of this step from the same incoming `model`, by their codes
-        (`core.comparison.controls`); by default none."""
+        (`core.controls`); by default none."""
         return {}
 
     def controls_at_once(self, context: Context) -> bool:

@@ -1,1 +1,1 @@
-"""This machine: what it has and lacks, how busy it is, and who measures alone on it."""
+"""This machine: what it has, how busy it is, and who measures alone on it."""

@@ -1,1 +1,1 @@
-"""A person's own datasets, networks, uploads and drafts."""
+"""A person's own datasets and networks."""

@@ -1,4 +1,4 @@
-"""The report on an imported dataset before any training; `core.own.report_cache` keeps it."""
+"""The report on an imported dataset before any training; `core.workspace_files.report_cache` keeps it."""
 
 from __future__ import annotations
 

@@ -35,9 +35,9 @@ from core.processes.run_monitor import Outcome, RunMonitor, Timeouts
 from core.processes.searches import start_driver, unattended
 from core.processes.workers import TAKEN, WORKER, Worker, alive, identity, lock_of, read_identity
 from core.runs import Run, Status
-from core.storage.cache import make_room
 from core.storage.disk import disk_message
 from core.workspace import Workspace
+from core.workspace_files.cache import make_room
 
 P = ParamSpec("P")
 SAY_AGAIN = 60.0  # seconds until a lasting fault is written to the log again

@@ -18,7 +18,7 @@ class Answers:
 
 @dataclass(frozen=True)
 class AnswersRequest(Request[Answers]):
-    """The answers of the files of these points, each named as by `core.comparison.sides.Side.id`."""
+    """The answers of the files of these points, each named as by `core.run_files.sides.Side.id`."""
 
     kind: ClassVar[str] = "answers"
     overtaken: ClassVar[bool] = True

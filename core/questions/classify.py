@@ -52,9 +52,9 @@ class Classified:
 
 @dataclass(frozen=True)
 class ClassifyRequest(Request[Classified]):
-    """One picture for several saved models, each named as by `core.comparison.sides.Side.id`: the only file of `upload`
-    (see core.own.uploads), which is removed as soon as it is read, or a test image by its place among those kept beside
-    the first model's file."""
+    """One picture for several saved models, each named as by `core.run_files.sides.Side.id`: the only file of `upload`
+    (see core.workspace_files.uploads), which is removed as soon as it is read, or a test image by its place among those
+    kept beside the first model's file."""
 
     kind: ClassVar[str] = "classify"
 

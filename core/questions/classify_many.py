@@ -13,8 +13,8 @@ MOST_PICTURES = 1_000
 
 @dataclass(frozen=True)
 class ClassifyManyRequest(Request[Classified]):
-    """The pictures of `upload` (see core.own.uploads), in its order, for several saved models; it is removed as soon as
-    it is read."""
+    """The pictures of `upload` (see core.workspace_files.uploads), in its order, for several saved models; it is
+    removed as soon as it is read."""
 
     kind: ClassVar[str] = "classify_many"
     overtaken: ClassVar[bool] = True

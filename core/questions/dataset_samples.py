@@ -17,7 +17,8 @@ class Samples:
 
 @dataclass(frozen=True)
 class SamplesRequest(Request[Samples]):
-    """Makes a strip of samples for each of these datasets on this machine; see core.own.report_cache.kept_picture."""
+    """Makes a strip of samples for each of these datasets on this machine; see
+    core.workspace_files.report_cache.kept_picture."""
 
     kind: ClassVar[str] = "dataset_samples"
     overtaken: ClassVar[bool] = True

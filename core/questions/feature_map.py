@@ -31,7 +31,7 @@ class FeatureMap:
 @dataclass(frozen=True)
 class FeatureMapRequest(Request[FeatureMap]):
     """The features of at most LIMIT validation images, and of images of the recipe's target, in the point
-    (`core.comparison.sides.Side.id`), laid out by principal components or by t-SNE."""
+    (`core.run_files.sides.Side.id`), laid out by principal components or by t-SNE."""
 
     kind: ClassVar[str] = "feature_map"
     overtaken: ClassVar[bool] = True

@@ -86,7 +86,7 @@ class Layers:
 
 @dataclass(frozen=True)
 class LayersRequest(Request[Layers]):
-    """The file of `point`, named as by `core.comparison.sides.Side.id`, held against that of `before`, '' for none."""
+    """The file of `point`, named as by `core.run_files.sides.Side.id`, held against that of `before`, '' for none."""
 
     kind: ClassVar[str] = "layers"
 

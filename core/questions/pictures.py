@@ -13,7 +13,7 @@ Split = Literal["validation", "test", "target"]
 
 @dataclass(frozen=True)
 class Pictures:
-    """How many are kept now; see core.run_files.pictures.kept_picture."""
+    """How many are kept now; see core.workspace_files.pictures.kept_picture."""
 
     images: int
 

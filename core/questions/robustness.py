@@ -31,7 +31,7 @@ class Robustness:
 
 @dataclass(frozen=True)
 class RobustnessRequest(Request[Robustness]):
-    """The points (`core.comparison.sides.Side.id`) under every corruption and severity, on at most `limit` test images
+    """The points (`core.run_files.sides.Side.id`) under every corruption and severity, on at most `limit` test images
     (0: all), the same share of each class."""
 
     kind: ClassVar[str] = "robustness"

@@ -43,7 +43,7 @@ class Saliency:
 
 @dataclass(frozen=True)
 class SaliencyRequest(Request[Saliency]):
-    """The points, each named as by `core.comparison.sides.Side.id`, on the test image at `place` of the first one's
+    """The points, each named as by `core.run_files.sides.Side.id`, on the test image at `place` of the first one's
     run; about the class `target`, None for the first one's answer; by `method`, None for the one that all of them
     allow."""
 

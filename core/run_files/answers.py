@@ -13,9 +13,9 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from core.comparison.sides import Side
 from core.errors import UserError
 from core.run_files.artifacts import AGAIN, known_hash
+from core.run_files.sides import Side
 from core.storage.sealed import file_hash
 
 FORMAT = 1  # of what is kept; another one is made anew

@@ -10,12 +10,12 @@ from core.assets import BENCHMARK, PREDICT, shipped
 from core.catalog import TIMM, Facts, load_catalog
 from core.errors import UserError
 from core.files import make_folder, remove_file, write_atomic
-from core.hardware.runtimes import title
 from core.own.models import PREFIX
 from core.points import InRuntime, Point
 from core.run_files.artifacts import read_artifact
 from core.run_files.runtime_needs import least_onnxruntime
 from core.runs import Run
+from core.runtimes import title
 from core.storage.disk import disk_error
 from core.text.formatting import AT_CHANCE, Amount, chance, percent
 

@@ -18,9 +18,9 @@ from core.errors import UserError
 from core.files import replacing
 from core.run_files.artifacts import refuse_damaged
 from core.run_files.bundling import EPOCH
-from core.run_files.summary import IMMUTABLE
 from core.runs import Run
 from core.storage.sealed import file_hash, seal
+from core.summary import IMMUTABLE
 
 MANIFEST = "parcel.json"
 FORMAT = 1

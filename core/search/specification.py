@@ -12,11 +12,11 @@ from core.catalog import Catalog
 from core.errors import UserError, nearest
 from core.options import Value
 from core.recipe import Recipe, stored_recipe
-from core.run_files.summary import IMMUTABLE
 from core.search.bounds import Bounds
 from core.search.pruning import PRUNERS, Pruner, watched
 from core.search.reading import parse
 from core.search.space import Vary
+from core.summary import IMMUTABLE
 
 Sampler = Literal["gp", "tpe", "nsga2", "random", "grid"]
 SAMPLERS: tuple[Sampler, ...] = ("gp", "tpe", "nsga2", "random")

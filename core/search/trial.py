@@ -9,8 +9,8 @@ from pydantic import BaseModel
 
 from core.comparison.speed import conditions
 from core.options import Value
-from core.run_files.summary import IMMUTABLE, RunSummary
 from core.state import Status
+from core.summary import IMMUTABLE, RunSummary
 
 TrialState = Literal["running", "finished", "failed", "cut"]
 StatusName = Literal["checking", "running", "resting", "finished", "refused", "cancelled", "failed"]

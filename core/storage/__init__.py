@@ -1,1 +1,1 @@
-"""Stored files: sealed by a hash, checked again, repaired or refused; full disks; the limit of the caches."""
+"""How files are stored: sealed by a hash, read back within limits, restored from a log; full disks."""

@@ -94,7 +94,7 @@ def read_kept(path: Path) -> bytes | None:
 
 def used(path: Path) -> None:
     """Records, as the modification time of `path`, that a cache entry was used now (see
-    `core.storage.cache.make_room`)."""
+    `core.workspace_files.cache.make_room`)."""
     with suppress(OSError):  # a read-only workspace
         touch(path)
 

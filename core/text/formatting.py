@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from math import ceil
 
-from core.comparison.intervals import around
 from core.points import Latency, Point
+from core.statistics.intervals import around
 
 NOT_MEASURED = "–"
 AT_CHANCE = "not proven better than chance"

@@ -10,7 +10,7 @@ import streamlit as st
 
 from core.catalog import Facts, load_catalog
 from core.errors import UserError, UserErrors
-from core.hardware import here
+from core.processes import here
 from core.recipe import Recipe, Step, check
 from core.text.escaping import UserText
 from dashboard import components, launch, run_status, step_names

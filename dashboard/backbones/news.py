@@ -9,7 +9,6 @@ from pathlib import Path
 import streamlit as st
 
 from core.errors import UserError
-from core.own.uploads import drop
 from core.questions.add_backbone import AddedBackbone
 from core.questions.import_network import ImportedNetwork, ImportNetworkRequest
 from core.questions.search_backbones import FoundBackbones
@@ -17,6 +16,7 @@ from core.questions.time_backbones import BackboneTimes
 from core.questions.weights_here import WeightsHereRequest
 from core.text import formatting
 from core.text.escaping import UserText
+from core.workspace_files.uploads import drop
 from dashboard import engine_words, faults
 from dashboard.backbones import own
 from dashboard.backbones.view import WORK

@@ -12,12 +12,12 @@ from core.catalog import TIMM, Facts
 from core.errors import UserError
 from core.own import added_backbones
 from core.own.models import PREFIX, read_labels, restore_network
-from core.own.uploads import drop, keep_file
 from core.questions.add_backbone import AddBackboneRequest
 from core.questions.import_network import ImportNetworkRequest
 from core.questions.search_backbones import FoundBackbone, FoundBackbones, SearchBackbonesRequest
 from core.text.escaping import UserText
 from core.text.whole_path import whole_path
+from core.workspace_files.uploads import drop, keep_file
 from dashboard import engine_words, faults
 from dashboard.backbones.view import WORK, busy
 from dashboard.classroom import teachers_own

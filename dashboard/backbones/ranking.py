@@ -9,9 +9,9 @@ import streamlit as st
 
 from core.catalog import Facts
 from core.comparison.difference import SURE
-from core.comparison.intervals import around
 from core.errors import UserError
 from core.questions.rank_backbones import Ranking, RankRequest, Row
+from core.statistics.intervals import around
 from core.text import formatting
 from core.text.escaping import UserText
 from dashboard import faults, terms

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from core.comparison.difference import Accuracy, Difference, judged
-from core.comparison.intervals import wilson
+from core.statistics.intervals import wilson
 from core.text.escaping import UserText
 from dashboard.charts import chance, style
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 import plotly.graph_objects as go
 
-from core.comparison.confusion import Matrix
+from core.statistics.confusion import Matrix
 from core.text.escaping import UserText
 from dashboard.charts import style
 

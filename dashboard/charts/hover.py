@@ -8,7 +8,7 @@ from math import nan
 
 import pandas as pd
 
-from core.hardware.runtimes import title
+from core.runtimes import title
 from core.text import formatting
 from core.text.escaping import UserText
 from core.text.formatting import Amount

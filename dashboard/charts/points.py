@@ -8,11 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from core.comparison.intervals import LOPSIDED
 from core.comparison.speed import Conditions, conditions, in_turns
-from core.hardware.runtimes import TITLES
 from core.points import Point
 from core.runs import RunSummary
+from core.runtimes import TITLES
+from core.statistics.intervals import LOPSIDED
 
 # how right answers are spread, and what they are worth beside others
 SPREAD = ("macro_f1", "balanced_accuracy", "worst_recall", "top5_accuracy", "calibration_error", "agreement")
@@ -255,7 +255,7 @@ def target_spread(points: pd.DataFrame) -> pd.Series[float]:
 
 
 def _around(share: pd.Series[float], low: pd.Series[float], high: pd.Series[float]) -> pd.Series[float]:
-    """`core.comparison.intervals.around` of every row."""
+    """`core.statistics.intervals.around` of every row."""
     half: pd.Series[float] = (high - low) / 2
     farther = (high - share).where(high - share > share - low, share - low)
     return half.where(~(farther - half > LOPSIDED), farther)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import pandas as pd
 import plotly.graph_objects as go
 
-from core.comparison.intervals import wilson
 from core.questions.corruptions import CORRUPTIONS, KINDS
 from core.questions.robustness import Corrupted
+from core.statistics.intervals import wilson
 from core.text.escaping import UserText
 from dashboard.charts import style
 

@@ -12,8 +12,8 @@ import plotly.graph_objects as go
 
 from core.comparison.speed import Conditions, conditions, unlike
 from core.points import Point
-from core.run_files.summary import RunSummary
 from core.state import RunState
+from core.summary import RunSummary
 from core.text import formatting
 from core.text.escaping import UserText
 from dashboard.charts import chance, style, ticks

@@ -8,11 +8,11 @@ import pandas as pd
 import streamlit as st
 
 from core.classroom.overview import Corner
-from core.comparison.sides import Side, sides
 from core.errors import UserError, UserErrors
 from core.processes.ask import ask
 from core.processes.workers import SupervisorError, ensure_supervisor
 from core.questions.answers import AnswersRequest
+from core.run_files.sides import Side, sides
 from core.text import formatting
 from core.text.escaping import UserText
 from dashboard import faults

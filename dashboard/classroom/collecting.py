@@ -11,12 +11,12 @@ from core.classroom.places import class_of
 from core.errors import UserError, UserErrors
 from core.files import remove_tree
 from core.lessons.titles import titled
-from core.own.uploads import keep_file
 from core.processes.ask import ask
 from core.processes.workers import SupervisorError, ensure_supervisor
 from core.questions.collect import Collected, CollectRequest, Refused, Taken
 from core.text.escaping import UserText
 from core.workspace import Workspace
+from core.workspace_files.uploads import keep_file
 from dashboard import engine_words, faults
 from dashboard.classroom.who import tell_copies
 from dashboard.i18n import known, language, say, together

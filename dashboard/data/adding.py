@@ -14,7 +14,6 @@ from core.catalog import Facts
 from core.errors import UserError
 from core.own.dataset_edits import AddImages
 from core.own.datasets import normal_name
-from core.own.uploads import LARGEST, MOST_FILES, drop, keep_file, keep_files
 from core.questions.dataset_edit import EditRequest
 from core.questions.import_data import ImportRequest
 from core.questions.request import Request
@@ -22,6 +21,7 @@ from core.questions.sample_images import SampleImagesRequest
 from core.text.escaping import UserText
 from core.text.formatting import size
 from core.text.whole_path import whole_path
+from core.workspace_files.uploads import LARGEST, MOST_FILES, drop, keep_file, keep_files
 from dashboard import faults
 from dashboard.data import asking, basket
 from dashboard.i18n import aside, listed, say

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from core.own.uploads import LARGEST, MOST_FILES
+from core.workspace_files.uploads import LARGEST, MOST_FILES
 from dashboard.session import forget, recall, remember
 
 BASKET = "data.basket"

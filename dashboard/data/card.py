@@ -8,14 +8,14 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from core.comparison.intervals import around, wilson
 from core.errors import UserError
 from core.own.dataset_report import Report
 from core.own.datasets import imported_datasets
-from core.own.report_cache import kept_picture, kept_report
 from core.questions.dataset_report import ReportRequest
+from core.statistics.intervals import around, wilson
 from core.text import formatting
 from core.text.escaping import UserText
+from core.workspace_files.report_cache import kept_picture, kept_report
 from dashboard import components, engine_words, faults
 from dashboard.charts import dataset_counts
 from dashboard.classroom import teachers_own

@@ -8,8 +8,8 @@ import streamlit as st
 
 from core.own.dataset_edits import Edit
 from core.own.dataset_report import Alike, Member, Report
-from core.own.report_cache import kept_picture
 from core.text.escaping import UserText
+from core.workspace_files.report_cache import kept_picture
 from dashboard.classroom import teachers_own
 from dashboard.data.changes import LeaveOut, Reshape, ask, off
 from dashboard.i18n import listed, say

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from core.catalog import Facts, load_catalog
-from core.own.report_cache import kept_picture
 from core.questions.dataset_fetch import FetchRequest
 from core.questions.dataset_samples import SamplesRequest
 from core.text import formatting
 from core.text.escaping import UserText
+from core.workspace_files.report_cache import kept_picture
 from dashboard.data import asking, card, news
 from dashboard.data.asking import WORK
 from dashboard.design import cards

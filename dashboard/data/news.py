@@ -12,15 +12,15 @@ import streamlit as st
 
 from core.errors import Choice, UserError, UserErrors
 from core.own.dataset_edits import AddImages, Revert
-from core.own.dataset_trash import delete_dataset, restore_dataset
 from core.own.datasets import imported_datasets
-from core.own.uploads import drop
 from core.questions.dataset_edit import Edited, EditRequest
 from core.questions.dataset_fetch import Fetched
 from core.questions.import_data import Imported, ImportRequest
 from core.questions.request import Request
 from core.text import formatting
 from core.text.escaping import UserText
+from core.workspace_files.dataset_trash import delete_dataset, restore_dataset
+from core.workspace_files.uploads import drop
 from dashboard import engine_words, faults
 from dashboard.data import adding, asking, basket
 from dashboard.data.adding import counted

@@ -9,9 +9,9 @@ from dataclasses import replace
 from core.catalog import Facts
 from core.errors import UserError, UserErrors
 from core.own.datasets import imported_datasets
-from core.own.drafts import Document, new_draft_id, newest_draft, read_draft, write_draft
 from core.recipe import Recipe
 from core.run_files.samples import sample
+from core.workspace_files.drafts import Document, new_draft_id, newest_draft, read_draft, write_draft
 from dashboard.design import draft
 from dashboard.design.draft import Draft
 from dashboard.design.keeping import from_document, to_document

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.own.drafts import Document
 from core.recipe import Recipe
+from core.workspace_files.drafts import Document
 from dashboard.design.documents import from_data
 from dashboard.design.draft import Draft
 

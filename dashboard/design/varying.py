@@ -9,8 +9,8 @@ import streamlit as st
 
 from core.catalog import Catalog, load_catalog
 from core.errors import UserError, UserErrors
-from core.hardware import here
 from core.options import Option, Value
+from core.processes import here
 from core.processes.searches import start_driver
 from core.processes.workers import ensure_supervisor
 from core.recipe import Recipe, Step

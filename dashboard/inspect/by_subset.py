@@ -9,9 +9,9 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from core.comparison.intervals import wilson
 from core.errors import UserError, UserErrors
 from core.questions.traits import Traits, TraitsRequest
+from core.statistics.intervals import wilson
 from core.text.escaping import UserText
 from dashboard import components, faults
 from dashboard.charts import class_intervals as chart

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.comparison.sides import Side
 from core.points import Point
+from core.run_files.sides import Side
 from core.runs import Run
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.comparison.sides import Side
 from core.run_files.answers import Calibration, Scaling
+from core.run_files.sides import Side
 from core.text import formatting
 from dashboard import components
 from dashboard.charts import reliability as chart

@@ -11,12 +11,12 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from core.comparison.confusion import Matrix, confusion
 from core.comparison.flips import Flips, flips
-from core.comparison.sides import Side, of_same_images
 from core.errors import UserError, UserErrors
 from core.questions.answers import AnswersRequest
 from core.run_files.answers import ABOUT, About, kept_at
+from core.run_files.sides import Side, of_same_images
+from core.statistics.confusion import Matrix, confusion
 from core.storage.sealed import read_kept
 from dashboard import faults
 from dashboard.data import asking

@@ -8,9 +8,9 @@ import streamlit as st
 
 from core.errors import UserError, UserErrors
 from core.questions.pictures import PicturesRequest, Split
-from core.run_files.pictures import kept_picture
 from core.text import formatting
 from core.text.escaping import UserText
+from core.workspace_files.pictures import kept_picture
 from dashboard import faults
 from dashboard.data import asking
 from dashboard.i18n import say

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pandas as pd
 import streamlit as st
 
-from core.comparison.confusion import balanced_accuracy, macro_f1
-from core.comparison.sides import Side
+from core.run_files.sides import Side
+from core.statistics.confusion import balanced_accuracy, macro_f1
 from core.text import formatting
 from core.text.escaping import UserText
 from dashboard import closing, components

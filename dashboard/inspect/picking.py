@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.comparison.sides import Side, parent, side, sides
 from core.errors import UserError
+from core.run_files.sides import Side, parent, side, sides
 from core.text import formatting
 from dashboard import components
 from dashboard.charts.style import MARKS

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.comparison.confusion import worst_class
 from core.comparison.difference import Accuracy, Paired, judged
 from core.comparison.flips import Flips
 from core.comparison.paired import compared, right
-from core.comparison.sides import Side, of_same_images
+from core.run_files.sides import Side, of_same_images
+from core.statistics.confusion import worst_class
 from core.text import formatting
 from core.text.escaping import UserText
 from dashboard import closing

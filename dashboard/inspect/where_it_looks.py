@@ -7,8 +7,8 @@ import base64
 import numpy as np
 import streamlit as st
 
-from core.comparison.sides import Side
 from core.questions.saliency import Look, Method, Saliency, SaliencyRequest
+from core.run_files.sides import Side
 from core.text.escaping import UserText
 from dashboard import components
 from dashboard.i18n import say

@@ -12,8 +12,8 @@ from core.lessons.metrics import METRICS, written
 from core.lessons.prepared import curves as prepared_curves
 from core.lessons.prepared import of_seed, prepared
 from core.lessons.references import Reference, in_runs, run_key
-from core.run_files.summary import RunSummary
 from core.state import RunState
+from core.summary import RunSummary
 from core.text import formatting
 from core.text.escaping import UserText
 from dashboard import chance

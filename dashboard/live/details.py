@@ -9,9 +9,9 @@ import streamlit as st
 
 from core.recipe import Step
 from core.run_files import run_table
-from core.run_files.summary import RunSummary
 from core.runs import Run
 from core.state import RunState
+from core.summary import RunSummary
 from core.text import formatting
 from core.text.escaping import UserText
 from dashboard import environment_words, step_names

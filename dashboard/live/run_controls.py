@@ -9,13 +9,13 @@ from functools import partial
 import streamlit as st
 
 from core.errors import UserError, UserErrors
-from core.hardware import here
+from core.integrity.damage import of_run
+from core.processes import here
 from core.processes.workers import ensure_supervisor
 from core.recipe import Step
 from core.runs import Run
 from core.search.pruning import CUT
 from core.state import RunState, Status
-from core.storage.damage import of_run
 from core.text.escaping import UserText
 from dashboard import faults, run_status, step_names
 from dashboard.i18n import known, say

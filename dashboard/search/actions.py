@@ -9,7 +9,7 @@ from dataclasses import replace
 import streamlit as st
 
 from core.errors import UserError, UserErrors
-from core.hardware import here
+from core.processes import here
 from core.processes.searches import start_driver
 from core.processes.workers import ensure_supervisor
 from core.recipe import Recipe

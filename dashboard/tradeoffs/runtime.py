@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from core.hardware.runtimes import ONNXRUNTIME, title
+from core.runtimes import ONNXRUNTIME, title
 from dashboard.charts.points import IN_RUNTIME
 from dashboard.i18n import say
 from dashboard.session import set_widget, widget

@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from core import runtimes
 from core.catalog import load_catalog
 from core.comparison.difference import Difference
 from core.comparison.speed import Speed
-from core.hardware import runtimes
 from core.options import Option, Value
 from core.recipe_options import RECIPE_OPTIONS
 from core.text import formatting

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from core.comparison.sides import Side
 from core.errors import UserErrors
 from core.questions.disagreements import Disagreements, DisagreementsRequest, Disputed
+from core.run_files.sides import Side
 from core.text.escaping import UserText
 from dashboard import faults
 from dashboard.data import asking

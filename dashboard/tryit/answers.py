@@ -11,12 +11,12 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.comparison.sides import Side
 from core.errors import UserError
-from core.own.uploads import drop, keep_files
 from core.questions.classify import Answer, Answering, Classified, ClassifyRequest
+from core.run_files.sides import Side
 from core.text import formatting
 from core.text.escaping import UserText
+from core.workspace_files.uploads import drop, keep_files
 from dashboard import bundle, components, engine_words, faults
 from dashboard.data import asking
 from dashboard.i18n import listed, say

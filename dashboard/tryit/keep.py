@@ -12,9 +12,9 @@ from core.catalog import Facts
 from core.errors import UserError
 from core.own.dataset_edits import AddImages
 from core.own.datasets import imported_datasets
-from core.own.uploads import drop, keep_files
 from core.questions.dataset_edit import Edited, EditRequest
 from core.text.escaping import UserText
+from core.workspace_files.uploads import drop, keep_files
 from dashboard import engine_words, faults
 from dashboard.classroom import teachers_own
 from dashboard.data import asking, news

@@ -9,13 +9,13 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from core.comparison.sides import Side
 from core.errors import UserError, UserErrors
-from core.own.uploads import LARGEST, drop, keep_files
 from core.questions.classify import Classified
 from core.questions.classify_many import MOST_PICTURES, ClassifyManyRequest
+from core.run_files.sides import Side
 from core.text.escaping import UserText
 from core.text.formatting import size
+from core.workspace_files.uploads import LARGEST, drop, keep_files
 from dashboard import components, engine_words, faults
 from dashboard.data import asking
 from dashboard.i18n import say

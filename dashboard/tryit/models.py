@@ -9,9 +9,9 @@ from urllib.parse import quote, unquote
 import pandas as pd
 import streamlit as st
 
-from core.comparison.sides import Side, side
 from core.errors import UserError
 from core.questions.classify import MOST_POINTS
+from core.run_files.sides import Side, side
 from core.text.escaping import UserText
 from dashboard import components
 from dashboard.charts.style import MARKS

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from core.comparison.sides import Side
+from core.run_files.sides import Side
 from core.text.formatting import size
 from dashboard.draw_pad import draw_pad
 from dashboard.i18n import say

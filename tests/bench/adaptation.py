@@ -18,7 +18,7 @@ from statistics import mean, stdev
 
 import torch
 
-from core.comparison.controls import SOURCE_ONLY
+from core.controls import SOURCE_ONLY
 from core.engine import build
 from core.engine.context import Context, silent
 from core.engine.data import few_labels, load_dataset, matched

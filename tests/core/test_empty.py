@@ -17,7 +17,7 @@ from core.workspace import Workspace
 from dashboard.charts import points
 from dashboard.components import csv
 from dashboard.tradeoffs.chart import for_file
-from tests.core.comparison.test_chance import measured
+from tests.core.statistics.test_chance import measured
 
 ROOT = Path(__file__).resolve().parents[2]
 EMPTY = """

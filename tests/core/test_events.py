@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.comparison.chance import Chance
 from core.events import (
     AnyEvent,
     ArtifactSaved,
@@ -31,6 +30,7 @@ from core.events import (
     parse,
 )
 from core.points import Latency, Point
+from core.statistics.chance import Chance
 
 LATENCY = Latency(runtime="onnxruntime", device="cpu", threads=1, batch=1, n=50, p50=1.5, p95=2.0, noisy=False)
 POINT = Point(step=1, stage="prune", method="l2", name="pruned", accuracy=0.9, bytes=10, latency_ms=LATENCY)

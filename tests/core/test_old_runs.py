@@ -9,8 +9,8 @@ import pytest
 
 from core import cli
 from core.commands.terminal import conclusion
-from core.comparison.controls import WITHOUT_TEACHER
 from core.comparison.paired import with_verdicts
+from core.controls import WITHOUT_TEACHER
 from core.recipe import parse_recipe
 from core.runs import Run
 from core.state import Status

@@ -14,10 +14,10 @@ from core.catalog import load_catalog
 from core.engine.questions.answer import answer
 from core.hardware.backbone_times import BackboneTime, keep_time, times
 from core.jobs import Job
-from core.own.drafts import newest_draft, read_draft
 from core.questions.rank_backbones import Agreement, Ranking, RankRequest, Row
 from core.rules.preflight import preflight
 from core.workspace import Workspace
+from core.workspace_files.drafts import newest_draft, read_draft
 from dashboard.backbones import ranking
 from dashboard.backbones.table import Wish, info, wanted
 from dashboard.charts import backbones as chart

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.comparison.chance import Chance
 from core.events import DataLoaded, Measured, Progress, RunFinished, RunStarted, StepStarted
 from core.runs import Run
+from core.statistics.chance import Chance
 from core.workspace import Workspace
 from dashboard import components
 from dashboard.live_plot import document

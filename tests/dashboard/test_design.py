@@ -16,8 +16,8 @@ from core.assets import SAMPLES
 from core.catalog import load_catalog
 from core.cluster.setting import set_cluster
 from core.errors import UserError
-from core.hardware import here
 from core.jobs import Job
+from core.processes import here
 from core.recipe import Recipe, Step, load_recipe, parse_recipe
 from core.workspace import Workspace
 from dashboard import components, launch

@@ -14,15 +14,15 @@ import pytest
 from pydantic import JsonValue
 from streamlit.testing.v1 import AppTest
 
-from core.comparison.confusion import confusion
-from core.comparison.sides import side, sides
 from core.errors import UserError
 from core.events import ArtifactSaved, Measured, RunFinished, RunStarted
 from core.own.datasets import CARD, home_of
 from core.questions.dataset_edit import Edited
 from core.questions.robustness import LIMIT, Corrupted
 from core.run_files.answers import About, Bin, Calibration, Scaling, kept_at
+from core.run_files.sides import side, sides
 from core.runs import Run
+from core.statistics.confusion import confusion
 from core.storage.sealed import seal, write_kept
 from core.workspace import Workspace
 from dashboard.charts import class_intervals, robustness

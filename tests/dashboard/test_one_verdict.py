@@ -13,13 +13,13 @@ import streamlit as st
 
 from core.commands import terminal
 from core.comparison.closing import closing
-from core.comparison.controls import WITHOUT_TEACHER
-from core.comparison.intervals import wilson
 from core.comparison.paired import pairing
-from core.comparison.sides import Side
+from core.controls import WITHOUT_TEACHER
 from core.events import ArtifactSaved, Measured, RunFinished, RunStarted
 from core.points import Latency, Point
+from core.run_files.sides import Side
 from core.runs import Run
+from core.statistics.intervals import wilson
 from core.workspace import Workspace
 from dashboard import receipt
 from dashboard.charts import comparison, points

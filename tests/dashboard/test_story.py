@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.comparison.controls import WITHOUT_TEACHER
+from core.controls import WITHOUT_TEACHER
 from core.events import Measured, Progress, RunFailed, RunFinished, StepStarted
 from core.processes.slots import set_slots
 from core.recipe import stored_recipe

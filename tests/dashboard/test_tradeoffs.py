@@ -21,12 +21,12 @@ from streamlit.testing.v1 import AppTest
 
 from core.assets import SAMPLES
 from core.catalog import load_catalog
-from core.comparison.chance import Chance
 from core.events import DataLoaded, Measured, RunFinished, RunStarted, Warned
 from core.points import InRuntime, Latency, Point
 from core.recipe import stored_recipe
 from core.run_files.samples import sample, samples
 from core.runs import Run, RunSummary
+from core.statistics.chance import Chance
 from core.workspace import Workspace
 from dashboard import chance, components, receipt
 from dashboard.charts import front, points

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.comparison.chance import Chance
 from core.engine.data.dataset import Dataset, Split
 from core.engine.data.selection import choose
 from core.errors import UserError
 from core.rules.target import nothing_in_common
+from core.statistics.chance import Chance
 
 NAMED = 6  # classes listed in a warning
 LEAST = 2  # images of a split

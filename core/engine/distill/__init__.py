@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from core.comparison.controls import WITHOUT_TEACHER
+from core.controls import WITHOUT_TEACHER
 from core.engine.backbones import find, load_backbone
 from core.engine.backbones.features import observe
 from core.engine.context import Context

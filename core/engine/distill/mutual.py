@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from core.comparison.controls import WITHOUT_PEER, WITHOUT_TEACHER
+from core.controls import WITHOUT_PEER, WITHOUT_TEACHER
 from core.engine.context import Context
 from core.engine.distill import Distill
 from core.engine.distill.balance import weight_of

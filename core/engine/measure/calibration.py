@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from core.comparison.intervals import wilson
 from core.errors import UserError
+from core.statistics.intervals import wilson
 
 
 @dataclass(frozen=True)

@@ -31,9 +31,9 @@ from core.engine.measure.latency import Timing, compared
 from core.engine.measure.runtime import prepared_as_bundled
 from core.engine.measure.turn import Turn
 from core.engine.model import Preprocessing
-from core.hardware.runtimes import CUDA, INSTALLED, OPENVINO, title
 from core.points import InRuntime
 from core.recipe import Recipe
+from core.runtimes import CUDA, INSTALLED, OPENVINO, title
 
 CHILD = Path(__file__).with_name("runtime_child.py")
 SECONDS = 300.0  # of processor time for one answer

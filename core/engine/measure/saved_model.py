@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, InvalidProtobuf, NotImplemented
 from pydantic import TypeAdapter
 
-from core.comparison.sides import Side, side
 from core.engine.measure.latency import Timing
 from core.engine.measure.runtime import open_session
 from core.engine.model import Preprocessing
 from core.errors import UserError
 from core.points import Latency
 from core.run_files.artifacts import AGAIN, read_artifact
+from core.run_files.sides import Side, side
 from core.runs import Run
 from core.workspace import Workspace
 

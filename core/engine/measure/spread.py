@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from core.comparison.confusion import balanced_accuracy, confusion, macro_f1, worst_class
 from core.points import Spread
+from core.statistics.confusion import balanced_accuracy, confusion, macro_f1, worst_class
 
 FEW = 10  # classes from which on the first five answers say something
 FIVE = 5

@@ -21,7 +21,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from core.catalog import load_catalog
-from core.comparison.controls import english
+from core.controls import english
 from core.engine.backbones import find
 from core.engine.backbones.own import content, look_in
 from core.engine.context import CancelledError, Context, Progress, choose_device
@@ -59,6 +59,7 @@ from core.events import (
 from core.files import make_folder, write_atomic
 from core.hardware.alone import Turns
 from core.hardware.machine import processor
+from core.integrity.damage import RECIPE, of_run
 from core.own.datasets import reporting_damage
 from core.points import Point
 from core.recipe import Recipe, named_backbones, parse_recipe
@@ -66,10 +67,9 @@ from core.rules.pool import uses_pool
 from core.run_files.artifacts import refuse_damaged
 from core.run_files.bundle import CARD, PREDICTIONS, SAMPLES
 from core.runs import Run
-from core.storage.cache import limit, make_room
-from core.storage.damage import RECIPE, of_run
 from core.storage.sealed import DamagedError, file_hash, read_sealed, seal
 from core.workspace import Workspace
+from core.workspace_files.cache import limit, make_room
 
 LOGITS, HASHES = "logits.safetensors", "files.json"  # in a step's folder `made`
 RESUME = "Resume the run: the step is done again, from the cache if possible."

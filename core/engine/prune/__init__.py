@@ -12,7 +12,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from core.comparison.controls import FROM_SCRATCH, RANDOM_PRUNING
+from core.controls import FROM_SCRATCH, RANDOM_PRUNING
 from core.engine.context import Context
 from core.engine.data import AUGMENTATIONS
 from core.engine.data.augment import CALLED, prepare

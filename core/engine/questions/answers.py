@@ -16,7 +16,6 @@ from onnxruntime.capi import onnxruntime_pybind11_state as runtime
 from pydantic import TypeAdapter
 from torch import Tensor
 
-from core.comparison.sides import Side, side
 from core.engine.data import Dataset, Split
 from core.engine.data.of_run import dataset_of
 from core.engine.measure.calibration import expected_calibration_error, reliability
@@ -32,6 +31,7 @@ from core.questions.answers import Answers, AnswersRequest
 from core.run_files.answers import BINS, About, Bin, Calibration, Scaling, kept_at
 from core.run_files.artifacts import AGAIN, read_artifact
 from core.run_files.bundle import PREDICTIONS
+from core.run_files.sides import Side, side
 from core.storage.sealed import read_kept, write_kept
 from core.workspace import Workspace
 

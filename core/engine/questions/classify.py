@@ -17,12 +17,12 @@ from core.engine.model import Preprocessing
 from core.engine.png import as_png, upright
 from core.errors import UserError
 from core.jobs import Job
-from core.own.uploads import drop, is_upload
 from core.points import Latency
 from core.questions.classify import MOST_POINTS, Answer, Answering, Classified, ClassifyRequest, Picture
 from core.run_files.artifacts import AGAIN
 from core.run_files.bundle import SAMPLES
 from core.workspace import Workspace
+from core.workspace_files.uploads import drop, is_upload
 
 DECODER = Decoder()  # one child that stays, as the worker does
 Networks = list[SavedModel | UserError]

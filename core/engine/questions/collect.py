@@ -17,11 +17,11 @@ from core.errors import UserError, shorten
 from core.files import make_folder, move, remove_tree, replacing, write_atomic
 from core.jobs import Job
 from core.lessons.diary import Diary
-from core.own.uploads import drop
 from core.questions.collect import Collected, CollectRequest, Refused, Taken
 from core.run_files.parcel import Packed
 from core.storage.sealed import Opened, seal, unseal
 from core.workspace import Workspace
+from core.workspace_files.uploads import drop
 
 MOST_FILES = 500
 MOST_OF_MANIFEST, MOST_OF_LESSON, MOST_OF_PAGE = 2**20, 2**20, 64 * 2**20  # bytes

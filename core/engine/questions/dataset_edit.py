@@ -8,9 +8,9 @@ from core.engine.data.imports.editing import edit_dataset
 from core.engine.questions.import_data import Telling
 from core.jobs import Job
 from core.own.dataset_edits import AddImages
-from core.own.uploads import drop
 from core.questions.dataset_edit import Edited, EditRequest
 from core.workspace import Workspace
+from core.workspace_files.uploads import drop
 
 
 def answer(request: EditRequest, job: Job) -> Edited:

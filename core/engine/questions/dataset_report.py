@@ -23,10 +23,10 @@ from core.errors import UserError, nearest
 from core.files import make_folder
 from core.jobs import Job
 from core.own.dataset_report import SAMPLES_SHOWN, Report
-from core.own.report_cache import kept_path, kept_picture, kept_report, key_of
 from core.questions.dataset_report import ReportRequest
 from core.storage.sealed import write_kept
 from core.workspace import Workspace
+from core.workspace_files.report_cache import kept_path, kept_picture, kept_report, key_of
 
 Tick = Callable[[str, int, int], None]
 

@@ -12,7 +12,6 @@ import torch
 from onnxruntime import InferenceSession
 from torch import Tensor
 
-from core.comparison.sides import Side, side
 from core.engine.data.dataset import draw, shuffled
 from core.engine.data.of_run import dataset_of, target_images, target_of
 from core.engine.data.selection import choose
@@ -27,6 +26,7 @@ from core.jobs import DOCUMENT, Job
 from core.questions.feature_map import LIMIT, FeatureMap, FeatureMapRequest
 from core.run_files.answers import kept_at
 from core.run_files.artifacts import read_artifact
+from core.run_files.sides import Side, side
 from core.storage.sealed import read_kept, write_kept
 from core.workspace import Workspace
 

@@ -9,9 +9,9 @@ from core.engine.context import CancelledError
 from core.engine.data import import_data
 from core.engine.data.imports.class_folders import Wishes
 from core.jobs import Job
-from core.own.uploads import drop
 from core.questions.import_data import Imported, ImportRequest
 from core.workspace import Workspace
+from core.workspace_files.uploads import drop
 
 INTERVAL = 0.2  # seconds between two progress reports
 

@@ -13,13 +13,13 @@ from core.engine.questions.import_data import Telling
 from core.errors import UserError, UserErrors
 from core.files import make_folder, replacing, safe_join
 from core.jobs import Job
-from core.own.uploads import drop
 from core.questions.import_run import ImportedRun, ImportRunRequest
 from core.recipe import stored_recipe
 from core.run_files.parcel import ARTIFACT, FORMAT, MANIFEST, SMALL, Packed, Parcel
 from core.runs import Run
 from core.storage.sealed import DamagedError, unseal
 from core.workspace import Workspace
+from core.workspace_files.uploads import drop
 
 MOST_OF_SMALL = 256 * 2**20  # bytes of a log; one of 10,000 epochs has 3 MB
 AGAIN = "Have the run sent again: condenser send RUN --to zip FILE."

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from core.comparison.sides import Side, sides
 from core.engine.data import prepare_numpy
 from core.engine.data.of_run import dataset_of
 from core.engine.measure.filters import pictures, removed
@@ -31,6 +30,7 @@ from core.questions.bundle import QUANTIZE
 from core.questions.layers import Filters, Layer, Layers, LayersRequest, Spent
 from core.questions.sensitivity import LIMIT
 from core.run_files.bundle import SAMPLES
+from core.run_files.sides import Side, sides
 from core.workspace import Workspace
 
 PROFILED = 1000.0  # milliseconds of runs in the profile

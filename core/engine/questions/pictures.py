@@ -12,10 +12,10 @@ from core.errors import UserError
 from core.files import make_folder
 from core.jobs import Job
 from core.questions.pictures import MOST, Pictures, PicturesRequest
-from core.run_files.pictures import kept_at, kept_picture
 from core.runs import Run
 from core.storage.sealed import write_kept
 from core.workspace import Workspace
+from core.workspace_files.pictures import kept_at, kept_picture
 
 
 def answer(request: PicturesRequest, job: Job) -> Pictures:

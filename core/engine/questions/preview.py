@@ -43,10 +43,10 @@ from core.engine.questions.estimate import (
 )
 from core.engine.threads import one_thread
 from core.engine.training.precision import bfloat16_of
-from core.hardware.runtimes import title
 from core.jobs import Job
 from core.questions.preview import Note, Preview, PreviewRequest, Row
 from core.recipe import Recipe, parse_recipe
+from core.runtimes import title
 from core.workspace import Workspace
 
 REMEMBERED = 12  # forecasts of steps: an unchanged step is not computed again

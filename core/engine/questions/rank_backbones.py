@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from scipy.stats import kendalltau, spearmanr
 from torch import Tensor
 
-from core.comparison.intervals import wilson
 from core.engine.backbones import find, load_backbone
 from core.engine.backbones.heads import head_layer
 from core.engine.context import Context, Progress
@@ -25,6 +24,7 @@ from core.engine.transfer.linear_probe import solve
 from core.errors import UserError
 from core.jobs import Job
 from core.questions.rank_backbones import Agreement, Ranking, RankRequest, Row
+from core.statistics.intervals import wilson
 
 L2 = 0.1  # one penalty for all probes, so that only the features differ
 NEIGHBOURS = 5

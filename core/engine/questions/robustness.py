@@ -11,7 +11,6 @@ import torch
 from onnxruntime import InferenceSession
 from pydantic import TypeAdapter
 
-from core.comparison.sides import Side, of_same_images, side
 from core.engine.context import CancelledError
 from core.engine.data import Split
 from core.engine.data.corruptions import corrupted
@@ -27,6 +26,7 @@ from core.jobs import Job
 from core.questions.corruptions import CORRUPTIONS, SEVERITIES
 from core.questions.robustness import Corrupted, Robustness, RobustnessRequest
 from core.run_files.answers import kept_at
+from core.run_files.sides import Side, of_same_images, side
 from core.storage.sealed import read_kept, write_kept
 from core.workspace import Workspace
 

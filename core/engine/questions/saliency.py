@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
-from core.comparison.sides import Side
 from core.engine.data import prepare_numpy
 from core.engine.data.of_run import dataset_of
 from core.engine.measure.rollout import Undefined, rollout_map, tokens_of_file
@@ -26,6 +25,7 @@ from core.jobs import Job
 from core.questions.bundle import QUANTIZE
 from core.questions.saliency import Look, Method, Saliency, SaliencyRequest, Why
 from core.run_files.bundle import PREDICTIONS, SAMPLES
+from core.run_files.sides import Side
 from core.workspace import Workspace
 
 SHOWN = 224  # pixels: smaller images are enlarged to about so many

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from core.comparison.controls import SOURCE_ONLY, english
 from core.comparison.gap import KEPT, KEPT_WITHIN
+from core.controls import SOURCE_ONLY, english
 from core.engine.backbones.blocks import blocks
 from core.engine.backbones.features import observe
 from core.engine.context import Context

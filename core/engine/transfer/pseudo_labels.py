@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import torch
 
-from core.comparison.controls import LABELS_ALONE, english
+from core.controls import LABELS_ALONE, english
 from core.engine.context import Context
 from core.engine.data.selection import choose, join
 from core.engine.forecast import Workload

@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from core.comparison.controls import SOURCE_ONLY, english
+from core.controls import SOURCE_ONLY, english
 from core.engine.backbones.heads import head_layer
 from core.engine.context import Context
 from core.engine.export.graph import no_linear_head

@@ -12,10 +12,10 @@ from core.classroom.learners import Class
 from core.classroom.limits import Limits, charge_upload, set_limits
 from core.classroom.tokens import fresh, keep
 from core.commands.terminal import findings
+from core.integrity.damage import Condition
+from core.integrity.verify import verify
 from core.lessons.diary import Prediction, read_diary, write_diary
 from core.runs import Run
-from core.storage.damage import Condition
-from core.storage.verify import verify
 from core.workspace import Workspace
 
 Harm = Callable[[Path], object]

@@ -14,7 +14,6 @@ from core.classroom.limits import Limits, limits, minutes, set_limits, usage
 from core.classroom.overview import everybody, stop_all
 from core.errors import UserError
 from core.own.dataset_edits import AddImages
-from core.own.uploads import keep_file
 from core.processes.supervisor import Supervisor
 from core.processes.workers import ensure_supervisor, stop_supervisor, supervisor
 from core.questions.dataset_edit import EditRequest
@@ -22,6 +21,7 @@ from core.questions.import_data import ImportRequest
 from core.runs import Run, Status
 from core.search.store import create, search_ids
 from core.workspace import Workspace
+from core.workspace_files.uploads import keep_file
 from tests.core.processes.test_supervisor import QUICK, let_go, turn_until
 from tests.core.processes.test_workers import FAKE, recipe
 from tests.dashboard.test_search_page import asked

@@ -20,18 +20,18 @@ from core.classroom.hand_in import FORMAT, MANIFEST, MOST_RUNS, PAGE, discard, h
 from core.classroom.learners import Class, card
 from core.classroom.overview import copies, everybody
 from core.classroom.places import corners
-from core.comparison.sides import sides
 from core.engine.questions.answers import answer as measure
 from core.engine.questions.collect import answer
 from core.errors import UserError
 from core.events import Measured
+from core.integrity.verify import of_whole_run
 from core.lessons.titles import titled
 from core.questions.answers import AnswersRequest
 from core.questions.collect import Collected, CollectRequest
 from core.run_files import parcel
+from core.run_files.sides import sides
 from core.runs import Run
 from core.storage.sealed import seal, unseal
-from core.storage.verify import of_whole_run
 from core.workspace import Workspace
 from dashboard.classroom.again import check
 

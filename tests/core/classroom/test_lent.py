@@ -16,14 +16,14 @@ from core.engine.data import load_dataset
 from core.engine.data.imports.editing import edit_dataset
 from core.engine.data.imports.images import checked_name, import_images
 from core.errors import UserError
+from core.integrity.verify import verify
 from core.own import added_backbones
 from core.own.dataset_edits import AddImages, LeaveOut, MergeClasses, Rename, RenameClass, Resplit
-from core.own.dataset_trash import delete_dataset
 from core.own.datasets import imported_datasets
 from core.own.models import new_name
-from core.storage.cache import cached
-from core.storage.verify import verify
 from core.workspace import Workspace
+from core.workspace_files.cache import cached
+from core.workspace_files.dataset_trash import delete_dataset
 from tests.core.own.test_models import kept
 
 RECIPE = """

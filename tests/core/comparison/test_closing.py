@@ -13,16 +13,16 @@ import pytest
 from scipy import stats
 
 from core.catalog import load_catalog
-from core.comparison.chance import Chance
 from core.comparison.closing import Closing, Shortfall, closing
 from core.comparison.closing_words import ENGLISH, PHRASES, brief, english, lines, reason, sentence
-from core.comparison.controls import RANDOM_PRUNING, WITHOUT_TEACHER
 from core.comparison.difference import Paired
 from core.comparison.gap import KEPT, KEPT_WITHIN
+from core.controls import RANDOM_PRUNING, WITHOUT_TEACHER
 from core.events import Measured, RunFailed, RunFinished, RunStarted
 from core.points import Latency, Point
 from core.runs import Run
 from core.state import RunState, Status, fold
+from core.statistics.chance import Chance
 
 SAMPLES = sorted((Path(__file__).resolve().parents[3] / "assets" / "samples").iterdir())
 MADE = 40 - len(SAMPLES)

@@ -9,13 +9,13 @@ import pytest
 from scipy.stats import t, ttest_1samp
 
 from core.commands.terminal import gap_line
-from core.comparison.controls import RANDOM_PRUNING, WITHOUT_TEACHER
 from core.comparison.difference import Paired, difference
 from core.comparison.gap import KEPT, gap_recovered, in_run, judged, no_share
-from core.comparison.intervals import STUDENT, student
+from core.controls import RANDOM_PRUNING, WITHOUT_TEACHER
 from core.events import Measured, Role
 from core.points import Point
 from core.state import fold
+from core.statistics.intervals import STUDENT, student
 
 
 def measured(role: Role, seed: int, step: int, accuracy: float, control: str | None = None) -> Measured:

@@ -8,8 +8,8 @@ import pytest
 
 from core.comparison.closing import closing
 from core.comparison.closing_words import sentence
-from core.comparison.controls import WITHOUT_TEACHER
 from core.comparison.speed import Conditions, Speed, conditions, in_turns, speed, unlike
+from core.controls import WITHOUT_TEACHER
 from core.points import Latency, Point
 from core.run_files.samples import samples
 from core.state import Status

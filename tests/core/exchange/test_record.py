@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from core.comparison.chance import Chance
 from core.errors import UserError
 from core.events import DataLoaded, Measured, Progress, RunFinished, RunStarted, StepStarted
 from core.exchange.record import record
 from core.points import Point
 from core.run_files import run_table
 from core.runs import Run
+from core.statistics.chance import Chance
 from core.workspace import Workspace
 
 HASH = "ab" * 32

@@ -12,9 +12,9 @@ import pytest
 from core.events import Measured, RunFinished, RunStarted
 from core.points import Point
 from core.run_files.ledger import ENOUGH, Ledger
-from core.run_files.summary import Notes
 from core.runs import Run
 from core.storage.sealed import seal, unseal
+from core.summary import Notes
 from core.workspace import Workspace
 from tests.core.processes.test_workers import recipe
 

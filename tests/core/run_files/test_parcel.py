@@ -16,12 +16,12 @@ import pytest
 
 from core.engine.questions.import_run import answer
 from core.errors import UserError
+from core.integrity.verify import of_whole_run
 from core.jobs import Job
 from core.questions.import_run import ImportRunRequest
 from core.run_files import parcel, run_table
 from core.runs import Run
 from core.storage.sealed import seal, unseal
-from core.storage.verify import of_whole_run
 from core.workspace import Workspace
 
 Files = dict[str, bytes]

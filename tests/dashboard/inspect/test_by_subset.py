@@ -7,10 +7,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from core.comparison.intervals import wilson
-from core.comparison.sides import sides
 from core.jobs import Job
 from core.questions.traits import Traits, TraitsRequest
+from core.run_files.sides import sides
+from core.statistics.intervals import wilson
 from core.workspace import Workspace
 from dashboard.inspect import evidence
 from dashboard.inspect.by_subset import parts, shares

@@ -6,13 +6,13 @@ import base64
 
 import pytest
 
-from core.comparison.sides import sides
 from core.files import make_folder
 from core.jobs import Job
 from core.questions.feature_map import FeatureMap, FeatureMapRequest
-from core.run_files.pictures import kept_at
+from core.run_files.sides import sides
 from core.storage.sealed import write_kept
 from core.workspace import Workspace
+from core.workspace_files.pictures import kept_at
 from dashboard.charts import feature_map as chart
 from dashboard.inspect import evidence
 from dashboard.inspect.choice import Choice

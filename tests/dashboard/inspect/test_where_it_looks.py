@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.comparison.sides import Side
 from core.points import Point
 from core.questions.saliency import Look, Saliency
+from core.run_files.sides import Side
 from core.runs import Run
 from tests.dashboard.inspect.test_layers_view import PNG
 

@@ -13,13 +13,13 @@ from core.engine.data.imports.editing import edit_dataset
 from core.engine.questions.preview import preview
 from core.errors import UserError
 from core.own.dataset_edits import AddImages
-from core.own.dataset_trash import delete_dataset
 from core.points import Point
 from core.questions.preview import Preview
 from core.recipe import parse_recipe
 from core.runs import Run
 from core.storage.sealed import file_hash
 from core.workspace import Workspace
+from core.workspace_files.dataset_trash import delete_dataset
 from tests.core.engine.pipeline.forked import Engine
 from tests.videos import clip
 

@@ -16,7 +16,6 @@ from PIL import Image
 from scipy.special import softmax
 from sklearn.datasets import load_digits
 
-from core.comparison.sides import Side, parent, side, sides
 from core.engine.backbones import find
 from core.engine.data import Dataset, load_dataset, prepare_numpy
 from core.engine.data.of_run import dataset_of
@@ -25,17 +24,18 @@ from core.engine.questions import answers as module
 from core.engine.questions.answer import answer
 from core.engine.questions.feature_map import of_target
 from core.errors import UserError
+from core.integrity.damage import Condition
+from core.integrity.verify import of_whole_run
 from core.questions.answers import Answers, AnswersRequest
 from core.questions.pictures import PicturesRequest
 from core.run_files.answers import ABOUT, kept_at
 from core.run_files.bundle import PREDICTIONS
-from core.run_files.pictures import kept_at as picture_at
-from core.run_files.pictures import kept_picture
+from core.run_files.sides import Side, parent, side, sides
 from core.runs import Run
-from core.storage.damage import Condition
 from core.storage.sealed import read_kept
-from core.storage.verify import of_whole_run
 from core.workspace import Workspace
+from core.workspace_files.pictures import kept_at as picture_at
+from core.workspace_files.pictures import kept_picture
 
 
 @pytest.fixture

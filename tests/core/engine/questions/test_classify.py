@@ -21,12 +21,12 @@ from core.engine.questions.answer import answer
 from core.errors import UserError
 from core.files import remove_tree
 from core.jobs import Job
-from core.own.uploads import keep_files
 from core.questions.classify import MOST_POINTS, Classified, ClassifyRequest
 from core.questions.classify_many import ClassifyManyRequest
 from core.run_files.bundle import write_bundle
 from core.runs import Run
 from core.workspace import Workspace
+from core.workspace_files.uploads import keep_files
 from tests.core.engine.data.imports.test_images import encoded
 
 

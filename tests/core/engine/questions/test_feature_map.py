@@ -12,7 +12,6 @@ import pytest
 from onnx import numpy_helper
 from sklearn.decomposition import PCA
 
-from core.comparison.sides import side
 from core.engine.data import Dataset
 from core.engine.measure.features_in_plane import flat, neighbours, principal
 from core.engine.measure.runtime import open_session, predict, prepared_as_bundled
@@ -20,6 +19,7 @@ from core.engine.model import Preprocessing
 from core.engine.questions import feature_map as engine
 from core.engine.questions.answers import read_card
 from core.questions.feature_map import LIMIT, FeatureMap, FeatureMapRequest, Plane
+from core.run_files.sides import side
 from core.runs import Run
 from core.workspace import Workspace
 

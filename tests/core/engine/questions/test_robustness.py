@@ -10,7 +10,6 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from core.comparison.sides import Side, side
 from core.engine.data import Dataset, Split, prepare_numpy
 from core.engine.data.corruptions import corrupted
 from core.engine.model import Preprocessing
@@ -20,6 +19,7 @@ from core.errors import UserError
 from core.events import Measured
 from core.questions.corruptions import CORRUPTIONS, SEVERITIES
 from core.questions.robustness import Robustness, RobustnessRequest
+from core.run_files.sides import Side, side
 from core.runs import Run
 from core.workspace import Workspace
 

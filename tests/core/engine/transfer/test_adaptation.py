@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from core.comparison.controls import SOURCE_ONLY
+from core.controls import SOURCE_ONLY
 from core.engine import build
 from core.engine.context import CancelledError, Context
 from core.engine.data import Dataset, Split, Unlabelled, few_labels, load_dataset, matched

@@ -24,11 +24,11 @@ from core.engine.model import Model
 from core.engine.model_file import load_model
 from core.engine.pipeline.run import run_recipe
 from core.errors import UserError, UserErrors
+from core.integrity.verify import verify
 from core.questions.import_network import ImportNetworkRequest
 from core.recipe import parse_recipe
 from core.rules.keep import keep_faults
 from core.runs import Run
-from core.storage.verify import verify
 from core.workspace import Workspace
 from tests.core.engine.backbones.trained import MEAN, SIDE, STD, save_wrapped, trained, wrappings
 

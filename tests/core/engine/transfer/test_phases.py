@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from core.comparison.controls import LABELS_ALONE, english
+from core.controls import LABELS_ALONE, english
 from core.engine import build
 from core.engine.backbones.blocks import blocks
 from core.engine.context import CancelledError, Context

@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
-from core.comparison.controls import SOURCE_ONLY
+from core.controls import SOURCE_ONLY
 from core.engine.backbones.heads import head_layer
 from core.engine.context import Context
 from core.engine.data import Dataset, Unlabelled, few_labels, load_dataset, matched

@@ -14,8 +14,8 @@ from core.engine.data.imports.texts import import_data
 from core.engine.questions.dataset_report import dataset_report, dataset_samples
 from core.errors import UserError
 from core.own.dataset_report import Report
-from core.own.report_cache import kept_picture, kept_report
 from core.workspace import Workspace
+from core.workspace_files.report_cache import kept_picture, kept_report
 from tests.photos import make_photos
 
 

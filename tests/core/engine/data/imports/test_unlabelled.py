@@ -17,9 +17,9 @@ from core.engine.data.imports.inspection import inspect
 from core.engine.data.target import matched
 from core.errors import UserError
 from core.own.dataset_edits import AddImages, LeaveOut, MoveImages, Rename, RenameClass, Resplit, Revert
-from core.own.dataset_trash import delete_dataset, restore_dataset
 from core.own.datasets import imported_datasets
 from core.workspace import Workspace
+from core.workspace_files.dataset_trash import delete_dataset, restore_dataset
 
 
 def drawn(folder: Path, names: list[str], first: int = 0, size: int = 12) -> Path:

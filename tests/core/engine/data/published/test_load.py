@@ -26,8 +26,8 @@ from core.engine.data.published.readers import EMNIST
 from core.engine.data.published.unpack import unpack
 from core.engine.data.sets import known_datasets
 from core.errors import UserError
-from core.storage.damage import Condition
-from core.storage.verify import of_published
+from core.integrity.damage import Condition
+from core.integrity.verify import of_published
 
 RNG = np.random.default_rng(0)
 Served = dict[str, bytes]

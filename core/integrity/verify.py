@@ -15,18 +15,8 @@ from core.classroom.checks import in_corner, of_class
 from core.classroom.hand_in import lessons_of
 from core.classroom.places import corners
 from core.errors import UserError
-from core.own.added_backbones import added_files, is_added
-from core.own.datasets import CARD, UNPACKED, home_of, is_dataset
-from core.own.models import CARD as NETWORK_CARD
-from core.own.models import WEIGHTS, damaged_networks, network_home
-from core.run_files.answers import FOLDER as ANSWERS
-from core.runs import Run
-from core.search.specification import Specification
-from core.search.store import FOLDER as SEARCHES
-from core.search.store import search_ids
-from core.search.trial import Progress
-from core.storage.damage import RESULT, Condition, Finding, of_run
-from core.storage.file_checks import (
+from core.integrity.damage import RESULT, Condition, Finding, of_run
+from core.integrity.file_checks import (
     document,
     files,
     fits,
@@ -39,6 +29,16 @@ from core.storage.file_checks import (
     misplaced,
     under,
 )
+from core.own.added_backbones import added_files, is_added
+from core.own.datasets import CARD, UNPACKED, home_of, is_dataset
+from core.own.models import CARD as NETWORK_CARD
+from core.own.models import WEIGHTS, damaged_networks, network_home
+from core.run_files.answers import FOLDER as ANSWERS
+from core.runs import Run
+from core.search.specification import Specification
+from core.search.store import FOLDER as SEARCHES
+from core.search.store import search_ids
+from core.search.trial import Progress
 from core.storage.sealed import file_hash, read_sealed, unseal
 from core.storage.tensors import has_whole_content
 from core.workspace import Workspace

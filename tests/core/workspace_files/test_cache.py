@@ -11,9 +11,9 @@ import pytest
 
 from core.cli import main
 from core.errors import UserError
-from core.storage import cache
 from core.storage.sealed import read_kept, write_kept
 from core.workspace import Workspace
+from core.workspace_files import cache
 
 MEGABYTE = 10**6
 

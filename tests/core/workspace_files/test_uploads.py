@@ -12,8 +12,8 @@ import pytest
 
 from core.errors import UserError
 from core.files import Failpoint, breaking
-from core.own import uploads
 from core.workspace import Workspace
+from core.workspace_files import uploads
 
 NAMES = ("../../etc/passwd", "/etc/x", "a\\b.png", "<img onerror=1>/1.png", "\u202egnp.1/x.png", "🐱/1.png", "a" * 300)
 

@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import binomtest
 from sklearn import metrics
 
-from core.comparison.confusion import balanced_accuracy, by_class, confusion, macro_f1, worst_class
+from core.statistics.confusion import balanced_accuracy, by_class, confusion, macro_f1, worst_class
 
 Case = tuple[list[int], list[int], int]
 RANDOM = np.random.default_rng(4)

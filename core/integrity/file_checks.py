@@ -11,8 +11,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from core.integrity.damage import Condition, Finding
 from core.processes.workers import IDENTITY_FILES, read_identity
-from core.storage.damage import Condition, Finding
 from core.storage.sealed import DamagedError, file_hash, open_document, read_sealed
 from core.storage.tensors import is_finite
 

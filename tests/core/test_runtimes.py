@@ -14,11 +14,11 @@ from rich.console import Console
 from core.cli import main
 from core.commands.terminal import points_table
 from core.events import Measured, RunFinished, RunStarted
-from core.hardware.runtimes import title
 from core.points import InRuntime, Latency, Point
 from core.run_files import run_table
 from core.run_files.bundle import _measured
 from core.runs import Run
+from core.runtimes import title
 from core.workspace import Workspace
 
 RECIPE = """

@@ -7,8 +7,8 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from core.events import AnyEvent, ArtifactSaved, Measured
-from core.run_files.summary import RunSummary
 from core.state import RunState, Status, place
+from core.summary import RunSummary
 
 LOG_LOST = (
     "Its log, events.jsonl, is missing, and the measurements with it. Resume the run: models that it had trained are "

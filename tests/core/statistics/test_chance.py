@@ -13,13 +13,13 @@ from rich.console import Console
 
 from core.commands.runs import run_line
 from core.commands.terminal import point_line, points_table
-from core.comparison.chance import Chance, assumed
 from core.engine.data import Dataset, Split, Target, Unlabelled, chance_of, load_dataset
 from core.events import DataLoaded, Measured, RunFinished, RunStarted
 from core.points import Point
 from core.run_files.bundle import model_card
 from core.run_files.samples import samples
 from core.runs import Run
+from core.statistics.chance import Chance, assumed
 from core.workspace import Workspace
 
 RECIPE = """

@@ -25,16 +25,16 @@ from core.engine.model_file import load_model
 from core.engine.pipeline.run import run_recipe
 from core.errors import UserError
 from core.events import Event, Measured, RunInterrupted
+from core.integrity.damage import Condition, of_run
+from core.integrity.verify import of_whole_run, verify
 from core.own import added_backbones
 from core.own.datasets import imported_datasets
 from core.processes.workers import IDENTITY_FILES, identity, read_identity
 from core.run_files.bundle import write_bundle
-from core.run_files.summary import Notes
 from core.runs import Run
 from core.state import Status
-from core.storage.damage import Condition, of_run
 from core.storage.tensors import has_whole_content
-from core.storage.verify import of_whole_run, verify
+from core.summary import Notes
 from core.workspace import Workspace
 from dashboard.tradeoffs import answers
 

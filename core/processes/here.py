@@ -13,9 +13,9 @@ from core.catalog import Catalog, load_catalog
 from core.cluster.setting import cluster_of
 from core.errors import UserError, UserErrors
 from core.hardware.machine import bfloat16_units, devices, gpus, lacks, machine, missing_package, no_device
-from core.hardware.runtimes import INSTALLED, ONNXRUNTIME, OPENVINO, title
 from core.recipe import Recipe
 from core.runs import Run
+from core.runtimes import INSTALLED, ONNXRUNTIME, OPENVINO, title
 from core.text.formatting import Amount
 from core.workspace import Workspace
 

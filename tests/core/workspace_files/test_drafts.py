@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from core.errors import UserError
-from core.own import drafts
-from core.own.drafts import Document, new_draft_id, newest_draft, read_draft, write_draft
 from core.workspace import Workspace
+from core.workspace_files import drafts
+from core.workspace_files.drafts import Document, new_draft_id, newest_draft, read_draft, write_draft
 
 DRAFT: Document = {"recipe": {"name": "é 模型", "labels": 300}, "past": []}
 

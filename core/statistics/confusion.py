@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from core.comparison.intervals import wilson
+from core.statistics.intervals import wilson
 
 Matrix = tuple[tuple[int, ...], ...]
 

@@ -6,8 +6,8 @@ from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from core.hardware.runtimes import TITLES
 from core.points import Point
+from core.runtimes import TITLES
 from core.state import Status
 
 IMMUTABLE = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from core.run_files.summary import Notes, RunSummary
 from core.runs import Run
 from core.state import RunState
 from core.storage.sealed import read_sealed
+from core.summary import Notes, RunSummary
 
 
 class Condition(StrEnum):

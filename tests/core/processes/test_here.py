@@ -12,7 +12,8 @@ from core.cluster.setting import set_cluster
 from core.engine.context import choose_device
 from core.engine.method import build
 from core.errors import UserError, UserErrors
-from core.hardware import here, machine
+from core.hardware import machine
+from core.processes import here
 from core.recipe import Recipe, parse_recipe
 from core.workspace import Workspace
 

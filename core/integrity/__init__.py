@@ -1,0 +1,1 @@
+"""Stored files checked again: each against its hash, a whole run, a whole workspace."""

@@ -1,0 +1,1 @@
+"""Statistics of measured accuracies: chance, intervals, what a confusion matrix adds up to."""
