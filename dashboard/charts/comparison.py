@@ -19,6 +19,7 @@ from dashboard.charts.points import FIRST_SEED
 METHOD = "method"
 CONTROL = "control"
 RECIPE = -1  # in place of a step's number, for the knobs of the recipe itself
+AND = ", "  # between words of a file, whatever the language
 IMAGES = ("dataset", "version")  # an accuracy holds for these only
 CONDITIONS = Conditions._fields  # a latency holds for these only
 OF_SPEED = ("id", "sample", "asked", "turns", "p50", "p95", "apart", "noisy", *CONDITIONS)  # what `speed` reads
@@ -204,13 +205,14 @@ def deltas(points: pd.DataFrame, baseline: Row[Any], judge: Judge = on_test) -> 
 def _rests_on(test: Difference | None) -> str:
     if test is None:
         return ""
-    return f"{test.basis or 'not judged'}{', first seed' if test.first_seed else ''}"
+    return f"{test.basis or 'not judged'}{f'{AND}first seed' if test.first_seed else ''}"
 
 
 def _timed_by(found: Speed | None) -> str:
     if found is None:
         return ""
-    return found.basis or ": ".join(filter(None, (found.withheld, ", ".join(found.unlike))))
+    of_what = f"{found.withheld}: {AND.join(found.unlike)}" if found.unlike else found.withheld
+    return found.basis or of_what
 
 
 def _more(found: Speed | None) -> float:

@@ -47,7 +47,7 @@ class Labels:
     control: str
     hover: str
     chance: str = " (not proven better than chance)"  # said behind the accuracy of a point
-    kind: Callable[[Conditions, tuple[str, ...]], str] = lambda found, names: ", ".join(
+    kind: Callable[[Conditions, tuple[str, ...]], str] = lambda found, names: " · ".join(
         str(getattr(found, name)) for name in names if getattr(found, name)
     )  # those of a latency's conditions that differ from others'
 

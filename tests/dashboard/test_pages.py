@@ -231,7 +231,7 @@ def test_a_broken_recipe_and_a_damaged_log_still_show(workspace: Workspace) -> N
     (run.folder / "notes.json").write_bytes(b"")
     run.events.unlink()
     app = shown("live", run=run.id)
-    assert "events.jsonl, is missing" in text(app)
+    assert "This run's log is missing or empty." in text(app)
     assert "notes.json is damaged" in text(app)
     run.result.write_bytes(run.result.read_bytes()[:-1])
     for page in PAGES:

@@ -205,7 +205,7 @@ def test_the_teacher_renames_takes_out_and_puts_back_a_learner(
     app.selectbox(key="class_choose").select_index(1).run()
     app.button(key="class_remove_do").click().run()
     assert not app.exception
-    told = {"en": "Bob (taken out)", "zh": "Bob (已移出)"}[language]
+    told = {"en": "Bob (taken out)", "zh": "Bob（已移出）"}[language]
     assert told in app.selectbox(key="class_choose").options, "their runs stay"
     app.selectbox(key="class_choose").select(told).run()
     assert not app.exception
