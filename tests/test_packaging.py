@@ -230,6 +230,7 @@ def texts(port: int, page: str) -> list[str]:
                 return drawn
 
 
+@pytest.mark.thorough
 def test_the_syntax_is_that_of_the_oldest_python_we_promise(tracked: list[str]) -> None:
     for name in tracked:
         if name.endswith(".py"):

@@ -70,6 +70,7 @@ def test_there_is_something_to_run() -> None:
     assert len(blocks("toml")) == 2
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("sentence", SENTENCES)
 def test_a_command_in_a_sentence_exists(sentence: str, tmp_path: Path) -> None:
     """With its words in capitals left out, its help knows every flag that the sentence names."""

@@ -217,6 +217,7 @@ def test_a_spare_that_hangs_at_its_start_is_ended_and_told(workspace: Workspace)
     assert (run.state().error or {})["code"] == "worker_failed"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", ["enospc", "eio"])
 def test_a_few_faults_of_the_supervisors_disk_strand_nothing(tmp_path: Path, kind: str) -> None:
     operations = faults(tmp_path, kind, step=31)

@@ -286,6 +286,7 @@ def life(workspace: Workspace) -> None:
     workspace.runs()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "kind", ["torn", "enospc", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("kill", "eio", "erofs"))]
 )

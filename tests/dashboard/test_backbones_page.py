@@ -113,6 +113,7 @@ def test_a_filter_a_choice_and_the_way_into_design(workspace: Workspace) -> None
     calm(app)
 
 
+@pytest.mark.thorough
 def test_a_time_is_measured_here_and_kept(workspace: Workspace) -> None:
     app = shown("backbones")
     app.text_input(key="backbones_text").set_value("resnet8").run()
@@ -126,6 +127,7 @@ def test_a_time_is_measured_here_and_kept(workspace: Workspace) -> None:
     assert row["Time here (ms)"] == pytest.approx(found.p50, abs=0.01)
 
 
+@pytest.mark.thorough
 def test_ranking_on_the_page_gives_the_command_s_rows(workspace: Workspace) -> None:
     app = shown("backbones")
     app.selectbox(key="backbones_rank_data").set_value("digits")

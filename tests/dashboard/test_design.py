@@ -209,6 +209,7 @@ def test_a_target_is_chosen_beside_the_data_set_and_asked_for_where_it_is_needed
     assert "no class of “Dataset” = glyphs" in told(page).replace("\\", "")
 
 
+@pytest.mark.thorough
 def test_every_method_of_the_catalog_is_shown_whole(page: AppTest) -> None:
     """A card for each method with all its options: what the engine adds appears without an edit."""
     for stage, menu in load_catalog().methods.items():
@@ -362,6 +363,7 @@ def test_every_step_removed(page: AppTest) -> None:
 # presets
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["quick", "smallest", "fastest"])
 def test_a_preset_is_applied_and_says_what_it_changed(page: AppTest, name: str) -> None:
     page.run()
@@ -594,6 +596,7 @@ draft_state.edit(lambda now: draft.remove_step(now, 1), {old})
 # in a browser
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("attended")
 def test_a_quick_hand_sets_only_what_it_sets(site: Site, watched: Watched) -> None:
     """Presses that come while the page is drawn again must not bring back the earlier values of other fields."""
@@ -642,6 +645,7 @@ def test_the_drawing_follows_the_knob(page: AppTest, monkeypatch: pytest.MonkeyP
     assert effects.drawable(Step("prune", "l1"))
 
 
+@pytest.mark.thorough
 def test_every_knob_without_an_example_says_why(page: AppTest) -> None:
     """Each distillation, pruning and quantization with options has a sentence: an example with numbers, or a reason."""
     for stage in ("distill", "prune", "quantize"):
@@ -685,6 +689,7 @@ def test_mistakes_of_a_recipe_file_are_shown_at_their_fields(page: AppTest) -> N
     assert not page.button(key="design_start").disabled
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -52,6 +52,7 @@ def scroll(page: Page, to: float) -> None:
     page.wait_for_timeout(100)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("width", "height"), SIZES, ids=str)
 def test_start_and_its_cost_stay_in_sight(site: Site, chromium: Browser, width: int, height: int) -> None:
     with opened(site, chromium, width, height) as page:
@@ -74,6 +75,7 @@ def test_start_and_its_cost_stay_in_sight(site: Site, chromium: Browser, width: 
         assert main.evaluate("node => node.scrollWidth - node.clientWidth") <= 0, "it scrolls sideways"
 
 
+@pytest.mark.thorough
 def test_nothing_ends_below_the_bar(site: Site, chromium: Browser) -> None:
     with opened(site, chromium, 420, 700) as page:
         scroll(page, 1)
@@ -84,6 +86,7 @@ def test_nothing_ends_below_the_bar(site: Site, chromium: Browser) -> None:
         assert note["y"] + note["height"] <= bar["y"], "the page's last words can be read"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("width", "height"), [(1280, 900), pytest.param(420, 900, marks=pytest.mark.slow)], ids=str)
 def test_the_key_starts_one_run_from_anywhere(site: Site, chromium: Browser, width: int, height: int) -> None:
     with opened(site, chromium, width, height) as page:

@@ -58,6 +58,7 @@ def select(page: Page, label: str, choice: str) -> None:
     wait_until_drawn(page)
 
 
+@pytest.mark.thorough
 def test_samples_are_explored_before_any_run(site: Site, watched: Watched, chromium: Browser) -> None:
     page = watched.page
     open_page(site, page)
@@ -90,6 +91,7 @@ def test_samples_are_explored_before_any_run(site: Site, watched: Watched, chrom
     watched.is_clean()
 
 
+@pytest.mark.thorough
 def test_the_chart_node_stays_when_axes_change(site: Site, watched: Watched) -> None:
     page = watched.page
     open_page(site, page, "?samples=true")
@@ -100,6 +102,7 @@ def test_the_chart_node_stays_when_axes_change(site: Site, watched: Watched) -> 
     watched.is_clean()
 
 
+@pytest.mark.thorough
 def test_the_data_and_the_picture_can_be_taken_away(site: Site, watched: Watched, tmp_path: Path) -> None:
     page = watched.page
     open_page(site, page)
@@ -132,6 +135,7 @@ def test_the_data_and_the_picture_can_be_taken_away(site: Site, watched: Watched
     watched.is_clean()
 
 
+@pytest.mark.thorough
 def test_a_mark_tells_its_figures_and_the_beaten_are_dimmed(site: Site, watched: Watched) -> None:
     page = watched.page
     open_page(site, page, "?samples=1")
@@ -151,6 +155,7 @@ def test_a_mark_tells_its_figures_and_the_beaten_are_dimmed(site: Site, watched:
     watched.is_clean()
 
 
+@pytest.mark.thorough
 def test_a_deleted_run_comes_back_and_escape_closes(site: Site, watched: Watched) -> None:
     page, run = watched.page, make(site.workspace, RunFinished())
     open_page(site, page, f"?sel={run.id}:0")
@@ -173,6 +178,7 @@ TABLE = ".st-key-tradeoffs_table"
 ROW, HEAD = 35, 35  # pixels of the table
 
 
+@pytest.mark.thorough
 def test_ticking_four_rows_selects_four_and_no_row_moves(site: Site, watched: Watched) -> None:
     page = watched.page
     open_page(site, page, "?samples=1")
@@ -190,6 +196,7 @@ def test_ticking_four_rows_selects_four_and_no_row_moves(site: Site, watched: Wa
     watched.is_clean()
 
 
+@pytest.mark.thorough
 def test_a_chart_is_a_named_group_whose_buttons_are_reached(site: Site, watched: Watched) -> None:
     page = watched.page
     open_page(site, page, "?samples=1")

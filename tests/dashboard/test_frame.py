@@ -54,6 +54,7 @@ def visit(site: Site, page: Page, name: str) -> None:
         page.wait_for_selector(".live-plot[data-drawn]")
 
 
+@pytest.mark.thorough
 def test_the_name_is_in_the_navigation_and_in_every_title(furnished: Site, watched: Watched) -> None:
     page = watched.page
     for name in PAGES:
@@ -65,6 +66,7 @@ def test_the_name_is_in_the_navigation_and_in_every_title(furnished: Site, watch
     watched.is_clean()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_what_has_the_focus_wears_a_ring(furnished: Site, chromium: Browser, theme: Any) -> None:
     """At least 2 px, of a contrast of 3 or more with the page."""
@@ -97,6 +99,7 @@ def test_live_has_no_second_stop(furnished: Site, watched: Watched) -> None:
     furnished.workspace.cancel(run.id)
 
 
+@pytest.mark.thorough
 def test_a_charts_buttons_are_in_reach(furnished: Site, watched: Watched) -> None:
     """The chart is a group with words; in it are buttons with names, which keys press; the drawing is hidden."""
     page = watched.page

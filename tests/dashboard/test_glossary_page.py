@@ -184,6 +184,7 @@ def heads(app: AppTest) -> list[str]:
 # in a browser
 
 
+@pytest.mark.thorough
 def test_a_link_is_followed_in_the_same_session_and_brings_its_term_into_view(site: Site, watched: Watched) -> None:
     page = watched.page
     page.goto(site.at("design?lang=en"))

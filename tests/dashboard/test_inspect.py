@@ -100,6 +100,7 @@ def test_it_opens_on_the_last_point_beside_its_parent(workspace: Workspace) -> N
     assert "p = 0.62" in told
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_every_view_is_drawn(workspace: Workspace, view: str, language: str) -> None:

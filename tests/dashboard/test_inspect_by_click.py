@@ -36,6 +36,7 @@ def click(page: Page, row: int, column: int, classes: int = 3) -> None:
     page.mouse.click(x, y)
 
 
+@pytest.mark.thorough
 def test_a_click_on_a_cell_shows_its_images(inspected: Site, watched: Watched) -> None:
     page = watched.page
     page.goto(inspected.at(f"inspect?run={inspected.workspace.run_ids()[0]}"))
@@ -53,6 +54,7 @@ def test_a_click_on_a_cell_shows_its_images(inspected: Site, watched: Watched) -
     watched.is_clean()
 
 
+@pytest.mark.thorough
 def test_from_trade_offs_to_inspect(inspected: Site, watched: Watched) -> None:
     page, run = watched.page, inspected.workspace.run_ids()[0]
     page.goto(inspected.at(f"tradeoffs?sel={run}:1"))

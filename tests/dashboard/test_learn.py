@@ -74,6 +74,7 @@ def finish(store: Workspace, run_id: str, accuracy: float) -> None:
     run.emit(RunFinished())
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_every_lesson_is_listed_and_opens_without_an_answer_in_it(store: Workspace, language: str) -> None:
     listed = text(shown("learn", language))

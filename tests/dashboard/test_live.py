@@ -147,6 +147,7 @@ def waits(run: Run, draws: list[list[float]]) -> NDArray[np.float64]:
     return np.array([next(at for at, newest in shown if newest >= moment) - moment for moment in written])
 
 
+@pytest.mark.thorough
 def test_the_line_above_says_where_the_run_is(site: Site, watched: Watched, engine: Engine) -> None:
     open_live(site, watched.page, engine.run)
     told = watched.page.locator(".st-key-where").inner_text()
@@ -154,6 +155,7 @@ def test_the_line_above_says_where_the_run_is(site: Site, watched: Watched, engi
         assert part in told, told
 
 
+@pytest.mark.thorough
 def test_smoothing_leaves_the_raw_lines_faintly_there(site: Site, watched: Watched, engine: Engine) -> None:
     page = watched.page
     open_live(site, page, engine.run)
@@ -169,6 +171,7 @@ def test_smoothing_leaves_the_raw_lines_faintly_there(site: Site, watched: Watch
     watched.is_clean()
 
 
+@pytest.mark.thorough
 def test_reloading_attaches_again(site: Site, watched: Watched, engine: Engine) -> None:
     open_live(site, watched.page, engine.run)
     watched.page.reload()
@@ -185,6 +188,7 @@ SHIFTED = """() => {
 }"""
 
 
+@pytest.mark.thorough
 def test_the_end_of_a_run_moves_nothing(site: Site, watched: Watched, engine: Engine) -> None:
     """What it came to stands where what was known so far stood; the line about what goes on says that it is over."""
     page = watched.page
@@ -203,6 +207,7 @@ def test_the_end_of_a_run_moves_nothing(site: Site, watched: Watched, engine: En
     assert page.evaluate("window.shifted") < 0.02
 
 
+@pytest.mark.thorough
 def test_cancel_is_acknowledged_within_a_second(site: Site, watched: Watched, engine: Engine) -> None:
     """The figure is for a calm machine; a busy one is given four times as long."""
     page = watched.page

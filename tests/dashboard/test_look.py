@@ -84,6 +84,7 @@ def unfold(page: Page) -> None:
     page.wait_for_timeout(500)  # what fades in or out has done so
 
 
+@pytest.mark.thorough
 def test_every_page_is_readable_and_keeps_to_itself(furnished: Site, seen: tuple[Watched, str]) -> None:
     """No request leaves the machine, no error, no text below 4.5:1, nothing wider than the window, all images told;
     axe-core finds nothing, with the folds closed and open."""
@@ -107,6 +108,7 @@ def test_every_page_is_readable_and_keeps_to_itself(furnished: Site, seen: tuple
     watched.is_clean()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_what_is_pointed_at_or_open_is_readable(
     furnished: Site, chromium: Browser, theme: Literal["light", "dark"]
@@ -139,6 +141,7 @@ def settled(page: Page) -> None:
     page.wait_for_function("() => document.getAnimations().every((one) => one.playState !== 'running')")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.slow) if name in READING else name for name in PAGES]
 )
@@ -203,6 +206,7 @@ def megabytes(site: Site, kind: str) -> float:
     )
 
 
+@pytest.mark.thorough
 def test_back_goes_back(furnished: Site, watched: Watched) -> None:
     page = watched.page
     visit(furnished, page, "home", "en")
@@ -227,6 +231,7 @@ def working(tmp_path: Path) -> Iterator[tuple[Site, Run]]:
     stop_supervisor(workspace)
 
 
+@pytest.mark.thorough
 def test_closing_the_tab_and_killing_the_dashboard_leave_the_run_going(
     working: tuple[Site, Run], chromium: Browser
 ) -> None:
@@ -246,6 +251,7 @@ def test_closing_the_tab_and_killing_the_dashboard_leave_the_run_going(
     assert len(pids(run)) == 1, "in one and the same process"
 
 
+@pytest.mark.thorough
 def test_the_keyboard_starts_a_run_and_closes_what_is_open(working: tuple[Site, Run], chromium: Browser) -> None:
     site, _ = working
     page = chromium.new_page()

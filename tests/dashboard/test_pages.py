@@ -177,6 +177,7 @@ def test_accuracy_on_a_target_is_shown_where_it_was_measured(workspace: Workspac
     assert "目标集：66.0 ± 5.0 %" in text(shown("live", "zh", run=run.id))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("stage", range(4))
 def test_a_run_that_fails_in_a_stage_says_why_and_how_to_go_on(workspace: Workspace, stage: int) -> None:
     run = make(workspace, StepStarted(stage, STAGES[stage], "x", "x", 3), error(STAGES[stage]), steps=stage)
@@ -203,6 +204,7 @@ def test_a_deleted_run_is_told(workspace: Workspace) -> None:
     assert "Go home" in primary(app) or "Run the demo on Home" in primary(app)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "name", [" ".join(NASTY)[:4000], *NASTY[:2], *(pytest.param(one, marks=pytest.mark.slow) for one in NASTY[2:])]
 )
@@ -218,6 +220,7 @@ def test_what_a_person_typed_is_shown_as_typed(workspace: Workspace, name: str) 
                 assert dangerous not in bare, page
 
 
+@pytest.mark.thorough
 def test_a_broken_recipe_and_a_damaged_log_still_show(workspace: Workspace) -> None:
     run = make(workspace, RunFinished())
     (run.folder / "recipe.toml").write_text("not = = toml", encoding="utf-8")

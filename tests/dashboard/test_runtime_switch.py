@@ -47,6 +47,7 @@ def seen(request: pytest.FixtureRequest, chromium: Browser) -> Iterator[tuple[Pa
     context.close()
 
 
+@pytest.mark.thorough
 def test_the_runtime_is_chosen_and_every_place_says_so(site: Site, seen: tuple[Page, str]) -> None:
     (page, language), run = seen, two_runtimes(site.workspace)
     choice, axis, missing, without, receipt, numbers = WORDS[language]

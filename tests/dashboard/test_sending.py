@@ -73,6 +73,7 @@ def opened(site: Site, page: Page, run: Run) -> None:
     expect(page.get_by_text("Send this run to")).to_be_visible()
 
 
+@pytest.mark.thorough
 def test_a_run_is_written_for_tensorboard_and_downloaded_as_a_table(
     site: Site, watched: Watched, run: Run, tmp_path: Path
 ) -> None:
@@ -96,6 +97,7 @@ def test_a_run_is_written_for_tensorboard_and_downloaded_as_a_table(
     watched.is_clean()
 
 
+@pytest.mark.thorough
 def test_a_server_that_does_not_answer_is_told_without_its_password(site: Site, watched: Watched, run: Run) -> None:
     pytest.importorskip("mlflow", reason="the extra [mlflow] is not installed")
     page = watched.page

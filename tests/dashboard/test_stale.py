@@ -61,6 +61,7 @@ def typed(page: Page, name: str, value: str) -> None:
 # the draft
 
 
+@pytest.mark.thorough
 def test_a_draft_survives_a_reload_and_is_found_from_elsewhere(site: Site, watched: Watched) -> None:
     page = watched.page
     design(site, page)
@@ -83,6 +84,7 @@ def test_a_draft_survives_a_reload_and_is_found_from_elsewhere(site: Site, watch
     watched.is_clean()
 
 
+@pytest.mark.thorough
 def test_an_unknown_draft_in_the_address_is_told(site: Site, watched: Watched) -> None:
     page = watched.page
     design(site, page, "design?draft=../../etc/passwd")
@@ -94,6 +96,7 @@ def test_an_unknown_draft_in_the_address_is_told(site: Site, watched: Watched) -
 # a number that is wrong
 
 
+@pytest.mark.thorough
 def test_a_number_out_of_bounds_is_explained_and_start_waits(site: Site, watched: Watched) -> None:
     page = watched.page
     design(site, page)
@@ -107,6 +110,7 @@ def test_a_number_out_of_bounds_is_explained_and_start_waits(site: Site, watched
     watched.is_clean()
 
 
+@pytest.mark.thorough
 def test_own_data_adjusts_the_recipe_with_a_note_and_undo(site: Site, watched: Watched) -> None:
     folder = make_folder(site.workspace.datasets / f"own-{1:064x}")
     images = [{"file": "0" * 64, "label": n % 4, "split": "train", "name": f"{n}.png"} for n in range(84)]
@@ -138,6 +142,7 @@ def test_own_data_adjusts_the_recipe_with_a_note_and_undo(site: Site, watched: W
 # a run that others act on
 
 
+@pytest.mark.thorough
 def test_live_follows_what_others_do(site: Site, watched: Watched) -> None:
     """A cancel from elsewhere is seen, and nothing says "Stopping" once it is over; a resume is seen too."""
     page = watched.page

@@ -62,6 +62,7 @@ def test_what_happened_is_kept_at_the_end(workspace: Workspace) -> None:
     assert "Not known yet" not in told
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("language", "words"),
     [
@@ -211,6 +212,7 @@ def test_when_a_waiting_run_will_begin(workspace: Workspace) -> None:
     assert told.count("start not known yet") == 3
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("cores", "threads", "told_en", "told_zh"),
     [

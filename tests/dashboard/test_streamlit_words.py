@@ -47,6 +47,7 @@ def test_nothing_is_put_into_what_it_is_already() -> None:
         assert all(said != told for said, told in table().items())
 
 
+@pytest.mark.thorough
 def test_they_follow_the_language_and_leave_a_persons_words_alone(site: Site, watched: Watched) -> None:
     """A run is called what Streamlit says where a menu has nothing to choose."""
     site.workspace.create_run(RECIPE)

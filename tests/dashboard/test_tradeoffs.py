@@ -224,6 +224,7 @@ def test_filters_make_the_points_fewer(workspace: Workspace, drawn: dict[str, An
     assert len(drawn[chart.TABLE]) == len(ids_drawn(drawn))
 
 
+@pytest.mark.thorough
 def test_the_state_of_runs_the_front_and_settings_are_filters(workspace: Workspace, drawn: dict[str, Any]) -> None:
     copy(workspace, *IDS)
     names = {summary.name: summary.id for summary in workspace.runs()}
@@ -281,6 +282,7 @@ def test_the_selection_survives_axes_filters_and_a_new_run(workspace: Workspace,
     assert "2 selected" in said(app)
 
 
+@pytest.mark.thorough
 def test_an_address_restores_everything_for_a_new_visitor(workspace: Workspace, drawn: dict[str, Any]) -> None:
     copy(workspace, *IDS[:3])
     one, base = f"{IDS[0]}:3", f"{IDS[1]}:0"
@@ -417,6 +419,7 @@ def test_design_opens_with_the_recipe_up_to_the_point(workspace: Workspace, draw
     assert draft.backbone == known.backbone
 
 
+@pytest.mark.thorough
 def test_a_bundle_is_for_points_of_own_runs_and_says_what_is_missing(
     workspace: Workspace, drawn: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

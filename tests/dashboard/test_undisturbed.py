@@ -54,6 +54,7 @@ def test_a_script_begins_at_the_top_of_the_page() -> None:
     assert context_dg_stack.get() == top
 
 
+@pytest.mark.thorough
 def test_a_press_amid_a_callback_waits_for_its_end(address: Address, chromium: Browser) -> None:
     page = chromium.new_page()
     page.set_default_timeout(SLOW)

@@ -190,6 +190,7 @@ def test_a_full_disk_can_be_looked_at(workspace: Workspace) -> None:
     assert read_identity(workspace.path / "supervisor.json") is None
 
 
+@pytest.mark.thorough
 def test_a_shared_one_tells_both_addresses_and_a_second_one_the_same(workspace: Workspace) -> None:
     share = ("--share", "--address", "127.0.0.1", "--no-browser")
     first = Terminal(workspace.path, "dashboard", "--port", str(free_port()), *share)

@@ -51,6 +51,7 @@ def told(capsys: pytest.CaptureFixture[str]) -> Any:
     return json.loads(capsys.readouterr().out)
 
 
+@pytest.mark.thorough
 def test_a_search_prints_its_trials_and_what_to_take(
     workspace: Workspace, recipe: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -86,6 +87,7 @@ def test_a_search_prints_its_trials_and_what_to_take(
     assert {f"searches/{search_id}/search.json", f"searches/{search_id}/progress.json"} <= files
 
 
+@pytest.mark.thorough
 def test_a_sweep_prints_its_grid(workspace: Workspace, recipe: str, capsys: pytest.CaptureFixture[str]) -> None:
     run("sweep", recipe, "--vary", "steps.2.ratio=.2:.6", "--points", "3", "--json")
     found = told(capsys)
@@ -93,6 +95,7 @@ def test_a_sweep_prints_its_grid(workspace: Workspace, recipe: str, capsys: pyte
     assert found["status"] == "finished"
 
 
+@pytest.mark.thorough
 def test_one_that_is_left_alone_is_cancelled_and_taken_up(
     workspace: Workspace, recipe: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -128,6 +131,7 @@ def test_what_cannot_be_meant_is_refused_and_makes_nothing(
     assert store.search_ids(workspace) == []
 
 
+@pytest.mark.thorough
 def test_a_bound_out_of_reach_ends_with_two_and_the_smallest_reachable(
     workspace: Workspace, recipe: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -68,6 +68,7 @@ def prove_equal(address: str, run: Run, folder: Path, experiment: str = "tests")
     assert (got / "recipe.toml").read_text() == run.recipe_text
 
 
+@pytest.mark.thorough
 def test_a_folder_of_runs_has_everything_once_however_often_it_is_sent(
     store: Workspace, finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,6 +159,7 @@ def answering(status: int, body: bytes) -> Iterator[str]:
             thread.join()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("status", "body", "code"),
     [

@@ -351,6 +351,7 @@ def test_a_network_that_was_added_by_name_is_checked(tmp_path: Path) -> None:
         assert added_backbones.added(store.models) == {}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["timings.npz", "predictions.npz"])
 def test_every_flipped_bit_of_a_small_archive_is_answered(made: Made, name: str, tmp_path: Path) -> None:
     """A flipped bit may claim that an entry is encrypted, or packed in a way that needs another module."""
@@ -464,6 +465,7 @@ def warned(run: Run) -> set[str]:
     return {warning.code for warning in run.state().warnings}
 
 
+@pytest.mark.thorough
 def test_a_resumed_run_does_damaged_steps_again_and_ends_the_same(made: Made, tmp_path: Path) -> None:
     run = interrupted(made, tmp_path / "store")
     flip(run.artifacts / "step-0" / "model.onnx")

@@ -145,6 +145,7 @@ def taking(cores: int, milliseconds: int = 20) -> str:
     return f'{recipe("finish", 3, milliseconds)}backbone = "resnet8"\nthreads = {cores}\n{TAKES}'
 
 
+@pytest.mark.thorough
 def test_as_many_runs_at_once_as_the_cores_allow_in_the_order_of_the_queue(
     workspace: Workspace, keeper: Supervisor
 ) -> None:
@@ -182,6 +183,7 @@ def test_a_run_that_was_adopted_keeps_its_cores(workspace: Workspace, keeper: Su
         worker.process.wait()
 
 
+@pytest.mark.thorough
 def test_every_cuda_run_gets_a_gpu_of_its_own(
     workspace: Workspace, keeper: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -213,6 +215,7 @@ def test_every_cuda_run_gets_a_gpu_of_its_own(
     assert most == 2
 
 
+@pytest.mark.thorough
 def test_a_persons_run_goes_before_the_trials_that_wait(workspace: Workspace) -> None:
     def asked(*tags: str) -> str:
         return workspace.submit(recipe(), tags=tags).id
@@ -240,6 +243,7 @@ def test_a_run_starts_within_a_second_once_the_spare_is_warm(workspace: Workspac
     until(over(run))
 
 
+@pytest.mark.thorough
 def test_no_spare_is_loaded_on_cores_that_a_run_takes_until_something_waits(
     workspace: Workspace, keeper: Supervisor
 ) -> None:
@@ -679,6 +683,7 @@ def campaign(workspace: Workspace, kills: int, seed: int) -> None:
     assert not any(isinstance(e, RunCancelled) for e in events)
 
 
+@pytest.mark.thorough
 def test_five_kills(workspace: Workspace) -> None:
     campaign(workspace, 5, seed=1)
 

@@ -93,6 +93,7 @@ def kill(workspace: Workspace, made: Search, which: str, struck: set[str]) -> No
             os.kill(who.pid, signal.SIGKILL)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("kills", "trials", "slots"),
     [(4, 6, 1), (4, 8, 3), *(pytest.param(20, 40, slots, marks=pytest.mark.faults) for slots in (1, 3))],
@@ -112,12 +113,14 @@ def test_kill_9_of_driver_supervisor_and_workers_loses_and_doubles_nothing(
     prove_whole(workspace, made, trials)
 
 
+@pytest.mark.thorough
 def test_the_supervisor_takes_up_a_search_whose_driver_died(workspace: Workspace) -> None:
     made = store.create(workspace, asked(trials=2))
     until(lambda: made.progress().is_over)  # nobody but the supervisor has begun it
     prove_whole(workspace, made, 2)
 
 
+@pytest.mark.thorough
 def test_two_searches_and_a_persons_run_take_turns(workspace: Workspace) -> None:
     """Each has one trial in the queue at a time, so neither waits for the other's end, nor a person for either."""
     both = [store.create(workspace, asked(trials=10, seed=seed)) for seed in (1, 2)]
@@ -136,6 +139,7 @@ def test_two_searches_and_a_persons_run_take_turns(workspace: Workspace) -> None
         assert places[0] < len(owners) - 1 - owners[::-1].index(other), "one waited for the end of the other"
 
 
+@pytest.mark.thorough
 def test_a_cancelled_search_stops_and_goes_on_where_it_was(workspace: Workspace) -> None:
     made = store.create(workspace, asked(trials=4))
     ensure_driver(workspace, made, FAKE)
@@ -153,6 +157,7 @@ def test_a_cancelled_search_stops_and_goes_on_where_it_was(workspace: Workspace)
         made.take_up()
 
 
+@pytest.mark.thorough
 def test_a_search_rests_while_the_workspace_is_stopped(workspace: Workspace) -> None:
     made = store.create(workspace, asked(trials=4))
     ensure_driver(workspace, made, FAKE)
@@ -192,6 +197,7 @@ def test_minutes_that_are_too_few_for_one_trial_are_refused(workspace: Workspace
     assert now.error["field"] == "--minutes"
 
 
+@pytest.mark.thorough
 def test_a_deleted_run_is_a_failed_trial_and_a_damaged_journal_is_named(workspace: Workspace) -> None:
     made = store.create(workspace, asked(trials=3))
     ensure_driver(workspace, made, FAKE)

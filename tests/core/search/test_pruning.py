@@ -168,6 +168,7 @@ def test_only_a_cancelled_run_with_its_warning_was_cut() -> None:
 # in real processes
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("killed", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_cut_trial_is_a_cancelled_run_that_says_so_and_counts_once(
     workspace: Workspace,

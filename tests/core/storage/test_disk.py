@@ -153,6 +153,7 @@ def run(store: Workspace, folder: Path) -> tuple[str, ...]:
 COMMANDS: tuple[Callable[[Workspace, Path], tuple[str, ...]], ...] = (submit, cancel, resume, delete, export)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("ready", "kind"),
     [

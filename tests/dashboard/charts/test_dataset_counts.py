@@ -29,6 +29,7 @@ def test_counts_and_names_stay_as_they_are() -> None:
     assert list(drawn.data[0].y) == ["&lt;b&gt;cats&lt;/b&gt;", "dogs"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("dark", [False, True])
 def test_every_bar_has_its_colour_and_its_pattern(watched: Watched, dark: bool) -> None:
     page, theme = watched.page, style.look(dark)

@@ -41,6 +41,7 @@ def maker() -> ModuleType:
     return module
 
 
+@pytest.mark.thorough
 def test_the_numbers_are_those_of_the_bundled_network(known: Mapping[str, NDArray[Any]], maker: ModuleType) -> None:
     again = maker.softened()
     np.testing.assert_array_equal(known["images"], again["images"])

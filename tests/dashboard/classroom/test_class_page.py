@@ -69,6 +69,7 @@ def predict(store: Workspace, run: Run) -> None:
     (folder / "pruning.json").write_bytes(seal(json.dumps(kept).encode()))
 
 
+@pytest.mark.thorough
 def test_a_learner_sees_the_own_corner_on_every_page(root: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     ana, bob = corner(root, "Ana"), corner(root, "<b>Bob</b>")
     theirs = [done(ana, "run of Ana"), done(root, "run of the teacher")]

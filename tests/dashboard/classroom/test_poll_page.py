@@ -136,6 +136,7 @@ def test_choices_are_lettered_and_counted(root: Workspace, monkeypatch: pytest.M
     assert any(f"Measured: **{choice.text[:12]}" in told for choice in asked.choices)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_learners_are_called_to_what_the_teacher_shows(
     root: Workspace, monkeypatch: pytest.MonkeyPatch, language: str

@@ -171,6 +171,7 @@ def test_an_open_page_ends_when_its_learner_is_taken_out(school: tuple[Workspace
     assert "Traceback" not in address.log.read_text()
 
 
+@pytest.mark.thorough
 def test_guesses_from_a_hundred_connections_do_not_hold_up_the_class(school: tuple[Workspace, Address]) -> None:
     workspace, address = school
     tokens = address.tokens

@@ -169,6 +169,7 @@ def _check(name: str) -> None:
         assert sides[-1] <= side / 4
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", SAMPLE)
 def test_stages_of_real_networks(name: str) -> None:
     _check(name)

@@ -65,6 +65,7 @@ def same(name: str, theirs: Trained) -> float:
     return float((found - theirs.logits(images)).abs().max())
 
 
+@pytest.mark.thorough
 def test_a_wrapping_is_seen_through(theirs: Trained, models: Path, tmp_path: Path) -> None:
     _wrapped("lightning", theirs, models, tmp_path)
 
@@ -124,6 +125,7 @@ def refusal(path: Path, models: Path, **more: object) -> UserError:
     return refused.value
 
 
+@pytest.mark.thorough
 def test_another_architecture_is_named(theirs: Trained, models: Path, tmp_path: Path) -> None:
     save_file(theirs.net.state_dict(), tmp_path / "a.safetensors")
     error = refusal(tmp_path / "a.safetensors", models, backbone="resnet34")
@@ -184,6 +186,7 @@ def test_the_words_of_a_place_say_what_is_averaged(models: Path, tmp_path: Path)
     assert not any(told in note for note in load(saved(semantic=state), models, "resnet8", "plain").notes)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("wrapped_first", [False, True])
 def test_two_tensors_of_one_name_are_not_guessed_between(wrapped_first: bool, models: Path, tmp_path: Path) -> None:
     state = load_backbone("resnet8", 4, "none", 8).state_dict()
@@ -257,6 +260,7 @@ def test_a_disk_that_fails_leaves_whole_networks_only(models: Path, tmp_path: Pa
     assert fault is not None
 
 
+@pytest.mark.thorough
 def test_a_network_of_another_size_is_asked_for(models: Path, tmp_path: Path) -> None:
     vit = torchvision.models.VisionTransformer(64, 16, 1, 2, 768, 64, num_classes=3)
     state = vit.state_dict()

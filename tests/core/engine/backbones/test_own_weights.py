@@ -163,6 +163,7 @@ def test_a_cancelled_import_ends_its_child(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.thorough
 def test_the_child_may_write_nothing(tmp_path: Path) -> None:
     """In a process of its own, whose limits do not end with the test."""
     import subprocess
@@ -181,6 +182,7 @@ def test_the_child_may_write_nothing(tmp_path: Path) -> None:
     assert (tmp_path / "out").stat().st_size == 0
 
 
+@pytest.mark.thorough
 def test_a_flipped_byte_is_found_by_its_checksum_and_files_without_checksums_are_read(tmp_path: Path) -> None:
     """torch.load itself compares no checksum."""
     path = tmp_path / "w.pth"

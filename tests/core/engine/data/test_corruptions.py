@@ -53,6 +53,7 @@ def test_there_are_fifteen_in_five_severities() -> None:
     assert all(len(levels) == len(SEVERITIES) == 5 for both in LEVELS.values() for levels in both)
 
 
+@pytest.mark.thorough
 def test_they_are_bit_equal_in_another_process() -> None:
     code = "from tests.core.engine.data.test_corruptions import digest; print(digest())"
     again = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()

@@ -59,6 +59,7 @@ def test_their_loss_is_that_of_soft_labels(method: str, t: float) -> None:
     torch.testing.assert_close(found, softened_divergence(student, teacher, t))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("method", OTHERS)
 def test_a_stopped_training_ends_bit_identical(method: str, make_context: MakeContext, make_model: MakeModel) -> None:
     kind, root = made(method, **OTHERS[method]), make_context().folder

@@ -244,6 +244,7 @@ def artifacts(run: Run) -> dict[str, str]:
     return {path.relative_to(run.folder).as_posix(): sha256(path.read_bytes()).hexdigest() for path in files}
 
 
+@pytest.mark.thorough
 def test_a_runs_files_are_the_same_with_and_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
     monkeypatch.setattr(further_runtimes, "installed", lambda device: (fake("negated"),))

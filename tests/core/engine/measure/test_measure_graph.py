@@ -65,6 +65,7 @@ def mixed() -> nn.Module:
     )
 
 
+@pytest.mark.thorough
 def test_counts_equal_torchs(tmp_path: Path) -> None:
     compare(mixed(), 16, tmp_path)
 

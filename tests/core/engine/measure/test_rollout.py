@@ -132,6 +132,7 @@ def int8(after: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return (home / "int8.onnx").read_bytes()
 
 
+@pytest.mark.thorough
 def test_it_finds_the_mark_before_and_after_pruning_and_in_integers(
     before: nn.Module, after: nn.Module, int8: bytes
 ) -> None:
@@ -160,6 +161,7 @@ def test_it_is_defined_for_plain_vision_transformers_alone(name: str, expected: 
     assert tokens_of(on_meta(lambda: load_backbone(name, 2, "none"))) == expected
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", [DEIT, pytest.param("timm/vit_small_patch16_dinov3.lvd1689m", marks=pytest.mark.slow)])
 def test_timms_attention_is_found_in_the_file(name: str) -> None:
     """As many matrices as blocks, equal to those that timm's own layers hand to their dropout."""
@@ -178,6 +180,7 @@ def test_timms_attention_is_found_in_the_file(name: str) -> None:
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
+@pytest.mark.thorough
 def test_attention_within_windows_gives_no_map() -> None:
     torch.manual_seed(0)
     net = SwinTransformer([4, 4], 16, [1, 1], [2, 2], [2, 2], num_classes=2).eval()

@@ -106,6 +106,7 @@ def same(one: Run, other: Run) -> bool:
     return contents(one) == contents(other) and controls(one) == controls(other)
 
 
+@pytest.mark.thorough
 def test_controls_made_beside_the_steps_are_the_same_bytes(apart: Run, tmp_path: Path) -> None:
     run = finished(new_run(tmp_path))
     assert set(controls(apart)) == CONTROLS
@@ -130,6 +131,7 @@ class Noted(Beside):
         self.asked = [*getattr(self, "asked", ()), over]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("twin", "asked"), [("true", [0, 1]), ("false", [])])
 def test_it_is_started_a_step_before_its_first_control(tmp_path: Path, twin: str, asked: list[int]) -> None:
     """So that its imports do not delay a control that may begin with its step; without a control it is not started."""

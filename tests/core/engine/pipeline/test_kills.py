@@ -165,6 +165,7 @@ def begun(run: Run, step: int) -> bool:
     return any(isinstance(e, StepStarted) and e.step == step for e in run.read()[0])
 
 
+@pytest.mark.thorough
 def test_a_killed_run_and_a_full_disk_end_bit_identical(engine: Engine, calm: Calm, tmp_path: Path) -> None:
     part = calm.operations // 3
     run = new_run(tmp_path)

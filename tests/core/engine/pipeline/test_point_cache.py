@@ -142,6 +142,7 @@ def bare(found: Point) -> Point:
     return found.model_copy(update={"receipt": {**found.receipt, "notes": notes}})
 
 
+@pytest.mark.thorough
 def test_a_run_of_the_same_steps_measures_nothing_again(finished: Callable[[], Run]) -> None:
     first, second = finished(), finished()
     before, after = first.state(), second.state()

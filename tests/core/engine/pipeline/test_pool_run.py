@@ -91,6 +91,7 @@ def weights(run: Run, step: int) -> str:
     return file_hash(run.artifacts / f"step-{step}" / "model.onnx")
 
 
+@pytest.mark.thorough
 def test_a_pool_changes_the_student_alone_and_is_on_its_receipt(
     engine: Engine, store: Workspace, tmp_path: Path, digits: Dataset
 ) -> None:
@@ -122,6 +123,7 @@ def test_the_forecast_counts_the_pool(store: Workspace, tmp_path: Path, digits: 
     assert [row.params for row in alone.rows] == [row.params for row in more.rows]
 
 
+@pytest.mark.thorough
 def test_adaptation_to_a_video_reports_on_its_labelled_part(
     engine: Engine, store: Workspace, tmp_path: Path, digits: Dataset
 ) -> None:

@@ -96,6 +96,7 @@ def busy() -> Iterator[None]:
         other.wait()
 
 
+@pytest.mark.thorough
 def test_the_same_recipe_gives_the_same_bytes_beside_a_busy_process(engine: Engine, tmp_path: Path) -> None:
     recipe = SHORT.replace("threads = 2", "threads = 1")
     compared(recipe, tmp_path, lambda text, folder: engine.finish(Workspace.open_or_create(folder).create_run(text)))

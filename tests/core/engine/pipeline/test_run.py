@@ -171,6 +171,7 @@ def test_a_first_step_has_its_control_too(tmp_path: Path) -> None:
     assert "unlabelled images joined" in told[0]
 
 
+@pytest.mark.thorough
 def test_a_failing_step_says_so_and_keeps_the_points_before_it(engine: Engine, tmp_path: Path) -> None:
     """What a network trained meanwhile cannot give, nobody foresees: which channels a global cut leaves."""
     workspace = Workspace.open_or_create(tmp_path)

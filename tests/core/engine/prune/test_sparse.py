@@ -121,6 +121,7 @@ def test_ratio_zero_changes_no_output(make_model: MakeModel, make_context: MakeC
     assert torch.equal(net.eval()(images), model.net.eval()(images))
 
 
+@pytest.mark.thorough
 def test_zeros_shrink_the_compressed_file_alone(
     make_model: MakeModel, make_context: MakeContext, tmp_path: Any
 ) -> None:

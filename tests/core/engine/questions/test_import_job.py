@@ -195,6 +195,7 @@ def test_the_progress_line(terminal: bool, store: Workspace, capsys: pytest.Capt
         assert told.err.split() == ["decoding", "[b]", "1,200", "of", "4,000"]
 
 
+@pytest.mark.thorough
 def test_ctrl_c_leaves_nothing_behind(store: Workspace, tmp_path: Path) -> None:
     """Interrupted while files are decoded by a worker of its own."""
     given = unpacked(tmp_path / "many", {f"{'ab'[n % 2]}/{n}.png": encoded(picture(n, (700, 700))) for n in range(8)})

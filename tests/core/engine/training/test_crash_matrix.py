@@ -42,6 +42,7 @@ def trained(instructions: str, threads: int, cases: list[Case]) -> None:
     assert last == "finished"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("instructions", "threads", "side", "widths"),
     [("AVX2", 1, 28, (8, 10)), pytest.param("AVX512_CORE", 2, 64, (8,), marks=pytest.mark.slow)],

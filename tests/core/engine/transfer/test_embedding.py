@@ -66,6 +66,7 @@ def test_it_stops_when_asked(make_model: MakeModel, make_context: MakeContext) -
         extractor(make_model()).embed(context.labelled.images[:130], context)
 
 
+@pytest.mark.thorough
 def test_the_graph_does_not_depend_on_the_head(
     make_model: MakeModel, make_context: MakeContext, tmp_path: Path
 ) -> None:

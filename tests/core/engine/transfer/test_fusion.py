@@ -137,6 +137,7 @@ def context(make_context: MakeContext, digits: Dataset) -> Context:
     return make_context(labelled=labelled, weights="default")
 
 
+@pytest.mark.thorough
 def test_the_deployed_file_is_one_graph_that_answers_as_torch_does(
     context: Context, digits: Dataset, tmp_path: Path
 ) -> None:

@@ -192,6 +192,7 @@ def done(store: Workspace, recipe: str) -> Run:
     return run
 
 
+@pytest.mark.thorough
 def test_a_network_is_imported_kept_and_removed(store: Workspace, tmp_path: Path, digits: Dataset) -> None:
     net = plain_loop(digits)
     expected = right(net, digits)

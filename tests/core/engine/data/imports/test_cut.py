@@ -109,6 +109,7 @@ def input_of(data: Dataset) -> dict[str, Any]:
     }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("shape", "sizes"), [("crop", (33, 224)), ("pad", (64,)), ("stretch", (64,))])
 def test_training_and_the_script_see_the_same_pixels(
     shape: str, sizes: tuple[int, ...], given: Path, tmp_path: Path

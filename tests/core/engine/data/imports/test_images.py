@@ -431,6 +431,7 @@ def own_child(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 SERVE = f"import runpy, sys; runpy.run_path({str(CHILD)!r})['serve'](sys.stdin.buffer, sys.stdout.buffer)"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("program", "reason"),
     [

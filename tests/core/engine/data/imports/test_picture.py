@@ -41,6 +41,7 @@ def decoder() -> Iterator[Decoder]:
     child.close()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_is_what_the_script_of_a_bundle_makes_of_the_file(
