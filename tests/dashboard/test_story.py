@@ -165,8 +165,11 @@ def test_a_variant_has_its_parent_behind_it(workspace: Workspace) -> None:
     assert "faint: first: few" in told
 
 
-def test_the_run_that_a_person_began_with_stands_behind_a_variant(workspace: Workspace) -> None:
+def test_the_run_that_a_person_began_with_stands_behind_a_variant(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """However much was changed, and though another run is more like it; where it is gone, that other one."""
+    monkeypatch.setattr("dashboard.launch.ensure_supervisor", lambda workspace: None)  # the run is made up below
     far, near = (DEMO.replace("ratio = 0.5", f"ratio = {ratio}") for ratio in (0.7, 0.6))
     begun_with = make(workspace, RunFinished(), recipe=far.replace("views = 2", "views = 3"))
     make(workspace, RunFinished(), recipe=near.replace("demo: few", "nearer: few"))
