@@ -235,11 +235,11 @@ def test_a_broken_recipe_and_a_damaged_log_still_show(workspace: Workspace) -> N
     run.events.unlink()
     app = shown("live", run=run.id)
     assert "This run's log is missing or empty." in text(app)
-    assert "notes.json is damaged" in text(app)
+    assert "The name, tags and note of this run are damaged or missing." in text(app)
     run.result.write_bytes(run.result.read_bytes()[:-1])
     for page in PAGES:
         shown(page)
-    assert "result.json is damaged" in text(shown("live", run=run.id))
+    assert "This run's summary is damaged." in text(shown("live", run=run.id))
 
 
 @pytest.fixture
