@@ -46,12 +46,12 @@ class LocalExecutor:
         """Whether there are cores, a GPU if it needs one, and memory."""
         known = {run.id, *(each.id for each in going)}
         self._needs = {each: need for each, need in self._needs.items() if each in known}
-        taken = [self._need(each) for each in going if not place_of(each).node]  # the others are on a cluster
+        taken = self._taken(going)
         return slots(self.workspace).admits(self._need(run), taken) and (not taken or is_room())
 
     def is_full(self, going: Sequence[Run]) -> bool:
         """Whether those that go on take every core that runs may use."""
-        return bool(going) and not slots(self.workspace).admits(Need(), [self._need(each) for each in going])
+        return not slots(self.workspace).admits(Need(), self._taken(going))
 
     def refusal(self, run: Run) -> UserError | None:
         """None: a run that asks for too much fails by itself, with the reason."""
@@ -78,6 +78,10 @@ class LocalExecutor:
     def close(self) -> None:
         """Ends the spare worker."""
         self.spare.close()
+
+    def _taken(self, going: Sequence[Run]) -> list[Need]:
+        """What those take that go on here; the others are on a cluster."""
+        return [self._need(each) for each in going if not place_of(each).node]
 
     def _need(self, run: Run) -> Need:
         if run.id not in self._needs:

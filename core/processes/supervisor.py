@@ -20,7 +20,6 @@ from typing import NamedTuple, ParamSpec
 
 from core.classroom.limits import MINUTES_CODE, time_spent
 from core.classroom.places import is_corner
-from core.cluster.nodes import place_of
 from core.cluster.setting import cluster_of
 from core.errors import UserError
 from core.events import RunCancelled, RunFailed, RunInterrupted, RunPaused, RunQueued
@@ -161,8 +160,8 @@ class Supervisor:
     def _may_wait(self) -> bool:
         """Whether nothing waits for the spare worker while the runs at work take all cores: its imports, of seconds,
         would be theirs."""
-        here = [monitor.run for monitor in self.monitors.values() if not place_of(monitor.run).node]
-        return self.local.is_full(here) and not self.dispatcher.waits and not self._waiting()
+        going = [monitor.run for monitor in self.monitors.values()]
+        return self.local.is_full(going) and not self.dispatcher.waits and not self._waiting()
 
     def _give_up_next(self, log: str) -> None:
         what = "The process that does the work could not be started."
