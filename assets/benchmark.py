@@ -46,7 +46,8 @@ def opened(threads: int) -> onnxruntime.InferenceSession:
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0" if threads == 1 else "1")
-    return onnxruntime.InferenceSession(str(HERE / "model.onnx"), options, providers=["CPUExecutionProvider"])
+    session: onnxruntime.InferenceSession = script().opened(options)
+    return session
 
 
 def latency(session: onnxruntime.InferenceSession, threads: int, seconds: float) -> dict[str, float | int | str]:

@@ -27,6 +27,7 @@ from sklearn import metrics
 from core.engine.data import Dataset, prepare, prepare_numpy
 from core.engine.model import Preprocessing
 from core.engine.model_file import load_model
+from tests.sessions import opened
 
 Document = dict[str, Any]
 Arrays = dict[str, NDArray[Any]]
@@ -84,7 +85,7 @@ def _point(point: Document, step: Step, data: Dataset) -> None:
     """Accuracies from the stored answers, and those from the file itself; latency from every counted run."""
     stored = step.arrays("predictions.npz")
     pixels = Preprocessing.from_json(json.loads((step.artifacts / "card.json").read_text())["preprocessing"])
-    session = onnxruntime.InferenceSession(str(step.file), _one_thread(), providers=["CPUExecutionProvider"])
+    session = opened(step.file, _one_thread())
     for name, split in (("test", data.test), ("validation", data.validation)):
         np.testing.assert_array_equal(stored[f"{name}_labels"], split.labels.numpy())
         blocks = [prepare_numpy(block.numpy(), pixels) for block in torch.split(split.images, 64)]
@@ -205,7 +206,7 @@ def _answers(point: Document, steps: list[Step], n: int, data: Dataset, *, quant
         images = data.validation.images[:64]
         with torch.inference_mode():
             exact = model.net.eval()(prepare(images, model.preprocessing)).numpy()
-        session = onnxruntime.InferenceSession(str(steps[n].file), _one_thread(), providers=["CPUExecutionProvider"])
+        session = opened(steps[n].file, _one_thread())
         mine = session.run(["logits"], {"image": prepare_numpy(images.numpy(), model.preprocessing)})[0]
         assert receipt["parity_with_torch"] == pytest.approx(float(np.abs(mine - exact).max()), rel=0.5, abs=1e-5)
 
@@ -264,7 +265,7 @@ def _kernels(receipt: Document, path: Path) -> None:
     options = _one_thread()
     with tempfile.TemporaryDirectory() as folder:
         options.enable_profiling, options.profile_file_prefix = True, str(Path(folder, "p"))
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session = opened(path, options)
         given = session.get_inputs()[0]
         session.run(None, {given.name: np.zeros([1, *given.shape[1:]], np.float32)})
         events = json.loads(Path(session.end_profiling()).read_text())

@@ -30,6 +30,7 @@ from core.processes.workers import ensure_supervisor, stop_supervisor
 from core.workspace import Workspace
 from tests.browser import CHROMIUM, SLOW, Site, Watched, wait_until_drawn
 from tests.receipts import multiplications, rederive
+from tests.sessions import opened
 
 Document = dict[str, Any]
 BUSY = 800  # seconds the demo may take on a machine that does other things beside; alone it takes less than two minutes
@@ -223,7 +224,7 @@ def test_every_number_again_with_onnxruntime_alone(demo: Document, workspace: Pa
     folder = workspace / "runs" / demo["run"]
     for point in [*demo["points"], *demo["controls"]]:
         path = folder / point["artifact"]
-        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        session = opened(path)
         meta = session.get_modelmeta().custom_metadata_map
         pixels = Preprocessing.from_json(json.loads(meta["condenser.preprocessing"]))
         right = answers(session, data.test, pixels)
@@ -285,7 +286,7 @@ def test_the_bundle_runs_alone(demo: Document, workspace: Path, tmp_path: Path) 
     lines = [json.loads(line) for line in run.stdout.splitlines()]
     assert run.returncode == 2
     assert "error" in lines.pop()
-    session = onnxruntime.InferenceSession(str(out / "model.onnx"), providers=["CPUExecutionProvider"])
+    session = opened(out / "model.onnx")
     pixels = Preprocessing.from_json(json.loads((out / "preprocessing.json").read_text()))
     logits = session.run(["logits"], {"image": prepare_numpy(data.test.images[:12].numpy(), pixels)})[0]
     assert [line["index"] for line in lines] == logits.argmax(1).tolist()

@@ -13,7 +13,7 @@ from core.files import make_folder, remove_file, write_atomic
 from core.own.models import PREFIX
 from core.points import InRuntime, Point
 from core.run_files.artifacts import read_artifact
-from core.run_files.runtime_needs import least_onnxruntime
+from core.run_files.runtime_needs import adds_integers, least_onnxruntime
 from core.runs import Run
 from core.runtimes import title
 from core.storage.disk import disk_error
@@ -24,6 +24,10 @@ SAMPLES = "samples.npz"  # test images with the model's answers, next to every a
 REQUIREMENTS = "requirements.txt"  # of predict.py and benchmark.py
 PREDICTIONS = "predictions.npz"  # answers for all test and validation images, next to every artifact
 WHITE = 65535  # in an image that uses all of its 16 bits
+EXACTLY = (
+    "In another program, open model.onnx with onnxruntime's session option `session.x64quantprecision` = `1`, as these "
+    "scripts do: untold, x86 processors that have no VNNI instructions cut off sums in its int8 layers."
+)
 
 
 def write_bundle(run: Run, step: int | None, folder: Path, *, images: bool = True) -> list[str]:
@@ -94,7 +98,12 @@ def _contents(run: Run, point: Point, source: PurePosixPath, *, images: bool) ->
         "recipe.toml": run.recipe_text.encode(),
         "environment.json": _json(run.summary().environment_of(point)),
         "MODEL_CARD.md": model_card(
-            run, point, card, ", ".join(needs.decode().split()), images=SAMPLES in extras
+            run,
+            point,
+            card,
+            ", ".join(needs.decode().split()),
+            images=SAMPLES in extras,
+            integers=adds_integers(model),
         ).encode(),
     }
     return files | extras
@@ -113,13 +122,19 @@ def requirements(model: bytes) -> bytes:
 
 
 def model_card(
-    run: Run, point: Point, card: dict[str, Any], needs: str = "onnxruntime, numpy and pillow", *, images: bool = False
+    run: Run,
+    point: Point,
+    card: dict[str, Any],
+    needs: str = "onnxruntime, numpy and pillow",
+    *,
+    images: bool = False,
+    integers: bool = False,
 ) -> str:
     """The model card in Markdown: what the model is, how it was made, what was measured and where.
 
     After Mitchell et al. 2019, Model Cards for Model Reporting, arXiv:1810.03993. Names that a person chose are put in
     code spans, so that they are shown as typed. All numbers in it are measured. `needs`: the packages of its scripts;
-    `images`: whether the bundle holds test images.
+    `images`: whether the bundle holds test images; `integers`: whether the model's layers run in integers.
     """
     summary = run.summary()
     pixels = card["preprocessing"]
@@ -137,6 +152,7 @@ def model_card(
         "",
         "`python predict.py IMAGE…` classifies images, `python benchmark.py` measures on this machine; both need "
         f"{needs} (requirements.txt).",
+        *(["", EXACTLY] if integers else []),
         "",
         "## Measured",
         *(f"- {line}" for line in _measured(point)),

@@ -33,6 +33,14 @@ def least_onnxruntime(model: bytes) -> str:
     return ".".join(map(str, max(needed)))
 
 
+def adds_integers(model: bytes) -> bool:
+    """Whether an ONNX file rounds activations, so that its layers run in integers; False if it is no ONNX file."""
+    try:
+        return any(_text(node, 4) == "QuantizeLinear" for node in _all(_one(model, 7), 1))
+    except (IndexError, ValueError):
+        return False
+
+
 def _opset(model: bytes) -> int:
     found = [_number(entry, 2) for entry in _all(model, 8) if _text(entry, 1) in OURS]
     if not found:

@@ -15,8 +15,10 @@ from core.engine.data.augment import prepare
 from core.engine.measure.calibration import expected_calibration_error, wilson_interval
 from core.engine.measure.evaluate import Evaluation, scored
 from core.engine.measure.runtime import open_session, predict, prepared_as_bundled
+from core.engine.measure.session import EXACT, as_others_open_it, overflows
 from core.engine.measure.size import compressed_bytes
 from core.engine.model import Preprocessing
+from core.run_files.runtime_needs import adds_integers
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,22 @@ def share(
     session = open_session(path)
     found = _evaluated(session, split, preprocessing, cores, lambda n: step(n, len(split)))
     return Share(found.accuracy, *wilson_interval(found.right, len(split)))
+
+
+def cut_off(path: Path, preprocessing: Preprocessing, test: Split, found: Quality, cores: int) -> list[str]:
+    """For the receipt of an int8 file: how it answers the test images in a program that lets this processor cut sums
+    off, beside `found`; nothing where the processor does not, or where no answer differs."""
+    if not adds_integers(path.read_bytes()) or not overflows():
+        return []
+    there = _evaluated(as_others_open_it(path), test, preprocessing, cores, lambda done: None)
+    differ = int((there.logits.argmax(1) != found.test_logits.argmax(1)).sum())
+    if not differ:
+        return []
+    return [
+        f"On this processor onnxruntime cuts off sums in int8 layers unless its session option {EXACT} is 1, as it is "
+        f"for every figure here. Without it, answers differ on {differ:,} of {len(test):,} test images and the "
+        f"accuracy is {100 * there.accuracy:.1f} % instead of {100 * found.test:.1f} %."
+    ]
 
 
 def size(path: Path) -> Size:

@@ -18,6 +18,8 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper, shape_inference
 
+from core.engine.measure.session import CPU, options_for
+
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")  # operators whose second input is a weight tensor
 RUN = "model_run"  # what onnxruntime calls a whole run in its profile
 FLOATS = frozenset({TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE})
@@ -312,11 +314,9 @@ def profile(path: Path, threads: int, runs: int) -> list[dict[str, Any]]:
 
 
 def _profile(path: Path, threads: int, runs: int, folder: Path) -> list[dict[str, Any]]:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    options.log_severity_level = 3
+    options = options_for(path, threads)
     options.enable_profiling, options.profile_file_prefix = True, str(folder / "profile")
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(str(path), options, providers=CPU)
     entry = session.get_inputs()[0]
     shape = [size if isinstance(size, int) else 1 for size in entry.shape]
     image: NDArray[np.float32] = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)

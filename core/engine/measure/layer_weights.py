@@ -29,19 +29,30 @@ def computed_weights(model: onnx.ModelProto) -> dict[str, Numbers]:
 
 def values_of(model: onnx.ModelProto, names: list[str], image: Numbers | None = None) -> dict[str, Numbers]:
     """What values of the graph are for `image`, [N, channels, S, S], default: for an image of zeros."""
-    graph = onnx.ModelProto()
-    graph.CopyFrom(model)
-    del graph.graph.output[:]
-    stored = {tensor.name: tensor for tensor in graph.graph.initializer}
+    stored = {tensor.name: tensor for tensor in model.graph.initializer}
     asked = [name for name in names if name not in stored]
-    graph.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in asked)
     found = {name: onnx.numpy_helper.to_array(stored[name]) for name in names if name in stored}
     if asked:
-        session = open_session(graph.SerializeToString(), 1)
+        session = open_session(_leading_to(model, asked).SerializeToString(), 1)
         entry = session.get_inputs()[0]
         given = np.zeros((1, *entry.shape[1:]), np.float32) if image is None else image
         found |= dict(zip(asked, session.run(asked, {entry.name: given}), strict=True))
     return found
+
+
+def _leading_to(model: onnx.ModelProto, names: list[str]) -> onnx.ModelProto:
+    """The part of `model` that computes the named values, which are its outputs; its inputs stay."""
+    part = onnx.ModelProto()
+    part.CopyFrom(model)
+    needed, nodes = set(names), []
+    for node in reversed(model.graph.node):  # in the order of computation, as a valid file has them
+        if needed.intersection(node.output):
+            needed.update(node.input)
+            nodes.append(node)
+    del part.graph.node[:], part.graph.output[:]
+    part.graph.node.extend(reversed(nodes))
+    part.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in names)
+    return part
 
 
 def weights(layer: Layer, numbers: Numbers, edges: NDArray[np.float64]) -> Weights:

@@ -17,24 +17,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from core.engine.data.augment import prepare, prepare_numpy
+from core.engine.measure.session import CPU, options_for
 from core.engine.model import Preprocessing
 from core.engine.threads import side_by_side
 
 RUNTIME = "onnxruntime"
 BATCH = 64
-SILENT = 3  # onnxruntime's log level: errors only
 
 
 def open_session(graph: Path | bytes, threads: int = 1, *, spinning: bool = False) -> ort.InferenceSession:
     """A session on the CPU with all graph optimizations and `threads` intra-op threads, which wait for each other
     asleep or, where there are several, `spinning`."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = SILENT
+    options = options_for(graph, threads)
     options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spinning and threads > 1 else "0")
     source = graph if isinstance(graph, bytes) else str(graph)
-    return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    return ort.InferenceSession(source, options, providers=CPU)
 
 
 def prepared(images: Tensor, preprocessing: Preprocessing, batch: int = BATCH) -> Iterator[NDArray[np.float32]]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from core.engine.context import Context, Progress
 from core.engine.data import Split
 from core.engine.measure.complexity import complexity
-from core.engine.measure.file import Quality, Share, parity, quality, share, size
+from core.engine.measure.file import Quality, Share, cut_off, parity, quality, share, size
 from core.engine.measure.further_runtimes import (
     OpenFile,
     Runtime,
@@ -89,6 +89,7 @@ class StepMeasurement:
         cost = complexity(model.net, shape)
         product = StepOutput(model, artifact, source, evaluation.logits)
         timings, alone, elsewhere, notes = self._timed(artifact, product, before, first, evaluation)
+        notes += cut_off(artifact, model.preprocessing, context.data.test, evaluation, context.threads)
         saved = replace(saved, notes=(*saved.notes, *(() if alone else (NOT_ALONE,)), *notes))
         write_predictions(artifact, context.data, evaluation.logits, evaluation.test_logits)
         write_samples(artifact, model.preprocessing, context.data, self.latency_threads)

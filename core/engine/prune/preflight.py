@@ -146,12 +146,9 @@ def _quantize(path: Path, images: Tensor) -> None:
 
 
 def _answers(path: Path, images: Tensor) -> Any:
-    import onnxruntime
+    from core.engine.measure.runtime import open_session
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    session = open_session(path)
     return session.run(None, {session.get_inputs()[0].name: images.numpy()})[0]
 
 

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import onnx
-import onnxruntime
 from numpy.typing import NDArray
 from onnx import helper
 
+from core.engine.measure.runtime import open_session
 from core.engine.quantize import Calibration
 from core.errors import UserError
 
@@ -154,10 +154,7 @@ def runner(model: onnx.ModelProto, names: list[str]) -> Callable[[NDArray[np.flo
     observed.CopyFrom(model)
     given = {value.name for value in (*model.graph.input, *model.graph.output)}
     observed.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in names if name not in given)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = 1  # the same ranges on every machine
-    session = onnxruntime.InferenceSession(observed.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = open_session(observed.SerializeToString())  # one thread: the same ranges on every machine
     entry = model.graph.input[0].name
     asked = [name for name in names if name != entry]
 

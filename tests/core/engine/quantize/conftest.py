@@ -22,6 +22,7 @@ from core.engine.measure.runtime import prepared
 from core.engine.model import Model, Preprocessing
 from core.engine.quantize import Calibration
 from core.engine.training.loop import Examples, Schedule, fit
+from tests.sessions import opened
 
 SIZE = 32
 
@@ -60,10 +61,10 @@ class Saved:
 
 
 def run(path: Path, images: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The logits of the file as a user's program gets them: default options, but for the number of threads."""
+    """The logits of the file as a user's program gets them that opens it as the model card says."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = 1, 3
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    session = opened(path, options)
     logits: NDArray[np.float32] = session.run(None, {"image": images})[0]
     return logits
 

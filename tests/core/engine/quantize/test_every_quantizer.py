@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from onnx import TensorProto, numpy_helper
@@ -55,6 +56,20 @@ def test_its_file_is_valid_smaller_and_keeps_to_its_bits(name: str, bits: int, l
     assert len(found) == len(layers(model)) or not bits
     for numbers in found if bits else []:
         assert int(numbers.astype(np.int64).max()) - int(numbers.astype(np.int64).min()) < 2**bits
+
+
+@pytest.mark.parametrize(("name", "bits"), EVERY)
+def test_its_kernels_add_as_exactly_as_floats(name: str, bits: int, learned, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """Beside onnxruntime that rounds as the file says and multiplies in float32; a processor without VNNI would not."""
+    path = quantized(name, bits, learned, tmp_path)
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    plain = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    data, preprocessing = learned.context.data.test, learned.model.preprocessing
+    truth, found = (evaluate(each, data, preprocessing) for each in (plain, open_session(path, 1)))
+    steps = (truth.logits - found.logits).abs() / (truth.logits.max() - truth.logits.min()) * 255
+    assert float(steps.median()) < 1.5
+    assert float((truth.logits.argmax(1) == found.logits.argmax(1)).double().mean()) >= 0.99
 
 
 @pytest.mark.parametrize(("name", "bits"), [(name, bits) for name, bits in EVERY if bits in (0, 8)])

@@ -10,7 +10,6 @@ from shutil import copytree
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 import pytest
 from PIL import Image
 from scipy.special import softmax
@@ -36,6 +35,7 @@ from core.storage.sealed import read_kept
 from core.workspace import Workspace
 from core.workspace_files.pictures import kept_at as picture_at
 from core.workspace_files.pictures import kept_picture
+from tests.sessions import opened
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def archive(chosen: Side) -> dict[str, Any]:
 def by_hand(chosen: Side, images: Any) -> Any:
     """Probabilities by onnxruntime alone, one image at a time."""
     pixels = Preprocessing.from_json(json.loads((chosen.run.folder / chosen.card).read_bytes())["preprocessing"])
-    session = ort.InferenceSession(str(chosen.run.folder / str(chosen.point.artifact)))
+    session = opened(chosen.run.folder / str(chosen.point.artifact))
     rows = [session.run(None, {"image": prepare_numpy(image[None], pixels)})[0] for image in images]
     return softmax(np.concatenate(rows), axis=1)
 

@@ -7,7 +7,6 @@ import io
 import json
 
 import numpy as np
-import onnxruntime as ort
 import pytest
 from PIL import Image
 
@@ -18,6 +17,7 @@ from core.errors import UserError
 from core.questions.disagreements import Disagreements, DisagreementsRequest
 from core.runs import Run
 from core.workspace import Workspace
+from tests.sessions import opened
 
 
 def asked(store: Workspace, *points: str) -> Disagreements:
@@ -32,7 +32,7 @@ def test_it_equals_a_comparison_of_the_files_one_image_after_the_other(store: Wo
     test = load_dataset("digits", 8).test
     alone = []
     for step in (0, 1, 2):
-        session = ort.InferenceSession(str(finished.artifacts / f"step-{step}" / "model.onnx"))
+        session = opened(finished.artifacts / f"step-{step}" / "model.onnx")
         pixels = _pixels(finished, step)
         images = (script.normalise((Image.fromarray(image[0].numpy()),), pixels) for image in test.images)
         alone.append([int(session.run(["logits"], {"image": image})[0].argmax()) for image in images])

@@ -7,7 +7,6 @@ from pathlib import Path
 from shutil import copytree
 
 import numpy as np
-import onnxruntime as ort
 import pytest
 
 from core.engine.data import Dataset, Split, prepare_numpy
@@ -22,6 +21,7 @@ from core.questions.robustness import Robustness, RobustnessRequest
 from core.run_files.sides import Side, side
 from core.runs import Run
 from core.workspace import Workspace
+from tests.sessions import opened
 
 FEW = 40
 
@@ -41,7 +41,7 @@ def asked(store: Workspace, *steps: int) -> Robustness:
 def right(chosen: Side, split: Split, images: np.ndarray) -> int:
     """By onnxruntime alone, one image at a time."""
     pixels = Preprocessing.from_json(json.loads((chosen.run.folder / chosen.card).read_bytes())["preprocessing"])
-    session = ort.InferenceSession(str(chosen.run.folder / str(chosen.point.artifact)))
+    session = opened(chosen.run.folder / str(chosen.point.artifact))
     answers = [session.run(None, {"image": prepare_numpy(image[None], pixels)})[0].argmax() for image in images]
     return int((np.array(answers) == split.labels.numpy()).sum())
 
