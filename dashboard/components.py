@@ -16,7 +16,7 @@ from core.text import formatting
 from core.text.escaping import UserText
 from dashboard import chance, faults, receipt
 from dashboard.charts.style import MARKS
-from dashboard.i18n import named, say
+from dashboard.i18n import named, named_point, say
 from dashboard.live_plot import Document, Picked, live_plot
 from dashboard.session import widget
 
@@ -125,10 +125,9 @@ def one_line(point: Point) -> str:
 
 def heading(point: Point, *, control: bool = False) -> str:
     """The point's mark in its colour, and its name."""
-    word = say("components.control") + " " if control else ""
     mark = MARKS.get(point.stage, "○")
     name = UserText(named(point.stage, point.method, point.name)).md()
-    return f":{TEXT_COLORS.get(point.stage, 'gray')}[{mark}] {word}{name}"
+    return f":{TEXT_COLORS.get(point.stage, 'gray')}[{mark}] {named_point(name, control=control)}"
 
 
 def gains(point: Point, first: Point) -> list[str]:

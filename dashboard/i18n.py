@@ -67,6 +67,11 @@ def headed(head: str, tail: str) -> str:
     return say("components.headed", head=head, tail=tail)
 
 
+def named_point(name: str, *, control: bool) -> str:
+    """A point's name, said to be a control's where it is."""
+    return say("components.control", name=name) if control else name
+
+
 def aside(text: str, more: str) -> str:
     """`text (more)` with the language's brackets."""
     return say("components.aside", text=text, more=more)

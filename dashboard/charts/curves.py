@@ -17,6 +17,7 @@ from dashboard.charts.chance import Level
 COLUMNS = ["step", "stage", "line", "epoch", "loss", "accuracy", "validation_accuracy"]
 MOST = 2000  # points of a line; SVG stays smooth below
 ACROSS = 2  # panels beside each other
+PANEL = 0.76  # of a row's height; below lie the numbers and the name of its axis, and the title of the next row
 FEW = 30  # points; a line of fewer is drawn as it is
 _Trace = dict[str, Any]
 
@@ -119,7 +120,7 @@ class _Grid:
     @property
     def height(self) -> int:
         """Pixels; a single panel has as much as two."""
-        return 60 + max(self.rows * (360 if self.training else 230), 360)
+        return 60 + max(self.rows * (380 if self.training else 250), 360)
 
 
 @dataclass(frozen=True)
@@ -146,8 +147,8 @@ class _Panel:
         row, column = divmod(self.number, ACROSS)
         across = min(ACROSS, self.grid.panels)
         left, right = (column + 0.09 * (column > 0)) / across, (column + 1 - 0.02 * (column + 1 < across)) / across
-        rows = self.grid.rows - 0.18  # the lowest row has its words below the paper
-        bottom, top = 1 - (row + 0.82) / rows, 1 - (row + 0.06) / rows
+        rows = self.grid.rows - (1 - PANEL)  # the lowest row has its words below the paper
+        bottom, top = 1 - (row + PANEL) / rows, 1 - (row + 0.06) / rows
         split = bottom + 0.4 * (top - bottom) if self.grid.training else bottom
         found = {
             _key(self.x): style.axis(

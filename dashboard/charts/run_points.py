@@ -150,7 +150,7 @@ def _mark(
     stage, control = str(row["stage"]), bool(row["control"])
     color = theme.stages.get(stage, theme.quiet)
     name = UserText(row["name"]).plot()
-    title = f"{labels.control} {name}" if control else name
+    title = labels.control.format(name=name) if control else name
     times = formatting.two_digits(row["p50"]) + " ms" if row["p50"] == row["p50"] and row["p50"] else "–"
     where = labels.kind(kind(row.to_dict()), differing) if differing and times != "–" else ""
     times += f" ({UserText(where).plot()})" if where else ""

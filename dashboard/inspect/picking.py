@@ -14,7 +14,7 @@ from core.run_files.sides import Side, parent, side, sides
 from core.text import formatting
 from dashboard import components
 from dashboard.charts.style import MARKS
-from dashboard.i18n import named, say
+from dashboard.i18n import named, named_point, say
 from dashboard.inspect.choice import Choice
 from dashboard.session import followed, put_query, raw_query, widget, workspace
 from dashboard.tradeoffs.points_cache import stored
@@ -120,8 +120,7 @@ def _title_of_row(row: pd.Series[Any]) -> str:
 
 
 def _title(stage: str, step: int, name: str, control: bool, accuracy: float | None) -> str:
-    word = say("components.control") + " " if control else ""
-    return f"{MARKS.get(stage, '○')} {step + 1} {word}{name} · {formatting.percent(accuracy)}"
+    return f"{MARKS.get(stage, '○')} {step + 1} {named_point(name, control=control)} · {formatting.percent(accuracy)}"
 
 
 def _menu(name: str, options: list[str], now: str, told: Callable[[str], str], change: Callable[[str], None]) -> None:

@@ -150,7 +150,7 @@ def _points(book: Book, block: Chart, place: int) -> None:
         x=say("live.size"),
         y=say("live.test_accuracy"),
         stages={s: say(f"status.{s}") for s in STAGES},
-        control=say("components.control"),
+        control=template("components.control"),
         hover=template("live.hover"),
         chance=aside("", say("chance.badge")),
     )

@@ -165,7 +165,7 @@ def _landing(state: RunState) -> Panel:
         x=say("live.size"),
         y=say("live.test_accuracy"),
         stages={stage: say(f"status.{stage}") for stage in STAGES},
-        control=say("components.control"),
+        control=template("components.control"),
         hover=template("live.hover"),
         chance=aside("", say("chance.badge")),
         kind=machines.told_one,

@@ -17,7 +17,7 @@ from core.own.datasets import imported_datasets
 from core.text.escaping import UserText
 from dashboard import closing, engine_words, environment_words, receipt
 from dashboard.charts.style import MARKS, look, standalone
-from dashboard.i18n import in_turn, listed, say
+from dashboard.i18n import in_turn, listed, named_point, say
 from dashboard.session import workspace
 from dashboard.tradeoffs import answers, pairs, runtime, selection
 
@@ -85,14 +85,14 @@ def chosen(picked: pd.DataFrame) -> Iterator[str]:
     beside = picked.iloc[0]
     for number, (_, row) in enumerate(picked.iterrows(), start=1):
         stage = str(row["stage"])
-        word = say("components.control") + " " if row["control"] else ""
+        name = named_point(selection.name(row), control=bool(row["control"]))
         lines = [f"{row['run_name']} · {selection.figures(row)}"]
         lines += filter(None, [selection.spread_line(row)])
         lines += [say("chance.badge")] if row["at_chance"] else []
         lines += selection.gains(pairs.delta(row, beside)) if row["id"] != beside["id"] else []
         point = pairs.point_of(row)
         lines += receipt.no_gain(point) if point else ()
-        heading = f"{number} {MARKS.get(stage, '○')} {word}{selection.name(row)}"
+        heading = f"{number} {MARKS.get(stage, '○')} {name}"
         yield f"<section><h3>{text(heading)}</h3>{''.join(f'<div>{text(line)}</div>' for line in lines)}</section>"
     yield from (f"<p>{text(line)}</p>" for line in closing.report_lines(picked))
     changed = selection.changed(picked)

@@ -34,7 +34,7 @@ from dashboard.charts.points import SPREAD, spread
 from dashboard.charts.style import MARKS
 from dashboard.components import TEXT_COLORS
 from dashboard.design import draft_state
-from dashboard.i18n import control_name, named, say, spoken, template
+from dashboard.i18n import control_name, named, named_point, say, spoken, template
 from dashboard.option_words import told, told_of
 from dashboard.session import recall
 from dashboard.tradeoffs import manage_runs, view_state
@@ -118,8 +118,8 @@ def card(number: int, row: PointRow[Any], beside: PointRow[Any], view: View) -> 
 def title(row: PointRow[Any]) -> str:
     """The point's mark in its stage's colour, and its name."""
     stage = str(row["stage"])
-    word = say("components.control") + " " if row["control"] else ""
-    return f":{TEXT_COLORS.get(stage, 'gray')}[{MARKS.get(stage, '○')}] {word}**{UserText(name(row)).md()}**"
+    named = named_point(f"**{UserText(name(row)).md()}**", control=bool(row["control"]))
+    return f":{TEXT_COLORS.get(stage, 'gray')}[{MARKS.get(stage, '○')}] {named}"
 
 
 def name(row: PointRow[Any]) -> str:

@@ -15,7 +15,7 @@ from core.run_files.sides import Side, side
 from core.text.escaping import UserText
 from dashboard import components
 from dashboard.charts.style import MARKS
-from dashboard.i18n import aside, named, say
+from dashboard.i18n import aside, named, named_point, say
 from dashboard.session import put_query, raw_query, widget, workspace
 from dashboard.tradeoffs.points_cache import stored
 
@@ -94,9 +94,8 @@ def _models(table: pd.DataFrame, run: str, names: Sequence[str], asked: Sequence
 
 def _title(row: pd.Series, run: str) -> str:
     """A point in a menu: that of another run with its run's name."""
-    word = say("components.control") + " " if row["control"] else ""
     name = UserText(named(str(row["stage"]), str(row["method"]), str(row["name"]))).plain()
-    title = f"{MARKS.get(str(row['stage']), '○')} {word}{name}"
+    title = f"{MARKS.get(str(row['stage']), '○')} {named_point(name, control=bool(row['control']))}"
     return title if row["run"] == run else aside(title, UserText(row["run_name"]).plain())
 
 

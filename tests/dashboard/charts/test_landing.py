@@ -14,7 +14,7 @@ from core.state import RunState, fold
 from dashboard.charts import run_points, style
 
 LABELS = run_points.Labels(
-    "size", "accuracy", {"transfer": "transfer"}, "control:", "<b>{name}</b> {accuracy} {size} {latency}"
+    "size", "accuracy", {"transfer": "transfer"}, "control: {name}", "<b>{name}</b> {accuracy} {size} {latency}"
 )
 
 
