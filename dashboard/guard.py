@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.file_util import get_static_dir
 
@@ -24,6 +24,14 @@ PLOTLY = "/plotly/plotly.min.js"
 HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]{1,5})?")
 REFUSED = "Only pages of this machine may ask: Host 127.0.0.1, localhost or [::1], and Origin, if any, the same.\n"
 ABSENT = "There is nothing at this address.\n"
+NOWHERE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<meta name="color-scheme" content="light dark"><title>Nothing here · Condenser</title>
+<style>body { font: 1rem/1.6 system-ui, sans-serif; margin: 15vh auto; max-width: 24rem; padding: 0 1rem }
+</style></head>
+<body><p>There is nothing at this address.<br><a href="/">Home</a></p>
+<p lang="zh-Hans">此地址没有页面。<br><a href="/">首页</a></p></body></html>
+"""
 UNUSUAL = "This address does not take that method.\n"
 
 READ = ("GET", "HEAD")
@@ -75,7 +83,7 @@ class Guard:
         else:
             await send({"type": "websocket.close", "code": 1008})  # before it is accepted: the server answers 403
 
-    def _refusal(self, scope: Scope) -> PlainTextResponse | None:
+    def _refusal(self, scope: Scope) -> Response | None:
         """What to answer in Streamlit's place, if anything."""
         headers, path, method = Headers(scope=scope), scope["path"], scope["method"]
         if not is_welcome(headers, self.host):
@@ -83,8 +91,18 @@ class Guard:
         if path.startswith(UPLOADS):
             return None if method in ("PUT", "DELETE") else PlainTextResponse(UNUSUAL, 405)
         if path not in self.pages and path not in ASKED and not path.startswith(ASKED_BELOW):
-            return PlainTextResponse(ABSENT, 404)
+            return self._absent(scope, headers)
         return None if method in READ else PlainTextResponse(UNUSUAL, 405)
+
+    def _absent(self, scope: Scope, headers: Headers) -> Response:
+        """For a person a page with the way to Home, or, where only a slash is too much, the page that was meant."""
+        meant = scope["path"].removesuffix("/")
+        if meant in self.pages and scope["method"] in READ:
+            query = scope.get("query_string", b"").decode("latin-1")
+            return RedirectResponse(f"{meant}?{query}" if query else meant)
+        return (
+            HTMLResponse(NOWHERE, 404) if "text/html" in headers.get("accept", "") else PlainTextResponse(ABSENT, 404)
+        )
 
 
 def is_welcome(headers: Headers, host: str = "") -> bool:

@@ -321,6 +321,21 @@ NOBODY_ASKED_FOR = (
 )
 
 
+@pytest.mark.parametrize("path", ["/nowhere", "/Live", "/home/x", "/docs"])
+def test_a_person_at_no_page_is_shown_the_way_home(address: Address, path: str) -> None:
+    reply = ask(address, path, accept="text/html,application/xhtml+xml,*/*;q=0.8")
+    assert reply.status == 404
+    assert reply.headers["content-type"].startswith("text/html")
+    assert reply.body.decode().count('<a href="/">') == 2  # in either language
+
+
+def test_a_slash_too_many_leads_to_the_page(address: Address) -> None:
+    reply = ask(address, "/home/?run=1%2F2&point=3")
+    assert (reply.status, reply.headers["location"]) == (307, "/home?run=1%2F2&point=3")
+    assert ask(address, "/home/", "POST", content_length="0").status == 404
+    assert ask(address, "//home/").status == 404
+
+
 @pytest.mark.parametrize("path", NOBODY_ASKED_FOR)
 def test_pages_of_the_framework_that_nobody_asked_for_are_absent(address: Address, path: str) -> None:
     for method in ("GET", "HEAD", "POST"):
