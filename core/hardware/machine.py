@@ -23,6 +23,7 @@ NVIDIA = Path("/proc/driver/nvidia/gpus")
 DEVICES = Path("/dev")
 DRIVERS = ("nvidia[0-9]*", "nvmap", "dxg", "kfd")  # device files of GPUs for torch's CUDA: NVIDIA, Jetson, WSL, AMD
 NUMBER = re.compile(r"-?\d+")
+OF_NO_MODEL = re.compile(r"@.*|\bversion .*", re.IGNORECASE)  # a clock or an emulator's version
 CPUINFO = Path("/proc/cpuinfo")
 BFLOAT16 = {"AMX": "amx_bf16", "AVX512-BF16": "avx512_bf16"}  # Linux flags, the fastest unit first
 LIMITED: dict[str, tuple[str, ...]] = {  # the units that remain under a limit of oneDNN
@@ -52,13 +53,25 @@ def machine() -> Machine:
 
 
 def processor() -> str:
-    """The processor's model name."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
+    """The processor's model name. One without a number, as virtual machines have it ("AMD EPYC"), stands for several
+    generations that differ in speed and instructions: family and model follow it then."""
+    facts = _cpuinfo()
+    if not facts:
         return platform.processor() or platform.machine()
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return named[0] if named else platform.machine()
+    name, family, model = (facts.get(key, "") for key in ("model name", "cpu family", "model"))
+    is_vague = not any(map(str.isdigit, OF_NO_MODEL.sub("", name)))
+    told = f" (family {family}, model {model})" if is_vague and family and model else ""
+    return f"{name}{told}" if name else platform.machine()
+
+
+def _cpuinfo() -> dict[str, str]:
+    """Linux's facts about a core; none elsewhere."""
+    try:
+        text = CPUINFO.read_text(encoding="utf-8")
+    except OSError:
+        return {}
+    lines = (line.partition(":") for line in text.splitlines())
+    return {name.strip(): rest.strip() for name, _, rest in lines}
 
 
 def bfloat16_units() -> str:
@@ -67,14 +80,9 @@ def bfloat16_units() -> str:
 
     oneDNN's own limit, ONEDNN_MAX_CPU_ISA, is respected: it disables the kernels of later instruction sets.
     """
-    try:
-        text = CPUINFO.read_text(encoding="utf-8")
-    except OSError:
-        return ""
-    lines = (line.partition(":") for line in text.splitlines())
-    facts = {name.strip(): rest.split() for name, _, rest in lines}
-    amd = facts.get("vendor_id") == ["AuthenticAMD"]
-    found = [unit for unit, flag in BFLOAT16.items() if flag in facts.get("flags", ()) and (amd or unit == "AMX")]
+    facts = _cpuinfo()
+    amd, flags = facts.get("vendor_id") == "AuthenticAMD", facts.get("flags", "").split()
+    found = [unit for unit, flag in BFLOAT16.items() if flag in flags and (amd or unit == "AMX")]
     limit = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
     return next((unit for unit in found if unit in LIMITED.get(limit, BFLOAT16)), "")
 
