@@ -25,8 +25,8 @@ REQUIREMENTS = "requirements.txt"  # of predict.py and benchmark.py
 PREDICTIONS = "predictions.npz"  # answers for all test and validation images, next to every artifact
 WHITE = 65535  # in an image that uses all of its 16 bits
 EXACTLY = (
-    "In another program, open model.onnx with onnxruntime's session option `session.x64quantprecision` = `1`, as these "
-    "scripts do: untold, x86 processors that have no VNNI instructions cut off sums in its int8 layers."
+    "On x86 processors without VNNI instructions, open model.onnx in another program with onnxruntime's session option "
+    "`session.x64quantprecision` = `1`, as these scripts do there: otherwise sums in its int8 layers are cut off."
 )
 
 

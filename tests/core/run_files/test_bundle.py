@@ -29,6 +29,7 @@ from core.points import Point
 from core.run_files.bundle import _measured, write_bundle
 from core.runs import Run
 from core.workspace import Workspace
+from tests.sessions import ROUNDS
 
 EVERYTHING = {
     "model.onnx",
@@ -271,6 +272,14 @@ def test_the_card_tells_what_was_measured_and_whose_it_is(finished: Run, bundles
     assert json.loads((bundles[2] / "receipt.json").read_text()) == point.to_json()
     assert json.loads((bundles[2] / "environment.json").read_text())["processor"]
     assert (bundles[2] / "recipe.toml").read_text() == finished.recipe_text
+
+
+def test_the_card_says_how_another_program_keeps_sums_whole(bundles: dict[int, Path]) -> None:
+    found = {
+        step: "session.x64quantprecision" in (folder / "MODEL_CARD.md").read_text() for step, folder in bundles.items()
+    }
+    assert found == {step: ROUNDS in (folder / "model.onnx").read_bytes() for step, folder in bundles.items()}
+    assert set(found.values()) == {True, False}
 
 
 def test_images_stay_here_when_asked(finished: Run, store: Workspace, alone: Path, tmp_path: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import importlib.util
+import zlib
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,10 +16,11 @@ import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from core.assets import PREDICT, shipped
 from core.engine.data import Split
-from core.engine.measure import file
+from core.engine.measure import file, session
 from core.engine.measure.runtime import open_session
-from core.engine.measure.session import CPU, overflows
+from core.engine.measure.session import CPU, EXACT, options_for, overflows
 from core.engine.model import Preprocessing
 
 CHANNELS, SIDE = 48, 8
@@ -59,8 +63,7 @@ def test_sums_are_those_of_whole_numbers(seed: int) -> None:
     draw = np.random.default_rng(seed)
     weight = draw.choice(np.array([-127, 90, 127], np.int8), size=(16, CHANNELS, 1, 1))  # pairs pass 32,767
     pixels = draw.integers(200, 256, (1, CHANNELS, SIDE, SIDE)).astype(np.uint8)
-    session = open_session(convolution(weight))
-    (found,) = session.run(None, {"image": pixels * SCALE})
+    (found,) = open_session(convolution(weight)).run(None, {"image": pixels * SCALE})
     sums = np.einsum("oc,nchw->nohw", weight[..., 0, 0].astype(np.int64), pixels.astype(np.int64))
     exact = np.clip(np.rint(sums * (0.01 / 255 / STEP)), -128, 127) * STEP
     assert np.abs(found - exact).max() <= STEP  # a sum half-way between two steps may be rounded either way
@@ -72,7 +75,28 @@ def test_what_this_processor_does_untold_is_found_by_multiplying() -> None:
     image = np.ones((1, CHANNELS, SIDE, SIDE), np.float32)
     model = convolution(weight)
     untold = onnxruntime.InferenceSession(model, providers=CPU).run(None, {"image": image})[0]
-    assert overflows() is not bool(np.array_equal(untold, open_session(model).run(None, {"image": image})[0]))
+    exact = CHANNELS * 127 * 0.01
+    assert overflows() is bool(np.abs(untold - exact).max() > STEP)
+
+
+@pytest.mark.parametrize("cuts", [True, False])
+def test_a_processor_that_adds_whole_sums_keeps_its_fast_kernels(cuts: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "overflows", lambda: cuts)
+    model = convolution(np.ones((4, CHANNELS, 1, 1), np.int8))
+    assert options_for(model).get_session_config_entry(EXACT) == ("1" if cuts else "0")
+    float_weights = helper.make_model(helper.make_graph([], "g", [], [])).SerializeToString()
+    assert options_for(float_weights).get_session_config_entry(EXACT) == "0"
+
+
+def test_a_bundle_finds_out_by_the_same_multiplication() -> None:
+    spec = importlib.util.spec_from_file_location("predict", shipped(PREDICT))
+    assert spec is not None
+    assert spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    held = zlib.decompress(base64.b64decode("".join(script.SIXTEEN)))
+    assert onnx.load_from_string(held) == onnx.load_from_string(session.multiplication())
+    assert script.cuts_sums_off() is overflows()
 
 
 def classifier(path: Path, weight: list[list[float]], *, rounded: bool) -> Path:
