@@ -82,6 +82,7 @@ NAMES = {
     "Extension modules:",
     "No space left on device",
     "Selection({} of {} images)",
+    " (family {}, model {})",  # part of a processor's name
     "Unable to allocate",
     "Unset CONDENSER_FAILPOINT; it is there for tests.",
     "allocate memory",
@@ -92,6 +93,7 @@ NAMES = {
     "camera raw",
     "can't allocate memory",
     "channels last",
+    "cpu family",
     "desktop db",
     "desktop df",
     "ersion mismatch",

@@ -16,7 +16,7 @@ from core.engine.prune import SCOPES, Prune
 from core.engine.prune.attention import Score
 from core.engine.prune.channel_selection import Scope
 from core.engine.prune.cutter import Choice
-from core.engine.prune.ratio_search import KINDS, blank, chosen, decisions, refuse_early
+from core.engine.prune.ratio_search import BUSY, KINDS, WHILE_BUSY, blank, chosen, decisions, refuse_early
 from core.engine.prune.structured import prune_rounds, random_scores, widths
 from core.engine.seeds import counter_seed
 from core.rules.layer_patterns import read_names, read_ratios
@@ -95,7 +95,9 @@ class ChannelPrune(Prune, ABC):
 
     def apply(self, model: Model, context: Context) -> Model:
         """The network after its last recovery, with a record of what was measured for its cut."""
-        return super().apply(model, context).having_decided(decisions(self, chosen(self, model, context)))
+        if (choice := chosen(self, model, context)).noisy:
+            context.remark(BUSY, WHILE_BUSY)
+        return super().apply(model, context).having_decided(decisions(self, choice))
 
     def cuts(self, model: Model, context: Context, random_context: Context | None = None) -> Iterator[nn.Module]:
         """The network after each round. The random control has the layer widths of the real cut made in one round."""

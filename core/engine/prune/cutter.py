@@ -16,11 +16,13 @@ from core.engine.prune.attention import Score
 
 @dataclass(frozen=True)
 class Choice:
-    """The ratio and the multiple of a cut; `guessed` where a run would measure them and this did not."""
+    """The ratio and the multiple of a cut; `guessed` where a run would measure them and this did not, `noisy` where
+    they rest on timings during which the machine was busy."""
 
     ratio: float
     round_to: int
     guessed: bool = False
+    noisy: bool = False
 
 
 @runtime_checkable

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -34,6 +34,8 @@ from core.rules.layer_patterns import read_names, read_ratios
 from core.storage.sealed import read_sealed, seal
 
 MULTIPLES = (1, 2, 4, 8, 16)
+BUSY = "busy_choice"
+WHILE_BUSY = "The machine was busy while this cut was chosen by its latency: at rest, another ratio or multiple may meet the bound."
 WORTH = 0.97  # of the latency of unrounded widths: a rounded cut keeps more channels, so it has to be faster
 
 
@@ -99,6 +101,12 @@ def _read(note: Path) -> Choice | None:
 
 
 def _choose(method: Cutter, model: Model, context: Context) -> Choice:
+    noisy = list[str]()
+    found = _measured(method, model, replace(context, warn=lambda code, _: noisy.append(code), note=lambda *_: None))
+    return replace(found, noisy=BUSY in noisy)
+
+
+def _measured(method: Cutter, model: Model, context: Context) -> Choice:
     if method.target == "none":
         return Choice(method.ratio, _fastest(method, model, context))
 
@@ -174,7 +182,10 @@ def milliseconds(files: dict[str, Path], context: Context) -> dict[str, float]:
     """The median latency of files, measured in alternation while other work of this program waits."""
     with context.alone():
         found = time_files(files, context.latency_threads, SECONDS * len(files), stop=context.stop_if_cancelled)
-    return {name: timing.latency().p50 for name, timing in found.items()}
+    latencies = {name: timing.latency() for name, timing in found.items()}
+    if any(latency.noisy for latency in latencies.values()):
+        context.remark(BUSY, WHILE_BUSY)
+    return {name: latency.p50 for name, latency in latencies.items()}
 
 
 def search(size: Callable[[float], float], limit: float, largest: float) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import nn
 from core.engine.backbones import load_backbone
 from core.engine.export.graph import write_graph
 from core.engine.measure.complexity import complexity
+from core.engine.measure.latency import Timing
 from core.engine.method import build
 from core.engine.model import Model
 from core.engine.prune import ratio_search
@@ -184,6 +186,20 @@ def test_the_multiple_is_found_by_timing(
     monkeypatch.setattr(ratio_search, "WORTH", 0.99)
     net = cut(make_model(), make_context(), ratio=0.25, round_to=0)
     assert net.stage1[0].conv1.out_channels == widths
+
+
+@pytest.mark.parametrize("busy", [True, False])
+def test_a_choice_made_on_a_busy_machine_says_so_each_time(
+    busy: bool, make_model: MakeModel, make_context: MakeContext, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Once a step, however often it was timed, and again where the kept choice is taken up."""
+    counted = Timing((40.0,) * 20, wall=2.0 if busy else 1.0, processor=1.0, threads=1)
+    monkeypatch.setattr(ratio_search, "time_files", lambda files, *_, **__: dict.fromkeys(files, counted))
+    told: list[str] = []
+    for folder in ("first", "second"):
+        context = replace(make_context(folder=tmp_path / folder), warn=lambda code, _: told.append(code))
+        build("prune", "l2", epochs=0, target="latency", limit=100.0).apply(make_model(), context)
+    assert told == [ratio_search.BUSY] * 2 * busy
 
 
 def test_real_clocks_answer(make_model: MakeModel, make_context: MakeContext, monkeypatch: pytest.MonkeyPatch) -> None:
