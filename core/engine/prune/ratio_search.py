@@ -35,7 +35,10 @@ from core.storage.sealed import read_sealed, seal
 
 MULTIPLES = (1, 2, 4, 8, 16)
 BUSY = "busy_choice"
-WHILE_BUSY = "The machine was busy while this cut was chosen by its latency: at rest, another ratio or multiple may meet the bound."
+WHILE_BUSY = (
+    "The machine was busy while this cut was chosen by its latency: at rest, another ratio or multiple may meet the "
+    "bound."
+)
 WORTH = 0.97  # of the latency of unrounded widths: a rounded cut keeps more channels, so it has to be faster
 
 
