@@ -187,11 +187,13 @@ def _child(name: str) -> tuple[bytes, str]:
     command = [sys.executable, "-m", "core.engine.prune.preflight", "--one", name, "--seconds", str(SECONDS)]
     # Without a fixed threshold glibc keeps freed tensors: 3 GB of them for vit_h_14.
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": "262144"}
+    before = _children_seconds()
     try:
         child = subprocess.run(command, capture_output=True, timeout=PATIENCE * SECONDS, env=environment, check=False)
     except subprocess.TimeoutExpired:
         return b"", "the machine is too busy"
-    if child.returncode == -signal.SIGXCPU:
+    ended = -child.returncode in (signal.SIGXCPU, signal.SIGKILL)  # at the soft limit, or beyond the hard one at once
+    if ended and _children_seconds() - before >= SECONDS:
         return child.stdout, f"not finished within {SECONDS} s of processor time"
     last = child.stderr.decode(errors="replace").strip().splitlines()[-1:]
     return child.stdout, f"the process ended with {child.returncode}: {' '.join(last)[:200]}"

@@ -390,6 +390,7 @@ def test_wrong_arguments_are_named(change: dict[str, object], field: str) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_every_architecture_of_torchvision_prunes() -> None:
     for name in zoo.list_models(module=zoo):
         extra = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
