@@ -13,6 +13,7 @@ from core.hardware.backbone_times import BackboneTime
 from dashboard.design.cards import weights_of
 
 FLOAT = 4  # bytes of a weight
+IMAGENET = 1000  # classes
 VERDICTS = ("prunable", "quantizable", "exportable")
 SORTS = ("megabytes", "params", "macs", "accuracy", "milliseconds", "name")
 BEST_FIRST = ("accuracy",)
@@ -56,7 +57,7 @@ def info(
     times: Mapping[str, BackboneTime],
 ) -> pd.DataFrame:
     """A row a backbone. `megabytes` are those of its weights in float32, `milliseconds` of one image on this machine,
-    `accuracy` in percent; what is not known is missing."""
+    `accuracy` in percent, on ImageNet: one on ten classes cannot be ranked with it; what is not known is missing."""
     rows = [_row(facts, verdicts.get(name, {}), here, times.get(name)) for name, facts in backbones.items()]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -70,7 +71,7 @@ def _row(facts: Facts, verdict: Mapping[str, Any], here: Collection[str], time: 
         facts["params"],
         facts["macs"],
         facts["params"] * FLOAT / 1e6,
-        facts.get("accuracy"),
+        facts.get("accuracy") if facts["classes"] == IMAGENET else None,
         facts.get("accuracy_at") or facts["image_size"],
         timed,
         facts["image_size"],

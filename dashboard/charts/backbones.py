@@ -13,13 +13,11 @@ from dashboard.charts import style, ticks
 PLACES = {"here": "circle", "download": "circle-open", "own": "star"}  # where the weights are, and the mark for it
 COLORS = {"here": "transfer", "download": "transfer", "own": "distill"}
 HEIGHT = 380
-IMAGENET = 1000  # classes
 
 
 def info(table: pd.DataFrame) -> pd.DataFrame:
-    """Those of `table` with a published accuracy on ImageNet's classes, the lightest first: accuracies on other tasks
-    do not belong on the same axis."""
-    known = table[table["classes"] == IMAGENET].dropna(subset=["accuracy", "megabytes"])
+    """Those of `table` with a published accuracy, the lightest first."""
+    known = table.dropna(subset=["accuracy", "megabytes"])
     return known.sort_values("megabytes", kind="stable").reset_index(drop=True)
 
 
