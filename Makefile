@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TORCH_INDEX ?=
 
-.PHONY: run test shared alone test-all thorough long faults check catalog bench preflight clean
+.PHONY: run test shared alone test-all thorough thorough-shared thorough-alone long faults check catalog bench preflight clean
 
 run: $(VENV)/.installed
 	$(BIN)/condenser dashboard
@@ -20,14 +20,19 @@ shared: $(VENV)/.developing
 	$(BIN)/python -m pytest $(SHARED) -m "not slow and not faults and not alone and not thorough" tests
 
 alone: $(VENV)/.developing
-	$(BIN)/python -m pytest -m "alone and not slow and not faults" $(ALONE)
+	$(BIN)/python -m pytest -m "alone and not slow and not faults and not thorough" $(ALONE)
 
 # The rest of the tests too; under an hour on two cores.
 test-all: test thorough long
 
 # Seconds each, and many: they decide like the default ones, but make test stays under ten minutes.
-thorough: $(VENV)/.developing
+thorough: thorough-shared thorough-alone
+
+thorough-shared: $(VENV)/.developing
 	$(BIN)/python -m pytest $(SHARED) -m "thorough and not slow and not faults and not alone" tests
+
+thorough-alone: $(VENV)/.developing
+	$(BIN)/python -m pytest -m "thorough and alone and not slow and not faults" $(ALONE)
 
 long: $(VENV)/.developing
 	$(BIN)/python -m pytest $(SHARED) -m "slow and not alone" tests

@@ -135,6 +135,7 @@ def visit(site: Site, run: Run, chromium: Browser, count: int, rounds: int) -> S
     return seen
 
 
+@pytest.mark.thorough
 def test_a_few_sessions_beside_a_run_that_trains(trained: tuple[Site, Run], chromium: Browser) -> None:
     """Without an error; the figures are those of the campaign, since other tests run beside this one."""
     site, run = trained

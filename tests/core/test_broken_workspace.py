@@ -149,6 +149,7 @@ def lived(run: Run, lives: int) -> bool:
     return len(pids(run)) == lives and len(told) == lives + 1  # the first life leaves a checkpoint
 
 
+@pytest.mark.thorough
 def test_dying_with_the_supervisor_is_no_strike_however_often(workspace: Workspace) -> None:
     run = workspace.submit(recipe("deaf"))
     for life in range(1, 7):
@@ -177,6 +178,7 @@ def test_a_restart_of_the_machine_is_no_strike(workspace: Workspace, keeper: Sup
     assert "machine restarted" in told.cause
 
 
+@pytest.mark.thorough
 def test_a_worker_asked_to_end_is_taken_up_again_without_a_strike(workspace: Workspace, keeper: Supervisor) -> None:
     run = workspace.submit(recipe("deaf"))
     for life in range(1, 6):

@@ -314,6 +314,7 @@ def test_profile_of_resnet18(workspace: Path, capsys: pytest.CaptureFixture[str]
     assert list((workspace / "jobs").iterdir()) == []
 
 
+@pytest.mark.thorough
 def test_a_run_and_what_can_be_asked_of_it(
     workspace: Path, recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -456,6 +457,7 @@ def test_stop_where_nothing_runs(workspace: Path, capsys: pytest.CaptureFixture[
     assert printed(capsys) == {"stopped": False, "dashboard": False}
 
 
+@pytest.mark.thorough
 def test_help_shows_every_method_and_command() -> None:
     environment = {**os.environ, "COLUMNS": "200"}
     words = [sys.executable, "-m", "core.cli", "--help"]

@@ -42,6 +42,7 @@ def with_method(method: str) -> AppTest:
     return app
 
 
+@pytest.mark.thorough
 def test_the_first_images_are_shown_until_the_recipe_changes(workspace: Workspace, asked: list[Any]) -> None:
     app = with_method("fine_tune")
     app.button(key="design_augmented_0").click().run().run()

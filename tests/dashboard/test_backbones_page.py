@@ -100,6 +100,7 @@ def test_the_page_shows_all_and_one_thing_to_do(workspace: Workspace, language: 
     assert "efficientnet\\_lite0" in text(app)
 
 
+@pytest.mark.thorough
 def test_a_filter_a_choice_and_the_way_into_design(workspace: Workspace) -> None:
     app = shown("backbones")
     app.text_input(key="backbones_text").set_value("deit_tiny").run()
@@ -150,6 +151,7 @@ def test_ranking_on_the_page_gives_the_command_s_rows(workspace: Workspace) -> N
     assert newest_draft(workspace) is not None
 
 
+@pytest.mark.thorough
 def test_a_network_of_timm_is_found_added_removed_and_brought_back(workspace: Workspace) -> None:
     name = "timm/test_vit.r160_in1k"
     app = shown("backbones")
@@ -166,6 +168,7 @@ def test_a_network_of_timm_is_found_added_removed_and_brought_back(workspace: Wo
     calm(app)
 
 
+@pytest.mark.thorough
 def test_what_is_refused_is_said_in_words(workspace: Workspace, tmp_path: Path) -> None:
     bad = tmp_path / "best.safetensors"
     bad.write_bytes(b"no weights")

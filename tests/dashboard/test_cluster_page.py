@@ -6,6 +6,8 @@ import json
 import time
 from pathlib import Path
 
+import pytest
+
 from core.cluster.nodes import FILE, Node, write_seen
 from core.cluster.setting import cluster_of, set_cluster
 from core.events import Measured, RunFinished, RunStarted
@@ -79,6 +81,7 @@ def test_a_cluster_not_heard_from_is_told(workspace: Workspace) -> None:
     assert any("has not been heard from" in str(box.value) for box in shown("live", "en").warning)
 
 
+@pytest.mark.thorough
 def test_unlike_machines_are_named_on_trade_offs(workspace: Workspace, language: str) -> None:
     measured(workspace, "Fast CPU", 1.0)
     one = text(shown("tradeoffs", language, x="p50", samples="0"))

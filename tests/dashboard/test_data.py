@@ -60,6 +60,7 @@ def files(store: Workspace) -> list[Path]:
     return sorted(path for path in store.path.rglob("*") if path.is_file() and "cache" not in path.parts)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_a_folder_becomes_a_card_with_what_was_planted(workspace: Workspace, tmp_path: Path, language: str) -> None:
     imported(shown("data"), unpacked(tmp_path / "given", CROSSED), "pets")
@@ -73,6 +74,7 @@ def test_a_folder_becomes_a_card_with_what_was_planted(workspace: Workspace, tmp
     assert not [path for path in files(workspace) if "jobs" in path.parts], "answers are cleared away"
 
 
+@pytest.mark.thorough
 def test_a_set_that_the_teacher_lends_tells_its_faults_and_offers_no_repair(
     workspace: Workspace, tmp_path: Path
 ) -> None:
@@ -89,6 +91,7 @@ def test_a_set_that_the_teacher_lends_tells_its_faults_and_offers_no_repair(
     assert not [button.key for button in app.button if str(button.key).startswith(repairs)]
 
 
+@pytest.mark.thorough
 def test_each_fix_works_and_is_taken_back(workspace: Workspace, tmp_path: Path) -> None:
     app = imported(shown("data"), unpacked(tmp_path / "given", CROSSED), "pets")
     app.button(key="data_it_is_0_0").click().run().run()
@@ -102,6 +105,7 @@ def test_each_fix_works_and_is_taken_back(workspace: Workspace, tmp_path: Path) 
     assert imported_datasets(workspace.datasets)["pets"]["images"] == 25
 
 
+@pytest.mark.thorough
 def test_design_opens_with_the_set(workspace: Workspace, tmp_path: Path) -> None:
     app = imported(shown("data"), unpacked(tmp_path / "given", CROSSED), "pets")
     app.button(key="data_design").click().run()
@@ -110,6 +114,7 @@ def test_design_opens_with_the_set(workspace: Workspace, tmp_path: Path) -> None
     assert any("Adjusted to the dataset" in info.value for info in app.info)
 
 
+@pytest.mark.thorough
 def test_classes_that_are_alike_are_asked_about(workspace: Workspace, tmp_path: Path) -> None:
     given = unpacked(tmp_path / "given", {**pngs("cats", 5), **pngs("Cats", 5, 20), **pngs("dogs", 5, 50)})
     app = imported(shown("data"), given, "pets")
@@ -148,6 +153,7 @@ def _cut(path: Path) -> Path:
     return path
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("case", BAD)
 def test_a_refusal_says_why_and_leaves_the_workspace_as_it_was(workspace: Workspace, tmp_path: Path, case: str) -> None:
     outside = tmp_path.parent / f"{tmp_path.name}-given"
@@ -164,6 +170,7 @@ def test_a_refusal_says_why_and_leaves_the_workspace_as_it_was(workspace: Worksp
     assert files(workspace) == before
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("typed", ["photos", "./photos", "~nobody-of-that-name/photos", "assets"])
 def test_a_part_of_a_path_is_asked_for_whole(workspace: Workspace, typed: str) -> None:
     """The page has no folder that a person works in; `assets` is one of the program's own."""
@@ -177,6 +184,7 @@ def test_a_part_of_a_path_is_asked_for_whole(workspace: Workspace, typed: str) -
     assert imported_datasets(workspace.datasets) == {}
 
 
+@pytest.mark.thorough
 def test_names_are_shown_as_typed(workspace: Workspace, tmp_path: Path) -> None:
     names = ("<img src=x onerror=alert(1)>", "![](http:", "\u202eltr", "🐱 **b**", ":red[x]")
     given = {path: data for n, name in enumerate(names) for path, data in pngs(name, 4, 20 * n).items()}

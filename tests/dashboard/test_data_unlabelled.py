@@ -28,6 +28,7 @@ def frames(workspace: Workspace, tmp_path: Path) -> str:
     return "frames"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_it_is_imported_as_such_and_its_card_says_what_it_may_be(
     workspace: Workspace, tmp_path: Path, language: str
@@ -49,6 +50,7 @@ def test_it_is_imported_as_such_and_its_card_says_what_it_may_be(
     assert not [button for button in app.button if button.key in ("data_design", "data_resplit_menu")]
 
 
+@pytest.mark.thorough
 def test_a_video_joins_it_and_is_taken_back(workspace: Workspace, frames: str, tmp_path: Path) -> None:
     app = shown("data")
     app.toggle(key=keyed(app.toggle, "data_unlabelled")).set_value(True).run()
@@ -72,6 +74,7 @@ def test_a_flat_folder_is_asked_about_and_imported_by_a_click(workspace: Workspa
     assert imported_datasets(workspace.datasets)["frames"]["unlabelled"]
 
 
+@pytest.mark.thorough
 def test_it_is_no_way_on_for_a_set_with_labels(workspace: Workspace, tmp_path: Path) -> None:
     app = imported(shown("data"), unpacked(tmp_path / "labelled", TWO), "pets").run()
     app.segmented_control(key="data_source").set_value("path").run()
@@ -92,6 +95,7 @@ def test_a_labelled_part_is_told_with_what_it_is_worth(workspace: Workspace, fra
     assert "90 ± 62 %" in told
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("place", ["target", "pool"])
 def test_its_buttons_and_menus_set_it_in_the_recipe(workspace: Workspace, frames: str, place: str) -> None:
     app = shown("data")

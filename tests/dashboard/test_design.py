@@ -169,6 +169,7 @@ def test_first_sight(page: AppTest) -> None:
     assert not page.button(key="design_start").disabled
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_every_control_has_help_and_words(page: AppTest, language: str) -> None:
     page.query_params["lang"] = language
@@ -181,6 +182,7 @@ def test_every_control_has_help_and_words(page: AppTest, language: str) -> None:
         assert "个类别" in told(page)
 
 
+@pytest.mark.thorough
 def test_a_knob_becomes_the_recipe_and_undo_takes_it_back(page: AppTest) -> None:
     page.run()
     field(page, 2, "ratio", "slider").set_value(0.7).run()
@@ -193,6 +195,7 @@ def test_a_knob_becomes_the_recipe_and_undo_takes_it_back(page: AppTest) -> None
     assert field(page, 2, "ratio", "slider").value == 0.5
 
 
+@pytest.mark.thorough
 def test_a_target_is_chosen_beside_the_data_set_and_asked_for_where_it_is_needed(page: AppTest) -> None:
     steps = (Step("transfer", "coral"),)
     page.session_state["kept:design.draft"] = draft.Draft(Recipe("to", "glyphs", "resnet8", steps))
@@ -227,6 +230,7 @@ def test_every_method_of_the_catalog_is_shown_whole(page: AppTest) -> None:
             assert shown == {option.name for option in entry.options}, (stage, method)
 
 
+@pytest.mark.thorough
 def test_steps_move_go_and_come(page: AppTest) -> None:
     page.run()
     click(page, "remove_2")
@@ -239,6 +243,7 @@ def test_steps_move_go_and_come(page: AppTest) -> None:
     assert "Keep one of the two" in page.button(key="design_add_quantize").help
 
 
+@pytest.mark.thorough
 def test_another_method(page: AppTest) -> None:
     page.run()
     page.selectbox(key=key(page, "method_3")).set_value("weight_only").run()
@@ -248,6 +253,7 @@ def test_another_method(page: AppTest) -> None:
     assert not page.exception
 
 
+@pytest.mark.thorough
 def test_data_and_backbone(page: AppTest) -> None:
     page.run()
     page.selectbox(key=key(page, "dataset_menu")).set_value("digits").run()
@@ -270,6 +276,7 @@ def test_menus_are_grouped_and_say_what_a_download_costs(page: AppTest, monkeypa
     assert not [name for name in students if "ownload" in name], "a student learns from scratch: nothing is fetched"
 
 
+@pytest.mark.thorough
 def test_own_data_adjusts_the_recipe_with_a_note_and_a_way_back(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(draft_state, "own_data", lambda: own(84))
     page.run()
@@ -289,6 +296,7 @@ def test_own_data_adjusts_the_recipe_with_a_note_and_a_way_back(page: AppTest, m
 # what is wrong
 
 
+@pytest.mark.thorough
 def test_a_conflict_is_told_on_its_card_and_start_waits(page: AppTest) -> None:
     page.run()
     click(page, "up_3")
@@ -305,6 +313,7 @@ def test_a_conflict_is_told_on_its_card_and_start_waits(page: AppTest) -> None:
     assert page.error, "the order before is there again"
 
 
+@pytest.mark.thorough
 def test_a_wrong_option_is_told_at_its_field_and_its_fold_opens(page: AppTest) -> None:
     page.run()
     field(page, 1, "student", "menu").set_value("alexnet").run()
@@ -317,6 +326,7 @@ def test_a_wrong_option_is_told_at_its_field_and_its_fold_opens(page: AppTest) -
     assert "larger than its teacher" in "".join(str(w.value) for w in page.warning)
 
 
+@pytest.mark.thorough
 def test_more_labels_than_images(page: AppTest) -> None:
     page.run()
     page.number_input(key=key(page, "labels_number")).set_value(9000).run()
@@ -325,6 +335,7 @@ def test_more_labels_than_images(page: AppTest) -> None:
     assert page.button(key="design_start").disabled
 
 
+@pytest.mark.thorough
 def test_a_device_that_is_not_here_is_told_at_its_field_and_the_recipe_can_be_taken_elsewhere(
     page: AppTest, store: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -350,6 +361,7 @@ def test_threads_above_the_cores_are_remarked_on(page: AppTest, monkeypatch: pyt
     assert not page.button(key="design_start").disabled
 
 
+@pytest.mark.thorough
 def test_every_step_removed(page: AppTest) -> None:
     page.run()
     for _ in range(4):
@@ -381,6 +393,7 @@ def test_a_preset_is_applied_and_says_what_it_changed(page: AppTest, name: str) 
 # from elsewhere
 
 
+@pytest.mark.thorough
 def test_a_variant_of_a_run(page: AppTest, store: Workspace) -> None:
     text = (ROOT / "assets/recipes/bundled-teacher.toml").read_text()
     run = store.create_run(text)
@@ -391,6 +404,7 @@ def test_a_variant_of_a_run(page: AppTest, store: Workspace) -> None:
     assert recipe(page).steps[2].options["ratio"] == 0.7  # not loaded again over what was changed
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("parameter", ["from", "sample"])
 @pytest.mark.parametrize("value", ["../../etc", "0000000000000-000000", "<b>x</b>", "x" * 300])
 def test_an_unknown_run_is_told_and_the_default_is_there(page: AppTest, parameter: str, value: str) -> None:
@@ -402,6 +416,7 @@ def test_an_unknown_run_is_told_and_the_default_is_there(page: AppTest, paramete
     assert recipe(page).hash() == load_recipe(ROOT / "assets/recipes/demo.toml").hash()
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not SAMPLES.is_dir(), reason="no samples come along")
 def test_a_sample(page: AppTest) -> None:
     found = sorted(path.name for path in SAMPLES.iterdir() if (path / "recipe.toml").is_file())
@@ -411,6 +426,7 @@ def test_a_sample(page: AppTest) -> None:
     assert recipe(page) == load_recipe(SAMPLES / found[0] / "recipe.toml")
 
 
+@pytest.mark.thorough
 def test_a_file_up_and_down_again_is_bit_equal(page: AppTest) -> None:
     page.run()
     text = load_recipe(ROOT / "assets/recipes/bundled-teacher.toml").to_toml().encode()
@@ -422,6 +438,7 @@ def test_a_file_up_and_down_again_is_bit_equal(page: AppTest) -> None:
     assert url
 
 
+@pytest.mark.thorough
 def test_a_wrong_file_is_told_with_its_line_and_changes_nothing(page: AppTest) -> None:
     page.run()
     before = recipe(page)
@@ -460,6 +477,7 @@ def test_the_preview_is_asked_for_once_and_shown(page: AppTest, store: Workspace
     assert "![](" not in words
 
 
+@pytest.mark.thorough
 def test_a_change_asks_again_but_a_name_does_not(page: AppTest, answers: Answers) -> None:
     page.run()
     page.text_input(key=key(page, "name_text")).set_value("another").run()
@@ -483,6 +501,7 @@ def test_an_outdated_question_is_cancelled(page: AppTest, store: Workspace, answ
     assert len(page.table) == 1
 
 
+@pytest.mark.thorough
 def test_answered_jobs_are_cleared_away(page: AppTest, store: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     page.run()
     assert len(store.job_ids()) == 1
@@ -499,6 +518,7 @@ def test_an_error_of_the_engine_is_shown_as_it_is(page: AppTest, answers: Answer
     assert not page.button(key="design_start").disabled
 
 
+@pytest.mark.thorough
 def test_no_answer_is_told_and_asked_no_more(page: AppTest, answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
     answers.give = None
     monkeypatch.setattr(preview, "PATIENCE", -1.0)
@@ -520,6 +540,7 @@ def test_without_a_supervisor_nothing_is_asked(
 # start
 
 
+@pytest.mark.thorough
 def test_start_is_one_run_of_this_recipe_and_leads_there(page: AppTest, store: Workspace) -> None:
     page.run()
     field(page, 2, "ratio", "slider").set_value(0.7).run()
@@ -531,6 +552,7 @@ def test_start_is_one_run_of_this_recipe_and_leads_there(page: AppTest, store: W
     assert [element.value for element in page.text] == [run_id]
 
 
+@pytest.mark.thorough
 def test_a_double_click_is_one_run(page: AppTest, store: Workspace) -> None:
     page.run()
     click(page, "start")
@@ -710,6 +732,7 @@ def test_a_file_that_no_field_could_show_is_refused(page: AppTest, wrong: str) -
     assert recipe(page) == before
 
 
+@pytest.mark.thorough
 def test_a_variant_is_called_by_what_it_changed(page: AppTest, store: Workspace) -> None:
     run = store.create_run(
         (ROOT / "assets/recipes/demo.toml").read_text().replace("demo: few labels, big teacher", "demo")
@@ -735,6 +758,7 @@ def address(page: AppTest) -> str:
     return str(found if isinstance(found, str) else found[0])
 
 
+@pytest.mark.thorough
 def test_two_windows_do_not_overwrite_each_other(page: AppTest, tmp_path: Path) -> None:
     page.run()
     field(page, 2, "ratio", "slider").set_value(0.7).run()

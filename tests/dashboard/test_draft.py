@@ -200,6 +200,7 @@ def test_settings_on_a_bundled_recipe_give_the_same_run(now: Draft, change: obje
     assert (made.hash(), made.name) == (recipe.hash(), recipe.name)
 
 
+@pytest.mark.thorough
 def test_another_chain_is_handed_over_by_a_shell_in_any_folder(now: Draft, tmp_path: Path) -> None:
     """What the page shows, run as it stands: quotes, dollars and Chinese arrive as they were."""
     recipe = draft.set_knob(draft.add_step(now, "prune"), "name", "../up & `away` $HOME 名 'x' %s").recipe

@@ -201,6 +201,7 @@ def without_chinese(path: str, text: str) -> list[str]:
     return sorted({each for each in said(path, text) if bare(each) not in known() and not is_part(each)})
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("path", sources())
 def test_every_sentence_of_the_engine_has_chinese_words(path: str) -> None:
     """Add what is missing to a file of dashboard/text/zh/engine, or to NAMES if no page shows it as words."""
@@ -229,6 +230,7 @@ def test_a_chinese_form_is_chinese_and_has_every_value() -> None:
         assert CHINESE.search(chinese) or len(words) < 2, english
 
 
+@pytest.mark.thorough
 def test_no_form_is_left_over() -> None:
     there = {bare(each) for path, text in sources().items() for each in spoken(text)}
     subjects = ("composed", "earlier", "system")  # put together from several texts, or not said by core as it is now

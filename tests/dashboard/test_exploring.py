@@ -244,6 +244,7 @@ def seconds_until_usable(site: Site, page: Page) -> float:
     return time.monotonic() - began
 
 
+@pytest.mark.thorough
 @pytest.mark.alone
 @pytest.mark.parametrize("crowded", [1000], indirect=True)
 def test_a_thousand_runs_are_shown_in_three_seconds(crowded: Site, watched: Watched) -> None:

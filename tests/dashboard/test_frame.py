@@ -86,6 +86,7 @@ def test_what_has_the_focus_wears_a_ring(furnished: Site, chromium: Browser, the
     context.close()
 
 
+@pytest.mark.thorough
 def test_live_has_no_second_stop(furnished: Site, watched: Watched) -> None:
     page = watched.page
     run = make(furnished.workspace, steps=1)

@@ -118,6 +118,7 @@ def test_the_heads_of_the_table_of_points_are_explained(workspace: Workspace) ->
     assert {"accuracy", "file-size", "macs"} <= set(led_to(head.help or "", "en"))
 
 
+@pytest.mark.thorough
 def test_live_links_the_terms_of_what_happens(workspace: Workspace) -> None:
     run = make(workspace, steps=1)
     told = next(one.value for one in shown("live", run=run.id).markdown if "What is happening?" in one.value)
@@ -155,6 +156,7 @@ def test_a_term_is_looked_for_in_both_languages_and_by_topic(workspace: Workspac
     assert set(heads(app)) == pruning
 
 
+@pytest.mark.thorough
 def test_an_address_leads_to_a_term_until_another_is_looked_for(workspace: Workspace) -> None:
     app = shown("glossary", term="temperature")
     assert "Temperature" in heads(app)

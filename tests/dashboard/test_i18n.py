@@ -132,12 +132,14 @@ def test_chinese_is_chinese() -> None:
     assert not {key for key, words in same.items() if LETTERS.search(words) and len(words.split()) > 2}
 
 
+@pytest.mark.thorough
 def test_every_key_asked_for_exists() -> None:
     known = keys("en")
     missing = [(p.name, found) for p, found in asked() if not any(re.fullmatch(found, key) for key in known)]
     assert not missing
 
 
+@pytest.mark.thorough
 def test_no_phrase_is_left_over() -> None:
     patterns = [re.compile(found) for found in mentioned()]
     unused = [key for key in sorted(keys("en")) if not any(p.fullmatch(key) for p in patterns)]

@@ -53,6 +53,7 @@ def asked(app: AppTest, workspace: Workspace) -> Job:
     return workspace.job(name)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("language", "what"), [("en", "bits"), ("zh", "ratio")])
 def test_one_click_asks_and_rows_are_drawn_as_they_come(workspace: Workspace, language: str, what: str) -> None:
     run = make(workspace, RunFinished())
@@ -77,6 +78,7 @@ def test_one_click_asks_and_rows_are_drawn_as_they_come(workspace: Workspace, la
     assert not app.button(key="sensitivity_start").disabled
 
 
+@pytest.mark.thorough
 def test_it_can_be_stopped_and_what_came_stays(workspace: Workspace) -> None:
     run = make(workspace, RunFinished())
     app = opened(run)

@@ -156,6 +156,7 @@ def test_a_run_of_another_recipe_is_not_taken_for_ones_own(store: Workspace) -> 
     assert "On your own runs" not in text(shown("learn", lesson="pruning"))
 
 
+@pytest.mark.thorough
 def test_feature_maps_follow_the_knob_and_lead_to_those_of_ones_own_run(store: Workspace) -> None:
     found = lesson(name="domain-adaptation")
     app = shown("learn", lesson=found.id)
@@ -250,11 +251,13 @@ def test_a_damaged_diary_is_told_and_the_lesson_begins_again(store: Workspace) -
     assert app.error
 
 
+@pytest.mark.thorough
 def test_an_unknown_lesson_leads_to_the_list(store: Workspace) -> None:
     for asked in ("nothing", "../../etc/passwd", "<b>", "x" * 3000):
         assert "not here" in text(shown("learn", lesson=asked))
 
 
+@pytest.mark.thorough
 def test_ones_own_lesson_opens_shows_no_prepared_result_and_is_shared_as_it_came(store: Workspace) -> None:
     lesson_files.add(store, LESSON.encode())
     app = shown("learn")
@@ -272,6 +275,7 @@ def test_ones_own_lesson_opens_shows_no_prepared_result_and_is_shared_as_it_came
     assert "On your own runs: **25.0 %**" in text(shown("learn", lesson="tiny")).replace("\\", "")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("nasty", [":red[no] :smile:", "$x^2$", "`code` *em*", "-> www.example", "= 1+1"])
 def test_text_of_a_lesson_is_shown_as_text(store: Workspace, nasty: str) -> None:
     source = LESSON.replace("A tiny lesson", nasty).replace("A network is cut.", f"{nasty} is cut.")
@@ -305,6 +309,7 @@ def test_the_page_gives_the_whole_format_and_an_example_that_can_be_changed(stor
     assert mine.id == "mine"
 
 
+@pytest.mark.thorough
 def test_the_presenter_shows_one_part_at_a_time(store: Workspace) -> None:
     parts = presenter.slides(lesson())
     assert sum(len(part) for part in parts) == len(lesson().blocks)
@@ -333,6 +338,7 @@ def test_what_may_be_chance_is_said_where_a_prediction_is_revealed() -> None:
         assert predicting.own_told(small) == "", "the size of a file is the same with any seed"
 
 
+@pytest.mark.thorough
 def test_two_tabs_of_a_lesson_do_not_undo_each_other(store: Workspace) -> None:
     first, second = shown("learn", lesson="pruning"), shown("learn", lesson="pruning")
     predicted(first, 42.0)

@@ -110,6 +110,7 @@ def x_range(page: Page) -> list[float]:
     return found
 
 
+@pytest.mark.thorough
 @pytest.mark.alone
 def test_a_chart_follows_without_ever_being_replaced(site: Site, watched: Watched, engine: Engine) -> None:
     page = watched.page

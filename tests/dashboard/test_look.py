@@ -164,6 +164,7 @@ def test_every_control_is_reached_by_tab_and_shows_it(furnished: Site, watched: 
     assert len(reached) >= count - radios, f"{len(reached)} of {count} controls of {name}"
 
 
+@pytest.mark.thorough
 @pytest.mark.alone
 def test_a_warm_page_is_usable_within_two_seconds(furnished: Site, watched: Watched) -> None:
     """The figure is for a calm machine; a busy one is given twice as long."""

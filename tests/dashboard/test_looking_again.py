@@ -92,6 +92,7 @@ class Garbage:
         Garbage.count += 1
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("thawed")
 def test_what_stays_is_set_aside_and_looked_at_again_now_and_then() -> None:
     lasting = Lasting()

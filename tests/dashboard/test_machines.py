@@ -81,6 +81,7 @@ def test_details_say_where_an_earlier_version_did_not_keep_it(
             assert any(words in line for line in told) is not known
 
 
+@pytest.mark.thorough
 def test_a_bound_on_latency_says_that_it_mixes_machines(workspace: Workspace, language: str) -> None:
     moved(workspace)
     for bound, told in (({"ms": "5"}, True), ({"mb": "5"}, False)):

@@ -152,6 +152,7 @@ def test_what_was_timed_otherwise_is_neither_compared_nor_ranked(
     assert ranked["front"].tolist() == [True, True], "a front for each kind"
 
 
+@pytest.mark.thorough
 def test_trade_offs_says_in_what_latencies_differ(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     made(workspace, None)
     made(workspace, None, HERE | {"onnxruntime": "1.22.0"})

@@ -84,6 +84,7 @@ def pair(request: pytest.FixtureRequest, workspace: Workspace) -> tuple[Run, str
     return run, PROVEN if request.param == "proven" else OPEN
 
 
+@pytest.mark.thorough
 def test_every_place_says_the_same(
     pair: tuple[Run, str], workspace: Workspace, drawn: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

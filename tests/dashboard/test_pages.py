@@ -133,6 +133,7 @@ def error(stage: str) -> RunFailed:
     return RunFailed(given, "Traceback …")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("page", PAGES)
 def test_an_empty_workspace_has_one_thing_to_do(workspace: Workspace, page: str, language: str) -> None:
     app = shown(page, language)
@@ -157,6 +158,7 @@ SHOWN = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("page", "ending"), SHOWN)
 def test_every_page_shows_a_run_in_every_state(workspace: Workspace, page: str, ending: tuple[Event, ...]) -> None:
     run = make(workspace, Warned(0, "careful", "be careful"), *ending)
@@ -166,6 +168,7 @@ def test_every_page_shows_a_run_in_every_state(workspace: Workspace, page: str, 
         assert "be careful" in text(app)
 
 
+@pytest.mark.thorough
 def test_accuracy_on_a_target_is_shown_where_it_was_measured(workspace: Workspace) -> None:
     run = make(workspace, steps=1)
     assert "on the target" not in text(shown("live", run=run.id))
@@ -307,6 +310,7 @@ def test_one_click_is_one_run(workspace: Workspace, monkeypatch: pytest.MonkeyPa
     assert workspace.queued() == workspace.run_ids()
 
 
+@pytest.mark.thorough
 def test_what_is_happening_is_told_with_the_runs_own_numbers(workspace: Workspace) -> None:
     alone = DEMO.replace("temperature = 2.0", "temperature = 2.0\ntwin = false")
     run = make(workspace, StepStarted(1, "distill", "kd", "x", 15), steps=1, recipe=alone)

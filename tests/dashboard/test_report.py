@@ -62,6 +62,7 @@ def test_it_brings_a_policy_of_its_own(page: str) -> None:
     assert "name='referrer' content='no-referrer'" in page
 
 
+@pytest.mark.thorough
 def test_it_is_drawn_under_its_policy_and_runs_nothing_else(page: str, watched: Watched, tmp_path: Path) -> None:
     (tmp_path / "report.html").write_text(page, encoding="utf-8")
     watched.page.goto((tmp_path / "report.html").as_uri())

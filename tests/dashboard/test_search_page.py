@@ -129,6 +129,7 @@ def test_what_it_found_is_applied_to_design(workspace: Workspace) -> None:
     assert ratios == [0.6]
 
 
+@pytest.mark.thorough
 def test_it_is_confirmed_once_with_three_seeds_on_the_test_images(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,6 +147,7 @@ def test_it_is_confirmed_once_with_three_seeds_on_the_test_images(
     assert "Trial 2 on the test images: 80.0 ± 2.0 %" in text(shown("search", search=made.id))
 
 
+@pytest.mark.thorough
 def test_a_cancelled_search_goes_on_and_a_going_one_is_cancelled(workspace: Workspace, nobody_works: list[str]) -> None:
     made = stored(workspace, asked(), status="cancelled")
     click(shown("search", search=made.id), "search_go_on")
@@ -183,6 +185,7 @@ def test_every_knob_that_can_vary_is_offered_with_a_range_that_is_allowed(worksp
         assert option.check(vary.told(vary.low)) != option.check(vary.told(vary.high)), path
 
 
+@pytest.mark.thorough
 def test_find_the_best_begins_a_search_of_what_is_set(workspace: Workspace, nobody_works: list[str]) -> None:
     app = design(workspace, "steps.2.ratio", "steps.1.temperature")
     app.number_input("vary_bytes").set_value(60.0).run()
@@ -197,6 +200,7 @@ def test_find_the_best_begins_a_search_of_what_is_set(workspace: Workspace, nobo
     assert (given.trials, given.minutes) == (40, 30.0)
 
 
+@pytest.mark.thorough
 def test_a_sweep_begins_over_two_knobs_and_three_are_too_many(workspace: Workspace) -> None:
     app = design(workspace, "steps.2.ratio", "steps.1.temperature")
     click(app, "vary_sweep")
@@ -206,6 +210,7 @@ def test_a_sweep_begins_over_two_knobs_and_three_are_too_many(workspace: Workspa
     assert design(workspace, "steps.2.ratio", "steps.1.temperature", "steps.1.weight").button("vary_sweep").disabled
 
 
+@pytest.mark.thorough
 def test_a_range_outside_of_its_bounds_is_told_on_the_page(workspace: Workspace) -> None:
     app = design(workspace, "steps.2.ratio")
     app.number_input("vary_steps.2.ratio_high").set_value(7.0).run()
@@ -237,6 +242,7 @@ def test_pruner_and_slots_of_the_fields_are_those_of_a_command_line() -> None:
     assert varying.specified(wish, recipe(), CATALOG, grid=True).slots == 2
 
 
+@pytest.mark.thorough
 def test_the_fields_of_design_take_a_pruner_and_several_at_once(workspace: Workspace, nobody_works: list[str]) -> None:
     app = design(workspace)
     app.multiselect("vary_knobs").set_value(["steps.1.temperature"]).run()
@@ -247,6 +253,7 @@ def test_the_fields_of_design_take_a_pruner_and_several_at_once(workspace: Works
     assert (made.specification().pruner, made.specification().slots) == ("hyperband", 3)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_what_was_cut_is_counted_with_its_time_and_all_that_go_on_are_linked(
     workspace: Workspace, language: str

@@ -161,6 +161,7 @@ def test_live_follows_what_others_do(site: Site, watched: Watched) -> None:
     watched.is_clean()
 
 
+@pytest.mark.thorough
 def test_a_death_is_told_on_live_and_home(workspace: Workspace) -> None:
     run = make(workspace, steps=1)
     run.emit(RunInterrupted("Killed from outside (signal 9).", "killed", "the log's end"), RunQueued())

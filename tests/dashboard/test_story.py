@@ -165,6 +165,7 @@ def test_a_variant_has_its_parent_behind_it(workspace: Workspace) -> None:
     assert "faint: first: few" in told
 
 
+@pytest.mark.thorough
 def test_the_run_that_a_person_began_with_stands_behind_a_variant(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -200,6 +201,7 @@ def test_the_queue_is_a_table_that_folds(workspace: Workspace) -> None:
     assert app.button(key=f"next_{runs[4].id}").disabled, "it is the next already"
 
 
+@pytest.mark.thorough
 def test_when_a_waiting_run_will_begin(workspace: Workspace) -> None:
     set_slots(workspace, 2)
     make(workspace, RunFinished())

@@ -134,6 +134,7 @@ def pick(app: AppTest, *ids: str, how: str = "toggle") -> AppTest:
 # what is shown
 
 
+@pytest.mark.thorough
 def test_samples_are_shown_and_named_as_such_until_there_are_own_points(
     workspace: Workspace, drawn: dict[str, Any]
 ) -> None:
@@ -206,6 +207,7 @@ def test_the_table_and_its_file_tell_the_spread_on_a_target() -> None:
     assert set(eyes) <= set(chart.columns())
 
 
+@pytest.mark.thorough
 def test_filters_make_the_points_fewer(workspace: Workspace, drawn: dict[str, Any]) -> None:
     copy(workspace, *IDS)
     run = workspace.run(IDS[3])
@@ -254,6 +256,7 @@ def test_the_state_of_runs_the_front_and_settings_are_filters(workspace: Workspa
 # the selection
 
 
+@pytest.mark.thorough
 def test_a_click_toggles_and_a_frame_replaces_and_the_address_follows(
     workspace: Workspace, drawn: dict[str, Any]
 ) -> None:
@@ -265,6 +268,7 @@ def test_a_click_toggles_and_a_frame_replaces_and_the_address_follows(
     assert asked(pick(app, one, three, how="replace"), "sel") == f"{one},{three}"
 
 
+@pytest.mark.thorough
 def test_the_selection_survives_axes_filters_and_a_new_run(workspace: Workspace, drawn: dict[str, Any]) -> None:
     copy(workspace, *IDS[:2])
     one, two = (f"{run_id}:3" for run_id in IDS[:2])
@@ -317,6 +321,7 @@ def test_coming_back_from_another_page_finds_what_was_left(workspace: Workspace,
     assert "1 selected" in said(app)
 
 
+@pytest.mark.thorough
 def test_ticking_rows_selects_without_a_mouse_on_the_chart(workspace: Workspace, drawn: dict[str, Any]) -> None:
     copy(workspace, *IDS[:2])
     app = page(stage="prune", sel=f"{IDS[0]}:0")
@@ -334,6 +339,7 @@ def test_ticking_rows_selects_without_a_mouse_on_the_chart(workspace: Workspace,
     assert len(asked(app, "sel").split(",")) == 2
 
 
+@pytest.mark.thorough
 def test_too_many_points_are_not_selected_and_that_is_said(workspace: Workspace, drawn: dict[str, Any]) -> None:
     copy(workspace, *IDS)
     everything = points.info(workspace.runs())
@@ -347,6 +353,7 @@ def test_too_many_points_are_not_selected_and_that_is_said(workspace: Workspace,
 # comparing
 
 
+@pytest.mark.thorough
 def test_the_picked_are_compared_with_the_pinned_baseline(workspace: Workspace, drawn: dict[str, Any]) -> None:
     copy(workspace, *IDS)
     names = {summary.name: summary.id for summary in workspace.runs()}
@@ -360,6 +367,7 @@ def test_the_picked_are_compared_with_the_pinned_baseline(workspace: Workspace, 
     assert page(sel=demo).markdown, "a single point is shown without a comparison"
 
 
+@pytest.mark.thorough
 def test_the_table_says_how_far_each_point_is_from_the_pinned_one(workspace: Workspace, drawn: dict[str, Any]) -> None:
     """A sign and a mark, not a colour alone; and the numbers are there to sort by."""
     base = luckless(workspace, "base", low=0.45, high=0.55, bytes=1_000_000, p50=2.0)
@@ -470,6 +478,7 @@ def test_a_recipe_that_cannot_be_read_leaves_only_its_settings_out(workspace: Wo
 # bounds
 
 
+@pytest.mark.thorough
 def test_the_most_accurate_point_within_the_bounds_is_picked_with_the_reason(
     workspace: Workspace, drawn: dict[str, Any]
 ) -> None:
@@ -522,6 +531,7 @@ def test_a_run_is_renamed_tagged_and_annotated_as_typed(workspace: Workspace, dr
     assert not any("<b>$" in element.value for element in app.markdown), "escaped wherever Markdown is read"
 
 
+@pytest.mark.thorough
 def test_several_runs_are_tagged_at_once_beside_the_tags_they_have(workspace: Workspace, drawn: dict[str, Any]) -> None:
     copy(workspace, *IDS[:3])
     run = workspace.run(IDS[0])
@@ -560,6 +570,7 @@ def test_a_running_run_is_not_deleted_and_that_is_said(workspace: Workspace, dra
     assert "This run is still being worked on." in said(app)
 
 
+@pytest.mark.thorough
 def test_samples_and_read_only_workspaces_are_not_changed(
     workspace: Workspace, drawn: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -866,6 +877,7 @@ def two_runtimes(workspace: Workspace) -> Run:
     return run
 
 
+@pytest.mark.thorough
 def test_the_runtime_is_switched_and_missing_figures_are_told(workspace: Workspace, drawn: dict[str, Any]) -> None:
     run = two_runtimes(workspace)
     both = {f"{run.id}:0", f"{run.id}:1"}

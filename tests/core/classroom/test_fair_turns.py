@@ -53,6 +53,7 @@ def order(keeper: Supervisor, runs: dict[str, Run]) -> list[str]:
     return sorted(runs, key=lambda name: runs[name].state().started or 0.0)
 
 
+@pytest.mark.thorough
 def test_many_runs_of_one_do_not_starve_the_others(root: Workspace, keeper: Supervisor) -> None:
     ana, bob, eve = corner(root, "Ana"), corner(root, "Bob"), corner(root, "Eve")
     runs = {f"a{n}": ana.submit(recipe()) for n in range(5)}
@@ -64,6 +65,7 @@ def test_many_runs_of_one_do_not_starve_the_others(root: Workspace, keeper: Supe
     assert [name for name in began if name[0] == "a"] == ["a0", "a1", "a2", "a3", "a4"], "each one's own order is kept"
 
 
+@pytest.mark.thorough
 def test_who_joins_and_asks_late_waits_for_one_run_at_most(root: Workspace, keeper: Supervisor) -> None:
     ana = corner(root, "Ana")
     runs = {f"a{n}": ana.submit(recipe()) for n in range(4)}

@@ -98,6 +98,7 @@ def test_a_cancel_reaches_the_node(home: Workspace, visit: Callable[[Run], Journ
     assert time.monotonic() - begun < 20
 
 
+@pytest.mark.thorough
 def test_a_dataset_travels_once(home: Workspace, visit: Callable[[Run], Journey]) -> None:
     folder = home.datasets / "finish"  # the dataset of the fake recipe
     (folder / "files").mkdir(parents=True)

@@ -89,6 +89,7 @@ def test_ctrl_c_ends_the_dashboard_and_nothing_else(workspace: Workspace, how: s
     assert supervisor(workspace) is not None
 
 
+@pytest.mark.thorough
 def test_a_second_one_finds_the_first_and_returns_at_once(workspace: Workspace) -> None:
     first = Terminal(workspace.path, "--port", str(free_port()), "--no-browser")  # without a command: the same
     assert not first.told["reused"]
@@ -120,6 +121,7 @@ def test_one_that_does_not_start_is_told_with_its_log(workspace: Workspace) -> N
     assert "it broke" in terminal.ends(1)
 
 
+@pytest.mark.thorough
 def test_a_busy_port_is_told(workspace: Workspace, tmp_path: Path) -> None:
     port = free_port()
     first = Terminal(workspace.path, "dashboard", "--no-browser", "--port", str(port))
@@ -208,6 +210,7 @@ def test_a_shared_one_tells_both_addresses_and_a_second_one_the_same(workspace: 
     assert anew.told["learners"].partition("token=")[2] != learners.partition("token=")[2], "an old address ends"
 
 
+@pytest.mark.thorough
 def test_one_for_this_machine_alone_is_not_shared_behind_its_back(workspace: Workspace) -> None:
     first = Terminal(workspace.path, "dashboard", "--no-browser", "--port", str(free_port()))
     words = [sys.executable, "-c", COMMAND, "dashboard", "--share", "--address", "127.0.0.1", "--no-browser"]

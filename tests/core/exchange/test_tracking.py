@@ -180,6 +180,7 @@ def test_a_refusal_is_one_sentence_without_the_password(
     assert "Nothing was sent." in refused.value.fix
 
 
+@pytest.mark.thorough
 def test_a_server_that_does_not_answer_is_one_sentence(
     store: Workspace, finished: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -388,6 +388,7 @@ def test_an_undamaged_workspace_is_whole(made: Made) -> None:
     assert of_run(made.run, made.run.state()) == ()
 
 
+@pytest.mark.thorough
 def test_no_file_of_a_run_goes_unnoticed(made: Made, tmp_path: Path) -> None:
     """Each file that it left, removed and emptied; what a process printed, who worked, and checkpoints inside finished
     steps are no results."""

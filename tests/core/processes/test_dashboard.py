@@ -79,6 +79,7 @@ def test_it_is_started_found_again_and_stopped(workspace: Workspace) -> None:
     assert not stop_dashboard(workspace)
 
 
+@pytest.mark.thorough
 def test_several_starts_at_once_end_with_one_server(workspace: Workspace) -> None:
     code = (
         "import sys; from pathlib import Path; from core.processes.dashboard import ensure_dashboard\n"
@@ -156,6 +157,7 @@ def test_one_that_was_killed_is_replaced(workspace: Workspace) -> None:
     assert second.who != first.who
 
 
+@pytest.mark.thorough
 def test_one_that_hangs_is_ended_and_replaced(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dashboard_process, "ANSWER_LIMIT", 0.2)
     monkeypatch.setattr(dashboard_process, "STOP_LIMIT", 0.2)
@@ -188,6 +190,7 @@ def test_one_that_does_not_come_up_is_told_with_its_log(
     assert not (workspace.path / "dashboard.json").exists()
 
 
+@pytest.mark.thorough
 def test_whoever_dies_while_starting_it_leaves_it_to_be_found(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -123,6 +123,7 @@ def pids(run: Run) -> list[int]:
 # the queue
 
 
+@pytest.mark.thorough
 def test_runs_are_done_in_order_each_in_its_own_process(workspace: Workspace, keeper: Supervisor) -> None:
     set_slots(workspace, 1)
     runs = [workspace.submit(recipe()) for _ in range(3)]
@@ -168,6 +169,7 @@ def test_as_many_runs_at_once_as_the_cores_allow_in_the_order_of_the_queue(
     assert begun == sorted(begun), "nobody overtakes"
 
 
+@pytest.mark.thorough
 def test_a_run_that_was_adopted_keeps_its_cores(workspace: Workspace, keeper: Supervisor) -> None:
     set_slots(workspace, 2)
     first = workspace.submit(taking(2, 300))
@@ -291,6 +293,7 @@ def test_a_waiting_run_that_was_cancelled_paused_or_deleted_is_passed_over(
     assert paused.state().status is Status.FINISHED
 
 
+@pytest.mark.thorough
 def test_a_pause_ends_the_process_and_a_resume_goes_on_from_the_checkpoint(
     workspace: Workspace, keeper: Supervisor
 ) -> None:
@@ -327,6 +330,7 @@ def test_a_killed_worker_is_told_with_its_cause_and_resumed(workspace: Workspace
     assert len(list(run.folder.glob("log-*.txt"))) == 1, "the log of the first life is kept"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("mode", "words"), [("crash", "exit code 7"), ("memory", "Out of memory")])
 def test_a_run_that_dies_at_the_same_place_is_given_up_after_three_more_tries(
     workspace: Workspace, keeper: Supervisor, mode: str, words: str
@@ -360,6 +364,7 @@ def test_what_a_worker_died_of() -> None:
     assert "unobserved" in cause_of_death(None, "")
 
 
+@pytest.mark.thorough
 def test_a_run_is_adopted_by_the_next_supervisor(workspace: Workspace) -> None:
     first = ensure_supervisor(workspace, worker=FAKE)
     run = workspace.submit(recipe(epochs=40, milliseconds=50))
@@ -374,6 +379,7 @@ def test_a_run_is_adopted_by_the_next_supervisor(workspace: Workspace) -> None:
     assert len(kinds(run)) == 1 + 2 + 40 + 3
 
 
+@pytest.mark.thorough
 def test_a_stopped_supervisor_leaves_the_running_worker_alone(workspace: Workspace) -> None:
     ensure_supervisor(workspace, worker=FAKE)
     run = workspace.submit(recipe(epochs=20, milliseconds=50))
@@ -384,6 +390,7 @@ def test_a_stopped_supervisor_leaves_the_running_worker_alone(workspace: Workspa
     until(lambda: not _workers(workspace))  # the spare went with its keeper
 
 
+@pytest.mark.thorough
 def test_worker_and_supervisor_killed_together_is_told_and_mended(workspace: Workspace) -> None:
     first = ensure_supervisor(workspace, worker=FAKE)
     run = workspace.submit(recipe(epochs=20, milliseconds=30))
@@ -411,6 +418,7 @@ def test_a_run_nobody_queued_is_found(workspace: Workspace, keeper: Supervisor) 
     turn_until(keeper, lambda: run.state().status is Status.FINISHED)
 
 
+@pytest.mark.thorough
 def test_a_spare_that_cannot_start_fails_the_waiting_run_with_its_log(workspace: Workspace) -> None:
     keeper = Supervisor(workspace, (*FAKE, "unready"), QUICK)
     run, job = workspace.submit(recipe()), workspace.create_job("echo", {})
@@ -451,6 +459,7 @@ def test_a_deaf_worker_is_ended_and_cancelled(workspace: Workspace, keeper: Supe
     assert workspace.queued() == [], "what a person cancelled does not come back"
 
 
+@pytest.mark.thorough
 def test_silence_is_told_and_its_end_too(workspace: Workspace, keeper: Supervisor) -> None:
     run = workspace.submit(recipe("hang", epochs=4, milliseconds=50))
     turn_until(keeper, lambda: run.state().status is Status.STALLED)
@@ -528,6 +537,7 @@ def test_a_job_that_kills_its_worker_is_told_and_the_next_one_answered(
     assert jobs[3].result()["asked"] == {}
 
 
+@pytest.mark.thorough
 def test_a_question_that_dies_by_a_signal_does_not_take_the_next_answer_with_it(workspace: Workspace) -> None:
     """With a real supervisor, whether its worker had answered before or not."""
     ensure_supervisor(workspace, worker=FAKE)
@@ -599,6 +609,7 @@ def test_a_question_beside_a_long_job_that_dies_is_answered_by_another_worker(
     assert long.result()["pid"] != who.pid
 
 
+@pytest.mark.thorough
 def test_a_long_job_outlives_the_question_that_kills_its_worker(workspace: Workspace, keeper: Supervisor) -> None:
     """The question that does it is asked once more, alone; then it is answered with what happened."""
     long = workspace.create_job("sensitivity", {})
@@ -614,6 +625,7 @@ def test_a_long_job_outlives_the_question_that_kills_its_worker(workspace: Works
     assert long.result()["asked"] == {}
 
 
+@pytest.mark.thorough
 def test_a_long_job_that_kills_its_workers_ends_whatever_is_asked_beside_it(
     workspace: Workspace, keeper: Supervisor
 ) -> None:
@@ -718,6 +730,7 @@ def keepers_killed(workspace: Workspace, kills: int, command: tuple[str, ...]) -
     assert "RunInterrupted" not in kinds(run)
 
 
+@pytest.mark.thorough
 def test_three_kills_of_supervisor_and_dashboard(workspace: Workspace) -> None:
     keepers_killed(workspace, 3, FAKE_DASHBOARD)
 

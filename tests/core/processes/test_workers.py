@@ -134,6 +134,7 @@ def test_a_run_in_the_foreground_finishes_without_a_supervisor(workspace: Worksp
     assert sorted(p.name for p in run.folder.iterdir() if p.suffix == ".txt") == ["log.txt"]
 
 
+@pytest.mark.thorough
 def test_one_supervisor_however_often_it_is_asked_for(workspace: Workspace) -> None:
     assert supervisor(workspace) is None
     assert not stop_supervisor(workspace)

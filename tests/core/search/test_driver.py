@@ -172,6 +172,7 @@ def test_a_search_rests_while_the_workspace_is_stopped(workspace: Workspace) -> 
     prove_whole(workspace, made, 4)
 
 
+@pytest.mark.thorough
 def test_a_bound_that_nothing_can_meet_is_refused_before_anything_is_run(workspace: Workspace) -> None:
     """The smallest planted file has 2 bits and a ratio of 0.9: 400,000 · 0.1 · 2/8 + 8,000 = 18,000 bytes."""
     made = store.create(workspace, asked(Bounds(bytes=10_000)))
@@ -187,6 +188,7 @@ def test_a_bound_that_nothing_can_meet_is_refused_before_anything_is_run(workspa
     assert workspace.job_ids() == []
 
 
+@pytest.mark.thorough
 def test_minutes_that_are_too_few_for_one_trial_are_refused(workspace: Workspace) -> None:
     made = store.create(workspace, asked(minutes=0.1))
     ensure_driver(workspace, made, FAKE)

@@ -51,6 +51,7 @@ def unweighed(monkeypatch: pytest.MonkeyPatch) -> None:
 SEEDS = [seed if seed < 2 else pytest.param(seed, marks=pytest.mark.slow) for seed in range(5)]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", SEEDS)
 def test_within_sixty_trials_it_is_within_a_hundredth_of_the_optimum(tmp_path: Path, seed: int) -> None:
     given = asked(trials=60, seed=seed)
@@ -67,6 +68,7 @@ def test_within_sixty_trials_it_is_within_a_hundredth_of_the_optimum(tmp_path: P
     assert best.accuracy >= 0.99 * optimum(100_000, 1.6)
 
 
+@pytest.mark.thorough
 def test_the_knob_that_matters_is_named_first() -> None:
     """Of 60 settings spread over the space: bytes are planted in the ratio and the bits alone."""
     given = asked()

@@ -72,6 +72,7 @@ def test_json_stays_json_and_loses_nothing(workspace: Workspace, name: str) -> N
     assert "名称 🦊 café" in row["name"]
 
 
+@pytest.mark.thorough
 def test_a_name_that_is_no_character_is_shown_escaped(workspace: Workspace) -> None:
     """A file name in another encoding reaches Python as lone surrogates."""
     shown = say("check", ODD, how=LOCALES["strict utf-8"], code=2)
@@ -94,6 +95,7 @@ def test_a_stream_that_takes_nothing(workspace: Workspace, redirect: str, code: 
     assert sorted(path.name for path in workspace.path.iterdir()) == before
 
 
+@pytest.mark.thorough
 def test_help_fits_any_width() -> None:
     for columns in ("20", "0"):
         assert b"condenser" in say("--help", how={"COLUMNS": columns}).stdout.replace(b"\n", b"")

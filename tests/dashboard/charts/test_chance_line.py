@@ -21,6 +21,7 @@ TEN = Level(0.1, "chance 10.0 %", "guessing among 10 classes")
 SHARES = st.lists(st.one_of(st.just(math.nan), st.floats(0, 1, allow_subnormal=False)), max_size=8)
 
 
+@pytest.mark.thorough
 @given(SHARES, st.lists(st.floats(0, 1, allow_subnormal=False), max_size=2))
 def test_the_span_holds_the_values_and_stays_within_0_and_100_percent(values: list[float], at: list[float]) -> None:
     low, high = chance.span(values, [Level(share, "", "") for share in at])

@@ -78,6 +78,7 @@ FILTERS = hs.one_of(
 )
 
 
+@pytest.mark.thorough
 @given(FILTERS)
 def test_every_filter_comes_back_from_its_text(asked: Wanted) -> None:
     assert knobs.wanted(str(asked)) == asked

@@ -214,6 +214,7 @@ def test_the_teacher_renames_takes_out_and_puts_back_a_learner(
     assert bob.path.is_dir()
 
 
+@pytest.mark.thorough
 def test_a_corner_that_is_gone_is_visited_no_more(root: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     ana = corner(root, "Ana")
     sit(monkeypatch, "teacher")
@@ -228,6 +229,7 @@ def test_a_corner_that_is_gone_is_visited_no_more(root: Workspace, monkeypatch: 
     assert not ana.path.exists(), "looking at it does not make it anew"
 
 
+@pytest.mark.thorough
 def test_a_hand_in_is_told_from_the_learner_who_made_it(root: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     ana = corner(root, "Ana")
     run = done(ana, "run of Ana")
@@ -249,6 +251,7 @@ def test_a_hand_in_is_told_from_the_learner_who_made_it(root: Workspace, monkeyp
     assert set(app.selectbox(key="class_choose").options) == {"Ana"}
 
 
+@pytest.mark.thorough
 def test_results_are_compared_on_one_dataset(root: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     ana, bob = corner(root, "Ana"), corner(root, "Bob")
     done(ana, "clothes")

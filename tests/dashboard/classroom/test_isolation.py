@@ -97,6 +97,7 @@ def test_the_same_address_shows_ana_her_own(
     assert SECRET in text(app) + fields + "".join(str(menu.options) for menu in (*app.selectbox, *app.multiselect))
 
 
+@pytest.mark.thorough
 def test_the_teachers_lessons_are_shown_where_the_teacher_lends_them(
     two: tuple[Workspace, dict[str, str]], tmp_path: Path
 ) -> None:

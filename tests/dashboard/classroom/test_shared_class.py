@@ -116,6 +116,7 @@ def test_it_listens_where_it_says_and_shows_no_token(school: tuple[Workspace, Ad
     assert (found.tokens, found.host) == (tokens, "127.0.0.1"), "a second command prints the same addresses"
 
 
+@pytest.mark.thorough
 def test_what_cannot_be_shared_is_told(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "core.cli", "dashboard", "--no-browser", "--workspace", str(tmp_path / "w")]
     for more, told in (

@@ -76,6 +76,7 @@ def test_t_sne_is_asked_for_by_a_button(workspace: Workspace, answered: list[Fea
     assert not app.exception, [e.value for e in app.exception]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("image", "told"),
     [

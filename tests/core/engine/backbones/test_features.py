@@ -71,6 +71,7 @@ def test_transformer_gives_its_quarters() -> None:
     assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(found.features, truth.values(), strict=True))
 
 
+@pytest.mark.thorough
 def test_swin_is_turned_channels_first_at_every_size() -> None:
     for size in (224, 384):  # at 384 the first stage is 96x96x96: no shape tells its layout
         net = skeleton("swin_t")

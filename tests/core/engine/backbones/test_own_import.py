@@ -90,6 +90,7 @@ def _wrapped(habit: str, theirs: Trained, models: Path, tmp_path: Path) -> None:
     assert (entry.params, entry.macs) == (cost.params, cost.macs)
 
 
+@pytest.mark.thorough
 def test_safetensors_with_another_head(theirs: Trained, models: Path, tmp_path: Path) -> None:
     save_file(theirs.net.state_dict(), tmp_path / "best.safetensors")
     found = load(tmp_path / "best.safetensors", models)
@@ -213,6 +214,7 @@ def test_one_output_is_told_how_it_becomes_two(models: Path, tmp_path: Path) -> 
     assert torch.allclose(logits.softmax(1)[:, 1], logits[:, 1].sigmoid())
 
 
+@pytest.mark.thorough
 def test_a_tensor_without_a_name_is_no_network(models: Path, tmp_path: Path) -> None:
     torch.save(torch.ones(3, 3), tmp_path / "a.pth")
     error = refusal(tmp_path / "a.pth", models, backbone="resnet8")
@@ -240,6 +242,7 @@ def test_a_wrong_answer_is_refused(more: dict[str, object], field: str, models: 
     assert refusal(tmp_path / "a.safetensors", models, **{"backbone": "resnet8", **more}).field == field
 
 
+@pytest.mark.thorough
 def test_a_hostile_file_leaves_nothing(models: Path, tmp_path: Path) -> None:
     hostile.saved(tmp_path / "evil.pth", hostile.system(tmp_path))
     assert refusal(tmp_path / "evil.pth", models).code == "weights_code"

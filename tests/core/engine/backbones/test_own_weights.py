@@ -23,6 +23,7 @@ def never() -> None:
     return None
 
 
+@pytest.mark.thorough
 def test_a_file_of_torchs_is_read_in_the_child(tmp_path: Path) -> None:
     path = tmp_path / "best of all.pth"
     whole = {"weight": torch.randn(4, 3), "half": torch.ones(2, dtype=torch.float16), "count": torch.tensor(7)}

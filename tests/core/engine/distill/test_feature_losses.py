@@ -339,6 +339,7 @@ def nearness(student: Model, images: Tensor, model: Model) -> float:
     return 1 - float(rest.square().sum() / theirs.square().sum())
 
 
+@pytest.mark.thorough
 def test_a_stopped_training_ends_bit_identical(make_context: MakeContext, teacher: Model) -> None:
     """With layers of the loss that learn along."""
     kind = made("fitnet", **QUICK)

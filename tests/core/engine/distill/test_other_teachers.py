@@ -163,6 +163,7 @@ def test_the_assistant_is_one_curve_with_the_student(
     assert ends == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 
+@pytest.mark.thorough
 def test_the_student_hears_the_teacher_through_the_assistant(make_context: MakeContext, make_model: MakeModel) -> None:
     kind, root = made("assistant", **OTHERS["assistant"]), make_context().folder
     direct = made("kd", **SMALL, **QUICK).apply(make_model(), make_context(folder=root / "kd"))

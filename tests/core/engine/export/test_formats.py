@@ -105,6 +105,7 @@ def reloaded(name: str, folder: Path, **options: int) -> Answer:
     return method.reload(folder, 1)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", HERE)
 def test_a_format_answers_as_the_network(
     name: str, made: Measured, digits: Dataset, make_context: MakeContext, tmp_path: Path

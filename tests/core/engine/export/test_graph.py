@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
+import pytest
 import torch
 from torch import nn
 
@@ -20,6 +21,7 @@ from core.engine.model_file import load_model, save_model
 Maker = Callable[..., Model]
 
 
+@pytest.mark.thorough
 def test_the_file_answers_as_the_network(make_model: Maker, digits: Dataset, tmp_path: Path) -> None:
     model, path = make_model(), tmp_path / "model.onnx"
     model.net.train()
@@ -34,6 +36,7 @@ def test_the_file_answers_as_the_network(make_model: Maker, digits: Dataset, tmp
         assert parity(model.net, logits, digits.test.images[:count], model.preprocessing) < 1e-4
 
 
+@pytest.mark.thorough
 def test_activations_overwrite_their_input_again_afterwards(make_model: Maker, tmp_path: Path) -> None:
     """They do not while the graph is traced; the nodes and weights are the same either way."""
     model = make_model()
@@ -49,6 +52,7 @@ def test_activations_overwrite_their_input_again_afterwards(make_model: Maker, t
     assert files[0] == files[1]
 
 
+@pytest.mark.thorough
 def test_labels_and_preprocessing_travel_in_the_file(make_model: Maker, tmp_path: Path) -> None:
     model, path = make_model(), tmp_path / "model.onnx"
     write_graph(model, path)
@@ -60,6 +64,7 @@ def test_labels_and_preprocessing_travel_in_the_file(make_model: Maker, tmp_path
     assert all(node.op_type != "BatchNormalization" for node in graph.graph.node)
 
 
+@pytest.mark.thorough
 def test_another_head_on_the_same_graph(make_model: Maker, digits: Dataset, tmp_path: Path) -> None:
     model, path = make_model(), tmp_path / "model.onnx"
     write_graph(model, path)

@@ -43,6 +43,7 @@ def test_every_set_of_weights_is_compared() -> None:
     assert sum(map(len, ENTRIES.values())) == sum(len(zoo.get_model_weights(name)) for name in names) >= 115
 
 
+@pytest.mark.thorough
 def test_small_nets_equal_the_count_on_paper_and_published_counts() -> None:
     for name, entry in backbones().items():
         if entry.family == "small":

@@ -84,6 +84,7 @@ def point(model: Model, path: Path, make_context: MakeContext) -> Callable[..., 
     return measured
 
 
+@pytest.mark.thorough
 def test_the_same_answers_are_the_same_figures(point: Callable[..., Point], path: Path) -> None:
     found = point("same")
     assert found.runtimes is not None
@@ -101,6 +102,7 @@ def test_the_same_answers_are_the_same_figures(point: Callable[..., Point], path
     assert Point.model_validate_json(found.model_dump_json()) == found
 
 
+@pytest.mark.thorough
 def test_other_answers_are_counted_as_they_are(
     point: Callable[..., Point], path: Path, model: Model, make_context: MakeContext
 ) -> None:
@@ -120,6 +122,7 @@ def test_other_answers_are_counted_as_they_are(
     assert found.seen_in("onnxruntime") == found.seen_in("") == found
 
 
+@pytest.mark.thorough
 def test_a_runtime_that_does_not_run_the_file_is_told(point: Callable[..., Point]) -> None:
     found = point("refusing", "same")
     notes = found.receipt["notes"]

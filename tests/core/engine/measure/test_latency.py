@@ -40,6 +40,7 @@ def test_a_ranking_inside_the_noise_is_seen() -> None:
     assert not inside_noise(wide, timing([9.0, 9.1, 9.2]))
 
 
+@pytest.mark.thorough
 def test_every_file_gets_its_turns(make_model: Callable[..., Model], tmp_path: Path) -> None:
     files = {}
     for width in (4, 8):
@@ -53,6 +54,7 @@ def test_every_file_gets_its_turns(make_model: Callable[..., Model], tmp_path: P
         assert sum(one.milliseconds) / 1000 == pytest.approx(one.wall, rel=0.01)
 
 
+@pytest.mark.thorough
 def test_it_can_be_stopped(make_model: Callable[..., Model], tmp_path: Path) -> None:
     write_graph(make_model(4), tmp_path / "a.onnx")
 

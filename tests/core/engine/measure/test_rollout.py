@@ -88,6 +88,7 @@ def normed(tokens: Array, held: dict[str, Array], name: str) -> Array:
     return np.asarray(found * held[f"{name}.weight"] + held[f"{name}.bias"])
 
 
+@pytest.mark.thorough
 def test_it_equals_the_network_multiplied_out_by_hand() -> None:
     net = small()
     data = file_of(net)
@@ -189,5 +190,6 @@ def test_attention_within_windows_gives_no_map() -> None:
     assert rollout_map(data, np.zeros((1, 3, SIDE, SIDE), np.float32), Tokens(1)) is None
 
 
+@pytest.mark.thorough
 def test_of_a_file_whose_backbone_is_not_known_nothing_is_claimed() -> None:
     assert tokens_of_file(open_session(file_of(small(), "resnet8 + resnet20"))) == "other"

@@ -121,6 +121,7 @@ def test_grad_cam_finds_the_mark_before_and_after_pruning(before: nn.Module, aft
         assert share_inside(lambda image, target: grad_cam(net, image, target)) >= 0.9  # noqa: B023
 
 
+@pytest.mark.thorough
 def test_occlusion_finds_the_mark_in_the_int8_file_and_before(
     after: nn.Module, int8: Callable[[np.ndarray], np.ndarray]
 ) -> None:

@@ -112,6 +112,7 @@ def test_a_pool_changes_the_student_alone_and_is_on_its_receipt(
     assert not any("frames" in warning.message for warning in without.state().warnings)
 
 
+@pytest.mark.thorough
 def test_the_forecast_counts_the_pool(store: Workspace, tmp_path: Path, digits: Dataset) -> None:
     import_images(pictures(tmp_path / "given", digits), "frames", store.datasets, unlabelled=True)
 

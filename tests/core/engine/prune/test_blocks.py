@@ -146,6 +146,7 @@ def test_influence_is_one_minus_the_mean_cosine(deep: Model, make_context: MakeC
     assert found["stage1.1"] == pytest.approx(1 - float(np.mean(cosines)), abs=1e-4)
 
 
+@pytest.mark.thorough
 def test_what_is_left_learns_is_saved_and_exported(deep: Model, make_context: MakeContext, tmp_path: Path) -> None:
     method = build("prune", "blocks", removed=2, measure="influence", epochs=1, augment="none", twin=True, scratch=1)
     made = method.apply(deep, make_context())

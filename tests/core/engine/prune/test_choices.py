@@ -188,6 +188,7 @@ def test_the_multiple_is_found_by_timing(
     assert net.stage1[0].conv1.out_channels == widths
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("busy", [True, False])
 def test_a_choice_made_on_a_busy_machine_says_so_each_time(
     busy: bool, make_model: MakeModel, make_context: MakeContext, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -203,6 +204,7 @@ def test_a_choice_made_on_a_busy_machine_says_so_each_time(
     assert told == [ratio_search.BUSY] * 2 * busy
 
 
+@pytest.mark.thorough
 def test_real_clocks_answer(make_model: MakeModel, make_context: MakeContext, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ratio_search, "SECONDS", 0.05)
     with pytest.raises(UserError, match="at least"):

@@ -108,6 +108,7 @@ def test_weights_from_scratch_are_the_backbones_own_and_keep_their_scale(
     torch.testing.assert_close(weight.std(), expected, rtol=0.1, atol=0)
 
 
+@pytest.mark.thorough
 def test_a_receipt_says_that_zeros_bring_no_time(
     make_model: MakeModel, make_context: MakeContext, tmp_path: Path
 ) -> None:

@@ -113,6 +113,7 @@ def answers(net: nn.Module, images: Tensor) -> Tensor:
     return result
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", NETS)
 def test_every_family_shrinks_answers_for_all_classes_and_learns(name: str) -> None:
     net, images = build(name)

@@ -45,6 +45,7 @@ def quantized(name: str, bits: int, learned, folder: Path) -> Path:  # type: ign
     return folder / "model.onnx"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("name", "bits"), EVERY)
 def test_its_file_is_valid_smaller_and_keeps_to_its_bits(name: str, bits: int, learned, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     path = quantized(name, bits, learned, tmp_path)
@@ -58,6 +59,7 @@ def test_its_file_is_valid_smaller_and_keeps_to_its_bits(name: str, bits: int, l
         assert int(numbers.astype(np.int64).max()) - int(numbers.astype(np.int64).min()) < 2**bits
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("name", "bits"), EVERY)
 def test_its_kernels_add_as_exactly_as_floats(name: str, bits: int, learned, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     """Beside onnxruntime that rounds as the file says and multiplies in float32; a processor without VNNI would not."""
@@ -72,6 +74,7 @@ def test_its_kernels_add_as_exactly_as_floats(name: str, bits: int, learned, tmp
     assert float((truth.logits.argmax(1) == found.logits.argmax(1)).double().mean()) >= 0.99
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("name", "bits"), [(name, bits) for name, bits in EVERY if bits in (0, 8)])
 def test_at_8_bits_it_answers_as_the_float_file(name: str, bits: int, learned, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     """And so does one that chooses its bits by validation."""

@@ -133,6 +133,7 @@ def stored(path: Path) -> dict[str, NDArray[np.float32]]:
     }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("bits", "kind"), [(2, TensorProto.INT2), (4, TensorProto.INT4)])
 def test_the_file_holds_exactly_the_trained_grid(learned, tmp_path: Path, bits: int, kind: int) -> None:  # type: ignore[no-untyped-def]
     before = {name: tensor.clone() for name, tensor in learned.model.net.state_dict().items()}
@@ -156,6 +157,7 @@ def test_the_file_holds_exactly_the_trained_grid(learned, tmp_path: Path, bits: 
         assert max(len(row.unique()) for row in levels) <= 2 ** (8 if name in ("stem.0", "head") else bits) - 1
 
 
+@pytest.mark.thorough
 def test_three_bits_are_packed_to_their_size(learned, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     method, model, context = train(learned, tmp_path, bits=3, ends=False)
     saved = method.save(model, tmp_path / "qat.onnx", context)
@@ -168,6 +170,7 @@ def test_three_bits_are_packed_to_their_size(learned, tmp_path: Path) -> None:  
         np.testing.assert_array_equal(restored[name.removesuffix("_integers")], values)
 
 
+@pytest.mark.thorough
 def test_eight_bits_run_integer_kernels_over_learned_ranges(learned, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     method, model, context = train(learned, tmp_path, bits=8)
     save_model(model, tmp_path)
@@ -233,6 +236,7 @@ def test_layers_are_found_again_only_where_there_is_one_way() -> None:
     assert only_places("ba", "ab") == [], "in another order"
 
 
+@pytest.mark.thorough
 def test_training_recovers_what_rounding_to_two_bits_breaks(learned, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     """The float network has 95 % or more of the digits; its weights rounded to 2 bits next to none."""
     method, model, context = train(learned, tmp_path, bits=2, epochs=3, learning_rate=0.05)
@@ -251,6 +255,7 @@ def test_training_recovers_what_rounding_to_two_bits_breaks(learned, tmp_path: P
     assert accuracy(tmp_path / "qat.onnx") > 0.85
 
 
+@pytest.mark.thorough
 def test_it_resumes_bit_identically(learned, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     """Steps and ranges are in the checkpoint: cancelled after the first epoch, it ends as if it had not been."""
     options = {"bits": 8, "epochs": 2, "teacher": 0.0}

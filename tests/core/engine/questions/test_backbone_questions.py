@@ -74,6 +74,7 @@ def test_weights_at_hand_are_those_that_need_no_network(tmp_path: Path) -> None:
     assert names[-1] in told(store, WeightsHereRequest(names)).backbones
 
 
+@pytest.mark.thorough
 def test_times_are_measured_and_kept(tmp_path: Path) -> None:
     store = Workspace.open_or_create(tmp_path)
     found = told(store, TimeBackbonesRequest(("resnet8", "resnet8")))

@@ -46,6 +46,7 @@ def right(chosen: Side, split: Split, images: np.ndarray) -> int:
     return int((np.array(answers) == split.labels.numpy()).sum())
 
 
+@pytest.mark.thorough
 def test_every_cell_is_measured_and_counted_right(copied: Workspace, digits: Dataset) -> None:
     found = asked(copied, 0, 2)
     cells = {(row.point, row.corruption, row.severity): row.right for row in found.rows}

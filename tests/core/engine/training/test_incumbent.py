@@ -234,6 +234,7 @@ def test_a_part_that_improved_nothing_does_not_say_that_the_incoming_network_was
 # a network that knows nothing yet
 
 
+@pytest.mark.thorough
 def test_fine_tuning_a_random_network_learns(make_context: MakeContext, digits: Dataset) -> None:
     """With its defaults, from few images; with statistics frozen at those of no image it stays far behind."""
     labelled, _ = few_labels(digits.train, 500, 10, 0)

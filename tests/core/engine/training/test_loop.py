@@ -238,6 +238,7 @@ def test_the_rate_finder_leaves_no_trace(make_context: MakeContext, make_model: 
         assert all(torch.equal(after["state"][number][name], value) for name, value in state.items())
 
 
+@pytest.mark.thorough
 def test_a_found_rate_trains_as_if_it_had_been_set(
     make_context: MakeContext, make_model: Maker, digits: Dataset
 ) -> None:
@@ -254,6 +255,7 @@ def test_a_found_rate_trains_as_if_it_had_been_set(
     )
 
 
+@pytest.mark.thorough
 def test_a_resumed_run_keeps_its_found_rate(
     make_context: MakeContext, make_model: Maker, digits: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -402,6 +404,7 @@ def test_other_seeds_give_other_weights(make_context: MakeContext, make_model: M
     assert not equal(results[0], results[2])
 
 
+@pytest.mark.thorough
 def test_nan_rolls_back_and_halves_the_rate(make_context: MakeContext, make_model: Maker, digits: Dataset) -> None:
     calls, told = 0, []
 

@@ -101,6 +101,7 @@ def test_everything_that_trains_in_epochs_has_the_option() -> None:
     assert {name for name in trained if "least_steps" not in found[name]} == set()
 
 
+@pytest.mark.thorough
 def test_eighty_eight_images_teach_a_student(make_context: MakeContext, make_model: Maker, digits: Dataset) -> None:
     """With the default schedule; one batch an epoch left it near chance."""
     context = make_context()

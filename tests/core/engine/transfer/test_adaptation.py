@@ -272,6 +272,7 @@ def test_entropy_is_shannons_and_stays_finite() -> None:
     assert entropy(Output(logits[1:]), batch).item() == pytest.approx(0)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", SETTLED)
 def test_it_stands_on_the_control_and_can_take_the_step_before(name: str, context: Context, make_model: Maker) -> None:
     """Learning and then adapting is adapting what was learned: the two ways to write it give the same bits."""
@@ -335,6 +336,7 @@ def test_a_target_with_next_to_no_images_of_shared_classes_is_refused(digits: Da
         matched(glyphs, replace(digits, test=only), refuse_to_warn)
 
 
+@pytest.mark.thorough
 def test_the_curve_of_tent_goes_on_behind_that_of_the_source(
     context: Context, make_model: Maker, reports: list[Reported]
 ) -> None:
@@ -347,6 +349,7 @@ def test_a_method_cannot_see_the_targets_labels() -> None:
     assert set(Unlabelled.__dataclass_fields__) == {"images", "shared"}
 
 
+@pytest.mark.thorough
 def test_labels_of_the_target_change_nothing(
     context: Context, make_model: Maker, glyphs: Dataset, digits: Dataset
 ) -> None:

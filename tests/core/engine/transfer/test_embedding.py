@@ -28,6 +28,7 @@ from tests.core.engine.conftest import MakeContext, Reported
 MakeModel = Callable[..., Model]
 
 
+@pytest.mark.thorough
 def test_torch_and_onnxruntime_agree(
     make_model: MakeModel, make_context: MakeContext, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -81,6 +82,7 @@ def test_the_graph_does_not_depend_on_the_head(
     assert float(head.bias.detach().sum()) == 10
 
 
+@pytest.mark.thorough
 def test_a_probe_is_saved_the_same_by_whoever_holds_it(
     make_model: MakeModel, make_context: MakeContext, tmp_path: Path
 ) -> None:

@@ -19,6 +19,7 @@ def pixels() -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(data.data.astype(np.float32)), torch.from_numpy(data.target)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("large", [30_000_000, 0])
 @pytest.mark.parametrize("l2", [1.0, 0.01, 0.001])
 def test_reaches_scikit_learns_optimum(l2: float, large: int, monkeypatch: pytest.MonkeyPatch) -> None:

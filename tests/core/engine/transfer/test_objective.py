@@ -82,6 +82,7 @@ def distance(model: Model, start: dict[str, Tensor]) -> float:
     return math.sqrt(sum(float((p.detach() - start[n]).square().sum()) for n, p in named if id(p) not in head))
 
 
+@pytest.mark.thorough
 def test_a_strong_pull_keeps_the_backbone_near(make_model: Maker, make_context: MakeContext) -> None:
     start = {name: p.detach().clone() for name, p in make_model().net.named_parameters()}
     ways = []
@@ -132,6 +133,7 @@ def test_class_weights_are_scikit_learns() -> None:
     assert class_weights(labels, 4)[3] == 1.0
 
 
+@pytest.mark.thorough
 def test_balance_lifts_a_rare_class(make_model: Maker, make_context: MakeContext, digits: Dataset) -> None:
     """Ten images of the ones among hundreds of the others."""
     ones = torch.nonzero(digits.train.labels == 1).flatten()

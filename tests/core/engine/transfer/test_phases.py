@@ -90,6 +90,7 @@ def test_lp_ft_starts_where_the_probe_ends(
     assert evaluate(after, few.data.validation, few).accuracy >= expected
 
 
+@pytest.mark.thorough
 def test_lp_ft_moves_the_whole_network(make_model: Maker, make_context: MakeContext) -> None:
     start = weights(make_model())  # a random backbone: with all labels, fine-tuning is bound to beat its probe
     method = LpFt(epochs=4, learning_rate=0.01, backbone_rate=1.0, statistics="learned")
@@ -164,6 +165,7 @@ def test_more_phases_than_epochs_are_refused(make_model: Maker, few: Context) ->
 # pseudo-labels
 
 
+@pytest.mark.thorough
 def test_pseudo_labels_join_when_the_network_is_sure(make_model: Maker, few: Context, reports: list[Reported]) -> None:
     told: list[tuple[str, str]] = []
     context = replace(few, warn=lambda code, message: told.append((code, message)))

@@ -77,6 +77,7 @@ def test_shrunk_whitening_whitens_the_ledoit_wolf_covariance() -> None:
     np.testing.assert_allclose(p.T @ covariance @ p, np.eye(p.shape[1]), atol=1e-9)
 
 
+@pytest.mark.thorough
 def test_cca_finds_scikit_learns_correlations() -> None:
     """And those of the closed form: the eigenvalues of Σxx⁻¹ Σxy Σyy⁻¹ Σyx are their squares."""
     x, y = pixels()
@@ -148,6 +149,7 @@ def context(make_context: MakeContext, digits: Dataset) -> Context:
     return make_context(labelled=labelled)
 
 
+@pytest.mark.thorough
 def test_the_saved_file_is_a_linear_probes_and_says_what_it_became(
     context: Context, make_model: MakeModel, tmp_path: Path
 ) -> None:

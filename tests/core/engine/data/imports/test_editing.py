@@ -211,6 +211,7 @@ def test_a_damaged_zip_adds_nothing(folder: Path, tmp_path: Path) -> None:
     assert everything(folder) == before
 
 
+@pytest.mark.thorough
 def test_a_full_disk_at_any_moment_leaves_the_former_version_or_the_new_one(folder: Path, tmp_path: Path) -> None:
     """SQLite's method: the n-th operation fails, for every n until none does."""
     more = unpacked(tmp_path / "more", pngs("dogs", 3, 200))

@@ -453,6 +453,7 @@ def test_time_that_a_decoder_waits_is_not_counted(own_child: Path, monkeypatch: 
     assert isinstance(decode(TWO["cats/0.png"]), Decoded)
 
 
+@pytest.mark.thorough
 def test_a_decoder_that_never_gets_a_core_is_waited_for(own_child: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It asks for one all the while, and does not get it: that is no fault of the image."""
     monkeypatch.setattr("core.engine.data.imports.decoder_pool.SECONDS", 60.0)
