@@ -104,9 +104,17 @@ def _read(note: Path) -> Choice | None:
 
 
 def _choose(method: Cutter, model: Model, context: Context) -> Choice:
-    noisy = list[str]()
-    found = _measured(method, model, replace(context, warn=lambda code, _: noisy.append(code), note=lambda *_: None))
-    return replace(found, noisy=BUSY in noisy)
+    noisy = False
+
+    def warn(code: str, message: str) -> None:
+        nonlocal noisy
+        if code == BUSY:  # told once by whoever takes the choice up, however many timings were noisy
+            noisy = True
+        else:
+            context.warn(code, message)
+
+    found = _measured(method, model, replace(context, warn=warn))
+    return replace(found, noisy=noisy)
 
 
 def _measured(method: Cutter, model: Model, context: Context) -> Choice:

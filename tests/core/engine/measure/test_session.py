@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import importlib.util
+import runpy
 import zlib
 from pathlib import Path
 from types import SimpleNamespace
@@ -89,14 +89,10 @@ def test_a_processor_that_adds_whole_sums_keeps_its_fast_kernels(cuts: bool, mon
 
 
 def test_a_bundle_finds_out_by_the_same_multiplication() -> None:
-    spec = importlib.util.spec_from_file_location("predict", shipped(PREDICT))
-    assert spec is not None
-    assert spec.loader is not None
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    held = zlib.decompress(base64.b64decode("".join(script.SIXTEEN)))
+    script = runpy.run_path(str(shipped(PREDICT)))
+    held = zlib.decompress(base64.b64decode("".join(script["SIXTEEN"])))
     assert onnx.load_from_string(held) == onnx.load_from_string(session.multiplication())
-    assert script.cuts_sums_off() is overflows()
+    assert script["cuts_sums_off"]() is overflows()
 
 
 def classifier(path: Path, weight: list[list[float]], *, rounded: bool) -> Path:
